@@ -1,0 +1,45 @@
+//! **ravelin** is a reverse proxy that runs on every node of a small Kubernetes cluster behind
+//! Cloudflare: it takes the node's ports 80 and 443, admits whom its sets admit, routes by Host and
+//! path to the pods behind Services, and says in metrics, logs and `explain` what it did and why.
+//!
+//! # The way of a request
+//!
+//! ```text
+//! listen -> admission -> edge: http -> client_ip -> forward: routing -> balance -> upstream
+//!                                                              \-> our own answer (error, http)
+//! ```
+//!
+//! Everything is reached from the life of a connection and the life of a request, which tell the
+//! story, and everything else is what they call.
+//!
+//! # The way of a change
+//!
+//! ```text
+//! directory of manifests -> control::files -> control::translate -> Model
+//!                        -> routing::compile -> Publisher (the one ArcSwap) => workers
+//! ```
+//!
+//! `translate` and `compile` are pure. `check`, `explain` and `run` go through the same functions.
+//!
+//! # Threads
+//!
+//! One per worker: a single-threaded runtime with its own connections to clients and pods, its own
+//! counters and log buffer. Nothing on the request path crosses a thread. One thread accepts and
+//! hands each connection to the worker with the fewest; one follows the manifests; one serves the
+//! admin port; one writes the access log.
+//!
+//! # Modules
+//!
+//! A module imports only from rows above its own, and a stage never imports another stage.
+//! `tests/layering.rs` fails on anything else.
+//!
+//! | row | module | job |
+//! |---|---|---|
+//!
+//! # Words
+//!
+//! *Listener*: an address that takes connections. *Route*: one path of one rule of an Ingress.
+//! *Backend*: a Service port. *Endpoint*: address and port of one pod behind it. *Downstream* and
+//! *client*: towards the one who asks; *upstream*: towards the pods. *Finding*: what is not served
+//! as its manifest was written.
+
