@@ -35,6 +35,9 @@
 //!
 //! | row | module | job |
 //! |---|---|---|
+//! | words | [`addr`] | addresses by role; IPv4-mapped ones are unmapped here |
+//! | | [`error`] | every way a request can end badly: status, label, culprit, words |
+//! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //!
 //! # Words
 //!
@@ -43,3 +46,6 @@
 //! *client*: towards the one who asks; *upstream*: towards the pods. *Finding*: what is not served
 //! as its manifest was written.
 
+pub mod addr;
+pub mod error;
+pub mod model;

@@ -1,0 +1,168 @@
+//! Every way a request can end other than by the pod's own answer, and what we say then.
+//!
+//! [`Reason`] is a closed set. Status, culprit and words are exhaustive matches in this file and
+//! nowhere else, so a new reason does not compile until each has been decided. The label is the
+//! same in the response body, the access log, the metrics and `explain`.
+
+use http::StatusCode;
+
+/// Who has to act when a reason shows up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Culprit {
+    /// The peer sent something wrong, or went away.
+    Client,
+    /// The manifests say so.
+    Configuration,
+    /// The pod failed or was too slow.
+    Upstream,
+    /// We did.
+    Ravelin,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $label:literal, $culprit:ident, $status:expr, $text:literal;)*) => {
+        /// Why a request got an answer of our own, or lost the one it was getting.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the discriminants.
+            pub const ALL: [Self; [$($label),*].len()] = [$(Self::$name),*];
+
+            /// The word in metrics, logs and bodies.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)* }
+            }
+
+            /// Whose fault it is.
+            pub const fn culprit(self) -> Culprit {
+                match self { $(Self::$name => Culprit::$culprit,)* }
+            }
+
+            /// The status of our answer. Where the answer had begun, what it would have been.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// One sentence for a person.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// Position in [`Reason::ALL`].
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+/// What nginx logs for a client that went away; never sent.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+reasons! {
+    /// The request head is not HTTP (RFC 9112).
+    MalformedRequest = "malformed_request", Client, StatusCode::BAD_REQUEST,
+        "The request is not valid HTTP.";
+    /// The head is larger, or has more fields, than we take.
+    HeadersTooLarge = "headers_too_large", Client, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "The request header is too large.";
+    /// The request target is longer than we take.
+    TargetTooLong = "target_too_long", Client, StatusCode::URI_TOO_LONG,
+        "The request target is too long.";
+    /// No canonical path.
+    BadTarget = "bad_target", Client, StatusCode::BAD_REQUEST,
+        "The path of the request cannot be read in one way only.";
+    /// No `Host` in HTTP/1.1, or several (RFC 9112 section 3.2).
+    BadHost = "bad_host", Client, StatusCode::BAD_REQUEST,
+        "The request has no valid Host.";
+    /// HTTP/1.1 CONNECT: ravelin is no forward proxy.
+    ConnectRefused = "connect_refused", Client, StatusCode::NOT_IMPLEMENTED,
+        "CONNECT is not served here.";
+    /// Head or body came too slowly.
+    RequestTimeout = "request_timeout", Client, StatusCode::REQUEST_TIMEOUT,
+        "The request took too long to arrive.";
+    /// The body broke its own framing or ended early.
+    MalformedBody = "malformed_body", Client, StatusCode::BAD_REQUEST,
+        "The body of the request is not valid.";
+    /// The client went away before it had the whole answer. The status is for the log alone.
+    ClientGone = "client_gone", Client, client_closed_request(),
+        "The client closed the connection.";
+    /// The client stopped taking the answer.
+    ClientStalled = "client_stalled", Client, StatusCode::REQUEST_TIMEOUT,
+        "The client stopped reading the response.";
+    /// No rule for host and path.
+    NoRoute = "no_route", Configuration, StatusCode::NOT_FOUND,
+        "No Ingress rule is for this host and path.";
+    /// The rule names a Service that does not exist.
+    ServiceMissing = "service_missing", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "The Service of this rule does not exist.";
+    /// The rule names a port that its Service does not have.
+    PortMissing = "port_missing", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "The Service of this rule has no such port.";
+    /// The rule's backend is of a sort that we do not serve.
+    BackendUnsupported = "backend_unsupported", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "The backend of this rule is not supported.";
+    /// Not one endpoint that may be used.
+    NoEndpoint = "no_endpoint", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "The Service has no endpoint that is ready.";
+    /// Every endpoint tried refused the connection.
+    ConnectFailed = "connect_failed", Upstream, StatusCode::BAD_GATEWAY,
+        "The upstream refused the connection.";
+    /// Every endpoint tried left the connection attempt unanswered.
+    ConnectTimeout = "connect_timeout", Upstream, StatusCode::GATEWAY_TIMEOUT,
+        "The upstream did not accept a connection in time.";
+    /// Closed or reset before a whole response head.
+    UpstreamClosed = "upstream_closed", Upstream, StatusCode::BAD_GATEWAY,
+        "The upstream closed the connection without an answer.";
+    /// The response head is not HTTP.
+    UpstreamMalformed = "upstream_malformed", Upstream, StatusCode::BAD_GATEWAY,
+        "The answer of the upstream is not valid HTTP.";
+    /// 101 to a request that asked for no upgrade.
+    UpstreamUpgraded = "upstream_upgraded", Upstream, StatusCode::BAD_GATEWAY,
+        "The upstream switched protocols without being asked.";
+    /// No response head in time.
+    UpstreamTimeout = "upstream_timeout", Upstream, StatusCode::GATEWAY_TIMEOUT,
+        "The upstream did not answer in time.";
+    /// The response broke off; so did ours, visibly.
+    UpstreamTruncated = "upstream_truncated", Upstream, StatusCode::BAD_GATEWAY,
+        "The upstream broke off its answer.";
+    /// The response body made no progress; ours was broken off.
+    UpstreamStalled = "upstream_stalled", Upstream, StatusCode::GATEWAY_TIMEOUT,
+        "The upstream stopped sending its answer.";
+    /// A fault of ours.
+    Internal = "internal", Ravelin, StatusCode::INTERNAL_SERVER_ERROR,
+        "The proxy failed.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct_and_indices_are_positions() {
+        let labels: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.label()).collect();
+        assert_eq!(labels.len(), Reason::ALL.len());
+        for (position, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), position);
+        }
+    }
+
+    #[test]
+    fn the_status_tells_the_culprit() {
+        for reason in Reason::ALL {
+            let status = reason.status().as_u16();
+            let expected = match reason.culprit() {
+                Culprit::Client => (400..=499).contains(&status) || status == 501,
+                Culprit::Configuration => status == 404 || status == 503,
+                Culprit::Upstream => status == 502 || status == 504,
+                Culprit::Ravelin => status == 500,
+            };
+            assert!(expected, "{reason:?} answers {status}");
+        }
+    }
+}

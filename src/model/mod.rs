@@ -1,0 +1,79 @@
+//! What the cluster asks for, as plain data.
+//!
+//! `control::translate` writes a [`Model`] from Kubernetes objects and `routing::compile` reads it.
+//! The model knows neither kube nor I/O; it is `PartialEq`, so a test compares whole values and the
+//! control plane can see that an event changed nothing.
+
+mod host;
+mod object;
+mod path;
+mod rejected;
+mod service;
+
+pub use host::{Host, HostError, HostPattern};
+pub use object::{Kind, ObjectRef};
+pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
+pub use rejected::{Rejected, Severity, Why};
+pub use service::{
+    Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, PortKey,
+};
+
+use std::sync::Arc;
+
+/// Everything that is to be served, in no particular order: `routing::compile` gives it one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Model {
+    /// The Ingresses that are ours, in the order of `(created, namespace, name)`: a lower index
+    /// wins a tie.
+    pub ingresses: Vec<Ingress>,
+    /// One entry for each path of each rule of each Ingress.
+    pub rules: Vec<Rule>,
+    /// `spec.defaultBackend` of each Ingress that has one.
+    pub defaults: Vec<DefaultBackend>,
+    /// The Service ports that rules and default backends refer to, each once.
+    pub backends: Vec<Backend>,
+}
+
+/// Identity of an Ingress, for ties, labels and `explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// `metadata.namespace`.
+    pub namespace: Arc<str>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// `metadata.creationTimestamp` in seconds since the Unix epoch; `i64::MAX` where absent, so
+    /// that an object without one (a manifest in Git) is younger than every object that has one.
+    pub created: i64,
+}
+
+/// One path of one rule (`spec.rules[rule].http.paths[path]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// `spec.rules[].host`; [`HostPattern::Any`] where absent.
+    pub host: HostPattern,
+    /// `path` and `pathType`.
+    pub path: PathPattern,
+    /// Index into [`Model::backends`].
+    pub backend: usize,
+    /// Index into [`Model::ingresses`].
+    pub ingress: usize,
+    /// Position in `spec.rules`.
+    pub rule: usize,
+    /// Position in `http.paths`.
+    pub position: usize,
+}
+
+/// `spec.defaultBackend` of one Ingress.
+///
+/// It takes what no rule of any Ingress matches: first for the hosts that the same Ingress names
+/// (or all requests, if it names none), then for every host. Where several apply, an Ingress
+/// without rules comes first, then the older one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultBackend {
+    /// Index into [`Model::backends`].
+    pub backend: usize,
+    /// Index into [`Model::ingresses`].
+    pub ingress: usize,
+    /// The hosts of that Ingress's rules, each once; empty for an Ingress without rules.
+    pub hosts: Vec<HostPattern>,
+}

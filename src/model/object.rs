@@ -1,0 +1,73 @@
+//! Names of Kubernetes objects, for messages.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The kinds that ravelin reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `networking.k8s.io/v1` Ingress.
+    Ingress,
+    /// `networking.k8s.io/v1` IngressClass.
+    IngressClass,
+    /// `v1` Service.
+    Service,
+    /// `discovery.k8s.io/v1` EndpointSlice.
+    EndpointSlice,
+    /// `v1` Secret.
+    Secret,
+    /// Not an object: a file of a manifest directory that could not be read as objects.
+    File,
+}
+
+impl Kind {
+    /// Every kind, for metrics that name each of them.
+    pub const ALL: [Self; 6] = [
+        Self::Ingress,
+        Self::IngressClass,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Secret,
+        Self::File,
+    ];
+
+    /// The word that manifests and messages use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "Ingress",
+            Self::IngressClass => "IngressClass",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Secret => "Secret",
+            Self::File => "File",
+        }
+    }
+}
+
+/// Kind, namespace and name of one object. The namespace is empty for cluster-wide kinds and files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// What it is.
+    pub kind: Kind,
+    /// `metadata.namespace`, or empty.
+    pub namespace: Arc<str>,
+    /// `metadata.name`, or the path of a file.
+    pub name: Arc<str>,
+}
+
+impl ObjectRef {
+    /// Names an object.
+    pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
+        Self { kind, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{} {}", self.kind.as_str(), self.name)
+        } else {
+            write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+        }
+    }
+}

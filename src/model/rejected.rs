@@ -1,0 +1,116 @@
+//! What was not served as written, and why: the words that `check`, Events, logs and metrics share.
+
+use super::ObjectRef;
+use std::fmt;
+
+/// How much of the object is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// The object, or the part of it that `field` names, is not served; where it protects a host
+    /// or path it keeps its place and answers 503.
+    Error,
+    /// Everything is served, though perhaps not as its author thinks.
+    Warning,
+    /// Nothing is wrong: an object that is not for us.
+    Info,
+}
+
+impl Severity {
+    /// The word printed in front of a finding.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// The closed set of causes: label `reason` of `ravelin_rejected_objects`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Why {
+    /// A file is not YAML or cannot be read.
+    Unreadable,
+    /// A field is missing, has the wrong type or a value that the API server would refuse.
+    Invalid,
+    /// A field that the API does not know.
+    UnknownField,
+    /// An object of the same kind and name was met before.
+    Duplicate,
+    /// The Service does not exist.
+    ServiceMissing,
+    /// The Service has no such port.
+    PortMissing,
+    /// A valid request for something ravelin does not do.
+    Unsupported,
+    /// The Secret does not exist or is not a TLS Secret.
+    SecretUnusable,
+    /// Another rule takes all requests that this one could match.
+    Shadowed,
+    /// The Ingress belongs to another class, or the class to another controller.
+    ForeignClass,
+}
+
+impl Why {
+    /// Every cause, for metrics that name each of them.
+    pub const ALL: [Self; 10] = [
+        Self::Unreadable,
+        Self::Invalid,
+        Self::UnknownField,
+        Self::Duplicate,
+        Self::ServiceMissing,
+        Self::PortMissing,
+        Self::Unsupported,
+        Self::SecretUnusable,
+        Self::Shadowed,
+        Self::ForeignClass,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Invalid => "invalid",
+            Self::UnknownField => "unknown_field",
+            Self::Duplicate => "duplicate",
+            Self::ServiceMissing => "service_missing",
+            Self::PortMissing => "port_missing",
+            Self::Unsupported => "unsupported",
+            Self::SecretUnusable => "secret_unusable",
+            Self::Shadowed => "shadowed",
+            Self::ForeignClass => "foreign_class",
+        }
+    }
+}
+
+/// One finding about one object. `Display` gives the line that `check` prints.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rejected {
+    /// How much of it is lost.
+    pub severity: Severity,
+    /// Whose fault it is.
+    pub object: ObjectRef,
+    /// Path of the field as in `kubectl explain`, with indices: `spec.rules[0].host`. Empty where
+    /// the finding is about the whole object.
+    pub field: String,
+    /// The cause, from a closed set.
+    pub why: Why,
+    /// What is wrong, in one clause that quotes the value.
+    pub reason: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.severity.as_str(), self.object)?;
+        if !self.field.is_empty() {
+            write!(f, ": {}", self.field)?;
+        }
+        write!(f, ": {}", self.reason)?;
+        if !self.fix.is_empty() {
+            write!(f, " (fix: {})", self.fix)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! Service ports and the endpoints behind them.
+
+use crate::addr::EndpointAddr;
+use std::fmt;
+use std::sync::Arc;
+
+/// How a backend names a port of its Service (`service.port.name` or `.number`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PortKey {
+    /// By `spec.ports[].port`.
+    Number(u16),
+    /// By `spec.ports[].name`.
+    Name(Arc<str>),
+}
+
+impl fmt::Display for PortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+/// A Service port as a rule refers to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BackendKey {
+    /// Namespace of the Ingress, and so of the Service: a backend never crosses it.
+    pub namespace: Arc<str>,
+    /// `metadata.name` of the Service; for a `resource` backend its `Kind/name`.
+    pub service: Arc<str>,
+    /// The port.
+    pub port: PortKey,
+}
+
+impl fmt::Display for BackendKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.service, self.port)
+    }
+}
+
+/// A backend and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Which Service port.
+    pub key: BackendKey,
+    /// Its endpoints, or why it can have none.
+    pub state: BackendState,
+}
+
+/// Whether a backend can be used at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendState {
+    /// The Service and its port exist; the endpoints (perhaps none), sorted by address, each once.
+    Resolved(Vec<EndpointSpec>),
+    /// The rule keeps its place and answers 503, so that no broader rule takes its traffic.
+    Broken(Broken),
+}
+
+/// Why a backend cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Broken {
+    /// No Service of that name in the namespace.
+    ServiceMissing,
+    /// The Service has no such port.
+    PortMissing,
+    /// A `resource` backend or an ExternalName Service: valid, and not supported.
+    Unsupported,
+}
+
+/// One endpoint of a Service port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EndpointSpec {
+    /// Address and resolved port.
+    pub addr: EndpointAddr,
+    /// Whether it takes new requests.
+    pub state: EndpointState,
+    /// `nodeName`, where the slice names one.
+    pub node: Option<Arc<str>>,
+    /// `zone`, where the slice names one.
+    pub zone: Option<Arc<str>>,
+}
+
+/// The conditions of an endpoint that matter for routing (`discovery.k8s.io/v1` EndpointConditions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndpointState {
+    /// `ready` is true or absent.
+    Ready,
+    /// Not ready, but `serving` and `terminating`: the last resort when nothing is ready.
+    Terminating,
+    /// Neither: never used, listed by `explain`.
+    NotReady,
+}
+
+impl EndpointState {
+    /// Every state, for metrics that name each of them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Terminating, Self::NotReady];
+
+    /// The word in metrics and `explain`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Terminating => "terminating",
+            Self::NotReady => "not_ready",
+        }
+    }
+}
