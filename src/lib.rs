@@ -38,6 +38,7 @@
 //! | words | [`addr`] | addresses by role; IPv4-mapped ones are unmapped here |
 //! | | [`error`] | every way a request can end badly: status, label, culprit, words |
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
+//! | | [`config`] | the configuration file, valid by construction |
 //!
 //! # Words
 //!
@@ -47,5 +48,6 @@
 //! as its manifest was written.
 
 pub mod addr;
+pub mod config;
 pub mod error;
 pub mod model;

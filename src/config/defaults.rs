@@ -1,0 +1,88 @@
+//! What a key that is not written means: one constant a key, with its reason and its source.
+//!
+//! `config/ravelin.toml` repeats these for its readers; `tests/config_files.rs` holds the two
+//! together. Figures about Cloudflare are from its documentation page "Connection limits".
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// `listener.admit`: the set that design and deployment are made for. A forgotten key admits
+/// Cloudflare and not the world.
+pub const LISTENER_ADMIT: &str = "cloudflare";
+
+/// `admin.admit`: metrics and `explain` name hosts and pods, so nobody outside of the node reads
+/// them unless somebody says so.
+pub const ADMIN_ADMIT: &str = "loopback";
+
+/// `admin.address`: loopback for the same reason. 9180 is none of the ports that k3s, the kubelet,
+/// node exporter and Traefik take on a node.
+pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9180));
+
+/// `source.ingress_class`: the name of the IngressClass in `deploy/`.
+pub const INGRESS_CLASS: &str = "ravelin";
+
+/// `timeouts.downstream_idle`: Cloudflare reuses an idle origin connection for 900 s. Whoever
+/// closes earlier races with that reuse, and the visitor sees a 520; 30 s on top cover clocks and
+/// travel.
+pub const DOWNSTREAM_IDLE: Duration = Duration::from_secs(930);
+
+/// `timeouts.request_head`: every peer is a proxy that holds the whole head when it connects, so
+/// 15 s are only reached by loss or by an attack that trickles bytes (slowloris).
+pub const REQUEST_HEAD: Duration = Duration::from_secs(15);
+
+/// `timeouts.body_progress`: a limit without progress rather than on the whole body, so that
+/// uploads of any length pass (a 60 s total limit is what breaks them in Traefik, issue 10598).
+pub const BODY_PROGRESS: Duration = Duration::from_secs(60);
+
+/// `timeouts.connect`: a pod answers a SYN within milliseconds; 2 s allow one lost SYN (the first
+/// retransmission comes after 1 s, RFC 6298 section 2) before the next endpoint is tried.
+pub const CONNECT: Duration = Duration::from_secs(2);
+
+/// `timeouts.response_head`: Cloudflare gives up after 100 s to 125 s with a 524 that says nothing.
+/// Our 504 comes before it and carries a reason.
+pub const RESPONSE_HEAD: Duration = Duration::from_secs(95);
+
+/// `timeouts.drain`: long enough for ordinary requests. The pod's `terminationGracePeriodSeconds`
+/// has to be longer, or the kubelet's SIGKILL comes first; its default is 30 s as well.
+pub const DRAIN: Duration = Duration::from_secs(30);
+
+/// `timeouts.drain_idle`: a busy peer sends its next request within seconds and takes the
+/// `Connection: close` of its answer; what is still idle then is closed.
+pub const DRAIN_IDLE: Duration = Duration::from_secs(5);
+
+/// `timeouts.coalesce`: a roll-out sends several events within a millisecond; waiting longer than
+/// 5 ms would be felt as a pod that is gone and still dialled.
+pub const COALESCE: Duration = Duration::from_millis(5);
+
+/// `timeouts.coalesce_max`: a cluster that never falls silent is still published 20 times a second.
+pub const COALESCE_MAX: Duration = Duration::from_millis(50);
+
+/// `limits.connections`: 20 000 idle connections of some 20 KiB are 400 MiB, and two descriptors
+/// each stay well within the usual hard limit of open files (1 048 576).
+pub const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
+
+/// `limits.request_target`, in bytes: Cloudflare forwards URLs up to 16 KB.
+pub const REQUEST_TARGET: usize = 16 * 1024;
+
+/// `limits.header_block`, in bytes: Cloudflare forwards request headers up to 128 KB in total.
+pub const HEADER_BLOCK: usize = 128 * 1024;
+
+/// Most fields in a request head. Not a key: hyper keeps its table of 100 fields on the stack, and
+/// another number would cost an allocation for every request
+/// (`hyper::server::conn::http1::Builder::max_headers`).
+pub const HEADER_COUNT: usize = 100;
+
+/// `upstream.idle`: below the keep-alive times of most backends (nginx 75 s, Tomcat 60 s). Where
+/// they are shorter (Node.js 5 s, gunicorn 2 s), a request may meet a connection that closes, and is
+/// sent once more.
+pub const UPSTREAM_IDLE: Duration = Duration::from_secs(30);
+
+/// `upstream.idle_per_endpoint`, for each worker: more than one worker has in flight to one pod in
+/// the bursts of a small cluster. Where bursts are larger, every request above it makes and closes a
+/// connection (with 32, one request in eight at 64 concurrent ones, a third more CPU for each). It
+/// costs nothing where it is not needed: what a burst leaves over is closed after `upstream.idle`.
+pub const IDLE_PER_ENDPOINT: usize = 128;
+
+/// `upstream.connect_retries`: with 2 s for each attempt the visitor waits 6 s at most.
+pub const CONNECT_RETRIES: u32 = 2;

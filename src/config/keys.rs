@@ -1,0 +1,139 @@
+//! Which keys there are, and which one was meant.
+//!
+//! The list of a table is all that a user may write in it. `tests/config_files.rs` holds
+//! `config/ravelin.toml` against these lists.
+
+use super::units::Fault;
+
+/// The keys of one table.
+pub(super) struct Keys {
+    /// Its name; empty for the top level.
+    pub(super) table: &'static str,
+    /// What may stand in it.
+    pub(super) keys: &'static [&'static str],
+}
+
+/// The keys outside of all tables, and the tables.
+pub(super) const ROOT: Keys = Keys {
+    table: "",
+    keys: &[
+        "workers", "listener", "admit", "source", "admin", "log", "timeouts", "limits", "upstream",
+    ],
+};
+/// `[[listener]]`.
+pub(super) const LISTENER: Keys = Keys {
+    table: "listener",
+    keys: &["name", "address", "protocol", "admit", "proxy_protocol_from"],
+};
+/// `[source]`.
+pub(super) const SOURCE: Keys = Keys {
+    table: "source",
+    keys: &["kind", "directory", "ingress_class", "ingress_without_class", "status_addresses"],
+};
+/// `[admin]`.
+pub(super) const ADMIN: Keys = Keys { table: "admin", keys: &["address", "admit"] };
+/// `[log]`.
+pub(super) const LOG: Keys = Keys { table: "log", keys: &["access", "level"] };
+/// `[timeouts]`.
+pub(super) const TIMEOUTS: Keys = Keys {
+    table: "timeouts",
+    keys: &[
+        "downstream_idle",
+        "request_head",
+        "body_progress",
+        "connect",
+        "response_head",
+        "drain",
+        "drain_idle",
+        "coalesce",
+        "coalesce_max",
+    ],
+};
+/// `[limits]`.
+pub(super) const LIMITS: Keys =
+    Keys { table: "limits", keys: &["connections", "request_target", "header_block"] };
+/// `[upstream]`.
+pub(super) const UPSTREAM: Keys =
+    Keys { table: "upstream", keys: &["idle", "idle_per_endpoint", "connect_retries"] };
+
+/// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
+pub(super) const TABLES: [&Keys; 8] =
+    [&ROOT, &LISTENER, &SOURCE, &ADMIN, &LOG, &TIMEOUTS, &LIMITS, &UPSTREAM];
+
+/// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
+const MEANINGS: [(&str, &str); 10] = [
+    ("downstream_idle", "how long a client connection may be idle between requests"),
+    ("request_head", "how long a request head may take to arrive"),
+    ("body_progress", "how long a body may make no progress"),
+    ("connect", "how long a connect to an endpoint may take"),
+    ("response_head", "how long a pod may take to begin its answer"),
+    ("drain", "how long requests may go on after SIGTERM"),
+    ("drain_idle", "how long idle client connections stay open after SIGTERM"),
+    ("coalesce", "how long a change waits for a further one"),
+    ("coalesce_max", "how long a change may wait altogether"),
+    ("idle", "how long an unused connection to a pod is kept"),
+];
+
+/// What the duration under this key is the duration of.
+pub(super) fn meaning(key: &str) -> Option<&'static str> {
+    MEANINGS.iter().find(|(name, _)| *name == key).map(|(_, meaning)| *meaning)
+}
+
+/// What to say of a key that its table does not have, and the valid key that is offered instead.
+pub(super) fn unknown_key(keys: &Keys, key: &str) -> (Fault, Option<&'static str>) {
+    if let Some(near) = nearest(key, keys.keys.iter().copied()) {
+        return (Fault::new("unknown key", format!("did you mean \"{near}\"?")), Some(near));
+    }
+    // A key below the header of another table belongs to that table, which is easily overlooked.
+    if let Some(other) = TABLES.iter().find(|other| other.keys.contains(&key)) {
+        let place = match other.table {
+            "" => "at the top of the file, before the first table".to_owned(),
+            table => format!("in [{table}]"),
+        };
+        return (Fault::new("unknown key", format!("its place is {place}")), None);
+    }
+    let valid = keys.keys.iter().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
+    (Fault::new("unknown key", format!("the keys here are {valid}")), None)
+}
+
+/// The candidate most like `word`, if any is near enough to be meant.
+pub(super) fn nearest<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    // Two letters of five may be wrong; below that the suggestion is a guess.
+    const NEAR_ENOUGH: f64 = 0.6;
+    let score = |candidate: &str| {
+        if word.starts_with(candidate) || !word.is_empty() && candidate.starts_with(word) {
+            // A word cut short or drawn out: "warning", "dir".
+            return 1.0;
+        }
+        strsim::normalized_damerau_levenshtein(word, candidate)
+    };
+    let scored = candidates.into_iter().map(|candidate| (score(candidate), candidate));
+    scored
+        .filter(|(score, _)| *score >= NEAR_ENOUGH)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_duration_has_a_meaning() {
+        for key in TIMEOUTS.keys {
+            assert!(meaning(key).is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_is_one_that_could_be_meant() {
+        let keys = ["name", "address", "protocol"];
+        assert_eq!(nearest("adress", keys), Some("address"));
+        assert_eq!(nearest("addr", keys), Some("address"));
+        assert_eq!(nearest("zone", keys), None);
+        assert_eq!(nearest("", keys), None);
+    }
+}

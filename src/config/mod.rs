@@ -1,0 +1,334 @@
+//! The configuration file, read once at start: valid by construction.
+//!
+//! [`Config::parse`] turns text into a [`Config`] or into every mistake that it contains, each with
+//! file, line, key and what to write. Nothing downstream checks a value again. Unknown keys are
+//! mistakes, and so is what this version does not do yet: it is refused, never silently ignored.
+//! `keys` lists what may be written, `raw` is the text's tree, `sections` gives it meaning,
+//! `defaults` holds what is not written.
+//!
+//! Relative paths (`source.directory`, `log.access`) are resolved against the working directory,
+//! as `haproxy -f` does, and not against the place of the file: a DaemonSet mounts the file
+//! somewhere and has its working directory fixed.
+
+mod admit;
+pub mod defaults;
+mod keys;
+mod raw;
+mod sections;
+mod units;
+mod values;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use admit::{Admit, CLOUDFLARE, LOOPBACK};
+pub use units::MAX_DURATION;
+
+/// Largest configuration file, in bytes. The commented one has about 6 KiB; a larger file by far is
+/// the wrong file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Everything that `ravelin run` was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Worker threads, 1 to 256. Default: the cores that the cgroup grants.
+    pub workers: NonZeroUsize,
+    /// At least one; names and addresses are distinct (port 0 may repeat).
+    pub listeners: Vec<Listener>,
+    /// Where the manifests come from.
+    pub source: Source,
+    /// The port for metrics and questions.
+    pub admin: Admin,
+    /// What is written, and where.
+    pub log: Log,
+    /// How long each phase may last.
+    pub timeouts: Timeouts,
+    /// Bounds on what clients may use.
+    pub limits: Limits,
+    /// Connections to pods.
+    pub upstream: Upstream,
+}
+
+/// `[[listener]]`: one address that takes requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The label in metrics and logs: 1 to 63 of `a-z`, `0-9` and `-`.
+    pub name: Arc<str>,
+    /// Where to bind. `[::]` is dual stack.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// Who may connect. Default: [`defaults::LISTENER_ADMIT`].
+    pub admit: Admit,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 without TLS.
+    Http,
+}
+
+impl Protocol {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+        }
+    }
+}
+
+/// `[source]`: where the manifests come from, and which of them are ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The sort of source.
+    pub kind: SourceKind,
+    /// The IngressClass whose Ingresses are served: a DNS subdomain name (RFC 1123).
+    pub ingress_class: String,
+    /// Whether Ingresses that name no class are served too. Default: no.
+    pub ingress_without_class: bool,
+}
+
+/// The sort of source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A directory of manifests.
+    Directory {
+        /// As written: relative to the working directory. Need not exist when the file is parsed.
+        path: PathBuf,
+    },
+}
+
+/// `[admin]`: the port for metrics and questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where to bind. Default: [`defaults::ADMIN_ADDRESS`].
+    pub address: SocketAddr,
+    /// Who may connect. Default: [`defaults::ADMIN_ADMIT`].
+    pub admit: Admit,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Where the access log goes. Default: standard output.
+    pub access: AccessLog,
+    /// The least severe event that is written. Default: `info`.
+    pub level: LogLevel,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { access: AccessLog::Stdout, level: LogLevel::Info }
+    }
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Standard output, where the collectors of a cluster read.
+    Stdout,
+    /// Nowhere.
+    Off,
+    /// A file, as written: relative to the working directory.
+    File(PathBuf),
+}
+
+/// Severity of events, the most severe first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// ravelin cannot do what it was told.
+    Error,
+    /// Something will have to be looked at.
+    Warn,
+    /// What an operator wants to see of an ordinary day.
+    Info,
+    /// Faults of peers too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// Every level, the most severe first.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// `[timeouts]`: each more than zero and at most [`MAX_DURATION`]. Reasons: [`defaults`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// How long a client connection may be idle between requests.
+    pub downstream_idle: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub request_head: Duration,
+    /// How long a body, in either direction, may make no progress.
+    pub body_progress: Duration,
+    /// For one attempt to connect to an endpoint.
+    pub connect: Duration,
+    /// From the end of the request to the head of the response.
+    pub response_head: Duration,
+    /// From SIGTERM until what is left is cut off.
+    pub drain: Duration,
+    /// How long idle client connections stay open after SIGTERM, so that a busy one gets its
+    /// `Connection: close`. At most `drain`.
+    pub drain_idle: Duration,
+    /// How long a change waits for a further one.
+    pub coalesce: Duration,
+    /// How long a change may wait altogether. At least `coalesce`.
+    pub coalesce_max: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            downstream_idle: defaults::DOWNSTREAM_IDLE,
+            request_head: defaults::REQUEST_HEAD,
+            body_progress: defaults::BODY_PROGRESS,
+            connect: defaults::CONNECT,
+            response_head: defaults::RESPONSE_HEAD,
+            drain: defaults::DRAIN,
+            drain_idle: defaults::DRAIN_IDLE,
+            coalesce: defaults::COALESCE,
+            coalesce_max: defaults::COALESCE_MAX,
+        }
+    }
+}
+
+/// `[limits]`. The number of header fields is fixed: [`defaults::HEADER_COUNT`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections in the process, 1 to 1 000 000.
+    pub connections: NonZeroUsize,
+    /// Longest request target, in bytes, 1 KiB to 1 MiB.
+    pub request_target: usize,
+    /// Largest request header block, in bytes, 1 KiB to 1 MiB.
+    pub header_block: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: defaults::CONNECTIONS,
+            request_target: defaults::REQUEST_TARGET,
+            header_block: defaults::HEADER_BLOCK,
+        }
+    }
+}
+
+/// `[upstream]`: connections to pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// How long an unused connection is kept. More than zero, at most [`MAX_DURATION`].
+    pub idle: Duration,
+    /// Unused connections kept for each endpoint by each worker, 0 (none is reused) to 1024.
+    pub idle_per_endpoint: usize,
+    /// Other endpoints tried after a failed connect, 0 to 10.
+    pub connect_retries: u32,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            idle: defaults::UPSTREAM_IDLE,
+            idle_per_endpoint: defaults::IDLE_PER_ENDPOINT,
+            connect_retries: defaults::CONNECT_RETRIES,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration. `origin` is the name that errors give to the text, usually its path.
+    ///
+    /// Touches neither files nor network; asks the system only for its cores, if `workers` is
+    /// absent.
+    ///
+    /// # Errors
+    /// All mistakes, by line. Where the text is not TOML, only what is wrong with the syntax.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, Vec<ConfigError>> {
+        let document = raw::Document::parse(text, origin)?;
+        match sections::config(&document) {
+            Some(config) if document.faults() == 0 => Ok(config),
+            _ => Err(document.into_errors()),
+        }
+    }
+
+    /// Reads the file, at most 1 MiB.
+    ///
+    /// # Errors
+    /// As [`Config::parse`]; one error without line where the file cannot be read.
+    pub fn load(path: &Path) -> Result<Self, Vec<ConfigError>> {
+        let origin = path.display().to_string();
+        match read_bounded(path) {
+            Ok(text) => Self::parse(&text, &origin),
+            Err(error) => Err(vec![ConfigError {
+                origin,
+                line: None,
+                key: String::new(),
+                problem: format!("the file cannot be read: {error}"),
+                fix: "name a readable TOML file with --config".to_owned(),
+            }]),
+        }
+    }
+
+    /// Every key that a configuration may have, with its table (empty for the top level). The
+    /// keys of `[admit]` are the user's and not listed.
+    pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+        keys::TABLES.into_iter().flat_map(|table| table.keys.iter().map(|key| (table.table, *key)))
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// One mistake. `Display` gives one line: `file:line: key: what is wrong; what to do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file, as the caller named it.
+    pub origin: String,
+    /// Counted from 1; for a missing key the line of its table. `None`: the file as a whole.
+    pub line: Option<usize>,
+    /// The key with the name of its table (`listener.address`). Empty for a syntax error.
+    pub key: String,
+    /// What is wrong, with the value.
+    pub problem: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.origin)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}; {}", self.problem, self.fix)
+    }
+}
+
+impl std::error::Error for ConfigError {}

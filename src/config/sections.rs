@@ -1,0 +1,264 @@
+//! From the tree to the typed configuration: one function a table.
+//!
+//! Each takes what it can, reports what is wrong and goes on, with the default in place of a faulty
+//! value; [`super::Config::parse`] throws the result away if anything was reported.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::admit::Sets;
+use super::raw::{self, Document, Table};
+use super::units::Fault;
+use super::values::{bytes, count, duration, label, socket_addr, subdomain, unknown_word};
+use super::{
+    AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Protocol, Source, SourceKind,
+    Timeouts, Upstream, defaults, keys,
+};
+
+/// Worker threads. More than 256 cores are not known of any node; each worker has pools and
+/// counters of its own.
+const WORKERS: RangeInclusive<usize> = 1..=256;
+/// Client connections: the usual hard limit of open files, `fs.nr_open`, is 1 048 576.
+const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
+/// Sizes of request heads: below a KiB no browser's head fits; a MiB for each of 20 000 connections
+/// is more than any node has.
+const HEAD_BYTES: RangeInclusive<usize> = 1024..=1024 * 1024;
+/// Idle connections for one endpoint and worker.
+const IDLE_PER_ENDPOINT: RangeInclusive<usize> = 0..=1024;
+/// Further endpoints tried: each attempt may cost `timeouts.connect`.
+const CONNECT_RETRIES: RangeInclusive<usize> = 0..=10;
+
+/// Reads the whole document. `None` only after something was reported.
+pub(super) fn config(document: &Document<'_>) -> Option<Config> {
+    let root = document.root();
+    let sets = Sets::read(document);
+    let workers = root.read("workers", |value| count(value, &WORKERS));
+    let listeners = listeners(&root, &sets);
+    let source = source(&root.table(&keys::SOURCE));
+    let admin_table = root.table(&keys::ADMIN);
+    let admin = admin(&admin_table, &sets);
+    let log = log(&root.table(&keys::LOG));
+    let timeouts = timeouts(document, &root.table(&keys::TIMEOUTS));
+    let limits = limits(&root.table(&keys::LIMITS));
+    let upstream = upstream(&root.table(&keys::UPSTREAM));
+    let listeners = listeners?;
+    let admin = admin?;
+    if let Some(same) = listeners.iter().find(|other| collide(other.address, admin.address)) {
+        let problem = format!("{} is the address of listener \"{}\"", admin.address, same.name);
+        admin_table.complain("address", Fault::new(problem, "use another port"));
+    }
+    Some(Config {
+        workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(granted_cores),
+        listeners,
+        source: source?,
+        admin,
+        log,
+        timeouts,
+        limits,
+        upstream,
+    })
+}
+
+/// The cores that affinity and cgroup quota leave us; one, if the system does not say.
+fn granted_cores() -> NonZeroUsize {
+    let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    NonZeroUsize::new(*WORKERS.end()).map_or(cores, |most| cores.min(most))
+}
+
+fn listeners(root: &Table<'_>, sets: &Sets) -> Option<Vec<Listener>> {
+    let tables = root.tables(&keys::LISTENER)?;
+    if tables.is_empty() {
+        let fix = "write [[listener]] with name and address";
+        root.complain("listener", Fault::new("there is no listener", fix));
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for table in &tables {
+        let Some(listener) = listener(table, sets) else {
+            continue;
+        };
+        if listeners.iter().any(|other| other.name == listener.name) {
+            let problem = format!("\"{}\" is the name of another listener", listener.name);
+            table.complain("name", Fault::new(problem, "names are metric labels: choose another"));
+        }
+        if let Some(same) = listeners.iter().find(|other| collide(other.address, listener.address))
+        {
+            let problem = format!("{} is the address of listener \"{}\"", same.address, same.name);
+            table.complain("address", Fault::new(problem, "use another address or port"));
+        }
+        listeners.push(listener);
+    }
+    Some(listeners)
+}
+
+fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
+    let name = table.require("name", "give it one, such as name = \"web\"", |value| {
+        raw::string(value).and_then(label)
+    });
+    let address = table.require("address", "write address = \"[::]:80\" for all", socket_addr);
+    let protocol = table.read("protocol", protocol);
+    let admit = admit(table, sets, defaults::LISTENER_ADMIT);
+    if table.list("proxy_protocol_from").is_some_and(|list| !list.is_empty()) {
+        table.complain(
+            "proxy_protocol_from",
+            Fault::new("PROXY protocol is not part of this version yet", "leave the list empty"),
+        );
+    }
+    Some(Listener {
+        name: name?,
+        address: address?,
+        protocol: protocol.unwrap_or(Protocol::Http),
+        admit: admit?,
+    })
+}
+
+fn protocol(value: &DeValue<'_>) -> Result<Protocol, Fault> {
+    match raw::string(value)? {
+        "http" => Ok(Protocol::Http),
+        "https" => Err(Fault::new(
+            "TLS termination is not part of this version yet",
+            "use protocol = \"http\"",
+        )),
+        other => Err(unknown_word(other, &["http"])),
+    }
+}
+
+fn admit(table: &Table<'_>, sets: &Sets, default: &str) -> Option<Admit> {
+    let Some(list) = table.list("admit") else {
+        return Admit::built_in(default);
+    };
+    let names = list.strings(&table.path("admit"), |name| Ok(name.to_owned()));
+    if names.is_empty() && !list.is_empty() {
+        // Not one name is a string, and each was reported.
+        return None;
+    }
+    sets.admit(names).map_err(|fault| table.complain("admit", fault)).ok()
+}
+
+fn source(table: &Table<'_>) -> Option<Source> {
+    let kind =
+        table.require("kind", "write kind = \"directory\"", |value| match raw::string(value)? {
+            "directory" => Ok(()),
+            "kubernetes" => Err(Fault::new(
+                "the Kubernetes watch is not part of this version yet",
+                "use kind = \"directory\" with a directory of manifests",
+            )),
+            other => Err(unknown_word(other, &["directory"])),
+        });
+    // What another kind needs is not asked for: the kind is the mistake.
+    let path = kind.and_then(|()| {
+        table.require("directory", "name a directory of manifests", |value| {
+            match raw::string(value)? {
+                "" => Err(Fault::new("the path is empty", "name a directory of manifests")),
+                path => Ok(PathBuf::from(path)),
+            }
+        })
+    });
+    if kind.is_some() && table.list("status_addresses").is_some_and(|list| !list.is_empty()) {
+        let problem = "manifests in a directory have no status to write addresses into";
+        table.complain("status_addresses", Fault::new(problem, "leave the list empty"));
+    }
+    let class = table.read("ingress_class", |value| raw::string(value).and_then(subdomain));
+    let without_class = table.read("ingress_without_class", raw::boolean);
+    Some(Source {
+        kind: SourceKind::Directory { path: path? },
+        ingress_class: class.unwrap_or_else(|| defaults::INGRESS_CLASS.to_owned()),
+        ingress_without_class: without_class.unwrap_or(false),
+    })
+}
+
+fn admin(table: &Table<'_>, sets: &Sets) -> Option<Admin> {
+    let address = table.read("address", socket_addr).unwrap_or(defaults::ADMIN_ADDRESS);
+    Some(Admin { address, admit: admit(table, sets, defaults::ADMIN_ADMIT)? })
+}
+
+fn log(table: &Table<'_>) -> Log {
+    let default = Log::default();
+    let access = table.read("access", |value| match raw::string(value)? {
+        "stdout" => Ok(AccessLog::Stdout),
+        "off" => Ok(AccessLog::Off),
+        // "none" or "stderr" would otherwise quietly become a file of that name.
+        path if path.contains('/') => Ok(AccessLog::File(PathBuf::from(path))),
+        other => Err(Fault::new(
+            format!("\"{other}\" is neither \"stdout\" nor \"off\" nor a path"),
+            format!("a file is written with a slash: \"./{other}\""),
+        )),
+    });
+    let level = table.read("level", |value| {
+        let word = raw::string(value)?;
+        let level = LogLevel::ALL.into_iter().find(|level| level.as_str() == word);
+        level.ok_or_else(|| unknown_word(word, &LogLevel::ALL.map(LogLevel::as_str)))
+    });
+    Log { access: access.unwrap_or(default.access), level: level.unwrap_or(default.level) }
+}
+
+fn timeouts(document: &Document<'_>, table: &Table<'_>) -> Timeouts {
+    let faults = document.faults();
+    let get = |key, default| duration(table, key).unwrap_or(default);
+    let timeouts = Timeouts {
+        downstream_idle: get("downstream_idle", defaults::DOWNSTREAM_IDLE),
+        request_head: get("request_head", defaults::REQUEST_HEAD),
+        body_progress: get("body_progress", defaults::BODY_PROGRESS),
+        connect: get("connect", defaults::CONNECT),
+        response_head: get("response_head", defaults::RESPONSE_HEAD),
+        drain: get("drain", defaults::DRAIN),
+        drain_idle: get("drain_idle", defaults::DRAIN_IDLE),
+        coalesce: get("coalesce", defaults::COALESCE),
+        coalesce_max: get("coalesce_max", defaults::COALESCE_MAX),
+    };
+    // A faulty value was replaced by its default, which is no ground for a comparison.
+    if document.faults() == faults {
+        let short = ("drain_idle", timeouts.drain_idle);
+        at_most(table, short, ("drain", timeouts.drain));
+        let short = ("coalesce", timeouts.coalesce);
+        at_most(table, short, ("coalesce_max", timeouts.coalesce_max));
+    }
+    timeouts
+}
+
+fn at_most(table: &Table<'_>, short: (&str, Duration), long: (&str, Duration)) {
+    if short.1 > long.1 {
+        let problem = format!("{:?} is longer than {}, {:?}", short.1, long.0, long.1);
+        let fix = format!(
+            "shorten {} or lengthen {} (a key not written has its default)",
+            short.0, long.0
+        );
+        table.complain(short.0, Fault::new(problem, fix));
+    }
+}
+
+fn limits(table: &Table<'_>) -> Limits {
+    let default = Limits::default();
+    let connections = table.read("connections", |value| count(value, &CONNECTIONS));
+    let size = |key| table.read(key, |value| bytes(value, &HEAD_BYTES));
+    Limits {
+        connections: connections.and_then(NonZeroUsize::new).unwrap_or(default.connections),
+        request_target: size("request_target").unwrap_or(default.request_target),
+        header_block: size("header_block").unwrap_or(default.header_block),
+    }
+}
+
+fn upstream(table: &Table<'_>) -> Upstream {
+    let default = Upstream::default();
+    let idle = duration(table, "idle");
+    let per_endpoint = table.read("idle_per_endpoint", |value| count(value, &IDLE_PER_ENDPOINT));
+    let retries = table.read("connect_retries", |value| count(value, &CONNECT_RETRIES));
+    Upstream {
+        idle: idle.unwrap_or(default.idle),
+        idle_per_endpoint: per_endpoint.unwrap_or(default.idle_per_endpoint),
+        connect_retries: retries
+            .and_then(|retries| u32::try_from(retries).ok())
+            .unwrap_or(default.connect_retries),
+    }
+}
+
+/// Whether two sockets would want the same place. The kernel chooses the port for 0, so that two
+/// of those never meet.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() != 0 && a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
+}
