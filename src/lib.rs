@@ -39,6 +39,8 @@
 //! | | [`error`] | every way a request can end badly: status, label, culprit, words |
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //! | | [`config`] | the configuration file, valid by construction |
+//! | base | [`balance`] | which endpoint of a Service takes a request |
+//! | | [`routing`] | the table: compiled, looked up, published |
 //!
 //! # Words
 //!
@@ -48,6 +50,8 @@
 //! as its manifest was written.
 
 pub mod addr;
+pub mod balance;
 pub mod config;
 pub mod error;
 pub mod model;
+pub mod routing;

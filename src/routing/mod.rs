@@ -1,0 +1,244 @@
+//! The routing table: immutable, compiled from a `Model`, looked up by host and path.
+//!
+//! ```text
+//! Model -> compile -> Table -> Publisher::publish => TableHandle::load (once per request)
+//! ```
+//!
+//! Lookup is a hash of the host, one probe for a wildcard, and a binary search over the paths of
+//! that host: its cost grows neither with the number of hosts nor, but for the logarithm, with the
+//! number of paths. The table holds its text in one block and refers to it by position, so that a
+//! simple rule costs little memory and two cache lines.
+
+mod compile;
+mod lookup;
+mod paths;
+mod publish;
+
+pub use compile::compile;
+pub use publish::{Held, Publisher, TableCache, TableHandle};
+
+use crate::balance::EndpointSet;
+use crate::model::{BackendKey, Broken, PathKind};
+use arc_swap::ArcSwap;
+use hashbrown::HashTable;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// "No such entry" in the index fields below.
+const NONE: u32 = u32::MAX;
+
+/// A part of [`Table::text`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+/// Everything that is served, as the request path needs it.
+pub struct Table {
+    generation: u64,
+    text: Box<str>,
+    hasher: foldhash::fast::FixedState,
+    /// Exact hosts, by name.
+    hosts: HashTable<HostEntry>,
+    /// Wildcard hosts, by the name behind `*.`.
+    wildcards: HashTable<HostEntry>,
+    /// Rules without host. Its `default` is the default backend for every host.
+    any: HostEntry,
+    paths: Box<[PathEntry]>,
+    routes: Box<[RouteEntry]>,
+    ingresses: Box<[IngressEntry]>,
+    backends: Box<[Arc<Backend>]>,
+    /// What is due for the cells of backends shared with the previous table.
+    updates: Vec<Update>,
+}
+
+/// New endpoints for a backend that stays.
+struct Update {
+    backend: Arc<Backend>,
+    endpoints: Arc<EndpointSet>,
+}
+
+/// One host: where its paths are in [`Table::paths`], the Exact ones before the Prefix ones.
+#[derive(Clone, Copy, Debug)]
+struct HostEntry {
+    name: Span,
+    first: u32,
+    exact: u32,
+    prefix: u32,
+    /// The route for what no path matches, or [`NONE`].
+    default: u32,
+}
+
+/// One path of one host.
+#[derive(Clone, Copy, Debug)]
+struct PathEntry {
+    /// The whole path (Exact), or without trailing slash (Prefix).
+    text: Span,
+    /// For a Prefix, the entry of the longest other Prefix above it, or [`NONE`].
+    parent: u32,
+    route: u32,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug)]
+struct RouteEntry {
+    backend: u32,
+    ingress: u32,
+    /// Position in `spec.rules` and `http.paths`; [`NONE`] for a default backend.
+    rule: u32,
+    position: u32,
+    host: Span,
+    path: Span,
+    kind: PathKind,
+    wildcard: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct IngressEntry {
+    namespace: Span,
+    name: Span,
+}
+
+/// A Service port that routes lead to.
+///
+/// Its endpoints have a cell of their own: a change of an EndpointSlice replaces the content of the
+/// cell and touches no route.
+#[derive(Debug)]
+pub struct Backend {
+    /// Which Service port.
+    pub key: BackendKey,
+    /// Why it can have no endpoints, if so.
+    pub broken: Option<Broken>,
+    endpoints: ArcSwap<EndpointSet>,
+}
+
+impl Backend {
+    /// The endpoints of this moment.
+    pub fn endpoints(&self) -> arc_swap::Guard<Arc<EndpointSet>> {
+        self.endpoints.load()
+    }
+}
+
+/// The number of a route in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RouteId(u32);
+
+/// What is known of a route, for labels, logs and `explain`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route<'a> {
+    /// Namespace of the Ingress.
+    pub namespace: &'a str,
+    /// Name of the Ingress.
+    pub ingress: &'a str,
+    /// Host of the rule without `*.`; empty for every host.
+    pub host: &'a str,
+    /// Whether the host is a wildcard.
+    pub wildcard: bool,
+    /// Where in the Ingress: `(rule, path)`, or nothing for its default backend.
+    pub position: Option<(usize, usize)>,
+    /// `pathType` and `path`; `/` for a default backend.
+    pub kind: PathKind,
+    /// See `kind`.
+    pub path: &'a str,
+}
+
+impl Route<'_> {
+    /// The field of the Ingress that this route comes from.
+    pub fn field(&self) -> String {
+        match self.position {
+            Some((rule, path)) => format!("spec.rules[{rule}].http.paths[{path}]"),
+            None => "spec.defaultBackend".to_owned(),
+        }
+    }
+
+    /// The host as the manifest has it, `*` for every host.
+    pub fn host_pattern(&self) -> String {
+        match (self.host, self.wildcard) {
+            ("", _) => "*".to_owned(),
+            (name, true) => format!("*.{name}"),
+            (name, false) => name.to_owned(),
+        }
+    }
+}
+
+impl Table {
+    /// A table that routes nothing.
+    pub fn empty() -> Self {
+        compile(&crate::model::Model::default(), None)
+    }
+
+    /// Counts up with every compiled table of this process.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Number of routes, default backends included.
+    pub fn route_count(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Number of distinct hosts, wildcards included.
+    pub fn host_count(&self) -> usize {
+        self.hosts.len() + self.wildcards.len()
+    }
+
+    /// Every Service port that a route leads to.
+    pub fn backends(&self) -> &[Arc<Backend>] {
+        &self.backends
+    }
+
+    /// Every route, sorted as compiled: by host, Exact before Prefix, then path.
+    pub fn routes(&self) -> impl Iterator<Item = RouteId> {
+        (0..).take(self.routes.len()).map(RouteId)
+    }
+
+    /// Describes a route of this table.
+    pub fn route(&self, id: RouteId) -> Route<'_> {
+        let entry = &self.routes[id.0 as usize];
+        let ingress = &self.ingresses[entry.ingress as usize];
+        Route {
+            namespace: self.text(ingress.namespace),
+            ingress: self.text(ingress.name),
+            host: self.text(entry.host),
+            wildcard: entry.wildcard,
+            position: (entry.rule != NONE)
+                .then_some((entry.rule as usize, entry.position as usize)),
+            kind: entry.kind,
+            path: self.text(entry.path),
+        }
+    }
+
+    /// Where a route of this table leads.
+    pub fn backend(&self, id: RouteId) -> &Arc<Backend> {
+        &self.backends[self.routes[id.0 as usize].backend as usize]
+    }
+
+    fn text(&self, span: Span) -> &str {
+        let Span { start, len } = span;
+        &self.text[start as usize..(start + len) as usize]
+    }
+}
+
+impl HostEntry {
+    fn exact(&self) -> Range<usize> {
+        self.first as usize..(self.first + self.exact) as usize
+    }
+
+    fn prefix(&self) -> Range<usize> {
+        let end = self.exact().end;
+        end..end + self.prefix as usize
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("generation", &self.generation)
+            .field("hosts", &self.host_count())
+            .field("routes", &self.route_count())
+            .field("backends", &self.backends.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! From the control thread to the workers: the one `ArcSwap`.
+//!
+//! The writer is a single [`Publisher`]; workers read through a [`TableCache`] of their own, whose
+//! common case is the comparison of one pointer. A table is freed by the publisher, never by a
+//! worker: freeing a large one takes milliseconds that belong to requests.
+
+use super::Table;
+use arc_swap::ArcSwap;
+use arc_swap::cache::Cache;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Where tables can be read.
+#[derive(Clone, Debug)]
+pub struct TableHandle(Arc<ArcSwap<Table>>);
+
+impl TableHandle {
+    /// The table in force. For the request path see [`TableCache`].
+    pub fn load(&self) -> Arc<Table> {
+        self.0.load_full()
+    }
+}
+
+/// The one writer.
+#[derive(Debug)]
+pub struct Publisher {
+    shared: Arc<ArcSwap<Table>>,
+    /// Tables that some worker may still hold.
+    retired: Vec<Arc<Table>>,
+}
+
+impl Publisher {
+    /// Begins with `table`.
+    pub fn new(table: Table) -> Self {
+        Self { shared: Arc::new(ArcSwap::from_pointee(table)), retired: Vec::new() }
+    }
+
+    /// A handle for a reader.
+    pub fn handle(&self) -> TableHandle {
+        TableHandle(Arc::clone(&self.shared))
+    }
+
+    /// The table in force.
+    pub fn current(&self) -> Arc<Table> {
+        self.shared.load_full()
+    }
+
+    /// Puts a table in force: requests that begin from now on see it, those in flight keep theirs.
+    /// The endpoints of backends that both tables have change for all of them at this moment.
+    pub fn publish(&mut self, mut table: Table) {
+        for update in std::mem::take(&mut table.updates) {
+            update.backend.endpoints.store(update.endpoints);
+        }
+        let old = self.shared.swap(Arc::new(table));
+        self.retired.push(old);
+        self.collect();
+    }
+
+    /// Frees retired tables that nobody reads any more; returns how many are left.
+    pub fn collect(&mut self) -> usize {
+        self.retired.retain(|table| Arc::strong_count(table) > 1);
+        self.retired.len()
+    }
+}
+
+/// A table as one request holds it, from its first lookup to its log line.
+pub type Held = Rc<Arc<Table>>;
+
+/// One worker's view of the table.
+#[derive(Debug)]
+pub struct TableCache(RefCell<Cached>);
+
+#[derive(Debug)]
+struct Cached {
+    shared: Cache<Arc<ArcSwap<Table>>, Arc<Table>>,
+    // Requests count their references here, on a line that no other core writes.
+    held: Held,
+}
+
+impl TableCache {
+    /// A cache over `handle`.
+    pub fn new(handle: &TableHandle) -> Self {
+        let mut shared = Cache::new(Arc::clone(&handle.0));
+        let held = Rc::new(Arc::clone(shared.load()));
+        Self(RefCell::new(Cached { shared, held }))
+    }
+
+    /// The table in force now.
+    pub fn load(&self) -> Held {
+        let cached = &mut *self.0.borrow_mut();
+        let now = cached.shared.load();
+        if !Arc::ptr_eq(now, &cached.held) {
+            cached.held = Rc::new(Arc::clone(now));
+        }
+        Rc::clone(&cached.held)
+    }
+}
