@@ -40,7 +40,9 @@
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //! | | [`config`] | the configuration file, valid by construction |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
+//! | | [`client_ip`] | the one client address |
 //! | | [`routing`] | the table: compiled, looked up, published |
+//! | | [`telemetry`] | metrics, access log, log of the process |
 //!
 //! # Words
 //!
@@ -51,7 +53,9 @@
 
 pub mod addr;
 pub mod balance;
+pub mod client_ip;
 pub mod config;
 pub mod error;
 pub mod model;
 pub mod routing;
+pub mod telemetry;

@@ -1,0 +1,163 @@
+//! The numbers that one thread writes and the scrape adds up.
+//!
+//! A cell has one writer, so that counting is a load and a store of a line in that core's cache: no
+//! locked instruction, no line that travels between cores.
+
+use super::series::Series;
+use crate::error::Reason;
+use crate::model::{EndpointState, Rejected, Severity};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A counter with a single writing thread.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds `n`. Only the owning thread may call this.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// The count so far, from any thread.
+    pub fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A gauge with a single writing thread.
+#[derive(Debug, Default)]
+pub struct Level(AtomicI64);
+
+impl Level {
+    /// Moves by `n`. Only the owning thread may call this.
+    pub fn shift(&self, n: i64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// The level now, from any thread.
+    pub fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What happens to the connections of one listener, on one thread.
+#[derive(Debug, Default)]
+pub struct ListenerCells {
+    /// Connections accepted and handed to a worker (accepting thread).
+    pub accepted: Count,
+    /// Connections refused because no admitted set has their source (accepting thread).
+    pub refused: Count,
+    /// `accept` calls that failed (accepting thread).
+    pub errors: Count,
+    /// Connections open (worker).
+    pub open: Level,
+    /// Connections closed by us because they kept us waiting: idle, head (worker).
+    pub idle_closed: Count,
+}
+
+/// What happens towards the pods, on one worker.
+#[derive(Debug, Default)]
+pub struct UpstreamCells {
+    /// Connections made.
+    pub connects: Count,
+    /// Connection attempts that failed.
+    pub connect_failures: Count,
+    /// Requests sent on a connection that had served before.
+    pub reuses: Count,
+    /// Requests sent again: to another endpoint, or on another connection.
+    pub retries: Count,
+    /// Connections kept for reuse.
+    pub idle: Level,
+}
+
+/// All cells of one worker.
+#[derive(Debug)]
+pub struct WorkerCells {
+    /// One per configured listener.
+    pub listeners: Box<[ListenerCells]>,
+    /// Towards the pods.
+    pub upstream: UpstreamCells,
+    /// Access log lines dropped because the writer was behind.
+    pub log_dropped: Count,
+    /// Routes that have had a request. Locked by the worker for a route's first request only.
+    series: Mutex<Vec<Arc<Series>>>,
+}
+
+impl WorkerCells {
+    /// Cells for a worker that serves `listeners` listeners.
+    pub fn new(listeners: usize) -> Self {
+        Self {
+            listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
+            upstream: UpstreamCells::default(),
+            log_dropped: Count::default(),
+            series: Mutex::default(),
+        }
+    }
+
+    pub(super) fn add_series(&self, series: Arc<Series>) {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner).push(series);
+    }
+
+    pub(super) fn series(&self) -> Vec<Arc<Series>> {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets the series for which `gone` says so.
+    pub(super) fn drop_series(&self, gone: impl Fn(&Series) -> bool) {
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.retain(|series| !gone(series));
+    }
+}
+
+/// What the control thread says of the table in force.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotCells {
+    /// Generation of the table.
+    pub generation: u64,
+    /// When it was put in force, in seconds since the Unix epoch.
+    pub published: f64,
+    /// Seconds that translating and compiling it took.
+    pub build_seconds: f64,
+    /// Routes in it.
+    pub routes: usize,
+    /// Distinct hosts in it.
+    pub hosts: usize,
+    /// Endpoints by namespace, Service with port, and state.
+    pub endpoints: Vec<(String, String, EndpointState, usize)>,
+    /// Findings, of which errors and warnings are exported.
+    pub findings: Vec<Rejected>,
+}
+
+impl SnapshotCells {
+    /// Number of objects with a finding of that severity, kind and cause.
+    pub(super) fn rejected(&self) -> std::collections::BTreeMap<(&str, &str, &str), usize> {
+        let mut counts = std::collections::BTreeMap::new();
+        for finding in self.findings.iter().filter(|f| f.severity != Severity::Info) {
+            let key =
+                (finding.object.kind.as_str(), finding.why.as_str(), finding.severity.as_str());
+            *counts.entry(key).or_insert(0) += 1;
+        }
+        counts
+    }
+}
+
+/// Counts by reason.
+#[derive(Debug)]
+pub(super) struct ByReason([Count; Reason::ALL.len()]);
+
+impl Default for ByReason {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Count::default()))
+    }
+}
+
+impl ByReason {
+    pub(super) fn add(&self, reason: Reason) {
+        self.0[reason.index()].add(1);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.into_iter().map(|reason| (reason, self.0[reason.index()].total()))
+    }
+}

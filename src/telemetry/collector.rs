@@ -1,0 +1,397 @@
+//! The scrape: adds up the cells of all threads and encodes them.
+
+use super::cells::{ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
+use super::histogram::Totals;
+use super::series::SeriesLabels;
+use crate::error::Reason;
+use crate::routing::Table;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How long the series of a route that is gone are still exported, in seconds: several scrapes, so
+/// that its last requests are seen.
+const KEEP_GONE_SECONDS: u64 = 600;
+
+/// Everything that is measured in this process.
+#[derive(Debug)]
+pub struct Telemetry {
+    listeners: Box<[Arc<str>]>,
+    /// Cells of the accepting thread, by listener.
+    accepting: Arc<[ListenerCells]>,
+    workers: Box<[Arc<WorkerCells>]>,
+    snapshot: Mutex<SnapshotCells>,
+}
+
+/// Request counts by what the family is labelled with beside the series.
+type Requests = BTreeMap<(&'static str, u16, &'static str), u64>;
+
+#[derive(Debug, Default)]
+struct RouteTotals {
+    requests: Requests,
+    durations: Totals,
+    upstream: Totals,
+    bytes: [u64; 2],
+}
+
+impl Telemetry {
+    /// Cells for these listeners and so many workers.
+    pub fn new(listeners: &[Arc<str>], workers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            listeners: listeners.into(),
+            accepting: listeners.iter().map(|_| ListenerCells::default()).collect(),
+            workers: (0..workers).map(|_| Arc::new(WorkerCells::new(listeners.len()))).collect(),
+            snapshot: Mutex::default(),
+        })
+    }
+
+    /// The cells of the accepting thread, one per listener.
+    pub fn accepting(&self) -> Arc<[ListenerCells]> {
+        Arc::clone(&self.accepting)
+    }
+
+    /// The cells of each worker.
+    pub fn workers(&self) -> &[Arc<WorkerCells>] {
+        &self.workers
+    }
+
+    /// Names of the listeners, in the order of the cells.
+    pub fn listeners(&self) -> &[Arc<str>] {
+        &self.listeners
+    }
+
+    /// Connections open now, over all workers and listeners.
+    pub fn open_connections(&self) -> i64 {
+        let listeners = self.workers.iter().flat_map(|worker| worker.listeners.iter());
+        listeners.map(|listener| listener.open.now()).sum()
+    }
+
+    /// Notes what the control thread has put in force, and which series have lost their route.
+    pub fn set_snapshot(&self, snapshot: SnapshotCells, table: &Table) {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        let seen: Vec<_> = self.workers.iter().map(|worker| (worker, worker.series())).collect();
+        if seen.iter().all(|(_, series)| series.is_empty()) {
+            return;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let nobody: Arc<str> = Arc::from("");
+        let mut present: HashSet<SeriesLabels> =
+            table.routes().map(|route| SeriesLabels::of(&nobody, table, Some(route))).collect();
+        present.insert(SeriesLabels::of(&nobody, table, None));
+        for (worker, series) in seen {
+            for series in series {
+                let labels =
+                    SeriesLabels { listener: Arc::clone(&nobody), ..series.labels().clone() };
+                series.mark(present.contains(&labels), now);
+            }
+            worker.drop_series(|series| series.gone_for(now) > Some(KEEP_GONE_SECONDS));
+        }
+    }
+
+    /// What the control thread said last.
+    pub fn snapshot(&self) -> SnapshotCells {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds all families to a registry.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        registry.register_collector(Box::new(Arc::clone(self)));
+    }
+
+    fn by_route(&self) -> BTreeMap<SeriesLabels, RouteTotals> {
+        let mut totals = BTreeMap::<SeriesLabels, RouteTotals>::new();
+        for series in self.workers.iter().flat_map(|worker| worker.series()) {
+            let total = totals.entry(series.labels().clone()).or_default();
+            for (method, class, reason, count) in series.counts() {
+                let key = (method.as_str(), class, reason.map_or("", Reason::label));
+                *total.requests.entry(key).or_insert(0) += count;
+            }
+            total.durations.add(&series.durations);
+            total.upstream.add(&series.upstream);
+            total.bytes[0] += series.bytes_in.total();
+            total.bytes[1] += series.bytes_out.total();
+        }
+        totals
+    }
+
+    fn encode_requests(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let totals = self.by_route();
+        let name = "ravelin_requests";
+        encoder.counter(
+            name,
+            "Requests by route and outcome; reason is empty for the pod's own answer",
+            |family| {
+                for (labels, total) in &totals {
+                    for ((method, class, reason), count) in &total.requests {
+                        let status = format!("{class}xx");
+                        let [a, b, c, d] = route_labels(labels);
+                        let labels = [
+                            a,
+                            b,
+                            c,
+                            d,
+                            ("method", method),
+                            ("status", &status),
+                            ("reason", reason),
+                        ];
+                        family.count(&labels, *count)?;
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        encoder.histogram(
+            "ravelin_request_duration_seconds",
+            "From the request head to the last byte of the answer",
+            |family| {
+                totals.iter().try_for_each(|(labels, total)| {
+                    family.totals(&route_labels(labels), &total.durations)
+                })
+            },
+        )?;
+        encoder.histogram(
+            "ravelin_upstream_duration_seconds",
+            "From sending upstream to the upstream's response head",
+            |family| {
+                totals.iter().try_for_each(|(labels, total)| {
+                    family.totals(&route_labels(labels), &total.upstream)
+                })
+            },
+        )?;
+        encoder.counter(
+            "ravelin_body_bytes",
+            "Body bytes from (in) and to (out) the client",
+            |family| {
+                for (labels, total) in &totals {
+                    for (direction, bytes) in ["in", "out"].into_iter().zip(total.bytes) {
+                        let [a, b, c, d] = route_labels(labels);
+                        family.count(&[a, b, c, d, ("direction", direction)], bytes)?;
+                    }
+                }
+                Ok(())
+            },
+        )
+    }
+
+    fn encode_connections(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let each = |family: &mut Family<'_>, value: &dyn Fn(&ListenerCells) -> u64| {
+            self.listeners.iter().enumerate().try_for_each(|(position, name)| {
+                let workers = self.workers.iter().map(|worker| &worker.listeners[position]);
+                let all = workers.chain([&self.accepting[position]]);
+                family.count(&[("listener", name)], all.map(value).sum())
+            })
+        };
+        encoder.counter(
+            "ravelin_connections_accepted",
+            "Connections handed to a worker",
+            |family| each(family, &|cells| cells.accepted.total()),
+        )?;
+        encoder.counter(
+            "ravelin_connections_refused",
+            "Connections refused because no admitted set has their source",
+            |family| each(family, &|cells| cells.refused.total()),
+        )?;
+        encoder.counter("ravelin_accept_errors", "Failed accept calls", |family| {
+            each(family, &|cells| cells.errors.total())
+        })?;
+        encoder.counter(
+            "ravelin_connections_idle_closed",
+            "Connections closed for being idle, or too slow with a request head",
+            |family| each(family, &|cells| cells.idle_closed.total()),
+        )?;
+        encoder.gauge("ravelin_connections_open", "Client connections open", |family| {
+            self.listeners.iter().enumerate().try_for_each(|(position, name)| {
+                let open = self.workers.iter().map(|worker| worker.listeners[position].open.now());
+                family.gauge(&[("listener", name)], open.sum::<i64>())
+            })
+        })
+    }
+
+    fn encode_upstream(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let sum = |value: fn(&UpstreamCells) -> u64| -> u64 {
+            self.workers.iter().map(|worker| value(&worker.upstream)).sum()
+        };
+        encoder.counter(
+            "ravelin_upstream_connects",
+            "Connections made to endpoints",
+            |family| {
+                family.count(&[("result", "ok")], sum(|cells| cells.connects.total()))?;
+                family.count(&[("result", "failed")], sum(|cells| cells.connect_failures.total()))
+            },
+        )?;
+        encoder.counter(
+            "ravelin_upstream_reuses",
+            "Requests sent on a connection that had served before",
+            |family| family.count::<0>(&[], sum(|cells| cells.reuses.total())),
+        )?;
+        encoder.counter(
+            "ravelin_upstream_retries",
+            "Requests sent again, to another endpoint or on another connection",
+            |family| family.count::<0>(&[], sum(|cells| cells.retries.total())),
+        )?;
+        encoder.gauge(
+            "ravelin_upstream_idle_connections",
+            "Connections kept for reuse",
+            |family| {
+                let idle: i64 = self.workers.iter().map(|worker| worker.upstream.idle.now()).sum();
+                family.gauge::<0>(&[], idle)
+            },
+        )?;
+        encoder.counter(
+            "ravelin_access_log_dropped_lines",
+            "Access log lines dropped because the writer was behind",
+            |family| {
+                let dropped = self.workers.iter().map(|worker| worker.log_dropped.total());
+                family.count::<0>(&[], dropped.sum())
+            },
+        )
+    }
+
+    fn encode_snapshot(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let snapshot = self.snapshot();
+        let mut plain = |name, help, value: f64| {
+            encoder.gauge(name, help, |family| family.gauge_f64::<0>(&[], value))
+        };
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+        {
+            plain(
+                "ravelin_snapshot_generation",
+                "Generation of the routing table",
+                snapshot.generation as f64,
+            )?;
+            plain("ravelin_snapshot_routes", "Routes in the table", snapshot.routes as f64)?;
+            plain("ravelin_snapshot_hosts", "Distinct hosts in the table", snapshot.hosts as f64)?;
+        }
+        plain(
+            "ravelin_snapshot_published_timestamp_seconds",
+            "When the table was put in force",
+            snapshot.published,
+        )?;
+        plain(
+            "ravelin_snapshot_build_seconds",
+            "Time that building the table took",
+            snapshot.build_seconds,
+        )?;
+        encoder.gauge(
+            "ravelin_rejected_objects",
+            "Findings about objects that are not served as written",
+            |family| {
+                for ((kind, why, severity), count) in snapshot.rejected() {
+                    let count = i64::try_from(count).unwrap_or(i64::MAX);
+                    family
+                        .gauge(&[("kind", kind), ("reason", why), ("severity", severity)], count)?;
+                }
+                Ok(())
+            },
+        )?;
+        encoder.gauge("ravelin_endpoints", "Endpoints of the Services in use, by state", |family| {
+            for (namespace, service, state, count) in &snapshot.endpoints {
+                let labels = [
+                    ("namespace", namespace.as_str()),
+                    ("service", service),
+                    ("state", state.as_str()),
+                ];
+                family.gauge(&labels, i64::try_from(*count).unwrap_or(i64::MAX))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn route_labels(labels: &SeriesLabels) -> [(&str, &str); 4] {
+    [
+        ("listener", &labels.listener),
+        ("host", &labels.host),
+        ("route", &labels.route),
+        ("service", &labels.service),
+    ]
+}
+
+impl Collector for Telemetry {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families(encoder);
+        self.encode_requests(&mut families)?;
+        self.encode_connections(&mut families)?;
+        self.encode_upstream(&mut families)?;
+        self.encode_snapshot(&mut families)
+    }
+}
+
+/// Writes one family after the other.
+struct Families<'a>(DescriptorEncoder<'a>);
+
+type Encode<'a> = &'a mut dyn FnMut(&mut Family<'_>) -> fmt::Result;
+
+impl Families<'_> {
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        encode: Encode<'_>,
+    ) -> fmt::Result {
+        encode(&mut Family(self.0.encode_descriptor(name, help, None, kind)?))
+    }
+
+    fn counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Counter, &mut encode)
+    }
+
+    fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Gauge, &mut encode)
+    }
+
+    fn histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Histogram, &mut encode)
+    }
+}
+
+/// Writes the series of one family.
+struct Family<'a>(MetricEncoder<'a>);
+
+impl Family<'_> {
+    fn count<const N: usize>(&mut self, labels: &[(&str, &str); N], value: u64) -> fmt::Result {
+        ConstCounter::new(value).encode(self.0.encode_family(labels)?)
+    }
+
+    fn gauge<const N: usize>(&mut self, labels: &[(&str, &str); N], value: i64) -> fmt::Result {
+        ConstGauge::new(value).encode(self.0.encode_family(labels)?)
+    }
+
+    fn gauge_f64<const N: usize>(&mut self, labels: &[(&str, &str); N], value: f64) -> fmt::Result {
+        ConstGauge::new(value).encode(self.0.encode_family(labels)?)
+    }
+
+    fn totals(&mut self, labels: &[(&str, &str); 4], totals: &Totals) -> fmt::Result {
+        use prometheus_client::encoding::NoLabelSet;
+        let (sum, count) = (totals.sum_seconds(), totals.count());
+        self.0.encode_family(labels)?.encode_histogram::<NoLabelSet>(
+            sum,
+            count,
+            &totals.bounded(),
+            None,
+        )
+    }
+}

@@ -1,0 +1,266 @@
+//! Request counts by route.
+//!
+//! Series come into being with the first request of a route on a worker, so that a hundred thousand
+//! hosts cost nothing until they are used. Labels are names out of configuration objects, never
+//! what a client sent.
+
+use super::access_log::RouteText;
+use super::cells::{ByReason, Count, WorkerCells};
+use super::histogram::Histogram;
+use crate::error::Reason;
+use crate::routing::{RouteId, Table};
+use http::{Method, StatusCode};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What tells one series from another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesLabels {
+    /// Name of the listener.
+    pub listener: Arc<str>,
+    /// Host of the rule; `_` where no rule matched.
+    pub host: String,
+    /// Namespace and name of the Ingress; `_` where no rule matched.
+    pub route: String,
+    /// Namespace, Service and port; `_` where no rule matched.
+    pub service: String,
+}
+
+impl SeriesLabels {
+    /// Labels of a route.
+    pub fn of(listener: &Arc<str>, table: &Table, route: Option<RouteId>) -> Self {
+        let listener = Arc::clone(listener);
+        let Some(id) = route else {
+            let none = || "_".to_owned();
+            return Self { listener, host: none(), route: none(), service: none() };
+        };
+        let route = table.route(id);
+        Self {
+            listener,
+            host: route.host_pattern(),
+            route: format!("{}/{}", route.namespace, route.ingress),
+            service: table.backend(id).key.to_string(),
+        }
+    }
+}
+
+/// Request methods as a closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MethodLabel {
+    /// GET
+    Get,
+    /// HEAD
+    Head,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+    /// OPTIONS
+    Options,
+    /// Any other, and requests without a readable method.
+    Other,
+}
+
+impl MethodLabel {
+    /// Every label.
+    pub const ALL: [Self; 8] = [
+        Self::Get,
+        Self::Head,
+        Self::Post,
+        Self::Put,
+        Self::Patch,
+        Self::Delete,
+        Self::Options,
+        Self::Other,
+    ];
+
+    /// The label of a method.
+    pub fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self::Get,
+            Method::HEAD => Self::Head,
+            Method::POST => Self::Post,
+            Method::PUT => Self::Put,
+            Method::PATCH => Self::Patch,
+            Method::DELETE => Self::Delete,
+            Method::OPTIONS => Self::Options,
+            _ => Self::Other,
+        }
+    }
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// Its method.
+    pub method: MethodLabel,
+    /// The status sent.
+    pub status: StatusCode,
+    /// Why it was not the pod's answer, whole.
+    pub reason: Option<Reason>,
+    /// From the request head to the last byte of the answer.
+    pub duration: Duration,
+    /// From sending upstream to the upstream's response head, where there was one.
+    pub upstream: Option<Duration>,
+    /// Body bytes from the client.
+    pub bytes_in: u64,
+    /// Body bytes to the client.
+    pub bytes_out: u64,
+}
+
+/// Status classes 1xx to 5xx.
+const CLASSES: usize = 5;
+const METHODS: usize = MethodLabel::ALL.len();
+
+/// The requests of one route on one worker.
+#[derive(Debug, Default)]
+pub struct Series {
+    labels: SeriesLabels,
+    /// The same for the access log.
+    text: RouteText,
+    /// Answers of the pod, by method and status class.
+    answers: [[Count; CLASSES]; METHODS],
+    /// Answers of our own and answers broken off, by method; allocated with the first.
+    faults: std::sync::OnceLock<Box<[ByReason; METHODS]>>,
+    pub(super) durations: Histogram,
+    pub(super) upstream: Histogram,
+    pub(super) bytes_in: Count,
+    pub(super) bytes_out: Count,
+    /// When the control thread found the route gone, in seconds since the Unix epoch; 0 while it
+    /// is there.
+    gone_since: AtomicU64,
+}
+
+impl Series {
+    fn new(labels: SeriesLabels) -> Self {
+        let text = RouteText::new(&labels.route, &labels.service);
+        Self { labels, text, ..Self::default() }
+    }
+
+    /// What tells it from others.
+    pub fn labels(&self) -> &SeriesLabels {
+        &self.labels
+    }
+
+    /// Route and Service for the access log.
+    pub fn text(&self) -> &RouteText {
+        &self.text
+    }
+
+    /// Counts one request. Only the owning worker may call this.
+    pub fn record(&self, outcome: &Outcome) {
+        let method = outcome.method as usize;
+        match outcome.reason {
+            None => {
+                let class = usize::from(outcome.status.as_u16() / 100).clamp(1, CLASSES) - 1;
+                self.answers[method][class].add(1);
+            }
+            Some(reason) => self.faults.get_or_init(Box::default)[method].add(reason),
+        }
+        self.durations.record(outcome.duration);
+        if let Some(upstream) = outcome.upstream {
+            self.upstream.record(upstream);
+        }
+        self.bytes_in.add(outcome.bytes_in);
+        self.bytes_out.add(outcome.bytes_out);
+    }
+
+    /// Every count that is not zero: method, status class, reason or none.
+    pub(super) fn counts(&self) -> Vec<(MethodLabel, u16, Option<Reason>, u64)> {
+        let mut counts = Vec::new();
+        for method in MethodLabel::ALL {
+            for (class, count) in (1..).zip(&self.answers[method as usize]) {
+                counts.push((method, class, None, count.total()));
+            }
+            let faults = self.faults.get().map(|faults| faults[method as usize].iter());
+            for (reason, count) in faults.into_iter().flatten() {
+                counts.push((method, reason.status().as_u16() / 100, Some(reason), count));
+            }
+        }
+        counts.retain(|(.., count)| *count > 0);
+        counts
+    }
+
+    pub(super) fn mark(&self, present: bool, now: u64) {
+        let since = self.gone_since.load(Ordering::Relaxed);
+        if present != (since == 0) {
+            self.gone_since.store(if present { 0 } else { now.max(1) }, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn gone_for(&self, now: u64) -> Option<u64> {
+        let since = self.gone_since.load(Ordering::Relaxed);
+        (since != 0).then(|| now.saturating_sub(since))
+    }
+}
+
+/// One worker's way from a route to its series.
+#[derive(Debug)]
+pub struct SeriesCache {
+    cells: Arc<WorkerCells>,
+    listeners: Box<[Arc<str>]>,
+    /// Generation of the table that the keys of `by_route` belong to.
+    generation: Cell<u64>,
+    by_route: RefCell<HashMap<(usize, Option<RouteId>), Arc<Series>, foldhash::fast::RandomState>>,
+    by_labels: RefCell<HashMap<SeriesLabels, Arc<Series>>>,
+}
+
+impl SeriesCache {
+    /// A cache that registers new series with `cells`. `listeners` are the names by position.
+    pub fn new(cells: Arc<WorkerCells>, listeners: Box<[Arc<str>]>) -> Self {
+        Self {
+            cells,
+            listeners,
+            generation: Cell::new(0),
+            by_route: RefCell::default(),
+            by_labels: RefCell::default(),
+        }
+    }
+
+    /// The series for requests of `route` on the listener at position `listener`.
+    pub fn get(&self, listener: usize, table: &Table, route: Option<RouteId>) -> Arc<Series> {
+        let mut by_route = self.by_route.borrow_mut();
+        if self.generation.replace(table.generation()) != table.generation() {
+            by_route.clear();
+            self.forget_gone();
+        }
+        let series = by_route.entry((listener, route)).or_insert_with(|| {
+            let labels = SeriesLabels::of(&self.listeners[listener], table, route);
+            let mut by_labels = self.by_labels.borrow_mut();
+            let series = by_labels.entry(labels).or_insert_with_key(|labels| {
+                let series = Arc::new(Series::new(labels.clone()));
+                self.cells.add_series(Arc::clone(&series));
+                series
+            });
+            Arc::clone(series)
+        });
+        Arc::clone(series)
+    }
+
+    /// Drops what the control thread no longer lists, so that a route that comes back is listed
+    /// again.
+    fn forget_gone(&self) {
+        self.by_labels.borrow_mut().retain(|_, series| Arc::strong_count(series) > 1);
+    }
+}
