@@ -43,6 +43,7 @@
 //! | | [`client_ip`] | the one client address |
 //! | | [`routing`] | the table: compiled, looked up, published |
 //! | | [`telemetry`] | metrics, access log, log of the process |
+//! | control | [`control`] | from manifests to a table in force; the only place that knows Kubernetes' types |
 //!
 //! # Words
 //!
@@ -55,6 +56,7 @@ pub mod addr;
 pub mod balance;
 pub mod client_ip;
 pub mod config;
+pub mod control;
 pub mod error;
 pub mod model;
 pub mod routing;

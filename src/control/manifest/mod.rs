@@ -1,0 +1,249 @@
+//! Manifest text to objects: what kubectl would send to the API server.
+//!
+//! Pure. Reads YAML streams (JSON is YAML), takes `List`s apart, passes over kinds that ravelin
+//! does not read (a Git repository has Deployments too), and rejects one object at a time. It looks at
+//! types and names only; whether the values make sense is for [`super::translate`].
+
+mod decode;
+#[cfg(test)]
+mod tests;
+
+use super::objects::{DEFAULT_NAMESPACE, Object};
+use super::quote::{quote, shorten};
+use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Most nodes of one YAML document. `kubectl get ingress -A -o yaml` writes one document of about
+/// 100 nodes an Ingress, so this is 10 000 of them; it holds a document to about 100 MB of memory.
+const MAX_DOCUMENT_NODES: usize = 1_000_000;
+
+/// Most parser events of one YAML document: start and end of every node.
+const MAX_DOCUMENT_EVENTS: usize = 3 * MAX_DOCUMENT_NODES;
+
+/// Most events that aliases of one file may repeat. Aliases save a few lines in a manifest; only a
+/// "billion laughs" bomb repeats more.
+const MAX_ALIAS_EVENTS: usize = 100_000;
+
+/// Broken documents of one file that are reported before the rest of it is given up.
+const MAX_UNREADABLE_DOCUMENTS: usize = 16;
+
+/// What one file holds.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// The objects of our kinds, each identity once, in the order of the file.
+    pub objects: Vec<Object>,
+    /// What could not be read, and what was read though it is strange.
+    pub findings: Vec<Rejected>,
+}
+
+/// Parses the text of one file; `file` is its name for messages.
+///
+/// An object that cannot be read is left out and reported, the others are returned. A syntax error
+/// makes the rest of the file unreadable. Deep nesting (64 levels), large documents (see the
+/// constants of this module) and alias bombs are refused in bounded time and memory; the size of
+/// the text itself is bounded by the caller.
+pub fn parse(file: &str, text: &str) -> Parsed {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: MAX_DOCUMENT_NODES,
+            max_events: MAX_DOCUMENT_EVENTS,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MAX_ALIAS_EVENTS,
+        },
+        // A snippet would copy text of the file, perhaps of a Secret, into a message.
+        with_snippet: false,
+        // Another kind may hold `.nan`; only its own reader may complain.
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
+    };
+    let mut reader = Reader { file, ..Reader::default() };
+    let mut bytes = text.as_bytes();
+    let mut unreadable = 0;
+    for document in serde_saphyr::read_with_options::<_, Value>(&mut bytes, options) {
+        reader.document += 1;
+        match document {
+            Ok(value) => reader.read(value, None),
+            Err(error) => {
+                reader.unreadable(&error);
+                unreadable += 1;
+                if unreadable == MAX_UNREADABLE_DOCUMENTS {
+                    break;
+                }
+            }
+        }
+    }
+    reader.parsed
+}
+
+/// Group and version of the kinds that ravelin reads.
+const VERSIONS: [(Kind, &str); 5] = [
+    (Kind::Ingress, "networking.k8s.io/v1"),
+    (Kind::IngressClass, "networking.k8s.io/v1"),
+    (Kind::Service, "v1"),
+    (Kind::EndpointSlice, "discovery.k8s.io/v1"),
+    (Kind::Secret, "v1"),
+];
+
+/// Versions of them that Kubernetes no longer serves (removed in 1.22 and 1.25).
+const OLD_VERSIONS: [&str; 3] =
+    ["extensions/v1beta1", "networking.k8s.io/v1beta1", "discovery.k8s.io/v1beta1"];
+
+#[derive(Default)]
+struct Reader<'a> {
+    file: &'a str,
+    /// Number of the document in hand, from one, empty ones not counted.
+    document: usize,
+    seen: BTreeSet<ObjectRef>,
+    parsed: Parsed,
+}
+
+impl Reader<'_> {
+    /// Reads one object, or each item of a list. `inherited` is the version and kind that a typed
+    /// list (`IngressList`) gives to items which do not repeat them.
+    fn read(&mut self, mut value: Value, inherited: Option<(&str, &str)>) {
+        let word = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let version =
+            word("apiVersion").or_else(|| inherited.map(|(version, _)| version.to_owned()));
+        let Some(kind) = word("kind").or_else(|| inherited.map(|(_, kind)| kind.to_owned())) else {
+            return;
+        };
+        if let Some(item_kind) = kind.strip_suffix("List")
+            && let Some(items) = value.get_mut("items").and_then(Value::as_array_mut)
+        {
+            let inherited = match version.as_deref() {
+                Some(version) if !item_kind.is_empty() => Some((version, item_kind)),
+                _ => None,
+            };
+            for item in std::mem::take(items) {
+                self.read(item, inherited);
+            }
+            return;
+        }
+        if let Some((kind, current)) = VERSIONS.into_iter().find(|(k, _)| k.as_str() == kind) {
+            self.object(kind, current, version.as_deref(), value);
+        }
+    }
+
+    fn object(&mut self, kind: Kind, current: &str, version: Option<&str>, value: Value) {
+        let stale = match version {
+            Some(version) if version == current => None,
+            Some(old) if OLD_VERSIONS.contains(&old) => Some((
+                format!("{old} is no longer served by Kubernetes{}", self.place()),
+                format!("migrate the manifest to {current}"),
+            )),
+            // A kind of the same name in another group, such as a Knative Service.
+            Some(_) => return,
+            None => Some((
+                format!("is missing{}", self.place()),
+                format!("add `apiVersion: {current}`"),
+            )),
+        };
+        let Some(identity) = self.identity(kind, &value) else {
+            return;
+        };
+        if let Some((reason, fix)) = stale {
+            let (error, why) = (Severity::Error, Why::Invalid);
+            return self.report(identity, error, why, "apiVersion", reason, fix);
+        }
+        match decode::decode(kind, value) {
+            Ok((object, unknown)) => {
+                for decode::Unknown { field, fix } in unknown {
+                    let reason =
+                        format!("is not a field of the API and is ignored{}", self.place());
+                    let (warning, why) = (Severity::Warning, Why::UnknownField);
+                    self.report(identity.clone(), warning, why, &field, reason, fix);
+                }
+                if self.seen.insert(identity.clone()) {
+                    self.parsed.objects.push(object);
+                } else {
+                    let reason =
+                        format!("appears more than once in {}; the first is used", self.file);
+                    let fix = "remove the others or rename them".to_owned();
+                    self.report(identity, Severity::Warning, Why::Duplicate, "", reason, fix);
+                }
+            }
+            Err(decode::Mistyped { field, reason, fix }) => {
+                let reason = format!("{reason}{}", self.place());
+                self.report(identity, Severity::Error, Why::Invalid, &field, reason, fix);
+            }
+        }
+    }
+
+    /// Kind, namespace and name, read before the object's types are known to be right, so that
+    /// every message can name it. `None`, and reported, where there is no usable name.
+    fn identity(&mut self, kind: Kind, value: &Value) -> Option<ObjectRef> {
+        let metadata = |key: &str| match value.pointer(&format!("/metadata/{key}")) {
+            Some(Value::String(text)) => text.clone(),
+            None | Some(Value::Null) => String::new(),
+            Some(other) => other.to_string(),
+        };
+        let (name, mut namespace) = (metadata("name"), metadata("namespace"));
+        if kind == Kind::IngressClass {
+            namespace.clear();
+        } else if namespace.is_empty() {
+            DEFAULT_NAMESPACE.clone_into(&mut namespace);
+        }
+        let (key, bad) = if name.is_empty() {
+            ("metadata.name", "is missing".to_owned())
+        } else if !is_dns_subdomain(&name) {
+            ("metadata.name", format!("{} is not a valid name", quote(&name)))
+        } else if !namespace.is_empty() && !is_dns_subdomain(&namespace) {
+            ("metadata.namespace", format!("{} is not a valid name", quote(&namespace)))
+        } else {
+            return Some(ObjectRef::new(kind, &namespace, &name));
+        };
+        let reason = format!("{bad} ({} in document {})", kind.as_str(), self.document);
+        let fix = "lower-case letters, digits, `-` and `.` make a name".to_owned();
+        let file = ObjectRef::new(Kind::File, "", self.file);
+        self.report(file, Severity::Error, Why::Invalid, key, reason, fix);
+        None
+    }
+
+    fn unreadable(&mut self, error: &serde_saphyr::Error) {
+        let place =
+            error.location().map(|at| format!("line {}, column {}", at.line(), at.column()));
+        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+        let text = error.to_string();
+        // The library's advice to its own callers, and its own words for the place.
+        let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+        let text = text.split(" at line ").next().unwrap_or_default();
+        let reason = if text.starts_with("budget breached") || text.contains("limit exceeded") {
+            format!("is too large or too deep at {place}")
+        } else {
+            format!("is not valid YAML at {place}: {}", shorten(text))
+        };
+        let fix = "correct it; what stands behind it in the file may be lost as well".to_owned();
+        let file = ObjectRef::new(Kind::File, "", self.file);
+        self.report(file, Severity::Error, Why::Unreadable, "", reason, fix);
+    }
+
+    fn place(&self) -> String {
+        format!(", in {}", self.file)
+    }
+
+    fn report(
+        &mut self,
+        object: ObjectRef,
+        severity: Severity,
+        why: Why,
+        field: &str,
+        reason: String,
+        fix: String,
+    ) {
+        let field = field.to_owned();
+        self.parsed.findings.push(Rejected { severity, object, field, why, reason, fix });
+    }
+}
+
+/// RFC 1123 section 2.1 in lower case, as the API server demands of the names of our kinds.
+fn is_dns_subdomain(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && label.bytes().all(inner)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}

@@ -1,0 +1,9 @@
+//! The control plane: what the cluster, or a directory of manifests, says is to be served.
+
+pub mod files;
+pub mod manifest;
+pub mod objects;
+mod quote;
+pub mod reconcile;
+mod suggest;
+pub mod translate;

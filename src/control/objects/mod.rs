@@ -1,0 +1,309 @@
+//! The raw Kubernetes objects that a translation starts from, by kind and name.
+//!
+//! A source (the watch or a directory) keeps one [`Objects`] up to date and hands out clones. A
+//! clone copies pointers, never objects.
+
+mod store;
+
+pub use store::Store;
+
+use crate::model::{Kind, ObjectRef};
+use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Namespace of a namespaced object that names none, as kubectl has it.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// The label by which an EndpointSlice names its Service (discovery.k8s.io/v1).
+pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+/// One object of a kind that ravelin reads.
+///
+/// `Debug` shows the identity alone, because a Secret's own would print its data.
+#[derive(Clone, PartialEq)]
+pub enum Object {
+    /// `networking.k8s.io/v1` Ingress.
+    Ingress(Arc<Ingress>),
+    /// `networking.k8s.io/v1` IngressClass.
+    IngressClass(Arc<IngressClass>),
+    /// `v1` Service.
+    Service(Arc<Service>),
+    /// `discovery.k8s.io/v1` EndpointSlice.
+    EndpointSlice(Arc<EndpointSlice>),
+    /// `v1` Secret.
+    Secret(Arc<Secret>),
+}
+
+impl Object {
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Ingress(_) => Kind::Ingress,
+            Self::IngressClass(_) => Kind::IngressClass,
+            Self::Service(_) => Kind::Service,
+            Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Secret(_) => Kind::Secret,
+        }
+    }
+
+    /// Its `metadata`.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Ingress(object) => &object.metadata,
+            Self::IngressClass(object) => &object.metadata,
+            Self::Service(object) => &object.metadata,
+            Self::EndpointSlice(object) => &object.metadata,
+            Self::Secret(object) => &object.metadata,
+        }
+    }
+
+    /// Kind, namespace and name. A namespaced object without namespace is in `default`; an
+    /// IngressClass has none.
+    pub fn identity(&self) -> ObjectRef {
+        let kind = self.kind();
+        let metadata = self.metadata();
+        let namespace = match kind {
+            Kind::IngressClass => "",
+            _ => namespace(metadata),
+        };
+        ObjectRef::new(kind, namespace, name(metadata))
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.identity().fmt(f)
+    }
+}
+
+macro_rules! from_kind {
+    ($($kind:ident)*) => {$(
+        impl From<$kind> for Object {
+            fn from(object: $kind) -> Self {
+                Self::$kind(Arc::new(object))
+            }
+        }
+    )*};
+}
+
+from_kind!(Ingress IngressClass Service EndpointSlice Secret);
+
+fn namespace(metadata: &ObjectMeta) -> &str {
+    metadata.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_NAMESPACE)
+}
+
+fn name(metadata: &ObjectMeta) -> &str {
+    metadata.name.as_deref().unwrap_or_default()
+}
+
+/// The objects of the five kinds.
+#[derive(Clone, Default, PartialEq)]
+pub struct Objects {
+    ingresses: Store<Ingress>,
+    classes: Store<IngressClass>,
+    services: Store<Service>,
+    slices: Store<EndpointSlice>,
+    secrets: Store<Secret>,
+    /// Slices by name, under the namespace and name of their Service.
+    slices_by_service: BTreeMap<Arc<str>, BTreeMap<Arc<str>, SlicesByName>>,
+}
+
+type SlicesByName = BTreeMap<Arc<str>, Arc<EndpointSlice>>;
+
+impl Objects {
+    /// Adds an object and returns the one of the same identity that it replaces.
+    pub fn insert(&mut self, object: Object) -> Option<Object> {
+        let ObjectRef { kind: _, namespace, name } = object.identity();
+        match object {
+            Object::Ingress(object) => {
+                self.ingresses.insert(&namespace, &name, object).map(Object::Ingress)
+            }
+            Object::IngressClass(object) => {
+                self.classes.insert(&namespace, &name, object).map(Object::IngressClass)
+            }
+            Object::Service(object) => {
+                self.services.insert(&namespace, &name, object).map(Object::Service)
+            }
+            Object::EndpointSlice(object) => {
+                let previous = self.slices.insert(&namespace, &name, Arc::clone(&object));
+                if let Some(previous) = &previous {
+                    self.unlink(&namespace, &name, previous);
+                }
+                self.link(&namespace, &name, object);
+                previous.map(Object::EndpointSlice)
+            }
+            Object::Secret(object) => {
+                self.secrets.insert(&namespace, &name, object).map(Object::Secret)
+            }
+        }
+    }
+
+    /// Removes an object and returns it.
+    pub fn remove(&mut self, identity: &ObjectRef) -> Option<Object> {
+        let ObjectRef { kind, namespace, name } = identity;
+        match kind {
+            Kind::Ingress => self.ingresses.remove(namespace, name).map(Object::Ingress),
+            Kind::IngressClass => self.classes.remove(namespace, name).map(Object::IngressClass),
+            Kind::Service => self.services.remove(namespace, name).map(Object::Service),
+            Kind::EndpointSlice => {
+                let removed = self.slices.remove(namespace, name)?;
+                self.unlink(namespace, name, &removed);
+                Some(Object::EndpointSlice(removed))
+            }
+            Kind::Secret => self.secrets.remove(namespace, name).map(Object::Secret),
+            Kind::File => None,
+        }
+    }
+
+    /// The Ingresses.
+    pub fn ingresses(&self) -> &Store<Ingress> {
+        &self.ingresses
+    }
+
+    /// The IngressClasses, in the namespace "".
+    pub fn classes(&self) -> &Store<IngressClass> {
+        &self.classes
+    }
+
+    /// The Services.
+    pub fn services(&self) -> &Store<Service> {
+        &self.services
+    }
+
+    /// The EndpointSlices.
+    pub fn slices(&self) -> &Store<EndpointSlice> {
+        &self.slices
+    }
+
+    /// The Secrets.
+    pub fn secrets(&self) -> &Store<Secret> {
+        &self.secrets
+    }
+
+    /// The EndpointSlices of one Service in the order of their names, whoever manages them. Costs
+    /// two look-ups, however many slices there are.
+    pub fn slices_of(
+        &self,
+        namespace: &str,
+        service: &str,
+    ) -> impl Iterator<Item = (&Arc<str>, &Arc<EndpointSlice>)> {
+        let slices = self.slices_by_service.get(namespace).and_then(|all| all.get(service));
+        slices.into_iter().flatten()
+    }
+
+    fn link(&mut self, namespace: &Arc<str>, name: &Arc<str>, slice: Arc<EndpointSlice>) {
+        let Some(service) = service_of(&slice) else {
+            return;
+        };
+        let services = self.slices_by_service.entry(Arc::clone(namespace)).or_default();
+        let slices = services.entry(service.into()).or_default();
+        slices.insert(Arc::clone(name), slice);
+    }
+
+    fn unlink(&mut self, namespace: &str, name: &str, slice: &EndpointSlice) {
+        let Some(service) = service_of(slice) else {
+            return;
+        };
+        let Some(services) = self.slices_by_service.get_mut(namespace) else {
+            return;
+        };
+        if let Some(slices) = services.get_mut(service) {
+            slices.remove(name);
+            if slices.is_empty() {
+                services.remove(service);
+            }
+        }
+        if services.is_empty() {
+            self.slices_by_service.remove(namespace);
+        }
+    }
+}
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Objects")
+            .field("ingresses", &self.ingresses.len())
+            .field("classes", &self.classes.len())
+            .field("services", &self.services.len())
+            .field("slices", &self.slices.len())
+            .field("secrets", &self.secrets.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn service_of(slice: &EndpointSlice) -> Option<&str> {
+    slice.metadata.labels.as_ref()?.get(SERVICE_NAME_LABEL).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::ByteString;
+
+    fn mk_slice(name: &str, service: &str) -> Object {
+        let mut slice = EndpointSlice::default();
+        slice.metadata.name = Some(name.to_owned());
+        slice.metadata.labels = Some([(SERVICE_NAME_LABEL.to_owned(), service.to_owned())].into());
+        slice.into()
+    }
+
+    fn names(objects: &Objects, service: &str) -> Vec<String> {
+        objects.slices_of("default", service).map(|(name, _)| name.to_string()).collect()
+    }
+
+    #[test]
+    fn slices_are_found_by_service_also_after_their_label_changed() {
+        let mut objects = Objects::default();
+        for (name, service) in [("b", "web"), ("a", "web"), ("c", "api")] {
+            assert!(objects.insert(mk_slice(name, service)).is_none());
+        }
+        assert_eq!(names(&objects, "web"), ["a", "b"]);
+        assert!(objects.insert(mk_slice("a", "api")).is_some());
+        assert_eq!(names(&objects, "web"), ["b"]);
+        assert_eq!(names(&objects, "api"), ["a", "c"]);
+        let gone = objects.remove(&ObjectRef::new(Kind::EndpointSlice, "default", "b"));
+        assert!(gone.is_some());
+        assert_eq!(names(&objects, "web"), [""; 0]);
+        assert!(objects.remove(&ObjectRef::new(Kind::EndpointSlice, "default", "b")).is_none());
+    }
+
+    #[test]
+    fn what_was_inserted_and_removed_leaves_nothing_behind() {
+        let mut objects = Objects::default();
+        let objects_of_all_kinds: [Object; 5] = [
+            Ingress::default().into(),
+            IngressClass::default().into(),
+            Service::default().into(),
+            mk_slice("a", "web"),
+            Secret::default().into(),
+        ];
+        for object in &objects_of_all_kinds {
+            assert!(objects.insert(object.clone()).is_none());
+        }
+        for object in &objects_of_all_kinds {
+            assert_eq!(objects.remove(&object.identity()).as_ref(), Some(object));
+        }
+        assert_eq!(objects, Objects::default());
+    }
+
+    #[test]
+    fn only_namespaced_kinds_are_in_a_namespace() {
+        assert_eq!(&*Object::from(Ingress::default()).identity().namespace, "default");
+        assert_eq!(&*Object::from(IngressClass::default()).identity().namespace, "");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let data = [("tls.key".to_owned(), ByteString(b"hunter2".to_vec()))].into();
+        let secret = Object::from(Secret { data: Some(data), ..Secret::default() });
+        let mut objects = Objects::default();
+        objects.insert(secret.clone());
+        let shown = format!("{secret:?} {objects:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("104"), "{shown}");
+    }
+}

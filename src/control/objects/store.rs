@@ -1,0 +1,74 @@
+//! Values by namespace and name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Values by namespace and name, in that order. Cluster-wide objects are in the namespace "".
+pub struct Store<T> {
+    namespaces: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<T>>>,
+}
+
+impl<T> Store<T> {
+    /// The object of this name.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<T>> {
+        self.namespaces.get(namespace)?.get(name)
+    }
+
+    /// Every object, in the order of namespace and name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &Arc<T>)> {
+        self.namespaces.iter().flat_map(|(namespace, objects)| {
+            objects.iter().map(move |(name, object)| (namespace, name, object))
+        })
+    }
+
+    /// The names in one namespace, sorted.
+    pub fn names(&self, namespace: &str) -> impl Iterator<Item = &str> {
+        self.namespaces.get(namespace).into_iter().flat_map(BTreeMap::keys).map(|name| &**name)
+    }
+
+    /// How many objects there are. Looks at every namespace.
+    pub fn len(&self) -> usize {
+        self.namespaces.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.namespaces.is_empty()
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        namespace: &Arc<str>,
+        name: &Arc<str>,
+        value: Arc<T>,
+    ) -> Option<Arc<T>> {
+        self.namespaces.entry(Arc::clone(namespace)).or_default().insert(Arc::clone(name), value)
+    }
+
+    pub(super) fn remove(&mut self, namespace: &str, name: &str) -> Option<Arc<T>> {
+        let objects = self.namespaces.get_mut(namespace)?;
+        let removed = objects.remove(name);
+        if objects.is_empty() {
+            self.namespaces.remove(namespace);
+        }
+        removed
+    }
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Self { namespaces: BTreeMap::new() }
+    }
+}
+
+impl<T> Clone for Store<T> {
+    fn clone(&self) -> Self {
+        Self { namespaces: self.namespaces.clone() }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Store<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.namespaces == other.namespaces
+    }
+}

@@ -1,0 +1,183 @@
+//! EndpointSlices to endpoints (discovery.k8s.io/v1).
+//!
+//! All slices of a Service are joined. An endpoint that is in two of them, as happens while the
+//! controller moves it, is taken once, in its better state.
+
+use super::report::{Flaw, Report};
+use super::{service, validate};
+use crate::addr::EndpointAddr;
+use crate::control::quote::quote;
+use crate::model::{EndpointSpec, EndpointState, Severity, Why};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What of a slice can be used.
+#[derive(Default)]
+pub(super) struct SliceRead<'s> {
+    /// Name ("" for an unnamed one) and number of the TCP ports.
+    ports: Vec<(&'s str, u16)>,
+    endpoints: Vec<EndpointRead<'s>>,
+}
+
+struct EndpointRead<'s> {
+    ip: IpAddr,
+    state: EndpointState,
+    node: Option<&'s str>,
+    zone: Option<&'s str>,
+}
+
+/// `addressType`.
+#[derive(Clone, Copy)]
+enum Family {
+    V4,
+    V6,
+}
+
+/// Reads a slice and reports what cannot be used. `loopback`: whether such addresses are allowed.
+pub(super) fn read<'s>(
+    slice: &'s EndpointSlice,
+    loopback: bool,
+    report: &mut Report<'_>,
+) -> SliceRead<'s> {
+    let EndpointSlice { address_type, endpoints, metadata: _, ports } = slice;
+    let family = match address_type.as_str() {
+        "IPv4" => Family::V4,
+        "IPv6" => Family::V6,
+        "FQDN" => {
+            let flaw = Flaw::error(Why::Unsupported, "", "is FQDN", "use IPv4 or IPv6 addresses");
+            report.add("addressType", flaw.with(Severity::Warning));
+            return SliceRead::default();
+        }
+        other => {
+            let reason = format!("{} is not an address type", quote(other));
+            report.add("addressType", Flaw::invalid("", reason, "use IPv4 or IPv6"));
+            return SliceRead::default();
+        }
+    };
+    let mut read = SliceRead::default();
+    for (position, port) in ports.iter().flatten().enumerate() {
+        let EndpointPort { app_protocol: _, name, port, protocol } = port;
+        // A port without a number means all ports, which no HTTP backend is.
+        let Some(port) = port.filter(|_| service::is_tcp(protocol.as_deref())) else {
+            continue;
+        };
+        match validate::port(port) {
+            Ok(port) => read.ports.push((name.as_deref().unwrap_or_default(), port)),
+            Err(flaw) => report.add(&format!("ports[{position}].port"), flaw),
+        }
+    }
+    for (position, endpoint) in endpoints.iter().enumerate() {
+        match read_endpoint(endpoint, family, loopback) {
+            Ok(endpoint) => read.endpoints.push(endpoint),
+            Err(flaw) => report.add_below(&format!("endpoints[{position}]"), flaw),
+        }
+    }
+    read
+}
+
+fn read_endpoint(
+    endpoint: &Endpoint,
+    family: Family,
+    loopback: bool,
+) -> Result<EndpointRead<'_>, Flaw> {
+    let Endpoint {
+        addresses,
+        conditions,
+        deprecated_topology: _,
+        hints: _,
+        hostname: _,
+        node_name,
+        target_ref: _,
+        zone,
+    } = endpoint;
+    // Further addresses have no defined meaning (discovery/v1 Endpoint.addresses).
+    let Some(address) = addresses.first() else {
+        let flaw = Flaw::invalid("addresses", "is empty", "give each endpoint one address");
+        return Err(flaw.with(Severity::Warning));
+    };
+    Ok(EndpointRead {
+        ip: read_address(address, family, loopback)?,
+        state: state(conditions.as_ref()),
+        node: node_name.as_deref(),
+        zone: zone.as_deref(),
+    })
+}
+
+fn read_address(text: &str, family: Family, loopback: bool) -> Result<IpAddr, Flaw> {
+    const FIELD: &str = "addresses[0]";
+    let (parsed, name) = match family {
+        Family::V4 => (text.parse().ok().map(IpAddr::V4), "IPv4"),
+        Family::V6 => (text.parse().ok().map(IpAddr::V6), "IPv6"),
+    };
+    // The mapped form (`::ffff:192.0.2.1`) is an IPv4 address where `addressType` says IPv6.
+    let Some(ip) = parsed.filter(|ip| ip.to_canonical() == *ip) else {
+        let reason = format!("{} is not an {name} address", quote(text));
+        let fix = format!("the slice's addressType is {name}");
+        return Err(Flaw::invalid(FIELD, reason, fix).with(Severity::Warning));
+    };
+    let refused = match ip {
+        _ if ip.is_unspecified() => "the unspecified address",
+        _ if ip.is_multicast() => "a multicast address",
+        // Node and cloud metadata services are there.
+        IpAddr::V4(ip) if ip.is_link_local() => "a link-local address",
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => "a link-local address",
+        IpAddr::V4(ip) if ip.is_broadcast() => "the broadcast address",
+        _ if ip.is_loopback() && !loopback => "a loopback address",
+        _ => return Ok(ip),
+    };
+    let reason = format!("{} is {refused}", quote(text));
+    Err(Flaw::invalid(FIELD, reason, "use the address of a pod"))
+}
+
+/// Absent conditions mean ready, serving and not terminating. A Service with
+/// `publishNotReadyAddresses` needs nothing here: its slices say `ready`.
+fn state(conditions: Option<&EndpointConditions>) -> EndpointState {
+    let Some(EndpointConditions { ready, serving, terminating }) = conditions else {
+        return EndpointState::Ready;
+    };
+    if ready.unwrap_or(true) {
+        EndpointState::Ready
+    } else if serving.unwrap_or(true) && terminating.unwrap_or(false) {
+        EndpointState::Terminating
+    } else {
+        EndpointState::NotReady
+    }
+}
+
+/// The endpoints of one Service port out of several slices.
+#[derive(Default)]
+pub(super) struct Joined(BTreeMap<EndpointAddr, EndpointSpec>);
+
+impl Joined {
+    /// Adds the endpoints of a slice, with the number that this slice has for the port.
+    pub(super) fn add(&mut self, slice: &SliceRead<'_>, port_name: &str) {
+        let Some((_, port)) = slice.ports.iter().find(|(name, _)| *name == port_name) else {
+            return;
+        };
+        for endpoint in &slice.endpoints {
+            let addr = EndpointAddr::new(endpoint.ip, *port);
+            if self.0.get(&addr).is_some_and(|known| known.state <= endpoint.state) {
+                continue;
+            }
+            let spec = EndpointSpec {
+                addr,
+                state: endpoint.state,
+                node: endpoint.node.map(Into::into),
+                zone: endpoint.zone.map(Into::into),
+            };
+            self.0.insert(addr, spec);
+        }
+    }
+
+    /// The endpoints of one family, sorted by address: with both, a dual-stack pod would be there
+    /// twice. `preferred` is the first of the Service's `ipFamilies`.
+    pub(super) fn finish(self, preferred: Option<&str>) -> Vec<EndpointSpec> {
+        let has = |v6| self.0.keys().any(|addr| addr.ip().is_ipv6() == v6);
+        let v6 = match preferred {
+            Some("IPv6") => has(true),
+            _ => !has(false),
+        };
+        self.0.into_values().filter(|endpoint| endpoint.addr.ip().is_ipv6() == v6).collect()
+    }
+}

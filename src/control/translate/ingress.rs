@@ -1,0 +1,193 @@
+//! One Ingress, read and checked by itself; the objects it refers to are looked up elsewhere.
+
+use super::report::{Flaw, Report};
+use super::validate;
+use crate::model::{Broken, HostPattern, PathPattern, PortKey, Severity, Why};
+use k8s_openapi::api::networking::v1::{
+    HTTPIngressRuleValue, Ingress, IngressRule, IngressSpec, IngressTLS,
+};
+
+/// What of an Ingress can be served.
+#[derive(Default)]
+pub(super) struct IngressRead<'i> {
+    /// `spec.defaultBackend` with the hosts of the rules, sorted, each once.
+    pub(super) default: Option<(BackendRead<'i>, Vec<HostPattern>)>,
+    pub(super) rules: Vec<RuleRead<'i>>,
+    pub(super) tls: Vec<TlsRead<'i>>,
+}
+
+/// One of `spec.rules`.
+pub(super) struct RuleRead<'i> {
+    /// Position in `spec.rules`.
+    pub(super) rule: usize,
+    pub(super) host: HostPattern,
+    pub(super) paths: Vec<PathRead<'i>>,
+}
+
+/// One of `http.paths`.
+pub(super) struct PathRead<'i> {
+    /// Position in `http.paths`.
+    pub(super) position: usize,
+    pub(super) pattern: PathPattern,
+    pub(super) backend: BackendRead<'i>,
+}
+
+/// A backend as its rule names it.
+pub(super) enum BackendRead<'i> {
+    Service {
+        name: &'i str,
+        port: PortKey,
+    },
+    /// Reported already.
+    Broken {
+        service: String,
+        broken: Broken,
+    },
+}
+
+/// One of `spec.tls` that names a Secret.
+pub(super) struct TlsRead<'i> {
+    /// Position in `spec.tls`.
+    pub(super) position: usize,
+    pub(super) secret_name: &'i str,
+}
+
+/// Where in an Ingress a backend stands.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    Default,
+    Path { rule: usize, position: usize },
+}
+
+impl Place {
+    /// The path of a field of the backend, or of its `path` or `pathType`.
+    pub(super) fn field(self, below: &str) -> String {
+        let mut field = match self {
+            Self::Default => "spec.defaultBackend".to_owned(),
+            Self::Path { rule, position } => format!("spec.rules[{rule}].http.paths[{position}]"),
+        };
+        if matches!(self, Self::Path { .. }) && !below.starts_with("path") {
+            field.push_str(".backend");
+        }
+        if !below.is_empty() {
+            field.push('.');
+            field.push_str(below);
+        }
+        field
+    }
+}
+
+/// Reads an Ingress and reports what cannot be served.
+pub(super) fn read<'i>(ingress: &'i Ingress, report: &mut Report<'_>) -> IngressRead<'i> {
+    let Ingress { metadata: _, spec, status: _ } = ingress;
+    let Some(spec) = spec else {
+        return read_nothing(report);
+    };
+    let IngressSpec { default_backend, ingress_class_name, rules, tls } = spec;
+    if ingress_class_name.as_deref() == Some("") {
+        let flaw = Flaw::invalid("", "is empty", "name an IngressClass or leave it out");
+        report.add("spec.ingressClassName", flaw);
+    }
+    let rules = rules.as_deref().unwrap_or_default();
+    if rules.is_empty() && default_backend.is_none() {
+        return read_nothing(report);
+    }
+    let mut read = IngressRead::default();
+    let mut hosts = Vec::new();
+    for (position, rule) in rules.iter().enumerate() {
+        let rule = read_rule(position, rule, default_backend.is_some(), report);
+        if let Some(rule) = rule {
+            hosts.push(rule.host.clone());
+            read.rules.push(rule);
+        }
+    }
+    hosts.sort();
+    hosts.dedup();
+    if let Some(backend) = default_backend {
+        let (backend, flaw) = validate::backend(backend);
+        if let Some(flaw) = flaw {
+            report.add(&Place::Default.field(flaw.field), flaw);
+        }
+        if hosts.is_empty() && !rules.is_empty() {
+            // Without hosts it would come before every other default backend: broken rules must
+            // not make an Ingress stronger.
+            let reason = "is not served, because no rule beside it has a valid host";
+            report.add("spec.defaultBackend", Flaw::invalid("", reason, "correct `spec.rules`"));
+        } else {
+            read.default = Some((backend, hosts));
+        }
+    }
+    read.tls = read_tls(tls.as_deref().unwrap_or_default(), report);
+    read
+}
+
+fn read_nothing<'i>(report: &mut Report<'_>) -> IngressRead<'i> {
+    let fix = "add one of the two";
+    report.add("spec", Flaw::invalid("", "has neither `rules` nor `defaultBackend`", fix));
+    IngressRead::default()
+}
+
+fn read_rule<'i>(
+    rule: usize,
+    source: &'i IngressRule,
+    has_default: bool,
+    report: &mut Report<'_>,
+) -> Option<RuleRead<'i>> {
+    let IngressRule { host, http } = source;
+    let host = match validate::host(host.as_deref()) {
+        Ok(host) => host,
+        Err(flaw) => {
+            report.add(&format!("spec.rules[{rule}].host"), flaw);
+            return None;
+        }
+    };
+    let Some(HTTPIngressRuleValue { paths }) = http else {
+        if !has_default {
+            let reason = "has no `http` and the Ingress no `defaultBackend`: nothing to serve";
+            let flaw = Flaw::error(Why::Unsupported, "", reason, "add `http.paths`");
+            report.add(&format!("spec.rules[{rule}]"), flaw.with(Severity::Warning));
+        }
+        return Some(RuleRead { rule, host, paths: Vec::new() });
+    };
+    if paths.is_empty() {
+        let flaw = Flaw::invalid("", "is empty", "add a path, `/` for all");
+        report.add(&format!("spec.rules[{rule}].http.paths"), flaw);
+    }
+    let mut read = Vec::with_capacity(paths.len());
+    for (position, path) in paths.iter().enumerate() {
+        let place = Place::Path { rule, position };
+        let (pattern, warning) = validate::path(path);
+        if let Some(flaw) = warning {
+            report.add(&place.field(flaw.field), flaw);
+        }
+        let (backend, flaw) = validate::backend(&path.backend);
+        if let Some(flaw) = flaw {
+            report.add(&place.field(flaw.field), flaw);
+        }
+        match pattern {
+            Ok(pattern) => read.push(PathRead { position, pattern, backend }),
+            Err(flaw) => report.add(&place.field(flaw.field), flaw),
+        }
+    }
+    Some(RuleRead { rule, host, paths: read })
+}
+
+fn read_tls<'i>(tls: &'i [IngressTLS], report: &mut Report<'_>) -> Vec<TlsRead<'i>> {
+    let mut read = Vec::new();
+    for (position, entry) in tls.iter().enumerate() {
+        let IngressTLS { hosts, secret_name } = entry;
+        for (number, host) in hosts.iter().flatten().enumerate() {
+            let checked = match host.as_str() {
+                "" => Err(Flaw::invalid("", "is empty", "write a DNS name or remove it")),
+                host => validate::host(Some(host)).map(drop),
+            };
+            if let Err(flaw) = checked {
+                report.add(&format!("spec.tls[{position}].hosts[{number}]"), flaw);
+            }
+        }
+        if let Some(secret_name) = secret_name.as_deref().filter(|name| !name.is_empty()) {
+            read.push(TlsRead { position, secret_name });
+        }
+    }
+    read
+}

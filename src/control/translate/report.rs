@@ -1,0 +1,70 @@
+//! How the readers of this module complain: the flaw without its place, and the place added.
+
+use crate::model::{ObjectRef, Rejected, Severity, Why};
+
+/// What is wrong with one value, before it is said in which object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    pub(super) severity: Severity,
+    pub(super) why: Why,
+    /// Path of the field below what was looked at.
+    pub(super) field: &'static str,
+    pub(super) reason: String,
+    pub(super) fix: String,
+}
+
+impl Flaw {
+    /// Something that is not served.
+    pub(super) fn error(
+        why: Why,
+        field: &'static str,
+        reason: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { severity: Severity::Error, why, field, reason: reason.into(), fix: fix.into() }
+    }
+
+    /// A value that the API server would have refused.
+    pub(super) fn invalid(
+        field: &'static str,
+        reason: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self::error(Why::Invalid, field, reason, fix)
+    }
+
+    /// The same with another severity.
+    pub(super) fn with(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+}
+
+/// The findings about one object.
+pub(super) struct Report<'a> {
+    object: &'a ObjectRef,
+    findings: &'a mut Vec<Rejected>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(object: &'a ObjectRef, findings: &'a mut Vec<Rejected>) -> Self {
+        Self { object, findings }
+    }
+
+    /// Adds a flaw under the whole path of its field.
+    pub(super) fn add(&mut self, field: &str, flaw: Flaw) {
+        let Flaw { severity, why, field: _, reason, fix } = flaw;
+        let (object, field) = (self.object.clone(), field.to_owned());
+        self.findings.push(Rejected { severity, object, field, why, reason, fix });
+    }
+
+    /// Adds a flaw under a path that ends with the flaw's own field.
+    pub(super) fn add_below(&mut self, parent: &str, flaw: Flaw) {
+        let field = match (parent, flaw.field) {
+            (parent, "") => parent.to_owned(),
+            ("", field) => field.to_owned(),
+            (parent, field) => format!("{parent}.{field}"),
+        };
+        self.add(&field, flaw);
+    }
+}

@@ -1,0 +1,71 @@
+//! Whether a Secret can serve as a certificate. Looks at the form alone; no bytes of it get into a
+//! message.
+
+use super::report::Flaw;
+use crate::model::Why;
+use k8s_openapi::api::core::v1::Secret;
+
+/// Type of a Secret that holds a certificate and its key.
+const TLS_TYPE: &str = "kubernetes.io/tls";
+
+const CERTIFICATE: &str = "tls.crt";
+const KEY: &str = "tls.key";
+
+/// Checks the Secret that `spec.tls[].secretName` names.
+pub(super) fn check_reference(
+    namespace: &str,
+    name: &str,
+    secret: Option<&Secret>,
+) -> Result<(), Flaw> {
+    let unusable = |reason: String, fix: String| Flaw::error(Why::SecretUnusable, "", reason, fix);
+    let Some(secret) = secret else {
+        let reason = format!("there is no Secret \"{name}\" in namespace {namespace}");
+        let fix =
+            format!("kubectl create secret tls {name} -n {namespace} --cert=tls.crt --key=tls.key");
+        return Err(unusable(reason, fix));
+    };
+    check(secret).map_err(|flaw| {
+        let reason = match flaw.field {
+            "" => format!("Secret \"{name}\" {}", flaw.reason),
+            field => format!("{field} of Secret \"{name}\" {}", flaw.reason),
+        };
+        unusable(reason, flaw.fix)
+    })
+}
+
+/// Checks a Secret that says of itself that it is for TLS; any other may hold what it likes.
+pub(super) fn check_own_type(secret: &Secret) -> Result<(), Flaw> {
+    if secret.type_.as_deref() == Some(TLS_TYPE) { check(secret) } else { Ok(()) }
+}
+
+fn check(secret: &Secret) -> Result<(), Flaw> {
+    let fix = format!("make it a Secret of type {TLS_TYPE} with PEM in {CERTIFICATE} and {KEY}");
+    let flaw = |field, reason: &str| Flaw::error(Why::SecretUnusable, field, reason, fix.clone());
+    match secret.type_.as_deref() {
+        None | Some("" | "Opaque" | TLS_TYPE) => {}
+        Some(other) => return Err(flaw("type", &format!("is {other:?}"))),
+    }
+    let certificate =
+        value(secret, CERTIFICATE).ok_or_else(|| flaw("data[tls.crt]", "is missing"))?;
+    let key = value(secret, KEY).ok_or_else(|| flaw("data[tls.key]", "is missing"))?;
+    if !contains(certificate, b"-----BEGIN CERTIFICATE-----") {
+        return Err(flaw("data[tls.crt]", "is not a PEM certificate"));
+    }
+    // PKCS #8, PKCS #1 and SEC 1 keys differ in the word before it (RFC 7468 section 10).
+    if !contains(key, b"-----BEGIN ") || !contains(key, b"PRIVATE KEY-----") {
+        return Err(flaw("data[tls.key]", "is not a PEM private key"));
+    }
+    Ok(())
+}
+
+/// A value of the Secret. `stringData` overwrites `data` (core/v1 Secret), and only a manifest
+/// that has not been applied yet has it.
+fn value<'s>(secret: &'s Secret, key: &str) -> Option<&'s [u8]> {
+    let text = secret.string_data.as_ref().and_then(|data| data.get(key)).map(String::as_bytes);
+    let bytes = || secret.data.as_ref().and_then(|data| data.get(key)).map(|value| &*value.0);
+    text.or_else(bytes)
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

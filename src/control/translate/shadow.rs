@@ -1,0 +1,80 @@
+//! Rules that never get a request, because another one takes all of theirs.
+//!
+//! The order is that of `routing::compile`: of two rules for the same host, kind and path the one
+//! of the older Ingress wins, then the one that stands first; a Prefix with a trailing slash wins
+//! over the same without.
+
+use super::ingress::Place;
+use super::object_ref;
+use super::report::{Flaw, Report};
+use crate::model::{DefaultBackend, HostPattern, Model, PathKind, Rejected, Rule, Severity, Why};
+use std::collections::HashMap;
+
+/// Reports each loser, naming its winner.
+pub(super) fn report(model: &Model, findings: &mut Vec<Rejected>) {
+    report_rules(model, findings);
+    report_defaults(model, findings);
+}
+
+fn report_rules(model: &Model, findings: &mut Vec<Rejected>) {
+    let mut winners: HashMap<_, &Rule> = HashMap::with_capacity(model.rules.len());
+    // The rules stand in the order of precedence.
+    for rule in &model.rules {
+        let winner = winners.entry(key(rule)).or_insert(rule);
+        if rule.path.text.len() > winner.path.text.len() {
+            *winner = rule;
+        }
+    }
+    for rule in &model.rules {
+        let winner = winners[&key(rule)];
+        if std::ptr::eq(winner, rule) {
+            continue;
+        }
+        let place = Place::Path { rule: rule.rule, position: rule.position };
+        let reason = format!(
+            "{} of host {} is taken by {} ({})",
+            rule.path,
+            rule.host,
+            object_ref(&model.ingresses[winner.ingress]),
+            Place::Path { rule: winner.rule, position: winner.position }.field("path"),
+        );
+        let flaw = shadowed(reason, "remove one of the two, or give them different paths");
+        let object = object_ref(&model.ingresses[rule.ingress]);
+        Report::new(&object, findings).add(&place.field("path"), flaw);
+    }
+}
+
+/// What rules have in common that are for the same requests.
+fn key(rule: &Rule) -> (&HostPattern, PathKind, &str) {
+    let text = match rule.path.kind {
+        PathKind::Exact => &rule.path.text,
+        PathKind::Prefix => rule.path.prefix(),
+    };
+    (&rule.host, rule.path.kind, text)
+}
+
+fn report_defaults(model: &Model, findings: &mut Vec<Rejected>) {
+    let mut order: Vec<&DefaultBackend> = model.defaults.iter().collect();
+    order.sort_by_key(|default| (!default.hosts.is_empty(), default.ingress));
+    let mut winners: HashMap<&HostPattern, &DefaultBackend> = HashMap::new();
+    for default in order {
+        let mut used = false;
+        for host in default.hosts.iter().chain([&HostPattern::Any]) {
+            used |= std::ptr::eq(*winners.entry(host).or_insert(default), default);
+        }
+        if !used {
+            let host = default.hosts.first().unwrap_or(&HostPattern::Any);
+            let winner = object_ref(&model.ingresses[winners[host].ingress]);
+            let flaw = shadowed(
+                format!("is never used, because that of {winner} comes first"),
+                "keep one default backend",
+            );
+            let object = object_ref(&model.ingresses[default.ingress]);
+            Report::new(&object, findings).add("spec.defaultBackend", flaw);
+        }
+    }
+}
+
+fn shadowed(reason: String, fix: &str) -> Flaw {
+    Flaw::error(Why::Shadowed, "", reason, fix).with(Severity::Warning)
+}

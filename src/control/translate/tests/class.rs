@@ -1,0 +1,140 @@
+//! Which Ingresses are ours.
+
+use super::{lines, mk_ingress, mk_paths, objects, options};
+use crate::control::translate::{Options, translate};
+use crate::model::{Severity, Why};
+
+const TRAEFIK: &str = "
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: traefik}
+spec: {controller: traefik.io/ingress-controller}
+---";
+
+/// How many Ingresses are served, and what is said about those that are not.
+fn claim(options: &Options, yaml: &str) -> (usize, Vec<String>) {
+    let (model, findings) = translate(&objects(&format!("{yaml}{SERVICE}")), options);
+    (model.ingresses.len(), lines(&findings))
+}
+
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{name: http, port: 80}]}
+---";
+
+fn mk_class(name: &str, annotations: &str) -> String {
+    format!(
+        "
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {{name: {name}, annotations: {{{annotations}}}}}
+spec: {{controller: ravelin.dev/ingress-controller}}
+---"
+    )
+}
+
+/// An Ingress with this class, or none, and these annotations.
+fn mk_claim(class: Option<&str>, annotations: &str) -> String {
+    let class = class.map_or(String::new(), |class| format!("ingressClassName: {class}, "));
+    mk_ingress(&mk_paths(&[("Prefix", "/")]))
+        .replace("ingressClassName: ravelin, ", &class)
+        .replace("{name: x}", &format!("{{name: x, annotations: {{{annotations}}}}}"))
+}
+
+fn any_class() -> Options {
+    Options { ingress_class: String::new(), ..options() }
+}
+
+#[test]
+fn the_class_of_the_field_has_to_be_of_our_controller() {
+    let ours = [mk_class("ravelin", ""), mk_claim(Some("ravelin"), "")].concat();
+    assert_eq!(claim(&options(), &ours), (1, vec![]));
+    assert_eq!(claim(&any_class(), &ours), (1, vec![]));
+    let foreign = [TRAEFIK, &mk_claim(Some("traefik"), "")].concat();
+    let line = "info: Ingress default/x: spec.ingressClassName: names \"traefik\", a class of \
+                \"traefik.io/ingress-controller\"";
+    assert_eq!(claim(&options(), &foreign), (0, vec![line.to_owned()]));
+    assert_eq!(claim(&any_class(), &foreign).0, 0);
+}
+
+#[test]
+fn another_class_of_our_controller_is_ours_only_if_none_is_configured() {
+    let yaml = [mk_class("internal", ""), mk_claim(Some("internal"), "")].concat();
+    assert_eq!(claim(&any_class(), &yaml), (1, vec![]));
+    let (served, findings) = claim(&options(), &yaml);
+    assert_eq!(served, 0);
+    assert!(findings[0].contains("this ravelin serves \"ravelin\" alone"), "{findings:?}");
+}
+
+#[test]
+fn our_class_name_with_a_foreign_controller_is_not_ours_and_says_how_to_make_it() {
+    let yaml =
+        [&TRAEFIK.replace("name: traefik", "name: ravelin"), &*mk_claim(Some("ravelin"), "")];
+    let (served, findings) = claim(&options(), &yaml.concat());
+    assert_eq!(served, 0);
+    assert_eq!(
+        findings,
+        ["info: Ingress default/x: spec.ingressClassName: names \"ravelin\", whose controller is \
+          \"traefik.io/ingress-controller\" (fix: set spec.controller of IngressClass ravelin to \
+          \"ravelin.dev/ingress-controller\")"]
+    );
+}
+
+#[test]
+fn a_missing_ingress_class_is_accepted_from_a_directory_and_not_in_a_cluster() {
+    let yaml = mk_claim(Some("ravelin"), "");
+    let directory = Options { strict_class: false, ..options() };
+    assert_eq!(claim(&directory, &yaml), (1, vec![]));
+    let (model, findings) = translate(&objects(&format!("{yaml}{SERVICE}")), &options());
+    assert_eq!(model.ingresses.len(), 0);
+    assert_eq!(findings[0].severity, Severity::Error);
+    assert_eq!(findings[0].why, Why::ForeignClass);
+    let other = mk_claim(Some("other"), "");
+    assert_eq!(claim(&directory, &other).0, 0);
+}
+
+#[test]
+fn the_field_wins_over_the_annotation() {
+    let annotation = "kubernetes.io/ingress.class: traefik";
+    let ours = [mk_class("ravelin", ""), mk_claim(Some("ravelin"), annotation)].concat();
+    assert_eq!(claim(&options(), &ours), (1, vec![]));
+    let annotation = "kubernetes.io/ingress.class: ravelin";
+    let foreign = [TRAEFIK, &mk_claim(Some("traefik"), annotation)].concat();
+    assert_eq!(claim(&options(), &foreign).0, 0);
+}
+
+#[test]
+fn the_legacy_annotation_is_honoured_where_the_field_is_absent() {
+    let yaml = mk_claim(None, "kubernetes.io/ingress.class: ravelin");
+    assert_eq!(claim(&options(), &yaml), (1, vec![]), "by the configured name");
+    assert_eq!(claim(&any_class(), &yaml).0, 0, "no class of that name is ours");
+    let yaml = [mk_class("ravelin", ""), yaml].concat();
+    assert_eq!(claim(&any_class(), &yaml), (1, vec![]));
+    let foreign = mk_claim(None, "kubernetes.io/ingress.class: nginx");
+    let without_class = Options { without_class: true, ..options() };
+    let (served, findings) = claim(&without_class, &foreign);
+    assert_eq!(served, 0, "it names a class");
+    assert!(findings[0].starts_with("info: Ingress default/x: metadata.annotations"));
+}
+
+#[test]
+fn without_class_it_is_ours_by_default_class_or_by_option() {
+    let yaml = mk_claim(None, "");
+    assert_eq!(claim(&options(), &yaml).0, 0);
+    assert_eq!(claim(&Options { without_class: true, ..options() }, &yaml), (1, vec![]));
+    let default = "ingressclass.kubernetes.io/is-default-class: 'true'";
+    let yaml = [mk_class("ravelin", default), yaml].concat();
+    assert_eq!(claim(&options(), &yaml), (1, vec![]));
+    let other = Options { ingress_class: "other".to_owned(), ..options() };
+    assert_eq!(claim(&other, &yaml).0, 0, "the default class is another's");
+}
+
+#[test]
+fn a_foreign_default_class_gives_us_nothing() {
+    let default = "metadata: {name: traefik, annotations: \
+                   {ingressclass.kubernetes.io/is-default-class: 'true'}}";
+    let yaml = [&TRAEFIK.replace("metadata: {name: traefik}", default), &*mk_claim(None, "")];
+    assert_eq!(claim(&options(), &yaml.concat()).0, 0);
+}

@@ -1,0 +1,133 @@
+//! The rows of the Ingress and EndpointSlice semantics, as manifests.
+
+mod class;
+mod demo;
+mod endpoints;
+mod ingress;
+mod messages;
+mod random;
+mod tls;
+
+use super::{Options, translate};
+use crate::control::manifest;
+use crate::control::objects::Objects;
+use crate::model::{Backend, BackendState, Model, Rejected};
+
+/// The class and two Services that most cases need.
+const BASE: &str = "
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: ravelin}
+spec: {controller: ravelin.dev/ingress-controller}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {ports: [{port: 9000}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.0.0.1]}]
+---
+";
+
+fn options() -> Options {
+    Options {
+        ingress_class: "ravelin".to_owned(),
+        without_class: false,
+        strict_class: true,
+        loopback_endpoints: false,
+    }
+}
+
+fn objects(yaml: &str) -> Objects {
+    let parsed = manifest::parse("test.yaml", yaml);
+    assert_eq!(parsed.findings, [], "the manifest of the test itself is wrong: {yaml}");
+    let mut objects = Objects::default();
+    for object in parsed.objects {
+        assert_eq!(objects.insert(object), None);
+    }
+    objects
+}
+
+fn run_with(options: &Options, yaml: &str) -> (Model, Vec<Rejected>) {
+    translate(&objects(&format!("{BASE}{yaml}")), options)
+}
+
+fn run(yaml: &str) -> (Model, Vec<Rejected>) {
+    run_with(&options(), yaml)
+}
+
+/// The model of manifests with nothing to complain about.
+fn model(yaml: &str) -> Model {
+    let (model, findings) = run(yaml);
+    assert_eq!(findings, []);
+    model
+}
+
+fn lines(findings: &[Rejected]) -> Vec<String> {
+    findings.iter().map(ToString::to_string).collect()
+}
+
+/// An Ingress `default/x` of our class with this spec, in flow style.
+fn mk_ingress(spec: &str) -> String {
+    mk_named("x", spec)
+}
+
+fn mk_named(name: &str, spec: &str) -> String {
+    let class = "ingressClassName: ravelin";
+    format!(
+        "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: {name}}}
+spec: {{{class}, {spec}}}
+---"
+    )
+}
+
+/// A rule for `a.example` with these paths, each to Service `web`.
+fn mk_paths(paths: &[(&str, &str)]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|(kind, path)| {
+            let backend = "backend: {service: {name: web, port: {name: http}}}";
+            format!("{{pathType: {kind}, path: '{path}', {backend}}}")
+        })
+        .collect();
+    format!("rules: [{{host: a.example, http: {{paths: [{}]}}}}]", paths.join(", "))
+}
+
+/// A rule for `a.example` with the one Prefix `/` to this backend.
+fn mk_backend(backend: &str) -> String {
+    format!(
+        "rules: [{{host: a.example, http: {{paths: [{{pathType: Prefix, path: /, backend: {backend}}}]}}}}]"
+    )
+}
+
+/// The rules as `host kind path -> backend`.
+fn routes(model: &Model) -> Vec<String> {
+    let route = |rule: &crate::model::Rule| {
+        format!("{} {} -> {}", rule.host, rule.path, model.backends[rule.backend].key)
+    };
+    model.rules.iter().map(route).collect()
+}
+
+/// The endpoints of a backend as `address state`, or why there are none.
+fn endpoints(backend: &Backend) -> Vec<String> {
+    match &backend.state {
+        BackendState::Resolved(endpoints) => endpoints
+            .iter()
+            .map(|endpoint| format!("{} {}", endpoint.addr, endpoint.state.as_str()))
+            .collect(),
+        BackendState::Broken(broken) => vec![format!("{broken:?}")],
+    }
+}

@@ -1,0 +1,207 @@
+//! What the API server refuses when a manifest is applied, and what needs no other object to see.
+//!
+//! A directory of manifests has no API server in front of it. The readers of each kind check while
+//! they read; [`validate`] runs them for their complaints alone, so nothing is written twice. The
+//! rules are those of pkg/apis/networking/validation and pkg/apis/discovery/validation in
+//! Kubernetes.
+
+use super::report::{Flaw, Report};
+use super::{endpoint_slice, ingress, secret, service};
+use crate::control::objects::Object;
+use crate::control::quote::quote;
+use crate::control::suggest::nearest;
+use crate::model::{Broken, HostPattern, PathKind, PathPattern, PortKey, Rejected, Severity, Why};
+use ingress::BackendRead;
+use k8s_openapi::api::core::v1::TypedLocalObjectReference;
+use k8s_openapi::api::networking::v1::{
+    HTTPIngressPath, IngressBackend, IngressServiceBackend, ServiceBackendPort,
+};
+
+/// Lists what is structurally wrong with one object, sorted. What is valid and not supported is not
+/// among it, nor are loopback addresses in slices, because a manifest in a directory may have them.
+pub fn validate(object: &Object) -> Vec<Rejected> {
+    let mut findings = Vec::new();
+    let identity = object.identity();
+    let mut report = Report::new(&identity, &mut findings);
+    match object {
+        Object::Ingress(object) => {
+            ingress::read(object, &mut report);
+        }
+        Object::IngressClass(object) => {
+            let controller = object.spec.as_ref().and_then(|spec| spec.controller.as_deref());
+            if controller.unwrap_or_default().is_empty() {
+                let fix = format!("add `controller: {}`", super::CONTROLLER);
+                report.add("spec.controller", Flaw::invalid("", "is missing", fix));
+            }
+        }
+        Object::Service(object) => service::check(object, &mut report),
+        Object::EndpointSlice(object) => {
+            endpoint_slice::read(object, true, &mut report);
+        }
+        Object::Secret(object) => {
+            if let Err(flaw) = secret::check_own_type(object) {
+                report.add_below("", flaw);
+            }
+        }
+    }
+    findings.retain(|finding| finding.why != Why::Unsupported);
+    findings.sort();
+    findings.dedup();
+    findings
+}
+
+/// Reads a port number.
+pub(super) fn port(number: i32) -> Result<u16, Flaw> {
+    u16::try_from(number).ok().filter(|&port| port != 0).ok_or_else(|| {
+        Flaw::invalid("", format!("{number} is not a port number"), "use a number from 1 to 65535")
+    })
+}
+
+/// Reads `spec.rules[].host`.
+pub(super) fn host(host: Option<&str>) -> Result<HostPattern, Flaw> {
+    HostPattern::parse(host).map_err(|reason| {
+        let reason = format!("{} {reason}", quote(host.unwrap_or_default()));
+        let fix = "write a DNS name, or `*.` before one, or leave it out to mean every host";
+        Flaw::invalid("", reason, fix)
+    })
+}
+
+const PATH_TYPES: [&str; 3] = ["Exact", "Prefix", "ImplementationSpecific"];
+
+/// Sequences and ends that the API server refuses in Exact and Prefix paths
+/// (`invalidPathSequences` and `invalidPathSuffixes` of its Ingress validation): what two servers
+/// could read differently.
+const REFUSED_SEQUENCES: [&str; 5] = ["//", "/./", "/../", "%2f", "%2F"];
+const REFUSED_SUFFIXES: [&str; 2] = ["/..", "/."];
+
+/// What regular expressions are made of and paths are not.
+const REGEX_SIGNS: [&str; 6] = ["(", "|", "$", "^", ".*", "\\"];
+
+/// Reads `pathType` and `path`. A warning beside the result is about a path that is served,
+/// perhaps not as meant.
+pub(super) fn path(path: &HTTPIngressPath) -> (Result<PathPattern, Flaw>, Option<Flaw>) {
+    let HTTPIngressPath { backend: _, path, path_type } = path;
+    let specific = path_type == "ImplementationSpecific";
+    let kind = match path_type.as_str() {
+        "Exact" => PathKind::Exact,
+        "Prefix" | "ImplementationSpecific" => PathKind::Prefix,
+        "" => {
+            let fix = "add `pathType: Prefix`";
+            return (Err(Flaw::invalid("pathType", "is missing", fix)), None);
+        }
+        other => {
+            let reason = format!("{} is not a path type", quote(other));
+            let fix = match nearest(other, PATH_TYPES) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("use one of {}", PATH_TYPES.join(", ")),
+            };
+            return (Err(Flaw::invalid("pathType", reason, fix)), None);
+        }
+    };
+    let text = match path.as_deref().unwrap_or_default() {
+        "" if specific => "/",
+        text => text,
+    };
+    let pattern = check_path(text, specific).and_then(|()| {
+        PathPattern::new(kind, text).map_err(|error| {
+            let reason = format!("{} can match no request: {error}", quote(text));
+            Flaw::invalid("path", reason, "write the path as it stands in a URL")
+        })
+    });
+    let regex = specific && REGEX_SIGNS.iter().any(|sign| text.contains(sign));
+    let warning = (regex && pattern.is_ok()).then(|| {
+        let reason = format!(
+            "{} looks like a regular expression, and is matched as a plain prefix",
+            quote(text)
+        );
+        let fix = "write the part before the expression; paths are compared element by element";
+        Flaw::error(Why::Unsupported, "path", reason, fix).with(Severity::Warning)
+    });
+    (pattern, warning)
+}
+
+fn check_path(text: &str, specific: bool) -> Result<(), Flaw> {
+    if text.is_empty() {
+        return Err(Flaw::invalid("path", "is missing", "write `/` for all paths"));
+    }
+    if !text.starts_with('/') {
+        let reason = format!("{} does not begin with a slash", quote(text));
+        return Err(Flaw::invalid("path", reason, format!("write {}", quote(&format!("/{text}")))));
+    }
+    if specific {
+        return Ok(());
+    }
+    let sequence = REFUSED_SEQUENCES.iter().find(|sequence| text.contains(**sequence));
+    let suffix = REFUSED_SUFFIXES.iter().find(|suffix| text.ends_with(**suffix));
+    match sequence.or(suffix) {
+        None => Ok(()),
+        Some(part) => Err(Flaw::invalid(
+            "path",
+            format!("{} must not contain `{part}`", quote(text)),
+            "write the path that is left when it is resolved",
+        )),
+    }
+}
+
+/// Reads a backend. One with a flaw keeps its place, as broken.
+pub(super) fn backend(backend: &IngressBackend) -> (BackendRead<'_>, Option<Flaw>) {
+    let IngressBackend { resource, service } = backend;
+    match (service, resource) {
+        (Some(service), None) => match service_port(service) {
+            Ok(port) => (BackendRead::Service { name: &service.name, port }, None),
+            Err((broken, flaw)) => {
+                (BackendRead::Broken { service: service.name.clone(), broken }, Some(flaw))
+            }
+        },
+        (None, Some(resource)) => {
+            let service = resource_name(resource);
+            let reason = format!("{} is not a Service", quote(&service));
+            let fix = "use `service`; until then the answer is 503";
+            let flaw = Flaw::error(Why::Unsupported, "resource", reason, fix);
+            (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(flaw))
+        }
+        (Some(_), Some(resource)) => {
+            let flaw = Flaw::invalid("", "has both `service` and `resource`", "remove `resource`");
+            let service = resource_name(resource);
+            (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(flaw))
+        }
+        (None, None) => {
+            let fix = "add `service.name` and `service.port.number`";
+            let flaw = Flaw::invalid("", "names no Service", fix);
+            let broken = Broken::ServiceMissing;
+            (BackendRead::Broken { service: String::new(), broken }, Some(flaw))
+        }
+    }
+}
+
+fn resource_name(resource: &TypedLocalObjectReference) -> String {
+    let TypedLocalObjectReference { api_group: _, kind, name } = resource;
+    format!("{kind}/{name}")
+}
+
+fn service_port(service: &IngressServiceBackend) -> Result<PortKey, (Broken, Flaw)> {
+    let IngressServiceBackend { name, port: key } = service;
+    let flaw = |field, reason: &str, fix: &str| Flaw::invalid(field, reason, fix);
+    if name.is_empty() {
+        let flaw = flaw("service.name", "is missing", "name a Service of the same namespace");
+        return Err((Broken::ServiceMissing, flaw));
+    }
+    let (name, number) = match key {
+        None => (None, None),
+        Some(ServiceBackendPort { name, number }) => (name.as_deref(), *number),
+    };
+    match (name.filter(|name| !name.is_empty()), number) {
+        (Some(name), None | Some(0)) => Ok(PortKey::Name(name.into())),
+        (None, Some(number)) => port(number)
+            .map(PortKey::Number)
+            .map_err(|flaw| (Broken::PortMissing, Flaw { field: "service.port.number", ..flaw })),
+        (Some(_), Some(_)) => Err((
+            Broken::PortMissing,
+            flaw("service.port", "has both `name` and `number`", "remove one of the two"),
+        )),
+        (None, None) => Err((
+            Broken::PortMissing,
+            flaw("service.port", "is missing", "add `number` or `name` of a port of the Service"),
+        )),
+    }
+}
