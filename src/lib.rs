@@ -40,9 +40,17 @@
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //! | | [`config`] | the configuration file, valid by construction |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
+//! | | [`body`] | the request body on its way upstream |
 //! | | [`client_ip`] | the one client address |
+//! | | [`deadline`] | a deadline for every phase, without a timer per request |
+//! | | [`gather`] | one send for a small message in several pieces |
 //! | | [`routing`] | the table: compiled, looked up, published |
+//! | | [`shutdown`] | the stages of leaving |
 //! | | [`telemetry`] | metrics, access log, log of the process |
+//! | stages | [`admission`] | who may connect |
+//! | | [`listen`] | sockets, accepting, hand-over to workers |
+//! | | [`http`] | HTTP/1.1 towards the client: limits, targets, header hygiene, our answers |
+//! | | [`upstream`] | connections to pods, pools, retries |
 //! | control | [`control`] | from manifests to a table in force; the only place that knows Kubernetes' types |
 //!
 //! # Words
@@ -53,11 +61,19 @@
 //! as its manifest was written.
 
 pub mod addr;
+pub mod admission;
 pub mod balance;
+pub mod body;
 pub mod client_ip;
 pub mod config;
 pub mod control;
+pub mod deadline;
 pub mod error;
+pub mod gather;
+pub mod http;
+pub mod listen;
 pub mod model;
 pub mod routing;
+pub mod shutdown;
 pub mod telemetry;
+pub mod upstream;

@@ -1,0 +1,199 @@
+//! Deadlines without a timer per request.
+//!
+//! Every client connection has one [`Watch`]: the phase it is in and the moment at which that phase
+//! is over. Moving on to the next phase stores two numbers; a tick of the worker looks at all
+//! watches and wakes the tasks of those that are past their time. A deadline is kept to within one
+//! [`TICK`], which is fine for limits of seconds, and costs a request nothing.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// How often a worker looks at its deadlines: the most that one can be late.
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// What a client connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// For the first byte of a request.
+    Idle,
+    /// For the rest of a request head.
+    Head,
+    /// For the upstream: connection, request body on its way, response head.
+    Exchange,
+    /// For the response body to pass, in whichever direction it is stuck.
+    Response,
+}
+
+/// The deadlines of one worker, and its coarse clock.
+#[derive(Debug)]
+pub struct Deadlines {
+    origin: Instant,
+    /// Milliseconds since `origin`, as of the last tick.
+    now: Cell<u64>,
+    watches: RefCell<Vec<Weak<Watch>>>,
+}
+
+impl Deadlines {
+    /// Starts a clock.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self { origin: Instant::now(), now: Cell::new(0), watches: RefCell::default() })
+    }
+
+    /// Milliseconds since the start of the worker, at most one [`TICK`] behind.
+    pub fn now_ms(&self) -> u64 {
+        self.now.get()
+    }
+
+    /// A watch for a new connection, in [`Phase::Idle`].
+    pub fn watch(self: &Rc<Self>, idle: Duration) -> Rc<Watch> {
+        let watch = Rc::new(Watch {
+            clock: Rc::clone(self),
+            phase: Cell::new(Phase::Idle),
+            due: Cell::new(0),
+            expired: Cell::new(false),
+            waker: RefCell::new(None),
+        });
+        watch.enter(Phase::Idle, idle);
+        self.watches.borrow_mut().push(Rc::downgrade(&watch));
+        watch
+    }
+
+    /// Advances the clock and wakes what is past its time.
+    pub fn tick(&self) {
+        let elapsed = self.origin.elapsed().as_millis();
+        self.now.set(u64::try_from(elapsed).unwrap_or(u64::MAX));
+        self.watches.borrow_mut().retain(|watch| {
+            let watch = watch.upgrade();
+            if let Some(watch) = &watch {
+                watch.check();
+            }
+            watch.is_some()
+        });
+    }
+
+    /// Wakes every connection, so that each looks at what has changed around it.
+    pub fn wake_all(&self) {
+        for watch in self.watches.borrow().iter().filter_map(Weak::upgrade) {
+            watch.wake();
+        }
+    }
+}
+
+/// Phase and deadline of one client connection.
+#[derive(Debug)]
+pub struct Watch {
+    clock: Rc<Deadlines>,
+    phase: Cell<Phase>,
+    due: Cell<u64>,
+    expired: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watch {
+    /// Moves to a phase that may last `limit`, or gives the same phase that long from now.
+    pub fn enter(&self, phase: Phase, limit: Duration) {
+        self.phase.set(phase);
+        self.expired.set(false);
+        // One tick more: the clock may be that far behind, and a deadline must not be early.
+        let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
+        self.due.set(self.clock.now_ms().saturating_add(limit));
+    }
+
+    /// The phase in which the connection is.
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// The phase that has lasted too long, if one has.
+    pub fn expired(&self) -> Option<Phase> {
+        self.expired.get().then(|| self.phase.get())
+    }
+
+    /// Has the task of `cx` woken when the deadline passes.
+    pub fn register(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// Runs `future` to its end, or gives up with `None` when the current deadline has passed. The
+    /// task must have been registered.
+    pub async fn guard<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            if self.expired.get() {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+
+    fn check(&self) {
+        if self.due.get() <= self.clock.now_ms() && !self.expired.replace(true) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_phase_that_is_over_wakes_its_task_once_and_the_next_phase_starts_afresh() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let cx = Context::from_waker(&waker);
+        let clock = Deadlines::new();
+        let watch = clock.watch(Duration::ZERO);
+        watch.register(&cx);
+        clock.now.set(1_000);
+        watch.check();
+        watch.check();
+        assert_eq!(watch.expired(), Some(Phase::Idle));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+
+        watch.enter(Phase::Head, Duration::from_secs(1));
+        clock.now.set(1_999);
+        watch.check();
+        assert_eq!(watch.expired(), None);
+        clock.now.set(2_250);
+        watch.check();
+        assert_eq!(watch.expired(), Some(Phase::Head));
+    }
+
+    #[test]
+    fn a_closed_connection_leaves_nothing_behind() {
+        let clock = Deadlines::new();
+        let watch = clock.watch(Duration::from_secs(1));
+        clock.tick();
+        assert_eq!(clock.watches.borrow().len(), 1);
+        drop(watch);
+        clock.tick();
+        assert_eq!(clock.watches.borrow().len(), 0);
+    }
+}

@@ -1,0 +1,309 @@
+//! Fields that end here, and fields that we write.
+//!
+//! Hop-by-hop fields go (RFC 9110 section 7.6.1), those that `Connection` names first, so that no
+//! client can have one removed that we add afterwards. What claims to tell the client's address is
+//! replaced by what we know.
+
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+
+/// Our name in `Server`, where the upstream gives none.
+pub(super) const SERVER_NAME: &str = "ravelin";
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-server");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Fields that are for this connection alone.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HTTP2_SETTINGS,
+];
+
+/// What is the same for every request of a connection: made once, cloned by reference.
+#[derive(Clone, Debug)]
+pub struct ForwardedFields {
+    /// `X-Forwarded-For` and `X-Real-IP`: the client's address.
+    pub client: HeaderValue,
+    /// `X-Forwarded-Proto`: `http` or `https`.
+    pub proto: HeaderValue,
+    /// `X-Forwarded-Port`: the port that the client connected to.
+    pub port: HeaderValue,
+}
+
+/// Request fields that the log wants, noted on the way through.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// `CF-Ray`.
+    pub cf_ray: Option<HeaderValue>,
+    /// `User-Agent`.
+    pub user_agent: Option<HeaderValue>,
+}
+
+/// What one pass over the fields has found to be removed.
+#[derive(Default)]
+struct Found {
+    /// Positions in [`HOP_BY_HOP`], as bits.
+    hop_by_hop: u16,
+    /// Other fields that have to go.
+    names: Vec<HeaderName>,
+    expect: bool,
+    framing: bool,
+}
+
+/// Makes a client's request fields ready for the upstream. `host` is the one `Host` to send.
+///
+/// `Content-Length` goes as well: hyper frames the body anew, from what it has read.
+pub fn clean_request(
+    headers: &mut HeaderMap,
+    host: &HeaderValue,
+    fields: &ForwardedFields,
+) -> Noted {
+    let mut noted = Noted::default();
+    let mut found = Found::default();
+    for (name, value) in headers.iter() {
+        match name.as_str() {
+            "connection" => {
+                found.hop_by_hop |= 1;
+                name_tokens(value, &mut found.names);
+            }
+            "keep-alive" => found.hop_by_hop |= 1 << 1,
+            "proxy-connection" => found.hop_by_hop |= 1 << 2,
+            "proxy-authenticate" => found.hop_by_hop |= 1 << 3,
+            "proxy-authorization" => found.hop_by_hop |= 1 << 4,
+            "te" => found.hop_by_hop |= 1 << 5,
+            "transfer-encoding" => found.hop_by_hop |= 1 << 6,
+            "upgrade" => found.hop_by_hop |= 1 << 7,
+            "http2-settings" => found.hop_by_hop |= 1 << 8,
+            "content-length" => found.framing = true,
+            // We answer it ourselves, when the upstream begins to take the body.
+            "expect" => found.expect = true,
+            "cf-ray" => noted.cf_ray = Some(value.clone()),
+            "user-agent" => noted.user_agent = Some(value.clone()),
+            "forwarded" | "true-client-ip" | "x-forwarded-server" | "x-forwarded-prefix" => {
+                found.names.push(name.clone());
+            }
+            other if is_alias(other) => found.names.push(name.clone()),
+            _ => {}
+        }
+    }
+    remove(headers, &found);
+    headers.insert(header::HOST, host.clone());
+    headers.insert(X_FORWARDED_FOR, fields.client.clone());
+    headers.insert(X_FORWARDED_PROTO, fields.proto.clone());
+    headers.insert(X_FORWARDED_HOST, host.clone());
+    headers.insert(X_FORWARDED_PORT, fields.port.clone());
+    headers.insert(X_REAL_IP, fields.client.clone());
+    noted
+}
+
+/// Makes an upstream's response fields ready for the client.
+pub fn clean_response(headers: &mut HeaderMap) {
+    let mut found = Found::default();
+    for (name, value) in headers.iter() {
+        match name.as_str() {
+            "connection" => {
+                found.hop_by_hop |= 1;
+                name_tokens(value, &mut found.names);
+            }
+            "keep-alive" => found.hop_by_hop |= 1 << 1,
+            "proxy-connection" => found.hop_by_hop |= 1 << 2,
+            "te" => found.hop_by_hop |= 1 << 5,
+            // RFC 9112 section 6.3: it overrides a Content-Length, which must not go on.
+            "transfer-encoding" => {
+                found.hop_by_hop |= 1 << 6;
+                found.framing = true;
+            }
+            "upgrade" => found.hop_by_hop |= 1 << 7,
+            _ => {}
+        }
+    }
+    remove(headers, &found);
+    if let Entry::Vacant(entry) = headers.entry(header::SERVER) {
+        entry.insert(HeaderValue::from_static(SERVER_NAME));
+    }
+}
+
+fn remove(headers: &mut HeaderMap, found: &Found) {
+    // What `Connection` names goes before anything is added.
+    for name in &found.names {
+        headers.remove(name);
+    }
+    if found.hop_by_hop != 0 {
+        for (bit, name) in HOP_BY_HOP.iter().enumerate() {
+            if found.hop_by_hop & (1 << bit) != 0 {
+                headers.remove(name);
+            }
+        }
+    }
+    if found.framing {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    if found.expect {
+        headers.remove(header::EXPECT);
+    }
+}
+
+/// Collects the fields that a `Connection` value names. Framing and routing are not its to remove.
+fn name_tokens(value: &HeaderValue, names: &mut Vec<HeaderName>) {
+    for token in value.as_bytes().split(|&byte| byte == b',') {
+        let token = token.trim_ascii();
+        if token.is_empty()
+            || token.eq_ignore_ascii_case(b"close")
+            || token.eq_ignore_ascii_case(b"keep-alive")
+        {
+            continue;
+        }
+        match HeaderName::from_bytes(token) {
+            Ok(header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) | Err(_) => {}
+            Ok(name) => names.push(name),
+        }
+    }
+}
+
+/// Whether a field is one of those that we write, in a spelling that CGI, WSGI and their kin cannot
+/// tell from it: with underscores for hyphens.
+fn is_alias(name: &str) -> bool {
+    const OURS: [HeaderName; 7] = [
+        X_FORWARDED_FOR,
+        X_FORWARDED_HOST,
+        X_FORWARDED_PORT,
+        X_FORWARDED_PROTO,
+        X_FORWARDED_SERVER,
+        X_FORWARDED_PREFIX,
+        X_REAL_IP,
+    ];
+    name.contains('_') && {
+        let hyphens = name.replace('_', "-");
+        OURS.iter().any(|ours| ours.as_str() == hyphens)
+            || matches!(hyphens.as_str(), "true-client-ip" | "transfer-encoding" | "content-length")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+            map.append(name, HeaderValue::from_str(value).expect("a value"));
+        }
+        map
+    }
+
+    fn cleaned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut headers = map(fields);
+        let fields = ForwardedFields {
+            client: HeaderValue::from_static("192.0.2.1"),
+            proto: HeaderValue::from_static("http"),
+            port: HeaderValue::from_static("80"),
+        };
+        clean_request(&mut headers, &HeaderValue::from_static("a.example"), &fields);
+        let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
+        let mut all: Vec<_> =
+            headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        all.sort();
+        all
+    }
+
+    /// What every request has after cleaning.
+    fn with_ours(extra: &[(&str, &str)]) -> Vec<(String, String)> {
+        let ours = [
+            ("host", "a.example"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-host", "a.example"),
+            ("x-forwarded-port", "80"),
+            ("x-forwarded-proto", "http"),
+            ("x-real-ip", "192.0.2.1"),
+        ];
+        let mut all: Vec<_> =
+            ours.iter().chain(extra).map(|(n, v)| (n.to_string(), v.to_string())).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn what_connection_names_goes_before_ours_is_added() {
+        let request = [
+            ("connection", "close, X-Forwarded-For, x-secret, Host"),
+            ("connection", "x-real-ip"),
+            ("x-secret", "1"),
+            ("x-kept", "2"),
+            ("host", "other"),
+        ];
+        assert_eq!(cleaned(&request), with_ours(&[("x-kept", "2")]));
+    }
+
+    #[test]
+    fn hop_by_hop_and_framing_fields_end_here() {
+        let request = [
+            ("keep-alive", "1"),
+            ("proxy-connection", "1"),
+            ("proxy-authorization", "1"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+            ("expect", "100-continue"),
+            ("trailer", "x-sum"),
+            ("authorization", "kept"),
+        ];
+        assert_eq!(
+            cleaned(&request),
+            with_ours(&[("authorization", "kept"), ("trailer", "x-sum")])
+        );
+    }
+
+    #[test]
+    fn a_client_cannot_name_its_own_address() {
+        let request = [
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "7.7.7.7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil"),
+            ("x-forwarded-port", "1"),
+            ("x-forwarded-prefix", "/x"),
+            ("x-forwarded-server", "x"),
+            ("x-real-ip", "6.6.6.6"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("x_real-ip", "6.6.6.6"),
+            ("true-client-ip", "6.6.6.6"),
+            ("true_client_ip", "6.6.6.6"),
+            ("forwarded", "for=6.6.6.6"),
+            ("my_own", "kept"),
+        ];
+        assert_eq!(cleaned(&request), with_ours(&[("my_own", "kept")]));
+    }
+
+    #[test]
+    fn a_response_keeps_its_own_server_name_and_loses_the_connection() {
+        let mut headers = map(&[
+            ("connection", "close, x-internal"),
+            ("x-internal", "1"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "3"),
+            ("server", "nginx"),
+        ]);
+        clean_response(&mut headers);
+        assert_eq!(headers, map(&[("server", "nginx")]));
+        let mut bare = map(&[("content-length", "3")]);
+        clean_response(&mut bare);
+        assert_eq!(bare, map(&[("content-length", "3"), ("server", "ravelin")]));
+    }
+}

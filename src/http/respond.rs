@@ -1,0 +1,61 @@
+//! Reason to response: the one place where our own answers are written.
+
+use crate::error::Reason;
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+
+/// The body of our answer: the reason's word and its sentence, in plain text.
+fn text(reason: Reason) -> String {
+    let status = reason.status();
+    let phrase = status.canonical_reason().unwrap_or_default();
+    format!("{} {phrase}\n{}: {}\n", status.as_u16(), reason.label(), reason.text())
+}
+
+/// Our answer to a request.
+pub fn answer(reason: Reason) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(text(reason)));
+    *response.status_mut() = reason.status();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    // An answer of ours says nothing about the resource; nobody may keep it.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::SERVER, HeaderValue::from_static(super::headers::SERVER_NAME));
+    response
+}
+
+/// The same as bytes that end the connection: for what never became a request.
+pub(super) fn raw(reason: Reason) -> Bytes {
+    let (body, response) = (text(reason), answer(reason));
+    let status = response.status();
+    let phrase = status.canonical_reason().unwrap_or_default();
+    let mut bytes = format!("HTTP/1.1 {} {phrase}\r\n", status.as_u16()).into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    let rest = format!("content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_in_its_answer() {
+        for reason in Reason::ALL {
+            let response = answer(reason);
+            assert_eq!(response.status(), reason.status());
+            let body = String::from_utf8(response.into_body().to_vec()).expect("UTF-8");
+            assert!(body.contains(reason.label()) && body.contains(reason.text()), "{body}");
+            let raw = String::from_utf8(raw(reason).to_vec()).expect("UTF-8");
+            let (head, raw_body) = raw.split_once("\r\n\r\n").expect("a head");
+            assert_eq!(raw_body, body);
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+            assert!(head.ends_with("connection: close"), "{head}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The client's socket, as hyper reads and writes it.
+//!
+//! Two things are added to the bytes. The first byte of a request moves the connection from waiting
+//! to [`Phase::Head`]. And where hyper answers an unreadable request by itself, with a bare status,
+//! our own answer with its reason goes out instead.
+
+use super::respond;
+use crate::deadline::{Phase, Watch};
+use crate::error::Reason;
+use crate::gather::poll_write_gathered;
+use bytes::{Buf, Bytes};
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A client connection with its deadline.
+#[derive(Debug)]
+pub struct ClientStream {
+    socket: TcpStream,
+    watch: Rc<Watch>,
+    head_limit: Duration,
+    /// Whether every byte of every answer so far has left: what hyper writes then, with no request
+    /// under way, can only be its own answer to bytes that are no request.
+    flushed: bool,
+    /// The rest of an answer of ours that took the place of hyper's.
+    substitute: Bytes,
+    refused: Rc<Cell<Option<Reason>>>,
+}
+
+impl ClientStream {
+    /// Wraps an accepted socket. `head_limit` is how long a request head may take from its first
+    /// byte to its last; why a head was refused is left in `refused`.
+    pub fn new(
+        socket: TcpStream,
+        watch: Rc<Watch>,
+        head_limit: Duration,
+        refused: Rc<Cell<Option<Reason>>>,
+    ) -> Self {
+        Self { socket, watch, head_limit, flushed: true, substitute: Bytes::new(), refused }
+    }
+
+    /// Sends our answer for `reason`, as far as the socket takes it at once: for a connection that
+    /// is given up.
+    pub fn try_answer(&self, reason: Reason) {
+        // Whoever does not read what we have to say has given up as well.
+        let _ = self.socket.try_write(&respond::raw(reason));
+    }
+
+    fn between_requests(&self) -> bool {
+        matches!(self.watch.phase(), Phase::Idle | Phase::Head)
+    }
+
+    /// Takes note of hyper's own answer, if this is one, and of ours to send instead.
+    fn intercept(&mut self, first: &[u8]) -> bool {
+        if !self.flushed {
+            return false;
+        }
+        if !self.between_requests() {
+            self.flushed = false;
+            return false;
+        }
+        let reason = match first.get(..12) {
+            Some(b"HTTP/1.1 400") => Reason::MalformedRequest,
+            Some(b"HTTP/1.1 414") => Reason::TargetTooLong,
+            Some(b"HTTP/1.1 431") => Reason::HeadersTooLarge,
+            _ => return false,
+        };
+        self.refused.set(Some(reason));
+        self.substitute = respond::raw(reason);
+        true
+    }
+
+    fn poll_substitute(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.substitute.has_remaining() {
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.substitute))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.substitute.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
+        if self.watch.phase() == Phase::Idle && buf.filled().len() > before {
+            self.watch.enter(Phase::Head, self.head_limit);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.intercept(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(first) = bufs.iter().find(|buf| !buf.is_empty())
+            && self.intercept(first)
+        {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
+        poll_write_gathered(&mut self.socket, cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_substitute(cx))?;
+        // hyper flushes the socket when its own buffer is empty.
+        if self.between_requests() {
+            self.flushed = true;
+        }
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_substitute(cx))?;
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,106 @@
+//! What a request is for: host and path, read once, and refused where they can be read in two ways.
+
+use crate::error::Reason;
+use crate::model::{CanonicalPath, Host};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderValue, Method, Version, header, request};
+
+/// The target of a request, as it is matched, logged and forwarded.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Path and query in origin form; the path is canonical, the query as received.
+    pub uri: Uri,
+    /// `Host` as the client sent it (or the authority of an absolute target); forwarded as it is.
+    pub host: HeaderValue,
+}
+
+impl Target {
+    /// Reads the target of a request head, with the limit `target_bytes` on its length.
+    pub fn read(head: &request::Parts, target_bytes: usize) -> Result<Self, Reason> {
+        if head.method == Method::CONNECT {
+            return Err(Reason::ConnectRefused);
+        }
+        let host = host(head)?;
+        if let Some(target) = head.uri.path_and_query() {
+            if target.as_str().len() > target_bytes {
+                return Err(Reason::TargetTooLong);
+            }
+        }
+        let canonical = CanonicalPath::parse(head.uri.path()).map_err(|_| Reason::BadTarget)?;
+        let is_origin_form = head.uri.scheme().is_none() && head.uri.authority().is_none();
+        if is_origin_form && !canonical.is_rewritten() {
+            return Ok(Self { uri: head.uri.clone(), host });
+        }
+        let uri = match head.uri.query() {
+            Some(query) => format!("{}?{query}", canonical.as_str()),
+            None => canonical.as_str().to_owned(),
+        };
+        // Merging only ever shortens a path, but escapes lengthen it.
+        let uri = PathAndQuery::try_from(uri).map_err(|_| Reason::BadTarget)?;
+        Ok(Self { uri: Uri::from(uri), host })
+    }
+
+    /// The host that rules are matched with.
+    pub fn host_name(&self) -> Result<Host<'_>, Reason> {
+        let value = self.host.to_str().map_err(|_| Reason::BadHost)?;
+        Host::parse(value).map_err(|_| Reason::BadHost)
+    }
+}
+
+/// RFC 9112 section 3.2: exactly one `Host` in HTTP/1.1. The authority of an absolute target stands
+/// in for it whatever it says (section 3.2.2).
+fn host(head: &request::Parts) -> Result<HeaderValue, Reason> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.clone(),
+        (None, _) if head.version < Version::HTTP_11 => HeaderValue::from_static(""),
+        _ => return Err(Reason::BadHost),
+    };
+    let Some(authority) = head.uri.authority() else {
+        return Ok(host);
+    };
+    if authority.as_str().contains('@') {
+        return Err(Reason::BadHost);
+    }
+    HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::BadHost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn read(target: &str, hosts: &[&str]) -> Result<(String, String), Reason> {
+        let mut request = Request::builder().uri(target);
+        for host in hosts {
+            request = request.header(header::HOST, *host);
+        }
+        let head = request.body(()).expect("a request").into_parts().0;
+        let target = Target::read(&head, 64)?;
+        let host = target.host_name()?.as_str().to_owned();
+        Ok((host, target.uri.to_string()))
+    }
+
+    #[test]
+    fn the_query_stays_and_the_path_becomes_canonical() {
+        let ok = |host: &str, uri: &str| Ok((host.to_owned(), uri.to_owned()));
+        assert_eq!(read("/a?b=%2e&c", &["A.example:80"]), ok("a.example", "/a?b=%2e&c"));
+        assert_eq!(read("/x/../a//b?q=/../", &["h"]), ok("h", "/a/b?q=/../"));
+        assert_eq!(read("http://b.example/%7ea?q", &["a.example"]), ok("b.example", "/~a?q"));
+        assert_eq!(read("http://b.example?q", &["a.example"]), ok("b.example", "/?q"));
+    }
+
+    #[test]
+    fn ambiguous_targets_are_refused() {
+        assert_eq!(read("/", &[]), Err(Reason::BadHost));
+        assert_eq!(read("/", &["a", "a"]), Err(Reason::BadHost));
+        assert_eq!(read("/", &["a, b"]), Err(Reason::BadHost));
+        assert_eq!(read("http://u@b.example/", &["a"]), Err(Reason::BadHost));
+        assert_eq!(read("*", &["a"]), Err(Reason::BadTarget));
+        assert_eq!(read("/a/..;/b", &["a"]), Err(Reason::BadTarget));
+        assert_eq!(read(&format!("/{}", "a".repeat(64)), &["a"]), Err(Reason::TargetTooLong));
+        let connect = Request::connect("a:443").header("host", "a:443").body(()).expect("valid");
+        let refused = Target::read(&connect.into_parts().0, 64).map(|target| target.uri);
+        assert_eq!(refused, Err(Reason::ConnectRefused));
+    }
+}

@@ -1,0 +1,69 @@
+//! The stages of leaving, told to every thread by one `watch` channel.
+
+use tokio::sync::watch;
+
+/// How far the process has gone on its way out. Stages only ever advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Serving.
+    Running,
+    /// No new connections; answers carry `Connection: close`.
+    Draining,
+    /// Connections without a request are closed as well.
+    ClosingIdle,
+    /// Everything left is cut.
+    Aborting,
+}
+
+/// The one who decides.
+#[derive(Debug)]
+pub struct Shutdown(watch::Sender<Stage>);
+
+/// One who acts on it.
+#[derive(Clone, Debug)]
+pub struct ShutdownSignal(watch::Receiver<Stage>);
+
+impl Shutdown {
+    /// A running process.
+    pub fn new() -> (Self, ShutdownSignal) {
+        let (sender, receiver) = watch::channel(Stage::Running);
+        (Self(sender), ShutdownSignal(receiver))
+    }
+
+    /// Advances to `stage`; going back is not possible and ignored.
+    pub fn advance(&self, stage: Stage) {
+        self.0.send_if_modified(|now| {
+            let later = stage > *now;
+            if later {
+                *now = stage;
+            }
+            later
+        });
+    }
+}
+
+impl ShutdownSignal {
+    /// The stage now.
+    pub fn stage(&self) -> Stage {
+        *self.0.borrow()
+    }
+
+    /// Waits until `stage` has been reached. A vanished [`Shutdown`] counts as every stage.
+    pub async fn reached(&mut self, stage: Stage) {
+        // The only error is that the sender is gone.
+        let _ = self.0.wait_for(|now| *now >= stage).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_only_advance() {
+        let (shutdown, signal) = Shutdown::new();
+        shutdown.advance(Stage::ClosingIdle);
+        shutdown.advance(Stage::Draining);
+        assert_eq!(signal.stage(), Stage::ClosingIdle);
+    }
+}

@@ -1,0 +1,134 @@
+//! Connections to endpoints that wait for the next request: one pool for each worker, so that
+//! nothing is locked and nothing crosses a thread.
+//!
+//! A connection comes back only when request and response are both completely through. Everything
+//! else, a response nobody wanted to the end as well as a body still on its way, closes it.
+
+use crate::addr::EndpointAddr;
+use crate::body::RequestBody;
+use crate::telemetry::WorkerCells;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1::SendRequest};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::AbortHandle;
+
+/// A connection and the task that drives it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Without this a connection whose response nobody reads any more would end only when the
+        // upstream has sent all of it.
+        self.driver.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since_ms: u64,
+}
+
+/// Idle connections by endpoint, the one used last on top: the others can then grow old.
+#[derive(Debug)]
+pub struct Pool {
+    idle: RefCell<HashMap<EndpointAddr, Vec<Idle>, foldhash::fast::RandomState>>,
+    now_ms: Cell<u64>,
+    keep_ms: u64,
+    per_endpoint: usize,
+    cells: Arc<WorkerCells>,
+}
+
+impl Pool {
+    pub(super) fn new(keep: Duration, per_endpoint: usize, cells: Arc<WorkerCells>) -> Rc<Self> {
+        Rc::new(Self {
+            idle: RefCell::default(),
+            now_ms: Cell::new(0),
+            keep_ms: u64::try_from(keep.as_millis()).unwrap_or(u64::MAX),
+            per_endpoint,
+            cells,
+        })
+    }
+
+    /// Takes a connection to `addr` that is open as far as we know.
+    pub(super) async fn take(self: &Rc<Self>, addr: EndpointAddr) -> Option<Lease> {
+        loop {
+            let idle = self.idle.borrow_mut().get_mut(&addr).and_then(Vec::pop)?;
+            self.cells.upstream.idle.shift(-1);
+            let mut lease = self.adopt(addr, idle.connection);
+            // One that came back just now may have a step of its own to take first.
+            if lease.ready().await {
+                return Some(lease);
+            }
+        }
+    }
+
+    /// Lends out a connection.
+    pub(super) fn adopt(self: &Rc<Self>, addr: EndpointAddr, connection: Connection) -> Lease {
+        Lease { connection, addr, pool: Rc::downgrade(self) }
+    }
+
+    /// Closes what has been idle for too long or was closed by the endpoint.
+    pub(super) fn evict(&self, now_ms: u64) {
+        self.now_ms.set(now_ms);
+        let oldest = now_ms.saturating_sub(self.keep_ms);
+        let mut closed = 0;
+        self.idle.borrow_mut().retain(|_, connections| {
+            let before = connections.len();
+            connections
+                .retain(|idle| idle.since_ms >= oldest && !idle.connection.sender.is_closed());
+            closed += before - connections.len();
+            !connections.is_empty()
+        });
+        self.cells.upstream.idle.shift(-i64::try_from(closed).unwrap_or(i64::MAX));
+    }
+
+    fn put(&self, addr: EndpointAddr, connection: Connection) {
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.entry(addr).or_default();
+        if connections.len() < self.per_endpoint && !connection.sender.is_closed() {
+            connections.push(Idle { connection, since_ms: self.now_ms.get() });
+            self.cells.upstream.idle.shift(1);
+        }
+    }
+}
+
+/// A connection in use. Dropping it closes the connection, whatever is still on it.
+#[derive(Debug)]
+pub struct Lease {
+    connection: Connection,
+    addr: EndpointAddr,
+    pool: Weak<Pool>,
+}
+
+impl Lease {
+    /// Gives the connection back for the next request. Only for one whose request has been sent and
+    /// whose response has been read, both to the end.
+    pub fn release(self) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.put(self.addr, self.connection);
+        }
+    }
+
+    async fn ready(&mut self) -> bool {
+        let sender = &mut self.connection.sender;
+        sender.is_ready() || sender.ready().await.is_ok()
+    }
+
+    pub(super) fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
+    {
+        self.connection.sender.try_send_request(request)
+    }
+}

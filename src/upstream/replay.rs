@@ -1,0 +1,110 @@
+//! A request kept for sending it once more.
+//!
+//! hyper consumes the head that it writes, and a connection from the pool may turn out closed only
+//! then. So nearly every request has to be kept, and nearly none is needed: the fields are copied
+//! as text into a buffer that is used again, which takes a quarter of the time of cloning the map.
+
+use crate::body::RequestBody;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use std::cell::RefCell;
+
+/// Buffers kept for the next requests. More are in use only while more requests are in flight.
+const SPARE: usize = 256;
+
+/// Largest buffer worth keeping, in bytes: the head of a usual request has less than one KiB.
+const LARGEST: usize = 16 * 1024;
+
+/// Buffers of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Replays(RefCell<Vec<Vec<u8>>>);
+
+/// A request without body, as text.
+#[derive(Debug)]
+pub(super) struct Replay {
+    method: Method,
+    uri: Uri,
+    fields: Vec<u8>,
+}
+
+impl Replays {
+    /// Keeps a request that has no body.
+    pub(super) fn keep(&self, request: &Request<RequestBody>) -> Replay {
+        let mut fields = self.0.borrow_mut().pop().unwrap_or_default();
+        for (name, value) in request.headers() {
+            push(&mut fields, name.as_str().as_bytes());
+            push(&mut fields, value.as_bytes());
+        }
+        Replay { method: request.method().clone(), uri: request.uri().clone(), fields }
+    }
+
+    /// Takes the buffer of a request that is not needed any more.
+    pub(super) fn forget(&self, replay: Replay) {
+        let mut fields = replay.fields;
+        let mut spare = self.0.borrow_mut();
+        if spare.len() < SPARE && fields.capacity() <= LARGEST {
+            fields.clear();
+            spare.push(fields);
+        }
+    }
+}
+
+impl Replay {
+    /// The request again.
+    pub(super) fn request(&self) -> Request<RequestBody> {
+        let mut headers = HeaderMap::new();
+        let mut rest = self.fields.as_slice();
+        while let Some((name, value)) = pop(&mut rest).zip(pop(&mut rest)) {
+            // Both were valid when they were kept.
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+            {
+                headers.append(name, value);
+            }
+        }
+        let mut request = Request::new(RequestBody::Empty);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+/// Appends a length and the bytes. No field is longer than the head, and that is bounded.
+fn push(fields: &mut Vec<u8>, bytes: &[u8]) {
+    let len = u32::try_from(bytes.len()).unwrap_or(0);
+    fields.extend_from_slice(&len.to_le_bytes());
+    fields.extend_from_slice(&bytes[..len as usize]);
+}
+
+fn pop<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (len, tail) = rest.split_first_chunk()?;
+    let (bytes, tail) = tail.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+    *rest = tail;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_request_comes_back_whole_and_its_buffer_is_used_again() {
+        let replays = Replays::default();
+        let mut request = Request::new(RequestBody::Empty);
+        *request.method_mut() = Method::DELETE;
+        *request.uri_mut() = Uri::from_static("/a?b");
+        for (name, value) in [("host", "a"), ("x-two", "1"), ("x-two", "\u{e9}"), ("x-empty", "")] {
+            let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
+            request.headers_mut().append(HeaderName::from_static(name), value);
+        }
+        let replay = replays.keep(&request);
+        let again = replay.request();
+        assert_eq!(again.method(), request.method());
+        assert_eq!(again.uri(), request.uri());
+        assert_eq!(again.headers(), request.headers());
+        replays.forget(replay);
+        assert_eq!(replays.0.borrow().len(), 1);
+        assert_eq!(replays.keep(&request).request().headers(), request.headers());
+        assert_eq!(replays.0.borrow().len(), 0);
+    }
+}
