@@ -9,7 +9,7 @@
 //!                                                              \-> our own answer (error, http)
 //! ```
 //!
-//! Everything is reached from the life of a connection and the life of a request, which tell the
+//! Read [`edge`] (life of a connection) and [`forward`] (life of a request) first: they tell the
 //! story, and everything else is what they call.
 //!
 //! # The way of a change
@@ -51,6 +51,8 @@
 //! | | [`listen`] | sockets, accepting, hand-over to workers |
 //! | | [`http`] | HTTP/1.1 towards the client: limits, targets, header hygiene, our answers |
 //! | | [`upstream`] | connections to pods, pools, retries |
+//! | paths | [`edge`] | the life of a connection |
+//! | | [`forward`] | the life of a request |
 //! | control | [`control`] | from manifests to a table in force; the only place that knows Kubernetes' types |
 //!
 //! # Words
@@ -68,7 +70,9 @@ pub mod client_ip;
 pub mod config;
 pub mod control;
 pub mod deadline;
+pub mod edge;
 pub mod error;
+pub mod forward;
 pub mod gather;
 pub mod http;
 pub mod listen;

@@ -1,0 +1,267 @@
+//! The record of one request, from its head to the last byte of its answer.
+
+use super::Downstream;
+use crate::body::{Upload, UploadState};
+use crate::deadline::Phase;
+use crate::error::Reason;
+use crate::http::{Noted, Target};
+use crate::routing::{Held, RouteId};
+use crate::telemetry::access_log::Line;
+use crate::telemetry::{MethodLabel, Outcome, Series};
+use crate::upstream::Journey;
+use http::{HeaderValue, Method, StatusCode, Version, request};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What is known of a request so far. Dropping it counts and logs the request: as given up by the
+/// client, unless it was marked otherwise before.
+#[derive(Debug)]
+pub(super) struct Exchange(Box<Record>);
+
+#[derive(Debug)]
+struct Record {
+    downstream: Rc<Downstream>,
+    method: Method,
+    version: Version,
+    started: Instant,
+    upload: Option<Rc<Upload>>,
+    route: Option<(Held, RouteId)>,
+    journey: Journey,
+    sent: Option<Instant>,
+    head: Option<Instant>,
+    status: Option<StatusCode>,
+    reason: Option<Reason>,
+    complete: bool,
+    /// Whether the response body waits for the upstream (or else for the client).
+    starved: bool,
+    bytes_out: u64,
+    parts: Parts,
+}
+
+/// The parts that `forward` fills in as it learns them.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// Host and path, once they could be read.
+    pub(super) target: Option<Target>,
+    /// Request fields for the log.
+    pub(super) noted: Noted,
+}
+
+impl std::ops::Deref for Exchange {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0.parts
+    }
+}
+
+impl std::ops::DerefMut for Exchange {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0.parts
+    }
+}
+
+impl Exchange {
+    /// Begins with the request head.
+    pub(super) fn begin(
+        downstream: Rc<Downstream>,
+        head: &request::Parts,
+        upload: Option<Rc<Upload>>,
+    ) -> Self {
+        Self(Box::new(Record {
+            downstream,
+            method: head.method.clone(),
+            version: head.version,
+            started: Instant::now(),
+            upload,
+            route: None,
+            journey: Journey::default(),
+            sent: None,
+            head: None,
+            status: None,
+            reason: None,
+            complete: false,
+            starved: false,
+            bytes_out: 0,
+            parts: Parts::default(),
+        }))
+    }
+
+    /// The connection that the request came on.
+    pub(super) fn downstream(&self) -> &Rc<Downstream> {
+        &self.0.downstream
+    }
+
+    /// The request body, if there is one.
+    pub(super) fn upload(&self) -> Option<Rc<Upload>> {
+        self.0.upload.clone()
+    }
+
+    /// Notes the route.
+    pub(super) fn routed(&mut self, table: Held, id: RouteId) {
+        self.0.route = Some((table, id));
+    }
+
+    /// Notes that the request goes upstream now.
+    pub(super) fn sent(&mut self) -> &mut Journey {
+        self.0.sent = Some(Instant::now());
+        &mut self.0.journey
+    }
+
+    /// Notes the upstream's response head.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.0.head = Some(Instant::now());
+        self.0.status = Some(status);
+        self.moved();
+    }
+
+    /// Notes that we answer ourselves.
+    pub(super) fn refused(&mut self, reason: Reason) {
+        self.0.reason = Some(reason);
+        self.0.status = Some(reason.status());
+        self.moved();
+    }
+
+    /// Notes body bytes handed to the client's connection.
+    pub(super) fn passed(&mut self, bytes: usize) {
+        self.0.bytes_out += bytes as u64;
+        self.0.starved = false;
+        self.moved();
+    }
+
+    /// Notes that the client's connection could take more than the upstream has sent.
+    pub(super) fn starved(&mut self) {
+        self.0.starved = true;
+    }
+
+    /// Notes that the answer broke off, and why.
+    pub(super) fn broke_off(&mut self, reason: Reason) {
+        self.0.reason.get_or_insert(reason);
+    }
+
+    /// Notes that the answer is through. Returns whether request and response both are, so that
+    /// the upstream connection can serve another.
+    pub(super) fn complete(&mut self) -> bool {
+        self.0.complete = true;
+        self.0.upload.as_deref().is_none_or(|upload| upload.state() == UploadState::Done)
+    }
+
+    /// The response has `body_progress` from now for its next step.
+    fn moved(&self) {
+        let Downstream { watch, worker, .. } = &*self.0.downstream;
+        watch.enter(Phase::Response, worker.config.timeouts.body_progress);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let record = &mut *self.0;
+        let Downstream { watch, worker, .. } = &*record.downstream;
+        if !record.complete {
+            record.reason.get_or_insert(match (watch.expired(), record.starved) {
+                (Some(Phase::Response), true) => Reason::UpstreamStalled,
+                (Some(Phase::Response), false) => Reason::ClientStalled,
+                _ => Reason::ClientGone,
+            });
+        }
+        record.finish();
+        // A deadline that has passed is for the connection to act on; it must not be covered up.
+        if watch.expired().is_none() {
+            watch.enter(Phase::Idle, worker.config.timeouts.downstream_idle);
+        }
+    }
+}
+
+/// Counts and logs what never became a request: a head that could not be read, or not in time.
+pub fn record_unread(downstream: &Downstream, reason: Reason) {
+    let worker = &downstream.worker;
+    let series = worker.series.get(downstream.listener, &worker.tables.load(), None);
+    let outcome = Outcome {
+        method: MethodLabel::Other,
+        status: reason.status(),
+        reason: Some(reason),
+        duration: Duration::ZERO,
+        upstream: None,
+        bytes_in: 0,
+        bytes_out: 0,
+    };
+    series.record(&outcome);
+    if let Some(log) = &worker.access_log {
+        log.write(&Line {
+            time: SystemTime::now(),
+            connection: &downstream.text,
+            route: None,
+            endpoint: None,
+            cf_ray: None,
+            method: "",
+            host: b"",
+            path: "",
+            protocol: "",
+            status: outcome.status.as_u16(),
+            reason: Some(reason.label()),
+            duration: Duration::ZERO,
+            upstream: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            retries: 0,
+            user_agent: None,
+        });
+    }
+}
+
+impl Record {
+    fn finish(&self) {
+        let now = Instant::now();
+        let worker = &self.downstream.worker;
+        let series = match &self.route {
+            Some((table, id)) => worker.series.get(self.downstream.listener, table, Some(*id)),
+            None => worker.series.get(self.downstream.listener, &worker.tables.load(), None),
+        };
+        let status = self.status.or(self.reason.map(Reason::status));
+        let outcome = Outcome {
+            method: MethodLabel::of(&self.method),
+            status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            reason: self.reason,
+            duration: now - self.started,
+            upstream: self.sent.zip(self.head).map(|(sent, head)| head - sent),
+            bytes_in: self.upload.as_deref().map_or(0, Upload::bytes),
+            bytes_out: self.bytes_out,
+        };
+        series.record(&outcome);
+        self.log(&outcome, &series);
+    }
+
+    fn log(&self, outcome: &Outcome, series: &Arc<Series>) {
+        let Some(log) = &self.downstream.worker.access_log else {
+            return;
+        };
+        let target = self.parts.target.as_ref();
+        log.write(&Line {
+            time: SystemTime::now(),
+            connection: &self.downstream.text,
+            route: self.route.is_some().then(|| series.text()),
+            endpoint: self.journey.endpoint.as_ref().map(|sent| &*sent.endpoint().text),
+            cf_ray: self.parts.noted.cf_ray.as_ref().map(HeaderValue::as_bytes),
+            method: self.method.as_str(),
+            host: target.map_or(b"", |target| target.host.as_bytes()),
+            path: target.map_or("", |target| target.uri.path()),
+            protocol: protocol(self.version),
+            status: outcome.status.as_u16(),
+            reason: self.reason.map(Reason::label),
+            duration: outcome.duration,
+            upstream: outcome.upstream,
+            bytes_in: outcome.bytes_in,
+            bytes_out: outcome.bytes_out,
+            retries: self.journey.retries,
+            user_agent: self.parts.noted.user_agent.as_ref().map(HeaderValue::as_bytes),
+        });
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,240 @@
+//! The life of a request: target, route, endpoint, upstream, response.
+//!
+//! Every way out of it, the pod's answer as well as ours, ends in an [`Exchange`], which counts and
+//! logs the request when its last byte is through or when it is given up.
+
+mod exchange;
+mod response_body;
+
+pub use exchange::record_unread;
+pub use response_body::ResponseBody;
+
+use crate::addr::PeerAddr;
+use crate::balance::EndpointSet;
+use crate::body::{RequestBody, Upload, UploadLimits, UploadState};
+use crate::client_ip::ClientIp;
+use crate::config::Config;
+use crate::deadline::{Deadlines, Phase, Watch};
+use crate::error::Reason;
+use crate::http::{self as stage, ForwardedFields, Target};
+use crate::model::Broken;
+use crate::routing::{Backend, RouteId, Table, TableCache};
+use crate::telemetry::access_log::{AccessLog, ConnectionText};
+use crate::telemetry::{SeriesCache, WorkerCells};
+use crate::upstream::{Answered, Upstream};
+use exchange::Exchange;
+use http::{HeaderValue, Request, Response, StatusCode, header, request};
+use http_body::Body;
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What the requests of one worker share. Nothing in it is shared with another worker but the
+/// table, the endpoints' load and the cells that the scrape reads.
+#[derive(Debug)]
+pub struct Worker {
+    /// Settings.
+    pub config: Arc<Config>,
+    /// The routing table.
+    pub tables: TableCache,
+    /// The way to the pods.
+    pub upstream: Upstream,
+    /// Deadlines of the client connections.
+    pub deadlines: Rc<Deadlines>,
+    /// Series by route.
+    pub series: SeriesCache,
+    /// Numbers for the scrape.
+    pub cells: Arc<WorkerCells>,
+    /// Where requests are logged, if they are.
+    pub access_log: Option<AccessLog>,
+    /// Set when the process is leaving: answers then close their connection.
+    pub draining: Cell<bool>,
+    /// Set when idle client connections are to be closed.
+    pub closing_idle: Cell<bool>,
+    /// State of the generator behind [`Worker::random`].
+    pub seed: Cell<u64>,
+}
+
+impl Worker {
+    /// A random number, for spreading load (SplitMix64; not for secrets).
+    pub fn random(&self) -> u64 {
+        let state = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.seed.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// One client connection, as its requests see it.
+#[derive(Debug)]
+pub struct Downstream {
+    /// Its worker.
+    pub worker: Rc<Worker>,
+    /// Position of its listener in the configuration.
+    pub listener: usize,
+    /// The other end.
+    pub peer: PeerAddr,
+    /// Whom its requests are from.
+    pub client: ClientIp,
+    /// Its deadline.
+    pub watch: Rc<Watch>,
+    /// What every log line of it has.
+    pub text: ConnectionText,
+    /// What we tell the upstream of it.
+    pub fields: ForwardedFields,
+}
+
+/// Answers one request. Never fails: whatever goes wrong becomes an answer of ours.
+///
+/// The decision is made in the call. Only the way to the pod is a future, and that is kept small:
+/// hyper moves it for every request.
+pub fn forward(
+    downstream: &Rc<Downstream>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
+    let (head, body) = request.into_parts();
+    let upload = begin_upload(downstream, &body);
+    let mut exchange = Exchange::begin(Rc::clone(downstream), &head, upload);
+    let mut decided = decide(&mut exchange, head, body);
+    async move {
+        let result = match &mut decided {
+            Ok(Decided { request, endpoints }) => send(&mut exchange, request, endpoints).await,
+            Err(reason) => Err(*reason),
+        };
+        let draining = exchange.downstream().worker.draining.get();
+        let mut response = match result {
+            Ok(answered) => answer_of_upstream(exchange, answered),
+            Err(reason) => answer_of_ours(exchange, reason),
+        };
+        if draining {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+}
+
+/// Starts the clock of the exchange, and the record of its body if there is one.
+fn begin_upload(downstream: &Downstream, body: &Incoming) -> Option<Rc<Upload>> {
+    let timeouts = &downstream.worker.config.timeouts;
+    if body.is_end_stream() {
+        downstream.watch.enter(Phase::Exchange, timeouts.response_head);
+        return None;
+    }
+    downstream.watch.enter(Phase::Exchange, timeouts.body_progress);
+    let limits =
+        UploadLimits { progress: timeouts.body_progress, response_head: timeouts.response_head };
+    Some(Upload::new(Rc::clone(&downstream.watch), limits))
+}
+
+/// A request that has somewhere to go.
+struct Decided {
+    /// Taken when it is sent.
+    request: Option<Request<RequestBody>>,
+    endpoints: Arc<EndpointSet>,
+}
+
+/// Reads, routes and rewrites a request; an error is the answer that we give instead.
+fn decide(
+    exchange: &mut Exchange,
+    mut head: request::Parts,
+    body: Incoming,
+) -> Result<Decided, Reason> {
+    let downstream = Rc::clone(exchange.downstream());
+    let worker = &downstream.worker;
+    let target = Target::read(&head, worker.config.limits.request_target)?;
+    exchange.target = Some(target.clone());
+    let table = worker.tables.load();
+    let id = find(&table, &target)?;
+    let endpoints = usable(table.backend(id));
+    exchange.routed(table, id);
+    exchange.noted = stage::clean_request(&mut head.headers, &target.host, &downstream.fields);
+    let request = upstream_request(head, target, body, exchange.upload());
+    Ok(Decided { request: Some(request), endpoints: endpoints? })
+}
+
+/// Sends a request, for as long as it may take.
+async fn send(
+    exchange: &mut Exchange,
+    request: &mut Option<Request<RequestBody>>,
+    endpoints: &EndpointSet,
+) -> Result<Answered, Reason> {
+    let downstream = Rc::clone(exchange.downstream());
+    let worker = &downstream.worker;
+    let upload = exchange.upload();
+    let sending = worker.upstream.send(endpoints, request, exchange.sent(), || worker.random());
+    match downstream.watch.guard(sending).await {
+        Some(Ok(answered)) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Err(Reason::UpstreamUpgraded)
+        }
+        Some(result) => result,
+        None => Err(match upload.as_deref().map(Upload::state) {
+            Some(UploadState::AwaitsClient) => Reason::RequestTimeout,
+            _ => Reason::UpstreamTimeout,
+        }),
+    }
+}
+
+/// The route of a request. Together with [`Target::read`] before it and [`usable`] after it this is
+/// the whole decision; `explain` calls the same three.
+pub fn find(table: &Table, target: &Target) -> Result<RouteId, Reason> {
+    let host = target.host_name()?;
+    table.lookup(host.as_str(), target.uri.path()).ok_or(Reason::NoRoute)
+}
+
+/// The endpoints of a backend, or the reason why it has none.
+pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
+    match backend.broken {
+        Some(Broken::ServiceMissing) => return Err(Reason::ServiceMissing),
+        Some(Broken::PortMissing) => return Err(Reason::PortMissing),
+        Some(Broken::Unsupported) => return Err(Reason::BackendUnsupported),
+        None => {}
+    }
+    let endpoints = arc_swap::Guard::into_inner(backend.endpoints());
+    if endpoints.usable().is_empty() {
+        return Err(Reason::NoEndpoint);
+    }
+    Ok(endpoints)
+}
+
+/// The request as the upstream gets it: HTTP/1.1, with one path and a framing of its own.
+fn upstream_request(
+    mut head: request::Parts,
+    target: Target,
+    body: Incoming,
+    upload: Option<Rc<Upload>>,
+) -> Request<RequestBody> {
+    let body = match upload {
+        None => RequestBody::Empty,
+        Some(upload) => {
+            // hyper takes a GET or HEAD of unknown length to have no body, unless told so.
+            if body.size_hint().exact().is_none() {
+                head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            RequestBody::Streaming { incoming: body, upload }
+        }
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method;
+    *request.uri_mut() = target.uri;
+    *request.headers_mut() = head.headers;
+    request
+}
+
+fn answer_of_upstream(mut exchange: Exchange, answered: Answered) -> Response<ResponseBody> {
+    let Answered { response, lease } = answered;
+    let (mut head, incoming) = response.into_parts();
+    stage::clean_response(&mut head.headers);
+    exchange.answered(head.status);
+    let mut response = Response::new(ResponseBody::of_upstream(incoming, exchange, lease));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
+}
+
+fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBody> {
+    exchange.refused(reason);
+    stage::answer(reason).map(|text| ResponseBody::of_ours(text, exchange))
+}

@@ -1,0 +1,135 @@
+//! The response body on its way to the client.
+//!
+//! Nothing is buffered: hyper polls the body when the client's connection can take more, and only
+//! then is more read from the upstream. An upstream that breaks off becomes an error here, and with
+//! it a visibly broken response: no last chunk, or fewer bytes than announced.
+
+use super::exchange::Exchange;
+use crate::body::clean_trailers;
+use crate::error::Reason;
+use crate::upstream::Lease;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A response body as the client's connection takes it.
+#[derive(Debug)]
+pub struct ResponseBody {
+    source: Source,
+    /// Present until the last byte is through.
+    exchange: Option<Exchange>,
+    /// The upstream connection, until it can serve another request.
+    lease: Option<Lease>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Upstream(Incoming),
+    /// What is left of an answer of ours.
+    Ours(Bytes),
+}
+
+/// The upstream's answer ended before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the upstream broke off its answer")]
+pub struct Truncated;
+
+impl ResponseBody {
+    pub(super) fn of_upstream(incoming: Incoming, exchange: Exchange, lease: Lease) -> Self {
+        let source = Source::Upstream(incoming);
+        let mut body = Self { source, exchange: Some(exchange), lease: Some(lease) };
+        if body.source.is_empty() {
+            body.complete();
+        }
+        body
+    }
+
+    pub(super) fn of_ours(text: Bytes, exchange: Exchange) -> Self {
+        Self { source: Source::Ours(text), exchange: Some(exchange), lease: None }
+    }
+
+    fn complete(&mut self) {
+        let reusable = self.exchange.take().is_some_and(|mut exchange| exchange.complete());
+        if let Some(lease) = self.lease.take()
+            && reusable
+        {
+            lease.release();
+        }
+    }
+
+    /// Takes note of what the source gave.
+    fn note(&mut self, frame: Option<&Result<Frame<Bytes>, Truncated>>) {
+        match frame {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.passed(bytes);
+                }
+                if frame.is_trailers() || self.source.is_empty() {
+                    self.complete();
+                }
+            }
+            Some(Err(Truncated)) => {
+                if let Some(mut exchange) = self.exchange.take() {
+                    exchange.broke_off(Reason::UpstreamTruncated);
+                }
+                self.lease = None;
+            }
+            None => self.complete(),
+        }
+    }
+}
+
+impl Source {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Upstream(incoming) => incoming.is_end_stream(),
+            Self::Ours(rest) => rest.is_empty(),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Truncated;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
+        let this = self.get_mut();
+        let frame = match &mut this.source {
+            Source::Upstream(incoming) => match Pin::new(incoming).poll_frame(cx) {
+                Poll::Ready(frame) => frame.map(|frame| match frame {
+                    Ok(frame) => Ok(clean_trailers(frame)),
+                    Err(_) => Err(Truncated),
+                }),
+                Poll::Pending => {
+                    if let Some(exchange) = &mut this.exchange {
+                        exchange.starved();
+                    }
+                    return Poll::Pending;
+                }
+            },
+            Source::Ours(rest) => {
+                let rest = std::mem::take(rest);
+                (!rest.is_empty()).then_some(Ok(Frame::data(rest)))
+            }
+        };
+        this.note(frame.as_ref());
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Upstream(incoming) => incoming.size_hint(),
+            Source::Ours(rest) => SizeHint::with_exact(rest.len() as u64),
+        }
+    }
+}
