@@ -54,6 +54,8 @@
 //! | paths | [`edge`] | the life of a connection |
 //! | | [`forward`] | the life of a request |
 //! | control | [`control`] | from manifests to a table in force; the only place that knows Kubernetes' types |
+//! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
+//! | | [`admin`] | the admin port |
 //!
 //! # Words
 //!
@@ -63,7 +65,9 @@
 //! as its manifest was written.
 
 pub mod addr;
+pub mod admin;
 pub mod admission;
+pub mod app;
 pub mod balance;
 pub mod body;
 pub mod client_ip;

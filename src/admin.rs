@@ -1,0 +1,111 @@
+//! The admin port: metrics and health, on a thread of its own, so that a scrape never takes time
+//! from a request.
+
+use crate::admission::Gate;
+use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::Telemetry;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::registry::Registry;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Scrapers and probes at one time; more of them wait.
+const CONNECTIONS: usize = 64;
+
+/// For a request head, and so for a connection that says nothing between two scrapes.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// OpenMetrics 1.0, which prometheus-client writes; Prometheus and vmagent ask for it.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the admin port tells.
+#[derive(Debug)]
+pub struct Admin {
+    registry: Registry,
+    shutdown: ShutdownSignal,
+}
+
+impl Admin {
+    /// An admin side that exports `telemetry`. A process that has one has read all its manifests:
+    /// it is ready until it begins to leave.
+    pub fn new(telemetry: &std::sync::Arc<Telemetry>, shutdown: ShutdownSignal) -> Self {
+        let mut registry = Registry::default();
+        telemetry.register(&mut registry);
+        Self { registry, shutdown }
+    }
+
+    /// Serves until the process aborts.
+    pub async fn run(self, listener: TcpListener, gate: Gate) {
+        let mut shutdown = self.shutdown.clone();
+        let this = Rc::new(self);
+        let places = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let place = std::sync::Arc::clone(&places).acquire_owned().await;
+            let accepted = tokio::select! {
+                () = shutdown.reached(Stage::Aborting) => return,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((socket, peer)) = accepted else {
+                // As for clients: whatever is missing comes back when connections end.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            if gate.admits(peer.ip().to_canonical()).is_none() {
+                continue;
+            }
+            let admin = Rc::clone(&this);
+            tokio::task::spawn_local(async move {
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let response = admin.answer(request.method(), request.uri().path());
+                    async move { Ok::<_, Infallible>(response) }
+                });
+                let mut server = http1::Builder::new();
+                server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+                // A scraper that goes away is its own affair.
+                let _ = server.serve_connection(TokioIo::new(socket), service).await;
+                drop(place);
+            });
+        }
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n");
+        }
+        match path {
+            "/metrics" => self.metrics(),
+            "/livez" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if self.shutdown.stage() == Stage::Running => text(StatusCode::OK, "ok\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "leaving\n"),
+            "/" => text(StatusCode::OK, "ravelin\n\n/metrics\n/livez\n/readyz\n"),
+            _ => text(StatusCode::NOT_FOUND, "not found; see /\n"),
+        }
+    }
+
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        let mut page = String::new();
+        if prometheus_client::encoding::text::encode(&mut page, &self.registry).is_err() {
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be encoded\n");
+        }
+        let mut response = text(StatusCode::OK, page);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
+        response
+    }
+}
+
+fn text(status: StatusCode, page: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(page.into()));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}

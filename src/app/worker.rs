@@ -1,0 +1,108 @@
+//! A worker thread: a runtime of its own, its connections, its tick.
+
+use super::on_runtime;
+use crate::config::Config;
+use crate::deadline::{Deadlines, TICK};
+use crate::edge;
+use crate::forward::Worker;
+use crate::listen::Door;
+use crate::routing::{TableCache, TableHandle};
+use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::{SeriesCache, WorkerCells};
+use crate::upstream::{Settings, Upstream};
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a worker is made of; moves to its thread.
+pub(super) struct Setup {
+    pub(super) config: Arc<Config>,
+    pub(super) listeners: Box<[Arc<str>]>,
+    pub(super) tables: TableHandle,
+    pub(super) access_log: Option<AccessLog>,
+    pub(super) cells: Arc<WorkerCells>,
+    pub(super) shutdown: ShutdownSignal,
+    pub(super) door: Door,
+}
+
+/// How often a leaving worker looks whether its last connection has closed.
+const LEAVING_TICK: Duration = Duration::from_millis(20);
+
+/// Runs until the process leaves and every connection is closed, or is to be cut.
+pub(super) fn run(setup: Setup) {
+    on_runtime("worker", serve(setup));
+}
+
+async fn serve(setup: Setup) {
+    let Setup { mut door, mut shutdown, .. } = setup;
+    let timeouts = &setup.config.timeouts;
+    let settings = Settings {
+        connect: timeouts.connect,
+        connect_retries: setup.config.upstream.connect_retries,
+        idle: setup.config.upstream.idle,
+        idle_per_endpoint: setup.config.upstream.idle_per_endpoint,
+    };
+    let worker = Rc::new(Worker {
+        config: Arc::clone(&setup.config),
+        tables: TableCache::new(&setup.tables),
+        upstream: Upstream::new(settings, Arc::clone(&setup.cells)),
+        deadlines: Deadlines::new(),
+        series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
+        cells: setup.cells,
+        access_log: setup.access_log,
+        draining: Cell::new(false),
+        closing_idle: Cell::new(false),
+        // Keyed by the system's randomness, so that workers and nodes draw differently.
+        seed: Cell::new(RandomState::new().hash_one(0)),
+    });
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(accepted) = door.connections.recv() => {
+                tokio::task::spawn_local(edge::serve(Rc::clone(&worker), accepted));
+            }
+            _ = tick.tick() => on_tick(&worker),
+            () = shutdown.reached(Stage::Draining) => break,
+        }
+    }
+    leave(&worker, door, shutdown).await;
+    on_tick(&worker);
+}
+
+/// What is due whether there are requests or not.
+fn on_tick(worker: &Worker) {
+    worker.deadlines.tick();
+    worker.upstream.tick(worker.deadlines.now_ms());
+    if let Some(log) = &worker.access_log {
+        log.flush();
+    }
+    // An idle worker must not hold an old table for ever.
+    drop(worker.tables.load());
+}
+
+async fn leave(worker: &Rc<Worker>, mut door: Door, mut shutdown: ShutdownSignal) {
+    worker.draining.set(true);
+    let mut tick = tokio::time::interval(LEAVING_TICK);
+    let mut accepting = true;
+    let mut aborting = shutdown.clone();
+    while accepting || door.open() > 0 {
+        tokio::select! {
+            accepted = door.connections.recv(), if accepting => match accepted {
+                Some(accepted) => {
+                    tokio::task::spawn_local(edge::serve(Rc::clone(worker), accepted));
+                }
+                None => accepting = false,
+            },
+            _ = tick.tick() => on_tick(worker),
+            () = shutdown.reached(Stage::ClosingIdle), if !worker.closing_idle.get() => {
+                worker.closing_idle.set(true);
+                worker.deadlines.wake_all();
+            }
+            () = aborting.reached(Stage::Aborting) => return,
+        }
+    }
+}
