@@ -56,6 +56,7 @@
 //! | control | [`control`] | from manifests to a table in force; the only place that knows Kubernetes' types |
 //! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
 //! | | [`admin`] | the admin port |
+//! | | [`cli`] | the verbs of the command line |
 //!
 //! # Words
 //!
@@ -70,6 +71,7 @@ pub mod admission;
 pub mod app;
 pub mod balance;
 pub mod body;
+pub mod cli;
 pub mod client_ip;
 pub mod config;
 pub mod control;

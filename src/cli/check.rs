@@ -1,0 +1,43 @@
+//! `ravelin check`.
+
+use super::findings::{self, Finding};
+use super::{Failure, Output, What, manifests, say, table};
+use crate::model::Severity;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    routes: Vec<table::Row>,
+    findings: Vec<Finding<'a>>,
+    errors: usize,
+    warnings: usize,
+}
+
+/// Prints what would be served and what would not.
+pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
+    let build = manifests::read(what, paths)?.build;
+    let errors = findings::count(&build.findings, Severity::Error);
+    let warnings = findings::count(&build.findings, Severity::Warning);
+    let routes = table::rows(&build.table);
+    let page = match what.output {
+        Output::Text => {
+            let count = routes.len();
+            let table = if routes.is_empty() { String::new() } else { table::text(&routes) + "\n" };
+            let findings = findings::text(&build.findings);
+            format!("{table}{findings}{count} routes, {errors} errors, {warnings} warnings\n")
+        }
+        Output::Json => {
+            let findings = build.findings.iter().map(Finding::from).collect();
+            json(&Report { routes, findings, errors, warnings })?
+        }
+    };
+    say(&page)?;
+    Ok(u8::from(errors > 0))
+}
+
+/// A value as indented JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| Failure { code: 1, text: error.to_string() })
+}

@@ -1,0 +1,154 @@
+//! `ravelin explain`: the decision of the request path, step by step.
+
+use super::table::{self, Row};
+use super::{Failure, Output, What, check, manifests, say};
+use crate::config::{Config, Listener};
+use crate::error::Reason;
+use crate::forward;
+use crate::http::Target;
+use crate::routing::Table;
+use http::{Request, Uri, header};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Where a request goes, and why.
+#[derive(Debug, Default, Serialize)]
+struct Explanation {
+    url: String,
+    /// Name and address of the listener that takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<String>,
+    /// As matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    /// As matched and forwarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<Row>,
+    /// `forwarded`, or the status and reason of our own answer.
+    answer: String,
+    /// What a person may want to know about it.
+    note: String,
+}
+
+/// Prints where `url` goes.
+pub(super) fn explain(
+    what: &What,
+    paths: Vec<PathBuf>,
+    method: &str,
+    url: &str,
+) -> Result<u8, Failure> {
+    let (scheme, request) = request(method, url)?;
+    let read = manifests::read(what, paths)?;
+    let table = &read.build.table;
+    let limit = read.config.as_ref().map_or(usize::MAX, |config| config.limits.request_target);
+    let mut explanation = Explanation { url: url.to_owned(), ..Explanation::default() };
+    explanation.listener = read.config.as_ref().map(|config| listener(config, &scheme, &request));
+    let reason = decide(table, &request, limit, &mut explanation).err();
+    explanation.answer = match reason {
+        None => "forwarded".to_owned(),
+        Some(reason) => format!("{} {}", reason.status().as_u16(), reason.label()),
+    };
+    explanation.note = match reason {
+        None => "one of the endpoints, by load".to_owned(),
+        Some(Reason::NoRoute) => no_route(table, &explanation),
+        Some(reason) => reason.text().to_owned(),
+    };
+    say(&match what.output {
+        Output::Text => text(&explanation),
+        Output::Json => check::json(&explanation)?,
+    })?;
+    Ok(u8::from(reason.is_some()))
+}
+
+/// The request that a client makes of a URL: what it sends of it, and to which host.
+fn request(method: &str, url: &str) -> Result<(String, Request<()>), Failure> {
+    let wrong = |what: &str| {
+        Failure::usage(format!("{url:?} is not a URL: {what}; write http://host/path"))
+    };
+    let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
+    let scheme = uri.scheme_str().ok_or_else(|| wrong("it has no scheme"))?.to_owned();
+    if !matches!(scheme.as_str(), "http" | "https") {
+        return Err(wrong("its scheme is neither http nor https"));
+    }
+    let host = uri.authority().ok_or_else(|| wrong("it has no host"))?.as_str().to_owned();
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = if target.starts_with('?') { format!("/{target}") } else { target.to_owned() };
+    let request = Request::builder().method(method).uri(target).header(header::HOST, host);
+    let request = request.body(()).map_err(|error| wrong(&error.to_string()))?;
+    Ok((scheme, request))
+}
+
+/// The steps of `forward`, each noted.
+fn decide(
+    table: &Table,
+    request: &Request<()>,
+    limit: usize,
+    explanation: &mut Explanation,
+) -> Result<(), Reason> {
+    let (head, ()) = request.clone().into_parts();
+    let target = Target::read(&head, limit)?;
+    explanation.host = Some(target.host_name()?.as_str().to_owned());
+    explanation.path = Some(target.uri.path().to_owned());
+    let id = forward::find(table, &target)?;
+    explanation.route = Some(table::row(table, id));
+    forward::usable(table.backend(id)).map(drop)
+}
+
+fn listener(config: &Config, scheme: &str, request: &Request<()>) -> String {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let written = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
+    let port = written.and_then(|authority| authority.port_u16());
+    let port = port.unwrap_or(if scheme == "https" { 443 } else { 80 });
+    let fits = |listener: &&Listener| {
+        listener.address.port() == port && listener.protocol.as_str() == scheme
+    };
+    match config.listeners.iter().find(fits) {
+        Some(listener) => format!("{} {}", listener.name, listener.address),
+        None => format!("none for {scheme} on port {port}"),
+    }
+}
+
+/// Why nothing matched, as far as the table can tell.
+fn no_route(table: &Table, explanation: &Explanation) -> String {
+    let host = explanation.host.as_deref().unwrap_or_default();
+    let mut paths: Vec<String> = table
+        .routes()
+        .map(|id| table.route(id))
+        .filter(|route| !route.wildcard && route.host == host)
+        .map(|route| format!("{} {}", route.kind.as_str(), route.path))
+        .collect();
+    paths.sort();
+    if paths.is_empty() {
+        return format!("no rule names the host {host:?}, and no wildcard or default covers it");
+    }
+    format!("the host has rules, but none for this path: {}", paths.join(", "))
+}
+
+fn text(explanation: &Explanation) -> String {
+    let Explanation { url, listener, host, path, route, answer, note } = explanation;
+    let mut lines = vec![("url", url.clone())];
+    let mut add = |name, value: &Option<String>| {
+        lines.extend(value.clone().map(|value| (name, value)));
+    };
+    add("listener", listener);
+    add("host", host);
+    add("path", path);
+    if let Some(route) = route {
+        let rule = format!("{} {} {}", route.host, route.kind, route.path);
+        lines.push(("rule", rule));
+        lines.push(("object", format!("Ingress {} {}", route.ingress, route.field)));
+        lines.push(("service", route.service.clone()));
+        lines.push((
+            "endpoints",
+            match route.endpoints.as_slice() {
+                [] => "none".to_owned(),
+                some => some.join(" "),
+            },
+        ));
+    }
+    lines.push(("answer", answer.clone()));
+    lines.push(("note", note.clone()));
+    lines.into_iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
+}

@@ -1,0 +1,51 @@
+//! Reading manifests for the verbs that look at them offline: the same code as `run`.
+
+use super::{Failure, What};
+use crate::app;
+use crate::config::{Config, SourceKind};
+use crate::control::files::Directory;
+use crate::control::reconcile::{Build, build};
+use crate::control::translate::Options;
+use std::path::PathBuf;
+
+/// What was read.
+pub(super) struct Read {
+    /// The configuration, where one was named.
+    pub(super) config: Option<Config>,
+    /// What the manifests come to.
+    pub(super) build: Build,
+}
+
+/// Reads the configuration, if one is named, and the manifests: those given, else its directory.
+pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
+    let config = what.config.as_deref().map(Config::load).transpose();
+    let config = config.map_err(|errors| super::run::config_failure(&errors))?;
+    let options = config.as_ref().map_or_else(|| offline(&what.ingress_class), app::options);
+    let paths = match &config {
+        Some(config) if paths.is_empty() => {
+            let SourceKind::Directory { path } = &config.source.kind;
+            vec![path.clone()]
+        }
+        _ => paths,
+    };
+    if paths.is_empty() {
+        return Err(Failure::usage("no manifests: name files or directories, or --config FILE"));
+    }
+    for path in &paths {
+        if let Err(error) = std::fs::metadata(path) {
+            return Err(Failure::usage(format!("{}: {error}", path.display())));
+        }
+    }
+    let mut directory = Directory::new(paths);
+    directory.scan();
+    Ok(Read { config, build: build(&directory, &options, None) })
+}
+
+fn offline(ingress_class: &str) -> Options {
+    Options {
+        ingress_class: ingress_class.to_owned(),
+        without_class: false,
+        strict_class: false,
+        loopback_endpoints: true,
+    }
+}

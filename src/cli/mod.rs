@@ -1,0 +1,163 @@
+//! The command line: `run`, `demo`, `check`, `explain`, `version`.
+//!
+//! Exit codes: 0 for success, 1 for a finding or a failure, 64 (`EX_USAGE` of sysexits) for a wrong
+//! command line or configuration.
+
+mod check;
+mod demo;
+mod echo;
+mod explain;
+mod findings;
+mod manifests;
+mod run;
+mod table;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A wrong command line or configuration.
+const USAGE: u8 = 64;
+
+/// Edge reverse proxy for Kubernetes nodes behind Cloudflare.
+#[derive(Debug, Parser)]
+#[command(name = "ravelin", version, arg_required_else_help = true, max_term_width = 100)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve, as the configuration says, until SIGTERM.
+    #[command(after_help = "Examples:\n  ravelin run --config /etc/ravelin/ravelin.toml\n\n\
+        SIGTERM or SIGINT: listeners close, requests in flight finish, exit 0. A second one cuts.")]
+    Run {
+        /// The configuration file (TOML; config/ravelin.toml lists every key).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Serve sample manifests with echo backends on loopback, and print what to try.
+    #[command(after_help = "Examples:\n  ravelin demo\n  ravelin demo --port 8080")]
+    Demo {
+        /// Port on 127.0.0.1; another free one is taken if it is in use. 0: any free port.
+        #[arg(long, default_value_t = 18080)]
+        port: u16,
+    },
+    /// Say what manifests would serve, and what is wrong with them.
+    #[command(after_help = "Examples:\n  ravelin check manifests/\n  \
+        ravelin check --output json app.yaml service.yaml\n  \
+        ravelin check --config ravelin.toml\n\n\
+        Exit code: 0 all is served, 1 something is not, 64 wrong usage or configuration.")]
+    Check {
+        #[command(flatten)]
+        what: What,
+        /// Manifests: files or directories.
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Say where a URL would go, and why.
+    #[command(
+        after_help = "Examples:\n  ravelin explain --manifests manifests/ http://app.example.com/login\n  \
+        ravelin explain --config ravelin.toml --output json http://app.example.com/\n\n\
+        Exit code: 0 it reaches an endpoint, 1 it gets an answer of ravelin's own, 64 wrong usage."
+    )]
+    Explain {
+        #[command(flatten)]
+        what: What,
+        /// Manifests: a file or directory; may be given several times.
+        #[arg(long = "manifests", value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Request method.
+        #[arg(long, default_value = "GET")]
+        method: String,
+        /// The URL as a client would write it.
+        url: String,
+    },
+    /// Print the version.
+    #[command(after_help = "Example:\n  ravelin version")]
+    Version,
+}
+
+/// What `check` and `explain` look at, and how they say it.
+#[derive(Debug, Args)]
+struct What {
+    /// A configuration file: checked as well; its class and directory are used.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The class to serve, where no configuration says so.
+    #[arg(long, value_name = "NAME", default_value = crate::config::defaults::INGRESS_CLASS)]
+    ingress_class: String,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For programs: one JSON object.
+    Json,
+}
+
+/// Runs the command line and returns the exit code.
+pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match Line::try_parse_from(line) {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version come this way too. A closed pipe is nothing to report.
+            let _ = error.print();
+            return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let result = match line.verb {
+        Verb::Run { config } => run::run(&config),
+        Verb::Demo { port } => demo::demo(port),
+        Verb::Check { what, paths } => check::check(&what, paths),
+        Verb::Explain { what, paths, method, url } => explain::explain(&what, paths, &method, &url),
+        Verb::Version => say(&format!("ravelin {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
+    };
+    match result {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            complain(&failure.text);
+            failure.code.into()
+        }
+    }
+}
+
+/// What a verb could not do, in the words for its user.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    text: String,
+}
+
+impl Failure {
+    fn usage(text: impl Into<String>) -> Self {
+        Self { code: USAGE, text: text.into() }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self { code: 1, text: error.to_string() }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is not an error.
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn complain(text: &str) {
+    // If standard error is closed, there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+}

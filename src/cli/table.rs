@@ -1,0 +1,83 @@
+//! What a routing table serves, as rows for people and for programs.
+
+use crate::forward;
+use crate::routing::{RouteId, Table};
+use serde::Serialize;
+
+/// One route.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    /// Host of the rule; `*` for every host.
+    pub(super) host: String,
+    /// `Exact` or `Prefix`; `Default` for a default backend.
+    pub(super) kind: &'static str,
+    /// Canonical path.
+    pub(super) path: String,
+    /// `namespace/service:port`.
+    pub(super) service: String,
+    /// Addresses that requests may go to.
+    pub(super) endpoints: Vec<String>,
+    /// What is answered if none can be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) answer: Option<String>,
+    /// `namespace/name` of the Ingress.
+    pub(super) ingress: String,
+    /// Where in it.
+    pub(super) field: String,
+}
+
+/// Describes one route.
+pub(super) fn row(table: &Table, id: RouteId) -> Row {
+    let (route, backend) = (table.route(id), table.backend(id));
+    let (endpoints, answer) = match forward::usable(backend) {
+        Ok(set) => (set.usable().iter().map(|e| e.addr.to_string()).collect(), None),
+        Err(reason) => {
+            (Vec::new(), Some(format!("{} {}", reason.status().as_u16(), reason.label())))
+        }
+    };
+    Row {
+        host: route.host_pattern(),
+        kind: if route.position.is_some() { route.kind.as_str() } else { "Default" },
+        path: route.path.to_owned(),
+        service: backend.key.to_string(),
+        endpoints,
+        answer,
+        ingress: format!("{}/{}", route.namespace, route.ingress),
+        field: route.field(),
+    }
+}
+
+/// Every route, by host and path.
+pub(super) fn rows(table: &Table) -> Vec<Row> {
+    let mut rows: Vec<Row> = table.routes().map(|id| row(table, id)).collect();
+    // Names before wildcards before "every host", as requests are matched.
+    rows.sort_by_cached_key(|row| {
+        let breadth = if row.host == "*" { 2 } else { u8::from(row.host.starts_with("*.")) };
+        (breadth, row.host.clone(), row.kind == "Default", row.path.clone(), row.kind)
+    });
+    rows
+}
+
+/// The rows in columns.
+pub(super) fn text(rows: &[Row]) -> String {
+    let head = ["HOST", "TYPE", "PATH", "SERVICE", "GOES TO", "INGRESS"].map(str::to_owned);
+    let cells = rows.iter().map(|row| {
+        let goes_to = row.answer.clone().unwrap_or_else(|| row.endpoints.join(" "));
+        let (host, kind) = (row.host.clone(), row.kind.to_owned());
+        [host, kind, row.path.clone(), row.service.clone(), goes_to, row.ingress.clone()]
+    });
+    let lines: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
+    let mut widths = [0; 6];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    for line in &lines {
+        let padded = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        out.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
