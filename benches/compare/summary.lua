@@ -1,0 +1,10 @@
+-- Prints wrk's totals as one line of JSON. There is no request() and no response() here on purpose:
+-- with either of them wrk runs Lua for every request.
+function done(summary, latency, requests)
+   local errors = summary.errors
+   io.write(string.format(
+      'SUMMARY {"requests":%d,"duration_us":%d,"bytes":%d,"status":%d,"connect":%d,"read":%d,' ..
+      '"write":%d,"timeout":%d,"p50_us":%d,"p99_us":%d}\n',
+      summary.requests, summary.duration, summary.bytes, errors.status, errors.connect, errors.read,
+      errors.write, errors.timeout, latency:percentile(50), latency:percentile(99)))
+end
