@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -123,15 +123,18 @@ impl Watch {
 
     /// Runs `future` to its end, or gives up with `None` when the current deadline has passed. The
     /// task must have been registered.
-    pub async fn guard<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
-        std::future::poll_fn(|cx| {
+    ///
+    /// Takes the future where it is: moving a large one costs time.
+    pub fn guard<F: Future>(
+        &self,
+        mut future: Pin<&mut F>,
+    ) -> impl Future<Output = Option<F::Output>> {
+        std::future::poll_fn(move |cx| {
             if self.expired.get() {
                 return Poll::Ready(None);
             }
             future.as_mut().poll(cx).map(Some)
         })
-        .await
     }
 
     fn check(&self) {

@@ -150,8 +150,8 @@ fn expected(app: &App, backends: &[(&str, u16, u16)], host: &str, target: &str) 
 
 fn decide(app: &App, host: &str, target: &str) -> Result<(Row, String), Reason> {
     let request = http::Request::builder().uri(target).header("host", host).body(());
-    let (head, ()) = request.map_err(|_| Reason::BadTarget)?.into_parts();
-    let target = Target::read(&head, usize::MAX)?;
+    let (mut head, ()) = request.map_err(|_| Reason::BadTarget)?.into_parts();
+    let target = Target::read(&mut head, usize::MAX)?;
     let table = app.table();
     let id = forward::find(&table, &target)?;
     forward::usable(table.backend(id))?;

@@ -87,8 +87,8 @@ fn decide(
     limit: usize,
     explanation: &mut Explanation,
 ) -> Result<(), Reason> {
-    let (head, ()) = request.clone().into_parts();
-    let target = Target::read(&head, limit)?;
+    let (mut head, ()) = request.clone().into_parts();
+    let target = Target::read(&mut head, limit)?;
     explanation.host = Some(target.host_name()?.as_str().to_owned());
     explanation.path = Some(target.uri.path().to_owned());
     let id = forward::find(table, &target)?;

@@ -11,8 +11,7 @@ use crate::telemetry::{MethodLabel, Outcome, Series};
 use crate::upstream::Journey;
 use http::{HeaderValue, Method, StatusCode, Version, request};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// What is known of a request so far. Dropping it counts and logs the request: as given up by the
 /// client, unless it was marked otherwise before.
@@ -28,7 +27,7 @@ struct Record {
     upload: Option<Rc<Upload>>,
     route: Option<(Held, RouteId)>,
     journey: Journey,
-    sent: Option<Instant>,
+    sent: bool,
     head: Option<Instant>,
     status: Option<StatusCode>,
     reason: Option<Reason>,
@@ -76,7 +75,7 @@ impl Exchange {
             upload,
             route: None,
             journey: Journey::default(),
-            sent: None,
+            sent: false,
             head: None,
             status: None,
             reason: None,
@@ -104,7 +103,7 @@ impl Exchange {
 
     /// Notes that the request goes upstream now.
     pub(super) fn sent(&mut self) -> &mut Journey {
-        self.0.sent = Some(Instant::now());
+        self.0.sent = true;
         &mut self.0.journey
     }
 
@@ -139,11 +138,17 @@ impl Exchange {
         self.0.reason.get_or_insert(reason);
     }
 
-    /// Notes that the answer is through. Returns whether request and response both are, so that
-    /// the upstream connection can serve another.
-    pub(super) fn complete(&mut self) -> bool {
-        self.0.complete = true;
-        self.0.upload.as_deref().is_none_or(|upload| upload.state() == UploadState::Done)
+    /// Notes that the answer is through. If the request is as well, the upstream connection can
+    /// serve another; else it is closed with this record.
+    pub(super) fn complete(&mut self) {
+        let record = &mut *self.0;
+        record.complete = true;
+        let sent = |upload: &Rc<Upload>| upload.state() == UploadState::Done;
+        if record.upload.as_ref().is_none_or(sent)
+            && let Some(lease) = record.journey.lease.take()
+        {
+            lease.release();
+        }
     }
 
     /// The response has `body_progress` from now for its next step.
@@ -175,7 +180,6 @@ impl Drop for Exchange {
 /// Counts and logs what never became a request: a head that could not be read, or not in time.
 pub fn record_unread(downstream: &Downstream, reason: Reason) {
     let worker = &downstream.worker;
-    let series = worker.series.get(downstream.listener, &worker.tables.load(), None);
     let outcome = Outcome {
         method: MethodLabel::Other,
         status: reason.status(),
@@ -185,10 +189,11 @@ pub fn record_unread(downstream: &Downstream, reason: Reason) {
         bytes_in: 0,
         bytes_out: 0,
     };
-    series.record(&outcome);
+    let table = worker.tables.load();
+    worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome));
     if let Some(log) = &worker.access_log {
         log.write(&Line {
-            time: SystemTime::now(),
+            time: Instant::now(),
             connection: &downstream.text,
             route: None,
             endpoint: None,
@@ -213,31 +218,35 @@ impl Record {
     fn finish(&self) {
         let now = Instant::now();
         let worker = &self.downstream.worker;
-        let series = match &self.route {
-            Some((table, id)) => worker.series.get(self.downstream.listener, table, Some(*id)),
-            None => worker.series.get(self.downstream.listener, &worker.tables.load(), None),
-        };
         let status = self.status.or(self.reason.map(Reason::status));
         let outcome = Outcome {
             method: MethodLabel::of(&self.method),
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             reason: self.reason,
             duration: now - self.started,
-            upstream: self.sent.zip(self.head).map(|(sent, head)| head - sent),
+            // Deciding takes a microsecond or two: not worth a look at the clock.
+            upstream: self.head.filter(|_| self.sent).map(|head| head - self.started),
             bytes_in: self.upload.as_deref().map_or(0, Upload::bytes),
             bytes_out: self.bytes_out,
         };
-        series.record(&outcome);
-        self.log(&outcome, &series);
+        let done = |series: &Series| {
+            series.record(&outcome);
+            self.log(now, &outcome, series);
+        };
+        let listener = self.downstream.listener;
+        match &self.route {
+            Some((table, id)) => worker.series.with(listener, table, Some(*id), done),
+            None => worker.series.with(listener, &worker.tables.load(), None, done),
+        }
     }
 
-    fn log(&self, outcome: &Outcome, series: &Arc<Series>) {
+    fn log(&self, now: Instant, outcome: &Outcome, series: &Series) {
         let Some(log) = &self.downstream.worker.access_log else {
             return;
         };
         let target = self.parts.target.as_ref();
         log.write(&Line {
-            time: SystemTime::now(),
+            time: now,
             connection: &self.downstream.text,
             route: self.route.is_some().then(|| series.text()),
             endpoint: self.journey.endpoint.as_ref().map(|sent| &*sent.endpoint().text),

@@ -21,13 +21,14 @@ use crate::model::Broken;
 use crate::routing::{Backend, RouteId, Table, TableCache};
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, WorkerCells};
-use crate::upstream::{Answered, Upstream};
+use crate::upstream::Upstream;
 use exchange::Exchange;
-use http::{HeaderValue, Request, Response, StatusCode, header, request};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -106,7 +107,7 @@ pub fn forward(
         };
         let draining = exchange.downstream().worker.draining.get();
         let mut response = match result {
-            Ok(answered) => answer_of_upstream(exchange, answered),
+            Ok(response) => answer_of_upstream(exchange, response),
             Err(reason) => answer_of_ours(exchange, reason),
         };
         if draining {
@@ -144,14 +145,16 @@ fn decide(
 ) -> Result<Decided, Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
-    let target = Target::read(&head, worker.config.limits.request_target)?;
-    exchange.target = Some(target.clone());
+    let target = Target::read(&mut head, worker.config.limits.request_target)?;
+    let target = &*exchange.target.insert(target);
     let table = worker.tables.load();
-    let id = find(&table, &target)?;
+    let id = find(&table, target)?;
     let endpoints = usable(table.backend(id));
+    let noted = stage::clean_request(&mut head.headers, &target.host, &downstream.fields);
+    let uri = target.uri.clone();
+    exchange.noted = noted;
     exchange.routed(table, id);
-    exchange.noted = stage::clean_request(&mut head.headers, &target.host, &downstream.fields);
-    let request = upstream_request(head, target, body, exchange.upload());
+    let request = upstream_request(head, uri, body, exchange.upload());
     Ok(Decided { request: Some(request), endpoints: endpoints? })
 }
 
@@ -160,13 +163,14 @@ async fn send(
     exchange: &mut Exchange,
     request: &mut Option<Request<RequestBody>>,
     endpoints: &EndpointSet,
-) -> Result<Answered, Reason> {
+) -> Result<Response<Incoming>, Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
     let upload = exchange.upload();
-    let sending = worker.upstream.send(endpoints, request, exchange.sent(), || worker.random());
+    let random = || worker.random();
+    let sending = pin!(worker.upstream.send(endpoints, request, exchange.sent(), random));
     match downstream.watch.guard(sending).await {
-        Some(Ok(answered)) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+        Some(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             Err(Reason::UpstreamUpgraded)
         }
         Some(result) => result,
@@ -202,7 +206,7 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
 /// The request as the upstream gets it: HTTP/1.1, with one path and a framing of its own.
 fn upstream_request(
     mut head: request::Parts,
-    target: Target,
+    uri: Uri,
     body: Incoming,
     upload: Option<Rc<Upload>>,
 ) -> Request<RequestBody> {
@@ -218,20 +222,19 @@ fn upstream_request(
     };
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
-    *request.uri_mut() = target.uri;
+    *request.uri_mut() = uri;
     *request.headers_mut() = head.headers;
     request
 }
 
-fn answer_of_upstream(mut exchange: Exchange, answered: Answered) -> Response<ResponseBody> {
-    let Answered { response, lease } = answered;
-    let (mut head, incoming) = response.into_parts();
-    stage::clean_response(&mut head.headers);
-    exchange.answered(head.status);
-    let mut response = Response::new(ResponseBody::of_upstream(incoming, exchange, lease));
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
-    response
+fn answer_of_upstream(
+    mut exchange: Exchange,
+    mut response: Response<Incoming>,
+) -> Response<ResponseBody> {
+    stage::clean_response(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    exchange.answered(response.status());
+    response.map(|incoming| ResponseBody::of_upstream(incoming, exchange))
 }
 
 fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBody> {

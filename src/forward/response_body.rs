@@ -7,7 +7,6 @@
 use super::exchange::Exchange;
 use crate::body::clean_trailers;
 use crate::error::Reason;
-use crate::upstream::Lease;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -20,8 +19,6 @@ pub struct ResponseBody {
     source: Source,
     /// Present until the last byte is through.
     exchange: Option<Exchange>,
-    /// The upstream connection, until it can serve another request.
-    lease: Option<Lease>,
 }
 
 #[derive(Debug)]
@@ -37,9 +34,9 @@ enum Source {
 pub struct Truncated;
 
 impl ResponseBody {
-    pub(super) fn of_upstream(incoming: Incoming, exchange: Exchange, lease: Lease) -> Self {
+    pub(super) fn of_upstream(incoming: Incoming, exchange: Exchange) -> Self {
         let source = Source::Upstream(incoming);
-        let mut body = Self { source, exchange: Some(exchange), lease: Some(lease) };
+        let mut body = Self { source, exchange: Some(exchange) };
         if body.source.is_empty() {
             body.complete();
         }
@@ -47,15 +44,12 @@ impl ResponseBody {
     }
 
     pub(super) fn of_ours(text: Bytes, exchange: Exchange) -> Self {
-        Self { source: Source::Ours(text), exchange: Some(exchange), lease: None }
+        Self { source: Source::Ours(text), exchange: Some(exchange) }
     }
 
     fn complete(&mut self) {
-        let reusable = self.exchange.take().is_some_and(|mut exchange| exchange.complete());
-        if let Some(lease) = self.lease.take()
-            && reusable
-        {
-            lease.release();
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.complete();
         }
     }
 
@@ -75,7 +69,6 @@ impl ResponseBody {
                 if let Some(mut exchange) = self.exchange.take() {
                     exchange.broke_off(Reason::UpstreamTruncated);
                 }
-                self.lease = None;
             }
             None => self.complete(),
         }

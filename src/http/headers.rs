@@ -4,7 +4,8 @@
 //! client can have one removed that we add afterwards. What claims to tell the client's address is
 //! replaced by what we know.
 
-use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::time::SystemTime;
 
 /// Our name in `Server`, where the upstream gives none.
 pub(super) const SERVER_NAME: &str = "ravelin";
@@ -16,8 +17,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-server");
-const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Fields that are for this connection alone.
@@ -62,6 +61,36 @@ struct Found {
     names: Vec<HeaderName>,
     expect: bool,
     framing: bool,
+    /// `Host` as it is to be sent.
+    host: bool,
+    date: bool,
+    server: bool,
+}
+
+/// The fields that every request gets, in the order of the values that `clean_request` has for
+/// them.
+const OURS: [HeaderName; 5] =
+    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, X_REAL_IP];
+
+/// Which of [`OURS`] were there, under another's value. Putting ours in their place as they are met
+/// spares a search for each.
+#[derive(Default)]
+struct Ours {
+    /// Positions, as bits.
+    present: u8,
+    repeated: bool,
+}
+
+impl Ours {
+    fn put(&mut self, position: usize, value: &mut HeaderValue, values: &[&HeaderValue; 5]) {
+        self.repeated |= self.has(position);
+        self.present |= 1 << position;
+        *value = values[position].clone();
+    }
+
+    fn has(&self, position: usize) -> bool {
+        self.present & (1 << position) != 0
+    }
 }
 
 /// Makes a client's request fields ready for the upstream. `host` is the one `Host` to send.
@@ -74,8 +103,15 @@ pub fn clean_request(
 ) -> Noted {
     let mut noted = Noted::default();
     let mut found = Found::default();
-    for (name, value) in headers.iter() {
+    let mut ours = Ours::default();
+    let values = [&fields.client, &fields.proto, host, &fields.port, &fields.client];
+    for (name, value) in headers.iter_mut() {
         match name.as_str() {
+            "x-forwarded-for" => ours.put(0, value, &values),
+            "x-forwarded-proto" => ours.put(1, value, &values),
+            "x-forwarded-host" => ours.put(2, value, &values),
+            "x-forwarded-port" => ours.put(3, value, &values),
+            "x-real-ip" => ours.put(4, value, &values),
             "connection" => {
                 found.hop_by_hop |= 1;
                 name_tokens(value, &mut found.names);
@@ -91,6 +127,7 @@ pub fn clean_request(
             "content-length" => found.framing = true,
             // We answer it ourselves, when the upstream begins to take the body.
             "expect" => found.expect = true,
+            "host" => found.host = value == host,
             "cf-ray" => noted.cf_ray = Some(value.clone()),
             "user-agent" => noted.user_agent = Some(value.clone()),
             "forwarded" | "true-client-ip" | "x-forwarded-server" | "x-forwarded-prefix" => {
@@ -101,12 +138,17 @@ pub fn clean_request(
         }
     }
     remove(headers, &found);
-    headers.insert(header::HOST, host.clone());
-    headers.insert(X_FORWARDED_FOR, fields.client.clone());
-    headers.insert(X_FORWARDED_PROTO, fields.proto.clone());
-    headers.insert(X_FORWARDED_HOST, host.clone());
-    headers.insert(X_FORWARDED_PORT, fields.port.clone());
-    headers.insert(X_REAL_IP, fields.client.clone());
+    // It is there already, but for an absolute target or HTTP/1.0.
+    if !found.host {
+        headers.insert(header::HOST, host.clone());
+    }
+    // `Connection` may have named one of ours, and of several with one name the others must go.
+    let afresh = ours.repeated || !found.names.is_empty();
+    for (position, name) in OURS.into_iter().enumerate() {
+        if afresh || !ours.has(position) {
+            headers.insert(name, values[position].clone());
+        }
+    }
     noted
 }
 
@@ -128,13 +170,24 @@ pub fn clean_response(headers: &mut HeaderMap) {
                 found.framing = true;
             }
             "upgrade" => found.hop_by_hop |= 1 << 7,
+            "date" => found.date = true,
+            "server" => found.server = true,
             _ => {}
         }
     }
     remove(headers, &found);
-    if let Entry::Vacant(entry) = headers.entry(header::SERVER) {
-        entry.insert(HeaderValue::from_static(SERVER_NAME));
+    if !found.server {
+        headers.insert(header::SERVER, HeaderValue::from_static(SERVER_NAME));
     }
+    if !found.date {
+        headers.insert(header::DATE, now());
+    }
+}
+
+/// The time as RFC 9110 section 5.6.7 has it. A response without `Date` gets one (section 6.6.1).
+pub(super) fn now() -> HeaderValue {
+    let text = httpdate::fmt_http_date(SystemTime::now());
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
 }
 
 fn remove(headers: &mut HeaderMap, found: &Found) {
@@ -177,19 +230,17 @@ fn name_tokens(value: &HeaderValue, names: &mut Vec<HeaderName>) {
 /// Whether a field is one of those that we write, in a spelling that CGI, WSGI and their kin cannot
 /// tell from it: with underscores for hyphens.
 fn is_alias(name: &str) -> bool {
-    const OURS: [HeaderName; 7] = [
-        X_FORWARDED_FOR,
-        X_FORWARDED_HOST,
-        X_FORWARDED_PORT,
-        X_FORWARDED_PROTO,
-        X_FORWARDED_SERVER,
-        X_FORWARDED_PREFIX,
-        X_REAL_IP,
-    ];
     name.contains('_') && {
         let hyphens = name.replace('_', "-");
         OURS.iter().any(|ours| ours.as_str() == hyphens)
-            || matches!(hyphens.as_str(), "true-client-ip" | "transfer-encoding" | "content-length")
+            || matches!(
+                hyphens.as_str(),
+                "x-forwarded-server"
+                    | "x-forwarded-prefix"
+                    | "true-client-ip"
+                    | "transfer-encoding"
+                    | "content-length"
+            )
     }
 }
 
@@ -299,11 +350,14 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("content-length", "3"),
             ("server", "nginx"),
+            ("date", "x"),
         ]);
         clean_response(&mut headers);
-        assert_eq!(headers, map(&[("server", "nginx")]));
+        assert_eq!(headers, map(&[("server", "nginx"), ("date", "x")]));
         let mut bare = map(&[("content-length", "3")]);
         clean_response(&mut bare);
+        let date = bare.remove(header::DATE).expect("a date");
+        assert!(date.to_str().is_ok_and(|date| date.ends_with(" GMT")), "{date:?}");
         assert_eq!(bare, map(&[("content-length", "3"), ("server", "ravelin")]));
     }
 }

@@ -33,6 +33,8 @@ pub fn server(limits: HeadLimits) -> http1::Builder {
     builder
         .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
         .max_header_size(limits.header_bytes)
-        .header_read_timeout(None);
+        .header_read_timeout(None)
+        // Upstreams send it; where one does not, we do.
+        .auto_date_header(false);
     builder
 }

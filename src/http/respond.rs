@@ -19,6 +19,7 @@ pub fn answer(reason: Reason) -> Response<Bytes> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     // An answer of ours says nothing about the resource; nobody may keep it.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::DATE, super::headers::now());
     headers.insert(header::SERVER, HeaderValue::from_static(super::headers::SERVER_NAME));
     response
 }

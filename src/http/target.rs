@@ -15,21 +15,21 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads the target of a request head, with the limit `target_bytes` on its length.
-    pub fn read(head: &request::Parts, target_bytes: usize) -> Result<Self, Reason> {
+    /// Reads the target of a request head, with the limit `target_bytes` on its length, and takes
+    /// it out of the head.
+    pub fn read(head: &mut request::Parts, target_bytes: usize) -> Result<Self, Reason> {
         if head.method == Method::CONNECT {
             return Err(Reason::ConnectRefused);
         }
         let host = host(head)?;
-        if let Some(target) = head.uri.path_and_query() {
-            if target.as_str().len() > target_bytes {
-                return Err(Reason::TargetTooLong);
-            }
+        let length = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        if length > target_bytes {
+            return Err(Reason::TargetTooLong);
         }
         let canonical = CanonicalPath::parse(head.uri.path()).map_err(|_| Reason::BadTarget)?;
         let is_origin_form = head.uri.scheme().is_none() && head.uri.authority().is_none();
         if is_origin_form && !canonical.is_rewritten() {
-            return Ok(Self { uri: head.uri.clone(), host });
+            return Ok(Self { uri: std::mem::take(&mut head.uri), host });
         }
         let uri = match head.uri.query() {
             Some(query) => format!("{}?{query}", canonical.as_str()),
@@ -75,8 +75,8 @@ mod tests {
         for host in hosts {
             request = request.header(header::HOST, *host);
         }
-        let head = request.body(()).expect("a request").into_parts().0;
-        let target = Target::read(&head, 64)?;
+        let mut head = request.body(()).expect("a request").into_parts().0;
+        let target = Target::read(&mut head, 64)?;
         let host = target.host_name()?.as_str().to_owned();
         Ok((host, target.uri.to_string()))
     }
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(read("/a/..;/b", &["a"]), Err(Reason::BadTarget));
         assert_eq!(read(&format!("/{}", "a".repeat(64)), &["a"]), Err(Reason::TargetTooLong));
         let connect = Request::connect("a:443").header("host", "a:443").body(()).expect("valid");
-        let refused = Target::read(&connect.into_parts().0, 64).map(|target| target.uri);
+        let refused = Target::read(&mut connect.into_parts().0, 64).map(|target| target.uri);
         assert_eq!(refused, Err(Reason::ConnectRefused));
     }
 }

@@ -24,25 +24,14 @@ impl<'a> Host<'a> {
     /// Refuses userinfo, lists, and bytes that no host name or IP literal has. Does not allocate
     /// when the value is lower case already.
     pub fn parse(value: &'a str) -> Result<Self, HostError> {
-        let name = strip_port(value)?;
-        let name = name.strip_suffix('.').unwrap_or(name);
+        let (name, upper) = match value.as_bytes().first() {
+            Some(b'[') => literal(value)?,
+            _ => registered(value)?,
+        };
         if name.len() > MAX_HOST_BYTES {
             return Err(HostError::TooLong);
         }
-        if name.starts_with('[') {
-            let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-            let valid = literal.is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok());
-            if !valid {
-                return Err(HostError::BadCharacter);
-            }
-        } else if !name.bytes().all(is_host_byte) {
-            return Err(HostError::BadCharacter);
-        }
-        Ok(Self(if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            Cow::Owned(name.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(name)
-        }))
+        Ok(Self(if upper { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) }))
     }
 
     /// The normalised name.
@@ -51,28 +40,51 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Bytes of a registered name or IPv4 address. The underscore is not DNS, but in use.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+/// A registered name or IPv4 address, and whether it has upper case letters. One look at each byte:
+/// this is done for every request.
+fn registered(value: &str) -> Result<(&str, bool), HostError> {
+    let bytes = value.as_bytes();
+    let mut upper = false;
+    let mut end = bytes.len();
+    for (position, &byte) in bytes.iter().enumerate() {
+        match byte {
+            // The underscore is not DNS, but in use.
+            b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {}
+            b'A'..=b'Z' => upper = true,
+            b':' => {
+                end = position;
+                port(&value[position + 1..])?;
+                break;
+            }
+            _ => return Err(HostError::BadCharacter),
+        }
+    }
+    let dot = usize::from(end > 0 && bytes[end - 1] == b'.');
+    Ok((&value[..end - dot], upper))
 }
 
-fn strip_port(value: &str) -> Result<&str, HostError> {
-    let colon = match (value.rfind(':'), value.rfind(']')) {
-        (None, _) => return Ok(value),
-        // A colon inside of brackets belongs to an IPv6 literal.
-        (Some(colon), Some(bracket)) if colon < bracket => return Ok(value),
-        (Some(colon), _) => colon,
-    };
-    let (name, port) = value.split_at(colon);
-    let digits = &port[1..];
-    // RFC 3986 section 3.2.3 allows an empty port.
-    if digits.len() > 5 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(HostError::BadPort);
+/// An IPv6 literal in its brackets.
+fn literal(value: &str) -> Result<(&str, bool), HostError> {
+    let end = value.find(']').ok_or(HostError::BadCharacter)?;
+    let (name, rest) = value.split_at(end + 1);
+    let address = &name[1..end];
+    if address.parse::<std::net::Ipv6Addr>().is_err() {
+        return Err(HostError::BadCharacter);
     }
-    if digits.parse::<u32>().is_ok_and(|port| port > u32::from(u16::MAX)) {
-        return Err(HostError::BadPort);
+    match rest.strip_prefix(':') {
+        Some(digits) => port(digits)?,
+        None if rest.is_empty() => {}
+        None => return Err(HostError::BadCharacter),
     }
-    Ok(name)
+    Ok((name, name.bytes().any(|byte| byte.is_ascii_uppercase())))
+}
+
+/// RFC 3986 section 3.2.3: digits, perhaps none.
+fn port(digits: &str) -> Result<(), HostError> {
+    let valid = digits.len() <= 5
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (digits.is_empty() || digits.parse::<u16>().is_ok());
+    if valid { Ok(()) } else { Err(HostError::BadPort) }
 }
 
 /// Why a request's host cannot be used.
@@ -182,7 +194,8 @@ mod tests {
             ("a.example:99999", BadPort),
             ("a.example:http", BadPort),
             ("a.example:-1", BadPort),
-            ("::1", BadCharacter),
+            ("::1", BadPort),
+            ("[::1]:x", BadPort),
             (&"a".repeat(254), TooLong),
         ] {
             assert_eq!(Host::parse(value), Err(error), "{value}");

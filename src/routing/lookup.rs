@@ -15,9 +15,9 @@ impl Table {
     pub fn lookup(&self, host: &str, path: &str) -> Option<RouteId> {
         let exact = self.find_host(&self.hosts, host);
         // A wildcard stands for exactly one label, and a label is not empty.
-        let wildcard = match host.split_once('.') {
-            Some((label, suffix)) if !label.is_empty() && !self.wildcards.is_empty() => {
-                self.find_host(&self.wildcards, suffix)
+        let wildcard = match host.bytes().position(|byte| byte == b'.') {
+            Some(dot) if dot > 0 && !self.wildcards.is_empty() => {
+                self.find_host(&self.wildcards, &host[dot + 1..])
             }
             _ => None,
         };

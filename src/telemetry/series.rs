@@ -238,22 +238,29 @@ impl SeriesCache {
         }
     }
 
-    /// The series for requests of `route` on the listener at position `listener`.
-    pub fn get(&self, listener: usize, table: &Table, route: Option<RouteId>) -> Arc<Series> {
+    /// Gives the series for requests of `route` on the listener at position `listener` to `act`.
+    pub fn with<R>(
+        &self,
+        listener: usize,
+        table: &Table,
+        route: Option<RouteId>,
+        act: impl FnOnce(&Series) -> R,
+    ) -> R {
         let mut by_route = self.by_route.borrow_mut();
         if self.generation.replace(table.generation()) != table.generation() {
             by_route.clear();
             self.forget_gone();
         }
-        let series = by_route.entry((listener, route)).or_insert_with(|| {
-            let labels = SeriesLabels::of(&self.listeners[listener], table, route);
-            let mut by_labels = self.by_labels.borrow_mut();
-            let series = by_labels.entry(labels).or_insert_with_key(|labels| {
-                let series = Arc::new(Series::new(labels.clone()));
-                self.cells.add_series(Arc::clone(&series));
-                series
-            });
-            Arc::clone(series)
+        act(by_route.entry((listener, route)).or_insert_with(|| self.find(listener, table, route)))
+    }
+
+    fn find(&self, listener: usize, table: &Table, route: Option<RouteId>) -> Arc<Series> {
+        let labels = SeriesLabels::of(&self.listeners[listener], table, route);
+        let mut by_labels = self.by_labels.borrow_mut();
+        let series = by_labels.entry(labels).or_insert_with_key(|labels| {
+            let series = Arc::new(Series::new(labels.clone()));
+            self.cells.add_series(Arc::clone(&series));
+            series
         });
         Arc::clone(series)
     }

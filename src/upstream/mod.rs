@@ -52,15 +52,8 @@ pub struct Journey {
     pub endpoint: Option<InFlight>,
     /// How often it was sent again.
     pub retries: u32,
-}
-
-/// A response head, and the connection that its body is still on.
-#[derive(Debug)]
-pub struct Answered {
-    /// The upstream's response.
-    pub response: Response<Incoming>,
-    /// To be given back, or dropped to close the connection.
-    pub lease: Lease,
+    /// The connection that it is on: to be given back, or dropped to close it.
+    pub lease: Option<Lease>,
 }
 
 impl Upstream {
@@ -84,15 +77,16 @@ impl Upstream {
         request: &mut Option<Request<RequestBody>>,
         journey: &mut Journey,
         random: impl Fn() -> u64,
-    ) -> Result<Answered, Reason> {
+    ) -> Result<Response<Incoming>, Reason> {
         let mut tried = Vec::new();
         let mut failure = Reason::NoEndpoint;
         while let Some(endpoint) = endpoints.pick(random(), &tried) {
             let addr = endpoint.addr;
             journey.endpoint = Some(InFlight::begin(endpoint));
-            if let Some(lease) = self.pool.take(addr).await {
+            journey.lease = self.pool.take(addr).await;
+            if journey.lease.is_some() {
                 self.cells.upstream.reuses.add(1);
-                match self.send_on(lease, request, true).await {
+                match self.send_on(&mut journey.lease, request, true).await {
                     Err(_) if request.is_some() => self.count_retry(journey),
                     result => return result,
                 }
@@ -101,8 +95,8 @@ impl Upstream {
             match Box::pin(connect::connect(addr, self.settings.connect)).await {
                 Ok(connection) => {
                     self.cells.upstream.connects.add(1);
-                    let lease = self.pool.adopt(addr, connection);
-                    return self.send_on(lease, request, false).await;
+                    journey.lease = Some(self.pool.adopt(addr, connection));
+                    return self.send_on(&mut journey.lease, request, false).await;
                 }
                 Err(reason) => {
                     self.cells.upstream.connect_failures.add(1);
@@ -121,28 +115,25 @@ impl Upstream {
     }
 
     /// Sends on one connection. `reused` tells that the upstream may have closed it meanwhile: then
-    /// a request that may be sent again is put back.
+    /// a request that may be sent again is put back. A connection that failed is closed.
     async fn send_on(
         &self,
-        mut lease: Lease,
+        lease: &mut Option<Lease>,
         slot: &mut Option<Request<RequestBody>>,
         reused: bool,
-    ) -> Result<Answered, Reason> {
-        let Some(request) = slot.take() else {
+    ) -> Result<Response<Incoming>, Reason> {
+        let (Some(request), Some(connection)) = (slot.take(), lease.as_mut()) else {
             return Err(Reason::Internal);
         };
         let kept = (reused && may_repeat(&request)).then(|| self.replays.keep(&request));
-        let sent = lease.send(request);
-        let result = match sent.await {
-            Ok(response) => Ok(Answered { response, lease }),
-            Err(mut error) => {
-                let unwritten = error.take_message().filter(|_| reused);
-                let reason = reason(error.error());
-                let kept = kept.as_ref().filter(|_| reason == Reason::UpstreamClosed);
-                *slot = unwritten.or_else(|| kept.map(Replay::request));
-                Err(reason)
-            }
-        };
+        let result = connection.send(request).await.map_err(|mut error| {
+            let unwritten = error.take_message().filter(|_| reused);
+            let reason = reason(error.error());
+            let kept = kept.as_ref().filter(|_| reason == Reason::UpstreamClosed);
+            *slot = unwritten.or_else(|| kept.map(Replay::request));
+            *lease = None;
+            reason
+        });
         if let Some(kept) = kept {
             self.replays.forget(kept);
         }

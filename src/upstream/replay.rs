@@ -22,28 +22,30 @@ pub(super) struct Replays(RefCell<Vec<Vec<u8>>>);
 #[derive(Debug)]
 pub(super) struct Replay {
     method: Method,
-    uri: Uri,
-    fields: Vec<u8>,
+    /// Target, then name and value of each field, each behind its length.
+    text: Vec<u8>,
 }
 
 impl Replays {
     /// Keeps a request that has no body.
     pub(super) fn keep(&self, request: &Request<RequestBody>) -> Replay {
-        let mut fields = self.0.borrow_mut().pop().unwrap_or_default();
+        let mut text = self.0.borrow_mut().pop().unwrap_or_default();
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        push(&mut text, target.as_bytes());
         for (name, value) in request.headers() {
-            push(&mut fields, name.as_str().as_bytes());
-            push(&mut fields, value.as_bytes());
+            push(&mut text, name.as_str().as_bytes());
+            push(&mut text, value.as_bytes());
         }
-        Replay { method: request.method().clone(), uri: request.uri().clone(), fields }
+        Replay { method: request.method().clone(), text }
     }
 
     /// Takes the buffer of a request that is not needed any more.
     pub(super) fn forget(&self, replay: Replay) {
-        let mut fields = replay.fields;
+        let mut text = replay.text;
         let mut spare = self.0.borrow_mut();
-        if spare.len() < SPARE && fields.capacity() <= LARGEST {
-            fields.clear();
-            spare.push(fields);
+        if spare.len() < SPARE && text.capacity() <= LARGEST {
+            text.clear();
+            spare.push(text);
         }
     }
 }
@@ -52,9 +54,10 @@ impl Replay {
     /// The request again.
     pub(super) fn request(&self) -> Request<RequestBody> {
         let mut headers = HeaderMap::new();
-        let mut rest = self.fields.as_slice();
+        let mut rest = self.text.as_slice();
+        let target = pop(&mut rest).and_then(|target| Uri::try_from(target).ok());
         while let Some((name, value)) = pop(&mut rest).zip(pop(&mut rest)) {
-            // Both were valid when they were kept.
+            // All were valid when they were kept.
             if let (Ok(name), Ok(value)) =
                 (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
             {
@@ -63,17 +66,17 @@ impl Replay {
         }
         let mut request = Request::new(RequestBody::Empty);
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = target.unwrap_or_default();
         *request.headers_mut() = headers;
         request
     }
 }
 
 /// Appends a length and the bytes. No field is longer than the head, and that is bounded.
-fn push(fields: &mut Vec<u8>, bytes: &[u8]) {
+fn push(text: &mut Vec<u8>, bytes: &[u8]) {
     let len = u32::try_from(bytes.len()).unwrap_or(0);
-    fields.extend_from_slice(&len.to_le_bytes());
-    fields.extend_from_slice(&bytes[..len as usize]);
+    text.extend_from_slice(&len.to_le_bytes());
+    text.extend_from_slice(&bytes[..len as usize]);
 }
 
 fn pop<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {

@@ -2,7 +2,7 @@
 
 use crate::addr::PeerAddr;
 use crate::client_ip::ClientIp;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What every line of one connection begins with, made once.
 #[derive(Debug)]
@@ -12,14 +12,9 @@ impl ConnectionText {
     /// Text for a connection of `client`, whose other end is `peer`, to a listener of this name.
     pub fn new(client: ClientIp, peer: PeerAddr, listener: &str) -> Self {
         let mut text = Vec::new();
-        let fields = [
-            ("client", &client.to_string()),
-            ("peer", &peer.to_string()),
-            ("listener", &listener.to_owned()),
-        ];
-        for (name, value) in fields {
-            field(&mut text, name, value);
-        }
+        field(&mut text, br#""client":""#, client.to_string().as_bytes());
+        field(&mut text, br#""peer":""#, peer.to_string().as_bytes());
+        field(&mut text, br#""listener":""#, listener.as_bytes());
         Self(text.into())
     }
 }
@@ -33,8 +28,8 @@ impl RouteText {
     /// (`namespace/name:port`).
     pub fn new(route: &str, service: &str) -> Self {
         let mut text = Vec::new();
-        field(&mut text, "route", route);
-        field(&mut text, "service", service);
+        field(&mut text, br#""route":""#, route.as_bytes());
+        field(&mut text, br#""service":""#, service.as_bytes());
         Self(text.into())
     }
 }
@@ -44,7 +39,7 @@ impl RouteText {
 #[derive(Debug)]
 pub struct Line<'a> {
     /// When the answer was complete; written as RFC 3339 in UTC.
-    pub time: SystemTime,
+    pub time: Instant,
     /// Client, peer and listener.
     pub connection: &'a ConnectionText,
     /// Ingress and Service, if a rule matched.
@@ -92,28 +87,28 @@ impl Line<'_> {
         }
         let bytes = |text: Option<&'static str>| text.map(str::as_bytes);
         let fields = [
-            ("endpoint", self.endpoint.map(str::as_bytes)),
-            ("cf_ray", self.cf_ray),
-            ("method", Some(self.method.as_bytes())),
-            ("host", Some(self.host)),
-            ("path", Some(self.path.as_bytes())),
-            ("protocol", bytes(Some(self.protocol))),
-            ("reason", bytes(self.reason)),
-            ("user_agent", self.user_agent),
+            (br#""endpoint":""#.as_slice(), self.endpoint.map(str::as_bytes)),
+            (br#""cf_ray":""#, self.cf_ray),
+            (br#""method":""#, Some(self.method.as_bytes())),
+            (br#""host":""#, Some(self.host)),
+            (br#""path":""#, Some(self.path.as_bytes())),
+            (br#""protocol":""#, bytes(Some(self.protocol))),
+            (br#""reason":""#, bytes(self.reason)),
+            (br#""user_agent":""#, self.user_agent),
         ];
         for (name, value) in fields {
             if let Some(value) = value {
                 field(out, name, value);
             }
         }
-        number(out, "status", u64::from(self.status));
-        number(out, "duration_us", micros(self.duration));
+        number(out, br#""status":"#, u64::from(self.status));
+        number(out, br#""duration_us":"#, micros(self.duration));
         if let Some(upstream) = self.upstream {
-            number(out, "upstream_us", micros(upstream));
+            number(out, br#""upstream_us":"#, micros(upstream));
         }
-        number(out, "bytes_in", self.bytes_in);
-        number(out, "bytes_out", self.bytes_out);
-        number(out, "retries", u64::from(self.retries));
+        number(out, br#""bytes_in":"#, self.bytes_in);
+        number(out, br#""bytes_out":"#, self.bytes_out);
+        number(out, br#""retries":"#, u64::from(self.retries));
         // In place of the last comma.
         out.pop();
         out.extend_from_slice(b"}\n");
@@ -124,12 +119,10 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Appends `"name":"value",`. `name` needs no escapes.
-fn field(out: &mut Vec<u8>, name: &str, value: impl AsRef<[u8]>) {
-    key(out, name);
-    out.push(b'"');
-    let value = value.as_ref();
-    if value.iter().all(|&byte| PLAIN[usize::from(byte)]) {
+/// Appends `"name":"value",`; `name` is everything before the value.
+fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    if is_plain(value) {
         out.extend_from_slice(value);
     } else {
         escape(out, &String::from_utf8_lossy(value));
@@ -137,17 +130,11 @@ fn field(out: &mut Vec<u8>, name: &str, value: impl AsRef<[u8]>) {
     out.extend_from_slice(b"\",");
 }
 
-/// Appends `"name":number,`.
-fn number(out: &mut Vec<u8>, name: &str, value: u64) {
-    key(out, name);
+/// Appends `"name":number,`; `name` is everything before the number.
+fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
+    out.extend_from_slice(name);
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     out.push(b',');
-}
-
-fn key(out: &mut Vec<u8>, name: &str) {
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
 }
 
 /// The inside of a JSON string (RFC 8259 section 7).
@@ -157,38 +144,81 @@ fn escape(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(inside.as_bytes());
 }
 
-/// Printable ASCII but quote and backslash.
-static PLAIN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0x20;
-    while byte < 0x7f {
-        table[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    table
-};
+/// Whether a JSON string may hold the bytes as they are: ASCII without quote, backslash and control
+/// characters. Eight at a time: every value of every line comes by here.
+fn is_plain(value: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // High bit set in each byte that is zero (or follows one that is, which only errs towards no).
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let special = |word: u64| {
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        quote | backslash | control | (word & HIGHS)
+    };
+    let (words, rest) = value.as_chunks::<8>();
+    // What is missing in the last word is filled with a byte that is plain.
+    let mut last = [b' '; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let bits = words.iter().fold(0, |bits, word| bits | special(u64::from_le_bytes(*word)));
+    bits | special(u64::from_le_bytes(last)) == 0
+}
 
-/// Time as text. The part down to the second is formatted once a second.
+/// Time as text. The part down to the second is formatted once a second, and the wall clock is
+/// read as often: in between, time goes by the monotonic clock, which is read for every request
+/// anyway.
 #[derive(Debug, Default)]
 pub(super) struct ClockText {
+    /// The wall clock at one moment.
+    anchor: Option<(Instant, Duration)>,
     second: u64,
     text: String,
 }
 
 impl ClockText {
-    fn write(&mut self, time: SystemTime, out: &mut Vec<u8>) {
-        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        if self.text.is_empty() || self.second != since.as_secs() {
-            self.second = since.as_secs();
-            // A clock past the year 9999 is shown as the epoch.
-            let second = i64::try_from(self.second).unwrap_or_default();
-            let stamp = jiff::Timestamp::from_second(second).unwrap_or_default();
-            self.text = stamp.to_string();
-            self.text.pop();
+    /// Sets the clock. Lines then have times since `now`, which is `wall` since the Unix epoch.
+    pub(super) fn set(&mut self, now: Instant, wall: Duration) {
+        self.anchor = Some((now, wall));
+        self.second = wall.as_secs();
+        // A clock past the year 9999 is shown as the epoch.
+        let second = i64::try_from(self.second).unwrap_or_default();
+        let stamp = jiff::Timestamp::from_second(second).unwrap_or_default();
+        self.text = stamp.to_string();
+        self.text.pop();
+    }
+
+    fn write(&mut self, time: Instant, out: &mut Vec<u8>) {
+        let wall = |(at, wall): (Instant, Duration)| wall + time.saturating_duration_since(at);
+        let mut since = self.anchor.map(wall).unwrap_or_default();
+        if self.anchor.is_none() || since.as_secs() != self.second {
+            since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.set(time, since);
         }
         out.extend_from_slice(self.text.as_bytes());
         let millis = since.subsec_millis();
         let digit = |place: u32| b'0' + u8::try_from(millis / place % 10).unwrap_or_default();
         out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1), b'Z']);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_json_escapes_is_seen_at_every_position() {
+        for length in 0..20 {
+            let plain = vec![b'~'; length];
+            assert!(is_plain(&plain));
+            for position in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut value = plain.clone();
+                    value[position] = byte;
+                    let needs = byte < 0x20 || byte >= 0x80 || byte == b'"' || byte == b'\\';
+                    assert_eq!(is_plain(&value), !needs, "{byte} at {position} of {length}");
+                }
+            }
+        }
     }
 }
