@@ -101,7 +101,7 @@ impl App {
     /// Binds, reads the manifests, and only then begins to listen.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        raise_file_limit(&config);
+        let connections = allowed_connections(&config);
         let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
         let telemetry = Telemetry::new(&names, config.workers.get());
         let bound = bind_all(&config)?;
@@ -113,7 +113,7 @@ impl App {
         let (shutdown, signal) = Shutdown::new();
         let listeners = bound.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let admin_address = admin.local_addr()?;
-        let (doors, ends) = Doors::new(config.workers.get(), config.limits.connections.get());
+        let (doors, ends) = Doors::new(config.workers.get(), connections);
         let parts = Parts { config, telemetry, signal, tables, sink };
         let (wake, control) = start_control(&parts, reconciler)?;
         let workers = start_workers(&parts, ends)?;
@@ -339,17 +339,31 @@ fn on_runtime(thread: &str, future: impl Future<Output = ()>) {
     }
 }
 
-/// Each connection takes two files: the client's and the pod's. The soft limit that services start
-/// with (often 1024) is far below the hard one.
-fn raise_file_limit(config: &Config) {
-    let wanted = 2 * config.limits.connections.get() as u64 + 256;
-    match rlimit::increase_nofile_limit(wanted.max(4096)) {
-        Ok(limit) if limit < wanted => tracing::warn!(
-            limit,
-            wanted,
-            "the limit on open files is too low for limits.connections; raise it (LimitNOFILE)"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit on open files cannot be raised"),
+/// Files beside those of connections: listeners, logs, epoll, manifests being read.
+const OTHER_FILES: u64 = 256;
+
+/// Raises the limit on open files and returns how many client connections it allows, at most what
+/// is configured. Each takes two files: the client's and the pod's. The soft limit that services
+/// start with (often 1024) is far below the hard one.
+fn allowed_connections(config: &Config) -> usize {
+    let configured = config.limits.connections.get();
+    let wanted = 2 * configured as u64 + OTHER_FILES;
+    let limit = rlimit::increase_nofile_limit(wanted).or_else(|error| {
+        tracing::warn!(%error, "the limit on open files cannot be raised");
+        rlimit::Resource::NOFILE.get_soft()
+    });
+    let limit = limit.unwrap_or(wanted);
+    if limit >= wanted {
+        return configured;
     }
+    let allowed = usize::try_from(limit.saturating_sub(OTHER_FILES) / 2).unwrap_or(configured);
+    let allowed = allowed.clamp(1, configured);
+    tracing::warn!(
+        limit,
+        wanted,
+        connections = allowed,
+        "the limit on open files is too low for limits.connections, fewer are taken; raise it \
+         (LimitNOFILE) or lower limits.connections"
+    );
+    allowed
 }
