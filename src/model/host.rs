@@ -125,6 +125,9 @@ impl HostPattern {
         if lower.parse::<IpAddr>().is_ok() {
             return Err("is an IP address, not a DNS name".to_owned());
         }
+        if lower.contains('/') {
+            return Err("must be a host name alone, without scheme and path".to_owned());
+        }
         if lower.contains(':') {
             return Err("must not contain a port".to_owned());
         }
