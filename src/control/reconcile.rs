@@ -166,10 +166,10 @@ impl Reconciler {
             let (reason, fix) = (&finding.reason, &finding.fix);
             match finding.severity {
                 Severity::Error => {
-                    tracing::warn!(%object, %field, %reason, %fix, "not served as written")
+                    tracing::warn!(%object, %field, %reason, %fix, "not served as written");
                 }
                 Severity::Warning => {
-                    tracing::info!(%object, %field, %reason, %fix, "perhaps not served as meant")
+                    tracing::info!(%object, %field, %reason, %fix, "perhaps not served as meant");
                 }
                 Severity::Info => tracing::debug!(%object, %field, %reason, "not for us"),
             }

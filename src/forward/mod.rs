@@ -1,6 +1,6 @@
 //! The life of a request: target, route, endpoint, upstream, response.
 //!
-//! Every way out of it, the pod's answer as well as ours, ends in an [`Exchange`], which counts and
+//! Every way out of it, the pod's answer as well as ours, ends in an `Exchange`, which counts and
 //! logs the request when its last byte is through or when it is given up.
 
 mod exchange;

@@ -153,7 +153,7 @@ impl<'m> Builder<'m> {
     }
 
     fn text_of(&self, span: Span) -> &str {
-        &self.text[span.start as usize..(span.start + span.len) as usize]
+        &self.text[span.range()]
     }
 
     /// Adds a host with its rules, which are in the order of [`precedence`].
@@ -195,11 +195,9 @@ impl<'m> Builder<'m> {
             HostPattern::Wildcard(_) => &mut self.wildcards,
             HostPattern::Any => return self.any = entry,
         };
-        let (hasher, text) = (&self.hasher, &self.text);
-        let of =
-            |span: Span| text[span.start as usize..(span.start + span.len) as usize].as_bytes();
-        let hash = hasher.hash_one(of(name));
-        table.insert_unique(hash, entry, |entry| hasher.hash_one(of(entry.name)));
+        let (hasher, text) = (&self.hasher, self.text.as_bytes());
+        let hash = |span: Span| hasher.hash_one(&text[span.range()]);
+        table.insert_unique(hash(name), entry, |entry| hash(entry.name));
     }
 
     fn path(&mut self, rule: &'m Rule, text: &'m str, parent: u32, host: (Span, bool)) {

@@ -215,6 +215,9 @@ impl Series {
     }
 }
 
+/// Series by listener and route of one table.
+type ByRoute = HashMap<(usize, Option<RouteId>), Arc<Series>, foldhash::fast::RandomState>;
+
 /// One worker's way from a route to its series.
 #[derive(Debug)]
 pub struct SeriesCache {
@@ -222,7 +225,7 @@ pub struct SeriesCache {
     listeners: Box<[Arc<str>]>,
     /// Generation of the table that the keys of `by_route` belong to.
     generation: Cell<u64>,
-    by_route: RefCell<HashMap<(usize, Option<RouteId>), Arc<Series>, foldhash::fast::RandomState>>,
+    by_route: RefCell<ByRoute>,
     by_labels: RefCell<HashMap<SeriesLabels, Arc<Series>>>,
 }
 
