@@ -1,15 +1,15 @@
 //! Model to table: a pure function of the two, but for the live state that unchanged endpoints keep.
 
+use super::hosts::HostMap;
 use super::{
-    Backend, HostEntry, IngressEntry, NONE, PathEntry, RouteEntry, Span, Table, Update, paths,
+    Backend, HostEntry, IngressEntry, NONE, ONE_ROUTE, PathEntry, RouteEntry, Span, Table, Update,
+    index, paths,
 };
 use crate::balance::EndpointSet;
 use crate::model::{self, BackendKey, BackendState, HostPattern, Model, PathKind, Rule};
 use arc_swap::ArcSwap;
-use hashbrown::HashTable;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Compiles a model. `previous` is the table in force; backends that it has already are shared
@@ -29,7 +29,8 @@ pub fn compile(model: &Model, previous: Option<&Table>) -> Table {
         builder.host(&first.host, &rules[..end], default);
         rules = &rules[end..];
     }
-    let mut bare: Vec<_> = defaults.iter().filter(|(host, _)| !builder.has(host)).collect();
+    let has_rules = |host| order.binary_search_by(|rule| rule.host.cmp(host)).is_ok();
+    let mut bare: Vec<_> = defaults.iter().filter(|(host, _)| !has_rules(host)).collect();
     bare.sort_by_key(|(host, _)| *host);
     for (host, default) in bare {
         builder.host(host, &[], Some(*default));
@@ -90,35 +91,38 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
     (model.backends.iter().map(build).collect(), updates)
 }
 
-/// A position or count of the table. Saturates at [`NONE`], which reads as "nothing there".
-fn index(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(NONE)
-}
-
 struct Builder<'m> {
     model: &'m Model,
-    hasher: foldhash::fast::FixedState,
     text: String,
     interned: HashMap<&'m str, Span, foldhash::fast::RandomState>,
-    hosts: HashTable<HostEntry>,
-    wildcards: HashTable<HostEntry>,
-    any: HostEntry,
+    /// Name and value of the hosts so far. Routes refer to them by position, until the maps are
+    /// built.
+    hosts: Vec<(&'m str, u32)>,
+    wildcards: Vec<(&'m str, u32)>,
+    any: Option<u32>,
+    host_entries: Vec<HostEntry>,
     paths: Vec<PathEntry>,
     routes: Vec<RouteEntry>,
 }
 
+/// The host of a route: its position among the hosts or wildcards.
+#[derive(Clone, Copy)]
+struct Of {
+    host: u32,
+    wildcard: bool,
+}
+
 impl<'m> Builder<'m> {
     fn new(model: &'m Model) -> Self {
-        let any = HostEntry { name: Span::default(), first: 0, exact: 0, prefix: 0, default: NONE };
         Self {
             model,
-            hasher: foldhash::fast::FixedState::default(),
             text: String::new(),
             interned: HashMap::default(),
-            hosts: HashTable::new(),
-            wildcards: HashTable::new(),
-            any,
-            paths: Vec::with_capacity(model.rules.len()),
+            hosts: Vec::with_capacity(model.rules.len()),
+            wildcards: Vec::new(),
+            any: None,
+            host_entries: Vec::new(),
+            paths: Vec::new(),
             routes: Vec::with_capacity(model.rules.len() + model.defaults.len()),
         }
     }
@@ -135,27 +139,6 @@ impl<'m> Builder<'m> {
         })
     }
 
-    fn name(host: &HostPattern) -> &str {
-        match host {
-            HostPattern::Exact(name) | HostPattern::Wildcard(name) => name,
-            HostPattern::Any => "",
-        }
-    }
-
-    fn has(&self, host: &HostPattern) -> bool {
-        let hash = self.hasher.hash_one(Self::name(host).as_bytes());
-        let same = |entry: &HostEntry| self.text_of(entry.name) == Self::name(host);
-        match host {
-            HostPattern::Exact(_) => self.hosts.find(hash, same).is_some(),
-            HostPattern::Wildcard(_) => self.wildcards.find(hash, same).is_some(),
-            HostPattern::Any => self.any.exact + self.any.prefix > 0,
-        }
-    }
-
-    fn text_of(&self, span: Span) -> &str {
-        &self.text[span.range()]
-    }
-
     /// Adds a host with its rules, which are in the order of [`precedence`].
     fn host(
         &mut self,
@@ -163,13 +146,17 @@ impl<'m> Builder<'m> {
         rules: &[&'m Rule],
         default: Option<&'m model::DefaultBackend>,
     ) {
-        let name = self.intern(Self::name(host));
-        let wildcard = matches!(host, HostPattern::Wildcard(_));
+        let of = match host {
+            HostPattern::Exact(_) => Of { host: index(self.hosts.len()), wildcard: false },
+            HostPattern::Wildcard(_) => Of { host: index(self.wildcards.len()), wildcard: true },
+            HostPattern::Any => Of { host: NONE, wildcard: false },
+        };
+        let first_route = index(self.routes.len());
         let first = self.paths.len();
         let split = rules.partition_point(|rule| rule.path.kind == PathKind::Exact);
         let (exact, prefix) = rules.split_at(split);
         for rule in winners(exact, |rule| &rule.path.text) {
-            self.path(rule, &rule.path.text, NONE, (name, wildcard));
+            self.path(rule, &rule.path.text, NONE, of);
         }
         let prefix_start = self.paths.len();
         let mut open: Vec<(u32, &str)> = Vec::new();
@@ -180,27 +167,31 @@ impl<'m> Builder<'m> {
             }
             let parent = open.last().map_or(NONE, |(entry, _)| *entry);
             open.push((index(self.paths.len()), text));
-            self.path(rule, text, parent, (name, wildcard));
+            self.path(rule, text, parent, of);
         }
-        let default = default.map_or(NONE, |default| self.default(default, (name, wildcard)));
-        let entry = HostEntry {
-            name,
-            first: index(first),
-            exact: index(prefix_start - first),
-            prefix: index(self.paths.len() - prefix_start),
-            default,
+        let is_one_route =
+            first + 1 == self.paths.len() && open.first().is_some_and(|o| o.1.is_empty());
+        let default = default.map_or(NONE, |default| self.default(default, of));
+        let value = if is_one_route && first_route < ONE_ROUTE {
+            self.paths.truncate(first);
+            first_route | ONE_ROUTE
+        } else {
+            self.host_entries.push(HostEntry {
+                first: index(first),
+                exact: index(prefix_start - first),
+                prefix: index(self.paths.len() - prefix_start),
+                default,
+            });
+            index(self.host_entries.len() - 1)
         };
-        let table = match host {
-            HostPattern::Exact(_) => &mut self.hosts,
-            HostPattern::Wildcard(_) => &mut self.wildcards,
-            HostPattern::Any => return self.any = entry,
-        };
-        let (hasher, text) = (&self.hasher, self.text.as_bytes());
-        let hash = |span: Span| hasher.hash_one(&text[span.range()]);
-        table.insert_unique(hash(name), entry, |entry| hash(entry.name));
+        match host {
+            HostPattern::Exact(name) => self.hosts.push((name, value)),
+            HostPattern::Wildcard(name) => self.wildcards.push((name, value)),
+            HostPattern::Any => self.any = Some(value),
+        }
     }
 
-    fn path(&mut self, rule: &'m Rule, text: &'m str, parent: u32, host: (Span, bool)) {
+    fn path(&mut self, rule: &'m Rule, text: &'m str, parent: u32, of: Of) {
         let route = index(self.routes.len());
         let (text, path) = (self.intern(text), self.intern(&rule.path.text));
         self.paths.push(PathEntry { text, parent, route });
@@ -209,14 +200,14 @@ impl<'m> Builder<'m> {
             ingress: index(rule.ingress),
             rule: index(rule.rule),
             position: index(rule.position),
-            host: host.0,
+            host: of.host,
             path,
             kind: rule.path.kind,
-            wildcard: host.1,
+            wildcard: of.wildcard,
         });
     }
 
-    fn default(&mut self, default: &model::DefaultBackend, host: (Span, bool)) -> u32 {
+    fn default(&mut self, default: &model::DefaultBackend, of: Of) -> u32 {
         let route = index(self.routes.len());
         let path = self.intern("/");
         self.routes.push(RouteEntry {
@@ -224,10 +215,10 @@ impl<'m> Builder<'m> {
             ingress: index(default.ingress),
             rule: NONE,
             position: NONE,
-            host: host.0,
+            host: of.host,
             path,
             kind: PathKind::Prefix,
-            wildcard: host.1,
+            wildcard: of.wildcard,
         });
         route
     }
@@ -239,16 +230,23 @@ impl<'m> Builder<'m> {
             namespace: self.intern(&ingress.namespace),
             name: self.intern(&ingress.name),
         });
+        let ingresses = ingresses.collect();
+        let (hosts, positions) = HostMap::new(&self.hosts);
+        let (wildcards, wildcard_positions) = HostMap::new(&self.wildcards);
+        for route in &mut self.routes {
+            let positions = if route.wildcard { &wildcard_positions } else { &positions };
+            route.host = positions.get(route.host as usize).copied().unwrap_or(NONE);
+        }
         Table {
-            ingresses: ingresses.collect(),
             generation: previous.map_or(0, |table| table.generation + 1),
             text: self.text.into(),
-            hasher: self.hasher,
-            hosts: self.hosts,
-            wildcards: self.wildcards,
+            hosts,
+            wildcards,
             any: self.any,
+            host_entries: self.host_entries.into(),
             paths: self.paths.into(),
             routes: self.routes.into(),
+            ingresses,
             backends,
             updates,
         }

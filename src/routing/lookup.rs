@@ -5,34 +5,27 @@
 //! Prefix. A host whose rules do not match the path does not hide the next less specific one. What
 //! no rule matches goes to the default backend of the host, then of all hosts.
 
-use super::{HostEntry, NONE, PathEntry, RouteId, Table, paths};
-use hashbrown::HashTable;
-use std::hash::BuildHasher;
+use super::hosts::HostMap;
+use super::{HostEntry, NONE, ONE_ROUTE, PathEntry, RouteId, Table, paths};
 
 impl Table {
     /// Finds the route of a request. `host` is normalised (`model::Host`), `path` canonical
     /// (`model::CanonicalPath`).
     pub fn lookup(&self, host: &str, path: &str) -> Option<RouteId> {
-        let exact = self.find_host(&self.hosts, host);
-        // A wildcard stands for exactly one label, and a label is not empty.
-        let wildcard = match host.bytes().position(|byte| byte == b'.') {
-            Some(dot) if dot > 0 && !self.wildcards.is_empty() => {
-                self.find_host(&self.wildcards, &host[dot + 1..])
+        let mut default = None;
+        let mut visit = |value: u32| {
+            if value & ONE_ROUTE != 0 {
+                return Some(value & !ONE_ROUTE);
             }
-            _ => None,
+            let host = &self.host_entries[value as usize];
+            let route = self.find_path(host, path);
+            default = default.or((host.default != NONE).then_some(host.default));
+            route
         };
-        let hosts = [exact, wildcard, Some(&self.any)];
-        let mut known = hosts.iter().copied().flatten();
-        let route = known.find_map(|entry| self.find_path(entry, path)).or_else(|| {
-            let defaults = hosts.iter().copied().flatten().map(|entry| entry.default);
-            defaults.into_iter().find(|&route| route != NONE)
-        });
-        route.map(RouteId)
-    }
-
-    fn find_host<'a>(&self, hosts: &'a HashTable<HostEntry>, name: &str) -> Option<&'a HostEntry> {
-        let hash = self.hasher.hash_one(name.as_bytes());
-        hosts.find(hash, |entry| self.text(entry.name) == name)
+        let route = self.hosts.get(host).and_then(&mut visit);
+        let route = route.or_else(|| wildcard(&self.wildcards, host).and_then(&mut visit));
+        let route = route.or_else(|| self.any.and_then(visit));
+        route.or(default).map(RouteId)
     }
 
     fn find_path(&self, host: &HostEntry, path: &str) -> Option<u32> {
@@ -41,15 +34,9 @@ impl Table {
             return Some(exact[position].route);
         }
         let prefixes = &self.paths[host.prefix()];
-        // Most hosts have the one rule `/`.
-        if let [PathEntry { text, route, .. }] = prefixes
-            && text.len == 0
-        {
-            return Some(*route);
-        }
         let after =
             prefixes.partition_point(|entry| paths::compare(self.text(entry.text), path).is_le());
-        let mut candidate = prefixes.get(after.checked_sub(1)?)?;
+        let mut candidate: &PathEntry = prefixes.get(after.checked_sub(1)?)?;
         while !paths::is_under(path, self.text(candidate.text)) {
             if candidate.parent == NONE {
                 return None;
@@ -58,4 +45,13 @@ impl Table {
         }
         Some(candidate.route)
     }
+}
+
+/// A wildcard stands for exactly one label, and a label is not empty.
+fn wildcard(wildcards: &HostMap, host: &str) -> Option<u32> {
+    if wildcards.len() == 0 {
+        return None;
+    }
+    let dot = host.bytes().position(|byte| byte == b'.').filter(|&dot| dot > 0)?;
+    wildcards.get(&host[dot + 1..])
 }

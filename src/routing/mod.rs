@@ -6,13 +6,16 @@
 //!
 //! Lookup is a hash of the host, one probe for a wildcard, and a binary search over the paths of
 //! that host: its cost grows neither with the number of hosts nor, but for the logarithm, with the
-//! number of paths. The table holds its text in one block and refers to it by position, so that a
-//! simple rule costs little memory and two cache lines.
+//! number of paths. The table holds its text in blocks and refers to it by position, and a host
+//! with the one rule `/`, as most are, needs no more than its record in the map of hosts.
 
 mod compile;
+mod hosts;
 mod lookup;
 mod paths;
 mod publish;
+#[cfg(test)]
+mod tests;
 
 pub use compile::compile;
 pub use publish::{Held, Publisher, TableCache, TableHandle};
@@ -20,13 +23,22 @@ pub use publish::{Held, Publisher, TableCache, TableHandle};
 use crate::balance::EndpointSet;
 use crate::model::{BackendKey, Broken, PathKind};
 use arc_swap::ArcSwap;
-use hashbrown::HashTable;
+use hosts::HostMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// "No such entry" in the index fields below.
 const NONE: u32 = u32::MAX;
+
+/// Marks the value of a host all of whose requests go to one route, which the other bits number.
+/// Without it the value is a position in [`Table::host_entries`].
+const ONE_ROUTE: u32 = 1 << 31;
+
+/// A position or count of the table. Saturates at [`NONE`], which reads as "nothing there".
+fn index(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(NONE)
+}
 
 /// A part of [`Table::text`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,17 +47,23 @@ struct Span {
     len: u32,
 }
 
+impl Span {
+    fn range(self) -> Range<usize> {
+        self.start as usize..(self.start + self.len) as usize
+    }
+}
+
 /// Everything that is served, as the request path needs it.
 pub struct Table {
     generation: u64,
     text: Box<str>,
-    hasher: foldhash::fast::FixedState,
     /// Exact hosts, by name.
-    hosts: HashTable<HostEntry>,
+    hosts: HostMap,
     /// Wildcard hosts, by the name behind `*.`.
-    wildcards: HashTable<HostEntry>,
-    /// Rules without host. Its `default` is the default backend for every host.
-    any: HostEntry,
+    wildcards: HostMap,
+    /// Rules without host. Its default is the default backend for every host.
+    any: Option<u32>,
+    host_entries: Box<[HostEntry]>,
     paths: Box<[PathEntry]>,
     routes: Box<[RouteEntry]>,
     ingresses: Box<[IngressEntry]>,
@@ -63,7 +81,6 @@ struct Update {
 /// One host: where its paths are in [`Table::paths`], the Exact ones before the Prefix ones.
 #[derive(Clone, Copy, Debug)]
 struct HostEntry {
-    name: Span,
     first: u32,
     exact: u32,
     prefix: u32,
@@ -89,7 +106,8 @@ struct RouteEntry {
     /// Position in `spec.rules` and `http.paths`; [`NONE`] for a default backend.
     rule: u32,
     position: u32,
-    host: Span,
+    /// Where its record is in the map of hosts or wildcards; [`NONE`] for every host.
+    host: u32,
     path: Span,
     kind: PathKind,
     wildcard: bool,
@@ -201,7 +219,7 @@ impl Table {
         Route {
             namespace: self.text(ingress.namespace),
             ingress: self.text(ingress.name),
-            host: self.text(entry.host),
+            host: if entry.wildcard { &self.wildcards } else { &self.hosts }.name(entry.host),
             wildcard: entry.wildcard,
             position: (entry.rule != NONE)
                 .then_some((entry.rule as usize, entry.position as usize)),
@@ -216,8 +234,7 @@ impl Table {
     }
 
     fn text(&self, span: Span) -> &str {
-        let Span { start, len } = span;
-        &self.text[start as usize..(start + len) as usize]
+        &self.text[span.range()]
     }
 }
 

@@ -1,0 +1,121 @@
+//! What outlives a table: endpoints with their load, and tables that somebody still reads.
+
+use super::{compile, mk_backend, mk_endpoints, mk_model, mk_rule};
+use crate::balance::InFlight;
+use crate::model::{BackendState, Broken, Model};
+use crate::routing::{Backend, Publisher, Table, TableCache};
+use std::sync::Arc;
+
+/// One rule to one Service in this state.
+fn mk_served(state: BackendState) -> Model {
+    let mut model = mk_model(1);
+    model.rules = vec![mk_rule("a.example", "Prefix /", 0, 0, 0)];
+    model.backends = vec![mk_backend("web", state)];
+    model
+}
+
+fn backend(table: &Table) -> &Arc<Backend> {
+    table.backend(table.lookup("a.example", "/").expect("a route"))
+}
+
+fn addresses(backend: &Backend) -> Vec<String> {
+    backend.endpoints().usable().iter().map(|endpoint| endpoint.addr.to_string()).collect()
+}
+
+#[test]
+fn endpoints_that_stay_keep_their_load_across_tables() {
+    let old = compile(&mk_served(mk_endpoints(&[1, 2])), None);
+    let request = InFlight::begin(&backend(&old).endpoints().usable()[1]);
+    let mut publisher = Publisher::new(old);
+    let old = publisher.current();
+    let new = compile(&mk_served(mk_endpoints(&[2, 3])), Some(&old));
+    publisher.publish(new);
+    let new = publisher.current();
+    assert_eq!(addresses(backend(&new)), ["10.0.0.2:8080", "10.0.0.3:8080"]);
+    let load = |table: &Table| {
+        let endpoints = backend(table).endpoints();
+        endpoints.usable().iter().map(|endpoint| endpoint.in_flight()).collect::<Vec<_>>()
+    };
+    assert_eq!(load(&new), [1, 0]);
+    drop(request);
+    assert_eq!(load(&new), [0, 0]);
+}
+
+#[test]
+fn endpoints_change_for_the_old_table_too_but_not_before_publishing() {
+    let mut publisher = Publisher::new(compile(&mk_served(mk_endpoints(&[1])), None));
+    // A request that began with this table and is yet to pick its endpoint.
+    let held = publisher.current();
+    let new = compile(&mk_served(mk_endpoints(&[2])), Some(&held));
+    assert!(Arc::ptr_eq(backend(&held), backend(&new)), "the cell is shared");
+    assert_eq!(addresses(backend(&held)), ["10.0.0.1:8080"]);
+    publisher.publish(new);
+    assert_eq!(addresses(backend(&held)), ["10.0.0.2:8080"]);
+}
+
+#[test]
+fn a_table_that_is_never_published_changes_nothing() {
+    let publisher = Publisher::new(compile(&mk_served(mk_endpoints(&[1])), None));
+    drop(compile(&mk_served(mk_endpoints(&[])), Some(&publisher.current())));
+    assert_eq!(addresses(backend(&publisher.current())), ["10.0.0.1:8080"]);
+}
+
+#[test]
+fn the_same_endpoints_again_replace_nothing() {
+    let old = compile(&mk_served(mk_endpoints(&[1, 2])), None);
+    let set = Arc::clone(&backend(&old).endpoints());
+    let mut publisher = Publisher::new(old);
+    let new = compile(&mk_served(mk_endpoints(&[1, 2])), Some(&publisher.current()));
+    publisher.publish(new);
+    assert!(Arc::ptr_eq(&set, &backend(&publisher.current()).endpoints()));
+}
+
+#[test]
+fn a_backend_that_breaks_gets_a_cell_of_its_own() {
+    let missing = || mk_served(BackendState::Broken(Broken::ServiceMissing));
+    let mut publisher = Publisher::new(compile(&mk_served(mk_endpoints(&[1])), None));
+    let held = publisher.current();
+    publisher.publish(compile(&missing(), Some(&held)));
+    assert_eq!(backend(&publisher.current()).broken, Some(Broken::ServiceMissing));
+    // What is in flight goes on with what it began with.
+    assert_eq!(backend(&held).broken, None);
+    assert_eq!(addresses(backend(&held)), ["10.0.0.1:8080"]);
+    let healed = compile(&mk_served(mk_endpoints(&[1])), Some(&publisher.current()));
+    publisher.publish(healed);
+    assert_eq!(backend(&publisher.current()).broken, None);
+    assert_eq!(addresses(backend(&publisher.current())), ["10.0.0.1:8080"]);
+}
+
+#[test]
+fn generations_count_up() {
+    let first = compile(&Model::default(), None);
+    let second = compile(&Model::default(), Some(&first));
+    assert_eq!((first.generation(), second.generation()), (0, 1));
+}
+
+#[test]
+fn the_publisher_frees_a_table_when_its_last_reader_is_through() {
+    let mut publisher = Publisher::new(Table::empty());
+    let reader = publisher.handle().load();
+    let weak = Arc::downgrade(&reader);
+    publisher.publish(compile(&Model::default(), Some(&reader)));
+    assert_eq!(publisher.collect(), 1);
+    drop(reader);
+    assert!(weak.upgrade().is_some(), "a reader frees nothing");
+    assert_eq!(publisher.collect(), 0);
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn a_cache_follows_and_lets_go() {
+    let mut publisher = Publisher::new(Table::empty());
+    let cache = TableCache::new(&publisher.handle());
+    let request = cache.load();
+    assert!(std::rc::Rc::ptr_eq(&request, &cache.load()), "requests share one reference");
+    publisher.publish(compile(&Model::default(), Some(&publisher.current())));
+    assert_eq!(cache.load().generation(), 1);
+    assert_eq!(request.generation(), 0, "a request keeps what it began with");
+    assert_eq!(publisher.collect(), 1);
+    drop(request);
+    assert_eq!(publisher.collect(), 0);
+}

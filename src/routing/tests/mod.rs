@@ -1,0 +1,90 @@
+//! Which route a request gets, what a new table keeps of the old one, and who frees tables.
+
+mod live;
+mod precedence;
+mod random;
+
+use super::{Table, compile};
+use crate::addr::EndpointAddr;
+use crate::model::{
+    Backend, BackendKey, BackendState, CanonicalPath, DefaultBackend, EndpointSpec, EndpointState,
+    Host, HostPattern, Ingress, Model, PathKind, PathPattern, PortKey, Rule,
+};
+
+/// `*` for every host, else as a manifest has it.
+fn mk_host(host: &str) -> HostPattern {
+    HostPattern::parse(Some(host).filter(|host| *host != "*")).expect("a host")
+}
+
+/// `Exact /x` or `Prefix /x`.
+fn mk_path(path: &str) -> PathPattern {
+    let (kind, text) = path.split_once(' ').expect("a kind and a path");
+    let kind = match kind {
+        "Exact" => PathKind::Exact,
+        "Prefix" => PathKind::Prefix,
+        other => panic!("no such kind of path: {other}"),
+    };
+    PathPattern::new(kind, text).expect("a path")
+}
+
+/// A model of so many Ingresses, the first one the oldest, and one backend for all.
+fn mk_model(ingresses: usize) -> Model {
+    let ingress = |number| Ingress {
+        namespace: "default".into(),
+        name: format!("i{number}").into(),
+        created: i64::MAX,
+    };
+    Model {
+        ingresses: (0..ingresses).map(ingress).collect(),
+        backends: vec![mk_backend("web", BackendState::Resolved(Vec::new()))],
+        ..Model::default()
+    }
+}
+
+fn mk_backend(service: &str, state: BackendState) -> Backend {
+    let key = BackendKey {
+        namespace: "default".into(),
+        service: service.into(),
+        port: PortKey::Number(80),
+    };
+    Backend { key, state }
+}
+
+fn mk_endpoints(last: &[u8]) -> BackendState {
+    let spec = |last| EndpointSpec {
+        addr: EndpointAddr::new([10, 0, 0, last].into(), 8080),
+        state: EndpointState::Ready,
+        node: None,
+        zone: None,
+    };
+    BackendState::Resolved(last.iter().copied().map(spec).collect())
+}
+
+fn mk_rule(host: &str, path: &str, ingress: usize, rule: usize, position: usize) -> Rule {
+    Rule { host: mk_host(host), path: mk_path(path), backend: 0, ingress, rule, position }
+}
+
+fn mk_default(ingress: usize, hosts: &[&str]) -> DefaultBackend {
+    let hosts = hosts.iter().map(|host| mk_host(host)).collect();
+    DefaultBackend { backend: 0, ingress, hosts }
+}
+
+/// Rules of one Ingress each, in this order: `(host, path)`.
+fn mk_table(rules: &[(&str, &str)], defaults: &[(usize, &[&str])]) -> Table {
+    let mut model = mk_model(rules.len() + defaults.len());
+    let rules = rules.iter().zip(0..);
+    model.rules = rules.map(|((host, path), i)| mk_rule(host, path, i, 0, 0)).collect();
+    model.defaults = defaults.iter().map(|(i, hosts)| mk_default(*i, hosts)).collect();
+    compile(&model, None)
+}
+
+/// The winner of a request as `ingress host path`, or nothing. Host and path in any spelling.
+fn winner(table: &Table, host: &str, path: &str) -> Option<String> {
+    let host = Host::parse(host).expect("a host");
+    let path = CanonicalPath::parse(path).expect("a path");
+    table.lookup(host.as_str(), path.as_str()).map(|id| {
+        let route = table.route(id);
+        let kind = if route.position.is_some() { route.kind.as_str() } else { "Default" };
+        format!("{} {} {kind} {}", route.ingress, route.host_pattern(), route.path)
+    })
+}
