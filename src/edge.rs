@@ -4,13 +4,12 @@ use crate::client_ip::ClientIp;
 use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, Worker};
-use crate::http::{self as stage, ClientStream, ForwardedFields, HeadLimits};
+use crate::http::{self as stage, ClientStream, ForwardedFields, HeadLimits, Notes};
 use crate::listen::Accepted;
 use crate::telemetry::access_log::ConnectionText;
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -61,12 +60,15 @@ fn forwarded_fields(client: ClientIp, port: u16) -> ForwardedFields {
 async fn converse(downstream: Rc<Downstream>, socket: TcpStream) {
     let worker = &downstream.worker;
     let watch = &downstream.watch;
-    let refused = Rc::new(Cell::new(None));
+    let notes = Rc::new(Notes::default());
     let head_limit = worker.config.timeouts.request_head;
-    let stream = ClientStream::new(socket, Rc::clone(watch), head_limit, Rc::clone(&refused));
+    let stream = ClientStream::new(socket, Rc::clone(watch), head_limit, Rc::clone(&notes));
     let service = {
-        let downstream = Rc::clone(&downstream);
-        service_fn(move |request| forward::forward(&downstream, request))
+        let (downstream, notes) = (Rc::clone(&downstream), Rc::clone(&notes));
+        service_fn(move |request| {
+            notes.requested.set(true);
+            forward::forward(&downstream, request)
+        })
     };
     let limits = HeadLimits {
         target_bytes: worker.config.limits.request_target,
@@ -97,7 +99,7 @@ async fn converse(downstream: Rc<Downstream>, socket: TcpStream) {
     match end {
         End::Closed => {}
         End::Expired(Phase::Head) => {
-            refused.set(Some(Reason::RequestTimeout));
+            notes.refused.set(Some(Reason::RequestTimeout));
             connection.into_parts().io.inner().try_answer(Reason::RequestTimeout);
             worker.cells.listeners[downstream.listener].idle_closed.add(1);
         }
@@ -107,7 +109,7 @@ async fn converse(downstream: Rc<Downstream>, socket: TcpStream) {
         // The exchange that is dropped here says who stalled.
         End::Expired(Phase::Exchange | Phase::Response) => drop(connection),
     }
-    if let Some(reason) = refused.get() {
+    if let Some(reason) = notes.refused.get() {
         forward::record_unread(&downstream, reason);
     }
 }

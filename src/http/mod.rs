@@ -8,7 +8,7 @@ mod target;
 
 pub use headers::{ForwardedFields, Noted, clean_request, clean_response};
 pub use respond::answer;
-pub use stream::ClientStream;
+pub use stream::{ClientStream, Notes};
 pub use target::Target;
 
 use hyper::server::conn::http1;

@@ -24,24 +24,31 @@ pub struct ClientStream {
     socket: TcpStream,
     watch: Rc<Watch>,
     head_limit: Duration,
-    /// Whether every byte of every answer so far has left: what hyper writes then, with no request
-    /// under way, can only be its own answer to bytes that are no request.
-    flushed: bool,
     /// The rest of an answer of ours that took the place of hyper's.
     substitute: Bytes,
-    refused: Rc<Cell<Option<Reason>>>,
+    notes: Rc<Notes>,
+}
+
+/// What the stream and whoever serves its requests have to tell each other.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// Set for each request that is read, unset when its answer has left to the last byte. What
+    /// hyper writes while it is unset can only be its own answer to bytes that are no request.
+    pub requested: Cell<bool>,
+    /// Why hyper could not read a request, if so.
+    pub refused: Cell<Option<Reason>>,
 }
 
 impl ClientStream {
     /// Wraps an accepted socket. `head_limit` is how long a request head may take from its first
-    /// byte to its last; why a head was refused is left in `refused`.
+    /// byte to its last.
     pub fn new(
         socket: TcpStream,
         watch: Rc<Watch>,
         head_limit: Duration,
-        refused: Rc<Cell<Option<Reason>>>,
+        notes: Rc<Notes>,
     ) -> Self {
-        Self { socket, watch, head_limit, flushed: true, substitute: Bytes::new(), refused }
+        Self { socket, watch, head_limit, substitute: Bytes::new(), notes }
     }
 
     /// Sends our answer for `reason`, as far as the socket takes it at once: for a connection that
@@ -57,11 +64,9 @@ impl ClientStream {
 
     /// Takes note of hyper's own answer, if this is one, and of ours to send instead.
     fn intercept(&mut self, first: &[u8]) -> bool {
-        if !self.flushed {
-            return false;
-        }
-        if !self.between_requests() {
-            self.flushed = false;
+        // The phase does not tell: hyper takes the last byte of a short answer, and with it ends the
+        // exchange, before it writes the first.
+        if self.notes.requested.get() {
             return false;
         }
         let reason = match first.get(..12) {
@@ -70,7 +75,7 @@ impl ClientStream {
             Some(b"HTTP/1.1 431") => Reason::HeadersTooLarge,
             _ => return false,
         };
-        self.refused.set(Some(reason));
+        self.notes.refused.set(Some(reason));
         self.substitute = respond::raw(reason);
         true
     }
@@ -135,7 +140,7 @@ impl AsyncWrite for ClientStream {
         ready!(self.poll_substitute(cx))?;
         // hyper flushes the socket when its own buffer is empty.
         if self.between_requests() {
-            self.flushed = true;
+            self.notes.requested.set(false);
         }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
