@@ -6,12 +6,14 @@
 mod signals;
 mod worker;
 
+pub use signals::Signals;
+
 use crate::admin::Admin;
 use crate::admission::Gate;
 use crate::config::{self, Config, SourceKind};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
 use crate::control::translate::Options;
-use crate::listen::{self, Acceptor, Bound, Door, Doors};
+use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening};
 use crate::routing::{Publisher, Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
@@ -115,6 +117,8 @@ impl App {
         let admin_address = admin.local_addr()?;
         let (doors, ends) = Doors::new(config.workers.get(), connections);
         let parts = Parts { config, telemetry, signal, tables, sink };
+        let bound = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
+        let admin = admin.listen()?;
         let (wake, control) = start_control(&parts, reconciler)?;
         let workers = start_workers(&parts, ends)?;
         let others =
@@ -150,12 +154,11 @@ impl App {
     }
 
     /// Waits for SIGTERM or SIGINT, then leaves as [`App::stop`] does. A second signal cuts what is
-    /// left at once.
-    pub fn run_until_signal(self) -> io::Result<()> {
-        let signals = signals::Signals::new()?;
+    /// left at once. Make `signals` before [`App::start`]: until they are caught, one of them ends
+    /// the process on the spot.
+    pub fn run_until_signal(self, signals: &Signals) {
         signals.wait();
         self.stop_with(|| signals.again());
-        Ok(())
     }
 
     /// Closes the listeners, lets requests in flight finish, closes idle connections, and cuts what
@@ -289,20 +292,24 @@ pub fn options(config: &Config) -> Options {
     }
 }
 
-fn start_admin(parts: &Parts, bound: Bound) -> io::Result<JoinHandle<()>> {
+fn start_admin(parts: &Parts, socket: Listening) -> io::Result<JoinHandle<()>> {
     let admin = Admin::new(&parts.telemetry, parts.signal.clone());
     let gate = Gate::new(&parts.config.admin.admit);
     spawn("admin", move || {
         on_runtime("admin", async move {
-            match bound.listen() {
+            match socket.accept_here() {
                 Ok(listener) => admin.run(listener, gate).await,
-                Err(error) => tracing::error!(%error, "the admin port cannot listen"),
+                Err(error) => tracing::error!(%error, "the admin port cannot be served"),
             }
         });
     })
 }
 
-fn start_accepting(parts: &Parts, bound: Vec<Bound>, doors: Doors) -> io::Result<JoinHandle<()>> {
+fn start_accepting(
+    parts: &Parts,
+    sockets: Vec<Listening>,
+    doors: Doors,
+) -> io::Result<JoinHandle<()>> {
     let cells = parts.telemetry.accepting();
     let signal = parts.signal.clone();
     let gates: Vec<Gate> = parts.config.listeners.iter().map(|l| Gate::new(&l.admit)).collect();
@@ -312,9 +319,9 @@ fn start_accepting(parts: &Parts, bound: Vec<Bound>, doors: Doors) -> io::Result
     spawn("accept", move || {
         on_runtime("accept", async move {
             let mut running = tokio::task::JoinSet::new();
-            for (listener, (bound, gate)) in bound.into_iter().zip(gates).enumerate() {
+            for (listener, (socket, gate)) in sockets.into_iter().zip(gates).enumerate() {
                 let (cells, signal, doors) = (Arc::clone(&cells), signal.clone(), doors.clone());
-                match bound.listen() {
+                match socket.accept_here() {
                     Ok(socket) => {
                         let admits = Box::new(move |peer| gate.admits(peer).is_some());
                         let acceptor = Acceptor { socket, listener, admits, doors };
@@ -322,7 +329,7 @@ fn start_accepting(parts: &Parts, bound: Vec<Bound>, doors: Doors) -> io::Result
                             async move { acceptor.run(&cells[listener], signal).await },
                         );
                     }
-                    Err(error) => tracing::error!(%error, listener, "cannot listen"),
+                    Err(error) => tracing::error!(%error, listener, "cannot be served"),
                 }
             }
             drop(doors);

@@ -7,15 +7,15 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask the process to leave. SIGHUP does nothing: manifests are followed anyway.
-pub(super) struct Signals {
+pub struct Signals {
     runtime: Runtime,
     term: Cell<Option<Signal>>,
     interrupt: Cell<Option<Signal>>,
 }
 
 impl Signals {
-    /// Begins to catch them.
-    pub(super) fn new() -> io::Result<Self> {
+    /// Begins to catch them. One that comes before it is waited for is not lost.
+    pub fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let within = runtime.enter();
         let term = Cell::new(Some(signal(SignalKind::terminate())?));

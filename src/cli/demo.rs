@@ -2,7 +2,7 @@
 
 use super::table::{self, Row};
 use super::{Failure, echo, say};
-use crate::app::App;
+use crate::app::{App, Signals};
 use crate::config::Config;
 use crate::error::Reason;
 use crate::forward;
@@ -41,6 +41,8 @@ const TRIES: [(&str, &str); 9] = [
 /// Serves the samples until a signal.
 pub(super) fn demo(port: u16) -> Result<u8, Failure> {
     log::init(LevelFilter::WARN);
+    // Before there is a folder that a signal would leave behind.
+    let signals = Signals::new()?;
     let mut backends = Vec::new();
     for (name, port) in BACKENDS {
         let listener = echo::bind(port)?;
@@ -48,10 +50,10 @@ pub(super) fn demo(port: u16) -> Result<u8, Failure> {
         echo::serve(name, listener)?;
     }
     let samples = Samples::write(&backends)?;
-    let config = config(&samples.0, free_port(port)?, free_port(19180)?)?;
+    let config = config(&samples.0, free_or_any(port))?;
     let app = App::start(config).map_err(|error| Failure { code: 1, text: error.to_string() })?;
     say(&page(&app, &samples.0, &backends))?;
-    app.run_until_signal()?;
+    app.run_until_signal(&signals);
     Ok(0)
 }
 
@@ -82,17 +84,19 @@ impl Drop for Samples {
     }
 }
 
-/// `port` if it is free, else one that the kernel chooses.
-fn free_port(port: u16) -> io::Result<SocketAddr> {
-    let on = |port| TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)));
-    on(port).or_else(|_| on(0))?.local_addr()
+/// `port` if it is free, else 0: the kernel chooses one when it is bound for good. To choose it here
+/// would be to let go of it again, and listeners share a port (`SO_REUSEPORT`) with another demo
+/// that had the same idea.
+fn free_or_any(port: u16) -> u16 {
+    let free = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).is_ok();
+    if free { port } else { 0 }
 }
 
-fn config(samples: &Path, web: SocketAddr, admin: SocketAddr) -> Result<Config, Failure> {
+fn config(samples: &Path, port: u16) -> Result<Config, Failure> {
     let text = format!(
-        "[[listener]]\nname = \"web\"\naddress = \"{web}\"\nadmit = [\"loopback\"]\n\
+        "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:{port}\"\nadmit = [\"loopback\"]\n\
          [source]\nkind = \"directory\"\ndirectory = {samples:?}\n\
-         [admin]\naddress = \"{admin}\"\n\
+         [admin]\naddress = \"127.0.0.1:0\"\n\
          [log]\naccess = \"off\"\nlevel = \"warn\"\n\
          [limits]\nconnections = 1000\n"
     );

@@ -1,7 +1,7 @@
 //! `ravelin run`.
 
 use super::Failure;
-use crate::app::App;
+use crate::app::{App, Signals};
 use crate::config::{Config, ConfigError, LogLevel};
 use crate::telemetry::log;
 use std::path::Path;
@@ -11,12 +11,13 @@ use tracing_subscriber::filter::LevelFilter;
 pub(super) fn run(config: &Path) -> Result<u8, Failure> {
     let config = Config::load(config).map_err(|errors| config_failure(&errors))?;
     log::init(level(config.log.level));
+    let signals = Signals::new()?;
     let app = App::start(config).map_err(|error| Failure { code: 1, text: error.to_string() })?;
     for address in app.listeners() {
         tracing::info!(%address, "listening");
     }
     tracing::info!(address = %app.admin(), "admin port");
-    app.run_until_signal()?;
+    app.run_until_signal(&signals);
     Ok(0)
 }
 

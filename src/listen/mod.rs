@@ -50,9 +50,20 @@ impl Bound {
         address.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Begins to take connections. Must be called within a runtime.
-    pub fn listen(self) -> io::Result<TcpListener> {
+    /// Begins to take connections: from now on the kernel completes them and keeps them for us.
+    pub fn listen(self) -> io::Result<Listening> {
         self.0.listen(BACKLOG)?;
+        Ok(Listening(self.0))
+    }
+}
+
+/// An address that takes connections, which nobody accepts yet.
+#[derive(Debug)]
+pub struct Listening(Socket);
+
+impl Listening {
+    /// Hands the socket to the runtime within which this is called.
+    pub fn accept_here(self) -> io::Result<TcpListener> {
         TcpListener::from_std(self.0.into())
     }
 }
