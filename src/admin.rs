@@ -79,7 +79,10 @@ impl Admin {
 
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n");
+            let page = "only GET and HEAD are served here\n";
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, page);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
         }
         match path {
             "/metrics" => self.metrics(),

@@ -134,6 +134,9 @@ reasons! {
     /// The response body made no progress; ours was broken off.
     UpstreamStalled = "upstream_stalled", Upstream, StatusCode::GATEWAY_TIMEOUT,
         "The upstream stopped sending its answer.";
+    /// The process left before the answer was complete.
+    CutByDrain = "cut_by_drain", Ravelin, StatusCode::SERVICE_UNAVAILABLE,
+        "The proxy is leaving and could wait no longer.";
     /// A fault of ours.
     Internal = "internal", Ravelin, StatusCode::INTERNAL_SERVER_ERROR,
         "The proxy failed.";
@@ -160,7 +163,7 @@ mod tests {
                 Culprit::Client => (400..=499).contains(&status) || status == 501,
                 Culprit::Configuration => status == 404 || status == 503,
                 Culprit::Upstream => status == 502 || status == 504,
-                Culprit::Ravelin => status == 500,
+                Culprit::Ravelin => status == 500 || status == 503,
             };
             assert!(expected, "{reason:?} answers {status}");
         }

@@ -55,6 +55,7 @@ async fn serve(setup: Setup) {
         access_log: setup.access_log,
         draining: Cell::new(false),
         closing_idle: Cell::new(false),
+        aborting: Cell::new(false),
         // Keyed by the system's randomness, so that workers and nodes draw differently.
         seed: Cell::new(RandomState::new().hash_one(0)),
     });
@@ -102,7 +103,11 @@ async fn leave(worker: &Rc<Worker>, mut door: Door, mut shutdown: ShutdownSignal
                 worker.closing_idle.set(true);
                 worker.deadlines.wake_all();
             }
-            () = aborting.reached(Stage::Aborting) => return,
+            () = aborting.reached(Stage::Aborting) => {
+                // Connections end with the runtime, after this; their requests are logged as cut.
+                worker.aborting.set(true);
+                return;
+            }
         }
     }
 }

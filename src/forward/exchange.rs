@@ -164,6 +164,7 @@ impl Drop for Exchange {
         let Downstream { watch, worker, .. } = &*record.downstream;
         if !record.complete {
             record.reason.get_or_insert(match (watch.expired(), record.starved) {
+                _ if worker.aborting.get() => Reason::CutByDrain,
                 (Some(Phase::Response), true) => Reason::UpstreamStalled,
                 (Some(Phase::Response), false) => Reason::ClientStalled,
                 _ => Reason::ClientGone,

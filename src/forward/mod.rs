@@ -23,7 +23,7 @@ use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, WorkerCells};
 use crate::upstream::Upstream;
 use exchange::Exchange;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::cell::Cell;
@@ -54,6 +54,8 @@ pub struct Worker {
     pub draining: Cell<bool>,
     /// Set when idle client connections are to be closed.
     pub closing_idle: Cell<bool>,
+    /// Set when what is left is cut.
+    pub aborting: Cell<bool>,
     /// State of the generator behind [`Worker::random`].
     pub seed: Cell<u64>,
 }
@@ -105,12 +107,14 @@ pub fn forward(
             Ok(Decided { request, endpoints }) => send(&mut exchange, request, endpoints).await,
             Err(reason) => Err(*reason),
         };
-        let draining = exchange.downstream().worker.draining.get();
+        // After CONNECT a client may send what is no request of ours (RFC 9110 section 9.3.6).
+        let close = exchange.downstream().worker.draining.get()
+            || matches!(result, Err(Reason::ConnectRefused));
         let mut response = match result {
             Ok(response) => answer_of_upstream(exchange, response),
             Err(reason) => answer_of_ours(exchange, reason),
         };
-        if draining {
+        if close {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
@@ -151,6 +155,11 @@ fn decide(
     let id = find(&table, target)?;
     let endpoints = usable(table.backend(id));
     let noted = stage::clean_request(&mut head.headers, &target.host, &downstream.fields);
+    let wants_content = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+    if body.is_end_stream() && (noted.content_length || wants_content) {
+        // RFC 9110 section 8.6: a method that defines content says so even if there is none.
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     let uri = target.uri.clone();
     exchange.noted = noted;
     exchange.routed(table, id);

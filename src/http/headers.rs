@@ -43,13 +43,15 @@ pub struct ForwardedFields {
     pub port: HeaderValue,
 }
 
-/// Request fields that the log wants, noted on the way through.
+/// What is noted of a request's fields on the way through, for the log and for framing.
 #[derive(Debug, Default)]
 pub struct Noted {
     /// `CF-Ray`.
     pub cf_ray: Option<HeaderValue>,
     /// `User-Agent`.
     pub user_agent: Option<HeaderValue>,
+    /// Whether there was a `Content-Length`.
+    pub content_length: bool,
 }
 
 /// What one pass over the fields has found to be removed.
@@ -149,6 +151,7 @@ pub fn clean_request(
             headers.insert(name, values[position].clone());
         }
     }
+    noted.content_length = found.framing;
     noted
 }
 

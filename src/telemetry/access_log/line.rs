@@ -215,7 +215,7 @@ mod tests {
                 for byte in 0..=u8::MAX {
                     let mut value = plain.clone();
                     value[position] = byte;
-                    let needs = byte < 0x20 || byte >= 0x80 || byte == b'"' || byte == b'\\';
+                    let needs = !(0x20..0x80).contains(&byte) || byte == b'"' || byte == b'\\';
                     assert_eq!(is_plain(&value), !needs, "{byte} at {position} of {length}");
                 }
             }
