@@ -1,0 +1,174 @@
+//! `explain`, one case for each sort of answer.
+
+use crate::program::{config, manifests, ravelin};
+use serde_json::Value;
+
+/// Runs it and returns the exit code with its lines, spaces made one.
+fn explain(line: &[&str]) -> (i32, Vec<String>) {
+    let mut all = vec!["explain"];
+    all.extend(line);
+    let ran = ravelin(&all);
+    assert_eq!(ran.err, "", "{line:?}");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    (ran.code, ran.out.lines().map(words).collect())
+}
+
+fn assert_says(line: &[&str], code: i32, expected: &[&str]) {
+    let (found, lines) = explain(line);
+    assert_eq!(found, code, "{lines:#?}");
+    for expected in expected {
+        assert!(lines.iter().any(|line| line == expected), "{expected} is not in {lines:#?}");
+    }
+}
+
+#[test]
+fn a_request_that_is_forwarded() {
+    assert_eq!(
+        explain(&[
+            "--manifests",
+            "config/demo",
+            "http://App.Example.test:80/x/../static/%6cogo.svg?v"
+        ]),
+        (
+            0,
+            [
+                "url http://App.Example.test:80/x/../static/%6cogo.svg?v",
+                "host app.example.test",
+                "path /static/logo.svg",
+                "rule app.example.test Prefix /static",
+                "object Ingress demo/app spec.rules[0].http.paths[1]",
+                "service demo/admin:80",
+                "endpoints 127.0.0.1:18083",
+                "answer forwarded",
+                "note one of the endpoints, by load",
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        )
+    );
+}
+
+#[test]
+fn json_has_the_same_and_the_row_of_check() {
+    let line = ["explain", "--output", "json", "--manifests", "config/demo"];
+    let ran = ravelin(&[&line[..], &["http://pr-7.preview.example.test/"]].concat());
+    assert_eq!(ran.code, 0);
+    let said: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(said["answer"], "forwarded");
+    let check: Value = serde_json::from_str(include_str!("golden/demo.json")).expect("JSON");
+    assert!(check["routes"].as_array().expect("a list").contains(&said["route"]), "{said:#}");
+}
+
+#[test]
+fn a_404_says_what_the_host_has_instead() {
+    let sites = "config/demo/sites.yaml";
+    assert_says(
+        &["--manifests", sites, "http://api.example.test/nope"],
+        1,
+        &[
+            "answer 404 no_route",
+            "note the host has rules, but none for this path: Exact /v1/status, Prefix /v1, Prefix /v2",
+        ],
+    );
+    assert_says(
+        &["--manifests", sites, "http://unknown.test/"],
+        1,
+        &[
+            "answer 404 no_route",
+            "note no rule names the host \"unknown.test\", and no wildcard or default covers it",
+        ],
+    );
+}
+
+#[test]
+fn every_503_says_which_part_is_missing() {
+    assert_says(
+        &["--manifests", "config/demo", "http://api.example.test/v2"],
+        1,
+        &["service demo/soon:http", "endpoints none", "answer 503 no_endpoint"],
+    );
+    let (_folder, file) = manifests(
+        "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: x}
+spec:
+  ingressClassName: ravelin
+  rules:
+    - host: a.example
+      http:
+        paths:
+          - {path: /service, pathType: Prefix, backend: {service: {name: nope, port: {number: 80}}}}
+          - {path: /port, pathType: Prefix, backend: {service: {name: web, port: {number: 81}}}}
+          - {path: /resource, pathType: Prefix, backend: {resource: {kind: Bucket, name: b}}}
+",
+    );
+    for (path, answer, note) in [
+        ("/service", "service_missing", "The Service of this rule does not exist."),
+        ("/port", "port_missing", "The Service of this rule has no such port."),
+        ("/resource", "backend_unsupported", "The backend of this rule is not supported."),
+    ] {
+        assert_says(
+            &["--manifests", &file, &format!("http://a.example{path}")],
+            1,
+            &[&format!("answer 503 {answer}"), &format!("note {note}"), "endpoints none"],
+        );
+    }
+}
+
+#[test]
+fn requests_that_are_refused() {
+    let demo = ["--manifests", "config/demo"];
+    for (url, answer) in [
+        ("http://api.example.test/%zz", "400 bad_target"),
+        ("http://api.example.test/a/..;/b", "400 bad_target"),
+        ("http://u@api.example.test/", "400 bad_host"),
+        ("http://api.example.test:99999/", "400 bad_host"),
+    ] {
+        assert_says(&[demo[0], demo[1], url], 1, &[&format!("answer {answer}")]);
+    }
+    let line = [demo[0], demo[1], "--method", "CONNECT", "http://api.example.test/"];
+    assert_says(&line, 1, &["answer 501 connect_refused"]);
+}
+
+#[test]
+fn what_is_no_url_is_wrong_usage() {
+    for (url, what) in [
+        ("api.example.test", "it has no scheme"),
+        ("/v1", "it has no scheme"),
+        ("ftp://api.example.test/", "its scheme is neither http nor https"),
+        ("http://a b/", "invalid"),
+        ("", "empty"),
+    ] {
+        let ran = ravelin(&["explain", "--manifests", "config/demo", url]);
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{url}");
+        assert!(
+            ran.err.contains(what) && ran.err.contains("write http://host/path"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn with_a_configuration_the_listener_is_named() {
+    let file = config(
+        "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:8080\"\nadmit = [\"loopback\"]\n\
+         [source]\nkind = \"directory\"\ndirectory = \"config/demo\"\n\
+         [limits]\nrequest_target = \"1KiB\"\n",
+    );
+    let file = file.path().to_str().expect("UTF-8");
+    assert_says(
+        &["--config", file, "http://api.example.test:8080/v1"],
+        0,
+        &["listener web 127.0.0.1:8080", "answer forwarded"],
+    );
+    assert_says(
+        &["--config", file, "http://api.example.test/v1"],
+        0,
+        &["listener none for http on port 80"],
+    );
+    let long = format!("http://api.example.test:8080/{}", "a".repeat(1024));
+    assert_says(&["--config", file, &long], 1, &["answer 414 target_too_long"]);
+}
