@@ -1,0 +1,7 @@
+//! A request and its answer pass whole: methods, statuses, framings, connections, fields, limits.
+
+mod bodies;
+mod connections;
+mod fields;
+mod limits;
+mod nginx;

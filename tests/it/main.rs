@@ -1,0 +1,16 @@
+//! ravelin from the outside: real sockets on both sides, clients and backends that say exactly what
+//! a test tells them to.
+//!
+//! One binary for all of it, so that it is linked once. A test that needs a program which is not
+//! installed says so on standard error and passes.
+
+mod support;
+
+mod admin;
+mod deadlines;
+mod drain;
+mod forwarding;
+mod memory;
+mod reload;
+mod routing;
+mod upstream_failures;

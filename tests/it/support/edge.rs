@@ -1,0 +1,258 @@
+//! The proxy under test, built from manifests and settings.
+
+use super::{Client, Message, Metrics, Process, eventually, ingress, rule, service, slice};
+use ravelin::app::App;
+use ravelin::config::Config;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A proxy that is not started yet: one worker, one listener for loopback, and an access log.
+pub(crate) struct Builder {
+    folder: TempDir,
+    /// Values by key and section.
+    settings: BTreeMap<String, BTreeMap<String, String>>,
+    admit: String,
+    sets: String,
+}
+
+/// Begins with a proxy that serves nothing.
+pub(crate) fn edge() -> Builder {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(folder.path().join("manifests")).expect("a new folder");
+    let builder = Builder {
+        folder,
+        settings: BTreeMap::new(),
+        admit: "[\"loopback\"]".to_owned(),
+        sets: String::new(),
+    };
+    let directory = format!("{:?}", builder.manifests());
+    let class = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": "ravelin"},
+        "spec": {"controller": "ravelin.dev/ingress-controller"},
+    });
+    // Stopping waits for no client that a test still holds.
+    builder
+        .set("timeouts", "drain", "\"1s\"")
+        .set("timeouts", "drain_idle", "\"20ms\"")
+        .set("source", "kind", "\"directory\"")
+        .set("source", "directory", &directory)
+        .object("class.json", &class)
+}
+
+/// A proxy that sends everything to these endpoints.
+pub(crate) fn edge_to(endpoints: &[SocketAddr]) -> Builder {
+    edge().service("web", endpoints).object("web-ingress.json", &everything_to("web"))
+}
+
+/// An Ingress that sends all paths of all hosts to a Service.
+fn everything_to(service: &str) -> Value {
+    ingress("all", &[rule("", &[("/", "Prefix", service)])])
+}
+
+impl Builder {
+    /// Sets a key of the configuration, with its value in TOML.
+    pub(crate) fn set(mut self, section: &str, key: &str, value: &str) -> Self {
+        let section = self.settings.entry(section.to_owned()).or_default();
+        section.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets a deadline, as `"300ms"`.
+    pub(crate) fn timeout(self, key: &str, value: &str) -> Self {
+        self.set("timeouts", key, &format!("{value:?}"))
+    }
+
+    /// Who may connect, and the set of that name.
+    pub(crate) fn admit_only(mut self, set: &str, networks: &str) -> Self {
+        self.admit = format!("[{set:?}]");
+        self.sets = format!("[admit]\n{set} = [{networks:?}]\n");
+        self
+    }
+
+    /// Adds a file with an object.
+    pub(crate) fn object(self, file: &str, object: &Value) -> Self {
+        write_manifest(self.folder.path(), file, &object.to_string());
+        self
+    }
+
+    /// Adds a Service with the port `http` and a slice for each endpoint.
+    pub(crate) fn service(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
+        self = self.object(&format!("{name}.json"), &service(name, "http", 80));
+        for (number, endpoint) in endpoints.iter().enumerate() {
+            let slice_name = format!("{name}-{number}");
+            let slice = slice(&slice_name, name, "http", *endpoint);
+            self = self.object(&format!("{slice_name}.json"), &slice);
+        }
+        self
+    }
+
+    /// The folder of manifests.
+    pub(crate) fn manifests(&self) -> PathBuf {
+        self.folder.path().join("manifests")
+    }
+
+    fn config(&self, workers: usize) -> String {
+        let folder = self.folder.path();
+        let mut text = format!(
+            "workers = {workers}\n\
+             [[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\nadmit = {}\n{}\
+             [admin]\naddress = \"127.0.0.1:0\"\n\
+             [log]\naccess = {:?}\n",
+            self.admit,
+            self.sets,
+            folder.join("access.log"),
+        );
+        for (section, keys) in &self.settings {
+            writeln!(text, "[{section}]").expect("a String");
+            for (key, value) in keys {
+                writeln!(text, "{key} = {value}").expect("a String");
+            }
+        }
+        text
+    }
+
+    /// Starts it in this process, with one worker, so that connections to endpoints are shared.
+    pub(crate) fn start(self) -> Edge {
+        self.start_with(1)
+    }
+
+    /// Starts it in this process.
+    pub(crate) fn start_with(self, workers: usize) -> Edge {
+        let text = self.config(workers);
+        let config = Config::parse(&text, "test").unwrap_or_else(|errors| panic!("{errors:?}"));
+        let app = App::start(config).expect("it can start");
+        Edge { app: Some(app), folder: self.folder }
+    }
+
+    /// Starts it in a process of its own.
+    pub(crate) fn spawn(self, workers: usize) -> Process {
+        let file = self.folder.path().join("ravelin.toml");
+        fs::write(&file, self.config(workers)).expect("a new file");
+        Process::start(self.folder, &file)
+    }
+}
+
+/// Puts a manifest in place in one step, as `kubectl` users and editors do.
+pub(crate) fn write_manifest(folder: &Path, file: &str, text: &str) {
+    let aside = folder.join(file);
+    fs::write(&aside, text).expect("a writable folder");
+    fs::rename(&aside, folder.join("manifests").join(file)).expect("the same file system");
+}
+
+/// The requests in an access log.
+pub(crate) fn log_lines(folder: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("access.log")).unwrap_or_default();
+    // A line may be half written.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+/// A running proxy; stopped when dropped.
+pub(crate) struct Edge {
+    app: Option<App>,
+    folder: TempDir,
+}
+
+impl Edge {
+    /// A proxy that sends everything to these endpoints.
+    pub(crate) fn to(endpoints: &[SocketAddr]) -> Self {
+        edge_to(endpoints).start()
+    }
+
+    fn app(&self) -> &App {
+        self.app.as_ref().expect("taken in drop only")
+    }
+
+    /// Where its listener is.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.app().listeners()[0]
+    }
+
+    /// Where its admin port is.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.app().admin()
+    }
+
+    /// A new client connection.
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.addr())
+    }
+
+    /// GET on a connection of its own.
+    pub(crate) fn get(&self, host: &str, target: &str) -> Message {
+        self.connect().get(host, target)
+    }
+
+    /// The metrics now.
+    pub(crate) fn metrics(&self) -> Metrics {
+        Metrics::scrape(self.admin())
+    }
+
+    /// Waits for a metric to have this value.
+    pub(crate) fn await_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let what = format!("{name}{labels:?} = {value}");
+        eventually(&what, || {
+            let now = self.metrics().sum(name, labels);
+            ((now - value).abs() < f64::EPSILON).then_some(())
+        });
+    }
+
+    /// Waits for the access log to have this many lines, and returns them.
+    pub(crate) fn await_log(&self, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} lines in the access log"), || {
+            let lines = log_lines(self.folder.path());
+            (lines.len() >= count).then_some(lines)
+        })
+    }
+
+    /// Checks that the first request ended for this reason, and no other did: in log and metrics.
+    pub(crate) fn ended(&self, reason: &str) -> Value {
+        let line = self.await_log(1).remove(0);
+        assert_eq!(line["reason"], reason, "{line}");
+        self.await_metric("ravelin_requests_total", &[("reason", reason)], 1.0);
+        line
+    }
+
+    /// Generation of the table in force.
+    pub(crate) fn generation(&self) -> u64 {
+        self.app().table().generation()
+    }
+
+    /// Puts a manifest in place, or a text that is none, and waits until a new table is in force.
+    pub(crate) fn put(&self, file: &str, text: &str) {
+        self.change(|| write_manifest(self.folder.path(), file, text));
+    }
+
+    /// Removes a manifest and waits until a new table is in force.
+    pub(crate) fn remove(&self, file: &str) {
+        let path = self.manifests().join(file);
+        self.change(|| fs::remove_file(path).expect("it is there"));
+    }
+
+    /// Does something to the manifests and waits until a new table is in force.
+    pub(crate) fn change(&self, change: impl FnOnce()) {
+        let before = self.generation();
+        change();
+        eventually("a new table", || (self.generation() > before).then_some(()));
+    }
+
+    /// The folder of manifests.
+    pub(crate) fn manifests(&self) -> PathBuf {
+        self.folder.path().join("manifests")
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        if let Some(app) = self.app.take() {
+            app.stop();
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The proxy as its own process: the binary that users run.
+
+use super::edge::log_lines;
+use super::{Client, PATIENCE, eventually};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use tempfile::TempDir;
+
+/// A `ravelin run`; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    folder: TempDir,
+    /// Lines of its log.
+    log: Receiver<Value>,
+    addr: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Process {
+    pub(super) fn start(folder: TempDir, config: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ravelin"))
+            .args(["run", "--config"])
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("cargo has built it");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let (sender, log) = channel();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if sender.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut process = Self { child, folder, log, addr: nowhere, admin: nowhere };
+        let address = |line: &Value| line["address"].as_str().and_then(|text| text.parse().ok());
+        process.addr = address(&process.await_message("listening")).expect("an address");
+        process.admin = address(&process.await_message("admin port")).expect("an address");
+        process
+    }
+
+    /// Waits for a message in its log.
+    pub(crate) fn await_message(&self, start: &str) -> Value {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).expect("the message comes");
+            if line["message"].as_str().is_some_and(|message| message.starts_with(start)) {
+                return line;
+            }
+        }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.addr)
+    }
+
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status().expect("kill exists");
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn exit(&mut self) -> ExitStatus {
+        eventually("the end of the process", || self.child.try_wait().expect("our child"))
+    }
+
+    /// The access log now.
+    pub(crate) fn log_lines(&self) -> Vec<Value> {
+        log_lines(self.folder.path())
+    }
+
+    /// Memory in use (resident set), in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux");
+        let kib = line.split_whitespace().nth(1).expect("a number");
+        kib.parse::<u64>().expect("a number") * 1024
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

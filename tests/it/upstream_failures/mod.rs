@@ -1,0 +1,6 @@
+//! What a client sees when its backend fails, and that no failure reaches anybody else.
+
+mod aborts;
+mod answers;
+mod connecting;
+mod reuse;
