@@ -1,0 +1,114 @@
+//! The models that the benchmarks compile: hosts with one Ingress each.
+
+use ravelin::addr::EndpointAddr;
+use ravelin::model::{
+    Backend, BackendKey, BackendState, EndpointSpec, EndpointState, HostPattern, Ingress, Model,
+    PathKind, PathPattern, PortKey, Rule,
+};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// The name of a host: as long as names in real clusters are.
+pub(crate) fn host(number: usize) -> String {
+    format!("shop-{number}.customers.example.com")
+}
+
+/// A number that a test stays far below, in the type that positions have elsewhere.
+pub(crate) fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("benchmarks count to 100 000")
+}
+
+/// The Service port of a number, with one ready endpoint. Its namespace is shared, as `translate`
+/// shares it between the objects of one namespace.
+fn backend(namespace: &Arc<str>, number: usize) -> Backend {
+    let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + small(number));
+    let endpoint = EndpointSpec {
+        addr: EndpointAddr::new(ip.into(), 8080),
+        state: EndpointState::Ready,
+        node: Some("node-1".into()),
+        zone: None,
+    };
+    Backend {
+        key: BackendKey {
+            namespace: Arc::clone(namespace),
+            service: format!("shop-{number}").into(),
+            port: PortKey::Name("http".into()),
+        },
+        state: BackendState::Resolved(vec![endpoint]),
+    }
+}
+
+/// One Ingress with the one path `/` for each host, led to `services` Services in turn.
+pub(crate) fn simple(
+    hosts: usize,
+    services: usize,
+    pattern: impl Fn(Arc<str>) -> HostPattern,
+) -> Model {
+    let namespace: Arc<str> = "shops".into();
+    let ingress = |number| Ingress {
+        namespace: Arc::clone(&namespace),
+        name: format!("shop-{number}").into(),
+        created: 1_700_000_000,
+    };
+    let rule = |number| Rule {
+        host: pattern(host(number).into()),
+        path: PathPattern::new(PathKind::Prefix, "/").expect("the root is a path"),
+        backend: number % services,
+        ingress: number,
+        rule: 0,
+        position: 0,
+    };
+    Model {
+        ingresses: (0..hosts).map(ingress).collect(),
+        rules: (0..hosts).map(rule).collect(),
+        defaults: Vec::new(),
+        backends: (0..services).map(|number| backend(&namespace, number)).collect(),
+    }
+}
+
+/// Requests in one block of text, so that reading the next one costs the same however many hosts
+/// the table has. What is measured beside that is the table.
+pub(crate) struct Requests {
+    text: String,
+    /// End of each host and of its path.
+    ends: Vec<(u32, u32)>,
+}
+
+impl Requests {
+    /// As many as a worker answers in a second. The same number for every table: the block is then
+    /// equally far away in each.
+    pub(crate) const COUNT: usize = 1 << 16;
+
+    /// Makes each request of a random number below `bound`.
+    pub(crate) fn new(bound: usize, request: impl Fn(usize) -> (String, String)) -> Self {
+        let mut this = Self { text: String::new(), ends: Vec::with_capacity(Self::COUNT) };
+        let mut state = 0x5eed_u64;
+        for _ in 0..Self::COUNT {
+            let (host, path) = request(random_below(&mut state, bound));
+            this.text.push_str(&host);
+            let host = small(this.text.len());
+            this.text.push_str(&path);
+            this.ends.push((host, small(this.text.len())));
+        }
+        this
+    }
+
+    /// Calls `each` with host and path of every request, in order.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&str, &str)) {
+        let mut start = 0;
+        for &(host, path) in &self.ends {
+            let (middle, end) = (host as usize, path as usize);
+            each(&self.text[start..middle], &self.text[middle..end]);
+            start = end;
+        }
+    }
+}
+
+/// SplitMix64: the same requests in every run.
+fn random_below(state: &mut u64, bound: usize) -> usize {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let bound = u64::from(small(bound));
+    usize::try_from((mixed ^ (mixed >> 31)) % bound).expect("below the bound")
+}
