@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ravelin::control::manifest;
 use ravelin::control::objects::Objects;
 use ravelin::control::translate::{Options, translate};
-use ravelin::model::{HostPattern, Model, PathKind, PathPattern, Rule};
+use ravelin::model::{CanonicalPath, Host, HostPattern, Model, PathKind, PathPattern, Rule};
 use ravelin::routing::{Table, compile};
 use std::fmt::Write;
 use std::hint::black_box;
@@ -32,11 +32,28 @@ fn look_up(c: &mut Criterion, name: &str, size: usize, table: &Table, requests: 
     group.finish();
 }
 
+/// What a request costs from its `Host` and path, as received, to its route.
+fn decide(c: &mut Criterion, size: usize, table: &Table, requests: &Requests) {
+    let mut group = c.benchmark_group("decide");
+    group.throughput(Throughput::Elements(Requests::COUNT as u64));
+    group.bench_function(BenchmarkId::new("host_and_path", size), |b| {
+        b.iter(|| {
+            requests.for_each(|host, path| {
+                let host = Host::parse(host).expect("a host name");
+                let path = CanonicalPath::parse(path).expect("a path");
+                black_box(table.lookup(host.as_str(), path.as_str()));
+            });
+        });
+    });
+    group.finish();
+}
+
 fn hosts(c: &mut Criterion) {
     for size in HOSTS {
         let table = compile(&simple(size, size, HostPattern::Exact), None);
         let hit = Requests::new(size, |number| (host(number), "/cart/items".to_owned()));
         look_up(c, "host", size, &table, &hit);
+        decide(c, size, &table, &hit);
         let miss = Requests::new(size, |number| (format!("no-{}", host(number)), "/".to_owned()));
         look_up(c, "no_such_host", size, &table, &miss);
         let wildcards = compile(&simple(size, size, HostPattern::Wildcard), None);
