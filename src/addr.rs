@@ -21,11 +21,6 @@ impl PeerAddr {
     pub fn ip(self) -> IpAddr {
         self.0.ip()
     }
-
-    /// The peer's port.
-    pub fn port(self) -> u16 {
-        self.0.port()
-    }
 }
 
 impl fmt::Display for PeerAddr {

@@ -4,7 +4,7 @@ use crate::client_ip::ClientIp;
 use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, Worker};
-use crate::http::{self as stage, ClientStream, ForwardedFields, HeadLimits, Notes};
+use crate::http::{self as stage, ClientStream, ForwardedFields, Notes};
 use crate::listen::Accepted;
 use crate::telemetry::access_log::ConnectionText;
 use http::HeaderValue;
@@ -70,11 +70,9 @@ async fn converse(downstream: Rc<Downstream>, socket: TcpStream) {
             forward::forward(&downstream, request)
         })
     };
-    let limits = HeadLimits {
-        target_bytes: worker.config.limits.request_target,
-        header_bytes: worker.config.limits.header_block,
-    };
-    let mut connection = stage::server(limits).serve_connection(TokioIo::new(stream), service);
+    let header_bytes = worker.config.limits.header_block;
+    let mut connection =
+        stage::server(header_bytes).serve_connection(TokioIo::new(stream), service);
     let mut leaving = false;
     let end = poll_fn(|cx| {
         watch.register(cx);

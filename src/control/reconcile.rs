@@ -76,12 +76,11 @@ impl Reconciler {
     pub fn start(
         paths: Vec<PathBuf>,
         options: Options,
-        mut publisher: Publisher,
+        publisher: Publisher,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let mut directory = Directory::new(paths.clone());
         directory.scan();
-        publisher.collect();
         let findings = Vec::new();
         let mut this = Self { paths, directory, options, publisher, telemetry, findings };
         this.apply();

@@ -155,15 +155,11 @@ fn decide(
     let id = find(&table, target)?;
     let endpoints = usable(table.backend(id));
     let noted = stage::clean_request(&mut head.headers, &target.host, &downstream.fields);
-    let wants_content = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
-    if body.is_end_stream() && (noted.content_length || wants_content) {
-        // RFC 9110 section 8.6: a method that defines content says so even if there is none.
-        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
     let uri = target.uri.clone();
+    let length_told = noted.content_length;
     exchange.noted = noted;
     exchange.routed(table, id);
-    let request = upstream_request(head, uri, body, exchange.upload());
+    let request = upstream_request(head, uri, body, exchange.upload(), length_told);
     Ok(Decided { request: Some(request), endpoints: endpoints? })
 }
 
@@ -213,14 +209,22 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
 }
 
 /// The request as the upstream gets it: HTTP/1.1, with one path and a framing of its own.
+/// `length_told` says that the client sent a `Content-Length`.
 fn upstream_request(
     mut head: request::Parts,
     uri: Uri,
     body: Incoming,
     upload: Option<Rc<Upload>>,
+    length_told: bool,
 ) -> Request<RequestBody> {
     let body = match upload {
-        None => RequestBody::Empty,
+        None => {
+            // RFC 9110 section 8.6: a method that defines content says so even if there is none.
+            if length_told || matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+                head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            RequestBody::Empty
+        }
         Some(upload) => {
             // hyper takes a GET or HEAD of unknown length to have no body, unless told so.
             if body.size_hint().exact().is_none() {
