@@ -83,6 +83,12 @@ reasons! {
     /// HTTP/1.1 CONNECT: ravelin is no forward proxy.
     ConnectRefused = "connect_refused", Client, StatusCode::NOT_IMPLEMENTED,
         "CONNECT is not served here.";
+    /// A Worker of a zone that is not named in `cloudflare.worker_zones`.
+    WorkerRefused = "worker_refused", Client, StatusCode::FORBIDDEN,
+        "Requests of this Worker are not served here.";
+    /// A request through Cloudflare without the field of `cloudflare.secret_header`.
+    SecretMissing = "secret_missing", Client, StatusCode::FORBIDDEN,
+        "The request does not show that it came through the right zone.";
     /// Head or body came too slowly.
     RequestTimeout = "request_timeout", Client, StatusCode::REQUEST_TIMEOUT,
         "The request took too long to arrive.";

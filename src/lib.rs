@@ -39,6 +39,7 @@
 //! | | [`error`] | every way a request can end badly: status, label, culprit, words |
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //! | | [`config`] | the configuration file, valid by construction |
+//! | | [`trust`] | whom to believe: the proof that a peer may speak for its clients |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
 //! | | [`client_ip`] | the one client address |
@@ -86,4 +87,5 @@ pub mod model;
 pub mod routing;
 pub mod shutdown;
 pub mod telemetry;
+pub mod trust;
 pub mod upstream;

@@ -294,7 +294,7 @@ pub fn options(config: &Config) -> Options {
 
 fn start_admin(parts: &Parts, socket: Listening) -> io::Result<JoinHandle<()>> {
     let admin = Admin::new(&parts.telemetry, parts.signal.clone());
-    let gate = Gate::new(&parts.config.admin.admit);
+    let gate = Gate::new(&parts.config.admin.admit, &[], &live());
     spawn("admin", move || {
         on_runtime("admin", async move {
             match socket.accept_here() {
@@ -312,7 +312,12 @@ fn start_accepting(
 ) -> io::Result<JoinHandle<()>> {
     let cells = parts.telemetry.accepting();
     let signal = parts.signal.clone();
-    let gates: Vec<Gate> = parts.config.listeners.iter().map(|l| Gate::new(&l.admit)).collect();
+    let gates: Vec<Gate> = parts
+        .config
+        .listeners
+        .iter()
+        .map(|l| Gate::new(&l.admit, &l.proxy_protocol_from, &live()))
+        .collect();
     for (listener, _) in parts.config.listeners.iter().zip(&gates).filter(|(_, g)| g.is_open()) {
         tracing::warn!(listener = %listener.name, "admits ANY address: admit = [\"any\"]");
     }
@@ -373,4 +378,11 @@ fn allowed_connections(config: &Config) -> usize {
          (LimitNOFILE) or lower limits.connections"
     );
     allowed
+}
+
+fn live() -> crate::trust::LiveSets {
+    crate::trust::LiveSets {
+        cloudflare: crate::addr::AddrRanges::new(&config::CLOUDFLARE),
+        ..Default::default()
+    }
 }

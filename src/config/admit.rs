@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -15,7 +16,7 @@ use super::units::{self, Fault};
 /// The addresses from which Cloudflare opens connections to origins.
 ///
 /// Source: <https://www.cloudflare.com/ips/> (as text: `/ips-v4`, `/ips-v6`), 15 IPv4 and 7 IPv6
-/// networks. Last change of the list: 2021-04-08, when `104.16.0.0/12` was replaced by
+/// networks. Last change of the list: 2021-04-08 ([`CLOUDFLARE_DATE`]), when `104.16.0.0/12` was replaced by
 /// `104.16.0.0/13` and `104.24.0.0/14`. The rest of it, `104.28.0.0/14`, serves WARP users since
 /// then and must not come back. Compare with the source before each release.
 pub const CLOUDFLARE: [IpNet; 22] = [
@@ -43,6 +44,13 @@ pub const CLOUDFLARE: [IpNet; 22] = [
     v6(0x2c0f, 0xf248, 32),
 ];
 
+/// When [`CLOUDFLARE`] was last changed by Cloudflare, as a date.
+pub const CLOUDFLARE_DATE: &str = "2021-04-08";
+
+/// What was Cloudflare's and has its users behind it now (WARP), so that an old list is a hole: no
+/// list brings it back (see [`CLOUDFLARE`]).
+pub const NEVER_CLOUDFLARE: [IpNet; 1] = [v4(104, 28, 0, 0, 14)];
+
 /// The node itself (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
 pub const LOOPBACK: [IpNet; 2] =
     [v4(127, 0, 0, 0, 8), IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128))];
@@ -63,35 +71,59 @@ const ANY: &str = "any";
 /// Who may connect to one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admit {
-    /// The sets, as written. Never empty, each once.
-    pub names: Vec<String>,
-    /// The networks of each set, at the position of its name; empty for `any`.
-    pub nets_by_name: Vec<Vec<IpNet>>,
-    /// All sets as one list, adjacent and contained networks merged. `None`: everybody (`any`).
-    pub nets: Option<Vec<IpNet>>,
+    /// The sets, in the order in which they are asked. Never empty, each once; [`Members::Any`] is
+    /// alone.
+    pub sets: Vec<NamedSet>,
+}
+
+/// A set under its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedSet {
+    /// As written: the label in metrics and logs.
+    pub name: Arc<str>,
+    /// Who is in it.
+    pub members: Members,
+}
+
+/// Who is in a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// Everybody.
+    Any,
+    /// These networks.
+    Fixed(Vec<IpNet>),
+    /// [`crate::trust::LiveSets::cloudflare`].
+    Cloudflare,
+    /// [`crate::trust::LiveSets::nodes`].
+    Nodes,
+    /// [`crate::trust::LiveSets::pods`].
+    Pods,
 }
 
 impl Admit {
-    /// The built-in set of that name: `cloudflare`, `loopback` or `any`. `None` for other names.
+    /// The built-in set of that name. `None` for other names.
     pub fn built_in(name: &str) -> Option<Self> {
         Self::from_names(vec![name.to_owned()], &Sets::default()).ok()
     }
 
+    /// Whether everybody may connect.
+    pub fn is_any(&self) -> bool {
+        self.sets.iter().any(|set| set.members == Members::Any)
+    }
+
     /// Looks the names up. They are not empty, each once.
     fn from_names(names: Vec<String>, sets: &Sets) -> Result<Self, Fault> {
-        if names.iter().any(|name| name == ANY) {
-            if names.len() > 1 {
-                return Err(Fault::new(
-                    "\"any\" beside other sets makes them pointless",
-                    "name \"any\" alone or leave it out",
-                ));
-            }
-            return Ok(Self { names, nets_by_name: vec![Vec::new()], nets: None });
+        if names.len() > 1 && names.iter().any(|name| name == ANY) {
+            return Err(Fault::new(
+                "\"any\" beside other sets makes them pointless",
+                "name \"any\" alone or leave it out",
+            ));
         }
-        let nets_by_name =
-            names.iter().map(|name| sets.nets(name)).collect::<Result<Vec<_>, Fault>>()?;
-        let nets = Some(IpNet::aggregate(&nets_by_name.concat()));
-        Ok(Self { names, nets_by_name, nets })
+        let named = names.into_iter().map(|name| {
+            let members = sets.members(&name)?;
+            Ok(NamedSet { name: name.into(), members })
+        });
+        Ok(Self { sets: named.collect::<Result<_, Fault>>()? })
     }
 }
 
@@ -139,18 +171,15 @@ impl Sets {
         Admit::from_names(names, self)
     }
 
-    fn nets(&self, name: &str) -> Result<Vec<IpNet>, Fault> {
-        match name {
-            "cloudflare" => Ok(CLOUDFLARE.to_vec()),
-            "loopback" => Ok(LOOPBACK.to_vec()),
-            "nodes" | "pods" => Err(Fault::new(
-                format!(
-                    "the set \"{name}\" is read from the cluster, and source.kind = \"directory\" has none"
-                ),
-                "write the networks as a set of your own under [admit]",
-            )),
-            _ => self.own.get(name).cloned().ok_or_else(|| self.unknown(name)),
-        }
+    fn members(&self, name: &str) -> Result<Members, Fault> {
+        Ok(match name {
+            ANY => Members::Any,
+            "cloudflare" => Members::Cloudflare,
+            "loopback" => Members::Fixed(LOOPBACK.to_vec()),
+            "nodes" => Members::Nodes,
+            "pods" => Members::Pods,
+            _ => Members::Fixed(self.own.get(name).cloned().ok_or_else(|| self.unknown(name))?),
+        })
     }
 
     fn unknown(&self, name: &str) -> Fault {
@@ -167,7 +196,7 @@ impl Sets {
 
     fn known(&self) -> String {
         let own = self.own.keys().map(String::as_str);
-        let usable = ["cloudflare", "loopback", ANY].into_iter().chain(own);
+        let usable = BUILT_IN.into_iter().chain(own);
         usable.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
     }
 }
@@ -211,25 +240,27 @@ mod tests {
     }
 
     #[test]
-    fn sets_are_merged_and_kept_apart() {
-        let own = BTreeMap::from([(
-            "office".to_owned(),
-            vec![
-                units::net("192.0.2.0/25").expect("net"),
-                units::net("192.0.2.128/25").expect("net"),
-            ],
-        )]);
-        let admit = Sets { own }.admit(vec!["office".into(), "loopback".into()]).expect("known");
-        let nets = admit.nets.expect("not any");
-        assert_eq!(nets.len(), 3, "{nets:?}");
-        assert!(contains(&nets, "192.0.2.200") && contains(&nets, "::1"));
-        assert_eq!(admit.nets_by_name[0].len(), 2);
-        assert_eq!(admit.nets_by_name[1], LOOPBACK.to_vec());
+    fn sets_keep_their_order_and_names() {
+        let office = vec![units::net("192.0.2.0/25").expect("net")];
+        let own = BTreeMap::from([("office".to_owned(), office.clone())]);
+        let names = ["office", "loopback", "cloudflare"].map(str::to_owned).to_vec();
+        let admit = Sets { own }.admit(names).expect("known");
+        let members: Vec<_> = admit.sets.iter().map(|set| (&*set.name, &set.members)).collect();
+        let loopback = Members::Fixed(LOOPBACK.to_vec());
+        assert_eq!(
+            members,
+            [
+                ("office", &Members::Fixed(office)),
+                ("loopback", &loopback),
+                ("cloudflare", &Members::Cloudflare)
+            ]
+        );
+        assert!(!admit.is_any());
     }
 
     #[test]
-    fn any_has_no_list() {
-        assert_eq!(Admit::built_in("any").map(|admit| admit.nets), Some(None));
-        assert_eq!(Admit::built_in("pods"), None);
+    fn any_is_everybody() {
+        assert_eq!(Admit::built_in("any").map(|admit| admit.is_any()), Some(true));
+        assert_eq!(Admit::built_in("office"), None);
     }
 }

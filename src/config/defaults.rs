@@ -27,6 +27,21 @@ pub const INGRESS_CLASS: &str = "ravelin";
 /// travel.
 pub const DOWNSTREAM_IDLE: Duration = Duration::from_secs(930);
 
+/// `timeouts.proxy_header`: a balancer sends it with its first segment; 5 s are what loss may cost.
+pub const PROXY_HEADER: Duration = Duration::from_secs(5);
+
+/// `cloudflare.url`: the list as JSON, no credentials needed (Cloudflare API reference, "Cloudflare
+/// IPs").
+pub const CLOUDFLARE_URL: &str = "https://api.cloudflare.com/client/v4/ips";
+
+/// `cloudflare.refresh`: a new range is listed before it is used (Cloudflare documentation,
+/// "Cloudflare IP addresses"), and the list has not changed since 2021: twice a day is soon enough.
+pub const CLOUDFLARE_REFRESH: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// `cloudflare.removal_delay`: a day to see the warning, should a wrong list be published; on the
+/// day of the last change fetches gave the old and the new list in turns.
+pub const CLOUDFLARE_REMOVAL_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// `timeouts.request_head`: every peer is a proxy that holds the whole head when it connects, so
 /// 15 s are only reached by loss or by an attack that trickles bytes (slowloris).
 pub const REQUEST_HEAD: Duration = Duration::from_secs(15);

@@ -17,14 +17,50 @@ pub(super) struct Keys {
 pub(super) const ROOT: Keys = Keys {
     table: "",
     keys: &[
-        "workers", "listener", "admit", "source", "admin", "log", "timeouts", "limits", "upstream",
+        "workers",
+        "listener",
+        "admit",
+        "cloudflare",
+        "state",
+        "source",
+        "admin",
+        "log",
+        "timeouts",
+        "limits",
+        "upstream",
     ],
 };
 /// `[[listener]]`.
 pub(super) const LISTENER: Keys = Keys {
     table: "listener",
-    keys: &["name", "address", "protocol", "admit", "proxy_protocol_from"],
+    keys: &[
+        "name",
+        "address",
+        "protocol",
+        "admit",
+        "kernel_filter",
+        "proxy_protocol_from",
+        "trusted_proxies",
+    ],
 };
+/// `[cloudflare]`.
+pub(super) const CLOUDFLARE: Keys = Keys {
+    table: "cloudflare",
+    keys: &[
+        "refresh",
+        "url",
+        "ca_file",
+        "jdcloud",
+        "removal_delay",
+        "file",
+        "config_map",
+        "worker_zones",
+        "secret_header",
+        "secret_file",
+    ],
+};
+/// `[state]`.
+pub(super) const STATE: Keys = Keys { table: "state", keys: &["directory"] };
 /// `[source]`.
 pub(super) const SOURCE: Keys = Keys {
     table: "source",
@@ -39,6 +75,7 @@ pub(super) const TIMEOUTS: Keys = Keys {
     table: "timeouts",
     keys: &[
         "downstream_idle",
+        "proxy_header",
         "request_head",
         "body_progress",
         "connect",
@@ -57,12 +94,15 @@ pub(super) const UPSTREAM: Keys =
     Keys { table: "upstream", keys: &["idle", "idle_per_endpoint", "connect_retries"] };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 8] =
-    [&ROOT, &LISTENER, &SOURCE, &ADMIN, &LOG, &TIMEOUTS, &LIMITS, &UPSTREAM];
+pub(super) const TABLES: [&Keys; 10] =
+    [&ROOT, &LISTENER, &CLOUDFLARE, &STATE, &SOURCE, &ADMIN, &LOG, &TIMEOUTS, &LIMITS, &UPSTREAM];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 10] = [
+const MEANINGS: [(&str, &str); 13] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
+    ("proxy_header", "how long a PROXY header may take to arrive"),
+    ("refresh", "how often Cloudflare's list is fetched; \"off\" is never"),
+    ("removal_delay", "how long what has left Cloudflare's list is admitted still"),
     ("request_head", "how long a request head may take to arrive"),
     ("body_progress", "how long a body may make no progress"),
     ("connect", "how long a connect to an endpoint may take"),

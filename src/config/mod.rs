@@ -11,6 +11,7 @@
 //! somewhere and has its working directory fixed.
 
 mod admit;
+mod cloudflare;
 pub mod defaults;
 mod keys;
 mod raw;
@@ -27,7 +28,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use admit::{Admit, CLOUDFLARE, LOOPBACK};
+use ipnet::IpNet;
+
+pub use admit::{
+    Admit, CLOUDFLARE, CLOUDFLARE_DATE, LOOPBACK, Members, NEVER_CLOUDFLARE, NamedSet,
+};
+pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use units::MAX_DURATION;
 
 /// Largest configuration file, in bytes. The commented one has about 6 KiB; a larger file by far is
@@ -41,6 +47,11 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// At least one; names and addresses are distinct (port 0 may repeat).
     pub listeners: Vec<Listener>,
+    /// Cloudflare: its list of addresses, and what its requests have to show.
+    pub cloudflare: Cloudflare,
+    /// `[state] directory`: where what has to outlive the process is kept. `None`: nowhere. As
+    /// written: relative to the working directory.
+    pub state: Option<PathBuf>,
     /// Where the manifests come from.
     pub source: Source,
     /// The port for metrics and questions.
@@ -66,6 +77,13 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Who may connect. Default: [`defaults::LISTENER_ADMIT`].
     pub admit: Admit,
+    /// Whether the kernel is to drop what is not admitted. Default: yes.
+    pub kernel_filter: bool,
+    /// Balancers that have to begin with a PROXY header; nobody else may. `admit` then applies to
+    /// the source that the header names.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What a listener speaks.
@@ -176,6 +194,8 @@ impl LogLevel {
 pub struct Timeouts {
     /// How long a client connection may be idle between requests.
     pub downstream_idle: Duration,
+    /// From the accept of a balancer's connection to the end of its PROXY header.
+    pub proxy_header: Duration,
     /// From the first byte of a request to the end of its head.
     pub request_head: Duration,
     /// How long a body, in either direction, may make no progress.
@@ -199,6 +219,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             downstream_idle: defaults::DOWNSTREAM_IDLE,
+            proxy_header: defaults::PROXY_HEADER,
             request_head: defaults::REQUEST_HEAD,
             body_progress: defaults::BODY_PROGRESS,
             connect: defaults::CONNECT,

@@ -13,12 +13,13 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::admit::Sets;
+use super::cloudflare;
 use super::raw::{self, Document, Table};
-use super::units::Fault;
-use super::values::{bytes, count, duration, label, socket_addr, subdomain, unknown_word};
+use super::units::{self, Fault};
+use super::values::{bytes, count, duration, label, path, socket_addr, subdomain, unknown_word};
 use super::{
-    AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Protocol, Source, SourceKind,
-    Timeouts, Upstream, defaults, keys,
+    AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Members, Protocol, Source,
+    SourceKind, Timeouts, Upstream, defaults, keys,
 };
 
 /// Worker threads. More than 256 cores are not known of any node; each worker has pools and
@@ -40,6 +41,8 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let sets = Sets::read(document);
     let workers = root.read("workers", |value| count(value, &WORKERS));
     let listeners = listeners(&root, &sets);
+    let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
+    let state = root.table(&keys::STATE).read("directory", path);
     let source = source(&root.table(&keys::SOURCE));
     let admin_table = root.table(&keys::ADMIN);
     let admin = admin(&admin_table, &sets);
@@ -56,6 +59,8 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     Some(Config {
         workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(granted_cores),
         listeners,
+        cloudflare,
+        state,
         source: source?,
         admin,
         log,
@@ -103,17 +108,16 @@ fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
     let address = table.require("address", "write address = \"[::]:80\" for all", socket_addr);
     let protocol = table.read("protocol", protocol);
     let admit = admit(table, sets, defaults::LISTENER_ADMIT);
-    if table.list("proxy_protocol_from").is_some_and(|list| !list.is_empty()) {
-        table.complain(
-            "proxy_protocol_from",
-            Fault::new("PROXY protocol is not part of this version yet", "leave the list empty"),
-        );
-    }
+    let kernel_filter = table.read("kernel_filter", raw::boolean);
+    let nets = |key| table.list(key).map(|list| list.strings(&table.path(key), units::net));
     Some(Listener {
         name: name?,
         address: address?,
         protocol: protocol.unwrap_or(Protocol::Http),
         admit: admit?,
+        kernel_filter: kernel_filter.unwrap_or(true),
+        proxy_protocol_from: nets("proxy_protocol_from").unwrap_or_default(),
+        trusted_proxies: nets("trusted_proxies").unwrap_or_default(),
     })
 }
 
@@ -151,14 +155,8 @@ fn source(table: &Table<'_>) -> Option<Source> {
             other => Err(unknown_word(other, &["directory"])),
         });
     // What another kind needs is not asked for: the kind is the mistake.
-    let path = kind.and_then(|()| {
-        table.require("directory", "name a directory of manifests", |value| {
-            match raw::string(value)? {
-                "" => Err(Fault::new("the path is empty", "name a directory of manifests")),
-                path => Ok(PathBuf::from(path)),
-            }
-        })
-    });
+    let path =
+        kind.and_then(|()| table.require("directory", "name a directory of manifests", path));
     if kind.is_some() && table.list("status_addresses").is_some_and(|list| !list.is_empty()) {
         let problem = "manifests in a directory have no status to write addresses into";
         table.complain("status_addresses", Fault::new(problem, "leave the list empty"));
@@ -174,7 +172,14 @@ fn source(table: &Table<'_>) -> Option<Source> {
 
 fn admin(table: &Table<'_>, sets: &Sets) -> Option<Admin> {
     let address = table.read("address", socket_addr).unwrap_or(defaults::ADMIN_ADDRESS);
-    Some(Admin { address, admit: admit(table, sets, defaults::ADMIN_ADMIT)? })
+    let admit = admit(table, sets, defaults::ADMIN_ADMIT)?;
+    if admit.sets.iter().any(|set| set.members == Members::Cloudflare) {
+        let problem = "the admin port is never open for Cloudflare's addresses: all its customers \
+                       share them";
+        let fix = "name other sets, such as \"loopback\" or one of your own";
+        table.complain("admit", Fault::new(problem, fix));
+    }
+    Some(Admin { address, admit })
 }
 
 fn log(table: &Table<'_>) -> Log {
@@ -202,6 +207,7 @@ fn timeouts(document: &Document<'_>, table: &Table<'_>) -> Timeouts {
     let get = |key, default| duration(table, key).unwrap_or(default);
     let timeouts = Timeouts {
         downstream_idle: get("downstream_idle", defaults::DOWNSTREAM_IDLE),
+        proxy_header: get("proxy_header", defaults::PROXY_HEADER),
         request_head: get("request_head", defaults::REQUEST_HEAD),
         body_progress: get("body_progress", defaults::BODY_PROGRESS),
         connect: get("connect", defaults::CONNECT),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,14 @@ pub(super) fn bytes(value: &DeValue<'_>, range: &RangeInclusive<usize>) -> Resul
         bound if bound % (1 << 20) == 0 => format!("\"{}MiB\"", bound >> 20),
         bound => format!("\"{}KiB\"", bound >> 10),
     })
+}
+
+/// A path, as written.
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Fault> {
+    match raw::string(value)? {
+        "" => Err(Fault::new("the path is empty", "write a path, or leave the key out")),
+        path => Ok(PathBuf::from(path)),
+    }
 }
 
 fn within(

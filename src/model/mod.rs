@@ -18,6 +18,7 @@ pub use service::{
     Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, PortKey,
 };
 
+use ipnet::IpNet;
 use std::sync::Arc;
 
 /// Everything that is to be served, in no particular order: `routing::compile` gives it one.
@@ -32,6 +33,19 @@ pub struct Model {
     pub defaults: Vec<DefaultBackend>,
     /// The Service ports that rules and default backends refer to, each once.
     pub backends: Vec<Backend>,
+}
+
+/// The addresses that the cluster tells of itself: what the sets `nodes` and `pods` hold, and the
+/// list that stands in for Cloudflare's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterAddresses {
+    /// `status.addresses` of every Node that are IP addresses.
+    pub nodes: Vec<IpNet>,
+    /// `spec.podCIDRs` of every Node.
+    pub pods: Vec<IpNet>,
+    /// The text under the key of the ConfigMap that `cloudflare.config_map` names; `None` without
+    /// one.
+    pub cloudflare_list: Option<Arc<str>>,
 }
 
 /// Identity of an Ingress, for ties, labels and `explain`.

@@ -4,10 +4,15 @@
 //! dual-stack socket (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) becomes plain IPv4. Nothing
 //! downstream has to think of the mapped form again.
 
+mod ranges;
+
+pub use ranges::AddrRanges;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// The remote end of an accepted TCP connection: what the kernel says, not what a header says.
+/// The remote end of a connection: what the kernel says, or what a balancer of ours says in a PROXY
+/// header; never what an HTTP field says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddr(SocketAddr);
 
@@ -20,6 +25,11 @@ impl PeerAddr {
     /// The peer's IP address, never IPv4-mapped.
     pub fn ip(self) -> IpAddr {
         self.0.ip()
+    }
+
+    /// The peer's port.
+    pub fn port(self) -> u16 {
+        self.0.port()
     }
 }
 

@@ -1,0 +1,173 @@
+//! `[cloudflare]`: the list of its addresses, and what requests that come through it have to show.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, Uri, uri::Scheme};
+
+use super::defaults;
+use super::raw::{self, Table};
+use super::units::Fault;
+use super::values::{duration, path, subdomain};
+
+/// What was said of Cloudflare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cloudflare {
+    /// Where the list comes from.
+    pub origin: ListOrigin,
+    /// How long what has left the list is admitted still.
+    pub removal_delay: Duration,
+    /// Workers of which zones may send requests.
+    pub worker_zones: WorkerZones,
+    /// A field that every request of Cloudflare has to carry.
+    pub secret: Option<SecretHeader>,
+}
+
+/// Where the list of Cloudflare's addresses comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListOrigin {
+    /// What is compiled in, kept up to date from Cloudflare's API.
+    Published {
+        /// `https` URL that answers as `GET /client/v4/ips` of Cloudflare's API does.
+        url: Uri,
+        /// PEM file with the only authorities to believe, for a mirror. `None`: the public ones.
+        ca_file: Option<PathBuf>,
+        /// How often to ask. `None`: never, only what is compiled in or was kept is used.
+        refresh: Option<Duration>,
+        /// Whether to ask for the addresses of the China Network (JD Cloud) as well.
+        jdcloud: bool,
+    },
+    /// A file of CIDRs, or of the API's JSON, instead.
+    File(PathBuf),
+    /// A key of a ConfigMap, likewise.
+    ConfigMap {
+        /// `metadata.namespace`.
+        namespace: String,
+        /// `metadata.name`.
+        name: String,
+        /// Key in `data`.
+        key: String,
+    },
+}
+
+/// Zones whose Workers may send requests. A Worker of anybody's can: its requests come from
+/// Cloudflare's addresses and carry `CF-Worker`, the zone that owns it (Cloudflare documentation,
+/// "HTTP request headers").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkerZones {
+    /// Workers are not looked at.
+    Any,
+    /// Only Workers of these zones, in lower case; none at all if empty.
+    Only(Vec<String>),
+}
+
+/// A field that only the operator's zone sends, by a Transform Rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretHeader {
+    /// Name of the field; it does not reach the upstream.
+    pub name: HeaderName,
+    /// File with the values that are accepted, a line each. As written.
+    pub file: PathBuf,
+}
+
+/// Reads the table. Faulty values are reported and replaced.
+pub(super) fn section(table: &Table<'_>) -> Cloudflare {
+    let removal_delay = duration(table, "removal_delay");
+    let zones = table.list("worker_zones").map(|list| {
+        let zone = |text: &str| {
+            subdomain(&text.to_ascii_lowercase()).map_err(|_| {
+                let fix = "write a zone's name, such as \"example.com\"";
+                Fault::new(format!("\"{text}\" is not a zone"), fix)
+            })
+        };
+        list.strings(&table.path("worker_zones"), zone)
+    });
+    Cloudflare {
+        origin: origin(table),
+        removal_delay: removal_delay.unwrap_or(defaults::CLOUDFLARE_REMOVAL_DELAY),
+        worker_zones: zones.map_or(WorkerZones::Any, WorkerZones::Only),
+        secret: secret(table),
+    }
+}
+
+fn origin(table: &Table<'_>) -> ListOrigin {
+    let url = table.read("url", |value| raw::string(value).and_then(https));
+    let ca_file = table.read("ca_file", path);
+    let refresh = match table.read("refresh", |value| Ok(raw::string(value) == Ok("off"))) {
+        Some(true) => None,
+        _ => Some(duration(table, "refresh").unwrap_or(defaults::CLOUDFLARE_REFRESH)),
+    };
+    let jdcloud = table.read("jdcloud", raw::boolean);
+    let file = table.read("file", path);
+    let config_map = table.read("config_map", |value| raw::string(value).and_then(config_map));
+    if file.is_some() && config_map.is_some() {
+        let fault = Fault::new("the list comes from cloudflare.file already", "remove one of them");
+        table.complain("config_map", fault);
+    }
+    if let Some(path) = file {
+        return ListOrigin::File(path);
+    }
+    config_map.unwrap_or_else(|| ListOrigin::Published {
+        url: url.unwrap_or(Uri::from_static(defaults::CLOUDFLARE_URL)),
+        ca_file,
+        refresh,
+        jdcloud: jdcloud.unwrap_or(false),
+    })
+}
+
+fn secret(table: &Table<'_>) -> Option<SecretHeader> {
+    let name = table.read("secret_header", |value| {
+        let text = raw::string(value)?;
+        let fix = "write a name of your own, such as \"x-origin-secret\"";
+        let name = HeaderName::try_from(text)
+            .map_err(|_| Fault::new(format!("\"{text}\" is not the name of a field"), fix))?;
+        if text.contains('_') {
+            let problem = format!("\"{text}\" has an underscore, which Cloudflare may drop");
+            return Err(Fault::new(problem, fix));
+        }
+        Ok(name)
+    });
+    let file = table.read("secret_file", path);
+    match (name, file) {
+        (Some(name), Some(file)) => Some(SecretHeader { name, file }),
+        (Some(_), None) => {
+            let fix = "name the file with the secret in secret_file";
+            table.complain("secret_header", Fault::new("there is no secret for it", fix));
+            None
+        }
+        (None, Some(_)) => {
+            let fix = "name the field in secret_header";
+            table.complain("secret_file", Fault::new("there is no field that carries it", fix));
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// A list that anybody on the way can write is no list.
+fn https(text: &str) -> Result<Uri, Fault> {
+    let fix = format!("write a URL such as \"{}\"", defaults::CLOUDFLARE_URL);
+    let uri: Uri =
+        text.parse().map_err(|_| Fault::new(format!("\"{text}\" is not a URL"), fix.clone()))?;
+    if uri.scheme() != Some(&Scheme::HTTPS) || uri.host().is_none_or(str::is_empty) {
+        return Err(Fault::new(format!("\"{text}\" is not an https URL"), fix));
+    }
+    Ok(uri)
+}
+
+fn config_map(text: &str) -> Result<ListOrigin, Fault> {
+    let parts: Vec<&str> = text.split('/').collect();
+    match *parts {
+        [namespace, name, key] if parts.iter().all(|part| !part.is_empty()) => {
+            Ok(ListOrigin::ConfigMap {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                key: key.to_owned(),
+            })
+        }
+        _ => Err(Fault::new(
+            format!("\"{text}\" does not name a key of a ConfigMap"),
+            "write \"namespace/name/key\"",
+        )),
+    }
+}

@@ -1,0 +1,96 @@
+//! Whom to believe: the proof that the other end of a connection may speak for somebody else.
+//!
+//! A field such as `CF-Connecting-IP` is free text from whoever opened the connection. It is read
+//! only with a [`TrustedPeer`] at hand, and one of those can be made in this file alone: by a peer
+//! whose address is in a set of ours.
+
+use crate::addr::{AddrRanges, PeerAddr};
+use std::net::IpAddr;
+
+/// The sets of addresses that change while the process runs. Empty where nothing is known yet, so
+/// that nobody is admitted or believed by them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveSets {
+    /// Where Cloudflare connects from.
+    pub cloudflare: AddrRanges,
+    /// Addresses of the nodes of the cluster.
+    pub nodes: AddrRanges,
+    /// Networks of the pods of the cluster.
+    pub pods: AddrRanges,
+}
+
+/// Who may speak for others on one listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Believed {
+    cloudflare: AddrRanges,
+    proxies: AddrRanges,
+}
+
+/// In what way a trusted peer speaks for its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Cloudflare: one address in `CF-Connecting-IP`.
+    Cloudflare,
+    /// A proxy of the operator: a list in `X-Forwarded-For`, to which each proxy appends its peer.
+    Proxy,
+}
+
+/// The proof that a peer may say who its client is. Holds for the connection, whatever becomes of
+/// the sets while it is open: it says who is at the other end, and that does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedPeer(Speaker);
+
+impl TrustedPeer {
+    /// How it speaks.
+    pub fn speaker(self) -> Speaker {
+        self.0
+    }
+}
+
+impl Believed {
+    /// Believes Cloudflare's addresses, and those of these proxies. What is in both sets speaks as
+    /// Cloudflare does.
+    pub fn new(cloudflare: AddrRanges, proxies: AddrRanges) -> Self {
+        Self { cloudflare, proxies }
+    }
+
+    /// The proof for a peer, if it may be believed.
+    pub fn check(&self, peer: PeerAddr) -> Option<TrustedPeer> {
+        let speaker = if self.cloudflare.contains(peer.ip()) {
+            Speaker::Cloudflare
+        } else if self.proxies.contains(peer.ip()) {
+            Speaker::Proxy
+        } else {
+            return None;
+        };
+        Some(TrustedPeer(speaker))
+    }
+
+    /// Whether an address in `X-Forwarded-For` is one of those that pass requests on, so that the
+    /// client is further to the left.
+    pub fn passes_on(&self, ip: IpAddr) -> bool {
+        self.proxies.contains(ip) || self.cloudflare.contains(ip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipnet::IpNet;
+
+    #[test]
+    fn only_members_of_a_set_are_believed() {
+        let set = |text: &str| AddrRanges::new(&[text.parse::<IpNet>().expect("literal")]);
+        let believed = Believed::new(set("104.16.0.0/13"), set("10.0.0.0/8"));
+        for (peer, speaker) in [
+            ("104.16.0.1:1", Some(Speaker::Cloudflare)),
+            ("[::ffff:104.16.0.1]:1", Some(Speaker::Cloudflare)),
+            ("10.1.2.3:1", Some(Speaker::Proxy)),
+            ("192.0.2.1:1", None),
+        ] {
+            let peer = PeerAddr::new(peer.parse().expect("literal"));
+            assert_eq!(believed.check(peer).map(TrustedPeer::speaker), speaker, "{peer}");
+        }
+        assert!(Believed::default().check(PeerAddr::new(([0; 4], 1).into())).is_none());
+    }
+}
