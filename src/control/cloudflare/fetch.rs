@@ -1,0 +1,353 @@
+//! One GET of the list over verified TLS.
+//!
+//! Everything has a deadline or a bound, nothing is followed (redirects, proxies), and dropping the
+//! future ends it: no task is left behind. The answer is bytes; `answer` says what they mean.
+
+use super::answer::MOST_BYTES;
+use crate::control::quote::shorten;
+use crate::telemetry::ListFailure;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// Largest head of an answer, in bytes; theirs has about 1 KiB.
+const HEAD_BYTES: usize = 64 * 1024;
+/// Largest file of authorities, in bytes: all public ones together have about 250 KB.
+const MOST_CA_BYTES: u64 = 1 << 20;
+/// Longest `ETag` that is repeated to the server; usual ones have less than 80 bytes.
+const MOST_ETAG: usize = 256;
+/// What we call ourselves.
+const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"));
+
+/// How long an attempt may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// For the connection to one address, with the TLS handshake.
+    pub connect: Duration,
+    /// For everything, from the look-up of the name to the last byte.
+    pub whole: Duration,
+}
+
+impl Default for Deadlines {
+    /// 10 s for a connection: three lost SYNs cost 7 s. 30 s for everything, so that a second and
+    /// a third address get their turn.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), whole: Duration::from_secs(30) }
+    }
+}
+
+/// What is asked, and whom.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    host: String,
+    port: u16,
+    /// Path and query.
+    target: String,
+    /// The only authorities to believe; the public ones if absent. Read for each attempt.
+    ca_file: Option<PathBuf>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// 304: what the given `ETag` stands for.
+    NotModified,
+    /// 200.
+    Whole {
+        /// The body, at most [`MOST_BYTES`].
+        body: Vec<u8>,
+        /// `ETag`, if there is a usable one.
+        etag: Option<HeaderValue>,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The name has no address.
+    #[error("{host} has no address: {what}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver says.
+        what: String,
+    },
+    /// No TCP connection.
+    #[error("no connection to {addr}: {source}")]
+    Connect {
+        /// The last address that was tried.
+        addr: SocketAddr,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// The handshake failed, or the certificate is not to be believed.
+    #[error("no TLS with {addr}: {what}")]
+    Tls {
+        /// The last address that was tried.
+        addr: SocketAddr,
+        /// What rustls says.
+        what: String,
+    },
+    /// The file with the authorities.
+    #[error("cloudflare.ca_file {path:?}: {what}; name a PEM file with certificates")]
+    Authorities {
+        /// As configured.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A deadline passed.
+    #[error("{what} took longer than {limit:?}")]
+    Timeout {
+        /// What took so long.
+        what: &'static str,
+        /// The deadline.
+        limit: Duration,
+    },
+    /// The answer is not HTTP, or breaks off.
+    #[error("the answer breaks off or is not HTTP: {0}")]
+    Http(String),
+    /// Neither 200, nor a 304 that was asked for.
+    #[error("the status is {0}{hint}", hint = redirect_hint(*.0))]
+    Status(StatusCode),
+    /// The body is larger than [`MOST_BYTES`].
+    #[error("the answer has more than {MOST_BYTES} bytes, which is no list")]
+    TooLarge,
+    /// Compressed without having been asked to be.
+    #[error("the answer has a content coding, and none was asked for")]
+    Encoded,
+}
+
+fn redirect_hint(status: StatusCode) -> &'static str {
+    if status.is_redirection() {
+        ", and redirects are not followed: name the place itself"
+    } else {
+        ""
+    }
+}
+
+impl FetchError {
+    /// The reason in metrics.
+    pub fn why(&self) -> ListFailure {
+        match self {
+            Self::Resolve { .. } => ListFailure::Resolve,
+            Self::Connect { .. } => ListFailure::Connect,
+            Self::Tls { .. } => ListFailure::Tls,
+            Self::Authorities { .. } => ListFailure::Authorities,
+            Self::Timeout { .. } => ListFailure::Timeout,
+            Self::Http(_) => ListFailure::Http,
+            Self::Status(_) => ListFailure::Status,
+            Self::TooLarge => ListFailure::TooLarge,
+            Self::Encoded => ListFailure::Encoded,
+        }
+    }
+}
+
+impl Origin {
+    /// Asks `url`, an `https` one; for the China Network's addresses too if `jdcloud`. User
+    /// information in the URL is left out: nothing is sent that could leak.
+    pub fn new(url: &Uri, jdcloud: bool, ca_file: Option<PathBuf>) -> Self {
+        let mut target = url.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        if jdcloud {
+            target.push(if target.contains('?') { '&' } else { '?' });
+            target.push_str("networks=jdcloud");
+        }
+        let host = url.host().unwrap_or_default().to_owned();
+        Self { host, port: url.port_u16().unwrap_or(443), target, ca_file }
+    }
+
+    /// What tells one source from another: `https://host:port/path?query`, without user
+    /// information.
+    pub fn identity(&self) -> String {
+        format!("https://{}:{}{}", self.host, self.port, self.target)
+    }
+
+    /// Asks. With `etag`, the answer may be that nothing has changed.
+    ///
+    /// # Errors
+    /// Whatever is not a whole answer in time.
+    pub async fn get(
+        &self,
+        etag: Option<&HeaderValue>,
+        deadlines: Deadlines,
+    ) -> Result<Fetched, FetchError> {
+        let limit = deadlines.whole;
+        let late = |_| FetchError::Timeout { what: "the whole answer", limit };
+        timeout(limit, self.exchange(etag, deadlines.connect)).await.map_err(late)?
+    }
+
+    async fn exchange(
+        &self,
+        etag: Option<&HeaderValue>,
+        connect: Duration,
+    ) -> Result<Fetched, FetchError> {
+        let stream = self.connect(connect).await?;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(HEAD_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(not_http)?;
+        let answer = async {
+            let response = sender.send_request(self.request(etag)?).await.map_err(not_http)?;
+            read(response, etag.is_some()).await
+        };
+        // The connection is driven here and not in a task, so that it ends with this future. Its
+        // own end tells nothing that the answer does not.
+        let drive = async {
+            let _ = connection.await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            never = drive => never,
+        }
+    }
+
+    fn request(&self, etag: Option<&HeaderValue>) -> Result<Request<Empty<Bytes>>, FetchError> {
+        let mut request = Request::get(&self.target)
+            .header(header::HOST, self.to_string())
+            .header(header::USER_AGENT, USER_AGENT)
+            .header(header::ACCEPT, "application/json")
+            .header(header::ACCEPT_ENCODING, "identity")
+            .header(header::CONNECTION, "close");
+        if let Some(etag) = etag {
+            request = request.header(header::IF_NONE_MATCH, etag);
+        }
+        request.body(Empty::new()).map_err(|error| FetchError::Http(said(&error)))
+    }
+
+    async fn connect(&self, limit: Duration) -> Result<TlsStream<TcpStream>, FetchError> {
+        let config = Arc::new(client_config(self.ca_file.as_deref())?);
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let unknown = |what: String| FetchError::Resolve { host: host.to_owned(), what };
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| unknown(said(&error)))?;
+        let mut last = unknown("the answer is empty".to_owned());
+        for addr in resolve(host, self.port).await.map_err(unknown)? {
+            let attempt = handshake(addr, name.clone(), Arc::clone(&config));
+            match timeout(limit, attempt).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = FetchError::Timeout { what: "the connection", limit },
+            }
+        }
+        Err(last)
+    }
+}
+
+/// The name of the server with its port, as in `Host`.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)?;
+        if self.port == 443 { Ok(()) } else { write!(f, ":{}", self.port) }
+    }
+}
+
+async fn handshake(
+    addr: SocketAddr,
+    name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, FetchError> {
+    let socket = TcpStream::connect(addr).await;
+    let socket = socket.map_err(|source| FetchError::Connect { addr, source })?;
+    let stream = TlsConnector::from(config).connect(name, socket).await;
+    stream.map_err(|error| FetchError::Tls { addr, what: said(&error) })
+}
+
+/// Looks a name up in a thread of its own: the resolver cannot be interrupted, and a runtime waits
+/// for its blocking threads when it ends, which would hold up the process on its way out.
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let (reply, answer) = oneshot::channel();
+    let host = host.to_owned();
+    let look_up = move || {
+        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        // Nobody waits any more if the attempt was given up.
+        let _ = reply.send(found);
+    };
+    let started = std::thread::Builder::new().name("resolve".to_owned()).spawn(look_up);
+    started.map_err(|error| said(&error))?;
+    match answer.await {
+        Ok(found) => found.map_err(|error: io::Error| said(&error)),
+        Err(_) => Err("the look-up ended without an answer".to_owned()),
+    }
+}
+
+fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
+    let roots = match ca_file {
+        Some(path) => authorities(path)
+            .map_err(|what| FetchError::Authorities { path: path.to_owned(), what })?,
+        None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
+    };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has suites for TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    use std::io::Read;
+    let mut pem = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    file.take(MOST_CA_BYTES).read_to_end(&mut pem).map_err(|error| error.to_string())?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| said(&error))?;
+        roots.add(certificate).map_err(|error| said(&error))?;
+    }
+    if roots.is_empty() { Err("it has no certificate".to_owned()) } else { Ok(roots) }
+}
+
+async fn read(response: Response<Incoming>, asked: bool) -> Result<Fetched, FetchError> {
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_MODIFIED if asked => return Ok(Fetched::NotModified),
+        status => return Err(FetchError::Status(status)),
+    }
+    let (head, mut rest) = response.into_parts();
+    let coding = head.headers.get(header::CONTENT_ENCODING);
+    if coding.is_some_and(|coding| coding != "identity") {
+        return Err(FetchError::Encoded);
+    }
+    let mut body = Vec::new();
+    while let Some(frame) = rest.frame().await {
+        let Ok(data) = frame.map_err(not_http)?.into_data() else { continue };
+        if body.len() + data.len() > MOST_BYTES {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&data);
+    }
+    let etag = head.headers.get(header::ETAG).filter(|etag| etag.len() <= MOST_ETAG).cloned();
+    Ok(Fetched::Whole { body, etag })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn not_http(error: hyper::Error) -> FetchError {
+    // The cause says what hyper's own words do not.
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    FetchError::Http(said(&format!("{error}{}", cause.unwrap_or_default())))
+}
+
+/// The words of an error, which may repeat what a server sent: shortened, on one line.
+fn said(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    shorten(&text).replace(char::is_control, " ")
+}

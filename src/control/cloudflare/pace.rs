@@ -1,0 +1,111 @@
+//! When the keeper does what: its clock, its intervals and their jitter.
+
+use super::fetch::Deadlines;
+use super::life::Now;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// The intervals beside the configured ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The first attempt comes within this time of the start, at random: a thousand nodes that are
+    /// started together do not ask together.
+    pub first: Duration,
+    /// From a failed attempt to the next; doubled with each further failure, up to the configured
+    /// `refresh`.
+    pub retry: Duration,
+    /// How often a file is looked at without an event: inotify drops events when its queue is full
+    /// and has none for network file systems.
+    pub look: Duration,
+    /// How long the events of a file have to pause: to save is to truncate, write and close.
+    pub quiet: Duration,
+    /// For an attempt.
+    pub deadlines: Deadlines,
+}
+
+impl Default for Pace {
+    /// 30 s, 1 min, 5 s, 50 ms, and the default deadlines.
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(30),
+            retry: Duration::from_secs(60),
+            look: Duration::from_secs(5),
+            quiet: Duration::from_millis(50),
+            deadlines: Deadlines::default(),
+        }
+    }
+}
+
+impl Pace {
+    /// When the first attempt is.
+    pub(super) fn before_first(&self) -> Duration {
+        self.first.mul_f64(random())
+    }
+
+    /// From one attempt to the next, after so many failures in a row.
+    pub(super) fn between(&self, refresh: Duration, failures: u32) -> Duration {
+        spread(self.interval(refresh, failures), random())
+    }
+
+    fn interval(&self, refresh: Duration, failures: u32) -> Duration {
+        let Some(doublings) = failures.checked_sub(1) else { return refresh };
+        let factor = 2_u32.saturating_pow(doublings.min(31));
+        self.retry.saturating_mul(factor).min(refresh)
+    }
+}
+
+/// An interval within a tenth of `base`, by a number from 0 to 1.
+fn spread(base: Duration, random: f64) -> Duration {
+    base.mul_f64(0.9 + 0.2 * random)
+}
+
+/// From 0 to 1. The seeds of hash maps are random enough to keep nodes apart.
+fn random() -> f64 {
+    let bits = RandomState::new().hash_one(()) >> 32;
+    f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}
+
+/// Both clocks of the process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn now(self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+        Now { monotonic: self.0.elapsed(), unix: unix.map_or(0, |since| since.as_secs()) }
+    }
+
+    /// The instant that a moment on the monotonic clock is.
+    pub(super) fn instant(self, monotonic: Duration) -> Option<Instant> {
+        self.0.checked_add(monotonic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_double_the_interval_up_to_the_configured_one() {
+        let (pace, refresh) = (Pace::default(), Duration::from_secs(12 * 3600));
+        let minutes = |failures| pace.interval(refresh, failures).as_secs() / 60;
+        assert_eq!(
+            [0, 1, 2, 3, 10, 11, 40, u32::MAX].map(minutes),
+            [720, 1, 2, 4, 512, 720, 720, 720]
+        );
+        assert_eq!(pace.interval(Duration::from_secs(5), 9), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn jitter_is_a_tenth_either_way() {
+        let base = Duration::from_secs(1000);
+        assert_eq!([0.0, 0.5, 1.0].map(|r| spread(base, r).as_secs()), [900, 1000, 1100]);
+        assert!((0..100).map(|_| random()).all(|r| (0.0..=1.0).contains(&r)));
+        assert!(Pace::default().before_first() <= Pace::default().first);
+    }
+}

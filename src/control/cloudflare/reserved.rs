@@ -1,0 +1,98 @@
+//! Space that no list of Cloudflare's addresses has business with.
+//!
+//! Source: the IANA registries of special-purpose addresses, IPv4 and IPv6 (RFC 6890, RFC 8190,
+//! as of 2025-05), the multicast blocks, and for IPv6 everything beside `2000::/3`, the only block
+//! from which global unicast addresses are given out (RFC 4291 section 2.4, IANA).
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// A block and what it is for.
+type Block = (IpNet, &'static str);
+
+/// The blocks; of two that overlap the narrower one comes first.
+const RESERVED: [Block; 32] = [
+    (v4(0, 0, 0, 0, 8), "this network"),
+    (v4(10, 0, 0, 0, 8), "private"),
+    (v4(100, 64, 0, 0, 10), "carrier-grade NAT"),
+    (v4(127, 0, 0, 0, 8), "loopback"),
+    (v4(169, 254, 0, 0, 16), "link-local"),
+    (v4(172, 16, 0, 0, 12), "private"),
+    (v4(192, 0, 0, 0, 24), "protocol assignments"),
+    (v4(192, 0, 2, 0, 24), "documentation"),
+    (v4(192, 31, 196, 0, 24), "AS112"),
+    (v4(192, 52, 193, 0, 24), "multicast relays"),
+    (v4(192, 88, 99, 0, 24), "6to4 relays"),
+    (v4(192, 168, 0, 0, 16), "private"),
+    (v4(192, 175, 48, 0, 24), "AS112"),
+    (v4(198, 18, 0, 0, 15), "benchmarks"),
+    (v4(198, 51, 100, 0, 24), "documentation"),
+    (v4(203, 0, 113, 0, 24), "documentation"),
+    (v4(224, 0, 0, 0, 4), "multicast"),
+    (v4(240, 0, 0, 0, 4), "reserved"),
+    (v6(0, 0, 8), "loopback, and IPv4 in IPv6"),
+    (v6(0x100, 0, 64), "discarded"),
+    (v6(0x2001, 0, 23), "protocol assignments, Teredo"),
+    (v6(0x2001, 0xdb8, 32), "documentation"),
+    (v6(0x2002, 0, 16), "6to4"),
+    (
+        IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48)),
+        "AS112",
+    ),
+    (v6(0x3fff, 0, 20), "documentation"),
+    (v6(0x5f00, 0, 16), "segment routing"),
+    (v6(0xfc00, 0, 7), "private (ULA)"),
+    (v6(0xfe80, 0, 10), "link-local"),
+    (v6(0xff00, 0, 8), "multicast"),
+    (v6(0, 0, 3), "not given out"),
+    (v6(0x4000, 0, 2), "not given out"),
+    (v6(0x8000, 0, 1), "not given out"),
+];
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, length: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
+}
+
+const fn v6(a: u16, b: u16, length: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), length))
+}
+
+/// The first block that has an address in common with the network, and what it is for.
+pub(super) fn reserved(net: &IpNet) -> Option<Block> {
+    RESERVED.into_iter().find(|(block, _)| block.contains(net) || net.contains(block))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CLOUDFLARE;
+
+    #[test]
+    fn special_space_is_found_from_within_and_from_around() {
+        for (net, what) in [
+            ("10.1.0.0/16", Some("private")),
+            ("8.0.0.0/5", Some("private")),
+            ("192.168.0.0/15", Some("private")),
+            ("127.0.0.1/32", Some("loopback")),
+            ("100.100.0.0/16", Some("carrier-grade NAT")),
+            ("255.255.255.255/32", Some("reserved")),
+            ("224.0.0.251/32", Some("multicast")),
+            ("::1/128", Some("loopback, and IPv4 in IPv6")),
+            ("::ffff:104.16.0.0/109", Some("loopback, and IPv4 in IPv6")),
+            ("64:ff9b::/96", Some("loopback, and IPv4 in IPv6")),
+            ("2001:db8:1::/48", Some("documentation")),
+            ("2000::/3", Some("protocol assignments, Teredo")),
+            ("2002:6810::/32", Some("6to4")),
+            ("fd00::/8", Some("private (ULA)")),
+            ("fe80::1/128", Some("link-local")),
+            ("ff02::1/128", Some("multicast")),
+            ("e000::/8", Some("not given out")),
+            ("172.64.0.0/13", None),
+            ("2a06:98c0::/29", None),
+        ] {
+            let net: IpNet = net.parse().expect("literal");
+            assert_eq!(reserved(&net).map(|(_, what)| what), what, "{net}");
+        }
+        assert!(CLOUDFLARE.iter().all(|net| reserved(net).is_none()));
+    }
+}

@@ -1,0 +1,188 @@
+//! The last good list on disk, for the next process.
+//!
+//! Written whole beside its place, synced and renamed, so that a reader sees the old file or the
+//! new one. Two processes may share the directory while one replaces the other: each writes a file
+//! of its own name first. What is read is not trusted: the caller checks it as it does any list.
+
+use super::life::Kept;
+use crate::control::quote::quote;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Name of the file in the state directory.
+pub const FILE: &str = "cloudflare-list.json";
+/// The only format that there has been.
+const FORMAT: u32 = 1;
+/// Largest file, in bytes: twice the most networks at their longest, with their times.
+const MOST_BYTES: u64 = 512 * 1024;
+/// Anybody may read it: it holds public networks, and `explain` runs as somebody else.
+const MODE: u32 = 0o644;
+
+/// Why a kept list is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// Not what [`save`] writes: cut off, edited, somebody else's.
+    #[error("it is not a list that ravelin kept: {0}")]
+    Corrupt(String),
+    /// Written by another version.
+    #[error("it is of format {0}, and this version knows {FORMAT}")]
+    Format(u32),
+    /// Kept under another configuration.
+    #[error("it is the list of {theirs}, and {ours} is configured")]
+    Foreign {
+        /// The source in the file.
+        theirs: String,
+        /// The source that is configured.
+        ours: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: u32,
+    source: String,
+    confirmed: Timestamped,
+    saved: Timestamped,
+    networks: Vec<IpText>,
+    leaving: Vec<LeavingText>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LeavingText {
+    network: IpText,
+    until: Timestamped,
+}
+
+/// Seconds since the Unix epoch, written as RFC 3339 does.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Timestamped(u64);
+
+/// A network without bits behind its prefix.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct IpText(IpNet);
+
+impl TryFrom<String> for Timestamped {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let time: Timestamp = text.parse().map_err(|_| "not a time as in RFC 3339")?;
+        u64::try_from(time.as_second()).map(Self).map_err(|_| "a time before 1970")
+    }
+}
+
+impl From<Timestamped> for String {
+    fn from(time: Timestamped) -> Self {
+        when(time.0)
+    }
+}
+
+impl TryFrom<String> for IpText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let net: IpNet = text.parse().map_err(|_| "not a network")?;
+        if net == net.trunc() { Ok(Self(net)) } else { Err("bits behind a prefix") }
+    }
+}
+
+impl From<IpText> for String {
+    fn from(net: IpText) -> Self {
+        net.0.to_string()
+    }
+}
+
+/// Seconds since the Unix epoch as RFC 3339 has them, in UTC.
+pub(super) fn when(unix: u64) -> String {
+    let seconds = i64::try_from(unix).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
+}
+
+/// Reads what was kept for `source`. `None` if nothing was kept.
+///
+/// # Errors
+/// Why the file is not used.
+pub fn load(directory: &Path, source: &str) -> Result<Option<Kept>, StoreError> {
+    let path = directory.join(FILE);
+    let metadata = match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata?,
+    };
+    // Opening a pipe would wait for somebody to write.
+    if !metadata.is_file() {
+        return Err(StoreError::Corrupt("not a file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    File::open(&path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(StoreError::Corrupt(format!("more than {MOST_BYTES} bytes")));
+    }
+    let document: Document = serde_json::from_slice(&bytes).map_err(|error| {
+        StoreError::Corrupt(format!("line {}, column {}", error.line(), error.column()))
+    })?;
+    let Document { format, source: theirs, confirmed, saved, networks, leaving } = document;
+    if format != FORMAT {
+        return Err(StoreError::Format(format));
+    }
+    if theirs != source {
+        return Err(StoreError::Foreign { theirs: quote(&theirs), ours: quote(source) });
+    }
+    Ok(Some(Kept {
+        confirmed: confirmed.0,
+        saved: saved.0,
+        listed: networks.iter().map(|net| net.0).collect(),
+        leaving: leaving.iter().map(|entry| (entry.network.0, entry.until.0)).collect(),
+    }))
+}
+
+/// Keeps the list of `source`.
+///
+/// # Errors
+/// What the file system says; the file that was there is there still.
+pub fn save(directory: &Path, source: &str, kept: &Kept) -> io::Result<()> {
+    let leaving = kept.leaving.iter().map(|&(network, until)| LeavingText {
+        network: IpText(network),
+        until: Timestamped(until),
+    });
+    let document = Document {
+        format: FORMAT,
+        source: source.to_owned(),
+        confirmed: Timestamped(kept.confirmed),
+        saved: Timestamped(kept.saved),
+        networks: kept.listed.iter().map(|&net| IpText(net)).collect(),
+        leaving: leaving.collect(),
+    };
+    let mut text = serde_json::to_vec_pretty(&document)?;
+    text.push(b'\n');
+    let draft = draft(directory);
+    let written = write(&draft, &text).and_then(|()| fs::rename(&draft, directory.join(FILE)));
+    if let Err(error) = written {
+        // It may never have come into being.
+        let _ = fs::remove_file(&draft);
+        return Err(error);
+    }
+    // The rename itself lasts only when the directory is synced.
+    File::open(directory)?.sync_all()
+}
+
+/// A name that no other process chooses: process numbers repeat between containers.
+fn draft(directory: &Path) -> PathBuf {
+    let random = RandomState::new().hash_one(std::process::id());
+    directory.join(format!(".{FILE}.{random:016x}"))
+}
+
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    file.write_all(text)?;
+    file.sync_all()
+}

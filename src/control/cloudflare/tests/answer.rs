@@ -1,0 +1,106 @@
+//! What is read as a list, and what is said of the rest.
+
+use super::{embedded_with, net};
+use crate::config::CLOUDFLARE;
+use crate::control::cloudflare::answer::{List, MOST_BYTES, Problem, TextError, json, text};
+use crate::telemetry::ListFailure;
+use proptest::prelude::*;
+
+const API: &str = r#"{"result":{"ipv4_cidrs":["104.16.0.0/13"],"ipv6_cidrs":["2606:4700::/32"],
+    "jdcloud_cidrs":["20.1.0.0/24","2a00:1::/48"],"etag":"38f79d050aa027e3be3865e495dcc9bc"},
+    "success":true,"errors":[],"messages":[],"result_info":null}"#;
+
+fn error(found: Result<List, TextError>) -> String {
+    found.expect_err("not a list").to_string()
+}
+
+#[test]
+fn the_apis_answer_is_read_with_its_digest() {
+    let digest = Some("38f79d050aa027e3be3865e495dcc9bc".to_owned());
+    let own = vec![net("104.16.0.0/13"), net("2606:4700::/32")];
+    let list = json(API.as_bytes(), false).expect("a list");
+    assert_eq!(list, List { networks: own.clone(), digest: digest.clone() });
+    let china = [own, vec![net("20.1.0.0/24"), net("2a00:1::/48")]].concat();
+    assert_eq!(json(API.as_bytes(), true).expect("a list"), List { networks: china, digest });
+}
+
+#[test]
+fn an_answer_that_is_not_a_whole_success_is_refused() {
+    for (from, to, why, says) in [
+        ("true", "false", ListFailure::Unsuccessful, "\"success\" is false"),
+        ("\"success\":true,", "", ListFailure::Syntax, "not the JSON"),
+        ("ipv4_cidrs", "ipv4", ListFailure::Missing, "has no \"ipv4_cidrs\""),
+        ("ipv6_cidrs", "ipv6", ListFailure::Missing, "has no \"ipv6_cidrs\""),
+        ("jdcloud_cidrs", "jd", ListFailure::Missing, "has no \"jdcloud_cidrs\""),
+        ("\"result\"", "\"results\"", ListFailure::Missing, "has no \"result\""),
+        ("104.16.0.0/13", "104.16.0.0/1", ListFailure::Syntax, "has bits behind its prefix"),
+        ("104.16.0.0/13", "104.16.0.0", ListFailure::Syntax, "is not a network"),
+        ("104.16.0.0/13", "2606:4701::/32", ListFailure::Syntax, "is of the wrong family"),
+        ("2606:4700::/32", "104.16.0.0/13", ListFailure::Syntax, "is of the wrong family"),
+        ("{\"result\"", "<html>", ListFailure::Syntax, "not the JSON"),
+    ] {
+        let answer = API.replacen(from, to, 1);
+        assert_ne!(answer, API);
+        let found = json(answer.as_bytes(), true).expect_err(to);
+        assert_eq!(found.problem.why(), why, "{found}");
+        assert!(found.to_string().contains(says), "{found}");
+    }
+    let large = API.to_owned() + &" ".repeat(MOST_BYTES);
+    assert_eq!(json(large.as_bytes(), false), Err(Problem::TooLarge.into()));
+    assert_eq!(text(large.as_bytes()), Err(Problem::TooLarge.into()));
+}
+
+#[test]
+fn a_text_may_have_comments_commas_and_addresses() {
+    let list = "\u{feff}# ours\r\n104.16.0.0/13, 104.24.0.0/14  # both\r\n\r\n2606:4700::/32\n\
+        198.41.128.7 2606:4700::7,,\n#";
+    let expected = ["104.16.0.0/13", "104.24.0.0/14", "2606:4700::/32", "198.41.128.7/32"];
+    let mut expected: Vec<_> = expected.iter().map(|text| net(text)).collect();
+    expected.push(net("2606:4700::7/128"));
+    assert_eq!(text(list.as_bytes()), Ok(List { networks: expected, digest: None }));
+    let json = text(API.as_bytes()).expect("the API's JSON as a file");
+    assert_eq!((json.networks.len(), json.digest), (4, None));
+    assert_eq!(text(b"# nothing\n"), Ok(List::default()));
+}
+
+#[test]
+fn a_mistake_in_a_text_is_named_with_its_line() {
+    for (list, says) in [
+        ("104.16.0.0/13\n\n10.0.0.0/33", "line 3: \"10.0.0.0/33\" is not a network"),
+        ("# a\nexample.com # b", "line 2: \"example.com\" is not a network"),
+        (
+            "131.0.72.0/222400:cb00::/32",
+            "line 1: \"131.0.72.0/222400:cb00::/32\" is two networks on one line",
+        ),
+        ("104.16.0.0/13104.24.0.0/14", "is two networks on one line"),
+        (
+            "104.28.0.0/13",
+            "line 1: \"104.28.0.0/13\" has bits behind its prefix; write 104.24.0.0/13",
+        ),
+        ("{\n\"result\": {},\n", "line 3: this is not the JSON"),
+        ("a\u{1b}[31m", "line 1: \"a\\u{1b}[31m\" is not a network"),
+    ] {
+        let found = error(text(list.as_bytes()));
+        assert!(found.contains(says), "{list:?}: {found}");
+    }
+    assert_eq!(error(text(b"104.16.0.0/13\n\xff\xfe")), "line 2: this is not text");
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_read_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = (json(&bytes, true), text(&bytes));
+    }
+
+    #[test]
+    fn a_text_that_is_cut_off_has_no_broader_network(at in 0_usize..400) {
+        let whole: Vec<String> = CLOUDFLARE.iter().map(ToString::to_string).collect();
+        let whole = whole.join("\n");
+        // Cut networks are errors or single addresses.
+        if let Ok(list) = text(&whole.as_bytes()[..at.min(whole.len())]) {
+            for net in list.networks {
+                prop_assert!(embedded_with(&[]).iter().any(|whole| whole.contains(&net)), "{net}");
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What is known of Cloudflare's address list: where it is from, how old it is, and how the last
+//! attempts to refresh it went. Written by the thread that keeps the list, read by the scrape.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Where the list in force is from: label `origin`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListSource {
+    /// There is none yet: a ConfigMap that has not been read. Nobody is in it.
+    #[default]
+    Nothing,
+    /// Compiled in.
+    Embedded,
+    /// The last good one of an earlier process.
+    Disk,
+    /// Cloudflare's API, or a mirror of it.
+    Api,
+    /// The operator's file.
+    File,
+    /// The operator's ConfigMap.
+    ConfigMap,
+}
+
+impl ListSource {
+    /// Every source, for metrics that name each of them.
+    pub const ALL: [Self; 6] =
+        [Self::Nothing, Self::Embedded, Self::Disk, Self::Api, Self::File, Self::ConfigMap];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Embedded => "embedded",
+            Self::Disk => "disk",
+            Self::Api => "api",
+            Self::File => "file",
+            Self::ConfigMap => "config_map",
+        }
+    }
+}
+
+/// Why an attempt left the list as it was: label `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListFailure {
+    /// The name of the server has no address.
+    Resolve,
+    /// No connection.
+    Connect,
+    /// The handshake, or the certificate.
+    Tls,
+    /// The file with the authorities.
+    Authorities,
+    /// One of the deadlines.
+    Timeout,
+    /// Not HTTP, or broken off.
+    Http,
+    /// Any status but 200, and 304 where it was asked for.
+    Status,
+    /// More bytes than a list has.
+    TooLarge,
+    /// A content coding that was not asked for.
+    Encoded,
+    /// Neither JSON nor a list of networks.
+    Syntax,
+    /// The API says itself that it failed.
+    Unsuccessful,
+    /// A part of the answer, the file or the ConfigMap's key is not there.
+    Missing,
+    /// The file cannot be read.
+    Unreadable,
+    /// No network in it.
+    Empty,
+    /// More networks than a list has.
+    TooMany,
+    /// A network that is too broad.
+    Broad,
+    /// A network of private, reserved or otherwise special space.
+    Reserved,
+    /// Too little of what is compiled in.
+    Short,
+    /// Too little of what is in force.
+    Shrunk,
+    /// Too many addresses.
+    Grown,
+}
+
+impl ListFailure {
+    /// Every reason, by discriminant.
+    pub const ALL: [Self; 20] = [
+        Self::Resolve,
+        Self::Connect,
+        Self::Tls,
+        Self::Authorities,
+        Self::Timeout,
+        Self::Http,
+        Self::Status,
+        Self::TooLarge,
+        Self::Encoded,
+        Self::Syntax,
+        Self::Unsuccessful,
+        Self::Missing,
+        Self::Unreadable,
+        Self::Empty,
+        Self::TooMany,
+        Self::Broad,
+        Self::Reserved,
+        Self::Short,
+        Self::Shrunk,
+        Self::Grown,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Authorities => "authorities",
+            Self::Timeout => "timeout",
+            Self::Http => "http",
+            Self::Status => "status",
+            Self::TooLarge => "too_large",
+            Self::Encoded => "encoded",
+            Self::Syntax => "syntax",
+            Self::Unsuccessful => "unsuccessful",
+            Self::Missing => "missing",
+            Self::Unreadable => "unreadable",
+            Self::Empty => "empty",
+            Self::TooMany => "too_many",
+            Self::Broad => "broad",
+            Self::Reserved => "reserved",
+            Self::Short => "short",
+            Self::Shrunk => "shrunk",
+            Self::Grown => "grown",
+        }
+    }
+}
+
+/// The state of the list. Times are seconds since the Unix epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListCells {
+    /// Where the list in force is from.
+    pub source: ListSource,
+    /// IPv4 ranges in force that do not touch, with those that are about to leave.
+    pub v4_ranges: usize,
+    /// IPv6 ranges, likewise.
+    pub v6_ranges: usize,
+    /// Ranges that have left the list and are admitted still.
+    pub leaving: usize,
+    /// When the source last said that this is the list; for the one compiled in, its date.
+    pub confirmed: Option<u64>,
+    /// When an attempt last succeeded in this process.
+    pub succeeded: Option<u64>,
+    /// Why the last attempt that failed did, and when.
+    pub failed: Option<(ListFailure, u64)>,
+    /// Why the last attempt failed, if it did.
+    pub failing: Option<ListFailure>,
+    /// Attempts that brought another list.
+    pub changed: u64,
+    /// Attempts that found the list as it was.
+    pub unchanged: u64,
+    failures: [u64; ListFailure::ALL.len()],
+}
+
+impl ListCells {
+    /// Counts an attempt that failed at `unix`.
+    pub fn fail(&mut self, why: ListFailure, unix: u64) {
+        self.failed = Some((why, unix));
+        self.failing = Some(why);
+        self.failures[why as usize] += 1;
+    }
+
+    /// Counts an attempt that succeeded at `unix`.
+    pub fn succeed(&mut self, changed: bool, unix: u64) {
+        self.succeeded = Some(unix);
+        self.failing = None;
+        *(if changed { &mut self.changed } else { &mut self.unchanged }) += 1;
+    }
+
+    /// Attempts by result: `changed`, `unchanged`, and each reason of a failure.
+    pub fn attempts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let failed = ListFailure::ALL.into_iter();
+        let failed = failed.map(|why| (why.as_str(), self.failures[why as usize]));
+        [("changed", self.changed), ("unchanged", self.unchanged)].into_iter().chain(failed)
+    }
+}
+
+/// [`ListCells`], shared.
+#[derive(Debug, Default)]
+pub struct ListMetrics(Mutex<ListCells>);
+
+impl ListMetrics {
+    /// The state now.
+    pub fn read(&self) -> ListCells {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the state; a scrape sees all of it or nothing.
+    pub fn update(&self, change: impl FnOnce(&mut ListCells)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_result_is_counted_under_a_label_of_its_own() {
+        let metrics = ListMetrics::default();
+        for (position, why) in ListFailure::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, position);
+            metrics.update(|cells| cells.fail(why, 7));
+        }
+        assert_eq!(metrics.read().failing, Some(ListFailure::Grown));
+        metrics.update(|cells| cells.succeed(true, 7));
+        assert_eq!(metrics.read().failing, None);
+        metrics.update(|cells| cells.succeed(false, 9));
+        let cells = metrics.read();
+        let labels: BTreeSet<_> = cells.attempts().collect();
+        assert_eq!(labels.len(), ListFailure::ALL.len() + 2);
+        assert!(labels.iter().all(|&(_, count)| count == 1));
+        assert_eq!((cells.succeeded, cells.failed), (Some(9), Some((ListFailure::Grown, 7))));
+    }
+
+    #[test]
+    fn sources_have_distinct_labels() {
+        let labels: BTreeSet<_> = ListSource::ALL.into_iter().map(ListSource::as_str).collect();
+        assert_eq!(labels.len(), ListSource::ALL.len());
+    }
+}
