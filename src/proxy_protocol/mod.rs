@@ -1,0 +1,133 @@
+//! The PROXY protocol: in front of everything else a connection carries, a balancer says whose
+//! connection it passes on.
+//!
+//! Versions 1 and 2 as a receiver, after "The PROXY protocol, versions 1 & 2" of HAProxy
+//! (proxy-protocol.txt; sections are quoted by number). [`parse`] is pure and knows bytes only;
+//! [`read`] takes exactly the header off a socket and leaves what is behind it, a request or a TLS
+//! handshake, to whoever reads next. Who may send a header, and who must, is decided elsewhere: a
+//! header is the word of whoever opened the connection.
+
+mod read;
+mod v1;
+mod v2;
+
+#[cfg(test)]
+mod tests;
+
+pub use read::{ReadError, read};
+
+use std::net::{IpAddr, SocketAddr};
+use thiserror::Error;
+
+/// The longest header taken, in bytes. Version 1 ends at 107 by definition (section 2.1). Version 2
+/// could name 64 KiB, nearly all of it for fields we skip; 4 KiB is nginx's limit, and far above
+/// what balancers send: addresses, a server name of at most 255 bytes, a few identifiers.
+pub const MAX_HEADER_BYTES: usize = 4096;
+
+/// What a header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// The connection is somebody else's.
+    Proxied {
+        /// Who opened it. Never the unspecified address; port 0 is possible (section 2.1 has
+        /// 0..=65535), and so is IPv4-mapped IPv6.
+        source: SocketAddr,
+        /// To where. Not checked: some balancers do not know it, and nothing depends on it.
+        destination: SocketAddr,
+    },
+    /// The connection is the sender's own, or of a kind without addresses: LOCAL, UNKNOWN, UNSPEC
+    /// and Unix sockets. The addresses of the socket hold (sections 2.1 and 2.2).
+    Local,
+}
+
+/// How far a header has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// All of these bytes belong to a header, and its end is not among them. Never said of
+    /// [`MAX_HEADER_BYTES`] or more.
+    Incomplete,
+    /// The header is the first `length` bytes; the rest is not ours.
+    Complete {
+        /// What it says.
+        header: Header,
+        /// Its length in bytes, at most [`MAX_HEADER_BYTES`].
+        length: usize,
+    },
+}
+
+macro_rules! malformed {
+    ($($(#[$doc:meta])* $name:ident = $label:literal, $text:literal;)*) => {
+        /// In what way bytes are not a header: the rule that they break first.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+        pub enum Malformed {
+            $($(#[$doc])* #[error($text)] $name,)*
+        }
+
+        impl Malformed {
+            /// Every way, in the order of the discriminants.
+            pub const ALL: [Self; [$($label),*].len()] = [$(Self::$name),*];
+
+            /// The word in metrics.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)* }
+            }
+        }
+    };
+}
+
+malformed! {
+    /// Not the beginning of either version.
+    Signature = "signature", "the connection does not begin with a PROXY header";
+    /// Longer than the version or [`MAX_HEADER_BYTES`] allows.
+    TooLong = "too_long", "the header is too long";
+    /// Version 1: the word behind `PROXY`.
+    Protocol = "protocol", "the protocol is none of TCP4, TCP6 and UNKNOWN";
+    /// Version 1: an address that is not of the family, or not in canonical form.
+    Address = "address", "an address is not valid in its family";
+    /// Version 1: a port that is no number in 0..=65535 without leading zeros.
+    Port = "port", "a port is not valid";
+    /// Version 1: too few or too many fields, or more than one space between two.
+    Fields = "fields", "the line does not have its six fields";
+    /// Version 1: a CR or LF alone.
+    LineEnd = "line_end", "the line does not end in CRLF";
+    /// Version 2: a version other than 2.
+    Version = "version", "the version is not 2";
+    /// Version 2: neither LOCAL nor PROXY.
+    Command = "command", "the command is neither LOCAL nor PROXY";
+    /// Version 2: an address family that is not assigned.
+    Family = "family", "the address family is unknown";
+    /// Version 2: a transport that is not assigned.
+    Transport = "transport", "the transport is unknown";
+    /// Version 2: a datagram's header, which cannot be in front of a TCP connection.
+    Datagram = "datagram", "the header is for a datagram";
+    /// Version 2: no room for the addresses of the family.
+    AddressBlock = "address_block", "the header is too short for its addresses";
+    /// Version 2: the fields behind the addresses do not end where the header ends. Sender and
+    /// receiver may then differ on where that is, so the header is refused, as HAProxy does.
+    Tlv = "tlv", "the fields behind the addresses do not end with the header";
+    /// The unspecified address as source: nobody connects from there, and an address set or a log
+    /// must not meet it.
+    Source = "source", "the source is the unspecified address";
+}
+
+/// Reads a header at the beginning of `bytes`, of whichever version.
+///
+/// The answer for more bytes agrees with the answer for fewer: a complete header stays what it is
+/// whatever follows, and what is malformed stays malformed. Takes time linear in the header.
+///
+/// # Errors
+///
+/// Bytes that cannot become a header any more: of version 1 at the end of the wrong field at the
+/// latest, of version 2 at the wrong byte, or at the end for what is wrong behind the addresses.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
+    match bytes.first() {
+        None => Ok(Parsed::Incomplete),
+        Some(b'P') => v1::parse(bytes),
+        Some(_) => v2::parse(bytes),
+    }
+}
+
+fn check_source(source: IpAddr) -> Result<(), Malformed> {
+    // `::ffff:0.0.0.0` too.
+    if source.to_canonical().is_unspecified() { Err(Malformed::Source) } else { Ok(()) }
+}

@@ -1,0 +1,8 @@
+//! PROXY protocol version 2, driven by libFuzzer.
+
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::v2(data));
