@@ -105,6 +105,7 @@ fn build(c: &mut Criterion) {
         without_class: false,
         strict_class: false,
         loopback_endpoints: false,
+        ..Options::default()
     };
     group.bench_function(BenchmarkId::new("translate", 10_000), |b| {
         b.iter_with_large_drop(|| translate(&objects, &options));

@@ -47,5 +47,6 @@ fn offline(ingress_class: &str) -> Options {
         without_class: false,
         strict_class: false,
         loopback_endpoints: true,
+        ..Options::default()
     }
 }

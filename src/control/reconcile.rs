@@ -6,12 +6,15 @@
 //! and published whole. What is already served stays until then.
 
 use super::files::Directory;
-use super::translate::{Options, translate};
-use crate::model::{BackendState, EndpointState, Model, Rejected, Severity};
+use super::translate::{ConfigMapKey, Options, addresses, translate};
+use crate::model::{
+    BackendState, ClusterAddresses, EndpointState, Kind, Model, Rejected, Severity,
+};
 use crate::routing::{Publisher, Table, compile};
 use crate::telemetry::{SnapshotCells, Telemetry};
 use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -28,19 +31,32 @@ pub struct Build {
     pub model: Model,
     /// The same, compiled.
     pub table: Table,
+    /// What the cluster tells of itself.
+    pub addresses: ClusterAddresses,
     /// What is not served as written, of files and objects, sorted.
     pub findings: Vec<Rejected>,
 }
 
 /// Translates and compiles what a directory holds. `previous` is the table in force, if any.
 pub fn build(directory: &Directory, options: &Options, previous: Option<&Table>) -> Build {
-    let (model, mut findings) = translate(&directory.objects(), options);
+    let objects = directory.objects();
+    let (model, mut findings) = translate(&objects, options);
+    let (addresses, more) = addresses(&objects, options);
+    findings.extend(more);
     findings.extend(directory.findings());
+    let ours = options.cloudflare_list.as_ref().map(ConfigMapKey::object);
+    findings.retain(|finding| {
+        // A ConfigMap that nobody names is not ours, whatever is in it.
+        finding.object.kind != Kind::ConfigMap || Some(&finding.object) == ours.as_ref()
+    });
     findings.sort();
     findings.dedup();
     let table = compile(&model, previous);
-    Build { model, table, findings }
+    Build { model, table, addresses, findings }
 }
+
+/// Who is told what the cluster tells of itself. Called on the control thread, and waited for.
+pub type OnAddresses = Box<dyn Fn(&ClusterAddresses) + Send>;
 
 /// How long changes are gathered.
 #[derive(Clone, Copy, Debug)]
@@ -61,28 +77,50 @@ pub enum Wake {
 }
 
 /// The control thread's work.
-#[derive(Debug)]
 pub struct Reconciler {
     paths: Vec<PathBuf>,
     directory: Directory,
     options: Options,
     publisher: Publisher,
     telemetry: Arc<Telemetry>,
+    on_addresses: OnAddresses,
+    /// What `on_addresses` was told last.
+    addresses: Option<ClusterAddresses>,
     findings: Vec<Rejected>,
 }
 
+impl fmt::Debug for Reconciler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconciler")
+            .field("directory", &self.directory)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Reconciler {
-    /// Reads `paths` for the first time and puts the result in force.
+    /// Reads `paths` for the first time and puts the result in force. `on_addresses` is called once
+    /// before the first table is published, and then with each change, again before the table: who
+    /// may connect is known before what is served.
     pub fn start(
         paths: Vec<PathBuf>,
         options: Options,
         publisher: Publisher,
         telemetry: Arc<Telemetry>,
+        on_addresses: OnAddresses,
     ) -> Self {
         let mut directory = Directory::new(paths.clone());
         directory.scan();
-        let findings = Vec::new();
-        let mut this = Self { paths, directory, options, publisher, telemetry, findings };
+        let mut this = Self {
+            paths,
+            directory,
+            options,
+            publisher,
+            telemetry,
+            on_addresses,
+            addresses: None,
+            findings: Vec::new(),
+        };
         this.apply();
         this
     }
@@ -101,10 +139,15 @@ impl Reconciler {
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.directory.scan() {
-                self.apply();
-            }
+            self.look();
             self.publisher.collect();
+        }
+    }
+
+    /// Puts in force what has changed, if anything has.
+    fn look(&mut self) {
+        if self.directory.scan() {
+            self.apply();
         }
     }
 
@@ -135,7 +178,7 @@ impl Reconciler {
     fn apply(&mut self) {
         let started = Instant::now();
         let current = self.publisher.current();
-        let Build { model, table, findings } =
+        let Build { model, table, addresses, findings } =
             build(&self.directory, &self.options, Some(&current));
         let snapshot = SnapshotCells {
             generation: table.generation(),
@@ -149,6 +192,10 @@ impl Reconciler {
             endpoints: endpoints(&model),
             findings: findings.clone(),
         };
+        if self.addresses.as_ref() != Some(&addresses) {
+            (self.on_addresses)(&addresses);
+            self.addresses = Some(addresses);
+        }
         self.publisher.publish(table);
         self.telemetry.set_snapshot(snapshot, &self.publisher.current());
         self.report(findings);
@@ -221,4 +268,120 @@ fn endpoints(model: &Model) -> Vec<(String, String, EndpointState, usize)> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::sync::mpsc::channel;
+    use tempfile::TempDir;
+
+    fn mk_node(address: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: edge}}, \
+             status: {{addresses: [{{type: InternalIP, address: {address}}}]}}}}"
+        )
+    }
+
+    fn mk_ingress(path: &str) -> String {
+        format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: i}}, spec: \
+             {{ingressClassName: ravelin, rules: [{{http: {{paths: [{{path: {path}, pathType: \
+             Prefix, backend: {{service: {{name: s, port: {{number: 80}}}}}}}}]}}}}]}}}}"
+        )
+    }
+
+    fn options() -> Options {
+        Options { ingress_class: "ravelin".to_owned(), ..Options::default() }
+    }
+
+    /// The rules that are served, by path.
+    fn paths(table: &Table) -> Vec<String> {
+        table.routes().map(|id| table.route(id).path.to_string()).collect()
+    }
+
+    #[test]
+    fn addresses_are_told_at_the_start_and_when_they_change_always_before_the_table() {
+        let folder = TempDir::new().expect("temporary directory");
+        let write = |file: &str, text: &str| {
+            fs::write(folder.path().join(file), text).expect("written");
+        };
+        write("node.yaml", &mk_node("192.0.2.1"));
+        write("ingress.yaml", &mk_ingress("/a"));
+        let publisher = Publisher::new(Table::empty());
+        let tables = publisher.handle();
+        let (told, tells) = channel();
+        let at_that_time = tables.clone();
+        let on_addresses = Box::new(move |addresses: &ClusterAddresses| {
+            let nodes: Vec<_> = addresses.nodes.iter().map(ToString::to_string).collect();
+            told.send((nodes, paths(&at_that_time.load()))).expect("the test listens");
+        });
+        let roots = vec![folder.path().to_owned()];
+        let telemetry = Telemetry::new(&[], 1);
+        let mut reconciler =
+            Reconciler::start(roots, options(), publisher, telemetry, on_addresses);
+        let next = || tells.try_iter().collect::<Vec<_>>();
+        assert_eq!(next(), [(vec!["192.0.2.1/32".to_owned()], vec![])]);
+        assert_eq!(paths(&tables.load()), ["/a"]);
+
+        write("ingress.yaml", &mk_ingress("/other"));
+        reconciler.look();
+        assert_eq!(paths(&tables.load()), ["/other"]);
+        assert_eq!(next(), [], "the addresses are the same");
+
+        write("node.yaml", &mk_node("192.0.2.99"));
+        write("ingress.yaml", &mk_ingress("/third"));
+        reconciler.look();
+        assert_eq!(next(), [(vec!["192.0.2.99/32".to_owned()], vec!["/other".to_owned()])]);
+        assert_eq!(paths(&tables.load()), ["/third"]);
+
+        fs::remove_file(folder.path().join("node.yaml")).expect("removed");
+        reconciler.look();
+        assert_eq!(next(), [(vec![], vec!["/third".to_owned()])]);
+    }
+
+    #[test]
+    fn addresses_are_told_at_the_start_even_if_there_are_none() {
+        let folder = TempDir::new().expect("temporary directory");
+        let (told, tells) = channel();
+        let on_addresses = Box::new(move |addresses: &ClusterAddresses| {
+            told.send(addresses.clone()).expect("the test listens");
+        });
+        let roots = vec![folder.path().to_owned()];
+        let publisher = Publisher::new(Table::empty());
+        Reconciler::start(roots, options(), publisher, Telemetry::new(&[], 1), on_addresses);
+        assert_eq!(tells.try_iter().collect::<Vec<_>>(), [ClusterAddresses::default()]);
+    }
+
+    #[test]
+    fn a_config_map_that_nobody_names_is_not_reported_and_holds_nothing_back() {
+        let folder = TempDir::new().expect("temporary directory");
+        let write = |address: &str, data: &str| {
+            let map = format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: c}}, data: {{list: {data}}}}}"
+            );
+            let text = format!("{}\n---\n{map}\n---\n{map}", mk_node(address));
+            fs::write(folder.path().join("all.yaml"), text).expect("written");
+        };
+        let mut directory = Directory::new([folder.path().to_owned()]);
+        let key = ConfigMapKey {
+            namespace: "default".to_owned(),
+            name: "c".to_owned(),
+            key: "list".to_owned(),
+        };
+        let named = Options { cloudflare_list: Some(key), ..options() };
+        // A good version, and one with a mistake and another address.
+        for (address, data, list) in [("192.0.2.1", "x", Some("x")), ("192.0.2.99", "[1]", None)] {
+            write(address, data);
+            assert!(directory.scan());
+            let Build { addresses, findings, .. } = build(&directory, &options(), None);
+            assert_eq!(findings, []);
+            assert_eq!(addresses.nodes[0].addr().to_string(), address);
+            let Build { addresses, findings, .. } = build(&directory, &named, None);
+            assert_eq!(addresses.cloudflare_list.as_deref(), list);
+            assert!(findings.iter().all(|finding| finding.object.kind == Kind::ConfigMap));
+            assert!(!findings.is_empty(), "a second one of the name, at least");
+        }
+    }
 }

@@ -39,9 +39,10 @@ pub struct Model {
 /// list that stands in for Cloudflare's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterAddresses {
-    /// `status.addresses` of every Node that are IP addresses.
+    /// The addresses of type InternalIP and ExternalIP in `status.addresses` of every Node, sorted,
+    /// each once.
     pub nodes: Vec<IpNet>,
-    /// `spec.podCIDRs` of every Node.
+    /// `spec.podCIDRs` of every Node, or else its `spec.podCIDR`; sorted, each once.
     pub pods: Vec<IpNet>,
     /// The text under the key of the ConfigMap that `cloudflare.config_map` names; `None` without
     /// one.

@@ -16,18 +16,24 @@ pub enum Kind {
     EndpointSlice,
     /// `v1` Secret.
     Secret,
+    /// `v1` Node.
+    Node,
+    /// `v1` ConfigMap.
+    ConfigMap,
     /// Not an object: a file of a manifest directory that could not be read as objects.
     File,
 }
 
 impl Kind {
     /// Every kind, for metrics that name each of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Ingress,
         Self::IngressClass,
         Self::Service,
         Self::EndpointSlice,
         Self::Secret,
+        Self::Node,
+        Self::ConfigMap,
         Self::File,
     ];
 
@@ -39,8 +45,15 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::Secret => "Secret",
+            Self::Node => "Node",
+            Self::ConfigMap => "ConfigMap",
             Self::File => "File",
         }
+    }
+
+    /// Whether its objects are in namespaces. Cluster-wide kinds and files are not.
+    pub fn is_namespaced(self) -> bool {
+        !matches!(self, Self::IngressClass | Self::Node | Self::File)
     }
 }
 

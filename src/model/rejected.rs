@@ -45,6 +45,10 @@ pub enum Why {
     Unsupported,
     /// The Secret does not exist or is not a TLS Secret.
     SecretUnusable,
+    /// The ConfigMap that the configuration names does not exist or lacks what it is named for.
+    ConfigMapUnusable,
+    /// The Node does not say which addresses its pods have.
+    PodNetworkUnknown,
     /// Another rule takes all requests that this one could match.
     Shadowed,
     /// The Ingress belongs to another class, or the class to another controller.
@@ -53,7 +57,7 @@ pub enum Why {
 
 impl Why {
     /// Every cause, for metrics that name each of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Unreadable,
         Self::Invalid,
         Self::UnknownField,
@@ -62,6 +66,8 @@ impl Why {
         Self::PortMissing,
         Self::Unsupported,
         Self::SecretUnusable,
+        Self::ConfigMapUnusable,
+        Self::PodNetworkUnknown,
         Self::Shadowed,
         Self::ForeignClass,
     ];
@@ -77,6 +83,8 @@ impl Why {
             Self::PortMissing => "port_missing",
             Self::Unsupported => "unsupported",
             Self::SecretUnusable => "secret_unusable",
+            Self::ConfigMapUnusable => "config_map_unusable",
+            Self::PodNetworkUnknown => "pod_network_unknown",
             Self::Shadowed => "shadowed",
             Self::ForeignClass => "foreign_class",
         }

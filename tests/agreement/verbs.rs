@@ -38,6 +38,7 @@ impl Verbs {
             without_class: false,
             strict_class: false,
             loopback_endpoints: true,
+            ..Options::default()
         };
         let table = build(&directory, &options, None).table;
         let output = ravelin(&["check", "--output", "json"], path.as_os_str().as_ref());

@@ -74,3 +74,23 @@ fn a_reader_that_leaves_early_is_no_error() {
     assert_eq!(err, "");
     assert_eq!(await_end(&mut child).code(), Some(1), "the Service is missing");
 }
+
+#[test]
+fn nodes_and_config_maps_are_read_in_silence() {
+    let (_folder, file) = manifests(
+        "apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Node
+  metadata: {name: edge-1}
+  spec: {podCIDR: 10.42.0.0/24, podCIDRs: [10.42.0.0/24]}
+  status: {addresses: [{type: InternalIP, address: 192.0.2.1}], capacity: {cpu: 4}}
+- {apiVersion: v1, kind: Node, metadata: {name: edge-2}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: others}, data: {answer: 42}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {generateName: others-}}
+",
+    );
+    let ran = ravelin(&["check", &file]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "0 routes, 0 errors, 0 warnings\n"));
+}

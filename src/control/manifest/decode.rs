@@ -32,11 +32,22 @@ pub(super) fn decode(kind: Kind, value: Value) -> Result<(Object, Vec<Unknown>),
         Kind::Service => typed::<core::Service>(value),
         Kind::EndpointSlice => typed::<discovery::EndpointSlice>(value),
         Kind::Secret => typed::<core::Secret>(value),
+        Kind::Node => typed::<core::Node>(addresses_only(value)),
+        Kind::ConfigMap => typed::<core::ConfigMap>(value),
         Kind::File => Err((String::new(), "is not an object".to_owned())),
     }
     .map_err(|(field, text)| mistyped(kind, field, &text))?;
     let unknown = fields.into_iter().map(|field| Unknown { fix: unknown_fix(kind, &field), field });
     Ok((object, unknown.collect()))
+}
+
+/// A Node with nothing but the addresses in its status: the rest may be of a newer API or, written
+/// by hand, without quotes (`cpu: 4`), and nobody reads it.
+fn addresses_only(mut node: Value) -> Value {
+    if let Some(status) = node.get_mut("status").and_then(Value::as_object_mut) {
+        status.retain(|key, _| key == "addresses");
+    }
+    node
 }
 
 fn typed<T>(value: Value) -> Result<(Object, Vec<String>), (String, String)>
@@ -48,7 +59,7 @@ where
     let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
     let decoded: Result<T, _> = serde_ignored::deserialize(tracked, |path| {
         let field = field_path(&path);
-        // Nobody writes a status by hand, and ravelin does not read one.
+        // Nobody writes a status by hand, and of the only one that is read the rest is gone.
         if unknown.len() < MAX_UNKNOWN_FIELDS && !field.starts_with("status.") {
             unknown.push(field);
         }
@@ -75,11 +86,15 @@ fn field_path(path: &serde_ignored::Path<'_>) -> String {
 }
 
 fn mistyped(kind: Kind, field: String, text: &str) -> Mistyped {
-    if kind == Kind::Secret {
-        // The decoder's own words quote the value.
+    // The decoder's own words quote the value.
+    let secretive = match kind {
+        Kind::Secret => Some("put base64 under `data`, or plain text under `stringData`"),
+        Kind::ConfigMap => Some("put text in quotes under `data`, or base64 under `binaryData`"),
+        _ => None,
+    };
+    if let Some(fix) = secretive {
         let reason = "has the wrong type, or is not base64".to_owned();
-        let fix = "put base64 under `data`, or plain text under `stringData`".to_owned();
-        return Mistyped { field, reason, fix };
+        return Mistyped { field, reason, fix: fix.to_owned() };
     }
     let expected = text.rsplit("expected ").next().unwrap_or_default();
     let is_number = ["i32", "i64", "u16", "u32"].contains(&expected);
@@ -144,6 +159,11 @@ fn known_keys(kind: Kind) -> impl Iterator<Item = &'static str> {
              nodeName zone hostname targetRef hints ports port protocol appProtocol"
         }
         Kind::Secret => "namespace data stringData type immutable",
+        Kind::Node => {
+            "podCIDR podCIDRs providerID taints unschedulable key value effect timeAdded \
+             configSource externalID"
+        }
+        Kind::ConfigMap => "namespace data binaryData immutable",
         Kind::File => "",
     };
     "apiVersion kind metadata spec name labels annotations".split(' ').chain(own.split(' '))

@@ -77,12 +77,14 @@ pub fn parse(file: &str, text: &str) -> Parsed {
 }
 
 /// Group and version of the kinds that ravelin reads.
-const VERSIONS: [(Kind, &str); 5] = [
+const VERSIONS: [(Kind, &str); 7] = [
     (Kind::Ingress, "networking.k8s.io/v1"),
     (Kind::IngressClass, "networking.k8s.io/v1"),
     (Kind::Service, "v1"),
     (Kind::EndpointSlice, "discovery.k8s.io/v1"),
     (Kind::Secret, "v1"),
+    (Kind::Node, "v1"),
+    (Kind::ConfigMap, "v1"),
 ];
 
 /// Versions of them that Kubernetes no longer serves (removed in 1.22 and 1.25).
@@ -179,7 +181,7 @@ impl Reader<'_> {
             Some(other) => other.to_string(),
         };
         let (name, mut namespace) = (metadata("name"), metadata("namespace"));
-        if kind == Kind::IngressClass {
+        if !kind.is_namespaced() {
             namespace.clear();
         } else if namespace.is_empty() {
             DEFAULT_NAMESPACE.clone_into(&mut namespace);
@@ -193,6 +195,10 @@ impl Reader<'_> {
         } else {
             return Some(ObjectRef::new(kind, &namespace, &name));
         };
+        if kind == Kind::ConfigMap {
+            // The one that is read has a name that the configuration can write.
+            return None;
+        }
         let reason = format!("{bad} ({} in document {})", kind.as_str(), self.document);
         let fix = "lower-case letters, digits, `-` and `.` make a name".to_owned();
         let file = ObjectRef::new(Kind::File, "", self.file);
@@ -231,7 +237,11 @@ impl Reader<'_> {
         reason: String,
         fix: String,
     ) {
-        let field = field.to_owned();
+        // All ConfigMaps but one are nobody's business here, and which one it is the configuration
+        // says, so none of them may hold back the file.
+        let least =
+            if object.kind == Kind::ConfigMap { Severity::Warning } else { Severity::Error };
+        let (severity, field) = (severity.max(least), field.to_owned());
         self.parsed.findings.push(Rejected { severity, object, field, why, reason, fix });
     }
 }

@@ -58,8 +58,13 @@ addressType: IPv4
 endpoints: []
 ...
 ";
-    let expected =
-        ["Service prod/a", "Secret default/s", "IngressClass r", "EndpointSlice default/e"];
+    let expected = [
+        "Service prod/a",
+        "ConfigMap default/c",
+        "Secret default/s",
+        "IngressClass r",
+        "EndpointSlice default/e",
+    ];
     assert_eq!(names(text), expected);
 }
 
@@ -241,6 +246,61 @@ fn the_first_of_two_objects_with_the_same_name_is_used() {
         ["warning: Service default/a: appears more than once in m.yaml; the first is used \
           (fix: remove the others or rename them)"]
     );
+}
+
+#[test]
+fn of_a_node_status_only_the_addresses_have_to_be_right() {
+    let node = |status: &str| {
+        format!("{{apiVersion: v1, kind: Node, metadata: {{name: edge}}, status: {{{status}}}}}")
+    };
+    let text = node(
+        "capacity: {cpu: 4}, inventedLater: [1], addresses: [{type: Hostname, address: edge}]",
+    );
+    assert_eq!(names(&text), ["Node edge"]);
+    assert_eq!(
+        parsed(&node("addresses: [{type: InternalIP, address: 7}]")),
+        (
+            vec![],
+            vec![
+                "error: Node edge: status.addresses[0].address: invalid type: integer `7`, expected a \
+                 string, in m.yaml (fix: put the value into quotes)"
+                    .to_owned()
+            ]
+        )
+    );
+    let typo = node("").replace("status", "spec").replace("{}}", "{podCidrs: [10.42.0.0/24]}}");
+    assert_eq!(
+        parsed(&typo).1,
+        ["warning: Node edge: spec.podCidrs: is not a field of the API and is ignored, in m.yaml \
+          (fix: did you mean `podCIDRs`?)"]
+    );
+}
+
+#[test]
+fn a_broken_config_map_is_a_warning_without_its_content() {
+    for (rest, expected) in [
+        (
+            "data: {list: [hunter2]}",
+            "data.list: has the wrong type, or is not base64, in m.yaml (fix: put text in quotes \
+             under `data`, or base64 under `binaryData`)",
+        ),
+        (
+            "binaryData: {list: hunter2!}",
+            "binaryData.list: has the wrong type, or is not base64, in m.yaml (fix: put text in \
+             quotes under `data`, or base64 under `binaryData`)",
+        ),
+        (
+            "date: hunter2",
+            "date: is not a field of the API and is ignored, in m.yaml (fix: did you mean `data`?)",
+        ),
+    ] {
+        let text = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: c}}, {rest}}}");
+        assert_eq!(parsed(&text).1, [format!("warning: ConfigMap default/c: {expected}")]);
+    }
+    let unversioned = "{kind: ConfigMap, metadata: {name: c}}";
+    assert!(parsed(unversioned).1[0].starts_with("warning: ConfigMap default/c: apiVersion"));
+    let unnamed = "{apiVersion: v1, kind: ConfigMap, metadata: {generateName: c-}}";
+    assert_eq!(names(unnamed), [""; 0], "nobody can have named it");
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod store;
 pub use store::Store;
 
 use crate::model::{Kind, ObjectRef};
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeSpec, NodeStatus, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -24,7 +24,8 @@ pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 
 /// One object of a kind that ravelin reads.
 ///
-/// `Debug` shows the identity alone, because a Secret's own would print its data.
+/// `Debug` shows the identity alone, because a Secret's own would print its data, and a
+/// ConfigMap's may as well be one.
 #[derive(Clone, PartialEq)]
 pub enum Object {
     /// `networking.k8s.io/v1` Ingress.
@@ -37,6 +38,10 @@ pub enum Object {
     EndpointSlice(Arc<EndpointSlice>),
     /// `v1` Secret.
     Secret(Arc<Secret>),
+    /// `v1` Node; from a whole one, the conversion keeps name and addresses.
+    Node(Arc<Node>),
+    /// `v1` ConfigMap.
+    ConfigMap(Arc<ConfigMap>),
 }
 
 impl Object {
@@ -48,6 +53,8 @@ impl Object {
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::Secret(_) => Kind::Secret,
+            Self::Node(_) => Kind::Node,
+            Self::ConfigMap(_) => Kind::ConfigMap,
         }
     }
 
@@ -59,18 +66,17 @@ impl Object {
             Self::Service(object) => &object.metadata,
             Self::EndpointSlice(object) => &object.metadata,
             Self::Secret(object) => &object.metadata,
+            Self::Node(object) => &object.metadata,
+            Self::ConfigMap(object) => &object.metadata,
         }
     }
 
-    /// Kind, namespace and name. A namespaced object without namespace is in `default`; an
-    /// IngressClass has none.
+    /// Kind, namespace and name. A namespaced object without namespace is in `default`; a
+    /// cluster-wide one has none.
     pub fn identity(&self) -> ObjectRef {
         let kind = self.kind();
         let metadata = self.metadata();
-        let namespace = match kind {
-            Kind::IngressClass => "",
-            _ => namespace(metadata),
-        };
+        let namespace = if kind.is_namespaced() { namespace(metadata) } else { "" };
         ObjectRef::new(kind, namespace, name(metadata))
     }
 }
@@ -91,7 +97,24 @@ macro_rules! from_kind {
     )*};
 }
 
-from_kind!(Ingress IngressClass Service EndpointSlice Secret);
+from_kind!(Ingress IngressClass Service EndpointSlice Secret ConfigMap);
+
+impl From<Node> for Object {
+    /// Keeps name and addresses. The rest is most of a Node (a list of images) and changes with
+    /// every heartbeat of its kubelet, which would pass for news.
+    fn from(node: Node) -> Self {
+        let Node { metadata, spec, status } = node;
+        let metadata = ObjectMeta { name: metadata.name, ..ObjectMeta::default() };
+        let spec = spec.map(|NodeSpec { pod_cidr, pod_cidrs, .. }| NodeSpec {
+            pod_cidr,
+            pod_cidrs,
+            ..NodeSpec::default()
+        });
+        let status = status
+            .map(|NodeStatus { addresses, .. }| NodeStatus { addresses, ..NodeStatus::default() });
+        Self::Node(Arc::new(Node { metadata, spec, status }))
+    }
+}
 
 fn namespace(metadata: &ObjectMeta) -> &str {
     metadata.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_NAMESPACE)
@@ -101,7 +124,7 @@ fn name(metadata: &ObjectMeta) -> &str {
     metadata.name.as_deref().unwrap_or_default()
 }
 
-/// The objects of the five kinds.
+/// The objects of every kind that ravelin reads.
 #[derive(Clone, Default, PartialEq)]
 pub struct Objects {
     ingresses: Store<Ingress>,
@@ -109,6 +132,8 @@ pub struct Objects {
     services: Store<Service>,
     slices: Store<EndpointSlice>,
     secrets: Store<Secret>,
+    nodes: Store<Node>,
+    config_maps: Store<ConfigMap>,
     /// Slices by name, under the namespace and name of their Service.
     slices_by_service: BTreeMap<Arc<str>, BTreeMap<Arc<str>, SlicesByName>>,
 }
@@ -140,6 +165,10 @@ impl Objects {
             Object::Secret(object) => {
                 self.secrets.insert(&namespace, &name, object).map(Object::Secret)
             }
+            Object::Node(object) => self.nodes.insert(&namespace, &name, object).map(Object::Node),
+            Object::ConfigMap(object) => {
+                self.config_maps.insert(&namespace, &name, object).map(Object::ConfigMap)
+            }
         }
     }
 
@@ -156,6 +185,8 @@ impl Objects {
                 Some(Object::EndpointSlice(removed))
             }
             Kind::Secret => self.secrets.remove(namespace, name).map(Object::Secret),
+            Kind::Node => self.nodes.remove(namespace, name).map(Object::Node),
+            Kind::ConfigMap => self.config_maps.remove(namespace, name).map(Object::ConfigMap),
             Kind::File => None,
         }
     }
@@ -183,6 +214,16 @@ impl Objects {
     /// The Secrets.
     pub fn secrets(&self) -> &Store<Secret> {
         &self.secrets
+    }
+
+    /// The Nodes, in the namespace "".
+    pub fn nodes(&self) -> &Store<Node> {
+        &self.nodes
+    }
+
+    /// The ConfigMaps.
+    pub fn config_maps(&self) -> &Store<ConfigMap> {
+        &self.config_maps
     }
 
     /// The EndpointSlices of one Service in the order of their names, whoever manages them. Costs
@@ -232,6 +273,8 @@ impl fmt::Debug for Objects {
             .field("services", &self.services.len())
             .field("slices", &self.slices.len())
             .field("secrets", &self.secrets.len())
+            .field("nodes", &self.nodes.len())
+            .field("config_maps", &self.config_maps.len())
             .finish_non_exhaustive()
     }
 }
@@ -244,6 +287,7 @@ fn service_of(slice: &EndpointSlice) -> Option<&str> {
 mod tests {
     use super::*;
     use k8s_openapi::ByteString;
+    use k8s_openapi::api::core::v1::NodeAddress;
 
     fn mk_slice(name: &str, service: &str) -> Object {
         let mut slice = EndpointSlice::default();
@@ -275,12 +319,14 @@ mod tests {
     #[test]
     fn what_was_inserted_and_removed_leaves_nothing_behind() {
         let mut objects = Objects::default();
-        let objects_of_all_kinds: [Object; 5] = [
+        let objects_of_all_kinds: [Object; 7] = [
             Ingress::default().into(),
             IngressClass::default().into(),
             Service::default().into(),
             mk_slice("a", "web"),
             Secret::default().into(),
+            Node::default().into(),
+            ConfigMap::default().into(),
         ];
         for object in &objects_of_all_kinds {
             assert!(objects.insert(object.clone()).is_none());
@@ -294,7 +340,26 @@ mod tests {
     #[test]
     fn only_namespaced_kinds_are_in_a_namespace() {
         assert_eq!(&*Object::from(Ingress::default()).identity().namespace, "default");
+        assert_eq!(&*Object::from(ConfigMap::default()).identity().namespace, "default");
         assert_eq!(&*Object::from(IngressClass::default()).identity().namespace, "");
+        assert_eq!(&*Object::from(Node::default()).identity().namespace, "");
+    }
+
+    #[test]
+    fn a_heartbeat_of_a_node_is_no_change() {
+        let at = |version: &str, address: &str| {
+            let mut node = Node::default();
+            node.metadata.name = Some("n".to_owned());
+            node.metadata.resource_version = Some(version.to_owned());
+            let addresses =
+                vec![NodeAddress { address: address.into(), type_: "InternalIP".into() }];
+            let phase = Some(version.to_owned());
+            let addresses = Some(addresses);
+            node.status = Some(NodeStatus { addresses, phase, ..NodeStatus::default() });
+            Object::from(node)
+        };
+        assert_eq!(at("1", "192.0.2.1"), at("2", "192.0.2.1"));
+        assert_ne!(at("1", "192.0.2.1"), at("1", "192.0.2.2"));
     }
 
     #[test]
@@ -303,7 +368,10 @@ mod tests {
         let secret = Object::from(Secret { data: Some(data), ..Secret::default() });
         let mut objects = Objects::default();
         objects.insert(secret.clone());
-        let shown = format!("{secret:?} {objects:?}");
+        let data = [("list".to_owned(), "hunter2".to_owned())].into();
+        let config_map = Object::from(ConfigMap { data: Some(data), ..ConfigMap::default() });
+        objects.insert(config_map.clone());
+        let shown = format!("{secret:?} {config_map:?} {objects:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("104"), "{shown}");
     }
 }

@@ -1,10 +1,11 @@
-//! Kubernetes objects to [`Model`]: a pure function.
+//! Kubernetes objects to [`Model`] and [`crate::model::ClusterAddresses`]: pure functions.
 //!
 //! The same objects give the same model and the same findings, in whatever order they arrived. The
 //! smallest broken unit is left out and reported. What has a host and a path but no usable backend
 //! keeps its place as [`crate::model::BackendState::Broken`], so that no broader rule takes its
 //! traffic.
 
+mod addresses;
 mod class;
 mod endpoint_slice;
 mod ingress;
@@ -16,10 +17,12 @@ mod shadow;
 mod tests;
 mod validate;
 
+pub use addresses::addresses;
 pub use class::CONTROLLER;
 pub use validate::validate;
 
 use super::objects::Objects;
+use crate::config::ListOrigin;
 use crate::model::{DefaultBackend, Ingress, Kind, Model, ObjectRef, Rejected, Rule};
 use ingress::{BackendRead, Place};
 use report::Report;
@@ -37,8 +40,39 @@ pub struct Options {
     /// out the one that `ingress_class` names.
     pub strict_class: bool,
     /// Whether slices may hold loopback addresses. The API server refuses them; a directory of
-    /// manifests, for a demo or a test, may name servers on the same machine.
+    /// manifests, for a demo or a test, may name servers on the same machine. Nodes likewise.
     pub loopback_endpoints: bool,
+    /// Whether the set `pods` admits somebody, so that a Node which does not say where its pods are
+    /// is worth a word.
+    pub admits_pods: bool,
+    /// Where the list that stands in for Cloudflare's is; `None` if it is in no ConfigMap.
+    pub cloudflare_list: Option<ConfigMapKey>,
+}
+
+/// A key of a ConfigMap, as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigMapKey {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// Key in `data` or `binaryData`.
+    pub key: String,
+}
+
+impl ConfigMapKey {
+    /// The key that the configuration names, if the list is in a ConfigMap.
+    pub fn of(origin: &ListOrigin) -> Option<Self> {
+        let ListOrigin::ConfigMap { namespace, name, key } = origin else {
+            return None;
+        };
+        Some(Self { namespace: namespace.clone(), name: name.clone(), key: key.clone() })
+    }
+
+    /// The ConfigMap.
+    pub fn object(&self) -> ObjectRef {
+        ObjectRef::new(Kind::ConfigMap, &self.namespace, &self.name)
+    }
 }
 
 /// Translates all objects. The findings are sorted and each is there once.

@@ -1,5 +1,6 @@
-//! The rows of the Ingress and EndpointSlice semantics, as manifests.
+//! The rows of the Ingress and EndpointSlice semantics, and what Nodes say, as manifests.
 
+mod addresses;
 mod class;
 mod demo;
 mod endpoints;
@@ -45,6 +46,7 @@ fn options() -> Options {
         without_class: false,
         strict_class: true,
         loopback_endpoints: false,
+        ..Options::default()
     }
 }
 

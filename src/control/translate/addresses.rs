@@ -1,0 +1,228 @@
+//! Nodes and one ConfigMap to [`ClusterAddresses`].
+//!
+//! What is in these sets may connect, so a value counts only if it can be what it says: the address
+//! of a node, the pods of a node. What is broken keeps out itself alone and is reported.
+//!
+//! Little is said of what is merely absent. A Node without pod networks is a finding only where the
+//! set `pods` admits somebody; if no Node has any, as with Cilium's cluster-pool IPAM or Calico's,
+//! it is one finding and not one for each.
+
+use super::report::{Flaw, Report};
+use super::{ConfigMapKey, Options};
+use crate::config::LOOPBACK;
+use crate::control::objects::Objects;
+use crate::control::quote::quote;
+use crate::control::suggest::nearest;
+use crate::model::{ClusterAddresses, Kind, ObjectRef, Rejected, Severity, Why};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeAddress, NodeSpec};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// Shortest IPv4 prefix that is taken for the pods of one Node: that of the largest private network
+/// (RFC 1918 section 3). Kubernetes gives a Node a /24.
+const SHORTEST_V4: u8 = 8;
+
+/// Shortest IPv6 prefix, likewise: that of a whole provider. Kubernetes gives a Node a /64.
+const SHORTEST_V6: u8 = 32;
+
+/// Networks of which no node and no pod has an address, beside the loopback ones. A kubelet refuses
+/// the like as its own (`validateNodeIP` in pkg/kubelet). `::/8` is reserved (RFC 4291 section 2.4)
+/// and holds the unspecified address and IPv4 in IPv6 clothes.
+const SPECIAL: [(IpNet, &str); 7] = [
+    (v4([0, 0, 0, 0], 8), "unspecified"),
+    (v4([169, 254, 0, 0], 16), "link-local"),
+    (v4([224, 0, 0, 0], 4), "multicast"),
+    (v4([255, 255, 255, 255], 32), "broadcast"),
+    (v6(0, 8), "reserved"),
+    (v6(0xfe80, 10), "link-local"),
+    (v6(0xff00, 8), "multicast"),
+];
+
+const fn v4(octets: [u8; 4], length: u8) -> IpNet {
+    let [a, b, c, d] = octets;
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
+}
+
+const fn v6(first: u16, length: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), length))
+}
+
+/// Collects what the cluster tells of itself. The findings are sorted and each is there once.
+pub fn addresses(objects: &Objects, options: &Options) -> (ClusterAddresses, Vec<Rejected>) {
+    let mut addresses = ClusterAddresses::default();
+    let mut findings = Vec::new();
+    let mut silent = Vec::new();
+    for (namespace, name, node) in objects.nodes().iter() {
+        let object = ObjectRef {
+            kind: Kind::Node,
+            namespace: Arc::clone(namespace),
+            name: Arc::clone(name),
+        };
+        let mut report = Report::new(&object, &mut findings);
+        read_addresses(node, options.loopback_endpoints, &mut addresses.nodes, &mut report);
+        if !read_pods(node, &mut addresses.pods, &mut report) {
+            silent.push(object);
+        }
+    }
+    if options.admits_pods {
+        report_silent(&silent, objects.nodes().len(), &mut findings);
+    }
+    if let Some(key) = &options.cloudflare_list {
+        addresses.cloudflare_list = read_list(objects, key, &mut findings);
+    }
+    for set in [&mut addresses.nodes, &mut addresses.pods] {
+        set.sort_unstable();
+        set.dedup();
+    }
+    findings.sort();
+    findings.dedup();
+    (addresses, findings)
+}
+
+/// Reads `status.addresses`. Names in it (Hostname, InternalDNS, ExternalDNS) are no addresses.
+fn read_addresses(node: &Node, loopback: bool, into: &mut Vec<IpNet>, report: &mut Report<'_>) {
+    let addresses = node.status.as_ref().and_then(|status| status.addresses.as_deref());
+    for (position, address) in addresses.unwrap_or_default().iter().enumerate() {
+        let NodeAddress { address, type_ } = address;
+        if !matches!(type_.as_str(), "InternalIP" | "ExternalIP") {
+            continue;
+        }
+        match read_address(address, loopback) {
+            Ok(net) => into.push(net),
+            Err(reason) => {
+                let fix = "use the address of an interface of the node; this one admits nobody";
+                let flaw = Flaw::invalid("", reason, fix);
+                report.add(&format!("status.addresses[{position}].address"), flaw);
+            }
+        }
+    }
+}
+
+fn read_address(text: &str, loopback: bool) -> Result<IpNet, String> {
+    let Ok(ip) = text.parse::<IpAddr>() else {
+        return Err(format!("{} is not an IP address", quote(text)));
+    };
+    let net = IpNet::from(ip.to_canonical());
+    match special(net) {
+        Some("loopback") if loopback => Ok(net),
+        Some(word) => Err(format!("{} is {word}", quote(text))),
+        None => Ok(net),
+    }
+}
+
+/// Reads `spec.podCIDRs`, or else `spec.podCIDR`. Returns whether there is anything.
+fn read_pods(node: &Node, into: &mut Vec<IpNet>, report: &mut Report<'_>) -> bool {
+    let Some(NodeSpec { pod_cidr, pod_cidrs, .. }) = &node.spec else {
+        return false;
+    };
+    let all = pod_cidrs.as_deref().unwrap_or_default();
+    // The older field holds the first of the newer one (core/v1 NodeSpec.podCIDRs).
+    let one = pod_cidr.iter().filter(|text| all.is_empty() && !text.is_empty());
+    let all = all.iter().enumerate();
+    let all = all.map(|(position, text)| (format!("spec.podCIDRs[{position}]"), text));
+    let mut any = false;
+    for (field, text) in all.chain(one.map(|text| ("spec.podCIDR".to_owned(), text))) {
+        any = true;
+        match read_network(text) {
+            Ok(net) => into.push(net),
+            Err(flaw) => report.add(&field, flaw),
+        }
+    }
+    any
+}
+
+fn read_network(text: &str) -> Result<IpNet, Flaw> {
+    let flaw = |problem: &str, fix: &str| {
+        Flaw::invalid(
+            "",
+            format!("{} {problem}", quote(text)),
+            format!("{fix}; this one admits nobody"),
+        )
+    };
+    let fix = "write the network of the node's pods, such as \"10.42.0.0/24\"";
+    let Ok(net) = text.parse::<IpNet>() else {
+        return Err(flaw("is not a network", fix));
+    };
+    if net.trunc() != net {
+        let fix = format!("the network is \"{}\"", net.trunc());
+        return Err(flaw("has bits set behind its prefix length", &fix));
+    }
+    let shortest = if net.addr().is_ipv4() { SHORTEST_V4 } else { SHORTEST_V6 };
+    if net.prefix_len() < shortest {
+        return Err(flaw(&format!("is wider than a /{shortest}, too much for one node"), fix));
+    }
+    match special(net) {
+        Some(word) => Err(flaw(&format!("has {word} addresses"), fix)),
+        None => Ok(net),
+    }
+}
+
+/// What sort of special addresses a network has.
+fn special(net: IpNet) -> Option<&'static str> {
+    // Of two networks that overlap one holds the other.
+    let meets = |other: &IpNet| net.contains(other) || other.contains(&net);
+    if LOOPBACK.iter().any(meets) {
+        return Some("loopback");
+    }
+    SPECIAL.iter().find(|(other, _)| meets(other)).map(|(_, word)| *word)
+}
+
+/// Reports the Nodes that say nothing of their pods; `count` is the number of all.
+fn report_silent(silent: &[ObjectRef], count: usize, findings: &mut Vec<Rejected>) {
+    let (silent, reason) = if silent.len() == count {
+        (&silent[..count.min(1)], "is empty, as in every Node, and so is the set \"pods\"")
+    } else {
+        (silent, "is empty, so the set \"pods\" lacks the pods of this Node")
+    };
+    for object in silent {
+        let fix = "write the pod network as a set of your own under [admit], and name it beside \
+                   \"pods\"";
+        let flaw = Flaw::error(Why::PodNetworkUnknown, "", reason, fix).with(Severity::Info);
+        Report::new(object, findings).add("spec.podCIDRs", flaw);
+    }
+}
+
+/// The text under the key. The messages do not quote it: nobody knows what a wrong key holds.
+fn read_list(
+    objects: &Objects,
+    wanted: &ConfigMapKey,
+    findings: &mut Vec<Rejected>,
+) -> Option<Arc<str>> {
+    let ConfigMapKey { namespace, name, key } = wanted;
+    let object = wanted.object();
+    let mut report = Report::new(&object, findings);
+    let unusable = |field: &'static str, reason: String, fix: String| {
+        Flaw::error(Why::ConfigMapUnusable, field, reason, fix)
+    };
+    let instead = |near: Option<&str>, otherwise: String| match near {
+        Some(near) => format!("did you mean {}?", quote(near)),
+        None => otherwise,
+    };
+    let Some(config_map) = objects.config_maps().get(namespace, name) else {
+        let near = nearest(name, objects.config_maps().names(namespace));
+        let fix = instead(near, format!("create it with the key {}", quote(key)));
+        let reason = "is named by cloudflare.config_map, and cannot be read or does not exist";
+        report.add("", unusable("", reason.to_owned(), fix).with(Severity::Warning));
+        return None;
+    };
+    let ConfigMap { binary_data, data, immutable: _, metadata: _ } = &**config_map;
+    if let Some(text) = data.as_ref().and_then(|data| data.get(key)) {
+        return Some(text.as_str().into());
+    }
+    if let Some(bytes) = binary_data.as_ref().and_then(|data| data.get(key)) {
+        let text = std::str::from_utf8(&bytes.0).ok();
+        if text.is_none() {
+            let (reason, fix) = ("is not UTF-8 text", "put the list as text under `data`");
+            let flaw = unusable("", reason.to_owned(), fix.to_owned());
+            report.add(&format!("binaryData[{key}]"), flaw);
+        }
+        return text.map(Into::into);
+    }
+    let keys = data.iter().flat_map(|data| data.keys());
+    let keys = keys.chain(binary_data.iter().flat_map(|data| data.keys()));
+    let fix = instead(nearest(key, keys.map(String::as_str)), "put the list there".to_owned());
+    let reason = "is missing, and named by cloudflare.config_map".to_owned();
+    report.add(&format!("data[{key}]"), unusable("", reason, fix));
+    None
+}
