@@ -3,6 +3,7 @@
 //! Nothing is buffered: the upstream connection polls the body when it can write, and only then is
 //! more read from the client.
 
+use crate::client_ip::is_claim;
 use crate::deadline::{Phase, Watch};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
@@ -152,7 +153,7 @@ fn remove_forbidden(trailers: &mut HeaderMap) {
 
 /// Framing, routing, authentication and content fields, and everything that names the client.
 fn is_forbidden(name: &HeaderName) -> bool {
-    const NAMES: [HeaderName; 17] = [
+    const NAMES: [HeaderName; 16] = [
         header::AUTHORIZATION,
         header::CONNECTION,
         header::CONTENT_ENCODING,
@@ -161,7 +162,6 @@ fn is_forbidden(name: &HeaderName) -> bool {
         header::CONTENT_TYPE,
         header::COOKIE,
         header::EXPECT,
-        header::FORWARDED,
         header::HOST,
         header::PROXY_AUTHORIZATION,
         header::SET_COOKIE,
@@ -171,18 +171,7 @@ fn is_forbidden(name: &HeaderName) -> bool {
         header::UPGRADE,
         header::VIA,
     ];
-    let text = name.as_str();
-    // An underscore reads as a hyphen to CGI, WSGI and their kin.
-    let starts = |prefix: &str| {
-        text.len() >= prefix.len()
-            && text
-                .bytes()
-                .map(|b| if b == b'_' { b'-' } else { b })
-                .zip(prefix.bytes())
-                .all(|(a, b)| a == b)
-    };
-    NAMES.contains(name)
-        || ["x-forwarded-", "x-real-ip", "cf-", "true-client-ip"].into_iter().any(starts)
+    NAMES.contains(name) || is_claim(name.as_str())
 }
 
 #[cfg(test)]

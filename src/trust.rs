@@ -66,10 +66,15 @@ impl Believed {
         Some(TrustedPeer(speaker))
     }
 
-    /// Whether an address in `X-Forwarded-For` is one of those that pass requests on, so that the
-    /// client is further to the left.
-    pub fn passes_on(&self, ip: IpAddr) -> bool {
-        self.proxies.contains(ip) || self.cloudflare.contains(ip)
+    /// Whether this is one of the proxies, so that the client is behind it.
+    pub fn is_proxy(&self, ip: IpAddr) -> bool {
+        self.proxies.contains(ip) && !self.cloudflare.contains(ip)
+    }
+
+    /// Whether this is one of Cloudflare's addresses. Not a proof by itself: whoever told the
+    /// address has to be proven.
+    pub fn is_cloudflare(&self, ip: IpAddr) -> bool {
+        self.cloudflare.contains(ip)
     }
 }
 

@@ -43,6 +43,8 @@ struct Record {
 pub(super) struct Parts {
     /// Host and path, once they could be read.
     pub(super) target: Option<Target>,
+    /// The client's address as text, where it is another than the peer's.
+    pub(super) client: Option<HeaderValue>,
     /// Request fields for the log.
     pub(super) noted: Noted,
 }
@@ -195,6 +197,7 @@ pub fn record_unread(downstream: &Downstream, reason: Reason) {
     if let Some(log) = &worker.access_log {
         log.write(&Line {
             time: Instant::now(),
+            client: downstream.fields.client.as_bytes(),
             connection: &downstream.text,
             route: None,
             endpoint: None,
@@ -248,6 +251,7 @@ impl Record {
         let target = self.parts.target.as_ref();
         log.write(&Line {
             time: now,
+            client: self.parts.client.as_ref().unwrap_or(&self.downstream.fields.client).as_bytes(),
             connection: &self.downstream.text,
             route: self.route.is_some().then(|| series.text()),
             endpoint: self.journey.endpoint.as_ref().map(|sent| &*sent.endpoint().text),

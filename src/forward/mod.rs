@@ -5,14 +5,16 @@
 
 mod exchange;
 mod response_body;
+mod sender;
 
 pub use exchange::record_unread;
 pub use response_body::ResponseBody;
 
 use crate::addr::PeerAddr;
+use crate::admission::{Gate, GateCell};
 use crate::balance::EndpointSet;
 use crate::body::{RequestBody, Upload, UploadLimits, UploadState};
-use crate::client_ip::ClientIp;
+use crate::client_ip::Policy;
 use crate::config::Config;
 use crate::deadline::{Deadlines, Phase, Watch};
 use crate::error::Reason;
@@ -21,11 +23,13 @@ use crate::model::Broken;
 use crate::routing::{Backend, RouteId, Table, TableCache};
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, WorkerCells};
+use crate::trust::TrustedPeer;
 use crate::upstream::Upstream;
 use exchange::Exchange;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
 use http_body::Body;
 use hyper::body::Incoming;
+use sender::Sender;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
@@ -48,6 +52,10 @@ pub struct Worker {
     pub series: SeriesCache,
     /// Numbers for the scrape.
     pub cells: Arc<WorkerCells>,
+    /// What the listeners admit now, in the order of the configuration.
+    pub gates: Arc<[GateCell]>,
+    /// What requests through Cloudflare have to show.
+    pub policy: Arc<Policy>,
     /// Where requests are logged, if they are.
     pub access_log: Option<AccessLog>,
     /// Set when the process is leaving: answers then close their connection.
@@ -78,15 +86,17 @@ pub struct Downstream {
     pub worker: Rc<Worker>,
     /// Position of its listener in the configuration.
     pub listener: usize,
-    /// The other end.
+    /// The other end; behind a balancer, the source that it names.
     pub peer: PeerAddr,
-    /// Whom its requests are from.
-    pub client: ClientIp,
+    /// The proof that the peer may speak for others, if it may.
+    pub trusted: Option<TrustedPeer>,
+    /// What the listener admitted and believed when the connection was accepted.
+    pub gate: Arc<Gate>,
     /// Its deadline.
     pub watch: Rc<Watch>,
     /// What every log line of it has.
     pub text: ConnectionText,
-    /// What we tell the upstream of it.
+    /// What we tell the upstream of requests that are the peer's own.
     pub fields: ForwardedFields,
 }
 
@@ -149,15 +159,27 @@ fn decide(
 ) -> Result<Decided, Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
+    let sender = Sender::of(&downstream, &head.headers);
+    exchange.client = sender.client().cloned();
+    if let Some(cause) = sender.unnamed() {
+        worker.cells.listeners[downstream.listener].unnamed[cause as usize].add(1);
+    }
     let target = Target::read(&mut head, worker.config.limits.request_target)?;
     let target = &*exchange.target.insert(target);
-    let table = worker.tables.load();
-    let id = find(&table, target)?;
-    let endpoints = usable(table.backend(id));
-    let noted = stage::clean_request(&mut head.headers, &target.host, &downstream.fields);
-    let uri = target.uri.clone();
+    let allowed = match sender.via_cloudflare() {
+        true => worker.policy.check(&head.headers),
+        false => Ok(()),
+    };
+    let vouched = sender.vouched(worker.policy.secret_name());
+    let fields = sender.fields(&target.host);
+    let noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
     let length_told = noted.content_length;
+    let uri = target.uri.clone();
+    let table = worker.tables.load();
+    let found = allowed.and_then(|()| find(&table, target));
     exchange.noted = noted;
+    let id = found?;
+    let endpoints = usable(table.backend(id));
     exchange.routed(table, id);
     let request = upstream_request(head, uri, body, exchange.upload(), length_told);
     Ok(Decided { request: Some(request), endpoints: endpoints? })

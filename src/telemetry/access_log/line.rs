@@ -1,19 +1,21 @@
 //! One line: what is in it, and how it becomes JSON.
 
 use crate::addr::PeerAddr;
-use crate::client_ip::ClientIp;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What every line of one connection begins with, made once.
+/// What every line of one connection contains, made once.
 #[derive(Debug)]
 pub struct ConnectionText(Box<[u8]>);
 
 impl ConnectionText {
-    /// Text for a connection of `client`, whose other end is `peer`, to a listener of this name.
-    pub fn new(client: ClientIp, peer: PeerAddr, listener: &str) -> Self {
+    /// Text for a connection whose other end is `peer`, to a listener of this name; `balancer` is
+    /// who brought it, if somebody did.
+    pub fn new(peer: PeerAddr, balancer: Option<PeerAddr>, listener: &str) -> Self {
         let mut text = Vec::new();
-        field(&mut text, br#""client":""#, client.to_string().as_bytes());
         field(&mut text, br#""peer":""#, peer.to_string().as_bytes());
+        if let Some(balancer) = balancer {
+            field(&mut text, br#""balancer":""#, balancer.to_string().as_bytes());
+        }
         field(&mut text, br#""listener":""#, listener.as_bytes());
         Self(text.into())
     }
@@ -40,13 +42,15 @@ impl RouteText {
 pub struct Line<'a> {
     /// When the answer was complete; written as RFC 3339 in UTC.
     pub time: Instant,
-    /// Client, peer and listener.
+    /// The client's address.
+    pub client: &'a [u8],
+    /// Peer and listener.
     pub connection: &'a ConnectionText,
     /// Ingress and Service, if a rule matched.
     pub route: Option<&'a RouteText>,
     /// Where it was sent.
     pub endpoint: Option<&'a str>,
-    /// `CF-Ray` as received.
+    /// `CF-Ray`, if Cloudflare sent it.
     pub cf_ray: Option<&'a [u8]>,
     /// Request method; empty if there was no readable request.
     pub method: &'a str,
@@ -81,6 +85,7 @@ impl Line<'_> {
         out.extend_from_slice(b"{\"time\":\"");
         clock.write(self.time, out);
         out.extend_from_slice(b"\",");
+        field(out, br#""client":""#, self.client);
         out.extend_from_slice(&self.connection.0);
         if let Some(route) = self.route {
             out.extend_from_slice(&route.0);

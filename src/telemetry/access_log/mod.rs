@@ -130,7 +130,6 @@ fn write_all(full: &Receiver<Buffer>, mut output: Box<dyn Write + Send>) {
 mod tests {
     use super::*;
     use crate::addr::PeerAddr;
-    use crate::client_ip::ClientIp;
     use crate::telemetry::WorkerCells;
     use std::sync::Mutex;
     use std::sync::mpsc;
@@ -151,12 +150,13 @@ mod tests {
 
     fn connection() -> ConnectionText {
         let peer = PeerAddr::new("192.0.2.1:5".parse().expect("literal"));
-        ConnectionText::new(ClientIp::of_peer(peer), peer, "web")
+        ConnectionText::new(peer, None, "web")
     }
 
     fn line<'a>(path: &'a str, connection: &'a ConnectionText) -> Line<'a> {
         Line {
             time: Instant::now(),
+            client: b"192.0.2.9",
             connection,
             route: None,
             endpoint: Some("10.0.0.1:80"),
@@ -193,7 +193,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let expected = serde_json::json!({
             "time": value["time"],
-            "client": "192.0.2.1",
+            "client": "192.0.2.9",
             "peer": "192.0.2.1:5",
             "listener": "web",
             "endpoint": "10.0.0.1:80",

@@ -4,8 +4,13 @@
 //! client can have one removed that we add afterwards. What claims to tell the client's address is
 //! replaced by what we know.
 
+mod response;
+
+pub use response::clean_response;
+pub(super) use response::now;
+
+use crate::client_ip::is_claim;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use std::time::SystemTime;
 
 /// Our name in `Server`, where the upstream gives none.
 pub(super) const SERVER_NAME: &str = "ravelin";
@@ -32,7 +37,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     HTTP2_SETTINGS,
 ];
 
-/// What is the same for every request of a connection: made once, cloned by reference.
+/// What the upstream is told of a client. Cloned by reference.
 #[derive(Clone, Debug)]
 pub struct ForwardedFields {
     /// `X-Forwarded-For` and `X-Real-IP`: the client's address.
@@ -43,10 +48,21 @@ pub struct ForwardedFields {
     pub port: HeaderValue,
 }
 
+/// Which of a request's own claims go on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vouched<'a> {
+    /// Whether its `CF-*` fields are Cloudflare's. Everybody else's are removed.
+    pub via_cloudflare: bool,
+    /// Whether `CF-Connecting-IP` could not be taken: then no backend shall take it.
+    pub unnamed: bool,
+    /// The field with the operator's secret, which is for us alone.
+    pub secret: Option<&'a HeaderName>,
+}
+
 /// What is noted of a request's fields on the way through, for the log and for framing.
 #[derive(Debug, Default)]
 pub struct Noted {
-    /// `CF-Ray`.
+    /// `CF-Ray`, if it is Cloudflare's.
     pub cf_ray: Option<HeaderValue>,
     /// `User-Agent`.
     pub user_agent: Option<HeaderValue>,
@@ -61,6 +77,8 @@ struct Found {
     hop_by_hop: u16,
     /// Other fields that have to go.
     names: Vec<HeaderName>,
+    /// Whether `Connection` names some of them.
+    by_connection: bool,
     expect: bool,
     framing: bool,
     /// `Host` as it is to be sent.
@@ -102,6 +120,7 @@ pub fn clean_request(
     headers: &mut HeaderMap,
     host: &HeaderValue,
     fields: &ForwardedFields,
+    vouched: Vouched<'_>,
 ) -> Noted {
     let mut noted = Noted::default();
     let mut found = Found::default();
@@ -116,7 +135,7 @@ pub fn clean_request(
             "x-real-ip" => ours.put(4, value, &values),
             "connection" => {
                 found.hop_by_hop |= 1;
-                name_tokens(value, &mut found.names);
+                found.name_tokens(value);
             }
             "keep-alive" => found.hop_by_hop |= 1 << 1,
             "proxy-connection" => found.hop_by_hop |= 1 << 2,
@@ -130,12 +149,14 @@ pub fn clean_request(
             // We answer it ourselves, when the upstream begins to take the body.
             "expect" => found.expect = true,
             "host" => found.host = value == host,
-            "cf-ray" => noted.cf_ray = Some(value.clone()),
             "user-agent" => noted.user_agent = Some(value.clone()),
-            "forwarded" | "true-client-ip" | "x-forwarded-server" | "x-forwarded-prefix" => {
+            "cf-connecting-ip" | "cf-connecting-ipv6" if vouched.unnamed => {
                 found.names.push(name.clone());
             }
-            other if is_alias(other) => found.names.push(name.clone()),
+            "cf-ray" if vouched.via_cloudflare => noted.cf_ray = Some(value.clone()),
+            other if vouched.via_cloudflare && other.starts_with("cf-") => {}
+            other if is_claim(other) || is_framing_alias(other) => found.names.push(name.clone()),
+            _ if vouched.secret == Some(name) => found.names.push(name.clone()),
             _ => {}
         }
     }
@@ -145,7 +166,7 @@ pub fn clean_request(
         headers.insert(header::HOST, host.clone());
     }
     // `Connection` may have named one of ours, and of several with one name the others must go.
-    let afresh = ours.repeated || !found.names.is_empty();
+    let afresh = ours.repeated || found.by_connection;
     for (position, name) in OURS.into_iter().enumerate() {
         if afresh || !ours.has(position) {
             headers.insert(name, values[position].clone());
@@ -153,44 +174,6 @@ pub fn clean_request(
     }
     noted.content_length = found.framing;
     noted
-}
-
-/// Makes an upstream's response fields ready for the client.
-pub fn clean_response(headers: &mut HeaderMap) {
-    let mut found = Found::default();
-    for (name, value) in headers.iter() {
-        match name.as_str() {
-            "connection" => {
-                found.hop_by_hop |= 1;
-                name_tokens(value, &mut found.names);
-            }
-            "keep-alive" => found.hop_by_hop |= 1 << 1,
-            "proxy-connection" => found.hop_by_hop |= 1 << 2,
-            "te" => found.hop_by_hop |= 1 << 5,
-            // RFC 9112 section 6.3: it overrides a Content-Length, which must not go on.
-            "transfer-encoding" => {
-                found.hop_by_hop |= 1 << 6;
-                found.framing = true;
-            }
-            "upgrade" => found.hop_by_hop |= 1 << 7,
-            "date" => found.date = true,
-            "server" => found.server = true,
-            _ => {}
-        }
-    }
-    remove(headers, &found);
-    if !found.server {
-        headers.insert(header::SERVER, HeaderValue::from_static(SERVER_NAME));
-    }
-    if !found.date {
-        headers.insert(header::DATE, now());
-    }
-}
-
-/// The time as RFC 9110 section 5.6.7 has it. A response without `Date` gets one (section 6.6.1).
-pub(super) fn now() -> HeaderValue {
-    let text = httpdate::fmt_http_date(SystemTime::now());
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
 }
 
 fn remove(headers: &mut HeaderMap, found: &Found) {
@@ -213,61 +196,61 @@ fn remove(headers: &mut HeaderMap, found: &Found) {
     }
 }
 
-/// Collects the fields that a `Connection` value names. Framing and routing are not its to remove.
-fn name_tokens(value: &HeaderValue, names: &mut Vec<HeaderName>) {
-    for token in value.as_bytes().split(|&byte| byte == b',') {
-        let token = token.trim_ascii();
-        if token.is_empty()
-            || token.eq_ignore_ascii_case(b"close")
-            || token.eq_ignore_ascii_case(b"keep-alive")
-        {
-            continue;
-        }
-        match HeaderName::from_bytes(token) {
-            Ok(header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) | Err(_) => {}
-            Ok(name) => names.push(name),
+impl Found {
+    /// Collects the fields that a `Connection` value names. Framing and routing are not its to
+    /// remove.
+    fn name_tokens(&mut self, value: &HeaderValue) {
+        for token in value.as_bytes().split(|&byte| byte == b',') {
+            let token = token.trim_ascii();
+            if token.is_empty()
+                || token.eq_ignore_ascii_case(b"close")
+                || token.eq_ignore_ascii_case(b"keep-alive")
+            {
+                continue;
+            }
+            match HeaderName::from_bytes(token) {
+                Ok(header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) | Err(_) => {}
+                Ok(name) => {
+                    self.by_connection = true;
+                    self.names.push(name);
+                }
+            }
         }
     }
 }
 
-/// Whether a field is one of those that we write, in a spelling that CGI, WSGI and their kin cannot
+/// Whether a field is one that frames a message, in a spelling that CGI, WSGI and their kin cannot
 /// tell from it: with underscores for hyphens.
-fn is_alias(name: &str) -> bool {
-    name.contains('_') && {
-        let hyphens = name.replace('_', "-");
-        OURS.iter().any(|ours| ours.as_str() == hyphens)
-            || matches!(
-                hyphens.as_str(),
-                "x-forwarded-server"
-                    | "x-forwarded-prefix"
-                    | "true-client-ip"
-                    | "transfer-encoding"
-                    | "content-length"
-            )
+fn is_framing_alias(name: &str) -> bool {
+    matches!(name, "transfer_encoding" | "content_length")
+}
+
+#[cfg(test)]
+fn map(fields: &[(&str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in fields {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        map.append(name, HeaderValue::from_str(value).expect("a value"));
     }
+    map
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn map(fields: &[(&str, &str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in fields {
-            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
-            map.append(name, HeaderValue::from_str(value).expect("a value"));
-        }
-        map
+    fn cleaned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+        cleaned_as(fields, Vouched::default())
     }
 
-    fn cleaned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    fn cleaned_as(fields: &[(&str, &str)], vouched: Vouched<'_>) -> Vec<(String, String)> {
         let mut headers = map(fields);
         let fields = ForwardedFields {
             client: HeaderValue::from_static("192.0.2.1"),
             proto: HeaderValue::from_static("http"),
             port: HeaderValue::from_static("80"),
         };
-        clean_request(&mut headers, &HeaderValue::from_static("a.example"), &fields);
+        clean_request(&mut headers, &HeaderValue::from_static("a.example"), &fields, vouched);
         let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
         let mut all: Vec<_> =
             headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
@@ -340,27 +323,35 @@ mod tests {
             ("true-client-ip", "6.6.6.6"),
             ("true_client_ip", "6.6.6.6"),
             ("forwarded", "for=6.6.6.6"),
+            ("cf-connecting-ip", "6.6.6.6"),
+            ("cf_connecting_ip", "6.6.6.6"),
+            ("cf-ipcountry", "XX"),
+            ("cf-ray", "1"),
+            ("cdn-loop", "cloudflare"),
             ("my_own", "kept"),
         ];
-        assert_eq!(cleaned(&request), with_ours(&[("my_own", "kept")]));
+        let kept = [("my_own", "kept"), ("cdn-loop", "cloudflare")];
+        assert_eq!(cleaned(&request), with_ours(&kept));
     }
 
     #[test]
-    fn a_response_keeps_its_own_server_name_and_loses_the_connection() {
-        let mut headers = map(&[
-            ("connection", "close, x-internal"),
-            ("x-internal", "1"),
-            ("transfer-encoding", "chunked"),
-            ("content-length", "3"),
-            ("server", "nginx"),
-            ("date", "x"),
-        ]);
-        clean_response(&mut headers);
-        assert_eq!(headers, map(&[("server", "nginx"), ("date", "x")]));
-        let mut bare = map(&[("content-length", "3")]);
-        clean_response(&mut bare);
-        let date = bare.remove(header::DATE).expect("a date");
-        assert!(date.to_str().is_ok_and(|date| date.ends_with(" GMT")), "{date:?}");
-        assert_eq!(bare, map(&[("content-length", "3"), ("server", "ravelin")]));
+    fn what_cloudflare_says_goes_on_and_what_its_visitor_says_does_not() {
+        let request = [
+            ("cf-connecting-ip", "192.0.2.1"),
+            ("cf-ray", "1"),
+            ("cf-ipcountry", "XX"),
+            ("cf_ray", "6"),
+            ("cf_connecting-ip", "6.6.6.6"),
+            ("true-client-ip", "6.6.6.6"),
+            ("x-forwarded-for", "6.6.6.6, 192.0.2.1"),
+            ("x-client-ip", "6.6.6.6"),
+            ("x-edge", "secret"),
+        ];
+        let secret = HeaderName::from_static("x-edge");
+        let vouched = Vouched { via_cloudflare: true, unnamed: false, secret: Some(&secret) };
+        let kept = [("cf-connecting-ip", "192.0.2.1"), ("cf-ray", "1"), ("cf-ipcountry", "XX")];
+        assert_eq!(cleaned_as(&request, vouched), with_ours(&kept));
+        let unnamed = Vouched { unnamed: true, ..vouched };
+        assert_eq!(cleaned_as(&request, unnamed), with_ours(&kept[1..]));
     }
 }

@@ -1,0 +1,159 @@
+//! What a request that came through Cloudflare has to show beside its address.
+//!
+//! Cloudflare's addresses are all its customers'. Whoever has an account can point a record, or a
+//! Worker, at this node, and arrives from an admitted address. Two things tell the operator's own
+//! zone from theirs: a secret field that only the zone's Transform Rule sets, and `CF-Worker`, which
+//! names the zone that owns a Worker. Neither is asked of peers that an own set admits.
+
+use crate::config::{Cloudflare, WorkerZones};
+use crate::error::Reason;
+use http::{HeaderMap, HeaderName};
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+const CF_WORKER: HeaderName = HeaderName::from_static("cf-worker");
+
+/// The policies of `[cloudflare]`.
+#[derive(Default)]
+pub struct Policy {
+    worker_zones: Option<Box<[String]>>,
+    secret: Option<Secret>,
+}
+
+struct Secret {
+    name: HeaderName,
+    values: Box<[Box<[u8]>]>,
+}
+
+/// A file of secrets that holds none.
+#[derive(Debug, thiserror::Error)]
+#[error("it has no line with a secret")]
+pub struct NoSecret;
+
+impl Policy {
+    /// Policies as configured. `secrets` is the text of `cloudflare.secret_file`: a value a line, so
+    /// that the next one can be accepted before the zone sends it.
+    ///
+    /// # Errors
+    /// If a secret is asked for and `secrets` has none: every request would be refused.
+    pub fn new(cloudflare: &Cloudflare, secrets: &str) -> Result<Self, NoSecret> {
+        let worker_zones = match &cloudflare.worker_zones {
+            WorkerZones::Any => None,
+            WorkerZones::Only(zones) => Some(zones.clone().into()),
+        };
+        let Some(header) = &cloudflare.secret else {
+            return Ok(Self { worker_zones, secret: None });
+        };
+        let lines = secrets.lines().map(str::trim).filter(|line| !line.is_empty());
+        let values: Box<[Box<[u8]>]> = lines.map(|line| line.as_bytes().into()).collect();
+        if values.is_empty() {
+            return Err(NoSecret);
+        }
+        let secret = Some(Secret { name: header.name.clone(), values });
+        Ok(Self { worker_zones, secret })
+    }
+
+    /// The field that carries the secret: for us alone.
+    pub fn secret_name(&self) -> Option<&HeaderName> {
+        self.secret.as_ref().map(|secret| &secret.name)
+    }
+
+    /// Checks a request that came through Cloudflare.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Reason> {
+        if let Some(zones) = &self.worker_zones {
+            let allowed = |zone: &str| zones.iter().any(|own| own.eq_ignore_ascii_case(zone));
+            let mut workers = headers.get_all(&CF_WORKER).iter();
+            if !workers.all(|zone| zone.to_str().is_ok_and(allowed)) {
+                return Err(Reason::WorkerRefused);
+            }
+        }
+        match &self.secret {
+            Some(secret) if !secret.is_in(headers) => Err(Reason::SecretMissing),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Secret {
+    /// Compares in a time that depends on the lengths alone, with every value.
+    fn is_in(&self, headers: &HeaderMap) -> bool {
+        let mut sent = headers.get_all(&self.name).iter();
+        let (Some(value), None) = (sent.next(), sent.next()) else {
+            return false;
+        };
+        let matches = self.values.iter().map(|secret| secret.ct_eq(value.as_bytes()));
+        matches.fold(subtle::Choice::from(0), |any, one| any | one).into()
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("worker_zones", &self.worker_zones)
+            .field("secret", &self.secret_name())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use http::HeaderValue;
+
+    fn policy(settings: &str, secrets: &str) -> Result<Policy, NoSecret> {
+        let text = format!(
+            "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n[cloudflare]\n{settings}\n\
+             [source]\nkind = \"directory\"\ndirectory = \"x\"\n"
+        );
+        let config = Config::parse(&text, "test").expect("a valid configuration");
+        Policy::new(&config.cloudflare, secrets)
+    }
+
+    fn check(policy: &Policy, fields: &[(&'static str, &str)]) -> Option<Reason> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            let value = HeaderValue::from_str(value).expect("a value");
+            headers.append(HeaderName::from_static(name), value);
+        }
+        policy.check(&headers).err()
+    }
+
+    #[test]
+    fn workers_are_known_by_the_zone_that_owns_them() {
+        let own = policy("worker_zones = [\"Example.com\"]", "").expect("no secret asked for");
+        assert_eq!(check(&own, &[]), None);
+        assert_eq!(check(&own, &[("cf-worker", "example.COM")]), None);
+        let refused = Some(Reason::WorkerRefused);
+        assert_eq!(check(&own, &[("cf-worker", "evil.example")]), refused);
+        assert_eq!(check(&own, &[("cf-worker", "sub.example.com")]), refused);
+        let two = [("cf-worker", "example.com"), ("cf-worker", "evil.example")];
+        assert_eq!(check(&own, &two), refused);
+        let none = policy("worker_zones = []", "").expect("no secret asked for");
+        assert_eq!(check(&none, &[("cf-worker", "example.com")]), refused);
+        let any = policy("", "").expect("no secret asked for");
+        assert_eq!(check(&any, &[("cf-worker", "evil.example")]), None);
+    }
+
+    #[test]
+    fn a_secret_is_one_field_with_one_of_the_values() {
+        let settings = "secret_header = \"x-edge\"\nsecret_file = \"secret\"";
+        let policy = policy(settings, "\n old \nnew\n\n").expect("two secrets");
+        let missing = Some(Reason::SecretMissing);
+        assert_eq!(check(&policy, &[("x-edge", "old")]), None);
+        assert_eq!(check(&policy, &[("x-edge", "new")]), None);
+        assert_eq!(check(&policy, &[]), missing);
+        for wrong in ["", "ne", "newer", "old,new", "NEW"] {
+            assert_eq!(check(&policy, &[("x-edge", wrong)]), missing, "{wrong:?}");
+        }
+        assert_eq!(check(&policy, &[("x-edge", "new"), ("x-edge", "new")]), missing);
+        assert!(!format!("{policy:?}").contains("old"));
+    }
+
+    #[test]
+    fn a_file_without_a_secret_is_refused() {
+        let settings = "secret_header = \"x-edge\"\nsecret_file = \"secret\"";
+        assert!(policy(settings, " \n\n").is_err());
+        assert!(policy("", "").is_ok());
+    }
+}

@@ -1,0 +1,103 @@
+//! Whom a request is from, and what the upstream is told of that.
+
+use super::Downstream;
+use crate::client_ip::{Scheme, Unnamed, identify};
+use crate::http::{ForwardedFields, Vouched};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
+
+/// The sender of one request.
+pub(super) struct Sender<'d> {
+    fields: Cow<'d, ForwardedFields>,
+    /// The scheme of the visitor, where it is known from a trusted peer.
+    scheme: Option<Scheme>,
+    via_cloudflare: bool,
+    unnamed: Option<Unnamed>,
+}
+
+impl<'d> Sender<'d> {
+    /// Reads it: from the fields if the peer may speak for others, else it is the peer.
+    pub(super) fn of(downstream: &'d Downstream, headers: &HeaderMap) -> Self {
+        let peer = Cow::Borrowed(&downstream.fields);
+        let Some(trusted) = downstream.trusted else {
+            return Self { fields: peer, scheme: None, via_cloudflare: false, unnamed: None };
+        };
+        let identity = identify(downstream.peer, trusted, downstream.gate.believed(), headers);
+        let mut fields = peer.into_owned();
+        fields.client = identity.text;
+        if let Some(scheme) = identity.scheme {
+            fields.proto = HeaderValue::from_static(scheme.as_str());
+        }
+        Self {
+            fields: Cow::Owned(fields),
+            scheme: identity.scheme,
+            via_cloudflare: identity.via_cloudflare,
+            unnamed: identity.unnamed,
+        }
+    }
+
+    /// The client, if it may be another than the peer.
+    pub(super) fn client(&self) -> Option<&HeaderValue> {
+        match &self.fields {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(fields) => Some(&fields.client),
+        }
+    }
+
+    /// Whether Cloudflare's rules are for this request.
+    pub(super) fn via_cloudflare(&self) -> bool {
+        self.via_cloudflare
+    }
+
+    /// Why the client could not be told, if so.
+    pub(super) fn unnamed(&self) -> Option<Unnamed> {
+        self.unnamed
+    }
+
+    /// What the upstream is told. `host` is the one that the visitor asked for.
+    pub(super) fn fields(mut self, host: &HeaderValue) -> Cow<'d, ForwardedFields> {
+        if let (Some(scheme), Cow::Owned(fields)) = (self.scheme, &mut self.fields) {
+            fields.port = port(host, scheme);
+        }
+        self.fields
+    }
+
+    /// Which of the request's own claims go on.
+    pub(super) fn vouched<'s>(&self, secret: Option<&'s HeaderName>) -> Vouched<'s> {
+        let unnamed = self.unnamed.is_some_and(|unnamed| unnamed != Unnamed::Absent);
+        Vouched { via_cloudflare: self.via_cloudflare, unnamed, secret }
+    }
+}
+
+/// The port that the visitor connected to: the one in `Host`, or else the scheme's.
+fn port(host: &HeaderValue, scheme: Scheme) -> HeaderValue {
+    let bytes = host.as_bytes();
+    let named = bytes.iter().rposition(|&byte| byte == b':').map(|colon| &bytes[colon + 1..]);
+    // The colons of an IPv6 address are followed by its bracket sooner or later.
+    let digits = named.filter(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
+    match (digits.and_then(|digits| HeaderValue::from_bytes(digits).ok()), scheme) {
+        (Some(port), _) => port,
+        (None, Scheme::Http) => HeaderValue::from_static("80"),
+        (None, Scheme::Https) => HeaderValue::from_static("443"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_that_of_the_visitors_url() {
+        for (host, scheme, expected) in [
+            ("a.example", Scheme::Https, "443"),
+            ("a.example", Scheme::Http, "80"),
+            ("a.example:8443", Scheme::Https, "8443"),
+            ("a.example:", Scheme::Https, "443"),
+            ("a.example:x", Scheme::Http, "80"),
+            ("[2001:db8::1]", Scheme::Https, "443"),
+            ("[2001:db8::1]:8080", Scheme::Http, "8080"),
+        ] {
+            assert_eq!(port(&HeaderValue::from_static(host), scheme), expected, "{host}");
+        }
+    }
+}
