@@ -1,9 +1,10 @@
 //! The admin port: metrics and health, on a thread of its own, so that a scrape never takes time
 //! from a request.
 
-use crate::admission::Gate;
+use crate::admission::GateCell;
+use crate::listen::Accepting;
 use crate::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{ListMetrics, ListSource, Telemetry};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -12,10 +13,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 /// Scrapers and probes at one time; more of them wait.
@@ -31,25 +33,26 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 #[derive(Debug)]
 pub struct Admin {
     registry: Registry,
+    list: Arc<ListMetrics>,
     shutdown: ShutdownSignal,
 }
 
 impl Admin {
     /// An admin side that exports `telemetry`. A process that has one has read all its manifests:
-    /// it is ready until it begins to leave.
-    pub fn new(telemetry: &std::sync::Arc<Telemetry>, shutdown: ShutdownSignal) -> Self {
+    /// it is ready, once it knows who Cloudflare is, until it begins to leave.
+    pub fn new(telemetry: &Arc<Telemetry>, shutdown: ShutdownSignal) -> Self {
         let mut registry = Registry::default();
         telemetry.register(&mut registry);
-        Self { registry, shutdown }
+        Self { registry, list: Arc::clone(telemetry.list()), shutdown }
     }
 
     /// Serves until the process aborts.
-    pub async fn run(self, listener: TcpListener, gate: Gate) {
+    pub async fn run(self, listener: Accepting, gate: &GateCell) {
         let mut shutdown = self.shutdown.clone();
         let this = Rc::new(self);
-        let places = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
-            let place = std::sync::Arc::clone(&places).acquire_owned().await;
+            let place = Arc::clone(&places).acquire_owned().await;
             let accepted = tokio::select! {
                 () = shutdown.reached(Stage::Aborting) => return,
                 accepted = listener.accept() => accepted,
@@ -59,7 +62,9 @@ impl Admin {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            if gate.admits(peer.ip().to_canonical()).is_none() {
+            if gate.load().admits(peer.ip()).is_none() {
+                // Closing with no linger time sends RST.
+                let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
                 continue;
             }
             let admin = Rc::clone(&this);
@@ -87,11 +92,21 @@ impl Admin {
         match path {
             "/metrics" => self.metrics(),
             "/livez" => text(StatusCode::OK, "ok\n"),
-            "/readyz" if self.shutdown.stage() == Stage::Running => text(StatusCode::OK, "ok\n"),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "leaving\n"),
+            "/readyz" => match self.not_ready() {
+                None => text(StatusCode::OK, "ok\n"),
+                Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
+            },
             "/" => text(StatusCode::OK, "ravelin\n\n/metrics\n/livez\n/readyz\n"),
             _ => text(StatusCode::NOT_FOUND, "not found; see /\n"),
         }
+    }
+
+    fn not_ready(&self) -> Option<&'static str> {
+        if self.shutdown.stage() != Stage::Running {
+            return Some("leaving\n");
+        }
+        let unknown = self.list.read().source == ListSource::Nothing;
+        unknown.then_some("cloudflare.config_map has not been read, or is no list\n")
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {

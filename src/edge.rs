@@ -1,19 +1,24 @@
-//! The life of a connection: accepted socket, HTTP, deadlines, drain, end.
+//! The life of a connection: accepted socket, PROXY header, HTTP, deadlines, drain, end.
 
-use crate::client_ip::ClientIp;
+use crate::addr::PeerAddr;
+use crate::client_ip::{self, ClientIp};
 use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, Worker};
 use crate::http::{self as stage, ClientStream, ForwardedFields, Notes};
 use crate::listen::Accepted;
+use crate::proxy_protocol::{self, Header, ReadError};
+use crate::telemetry::Refusal;
 use crate::telemetry::access_log::ConnectionText;
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// How a connection ended.
@@ -29,30 +34,94 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Accepted { socket, peer, listener, slot, load } = accepted;
     let cells = &worker.cells.listeners[listener];
     cells.open.shift(1);
-    if let Ok(socket) = TcpStream::from_std(socket) {
-        let port = socket.local_addr().map_or(0, |address| address.port());
-        let client = ClientIp::of_peer(peer);
-        let watch = worker.deadlines.watch(worker.config.timeouts.downstream_idle);
-        let fields = forwarded_fields(client, port);
-        let name = &worker.config.listeners[listener].name;
-        let text = ConnectionText::new(client, peer, name);
-        let downstream =
-            Downstream { worker: Rc::clone(&worker), listener, peer, client, watch, text, fields };
+    if let Ok(socket) = TcpStream::from_std(socket)
+        && let Some(downstream) = meet(&worker, &socket, peer, listener).await
+    {
         converse(Rc::new(downstream), socket).await;
     }
     cells.open.shift(-1);
     drop((slot, load));
 }
 
-/// What the upstream is told of every request of this connection.
-fn forwarded_fields(client: ClientIp, port: u16) -> ForwardedFields {
-    let value = |text: String| {
-        HeaderValue::try_from(text).expect("addresses and numbers are valid field values")
-    };
+/// Finds out who is at the other end: the peer, or whom a balancer names. `None`: the connection is
+/// to be closed.
+async fn meet(
+    worker: &Rc<Worker>,
+    socket: &TcpStream,
+    peer: PeerAddr,
+    listener: usize,
+) -> Option<Downstream> {
+    let gate = worker.gates[listener].load_full();
+    let (mut source, mut balancer) = (peer, None);
+    let mut port = socket.local_addr().map_or(0, |address| address.port());
+    if gate.is_balancer(peer.ip()) {
+        let limit = worker.config.timeouts.proxy_header;
+        let cells = &worker.cells.listeners[listener];
+        match proxy_protocol::read(socket, limit).await {
+            Ok(Header::Proxied { source: named, destination }) => {
+                (source, balancer) = (PeerAddr::new(named), Some(peer));
+                port = destination.port();
+                // HAProxy's checks by version 1 name HAProxy itself; version 2 has LOCAL for that.
+                if gate.admits(source.ip()).is_none() && gate.is_balancer(source.ip()) {
+                    cells.health_checks.add(1);
+                    return None;
+                }
+                if gate.admits(source.ip()).is_none() {
+                    cells.refuse(Refusal::SourceNotAdmitted);
+                    tracing::debug!(%source, balancer = %peer, "source is not admitted");
+                    reset(socket);
+                    return None;
+                }
+            }
+            // The balancer speaks for itself. If that is not enough, it only wanted to know whether
+            // somebody answers.
+            Ok(Header::Local) if gate.admits(peer.ip()).is_some() => {}
+            Ok(Header::Local) | Err(ReadError::Closed) => {
+                cells.health_checks.add(1);
+                return None;
+            }
+            Err(error) => {
+                cells.refuse(refusal(&error));
+                tracing::debug!(balancer = %peer, %error, label = error.label(), "no PROXY header");
+                reset(socket);
+                return None;
+            }
+        }
+    }
+    let name = &worker.config.listeners[listener].name;
+    Some(Downstream {
+        worker: Rc::clone(worker),
+        listener,
+        peer: source,
+        trusted: gate.believed().check(source),
+        gate,
+        watch: worker.deadlines.watch(worker.config.timeouts.downstream_idle),
+        text: ConnectionText::new(source, balancer, name),
+        fields: forwarded_fields(source, port),
+    })
+}
+
+fn refusal(error: &ReadError) -> Refusal {
+    match error {
+        ReadError::Malformed(_) => Refusal::ProxyMalformed,
+        ReadError::TimedOut => Refusal::ProxyTimeout,
+        ReadError::Closed | ReadError::Truncated | ReadError::Io(_) => Refusal::ProxyTruncated,
+    }
+}
+
+/// Makes the close that follows a RST: whoever is not admitted learns nothing more.
+fn reset(socket: &TcpStream) {
+    // If it fails, FIN does as well.
+    let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+}
+
+/// What the upstream is told of the requests that are the peer's own.
+fn forwarded_fields(peer: PeerAddr, port: u16) -> ForwardedFields {
+    let port = HeaderValue::try_from(port.to_string()).expect("a number is a valid field value");
     ForwardedFields {
-        client: value(client.to_string()),
+        client: client_ip::text(ClientIp::of_peer(peer).ip()),
         proto: HeaderValue::from_static("http"),
-        port: value(port.to_string()),
+        port,
     }
 }
 

@@ -5,8 +5,9 @@
 //! # The way of a request
 //!
 //! ```text
-//! listen -> admission -> edge: http -> client_ip -> forward: routing -> balance -> upstream
-//!                                                              \-> our own answer (error, http)
+//! admission (kernel) -> listen -> edge: proxy_protocol -> admission -> http
+//!     -> forward: client_ip -> routing -> balance -> upstream
+//!                                    \-> our own answer (error, http)
 //! ```
 //!
 //! Read [`edge`] (life of a connection) and [`forward`] (life of a request) first: they tell the
@@ -17,6 +18,9 @@
 //! ```text
 //! directory of manifests -> control::files -> control::translate -> Model
 //!                        -> routing::compile -> Publisher (the one ArcSwap) => workers
+//!
+//! addresses of the cluster, control::cloudflare -> LiveSets -> admission::Gate => acceptors, workers
+//!                                                           -> admission::bpf => kernel
 //! ```
 //!
 //! `translate` and `compile` are pure. `check`, `explain` and `run` go through the same functions.
@@ -25,8 +29,8 @@
 //!
 //! One per worker: a single-threaded runtime with its own connections to clients and pods, its own
 //! counters and log buffer. Nothing on the request path crosses a thread. One thread accepts and
-//! hands each connection to the worker with the fewest; one follows the manifests; one serves the
-//! admin port; one writes the access log.
+//! hands each connection to the worker with the fewest; one follows the manifests; one keeps the
+//! list of Cloudflare's addresses; one serves the admin port; one writes the access log.
 //!
 //! # Modules
 //!
@@ -42,26 +46,28 @@
 //! | | [`trust`] | whom to believe: the proof that a peer may speak for its clients |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
-//! | | [`client_ip`] | the one client address |
+//! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |
 //! | | [`deadline`] | a deadline for every phase, without a timer per request |
 //! | | [`gather`] | one send for a small message in several pieces |
 //! | | [`routing`] | the table: compiled, looked up, published |
 //! | | [`shutdown`] | the stages of leaving |
 //! | | [`telemetry`] | metrics, access log, log of the process |
-//! | stages | [`admission`] | who may connect |
+//! | stages | [`admission`] | who may connect: in user space, and as a program for the kernel |
+//! | | [`proxy_protocol`] | the word of a balancer: whose connection it passes on |
 //! | | [`listen`] | sockets, accepting, hand-over to workers |
 //! | | [`http`] | HTTP/1.1 towards the client: limits, targets, header hygiene, our answers |
 //! | | [`upstream`] | connections to pods, pools, retries |
 //! | paths | [`edge`] | the life of a connection |
 //! | | [`forward`] | the life of a request |
-//! | control | [`control`] | from manifests to a table in force; the only place that knows Kubernetes' types |
+//! | control | [`control`] | from manifests to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
 //! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
 //! | | [`admin`] | the admin port |
 //! | | [`cli`] | the verbs of the command line |
 //!
 //! # Words
 //!
-//! *Listener*: an address that takes connections. *Route*: one path of one rule of an Ingress.
+//! *Listener*: an address that takes connections. *Set*: addresses under a name. *Gate*: what one
+//! listener admits and believes now. *Route*: one path of one rule of an Ingress.
 //! *Backend*: a Service port. *Endpoint*: address and port of one pod behind it. *Downstream* and
 //! *client*: towards the one who asks; *upstream*: towards the pods. *Finding*: what is not served
 //! as its manifest was written.
@@ -84,6 +90,7 @@ pub mod gather;
 pub mod http;
 pub mod listen;
 pub mod model;
+pub mod proxy_protocol;
 pub mod routing;
 pub mod shutdown;
 pub mod telemetry;

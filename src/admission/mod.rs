@@ -4,25 +4,48 @@
 //! for the sources that balancers name, and for hosts whose kernel refuses the filter; else it
 //! covers the moment in which the sets change.
 
+pub mod bpf;
+pub mod kernel;
+mod sys;
+
 use crate::addr::AddrRanges;
-use crate::config::{Admit, Members};
-use crate::trust::LiveSets;
-use ipnet::IpNet;
+use crate::config::{Admin, Admit, CLOUDFLARE, Listener, Members};
+use crate::trust::{Believed, LiveSets};
+use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The sets of one listener as they are now, ready for look-ups.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
     sets: Vec<(Arc<str>, AddrRanges)>,
     open: bool,
     balancers: AddrRanges,
+    believed: Believed,
 }
 
+/// The gate of one listener as it is now: replaced whole when a set changes.
+pub type GateCell = ArcSwap<Gate>;
+
 impl Gate {
-    /// Prepares what a listener admits. `balancers` may connect whatever the sets say, because the
-    /// sets are for the sources that their PROXY headers name.
-    pub fn new(admit: &Admit, balancers: &[IpNet], live: &LiveSets) -> Self {
+    /// The gate of a listener.
+    pub fn of_listener(listener: &Listener, live: &LiveSets) -> Self {
+        let proxies = AddrRanges::new(&listener.trusted_proxies);
+        Self {
+            balancers: AddrRanges::new(&listener.proxy_protocol_from),
+            believed: Believed::new(live.cloudflare.clone(), proxies),
+            ..Self::new(&listener.admit, live)
+        }
+    }
+
+    /// The gate of the admin port: whatever the sets hold, Cloudflare's addresses, which all its
+    /// customers share, stay out.
+    pub fn of_admin(admin: &Admin, live: &LiveSets) -> Self {
+        let cloudflare = live.cloudflare.union(&AddrRanges::new(&CLOUDFLARE));
+        Self::new(&admin.admit, live).closed_for(&cloudflare)
+    }
+
+    fn new(admit: &Admit, live: &LiveSets) -> Self {
         let sets = admit.sets.iter().map(|set| {
             let ranges = match &set.members {
                 Members::Any => AddrRanges::everybody(),
@@ -33,13 +56,16 @@ impl Gate {
             };
             (Arc::clone(&set.name), ranges)
         });
-        let balancers = AddrRanges::new(balancers);
-        Self { sets: sets.collect(), open: admit.is_any(), balancers }
+        Self {
+            sets: sets.collect(),
+            open: admit.is_any(),
+            balancers: AddrRanges::default(),
+            believed: Believed::default(),
+        }
     }
 
     /// The same without these addresses, in whichever set they are.
-    #[must_use]
-    pub fn closed_for(mut self, never: &AddrRanges) -> Self {
+    fn closed_for(mut self, never: &AddrRanges) -> Self {
         for (_, ranges) in &mut self.sets {
             *ranges = ranges.minus(never);
         }
@@ -52,9 +78,15 @@ impl Gate {
         self.sets.iter().find(|(_, ranges)| ranges.contains(ip)).map(|(name, _)| name)
     }
 
-    /// Whether a connection from here has to begin with a PROXY header.
+    /// Whether a connection from here has to begin with a PROXY header. Balancers may connect
+    /// whatever the sets say, because the sets are for the sources that their headers name.
     pub fn is_balancer(&self, ip: IpAddr) -> bool {
         self.balancers.contains(ip)
+    }
+
+    /// Who may speak for others.
+    pub fn believed(&self) -> &Believed {
+        &self.believed
     }
 
     /// Whether every address is admitted.
@@ -76,7 +108,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CLOUDFLARE, Config};
+    use crate::config::Config;
 
     fn gate(admit: &str) -> Gate {
         let text = format!(
@@ -89,7 +121,7 @@ mod tests {
         let cloudflare = AddrRanges::new(&CLOUDFLARE);
         let listener = &config.listeners[0];
         let live = LiveSets { cloudflare, ..LiveSets::default() };
-        Gate::new(&listener.admit, &listener.proxy_protocol_from, &live)
+        Gate::of_listener(listener, &live)
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -132,13 +164,23 @@ mod tests {
     }
 
     #[test]
-    fn any_admits_everybody_but_those_for_whom_it_is_closed() {
+    fn any_admits_everybody() {
         let gate = gate(r#"["any"]"#);
         assert!(gate.is_open());
         assert_eq!(gate.admits(ip("203.0.113.1")).map(|set| &**set), Some("any"));
-        let closed = gate.closed_for(&AddrRanges::new(&CLOUDFLARE));
-        assert!(!closed.is_open());
-        assert!(closed.admits(ip("104.16.0.1")).is_none());
-        assert!(closed.admits(ip("203.0.113.1")).is_some());
+    }
+
+    #[test]
+    fn the_admin_port_is_closed_for_cloudflare_whatever_its_sets_hold() {
+        let text = "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
+                    [admin]\nadmit = [\"any\"]\n\
+                    [source]\nkind = \"directory\"\ndirectory = \"x\"\n";
+        let config = Config::parse(text, "test").expect("a valid configuration");
+        // Even when the list is not known yet.
+        let gate = Gate::of_admin(&config.admin, &LiveSets::default());
+        assert!(!gate.is_open());
+        assert!(gate.admits(ip("104.16.0.1")).is_none());
+        assert!(gate.admits(ip("2606:4700::1")).is_none());
+        assert!(gate.admits(ip("203.0.113.1")).is_some());
     }
 }

@@ -3,75 +3,36 @@
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
 //! follows the manifests, one that writes the access log. The caller's thread waits for signals.
 
+mod error;
+mod gatekeeper;
+mod privilege;
+mod sets;
 mod signals;
 mod worker;
 
+pub use error::StartError;
 pub use signals::Signals;
 
 use crate::admin::Admin;
-use crate::admission::Gate;
-use crate::config::{self, Config, SourceKind};
-use crate::control::reconcile::{Coalesce, Reconciler, Wake};
-use crate::control::translate::Options;
+use crate::client_ip::Policy;
+use crate::config::{self, Config, Members, SourceKind};
+use crate::control::cloudflare::{Keeper, Setup};
+use crate::control::reconcile::{Coalesce, OnAddresses, Reconciler, Wake};
+use crate::control::translate::{ConfigMapKey, Options};
 use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening};
 use crate::routing::{Publisher, Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::{self, Sink};
+use gatekeeper::Gatekeeper;
+use sets::{follow_cluster, start_list};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, LocalOptions};
-use worker::Setup;
-
-/// Why the process cannot start. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address cannot be bound.
-    #[error("cannot bind {address} for {what}: {source}{}", bind_hint(source, *address))]
-    Bind {
-        /// Listener name, or the admin port.
-        what: String,
-        /// The address.
-        address: SocketAddr,
-        /// What the kernel says.
-        source: io::Error,
-    },
-    /// The directory of manifests is not there.
-    #[error("source.directory {path:?} cannot be read: {source}; name an existing directory")]
-    Source {
-        /// As configured.
-        path: PathBuf,
-        /// What the file system says.
-        source: io::Error,
-    },
-    /// The file for the access log cannot be opened.
-    #[error("log.access {path:?} cannot be opened: {source}; name a file that can be written")]
-    AccessLog {
-        /// As configured.
-        path: PathBuf,
-        /// What the file system says.
-        source: io::Error,
-    },
-    /// The system refuses threads, files or memory.
-    #[error("cannot start: {0}")]
-    System(#[from] io::Error),
-}
-
-fn bind_hint(error: &io::Error, address: SocketAddr) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied if address.port() < 1024 => "; ports below 1024 need the \
-             capability NET_BIND_SERVICE (setcap cap_net_bind_service=+ep on the binary) or the \
-             node's net.ipv4.ip_unprivileged_port_start"
-            .to_owned(),
-        io::ErrorKind::AddrInUse => "; stop what listens there, or use another port".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "; no interface has this address".to_owned(),
-        _ => String::new(),
-    }
-}
+use worker::Setup as WorkerSetup;
 
 /// A process that serves. Dropping it does not stop it: see [`App::run_until_signal`] and
 /// [`App::stop`].
@@ -97,32 +58,43 @@ struct Parts {
     signal: ShutdownSignal,
     tables: TableHandle,
     sink: Option<Sink>,
+    gatekeeper: Arc<Gatekeeper>,
+    policy: Arc<Policy>,
 }
 
 impl App {
     /// Binds, reads the manifests, and only then begins to listen.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        privilege::raise();
         let config = Arc::new(config);
         let connections = allowed_connections(&config);
         let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
         let telemetry = Telemetry::new(&names, config.workers.get());
         let bound = bind_all(&config)?;
         let admin = bind("the admin port", config.admin.address)?;
+        let policy = Arc::new(policy(&config)?);
         let (sink, log_writer) = open_access_log(&config)?.unzip();
+        let holds = bound.iter().chain([&admin]).map(Bound::hold);
+        let gatekeeper = Gatekeeper::new(Arc::clone(&config), holds, telemetry.ports());
+        let gatekeeper = Arc::new(gatekeeper);
         let publisher = Publisher::new(Table::empty());
         let tables = publisher.handle();
-        let reconciler = read_manifests(&config, publisher, &telemetry)?;
+        let (on_addresses, texts) = follow_cluster(&gatekeeper);
+        let reconciler = read_manifests(&config, publisher, &telemetry, on_addresses)?;
+        let list = start_list(&config, &telemetry, &gatekeeper, texts)?;
         let (shutdown, signal) = Shutdown::new();
         let listeners = bound.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let admin_address = admin.local_addr()?;
         let (doors, ends) = Doors::new(config.workers.get(), connections);
-        let parts = Parts { config, telemetry, signal, tables, sink };
+        gatekeeper.warn();
+        let parts = Parts { config, telemetry, signal, tables, sink, gatekeeper, policy };
         let bound = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
         let admin = admin.listen()?;
         let (wake, control) = start_control(&parts, reconciler)?;
         let workers = start_workers(&parts, ends)?;
-        let others =
-            vec![control, start_admin(&parts, admin)?, start_accepting(&parts, bound, doors)?];
+        let keeper = keep_list(&parts, list)?;
+        let admin = start_admin(&parts, admin)?;
+        let others = vec![control, keeper, admin, start_accepting(&parts, bound, doors)?];
         let Parts { config, telemetry, tables, .. } = parts;
         Ok(Self {
             config,
@@ -199,6 +171,13 @@ impl App {
     }
 }
 
+/// On a thread of its own, because to ask may take half a minute, and the cluster must not wait.
+fn keep_list(parts: &Parts, list: Setup) -> io::Result<JoinHandle<()>> {
+    let signal = parts.signal.clone();
+    let keeper = Keeper::new(list);
+    spawn("cloudflare", move || on_runtime("cloudflare", keeper.run(signal)))
+}
+
 fn start_control(
     parts: &Parts,
     reconciler: Reconciler,
@@ -214,10 +193,12 @@ fn start_control(
 fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<JoinHandle<()>>> {
     let each = ends.into_iter().zip(parts.telemetry.workers()).enumerate();
     each.map(|(number, (door, cells))| {
-        let setup = Setup {
+        let setup = WorkerSetup {
             config: Arc::clone(&parts.config),
             listeners: parts.telemetry.listeners().into(),
             tables: parts.tables.clone(),
+            gates: parts.gatekeeper.gates(),
+            policy: Arc::clone(&parts.policy),
             access_log: parts.sink.as_ref().map(|sink| sink.worker(Arc::clone(cells))),
             cells: Arc::clone(cells),
             shutdown: parts.signal.clone(),
@@ -272,34 +253,50 @@ fn read_manifests(
     config: &Config,
     publisher: Publisher,
     telemetry: &Arc<Telemetry>,
+    on_addresses: OnAddresses,
 ) -> Result<Reconciler, StartError> {
     let SourceKind::Directory { path } = &config.source.kind;
     if let Err(source) = std::fs::metadata(path) {
         return Err(StartError::Source { path: path.clone(), source });
     }
     let options = options(config);
-    Ok(Reconciler::start(vec![path.clone()], options, publisher, Arc::clone(telemetry)))
+    let (paths, telemetry) = (vec![path.clone()], Arc::clone(telemetry));
+    Ok(Reconciler::start(paths, options, publisher, telemetry, on_addresses))
 }
 
 /// How manifests are read under this configuration.
 pub fn options(config: &Config) -> Options {
     let SourceKind::Directory { .. } = config.source.kind;
+    let admits = config.listeners.iter().map(|listener| &listener.admit);
+    let mut sets = admits.chain([&config.admin.admit]).flat_map(|admit| &admit.sets);
     Options {
         ingress_class: config.source.ingress_class.clone(),
         without_class: config.source.ingress_without_class,
         strict_class: false,
         loopback_endpoints: true,
+        admits_pods: sets.any(|set| set.members == Members::Pods),
+        cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
     }
+}
+
+/// What requests through Cloudflare have to show: reads the secrets.
+pub fn policy(config: &Config) -> Result<Policy, StartError> {
+    let path = config.cloudflare.secret.as_ref().map(|secret| secret.file.clone());
+    let text = path.as_ref().map(std::fs::read_to_string).transpose();
+    let failed = |problem| StartError::Secret { path: path.clone().unwrap_or_default(), problem };
+    let text = text.map_err(|error| failed(error.to_string()))?.unwrap_or_default();
+    Policy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
 }
 
 fn start_admin(parts: &Parts, socket: Listening) -> io::Result<JoinHandle<()>> {
     let admin = Admin::new(&parts.telemetry, parts.signal.clone());
-    let gate = Gate::new(&parts.config.admin.admit, &[], &live());
+    let gates = parts.gatekeeper.gates();
     spawn("admin", move || {
-        on_runtime("admin", async move {
-            match socket.accept_here() {
-                Ok(listener) => admin.run(listener, gate).await,
-                Err(error) => tracing::error!(%error, "the admin port cannot be served"),
+        unprivileged("admin", async move {
+            match (socket.accept_here(), gates.last()) {
+                (Ok(listener), Some(gate)) => admin.run(listener, gate).await,
+                (Err(error), _) => tracing::error!(%error, "the admin port cannot be served"),
+                (_, None) => {}
             }
         });
     })
@@ -312,23 +309,19 @@ fn start_accepting(
 ) -> io::Result<JoinHandle<()>> {
     let cells = parts.telemetry.accepting();
     let signal = parts.signal.clone();
-    let gates: Vec<Gate> = parts
-        .config
-        .listeners
-        .iter()
-        .map(|l| Gate::new(&l.admit, &l.proxy_protocol_from, &live()))
-        .collect();
-    for (listener, _) in parts.config.listeners.iter().zip(&gates).filter(|(_, g)| g.is_open()) {
-        tracing::warn!(listener = %listener.name, "admits ANY address: admit = [\"any\"]");
-    }
+    let gates = parts.gatekeeper.gates();
     spawn("accept", move || {
-        on_runtime("accept", async move {
+        unprivileged("accept", async move {
             let mut running = tokio::task::JoinSet::new();
-            for (listener, (socket, gate)) in sockets.into_iter().zip(gates).enumerate() {
+            for (listener, socket) in sockets.into_iter().enumerate() {
                 let (cells, signal, doors) = (Arc::clone(&cells), signal.clone(), doors.clone());
+                let gates = Arc::clone(&gates);
                 match socket.accept_here() {
                     Ok(socket) => {
-                        let admits = Box::new(move |peer| gate.admits(peer).is_some());
+                        let admits = Box::new(move |peer| {
+                            let gate = gates[listener].load();
+                            gate.admits(peer).is_some() || gate.is_balancer(peer)
+                        });
                         let acceptor = Acceptor { socket, listener, admits, doors };
                         running.spawn_local(
                             async move { acceptor.run(&cells[listener], signal).await },
@@ -341,6 +334,12 @@ fn start_accepting(
             while running.join_next().await.is_some() {}
         });
     })
+}
+
+/// As [`on_runtime`], for threads that read what clients send: they have no privileges.
+fn unprivileged(thread: &str, future: impl Future<Output = ()>) {
+    privilege::give_up();
+    on_runtime(thread, future);
 }
 
 /// Runs a future to its end on a runtime of this thread.
@@ -378,11 +377,4 @@ fn allowed_connections(config: &Config) -> usize {
          (LimitNOFILE) or lower limits.connections"
     );
     allowed
-}
-
-fn live() -> crate::trust::LiveSets {
-    crate::trust::LiveSets {
-        cloudflare: crate::addr::AddrRanges::new(&config::CLOUDFLARE),
-        ..Default::default()
-    }
 }

@@ -1,6 +1,8 @@
 //! A worker thread: a runtime of its own, its connections, its tick.
 
-use super::on_runtime;
+use super::unprivileged;
+use crate::admission::GateCell;
+use crate::client_ip::Policy;
 use crate::config::Config;
 use crate::deadline::{Deadlines, TICK};
 use crate::edge;
@@ -22,6 +24,8 @@ pub(super) struct Setup {
     pub(super) config: Arc<Config>,
     pub(super) listeners: Box<[Arc<str>]>,
     pub(super) tables: TableHandle,
+    pub(super) gates: Arc<[GateCell]>,
+    pub(super) policy: Arc<Policy>,
     pub(super) access_log: Option<AccessLog>,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) shutdown: ShutdownSignal,
@@ -33,7 +37,7 @@ const LEAVING_TICK: Duration = Duration::from_millis(20);
 
 /// Runs until the process leaves and every connection is closed, or is to be cut.
 pub(super) fn run(setup: Setup) {
-    on_runtime("worker", serve(setup));
+    unprivileged("worker", serve(setup));
 }
 
 async fn serve(setup: Setup) {
@@ -52,6 +56,8 @@ async fn serve(setup: Setup) {
         deadlines: Deadlines::new(),
         series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
         cells: setup.cells,
+        gates: setup.gates,
+        policy: setup.policy,
         access_log: setup.access_log,
         draining: Cell::new(false),
         closing_idle: Cell::new(false),

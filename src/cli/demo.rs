@@ -95,6 +95,7 @@ fn free_or_any(port: u16) -> u16 {
 fn config(samples: &Path, port: u16) -> Result<Config, Failure> {
     let text = format!(
         "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:{port}\"\nadmit = [\"loopback\"]\n\
+         [cloudflare]\nrefresh = \"off\"\n\
          [source]\nkind = \"directory\"\ndirectory = {samples:?}\n\
          [admin]\naddress = \"127.0.0.1:0\"\n\
          [log]\naccess = \"off\"\nlevel = \"warn\"\n\

@@ -103,7 +103,13 @@ fn listeners(root: &Table<'_>, sets: &Sets) -> Option<Vec<Listener>> {
 
 fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
     let name = table.require("name", "give it one, such as name = \"web\"", |value| {
-        raw::string(value).and_then(label)
+        match raw::string(value)? {
+            "admin" => Err(Fault::new(
+                "\"admin\" is what the admin port is called in metrics and logs",
+                "choose another name",
+            )),
+            name => label(name),
+        }
     });
     let address = table.require("address", "write address = \"[::]:80\" for all", socket_addr);
     let protocol = table.read("protocol", protocol);

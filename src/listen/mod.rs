@@ -5,18 +5,20 @@
 //! loop never ends on an error, only at shutdown.
 
 mod handover;
+mod hold;
 
 pub use handover::{Accepted, Door, Doors, Slot};
+pub use hold::Hold;
 
 use crate::addr::PeerAddr;
 use crate::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::ListenerCells;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use crate::telemetry::{ListenerCells, Refusal};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Connections that the kernel completes and keeps for us, at the most (`net.core.somaxconn` caps
 /// it): a burst of Cloudflare's whole fleet after a restart.
@@ -28,7 +30,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound address that does not listen yet.
 #[derive(Debug)]
-pub struct Bound(Socket);
+pub struct Bound {
+    socket: Socket,
+    hold: Hold,
+}
 
 /// Binds an address. An IPv6 wildcard takes IPv4 as well.
 pub fn bind(address: SocketAddr) -> io::Result<Bound> {
@@ -40,38 +45,84 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
-    Ok(Bound(socket))
+    let hold = Hold::new(socket.try_clone()?);
+    Ok(Bound { socket, hold })
 }
 
 impl Bound {
     /// The address, with the port that the kernel chose for port 0.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address = self.0.local_addr()?;
+        let address = self.socket.local_addr()?;
         address.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// A second hold on the socket, which outlives neither this nor what comes of it.
+    pub fn hold(&self) -> Hold {
+        self.hold.clone()
     }
 
     /// Begins to take connections: from now on the kernel completes them and keeps them for us.
     pub fn listen(self) -> io::Result<Listening> {
-        self.0.listen(BACKLOG)?;
-        Ok(Listening(self.0))
+        self.socket.listen(BACKLOG)?;
+        Ok(Listening(self))
     }
 }
 
 /// An address that takes connections, which nobody accepts yet.
 #[derive(Debug)]
-pub struct Listening(Socket);
+pub struct Listening(Bound);
 
 impl Listening {
     /// Hands the socket to the runtime within which this is called.
-    pub fn accept_here(self) -> io::Result<TcpListener> {
-        TcpListener::from_std(self.0.into())
+    pub fn accept_here(self) -> io::Result<Accepting> {
+        let Bound { socket, hold } = self.0;
+        // A socket that nobody accepts on must not go on listening.
+        let socket = TcpListener::from_std(socket.into()).inspect_err(|_| hold.release())?;
+        Ok(Accepting { socket, hold })
     }
+}
+
+/// An address whose connections are accepted here. Closed when dropped.
+#[derive(Debug)]
+pub struct Accepting {
+    socket: TcpListener,
+    hold: Hold,
+}
+
+impl Accepting {
+    /// The next connection. What filter it has from the listening socket is taken off: it was for
+    /// those who connect, and would be run for every packet from now on.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.socket.accept().await.map(unfiltered)
+    }
+
+    /// A connection that waits already, if there is one.
+    async fn accept_at_once(&self) -> Option<(TcpStream, SocketAddr)> {
+        let accepted = std::future::poll_fn(|cx| Poll::Ready(self.socket.poll_accept(cx))).await;
+        match accepted {
+            Poll::Ready(Ok(accepted)) => Some(unfiltered(accepted)),
+            Poll::Ready(Err(_)) | Poll::Pending => None,
+        }
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        // The socket listens until the last descriptor is closed.
+        self.hold.release();
+    }
+}
+
+fn unfiltered((socket, peer): (TcpStream, SocketAddr)) -> (TcpStream, SocketAddr) {
+    // There may be none, which is an error of no interest.
+    let _ = SockRef::from(&socket).detach_filter();
+    (socket, peer)
 }
 
 /// One listener at work.
 pub struct Acceptor {
     /// The socket.
-    pub socket: TcpListener,
+    pub socket: Accepting,
     /// Position in the configuration.
     pub listener: usize,
     /// Who may connect.
@@ -108,18 +159,12 @@ impl Acceptor {
         self.empty_queue(cells).await;
     }
 
-    fn admit(
-        &self,
-        socket: tokio::net::TcpStream,
-        peer: SocketAddr,
-        slot: Slot,
-        cells: &ListenerCells,
-    ) {
+    fn admit(&self, socket: TcpStream, peer: SocketAddr, slot: Slot, cells: &ListenerCells) {
         let peer = PeerAddr::new(peer);
         if !(self.admits)(peer.ip()) {
-            cells.refused.add(1);
+            cells.refuse(Refusal::NotAdmitted);
             // Closing with no linger time sends RST. If that fails, FIN does as well.
-            let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
             return;
         }
         // Both would only cost time: a socket that is gone already fails at its first read.
@@ -135,8 +180,7 @@ impl Acceptor {
     /// Takes what had been accepted by the kernel before the decision to leave.
     async fn empty_queue(self, cells: &ListenerCells) {
         while let Some(slot) = self.doors.try_slot() {
-            let at_once = std::future::poll_fn(|cx| Poll::Ready(self.socket.poll_accept(cx)));
-            let Poll::Ready(Ok((socket, peer))) = at_once.await else {
+            let Some((socket, peer)) = self.socket.accept_at_once().await else {
                 break;
             };
             self.admit(socket, peer, slot, cells);

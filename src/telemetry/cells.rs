@@ -4,6 +4,7 @@
 //! locked instruction, no line that travels between cores.
 
 use super::series::Series;
+use crate::client_ip::Unnamed;
 use crate::error::Reason;
 use crate::model::{EndpointState, Rejected, Severity};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -41,19 +42,67 @@ impl Level {
     }
 }
 
+/// Why a connection was reset before a byte of HTTP was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No admitted set has the peer.
+    NotAdmitted,
+    /// No admitted set has the source that a balancer named.
+    SourceNotAdmitted,
+    /// A balancer began with something else than a PROXY header.
+    ProxyMalformed,
+    /// A balancer's PROXY header broke off.
+    ProxyTruncated,
+    /// A balancer's PROXY header took too long.
+    ProxyTimeout,
+}
+
+impl Refusal {
+    /// Every cause, in the order of the discriminants.
+    pub const ALL: [Self; 5] = [
+        Self::NotAdmitted,
+        Self::SourceNotAdmitted,
+        Self::ProxyMalformed,
+        Self::ProxyTruncated,
+        Self::ProxyTimeout,
+    ];
+
+    /// The word in metrics and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotAdmitted => "not_admitted",
+            Self::SourceNotAdmitted => "source_not_admitted",
+            Self::ProxyMalformed => "proxy_malformed",
+            Self::ProxyTruncated => "proxy_truncated",
+            Self::ProxyTimeout => "proxy_timeout",
+        }
+    }
+}
+
 /// What happens to the connections of one listener, on one thread.
 #[derive(Debug, Default)]
 pub struct ListenerCells {
     /// Connections accepted and handed to a worker (accepting thread).
     pub accepted: Count,
-    /// Connections refused because no admitted set has their source (accepting thread).
-    pub refused: Count,
+    /// Connections refused, by [`Refusal`] (accepting thread for `NotAdmitted`, else worker).
+    pub refused: [Count; Refusal::ALL.len()],
+    /// Connections of balancers on nobody's behalf: health checks (worker).
+    pub health_checks: Count,
+    /// Requests of trusted peers whose client could not be told, by [`Unnamed`] (worker).
+    pub unnamed: [Count; Unnamed::ALL.len()],
     /// `accept` calls that failed (accepting thread).
     pub errors: Count,
     /// Connections open (worker).
     pub open: Level,
     /// Connections closed by us because they kept us waiting: idle, head (worker).
     pub idle_closed: Count,
+}
+
+impl ListenerCells {
+    /// Counts a refused connection.
+    pub fn refuse(&self, why: Refusal) {
+        self.refused[why as usize].add(1);
+    }
 }
 
 /// What happens towards the pods, on one worker.

@@ -4,13 +4,17 @@
 //! Nothing here makes a worker wait.
 
 pub mod access_log;
+mod admission;
 mod cells;
 mod collector;
 mod histogram;
+mod list;
 pub mod log;
 mod series;
 
-pub use cells::{Count, Level, ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
+pub use admission::{Drops, Mode, PortCells};
+pub use cells::{Count, Level, ListenerCells, Refusal, SnapshotCells, UpstreamCells, WorkerCells};
 pub use collector::Telemetry;
 pub use histogram::{BUCKETS, Histogram};
+pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};

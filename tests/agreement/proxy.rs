@@ -33,6 +33,7 @@ impl Proxy {
         let text = format!(
             "workers = 1\n\
              [[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\nadmit = [\"loopback\"]\n\
+             [cloudflare]\nrefresh = \"off\"\n\
              [source]\nkind = \"directory\"\ndirectory = {:?}\n\
              [admin]\naddress = \"127.0.0.1:0\"\n\
              [log]\naccess = \"off\"\n\

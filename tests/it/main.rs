@@ -13,4 +13,5 @@ mod forwarding;
 mod memory;
 mod reload;
 mod routing;
+mod sets;
 mod upstream_failures;

@@ -18,6 +18,8 @@ pub(crate) struct Builder {
     settings: BTreeMap<String, BTreeMap<String, String>>,
     admit: String,
     sets: String,
+    /// Further lines of the listener's table.
+    listener: String,
 }
 
 /// Begins with a proxy that serves nothing.
@@ -29,6 +31,7 @@ pub(crate) fn edge() -> Builder {
         settings: BTreeMap::new(),
         admit: "[\"loopback\"]".to_owned(),
         sets: String::new(),
+        listener: String::new(),
     };
     let directory = format!("{:?}", builder.manifests());
     let class = json!({
@@ -41,6 +44,7 @@ pub(crate) fn edge() -> Builder {
     builder
         .set("timeouts", "drain", "\"1s\"")
         .set("timeouts", "drain_idle", "\"20ms\"")
+        .set("cloudflare", "refresh", "\"off\"")
         .set("source", "kind", "\"directory\"")
         .set("source", "directory", &directory)
         .object("class.json", &class)
@@ -76,6 +80,18 @@ impl Builder {
         self
     }
 
+    /// Sets a key of the listener, with its value in TOML.
+    pub(crate) fn listener(mut self, key: &str, value: &str) -> Self {
+        writeln!(self.listener, "{key} = {value}").expect("a String");
+        self
+    }
+
+    /// Names the sets that the listener admits.
+    pub(crate) fn admit(mut self, sets: &[&str]) -> Self {
+        self.admit = format!("{sets:?}");
+        self
+    }
+
     /// Adds a file with an object.
     pub(crate) fn object(self, file: &str, object: &Value) -> Self {
         write_manifest(self.folder.path(), file, &object.to_string());
@@ -102,10 +118,11 @@ impl Builder {
         let folder = self.folder.path();
         let mut text = format!(
             "workers = {workers}\n\
-             [[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\nadmit = {}\n{}\
+             [[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\nadmit = {}\n{}{}\
              [admin]\naddress = \"127.0.0.1:0\"\n\
              [log]\naccess = {:?}\n",
             self.admit,
+            self.listener,
             self.sets,
             folder.join("access.log"),
         );

@@ -1,15 +1,19 @@
 //! The scrape: adds up the cells of all threads and encodes them.
 
+mod connections;
+mod families;
+mod list;
+
+use super::admission::PortCells;
 use super::cells::{ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
 use super::histogram::Totals;
+use super::list::ListMetrics;
 use super::series::SeriesLabels;
 use crate::error::Reason;
 use crate::routing::Table;
+use families::Families;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -20,6 +24,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// that its last requests are seen.
 const KEEP_GONE_SECONDS: u64 = 600;
 
+/// The admin port's label among those of the listeners. No listener can have it.
+const ADMIN: &str = "admin";
+
 /// Everything that is measured in this process.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -27,6 +34,9 @@ pub struct Telemetry {
     /// Cells of the accepting thread, by listener.
     accepting: Arc<[ListenerCells]>,
     workers: Box<[Arc<WorkerCells>]>,
+    /// The listeners, and the admin port as the last.
+    ports: Box<[Arc<PortCells>]>,
+    list: Arc<ListMetrics>,
     snapshot: Mutex<SnapshotCells>,
 }
 
@@ -44,10 +54,13 @@ struct RouteTotals {
 impl Telemetry {
     /// Cells for these listeners and so many workers.
     pub fn new(listeners: &[Arc<str>], workers: usize) -> Arc<Self> {
+        let ports = listeners.iter().cloned().chain([Arc::from(ADMIN)]);
         Arc::new(Self {
             listeners: listeners.into(),
             accepting: listeners.iter().map(|_| ListenerCells::default()).collect(),
             workers: (0..workers).map(|_| Arc::new(WorkerCells::new(listeners.len()))).collect(),
+            ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
+            list: Arc::default(),
             snapshot: Mutex::default(),
         })
     }
@@ -55,6 +68,16 @@ impl Telemetry {
     /// The cells of the accepting thread, one per listener.
     pub fn accepting(&self) -> Arc<[ListenerCells]> {
         Arc::clone(&self.accepting)
+    }
+
+    /// The ports that strangers are kept out of: the listeners, then the admin port.
+    pub fn ports(&self) -> &[Arc<PortCells>] {
+        &self.ports
+    }
+
+    /// What is known of Cloudflare's list.
+    pub fn list(&self) -> &Arc<ListMetrics> {
+        &self.list
     }
 
     /// The cells of each worker.
@@ -180,40 +203,6 @@ impl Telemetry {
         )
     }
 
-    fn encode_connections(&self, encoder: &mut Families<'_>) -> fmt::Result {
-        let each = |family: &mut Family<'_>, value: &dyn Fn(&ListenerCells) -> u64| {
-            self.listeners.iter().enumerate().try_for_each(|(position, name)| {
-                let workers = self.workers.iter().map(|worker| &worker.listeners[position]);
-                let all = workers.chain([&self.accepting[position]]);
-                family.count(&[("listener", name)], all.map(value).sum())
-            })
-        };
-        encoder.counter(
-            "ravelin_connections_accepted",
-            "Connections handed to a worker",
-            |family| each(family, &|cells| cells.accepted.total()),
-        )?;
-        encoder.counter(
-            "ravelin_connections_refused",
-            "Connections refused because no admitted set has their source",
-            |family| each(family, &|cells| cells.refused.total()),
-        )?;
-        encoder.counter("ravelin_accept_errors", "Failed accept calls", |family| {
-            each(family, &|cells| cells.errors.total())
-        })?;
-        encoder.counter(
-            "ravelin_connections_idle_closed",
-            "Connections closed for being idle, or too slow with a request head",
-            |family| each(family, &|cells| cells.idle_closed.total()),
-        )?;
-        encoder.gauge("ravelin_connections_open", "Client connections open", |family| {
-            self.listeners.iter().enumerate().try_for_each(|(position, name)| {
-                let open = self.workers.iter().map(|worker| worker.listeners[position].open.now());
-                family.gauge(&[("listener", name)], open.sum::<i64>())
-            })
-        })
-    }
-
     fn encode_upstream(&self, encoder: &mut Families<'_>) -> fmt::Result {
         let sum = |value: fn(&UpstreamCells) -> u64| -> u64 {
             self.workers.iter().map(|worker| value(&worker.upstream)).sum()
@@ -316,82 +305,12 @@ fn route_labels(labels: &SeriesLabels) -> [(&str, &str); 4] {
 
 impl Collector for Telemetry {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families(encoder);
+        let mut families = Families::new(encoder);
         self.encode_requests(&mut families)?;
         self.encode_connections(&mut families)?;
+        self.encode_admission(&mut families)?;
+        self.encode_list(&mut families)?;
         self.encode_upstream(&mut families)?;
         self.encode_snapshot(&mut families)
-    }
-}
-
-/// Writes one family after the other.
-struct Families<'a>(DescriptorEncoder<'a>);
-
-type Encode<'a> = &'a mut dyn FnMut(&mut Family<'_>) -> fmt::Result;
-
-impl Families<'_> {
-    fn family(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        encode: Encode<'_>,
-    ) -> fmt::Result {
-        encode(&mut Family(self.0.encode_descriptor(name, help, None, kind)?))
-    }
-
-    fn counter(
-        &mut self,
-        name: &str,
-        help: &str,
-        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
-    ) -> fmt::Result {
-        self.family(name, help, MetricType::Counter, &mut encode)
-    }
-
-    fn gauge(
-        &mut self,
-        name: &str,
-        help: &str,
-        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
-    ) -> fmt::Result {
-        self.family(name, help, MetricType::Gauge, &mut encode)
-    }
-
-    fn histogram(
-        &mut self,
-        name: &str,
-        help: &str,
-        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
-    ) -> fmt::Result {
-        self.family(name, help, MetricType::Histogram, &mut encode)
-    }
-}
-
-/// Writes the series of one family.
-struct Family<'a>(MetricEncoder<'a>);
-
-impl Family<'_> {
-    fn count<const N: usize>(&mut self, labels: &[(&str, &str); N], value: u64) -> fmt::Result {
-        ConstCounter::new(value).encode(self.0.encode_family(labels)?)
-    }
-
-    fn gauge<const N: usize>(&mut self, labels: &[(&str, &str); N], value: i64) -> fmt::Result {
-        ConstGauge::new(value).encode(self.0.encode_family(labels)?)
-    }
-
-    fn gauge_f64<const N: usize>(&mut self, labels: &[(&str, &str); N], value: f64) -> fmt::Result {
-        ConstGauge::new(value).encode(self.0.encode_family(labels)?)
-    }
-
-    fn totals(&mut self, labels: &[(&str, &str); 4], totals: &Totals) -> fmt::Result {
-        use prometheus_client::encoding::NoLabelSet;
-        let (sum, count) = (totals.sum_seconds(), totals.count());
-        self.0.encode_family(labels)?.encode_histogram::<NoLabelSet>(
-            sum,
-            count,
-            &totals.bounded(),
-            None,
-        )
     }
 }

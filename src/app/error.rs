@@ -1,0 +1,63 @@
+//! Why the process cannot start.
+
+use crate::control::cloudflare::InitialError;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why the process cannot start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be bound.
+    #[error("cannot bind {address} for {what}: {source}{}", bind_hint(source, *address))]
+    Bind {
+        /// Listener name, or the admin port.
+        what: String,
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// The directory of manifests is not there.
+    #[error("source.directory {path:?} cannot be read: {source}; name an existing directory")]
+    Source {
+        /// As configured.
+        path: PathBuf,
+        /// What the file system says.
+        source: io::Error,
+    },
+    /// The file for the access log cannot be opened.
+    #[error("log.access {path:?} cannot be opened: {source}; name a file that can be written")]
+    AccessLog {
+        /// As configured.
+        path: PathBuf,
+        /// What the file system says.
+        source: io::Error,
+    },
+    /// The file with the secret cannot be used.
+    #[error("cloudflare.secret_file {path:?}: {problem}; write the secret into it, one a line")]
+    Secret {
+        /// As configured.
+        path: PathBuf,
+        /// What is wrong; never a part of the content.
+        problem: String,
+    },
+    /// The list that stands in for Cloudflare's cannot be used.
+    #[error(transparent)]
+    List(#[from] InitialError),
+    /// The system refuses threads, files or memory.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+fn bind_hint(error: &io::Error, address: SocketAddr) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if address.port() < 1024 => "; ports below 1024 need the \
+             capability NET_BIND_SERVICE (setcap cap_net_bind_service=+p on the binary) or the \
+             node's net.ipv4.ip_unprivileged_port_start"
+            .to_owned(),
+        io::ErrorKind::AddrInUse => "; stop what listens there, or use another port".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "; no interface has this address".to_owned(),
+        _ => String::new(),
+    }
+}

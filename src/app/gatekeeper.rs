@@ -1,0 +1,151 @@
+//! Keeps the gates: what is admitted now, in user space and in the kernel, for every port.
+//!
+//! The sets that change come from several threads (the list of Cloudflare's addresses, the cluster).
+//! Each change makes the gates anew and puts them in force, user space first: nobody whom the kernel
+//! lets in by the new sets is then reset by the old ones. Connections that are open stay open.
+
+use crate::admission::{Gate, GateCell, bpf, kernel};
+use crate::config::Config;
+use crate::listen::Hold;
+use crate::telemetry::{Mode, PortCells};
+use crate::trust::LiveSets;
+use arc_swap::ArcSwap;
+use socket2::Socket;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The gates of all ports: the listeners in the order of the configuration, then the admin port.
+#[derive(Debug)]
+pub(super) struct Gatekeeper {
+    config: Arc<Config>,
+    live: Mutex<LiveSets>,
+    gates: Arc<[GateCell]>,
+    ports: Vec<Port>,
+}
+
+/// A listening socket under the kernel's filter.
+#[derive(Debug)]
+struct Port {
+    hold: Hold,
+    cells: Arc<PortCells>,
+    /// Whether the kernel is to filter.
+    kernel: bool,
+}
+
+impl Gatekeeper {
+    /// Closes the ports, but for fixed sets: what changes is not known yet. `holds` and `cells` have
+    /// the admin port as their last.
+    pub(super) fn new(
+        config: Arc<Config>,
+        holds: impl IntoIterator<Item = Hold>,
+        cells: &[Arc<PortCells>],
+    ) -> Self {
+        let kernel = config.listeners.iter().map(|listener| listener.kernel_filter).chain([true]);
+        let each = holds.into_iter().zip(cells).zip(kernel);
+        let ports: Vec<Port> = each
+            .map(|((hold, cells), kernel)| Port { hold, cells: Arc::clone(cells), kernel })
+            .collect();
+        let gates: Arc<[GateCell]> =
+            gates(&config, &LiveSets::default()).map(|gate| ArcSwap::new(Arc::new(gate))).collect();
+        for (gate, port) in gates.iter().zip(&ports) {
+            port.enforce(&gate.load());
+            let hold = port.hold.clone();
+            let drops = move || hold.with(|socket| kernel::drops(socket).ok()).flatten();
+            port.cells.count_drops(Box::new(drops));
+        }
+        Self { config, live: Mutex::default(), gates, ports }
+    }
+
+    /// The gates, for those who ask them.
+    pub(super) fn gates(&self) -> Arc<[GateCell]> {
+        Arc::clone(&self.gates)
+    }
+
+    /// Changes the sets. What is admitted, or not any more, counts from the return of this call.
+    pub(super) fn change(&self, edit: impl FnOnce(&mut LiveSets)) {
+        // Held to the end, so that of two changes the later one is also put in force later.
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        edit(&mut live);
+        let next = gates(&self.config, &live);
+        for ((gate, port), next) in self.gates.iter().zip(&self.ports).zip(next) {
+            if **gate.load() == next {
+                continue;
+            }
+            let next = Arc::new(next);
+            gate.store(Arc::clone(&next));
+            port.enforce(&next);
+            tracing::debug!(listener = %port.cells.name(), "admits by changed sets");
+        }
+    }
+
+    /// Warns of what an operator has to know of each port, once at the start.
+    pub(super) fn warn(&self) {
+        for (gate, port) in self.gates.iter().zip(&self.ports) {
+            let (gate, listener) = (gate.load(), port.cells.name());
+            for (set, _) in gate.sets().filter(|(_, ranges)| ranges.is_empty()) {
+                tracing::warn!(%listener, %set, "the set is empty: nobody is admitted by it");
+            }
+            match port.cells.mode() {
+                Mode::Kernel => tracing::info!(%listener, "the kernel drops who is not admitted"),
+                Mode::UserSpace => tracing::warn!(
+                    %listener,
+                    "the kernel accepts everybody, and who is not admitted is reset: the port can \
+                     be seen"
+                ),
+                Mode::Off => {
+                    tracing::warn!(%listener, "admits ANY address: admit = [\"any\"]");
+                }
+            }
+        }
+    }
+}
+
+fn gates<'c>(config: &'c Config, live: &'c LiveSets) -> impl Iterator<Item = Gate> + use<'c> {
+    let listeners = config.listeners.iter().map(|listener| Gate::of_listener(listener, live));
+    listeners.chain([Gate::of_admin(&config.admin, live)])
+}
+
+impl Port {
+    /// Tells the kernel. A socket that is closed needs no filter.
+    fn enforce(&self, gate: &Gate) {
+        if let Some(mode) = self.hold.with(|socket| self.filter(socket, gate)) {
+            self.cells.set_mode(mode);
+        }
+    }
+
+    fn filter(&self, socket: &Socket, gate: &Gate) -> Mode {
+        let listener = self.cells.name();
+        if gate.is_open() {
+            return Mode::Off;
+        }
+        if !self.kernel {
+            return Mode::UserSpace;
+        }
+        let error = match bpf::compile(&gate.connecting()) {
+            Ok(program) => match kernel::attach(socket, &program) {
+                Ok(()) => return Mode::Kernel,
+                Err(error) => format!("{error}{}", hint(&error)),
+            },
+            Err(too_large) => {
+                // The filter of the sets before would drop whom the new ones admit.
+                if let Err(error) = kernel::detach(socket) {
+                    tracing::error!(%listener, %error, "an old filter is still in force");
+                }
+                too_large.to_string()
+            }
+        };
+        tracing::warn!(%listener, error, "the kernel does not filter");
+        Mode::UserSpace
+    }
+}
+
+/// What to do about a kernel that takes no filter.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; kernels since June 2026 ask for the capability NET_ADMIN: grant it (add NET_ADMIN to \
+             the container's capabilities, setcap cap_net_admin=+p on the binary)"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,25 @@
+//! A second hold on a listening socket, for those who set its filter and read its counters from
+//! other threads.
+
+use socket2::Socket;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A hold on a listening socket. It does not keep the socket open: whoever accepts on it releases
+/// the hold before closing, and from then on there is nothing to hold.
+#[derive(Clone, Debug)]
+pub struct Hold(Arc<Mutex<Option<Socket>>>);
+
+impl Hold {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self(Arc::new(Mutex::new(Some(socket))))
+    }
+
+    /// Does something with the socket. `None` if it is closed.
+    pub fn with<R>(&self, act: impl FnOnce(&Socket) -> R) -> Option<R> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(act)
+    }
+
+    pub(super) fn release(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}

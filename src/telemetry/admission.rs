@@ -1,0 +1,135 @@
+//! What the ports do with strangers: the mode in force, and how many packets the kernel dropped.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Who keeps strangers out of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The kernel: their packets are dropped, and nothing answers.
+    Kernel,
+    /// We do, after the kernel has accepted: they are reset.
+    UserSpace,
+    /// Nobody: everybody is admitted.
+    Off,
+}
+
+impl Mode {
+    /// Every mode, in the order of the discriminants.
+    pub const ALL: [Self; 3] = [Self::Kernel, Self::UserSpace, Self::Off];
+
+    /// The word in metrics and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::UserSpace => "user_space",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// Reads the kernel's counter of a listening socket: 32 bits that wrap. `None` when it is closed.
+pub type Drops = Box<dyn Fn() -> Option<u32> + Send + Sync>;
+
+/// One port: a listener, or the admin port.
+pub struct PortCells {
+    name: Arc<str>,
+    mode: AtomicU8,
+    source: OnceLock<Drops>,
+    dropped: Mutex<Dropped>,
+}
+
+/// The counter without its wrapping.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dropped {
+    last: u32,
+    total: u64,
+}
+
+impl Dropped {
+    fn advance(&mut self, now: u32) {
+        self.total += u64::from(now.wrapping_sub(self.last));
+        self.last = now;
+    }
+}
+
+impl PortCells {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        // Until somebody says otherwise, the check in user space is all there is.
+        let mode = AtomicU8::new(Mode::UserSpace as u8);
+        Self { name, mode, source: OnceLock::new(), dropped: Mutex::default() }
+    }
+
+    /// The label.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Notes the mode in force.
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Relaxed);
+    }
+
+    /// The mode in force.
+    pub fn mode(&self) -> Mode {
+        let stored = usize::from(self.mode.load(Ordering::Relaxed));
+        Mode::ALL.get(stored).copied().unwrap_or(Mode::UserSpace)
+    }
+
+    /// Says where the counter of drops is read. Once: a further call changes nothing.
+    pub fn count_drops(&self, source: Drops) {
+        let _ = self.source.set(source);
+    }
+
+    /// Packets that the kernel dropped at the listening socket since it was made. The kernel counts
+    /// with 32 bits: more than 2^32 between two calls are lost.
+    pub fn dropped(&self) -> u64 {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(now) = self.source.get().and_then(|source| source()) {
+            dropped.advance(now);
+        }
+        dropped.total
+    }
+}
+
+impl fmt::Debug for PortCells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PortCells")
+            .field("name", &self.name)
+            .field("mode", &self.mode())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn the_count_goes_on_where_the_kernel_wraps_and_when_the_socket_is_gone() {
+        let kernel = Arc::new(AtomicU32::new(u32::MAX - 1));
+        let cells = PortCells::new("web".into());
+        assert_eq!(cells.dropped(), 0);
+        let read = Arc::clone(&kernel);
+        cells.count_drops(Box::new(move || {
+            let now = read.load(Ordering::Relaxed);
+            (now != 7).then_some(now)
+        }));
+        assert_eq!(cells.dropped(), u64::from(u32::MAX) - 1);
+        kernel.store(3, Ordering::Relaxed);
+        assert_eq!(cells.dropped(), u64::from(u32::MAX) + 4);
+        kernel.store(7, Ordering::Relaxed);
+        assert_eq!(cells.dropped(), u64::from(u32::MAX) + 4);
+    }
+
+    #[test]
+    fn modes_are_told_apart() {
+        let cells = PortCells::new("web".into());
+        for mode in Mode::ALL {
+            cells.set_mode(mode);
+            assert_eq!(cells.mode(), mode);
+        }
+    }
+}

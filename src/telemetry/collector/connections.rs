@@ -1,0 +1,111 @@
+//! What becomes of connections: accepted, refused, dropped, open.
+
+use super::Telemetry;
+use super::families::{Families, Family};
+use crate::client_ip::Unnamed;
+use crate::telemetry::admission::Mode;
+use crate::telemetry::cells::{Count, ListenerCells, Refusal};
+use std::fmt;
+
+impl Telemetry {
+    pub(super) fn encode_connections(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        encoder.counter(
+            "ravelin_connections_accepted",
+            "Connections handed to a worker",
+            |family| self.by_listener(family, |cells| &cells.accepted),
+        )?;
+        encoder.counter(
+            "ravelin_connections_refused",
+            "Connections reset before HTTP, after the kernel has accepted them",
+            |family| {
+                let labels = Refusal::ALL.map(Refusal::label);
+                self.by_cause(family, "reason", &labels, |cells| &cells.refused)
+            },
+        )?;
+        encoder.counter(
+            "ravelin_connections_health_checks",
+            "Connections of balancers on nobody's behalf",
+            |family| self.by_listener(family, |cells| &cells.health_checks),
+        )?;
+        encoder.counter("ravelin_accept_errors", "Failed accept calls", |family| {
+            self.by_listener(family, |cells| &cells.errors)
+        })?;
+        encoder.counter(
+            "ravelin_connections_idle_closed",
+            "Connections closed for being idle, or too slow with a request head",
+            |family| self.by_listener(family, |cells| &cells.idle_closed),
+        )?;
+        encoder.gauge("ravelin_connections_open", "Client connections open", |family| {
+            self.listeners.iter().enumerate().try_for_each(|(position, name)| {
+                let open = self.workers.iter().map(|worker| worker.listeners[position].open.now());
+                family.gauge(&[("listener", name)], open.sum::<i64>())
+            })
+        })?;
+        encoder.counter(
+            "ravelin_client_unnamed",
+            "Requests of trusted peers whose client could not be told: the peer was taken for it",
+            |family| {
+                let labels = Unnamed::ALL.map(Unnamed::label);
+                self.by_cause(family, "cause", &labels, |cells| &cells.unnamed)
+            },
+        )
+    }
+
+    pub(super) fn encode_admission(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        encoder.counter(
+            "ravelin_admission_dropped_packets",
+            "Packets that the kernel dropped at the listening socket",
+            |family| {
+                self.ports
+                    .iter()
+                    .try_for_each(|port| family.count(&[("listener", port.name())], port.dropped()))
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_admission_mode",
+            "Who keeps strangers out: 1 for the mode in force",
+            |family| {
+                self.ports.iter().try_for_each(|port| {
+                    Mode::ALL.into_iter().try_for_each(|mode| {
+                        let labels = [("listener", &**port.name()), ("mode", mode.label())];
+                        family.gauge(&labels, i64::from(port.mode() == mode))
+                    })
+                })
+            },
+        )
+    }
+
+    /// One series a listener, over the accepting thread and all workers.
+    fn by_listener(
+        &self,
+        family: &mut Family<'_>,
+        count: impl Fn(&ListenerCells) -> &Count,
+    ) -> fmt::Result {
+        self.listeners.iter().enumerate().try_for_each(|(position, name)| {
+            let total = self.cells_of(position).map(|cells| count(cells).total()).sum();
+            family.count(&[("listener", name)], total)
+        })
+    }
+
+    /// One series a listener and cause.
+    fn by_cause<const N: usize>(
+        &self,
+        family: &mut Family<'_>,
+        label: &str,
+        causes: &[&str; N],
+        counts: impl Fn(&ListenerCells) -> &[Count; N],
+    ) -> fmt::Result {
+        for (position, name) in self.listeners.iter().enumerate() {
+            for (cause, word) in causes.iter().enumerate() {
+                let all = self.cells_of(position).map(|cells| counts(cells)[cause].total());
+                family.count(&[("listener", name), (label, word)], all.sum())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cells_of(&self, position: usize) -> impl Iterator<Item = &ListenerCells> {
+        let workers = self.workers.iter().map(move |worker| &worker.listeners[position]);
+        workers.chain([&self.accepting[position]])
+    }
+}

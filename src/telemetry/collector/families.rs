@@ -1,0 +1,96 @@
+//! The text format, a family at a time.
+
+use crate::telemetry::histogram::Totals;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use std::fmt;
+
+/// Writes one family after the other.
+pub(super) struct Families<'a>(DescriptorEncoder<'a>);
+
+type Encode<'a> = &'a mut dyn FnMut(&mut Family<'_>) -> fmt::Result;
+
+impl<'a> Families<'a> {
+    pub(super) fn new(encoder: DescriptorEncoder<'a>) -> Self {
+        Self(encoder)
+    }
+
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        encode: Encode<'_>,
+    ) -> fmt::Result {
+        encode(&mut Family(self.0.encode_descriptor(name, help, None, kind)?))
+    }
+
+    pub(super) fn counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Counter, &mut encode)
+    }
+
+    pub(super) fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Gauge, &mut encode)
+    }
+
+    pub(super) fn histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        mut encode: impl FnMut(&mut Family<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Histogram, &mut encode)
+    }
+}
+
+/// Writes the series of one family.
+pub(super) struct Family<'a>(MetricEncoder<'a>);
+
+impl Family<'_> {
+    pub(super) fn count<const N: usize>(
+        &mut self,
+        labels: &[(&str, &str); N],
+        value: u64,
+    ) -> fmt::Result {
+        ConstCounter::new(value).encode(self.0.encode_family(labels)?)
+    }
+
+    pub(super) fn gauge<const N: usize>(
+        &mut self,
+        labels: &[(&str, &str); N],
+        value: i64,
+    ) -> fmt::Result {
+        ConstGauge::new(value).encode(self.0.encode_family(labels)?)
+    }
+
+    pub(super) fn gauge_f64<const N: usize>(
+        &mut self,
+        labels: &[(&str, &str); N],
+        value: f64,
+    ) -> fmt::Result {
+        ConstGauge::new(value).encode(self.0.encode_family(labels)?)
+    }
+
+    pub(super) fn totals(&mut self, labels: &[(&str, &str); 4], totals: &Totals) -> fmt::Result {
+        use prometheus_client::encoding::NoLabelSet;
+        let (sum, count) = (totals.sum_seconds(), totals.count());
+        self.0.encode_family(labels)?.encode_histogram::<NoLabelSet>(
+            sum,
+            count,
+            &totals.bounded(),
+            None,
+        )
+    }
+}
