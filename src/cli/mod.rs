@@ -61,7 +61,9 @@ enum Verb {
     /// Say where a URL would go, and why.
     #[command(
         after_help = "Examples:\n  ravelin explain --manifests manifests/ http://app.example.com/login\n  \
-        ravelin explain --config ravelin.toml --output json http://app.example.com/\n\n\
+        ravelin explain --config ravelin.toml --output json http://app.example.com/\n  \
+        ravelin explain --config ravelin.toml --from 104.16.0.1 \
+        --header \"CF-Connecting-IP: 203.0.113.7\" http://app.example.com/\n\n\
         Exit code: 0 it reaches an endpoint, 1 it gets an answer of ravelin's own, 64 wrong usage."
     )]
     Explain {
@@ -73,6 +75,8 @@ enum Verb {
         /// Request method.
         #[arg(long, default_value = "GET")]
         method: String,
+        #[command(flatten)]
+        origin: explain::Origin,
         /// The URL as a client would write it.
         url: String,
     },
@@ -117,7 +121,9 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Run { config } => run::run(&config),
         Verb::Demo { port } => demo::demo(port),
         Verb::Check { what, paths } => check::check(&what, paths),
-        Verb::Explain { what, paths, method, url } => explain::explain(&what, paths, &method, &url),
+        Verb::Explain { what, paths, method, origin, url } => {
+            explain::explain(&what, paths, &method, &url, &origin)
+        }
         Verb::Version => say(&format!("ravelin {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
     };
     match result {

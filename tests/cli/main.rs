@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod explain;
 mod mistakes;
+mod origin;
 mod program;
 mod run;
 

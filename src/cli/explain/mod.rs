@@ -1,5 +1,9 @@
 //! `ravelin explain`: the decision of the request path, step by step.
 
+mod origin;
+
+pub(super) use origin::Origin;
+
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
 use crate::config::{Config, Listener};
@@ -18,6 +22,9 @@ struct Explanation {
     /// Name and address of the listener that takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     listener: Option<String>,
+    /// Whether the one who asks gets in, and whom the request is taken to be from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<origin::Findings>,
     /// As matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
@@ -38,28 +45,51 @@ pub(super) fn explain(
     paths: Vec<PathBuf>,
     method: &str,
     url: &str,
+    origin: &Origin,
 ) -> Result<u8, Failure> {
-    let (scheme, request) = request(method, url)?;
+    let (scheme, mut request) = request(method, url)?;
+    origin.write_fields(request.headers_mut())?;
     let read = manifests::read(what, paths)?;
     let table = &read.build.table;
     let limit = read.config.as_ref().map_or(usize::MAX, |config| config.limits.request_target);
     let mut explanation = Explanation { url: url.to_owned(), ..Explanation::default() };
-    explanation.listener = read.config.as_ref().map(|config| listener(config, &scheme, &request));
+    let taker = read.config.as_ref().map(|config| listener(config, &scheme, &request));
+    explanation.listener = taker.as_ref().map(|taker| match taker {
+        Ok(listener) => format!("{} {}", listener.name, listener.address),
+        Err(none) => none.clone(),
+    });
+    let taker = taker.and_then(Result::ok);
+    explanation.origin = origin.judge(&read, taker, request.headers())?;
+    let stopped = explanation.origin.as_ref().and_then(|origin| origin.stopped.clone());
+    if let Some((answer, note)) = stopped {
+        (explanation.answer, explanation.note) = (answer, note);
+        print(what, &explanation)?;
+        return Ok(1);
+    }
     let reason = decide(table, &request, limit, &mut explanation).err();
     explanation.answer = match reason {
         None => "forwarded".to_owned(),
-        Some(reason) => format!("{} {}", reason.status().as_u16(), reason.label()),
+        Some(reason) => refusal(reason),
     };
     explanation.note = match reason {
         None => "one of the endpoints, by load".to_owned(),
         Some(Reason::NoRoute) => no_route(table, &explanation),
         Some(reason) => reason.text().to_owned(),
     };
-    say(&match what.output {
-        Output::Text => text(&explanation),
-        Output::Json => check::json(&explanation)?,
-    })?;
+    print(what, &explanation)?;
     Ok(u8::from(reason.is_some()))
+}
+
+/// An answer of our own: status and reason.
+fn refusal(reason: Reason) -> String {
+    format!("{} {}", reason.status().as_u16(), reason.label())
+}
+
+fn print(what: &What, explanation: &Explanation) -> Result<(), Failure> {
+    say(&match what.output {
+        Output::Text => text(explanation),
+        Output::Json => check::json(explanation)?,
+    })
 }
 
 /// The request that a client makes of a URL: what it sends of it, and to which host.
@@ -96,7 +126,12 @@ fn decide(
     forward::usable(table.backend(id)).map(drop)
 }
 
-fn listener(config: &Config, scheme: &str, request: &Request<()>) -> String {
+/// The listener that takes the request, or the words that there is none.
+fn listener<'c>(
+    config: &'c Config,
+    scheme: &str,
+    request: &Request<()>,
+) -> Result<&'c Listener, String> {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let written = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
     let port = written.and_then(|authority| authority.port_u16());
@@ -104,10 +139,8 @@ fn listener(config: &Config, scheme: &str, request: &Request<()>) -> String {
     let fits = |listener: &&Listener| {
         listener.address.port() == port && listener.protocol.as_str() == scheme
     };
-    match config.listeners.iter().find(fits) {
-        Some(listener) => format!("{} {}", listener.name, listener.address),
-        None => format!("none for {scheme} on port {port}"),
-    }
+    let fitting = config.listeners.iter().find(fits);
+    fitting.ok_or_else(|| format!("none for {scheme} on port {port}"))
 }
 
 /// Why nothing matched, as far as the table can tell.
@@ -127,12 +160,18 @@ fn no_route(table: &Table, explanation: &Explanation) -> String {
 }
 
 fn text(explanation: &Explanation) -> String {
-    let Explanation { url, listener, host, path, route, answer, note } = explanation;
+    let Explanation { url, listener, origin, host, path, route, answer, note } = explanation;
     let mut lines = vec![("url", url.clone())];
     let mut add = |name, value: &Option<String>| {
         lines.extend(value.clone().map(|value| (name, value)));
     };
     add("listener", listener);
+    if let Some(origin) = origin {
+        lines.extend(origin.lines());
+    }
+    let mut add = |name, value: &Option<String>| {
+        lines.extend(value.clone().map(|value| (name, value)));
+    };
     add("host", host);
     add("path", path);
     if let Some(route) = route {

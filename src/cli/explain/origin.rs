@@ -1,0 +1,229 @@
+//! `explain --from`: who gets in, by which set, and whom a request is taken to be from. Through the
+//! same gate, proof and reading as at work.
+
+use super::refusal;
+use crate::addr::AddrRanges;
+use crate::addr::PeerAddr;
+use crate::admission::Gate;
+use crate::app;
+use crate::cli::manifests::Read;
+use crate::cli::{Failure, USAGE};
+use crate::client_ip::{ClientIp, Identity, Unnamed, identify};
+use crate::config::{Config, Listener};
+use crate::control::cloudflare::{self, Initial};
+use crate::trust::{LiveSets, Speaker};
+use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use std::net::{IpAddr, SocketAddr};
+
+/// Who asks.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Origin {
+    /// The address that connects: is it admitted, and by which set? Needs --config.
+    #[arg(long, value_name = "IP", requires = "config")]
+    from: Option<IpAddr>,
+    /// The source that a balancer at --from names in its PROXY header.
+    #[arg(long, value_name = "IP", requires = "from")]
+    proxy_source: Option<IpAddr>,
+    /// A field of the request, as NAME: VALUE; may be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+}
+
+/// What was found out.
+#[derive(Debug, Serialize)]
+pub(super) struct Findings {
+    from: String,
+    admission: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<String>,
+    list: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    believed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    /// What the one who asks gets, and why, if it is not the answer of a route.
+    #[serde(skip)]
+    pub(super) stopped: Option<(String, String)>,
+}
+
+impl Findings {
+    /// As lines of text.
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+        let always = [("from", &self.from), ("list", &self.list), ("admission", &self.admission)];
+        let sometimes = [("believed", &self.believed), ("client", &self.client)];
+        let sometimes =
+            sometimes.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        always.into_iter().chain(sometimes).map(|(name, value)| (name, value.clone())).collect()
+    }
+}
+
+/// Somebody at the other end of a connection, or a reason why nobody is.
+enum Met {
+    Peer { peer: IpAddr, set: String, admission: String },
+    Nobody { admission: String, answer: &'static str, note: String },
+}
+
+impl Origin {
+    /// Adds the fields of `--header`.
+    pub(super) fn write_fields(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+        for field in &self.headers {
+            let wrong = || Failure::usage(format!("--header {field:?}: write \"Name: value\""));
+            let (name, value) = field.split_once(':').ok_or_else(wrong)?;
+            let name = HeaderName::try_from(name.trim()).map_err(|_| wrong())?;
+            headers.append(name, HeaderValue::try_from(value.trim()).map_err(|_| wrong())?);
+        }
+        Ok(())
+    }
+
+    /// Holds the address against what the listener admits and believes.
+    pub(super) fn judge(
+        &self,
+        read: &Read,
+        listener: Option<&Listener>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Findings>, Failure> {
+        let (Some(from), Some(config)) = (self.from, &read.config) else {
+            return Ok(None);
+        };
+        let list = list(read, config)?;
+        let from = from.to_canonical();
+        let mut findings = Findings {
+            from: from.to_string(),
+            admission: "no listener takes it".to_owned(),
+            set: None,
+            list: describe(&list),
+            believed: None,
+            client: None,
+            stopped: None,
+        };
+        let Some(listener) = listener else {
+            let note = "no listener is for this scheme and port".to_owned();
+            findings.stopped = Some(("refused".to_owned(), note));
+            return Ok(Some(findings));
+        };
+        let addresses = &read.build.addresses;
+        let live = LiveSets {
+            cloudflare: list.ranges,
+            nodes: AddrRanges::new(&addresses.nodes),
+            pods: AddrRanges::new(&addresses.pods),
+        };
+        let gate = Gate::of_listener(listener, &live);
+        match meet(&gate, listener, from, self.proxy_source) {
+            Met::Nobody { admission, answer, note } => {
+                findings.admission = admission;
+                findings.stopped = Some((answer.to_owned(), note));
+            }
+            Met::Peer { peer, set, admission } => {
+                (findings.set, findings.admission) = (Some(set), admission);
+                findings.identify(
+                    config,
+                    &gate,
+                    PeerAddr::new(SocketAddr::new(peer, 0)),
+                    headers,
+                )?;
+            }
+        }
+        Ok(Some(findings))
+    }
+}
+
+impl Findings {
+    /// Whom a request of an admitted peer is from, and whether Cloudflare's rules let it pass.
+    fn identify(
+        &mut self,
+        config: &Config,
+        gate: &Gate,
+        peer: PeerAddr,
+        headers: &HeaderMap,
+    ) -> Result<(), Failure> {
+        let Some(trusted) = gate.believed().check(peer) else {
+            self.believed = Some("nobody: fields that name a client are removed".to_owned());
+            self.client = Some(ClientIp::of_peer(peer).to_string());
+            return Ok(());
+        };
+        self.believed = Some(match trusted.speaker() {
+            Speaker::Cloudflare => "Cloudflare: CF-Connecting-IP names the client".to_owned(),
+            Speaker::Proxy => "a trusted proxy: X-Forwarded-For names the client".to_owned(),
+        });
+        let Identity { client, unnamed, via_cloudflare, .. } =
+            identify(peer, trusted, gate.believed(), headers);
+        self.client = Some(match unnamed {
+            None => client.to_string(),
+            Some(Unnamed::Absent) => format!("{client} (no field names another)"),
+            Some(cause) => {
+                format!("{client} (what the field says was not taken: {})", cause.label())
+            }
+        });
+        if via_cloudflare {
+            let policy = app::policy(config);
+            let policy =
+                policy.map_err(|error| Failure { code: USAGE, text: error.to_string() })?;
+            if let Err(reason) = policy.check(headers) {
+                self.stopped = Some((refusal(reason), reason.text().to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The list in force when the process starts with this configuration now.
+fn list(read: &Read, config: &Config) -> Result<Initial, Failure> {
+    let text = read.build.addresses.cloudflare_list.as_deref();
+    let list = cloudflare::initial(&config.cloudflare, config.state.as_deref(), text);
+    list.map_err(|error| Failure::usage(error.to_string()))
+}
+
+fn describe(list: &Initial) -> String {
+    let ranges = list.ranges.v4().len() + list.ranges.v6().len();
+    let mut text = format!("Cloudflare: {ranges} ranges, {}", list.source.as_str());
+    if let Some(confirmed) = list.confirmed.and_then(|unix| i64::try_from(unix).ok())
+        && let Ok(time) = jiff::Timestamp::from_second(confirmed)
+    {
+        text.push_str(&format!(", of {time}"));
+    }
+    for warning in &list.warnings {
+        text.push_str(&format!("; {warning}"));
+    }
+    text
+}
+
+/// The first steps of a connection, as `edge` takes them.
+fn meet(gate: &Gate, listener: &Listener, from: IpAddr, source: Option<IpAddr>) -> Met {
+    let sets = || gate.sets().map(|(name, _)| &**name).collect::<Vec<_>>().join(", ");
+    let admitted = |peer: IpAddr, by: &str| {
+        gate.admits(peer).map(|set| Met::Peer {
+            peer,
+            set: set.to_string(),
+            admission: format!("admitted: {by}in the set {set}"),
+        })
+    };
+    if gate.is_balancer(from) {
+        let Some(source) = source.map(|source| source.to_canonical()) else {
+            return admitted(from, "on its own behalf, the balancer is ").unwrap_or_else(|| {
+                Met::Nobody {
+                    admission: "a balancer: it has to name a source (--proxy-source)".to_owned(),
+                    answer: "closed",
+                    note: "without a source it is taken for a health check".to_owned(),
+                }
+            });
+        };
+        return admitted(source, "the source that the balancer names is ").unwrap_or_else(|| {
+            Met::Nobody {
+                admission: format!("refused: {source} is in none of the sets {}", sets()),
+                answer: "reset",
+                note: "the balancer may connect, the source that it names may not".to_owned(),
+            }
+        });
+    }
+    admitted(from, "").unwrap_or_else(|| {
+        let (answer, note) = if listener.kernel_filter {
+            ("none", "the kernel drops its packets: neither SYN-ACK nor RST")
+        } else {
+            ("reset", "accepted and reset: kernel_filter is off")
+        };
+        let admission = format!("refused: in none of the sets {}", sets());
+        Met::Nobody { admission, answer, note: note.to_owned() }
+    })
+}
