@@ -5,7 +5,7 @@
  * one send. No proxy that uses epoll and ordinary sockets can be cheaper per request, unless it
  * puts several messages into one call.
  *
- * usage: floor PORT UPSTREAM_PORT      (both on 127.0.0.1)
+ * usage: floor ADDRESS PORT UPSTREAM_PORT      (the upstream is on 127.0.0.1)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -159,10 +159,11 @@ static void accept_one(int epoll, int listener, int upstream_port) {
     watch(epoll, EPOLL_CTL_ADD, &pair->upstream, EPOLLIN);
 }
 
-static int listen_on(int port) {
+static int listen_on(const char *ip, int port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     struct sockaddr_in address = loopback(port);
+    if (inet_pton(AF_INET, ip, &address.sin_addr) != 1) fail(ip);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("bind");
     if (listen(fd, BACKLOG) < 0) fail("listen");
@@ -170,9 +171,9 @@ static int listen_on(int port) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) return fprintf(stderr, "usage: floor PORT UPSTREAM_PORT\n"), 2;
-    int upstream_port = atoi(argv[2]);
-    int listener = listen_on(atoi(argv[1]));
+    if (argc != 4) return fprintf(stderr, "usage: floor ADDRESS PORT UPSTREAM_PORT\n"), 2;
+    int upstream_port = atoi(argv[3]);
+    int listener = listen_on(argv[1], atoi(argv[2]));
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0) fail("epoll_ctl");

@@ -23,6 +23,13 @@ HEADERS = {
     "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
 }
 
+# Whose address the generator, and so the proxies, have.
+PEERS = {"cloudflare": "104.16.0.1", "loopback": "127.0.0.1"}
+# Where the backend listens.
+LOOPBACK = PEERS["loopback"]
+# Where the proxies do; set by `run`.
+ADDRESS = LOOPBACK
+
 # Scenario: path, and the bytes of the answer's body.
 SCENARIOS = {"h1": ("/", 128), "h1-64k": ("/64k", 64 * 1024)}
 
@@ -41,10 +48,10 @@ def request_bytes(scenario):
     return len("\r\n".join(lines).encode())
 
 
-def probe(port, scenario):
+def probe(address, port, scenario):
     """Sends one request and checks status and body. Raises OSError or LoadFailed."""
     path, body_bytes = SCENARIOS[scenario]
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection(address, port, timeout=5)
     try:
         connection.request("GET", path, headers=HEADERS)
         response = connection.getresponse()
@@ -66,7 +73,7 @@ def generate(port, scenario, seconds, connections, pin):
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "summary.lua")]
     for name, value in HEADERS.items():
         command += ["-H", f"{name}: {value}"]
-    command.append(f"http://127.0.0.1:{port}{path}")
+    command.append(f"http://{ADDRESS}:{port}{path}")
     try:
         result = subprocess.run(
             command, capture_output=True, text=True, preexec_fn=pin, timeout=seconds + GENERATOR_GRACE_SECONDS

@@ -20,7 +20,14 @@ STOP_SECONDS = 5
 READ_BYTES = 1 << 20
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-DEBIAN_PACKAGES = {"nginx": "nginx-light", "haproxy": "haproxy", "wrk": "wrk", "cc": "gcc and libc6-dev"}
+DEBIAN_PACKAGES = {
+    "nginx": "nginx-light",
+    "haproxy": "haproxy",
+    "wrk": "wrk",
+    "cc": "gcc and libc6-dev",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+}
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -141,12 +148,13 @@ class Server:
 
     def wait_until_ready(self, scenario):
         """Returns when the server gives the expected answer."""
+        address = load.LOOPBACK if self.name == "backend" else load.ADDRESS
         deadline = time.monotonic() + READY_SECONDS
         while True:
             if self._process.poll() is not None:
                 raise SetUpFailed(f"{self.name} ended with {self._process.returncode}:\n{self.last_output()}")
             try:
-                return load.probe(self.port, scenario)
+                return load.probe(address, self.port, scenario)
             except (OSError, load.LoadFailed) as error:
                 if time.monotonic() > deadline:
                     message = f"{self.name} does not serve after {READY_SECONDS} s: {error}"
@@ -207,7 +215,7 @@ class Launcher:
     def floor(self):
         program = compile_c("floor", self.directory)
         (port,) = free_ports(1)
-        command = [program, port, self.backend_port]
+        command = [program, load.ADDRESS, port, self.backend_port]
         return Server("floor", command, port, self.directory, self.proxy_cpu, version="raw TCP forwarder")
 
     def nginx(self):
@@ -240,6 +248,7 @@ class Launcher:
         access_log = self.directory / f"{name}.access.log" if self.logs else None
         values = {
             "directory": self.directory,
+            "address": load.ADDRESS,
             "port": port,
             "admin_port": admin_port,
             "backend_port": self.backend_port,
