@@ -18,9 +18,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub(super) struct Gatekeeper {
     config: Arc<Config>,
-    live: Mutex<LiveSets>,
+    state: Mutex<State>,
     gates: Arc<[GateCell]>,
     ports: Vec<Port>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: LiveSets,
+    /// Whether the kernel is told of changes: from [`Gatekeeper::begin`] on.
+    begun: bool,
 }
 
 /// A listening socket under the kernel's filter.
@@ -33,8 +40,9 @@ struct Port {
 }
 
 impl Gatekeeper {
-    /// Closes the ports, but for fixed sets: what changes is not known yet. `holds` and `cells` have
-    /// the admin port as their last.
+    /// Gates that are closed but for fixed sets, for what changes is not known yet; the ports must
+    /// not listen before [`Gatekeeper::begin`]. `holds` and `cells` have the admin port as their
+    /// last.
     pub(super) fn new(
         config: Arc<Config>,
         holds: impl IntoIterator<Item = Hold>,
@@ -47,13 +55,12 @@ impl Gatekeeper {
             .collect();
         let gates: Arc<[GateCell]> =
             gates(&config, &LiveSets::default()).map(|gate| ArcSwap::new(Arc::new(gate))).collect();
-        for (gate, port) in gates.iter().zip(&ports) {
-            port.enforce(&gate.load());
+        for port in &ports {
             let hold = port.hold.clone();
             let drops = move || hold.with(|socket| kernel::drops(socket).ok()).flatten();
             port.cells.count_drops(Box::new(drops));
         }
-        Self { config, live: Mutex::default(), gates, ports }
+        Self { config, state: Mutex::default(), gates, ports }
     }
 
     /// The gates, for those who ask them.
@@ -64,24 +71,29 @@ impl Gatekeeper {
     /// Changes the sets. What is admitted, or not any more, counts from the return of this call.
     pub(super) fn change(&self, edit: impl FnOnce(&mut LiveSets)) {
         // Held to the end, so that of two changes the later one is also put in force later.
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        edit(&mut live);
-        let next = gates(&self.config, &live);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        edit(&mut state.live);
+        let next = gates(&self.config, &state.live);
         for ((gate, port), next) in self.gates.iter().zip(&self.ports).zip(next) {
             if **gate.load() == next {
                 continue;
             }
             let next = Arc::new(next);
             gate.store(Arc::clone(&next));
-            port.enforce(&next);
+            if state.begun {
+                port.enforce(&next);
+            }
             tracing::debug!(listener = %port.cells.name(), "admits by changed sets");
         }
     }
 
-    /// Warns of what an operator has to know of each port, once at the start.
-    pub(super) fn warn(&self) {
+    /// Tells the kernel for the first time, and the operator what to know of each port.
+    pub(super) fn begin(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.begun = true;
         for (gate, port) in self.gates.iter().zip(&self.ports) {
             let (gate, listener) = (gate.load(), port.cells.name());
+            port.enforce(&gate);
             for (set, _) in gate.sets().filter(|(_, ranges)| ranges.is_empty()) {
                 tracing::warn!(%listener, %set, "the set is empty: nobody is admitted by it");
             }

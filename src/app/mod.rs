@@ -86,7 +86,7 @@ impl App {
         let listeners = bound.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let admin_address = admin.local_addr()?;
         let (doors, ends) = Doors::new(config.workers.get(), connections);
-        gatekeeper.warn();
+        gatekeeper.begin();
         let parts = Parts { config, telemetry, signal, tables, sink, gatekeeper, policy };
         let bound = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
         let admin = admin.listen()?;

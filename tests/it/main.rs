@@ -7,6 +7,7 @@
 mod support;
 
 mod admin;
+mod client;
 mod deadlines;
 mod drain;
 mod forwarding;

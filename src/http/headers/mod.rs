@@ -150,13 +150,13 @@ pub fn clean_request(
             "expect" => found.expect = true,
             "host" => found.host = value == host,
             "user-agent" => noted.user_agent = Some(value.clone()),
-            "cf-connecting-ip" | "cf-connecting-ipv6" if vouched.unnamed => {
-                found.names.push(name.clone());
-            }
+            "cf-connecting-ip" if vouched.unnamed => found.names.push(name.clone()),
+            // Set with Pseudo IPv4 alone, and then it is the client.
+            "cf-connecting-ipv6" if *value != fields.client => found.names.push(name.clone()),
             "cf-ray" if vouched.via_cloudflare => noted.cf_ray = Some(value.clone()),
-            other if vouched.via_cloudflare && other.starts_with("cf-") => {}
-            other if is_claim(other) || is_framing_alias(other) => found.names.push(name.clone()),
             _ if vouched.secret == Some(name) => found.names.push(name.clone()),
+            other if vouched.via_cloudflare && is_cloudflares(other) => {}
+            other if is_claim(other) || is_framing_alias(other) => found.names.push(name.clone()),
             _ => {}
         }
     }
@@ -217,6 +217,12 @@ impl Found {
             }
         }
     }
+}
+
+/// Whether a field is one that Cloudflare writes. It writes no underscores: `cf-connecting_ip` is its
+/// visitor's, and some backends cannot tell that from the field with hyphens.
+fn is_cloudflares(name: &str) -> bool {
+    name.starts_with("cf-") && !name.contains('_')
 }
 
 /// Whether a field is one that frames a message, in a spelling that CGI, WSGI and their kin cannot
@@ -342,6 +348,8 @@ mod tests {
             ("cf-ipcountry", "XX"),
             ("cf_ray", "6"),
             ("cf_connecting-ip", "6.6.6.6"),
+            ("cf-connecting_ip", "6.6.6.6"),
+            ("cf-connecting-ipv6", "2001:db8::6"),
             ("true-client-ip", "6.6.6.6"),
             ("x-forwarded-for", "6.6.6.6, 192.0.2.1"),
             ("x-client-ip", "6.6.6.6"),

@@ -2,7 +2,8 @@
 
 use super::PATIENCE;
 use super::message::{Fault, Framing, Message, Wire};
-use std::net::{SocketAddr, TcpStream};
+use socket2::{Domain, Socket, Type};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 
 /// One client connection.
 pub(crate) struct Client {
@@ -13,6 +14,14 @@ impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&addr, PATIENCE).expect("the proxy listens");
         Self { wire: Wire::new(stream) }
+    }
+
+    /// Connects from an address of its own, which all of 127.0.0.0/8 are.
+    pub(crate) fn connect_from(ip: IpAddr, addr: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::new(ip, 0).into()).expect("an address of this machine");
+        socket.connect_timeout(&addr.into(), PATIENCE).expect("the proxy listens");
+        Self { wire: Wire::new(socket.into()) }
     }
 
     /// Sends exactly this.

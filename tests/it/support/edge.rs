@@ -34,6 +34,7 @@ pub(crate) fn edge() -> Builder {
         listener: String::new(),
     };
     let directory = format!("{:?}", builder.manifests());
+    let log = format!("{:?}", builder.folder.path().join("access.log"));
     let class = json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "IngressClass",
@@ -47,6 +48,7 @@ pub(crate) fn edge() -> Builder {
         .set("cloudflare", "refresh", "\"off\"")
         .set("source", "kind", "\"directory\"")
         .set("source", "directory", &directory)
+        .set("log", "access", &log)
         .object("class.json", &class)
 }
 
@@ -73,10 +75,11 @@ impl Builder {
         self.set("timeouts", key, &format!("{value:?}"))
     }
 
-    /// Who may connect, and the set of that name.
+    /// Who may connect, and the set of that name: networks with commas in between.
     pub(crate) fn admit_only(mut self, set: &str, networks: &str) -> Self {
+        let networks: Vec<&str> = networks.split(", ").collect();
         self.admit = format!("[{set:?}]");
-        self.sets = format!("[admit]\n{set} = [{networks:?}]\n");
+        self.sets = format!("[admit]\n{set} = {networks:?}\n");
         self
     }
 
@@ -115,16 +118,11 @@ impl Builder {
     }
 
     fn config(&self, workers: usize) -> String {
-        let folder = self.folder.path();
         let mut text = format!(
             "workers = {workers}\n\
              [[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\nadmit = {}\n{}{}\
-             [admin]\naddress = \"127.0.0.1:0\"\n\
-             [log]\naccess = {:?}\n",
-            self.admit,
-            self.listener,
-            self.sets,
-            folder.join("access.log"),
+             [admin]\naddress = \"127.0.0.1:0\"\n",
+            self.admit, self.listener, self.sets,
         );
         for (section, keys) in &self.settings {
             writeln!(text, "[{section}]").expect("a String");
@@ -146,6 +144,13 @@ impl Builder {
         let config = Config::parse(&text, "test").unwrap_or_else(|errors| panic!("{errors:?}"));
         let app = App::start(config).expect("it can start");
         Edge { app: Some(app), folder: self.folder }
+    }
+
+    /// Why it does not start.
+    pub(crate) fn refusal(self) -> String {
+        let config = Config::parse(&self.config(1), "test");
+        let config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
+        App::start(config).map(App::stop).expect_err("it must not start").to_string()
     }
 
     /// Starts it in a process of its own.

@@ -59,6 +59,17 @@ impl Process {
         }
     }
 
+    /// What it has logged and nobody has read yet; after its end, all that is left.
+    pub(crate) fn said(&self) -> Vec<Value> {
+        self.log.try_iter().collect()
+    }
+
+    /// Files and sockets that it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        files.expect("it runs").count()
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
