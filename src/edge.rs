@@ -1,6 +1,7 @@
 //! The life of a connection: accepted socket, PROXY header, HTTP, deadlines, drain, end.
 
 use crate::addr::PeerAddr;
+use crate::admission::Gate;
 use crate::client_ip::{self, ClientIp};
 use crate::deadline::Phase;
 use crate::error::Reason;
@@ -8,8 +9,8 @@ use crate::forward::{self, Downstream, Worker};
 use crate::http::{self as stage, ClientStream, ForwardedFields, Notes};
 use crate::listen::Accepted;
 use crate::proxy_protocol::{self, Header, ReadError};
-use crate::telemetry::Refusal;
 use crate::telemetry::access_log::ConnectionText;
+use crate::telemetry::{ListenerCells, Refusal};
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -52,42 +53,17 @@ async fn meet(
     listener: usize,
 ) -> Option<Downstream> {
     let gate = worker.gates[listener].load_full();
-    let (mut source, mut balancer) = (peer, None);
-    let mut port = socket.local_addr().map_or(0, |address| address.port());
+    let mut origin = Origin {
+        source: peer,
+        balancer: None,
+        port: socket.local_addr().map_or(0, |address| address.port()),
+    };
     if gate.is_balancer(peer.ip()) {
         let limit = worker.config.timeouts.proxy_header;
-        let cells = &worker.cells.listeners[listener];
-        match proxy_protocol::read(socket, limit).await {
-            Ok(Header::Proxied { source: named, destination }) => {
-                (source, balancer) = (PeerAddr::new(named), Some(peer));
-                port = destination.port();
-                // HAProxy's checks by version 1 name HAProxy itself; version 2 has LOCAL for that.
-                if gate.admits(source.ip()).is_none() && gate.is_balancer(source.ip()) {
-                    cells.health_checks.add(1);
-                    return None;
-                }
-                if gate.admits(source.ip()).is_none() {
-                    cells.refuse(Refusal::SourceNotAdmitted);
-                    tracing::debug!(%source, balancer = %peer, "source is not admitted");
-                    reset(socket);
-                    return None;
-                }
-            }
-            // The balancer speaks for itself. If that is not enough, it only wanted to know whether
-            // somebody answers.
-            Ok(Header::Local) if gate.admits(peer.ip()).is_some() => {}
-            Ok(Header::Local) | Err(ReadError::Closed) => {
-                cells.health_checks.add(1);
-                return None;
-            }
-            Err(error) => {
-                cells.refuse(refusal(&error));
-                tracing::debug!(balancer = %peer, %error, label = error.label(), "no PROXY header");
-                reset(socket);
-                return None;
-            }
-        }
+        let header = proxy_protocol::read(socket, limit).await;
+        origin = behind(origin, header, &gate, &worker.cells.listeners[listener], socket)?;
     }
+    let Origin { source, balancer, port } = origin;
     let name = &worker.config.listeners[listener].name;
     Some(Downstream {
         worker: Rc::clone(worker),
@@ -99,6 +75,50 @@ async fn meet(
         text: ConnectionText::new(source, balancer, name),
         fields: forwarded_fields(source, port),
     })
+}
+
+/// Whose a connection is.
+struct Origin {
+    source: PeerAddr,
+    /// Who brought it, if it is somebody else's.
+    balancer: Option<PeerAddr>,
+    /// The port that the source connected to.
+    port: u16,
+}
+
+/// Whose connection a balancer brings, by its header. The balancer's own one stays its own if it is
+/// admitted; else it only wanted to know whether somebody answers. `None`: to be closed.
+fn behind(
+    own: Origin,
+    header: Result<Header, ReadError>,
+    gate: &Gate,
+    cells: &ListenerCells,
+    socket: &TcpStream,
+) -> Option<Origin> {
+    let balancer = own.source;
+    let refusal = match header {
+        // Version 1 has no word for the balancer itself: it names its own end (section 2.1).
+        Ok(Header::Proxied { source, destination }) if PeerAddr::new(source) != balancer => {
+            let source = PeerAddr::new(source);
+            if gate.admits(source.ip()).is_some() {
+                return Some(Origin { source, balancer: Some(balancer), port: destination.port() });
+            }
+            tracing::debug!(%source, %balancer, "source is not admitted");
+            Refusal::SourceNotAdmitted
+        }
+        Ok(_) if gate.admits(balancer.ip()).is_some() => return Some(own),
+        Ok(_) | Err(ReadError::Closed) => {
+            cells.health_checks.add(1);
+            return None;
+        }
+        Err(error) => {
+            tracing::debug!(%balancer, %error, label = error.label(), "no PROXY header");
+            refusal(&error)
+        }
+    };
+    cells.refuse(refusal);
+    reset(socket);
+    None
 }
 
 fn refusal(error: &ReadError) -> Refusal {

@@ -1,29 +1,44 @@
 //! Names of fields that claim to say who the client is, and how it came.
 
 /// Whether a field, whoever sends it, says whom a request is from or how it was sent: `Forwarded`,
-/// `X-Forwarded-*`, `X-Real-IP`, `CF-*` and what other proxies call the same. An underscore counts as
-/// a hyphen, because CGI, WSGI and their kin cannot tell them apart. `name` is in lower case.
+/// `X-Forwarded-*`, `X-Real-IP`, `CF-*` and what other proxies call the same. Whatever is neither
+/// letter nor digit counts as a hyphen, because CGI, WSGI and their kin cannot tell them apart
+/// (RFC 3875 section 4.1.18; lighttpd and PHP go further and map all of them). `name` is in lower
+/// case.
 pub fn is_claim(name: &str) -> bool {
     let starts = |prefix: &str| {
-        let unified = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-        name.len() >= prefix.len() && unified.zip(prefix.bytes()).all(|(a, b)| a == b)
+        let hyphen = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
+        name.len() >= prefix.len()
+            && name.bytes().map(hyphen).zip(prefix.bytes()).all(|(a, b)| a == b)
     };
-    let is = |whole: &str| name.len() == whole.len() && starts(whole);
+    let is = |wholes: &[&str]| wholes.iter().any(|w| name.len() == w.len() && starts(w));
     // Asked for every field of every request: most are told by their first letter.
     match name.as_bytes().first() {
-        Some(b'x') => {
-            starts("x-forwarded-")
-                || is("x-real-ip")
-                || is("x-client-ip")
-                || is("x-cluster-client-ip")
-                || is("x-original-forwarded-for")
-        }
-        Some(b'c') => starts("cf-") || is("client-ip"),
-        Some(b'f') => is("forwarded") || is("forwarded-for"),
-        Some(b't') => is("true-client-ip"),
+        Some(b'x') => starts("x-forwarded-") || is(&BEGIN_WITH_X),
+        Some(b'c') => starts("cf-") || is(&["client-ip"]),
+        Some(b'f') => is(&["forwarded", "forwarded-for", "fastly-client-ip", "front-end-https"]),
+        Some(b'p') => is(&["proxy-client-ip"]),
+        Some(b't') => is(&["true-client-ip"]),
+        Some(b'w') => is(&["wl-proxy-client-ip"]),
         _ => false,
     }
 }
+
+/// Names that frameworks look through for a client, beside `X-Forwarded-*`.
+const BEGIN_WITH_X: [&str; 12] = [
+    "x-appengine-user-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-forwarded",
+    "x-original-forwarded-for",
+    "x-originating-ip",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-scheme",
+    "x-url-scheme",
+];
 
 #[cfg(test)]
 mod tests {
@@ -36,6 +51,12 @@ mod tests {
             "cf_connecting_ip",
             "cf-connecting_ip",
             "cf-worker",
+            "cf.connecting~ip",
+            "front-end-https",
+            "proxy-client-ip",
+            "wl-proxy-client-ip",
+            "x-envoy-external-address",
+            "x-forwarded",
             "client-ip",
             "forwarded",
             "true_client_ip",
@@ -50,8 +71,7 @@ mod tests {
         ] {
             assert!(is_claim(name), "{name}");
         }
-        for name in ["cookie", "cdn-loop", "cf", "x-forwarded", "x-request-id", "te", "", "client"]
-        {
+        for name in ["cookie", "cdn-loop", "cf", "x-request-id", "te", "", "client"] {
             assert!(!is_claim(name), "{name}");
         }
     }

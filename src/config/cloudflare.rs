@@ -118,11 +118,14 @@ fn origin(table: &Table<'_>) -> ListOrigin {
 fn secret(table: &Table<'_>) -> Option<SecretHeader> {
     let name = table.read("secret_header", |value| {
         let text = raw::string(value)?;
-        let fix = "write a name of your own, such as \"x-origin-secret\"";
+        let fix = "write a name that begins with x-, such as \"x-origin-secret\"";
         let name = HeaderName::try_from(text)
             .map_err(|_| Fault::new(format!("\"{text}\" is not the name of a field"), fix))?;
-        if text.contains('_') {
-            let problem = format!("\"{text}\" has an underscore, which Cloudflare may drop");
+        // Anything else is Cloudflare's, ravelin's or HTTP's own, or may be dropped on the way.
+        let own = name.as_str().starts_with("x-") && !text.contains('_');
+        if !own || ["x-forwarded-", "x-real-ip"].iter().any(|ours| name.as_str().starts_with(ours))
+        {
+            let problem = format!("\"{text}\" is not a name for a field of one's own");
             return Err(Fault::new(problem, fix));
         }
         Ok(name)
@@ -130,17 +133,18 @@ fn secret(table: &Table<'_>) -> Option<SecretHeader> {
     let file = table.read("secret_file", path);
     match (name, file) {
         (Some(name), Some(file)) => Some(SecretHeader { name, file }),
-        (Some(_), None) => {
+        (Some(_), None) if !table.has("secret_file") => {
             let fix = "name the file with the secret in secret_file";
             table.complain("secret_header", Fault::new("there is no secret for it", fix));
             None
         }
-        (None, Some(_)) => {
+        (None, Some(_)) if !table.has("secret_header") => {
             let fix = "name the field in secret_header";
             table.complain("secret_file", Fault::new("there is no field that carries it", fix));
             None
         }
-        (None, None) => None,
+        // Neither is there, or what is there was reported.
+        _ => None,
     }
 }
 

@@ -168,6 +168,11 @@ impl<'d> Table<'d> {
         parse(value.get_ref()).map_err(|fault| self.complain(key, fault)).ok()
     }
 
+    /// Whether a key is written, however wrongly.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.value(key).is_some()
+    }
+
     /// As [`Table::read`], and an absent key is a fault. `fix` says what to write.
     pub(super) fn require<T>(
         &self,

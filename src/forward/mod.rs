@@ -164,13 +164,16 @@ fn decide(
     if let Some(cause) = sender.unnamed() {
         worker.cells.listeners[downstream.listener].unnamed[cause as usize].add(1);
     }
-    let target = Target::read(&mut head, worker.config.limits.request_target)?;
+    let vouched = sender.vouched(worker.policy.secret_name());
+    let target =
+        Target::read(&mut head, worker.config.limits.request_target).inspect_err(|_| {
+            exchange.noted = stage::note_request(&head.headers, vouched);
+        })?;
     let target = &*exchange.target.insert(target);
     let allowed = match sender.via_cloudflare() {
         true => worker.policy.check(&head.headers),
         false => Ok(()),
     };
-    let vouched = sender.vouched(worker.policy.secret_name());
     let fields = sender.fields(&target.host);
     let noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
     let length_told = noted.content_length;

@@ -6,7 +6,7 @@ mod respond;
 mod stream;
 mod target;
 
-pub use headers::{ForwardedFields, Noted, Vouched, clean_request, clean_response};
+pub use headers::{ForwardedFields, Noted, Vouched, clean_request, clean_response, note_request};
 pub use respond::answer;
 pub use stream::{ClientStream, Notes};
 pub use target::Target;

@@ -32,7 +32,7 @@ pub enum Header {
         /// Who opened it. Never the unspecified address; port 0 is possible (section 2.1 has
         /// 0..=65535), and so is IPv4-mapped IPv6.
         source: SocketAddr,
-        /// To where. Not checked: some balancers do not know it, and nothing depends on it.
+        /// To where. Not checked: some balancers do not know it.
         destination: SocketAddr,
     },
     /// The connection is the sender's own, or of a kind without addresses: LOCAL, UNKNOWN, UNSPEC

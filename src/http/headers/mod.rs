@@ -11,6 +11,7 @@ pub(super) use response::now;
 
 use crate::client_ip::is_claim;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::net::Ipv4Addr;
 
 /// Our name in `Server`, where the upstream gives none.
 pub(super) const SERVER_NAME: &str = "ravelin";
@@ -113,6 +114,16 @@ impl Ours {
     }
 }
 
+/// Notes of a request that goes nowhere what the log has of its fields.
+pub fn note_request(headers: &HeaderMap, vouched: Vouched<'_>) -> Noted {
+    let field = |name: &str| headers.get(name).cloned();
+    Noted {
+        cf_ray: if vouched.via_cloudflare { field("cf-ray") } else { None },
+        user_agent: field("user-agent"),
+        content_length: false,
+    }
+}
+
 /// Makes a client's request fields ready for the upstream. `host` is the one `Host` to send.
 ///
 /// `Content-Length` goes as well: hyper frames the body anew, from what it has read.
@@ -153,6 +164,7 @@ pub fn clean_request(
             "cf-connecting-ip" if vouched.unnamed => found.names.push(name.clone()),
             // Set with Pseudo IPv4 alone, and then it is the client.
             "cf-connecting-ipv6" if *value != fields.client => found.names.push(name.clone()),
+            "cf-pseudo-ipv4" if !is_pseudo(value) => found.names.push(name.clone()),
             "cf-ray" if vouched.via_cloudflare => noted.cf_ray = Some(value.clone()),
             _ if vouched.secret == Some(name) => found.names.push(name.clone()),
             other if vouched.via_cloudflare && is_cloudflares(other) => {}
@@ -219,10 +231,17 @@ impl Found {
     }
 }
 
-/// Whether a field is one that Cloudflare writes. It writes no underscores: `cf-connecting_ip` is its
-/// visitor's, and some backends cannot tell that from the field with hyphens.
+/// Whether a field is one that Cloudflare writes: with hyphens. `cf-connecting_ip` is its visitor's,
+/// and some backends cannot tell that from the field with hyphens.
 fn is_cloudflares(name: &str) -> bool {
-    name.starts_with("cf-") && !name.contains('_')
+    name.starts_with("cf-") && name.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
+}
+
+/// Whether it is an address that only Pseudo IPv4 makes, 240.0.0.0/4. With that feature off,
+/// `CF-Pseudo-IPv4` is the visitor's own text.
+fn is_pseudo(value: &HeaderValue) -> bool {
+    let ip = value.to_str().ok().and_then(|text| text.parse::<Ipv4Addr>().ok());
+    ip.is_some_and(|ip| ip.octets()[0] >= 240)
 }
 
 /// Whether a field is one that frames a message, in a spelling that CGI, WSGI and their kin cannot
