@@ -22,6 +22,19 @@ pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr:
 /// `source.ingress_class`: the name of the IngressClass in `deploy/`.
 pub const INGRESS_CLASS: &str = "ravelin";
 
+/// `source.watch_timeout`: a watch can stay open and say nothing for ever (API server stopped, a
+/// firewall that has forgotten the connection). With 15 s for the answer on top, that is noticed
+/// within two minutes. A new watch costs the API server next to nothing.
+pub const WATCH_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// `source.request_timeout`: a consistent read takes milliseconds, or hangs for as long as etcd
+/// does; between two packets of a long list there is no such silence either.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// `source.consistency_check`: a read of one object of each kind. Two of them, and the answer, are
+/// within two minutes.
+pub const CONSISTENCY_CHECK: Duration = Duration::from_secs(45);
+
 /// `timeouts.downstream_idle`: Cloudflare reuses an idle origin connection for 900 s. Whoever
 /// closes earlier races with that reuse, and the visitor sees a 520; 30 s on top cover clocks and
 /// travel.

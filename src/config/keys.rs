@@ -64,7 +64,18 @@ pub(super) const STATE: Keys = Keys { table: "state", keys: &["directory"] };
 /// `[source]`.
 pub(super) const SOURCE: Keys = Keys {
     table: "source",
-    keys: &["kind", "directory", "ingress_class", "ingress_without_class", "status_addresses"],
+    keys: &[
+        "kind",
+        "directory",
+        "kubeconfig",
+        "namespaces",
+        "ingress_class",
+        "ingress_without_class",
+        "status_addresses",
+        "watch_timeout",
+        "request_timeout",
+        "consistency_check",
+    ],
 };
 /// `[admin]`.
 pub(super) const ADMIN: Keys = Keys { table: "admin", keys: &["address", "admit"] };
@@ -98,7 +109,7 @@ pub(super) const TABLES: [&Keys; 10] =
     [&ROOT, &LISTENER, &CLOUDFLARE, &STATE, &SOURCE, &ADMIN, &LOG, &TIMEOUTS, &LIMITS, &UPSTREAM];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 13] = [
+const MEANINGS: [(&str, &str); 16] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" is never"),
@@ -111,6 +122,9 @@ const MEANINGS: [(&str, &str); 13] = [
     ("drain_idle", "how long idle client connections stay open after SIGTERM"),
     ("coalesce", "how long a change waits for a further one"),
     ("coalesce_max", "how long a change may wait altogether"),
+    ("watch_timeout", "how long one watch of the API server lasts"),
+    ("request_timeout", "how long the API server may be silent while it owes an answer"),
+    ("consistency_check", "how often the API server is asked whether we know what it has"),
     ("idle", "how long an unused connection to a pod is kept"),
 ];
 

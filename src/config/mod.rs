@@ -16,6 +16,7 @@ pub mod defaults;
 mod keys;
 mod raw;
 mod sections;
+mod source;
 mod units;
 mod values;
 
@@ -34,6 +35,7 @@ pub use admit::{
     Admit, CLOUDFLARE, CLOUDFLARE_DATE, LOOPBACK, Members, NEVER_CLOUDFLARE, NamedSet,
 };
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
+pub use source::{Kubernetes, Source, SourceKind};
 pub use units::MAX_DURATION;
 
 /// Largest configuration file, in bytes. The commented one has about 6 KiB; a larger file by far is
@@ -100,27 +102,6 @@ impl Protocol {
             Self::Http => "http",
         }
     }
-}
-
-/// `[source]`: where the manifests come from, and which of them are ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The sort of source.
-    pub kind: SourceKind,
-    /// The IngressClass whose Ingresses are served: a DNS subdomain name (RFC 1123).
-    pub ingress_class: String,
-    /// Whether Ingresses that name no class are served too. Default: no.
-    pub ingress_without_class: bool,
-}
-
-/// The sort of source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A directory of manifests.
-    Directory {
-        /// As written: relative to the working directory. Need not exist when the file is parsed.
-        path: PathBuf,
-    },
 }
 
 /// `[admin]`: the port for metrics and questions.

@@ -15,11 +15,12 @@ use toml::de::DeValue;
 use super::admit::Sets;
 use super::cloudflare;
 use super::raw::{self, Document, Table};
+use super::source;
 use super::units::{self, Fault};
-use super::values::{bytes, count, duration, label, path, socket_addr, subdomain, unknown_word};
+use super::values::{bytes, count, duration, label, path, socket_addr, unknown_word};
 use super::{
-    AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Members, Protocol, Source,
-    SourceKind, Timeouts, Upstream, defaults, keys,
+    AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Members, Protocol, Timeouts,
+    Upstream, defaults, keys,
 };
 
 /// Worker threads. More than 256 cores are not known of any node; each worker has pools and
@@ -43,7 +44,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let listeners = listeners(&root, &sets);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
     let state = root.table(&keys::STATE).read("directory", path);
-    let source = source(&root.table(&keys::SOURCE));
+    let source = source::section(&root.table(&keys::SOURCE));
     let admin_table = root.table(&keys::ADMIN);
     let admin = admin(&admin_table, &sets);
     let log = log(&root.table(&keys::LOG));
@@ -148,32 +149,6 @@ fn admit(table: &Table<'_>, sets: &Sets, default: &str) -> Option<Admit> {
         return None;
     }
     sets.admit(names).map_err(|fault| table.complain("admit", fault)).ok()
-}
-
-fn source(table: &Table<'_>) -> Option<Source> {
-    let kind =
-        table.require("kind", "write kind = \"directory\"", |value| match raw::string(value)? {
-            "directory" => Ok(()),
-            "kubernetes" => Err(Fault::new(
-                "the Kubernetes watch is not part of this version yet",
-                "use kind = \"directory\" with a directory of manifests",
-            )),
-            other => Err(unknown_word(other, &["directory"])),
-        });
-    // What another kind needs is not asked for: the kind is the mistake.
-    let path =
-        kind.and_then(|()| table.require("directory", "name a directory of manifests", path));
-    if kind.is_some() && table.list("status_addresses").is_some_and(|list| !list.is_empty()) {
-        let problem = "manifests in a directory have no status to write addresses into";
-        table.complain("status_addresses", Fault::new(problem, "leave the list empty"));
-    }
-    let class = table.read("ingress_class", |value| raw::string(value).and_then(subdomain));
-    let without_class = table.read("ingress_without_class", raw::boolean);
-    Some(Source {
-        kind: SourceKind::Directory { path: path? },
-        ingress_class: class.unwrap_or_else(|| defaults::INGRESS_CLASS.to_owned()),
-        ingress_without_class: without_class.unwrap_or(false),
-    })
 }
 
 fn admin(table: &Table<'_>, sets: &Sets) -> Option<Admin> {

@@ -117,6 +117,17 @@ pub(super) fn subdomain(text: &str) -> Result<String, Fault> {
     Err(Fault::new(format!("\"{text}\" cannot be the name of an IngressClass"), fix))
 }
 
+/// The name of a Namespace: a DNS label (RFC 1123, as the API server checks it).
+pub(super) fn namespace(text: &str) -> Result<String, Fault> {
+    match subdomain(text) {
+        Ok(name) if name.len() <= MAX_LABEL_BYTES && !name.contains('.') => Ok(name),
+        _ => Err(Fault::new(
+            format!("\"{text}\" cannot be the name of a Namespace"),
+            "write metadata.name of the Namespace: a-z, 0-9 and -",
+        )),
+    }
+}
+
 pub(super) fn unknown_word(word: &str, known: &[&str]) -> Fault {
     let fix = match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"?"),
