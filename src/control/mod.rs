@@ -6,5 +6,7 @@ pub mod manifest;
 pub mod objects;
 mod quote;
 pub mod reconcile;
+pub mod source;
 mod suggest;
 pub mod translate;
+pub mod watch;

@@ -1,27 +1,25 @@
 //! From a change to a table in force.
 //!
-//! A change is anything that the file system reports, or that the regular look finds: an event may
-//! be missed, so none is relied on. Changes are gathered for some milliseconds, for an editor or a
-//! checkout writes many files; then everything is translated and compiled anew, off the workers,
+//! A change is anything that the source reports, or that the regular look finds: an event may be
+//! missed, so none is relied on. Changes are gathered for some milliseconds, for a checkout writes
+//! many files and a roll-out many objects; then everything is translated and compiled anew, off the workers,
 //! and published whole. What is already served stays until then.
 
-use super::files::Directory;
+use super::source::Source;
 use super::translate::{ConfigMapKey, Options, addresses, translate};
 use crate::model::{
     BackendState, ClusterAddresses, EndpointState, Kind, Model, Rejected, Severity,
 };
 use crate::routing::{Publisher, Table, compile};
 use crate::telemetry::{SnapshotCells, Telemetry};
-use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How often the files are looked at without an event: inotify drops events when its queue is full
-/// and has none for network file systems. A look is one `stat` for each file.
+/// How often the source is looked at without an event: inotify drops events when its queue is full
+/// and has none for network file systems. A look is one `stat` for each file, or nothing at all.
 const REGULAR_LOOK: Duration = Duration::from_secs(5);
 
 /// Objects, and what became of them.
@@ -37,13 +35,13 @@ pub struct Build {
     pub findings: Vec<Rejected>,
 }
 
-/// Translates and compiles what a directory holds. `previous` is the table in force, if any.
-pub fn build(directory: &Directory, options: &Options, previous: Option<&Table>) -> Build {
-    let objects = directory.objects();
+/// Translates and compiles what a source holds. `previous` is the table in force, if any.
+pub fn build(source: &dyn Source, options: &Options, previous: Option<&Table>) -> Build {
+    let objects = source.objects();
     let (model, mut findings) = translate(&objects, options);
     let (addresses, more) = addresses(&objects, options);
     findings.extend(more);
-    findings.extend(directory.findings());
+    findings.extend(source.findings());
     let ours = options.cloudflare_list.as_ref().map(ConfigMapKey::object);
     findings.retain(|finding| {
         // A ConfigMap that nobody names is not ours, whatever is in it.
@@ -78,8 +76,7 @@ pub enum Wake {
 
 /// The control thread's work.
 pub struct Reconciler {
-    paths: Vec<PathBuf>,
-    directory: Directory,
+    source: Box<dyn Source>,
     options: Options,
     publisher: Publisher,
     telemetry: Arc<Telemetry>,
@@ -92,28 +89,26 @@ pub struct Reconciler {
 impl fmt::Debug for Reconciler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reconciler")
-            .field("directory", &self.directory)
+            .field("source", &self.source)
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
 }
 
 impl Reconciler {
-    /// Reads `paths` for the first time and puts the result in force. `on_addresses` is called once
+    /// Looks at the source for the first time and puts the result in force. `on_addresses` is called once
     /// before the first table is published, and then with each change, again before the table: who
     /// may connect is known before what is served.
     pub fn start(
-        paths: Vec<PathBuf>,
+        mut source: Box<dyn Source>,
         options: Options,
         publisher: Publisher,
         telemetry: Arc<Telemetry>,
         on_addresses: OnAddresses,
     ) -> Self {
-        let mut directory = Directory::new(paths.clone());
-        directory.scan();
+        source.look();
         let mut this = Self {
-            paths,
-            directory,
+            source,
             options,
             publisher,
             telemetry,
@@ -127,8 +122,9 @@ impl Reconciler {
 
     /// Follows changes until told to stop. `wakes` is the other end of `wake`.
     pub fn run(mut self, wake: &Sender<Wake>, wakes: &Receiver<Wake>, coalesce: Coalesce) {
-        // Held for as long as we look.
-        let _watcher = self.watch(wake.clone());
+        // Held for as long as we look. What came before it is found by the look.
+        let _follower = self.source.follow(wake.clone());
+        self.look();
         loop {
             match wakes.recv_timeout(REGULAR_LOOK) {
                 Ok(Wake::Change) => {
@@ -146,32 +142,8 @@ impl Reconciler {
 
     /// Puts in force what has changed, if anything has.
     fn look(&mut self) {
-        if self.directory.scan() {
+        if self.source.look() {
             self.apply();
-        }
-    }
-
-    fn watch(&self, wake: Sender<Wake>) -> Option<notify::RecommendedWatcher> {
-        let changed = move |event: notify::Result<notify::Event>| {
-            let read = matches!(&event, Ok(event) if event.kind.is_access()
-                && !matches!(event.kind, notify::EventKind::Access(notify::event::AccessKind::Close(notify::event::AccessMode::Write))));
-            if !read {
-                // The receiver is gone only when the process is leaving.
-                let _ = wake.send(Wake::Change);
-            }
-        };
-        let watched = notify::recommended_watcher(changed).and_then(|mut watcher| {
-            let mut places = self.paths.iter().map(|path| place(path));
-            places.try_for_each(|(path, mode)| watcher.watch(path, mode))?;
-            Ok(watcher)
-        });
-        match watched {
-            Ok(watcher) => Some(watcher),
-            Err(error) => {
-                let seconds = REGULAR_LOOK.as_secs();
-                tracing::warn!(%error, seconds, "changes are not reported, looking at intervals");
-                None
-            }
         }
     }
 
@@ -179,7 +151,7 @@ impl Reconciler {
         let started = Instant::now();
         let current = self.publisher.current();
         let Build { model, table, addresses, findings } =
-            build(&self.directory, &self.options, Some(&current));
+            build(&*self.source, &self.options, Some(&current));
         let snapshot = SnapshotCells {
             generation: table.generation(),
             published: SystemTime::now()
@@ -227,16 +199,6 @@ impl Reconciler {
     }
 }
 
-/// Where to watch for changes of `path`: a file is watched through its directory, because editors
-/// replace files.
-fn place(path: &Path) -> (&Path, RecursiveMode) {
-    if path.is_dir() {
-        return (path, RecursiveMode::Recursive);
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    (parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)
-}
-
 /// Waits until events pause, or for as long as the first may wait. Breaks on the order to stop.
 fn gather(wakes: &Receiver<Wake>, coalesce: Coalesce) -> std::ops::ControlFlow<()> {
     let latest = Instant::now() + coalesce.most;
@@ -273,6 +235,7 @@ fn endpoints(model: &Model) -> Vec<(String, String, EndpointState, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::files::Directory;
     use std::fs;
     use std::sync::mpsc::channel;
     use tempfile::TempDir;
@@ -317,7 +280,7 @@ mod tests {
             let nodes: Vec<_> = addresses.nodes.iter().map(ToString::to_string).collect();
             told.send((nodes, paths(&at_that_time.load()))).expect("the test listens");
         });
-        let roots = vec![folder.path().to_owned()];
+        let roots = Box::new(Directory::new([folder.path().to_owned()]));
         let telemetry = Telemetry::new(&[], 1);
         let mut reconciler =
             Reconciler::start(roots, options(), publisher, telemetry, on_addresses);
@@ -348,7 +311,7 @@ mod tests {
         let on_addresses = Box::new(move |addresses: &ClusterAddresses| {
             told.send(addresses.clone()).expect("the test listens");
         });
-        let roots = vec![folder.path().to_owned()];
+        let roots = Box::new(Directory::new([folder.path().to_owned()]));
         let publisher = Publisher::new(Table::empty());
         Reconciler::start(roots, options(), publisher, Telemetry::new(&[], 1), on_addresses);
         assert_eq!(tells.try_iter().collect::<Vec<_>>(), [ClusterAddresses::default()]);

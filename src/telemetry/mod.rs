@@ -11,6 +11,7 @@ mod histogram;
 mod list;
 pub mod log;
 mod series;
+mod watch;
 
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{Count, Level, ListenerCells, Refusal, SnapshotCells, UpstreamCells, WorkerCells};
@@ -18,3 +19,4 @@ pub use collector::Telemetry;
 pub use histogram::{BUCKETS, Histogram};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
+pub use watch::{WatchCells, WatchFailure, WatchMetrics};

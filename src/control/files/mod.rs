@@ -8,18 +8,23 @@
 //! keep what they served, and are reported. A file that is gone, or holds comments alone, takes its
 //! objects with it.
 
+mod events;
 mod list;
 #[cfg(test)]
 mod tests;
 
 use super::manifest::{self, Parsed};
 use super::objects::{Object, Objects};
+use super::reconcile::Wake;
+use super::source::Source;
 use super::translate::validate;
 use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
 
 /// Largest file that is read, in bytes. etcd takes objects of 1.5 MiB, and a file of a few thousand
@@ -143,6 +148,24 @@ impl Directory {
         findings.sort();
         findings.dedup();
         (objects, findings)
+    }
+}
+
+impl Source for Directory {
+    fn look(&mut self) -> bool {
+        self.scan()
+    }
+
+    fn objects(&self) -> Objects {
+        Self::objects(self)
+    }
+
+    fn findings(&self) -> Vec<Rejected> {
+        Self::findings(self)
+    }
+
+    fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>> {
+        events::follow(&self.paths, wake).map(|watcher| Box::new(watcher) as Box<dyn Any>)
     }
 }
 

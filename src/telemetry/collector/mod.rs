@@ -3,12 +3,14 @@
 mod connections;
 mod families;
 mod list;
+mod watch;
 
 use super::admission::PortCells;
 use super::cells::{ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
 use super::histogram::Totals;
 use super::list::ListMetrics;
 use super::series::SeriesLabels;
+use super::watch::WatchMetrics;
 use crate::error::Reason;
 use crate::routing::Table;
 use families::Families;
@@ -37,6 +39,7 @@ pub struct Telemetry {
     /// The listeners, and the admin port as the last.
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
+    watch: Arc<WatchMetrics>,
     snapshot: Mutex<SnapshotCells>,
 }
 
@@ -61,6 +64,7 @@ impl Telemetry {
             workers: (0..workers).map(|_| Arc::new(WorkerCells::new(listeners.len()))).collect(),
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
+            watch: Arc::default(),
             snapshot: Mutex::default(),
         })
     }
@@ -78,6 +82,11 @@ impl Telemetry {
     /// What is known of Cloudflare's list.
     pub fn list(&self) -> &Arc<ListMetrics> {
         &self.list
+    }
+
+    /// What is known of the watch of the cluster.
+    pub fn watch(&self) -> &Arc<WatchMetrics> {
+        &self.watch
     }
 
     /// The cells of each worker.
@@ -310,6 +319,7 @@ impl Collector for Telemetry {
         self.encode_connections(&mut families)?;
         self.encode_admission(&mut families)?;
         self.encode_list(&mut families)?;
+        self.encode_watch(&mut families)?;
         self.encode_upstream(&mut families)?;
         self.encode_snapshot(&mut families)
     }

@@ -1,0 +1,287 @@
+//! The objects of a cluster as the watch knows them: written by its tasks, read by the reconciler.
+//!
+//! Of the Secrets only those that an Ingress refers to keep their content. One that a later Ingress
+//! refers to is fetched again: see [`Cluster::take_missing`].
+
+use super::scope::Scope;
+use crate::control::objects::{Object, Objects, Store};
+use crate::control::reconcile::Wake;
+use crate::control::source::Source;
+use crate::model::{Kind, ObjectRef, Rejected};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::networking::v1::Ingress;
+use std::any::Any;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What is known of a cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    state: Mutex<State>,
+    /// Signalled when the last scope has been listed.
+    synced: Condvar,
+    /// How often a Secret without content was found to be needed.
+    wanted: watch::Sender<u64>,
+    /// Whether all Ingresses have been listed.
+    ingresses: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct State {
+    objects: Objects,
+    /// What has not been listed yet.
+    pending: BTreeSet<Scope>,
+    /// Whether the objects are other than at the last look.
+    changed: bool,
+    wake: Option<Sender<Wake>>,
+    /// Secrets that an Ingress refers to and whose content was not kept.
+    missing: BTreeSet<ObjectRef>,
+}
+
+impl Cluster {
+    pub(super) fn new(scopes: &[Scope]) -> Self {
+        Self {
+            state: Mutex::new(State {
+                objects: Objects::default(),
+                pending: scopes.iter().cloned().collect(),
+                changed: true,
+                wake: None,
+                missing: BTreeSet::new(),
+            }),
+            synced: Condvar::new(),
+            wanted: watch::Sender::new(0),
+            ingresses: watch::Sender::new(false),
+        }
+    }
+
+    /// Waits until everything has been listed once, for at most `limit`. Returns whether it has.
+    pub fn wait_synced(&self, limit: Duration) -> bool {
+        let state = self.lock();
+        let waited =
+            self.synced.wait_timeout_while(state, limit, |state| !state.pending.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.pending.is_empty()
+    }
+
+    /// Puts a whole list in the place of what is known of its scope.
+    pub(super) fn swap(&self, scope: &Scope, items: Vec<Object>) {
+        let mut state = self.lock();
+        let known = state.missing.len();
+        let wanted = match scope.kind {
+            Kind::Secret => references(&state.objects).collect(),
+            _ => HashSet::new(),
+        };
+        let mut gone = identities(&state.objects, scope);
+        let mut changed = false;
+        for item in items {
+            let identity = item.identity();
+            gone.remove(&identity);
+            let is_wanted = wanted.contains(&identity);
+            changed |= state.put(&stripped(item, is_wanted));
+        }
+        for identity in &gone {
+            changed |= state.objects.remove(identity).is_some();
+        }
+        state.pending.remove(scope);
+        if state.pending.is_empty() {
+            self.synced.notify_all();
+        }
+        if !state.pending.iter().any(|scope| scope.kind == Kind::Ingress) {
+            self.ingresses.send_replace(true);
+        }
+        self.settle(state, changed, known);
+    }
+
+    /// Puts an object in place.
+    pub(super) fn apply(&self, object: Object) {
+        let mut state = self.lock();
+        let known = state.missing.len();
+        let identity = object.identity();
+        let is_wanted =
+            identity.kind == Kind::Secret && references(&state.objects).any(|of| of == identity);
+        let changed = state.put(&stripped(object, is_wanted));
+        self.settle(state, changed, known);
+    }
+
+    /// Removes an object.
+    pub(super) fn remove(&self, identity: &ObjectRef) {
+        let mut state = self.lock();
+        let changed = state.objects.remove(identity).is_some();
+        self.settle(state, changed, usize::MAX);
+    }
+
+    /// The Secrets of a scope whose content has to be fetched; each is told once.
+    pub(super) fn take_missing(&self, scope: &Scope) -> BTreeSet<ObjectRef> {
+        let mut state = self.lock();
+        let all = std::mem::take(&mut state.missing);
+        let ours = |secret: &ObjectRef| scope.covers(&secret.namespace, &secret.name);
+        let (ours, others) = all.into_iter().partition(ours);
+        state.missing = others;
+        ours
+    }
+
+    /// Says that what was missing has come, or is not there.
+    pub(super) fn poke(&self) {
+        self.settle(self.lock(), true, usize::MAX);
+    }
+
+    /// Resolves when a Secret is missing; marks those before this call as seen.
+    pub(super) fn wanted(&self) -> watch::Receiver<u64> {
+        self.wanted.subscribe()
+    }
+
+    /// Whether all Ingresses have been listed.
+    pub(super) fn ingresses(&self) -> watch::Receiver<bool> {
+        self.ingresses.subscribe()
+    }
+
+    /// How many objects of a scope are held. Looks at each of its kind.
+    pub(super) fn count(&self, scope: &Scope) -> usize {
+        count(&self.lock().objects, scope)
+    }
+
+    /// How many objects of a kind are held, and whether all of it has been listed.
+    pub(super) fn progress(&self, kind: Kind) -> (usize, bool) {
+        let state = self.lock();
+        let synced = !state.pending.iter().any(|pending| pending.kind == kind);
+        (count_all(&state.objects, kind), synced)
+    }
+
+    /// Tells the reconciler. Where more Secrets are missing than the `known` ones, they are fetched
+    /// first, because their Ingress would be reported for the lack of them; the regular look ends
+    /// that wait.
+    fn settle(&self, mut state: MutexGuard<'_, State>, changed: bool, known: usize) {
+        state.changed |= changed;
+        if state.missing.len() > known {
+            self.wanted.send_modify(|times| *times += 1);
+        } else if changed && let Some(wake) = &state.wake {
+            // The receiver is gone only when the process is leaving.
+            let _ = wake.send(Wake::Change);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Returns whether it is other than what was there.
+    fn put(&mut self, object: &Object) -> bool {
+        if let Object::Ingress(ingress) = object {
+            let namespace = object.identity().namespace;
+            for name in secret_names(ingress) {
+                let secret = self.objects.secrets().get(&namespace, name);
+                if secret.is_some_and(|secret| secret.data.is_none()) {
+                    self.missing.insert(ObjectRef::new(Kind::Secret, &namespace, name));
+                }
+            }
+        }
+        self.objects.insert(object.clone()).as_ref() != Some(object)
+    }
+}
+
+/// The watch as a source.
+impl Source for Arc<Cluster> {
+    fn look(&mut self) -> bool {
+        std::mem::take(&mut self.lock().changed)
+    }
+
+    fn objects(&self) -> Objects {
+        self.lock().objects.clone()
+    }
+
+    /// The API server has validated everything.
+    fn findings(&self) -> Vec<Rejected> {
+        Vec::new()
+    }
+
+    fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>> {
+        self.lock().wake = Some(wake);
+        Some(Box::new(()))
+    }
+}
+
+/// A Secret that nobody refers to loses its content.
+fn stripped(object: Object, is_wanted: bool) -> Object {
+    match object {
+        Object::Secret(secret) if !is_wanted && has_content(&secret) => {
+            let secret = Arc::unwrap_or_clone(secret);
+            Object::from(Secret { data: None, ..secret })
+        }
+        other => other,
+    }
+}
+
+fn has_content(secret: &Secret) -> bool {
+    secret.data.as_ref().is_some_and(|data| !data.is_empty())
+}
+
+fn secret_names(ingress: &Ingress) -> impl Iterator<Item = &str> {
+    let tls = ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
+    tls.filter_map(|tls| tls.secret_name.as_deref())
+}
+
+/// Every Secret that an Ingress refers to.
+fn references(objects: &Objects) -> impl Iterator<Item = ObjectRef> {
+    objects.ingresses().iter().flat_map(|(namespace, _, ingress)| {
+        secret_names(ingress).map(move |name| ObjectRef {
+            kind: Kind::Secret,
+            namespace: Arc::clone(namespace),
+            name: name.into(),
+        })
+    })
+}
+
+fn identities(objects: &Objects, scope: &Scope) -> BTreeSet<ObjectRef> {
+    let mut all = BTreeSet::new();
+    each(objects, scope, &mut |namespace, name| {
+        all.insert(ObjectRef {
+            kind: scope.kind,
+            namespace: Arc::clone(namespace),
+            name: Arc::clone(name),
+        });
+    });
+    all
+}
+
+fn count(objects: &Objects, scope: &Scope) -> usize {
+    let mut count = 0;
+    each(objects, scope, &mut |_, _| count += 1);
+    count
+}
+
+/// Objects of a kind in all namespaces, without a look at each: asked for with every event.
+fn count_all(objects: &Objects, kind: Kind) -> usize {
+    match kind {
+        Kind::Ingress => objects.ingresses().len(),
+        Kind::IngressClass => objects.classes().len(),
+        Kind::Service => objects.services().len(),
+        Kind::EndpointSlice => objects.slices().len(),
+        Kind::Secret => objects.secrets().len(),
+        Kind::Node => objects.nodes().len(),
+        Kind::ConfigMap => objects.config_maps().len(),
+        Kind::File => 0,
+    }
+}
+
+fn each(objects: &Objects, scope: &Scope, see: &mut dyn FnMut(&Arc<str>, &Arc<str>)) {
+    match scope.kind {
+        Kind::Ingress => walk(objects.ingresses(), scope, see),
+        Kind::IngressClass => walk(objects.classes(), scope, see),
+        Kind::Service => walk(objects.services(), scope, see),
+        Kind::EndpointSlice => walk(objects.slices(), scope, see),
+        Kind::Secret => walk(objects.secrets(), scope, see),
+        Kind::Node => walk(objects.nodes(), scope, see),
+        Kind::ConfigMap => walk(objects.config_maps(), scope, see),
+        Kind::File => {}
+    }
+}
+
+fn walk<T>(store: &Store<T>, scope: &Scope, see: &mut dyn FnMut(&Arc<str>, &Arc<str>)) {
+    for (namespace, name, _) in store.iter().filter(|(ns, name, _)| scope.covers(ns, name)) {
+        see(namespace, name);
+    }
+}

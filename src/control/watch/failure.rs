@@ -1,0 +1,88 @@
+//! What went wrong between us and the API server, in its words, and when to come again.
+
+use crate::telemetry::WatchFailure;
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use std::error::Error;
+use std::time::Duration;
+
+/// A list, a watch or a check that came to nothing.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) why: WatchFailure,
+    /// One line, without anything that the objects hold.
+    pub(super) words: String,
+    /// As the API server asks.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(super) fn new(why: WatchFailure, words: impl Into<String>) -> Self {
+        Self { why, words: words.into(), retry_after: None }
+    }
+
+    /// The request did not get its answer.
+    pub(super) fn of_error(why: WatchFailure, error: &dyn Error) -> Self {
+        // The cause is further down than the words "client error (Connect)".
+        let mut words = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            let next = error.to_string();
+            if !words.contains(&next) {
+                words = format!("{words}: {next}");
+            }
+            source = error.source();
+        }
+        Self::new(why, one_line(&words))
+    }
+
+    /// The answer is not what was asked for. The decoder's words are left out where they could
+    /// quote a Secret.
+    pub(super) fn of_decoding(error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let words = format!("the answer cannot be read, at line {line} column {column}");
+        Self::new(WatchFailure::Decode, words)
+    }
+
+    /// An answer that is not a success.
+    pub(super) fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let said: Status = serde_json::from_slice(body).unwrap_or_default();
+        let retry_after = headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        Self { retry_after, ..Self::of_status(status.as_u16(), &said.message) }
+    }
+
+    /// A `Status` object of this code.
+    pub(super) fn of_status(code: u16, message: &str) -> Self {
+        let why = match code {
+            401 => WatchFailure::Unauthorized,
+            403 => WatchFailure::Forbidden,
+            410 => WatchFailure::Gone,
+            429 => WatchFailure::Throttled,
+            500..=599 => WatchFailure::ServerError,
+            _ => WatchFailure::Status,
+        };
+        let message = one_line(message);
+        let words = if message.is_empty() { format!("status {code}") } else { message };
+        Self::new(why, words)
+    }
+}
+
+/// `meta/v1` Status.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Status {
+    #[serde(default)]
+    pub(super) code: u16,
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+/// Most characters of the words of others: a refusal of RBAC with long names has 300.
+const MOST_WORDS: usize = 500;
+
+fn one_line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().take(MOST_WORDS).map(shown).collect()
+}

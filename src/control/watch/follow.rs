@@ -1,0 +1,262 @@
+//! One kind, kept in step: list, watch, check, and list again after every doubt.
+//!
+//! A watch is resumed only where it ended at the time that we had set. After anything else (a cut, a
+//! refusal, an end before its time, an error, silence) the whole list is read again, because the API
+//! server may be another one, with other data under the same resourceVersion. Until then, and if the
+//! list fails, what is known stays.
+
+use super::client::{Api, Lines};
+use super::cluster::Cluster;
+use super::decode::{self, Event, Page};
+use super::failure::Failure;
+use super::pace::{Pace, jittered};
+use super::scope::{Limit, Scope};
+use crate::config::Kubernetes;
+use crate::telemetry::{WatchCells, WatchFailure, WatchMetrics};
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+
+/// How much earlier than asked for the API server may end a watch: clocks that run apart.
+const EARLY: Duration = Duration::from_millis(200);
+
+/// Secrets that are fetched by name; for more, the list is read.
+const FETCHED_BY_NAME: usize = 16;
+
+/// One scope and what it takes to follow it.
+pub(super) struct Follower {
+    pub(super) api: Api,
+    pub(super) scope: Scope,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) metrics: Arc<WatchMetrics>,
+    pub(super) settings: Kubernetes,
+    pub(super) pace: Pace,
+}
+
+/// A check that is under way: the version that we had when it was asked for, and the answer.
+type Check = Pin<Box<dyn Future<Output = (String, Result<Page, Failure>)> + Send>>;
+
+/// What is known of one run of watches.
+struct Run {
+    version: String,
+    /// The last check found another number of objects, and no event has come since.
+    doubt: bool,
+    check: Check,
+    /// Whether `check` is one, and its answer is owed.
+    asking: bool,
+}
+
+impl Follower {
+    /// Never ends.
+    pub(super) async fn run(mut self) {
+        if self.scope.kind == crate::model::Kind::Secret {
+            // They say which Secrets are kept. Where they do not come, Secrets can do without.
+            let mut listed = self.cluster.ingresses();
+            let _ = timeout(self.api.patience(), listed.wait_for(|listed| *listed)).await;
+        }
+        let mut last = None;
+        loop {
+            let failure = match self.list().await {
+                Ok(version) => {
+                    if last.take().is_some() {
+                        tracing::info!(of = self.scope.words(), "the API server is followed again");
+                    }
+                    self.follow(version).await
+                }
+                Err(failure) => failure,
+            };
+            self.note(|cells| cells.fail(failure.why, &failure.words));
+            let wait = self.pace.next(failure.retry_after);
+            let (reason, words) = (failure.why.as_str(), &failure.words);
+            if last.replace(failure.why) == Some(failure.why) {
+                tracing::debug!(of = self.scope.words(), reason, words, ?wait, "again");
+            } else {
+                tracing::warn!(
+                    of = self.scope.words(),
+                    reason,
+                    words,
+                    ?wait,
+                    "not in step with the API server; what is known is served"
+                );
+            }
+            sleep(wait).await;
+        }
+    }
+
+    /// Reads the whole list and puts it in place. Returns its resourceVersion.
+    pub(super) async fn list(&self) -> Result<String, Failure> {
+        let mut items = Vec::new();
+        let mut next = None;
+        let version = loop {
+            let page = self.api.page(&self.scope, Limit::Page, next.as_deref()).await?;
+            items.extend(page.items);
+            next = page.next;
+            if next.is_none() {
+                break page.version;
+            }
+        };
+        self.cluster.swap(&self.scope, items);
+        self.note(|cells| {
+            cells.lists += 1;
+            cells.prove();
+        });
+        Ok(version)
+    }
+
+    /// Watches until there is a reason to list again, and returns it.
+    async fn follow(&mut self, version: String) -> Failure {
+        let check: Check = Box::pin(pending());
+        let mut run = Run { version, doubt: false, check, asking: false };
+        loop {
+            let length = jittered(self.settings.watch_timeout).as_secs().max(1);
+            let seconds = u32::try_from(length).unwrap_or(u32::MAX);
+            let opened = Instant::now();
+            let watch = self.api.watch(&self.scope, &run.version, seconds).await;
+            let ended = match watch {
+                Ok(lines) => {
+                    let deadline = opened + Duration::from_secs(length) + self.api.patience();
+                    self.read(lines, deadline, &mut run).await
+                }
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = ended {
+                return failure;
+            }
+            if opened.elapsed() + EARLY < Duration::from_secs(length) {
+                return Failure::new(WatchFailure::Closed, "a watch ended before its time");
+            }
+            self.pace.reset();
+        }
+    }
+
+    /// Takes the events of one watch until its clean end.
+    async fn read(
+        &mut self,
+        mut lines: Lines,
+        deadline: Instant,
+        run: &mut Run,
+    ) -> Result<(), Failure> {
+        let every = self.settings.consistency_check;
+        let mut ticks = interval_at(Instant::now() + jittered(every), every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut wanted = self.cluster.wanted();
+        let keeps_secrets = self.scope.kind == crate::model::Kind::Secret;
+        if keeps_secrets {
+            self.fetch_missing().await?;
+        }
+        loop {
+            tokio::select! {
+                line = lines.next() => match line {
+                    Some(line) => self.take(&line?, run)?,
+                    None => return Ok(()),
+                },
+                _ = ticks.tick(), if !run.asking => {
+                    run.check = self.check(&run.version);
+                    run.asking = true;
+                }
+                (before, answer) = &mut run.check => {
+                    run.check = Box::pin(pending());
+                    run.asking = false;
+                    self.compare(&before, answer, run)?;
+                }
+                // Its sender is in the cluster, which we hold.
+                _ = wanted.changed(), if keeps_secrets => self.fetch_missing().await?,
+                () = sleep_until(deadline) => {
+                    return Err(Failure::new(WatchFailure::Silent, "a watch outlasted its time"));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, line: &[u8], run: &mut Run) -> Result<(), Failure> {
+        let (event, version) = decode::event(self.scope.kind, line)?;
+        match event {
+            Event::Applied(object) => self.cluster.apply(object),
+            Event::Deleted(identity) => self.cluster.remove(&identity),
+            Event::Bookmark => {}
+        }
+        run.version = version;
+        run.doubt = false;
+        self.pace.reset();
+        self.note(WatchCells::hear);
+        Ok(())
+    }
+
+    /// Asks for the first object of the list, by a consistent read.
+    fn check(&self, version: &str) -> Check {
+        let (api, scope, version) = (self.api.clone(), self.scope.clone(), version.to_owned());
+        Box::pin(async move {
+            let page = api.page(&scope, Limit::One, None).await;
+            (version, page)
+        })
+    }
+
+    /// Whether the answer to a check leaves a doubt; `before` is the version that we had.
+    fn compare(
+        &self,
+        before: &str,
+        answer: Result<Page, Failure>,
+        run: &mut Run,
+    ) -> Result<(), Failure> {
+        let page = match answer {
+            // The watch goes on, and to list would be even more to ask for.
+            Err(failure) if failure.why == WatchFailure::Throttled => {
+                self.note(|cells| cells.fail(failure.why, &failure.words));
+                return Ok(());
+            }
+            answer => answer?,
+        };
+        // Opaque by contract, numbers of one count in practice. A server that has others is not
+        // judged by them.
+        if let (Ok(theirs), Ok(ours)) = (page.version.parse::<u64>(), before.parse::<u64>())
+            && theirs < ours
+        {
+            let words = format!("the API server is at {theirs}, behind our {ours}");
+            return Err(Failure::new(WatchFailure::Behind, words));
+        }
+        let held = self.cluster.count(&self.scope);
+        match page.total {
+            Some(total) if total != held => {
+                // Events may be under way, unless there are none between the two.
+                if page.version == run.version || std::mem::replace(&mut run.doubt, true) {
+                    let words = format!("the API server has {total} objects, we have {held}");
+                    return Err(Failure::new(WatchFailure::Differs, words));
+                }
+            }
+            _ => {
+                run.doubt = false;
+                self.note(WatchCells::prove);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches the Secrets that an Ingress has come to refer to.
+    async fn fetch_missing(&self) -> Result<(), Failure> {
+        let missing = self.cluster.take_missing(&self.scope);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if missing.len() > FETCHED_BY_NAME {
+            self.list().await?;
+        } else {
+            for secret in &missing {
+                let page = self.api.page(&Scope::of(secret), Limit::Page, None).await?;
+                page.items.into_iter().for_each(|item| self.cluster.apply(item));
+            }
+        }
+        self.cluster.poke();
+        Ok(())
+    }
+
+    /// Changes the cells of the kind, and counts its objects.
+    fn note(&self, change: impl FnOnce(&mut WatchCells)) {
+        let (objects, synced) = self.cluster.progress(self.scope.kind);
+        self.metrics.update(self.scope.kind, |cells| {
+            (cells.objects, cells.synced) = (objects, synced);
+            change(cells);
+        });
+    }
+}

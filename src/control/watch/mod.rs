@@ -1,0 +1,117 @@
+//! A cluster as a source of objects: one list and watch for each kind, on a thread of its own.
+//!
+//! ```text
+//! API server -> client -> decode + trim -> follow (one task a kind) -> Cluster => reconciler
+//! ```
+//!
+//! Nothing is served before every kind has been listed once; after that, whatever happens to the
+//! API server, what is known is served. Silence is not health: a watch can stay open and say nothing
+//! for ever, so each is short, and now and then a consistent read shows whether we are still in step.
+
+mod client;
+mod cluster;
+mod decode;
+mod failure;
+mod follow;
+mod pace;
+mod scope;
+#[cfg(test)]
+mod tests;
+mod trim;
+
+pub use client::ConnectError;
+pub use cluster::Cluster;
+
+use crate::config::Kubernetes;
+use crate::control::translate::ConfigMapKey;
+use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::WatchMetrics;
+use client::Api;
+use follow::Follower;
+use pace::Pace;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+/// What is left of a process that leaves: a look-up of a name may hang.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(100);
+
+/// Everything that follows a cluster, before it begins.
+pub struct Watch {
+    runtime: Runtime,
+    cluster: Arc<Cluster>,
+    followers: Vec<Follower>,
+}
+
+impl Watch {
+    /// Reads the credentials; says nothing to the API server yet. `config_map` is the one ConfigMap
+    /// that is watched.
+    ///
+    /// # Errors
+    /// If there are no credentials, or none that can be used.
+    pub fn new(
+        settings: &Kubernetes,
+        config_map: Option<&ConfigMapKey>,
+        metrics: &Arc<WatchMetrics>,
+    ) -> Result<Self, ConnectError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| ConnectError::Credentials(error.to_string()))?;
+        let api = runtime.block_on(Api::new(settings))?;
+        let scopes = scope::scopes(settings, config_map);
+        metrics.expect(scopes.iter().map(|scope| scope.kind));
+        let cluster = Arc::new(Cluster::new(&scopes));
+        let followers = scopes.into_iter().map(|scope| Follower {
+            api: api.clone(),
+            scope,
+            cluster: Arc::clone(&cluster),
+            metrics: Arc::clone(metrics),
+            settings: settings.clone(),
+            pace: Pace::default(),
+        });
+        let followers = followers.collect();
+        Ok(Self { runtime, cluster, followers })
+    }
+
+    /// What becomes known: a source for the reconciler.
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+
+    /// Follows the cluster on this thread until the process aborts.
+    pub fn run(self, mut shutdown: ShutdownSignal) {
+        self.runtime.block_on(async {
+            let mut tasks = JoinSet::new();
+            for follower in self.followers {
+                tasks.spawn(follower.run());
+            }
+            shutdown.reached(Stage::Aborting).await;
+        });
+        self.runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    }
+
+    /// Lists every kind once.
+    ///
+    /// # Errors
+    /// The kinds that could not be listed, a line each, in the API server's words.
+    pub fn list_once(self) -> Result<Arc<Cluster>, String> {
+        let mut failed = Vec::new();
+        for follower in &self.followers {
+            if let Err(failure) = self.runtime.block_on(follower.list()) {
+                let (reason, words) = (failure.why.as_str(), failure.words);
+                failed.push(format!("{}: {reason}: {words}", follower.scope.words()));
+            }
+        }
+        self.runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+        if failed.is_empty() { Ok(self.cluster) } else { Err(failed.join("\n")) }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! What is kept of objects, and what the answers of an API server mean.
+
+use super::cluster::Cluster;
+use super::decode::{Event, event, page};
+use super::scope::{Limit, Scope, scopes};
+use crate::config::Kubernetes;
+use crate::control::objects::Object;
+use crate::control::source::Source;
+use crate::model::{Kind, ObjectRef};
+use crate::telemetry::WatchFailure;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn mk_scope(kind: Kind) -> Scope {
+    Scope { kind, namespace: None, name: None }
+}
+
+fn mk_list(items: &[Value]) -> Vec<u8> {
+    json!({"metadata": {"resourceVersion": "7"}, "items": items}).to_string().into_bytes()
+}
+
+fn mk_ingress(name: &str, secret: &str) -> Value {
+    json!({
+        "metadata": {"namespace": "ns", "name": name, "resourceVersion": "5"},
+        "spec": {"tls": [{"secretName": secret}]},
+    })
+}
+
+fn mk_secret(name: &str) -> Value {
+    json!({
+        "metadata": {"namespace": "ns", "name": name},
+        "type": "kubernetes.io/tls",
+        "data": {"tls.crt": "Yw==", "tls.key": "aw==", "ca.crt": "eA=="},
+    })
+}
+
+fn items(kind: Kind, items: &[Value]) -> Vec<Object> {
+    page(kind, &mk_list(items)).expect("a list").items
+}
+
+fn secret_keys(cluster: &Arc<Cluster>, name: &str) -> Option<Vec<String>> {
+    let objects = cluster.objects();
+    let secret = objects.secrets().get("ns", name).expect("it is known by name");
+    secret.data.as_ref().map(|data| data.keys().cloned().collect())
+}
+
+#[test]
+fn what_nobody_reads_is_not_kept() {
+    let noise = json!({
+        "metadata": {
+            "namespace": "ns", "name": "s", "uid": "u", "resourceVersion": "9", "generation": 3,
+            "managedFields": [{"manager": "kubectl"}],
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "a": "b"},
+            "labels": {"kubernetes.io/service-name": "web", "other": "x"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["192.0.2.1"], "hostname": "h", "nodeName": "n",
+                       "targetRef": {"kind": "Pod", "name": "p"}}],
+        "ports": [],
+    });
+    let all = items(Kind::EndpointSlice, &[noise]);
+    let Object::EndpointSlice(slice) = &all[0] else { panic!("{all:?}") };
+    let metadata = &slice.metadata;
+    assert_eq!(metadata.uid.as_deref(), Some("u"));
+    assert_eq!((&metadata.resource_version, &metadata.managed_fields), (&None, &None));
+    assert_eq!((&metadata.annotations, metadata.generation), (&None, None));
+    assert_eq!(metadata.labels.as_ref().map(|labels| labels.len()), Some(1));
+    let endpoint = &slice.endpoints[0];
+    assert_eq!((&endpoint.target_ref, &endpoint.hostname), (&None, &None));
+    assert_eq!(endpoint.node_name.as_deref(), Some("n"));
+}
+
+#[test]
+fn a_change_of_a_status_is_none() {
+    let cluster = Arc::new(Cluster::new(&[mk_scope(Kind::Ingress)]));
+    let at = |version: &str, address: &str| {
+        let status = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
+        let mut ingress = mk_ingress("i", "s");
+        ingress["metadata"]["resourceVersion"] = json!(version);
+        ingress["status"] = status;
+        items(Kind::Ingress, &[ingress])
+    };
+    let mut source = Arc::clone(&cluster);
+    cluster.swap(&mk_scope(Kind::Ingress), at("1", "192.0.2.1"));
+    assert!(source.look());
+    cluster.apply(at("2", "192.0.2.2").remove(0));
+    cluster.swap(&mk_scope(Kind::Ingress), at("3", "192.0.2.3"));
+    assert!(!source.look());
+}
+
+#[test]
+fn a_list_takes_away_what_it_does_not_have_within_its_namespace() {
+    let [a, b] = ["a", "b"].map(|namespace| Scope {
+        namespace: Some(namespace.to_owned()),
+        ..mk_scope(Kind::Service)
+    });
+    let cluster = Arc::new(Cluster::new(&[a.clone(), b.clone()]));
+    let service =
+        |namespace: &str, name: &str| json!({"metadata": {"namespace": namespace, "name": name}});
+    cluster.swap(&a, items(Kind::Service, &[service("a", "x"), service("a", "y")]));
+    assert!(!cluster.wait_synced(Duration::ZERO));
+    cluster.swap(&b, items(Kind::Service, &[service("b", "x")]));
+    assert!(cluster.wait_synced(Duration::ZERO));
+    cluster.swap(&a, items(Kind::Service, &[service("a", "y")]));
+    let objects = cluster.objects();
+    let names: Vec<_> =
+        objects.services().iter().map(|(ns, name, _)| format!("{ns}/{name}")).collect();
+    assert_eq!(names, ["a/y", "b/x"]);
+}
+
+#[test]
+fn a_secret_keeps_its_content_only_if_an_ingress_refers_to_it() {
+    let (ingresses, secrets) = (mk_scope(Kind::Ingress), mk_scope(Kind::Secret));
+    let cluster = Arc::new(Cluster::new(&[ingresses.clone(), secrets.clone()]));
+    cluster.swap(&ingresses, items(Kind::Ingress, &[mk_ingress("i", "used")]));
+    cluster.swap(&secrets, items(Kind::Secret, &[mk_secret("used"), mk_secret("idle")]));
+    let both = Some(vec!["tls.crt".to_owned(), "tls.key".to_owned()]);
+    assert_eq!(secret_keys(&cluster, "used"), both);
+    assert_eq!(secret_keys(&cluster, "idle"), None);
+    assert!(cluster.take_missing(&secrets).is_empty());
+
+    cluster.apply(items(Kind::Ingress, &[mk_ingress("j", "idle")]).remove(0));
+    let idle = ObjectRef::new(Kind::Secret, "ns", "idle");
+    assert_eq!(cluster.take_missing(&secrets), [idle].into());
+    cluster.apply(items(Kind::Secret, &[mk_secret("idle")]).remove(0));
+    assert_eq!(secret_keys(&cluster, "idle"), both);
+}
+
+#[test]
+fn a_list_says_how_many_objects_there_are_if_it_knows() {
+    for (meta, total) in [
+        (json!({"resourceVersion": "7"}), Some(0)),
+        (json!({"resourceVersion": "7", "continue": "x", "remainingItemCount": 4}), Some(4)),
+        (json!({"resourceVersion": "7", "continue": "x"}), None),
+    ] {
+        let text = json!({"metadata": meta, "items": null}).to_string();
+        assert_eq!(page(Kind::Node, text.as_bytes()).expect("a list").total, total, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_list_and_no_event_is_refused_without_its_content() {
+    for text in ["", "{", "[]", "{\"items\": []}", "{\"metadata\": {}, \"items\": []}"] {
+        let failure = page(Kind::Secret, text.as_bytes()).expect_err(text);
+        assert_eq!(failure.why, WatchFailure::Decode, "{text}");
+    }
+    let mistyped = mk_list(&[json!({"metadata": {"name": "s"}, "data": {"k": "hunter2"}})]);
+    let failure = page(Kind::Secret, &mistyped).expect_err("not base64");
+    assert!(!failure.words.contains("hunter2"), "{}", failure.words);
+    for line in ["", "x", "{\"type\":\"ADDED\"}", "{\"type\":\"NEWS\",\"object\":{}}"] {
+        assert_eq!(event(Kind::Node, line.as_bytes()).expect_err(line).why, WatchFailure::Decode);
+    }
+}
+
+#[test]
+fn an_error_event_is_told_by_its_code() {
+    let status = json!({"kind": "Status", "code": 410, "message": "too old\nresource version"});
+    let line = json!({"type": "ERROR", "object": status}).to_string();
+    let failure = event(Kind::Service, line.as_bytes()).expect_err("an error");
+    assert_eq!((failure.why, &*failure.words), (WatchFailure::Gone, "too old resource version"));
+    let bookmark = json!({"metadata": {"resourceVersion": "12"}});
+    let line = json!({"type": "BOOKMARK", "object": bookmark}).to_string();
+    let (event, version) = event(Kind::Service, line.as_bytes()).expect("a bookmark");
+    assert!(matches!(event, Event::Bookmark) && version == "12");
+}
+
+#[test]
+fn namespaces_are_followed_one_by_one_and_cluster_wide_kinds_once() {
+    let namespaces = vec!["a".to_owned(), "b".to_owned()];
+    let settings = Kubernetes { namespaces, ..Kubernetes::default() };
+    let paths: Vec<String> = scopes(&settings, None)
+        .iter()
+        .filter(|scope| matches!(scope.kind, Kind::Node | Kind::Secret))
+        .map(|scope| scope.page(Limit::One, None).uri().path().to_owned())
+        .collect();
+    let expected =
+        ["/api/v1/nodes", "/api/v1/namespaces/a/secrets", "/api/v1/namespaces/b/secrets"];
+    assert_eq!(paths, expected);
+}

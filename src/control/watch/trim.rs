@@ -1,0 +1,99 @@
+//! What is kept of an object: what a translation reads, and its identity. The rest is most of the
+//! memory, and its changes would pass for news.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::collections::BTreeMap;
+
+use crate::control::objects::SERVICE_NAME_LABEL;
+
+/// The copy of the manifest that `kubectl apply` leaves in the object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The keys of a Secret that are read.
+const SECRET_KEYS: [&str; 2] = ["tls.crt", "tls.key"];
+
+/// The types of Secrets that may hold a certificate.
+const SECRET_TYPES: [&str; 3] = ["", "Opaque", "kubernetes.io/tls"];
+
+/// A kind that ravelin watches.
+pub(super) trait Trim {
+    /// Its `metadata`.
+    fn metadata(&mut self) -> &mut ObjectMeta;
+
+    /// Drops what nobody reads.
+    fn trim(&mut self);
+}
+
+/// Keeps names, times and, if asked for, annotations. The resourceVersion is not kept, so that a
+/// change of nothing else is none.
+fn keep(metadata: &mut ObjectMeta, annotations: bool) {
+    let full = std::mem::take(metadata);
+    let mut notes = full.annotations.filter(|_| annotations).unwrap_or_default();
+    notes.remove(LAST_APPLIED);
+    *metadata = ObjectMeta {
+        name: full.name,
+        namespace: full.namespace,
+        uid: full.uid,
+        creation_timestamp: full.creation_timestamp,
+        annotations: (!notes.is_empty()).then_some(notes),
+        ..ObjectMeta::default()
+    };
+}
+
+macro_rules! trims {
+    ($($kind:ident: $this:ident => $trim:expr;)*) => {$(
+        impl Trim for $kind {
+            fn metadata(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+
+            fn trim(&mut self) {
+                let $this = self;
+                $trim
+            }
+        }
+    )*};
+}
+
+trims! {
+    Ingress: this => {
+        keep(&mut this.metadata, true);
+        this.status = None;
+    };
+    IngressClass: this => keep(&mut this.metadata, true);
+    Service: this => {
+        keep(&mut this.metadata, true);
+        this.status = None;
+    };
+    EndpointSlice: this => slice(this);
+    Secret: this => secret(this);
+    // `Object::from` keeps the name and the addresses.
+    Node: _this => {};
+    ConfigMap: this => keep(&mut this.metadata, false);
+}
+
+fn slice(slice: &mut EndpointSlice) {
+    let mut labels = slice.metadata.labels.take().unwrap_or_default();
+    keep(&mut slice.metadata, false);
+    labels.retain(|key, _| key == SERVICE_NAME_LABEL);
+    slice.metadata.labels = Some(labels);
+    for endpoint in &mut slice.endpoints {
+        endpoint.deprecated_topology = None;
+        endpoint.hostname = None;
+        endpoint.target_ref = None;
+    }
+}
+
+/// Leaves `data` there, if only empty: a Secret without is one that nobody refers to.
+fn secret(secret: &mut Secret) {
+    keep(&mut secret.metadata, false);
+    let mut data: BTreeMap<_, _> = secret.data.take().unwrap_or_default();
+    let able = SECRET_TYPES.contains(&secret.type_.as_deref().unwrap_or_default());
+    data.retain(|key, _| able && SECRET_KEYS.contains(&key.as_str()));
+    secret.data = Some(data);
+    secret.string_data = None;
+    secret.immutable = None;
+}

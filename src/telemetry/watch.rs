@@ -1,0 +1,229 @@
+//! What is known of the watch of the cluster, kind by kind: whether it is in step, how old the last
+//! proof of that is, and what went wrong. Written by the watch, read by the scrape and by `/readyz`.
+
+use crate::model::Kind;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Why a list, a watch or a check came to nothing: label `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WatchFailure {
+    /// No connection, or none that TLS takes.
+    Connect,
+    /// The API server owes an answer and is silent.
+    Timeout,
+    /// The answer broke off.
+    Broken,
+    /// A watch ended before its time.
+    Closed,
+    /// A watch went on past its time.
+    Silent,
+    /// Not JSON, not the kind that was asked for, or without bounds.
+    Decode,
+    /// 401: the token is not taken.
+    Unauthorized,
+    /// 403: RBAC grants no right to it.
+    Forbidden,
+    /// 410: the resourceVersion or the continue token has expired.
+    Gone,
+    /// 429: later.
+    Throttled,
+    /// 5xx.
+    ServerError,
+    /// Any other status.
+    Status,
+    /// The API server is behind our resourceVersion: its data was restored.
+    Behind,
+    /// The API server has another number of objects than we have, and no event said so.
+    Differs,
+}
+
+impl WatchFailure {
+    /// Every reason, by discriminant.
+    pub const ALL: [Self; 14] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::Broken,
+        Self::Closed,
+        Self::Silent,
+        Self::Decode,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Gone,
+        Self::Throttled,
+        Self::ServerError,
+        Self::Status,
+        Self::Behind,
+        Self::Differs,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Closed => "closed",
+            Self::Silent => "silent",
+            Self::Decode => "decode",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Gone => "gone",
+            Self::Throttled => "throttled",
+            Self::ServerError => "server_error",
+            Self::Status => "status",
+            Self::Behind => "behind",
+            Self::Differs => "differs",
+        }
+    }
+}
+
+/// The state of one kind. Times are seconds since the Unix epoch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WatchCells {
+    /// Whether all of it has been listed once.
+    pub synced: bool,
+    /// Objects that are held.
+    pub objects: usize,
+    /// When an event last came.
+    pub event: Option<f64>,
+    /// When the API server last showed that what we know is what it has.
+    pub proof: Option<f64>,
+    /// Lists that were read to their end.
+    pub lists: u64,
+    /// Why the last attempt failed, and the API server's words, until one succeeds.
+    pub failing: Option<(WatchFailure, String)>,
+    failures: [u64; WatchFailure::ALL.len()],
+}
+
+impl WatchCells {
+    /// Counts a failure.
+    pub fn fail(&mut self, why: WatchFailure, words: &str) {
+        self.failures[why as usize] += 1;
+        self.failing = Some((why, words.to_owned()));
+    }
+
+    /// Notes that what is held is what the API server has.
+    pub fn prove(&mut self) {
+        self.proof = Some(now());
+        self.failing = None;
+    }
+
+    /// Notes an event.
+    pub fn hear(&mut self) {
+        self.event = Some(now());
+    }
+
+    /// Failures by reason.
+    pub fn failures(&self) -> impl Iterator<Item = (WatchFailure, u64)> + '_ {
+        WatchFailure::ALL.into_iter().map(|why| (why, self.failures[why as usize]))
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+#[derive(Debug, Default)]
+struct State {
+    kinds: BTreeMap<Kind, WatchCells>,
+    in_force: bool,
+}
+
+/// The cells of every kind that is watched, and whether the process serves by them.
+#[derive(Debug, Default)]
+pub struct WatchMetrics(Mutex<State>);
+
+impl WatchMetrics {
+    /// Says which kinds are watched. Without a call, none is.
+    pub fn expect(&self, kinds: impl IntoIterator<Item = Kind>) {
+        self.with(|state| {
+            state.kinds = kinds.into_iter().map(|kind| (kind, <_>::default())).collect();
+        });
+    }
+
+    /// Says that the first table is in force and the listeners take connections.
+    pub fn begin(&self) {
+        self.with(|state| state.in_force = true);
+    }
+
+    /// Changes the cells of a kind; a scrape sees all of it or nothing.
+    pub fn update(&self, kind: Kind, change: impl FnOnce(&mut WatchCells)) {
+        self.with(|state| change(state.kinds.entry(kind).or_default()));
+    }
+
+    /// The cells of every kind that is watched.
+    pub fn read(&self) -> BTreeMap<Kind, WatchCells> {
+        self.with(|state| state.kinds.clone())
+    }
+
+    /// Why the process does not serve yet, a line for each kind that is missing. `None` once it
+    /// does: an API server that goes away later makes nobody unready.
+    pub fn unready(&self) -> Option<String> {
+        self.with(|state| {
+            if state.in_force {
+                return None;
+            }
+            let mut page = String::new();
+            for (kind, cells) in state.kinds.iter().filter(|(_, cells)| !cells.synced) {
+                let why = match &cells.failing {
+                    Some((why, words)) => format!("{}: {words}", why.as_str()),
+                    None => "not listed yet".to_owned(),
+                };
+                // Writing into a String cannot fail.
+                let _ = writeln!(page, "{}: {why}", kind.as_str());
+            }
+            if page.is_empty() {
+                page.push_str("the first table is not in force yet\n");
+            }
+            Some(page)
+        })
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_failure_is_counted_under_a_label_of_its_own() {
+        let mut cells = WatchCells::default();
+        for (position, why) in WatchFailure::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, position);
+            cells.fail(why, "words");
+        }
+        let labels: BTreeSet<_> =
+            cells.failures().map(|(why, count)| (why.as_str(), count)).collect();
+        assert_eq!(labels.len(), WatchFailure::ALL.len());
+        assert!(labels.iter().all(|&(_, count)| count == 1));
+        cells.prove();
+        assert_eq!(cells.failing, None);
+    }
+
+    #[test]
+    fn the_kinds_that_are_missing_are_named_until_the_process_serves() {
+        let metrics = WatchMetrics::default();
+        metrics.expect([Kind::Ingress, Kind::Secret, Kind::Node]);
+        metrics.update(Kind::Node, |cells| cells.synced = true);
+        metrics.update(Kind::Secret, |cells| cells.fail(WatchFailure::Forbidden, "cannot list"));
+        let said = metrics.unready();
+        assert_eq!(
+            said.as_deref(),
+            Some("Ingress: not listed yet\nSecret: forbidden: cannot list\n")
+        );
+        for kind in [Kind::Ingress, Kind::Secret] {
+            metrics.update(kind, |cells| cells.synced = true);
+        }
+        assert_eq!(metrics.unready().as_deref(), Some("the first table is not in force yet\n"));
+        metrics.begin();
+        metrics.update(Kind::Secret, |cells| cells.fail(WatchFailure::Connect, "refused"));
+        assert_eq!(metrics.unready(), None);
+    }
+}
