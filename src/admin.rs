@@ -4,7 +4,7 @@
 use crate::admission::GateCell;
 use crate::listen::Accepting;
 use crate::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::{ListMetrics, ListSource, Telemetry};
+use crate::telemetry::{ListMetrics, ListSource, Telemetry, WatchMetrics};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -34,16 +34,18 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub struct Admin {
     registry: Registry,
     list: Arc<ListMetrics>,
+    watch: Arc<WatchMetrics>,
     shutdown: ShutdownSignal,
 }
 
 impl Admin {
-    /// An admin side that exports `telemetry`. A process that has one has read all its manifests:
-    /// it is ready, once it knows who Cloudflare is, until it begins to leave.
+    /// An admin side that exports `telemetry`. The process is ready once its first table is in
+    /// force and it knows who Cloudflare is, until it begins to leave.
     pub fn new(telemetry: &Arc<Telemetry>, shutdown: ShutdownSignal) -> Self {
         let mut registry = Registry::default();
         telemetry.register(&mut registry);
-        Self { registry, list: Arc::clone(telemetry.list()), shutdown }
+        let (list, watch) = (Arc::clone(telemetry.list()), Arc::clone(telemetry.watch()));
+        Self { registry, list, watch, shutdown }
     }
 
     /// Serves until the process aborts.
@@ -101,12 +103,15 @@ impl Admin {
         }
     }
 
-    fn not_ready(&self) -> Option<&'static str> {
+    fn not_ready(&self) -> Option<String> {
         if self.shutdown.stage() != Stage::Running {
-            return Some("leaving\n");
+            return Some("leaving\n".to_owned());
+        }
+        if let Some(missing) = self.watch.unready() {
+            return Some(missing);
         }
         let unknown = self.list.read().source == ListSource::Nothing;
-        unknown.then_some("cloudflare.config_map has not been read, or is no list\n")
+        unknown.then(|| "cloudflare.config_map has not been read, or is no list\n".to_owned())
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {

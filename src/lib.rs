@@ -16,8 +16,9 @@
 //! # The way of a change
 //!
 //! ```text
-//! directory of manifests -> control::files -> control::translate -> Model
-//!                        -> routing::compile -> Publisher (the one ArcSwap) => workers
+//! API server  -> control::watch -\
+//! directory   -> control::files --> control::translate -> Model
+//!     -> routing::compile -> Publisher (the one ArcSwap) => workers
 //!
 //! addresses of the cluster, control::cloudflare -> LiveSets -> admission::Gate => acceptors, workers
 //!                                                           -> admission::bpf => kernel
@@ -29,8 +30,9 @@
 //!
 //! One per worker: a single-threaded runtime with its own connections to clients and pods, its own
 //! counters and log buffer. Nothing on the request path crosses a thread. One thread accepts and
-//! hands each connection to the worker with the fewest; one follows the manifests; one keeps the
-//! list of Cloudflare's addresses; one serves the admin port; one writes the access log.
+//! hands each connection to the worker with the fewest; one follows the objects of the source (and one
+//! more the API server, if that is the source); one keeps the list of Cloudflare's addresses; one
+//! serves the admin port; one writes the access log.
 //!
 //! # Modules
 //!
@@ -59,7 +61,7 @@
 //! | | [`upstream`] | connections to pods, pools, retries |
 //! | paths | [`edge`] | the life of a connection |
 //! | | [`forward`] | the life of a request |
-//! | control | [`control`] | from manifests to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
+//! | control | [`control`] | from manifests or a cluster to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
 //! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
 //! | | [`admin`] | the admin port |
 //! | | [`cli`] | the verbs of the command line |

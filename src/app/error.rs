@@ -1,6 +1,7 @@
 //! Why the process cannot start.
 
 use crate::control::cloudflare::InitialError;
+use crate::control::watch::ConnectError;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,6 +46,9 @@ pub enum StartError {
     /// The list that stands in for Cloudflare's cannot be used.
     #[error(transparent)]
     List(#[from] InitialError),
+    /// The API server cannot be asked.
+    #[error(transparent)]
+    Cluster(#[from] ConnectError),
     /// The system refuses threads, files or memory.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

@@ -26,7 +26,7 @@ pub(super) struct Gatekeeper {
 #[derive(Debug, Default)]
 struct State {
     live: LiveSets,
-    /// Whether the kernel is told of changes: from [`Gatekeeper::begin`] on.
+    /// Whether the kernel is told of changes: from [`Gatekeeper::arm`] on.
     begun: bool,
 }
 
@@ -41,7 +41,7 @@ struct Port {
 
 impl Gatekeeper {
     /// Gates that are closed but for fixed sets, for what changes is not known yet; the ports must
-    /// not listen before [`Gatekeeper::begin`]. `holds` and `cells` have the admin port as their
+    /// not listen before [`Gatekeeper::arm`]. `holds` and `cells` have the admin port as their
     /// last.
     pub(super) fn new(
         config: Arc<Config>,
@@ -87,13 +87,20 @@ impl Gatekeeper {
         }
     }
 
-    /// Tells the kernel for the first time, and the operator what to know of each port.
-    pub(super) fn begin(&self) {
+    /// Tells the kernel for the first time.
+    pub(super) fn arm(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.begun = true;
         for (gate, port) in self.gates.iter().zip(&self.ports) {
+            port.enforce(&gate.load());
+        }
+    }
+
+    /// Tells the operator what to know of each port, once what changes is known.
+    pub(super) fn begin(&self) {
+        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for (gate, port) in self.gates.iter().zip(&self.ports) {
             let (gate, listener) = (gate.load(), port.cells.name());
-            port.enforce(&gate);
             for (set, _) in gate.sets().filter(|(_, ranges)| ranges.is_empty()) {
                 tracing::warn!(%listener, %set, "the set is empty: nobody is admitted by it");
             }

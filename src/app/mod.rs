@@ -1,31 +1,32 @@
 //! The process: builds everything from a configuration, runs it, and takes it down in order.
 //!
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
-//! follows the manifests, one that writes the access log. The caller's thread waits for signals.
+//! follows the manifests, one that watches the cluster, one that writes the access log. The caller's thread waits for signals.
 
 mod error;
 mod gatekeeper;
+mod prepared;
 mod privilege;
 mod sets;
 mod signals;
 mod worker;
 
 pub use error::StartError;
+pub use prepared::Prepared;
 pub use signals::Signals;
 
 use crate::admin::Admin;
 use crate::client_ip::Policy;
 use crate::config::{self, Config, Members, SourceKind};
 use crate::control::cloudflare::{Keeper, Setup};
-use crate::control::reconcile::{Coalesce, OnAddresses, Reconciler, Wake};
+use crate::control::reconcile::{Coalesce, Reconciler, Wake};
 use crate::control::translate::{ConfigMapKey, Options};
 use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening};
-use crate::routing::{Publisher, Table, TableHandle};
+use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::{self, Sink};
 use gatekeeper::Gatekeeper;
-use sets::{follow_cluster, start_list};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,51 +64,16 @@ struct Parts {
 }
 
 impl App {
-    /// Binds, reads the manifests, and only then begins to listen.
+    /// Binds, reads the manifests, and only then begins to listen. With a cluster as the source it
+    /// waits for the API server for as long as it takes: see [`App::prepare`].
     pub fn start(config: Config) -> Result<Self, StartError> {
-        privilege::raise();
-        let config = Arc::new(config);
-        let connections = allowed_connections(&config);
-        let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
-        let telemetry = Telemetry::new(&names, config.workers.get());
-        let bound = bind_all(&config)?;
-        let admin = bind("the admin port", config.admin.address)?;
-        let policy = Arc::new(policy(&config)?);
-        let (sink, log_writer) = open_access_log(&config)?.unzip();
-        let holds = bound.iter().chain([&admin]).map(Bound::hold);
-        let gatekeeper = Gatekeeper::new(Arc::clone(&config), holds, telemetry.ports());
-        let gatekeeper = Arc::new(gatekeeper);
-        let publisher = Publisher::new(Table::empty());
-        let tables = publisher.handle();
-        let (on_addresses, texts) = follow_cluster(&gatekeeper);
-        let reconciler = read_manifests(&config, publisher, &telemetry, on_addresses)?;
-        let list = start_list(&config, &telemetry, &gatekeeper, texts)?;
-        let (shutdown, signal) = Shutdown::new();
-        let listeners = bound.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
-        let admin_address = admin.local_addr()?;
-        let (doors, ends) = Doors::new(config.workers.get(), connections);
-        gatekeeper.begin();
-        let parts = Parts { config, telemetry, signal, tables, sink, gatekeeper, policy };
-        let bound = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
-        let admin = admin.listen()?;
-        let (wake, control) = start_control(&parts, reconciler)?;
-        let workers = start_workers(&parts, ends)?;
-        let keeper = keep_list(&parts, list)?;
-        let admin = start_admin(&parts, admin)?;
-        let others = vec![control, keeper, admin, start_accepting(&parts, bound, doors)?];
-        let Parts { config, telemetry, tables, .. } = parts;
-        Ok(Self {
-            config,
-            listeners,
-            admin: admin_address,
-            tables,
-            telemetry,
-            shutdown,
-            wake,
-            workers,
-            others,
-            log_writer,
-        })
+        let started = Self::prepare(config)?.start(|| false)?;
+        Ok(started.expect("nothing interrupts it"))
+    }
+
+    /// Binds, and begins to watch the cluster, if it is the source; serves nothing yet.
+    pub fn prepare(config: Config) -> Result<Prepared, StartError> {
+        Prepared::new(config)
     }
 
     /// Where the listeners are, in the order of the configuration, with their real ports.
@@ -249,31 +215,16 @@ fn open_access_log(config: &Config) -> Result<Option<(Sink, JoinHandle<()>)>, St
     Ok(Some(access_log::start(output)?))
 }
 
-fn read_manifests(
-    config: &Config,
-    publisher: Publisher,
-    telemetry: &Arc<Telemetry>,
-    on_addresses: OnAddresses,
-) -> Result<Reconciler, StartError> {
-    let SourceKind::Directory { path } = &config.source.kind;
-    if let Err(source) = std::fs::metadata(path) {
-        return Err(StartError::Source { path: path.clone(), source });
-    }
-    let options = options(config);
-    let (paths, telemetry) = (vec![path.clone()], Arc::clone(telemetry));
-    Ok(Reconciler::start(paths, options, publisher, telemetry, on_addresses))
-}
-
 /// How manifests are read under this configuration.
 pub fn options(config: &Config) -> Options {
-    let SourceKind::Directory { .. } = config.source.kind;
+    let of_cluster = matches!(config.source.kind, SourceKind::Kubernetes(_));
     let admits = config.listeners.iter().map(|listener| &listener.admit);
     let mut sets = admits.chain([&config.admin.admit]).flat_map(|admit| &admit.sets);
     Options {
         ingress_class: config.source.ingress_class.clone(),
         without_class: config.source.ingress_without_class,
-        strict_class: false,
-        loopback_endpoints: true,
+        strict_class: of_cluster,
+        loopback_endpoints: !of_cluster,
         admits_pods: sets.any(|set| set.members == Members::Pods),
         cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
     }

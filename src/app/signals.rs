@@ -29,8 +29,8 @@ impl Signals {
         self.within(None);
     }
 
-    /// Whether there has been another since. Takes a moment.
-    pub(super) fn again(&self) -> bool {
+    /// Whether there has been one since the last that was seen. Takes a moment.
+    pub fn again(&self) -> bool {
         self.within(Some(Duration::from_millis(1)))
     }
 

@@ -1,7 +1,7 @@
 //! `ravelin run`.
 
 use super::Failure;
-use crate::app::{App, Signals};
+use crate::app::{App, Signals, StartError};
 use crate::config::{Config, ConfigError, LogLevel};
 use crate::telemetry::log;
 use std::path::Path;
@@ -12,7 +12,11 @@ pub(super) fn run(config: &Path) -> Result<u8, Failure> {
     let config = Config::load(config).map_err(|errors| config_failure(&errors))?;
     log::init(level(config.log.level));
     let signals = Signals::new()?;
-    let app = App::start(config).map_err(|error| Failure { code: 1, text: error.to_string() })?;
+    let failed = |error: StartError| Failure { code: 1, text: error.to_string() };
+    let prepared = App::prepare(config).map_err(failed)?;
+    let Some(app) = prepared.start(|| signals.again()).map_err(failed)? else {
+        return Ok(0);
+    };
     for address in app.listeners() {
         tracing::info!(%address, "listening");
     }

@@ -1,0 +1,205 @@
+//! From a configuration to a process that serves.
+//!
+//! Two steps, because a cluster may be long in coming: [`Prepared`] has its ports bound and, if its
+//! source is a cluster, answers on the admin port, so that a probe learns what is missing. It begins
+//! to listen when the first table is in force: a listener that took connections earlier would answer
+//! 404 for every site.
+
+use super::gatekeeper::Gatekeeper;
+use super::sets::{follow_cluster, start_list};
+use super::{
+    App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, open_access_log,
+    options, policy, privilege, spawn, start_accepting, start_admin, start_control, start_workers,
+};
+use crate::config::{Config, SourceKind};
+use crate::control::files::Directory;
+use crate::control::reconcile::{OnAddresses, Reconciler};
+use crate::control::source::Source;
+use crate::control::translate::ConfigMapKey;
+use crate::control::watch::{Cluster, Watch};
+use crate::listen::{Bound, Doors};
+use crate::routing::{Publisher, Table};
+use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
+use crate::telemetry::Telemetry;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch::Receiver;
+
+/// How often the wait for a cluster asks whether it is to go on.
+const WAIT_LOOK: Duration = Duration::from_millis(50);
+
+/// A process that is bound; with a cluster as its source, it answers on its admin port. Dropping it
+/// ends its threads.
+pub struct Prepared {
+    parts: Parts,
+    listeners: Vec<Bound>,
+    admin: SocketAddr,
+    /// The admin port, where it does not listen yet.
+    idle_admin: Option<Bound>,
+    connections: usize,
+    publisher: Publisher,
+    source: Box<dyn Source>,
+    /// What the source is waited for, if it is a cluster.
+    cluster: Option<Arc<Cluster>>,
+    on_addresses: OnAddresses,
+    /// The text that stands in for Cloudflare's list, as the cluster has it.
+    texts: Receiver<Option<Arc<str>>>,
+    shutdown: Shutdown,
+    others: Vec<JoinHandle<()>>,
+    log_writer: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("admin", &self.admin)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A source that has begun, if it needs to.
+struct Begun {
+    source: Box<dyn Source>,
+    cluster: Option<Arc<Cluster>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Prepared {
+    /// Binds everything. If there is a cluster, begins to watch it and serves the admin port.
+    pub(super) fn new(config: Config) -> Result<Self, StartError> {
+        privilege::raise();
+        let config = Arc::new(config);
+        let connections = allowed_connections(&config);
+        let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
+        let telemetry = Telemetry::new(&names, config.workers.get());
+        let listeners = bind_all(&config)?;
+        let admin = bind("the admin port", config.admin.address)?;
+        let policy = Arc::new(policy(&config)?);
+        let (sink, log_writer) = open_access_log(&config)?.unzip();
+        let holds = listeners.iter().chain([&admin]).map(Bound::hold);
+        let gatekeeper = Gatekeeper::new(Arc::clone(&config), holds, telemetry.ports());
+        let gatekeeper = Arc::new(gatekeeper);
+        let publisher = Publisher::new(Table::empty());
+        let tables = publisher.handle();
+        let (on_addresses, texts) = follow_cluster(&gatekeeper);
+        let (shutdown, signal) = Shutdown::new();
+        let begun = begin(&config, &telemetry, &signal)?;
+        let parts = Parts { config, telemetry, signal, tables, sink, gatekeeper, policy };
+        let address = admin.local_addr()?;
+        let mut others: Vec<_> = begun.thread.into_iter().collect();
+        // A directory is read at once, and whoever finds its admin port finds the listeners too.
+        let idle_admin = if begun.cluster.is_some() {
+            parts.gatekeeper.arm();
+            others.push(start_admin(&parts, admin.listen()?)?);
+            None
+        } else {
+            Some(admin)
+        };
+        Ok(Self {
+            parts,
+            listeners,
+            admin: address,
+            idle_admin,
+            connections,
+            publisher,
+            source: begun.source,
+            cluster: begun.cluster,
+            on_addresses,
+            texts,
+            shutdown,
+            others,
+            log_writer,
+        })
+    }
+
+    /// Where the admin port is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Waits for the first list of everything, and begins to serve. `interrupted` is asked now and
+    /// then; once it says so, the process is taken down and there is no [`App`].
+    pub fn start(self, mut interrupted: impl FnMut() -> bool) -> Result<Option<App>, StartError> {
+        if let Some(cluster) = &self.cluster {
+            tracing::info!(admin = %self.admin, "waits for the first list of the cluster");
+            while !cluster.wait_synced(WAIT_LOOK) {
+                if interrupted() {
+                    tracing::info!("leaving: the cluster has not been listed");
+                    self.shutdown.advance(Stage::Aborting);
+                    self.others.into_iter().for_each(join);
+                    return Ok(None);
+                }
+            }
+        }
+        self.serve().map(Some)
+    }
+
+    fn serve(mut self) -> Result<App, StartError> {
+        let parts = &self.parts;
+        let telemetry = Arc::clone(&parts.telemetry);
+        let options = options(&parts.config);
+        let reconciler =
+            Reconciler::start(self.source, options, self.publisher, telemetry, self.on_addresses);
+        let list = start_list(&parts.config, &parts.telemetry, &parts.gatekeeper, self.texts)?;
+        let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
+        let (doors, ends) = Doors::new(parts.config.workers.get(), self.connections);
+        parts.gatekeeper.arm();
+        parts.gatekeeper.begin();
+        let bound = self.listeners.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
+        let idle_admin = self.idle_admin.map(Bound::listen).transpose()?;
+        let (wake, control) = start_control(parts, reconciler)?;
+        let workers = start_workers(parts, ends)?;
+        let keeper = keep_list(parts, list)?;
+        self.others.extend([control, keeper, start_accepting(parts, bound, doors)?]);
+        parts.telemetry.watch().begin();
+        if let Some(admin) = idle_admin {
+            self.others.push(start_admin(parts, admin)?);
+        }
+        let Parts { config, telemetry, tables, .. } = self.parts;
+        Ok(App {
+            config,
+            listeners,
+            admin: self.admin,
+            tables,
+            telemetry,
+            shutdown: self.shutdown,
+            wake,
+            workers,
+            others: self.others,
+            log_writer: self.log_writer,
+        })
+    }
+}
+
+/// The source that the configuration names; a cluster is watched from now on.
+fn begin(
+    config: &Config,
+    telemetry: &Telemetry,
+    signal: &ShutdownSignal,
+) -> Result<Begun, StartError> {
+    match &config.source.kind {
+        SourceKind::Directory { path } => {
+            if let Err(source) = std::fs::metadata(path) {
+                return Err(StartError::Source { path: path.clone(), source });
+            }
+            let source = Box::new(Directory::new([path.clone()]));
+            Ok(Begun { source, cluster: None, thread: None })
+        }
+        SourceKind::Kubernetes(settings) => {
+            let config_map = ConfigMapKey::of(&config.cloudflare.origin);
+            let watch = Watch::new(settings, config_map.as_ref(), telemetry.watch())?;
+            let cluster = Arc::clone(watch.cluster());
+            let signal = signal.clone();
+            let thread = spawn("watch", move || {
+                privilege::give_up();
+                watch.run(signal);
+            })?;
+            let source = Box::new(Arc::clone(&cluster));
+            Ok(Begun { source, cluster: Some(cluster), thread: Some(thread) })
+        }
+    }
+}
