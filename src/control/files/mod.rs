@@ -94,6 +94,10 @@ impl Directory {
             let is_new = !self.files.contains_key(&path);
             let entry = self.files.entry(path.clone()).or_default();
             dirty |= entry.refresh(&path) || is_new;
+            if entry.stamp.is_none() && is_gone(&path) {
+                // Since it was listed: no file that cannot be read, but one that was removed.
+                self.files.remove(&path);
+            }
         }
         if !dirty {
             return false;
@@ -215,6 +219,12 @@ impl Entry {
         }
         self.findings = findings;
     }
+}
+
+/// Whether nothing has this name any more. A link that leads nowhere is still there.
+fn is_gone(path: &Path) -> bool {
+    let found = std::fs::symlink_metadata(path);
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Reads a file whose stamp is not `known`, with its stamp.
