@@ -27,7 +27,7 @@ pub(super) struct Gatekeeper {
 struct State {
     live: LiveSets,
     /// Whether the kernel is told of changes: from [`Gatekeeper::arm`] on.
-    begun: bool,
+    armed: bool,
 }
 
 /// A listening socket under the kernel's filter.
@@ -80,25 +80,25 @@ impl Gatekeeper {
             }
             let next = Arc::new(next);
             gate.store(Arc::clone(&next));
-            if state.begun {
+            if state.armed {
                 port.enforce(&next);
             }
             tracing::debug!(listener = %port.cells.name(), "admits by changed sets");
         }
     }
 
-    /// Tells the kernel for the first time.
+    /// Tells the kernel for the first time; from then on each change tells it.
     pub(super) fn arm(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.begun = true;
-        for (gate, port) in self.gates.iter().zip(&self.ports) {
-            port.enforce(&gate.load());
+        if !std::mem::replace(&mut state.armed, true) {
+            for (gate, port) in self.gates.iter().zip(&self.ports) {
+                port.enforce(&gate.load());
+            }
         }
     }
 
     /// Tells the operator what to know of each port, once what changes is known.
-    pub(super) fn begin(&self) {
-        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn report(&self) {
         for (gate, port) in self.gates.iter().zip(&self.ports) {
             let (gate, listener) = (gate.load(), port.cells.name());
             for (set, _) in gate.sets().filter(|(_, ranges)| ranges.is_empty()) {

@@ -148,7 +148,7 @@ impl Prepared {
         let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let (doors, ends) = Doors::new(parts.config.workers.get(), self.connections);
         parts.gatekeeper.arm();
-        parts.gatekeeper.begin();
+        parts.gatekeeper.report();
         let bound = self.listeners.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
         let idle_admin = self.idle_admin.map(Bound::listen).transpose()?;
         let (wake, control) = start_control(parts, reconciler)?;
