@@ -2,7 +2,7 @@
 //! from a request.
 
 use crate::admission::GateCell;
-use crate::listen::Accepting;
+use crate::listen::{self, Accepting};
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{ListMetrics, ListSource, Telemetry, WatchMetrics};
 use bytes::Bytes;
@@ -13,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
-use socket2::SockRef;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -61,12 +60,11 @@ impl Admin {
             };
             let Ok((socket, peer)) = accepted else {
                 // As for clients: whatever is missing comes back when connections end.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(listen::ACCEPT_PAUSE).await;
                 continue;
             };
             if gate.load().admits(peer.ip()).is_none() {
-                // Closing with no linger time sends RST.
-                let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+                listen::reset(socket);
                 continue;
             }
             let admin = Rc::clone(&this);

@@ -7,19 +7,17 @@ use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, Worker};
 use crate::http::{self as stage, ClientStream, ForwardedFields, Notes};
-use crate::listen::Accepted;
+use crate::listen::{self, Accepted};
 use crate::proxy_protocol::{self, Header, ReadError};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{ListenerCells, Refusal};
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// How a connection ended.
@@ -35,23 +33,30 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Accepted { socket, peer, listener, slot, load } = accepted;
     let cells = &worker.cells.listeners[listener];
     cells.open.shift(1);
-    if let Ok(socket) = TcpStream::from_std(socket)
-        && let Some(downstream) = meet(&worker, &socket, peer, listener).await
-    {
-        converse(Rc::new(downstream), socket).await;
+    if let Ok(socket) = TcpStream::from_std(socket) {
+        match meet(&worker, &socket, peer, listener).await {
+            Ok(downstream) => converse(Rc::new(downstream), socket).await,
+            Err(Stranger::Reset) => listen::reset(socket),
+            Err(Stranger::Closed) => drop(socket),
+        }
     }
     cells.open.shift(-1);
     drop((slot, load));
 }
 
-/// Finds out who is at the other end: the peer, or whom a balancer names. `None`: the connection is
-/// to be closed.
+/// Nobody whose requests are served, and how the connection ends. It has been counted.
+enum Stranger {
+    Closed,
+    Reset,
+}
+
+/// Finds out who is at the other end: the peer, or whom a balancer names.
 async fn meet(
     worker: &Rc<Worker>,
     socket: &TcpStream,
     peer: PeerAddr,
     listener: usize,
-) -> Option<Downstream> {
+) -> Result<Downstream, Stranger> {
     let gate = worker.gates[listener].load_full();
     let mut origin = Origin {
         source: peer,
@@ -61,11 +66,11 @@ async fn meet(
     if gate.is_balancer(peer.ip()) {
         let limit = worker.config.timeouts.proxy_header;
         let header = proxy_protocol::read(socket, limit).await;
-        origin = behind(origin, header, &gate, &worker.cells.listeners[listener], socket)?;
+        origin = behind(origin, header, &gate, &worker.cells.listeners[listener])?;
     }
     let Origin { source, balancer, port } = origin;
     let name = &worker.config.listeners[listener].name;
-    Some(Downstream {
+    Ok(Downstream {
         worker: Rc::clone(worker),
         listener,
         peer: source,
@@ -87,29 +92,28 @@ struct Origin {
 }
 
 /// Whose connection a balancer brings, by its header. The balancer's own one stays its own if it is
-/// admitted; else it only wanted to know whether somebody answers. `None`: to be closed.
+/// admitted; else it only wanted to know whether somebody answers.
 fn behind(
     own: Origin,
     header: Result<Header, ReadError>,
     gate: &Gate,
     cells: &ListenerCells,
-    socket: &TcpStream,
-) -> Option<Origin> {
+) -> Result<Origin, Stranger> {
     let balancer = own.source;
     let refusal = match header {
         // Version 1 has no word for the balancer itself: it names its own end (section 2.1).
         Ok(Header::Proxied { source, destination }) if PeerAddr::new(source) != balancer => {
             let source = PeerAddr::new(source);
             if gate.admits(source.ip()).is_some() {
-                return Some(Origin { source, balancer: Some(balancer), port: destination.port() });
+                return Ok(Origin { source, balancer: Some(balancer), port: destination.port() });
             }
             tracing::debug!(%source, %balancer, "source is not admitted");
             Refusal::SourceNotAdmitted
         }
-        Ok(_) if gate.admits(balancer.ip()).is_some() => return Some(own),
+        Ok(_) if gate.admits(balancer.ip()).is_some() => return Ok(own),
         Ok(_) | Err(ReadError::Closed) => {
             cells.health_checks.add(1);
-            return None;
+            return Err(Stranger::Closed);
         }
         Err(error) => {
             tracing::debug!(%balancer, %error, label = error.label(), "no PROXY header");
@@ -117,8 +121,7 @@ fn behind(
         }
     };
     cells.refuse(refusal);
-    reset(socket);
-    None
+    Err(Stranger::Reset)
 }
 
 fn refusal(error: &ReadError) -> Refusal {
@@ -127,12 +130,6 @@ fn refusal(error: &ReadError) -> Refusal {
         ReadError::TimedOut => Refusal::ProxyTimeout,
         ReadError::Closed | ReadError::Truncated | ReadError::Io(_) => Refusal::ProxyTruncated,
     }
-}
-
-/// Makes the close that follows a RST: whoever is not admitted learns nothing more.
-fn reset(socket: &TcpStream) {
-    // If it fails, FIN does as well.
-    let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
 /// What the upstream is told of the requests that are the peer's own.

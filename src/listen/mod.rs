@@ -26,7 +26,7 @@ const BACKLOG: i32 = 4096;
 
 /// How long to wait after `accept` has failed for want of files or memory: what it lacks comes back
 /// with connections that end, not by asking at once again.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound address that does not listen yet.
 #[derive(Debug)]
@@ -113,6 +113,13 @@ impl Drop for Accepting {
     }
 }
 
+/// Closes a connection with RST: whoever is not admitted learns nothing more.
+pub fn reset(socket: TcpStream) {
+    // Closing with no linger time sends RST. If that fails, FIN does as well.
+    let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+    drop(socket);
+}
+
 fn unfiltered((socket, peer): (TcpStream, SocketAddr)) -> (TcpStream, SocketAddr) {
     // There may be none, which is an error of no interest.
     let _ = SockRef::from(&socket).detach_filter();
@@ -163,9 +170,7 @@ impl Acceptor {
         let peer = PeerAddr::new(peer);
         if !(self.admits)(peer.ip()) {
             cells.refuse(Refusal::NotAdmitted);
-            // Closing with no linger time sends RST. If that fails, FIN does as well.
-            let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
-            return;
+            return reset(socket);
         }
         // Both would only cost time: a socket that is gone already fails at its first read.
         let _ = socket.set_nodelay(true);
