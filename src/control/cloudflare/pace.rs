@@ -2,7 +2,7 @@
 
 use super::fetch::Deadlines;
 use super::life::Now;
-use std::hash::{BuildHasher, RandomState};
+use crate::control::chance;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -40,12 +40,12 @@ impl Default for Pace {
 impl Pace {
     /// When the first attempt is.
     pub(super) fn before_first(&self) -> Duration {
-        self.first.mul_f64(random())
+        self.first.mul_f64(chance::fraction())
     }
 
     /// From one attempt to the next, after so many failures in a row.
     pub(super) fn between(&self, refresh: Duration, failures: u32) -> Duration {
-        spread(self.interval(refresh, failures), random())
+        spread(self.interval(refresh, failures), chance::fraction())
     }
 
     fn interval(&self, refresh: Duration, failures: u32) -> Duration {
@@ -58,12 +58,6 @@ impl Pace {
 /// An interval within a tenth of `base`, by a number from 0 to 1.
 fn spread(base: Duration, random: f64) -> Duration {
     base.mul_f64(0.9 + 0.2 * random)
-}
-
-/// From 0 to 1. The seeds of hash maps are random enough to keep nodes apart.
-fn random() -> f64 {
-    let bits = RandomState::new().hash_one(()) >> 32;
-    f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }
 
 /// Both clocks of the process.
@@ -105,7 +99,6 @@ mod tests {
     fn jitter_is_a_tenth_either_way() {
         let base = Duration::from_secs(1000);
         assert_eq!([0.0, 0.5, 1.0].map(|r| spread(base, r).as_secs()), [900, 1000, 1100]);
-        assert!((0..100).map(|_| random()).all(|r| (0.0..=1.0).contains(&r)));
         assert!(Pace::default().before_first() <= Pace::default().first);
     }
 }

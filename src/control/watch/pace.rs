@@ -1,6 +1,6 @@
 //! How long to wait after a failure.
 
-use std::hash::{BuildHasher, RandomState};
+use crate::control::chance;
 use std::time::Duration;
 
 /// After the first failure: an API server that restarts refuses for a moment.
@@ -35,8 +35,7 @@ impl Pace {
 /// Three to four quarters of it, by the system's randomness: a thousand nodes that lost the same API
 /// server do not come back at one time.
 pub(super) fn jittered(wait: Duration) -> Duration {
-    let thousandths = u32::try_from(RandomState::new().hash_one(0) % 251).unwrap_or_default();
-    wait * (750 + thousandths) / 1000
+    wait.mul_f64(0.75 + 0.25 * chance::fraction())
 }
 
 #[cfg(test)]
