@@ -18,16 +18,18 @@ pub(super) struct Sender<'d> {
 impl<'d> Sender<'d> {
     /// Reads it: from the fields if the peer may speak for others, else it is the peer.
     pub(super) fn of(downstream: &'d Downstream, headers: &HeaderMap) -> Self {
-        let peer = Cow::Borrowed(&downstream.fields);
+        let peer = &downstream.fields;
         let Some(trusted) = downstream.trusted else {
-            return Self { fields: peer, scheme: None, via_cloudflare: false, unnamed: None };
+            let fields = Cow::Borrowed(peer);
+            return Self { fields, scheme: None, via_cloudflare: false, unnamed: None };
         };
         let identity = identify(downstream.peer, trusted, downstream.gate.believed(), headers);
-        let mut fields = peer.into_owned();
-        fields.client = identity.text;
-        if let Some(scheme) = identity.scheme {
-            fields.proto = HeaderValue::from_static(scheme.as_str());
-        }
+        let told = identity.scheme.map(|scheme| HeaderValue::from_static(scheme.as_str()));
+        let fields = ForwardedFields {
+            client: identity.text,
+            proto: told.unwrap_or_else(|| peer.proto.clone()),
+            port: peer.port.clone(),
+        };
         Self {
             fields: Cow::Owned(fields),
             scheme: identity.scheme,
