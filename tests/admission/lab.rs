@@ -4,7 +4,6 @@
 //! ARP, so that no packet waits for a neighbour to be found, and none is lost meanwhile.
 
 use crate::host::{Host, search_path};
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -118,9 +117,8 @@ fn runs(words: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Says that a test could not be done, past the capture of test output.
+/// Nothing to test with, and the word that it is so.
 fn skipped<T>(why: &str) -> Option<T> {
-    // Nothing to be done about a standard error that is closed.
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+    crate::skipped::skipped(why);
     None
 }

@@ -9,6 +9,8 @@
 mod agent;
 mod changes;
 mod edge;
+#[path = "../support/eventually.rs"]
+mod eventually;
 mod host;
 mod lab;
 mod lists;
@@ -16,22 +18,12 @@ mod modes;
 mod orders;
 mod probes;
 mod raw;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod sources;
 
-use std::thread;
-use std::time::{Duration, Instant};
+use eventually::eventually;
+use std::time::Duration;
 
 /// How long a test waits for what has to happen: far more than it takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Asks again until there is an answer.
-fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "never happened: {what}");
-        thread::park_timeout(Duration::from_millis(5));
-    }
-}

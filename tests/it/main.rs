@@ -4,6 +4,8 @@
 //! One binary for all of it, so that it is linked once. A test that needs a program which is not
 //! installed says so on standard error and passes.
 
+#[path = "../support/balancer.rs"]
+mod balancer;
 mod support;
 
 mod admin;
@@ -16,3 +18,6 @@ mod reload;
 mod routing;
 mod sets;
 mod upstream_failures;
+
+// What the files of tests/support ask of the root.
+use support::{PATIENCE, eventually, program, skipped};

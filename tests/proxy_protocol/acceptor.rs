@@ -1,6 +1,7 @@
 //! The stage between a balancer and a server: reads the header and passes the rest on.
 
-use crate::{PATIENCE, canonical};
+use crate::PATIENCE;
+use crate::balancer::canonical;
 use ravelin::proxy_protocol::{Header, read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;

@@ -2,50 +2,28 @@
 //! behind their header passes untouched.
 
 mod acceptor;
+#[path = "../support/balancer.rs"]
 mod balancer;
+#[path = "../support/eventually.rs"]
+mod eventually;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod tls;
 
 use acceptor::{Acceptor, Seen};
 use balancer::{Balancer, HaProxy};
+use eventually::eventually;
+use program::program;
 use ravelin::proxy_protocol::Header;
-use std::io::Write;
+use skipped::skipped;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tls::TlsServer;
 
 /// How long a test waits for what has to happen: far more than it takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Asks again until there is an answer.
-fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "never happened: {what}");
-        thread::park_timeout(Duration::from_millis(5));
-    }
-}
-
-/// Says that a test could not be done, past the capture of test output.
-fn skipped(why: &str) {
-    // Nothing to be done about a standard error that is closed.
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
-
-/// Finds a program in `PATH` or where Debian keeps servers.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = places.map(|place| place.join(name)).find(|file| file.is_file());
-    if found.is_none() {
-        skipped(&format!("{name} is not installed"));
-    }
-    found
-}
 
 /// A request over TLS through a balancer: completes, and the header names curl's own address.
 fn assert_passes(balancer: &Balancer, server: &TlsServer, acceptor: &Acceptor, case: &str) {
@@ -172,9 +150,4 @@ fn nginx_names_the_client_and_tls_passes() {
     let acceptor = Acceptor::start(server.addr());
     let Some(balancer) = balancer::nginx(acceptor.addr()) else { return };
     assert_passes(&balancer, &server, &acceptor, "nginx");
-}
-
-/// The same address in one form.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -1,6 +1,6 @@
 //! HAProxy and nginx as TCP balancers that send the header.
 
-use crate::{canonical, eventually, program, skipped};
+use crate::{eventually, program, skipped};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -124,4 +124,9 @@ fn stream_module(nginx: &Path) -> Option<String> {
     let folder = arguments.find_map(|argument| argument.strip_prefix("--modules-path="))?;
     let module = Path::new(folder).join("ngx_stream_module.so");
     module.is_file().then(|| format!("load_module {};\n", module.display()))
+}
+
+/// The same address in one form.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
