@@ -67,13 +67,13 @@ def pin_to(cpu):
     return pin
 
 
-def compile_c(name, directory):
-    """Compiles one of the C programs beside this file into `directory`."""
-    program = directory / name
-    command = ["cc", "-O2", "-o", str(program), str(HERE / f"{name}.c")]
+def compile_c(source, directory):
+    """Compiles a C program into `directory`."""
+    program = directory / source.stem
+    command = ["cc", "-O2", "-o", str(program), str(source)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if result.returncode != 0:
-        raise SetUpFailed(f"{name}.c does not compile:\n{result.stderr}")
+        raise SetUpFailed(f"{source.name} does not compile:\n{result.stderr}")
     return program
 
 
@@ -207,13 +207,13 @@ class Launcher:
         self.backend_port = None
 
     def backend(self):
-        program = compile_c("backend", self.directory)
+        program = compile_c(HERE / "backend.c", self.directory)
         (port,) = free_ports(1)
         self.backend_port = port
         return Server("backend", [program, port], port, self.directory, self.load_cpu)
 
     def floor(self):
-        program = compile_c("floor", self.directory)
+        program = compile_c(HERE / "floor.c", self.directory)
         (port,) = free_ports(1)
         command = [program, load.ADDRESS, port, self.backend_port]
         return Server("floor", command, port, self.directory, self.proxy_cpu, version="raw TCP forwarder")

@@ -16,33 +16,15 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "pace.h"
 
 enum {
     RING = 2048,
     /* Connections between two looks at the clock. */
     BATCH = 8,
 };
-
-static uint64_t now_ns(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
-
-static void wait_until(uint64_t at_ns) {
-    uint64_t now = now_ns();
-    if (now >= at_ns) return;
-    struct timespec rest = {.tv_sec = (time_t)((at_ns - now) / 1000000000u),
-                            .tv_nsec = (long)((at_ns - now) % 1000000000u)};
-    nanosleep(&rest, NULL);
-}
 
 /* Whether the other side has said anything: a connection, or RST. A handshake that is still to be
  * answered says ENOTCONN or EAGAIN, by the moment. */

@@ -19,8 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "pace.h"
 
 enum { BATCH = 32 };
 
@@ -31,17 +32,6 @@ struct frame {
 } __attribute__((packed));
 
 static struct frame frames[BATCH];
-
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
-
-static uint64_t now_ns(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 /* xorshift64: spreads well enough over addresses and ports. */
 static uint64_t random_bits(void) {
@@ -91,14 +81,6 @@ static void renew(struct frame *frame) {
     frame->tcp.check = 0;
     uint32_t sum = sum_words(&frame->ip.saddr, 8, IPPROTO_TCP + sizeof frame->tcp);
     frame->tcp.check = fold(sum_words(&frame->tcp, sizeof frame->tcp, sum));
-}
-
-static void wait_until(uint64_t at_ns) {
-    uint64_t now = now_ns();
-    if (now >= at_ns) return;
-    struct timespec rest = {.tv_sec = (time_t)((at_ns - now) / 1000000000u),
-                            .tv_nsec = (long)((at_ns - now) % 1000000000u)};
-    nanosleep(&rest, NULL);
 }
 
 int main(int argc, char **argv) {
