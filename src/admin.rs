@@ -1,8 +1,8 @@
 //! The admin port: metrics and health, on a thread of its own, so that a scrape never takes time
-//! from a request.
+//! from a request. The same is served on a socket in the file system, for `ravelin probe`.
 
 use crate::admission::GateCell;
-use crate::listen::{self, Accepting};
+use crate::listen::{self, Accepting, LocalAccepting};
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{ListMetrics, ListSource, Telemetry, WatchMetrics};
 use bytes::Bytes;
@@ -17,10 +17,14 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Scrapers and probes at one time; more of them wait.
 const CONNECTIONS: usize = 64;
+
+/// Probes at one time on the socket; scrapers have no part in them.
+const PROBES: usize = 16;
 
 /// For a request head, and so for a connection that says nothing between two scrapes.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -47,18 +51,30 @@ impl Admin {
         Self { registry, list, watch, shutdown }
     }
 
-    /// Serves until the process aborts.
-    pub async fn run(self, listener: Accepting, gate: &GateCell) {
+    /// Serves until the process aborts: the port, to whom `gate` admits, and the socket, to whoever
+    /// may open it.
+    pub async fn run(self, port: Accepting, socket: Option<LocalAccepting>, gate: &GateCell) {
         let mut shutdown = self.shutdown.clone();
         let this = Rc::new(self);
+        let serve = async {
+            match socket {
+                Some(socket) => {
+                    tokio::join!(this.serve_port(port, gate), this.serve_socket(socket));
+                }
+                None => this.serve_port(port, gate).await,
+            }
+        };
+        tokio::select! {
+            () = shutdown.reached(Stage::Aborting) => {}
+            () = serve => {}
+        }
+    }
+
+    async fn serve_port(self: &Rc<Self>, port: Accepting, gate: &GateCell) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let place = Arc::clone(&places).acquire_owned().await;
-            let accepted = tokio::select! {
-                () = shutdown.reached(Stage::Aborting) => return,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((socket, peer)) = accepted else {
+            let Ok((socket, peer)) = port.accept().await else {
                 // As for clients: whatever is missing comes back when connections end.
                 tokio::time::sleep(listen::ACCEPT_PAUSE).await;
                 continue;
@@ -67,19 +83,38 @@ impl Admin {
                 listen::reset(socket);
                 continue;
             }
-            let admin = Rc::clone(&this);
-            tokio::task::spawn_local(async move {
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let response = admin.answer(request.method(), request.uri().path());
-                    async move { Ok::<_, Infallible>(response) }
-                });
-                let mut server = http1::Builder::new();
-                server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-                // A scraper that goes away is its own affair.
-                let _ = server.serve_connection(TokioIo::new(socket), service).await;
-                drop(place);
-            });
+            self.serve(socket, place.ok());
         }
+    }
+
+    async fn serve_socket(self: &Rc<Self>, socket: LocalAccepting) {
+        let places = Arc::new(Semaphore::new(PROBES));
+        loop {
+            let place = Arc::clone(&places).acquire_owned().await;
+            match socket.accept().await {
+                Ok(stream) => self.serve(stream, place.ok()),
+                Err(_) => tokio::time::sleep(listen::ACCEPT_PAUSE).await,
+            }
+        }
+    }
+
+    /// Serves one connection, in a task that holds its place.
+    fn serve<S>(self: &Rc<Self>, stream: S, place: Option<OwnedSemaphorePermit>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let admin = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let response = admin.answer(request.method(), request.uri().path());
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            // A scraper that goes away is its own affair.
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            drop(place);
+        });
     }
 
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {

@@ -2,6 +2,7 @@
 
 use crate::control::cloudflare::InitialError;
 use crate::control::watch::ConnectError;
+use crate::listen::LocalError;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,6 +50,9 @@ pub enum StartError {
     /// The API server cannot be asked.
     #[error(transparent)]
     Cluster(#[from] ConnectError),
+    /// The socket for probes cannot be made.
+    #[error(transparent)]
+    AdminSocket(#[from] LocalError),
     /// The system refuses threads, files or memory.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

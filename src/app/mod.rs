@@ -21,7 +21,7 @@ use crate::config::{self, Config, Members, SourceKind};
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
 use crate::control::translate::{ConfigMapKey, Options};
-use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening};
+use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening};
 use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
@@ -239,15 +239,22 @@ pub fn policy(config: &Config) -> Result<Policy, StartError> {
     Policy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
 }
 
-fn start_admin(parts: &Parts, socket: Listening) -> io::Result<JoinHandle<()>> {
+fn start_admin(
+    parts: &Parts,
+    port: Listening,
+    socket: Option<LocalListening>,
+) -> io::Result<JoinHandle<()>> {
     let admin = Admin::new(&parts.telemetry, parts.signal.clone());
     let gates = parts.gatekeeper.gates();
     spawn("admin", move || {
         unprivileged("admin", async move {
-            match (socket.accept_here(), gates.last()) {
-                (Ok(listener), Some(gate)) => admin.run(listener, gate).await,
-                (Err(error), _) => tracing::error!(%error, "the admin port cannot be served"),
-                (_, None) => {}
+            let socket = socket.map(LocalListening::accept_here).transpose();
+            match (port.accept_here(), socket, gates.last()) {
+                (Ok(port), Ok(socket), Some(gate)) => admin.run(port, socket, gate).await,
+                (Err(error), ..) | (_, Err(error), _) => {
+                    tracing::error!(%error, "the admin port cannot be served");
+                }
+                (.., None) => {}
             }
         });
     })

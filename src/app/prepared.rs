@@ -17,7 +17,7 @@ use crate::control::reconcile::{OnAddresses, Reconciler};
 use crate::control::source::Source;
 use crate::control::translate::ConfigMapKey;
 use crate::control::watch::{Cluster, Watch};
-use crate::listen::{Bound, Doors};
+use crate::listen::{self, Bound, Doors, LocalListening};
 use crate::routing::{Publisher, Table};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
@@ -37,8 +37,8 @@ pub struct Prepared {
     parts: Parts,
     listeners: Vec<Bound>,
     admin: SocketAddr,
-    /// The admin port, where it does not listen yet.
-    idle_admin: Option<Bound>,
+    /// The admin port and the socket for probes, where they are not served yet.
+    idle_admin: Option<(Bound, Option<LocalListening>)>,
     connections: usize,
     publisher: Publisher,
     source: Box<dyn Source>,
@@ -78,6 +78,7 @@ impl Prepared {
         let telemetry = Telemetry::new(&names, config.workers.get());
         let listeners = bind_all(&config)?;
         let admin = bind("the admin port", config.admin.address)?;
+        let socket = config.admin.socket.as_deref().map(listen::bind_local).transpose()?;
         let policy = Arc::new(policy(&config)?);
         let (sink, log_writer) = open_access_log(&config)?.unzip();
         let holds = listeners.iter().chain([&admin]).map(Bound::hold);
@@ -94,10 +95,10 @@ impl Prepared {
         // A directory is read at once, and whoever finds its admin port finds the listeners too.
         let idle_admin = if begun.cluster.is_some() {
             parts.gatekeeper.arm();
-            others.push(start_admin(&parts, admin.listen()?)?);
+            others.push(start_admin(&parts, admin.listen()?, socket)?);
             None
         } else {
-            Some(admin)
+            Some((admin, socket))
         };
         Ok(Self {
             parts,
@@ -150,14 +151,17 @@ impl Prepared {
         parts.gatekeeper.arm();
         parts.gatekeeper.report();
         let bound = self.listeners.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
-        let idle_admin = self.idle_admin.map(Bound::listen).transpose()?;
+        let idle_admin = match self.idle_admin {
+            Some((admin, socket)) => Some((admin.listen()?, socket)),
+            None => None,
+        };
         let (wake, control) = start_control(parts, reconciler)?;
         let workers = start_workers(parts, ends)?;
         let keeper = keep_list(parts, list)?;
         self.others.extend([control, keeper, start_accepting(parts, bound, doors)?]);
         parts.telemetry.watch().begin();
-        if let Some(admin) = idle_admin {
-            self.others.push(start_admin(parts, admin)?);
+        if let Some((admin, socket)) = idle_admin {
+            self.others.push(start_admin(parts, admin, socket)?);
         }
         let Parts { config, telemetry, tables, .. } = self.parts;
         Ok(App {

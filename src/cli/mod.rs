@@ -1,4 +1,4 @@
-//! The command line: `run`, `demo`, `check`, `explain`, `version`.
+//! The command line: `run`, `demo`, `check`, `explain`, `probe`, `version`.
 //!
 //! Exit codes: 0 for success, 1 for a finding or a failure, 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
@@ -9,6 +9,7 @@ mod echo;
 mod explain;
 mod findings;
 mod manifests;
+mod probe;
 mod run;
 mod table;
 
@@ -80,6 +81,21 @@ enum Verb {
         /// The URL as a client would write it.
         url: String,
     },
+    /// Ask the process of this container whether it is ready, or alive. For the kubelet.
+    #[command(after_help = "Examples:\n  ravelin probe ready --socket /run/ravelin/admin.sock\n  \
+        ravelin probe live --config ravelin.toml\n\n\
+        Exit code: 0 yes, 1 no or no answer within 2 s, 64 wrong usage or configuration.")]
+    Probe {
+        /// What to ask.
+        #[arg(value_enum)]
+        question: probe::Question,
+        /// The socket, as `admin.socket` names it.
+        #[arg(long, value_name = "PATH", conflicts_with = "config")]
+        socket: Option<PathBuf>,
+        /// The configuration that names the socket.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Print the version.
     #[command(after_help = "Example:\n  ravelin version")]
     Version,
@@ -123,6 +139,9 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Check { what, paths } => check::check(&what, paths),
         Verb::Explain { what, paths, method, origin, url } => {
             explain::explain(&what, paths, &method, &url, &origin)
+        }
+        Verb::Probe { question, socket, config } => {
+            probe::probe(question, socket, config.as_deref())
         }
         Verb::Version => say(&format!("ravelin {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
     };

@@ -78,7 +78,7 @@ pub(super) const SOURCE: Keys = Keys {
     ],
 };
 /// `[admin]`.
-pub(super) const ADMIN: Keys = Keys { table: "admin", keys: &["address", "admit"] };
+pub(super) const ADMIN: Keys = Keys { table: "admin", keys: &["address", "admit", "socket"] };
 /// `[log]`.
 pub(super) const LOG: Keys = Keys { table: "log", keys: &["access", "level"] };
 /// `[timeouts]`.

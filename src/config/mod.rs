@@ -37,6 +37,7 @@ pub use admit::{
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use source::{Kubernetes, Source, SourceKind};
 pub use units::MAX_DURATION;
+pub use values::SOCKET_PATH_BYTES;
 
 /// Largest configuration file, in bytes. The commented one has about 6 KiB; a larger file by far is
 /// the wrong file.
@@ -111,6 +112,10 @@ pub struct Admin {
     pub address: SocketAddr,
     /// Who may connect. Default: [`defaults::ADMIN_ADMIT`].
     pub admit: Admit,
+    /// A socket in the file system that serves the same, for `ravelin probe`: at most
+    /// [`SOCKET_PATH_BYTES`]. `None`: there is none. As written: relative to the working
+    /// directory.
+    pub socket: Option<PathBuf>,
 }
 
 /// `[log]`.

@@ -17,7 +17,7 @@ use super::cloudflare;
 use super::raw::{self, Document, Table};
 use super::source;
 use super::units::{self, Fault};
-use super::values::{bytes, count, duration, label, path, socket_addr, unknown_word};
+use super::values::{bytes, count, duration, label, path, socket_addr, socket_path, unknown_word};
 use super::{
     AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Members, Protocol, Timeouts,
     Upstream, defaults, keys,
@@ -160,7 +160,7 @@ fn admin(table: &Table<'_>, sets: &Sets) -> Option<Admin> {
         let fix = "name other sets, such as \"loopback\" or one of your own";
         table.complain("admit", Fault::new(problem, fix));
     }
-    Some(Admin { address, admit })
+    Some(Admin { address, admit, socket: table.read("socket", socket_path) })
 }
 
 fn log(table: &Table<'_>) -> Log {

@@ -63,6 +63,22 @@ pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Fault> {
     }
 }
 
+/// Longest path of a socket, in bytes: `sun_path` has 108 (unix(7)), of which a final zero and the
+/// name under which the socket is made (four more) take five.
+pub const SOCKET_PATH_BYTES: usize = 103;
+
+/// A path that the kernel takes for a socket.
+pub(super) fn socket_path(value: &DeValue<'_>) -> Result<PathBuf, Fault> {
+    let path = path(value)?;
+    match path.as_os_str().len() {
+        ..=SOCKET_PATH_BYTES => Ok(path),
+        bytes => Err(Fault::new(
+            format!("the path has {bytes} bytes, and a socket's may have {SOCKET_PATH_BYTES}"),
+            "name a shorter one, such as \"/run/ravelin/admin.sock\"",
+        )),
+    }
+}
+
 fn within(
     number: Option<usize>,
     value: &DeValue<'_>,

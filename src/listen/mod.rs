@@ -6,9 +6,11 @@
 
 mod handover;
 mod hold;
+mod local;
 
 pub use handover::{Accepted, Door, Doors, Slot};
 pub use hold::Hold;
+pub use local::{LocalAccepting, LocalError, LocalListening, bind_local};
 
 use crate::addr::PeerAddr;
 use crate::shutdown::{ShutdownSignal, Stage};

@@ -5,12 +5,13 @@ mod demo;
 mod explain;
 mod mistakes;
 mod origin;
+mod probe;
 mod program;
 mod run;
 
 use program::{Ran, ravelin};
 
-const VERBS: [&str; 5] = ["run", "demo", "check", "explain", "version"];
+const VERBS: [&str; 6] = ["run", "demo", "check", "explain", "probe", "version"];
 
 #[test]
 fn version_is_that_of_the_package() {
@@ -35,7 +36,7 @@ fn the_help_of_every_verb_has_an_example_of_it() {
 
 #[test]
 fn a_wrong_command_line_is_64_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 12] = [
         (&[], "Usage: ravelin"),
         (&["serve"], "serve"),
         (&["check", "--outptu", "json", "config/demo"], "--outptu"),
@@ -45,6 +46,9 @@ fn a_wrong_command_line_is_64_and_says_what_is_wrong() {
         (&["explain", "--manifests", "config/demo"], "<URL>"),
         (&["run"], "--config"),
         (&["demo", "--port", "70000"], "70000"),
+        (&["probe"], "<QUESTION>"),
+        (&["probe", "healthy"], "healthy"),
+        (&["probe", "ready"], "no socket: name it with --socket PATH or --config FILE"),
     ];
     for (line, expected) in cases {
         let ran = ravelin(line);

@@ -1,8 +1,10 @@
 //! The admin port, the metrics, and who may connect at all.
 
 use crate::support::{Client, Edge, Gate, Upstream, edge, edge_to, eventually};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 #[test]
 fn metrics_are_valid_and_every_family_is_there() {
@@ -165,7 +167,7 @@ fn a_process_that_leaves_is_alive_and_not_ready() {
             conn.answer("done");
         }
     });
-    let builder = edge_to(&[upstream.addr()]).timeout("drain", "20s");
+    let (builder, socket) = edge_to(&[upstream.addr()]).timeout("drain", "20s").probed();
     let mut process = builder.spawn(1);
     let mut client = process.connect();
     client.ask("GET", "a", "/");
@@ -176,9 +178,12 @@ fn a_process_that_leaves_is_alive_and_not_ready() {
     eventually("not ready", || (admin.get("admin", "/readyz").status() == 503).then_some(()));
     assert_eq!(admin.get("admin", "/livez").status(), 200);
     drop(admin);
+    assert_eq!(over(&socket, "/readyz"), (503, "leaving\n".to_owned()));
+    assert_eq!(over(&socket, "/livez"), (200, "ok\n".to_owned()));
     gate.open();
     assert_eq!(client.response().text(), "done");
     assert_eq!(process.exit().code(), Some(0));
+    assert!(!socket.exists(), "it is removed at the end");
 }
 
 #[test]
@@ -205,4 +210,47 @@ fn who_is_in_no_admitted_set_is_reset_and_counted() {
             ("ravelin_requests_total", &[], 0.0),
         ],
     );
+}
+
+/// Status and body of a GET over a socket in the file system.
+fn over(socket: &Path, target: &str) -> (u16, String) {
+    let mut stream = UnixStream::connect(socket).expect("it listens");
+    let request = format!("GET {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), body.to_owned())
+}
+
+#[test]
+fn the_socket_serves_what_the_port_serves() {
+    let (builder, socket) = edge().probed();
+    let edge = builder.start();
+    let (status, page) = over(&socket, "/metrics");
+    assert!(status == 200 && page.ends_with("# EOF\n"), "{status}: {page}");
+    assert_eq!(over(&socket, "/readyz"), (200, "ok\n".to_owned()));
+    assert_eq!(over(&socket, "/nothing").0, 404);
+    drop(edge);
+    assert!(!socket.exists());
+}
+
+#[test]
+fn probes_are_answered_while_scrapers_hold_all_places() {
+    let (builder, socket) = edge().probed();
+    let edge = builder.start();
+    // More than are served at one time; those above wait.
+    let _scrapers: Vec<_> = (0..80).map(|_| TcpStream::connect(edge.admin())).collect();
+    assert_eq!(over(&socket, "/livez"), (200, "ok\n".to_owned()));
+}
+
+#[test]
+fn a_socket_that_cannot_be_made_stops_the_start_and_is_named() {
+    let (builder, socket) = edge().probed();
+    std::fs::write(&socket, "").expect("a new file");
+    let refusal = builder.refusal();
+    assert!(refusal.starts_with("admin.socket ") && refusal.contains("no socket"), "{refusal}");
+    let refusal = edge().set("admin", "socket", "\"/nonexistent/admin.sock\"").refusal();
+    assert!(refusal.contains("/nonexistent/admin.sock"), "{refusal}");
 }

@@ -45,6 +45,7 @@ pub(crate) fn edge() -> Builder {
     builder
         .set("timeouts", "drain", "\"1s\"")
         .set("timeouts", "drain_idle", "\"20ms\"")
+        .set("admin", "address", "\"127.0.0.1:0\"")
         .set("cloudflare", "refresh", "\"off\"")
         .set("source", "kind", "\"directory\"")
         .set("source", "directory", &directory)
@@ -73,6 +74,13 @@ impl Builder {
     /// Sets a deadline, as `"300ms"`.
     pub(crate) fn timeout(self, key: &str, value: &str) -> Self {
         self.set("timeouts", key, &format!("{value:?}"))
+    }
+
+    /// Opens the socket for probes, and says where it is.
+    pub(crate) fn probed(self) -> (Self, PathBuf) {
+        let socket = self.folder.path().join("admin.sock");
+        let value = format!("{socket:?}");
+        (self.set("admin", "socket", &value), socket)
     }
 
     /// Who may connect, and the set of that name: networks with commas in between.
@@ -120,8 +128,7 @@ impl Builder {
     fn config(&self, workers: usize) -> String {
         let mut text = format!(
             "workers = {workers}\n\
-             [[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\nadmit = {}\n{}{}\
-             [admin]\naddress = \"127.0.0.1:0\"\n",
+             [[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\nadmit = {}\n{}{}",
             self.admit, self.listener, self.sets,
         );
         for (section, keys) in &self.settings {

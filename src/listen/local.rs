@@ -1,0 +1,181 @@
+//! A listening socket in the file system, for the probes of the kubelet: `ravelin probe` runs in the
+//! pod's own container, and meets this process and no other one that shares the node's ports.
+//!
+//! The file appears in one step and listens from the first moment; whoever comes later to the same
+//! path takes the name over. It can be opened by our user alone, and goes when we go.
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Connections that wait, at the most. A probe comes every few seconds.
+const BACKLOG: i32 = 64;
+
+/// Appended to the path while the socket is made: four bytes, for which
+/// [`crate::config::SOCKET_PATH_BYTES`] leaves room.
+const ASIDE: &str = ".new";
+
+/// Why the socket cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("admin.socket {path:?}: {problem}")]
+pub struct LocalError {
+    /// As configured.
+    path: PathBuf,
+    /// What is wrong, and what to do.
+    problem: String,
+}
+
+/// A path that takes connections, which nobody accepts yet.
+#[derive(Debug)]
+pub struct LocalListening {
+    socket: Socket,
+    name: Name,
+}
+
+/// Makes the socket, in place of one that is there already: a process that died left it, or the one
+/// that we succeed still answers there.
+///
+/// # Errors
+/// Anything else than a socket has this name, or the directory cannot be written.
+pub fn bind_local(path: &Path) -> Result<LocalListening, LocalError> {
+    let wrong = |problem: String| LocalError { path: path.to_owned(), problem };
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.file_type().is_socket() => {
+            return Err(wrong("is there and no socket; name another path".to_owned()));
+        }
+        _ => {}
+    }
+    make(path).map_err(|error| wrong(format!("{error}; name a path in a directory of its own")))
+}
+
+fn make(path: &Path) -> io::Result<LocalListening> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(ASIDE);
+    let aside = PathBuf::from(aside);
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(&aside)?)?;
+    // Before it listens: until then nobody can connect, whatever the umask was.
+    fs::set_permissions(&aside, Permissions::from_mode(0o600))?;
+    socket.listen(BACKLOG)?;
+    let file = identity(&aside)?;
+    fs::rename(&aside, path)?;
+    Ok(LocalListening { socket, name: Name { path: path.to_owned(), file } })
+}
+
+/// Which file a path names: device and inode.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+impl LocalListening {
+    /// Hands the socket to the runtime within which this is called.
+    pub fn accept_here(self) -> io::Result<LocalAccepting> {
+        let Self { socket, name } = self;
+        Ok(LocalAccepting { socket: UnixListener::from_std(socket.into())?, _name: name })
+    }
+}
+
+/// A path whose connections are accepted here. Closed and removed when dropped.
+#[derive(Debug)]
+pub struct LocalAccepting {
+    socket: UnixListener,
+    _name: Name,
+}
+
+impl LocalAccepting {
+    /// The next connection.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        self.socket.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// The name of our socket, removed when dropped, unless it is a successor's by now.
+#[derive(Debug)]
+struct Name {
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            // Whoever finds it left over replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SOCKET_PATH_BYTES;
+    use std::os::unix::net::UnixStream;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    #[test]
+    fn the_socket_is_for_our_user_alone_and_goes_with_us() {
+        let folder = folder();
+        let path = folder.path().join("admin.sock");
+        let listening = bind_local(&path).expect("a writable folder");
+        let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        UnixStream::connect(&path).expect("it listens");
+        drop(listening);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_replaced() {
+        let folder = folder();
+        let path = folder.path().join("admin.sock");
+        // Closed, but not removed.
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("a new socket"));
+        fs::write(folder.path().join("admin.sock.new"), "").expect("a new file");
+        let _listening = bind_local(&path).expect("it was left over");
+        UnixStream::connect(&path).expect("it listens");
+    }
+
+    #[test]
+    fn a_successor_takes_the_name_and_keeps_it() {
+        let folder = folder();
+        let path = folder.path().join("admin.sock");
+        let old = bind_local(&path).expect("a writable folder");
+        let new = bind_local(&path).expect("the name is taken over");
+        drop(old);
+        UnixStream::connect(&path).expect("the new one listens");
+        drop(new);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone_and_named() {
+        let folder = folder();
+        let path = folder.path().join("admin.sock");
+        fs::write(&path, "mine").expect("a new file");
+        let error = bind_local(&path).expect_err("it is a file").to_string();
+        assert!(error.starts_with("admin.socket ") && error.contains("no socket"), "{error}");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "mine");
+        let absent = folder.path().join("absent/admin.sock");
+        let error = bind_local(&absent).expect_err("there is no folder").to_string();
+        assert!(error.contains("No such file or directory"), "{error}");
+    }
+
+    #[test]
+    fn the_longest_path_is_just_short_enough() {
+        let folder = folder();
+        let left = SOCKET_PATH_BYTES - folder.path().as_os_str().len() - 1;
+        bind_local(&folder.path().join("x".repeat(left))).expect("it fits");
+        bind_local(&folder.path().join("x".repeat(left + 1))).expect_err("one byte too long");
+    }
+}
