@@ -38,6 +38,12 @@ pub struct Bound {
 }
 
 /// Binds an address. An IPv6 wildcard takes IPv4 as well.
+///
+/// Other processes of the same user may bind it too (SO_REUSEPORT, socket(7)): a successor starts
+/// beside the process that it replaces. Those that listen share what comes.
+///
+/// # Errors
+/// Also if somebody else has the address: another user, or a process that does not share it.
 pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -45,6 +51,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     }
     // A connection that is in TIME_WAIT from the process before must not stop us.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     let hold = Hold::new(socket.try_clone()?);

@@ -131,6 +131,24 @@ fn an_interrupt_is_a_request_to_leave_as_well() {
     assert_eq!(process.exit().code(), Some(0));
 }
 
+#[test]
+fn a_successor_at_the_same_address_serves_on_when_the_first_process_has_left() {
+    let upstream = Upstream::saying("done");
+    let mut first = spawn(&upstream, "20s", "20ms");
+    let second = edge_to(&[upstream.addr()]).at(first.addr()).spawn(2);
+    assert_eq!(second.addr(), first.addr());
+    eventually("both get connections", || {
+        assert_eq!(first.connect().get("a", "/").text(), "done");
+        let served = [&first, &second].map(|process| process.log_lines().len());
+        (!served.contains(&0)).then_some(())
+    });
+    first.signal("TERM");
+    assert_eq!(first.exit().code(), Some(0));
+    for _ in 0..20 {
+        assert_eq!(second.connect().get("a", "/").text(), "done");
+    }
+}
+
 /// The keys that a line has.
 fn keys(line: &Value) -> Vec<&str> {
     line.as_object().expect("an object").keys().map(String::as_str).collect()

@@ -18,6 +18,8 @@ pub(crate) struct Builder {
     settings: BTreeMap<String, BTreeMap<String, String>>,
     admit: String,
     sets: String,
+    /// The listener's address.
+    address: String,
     /// Further lines of the listener's table.
     listener: String,
 }
@@ -31,6 +33,7 @@ pub(crate) fn edge() -> Builder {
         settings: BTreeMap::new(),
         admit: "[\"loopback\"]".to_owned(),
         sets: String::new(),
+        address: "127.0.0.1:0".to_owned(),
         listener: String::new(),
     };
     let directory = format!("{:?}", builder.manifests());
@@ -91,6 +94,12 @@ impl Builder {
         self
     }
 
+    /// Listens at an address, which another process of ours may have as well.
+    pub(crate) fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address.to_string();
+        self
+    }
+
     /// Sets a key of the listener, with its value in TOML.
     pub(crate) fn listener(mut self, key: &str, value: &str) -> Self {
         writeln!(self.listener, "{key} = {value}").expect("a String");
@@ -128,8 +137,8 @@ impl Builder {
     fn config(&self, workers: usize) -> String {
         let mut text = format!(
             "workers = {workers}\n\
-             [[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\nadmit = {}\n{}{}",
-            self.admit, self.listener, self.sets,
+             [[listener]]\nname = \"web\"\naddress = {:?}\nadmit = {}\n{}{}",
+            self.address, self.admit, self.listener, self.sets,
         );
         for (section, keys) in &self.settings {
             writeln!(text, "[{section}]").expect("a String");
