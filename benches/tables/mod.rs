@@ -34,7 +34,7 @@ fn backend(namespace: &Arc<str>, number: usize) -> Backend {
             service: format!("shop-{number}").into(),
             port: PortKey::Name("http".into()),
         },
-        state: BackendState::Resolved(vec![endpoint]),
+        state: BackendState::Resolved([endpoint].into()),
     }
 }
 

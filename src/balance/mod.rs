@@ -16,6 +16,8 @@ pub struct EndpointSet {
     /// Those that take requests: the ready ones, or, when none is ready, the terminating ones that
     /// still serve (what kube-proxy does).
     usable: Box<[Arc<Endpoint>]>,
+    /// How many there are of each state, usable or not.
+    counts: [u32; EndpointState::ALL.len()],
 }
 
 impl EndpointSet {
@@ -37,7 +39,15 @@ impl EndpointSet {
             .collect();
         usable.sort_by_key(|endpoint| endpoint.addr);
         usable.dedup_by_key(|endpoint| endpoint.addr);
-        Self { usable: usable.into() }
+        let counts = EndpointState::ALL.map(|state| {
+            u32::try_from(of_state(state).count()).expect("fewer endpoints than 32 bits can count")
+        });
+        Self { usable: usable.into(), counts }
+    }
+
+    /// How many endpoints of this state there are, usable or not.
+    pub fn count(&self, state: EndpointState) -> u32 {
+        self.counts[state as usize]
     }
 
     /// The endpoints that may be picked, sorted by address.
@@ -45,9 +55,10 @@ impl EndpointSet {
         &self.usable
     }
 
-    /// Whether both sets would be picked from alike.
+    /// Whether both sets would be picked from alike, and have as many endpoints of each state.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.usable.len() == other.usable.len()
+        self.counts == other.counts
+            && self.usable.len() == other.usable.len()
             && self.usable.iter().zip(&other.usable).all(|(a, b)| Arc::ptr_eq(a, b))
     }
 

@@ -28,7 +28,7 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
         Some(SourceKind::Directory { path }) if paths.is_empty() => vec![path.clone()],
         Some(SourceKind::Kubernetes(settings)) if paths.is_empty() => {
             let cluster = list(settings, &options)?;
-            return Ok(Read { config, build: build(&cluster, &options, None) });
+            return Ok(Read { config, build: build(&cluster.objects(), Vec::new(), &options) });
         }
         _ => paths,
     };
@@ -42,7 +42,8 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
     }
     let mut directory = Directory::new(paths);
     directory.scan();
-    Ok(Read { config, build: build(&directory, &options, None) })
+    let build = build(&directory.objects(), directory.findings(), &options);
+    Ok(Read { config, build })
 }
 
 /// Lists the cluster once.

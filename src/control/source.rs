@@ -1,6 +1,6 @@
 //! Where objects come from: a directory of manifests, or the watch of a cluster.
 
-use super::objects::Objects;
+use super::objects::Change;
 use super::reconcile::Wake;
 use crate::model::Rejected;
 use std::any::Any;
@@ -9,16 +9,20 @@ use std::sync::mpsc::Sender;
 
 /// Keeps objects up to date and says when they change. Owned by the control thread.
 pub trait Source: fmt::Debug + Send {
-    /// Looks for changes. Returns whether objects or findings are other than at the last look.
-    fn look(&mut self) -> bool;
-
-    /// The objects as of the last look.
-    fn objects(&self) -> Objects;
-
-    /// What is wrong with the objects before they are translated, sorted.
-    fn findings(&self) -> Vec<Rejected>;
+    /// Looks for changes. Returns what is other than at the last look, if anything is; at the first
+    /// look that is everything.
+    fn look(&mut self) -> Option<Changes>;
 
     /// Begins to send [`Wake::Change`] when a look is worth while, for as long as what is returned
     /// is held. `None` if changes cannot be noticed: then they are looked for at intervals.
     fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>>;
+}
+
+/// What is other than at the last look.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Objects that have come, gone or changed, each once.
+    pub objects: Vec<Change>,
+    /// What is wrong with the objects before they are translated, if that is other than before.
+    pub findings: Option<Vec<Rejected>>,
 }

@@ -52,7 +52,7 @@ pub struct Backend {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendState {
     /// The Service and its port exist; the endpoints (perhaps none), sorted by address, each once.
-    Resolved(Vec<EndpointSpec>),
+    Resolved(Arc<[EndpointSpec]>),
     /// The rule keeps its place and answers 503, so that no broader rule takes its traffic.
     Broken(Broken),
 }

@@ -75,7 +75,7 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
     let build = |backend: &model::Backend| {
         let (broken, specs) = match &backend.state {
             BackendState::Broken(broken) => (Some(*broken), &[][..]),
-            BackendState::Resolved(specs) => (None, specs.as_slice()),
+            BackendState::Resolved(specs) => (None, &**specs),
         };
         let Some(old) = known.get(&backend.key).filter(|old| old.broken == broken) else {
             let endpoints = ArcSwap::from_pointee(EndpointSet::new(specs, None));

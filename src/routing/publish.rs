@@ -5,6 +5,8 @@
 //! worker: freeing a large one takes milliseconds that belong to requests.
 
 use super::Table;
+use crate::balance::EndpointSet;
+use crate::model::{self, BackendState};
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use std::cell::RefCell;
@@ -55,6 +57,34 @@ impl Publisher {
         let old = self.shared.swap(Arc::new(table));
         self.retired.push(old);
         self.collect();
+    }
+
+    /// Puts new endpoints into the cells of the table in force: for every request from now on,
+    /// whichever table it began with. No table is built and none is replaced. Each backend comes
+    /// with its position in [`Table::backends`].
+    ///
+    /// Returns whether all of them were put. Backends that this table does not have, with this
+    /// state, at these positions, are left alone: they need a table of their own.
+    pub fn store_endpoints<'b>(
+        &self,
+        backends: impl IntoIterator<Item = (usize, &'b model::Backend)>,
+    ) -> bool {
+        let table = self.shared.load();
+        let mut all = true;
+        for (position, backend) in backends {
+            let cell = table.backends.get(position).filter(|cell| cell.key == backend.key);
+            match (cell, &backend.state) {
+                (Some(cell), BackendState::Resolved(specs)) if cell.broken.is_none() => {
+                    let old = cell.endpoints();
+                    let set = EndpointSet::new(specs, Some(&old));
+                    if !set.is_same(&old) {
+                        cell.endpoints.store(Arc::new(set));
+                    }
+                }
+                _ => all = false,
+            }
+        }
+        all
     }
 
     /// Frees retired tables that nobody reads any more; returns how many are left.

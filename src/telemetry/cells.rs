@@ -6,7 +6,6 @@
 use super::series::Series;
 use crate::client_ip::Unnamed;
 use crate::error::Reason;
-use crate::model::{EndpointState, Rejected, Severity};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -160,34 +159,43 @@ impl WorkerCells {
 }
 
 /// What the control thread says of the table in force.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SnapshotCells {
     /// Generation of the table.
     pub generation: u64,
     /// When it was put in force, in seconds since the Unix epoch.
     pub published: f64,
-    /// Seconds that translating and compiling it took.
+    /// Seconds from the changes that made it necessary to the finished table: translating and
+    /// compiling.
     pub build_seconds: f64,
     /// Routes in it.
     pub routes: usize,
     /// Distinct hosts in it.
     pub hosts: usize,
-    /// Endpoints by namespace, Service with port, and state.
-    pub endpoints: Vec<(String, String, EndpointState, usize)>,
-    /// Findings, of which errors and warnings are exported.
-    pub findings: Vec<Rejected>,
 }
 
-impl SnapshotCells {
-    /// Number of objects with a finding of that severity, kind and cause.
-    pub(super) fn rejected(&self) -> std::collections::BTreeMap<(&str, &str, &str), usize> {
-        let mut counts = std::collections::BTreeMap::new();
-        for finding in self.findings.iter().filter(|f| f.severity != Severity::Info) {
-            let key =
-                (finding.object.kind.as_str(), finding.why.as_str(), finding.severity.as_str());
-            *counts.entry(key).or_insert(0) += 1;
+/// What a change of objects came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeEffect {
+    /// A new table.
+    Table,
+    /// New endpoints in the table in force.
+    Endpoints,
+    /// Neither: nothing that is served depends on what changed.
+    None,
+}
+
+impl ChangeEffect {
+    /// Every effect, for metrics that name each of them.
+    pub const ALL: [Self; 3] = [Self::Table, Self::Endpoints, Self::None];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Endpoints => "endpoints",
+            Self::None => "none",
         }
-        counts
     }
 }
 

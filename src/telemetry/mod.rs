@@ -14,7 +14,9 @@ mod series;
 mod watch;
 
 pub use admission::{Drops, Mode, PortCells};
-pub use cells::{Count, Level, ListenerCells, Refusal, SnapshotCells, UpstreamCells, WorkerCells};
+pub use cells::{
+    ChangeEffect, Count, Level, ListenerCells, Refusal, SnapshotCells, UpstreamCells, WorkerCells,
+};
 pub use collector::Telemetry;
 pub use histogram::{BUCKETS, Histogram};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};

@@ -40,7 +40,7 @@ impl Verbs {
             loopback_endpoints: true,
             ..Options::default()
         };
-        let table = build(&directory, &options, None).table;
+        let table = build(&directory.objects(), directory.findings(), &options).table;
         let output = ravelin(&["check", "--output", "json"], path.as_os_str().as_ref());
         let report: Value = serde_json::from_slice(&output.stdout).expect("check prints JSON");
         let rows = report["routes"].as_array().expect("a list of routes").clone();

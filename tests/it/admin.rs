@@ -21,6 +21,7 @@ fn metrics_are_valid_and_every_family_is_there() {
         ("ravelin_connections_open", "gauge"),
         ("ravelin_connections_refused", "counter"),
         ("ravelin_endpoints", "gauge"),
+        ("ravelin_object_changes", "counter"),
         ("ravelin_rejected_objects", "gauge"),
         ("ravelin_request_duration_seconds", "histogram"),
         ("ravelin_requests", "counter"),

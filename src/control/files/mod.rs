@@ -16,7 +16,7 @@ mod tests;
 use super::manifest::{self, Parsed};
 use super::objects::{Object, Objects};
 use super::reconcile::Wake;
-use super::source::Source;
+use super::source::{Changes, Source};
 use super::translate::validate;
 use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
 use std::any::Any;
@@ -45,6 +45,10 @@ pub struct Directory {
     unreadable: Vec<(PathBuf, String)>,
     objects: Objects,
     findings: Vec<Rejected>,
+    /// Objects and findings as of the last look of the reconciler.
+    told: (Objects, Vec<Rejected>),
+    /// Whether they may be other now.
+    untold: bool,
 }
 
 /// What is known of one file.
@@ -77,6 +81,8 @@ impl Directory {
             unreadable: Vec::new(),
             objects: Objects::default(),
             findings: Vec::new(),
+            told: (Objects::default(), Vec::new()),
+            untold: false,
         }
     }
 
@@ -106,6 +112,7 @@ impl Directory {
         let changed = objects != self.objects || findings != self.findings;
         self.objects = objects;
         self.findings = findings;
+        self.untold |= changed;
         changed
     }
 
@@ -156,16 +163,16 @@ impl Directory {
 }
 
 impl Source for Directory {
-    fn look(&mut self) -> bool {
-        self.scan()
-    }
-
-    fn objects(&self) -> Objects {
-        Self::objects(self)
-    }
-
-    fn findings(&self) -> Vec<Rejected> {
-        Self::findings(self)
+    fn look(&mut self) -> Option<Changes> {
+        self.scan();
+        if !std::mem::take(&mut self.untold) {
+            return None;
+        }
+        // Objects of files that were not read again are the same by their pointers.
+        let objects = self.objects.changes_from(&self.told.0);
+        let findings = (self.findings != self.told.1).then(|| self.findings.clone());
+        self.told = (self.objects.clone(), self.findings.clone());
+        Some(Changes { objects, findings })
     }
 
     fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>> {

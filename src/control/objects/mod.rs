@@ -1,10 +1,12 @@
 //! The raw Kubernetes objects that a translation starts from, by kind and name.
 //!
-//! A source (the watch or a directory) keeps one [`Objects`] up to date and hands out clones. A
-//! clone copies pointers, never objects.
+//! A source (the watch or a directory) keeps one [`Objects`] up to date and hands out each
+//! [`Change`]; the translator keeps another. Both point to the same objects.
 
+mod change;
 mod store;
 
+pub use change::Change;
 pub use store::Store;
 
 use crate::model::{Kind, ObjectRef};
@@ -143,31 +145,36 @@ type SlicesByName = BTreeMap<Arc<str>, Arc<EndpointSlice>>;
 impl Objects {
     /// Adds an object and returns the one of the same identity that it replaces.
     pub fn insert(&mut self, object: Object) -> Option<Object> {
-        let ObjectRef { kind: _, namespace, name } = object.identity();
+        self.insert_as(&object.identity(), object)
+    }
+
+    /// The same where the identity of the object is known: its names are shared.
+    pub fn insert_as(&mut self, identity: &ObjectRef, object: Object) -> Option<Object> {
+        let ObjectRef { kind: _, namespace, name } = identity;
         match object {
             Object::Ingress(object) => {
-                self.ingresses.insert(&namespace, &name, object).map(Object::Ingress)
+                self.ingresses.insert(namespace, name, object).map(Object::Ingress)
             }
             Object::IngressClass(object) => {
-                self.classes.insert(&namespace, &name, object).map(Object::IngressClass)
+                self.classes.insert(namespace, name, object).map(Object::IngressClass)
             }
             Object::Service(object) => {
-                self.services.insert(&namespace, &name, object).map(Object::Service)
+                self.services.insert(namespace, name, object).map(Object::Service)
             }
             Object::EndpointSlice(object) => {
-                let previous = self.slices.insert(&namespace, &name, Arc::clone(&object));
+                let previous = self.slices.insert(namespace, name, Arc::clone(&object));
                 if let Some(previous) = &previous {
-                    self.unlink(&namespace, &name, previous);
+                    self.unlink(namespace, name, previous);
                 }
-                self.link(&namespace, &name, object);
+                self.link(namespace, name, object);
                 previous.map(Object::EndpointSlice)
             }
             Object::Secret(object) => {
-                self.secrets.insert(&namespace, &name, object).map(Object::Secret)
+                self.secrets.insert(namespace, name, object).map(Object::Secret)
             }
-            Object::Node(object) => self.nodes.insert(&namespace, &name, object).map(Object::Node),
+            Object::Node(object) => self.nodes.insert(namespace, name, object).map(Object::Node),
             Object::ConfigMap(object) => {
-                self.config_maps.insert(&namespace, &name, object).map(Object::ConfigMap)
+                self.config_maps.insert(namespace, name, object).map(Object::ConfigMap)
             }
         }
     }
@@ -279,7 +286,8 @@ impl fmt::Debug for Objects {
     }
 }
 
-fn service_of(slice: &EndpointSlice) -> Option<&str> {
+/// The Service that a slice names.
+pub(super) fn service_of(slice: &EndpointSlice) -> Option<&str> {
     slice.metadata.labels.as_ref()?.get(SERVICE_NAME_LABEL).map(String::as_str)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 /// Values by namespace and name, in that order. Cluster-wide objects are in the namespace "".
 pub struct Store<T> {
     namespaces: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<T>>>,
+    len: usize,
 }
 
 impl<T> Store<T> {
@@ -26,9 +27,9 @@ impl<T> Store<T> {
         self.namespaces.get(namespace).into_iter().flat_map(BTreeMap::keys).map(|name| &**name)
     }
 
-    /// How many objects there are. Looks at every namespace.
+    /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.namespaces.values().map(BTreeMap::len).sum()
+        self.len
     }
 
     /// Whether there is none.
@@ -42,12 +43,19 @@ impl<T> Store<T> {
         name: &Arc<str>,
         value: Arc<T>,
     ) -> Option<Arc<T>> {
-        self.namespaces.entry(Arc::clone(namespace)).or_default().insert(Arc::clone(name), value)
+        let objects = match self.namespaces.get_mut(namespace) {
+            Some(objects) => objects,
+            None => self.namespaces.entry(Arc::clone(namespace)).or_default(),
+        };
+        let previous = objects.insert(Arc::clone(name), value);
+        self.len += usize::from(previous.is_none());
+        previous
     }
 
     pub(super) fn remove(&mut self, namespace: &str, name: &str) -> Option<Arc<T>> {
         let objects = self.namespaces.get_mut(namespace)?;
         let removed = objects.remove(name);
+        self.len -= usize::from(removed.is_some());
         if objects.is_empty() {
             self.namespaces.remove(namespace);
         }
@@ -57,13 +65,13 @@ impl<T> Store<T> {
 
 impl<T> Default for Store<T> {
     fn default() -> Self {
-        Self { namespaces: BTreeMap::new() }
+        Self { namespaces: BTreeMap::new(), len: 0 }
     }
 }
 
 impl<T> Clone for Store<T> {
     fn clone(&self) -> Self {
-        Self { namespaces: self.namespaces.clone() }
+        Self { namespaces: self.namespaces.clone(), len: self.len }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::control::suggest::nearest;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// `spec.controller` of the IngressClasses that ravelin serves.
 pub const CONTROLLER: &str = "ravelin.dev/ingress-controller";
@@ -21,19 +22,21 @@ const CLASS_FIELD: &str = "spec.ingressClassName";
 const ANNOTATION_FIELD: &str = "metadata.annotations[kubernetes.io/ingress.class]";
 
 /// The IngressClasses, as far as a claim depends on them.
-pub(super) struct Classes<'o> {
-    options: &'o Options,
+#[derive(Debug)]
+pub(super) struct Classes {
+    options: Options,
     /// Controller of every class, by name.
-    controllers: BTreeMap<&'o str, &'o str>,
+    controllers: BTreeMap<Arc<str>, Arc<str>>,
     /// Whether a class of ours is the default one.
     default: bool,
 }
 
-impl<'o> Classes<'o> {
-    pub(super) fn new(objects: &'o Objects, options: &'o Options) -> Self {
+impl Classes {
+    pub(super) fn new(objects: &Objects, options: &Options) -> Self {
+        let options = options.clone();
         let mut classes = Self { options, controllers: BTreeMap::new(), default: false };
         for (_, name, class) in objects.classes().iter() {
-            classes.controllers.insert(name, controller(class));
+            classes.controllers.insert(Arc::clone(name), controller(class).into());
             classes.default |= classes.is_ours(name) && is_default(class);
         }
         classes
@@ -62,9 +65,9 @@ impl<'o> Classes<'o> {
 
     fn claim_by_field(&self, class: &str) -> Result<(), Flaw> {
         let wanted = self.options.ingress_class.as_str();
-        match self.controllers.get(class) {
+        match self.controllers.get(class).map(|controller| &**controller) {
             Some(_) if self.is_ours(class) => Ok(()),
-            Some(&CONTROLLER) => Err(foreign(
+            Some(CONTROLLER) => Err(foreign(
                 CLASS_FIELD,
                 format!("names \"{class}\", and this ravelin serves \"{wanted}\" alone"),
                 "nothing, if another ravelin serves that class",
@@ -110,12 +113,17 @@ impl<'o> Classes<'o> {
 
     fn is_ours(&self, class: &str) -> bool {
         let wanted = &self.options.ingress_class;
-        self.controllers.get(class) == Some(&CONTROLLER) && (wanted.is_empty() || wanted == class)
+        self.controllers.get(class).is_some_and(|controller| **controller == *CONTROLLER)
+            && (wanted.is_empty() || wanted == class)
     }
 
     fn our_names(&self) -> impl Iterator<Item = &str> {
         let configured = Some(self.options.ingress_class.as_str()).filter(|name| !name.is_empty());
-        self.controllers.keys().copied().filter(|name| self.is_ours(name)).chain(configured)
+        self.controllers
+            .keys()
+            .map(|name| &**name)
+            .filter(|name| self.is_ours(name))
+            .chain(configured)
     }
 }
 

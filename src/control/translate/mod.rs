@@ -1,6 +1,8 @@
-//! Kubernetes objects to [`Model`] and [`crate::model::ClusterAddresses`]: pure functions.
+//! Kubernetes objects to [`Model`] and [`crate::model::ClusterAddresses`].
 //!
-//! The same objects give the same model and the same findings, in whatever order they arrived. The
+//! The same objects give the same model and the same findings, in whatever order they arrived:
+//! [`translate`] reads all of them once, and a [`Translator`] is the same code, which is told of
+//! changes and reads again what they touch. The
 //! smallest broken unit is left out and reported. What has a host and a path but no usable backend
 //! keeps its place as [`crate::model::BackendState::Broken`], so that no broader rule takes its
 //! traffic.
@@ -8,25 +10,28 @@
 mod addresses;
 mod class;
 mod endpoint_slice;
+mod findings;
 mod ingress;
 mod report;
+mod routes;
 mod secret;
 mod service;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod translator;
 mod validate;
 
 pub use addresses::addresses;
 pub use class::CONTROLLER;
+pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 
-use super::objects::Objects;
+use super::objects::{Change, Objects};
 use crate::config::ListOrigin;
-use crate::model::{DefaultBackend, Ingress, Kind, Model, ObjectRef, Rejected, Rule};
-use ingress::{BackendRead, Place};
-use report::Report;
-use service::Backends;
+use crate::model::{Ingress, Kind, Model, ObjectRef, Rejected};
+use findings::Findings;
+use routes::{Routes, Touched};
 use std::sync::Arc;
 
 /// What a translation depends on besides the objects.
@@ -77,124 +82,14 @@ impl ConfigMapKey {
 
 /// Translates all objects. The findings are sorted and each is there once.
 pub fn translate(objects: &Objects, options: &Options) -> (Model, Vec<Rejected>) {
-    let mut findings = Vec::new();
-    let ours = ours(objects, options, &mut findings);
-    let mut translation = Translation {
-        objects,
-        model: Model::default(),
-        backends: Backends::new(objects, options.loopback_endpoints),
-        findings,
-    };
-    for (ingress, source) in ours {
-        translation.ingress(ingress, source);
+    let mut touched = Touched::default();
+    for Change { identity, object } in objects.changes_from(&Objects::default()) {
+        touched.note(&identity, None, object.as_ref());
     }
-    translation.finish()
-}
-
-type Source<'o> = &'o k8s_openapi::api::networking::v1::Ingress;
-
-/// The Ingresses of our class, the winner of ties first.
-fn ours<'o>(
-    objects: &'o Objects,
-    options: &Options,
-    findings: &mut Vec<Rejected>,
-) -> Vec<(Ingress, Source<'o>)> {
-    let classes = class::Classes::new(objects, options);
-    let mut ours = Vec::new();
-    for (namespace, name, source) in objects.ingresses().iter() {
-        if let Err(flaw) = classes.claim(source) {
-            let object = ObjectRef {
-                kind: Kind::Ingress,
-                namespace: Arc::clone(namespace),
-                name: Arc::clone(name),
-            };
-            Report::new(&object, findings).add(flaw.field, flaw);
-            continue;
-        }
-        let created = source.metadata.creation_timestamp.as_ref();
-        let created = created.map_or(i64::MAX, |time| time.0.as_second());
-        let ingress = Ingress { namespace: Arc::clone(namespace), name: Arc::clone(name), created };
-        ours.push((ingress, &**source));
-    }
-    // The store is sorted by namespace and name already, and this sort keeps that.
-    ours.sort_by_key(|(ingress, _)| ingress.created);
-    ours
-}
-
-struct Translation<'o> {
-    objects: &'o Objects,
-    model: Model,
-    backends: Backends<'o>,
-    findings: Vec<Rejected>,
-}
-
-impl<'o> Translation<'o> {
-    fn ingress(&mut self, ingress: Ingress, source: Source<'o>) {
-        let index = self.model.ingresses.len();
-        let object = object_ref(&ingress);
-        let namespace = Arc::clone(&ingress.namespace);
-        self.model.ingresses.push(ingress);
-        let read = ingress::read(source, &mut Report::new(&object, &mut self.findings));
-        for ingress::RuleRead { rule, host, paths } in read.rules {
-            for ingress::PathRead { position, pattern, backend } in paths {
-                let place = Place::Path { rule, position };
-                let backend = self.backend(&object, &namespace, &backend, place);
-                self.model.rules.push(Rule {
-                    host: host.clone(),
-                    path: pattern,
-                    backend,
-                    ingress: index,
-                    rule,
-                    position,
-                });
-            }
-        }
-        if let Some((backend, hosts)) = read.default {
-            let backend = self.backend(&object, &namespace, &backend, Place::Default);
-            self.model.defaults.push(DefaultBackend { backend, ingress: index, hosts });
-        }
-        for ingress::TlsRead { position, secret_name } in read.tls {
-            let secret = self.objects.secrets().get(&namespace, secret_name);
-            let secret = secret.map(|secret| &**secret);
-            if let Err(flaw) = secret::check_reference(&namespace, secret_name, secret) {
-                let field = format!("spec.tls[{position}].secretName");
-                Report::new(&object, &mut self.findings).add(&field, flaw);
-            }
-        }
-    }
-
-    /// Index of the backend, which exists even if it is broken.
-    fn backend(
-        &mut self,
-        object: &ObjectRef,
-        namespace: &Arc<str>,
-        backend: &BackendRead<'_>,
-        place: Place,
-    ) -> usize {
-        match backend {
-            BackendRead::Service { name, port } => {
-                let (index, flaw) = self.backends.resolve(namespace, name, port);
-                if let Some(flaw) = flaw {
-                    let field = place.field(flaw.field);
-                    Report::new(object, &mut self.findings).add(&field, flaw.clone());
-                }
-                index
-            }
-            BackendRead::Broken { service, broken } => {
-                self.backends.broken(namespace, service, *broken)
-            }
-        }
-    }
-
-    fn finish(mut self) -> (Model, Vec<Rejected>) {
-        let (backends, slice_findings) = self.backends.finish();
-        self.model.backends = backends;
-        self.findings.extend(slice_findings);
-        shadow::report(&self.model, &mut self.findings);
-        self.findings.sort();
-        self.findings.dedup();
-        (self.model, self.findings)
-    }
+    let mut findings = Findings::default();
+    let update = Routes::new(options).update(objects, touched, &mut findings);
+    let findings = findings.list().iter().map(|finding| Rejected::clone(finding)).collect();
+    (update.model.unwrap_or_default(), findings)
 }
 
 fn object_ref(ingress: &Ingress) -> ObjectRef {

@@ -6,145 +6,69 @@ use super::validate;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::model::{
-    Backend, BackendKey, BackendState, Broken, Kind, ObjectRef, PortKey, Rejected, Why,
-};
+use crate::model::{BackendState, Broken, Kind, ObjectRef, PortKey, Rejected, Why};
 use k8s_openapi::api::core::v1::{Service, ServicePort};
-use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Names that may be compared for suggestions in one translation: 10 000 rules whose Services are
-/// missing must not cost 10 000 times 10 000 comparisons.
-const MAX_COMPARISONS: usize = 20_000;
 
 /// Ports of a Service that are listed in a message.
 const MAX_LISTED_PORTS: usize = 8;
 
-/// The backends met so far.
-pub(super) struct Backends<'o> {
-    objects: &'o Objects,
+/// What becomes of a backend: its state, and what is wrong with it for every rule that names it.
+pub(super) type Verdict = (BackendState, Option<Flaw>);
+
+/// Reads a Service and its slices for these ports of it: a verdict for each, in their order, and
+/// the findings about Service and slices. Nothing, if there is no such Service.
+pub(super) fn read<'p>(
+    objects: &Objects,
+    (namespace, name): (&Arc<str>, &Arc<str>),
+    ports: impl Iterator<Item = &'p PortKey>,
     loopback: bool,
-    comparisons_left: usize,
-    known: HashMap<BackendKey, usize>,
-    backends: Vec<Backend>,
-    /// Beside `backends`: what is wrong with each, for every rule that names it.
-    flaws: Vec<Option<Flaw>>,
-    /// About Services and slices.
-    findings: Vec<Rejected>,
+) -> Option<(Vec<Verdict>, Vec<Rejected>)> {
+    let service = objects.services().get(namespace, name)?;
+    let object = |kind, name: &Arc<str>| ObjectRef {
+        kind,
+        namespace: Arc::clone(namespace),
+        name: Arc::clone(name),
+    };
+    let mut findings = Vec::new();
+    check(service, &mut Report::new(&object(Kind::Service, name), &mut findings));
+    let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
+    let mut joined: Vec<endpoint_slice::Joined> = Vec::new();
+    joined.resize_with(found.len(), Default::default);
+    if found.iter().any(Result::is_ok) {
+        for (slice_name, slice) in objects.slices_of(namespace, name) {
+            let object = object(Kind::EndpointSlice, slice_name);
+            let mut report = Report::new(&object, &mut findings);
+            let read = endpoint_slice::read(slice, loopback, &mut report);
+            for (joined, found) in joined.iter_mut().zip(&found) {
+                if let Ok(port_name) = found {
+                    joined.add(&read, port_name);
+                }
+            }
+        }
+    }
+    let families = service.spec.as_ref().and_then(|spec| spec.ip_families.as_deref());
+    let preferred = families.and_then(<[String]>::first).map(String::as_str);
+    let verdicts = found.into_iter().zip(joined).map(|(found, joined)| match found {
+        Ok(_) => (BackendState::Resolved(joined.finish(preferred).into()), None),
+        Err((broken, flaw)) => (BackendState::Broken(broken), Some(flaw)),
+    });
+    Some((verdicts.collect(), findings))
 }
 
-impl<'o> Backends<'o> {
-    pub(super) fn new(objects: &'o Objects, loopback: bool) -> Self {
-        Self {
-            objects,
-            loopback,
-            comparisons_left: MAX_COMPARISONS,
-            known: HashMap::new(),
-            backends: Vec::new(),
-            flaws: Vec::new(),
-            findings: Vec::new(),
-        }
-    }
-
-    /// The backend of a Service port, and what is wrong with it.
-    pub(super) fn resolve(
-        &mut self,
-        namespace: &Arc<str>,
-        service: &str,
-        port: &PortKey,
-    ) -> (usize, Option<&Flaw>) {
-        let key = BackendKey {
-            namespace: Arc::clone(namespace),
-            service: service.into(),
-            port: port.clone(),
-        };
-        let index = match self.known.get(&key) {
-            Some(&index) => index,
-            None => match self.find(namespace, service, port) {
-                Ok(state) => self.push(key, state, None),
-                Err((broken, flaw)) => self.push(key, BackendState::Broken(broken), Some(flaw)),
-            },
-        };
-        (index, self.flaws[index].as_ref())
-    }
-
-    /// A backend that names no Service port; its flaw has been reported.
-    pub(super) fn broken(&mut self, namespace: &Arc<str>, service: &str, broken: Broken) -> usize {
-        let key = BackendKey {
-            namespace: Arc::clone(namespace),
-            service: service.into(),
-            port: PortKey::Number(0),
-        };
-        match self.known.get(&key) {
-            Some(&index) => index,
-            None => self.push(key, BackendState::Broken(broken), None),
-        }
-    }
-
-    /// The backends, and the findings about Services and slices.
-    pub(super) fn finish(self) -> (Vec<Backend>, Vec<Rejected>) {
-        (self.backends, self.findings)
-    }
-
-    fn push(&mut self, key: BackendKey, state: BackendState, flaw: Option<Flaw>) -> usize {
-        let index = self.backends.len();
-        self.known.insert(key.clone(), index);
-        self.backends.push(Backend { key, state });
-        self.flaws.push(flaw);
-        index
-    }
-
-    fn find(
-        &mut self,
-        namespace: &Arc<str>,
-        name: &str,
-        port: &PortKey,
-    ) -> Result<BackendState, (Broken, Flaw)> {
-        let Some(service) = self.objects.services().get(namespace, name) else {
-            return Err((Broken::ServiceMissing, self.missing(namespace, name)));
-        };
-        let object = ObjectRef::new(Kind::Service, namespace, name);
-        check(service, &mut Report::new(&object, &mut self.findings));
-        let spec = service.spec.as_ref();
-        if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
-            let reason = format!("Service \"{name}\" is of type ExternalName");
-            let fix = "use a Service with a selector, or with EndpointSlices of its own";
-            let flaw = Flaw::error(Why::Unsupported, "service.name", reason, fix);
-            return Err((Broken::Unsupported, flaw));
-        }
-        let port_name = find_port(name, service, port)?;
-        let families = spec.and_then(|spec| spec.ip_families.as_deref()).unwrap_or_default();
-        let mut joined = endpoint_slice::Joined::default();
-        for (slice_name, slice) in self.objects.slices_of(namespace, name) {
-            let object = ObjectRef {
-                kind: Kind::EndpointSlice,
-                namespace: Arc::clone(namespace),
-                name: Arc::clone(slice_name),
-            };
-            let mut report = Report::new(&object, &mut self.findings);
-            joined.add(&endpoint_slice::read(slice, self.loopback, &mut report), port_name);
-        }
-        Ok(BackendState::Resolved(joined.finish(families.first().map(String::as_str))))
-    }
-
-    fn missing(&mut self, namespace: &str, name: &str) -> Flaw {
-        let names = self.objects.services().names(namespace);
-        let mut left = self.comparisons_left;
-        let near = nearest(
-            name,
-            names.take_while(|_| {
-                left = left.saturating_sub(1);
-                left > 0
-            }),
-        );
-        let fix = match near {
-            Some(near) => format!("did you mean {}? Until then the answer is 503", quote(near)),
-            None => "create it; until then the answer is 503".to_owned(),
-        };
-        self.comparisons_left = left;
-        let reason = format!("there is no Service {} in namespace {namespace}", quote(name));
-        Flaw::error(Why::ServiceMissing, "service.name", reason, fix)
-    }
+/// What is wrong with a rule whose Service does not exist. `names` are those that do, as far as
+/// they may be compared.
+pub(super) fn missing<'n>(
+    namespace: &str,
+    name: &str,
+    names: impl Iterator<Item = &'n str>,
+) -> Flaw {
+    let fix = match nearest(name, names) {
+        Some(near) => format!("did you mean {}? Until then the answer is 503", quote(near)),
+        None => "create it; until then the answer is 503".to_owned(),
+    };
+    let reason = format!("there is no Service {} in namespace {namespace}", quote(name));
+    Flaw::error(Why::ServiceMissing, "service.name", reason, fix)
 }
 
 /// The name of the Service port that a backend means: "" for an unnamed one. The slices know the
@@ -154,7 +78,14 @@ fn find_port<'s>(
     service: &'s Service,
     wanted: &PortKey,
 ) -> Result<&'s str, (Broken, Flaw)> {
-    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    let spec = service.spec.as_ref();
+    if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
+        let reason = format!("Service \"{name}\" is of type ExternalName");
+        let fix = "use a Service with a selector, or with EndpointSlices of its own";
+        let flaw = Flaw::error(Why::Unsupported, "service.name", reason, fix);
+        return Err((Broken::Unsupported, flaw));
+    }
+    let ports = spec.and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     let is_wanted = |port: &&ServicePort| match wanted {
         PortKey::Number(number) => port.port == i32::from(*number),
         PortKey::Name(name) => port.name.as_deref() == Some(name),

@@ -17,7 +17,8 @@ pub(super) fn report(model: &Model, findings: &mut Vec<Rejected>) {
 }
 
 fn report_rules(model: &Model, findings: &mut Vec<Rejected>) {
-    let mut winners: HashMap<_, &Rule> = HashMap::with_capacity(model.rules.len());
+    let mut winners: HashMap<_, &Rule, foldhash::fast::RandomState> =
+        HashMap::with_capacity_and_hasher(model.rules.len(), Default::default());
     // The rules stand in the order of precedence.
     for rule in &model.rules {
         let winner = winners.entry(key(rule)).or_insert(rule);

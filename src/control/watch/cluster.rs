@@ -4,14 +4,14 @@
 //! refers to is fetched again: see [`Cluster::take_missing`].
 
 use super::scope::Scope;
-use crate::control::objects::{Object, Objects, Store};
+use crate::control::objects::{Change, Object, Objects, Store};
 use crate::control::reconcile::Wake;
-use crate::control::source::Source;
-use crate::model::{Kind, ObjectRef, Rejected};
+use crate::control::source::{Changes, Source};
+use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
 use std::any::Any;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,8 +34,10 @@ struct State {
     objects: Objects,
     /// What has not been listed yet.
     pending: BTreeSet<Scope>,
-    /// Whether the objects are other than at the last look.
-    changed: bool,
+    /// What is other than at the last look, each object once.
+    changed: BTreeSet<ObjectRef>,
+    /// How many times Ingresses refer to a Secret.
+    references: HashMap<ObjectRef, usize>,
     wake: Option<Sender<Wake>>,
     /// Secrets that an Ingress refers to and whose content was not kept.
     missing: BTreeSet<ObjectRef>,
@@ -47,7 +49,8 @@ impl Cluster {
             state: Mutex::new(State {
                 objects: Objects::default(),
                 pending: scopes.iter().cloned().collect(),
-                changed: true,
+                changed: BTreeSet::new(),
+                references: HashMap::new(),
                 wake: None,
                 missing: BTreeSet::new(),
             }),
@@ -69,20 +72,15 @@ impl Cluster {
     pub(super) fn swap(&self, scope: &Scope, items: Vec<Object>) {
         let mut state = self.lock();
         let known = state.missing.len();
-        let wanted = match scope.kind {
-            Kind::Secret => references(&state.objects).collect(),
-            _ => HashSet::new(),
-        };
         let mut gone = identities(&state.objects, scope);
         let mut changed = false;
         for item in items {
             let identity = item.identity();
             gone.remove(&identity);
-            let is_wanted = wanted.contains(&identity);
-            changed |= state.put(&stripped(item, is_wanted));
+            changed |= state.put(identity, item);
         }
-        for identity in &gone {
-            changed |= state.objects.remove(identity).is_some();
+        for identity in gone {
+            changed |= state.remove(identity);
         }
         state.pending.remove(scope);
         if state.pending.is_empty() {
@@ -91,25 +89,27 @@ impl Cluster {
         if !state.pending.iter().any(|scope| scope.kind == Kind::Ingress) {
             self.ingresses.send_replace(true);
         }
-        self.settle(state, changed, known);
+        self.settle(&state, changed, known);
     }
 
     /// Puts an object in place.
     pub(super) fn apply(&self, object: Object) {
         let mut state = self.lock();
         let known = state.missing.len();
-        let identity = object.identity();
-        let is_wanted =
-            identity.kind == Kind::Secret && references(&state.objects).any(|of| of == identity);
-        let changed = state.put(&stripped(object, is_wanted));
-        self.settle(state, changed, known);
+        let changed = state.put(object.identity(), object);
+        self.settle(&state, changed, known);
     }
 
     /// Removes an object.
     pub(super) fn remove(&self, identity: &ObjectRef) {
         let mut state = self.lock();
-        let changed = state.objects.remove(identity).is_some();
-        self.settle(state, changed, usize::MAX);
+        let changed = state.remove(identity.clone());
+        self.settle(&state, changed, usize::MAX);
+    }
+
+    /// Everything that is known now.
+    pub fn objects(&self) -> Objects {
+        self.lock().objects.clone()
     }
 
     /// The Secrets of a scope whose content has to be fetched; each is told once.
@@ -124,7 +124,7 @@ impl Cluster {
 
     /// Says that what was missing has come, or is not there.
     pub(super) fn poke(&self) {
-        self.settle(self.lock(), true, usize::MAX);
+        self.settle(&self.lock(), true, usize::MAX);
     }
 
     /// Resolves when a Secret is missing; marks those before this call as seen.
@@ -152,8 +152,7 @@ impl Cluster {
     /// Tells the reconciler. Where more Secrets are missing than the `known` ones, they are fetched
     /// first, because their Ingress would be reported for the lack of them; the regular look ends
     /// that wait.
-    fn settle(&self, mut state: MutexGuard<'_, State>, changed: bool, known: usize) {
-        state.changed |= changed;
+    fn settle(&self, state: &State, changed: bool, known: usize) {
         if state.missing.len() > known {
             self.wanted.send_modify(|times| *times += 1);
         } else if changed && let Some(wake) = &state.wake {
@@ -169,33 +168,66 @@ impl Cluster {
 
 impl State {
     /// Returns whether it is other than what was there.
-    fn put(&mut self, object: &Object) -> bool {
-        if let Object::Ingress(ingress) = object {
-            let namespace = object.identity().namespace;
-            for name in secret_names(ingress) {
-                let secret = self.objects.secrets().get(&namespace, name);
-                if secret.is_some_and(|secret| secret.data.is_none()) {
-                    self.missing.insert(ObjectRef::new(Kind::Secret, &namespace, name));
+    fn put(&mut self, identity: ObjectRef, object: Object) -> bool {
+        let is_wanted = self.references.contains_key(&identity);
+        let object = stripped(object, is_wanted);
+        if let Object::Ingress(ingress) = &object {
+            for secret in secrets_of(&identity, ingress) {
+                let known = self.objects.secrets().get(&secret.namespace, &secret.name);
+                if known.is_some_and(|secret| secret.data.is_none()) {
+                    self.missing.insert(secret.clone());
+                }
+                *self.references.entry(secret).or_default() += 1;
+            }
+        }
+        // A pointer to it goes into the store; the comparison needs another.
+        let before = self.objects.insert_as(&identity, object.clone());
+        self.unrefer(&identity, before.as_ref());
+        if before.as_ref() == Some(&object) {
+            return false;
+        }
+        self.changed.insert(identity);
+        true
+    }
+
+    /// Returns whether it was there.
+    fn remove(&mut self, identity: ObjectRef) -> bool {
+        let Some(before) = self.objects.remove(&identity) else {
+            return false;
+        };
+        self.unrefer(&identity, Some(&before));
+        self.changed.insert(identity);
+        true
+    }
+
+    /// Takes back what an Ingress that is gone, or was replaced, referred to.
+    fn unrefer(&mut self, identity: &ObjectRef, before: Option<&Object>) {
+        let Some(Object::Ingress(ingress)) = before else {
+            return;
+        };
+        for secret in secrets_of(identity, ingress) {
+            if let Some(times) = self.references.get_mut(&secret) {
+                *times -= 1;
+                if *times == 0 {
+                    self.references.remove(&secret);
                 }
             }
         }
-        self.objects.insert(object.clone()).as_ref() != Some(object)
     }
 }
 
-/// The watch as a source.
+/// The watch as a source. Findings about the objects themselves it has none: the API server has
+/// validated them.
 impl Source for Arc<Cluster> {
-    fn look(&mut self) -> bool {
-        std::mem::take(&mut self.lock().changed)
-    }
-
-    fn objects(&self) -> Objects {
-        self.lock().objects.clone()
-    }
-
-    /// The API server has validated everything.
-    fn findings(&self) -> Vec<Rejected> {
-        Vec::new()
+    fn look(&mut self) -> Option<Changes> {
+        let mut state = self.lock();
+        let changed = std::mem::take(&mut state.changed);
+        let change = |identity| {
+            let object = state.objects.get(&identity);
+            Change { identity, object }
+        };
+        let objects: Vec<Change> = changed.into_iter().map(change).collect();
+        (!objects.is_empty()).then_some(Changes { objects, findings: None })
     }
 
     fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>> {
@@ -219,19 +251,14 @@ fn has_content(secret: &Secret) -> bool {
     secret.data.as_ref().is_some_and(|data| !data.is_empty())
 }
 
-fn secret_names(ingress: &Ingress) -> impl Iterator<Item = &str> {
-    let tls = ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
-    tls.filter_map(|tls| tls.secret_name.as_deref())
-}
-
 /// Every Secret that an Ingress refers to.
-fn references(objects: &Objects) -> impl Iterator<Item = ObjectRef> {
-    objects.ingresses().iter().flat_map(|(namespace, _, ingress)| {
-        secret_names(ingress).map(move |name| ObjectRef {
-            kind: Kind::Secret,
-            namespace: Arc::clone(namespace),
-            name: name.into(),
-        })
+fn secrets_of(identity: &ObjectRef, ingress: &Ingress) -> impl Iterator<Item = ObjectRef> {
+    let tls = ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
+    let names = tls.filter_map(|tls| tls.secret_name.as_deref());
+    names.map(|name| ObjectRef {
+        kind: Kind::Secret,
+        namespace: Arc::clone(&identity.namespace),
+        name: name.into(),
     })
 }
 
@@ -253,7 +280,7 @@ fn count(objects: &Objects, scope: &Scope) -> usize {
     count
 }
 
-/// Objects of a kind in all namespaces, without a look at each: asked for with every event.
+/// Objects of a kind in all namespaces, without a look at any: asked for with every event.
 fn count_all(objects: &Objects, kind: Kind) -> usize {
     match kind {
         Kind::Ingress => objects.ingresses().len(),

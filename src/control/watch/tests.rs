@@ -83,10 +83,10 @@ fn a_change_of_a_status_is_none() {
     };
     let mut source = Arc::clone(&cluster);
     cluster.swap(&mk_scope(Kind::Ingress), at("1", "192.0.2.1"));
-    assert!(source.look());
+    assert!(source.look().is_some());
     cluster.apply(at("2", "192.0.2.2").remove(0));
     cluster.swap(&mk_scope(Kind::Ingress), at("3", "192.0.2.3"));
-    assert!(!source.look());
+    assert!(source.look().is_none());
 }
 
 #[test]

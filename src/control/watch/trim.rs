@@ -59,10 +59,7 @@ macro_rules! trims {
 }
 
 trims! {
-    Ingress: this => {
-        keep(&mut this.metadata, true);
-        this.status = None;
-    };
+    Ingress: this => ingress(this);
     IngressClass: this => keep(&mut this.metadata, true);
     Service: this => {
         keep(&mut this.metadata, true);
@@ -75,6 +72,19 @@ trims! {
     ConfigMap: this => keep(&mut this.metadata, false);
 }
 
+/// What was read grows by doubling, and these lists hold little: the spare room would be more.
+fn ingress(ingress: &mut Ingress) {
+    keep(&mut ingress.metadata, true);
+    ingress.status = None;
+    let rules = ingress.spec.as_mut().and_then(|spec| spec.rules.as_mut());
+    if let Some(rules) = rules {
+        rules.shrink_to_fit();
+        rules.iter_mut().filter_map(|rule| rule.http.as_mut()).for_each(|http| {
+            http.paths.shrink_to_fit();
+        });
+    }
+}
+
 fn slice(slice: &mut EndpointSlice) {
     let mut labels = slice.metadata.labels.take().unwrap_or_default();
     keep(&mut slice.metadata, false);
@@ -85,6 +95,7 @@ fn slice(slice: &mut EndpointSlice) {
         endpoint.hostname = None;
         endpoint.target_ref = None;
     }
+    slice.endpoints.shrink_to_fit();
 }
 
 /// Leaves `data` there, if only empty: a Secret without is one that nobody refers to.

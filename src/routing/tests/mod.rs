@@ -36,7 +36,7 @@ fn mk_model(ingresses: usize) -> Model {
     };
     Model {
         ingresses: (0..ingresses).map(ingress).collect(),
-        backends: vec![mk_backend("web", BackendState::Resolved(Vec::new()))],
+        backends: vec![mk_backend("web", BackendState::Resolved([].into()))],
         ..Model::default()
     }
 }

@@ -3,23 +3,25 @@
 mod connections;
 mod families;
 mod list;
+mod snapshot;
 mod watch;
 
 use super::admission::PortCells;
-use super::cells::{ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
+use super::cells::{ChangeEffect, Count, ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
 use super::histogram::Totals;
 use super::list::ListMetrics;
 use super::series::SeriesLabels;
 use super::watch::WatchMetrics;
 use crate::error::Reason;
-use crate::routing::Table;
+use crate::model::Rejected;
+use crate::routing::{Table, TableHandle};
 use families::Families;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long the series of a route that is gone are still exported, in seconds: several scrapes, so
@@ -41,6 +43,12 @@ pub struct Telemetry {
     list: Arc<ListMetrics>,
     watch: Arc<WatchMetrics>,
     snapshot: Mutex<SnapshotCells>,
+    /// How often changes were put in force, by effect. Written by the control thread.
+    changes: [Count; ChangeEffect::ALL.len()],
+    /// What is not served as written: sorted, each once.
+    findings: Mutex<Arc<[Arc<Rejected>]>>,
+    /// Where the table in force is, once there is one.
+    tables: OnceLock<TableHandle>,
 }
 
 /// Request counts by what the family is labelled with beside the series.
@@ -66,6 +74,9 @@ impl Telemetry {
             list: Arc::default(),
             watch: Arc::default(),
             snapshot: Mutex::default(),
+            changes: Default::default(),
+            findings: Mutex::new(Arc::new([])),
+            tables: OnceLock::new(),
         })
     }
 
@@ -105,9 +116,31 @@ impl Telemetry {
         listeners.map(|listener| listener.open.now()).sum()
     }
 
-    /// Notes what the control thread has put in force, and which series have lost their route.
-    pub fn set_snapshot(&self, snapshot: SnapshotCells, table: &Table) {
+    /// Says where the table in force is, for what is counted at a scrape. Only the first time
+    /// counts.
+    pub fn follow(&self, tables: TableHandle) {
+        let _ = self.tables.set(tables);
+    }
+
+    /// Notes which table the control thread has put in force.
+    pub fn set_snapshot(&self, snapshot: SnapshotCells) {
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+
+    /// Counts changes that were gathered and are now in force. Only the control thread may call
+    /// this.
+    pub fn count_change(&self, effect: ChangeEffect) {
+        self.changes[effect as usize].add(1);
+    }
+
+    /// Notes what is not served as written.
+    pub fn set_findings(&self, findings: Arc<[Arc<Rejected>]>) {
+        *self.findings.lock().unwrap_or_else(PoisonError::into_inner) = findings;
+    }
+
+    /// Notes which series have no route in this table, and drops those that have had none for some
+    /// minutes. Looks at every route, unless there are no series.
+    pub fn mark_gone(&self, table: &Table) {
         let seen: Vec<_> = self.workers.iter().map(|worker| (worker, worker.series())).collect();
         if seen.iter().all(|(_, series)| series.is_empty()) {
             return;
@@ -125,11 +158,6 @@ impl Telemetry {
             }
             worker.drop_series(|series| series.gone_for(now) > Some(KEEP_GONE_SECONDS));
         }
-    }
-
-    /// What the control thread said last.
-    pub fn snapshot(&self) -> SnapshotCells {
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds all families to a registry.
@@ -250,56 +278,6 @@ impl Telemetry {
                 family.count::<0>(&[], dropped.sum())
             },
         )
-    }
-
-    fn encode_snapshot(&self, encoder: &mut Families<'_>) -> fmt::Result {
-        let snapshot = self.snapshot();
-        let mut plain = |name, help, value: f64| {
-            encoder.gauge(name, help, |family| family.gauge_f64::<0>(&[], value))
-        };
-        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-        {
-            plain(
-                "ravelin_snapshot_generation",
-                "Generation of the routing table",
-                snapshot.generation as f64,
-            )?;
-            plain("ravelin_snapshot_routes", "Routes in the table", snapshot.routes as f64)?;
-            plain("ravelin_snapshot_hosts", "Distinct hosts in the table", snapshot.hosts as f64)?;
-        }
-        plain(
-            "ravelin_snapshot_published_timestamp_seconds",
-            "When the table was put in force",
-            snapshot.published,
-        )?;
-        plain(
-            "ravelin_snapshot_build_seconds",
-            "Time that building the table took",
-            snapshot.build_seconds,
-        )?;
-        encoder.gauge(
-            "ravelin_rejected_objects",
-            "Findings about objects that are not served as written",
-            |family| {
-                for ((kind, why, severity), count) in snapshot.rejected() {
-                    let count = i64::try_from(count).unwrap_or(i64::MAX);
-                    family
-                        .gauge(&[("kind", kind), ("reason", why), ("severity", severity)], count)?;
-                }
-                Ok(())
-            },
-        )?;
-        encoder.gauge("ravelin_endpoints", "Endpoints of the Services in use, by state", |family| {
-            for (namespace, service, state, count) in &snapshot.endpoints {
-                let labels = [
-                    ("namespace", namespace.as_str()),
-                    ("service", service),
-                    ("state", state.as_str()),
-                ];
-                family.gauge(&labels, i64::try_from(*count).unwrap_or(i64::MAX))?;
-            }
-            Ok(())
-        })
     }
 }
 

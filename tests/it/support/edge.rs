@@ -263,22 +263,27 @@ impl Edge {
         self.app().table().generation()
     }
 
-    /// Puts a manifest in place, or a text that is none, and waits until a new table is in force.
+    /// Puts a manifest in place, or a text that is none, and waits until it is in force.
     pub(crate) fn put(&self, file: &str, text: &str) {
         self.change(|| write_manifest(self.folder.path(), file, text));
     }
 
-    /// Removes a manifest and waits until a new table is in force.
+    /// Removes a manifest and waits until it is in force.
     pub(crate) fn remove(&self, file: &str) {
         let path = self.manifests().join(file);
         self.change(|| fs::remove_file(path).expect("it is there"));
     }
 
-    /// Does something to the manifests and waits until a new table is in force.
+    /// Does something to the manifests and waits until it is in force.
     pub(crate) fn change(&self, change: impl FnOnce()) {
-        let before = self.generation();
+        let before = self.changes();
         change();
-        eventually("a new table", || (self.generation() > before).then_some(()));
+        eventually("a change in force", || (self.changes() > before).then_some(()));
+    }
+
+    /// How often changes have been put in force, with or without a new table.
+    fn changes(&self) -> f64 {
+        self.metrics().sum("ravelin_object_changes_total", &[])
     }
 
     /// The folder of manifests.

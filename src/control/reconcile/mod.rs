@@ -1,0 +1,277 @@
+//! From a change to a table in force.
+//!
+//! A change is anything that the source reports, or that the regular look finds: an event may be
+//! missed, so none is relied on. Changes are gathered for some milliseconds, for a checkout writes
+//! many files and a roll-out many objects; then what they touch is translated, off the workers. New
+//! endpoints go into the table in force; where more is other than before, a table is compiled and
+//! published whole; a change of nothing that is used ends here. What is already served stays until
+//! then.
+
+use super::objects::Objects;
+use super::source::{Changes, Source};
+use super::translate::{Effect, FindingList, Options, Translator};
+use crate::model::{Backend, ClusterAddresses, Model, Rejected, Severity};
+use crate::routing::{Publisher, Table, compile};
+use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often the source is looked at without an event: inotify drops events when its queue is full
+/// and has none for network file systems. A look is one `stat` for each file, or nothing at all.
+const REGULAR_LOOK: Duration = Duration::from_secs(5);
+
+/// Objects, and what became of them.
+#[derive(Debug)]
+pub struct Build {
+    /// What is to be served.
+    pub model: Model,
+    /// The same, compiled.
+    pub table: Table,
+    /// What the cluster tells of itself.
+    pub addresses: ClusterAddresses,
+    /// What is not served as written, of files and objects, sorted.
+    pub findings: Vec<Rejected>,
+}
+
+/// Translates and compiles objects once: what `check` and `explain` look at. `findings` are those
+/// about the objects before they are translated.
+pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> Build {
+    let objects = objects.changes_from(&Objects::default());
+    let changes = Changes { objects, findings: Some(findings) };
+    let Effect { model, endpoints: _, addresses, findings } =
+        Translator::new(options.clone()).apply(changes);
+    let model = model.unwrap_or_default();
+    let table = compile(&model, None);
+    let findings = findings.iter().flat_map(|all| all.iter());
+    let findings = findings.map(|finding| Rejected::clone(finding)).collect();
+    Build { model, table, addresses: addresses.unwrap_or_default(), findings }
+}
+
+/// Who is told what the cluster tells of itself. Called on the control thread, and waited for.
+pub type OnAddresses = Box<dyn Fn(&ClusterAddresses) + Send>;
+
+/// How long changes are gathered.
+#[derive(Clone, Copy, Debug)]
+pub struct Coalesce {
+    /// Quiet time after the last event.
+    pub quiet: Duration,
+    /// The most that the first event waits.
+    pub most: Duration,
+}
+
+/// What wakes the control thread.
+#[derive(Debug)]
+pub enum Wake {
+    /// Something in the watched places may have changed.
+    Change,
+    /// The process is leaving.
+    Stop,
+}
+
+/// The control thread's work.
+pub struct Reconciler {
+    source: Box<dyn Source>,
+    translator: Translator,
+    publisher: Publisher,
+    telemetry: Arc<Telemetry>,
+    on_addresses: OnAddresses,
+    findings: FindingList,
+    sweep: Sweep,
+}
+
+/// When series that have lost their route are looked for.
+struct Sweep {
+    /// Whether there is another table since the last time.
+    due: bool,
+    last: Instant,
+}
+
+impl fmt::Debug for Reconciler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconciler").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Reconciler {
+    /// Looks at the source for the first time and puts the result in force. `on_addresses` is called once
+    /// before the first table is published, and then with each change, again before the table: who
+    /// may connect is known before what is served.
+    pub fn start(
+        mut source: Box<dyn Source>,
+        options: Options,
+        publisher: Publisher,
+        telemetry: Arc<Telemetry>,
+        on_addresses: OnAddresses,
+    ) -> Self {
+        let changes = source.look().unwrap_or_default();
+        telemetry.follow(publisher.handle());
+        let mut this = Self {
+            source,
+            translator: Translator::new(options),
+            publisher,
+            telemetry,
+            on_addresses,
+            findings: FindingList::default(),
+            sweep: Sweep { due: false, last: Instant::now() },
+        };
+        this.apply(changes);
+        this
+    }
+
+    /// Follows changes until told to stop. `wakes` is the other end of `wake`.
+    pub fn run(mut self, wake: &Sender<Wake>, wakes: &Receiver<Wake>, coalesce: Coalesce) {
+        // Held for as long as we look. What came before it is found by the look.
+        let _follower = self.source.follow(wake.clone());
+        self.look();
+        loop {
+            match wakes.recv_timeout(REGULAR_LOOK) {
+                Ok(Wake::Change) => {
+                    if gather(wakes, coalesce).is_break() {
+                        return;
+                    }
+                }
+                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.look();
+            self.publisher.collect();
+            self.sweep();
+        }
+    }
+
+    /// Puts in force what has changed, if anything has.
+    fn look(&mut self) {
+        if let Some(changes) = self.source.look() {
+            self.apply(changes);
+        }
+    }
+
+    fn apply(&mut self, changes: Changes) {
+        let started = Instant::now();
+        let Effect { model, endpoints, addresses, findings } = self.translator.apply(changes);
+        if let Some(addresses) = addresses {
+            (self.on_addresses)(&addresses);
+        }
+        let effect = match (&model, endpoints.is_empty()) {
+            (Some(_), _) => ChangeEffect::Table,
+            (None, false) => ChangeEffect::Endpoints,
+            (None, true) => ChangeEffect::None,
+        };
+        match model {
+            Some(model) => self.publish(&model, started),
+            None => self.store(&endpoints),
+        }
+        if let Some(findings) = findings {
+            self.telemetry.set_findings(Arc::clone(&findings));
+            self.report(findings);
+        }
+        self.telemetry.count_change(effect);
+    }
+
+    fn publish(&mut self, model: &Model, started: Instant) {
+        let current = self.publisher.current();
+        let table = compile(model, Some(&current));
+        drop(current);
+        let (routes, hosts) = (table.route_count(), table.host_count());
+        let snapshot = SnapshotCells {
+            generation: table.generation(),
+            published: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs_f64(),
+            build_seconds: started.elapsed().as_secs_f64(),
+            routes,
+            hosts,
+        };
+        self.publisher.publish(table);
+        self.telemetry.set_snapshot(snapshot);
+        self.sweep.due = true;
+        tracing::info!(routes, hosts, "routing table in force");
+    }
+
+    /// Endpoints go into the table in force.
+    fn store(&self, endpoints: &[(usize, Backend)]) {
+        if endpoints.is_empty() {
+            return;
+        }
+        let backends = endpoints.iter().map(|(position, backend)| (*position, backend));
+        let stored = self.publisher.store_endpoints(backends);
+        debug_assert!(stored, "the table in force is of the last model");
+        tracing::debug!(backends = endpoints.len(), "endpoints in force");
+    }
+
+    /// Looks for series that have lost their route, which costs a look at every route: not with
+    /// each table of many.
+    fn sweep(&mut self) {
+        if self.sweep.due && self.sweep.last.elapsed() >= REGULAR_LOOK {
+            self.telemetry.mark_gone(&self.publisher.current());
+            self.sweep = Sweep { due: false, last: Instant::now() };
+        }
+    }
+
+    /// Logs the findings that are new, and those that are gone.
+    fn report(&mut self, findings: FindingList) {
+        let [gone, new] = difference(&self.findings, &findings);
+        for finding in new {
+            let (object, field) = (&finding.object, &finding.field);
+            let (reason, fix) = (&finding.reason, &finding.fix);
+            match finding.severity {
+                Severity::Error => {
+                    tracing::warn!(%object, %field, %reason, %fix, "not served as written");
+                }
+                Severity::Warning => {
+                    tracing::info!(%object, %field, %reason, %fix, "perhaps not served as meant");
+                }
+                Severity::Info => tracing::debug!(%object, %field, %reason, "not for us"),
+            }
+        }
+        for finding in gone.into_iter().filter(|finding| finding.severity == Severity::Error) {
+            tracing::info!(object = %finding.object, field = %finding.field, "mended");
+        }
+        self.findings = findings;
+    }
+}
+
+/// What only the first and what only the second of two sorted lists has.
+fn difference<'f>(old: &'f [Arc<Rejected>], new: &'f [Arc<Rejected>]) -> [Vec<&'f Rejected>; 2] {
+    let (mut gone, mut come) = (Vec::new(), Vec::new());
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Ordering::Equal,
+            (Some(a), Some(b)) => a.cmp(b),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return [gone, come],
+        };
+        if order.is_le() {
+            gone.extend(old.next().filter(|_| order.is_lt()).map(|finding| &**finding));
+        }
+        if order.is_ge() {
+            come.extend(new.next().filter(|_| order.is_gt()).map(|finding| &**finding));
+        }
+    }
+}
+
+/// Waits until events pause, or for as long as the first may wait. Breaks on the order to stop.
+fn gather(wakes: &Receiver<Wake>, coalesce: Coalesce) -> std::ops::ControlFlow<()> {
+    let latest = Instant::now() + coalesce.most;
+    loop {
+        let left = latest.saturating_duration_since(Instant::now());
+        match wakes.recv_timeout(left.min(coalesce.quiet)) {
+            Ok(Wake::Change) if !left.is_zero() => {}
+            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                return std::ops::ControlFlow::Break(());
+            }
+            Ok(Wake::Change) | Err(RecvTimeoutError::Timeout) => {
+                return std::ops::ControlFlow::Continue(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! The Service ports that rules name, each once, and who names them.
+
+use super::slab::Slab;
+use super::{Map, Name, Touched};
+use crate::control::objects::Objects;
+use crate::control::translate::findings::{Findings, Found};
+use crate::control::translate::report::Flaw;
+use crate::control::translate::service;
+use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Names of one namespace that may be compared for suggestions in one update: 10 000 rules whose
+/// Services are missing must not cost 10 000 times 10 000 comparisons. Of the missing Services the
+/// first by name are given one. 10 000 comparisons take some milliseconds.
+const MAX_COMPARISONS: usize = 10_000;
+
+/// The backends, by number.
+#[derive(Debug, Default)]
+pub(super) struct Backends {
+    slots: Slab<Slot>,
+    /// By key, and by the reason if the rule itself is why it can have no endpoints.
+    by_key: Map<(BackendKey, Option<Broken>), usize>,
+    services: Map<Name, InUse>,
+    /// Names of the Services in use that do not exist, by namespace.
+    missing: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+}
+
+/// One backend.
+#[derive(Debug)]
+struct Slot {
+    key: BackendKey,
+    /// As in the key of [`Backends::by_key`].
+    broken: Option<Broken>,
+    state: BackendState,
+    flaw: Option<Arc<Flaw>>,
+    /// The Ingresses that name it, by number.
+    users: BTreeSet<usize>,
+    /// Where it stands in the last model.
+    position: Option<usize>,
+}
+
+/// A Service that rules name.
+#[derive(Debug, Default)]
+struct InUse {
+    /// Its ports that rules name.
+    slots: Vec<usize>,
+    /// About the Service and its slices.
+    found: Found,
+}
+
+impl Backends {
+    /// The number of a backend, of which `user` is from now on one of the users. `broken`: why it
+    /// can have no endpoints, if the rule itself is the reason, which has been reported.
+    pub(super) fn acquire(
+        &mut self,
+        key: BackendKey,
+        broken: Option<Broken>,
+        user: usize,
+        touched: &mut Touched,
+    ) -> usize {
+        let known = self.by_key.get(&(key.clone(), broken)).copied();
+        let number = known.unwrap_or_else(|| {
+            let number = self.slots.insert(Slot {
+                key: key.clone(),
+                broken,
+                // Of a Service: until it is resolved, later in the same update.
+                state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
+                flaw: None,
+                users: BTreeSet::new(),
+                position: None,
+            });
+            if broken.is_none() {
+                let service = (Arc::clone(&key.namespace), Arc::clone(&key.service));
+                self.services.entry(service.clone()).or_default().slots.push(number);
+                touched.services.insert(service);
+            }
+            self.by_key.insert((key, broken), number);
+            number
+        });
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.users.insert(user);
+        }
+        number
+    }
+
+    /// Takes a user away. A backend without users is forgotten.
+    pub(super) fn release(
+        &mut self,
+        number: usize,
+        user: usize,
+        touched: &mut Touched,
+        findings: &mut Findings,
+    ) {
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        slot.users.remove(&user);
+        if !slot.users.is_empty() {
+            return;
+        }
+        let Some(Slot { key, broken, .. }) = self.slots.remove(number) else {
+            return;
+        };
+        let service = (Arc::clone(&key.namespace), Arc::clone(&key.service));
+        self.by_key.remove(&(key, broken));
+        let Some(in_use) = self.services.get_mut(&service).filter(|_| broken.is_none()) else {
+            return;
+        };
+        in_use.slots.retain(|&other| other != number);
+        if in_use.slots.is_empty() {
+            findings.replace(&mut in_use.found, Vec::new());
+            self.services.remove(&service);
+            self.set_missing(&service, false, touched);
+        }
+    }
+
+    /// Reads a Service and its slices, if it is in use.
+    pub(super) fn resolve(
+        &mut self,
+        objects: &Objects,
+        service: &Name,
+        loopback: bool,
+        touched: &mut Touched,
+        findings: &mut Findings,
+    ) {
+        let Some(in_use) = self.services.get_mut(service) else {
+            return;
+        };
+        let slots = &self.slots;
+        let ports: Vec<&PortKey> =
+            in_use.slots.iter().filter_map(|&slot| Some(&slots.get(slot)?.key.port)).collect();
+        let name = (&service.0, &service.1);
+        let read = service::read(objects, name, ports.into_iter(), loopback);
+        let is_missing = read.is_none();
+        let (verdicts, found) = read.unwrap_or_else(|| {
+            let missing = || (BackendState::Broken(Broken::ServiceMissing), None);
+            (in_use.slots.iter().map(|_| missing()).collect(), Vec::new())
+        });
+        findings.replace(&mut in_use.found, found);
+        for (&number, (state, flaw)) in in_use.slots.iter().zip(verdicts) {
+            let Some(slot) = self.slots.get_mut(number) else {
+                continue;
+            };
+            // The flaw of a missing one is written by `suggest`.
+            if !is_missing {
+                slot.set_flaw(flaw.map(Arc::new), touched);
+            }
+            if slot.state == state {
+                continue;
+            }
+            match (&slot.state, &state) {
+                (BackendState::Resolved(_), BackendState::Resolved(_)) => {
+                    touched.endpoints.insert(number);
+                }
+                _ => touched.routes = true,
+            }
+            slot.state = state;
+        }
+        let slots = &self.slots;
+        let is_silent = |&slot: &usize| slots.get(slot).is_some_and(|slot| slot.flaw.is_none());
+        if is_missing && in_use.slots.iter().any(is_silent) {
+            // A port of it is new, while the Service was missing before.
+            touched.namespaces.insert(Arc::clone(&service.0));
+        }
+        self.set_missing(service, is_missing, touched);
+    }
+
+    fn set_missing(&mut self, service: &Name, is_missing: bool, touched: &mut Touched) {
+        let (namespace, name) = service;
+        if is_missing {
+            let names = self.missing.entry(Arc::clone(namespace)).or_default();
+            if names.insert(Arc::clone(name)) {
+                touched.namespaces.insert(Arc::clone(namespace));
+            }
+        } else if let Some(names) = self.missing.get_mut(namespace)
+            && names.remove(name)
+        {
+            if names.is_empty() {
+                self.missing.remove(namespace);
+            }
+            touched.namespaces.insert(Arc::clone(namespace));
+        }
+    }
+
+    /// Says of the missing Services of a namespace that they are, and which names are near.
+    pub(super) fn suggest(
+        &mut self,
+        objects: &Objects,
+        namespace: &Arc<str>,
+        touched: &mut Touched,
+    ) {
+        let mut left = MAX_COMPARISONS;
+        for name in self.missing.get(namespace).into_iter().flatten() {
+            let names = objects.services().names(namespace);
+            let names = names.take_while(|_| {
+                left = left.saturating_sub(1);
+                left > 0
+            });
+            let flaw = Arc::new(service::missing(namespace, name, names));
+            let service = (Arc::clone(namespace), Arc::clone(name));
+            for &slot in self.services.get(&service).iter().flat_map(|in_use| &in_use.slots) {
+                if let Some(slot) = self.slots.get_mut(slot) {
+                    slot.set_flaw(Some(Arc::clone(&flaw)), touched);
+                }
+            }
+        }
+    }
+
+    /// What is wrong with a backend, for every rule that names it.
+    pub(super) fn flaw(&self, number: usize) -> Option<&Flaw> {
+        self.slots.get(number)?.flaw.as_deref()
+    }
+
+    /// Begins a new model.
+    pub(super) fn unplace(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.position = None);
+    }
+
+    /// The position of a backend in the new model, where it is added if it is not there yet.
+    pub(super) fn place(&mut self, number: usize, model: &mut Vec<Backend>) -> usize {
+        let slot = self.slots.get_mut(number);
+        let slot = slot.expect("a backend is kept for as long as a rule names it");
+        *slot.position.get_or_insert_with(|| {
+            model.push(Backend { key: slot.key.clone(), state: slot.state.clone() });
+            model.len() - 1
+        })
+    }
+
+    /// A backend with its position in the last model.
+    pub(super) fn placed(&self, number: usize) -> Option<(usize, Backend)> {
+        let slot = self.slots.get(number)?;
+        let backend = Backend { key: slot.key.clone(), state: slot.state.clone() };
+        Some((slot.position?, backend))
+    }
+}
+
+impl Slot {
+    fn set_flaw(&mut self, flaw: Option<Arc<Flaw>>, touched: &mut Touched) {
+        if self.flaw != flaw {
+            self.flaw = flaw;
+            touched.readings.extend(&self.users);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Ingresses to rules and Services to backends, kept up to date.
+//!
+//! Each Ingress is read once and kept as what it asks for; each Service port and each Secret that
+//! one names is looked at once, and knows who names it. An update reads again what changes touch,
+//! and no more: an EndpointSlice leads to the backends of its Service, a Service to the findings of
+//! the Ingresses that name it. A model is put together only if it is another one.
+//!
+//! What is kept never depends on the order of changes: the first update with everything gives what
+//! any sequence of updates to the same objects does.
+
+mod backends;
+mod reading;
+mod secrets;
+mod slab;
+mod touched;
+
+pub(super) use touched::Touched;
+
+use super::class::Classes;
+use super::findings::{Findings, Found};
+use super::ingress::{self, BackendRead};
+use super::report::Report;
+use super::{Options, object_ref, shadow};
+use crate::control::objects::Objects;
+use crate::model::{Backend, BackendKey, DefaultBackend, Ingress, Model, PortKey, Rejected, Rule};
+use backends::Backends;
+use k8s_openapi::api::networking::v1::Ingress as Source;
+use reading::{Certificate, Reading, Served};
+use secrets::Secrets;
+use slab::Slab;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Namespace and name.
+type Name = (Arc<str>, Arc<str>);
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+type Set<T> = HashSet<T, foldhash::fast::RandomState>;
+
+/// What came of an update.
+#[derive(Debug, Default)]
+pub(super) struct Update {
+    /// The model, if it is another one beside its endpoints.
+    pub(super) model: Option<Model>,
+    /// Without a new model: backends with other endpoints, and their positions in the last model.
+    pub(super) endpoints: Vec<(usize, Backend)>,
+}
+
+/// Everything that was read for the routes.
+#[derive(Debug)]
+pub(super) struct Routes {
+    options: Options,
+    classes: Classes,
+    readings: Slab<Reading>,
+    known: Map<Name, usize>,
+    /// The Ingresses that are ours, the winner of ties first.
+    order: BTreeMap<(i64, Name), usize>,
+    backends: Backends,
+    secrets: Secrets,
+    /// Of the last model.
+    shadowed: Found,
+}
+
+impl Routes {
+    /// Knows nothing yet.
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            options: options.clone(),
+            classes: Classes::new(&Objects::default(), options),
+            readings: Slab::default(),
+            known: Map::default(),
+            order: BTreeMap::new(),
+            backends: Backends::default(),
+            secrets: Secrets::default(),
+            shadowed: Found::default(),
+        }
+    }
+
+    /// Reads again what changes have touched. `objects` are those after the changes.
+    pub(super) fn update(
+        &mut self,
+        objects: &Objects,
+        mut touched: Touched,
+        findings: &mut Findings,
+    ) -> Update {
+        let touched = &mut touched;
+        if touched.classes {
+            self.classify(objects, touched);
+        }
+        for name in std::mem::take(&mut touched.ingresses) {
+            match objects.ingresses().get(&name.0, &name.1) {
+                Some(source) => self.read(&name, source, touched, findings),
+                None => self.forget(&name, touched, findings),
+            }
+        }
+        let loopback = self.options.loopback_endpoints;
+        for service in std::mem::take(&mut touched.services) {
+            self.backends.resolve(objects, &service, loopback, touched, findings);
+        }
+        for namespace in std::mem::take(&mut touched.namespaces) {
+            self.backends.suggest(objects, &namespace, touched);
+        }
+        for secret in std::mem::take(&mut touched.secrets) {
+            self.secrets.check(objects, &secret, touched);
+        }
+        for &number in &touched.readings {
+            if let Some(reading) = self.readings.get_mut(number) {
+                let now = reading.findings(&self.backends, &self.secrets);
+                findings.replace(&mut reading.found, now);
+            }
+        }
+        if touched.routes {
+            let model = self.model();
+            let mut shadowed = Vec::new();
+            shadow::report(&model, &mut shadowed);
+            findings.replace(&mut self.shadowed, shadowed);
+            return Update { model: Some(model), endpoints: Vec::new() };
+        }
+        let mut numbers: Vec<usize> = touched.endpoints.iter().copied().collect();
+        numbers.sort_unstable();
+        let endpoints = numbers.into_iter().filter_map(|number| self.backends.placed(number));
+        Update { model: None, endpoints: endpoints.collect() }
+    }
+
+    /// Reads the classes, and touches each Ingress that is ours and was not, or the other way
+    /// round, or is not for another reason.
+    fn classify(&mut self, objects: &Objects, touched: &mut Touched) {
+        self.classes = Classes::new(objects, &self.options);
+        for (_, reading) in self.readings.iter() {
+            let Ingress { namespace, name, created: _ } = &reading.ingress;
+            let source = objects.ingresses().get(namespace, name);
+            if source.is_some_and(|source| self.classes.claim(source).err() != reading.foreign) {
+                touched.ingresses.insert((Arc::clone(namespace), Arc::clone(name)));
+            }
+        }
+    }
+
+    fn read(
+        &mut self,
+        name: &Name,
+        source: &Source,
+        touched: &mut Touched,
+        findings: &mut Findings,
+    ) {
+        let created = source.metadata.creation_timestamp.as_ref();
+        let created = created.map_or(i64::MAX, |time| time.0.as_second());
+        let foreign = self.classes.claim(source).err();
+        let number = self.known.get(name).copied().unwrap_or_else(|| {
+            let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
+            let ingress = Ingress { namespace, name: own, created };
+            let (served, found) = (Served::default(), Found::default());
+            let foreign = foreign.clone();
+            let number = self.readings.insert(Reading { ingress, foreign, served, found });
+            self.known.insert(name.clone(), number);
+            number
+        });
+        let served = match &foreign {
+            None => self.serve(&name.0, number, source, touched),
+            Some(_) => Served::default(),
+        };
+        let reading = self.readings.get_mut(number).expect("a known number has its reading");
+        let place = |created| (created, name.clone());
+        let was_ours = self.order.remove(&place(reading.ingress.created)).is_some();
+        if foreign.is_none() {
+            self.order.insert(place(created), number);
+        }
+        touched.routes |= was_ours != foreign.is_none()
+            || (was_ours && (reading.ingress.created != created))
+            || !reading.served.is_same(&served);
+        reading.ingress.created = created;
+        reading.foreign = foreign;
+        let before = std::mem::replace(&mut reading.served, served);
+        touched.readings.insert(number);
+        self.release(number, &before, touched, findings);
+    }
+
+    /// What an Ingress of ours asks for.
+    fn serve(
+        &mut self,
+        namespace: &Arc<str>,
+        number: usize,
+        source: &Source,
+        touched: &mut Touched,
+    ) -> Served {
+        let reading = self.readings.get(number).expect("a known number has its reading");
+        let object = object_ref(&reading.ingress);
+        let mut flaws: Vec<Rejected> = Vec::new();
+        let read = ingress::read(source, &mut Report::new(&object, &mut flaws));
+        let mut acquire = |backend: BackendRead<'_>| {
+            let (service, port, broken) = match backend {
+                BackendRead::Service { name, port } => (name.into(), port, None),
+                BackendRead::Broken { service, broken } => {
+                    (service.into(), PortKey::Number(0), Some(broken))
+                }
+            };
+            let key = BackendKey { namespace: Arc::clone(namespace), service, port };
+            self.backends.acquire(key, broken, number, touched)
+        };
+        let mut rules = Vec::new();
+        for ingress::RuleRead { rule, host, paths } in read.rules {
+            for ingress::PathRead { position, pattern: path, backend } in paths {
+                let backend = acquire(backend);
+                rules.push(Rule { host: host.clone(), path, backend, ingress: 0, rule, position });
+            }
+        }
+        let default = read.default.map(|(backend, hosts)| DefaultBackend {
+            backend: acquire(backend),
+            ingress: 0,
+            hosts,
+        });
+        let tls = read.tls.into_iter().map(|ingress::TlsRead { position, secret_name }| {
+            let secret = (Arc::clone(namespace), secret_name.into());
+            self.secrets.acquire(&secret, number, touched);
+            Certificate { position, secret }
+        });
+        Served { rules: rules.into(), default, tls: tls.collect(), flaws: flaws.into() }
+    }
+
+    fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {
+        let number = self.known.remove(name);
+        let Some((number, mut reading)) =
+            number.and_then(|number| Some((number, self.readings.remove(number)?)))
+        else {
+            return;
+        };
+        findings.replace(&mut reading.found, Vec::new());
+        let place = (reading.ingress.created, name.clone());
+        touched.routes |= self.order.remove(&place).is_some();
+        self.release(number, &reading.served, touched, findings);
+    }
+
+    /// Gives up what an Ingress used before and does not use now.
+    fn release(
+        &mut self,
+        number: usize,
+        before: &Served,
+        touched: &mut Touched,
+        findings: &mut Findings,
+    ) {
+        let now = self.readings.get(number).map(|reading| &reading.served);
+        let kept = now.map(Served::backends).unwrap_or_default();
+        for backend in before.backends() {
+            if kept.binary_search(&backend).is_err() {
+                self.backends.release(backend, number, touched, findings);
+            }
+        }
+        for Certificate { position: _, secret } in &before.tls {
+            let is_kept = |now: &Served| now.tls.iter().any(|other| other.secret == *secret);
+            if !now.is_some_and(is_kept) {
+                self.secrets.release(secret, number);
+            }
+        }
+    }
+
+    fn model(&mut self) -> Model {
+        let mut model = Model::default();
+        model.ingresses.reserve(self.order.len());
+        self.backends.unplace();
+        for (index, &number) in self.order.values().enumerate() {
+            let reading = self.readings.get(number).expect("a known number has its reading");
+            model.ingresses.push(reading.ingress.clone());
+            for rule in &reading.served.rules {
+                let backend = self.backends.place(rule.backend, &mut model.backends);
+                model.rules.push(Rule { backend, ingress: index, ..rule.clone() });
+            }
+            if let Some(default) = &reading.served.default {
+                let backend = self.backends.place(default.backend, &mut model.backends);
+                model.defaults.push(DefaultBackend { backend, ingress: index, ..default.clone() });
+            }
+        }
+        model
+    }
+}

@@ -1,0 +1,85 @@
+//! What is kept of one Ingress.
+
+use super::Name;
+use super::backends::Backends;
+use super::secrets::Secrets;
+use crate::control::translate::findings::Found;
+use crate::control::translate::ingress::Place;
+use crate::control::translate::object_ref;
+use crate::control::translate::report::{Flaw, Report};
+use crate::model::{DefaultBackend, Ingress, Rejected, Rule};
+
+/// One Ingress, ours or not.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) ingress: Ingress,
+    /// Why it is not for us, if so.
+    pub(super) foreign: Option<Flaw>,
+    pub(super) served: Served,
+    /// What is wrong with it and with what it refers to.
+    pub(super) found: Found,
+}
+
+/// What an Ingress asks for. Backends are told by their number in [`Backends`], and the position of
+/// the Ingress is left open, until there is a model.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Served {
+    pub(super) rules: Box<[Rule]>,
+    pub(super) default: Option<DefaultBackend>,
+    pub(super) tls: Box<[Certificate]>,
+    /// What is wrong with the Ingress itself.
+    pub(super) flaws: Box<[Rejected]>,
+}
+
+/// One of `spec.tls` that names a Secret.
+#[derive(Debug, PartialEq)]
+pub(super) struct Certificate {
+    /// Position in `spec.tls`.
+    pub(super) position: usize,
+    pub(super) secret: Name,
+}
+
+impl Served {
+    /// The numbers of its backends, sorted, each once.
+    pub(super) fn backends(&self) -> Vec<usize> {
+        let of_rules = self.rules.iter().map(|rule| rule.backend);
+        let of_default = self.default.iter().map(|default| default.backend);
+        let mut all: Vec<usize> = of_rules.chain(of_default).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Whether it asks for the same as another one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.rules == other.rules && self.default == other.default
+    }
+}
+
+impl Reading {
+    /// What is wrong with it and with what it refers to, in no order.
+    pub(super) fn findings(&self, backends: &Backends, secrets: &Secrets) -> Vec<Rejected> {
+        let object = object_ref(&self.ingress);
+        let mut findings = self.served.flaws.to_vec();
+        let mut report = Report::new(&object, &mut findings);
+        if let Some(flaw) = &self.foreign {
+            report.add(flaw.field, flaw.clone());
+        }
+        let of_rules =
+            self.served.rules.iter().map(|rule| {
+                (Place::Path { rule: rule.rule, position: rule.position }, rule.backend)
+            });
+        let of_default = self.served.default.iter().map(|own| (Place::Default, own.backend));
+        for (place, backend) in of_rules.chain(of_default) {
+            if let Some(flaw) = backends.flaw(backend) {
+                report.add(&place.field(flaw.field), flaw.clone());
+            }
+        }
+        for Certificate { position, secret } in &self.served.tls {
+            if let Some(flaw) = secrets.flaw(secret) {
+                report.add(&format!("spec.tls[{position}].secretName"), flaw.clone());
+            }
+        }
+        findings
+    }
+}

@@ -1,0 +1,65 @@
+//! What changes touch: the work list of one update.
+
+use super::{Name, Set};
+use crate::control::objects::{Object, service_of};
+use crate::model::{Kind, ObjectRef};
+use std::sync::Arc;
+
+/// What has to be read again, and what came of it.
+#[derive(Debug, Default)]
+pub(in crate::control::translate) struct Touched {
+    /// Ingresses to read.
+    pub(super) ingresses: Set<Name>,
+    /// Services to read, with their slices, if a rule names them.
+    pub(super) services: Set<Name>,
+    /// Namespaces where another name may now be the nearest to a missing Service's.
+    pub(super) namespaces: Set<Arc<str>>,
+    /// Secrets to look at, if an Ingress names them.
+    pub(super) secrets: Set<Name>,
+    /// Whether to look at the IngressClasses.
+    pub(super) classes: bool,
+    /// Ingresses whose findings have to be listed anew, by their number.
+    pub(super) readings: Set<usize>,
+    /// Backends with other endpoints, by their number.
+    pub(super) endpoints: Set<usize>,
+    /// Whether the model is another one beside its endpoints.
+    pub(super) routes: bool,
+}
+
+impl Touched {
+    /// Notes that an object is other than before.
+    pub(in crate::control::translate) fn note(
+        &mut self,
+        identity: &ObjectRef,
+        before: Option<&Object>,
+        now: Option<&Object>,
+    ) {
+        let ObjectRef { kind, namespace, name } = identity;
+        let named = (Arc::clone(namespace), Arc::clone(name));
+        match kind {
+            Kind::Ingress => {
+                self.ingresses.insert(named);
+            }
+            Kind::IngressClass => self.classes = true,
+            Kind::Service => {
+                if before.is_some() != now.is_some() {
+                    self.namespaces.insert(Arc::clone(namespace));
+                }
+                self.services.insert(named);
+            }
+            Kind::EndpointSlice => {
+                for object in before.into_iter().chain(now) {
+                    if let Object::EndpointSlice(slice) = object
+                        && let Some(service) = service_of(slice)
+                    {
+                        self.services.insert((Arc::clone(namespace), service.into()));
+                    }
+                }
+            }
+            Kind::Secret => {
+                self.secrets.insert(named);
+            }
+            Kind::Node | Kind::ConfigMap | Kind::File => {}
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Change by change, the same comes out as of everything at once, and nothing of what is not used.
+
+use super::{BASE, objects, options};
+use crate::control::manifest;
+use crate::control::objects::{Object, Objects};
+use crate::control::source::Changes;
+use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
+use crate::model::{Backend, BackendState, ClusterAddresses, Model, Rejected};
+use crate::routing::{Publisher, Table, compile};
+use proptest::prelude::*;
+use std::sync::LazyLock;
+
+fn with_list() -> Options {
+    let key = ConfigMapKey { namespace: "default".into(), name: "l".into(), key: "k".into() };
+    Options { cloudflare_list: Some(key), admits_pods: true, ..options() }
+}
+
+/// Objects of every kind, several versions of each. Few names, so that they meet.
+static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
+    let mut pool = Vec::new();
+    let mut add = |text: &str| {
+        // Each by itself: of two with a name, a file keeps the first.
+        let parsed = manifest::parse("pool.yaml", text);
+        assert_eq!((parsed.objects.len(), parsed.findings), (1, Vec::new()), "{text}");
+        pool.extend(parsed.objects);
+    };
+    for controller in ["ravelin.dev/ingress-controller", "example.com/other"] {
+        add(&format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {{name: ravelin}}, \
+             spec: {{controller: {controller}}}}}"
+        ));
+    }
+    let path = |kind: &str, path: &str, service: &str, port: &str| {
+        format!(
+            "{{pathType: {kind}, path: {path}, backend: {{service: {{name: {service}, port: \
+             {{{port}}}}}}}}}"
+        )
+    };
+    let rule = |host: &str, paths: &[String]| {
+        format!("rules: [{{host: {host}, http: {{paths: [{}]}}}}]", paths.join(", "))
+    };
+    let own = "defaultBackend: {service: {name: api, port: {number: 9000}}}";
+    let specs = [
+        rule("a.example", &[path("Prefix", "/", "web", "name: http")]),
+        rule("a.example", &[path("Prefix", "/", "api", "number: 9000")]),
+        rule(
+            "b.example",
+            &[path("Prefix", "/", "web", "number: 80"), path("Exact", "/", "wbe", "number: 80")],
+        ),
+        rule(
+            "'*.example'",
+            &[
+                path("Prefix", "/a", "wbe", "number: 80"),
+                path("Prefix", "/a/", "web", "number: 81"),
+            ],
+        ),
+        rule("a..example", &[path("Prefix", "/", "web", "number: 80")]),
+        rule(
+            "a.example",
+            &[
+                path("Prefix", "nope", "web", "number: 80, name: http"),
+                path("Prefix", "/x", "web", "number: 80, name: http"),
+            ],
+        ),
+        own.to_owned(),
+        format!("{own}, {}", rule("a.example", &[path("Exact", "/e", "api", "name: none")])),
+        format!(
+            "{}, tls: [{{secretName: t}}]",
+            rule("a.example", &[path("Prefix", "/", "web", "name: http")])
+        ),
+        format!("{own}, tls: [{{secretName: t}}, {{secretName: u}}]"),
+    ];
+    for name in ["i", "j", "k"] {
+        for (number, spec) in specs.iter().enumerate() {
+            let created = ["", ", creationTimestamp: '2024-01-01T00:00:00Z'"][number % 2];
+            let class = if number % 5 == 4 { "other" } else { "ravelin" };
+            for class in [class, "ravelin"] {
+                add(&format!(
+                    "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}\
+                     {created}}}, spec: {{ingressClassName: {class}, {spec}}}}}"
+                ));
+            }
+        }
+    }
+    for name in ["web", "api", "wbe2"] {
+        for spec in [
+            "ports: [{name: http, port: 80}]",
+            "ports: [{name: http, port: 80}, {name: x, port: 81}]",
+            "ports: [{port: 9000}], ipFamilies: [IPv6, IPv4]",
+            "ports: [{port: 80, protocol: UDP}, {port: 9000}]",
+            "type: ExternalName",
+        ] {
+            add(&format!(
+                "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{{spec}}}}}"
+            ));
+        }
+    }
+    for name in ["s1", "s2", "s3"] {
+        for service in ["web", "api"] {
+            for (port, endpoints) in [
+                ("name: http, port: 8080", "{addresses: [10.0.0.1]}, {addresses: [10.0.0.2]}"),
+                ("name: http, port: 8080", "{addresses: [10.0.0.2], conditions: {ready: false}}"),
+                ("port: 9000", "{addresses: [10.0.0.1]}, {addresses: [127.0.0.1]}"),
+                ("port: 9000", "{addresses: [10.0.0.3], nodeName: n1}"),
+            ] {
+                add(&format!(
+                    "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: \
+                     {name}, labels: {{kubernetes.io/service-name: {service}}}}}, addressType: IPv4, \
+                     ports: [{{{port}}}], endpoints: [{endpoints}]}}"
+                ));
+            }
+        }
+    }
+    for name in ["t", "u"] {
+        for kind in ["kubernetes.io/tls", "Opaque", "other"] {
+            add(&format!(
+                "{{apiVersion: v1, kind: Secret, type: {kind}, metadata: {{name: {name}}}, data: \
+                 {{tls.crt: eA==}}}}"
+            ));
+        }
+    }
+    for (name, address) in [("n1", "192.0.2.1"), ("n1", "192.0.2.2"), ("m", "169.254.0.1")] {
+        add(&format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}, status: {{addresses: \
+             [{{type: InternalIP, address: {address}}}]}}}}"
+        ));
+    }
+    for data in ["k: x", "other: x"] {
+        add(&format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: l}}, data: {{{data}}}}}"
+        ));
+    }
+    pool
+});
+
+/// What is in force after all changes so far.
+struct InForce {
+    objects: Objects,
+    translator: Translator,
+    model: Model,
+    addresses: ClusterAddresses,
+    findings: Vec<Rejected>,
+    publisher: Publisher,
+}
+
+impl InForce {
+    fn new() -> Self {
+        Self {
+            objects: Objects::default(),
+            translator: Translator::new(with_list()),
+            model: Model::default(),
+            addresses: ClusterAddresses::default(),
+            findings: Vec::new(),
+            publisher: Publisher::new(Table::empty()),
+        }
+    }
+
+    /// Goes on to other objects, as the reconciler does.
+    fn go_on(&mut self, objects: Objects) -> Effect {
+        let changes = objects.changes_from(&self.objects);
+        self.objects = objects;
+        let effect = self.translator.apply(Changes { objects: changes, findings: None });
+        if let Some(model) = &effect.model {
+            self.model = model.clone();
+            self.publisher.publish(compile(model, Some(&self.publisher.current())));
+        }
+        for (position, backend) in &effect.endpoints {
+            self.model.backends[*position] = backend.clone();
+        }
+        let endpoints = effect.endpoints.iter().map(|(position, backend)| (*position, backend));
+        assert!(self.publisher.store_endpoints(endpoints));
+        if let Some(addresses) = &effect.addresses {
+            self.addresses = addresses.clone();
+        }
+        if let Some(findings) = &effect.findings {
+            self.findings = findings.iter().map(|finding| Rejected::clone(finding)).collect();
+        }
+        effect
+    }
+}
+
+/// The model without its endpoints.
+fn routes_of(model: &Model) -> Model {
+    let bare = |backend: &Backend| match backend.state {
+        BackendState::Resolved(_) => {
+            Backend { state: BackendState::Resolved([].into()), ..backend.clone() }
+        }
+        BackendState::Broken(_) => backend.clone(),
+    };
+    Model { backends: model.backends.iter().map(bare).collect(), ..model.clone() }
+}
+
+/// What a table answers: every route with its backend and the endpoints in its cell.
+fn served(table: &Table) -> Vec<String> {
+    let route = |id| {
+        let backend = table.backend(id);
+        let endpoints = backend.endpoints();
+        let addrs: Vec<_> = endpoints.usable().iter().map(|endpoint| endpoint.addr).collect();
+        let counts = crate::model::EndpointState::ALL.map(|state| endpoints.count(state));
+        let (key, broken) = (&backend.key, backend.broken);
+        format!("{:?} -> {key} {broken:?} {addrs:?} {counts:?}", table.route(id))
+    };
+    table.routes().map(route).collect()
+}
+
+fn from_scratch(objects: &Objects) -> (Model, ClusterAddresses, Vec<Rejected>) {
+    let (model, mut findings) = translate(objects, &with_list());
+    let (addresses, more) = addresses(objects, &with_list());
+    findings.extend(more);
+    findings.sort();
+    findings.dedup();
+    (model, addresses, findings)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_sequence_of_changes_leads_where_everything_at_once_does(
+        batches in prop::collection::vec(
+            prop::collection::vec((any::<prop::sample::Index>(), 0u8..4), 1..6), 1..16,
+        ),
+    ) {
+        let mut in_force = InForce::new();
+        in_force.go_on(Objects::default());
+        for batch in batches {
+            let mut objects = in_force.objects.clone();
+            for (index, action) in batch {
+                let object = index.get(&POOL).clone();
+                if action == 0 {
+                    objects.remove(&object.identity());
+                } else {
+                    objects.insert(object);
+                }
+            }
+            let before = routes_of(&in_force.model);
+            let effect = in_force.go_on(objects.clone());
+            let (model, addresses, findings) = from_scratch(&objects);
+            prop_assert_eq!(&in_force.model, &model);
+            prop_assert_eq!(&in_force.addresses, &addresses);
+            prop_assert_eq!(&in_force.findings, &findings);
+            prop_assert_eq!(
+                served(&in_force.publisher.current()), served(&compile(&model, None))
+            );
+            prop_assert_eq!(effect.model.is_some(), before != routes_of(&model));
+        }
+    }
+}
+
+/// A change of one object after all of `yaml`: what it comes to.
+fn effect_of(yaml: &str, change: &str) -> Effect {
+    let mut in_force = InForce::new();
+    let mut all = objects(&format!("{BASE}{yaml}"));
+    in_force.go_on(all.clone());
+    let parsed = manifest::parse("change.yaml", change);
+    assert_eq!((parsed.objects.len(), parsed.findings), (1, Vec::new()), "{change}");
+    all.insert(parsed.objects[0].clone());
+    in_force.go_on(all)
+}
+
+fn mk_slice(name: &str, service: &str, address: &str) -> String {
+    format!(
+        "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: {name}, labels: \
+         {{kubernetes.io/service-name: {service}}}}}, addressType: IPv4, ports: [{{name: http, \
+         port: 8080}}], endpoints: [{{addresses: [{address}]}}]}}"
+    )
+}
+
+#[test]
+fn a_slice_of_a_service_in_use_changes_endpoints_and_no_route() {
+    let ingress = super::mk_ingress(&super::mk_paths(&[("Prefix", "/")]));
+    let effect = effect_of(&ingress, &mk_slice("web-2", "web", "10.0.0.2"));
+    assert!(effect.model.is_none() && effect.addresses.is_none() && effect.findings.is_none());
+    let [(0, backend)] = effect.endpoints.as_slice() else { panic!("{effect:?}") };
+    assert_eq!(super::endpoints(backend), ["10.0.0.1:8080 ready", "10.0.0.2:8080 ready"]);
+}
+
+#[test]
+fn what_is_not_used_has_no_effect() {
+    let ingress = super::mk_ingress(&super::mk_paths(&[("Prefix", "/")]));
+    for change in [
+        mk_slice("api-1", "api", "10.0.0.2"),
+        mk_slice("none-1", "none", "10.0.0.2"),
+        mk_slice("web-1", "web", "10.0.0.1").replace("web-1", "web-1, annotations: {a: b}"),
+        "{apiVersion: v1, kind: Service, metadata: {name: new}, spec: {ports: [{port: 1}]}}".into(),
+        "{apiVersion: v1, kind: Service, metadata: {name: api}, spec: {ports: [{port: 1}]}}".into(),
+        "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {tls.crt: eA==}}".into(),
+        ingress.replace("name: x", "name: x, annotations: {a: b}"),
+    ] {
+        let effect = effect_of(&ingress, &change);
+        assert!(effect.model.is_none() && effect.endpoints.is_empty(), "{change}: {effect:?}");
+        assert!(effect.addresses.is_none() && effect.findings.is_none(), "{change}: {effect:?}");
+    }
+}
+
+#[test]
+fn an_ingress_of_another_class_is_a_finding_and_no_new_model() {
+    let ours = super::mk_ingress(&super::mk_paths(&[("Prefix", "/")]));
+    let other = super::mk_named("other", &super::mk_paths(&[("Prefix", "/")]));
+    let effect = effect_of(&ours, &other.replace("ravelin", "other"));
+    assert!(effect.model.is_none() && effect.endpoints.is_empty());
+    let findings = effect.findings.expect("they are other than before");
+    assert!(findings.iter().any(|finding| &*finding.object.name == "other"), "{findings:?}");
+}
+
+#[test]
+fn a_new_service_mends_the_suggestion_for_one_that_is_missing() {
+    let ingress =
+        super::mk_ingress(&super::mk_backend("{service: {name: payments, port: {number: 1}}}"));
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: paymets}, spec: {}}";
+    let effect = effect_of(&ingress, service);
+    assert!(effect.model.is_none(), "the rule stays broken");
+    let findings = effect.findings.expect("they are other than before");
+    let fix =
+        &findings.iter().find(|finding| finding.field.ends_with("service.name")).expect("one").fix;
+    assert!(fix.starts_with("did you mean \"paymets\"?"), "{fix}");
+}

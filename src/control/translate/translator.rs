@@ -1,0 +1,103 @@
+//! The translation that is kept up to date, change by change.
+
+use super::findings::{Findings, Found};
+use super::routes::{Routes, Touched, Update};
+use super::{ConfigMapKey, Options, addresses};
+use crate::control::objects::Objects;
+use crate::control::source::Changes;
+use crate::model::{Backend, ClusterAddresses, Kind, Model, Rejected};
+use std::sync::Arc;
+
+/// Findings, sorted, each once.
+pub type FindingList = Arc<[Arc<Rejected>]>;
+
+/// What changes come to. Each part is there only if it is other than before, and all of them are at
+/// the first time.
+#[derive(Debug, Default)]
+pub struct Effect {
+    /// What is to be served, if more is to be done than to store `endpoints`.
+    pub model: Option<Model>,
+    /// Without a new model: backends that have other endpoints, and their positions among the
+    /// backends of the last model.
+    pub endpoints: Vec<(usize, Backend)>,
+    /// What the cluster tells of itself.
+    pub addresses: Option<ClusterAddresses>,
+    /// What is not served as written, of files and objects.
+    pub findings: Option<FindingList>,
+}
+
+/// Objects, and what was read of them.
+///
+/// What it gives is the same as of a new one that is told all objects at once, whatever the changes
+/// that led to them. It costs what the changes touch, and the size of the model where that is
+/// another one.
+#[derive(Debug)]
+pub struct Translator {
+    options: Options,
+    objects: Objects,
+    routes: Routes,
+    findings: Findings,
+    /// What was told last.
+    addresses: Option<ClusterAddresses>,
+    /// About Nodes and the ConfigMap.
+    of_addresses: Found,
+    /// About the source.
+    of_source: Found,
+}
+
+impl Translator {
+    /// Knows no objects yet.
+    pub fn new(options: Options) -> Self {
+        Self {
+            objects: Objects::default(),
+            routes: Routes::new(&options),
+            findings: Findings::default(),
+            addresses: None,
+            of_addresses: Found::default(),
+            of_source: Found::default(),
+            options,
+        }
+    }
+
+    /// Takes changes.
+    pub fn apply(&mut self, changes: Changes) -> Effect {
+        let is_first = self.addresses.is_none();
+        let mut touched = Touched::default();
+        let mut addresses_touched = is_first;
+        for change in changes.objects {
+            let (identity, now) = (change.identity.clone(), change.object.clone());
+            let before = self.objects.apply(change);
+            addresses_touched |= matches!(identity.kind, Kind::Node | Kind::ConfigMap);
+            touched.note(&identity, before.as_ref(), now.as_ref());
+        }
+        let Update { model, endpoints } =
+            self.routes.update(&self.objects, touched, &mut self.findings);
+        let addresses = if addresses_touched { self.read_addresses() } else { None };
+        if let Some(mut findings) = changes.findings {
+            let ours = self.options.cloudflare_list.as_ref().map(ConfigMapKey::object);
+            findings.retain(|finding| {
+                // A ConfigMap that nobody names is not ours, whatever is in it.
+                finding.object.kind != Kind::ConfigMap || Some(&finding.object) == ours.as_ref()
+            });
+            self.findings.replace(&mut self.of_source, findings);
+        }
+        let changed = self.findings.take_changed();
+        Effect {
+            model: if is_first { model.or_else(|| Some(Model::default())) } else { model },
+            endpoints,
+            addresses,
+            findings: (changed || is_first).then(|| self.findings.list()),
+        }
+    }
+
+    /// The addresses, if they are other than before.
+    fn read_addresses(&mut self) -> Option<ClusterAddresses> {
+        let (addresses, found) = addresses(&self.objects, &self.options);
+        self.findings.replace(&mut self.of_addresses, found);
+        if self.addresses.as_ref() == Some(&addresses) {
+            return None;
+        }
+        self.addresses = Some(addresses.clone());
+        Some(addresses)
+    }
+}

@@ -1,0 +1,97 @@
+//! The table in force, its endpoints, and what is not served as written.
+
+use super::Telemetry;
+use super::families::Families;
+use crate::model::{EndpointState, Severity};
+use crate::telemetry::cells::ChangeEffect;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+
+/// Findings by kind, cause and severity.
+type Rejections = BTreeMap<(&'static str, &'static str, &'static str), i64>;
+
+impl Telemetry {
+    pub(super) fn encode_snapshot(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let snapshot = *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plain = |name, help, value: f64| {
+            encoder.gauge(name, help, |family| family.gauge_f64::<0>(&[], value))
+        };
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+        {
+            plain(
+                "ravelin_snapshot_generation",
+                "Generation of the routing table; new endpoints alone make no new table",
+                snapshot.generation as f64,
+            )?;
+            plain("ravelin_snapshot_routes", "Routes in the table", snapshot.routes as f64)?;
+            plain("ravelin_snapshot_hosts", "Distinct hosts in the table", snapshot.hosts as f64)?;
+        }
+        plain(
+            "ravelin_snapshot_published_timestamp_seconds",
+            "When the table was put in force",
+            snapshot.published,
+        )?;
+        plain(
+            "ravelin_snapshot_build_seconds",
+            "Time that the table took: reading what had changed, and compiling",
+            snapshot.build_seconds,
+        )?;
+        encoder.counter(
+            "ravelin_object_changes",
+            "Gathered changes of objects that were put in force, by what they came to",
+            |family| {
+                for effect in ChangeEffect::ALL {
+                    let count = self.changes[effect as usize].total();
+                    family.count(&[("effect", effect.as_str())], count)?;
+                }
+                Ok(())
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_rejected_objects",
+            "Findings about objects that are not served as written",
+            |family| {
+                for ((kind, why, severity), count) in self.rejections() {
+                    family
+                        .gauge(&[("kind", kind), ("reason", why), ("severity", severity)], count)?;
+                }
+                Ok(())
+            },
+        )?;
+        self.encode_endpoints(encoder)
+    }
+
+    /// Findings by kind, cause and severity, without what is merely not for us.
+    fn rejections(&self) -> Rejections {
+        let findings = Arc::clone(&self.findings.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut counts = Rejections::new();
+        for finding in findings.iter().filter(|finding| finding.severity != Severity::Info) {
+            let key =
+                (finding.object.kind.as_str(), finding.why.as_str(), finding.severity.as_str());
+            *counts.entry(key).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    /// Counted now, from the cells of the table in force: they change without a new table.
+    fn encode_endpoints(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let table = self.tables.get().map(crate::routing::TableHandle::load);
+        encoder.gauge("ravelin_endpoints", "Endpoints of the Services in use, by state", |family| {
+            let backends = table.iter().flat_map(|table| table.backends());
+            for backend in backends.filter(|backend| backend.broken.is_none()) {
+                let service = format!("{}:{}", backend.key.service, backend.key.port);
+                let endpoints = backend.endpoints();
+                for state in EndpointState::ALL {
+                    let labels = [
+                        ("namespace", &*backend.key.namespace),
+                        ("service", &*service),
+                        ("state", state.as_str()),
+                    ];
+                    family.gauge(&labels, i64::from(endpoints.count(state)))?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
