@@ -17,6 +17,17 @@ fn a_watch_that_misses_a_change_is_found_out_by_the_check() {
 }
 
 #[test]
+fn a_check_that_is_rarer_than_new_watches_comes_all_the_same() {
+    let api = Api::new();
+    api.serve("a.test");
+    let keys = "watch_timeout = \"1s\"\nconsistency_check = \"2s\"";
+    let edge = Edge::of(&api, keys).ready();
+    api.put_silently("ingresses", ingress("b.test"));
+    edge.await_status("b.test", 503);
+    edge.await_failure("Ingress", "differs");
+}
+
+#[test]
 fn a_server_that_is_behind_us_is_found_out_by_the_check() {
     let api = Api::new();
     let versions = ["a.test", "b.test"].map(|host| api.serve(host));

@@ -17,7 +17,9 @@ use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{
+    Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until, timeout,
+};
 
 /// How much earlier than asked for the API server may end a watch: clocks that run apart.
 const EARLY: Duration = Duration::from_millis(200);
@@ -46,6 +48,9 @@ struct Run {
     check: Check,
     /// Whether `check` is one, and its answer is owed.
     asking: bool,
+    /// When to check. It outlasts the watches: one that began with each of them would never come if
+    /// they are the shorter ones.
+    ticks: Interval,
 }
 
 impl Follower {
@@ -108,7 +113,10 @@ impl Follower {
     /// Watches until there is a reason to list again, and returns it.
     async fn follow(&mut self, version: String) -> Failure {
         let check: Check = Box::pin(pending());
-        let mut run = Run { version, doubt: false, check, asking: false };
+        let every = self.settings.consistency_check;
+        let mut ticks = interval_at(Instant::now() + jittered(every), every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut run = Run { version, doubt: false, check, asking: false, ticks };
         loop {
             let length = jittered(self.settings.watch_timeout).as_secs().max(1);
             let seconds = u32::try_from(length).unwrap_or(u32::MAX);
@@ -138,9 +146,6 @@ impl Follower {
         deadline: Instant,
         run: &mut Run,
     ) -> Result<(), Failure> {
-        let every = self.settings.consistency_check;
-        let mut ticks = interval_at(Instant::now() + jittered(every), every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut wanted = self.cluster.wanted();
         let keeps_secrets = self.scope.kind == crate::model::Kind::Secret;
         if keeps_secrets {
@@ -152,7 +157,7 @@ impl Follower {
                     Some(line) => self.take(&line?, run)?,
                     None => return Ok(()),
                 },
-                _ = ticks.tick(), if !run.asking => {
+                _ = run.ticks.tick(), if !run.asking => {
                     run.check = self.check(&run.version);
                     run.asking = true;
                 }
