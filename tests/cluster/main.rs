@@ -1,21 +1,32 @@
 //! A real control plane, and what it does to a client: etcd, kube-apiserver and
 //! kube-controller-manager, built by `tests/cluster/assets/build`.
 //!
-//! The tests here are of the plane itself. They hold the facts that the tests of ravelin against it
-//! stand on, so that a new version of Kubernetes that breaks one of them is told from a mistake of
-//! ours. Without the programs, or without the right to make a network namespace, they say so on
+//! Some tests are of the plane itself. They hold the facts that the tests of ravelin against it stand
+//! on, so that a new version of Kubernetes that breaks one of them is told from a mistake of ours.
+//! The others run ravelin as a process, with the rights of `deploy/base`. Without the programs, or without the right to make a network namespace, they say so on
 //! standard error and pass.
 
+mod credentials;
+mod deployed;
 mod deployment;
+mod edge;
 #[path = "../support/eventually.rs"]
 mod eventually;
 mod faults;
+mod figures;
+mod granted;
+mod life;
 mod objects;
+mod outage;
 mod plane;
 mod restore;
+mod restored;
 mod rights;
+mod rollout;
+mod served;
 #[path = "../support/skipped.rs"]
 mod skipped;
+mod verbs;
 
 use eventually::eventually;
 use std::time::Duration;

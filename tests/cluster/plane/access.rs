@@ -35,6 +35,12 @@ impl Plane {
         assert_eq!(role["kind"], "ClusterRole");
         self.bind_role(namespace, name, role["metadata"]["name"].as_str().expect("a name"));
         self.await_grant(namespace, name, &role["rules"][0]);
+        self.kubeconfig_of(namespace, name)
+    }
+
+    /// The kubeconfig of a service account that is there, with a file for its token as
+    /// [`Plane::service_account`] says.
+    pub(crate) fn kubeconfig_of(&self, namespace: &str, name: &str) -> PathBuf {
         let token = self.renew_token(namespace, name);
         let kubeconfig = self.folder.join(format!("{namespace}-{name}.kubeconfig"));
         self.write_kubeconfig(&kubeconfig, &format!("tokenFile: {}", token.display()));
@@ -43,8 +49,20 @@ impl Plane {
 
     /// Gives a service account a new token, in the file that its kubeconfig names.
     pub(crate) fn renew_token(&self, namespace: &str, name: &str) -> PathBuf {
+        self.renew_token_while(namespace, name, None)
+    }
+
+    /// The same. A token that is bound to a Secret ends with it.
+    pub(crate) fn renew_token_while(
+        &self,
+        namespace: &str,
+        name: &str,
+        secret: Option<&str>,
+    ) -> PathBuf {
+        let bound =
+            secret.map(|secret| json!({"apiVersion": "v1", "kind": "Secret", "name": secret}));
         let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-            "spec": {"expirationSeconds": TOKEN_SECONDS}});
+            "spec": {"expirationSeconds": TOKEN_SECONDS, "boundObjectRef": bound}});
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
         let answer = self.create(&path, &request);
         let token = answer["status"]["token"].as_str().expect("a token");

@@ -79,9 +79,21 @@ impl Connection {
         Ok(Response { status, body: text })
     }
 
+    /// Gets a page of a host, as a visitor does.
+    pub(crate) fn get(&mut self, host: &str, path: &str) -> io::Result<Response> {
+        let (status, mut body) =
+            self.send(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n"))?;
+        let mut text = String::new();
+        body.read_to_string(&mut text)?;
+        Ok(Response { status, body: text })
+    }
+
     /// Sends a request and reads the head of the response.
     pub(crate) fn ask(&mut self, request: &Request<'_>) -> io::Result<(u16, Body<'_>)> {
-        let message = request.message(self.host);
+        self.send(&request.message(self.host))
+    }
+
+    fn send(&mut self, message: &str) -> io::Result<(u16, Body<'_>)> {
         let stream = self.stream.get_mut();
         stream.write_all(message.as_bytes())?;
         stream.flush()?;

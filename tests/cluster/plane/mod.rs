@@ -17,13 +17,15 @@ mod group;
 mod kubectl;
 mod kubelet;
 mod namespace;
+mod place;
 mod server;
 
 pub(crate) use api::{Api, Heard, Watch};
-pub(crate) use connection::Response;
+pub(crate) use connection::{Connection, Response};
 
 use authority::Authority;
 use group::Group;
+use place::Place;
 use serde_json::{Value, json};
 use server::{Port, Server};
 use std::net::SocketAddr;
@@ -49,8 +51,9 @@ pub(crate) struct Plane {
     authority: Authority,
     programs: PathBuf,
     folder: PathBuf,
-    /// Last, because it removes the folder.
-    _group: Group,
+    /// Last but one, because it removes the folder.
+    group: Group,
+    _place: Option<Place>,
 }
 
 impl Plane {
@@ -62,6 +65,16 @@ impl Plane {
     /// Starts one with or without controllers, and with further flags of the API server.
     pub(crate) fn start_with(controllers: bool, api_server_flags: &[&str]) -> Option<Self> {
         let programs = namespace::enter()?;
+        let place = Place::wait();
+        Self::start_in(&programs, Some(place), controllers, api_server_flags)
+    }
+
+    fn start_in(
+        programs: &Path,
+        place: Option<Place>,
+        controllers: bool,
+        api_server_flags: &[&str],
+    ) -> Option<Self> {
         // The group removes it.
         let folder = tempfile::Builder::new().prefix("ravelin-plane-").tempdir();
         let folder = folder.expect("a temporary directory").keep();
@@ -69,7 +82,7 @@ impl Plane {
         let authority = Authority::create(&folder);
         let ports = [Port::reserve(), Port::reserve(), Port::reserve()];
         let [etcd, api_server, manager] = [0, 1, 2].map(|at: usize| ports[at].addr);
-        let server = |name, flags| Server::new(name, &programs, &folder, &group, flags);
+        let server = |name, flags| Server::new(name, programs, &folder, &group, flags);
         let admin = folder.join(ADMIN_KUBECONFIG);
         let mut of_api_server = flags::api_server(&authority, etcd, api_server);
         of_api_server.extend(api_server_flags.iter().map(|&flag| flag.to_owned()));
@@ -82,9 +95,10 @@ impl Plane {
             etcd_api: Api::new(etcd, None, None),
             ports,
             authority,
-            programs: programs.clone(),
+            programs: programs.to_owned(),
             folder,
-            _group: group,
+            group,
+            _place: place,
         };
         plane.write_kubeconfig(&admin, &plane.authority.admin_user());
         plane.restart_etcd();
@@ -100,12 +114,18 @@ impl Plane {
     /// namespace of its own in it and disturbs no server.
     pub(crate) fn shared() -> Option<Shared> {
         static PLANE: OnceLock<Option<Plane>> = OnceLock::new();
-        PLANE.get_or_init(|| Self::start_with(true, &[])).as_ref().map(Shared)
+        let start = || Self::start_in(&namespace::enter()?, None, true, &[]);
+        PLANE.get_or_init(start).as_ref().map(Shared)
     }
 
     /// Where the API server listens.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.ports[1].addr
+    }
+
+    /// The process group of its servers, which ends with it, however the test ends.
+    pub(crate) fn group(&self) -> i32 {
+        self.group.id()
     }
 
     /// A client with all rights.
@@ -128,6 +148,12 @@ impl Plane {
         let response = self.request("POST", path, Some(object));
         assert!([200, 201].contains(&response.status), "{path}: {}", response.body);
         response.json()
+    }
+
+    /// Replaces an object, which has to succeed.
+    pub(crate) fn put(&self, path: &str, object: &Value) {
+        let response = self.request("PUT", path, Some(object));
+        assert_eq!(response.status, 200, "{path}: {}", response.body);
     }
 
     /// Makes a namespace.

@@ -1,0 +1,111 @@
+//! `deploy/` as an operator applies it: a real API server takes all of it, and with nothing but that
+//! ravelin serves.
+
+use crate::edge::{Backend, Edge, Setup, Site};
+use crate::eventually;
+use crate::plane::Plane;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// What is applied as it is.
+const OVERLAYS: [&str; 3] = ["overlays/flexible", "overlays/servicelb", "overlays/balancer"];
+/// What is added to an overlay.
+const COMPONENTS: [&str; 2] = ["components/cloudflare-config-map", "components/podmonitor"];
+/// The least that makes the kind known. The operator's own definition has 1 400 lines.
+const POD_MONITOR: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: podmonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  names: {kind: PodMonitor, listKind: PodMonitorList, plural: podmonitors, singular: podmonitor}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
+";
+
+fn deploy(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(relative)
+}
+
+/// Runs kubectl on a kustomization, and returns whether it succeeded, and all that it said.
+fn apply(plane: &Plane, flags: &[&str], folder: &Path) -> (bool, String) {
+    let folder = folder.display().to_string();
+    let output = plane.kubectl(&[&["apply"], flags, &["-k", &folder]].concat());
+    let [out, err] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8"));
+    (output.status.success(), out + &err)
+}
+
+/// Applies `deploy/base`, once for all tests of this file.
+fn base(plane: &Plane) {
+    static APPLIED: OnceLock<()> = OnceLock::new();
+    APPLIED.get_or_init(|| {
+        let (done, said) = apply(plane, &[], &deploy("base"));
+        assert!(done && !said.contains("Warning"), "{said}");
+    });
+}
+
+#[test]
+fn with_what_deploy_base_creates_and_nothing_else_it_serves() {
+    let Some(plane) = Plane::shared() else { return };
+    base(&plane);
+    let kubeconfig = plane.kubeconfig_of("ravelin", "ravelin");
+    let token = fs::read_to_string(plane.renew_token("ravelin", "ravelin")).expect("a token");
+    let api = plane.api_with_token(&token);
+    // The authorizer learns of rules by a watch.
+    eventually("the role is in force", || {
+        (api.request("GET", "/api/v1/secrets", None).status == 200).then_some(())
+    });
+    let backend = Backend::start("deployed");
+    let site = Site { namespace: "ravelin", name: "a", class: "ravelin", host: "a.deployed" };
+    site.create(&plane, &backend);
+    let setup = Setup { kubeconfig: &kubeconfig, class: "ravelin", keys: "" };
+    let edge = Edge::ready(&plane, &setup);
+    edge.await_answer("a.deployed", "/", "deployed");
+    let page = edge.metrics();
+    assert!(page.sum("ravelin_watch_errors_total", &[("reason", "forbidden")]) < 0.5);
+    assert!(edge.end().success(), "it leaves when it is told to");
+
+    for path in ["/api/v1/configmaps", "/api/v1/pods", "/api/v1/namespaces/ravelin/configmaps"] {
+        assert_eq!(api.request("GET", path, None).status, 403, "{path}");
+    }
+    assert_eq!(api.request("GET", "/api/v1/namespaces/ravelin/pods", None).status, 200);
+}
+
+#[test]
+fn a_real_api_server_takes_every_overlay_and_component() {
+    let Some(plane) = Plane::shared() else { return };
+    base(&plane);
+    for overlay in OVERLAYS {
+        let (done, said) = apply(&plane, &["--dry-run=server"], &deploy(overlay));
+        assert!(done && !said.contains("Warning"), "{overlay}: {said}");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let own = folder.path().canonicalize().expect("it is there");
+    for component in COMPONENTS {
+        // kustomize wants relative paths.
+        let up = "../".repeat(own.components().count() - 1);
+        let at = |relative| format!("{up}{}", &deploy(relative).display().to_string()[1..]);
+        let text =
+            format!("resources: [{:?}]\ncomponents: [{:?}]\n", at(OVERLAYS[2]), at(component));
+        fs::write(own.join("kustomization.yaml"), text).expect("a folder of ours");
+        let try_it = || apply(&plane, &["--dry-run=server"], &own);
+        if component.ends_with("podmonitor") {
+            let (done, said) = try_it();
+            assert!(!done && said.contains("no matches for kind \"PodMonitor\""), "{said}");
+            plane.apply(POD_MONITOR);
+            // It is told to clients some time after it is established.
+            eventually("the kind is known", || {
+                (!try_it().1.contains("no matches for kind")).then_some(())
+            });
+        }
+        let (done, said) = try_it();
+        assert!(done && !said.contains("Warning"), "{component}: {said}");
+    }
+}

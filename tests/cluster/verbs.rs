@@ -1,0 +1,62 @@
+//! `ravelin check` and `ravelin explain` against a cluster: one look, with the rights of `run`.
+
+use crate::edge::{Backend, QUICK, Setup, Site, account, class, program, without};
+use crate::plane::Plane;
+use std::path::Path;
+use std::process::Command;
+
+/// Exit code and all that is said.
+fn said(config: &Path, verb: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(program())
+        .args([verb, "--config"])
+        .arg(config)
+        .args(arguments)
+        .output()
+        .expect("a program");
+    let [out, err] =
+        [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    (output.status.code(), out + &err)
+}
+
+#[test]
+fn check_and_explain_look_at_the_cluster_that_the_configuration_names() {
+    let Some(plane) = Plane::shared() else { return };
+    let kubeconfig = account(&plane, "verbs");
+    class(&plane, "verbs");
+    let backend = Backend::start("verbs");
+    let site = Site { namespace: "verbs", name: "shop", class: "verbs", host: "shop.verbs" };
+    site.create(&plane, &backend);
+    let lost = Site { namespace: "verbs", name: "lost", class: "verbs", host: "lost.verbs" };
+    plane.create(&lost.ingresses(), &lost.ingress());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let keys = format!("namespaces = [\"verbs\"]\n{QUICK}");
+    let setup = Setup { kubeconfig: &kubeconfig, class: "verbs", keys: &keys };
+    let config = setup.write(folder.path());
+
+    let (code, page) = said(&config, "check", &[]);
+    assert_eq!(code, Some(1), "{page}");
+    assert!(page.contains("2 routes, 1 errors, 0 warnings"), "{page}");
+    assert!(page.contains("verbs/lost"), "{page}");
+    assert!(page.contains(&backend.addr.to_string()), "{page}");
+
+    let (code, page) = said(&config, "explain", &["http://shop.verbs/cart"]);
+    assert_eq!(code, Some(0), "{page}");
+    assert!(page.contains("Ingress verbs/shop"), "{page}");
+    assert!(page.contains(&backend.addr.to_string()), "{page}");
+    let (code, page) = said(&config, "explain", &["http://nobody.verbs/"]);
+    assert_eq!(code, Some(1), "{page}");
+    assert!(page.contains("404"), "{page}");
+}
+
+#[test]
+fn check_names_what_it_may_not_read() {
+    let Some(plane) = Plane::shared() else { return };
+    plane.namespace("unread");
+    let role = without("unread", "secrets", "*");
+    let kubeconfig = plane.service_account("unread", "ravelin", &role.to_string());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let setup = Setup { kubeconfig: &kubeconfig, class: "unread", keys: QUICK };
+    let (code, page) = said(&setup.write(folder.path()), "check", &[]);
+    assert_eq!(code, Some(1), "{page}");
+    assert!(page.contains("secrets: forbidden: secrets is forbidden: User"), "{page}");
+}
