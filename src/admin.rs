@@ -4,7 +4,7 @@
 use crate::admission::GateCell;
 use crate::listen::{self, Accepting, LocalAccepting};
 use crate::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::{ListMetrics, ListSource, Telemetry, WatchMetrics};
+use crate::telemetry::{LastGoodMetrics, ListMetrics, ListSource, Telemetry, WatchMetrics, age};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -12,11 +12,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -38,6 +39,7 @@ pub struct Admin {
     registry: Registry,
     list: Arc<ListMetrics>,
     watch: Arc<WatchMetrics>,
+    last_good: Arc<LastGoodMetrics>,
     shutdown: ShutdownSignal,
 }
 
@@ -48,7 +50,8 @@ impl Admin {
         let mut registry = Registry::default();
         telemetry.register(&mut registry);
         let (list, watch) = (Arc::clone(telemetry.list()), Arc::clone(telemetry.watch()));
-        Self { registry, list, watch, shutdown }
+        let last_good = Arc::clone(telemetry.last_good());
+        Self { registry, list, watch, last_good, shutdown }
     }
 
     /// Serves until the process aborts: the port, to whom `gate` admits, and the socket, to whoever
@@ -128,7 +131,7 @@ impl Admin {
             "/metrics" => self.metrics(),
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" => match self.not_ready() {
-                None => text(StatusCode::OK, "ok\n"),
+                None => text(StatusCode::OK, format!("ok\n{}", self.restored())),
                 Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
             },
             "/" => text(StatusCode::OK, "ravelin\n\n/metrics\n/livez\n/readyz\n"),
@@ -145,6 +148,21 @@ impl Admin {
         }
         let unknown = self.list.read().source == ListSource::Nothing;
         unknown.then(|| "cloudflare.config_map has not been read, or is no list\n".to_owned())
+    }
+
+    /// What is not as it should be, though it is served by. Empty in ordinary times.
+    fn restored(&self) -> String {
+        let Some(confirmed) = self.last_good.read().restored else {
+            return String::new();
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let age = age(confirmed, now);
+        let time = i64::try_from(confirmed).ok().and_then(|at| Timestamp::from_second(at).ok());
+        let time = time.unwrap_or_default();
+        let missing = self.watch.missing();
+        format!(
+            "serves the last-good state of {time}, {age} old, until these are listed:\n{missing}"
+        )
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {

@@ -30,8 +30,8 @@
 //!
 //! One per worker: a single-threaded runtime with its own connections to clients and pods, its own
 //! counters and log buffer. Nothing on the request path crosses a thread. One thread accepts and
-//! hands each connection to the worker with the fewest; one follows the objects of the source (and one
-//! more the API server, if that is the source); one keeps the list of Cloudflare's addresses; one
+//! hands each connection to the worker with the fewest; one follows the objects of the source (if
+//! that is a cluster, one more the API server, and one keeps the last good state on disk); one keeps the list of Cloudflare's addresses; one
 //! serves the admin port; one writes the access log.
 //!
 //! # Modules

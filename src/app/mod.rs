@@ -1,7 +1,8 @@
 //! The process: builds everything from a configuration, runs it, and takes it down in order.
 //!
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
-//! follows the manifests, one that watches the cluster, one that writes the access log. The caller's thread waits for signals.
+//! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
+//! writes the access log. The caller's thread waits for signals.
 
 mod error;
 mod gatekeeper;

@@ -8,11 +8,13 @@
 use super::gatekeeper::Gatekeeper;
 use super::sets::{follow_cluster, start_list};
 use super::{
-    App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, open_access_log,
-    options, policy, privilege, spawn, start_accepting, start_admin, start_control, start_workers,
+    App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, on_runtime,
+    open_access_log, options, policy, privilege, spawn, start_accepting, start_admin,
+    start_control, start_workers,
 };
 use crate::config::{Config, SourceKind};
 use crate::control::files::Directory;
+use crate::control::last_good::{self, Keeper};
 use crate::control::reconcile::{OnAddresses, Reconciler};
 use crate::control::source::Source;
 use crate::control::translate::ConfigMapKey;
@@ -25,7 +27,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 
 /// How often the wait for a cluster asks whether it is to go on.
@@ -44,6 +46,8 @@ pub struct Prepared {
     source: Box<dyn Source>,
     /// What the source is waited for, if it is a cluster.
     cluster: Option<Arc<Cluster>>,
+    /// What is served where the wait takes too long, if it is kept.
+    last_good: Option<Keeper>,
     on_addresses: OnAddresses,
     /// The text that stands in for Cloudflare's list, as the cluster has it.
     texts: Receiver<Option<Arc<str>>>,
@@ -89,6 +93,8 @@ impl Prepared {
         let (on_addresses, texts) = follow_cluster(&gatekeeper);
         let (shutdown, signal) = Shutdown::new();
         let begun = begin(&config, &telemetry, &signal)?;
+        let last_good =
+            begun.cluster.as_ref().and_then(|cluster| keeper(&config, cluster, &telemetry));
         let parts = Parts { config, telemetry, signal, tables, sink, gatekeeper, policy };
         let address = admin.local_addr()?;
         let mut others: Vec<_> = begun.thread.into_iter().collect();
@@ -109,6 +115,7 @@ impl Prepared {
             publisher,
             source: begun.source,
             cluster: begun.cluster,
+            last_good,
             on_addresses,
             texts,
             shutdown,
@@ -122,21 +129,36 @@ impl Prepared {
         self.admin
     }
 
-    /// Waits for the first list of everything, and begins to serve. `interrupted` is asked now and
+    /// Waits for the first list of everything, or for the time to serve from what was kept of the
+    /// cluster, and begins to serve. `interrupted` is asked now and
     /// then; once it says so, the process is taken down and there is no [`App`].
     pub fn start(self, mut interrupted: impl FnMut() -> bool) -> Result<Option<App>, StartError> {
-        if let Some(cluster) = &self.cluster {
-            tracing::info!(admin = %self.admin, "waits for the first list of the cluster");
-            while !cluster.wait_synced(WAIT_LOOK) {
-                if interrupted() {
-                    tracing::info!("leaving: the cluster has not been listed");
-                    self.shutdown.advance(Stage::Aborting);
-                    self.others.into_iter().for_each(join);
-                    return Ok(None);
-                }
-            }
+        if !self.await_cluster(&mut interrupted) {
+            tracing::info!("leaving: the cluster has not been listed");
+            self.shutdown.advance(Stage::Aborting);
+            self.others.into_iter().for_each(join);
+            return Ok(None);
         }
         self.serve().map(Some)
+    }
+
+    /// Returns when there is something to serve, or with `false` when the wait was interrupted.
+    fn await_cluster(&self, interrupted: &mut dyn FnMut() -> bool) -> bool {
+        let Some(cluster) = &self.cluster else { return true };
+        tracing::info!(admin = %self.admin, "waits for the first list of the cluster");
+        let begun = Instant::now();
+        let mut kept = self.last_good.as_ref();
+        while !cluster.wait_synced(WAIT_LOOK) {
+            if interrupted() {
+                return false;
+            }
+            // Tried once: a file that is no good does not become so.
+            let due = kept.take_if(|kept| begun.elapsed() >= kept.restore_after());
+            if due.is_some_and(Keeper::restore) {
+                break;
+            }
+        }
+        true
     }
 
     fn serve(mut self) -> Result<App, StartError> {
@@ -159,6 +181,11 @@ impl Prepared {
         let workers = start_workers(parts, ends)?;
         let keeper = keep_list(parts, list)?;
         self.others.extend([control, keeper, start_accepting(parts, bound, doors)?]);
+        if let Some(last_good) = self.last_good {
+            let signal = parts.signal.clone();
+            let keep = move || on_runtime("last-good", last_good.run(signal));
+            self.others.push(spawn("last-good", keep)?);
+        }
         parts.telemetry.watch().begin();
         if let Some((admin, socket)) = idle_admin {
             self.others.push(start_admin(parts, admin, socket)?);
@@ -177,6 +204,15 @@ impl Prepared {
             log_writer: self.log_writer,
         })
     }
+}
+
+/// Who keeps the last good state of the cluster, if the configuration wants it.
+fn keeper(config: &Config, cluster: &Arc<Cluster>, telemetry: &Telemetry) -> Option<Keeper> {
+    let settings = config.last_good.clone()?;
+    let metrics = Arc::clone(telemetry.last_good());
+    let watch = Arc::clone(telemetry.watch());
+    let pace = last_good::Pace::default();
+    Some(Keeper::new(settings, Arc::clone(cluster), metrics, watch, pace))
 }
 
 /// The source that the configuration names; a cluster is watched from now on.

@@ -35,6 +35,11 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// within two minutes.
 pub const CONSISTENCY_CHECK: Duration = Duration::from_secs(45);
 
+/// `state.restore_after`: an API server in reach lists a small cluster within 100 ms. A process that
+/// starts without one is to serve within a second, and to read what was kept and make a table of it
+/// takes its share of that.
+pub const RESTORE_AFTER: Duration = Duration::from_millis(500);
+
 /// `timeouts.downstream_idle`: Cloudflare reuses an idle origin connection for 900 s. Whoever
 /// closes earlier races with that reuse, and the visitor sees a 520; 30 s on top cover clocks and
 /// travel.

@@ -60,7 +60,8 @@ pub(super) const CLOUDFLARE: Keys = Keys {
     ],
 };
 /// `[state]`.
-pub(super) const STATE: Keys = Keys { table: "state", keys: &["directory"] };
+pub(super) const STATE: Keys =
+    Keys { table: "state", keys: &["directory", "cluster", "certificates", "restore_after"] };
 /// `[source]`.
 pub(super) const SOURCE: Keys = Keys {
     table: "source",
@@ -109,7 +110,7 @@ pub(super) const TABLES: [&Keys; 10] =
     [&ROOT, &LISTENER, &CLOUDFLARE, &STATE, &SOURCE, &ADMIN, &LOG, &TIMEOUTS, &LIMITS, &UPSTREAM];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 16] = [
+const MEANINGS: [(&str, &str); 17] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" is never"),
@@ -125,6 +126,7 @@ const MEANINGS: [(&str, &str); 16] = [
     ("watch_timeout", "how long one watch of the API server lasts"),
     ("request_timeout", "how long the API server may be silent while it owes an answer"),
     ("consistency_check", "how often the API server is asked whether we know what it has"),
+    ("restore_after", "how long a start waits for the API server before it uses what was kept"),
     ("idle", "how long an unused connection to a pod is kept"),
 ];
 

@@ -17,6 +17,7 @@ mod keys;
 mod raw;
 mod sections;
 mod source;
+mod state;
 mod units;
 mod values;
 
@@ -36,6 +37,7 @@ pub use admit::{
 };
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use source::{Kubernetes, Source, SourceKind};
+pub use state::LastGood;
 pub use units::MAX_DURATION;
 pub use values::SOCKET_PATH_BYTES;
 
@@ -55,6 +57,8 @@ pub struct Config {
     /// `[state] directory`: where what has to outlive the process is kept. `None`: nowhere. As
     /// written: relative to the working directory.
     pub state: Option<PathBuf>,
+    /// What of the cluster is kept there. `None`: nothing; always with a directory as the source.
+    pub last_good: Option<LastGood>,
     /// Where the manifests come from.
     pub source: Source,
     /// The port for metrics and questions.

@@ -16,8 +16,9 @@ use super::admit::Sets;
 use super::cloudflare;
 use super::raw::{self, Document, Table};
 use super::source;
+use super::state;
 use super::units::{self, Fault};
-use super::values::{bytes, count, duration, label, path, socket_addr, socket_path, unknown_word};
+use super::values::{bytes, count, duration, label, socket_addr, socket_path, unknown_word};
 use super::{
     AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Members, Protocol, Timeouts,
     Upstream, defaults, keys,
@@ -43,8 +44,8 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let workers = root.read("workers", |value| count(value, &WORKERS));
     let listeners = listeners(&root, &sets);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
-    let state = root.table(&keys::STATE).read("directory", path);
     let source = source::section(&root.table(&keys::SOURCE));
+    let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
     let admin_table = root.table(&keys::ADMIN);
     let admin = admin(&admin_table, &sets);
     let log = log(&root.table(&keys::LOG));
@@ -62,6 +63,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         listeners,
         cloudflare,
         state,
+        last_good,
         source: source?,
         admin,
         log,

@@ -3,11 +3,14 @@
 mod chance;
 pub mod cloudflare;
 pub mod files;
+pub mod last_good;
 pub mod manifest;
 pub mod objects;
 mod quote;
 pub mod reconcile;
+mod replace;
 pub mod source;
 mod suggest;
 pub mod translate;
+mod utc;
 pub mod watch;

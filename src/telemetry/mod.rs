@@ -8,6 +8,7 @@ mod admission;
 mod cells;
 mod collector;
 mod histogram;
+mod last_good;
 mod list;
 pub mod log;
 mod series;
@@ -19,6 +20,7 @@ pub use cells::{
 };
 pub use collector::Telemetry;
 pub use histogram::{BUCKETS, Histogram};
+pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
 pub use watch::{WatchCells, WatchFailure, WatchMetrics};

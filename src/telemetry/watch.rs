@@ -5,7 +5,7 @@ use crate::model::Kind;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Why a list, a watch or a check came to nothing: label `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -132,6 +132,21 @@ struct State {
     in_force: bool,
 }
 
+impl State {
+    fn missing(&self) -> String {
+        let mut page = String::new();
+        for (kind, cells) in self.kinds.iter().filter(|(_, cells)| !cells.synced) {
+            let why = match &cells.failing {
+                Some((why, words)) => format!("{}: {words}", why.as_str()),
+                None => "not listed yet".to_owned(),
+            };
+            // Writing into a String cannot fail.
+            let _ = writeln!(page, "{}: {why}", kind.as_str());
+        }
+        page
+    }
+}
+
 /// The cells of every kind that is watched, and whether the process serves by them.
 #[derive(Debug, Default)]
 pub struct WatchMetrics(Mutex<State>);
@@ -166,19 +181,26 @@ impl WatchMetrics {
             if state.in_force {
                 return None;
             }
-            let mut page = String::new();
-            for (kind, cells) in state.kinds.iter().filter(|(_, cells)| !cells.synced) {
-                let why = match &cells.failing {
-                    Some((why, words)) => format!("{}: {words}", why.as_str()),
-                    None => "not listed yet".to_owned(),
-                };
-                // Writing into a String cannot fail.
-                let _ = writeln!(page, "{}: {why}", kind.as_str());
-            }
+            let mut page = state.missing();
             if page.is_empty() {
                 page.push_str("the first table is not in force yet\n");
             }
             Some(page)
+        })
+    }
+
+    /// What has not been listed yet and why, a line for each kind.
+    pub fn missing(&self) -> String {
+        self.with(|state| state.missing())
+    }
+
+    /// Since when at least one kind has not been shown to be what the API server has, in seconds
+    /// since the Unix epoch. `None` before all of them were.
+    pub fn proven(&self) -> Option<u64> {
+        self.with(|state| {
+            let proofs: Option<Vec<f64>> = state.kinds.values().map(|cells| cells.proof).collect();
+            let oldest = proofs?.into_iter().reduce(f64::min)?;
+            Some(Duration::try_from_secs_f64(oldest).ok()?.as_secs())
         })
     }
 

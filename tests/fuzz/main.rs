@@ -79,3 +79,8 @@ fn version_2_keeps_its_word() {
 fn segments_make_no_difference() {
     run("split", targets::split);
 }
+
+#[test]
+fn the_last_good_state_is_read_or_refused() {
+    run("last_good", targets::last_good);
+}

@@ -2,6 +2,7 @@
 
 use crate::PATIENCE;
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -50,6 +51,8 @@ struct State {
     /// Rises when everything is cut.
     epoch: u64,
     listening: bool,
+    /// Keeps the port while nobody listens: others would take it, if only to connect from.
+    place: Option<Socket>,
 }
 
 type Shared = Arc<(Mutex<State>, Condvar)>;
@@ -63,14 +66,14 @@ pub(crate) struct Api {
 impl Api {
     /// One with an IngressClass of ours and nothing else.
     pub(crate) fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let addr = listener.local_addr().expect("bound");
+        let place = place(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let addr = place.local_addr().ok().and_then(|addr| addr.as_socket()).expect("bound");
         let api = Self { addr, shared: Shared::default() };
         {
             let mut state = api.lock();
             (state.page, state.version) = (usize::MAX, 100);
         }
-        api.listen(listener);
+        api.listen(place);
         let controller = json!({"controller": "ravelin.dev/ingress-controller"});
         api.put("ingressclasses", json!({"metadata": {"name": "ravelin"}, "spec": controller}));
         api
@@ -154,6 +157,9 @@ impl Api {
         self.change(|state| {
             state.epoch += 1;
             state.listening &= !away;
+            if away {
+                state.place = Some(place(self.addr));
+            }
             for stream in state.streams.drain(..) {
                 // It may be closed already.
                 let _ = stream.shutdown(Shutdown::Both);
@@ -170,8 +176,8 @@ impl Api {
 
     /// Comes back on the same port.
     pub(crate) fn back(&self) {
-        let listener = crate::eventually("the port is free", || TcpListener::bind(self.addr).ok());
-        self.listen(listener);
+        let place = self.lock().place.take().expect("it was away");
+        self.listen(place);
     }
 
     /// How many requests of this sort there were.
@@ -187,7 +193,9 @@ impl Api {
         fitting.map(|(.., query)| query.clone()).collect()
     }
 
-    fn listen(&self, listener: TcpListener) {
+    fn listen(&self, place: Socket) {
+        place.listen(128).expect("it is bound");
+        let listener = TcpListener::from(place);
         self.lock().listening = true;
         let shared = Arc::clone(&self.shared);
         thread::spawn(move || {
@@ -254,6 +262,14 @@ impl State {
         }
         json!({"kind": "List", "metadata": metadata, "items": items})
     }
+}
+
+/// A socket that is bound and refuses whoever connects.
+fn place(addr: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("files are left");
+    socket.set_reuse_port(true).expect("Linux");
+    socket.bind(&addr.into()).expect("a free port, or ours");
+    socket
 }
 
 fn key(object: &Value) -> String {
@@ -350,7 +366,9 @@ fn watch(
     let seconds = query["timeoutSeconds"].parse().expect("a number");
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut from: u64 = query["resourceVersion"].parse().expect("a number");
-    stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+    // It ends with the watch, and so no client sends another request on it.
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes())?;
     let mut state = shared.0.lock().expect("no holder panics");
     let epoch = state.epoch;
     while Instant::now() < end && state.epoch == epoch {

@@ -7,6 +7,7 @@ use ravelin::config::Config;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -25,22 +26,7 @@ impl Edge {
     /// Begins to follow the API server. `keys` are further lines of `[source]`.
     pub(crate) fn of(api: &Api, keys: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let kubeconfig = folder.path().join("kubeconfig");
-        let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-             clusters: [{{name: c, cluster: {{server: \"http://{}\"}}}}]\n\
-             contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
-             users: [{{name: u, user: {{}}}}]\n",
-            api.addr()
-        );
-        fs::write(&kubeconfig, text).expect("a new file");
-        let text = format!(
-            "workers = 1\n[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
-             admit = [\"loopback\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
-             [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
-             [timeouts]\ndrain = \"1s\"\ndrain_idle = \"20ms\"\n\
-             [source]\nkind = \"kubernetes\"\nkubeconfig = {kubeconfig:?}\n{keys}\n"
-        );
+        let text = config(api, folder.path(), keys);
         let config = Config::parse(&text, "test").unwrap_or_else(|errors| panic!("{errors:?}"));
         let prepared = App::prepare(config).expect("it can be prepared");
         let stop = Arc::<AtomicBool>::default();
@@ -116,7 +102,28 @@ impl Drop for Edge {
     }
 }
 
-fn get(addr: SocketAddr, host: &str, path: &str) -> (u16, String) {
+/// A configuration that follows the API server. `keys` are further lines of `[source]`; what else it
+/// names is in `folder`.
+pub(crate) fn config(api: &Api, folder: &Path, keys: &str) -> String {
+    let kubeconfig = folder.join("kubeconfig");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+         clusters: [{{name: c, cluster: {{server: \"http://{}\"}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+         users: [{{name: u, user: {{}}}}]\n",
+        api.addr()
+    );
+    fs::write(&kubeconfig, text).expect("a folder of ours");
+    format!(
+        "workers = 1\n[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
+         admit = [\"loopback\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
+         [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
+         [timeouts]\ndrain = \"1s\"\ndrain_idle = \"20ms\"\n\
+         [source]\nkind = \"kubernetes\"\nkubeconfig = {kubeconfig:?}\n{keys}\n"
+    )
+}
+
+pub(crate) fn get(addr: SocketAddr, host: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect_timeout(&addr, PATIENCE).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time");
     let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");

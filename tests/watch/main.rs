@@ -6,6 +6,8 @@ mod edge;
 #[path = "../support/eventually.rs"]
 mod eventually;
 mod faults;
+mod last_good;
+mod process;
 mod readiness;
 mod silence;
 

@@ -1,19 +1,16 @@
 //! The last good list on disk, for the next process.
 //!
-//! Written whole beside its place, synced and renamed, so that a reader sees the old file or the
-//! new one. Two processes may share the directory while one replaces the other: each writes a file
-//! of its own name first. What is read is not trusted: the caller checks it as it does any list.
+//! What is read is not trusted: the caller checks it as it does any list.
 
 use super::life::Kept;
 use crate::control::quote::quote;
+use crate::control::replace::replace;
+use crate::control::utc::Utc;
 use ipnet::IpNet;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Name of the file in the state directory.
 pub const FILE: &str = "cloudflare-list.json";
@@ -50,8 +47,8 @@ pub enum StoreError {
 struct Document {
     format: u32,
     source: String,
-    confirmed: Timestamped,
-    saved: Timestamped,
+    confirmed: Utc,
+    saved: Utc,
     networks: Vec<IpText>,
     leaving: Vec<LeavingText>,
 }
@@ -59,33 +56,13 @@ struct Document {
 #[derive(Serialize, Deserialize)]
 struct LeavingText {
     network: IpText,
-    until: Timestamped,
+    until: Utc,
 }
-
-/// Seconds since the Unix epoch, written as RFC 3339 does.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct Timestamped(u64);
 
 /// A network without bits behind its prefix.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 struct IpText(IpNet);
-
-impl TryFrom<String> for Timestamped {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let time: Timestamp = text.parse().map_err(|_| "not a time as in RFC 3339")?;
-        u64::try_from(time.as_second()).map(Self).map_err(|_| "a time before 1970")
-    }
-}
-
-impl From<Timestamped> for String {
-    fn from(time: Timestamped) -> Self {
-        when(time.0)
-    }
-}
 
 impl TryFrom<String> for IpText {
     type Error = &'static str;
@@ -100,12 +77,6 @@ impl From<IpText> for String {
     fn from(net: IpText) -> Self {
         net.0.to_string()
     }
-}
-
-/// Seconds since the Unix epoch as RFC 3339 has them, in UTC.
-pub(super) fn when(unix: u64) -> String {
-    let seconds = i64::try_from(unix).unwrap_or(i64::MAX);
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
 }
 
 /// Reads what was kept for `source`. `None` if nothing was kept.
@@ -150,39 +121,19 @@ pub fn load(directory: &Path, source: &str) -> Result<Option<Kept>, StoreError> 
 /// # Errors
 /// What the file system says; the file that was there is there still.
 pub fn save(directory: &Path, source: &str, kept: &Kept) -> io::Result<()> {
-    let leaving = kept.leaving.iter().map(|&(network, until)| LeavingText {
-        network: IpText(network),
-        until: Timestamped(until),
-    });
+    let leaving = kept
+        .leaving
+        .iter()
+        .map(|&(network, until)| LeavingText { network: IpText(network), until: Utc(until) });
     let document = Document {
         format: FORMAT,
         source: source.to_owned(),
-        confirmed: Timestamped(kept.confirmed),
-        saved: Timestamped(kept.saved),
+        confirmed: Utc(kept.confirmed),
+        saved: Utc(kept.saved),
         networks: kept.listed.iter().map(|&net| IpText(net)).collect(),
         leaving: leaving.collect(),
     };
     let mut text = serde_json::to_vec_pretty(&document)?;
     text.push(b'\n');
-    let draft = draft(directory);
-    let written = write(&draft, &text).and_then(|()| fs::rename(&draft, directory.join(FILE)));
-    if let Err(error) = written {
-        // It may never have come into being.
-        let _ = fs::remove_file(&draft);
-        return Err(error);
-    }
-    // The rename itself lasts only when the directory is synced.
-    File::open(directory)?.sync_all()
-}
-
-/// A name that no other process chooses: process numbers repeat between containers.
-fn draft(directory: &Path) -> PathBuf {
-    let random = RandomState::new().hash_one(std::process::id());
-    directory.join(format!(".{FILE}.{random:016x}"))
-}
-
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
-    file.write_all(text)?;
-    file.sync_all()
+    replace(directory, FILE, MODE, |file| file.write_all(&text))
 }

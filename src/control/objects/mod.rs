@@ -4,9 +4,11 @@
 //! [`Change`]; the translator keeps another. Both point to the same objects.
 
 mod change;
+mod left_out;
 mod store;
 
 pub use change::Change;
+pub use left_out::{is_content_left_out, leave_out_content};
 pub use store::Store;
 
 use crate::model::{Kind, ObjectRef};

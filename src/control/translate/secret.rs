@@ -2,7 +2,8 @@
 //! message.
 
 use super::report::Flaw;
-use crate::model::Why;
+use crate::control::objects::is_content_left_out;
+use crate::model::{Severity, Why};
 use k8s_openapi::api::core::v1::Secret;
 
 /// Type of a Secret that holds a certificate and its key.
@@ -24,6 +25,11 @@ pub(super) fn check_reference(
             format!("kubectl create secret tls {name} -n {namespace} --cert=tls.crt --key=tls.key");
         return Err(unusable(reason, fix));
     };
+    if is_content_left_out(secret) {
+        let reason = format!("the content of Secret \"{name}\" is not in the last-good state");
+        let fix = "it comes with the API server, or, next time, with state.certificates = true";
+        return Err(unusable(reason, fix.to_owned()).with(Severity::Warning));
+    }
     check(secret).map_err(|flaw| {
         let reason = match flaw.field {
             "" => format!("Secret \"{name}\" {}", flaw.reason),

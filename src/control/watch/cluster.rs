@@ -3,8 +3,9 @@
 //! Of the Secrets only those that an Ingress refers to keep their content. One that a later Ingress
 //! refers to is fetched again: see [`Cluster::take_missing`].
 
+use super::census::{count, count_all, identities};
 use super::scope::Scope;
-use crate::control::objects::{Change, Object, Objects, Store};
+use crate::control::objects::{Change, Object, Objects};
 use crate::control::reconcile::Wake;
 use crate::control::source::{Changes, Source};
 use crate::model::{Kind, ObjectRef};
@@ -27,6 +28,10 @@ pub struct Cluster {
     wanted: watch::Sender<u64>,
     /// Whether all Ingresses have been listed.
     ingresses: watch::Sender<bool>,
+    /// How often something has changed, or come to be listed.
+    changes: watch::Sender<u64>,
+    /// Everything that is followed.
+    scopes: Box<[Scope]>,
 }
 
 #[derive(Debug)]
@@ -44,7 +49,7 @@ struct State {
 }
 
 impl Cluster {
-    pub(super) fn new(scopes: &[Scope]) -> Self {
+    pub(in crate::control) fn new(scopes: &[Scope]) -> Self {
         Self {
             state: Mutex::new(State {
                 objects: Objects::default(),
@@ -57,6 +62,8 @@ impl Cluster {
             synced: Condvar::new(),
             wanted: watch::Sender::new(0),
             ingresses: watch::Sender::new(false),
+            changes: watch::Sender::new(0),
+            scopes: scopes.into(),
         }
     }
 
@@ -69,7 +76,7 @@ impl Cluster {
     }
 
     /// Puts a whole list in the place of what is known of its scope.
-    pub(super) fn swap(&self, scope: &Scope, items: Vec<Object>) {
+    pub(in crate::control) fn swap(&self, scope: &Scope, items: Vec<Object>) {
         let mut state = self.lock();
         let known = state.missing.len();
         let mut gone = identities(&state.objects, scope);
@@ -86,6 +93,7 @@ impl Cluster {
         if state.pending.is_empty() {
             self.synced.notify_all();
         }
+        self.changes.send_modify(|times| *times += 1);
         if !state.pending.iter().any(|scope| scope.kind == Kind::Ingress) {
             self.ingresses.send_replace(true);
         }
@@ -93,7 +101,7 @@ impl Cluster {
     }
 
     /// Puts an object in place.
-    pub(super) fn apply(&self, object: Object) {
+    pub(in crate::control) fn apply(&self, object: Object) {
         let mut state = self.lock();
         let known = state.missing.len();
         let changed = state.put(object.identity(), object);
@@ -153,6 +161,9 @@ impl Cluster {
     /// first, because their Ingress would be reported for the lack of them; the regular look ends
     /// that wait.
     fn settle(&self, state: &State, changed: bool, known: usize) {
+        if changed {
+            self.changes.send_modify(|times| *times += 1);
+        }
         if state.missing.len() > known {
             self.wanted.send_modify(|times| *times += 1);
         } else if changed && let Some(wake) = &state.wake {
@@ -166,6 +177,56 @@ impl Cluster {
     }
 }
 
+/// The state on disk.
+impl Cluster {
+    /// Everything that is followed.
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    /// Whether everything has been listed once.
+    pub fn is_synced(&self) -> bool {
+        self.lock().pending.is_empty()
+    }
+
+    /// The objects, if everything has been listed once.
+    pub fn snapshot(&self) -> Option<Objects> {
+        let state = self.lock();
+        state.pending.is_empty().then(|| state.objects.clone())
+    }
+
+    /// Resolves when an object changes or a list comes; marks those before this call as seen.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Puts objects of an earlier process in the place of what has not been listed yet; a list takes
+    /// theirs. `covered` is what that process had listed. Returns how many objects were put in place.
+    ///
+    /// # Errors
+    /// The first scope that is still to be listed and was not covered. Nothing is restored then,
+    /// because everything in it would be taken for gone.
+    pub fn restore(&self, covered: &[Scope], mut objects: Vec<Object>) -> Result<usize, Scope> {
+        let mut state = self.lock();
+        let lacks = |wanted: &&Scope| !covered.iter().any(|scope| scope.includes(wanted));
+        if let Some(lacking) = state.pending.iter().find(lacks) {
+            return Err(lacking.clone());
+        }
+        // Ingresses first: they say which Secrets are kept.
+        objects.sort_by_key(Object::kind);
+        let mut restored = 0;
+        for object in objects {
+            let identity = object.identity();
+            if state.awaits(&identity) {
+                state.put(identity, object);
+                restored += 1;
+            }
+        }
+        self.settle(&state, restored > 0, usize::MAX);
+        Ok(restored)
+    }
+}
+
 impl State {
     /// Returns whether it is other than what was there.
     fn put(&mut self, identity: ObjectRef, object: Object) -> bool {
@@ -174,7 +235,8 @@ impl State {
         if let Object::Ingress(ingress) = &object {
             for secret in secrets_of(&identity, ingress) {
                 let known = self.objects.secrets().get(&secret.namespace, &secret.name);
-                if known.is_some_and(|secret| secret.data.is_none()) {
+                let lacks = known.is_some_and(|secret| secret.data.is_none());
+                if lacks && !self.awaits(&secret) {
                     self.missing.insert(secret.clone());
                 }
                 *self.references.entry(secret).or_default() += 1;
@@ -188,6 +250,12 @@ impl State {
         }
         self.changed.insert(identity);
         true
+    }
+
+    /// Whether the list with this object is still to come.
+    fn awaits(&self, of: &ObjectRef) -> bool {
+        let is_in = |scope: &Scope| scope.kind == of.kind && scope.covers(&of.namespace, &of.name);
+        self.pending.iter().any(is_in)
     }
 
     /// Returns whether it was there.
@@ -260,55 +328,4 @@ fn secrets_of(identity: &ObjectRef, ingress: &Ingress) -> impl Iterator<Item = O
         namespace: Arc::clone(&identity.namespace),
         name: name.into(),
     })
-}
-
-fn identities(objects: &Objects, scope: &Scope) -> BTreeSet<ObjectRef> {
-    let mut all = BTreeSet::new();
-    each(objects, scope, &mut |namespace, name| {
-        all.insert(ObjectRef {
-            kind: scope.kind,
-            namespace: Arc::clone(namespace),
-            name: Arc::clone(name),
-        });
-    });
-    all
-}
-
-fn count(objects: &Objects, scope: &Scope) -> usize {
-    let mut count = 0;
-    each(objects, scope, &mut |_, _| count += 1);
-    count
-}
-
-/// Objects of a kind in all namespaces, without a look at any: asked for with every event.
-fn count_all(objects: &Objects, kind: Kind) -> usize {
-    match kind {
-        Kind::Ingress => objects.ingresses().len(),
-        Kind::IngressClass => objects.classes().len(),
-        Kind::Service => objects.services().len(),
-        Kind::EndpointSlice => objects.slices().len(),
-        Kind::Secret => objects.secrets().len(),
-        Kind::Node => objects.nodes().len(),
-        Kind::ConfigMap => objects.config_maps().len(),
-        Kind::File => 0,
-    }
-}
-
-fn each(objects: &Objects, scope: &Scope, see: &mut dyn FnMut(&Arc<str>, &Arc<str>)) {
-    match scope.kind {
-        Kind::Ingress => walk(objects.ingresses(), scope, see),
-        Kind::IngressClass => walk(objects.classes(), scope, see),
-        Kind::Service => walk(objects.services(), scope, see),
-        Kind::EndpointSlice => walk(objects.slices(), scope, see),
-        Kind::Secret => walk(objects.secrets(), scope, see),
-        Kind::Node => walk(objects.nodes(), scope, see),
-        Kind::ConfigMap => walk(objects.config_maps(), scope, see),
-        Kind::File => {}
-    }
-}
-
-fn walk<T>(store: &Store<T>, scope: &Scope, see: &mut dyn FnMut(&Arc<str>, &Arc<str>)) {
-    for (namespace, name, _) in store.iter().filter(|(ns, name, _)| scope.covers(ns, name)) {
-        see(namespace, name);
-    }
 }

@@ -4,10 +4,12 @@
 //! API server -> client -> decode + trim -> follow (one task a kind) -> Cluster => reconciler
 //! ```
 //!
-//! Nothing is served before every kind has been listed once; after that, whatever happens to the
-//! API server, what is known is served. Silence is not health: a watch can stay open and say nothing
-//! for ever, so each is short, and now and then a consistent read shows whether we are still in step.
+//! Nothing is served before every kind has been listed once, or was restored from what an earlier
+//! process had listed (`last_good`); after that, whatever happens to the API server, what is known is
+//! served. Silence is not health: a watch can stay open and say nothing for ever, so each is short,
+//! and now and then a consistent read shows whether we are still in step.
 
+mod census;
 mod client;
 mod cluster;
 mod decode;
@@ -21,6 +23,7 @@ mod trim;
 
 pub use client::ConnectError;
 pub use cluster::Cluster;
+pub use scope::Scope;
 
 use crate::config::Kubernetes;
 use crate::control::translate::ConfigMapKey;

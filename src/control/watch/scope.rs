@@ -19,12 +19,13 @@ const OTHER_SECRETS: &str = "type!=helm.sh/release.v1,type!=kubernetes.io/servic
 /// A kind in one place. Ordered as they are listed: Ingresses before Secrets, because they say
 /// which Secrets are kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Scope {
-    pub(super) kind: Kind,
+pub struct Scope {
+    /// The kind.
+    pub kind: Kind,
     /// `None`: all namespaces, or a kind without.
-    pub(super) namespace: Option<String>,
+    pub namespace: Option<String>,
     /// The one object that is looked at.
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
 }
 
 /// Everything that has to be listed before anything can be served, Ingresses first.
@@ -69,6 +70,14 @@ impl Scope {
             && self.name.as_deref().is_none_or(|own| own == name)
     }
 
+    /// Whether all that is in `other` is in it too.
+    pub(super) fn includes(&self, other: &Self) -> bool {
+        let within = |own: &Option<String>, other: &Option<String>| own.is_none() || own == other;
+        self.kind == other.kind
+            && within(&self.namespace, &other.namespace)
+            && within(&self.name, &other.name)
+    }
+
     /// The request for one page: of the whole list, or its first object alone. The
     /// resourceVersion is left out, which asks for a consistent read.
     pub(super) fn page(&self, limit: Limit, next: Option<&str>) -> http::Request<Vec<u8>> {
@@ -101,7 +110,7 @@ impl Scope {
     }
 
     /// The words for it in logs: `secrets in namespace web`.
-    pub(super) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let mut words = resource(self.kind).1.to_owned();
         if let Some(name) = &self.name {
             words = format!("{words} {name}");

@@ -2,6 +2,7 @@
 
 mod connections;
 mod families;
+mod last_good;
 mod list;
 mod snapshot;
 mod watch;
@@ -9,6 +10,7 @@ mod watch;
 use super::admission::PortCells;
 use super::cells::{ChangeEffect, Count, ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
 use super::histogram::Totals;
+use super::last_good::LastGoodMetrics;
 use super::list::ListMetrics;
 use super::series::SeriesLabels;
 use super::watch::WatchMetrics;
@@ -42,6 +44,7 @@ pub struct Telemetry {
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
     watch: Arc<WatchMetrics>,
+    last_good: Arc<LastGoodMetrics>,
     snapshot: Mutex<SnapshotCells>,
     /// How often changes were put in force, by effect. Written by the control thread.
     changes: [Count; ChangeEffect::ALL.len()],
@@ -73,6 +76,7 @@ impl Telemetry {
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
             watch: Arc::default(),
+            last_good: Arc::default(),
             snapshot: Mutex::default(),
             changes: Default::default(),
             findings: Mutex::new(Arc::new([])),
@@ -98,6 +102,11 @@ impl Telemetry {
     /// What is known of the watch of the cluster.
     pub fn watch(&self) -> &Arc<WatchMetrics> {
         &self.watch
+    }
+
+    /// What is known of the last good state of the cluster on disk.
+    pub fn last_good(&self) -> &Arc<LastGoodMetrics> {
+        &self.last_good
     }
 
     /// The cells of each worker.
@@ -298,6 +307,7 @@ impl Collector for Telemetry {
         self.encode_admission(&mut families)?;
         self.encode_list(&mut families)?;
         self.encode_watch(&mut families)?;
+        self.encode_last_good(&mut families)?;
         self.encode_upstream(&mut families)?;
         self.encode_snapshot(&mut families)
     }

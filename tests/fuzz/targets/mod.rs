@@ -3,7 +3,10 @@
 
 #![allow(dead_code, reason = "each program of libFuzzer runs one of them")]
 
+use ravelin::control::last_good;
+use ravelin::control::objects::{Object, Objects};
 use ravelin::proxy_protocol::{Header, MAX_HEADER_BYTES, Malformed, Parsed, parse};
+use std::io::Cursor;
 use std::net::SocketAddr;
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -143,4 +146,31 @@ fn assert_same(fewer: Result<Parsed, Malformed>, more: Result<Parsed, Malformed>
         (Err(_), Err(_)) => {}
         (fewer, more) => assert_eq!(fewer, more),
     }
+}
+
+/// The last good state of a cluster: as a file, which almost never has the digest of its content, and
+/// as the lines before the digest, alone and behind a good first one.
+pub(crate) fn last_good(data: &[u8]) {
+    const FIRST: &str = "{\"ravelin\":\"last-good state of a cluster\",\"format\":1,\
+        \"written\":\"2026-01-02T03:04:05Z\",\"confirmed\":\"2026-01-02T03:04:05Z\",\
+        \"certificates\":true,\"scopes\":[{\"kind\":\"Ingress\"}]}\n";
+    let mut read = vec![last_good::read(Cursor::new(data))];
+    for first in ["", FIRST] {
+        read.push(last_good::read_lines(&[first.as_bytes(), data].concat()[..]));
+    }
+    for (header, objects) in read.into_iter().flatten() {
+        let written = kept(&header, objects);
+        let (same, objects) = last_good::read(Cursor::new(&written)).expect("it was just written");
+        assert_eq!(same, header);
+        assert!(written == kept(&same, objects), "written again, it is another file");
+    }
+}
+
+/// The whole file.
+fn kept(header: &last_good::Header, objects: Vec<Object>) -> Vec<u8> {
+    let mut all = Objects::default();
+    objects.into_iter().for_each(|object| drop(all.insert(object)));
+    let mut file = Vec::new();
+    last_good::write(&mut file, header, &all).expect("what was read can be written");
+    file
 }

@@ -1,0 +1,78 @@
+//! The file in the state directory: who may have written it, and who may read it.
+
+use super::format::{self, Header, Refusal};
+use crate::control::objects::{Object, Objects};
+use crate::control::replace::replace;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Name of the file in the state directory.
+pub const FILE: &str = "last-good.jsonl";
+
+/// Nobody else reads it: it names every route, and may hold keys.
+const MODE: u32 = 0o600;
+
+/// What was kept.
+#[derive(Debug)]
+pub struct LastGood {
+    /// What the file says of itself.
+    pub header: Header,
+    /// The objects, as they were in memory but for the content of Secrets.
+    pub objects: Vec<Object>,
+    /// Whether others than the owner could read the file. They cannot any more.
+    pub exposed: bool,
+}
+
+/// Reads what was kept. `None` if nothing was.
+///
+/// A file that others may write into, or that is somebody else's, is refused: its content would be
+/// served. One that others may read is used and closed for them, because what they have read they
+/// have.
+///
+/// # Errors
+/// Why the file is not used.
+pub fn load(directory: &Path) -> Result<Option<LastGood>, Refusal> {
+    // Neither a link, which leads out of the directory, nor a pipe, which would be waited for.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(directory.join(FILE));
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => return Err(Refusal::NotAFile),
+        Err(error) => return Err(error.into()),
+    };
+    let exposed = admit(&file)?;
+    let (header, objects) = format::read(&file)?;
+    Ok(Some(LastGood { header, objects, exposed }))
+}
+
+/// Whether the file is ours. Returns whether others could read it.
+fn admit(file: &File) -> Result<bool, Refusal> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(Refusal::NotAFile);
+    }
+    let (theirs, ours) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if theirs != ours {
+        return Err(Refusal::Owner { theirs, ours });
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(Refusal::Writable(mode));
+    }
+    let exposed = mode & 0o077 != 0;
+    if exposed {
+        file.set_permissions(Permissions::from_mode(MODE))?;
+    }
+    Ok(exposed)
+}
+
+/// Keeps these objects in the place of what was kept before.
+///
+/// # Errors
+/// What the file system says, or that there is too much; the file that was there is there still.
+pub fn save(directory: &Path, header: &Header, objects: &Objects) -> io::Result<()> {
+    replace(directory, FILE, MODE, |file| format::write(file, header, objects))
+}

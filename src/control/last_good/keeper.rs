@@ -1,0 +1,193 @@
+//! Who reads the file at start, and keeps it while the process runs.
+
+use super::file::{self, FILE, LastGood};
+use super::format::{Header, Refusal};
+use crate::config;
+use crate::control::utc::{now, when};
+use crate::control::watch::Cluster;
+use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::{LastGoodMetrics, WatchMetrics, age};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// How often the file is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// From one write to the next, at least.
+    pub every: Duration,
+    /// From one write to the next, at most, so that the age that a restore tells is about right.
+    pub refresh: Duration,
+}
+
+impl Default for Pace {
+    /// 10 s: a roll-out is some seconds of events, and a file of 20 MB each 10 s is what a disk
+    /// bears for ever. 1 h.
+    fn default() -> Self {
+        Self { every: Duration::from_secs(10), refresh: Duration::from_secs(3600) }
+    }
+}
+
+/// Keeps the last good state of a cluster.
+#[derive(Debug)]
+pub struct Keeper {
+    settings: config::LastGood,
+    cluster: Arc<Cluster>,
+    metrics: Arc<LastGoodMetrics>,
+    watch: Arc<WatchMetrics>,
+    pace: Pace,
+    /// Whether what is on disk is what was known when it was last looked at.
+    saved: bool,
+    last: Option<Instant>,
+}
+
+impl Keeper {
+    /// Touches no file yet. Where the state is noted: `metrics`; where the proofs of its age are:
+    /// `watch`.
+    pub fn new(
+        settings: config::LastGood,
+        cluster: Arc<Cluster>,
+        metrics: Arc<LastGoodMetrics>,
+        watch: Arc<WatchMetrics>,
+        pace: Pace,
+    ) -> Self {
+        metrics.update(|cells| cells.kept = true);
+        Self { settings, cluster, metrics, watch, pace, saved: false, last: None }
+    }
+
+    /// How long the API server is waited for.
+    pub fn restore_after(&self) -> Duration {
+        self.settings.restore_after
+    }
+
+    /// Puts what was kept in the place of what has not been listed. Returns whether there is
+    /// anything to serve now; says in the log what was done, or why it was not.
+    pub fn restore(&self) -> bool {
+        let path = self.settings.directory.join(FILE);
+        match self.try_restore() {
+            Ok(true) => true,
+            Ok(false) => {
+                tracing::info!(file = ?path, "nothing was kept of the cluster: waits on");
+                false
+            }
+            Err(refusal) => {
+                tracing::warn!(
+                    file = ?path,
+                    reason = %refusal,
+                    fix = fix(&refusal),
+                    "the last-good state is not used: waits on for the API server"
+                );
+                false
+            }
+        }
+    }
+
+    fn try_restore(&self) -> Result<bool, Refusal> {
+        let Some(kept) = file::load(&self.settings.directory)? else { return Ok(false) };
+        let LastGood { header, objects, exposed } = kept;
+        if exposed {
+            tracing::warn!(
+                directory = ?self.settings.directory,
+                certificates = header.certificates,
+                "others than its owner could read the last-good state; it is closed for them now"
+            );
+        }
+        let restored = self.cluster.restore(&header.scopes, objects);
+        let restored = restored.map_err(|scope| Refusal::Scope(scope.words()))?;
+        if restored > 0 {
+            self.metrics.update(|cells| cells.restored = Some(header.confirmed));
+            tracing::warn!(
+                confirmed = when(header.confirmed),
+                age = age(header.confirmed, now()),
+                objects = restored,
+                missing = self.watch.missing().trim_end(),
+                "the API server could not be listed: the last-good state is served"
+            );
+        }
+        Ok(true)
+    }
+
+    /// Keeps the file until the process begins to leave, and once more then. Needs a runtime with
+    /// time, on a thread of its own: to write takes as long as the disk does.
+    pub async fn run(mut self, mut shutdown: ShutdownSignal) {
+        let mut changes = self.cluster.changes();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.reached(Stage::Draining) => break,
+                () = self.due(&mut changes) => {}
+            }
+            changes.borrow_and_update();
+            self.save();
+        }
+        self.save();
+    }
+
+    /// Resolves when it is time to write.
+    async fn due(&self, changes: &mut watch::Receiver<u64>) {
+        // The sender is in the cluster, which we hold.
+        while !self.cluster.is_synced() {
+            let _ = changes.changed().await;
+        }
+        self.metrics.update(|cells| {
+            if cells.restored.take().is_some() {
+                tracing::info!(
+                    "the cluster has been listed: the last-good state is no longer served"
+                );
+            }
+        });
+        let Some(last) = self.last else { return };
+        sleep_until(last + self.pace.every).await;
+        if self.saved {
+            let _ = timeout_at(last + self.pace.refresh, changes.changed()).await;
+        }
+    }
+
+    fn save(&mut self) {
+        // What was restored is on disk already, and younger than we could say.
+        let Some(objects) = self.cluster.snapshot() else { return };
+        let written = now();
+        let header = Header {
+            written,
+            confirmed: self.watch.proven().map_or(written, |proven| proven.min(written)),
+            certificates: self.settings.certificates,
+            scopes: self.cluster.scopes().to_vec(),
+        };
+        let saved = file::save(&self.settings.directory, &header, &objects);
+        self.saved = saved.is_ok();
+        self.last = Some(Instant::now());
+        let failed = saved.err().map(|error| error.to_string());
+        let before = self.metrics.read().failing;
+        self.metrics.update(|cells| match &failed {
+            None => cells.succeed(written),
+            Some(error) => cells.fail(error),
+        });
+        match failed {
+            Some(error) if before.as_ref() != Some(&error) => tracing::warn!(
+                error,
+                directory = ?self.settings.directory,
+                "the last-good state cannot be kept: make state.directory a writable directory \
+                 with room for it"
+            ),
+            None if before.is_some() => tracing::info!("the last-good state is kept again"),
+            _ => {}
+        }
+    }
+}
+
+fn fix(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unreadable(_) => "let this process read it, or remove it",
+        Refusal::Owner { .. } | Refusal::Writable(_) => {
+            "find out who wrote it, and remove it: it is written anew when the API server is back"
+        }
+        Refusal::Scope(_) => "none until the API server is back: then it is written anew",
+        Refusal::NotAFile
+        | Refusal::TooLarge
+        | Refusal::Foreign
+        | Refusal::Format(_)
+        | Refusal::Checksum
+        | Refusal::Line(_) => "remove it: it is written anew when the API server is back",
+    }
+}
