@@ -50,7 +50,8 @@ enum Verb {
     /// Say what manifests would serve, and what is wrong with them.
     #[command(after_help = "Examples:\n  ravelin check manifests/\n  \
         ravelin check --output json app.yaml service.yaml\n  \
-        ravelin check --config ravelin.toml\n\n\
+        ravelin check --config ravelin.toml\n  \
+        ravelin check --kubeconfig ~/.kube/config\n\n\
         Exit code: 0 all is served, 1 something is not, 64 wrong usage or configuration.")]
     Check {
         #[command(flatten)]
@@ -63,6 +64,7 @@ enum Verb {
     #[command(
         after_help = "Examples:\n  ravelin explain --manifests manifests/ http://app.example.com/login\n  \
         ravelin explain --config ravelin.toml --output json http://app.example.com/\n  \
+        ravelin explain --kubeconfig ~/.kube/config http://app.example.com/\n  \
         ravelin explain --config ravelin.toml --from 104.16.0.1 \
         --header \"CF-Connecting-IP: 203.0.113.7\" http://app.example.com/\n\n\
         Exit code: 0 it reaches an endpoint, 1 it gets an answer of ravelin's own, 64 wrong usage."
@@ -107,6 +109,9 @@ struct What {
     /// A configuration file: checked as well; its class and directory are used.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A kubeconfig file: look at that cluster, as `kubectl get` would.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
     /// The class to serve, where no configuration says so.
     #[arg(long, value_name = "NAME", default_value = crate::config::defaults::INGRESS_CLASS)]
     ingress_class: String,

@@ -36,12 +36,16 @@ fn the_help_of_every_verb_has_an_example_of_it() {
 
 #[test]
 fn a_wrong_command_line_is_64_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
         (&[], "Usage: ravelin"),
         (&["serve"], "serve"),
         (&["check", "--outptu", "json", "config/demo"], "--outptu"),
         (&["check", "--output", "xml", "config/demo"], "xml"),
-        (&["check"], "no manifests: name files or directories, or --config FILE"),
+        (&["check"], "no manifests: name files or directories, --config FILE or --kubeconfig FILE"),
+        (
+            &["check", "--kubeconfig", "kubeconfig", "config/demo"],
+            "name manifests, or a cluster by --kubeconfig, not both",
+        ),
         (&["explain", "http://a.example/"], "no manifests"),
         (&["explain", "--manifests", "config/demo"], "<URL>"),
         (&["run"], "--config"),
