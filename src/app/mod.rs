@@ -11,6 +11,7 @@ mod privilege;
 mod sets;
 mod signals;
 mod worker;
+mod write_back;
 
 pub use error::StartError;
 pub use prepared::Prepared;

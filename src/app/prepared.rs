@@ -7,6 +7,7 @@
 
 use super::gatekeeper::Gatekeeper;
 use super::sets::{follow_cluster, start_list};
+use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, on_runtime,
     open_access_log, options, policy, privilege, spawn, start_accepting, start_admin,
@@ -19,6 +20,7 @@ use crate::control::reconcile::{OnAddresses, Reconciler};
 use crate::control::source::Source;
 use crate::control::translate::ConfigMapKey;
 use crate::control::watch::{Cluster, Watch};
+use crate::control::write_back::Outcome;
 use crate::listen::{self, Bound, Doors, LocalListening};
 use crate::routing::{Publisher, Table};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
@@ -28,7 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::watch::Receiver;
+use tokio::sync::watch::{Receiver, Sender};
 
 /// How often the wait for a cluster asks whether it is to go on.
 const WAIT_LOOK: Duration = Duration::from_millis(50);
@@ -49,6 +51,7 @@ pub struct Prepared {
     /// What is served where the wait takes too long, if it is kept.
     last_good: Option<Keeper>,
     on_addresses: OnAddresses,
+    outcomes: Sender<Option<Outcome>>,
     /// The text that stands in for Cloudflare's list, as the cluster has it.
     texts: Receiver<Option<Arc<str>>>,
     shutdown: Shutdown,
@@ -92,7 +95,8 @@ impl Prepared {
         let tables = publisher.handle();
         let (on_addresses, texts) = follow_cluster(&gatekeeper);
         let (shutdown, signal) = Shutdown::new();
-        let begun = begin(&config, &telemetry, &signal)?;
+        let (outcomes, outcome) = tokio::sync::watch::channel(None);
+        let begun = begin(&config, &telemetry, &signal, outcome)?;
         let last_good =
             begun.cluster.as_ref().and_then(|cluster| keeper(&config, cluster, &telemetry));
         let parts = Parts { config, telemetry, signal, tables, sink, gatekeeper, policy };
@@ -117,6 +121,7 @@ impl Prepared {
             cluster: begun.cluster,
             last_good,
             on_addresses,
+            outcomes,
             texts,
             shutdown,
             others,
@@ -165,8 +170,15 @@ impl Prepared {
         let parts = &self.parts;
         let telemetry = Arc::clone(&parts.telemetry);
         let options = options(&parts.config);
-        let reconciler =
-            Reconciler::start(self.source, options, self.publisher, telemetry, self.on_addresses);
+        let (on_addresses, outcomes) = (self.on_addresses, self.outcomes);
+        let reconciler = Reconciler::start(
+            self.source,
+            options,
+            self.publisher,
+            telemetry,
+            on_addresses,
+            outcomes,
+        );
         let list = start_list(&parts.config, &parts.telemetry, &parts.gatekeeper, self.texts)?;
         let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let (doors, ends) = Doors::new(parts.config.workers.get(), self.connections);
@@ -220,6 +232,7 @@ fn begin(
     config: &Config,
     telemetry: &Telemetry,
     signal: &ShutdownSignal,
+    outcome: Receiver<Option<Outcome>>,
 ) -> Result<Begun, StartError> {
     match &config.source.kind {
         SourceKind::Directory { path } => {
@@ -231,7 +244,11 @@ fn begin(
         }
         SourceKind::Kubernetes(settings) => {
             let config_map = ConfigMapKey::of(&config.cloudflare.origin);
-            let watch = Watch::new(settings, config_map.as_ref(), telemetry.watch())?;
+            let mut watch = Watch::new(settings, config_map.as_ref(), telemetry.watch())?;
+            if let Some(config) = &settings.write_back {
+                let settings = write_back::settings(config, watch.namespace());
+                watch.write_back(settings, outcome, telemetry.write_back());
+            }
             let cluster = Arc::clone(watch.cluster());
             let signal = signal.clone();
             let thread = spawn("watch", move || {

@@ -35,6 +35,12 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// within two minutes.
 pub const CONSISTENCY_CHECK: Duration = Duration::from_secs(45);
 
+/// `source.lease`: one installation in its own namespace.
+pub const LEASE: &str = "ravelin";
+
+/// `source.pod_selector`: the label of the pods in `deploy/base`.
+pub const POD_SELECTOR: &str = "app.kubernetes.io/name=ravelin";
+
 /// `state.restore_after`: an API server in reach lists a small cluster within 100 ms. A process that
 /// starts without one is to serve within a second, and to read what was kept and make a table of it
 /// takes its share of that.

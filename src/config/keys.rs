@@ -76,6 +76,9 @@ pub(super) const SOURCE: Keys = Keys {
         "watch_timeout",
         "request_timeout",
         "consistency_check",
+        "write_back",
+        "lease",
+        "pod_selector",
     ],
 };
 /// `[admin]`.

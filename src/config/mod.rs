@@ -36,7 +36,7 @@ pub use admit::{
     Admit, CLOUDFLARE, CLOUDFLARE_DATE, LOOPBACK, Members, NEVER_CLOUDFLARE, NamedSet,
 };
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
-pub use source::{Kubernetes, Source, SourceKind};
+pub use source::{Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
 pub use state::LastGood;
 pub use units::MAX_DURATION;
 pub use values::SOCKET_PATH_BYTES;

@@ -3,6 +3,7 @@
 //! The keys of one kind are refused with the other: whoever names a directory beside
 //! `kind = "kubernetes"` believes that it is read.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,30 @@ pub struct Kubernetes {
     pub request_timeout: Duration,
     /// How often it is asked whether what we know is still what it has.
     pub consistency_check: Duration,
+    /// What is written into the cluster. `None`: nothing.
+    pub write_back: Option<WriteBack>,
+}
+
+/// What one elected instance writes into the cluster: the status of Ingresses, and Events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteBack {
+    /// `metadata.name` of the Lease by which the instances agree on one, in the namespace of the
+    /// pod.
+    pub lease: String,
+    /// Label selector of ravelin's pods, in the same namespace: whose nodes are in the status.
+    pub pod_selector: String,
+    /// IP addresses and host names for the status. Empty: those of the nodes with a ready pod.
+    pub addresses: Vec<String>,
+}
+
+impl Default for WriteBack {
+    fn default() -> Self {
+        Self {
+            lease: defaults::LEASE.to_owned(),
+            pod_selector: defaults::POD_SELECTOR.to_owned(),
+            addresses: Vec::new(),
+        }
+    }
 }
 
 impl Default for Kubernetes {
@@ -58,14 +83,23 @@ impl Default for Kubernetes {
             watch_timeout: defaults::WATCH_TIMEOUT,
             request_timeout: defaults::REQUEST_TIMEOUT,
             consistency_check: defaults::CONSISTENCY_CHECK,
+            write_back: Some(WriteBack::default()),
         }
     }
 }
 
 /// The keys that only one kind has.
 const OF_DIRECTORY: [&str; 1] = ["directory"];
-const OF_KUBERNETES: [&str; 5] =
-    ["kubeconfig", "namespaces", "watch_timeout", "request_timeout", "consistency_check"];
+const OF_KUBERNETES: [&str; 8] = [
+    "kubeconfig",
+    "namespaces",
+    "watch_timeout",
+    "request_timeout",
+    "consistency_check",
+    "write_back",
+    "lease",
+    "pod_selector",
+];
 
 #[derive(Clone, Copy)]
 enum Word {
@@ -114,10 +148,6 @@ fn kubernetes(table: &Table<'_>) -> Kubernetes {
         .map_or_else(Vec::new, |list| list.strings(&table.path("namespaces"), namespace));
     namespaces.sort();
     namespaces.dedup();
-    if table.list("status_addresses").is_some_and(|list| !list.is_empty()) {
-        let problem = "the status of Ingresses is not written by this version yet";
-        table.complain("status_addresses", Fault::new(problem, "leave the list empty"));
-    }
     let time = |key, default| duration(table, key).unwrap_or(default);
     Kubernetes {
         kubeconfig: table.read("kubeconfig", path),
@@ -125,7 +155,88 @@ fn kubernetes(table: &Table<'_>) -> Kubernetes {
         watch_timeout: time("watch_timeout", default.watch_timeout),
         request_timeout: time("request_timeout", default.request_timeout),
         consistency_check: time("consistency_check", default.consistency_check),
+        write_back: write_back(table),
     }
+}
+
+fn write_back(table: &Table<'_>) -> Option<WriteBack> {
+    if table.read("write_back", raw::boolean) == Some(false) {
+        let addresses = table.list("status_addresses").is_some_and(|list| !list.is_empty());
+        let named = [("status_addresses", addresses)].into_iter();
+        let named = named.chain(["lease", "pod_selector"].map(|key| (key, table.has(key))));
+        for (key, _) in named.filter(|(_, is_named)| *is_named) {
+            let fault = Fault::new("nothing is written with write_back = false", "remove one");
+            table.complain(key, fault);
+        }
+        return None;
+    }
+    let default = WriteBack::default();
+    let text = |key, read: fn(&str) -> Result<String, Fault>| {
+        table.read(key, |value| raw::string(value).and_then(read))
+    };
+    let addresses = table.list("status_addresses").map(|list| {
+        let mut all = list.strings(&table.path("status_addresses"), status_address);
+        all.sort();
+        all.dedup();
+        all
+    });
+    Some(WriteBack {
+        lease: text("lease", lease).unwrap_or(default.lease),
+        pod_selector: text("pod_selector", selector).unwrap_or(default.pod_selector),
+        addresses: addresses.unwrap_or_default(),
+    })
+}
+
+/// An entry of `status.loadBalancer.ingress` (networking/v1 IngressLoadBalancerIngress): an IP
+/// address, or a host name in lower case.
+fn status_address(text: &str) -> Result<String, Fault> {
+    let lower = text.to_ascii_lowercase();
+    match text.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() => Err(Fault::new(
+            format!("nobody else can connect to {ip}"),
+            "write the address that DNS names, or leave the list empty for those of the nodes",
+        )),
+        Ok(ip) => Ok(ip.to_string()),
+        // An address that is not one would pass for a name.
+        Err(_) if lower.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
+            Err(not_an_address(text))
+        }
+        Err(_) => subdomain(&lower).map_err(|_| not_an_address(text)),
+    }
+}
+
+fn not_an_address(text: &str) -> Fault {
+    let fix = "write it without port and network, such as \"192.0.2.1\" or \"edge.example.com\"";
+    Fault::new(format!("\"{text}\" is neither an IP address nor a host name"), fix)
+}
+
+/// Longest name of the Lease, in bytes. It becomes part of the name under which the API server
+/// records our writes, and that has room for 128.
+pub const MAX_LEASE_BYTES: usize = 56;
+
+fn lease(text: &str) -> Result<String, Fault> {
+    match subdomain(text) {
+        Ok(name) if name.len() <= MAX_LEASE_BYTES => Ok(name),
+        _ => Err(Fault::new(
+            format!("\"{text}\" cannot be the name of a Lease"),
+            format!("write at most {MAX_LEASE_BYTES} of a-z, 0-9, - and dots"),
+        )),
+    }
+}
+
+/// A label selector of equalities; the API server checks the rest.
+fn selector(text: &str) -> Result<String, Fault> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    let is_label = |part: &str| {
+        part.split_once('=').is_some_and(|(key, value)| {
+            !key.is_empty() && key.bytes().all(allowed) && value.bytes().all(allowed)
+        })
+    };
+    if text.split(',').all(is_label) {
+        return Ok(text.to_owned());
+    }
+    let fix = "write labels of the pods, such as \"app.kubernetes.io/name=ravelin\"";
+    Err(Fault::new(format!("\"{text}\" is not a label selector"), fix))
 }
 
 fn refuse(table: &Table<'_>, keys: &[&str], kind: &str) {

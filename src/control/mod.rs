@@ -14,3 +14,4 @@ mod suggest;
 pub mod translate;
 mod utc;
 pub mod watch;
+pub mod write_back;

@@ -13,6 +13,7 @@ mod list;
 pub mod log;
 mod series;
 mod watch;
+mod write_back;
 
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{
@@ -24,3 +25,4 @@ pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
 pub use watch::{WatchCells, WatchFailure, WatchMetrics};
+pub use write_back::{Suppressed, WriteBackCells, WriteBackMetrics, WriteKind, WriteResult};

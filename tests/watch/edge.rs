@@ -119,7 +119,8 @@ pub(crate) fn config(api: &Api, folder: &Path, keys: &str) -> String {
          admit = [\"loopback\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
          [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
          [timeouts]\ndrain = \"1s\"\ndrain_idle = \"20ms\"\n\
-         [source]\nkind = \"kubernetes\"\nkubeconfig = {kubeconfig:?}\n{keys}\n"
+         [source]\nkind = \"kubernetes\"\nwrite_back = false\n\
+         kubeconfig = {kubeconfig:?}\n{keys}\n"
     )
 }
 

@@ -10,7 +10,8 @@
 use super::objects::Objects;
 use super::source::{Changes, Source};
 use super::translate::{Effect, FindingList, Options, Translator};
-use crate::model::{Backend, ClusterAddresses, Model, Rejected, Severity};
+use super::write_back::Outcome;
+use crate::model::{Backend, ClusterAddresses, Ingress, Model, Rejected, Severity};
 use crate::routing::{Publisher, Table, compile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
 use std::cmp::Ordering;
@@ -18,6 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 
 /// How often the source is looked at without an event: inotify drops events when its queue is full
 /// and has none for network file systems. A look is one `stat` for each file, or nothing at all.
@@ -53,6 +55,9 @@ pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> B
 /// Who is told what the cluster tells of itself. Called on the control thread, and waited for.
 pub type OnAddresses = Box<dyn Fn(&ClusterAddresses) + Send>;
 
+/// Where it is told what became of the objects, for those who write about it.
+pub type Outcomes = watch::Sender<Option<Outcome>>;
+
 /// How long changes are gathered.
 #[derive(Clone, Copy, Debug)]
 pub struct Coalesce {
@@ -78,6 +83,7 @@ pub struct Reconciler {
     publisher: Publisher,
     telemetry: Arc<Telemetry>,
     on_addresses: OnAddresses,
+    outcomes: Outcomes,
     findings: FindingList,
     sweep: Sweep,
 }
@@ -105,6 +111,7 @@ impl Reconciler {
         publisher: Publisher,
         telemetry: Arc<Telemetry>,
         on_addresses: OnAddresses,
+        outcomes: Outcomes,
     ) -> Self {
         let changes = source.look().unwrap_or_default();
         telemetry.follow(publisher.handle());
@@ -114,6 +121,7 @@ impl Reconciler {
             publisher,
             telemetry,
             on_addresses,
+            outcomes,
             findings: FindingList::default(),
             sweep: Sweep { due: false, last: Instant::now() },
         };
@@ -152,23 +160,41 @@ impl Reconciler {
     fn apply(&mut self, changes: Changes) {
         let started = Instant::now();
         let Effect { model, endpoints, addresses, findings } = self.translator.apply(changes);
-        if let Some(addresses) = addresses {
-            (self.on_addresses)(&addresses);
+        if let Some(addresses) = &addresses {
+            (self.on_addresses)(addresses);
         }
         let effect = match (&model, endpoints.is_empty()) {
             (Some(_), _) => ChangeEffect::Table,
             (None, false) => ChangeEffect::Endpoints,
             (None, true) => ChangeEffect::None,
         };
-        match model {
-            Some(model) => self.publish(&model, started),
+        match &model {
+            Some(model) => self.publish(model, started),
             None => self.store(&endpoints),
         }
+        let is_news = model.is_some() || addresses.is_some() || findings.is_some();
         if let Some(findings) = findings {
             self.telemetry.set_findings(Arc::clone(&findings));
             self.report(findings);
         }
         self.telemetry.count_change(effect);
+        if is_news {
+            self.tell(model.as_ref());
+        }
+    }
+
+    /// Tells those who write about it; of what is the same as before they know.
+    fn tell(&self, model: Option<&Model>) {
+        let findings = Arc::clone(&self.findings);
+        let names = |ingress: &Ingress| (Arc::clone(&ingress.namespace), Arc::clone(&ingress.name));
+        let ours = model.map(|model| model.ingresses.iter().map(names).collect());
+        self.outcomes.send_modify(|outcome| {
+            let outcome = outcome.get_or_insert_default();
+            outcome.findings = findings;
+            if let Some(ours) = ours {
+                outcome.ours = ours;
+            }
+        });
     }
 
     fn publish(&mut self, model: &Model, started: Instant) {

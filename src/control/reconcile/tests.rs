@@ -51,7 +51,14 @@ fn addresses_are_told_at_the_start_and_when_they_change_always_before_the_table(
     });
     let roots = Box::new(Directory::new([folder.path().to_owned()]));
     let telemetry = Telemetry::new(&[], 1);
-    let mut reconciler = Reconciler::start(roots, options(), publisher, telemetry, on_addresses);
+    let mut reconciler = Reconciler::start(
+        roots,
+        options(),
+        publisher,
+        telemetry,
+        on_addresses,
+        Outcomes::new(None),
+    );
     let next = || tells.try_iter().collect::<Vec<_>>();
     assert_eq!(next(), [(vec!["192.0.2.1/32".to_owned()], vec![])]);
     assert_eq!(paths(&tables.load()), ["/a"]);
@@ -81,7 +88,14 @@ fn addresses_are_told_at_the_start_even_if_there_are_none() {
     });
     let roots = Box::new(Directory::new([folder.path().to_owned()]));
     let publisher = Publisher::new(Table::empty());
-    Reconciler::start(roots, options(), publisher, Telemetry::new(&[], 1), on_addresses);
+    Reconciler::start(
+        roots,
+        options(),
+        publisher,
+        Telemetry::new(&[], 1),
+        on_addresses,
+        Outcomes::new(None),
+    );
     assert_eq!(tells.try_iter().collect::<Vec<_>>(), [ClusterAddresses::default()]);
 }
 
@@ -135,8 +149,14 @@ impl Fixture {
         let tables = publisher.handle();
         let roots = Box::new(Directory::new([folder.path().to_owned()]));
         let telemetry = Telemetry::new(&[], 1);
-        let reconciler =
-            Reconciler::start(roots, options(), publisher, telemetry, Box::new(|_| {}));
+        let reconciler = Reconciler::start(
+            roots,
+            options(),
+            publisher,
+            telemetry,
+            Box::new(|_| {}),
+            Outcomes::new(None),
+        );
         Self { folder, reconciler, tables }
     }
 

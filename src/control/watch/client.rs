@@ -94,6 +94,11 @@ impl Api {
         Ok(Self { client, patience: source.request_timeout })
     }
 
+    /// The same API server for others. It tries nothing twice.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// How long it may be silent while it owes an answer.
     pub(super) fn patience(&self) -> Duration {
         self.patience

@@ -8,6 +8,7 @@ use super::scope::Scope;
 use crate::control::objects::{Change, Object, Objects};
 use crate::control::reconcile::Wake;
 use crate::control::source::{Changes, Source};
+use crate::control::write_back::NodeAddresses;
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
@@ -143,6 +144,28 @@ impl Cluster {
     /// Whether all Ingresses have been listed.
     pub(super) fn ingresses(&self) -> watch::Receiver<bool> {
         self.ingresses.subscribe()
+    }
+
+    /// Resolves when everything has been listed once; with `false` if nobody lists any more.
+    pub async fn wait_listed(&self) -> bool {
+        let mut changes = self.changes();
+        while !self.is_synced() {
+            if changes.changed().await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The `metadata.uid` of an object.
+    pub fn uid(&self, object: &ObjectRef) -> Option<Arc<str>> {
+        self.lock().objects.get(object)?.metadata().uid.as_deref().map(Arc::from)
+    }
+
+    /// The addresses of every Node.
+    pub fn nodes(&self) -> Vec<NodeAddresses> {
+        let state = self.lock();
+        state.objects.nodes().iter().map(|(.., node)| NodeAddresses::of(node)).collect()
     }
 
     /// How many objects of a scope are held. Looks at each of its kind.

@@ -6,6 +6,7 @@
 use super::failure::{Failure, Status};
 use super::trim::Trim;
 use crate::control::objects::Object;
+use crate::control::write_back::IngressRef;
 use crate::model::{Kind, ObjectRef};
 use crate::telemetry::WatchFailure;
 use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery, networking::v1 as net};
@@ -16,6 +17,8 @@ use serde::de::DeserializeOwned;
 #[derive(Debug, Default)]
 pub(super) struct Page {
     pub(super) items: Vec<Object>,
+    /// What the statuses of Ingresses say.
+    pub(super) standings: Vec<IngressRef>,
     /// The resourceVersion of the list.
     pub(super) version: String,
     /// The token for the next page.
@@ -27,8 +30,8 @@ pub(super) struct Page {
 /// One line of a watch.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// An object is there, or other than before.
-    Applied(Object),
+    /// An object is there, or other than before; of an Ingress also what its status says.
+    Applied(Object, Option<IngressRef>),
     /// An object is gone.
     Deleted(ObjectRef),
     /// Nothing has happened.
@@ -101,6 +104,11 @@ where
     K: DeserializeOwned + Trim + Into<Object>,
 {
     let RawPage::<K> { metadata, items } = read(bytes)?;
+    let mut standings = Vec::new();
+    let kept = |item: K| {
+        standings.extend(item.standing());
+        kept(item)
+    };
     let items: Vec<Object> = items.unwrap_or_default().into_iter().map(kept).collect();
     let next = metadata.next.filter(|token| !token.is_empty());
     let after = match (&next, metadata.remaining_item_count) {
@@ -109,7 +117,7 @@ where
         (Some(_), None) => None,
     };
     let total = after.map(|after| items.len() + after);
-    Ok(Page { items, version: version(metadata.resource_version)?, next, total })
+    Ok(Page { items, standings, version: version(metadata.resource_version)?, next, total })
 }
 
 fn typed_event<K>(line: &[u8]) -> Result<(Event, String), Failure>
@@ -118,11 +126,14 @@ where
 {
     match read::<RawType>(line)?.kind.as_str() {
         "ADDED" | "MODIFIED" => {
-            let (object, version) = object::<K>(line)?;
-            Ok((Event::Applied(object), version))
+            let RawEvent::<K> { object } = read(line)?;
+            let standing = object.standing();
+            let (object, version) = versioned(object)?;
+            Ok((Event::Applied(object, standing), version))
         }
         "DELETED" => {
-            let (object, version) = object::<K>(line)?;
+            let RawEvent::<K> { object } = read(line)?;
+            let (object, version) = versioned(object)?;
             Ok((Event::Deleted(object.identity()), version))
         }
         "BOOKMARK" => {
@@ -137,11 +148,8 @@ where
     }
 }
 
-fn object<K>(line: &[u8]) -> Result<(Object, String), Failure>
-where
-    K: DeserializeOwned + Trim + Into<Object>,
-{
-    let RawEvent::<K> { mut object } = read(line)?;
+/// What is kept of an object, and its resourceVersion.
+fn versioned<K: Trim + Into<Object>>(mut object: K) -> Result<(Object, String), Failure> {
     let version = version(object.metadata().resource_version.take())?;
     Ok((kept(object), version))
 }

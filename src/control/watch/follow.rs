@@ -11,7 +11,9 @@ use super::decode::{self, Event, Page};
 use super::failure::Failure;
 use super::pace::{Pace, jittered};
 use super::scope::{Limit, Scope};
+use super::standing::Standings;
 use crate::config::Kubernetes;
+use crate::model::Kind;
 use crate::telemetry::{WatchCells, WatchFailure, WatchMetrics};
 use std::future::pending;
 use std::pin::Pin;
@@ -32,6 +34,7 @@ pub(super) struct Follower {
     pub(super) api: Api,
     pub(super) scope: Scope,
     pub(super) cluster: Arc<Cluster>,
+    pub(super) standings: Arc<Standings>,
     pub(super) metrics: Arc<WatchMetrics>,
     pub(super) settings: Kubernetes,
     pub(super) pace: Pace,
@@ -56,7 +59,7 @@ struct Run {
 impl Follower {
     /// Never ends.
     pub(super) async fn run(mut self) {
-        if self.scope.kind == crate::model::Kind::Secret {
+        if self.scope.kind == Kind::Secret {
             // They say which Secrets are kept. Where they do not come, Secrets can do without.
             let mut listed = self.cluster.ingresses();
             let _ = timeout(self.api.patience(), listed.wait_for(|listed| *listed)).await;
@@ -92,16 +95,20 @@ impl Follower {
 
     /// Reads the whole list and puts it in place. Returns its resourceVersion.
     pub(super) async fn list(&self) -> Result<String, Failure> {
-        let mut items = Vec::new();
+        let (mut items, mut standings) = (Vec::new(), Vec::new());
         let mut next = None;
         let version = loop {
             let page = self.api.page(&self.scope, Limit::Page, next.as_deref()).await?;
             items.extend(page.items);
+            standings.extend(page.standings);
             next = page.next;
             if next.is_none() {
                 break page.version;
             }
         };
+        if self.scope.kind == Kind::Ingress {
+            self.standings.swap(&self.scope, standings);
+        }
         self.cluster.swap(&self.scope, items);
         self.note(|cells| {
             cells.lists += 1;
@@ -147,7 +154,7 @@ impl Follower {
         run: &mut Run,
     ) -> Result<(), Failure> {
         let mut wanted = self.cluster.wanted();
-        let keeps_secrets = self.scope.kind == crate::model::Kind::Secret;
+        let keeps_secrets = self.scope.kind == Kind::Secret;
         if keeps_secrets {
             self.fetch_missing().await?;
         }
@@ -178,8 +185,18 @@ impl Follower {
     fn take(&mut self, line: &[u8], run: &mut Run) -> Result<(), Failure> {
         let (event, version) = decode::event(self.scope.kind, line)?;
         match event {
-            Event::Applied(object) => self.cluster.apply(object),
-            Event::Deleted(identity) => self.cluster.remove(&identity),
+            Event::Applied(object, standing) => {
+                if let Some(standing) = standing {
+                    self.standings.apply(standing);
+                }
+                self.cluster.apply(object);
+            }
+            Event::Deleted(identity) => {
+                if identity.kind == Kind::Ingress {
+                    self.standings.remove(&identity);
+                }
+                self.cluster.remove(&identity);
+            }
             Event::Bookmark => {}
         }
         run.version = version;

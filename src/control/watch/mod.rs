@@ -17,6 +17,7 @@ mod failure;
 mod follow;
 mod pace;
 mod scope;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -24,19 +25,26 @@ mod trim;
 pub use client::ConnectError;
 pub use cluster::Cluster;
 pub use scope::Scope;
+pub use standing::Standings;
 
 use crate::config::Kubernetes;
 use crate::control::translate::ConfigMapKey;
+use crate::control::write_back::{self, Facts, Inputs, Outcome, Writer};
 use crate::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::WatchMetrics;
+use crate::telemetry::{WatchMetrics, WriteBackMetrics};
 use client::Api;
 use follow::Follower;
+use kube::Client;
 use pace::Pace;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long a process that leaves waits for the Lease to be let go.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// What is left of a process that leaves: a look-up of a name may hang.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(100);
@@ -44,8 +52,18 @@ const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(100);
 /// Everything that follows a cluster, before it begins.
 pub struct Watch {
     runtime: Runtime,
+    api: Api,
     cluster: Arc<Cluster>,
+    standings: Arc<Standings>,
     followers: Vec<Follower>,
+    writing: Option<Writing>,
+}
+
+/// What writes into the cluster, and what it needs.
+struct Writing {
+    writer: Writer,
+    facts: Facts,
+    metrics: Arc<WriteBackMetrics>,
 }
 
 impl Watch {
@@ -67,16 +85,38 @@ impl Watch {
         let scopes = scope::scopes(settings, config_map);
         metrics.expect(scopes.iter().map(|scope| scope.kind));
         let cluster = Arc::new(Cluster::new(&scopes));
+        let standings = Arc::new(Standings::default());
         let followers = scopes.into_iter().map(|scope| Follower {
             api: api.clone(),
             scope,
             cluster: Arc::clone(&cluster),
+            standings: Arc::clone(&standings),
             metrics: Arc::clone(metrics),
             settings: settings.clone(),
             pace: Pace::default(),
         });
         let followers = followers.collect();
-        Ok(Self { runtime, cluster, followers })
+        Ok(Self { runtime, api, cluster, standings, followers, writing: None })
+    }
+
+    /// The namespace of the credentials: that of the pod, or what the kubeconfig's context names.
+    pub fn namespace(&self) -> &str {
+        self.api.client().default_namespace()
+    }
+
+    /// Has the cluster written to as well, by whichever instance is elected, once there is an
+    /// outcome.
+    pub fn write_back(
+        &mut self,
+        settings: write_back::Settings,
+        outcome: tokio::sync::watch::Receiver<Option<Outcome>>,
+        metrics: &Arc<WriteBackMetrics>,
+    ) {
+        metrics.update(|cells| cells.enabled = true);
+        let (cluster, standings) = (Arc::clone(&self.cluster), Arc::clone(&self.standings));
+        let facts = Facts { cluster, standings, outcome };
+        let (writer, metrics) = (Writer::new(settings), Arc::clone(metrics));
+        self.writing = Some(Writing { writer, facts, metrics });
     }
 
     /// What becomes known: a source for the reconciler.
@@ -91,7 +131,14 @@ impl Watch {
             for follower in self.followers {
                 tasks.spawn(follower.run());
             }
+            let client = self.api.client().clone();
+            let mut writing = JoinSet::new();
+            if let Some(begun) = self.writing {
+                writing.spawn(begun.run(client, shutdown.clone()));
+            }
             shutdown.reached(Stage::Aborting).await;
+            // The Lease is let go, so that another one need not wait for its end.
+            let _ = timeout(RELEASE, writing.join_next()).await;
         });
         self.runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     }
@@ -110,6 +157,22 @@ impl Watch {
         }
         self.runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
         if failed.is_empty() { Ok(self.cluster) } else { Err(failed.join("\n")) }
+    }
+}
+
+impl Writing {
+    /// Ends when the process leaves and the Lease is let go.
+    async fn run(mut self, client: Client, mut shutdown: ShutdownSignal) {
+        tokio::select! {
+            () = shutdown.reached(Stage::Draining) => return,
+            () = self.facts.complete() => {}
+        }
+        let (inputs, known) = tokio::sync::watch::channel(Inputs::default());
+        let follow = self.facts.follow(inputs, Arc::clone(&self.metrics));
+        tokio::select! {
+            () = self.writer.run(client, known, shutdown, Arc::clone(&self.metrics)) => {}
+            () = follow => {}
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 use crate::control::objects::SERVICE_NAME_LABEL;
+use crate::control::write_back::IngressRef;
 
 /// The copy of the manifest that `kubectl apply` leaves in the object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -25,6 +26,11 @@ pub(super) trait Trim {
 
     /// Drops what nobody reads.
     fn trim(&mut self);
+
+    /// What its status says, if that is written by us. Asked before it is trimmed.
+    fn standing(&self) -> Option<IngressRef> {
+        None
+    }
 }
 
 /// Keeps names, times and, if asked for, annotations. The resourceVersion is not kept, so that a
@@ -59,7 +65,6 @@ macro_rules! trims {
 }
 
 trims! {
-    Ingress: this => ingress(this);
     IngressClass: this => keep(&mut this.metadata, true);
     Service: this => {
         keep(&mut this.metadata, true);
@@ -70,6 +75,20 @@ trims! {
     // `Object::from` keeps the name and the addresses.
     Node: _this => {};
     ConfigMap: this => keep(&mut this.metadata, false);
+}
+
+impl Trim for Ingress {
+    fn metadata(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+
+    fn trim(&mut self) {
+        ingress(self);
+    }
+
+    fn standing(&self) -> Option<IngressRef> {
+        Some(IngressRef::of(self, false))
+    }
 }
 
 /// What was read grows by doubling, and these lists hold little: the spare room would be more.

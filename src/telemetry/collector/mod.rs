@@ -6,6 +6,7 @@ mod last_good;
 mod list;
 mod snapshot;
 mod watch;
+mod write_back;
 
 use super::admission::PortCells;
 use super::cells::{ChangeEffect, Count, ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
@@ -14,6 +15,7 @@ use super::last_good::LastGoodMetrics;
 use super::list::ListMetrics;
 use super::series::SeriesLabels;
 use super::watch::WatchMetrics;
+use super::write_back::WriteBackMetrics;
 use crate::error::Reason;
 use crate::model::Rejected;
 use crate::routing::{Table, TableHandle};
@@ -44,6 +46,7 @@ pub struct Telemetry {
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
     watch: Arc<WatchMetrics>,
+    write_back: Arc<WriteBackMetrics>,
     last_good: Arc<LastGoodMetrics>,
     snapshot: Mutex<SnapshotCells>,
     /// How often changes were put in force, by effect. Written by the control thread.
@@ -76,6 +79,7 @@ impl Telemetry {
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
             watch: Arc::default(),
+            write_back: Arc::default(),
             last_good: Arc::default(),
             snapshot: Mutex::default(),
             changes: Default::default(),
@@ -102,6 +106,11 @@ impl Telemetry {
     /// What is known of the watch of the cluster.
     pub fn watch(&self) -> &Arc<WatchMetrics> {
         &self.watch
+    }
+
+    /// What is known of writing back into the cluster.
+    pub fn write_back(&self) -> &Arc<WriteBackMetrics> {
+        &self.write_back
     }
 
     /// What is known of the last good state of the cluster on disk.
@@ -307,6 +316,7 @@ impl Collector for Telemetry {
         self.encode_admission(&mut families)?;
         self.encode_list(&mut families)?;
         self.encode_watch(&mut families)?;
+        self.encode_write_back(&mut families)?;
         self.encode_last_good(&mut families)?;
         self.encode_upstream(&mut families)?;
         self.encode_snapshot(&mut families)

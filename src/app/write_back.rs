@@ -1,0 +1,25 @@
+//! Who we are among the instances, and what we write into the cluster if elected.
+
+use crate::config::WriteBack;
+use crate::control::translate::CONTROLLER;
+use crate::control::write_back::{Address, Addresses, Election, Pods, Settings, Timing, identity};
+
+/// The settings for this process. The pod says its name and namespace (the downward API sets these
+/// variables in `deploy/base`); outside of one, `namespace` is used.
+pub(super) fn settings(config: &WriteBack, namespace: &str) -> Settings {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| namespace.to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let election = Election {
+        namespace: namespace.clone(),
+        name: config.lease.clone(),
+        identity: identity(variable("POD_NAME").as_deref(), host.trim()),
+        timing: Timing::default(),
+    };
+    let addresses = if config.addresses.is_empty() {
+        Addresses::ReadyNodes(Pods { namespace, selector: config.pod_selector.clone() })
+    } else {
+        Addresses::Fixed(config.addresses.iter().map(|text| Address::parse(text)).collect())
+    };
+    Settings::new(election, addresses, CONTROLLER.to_owned())
+}

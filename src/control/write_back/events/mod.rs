@@ -1,0 +1,133 @@
+//! Events on the objects that are not served as written: what is wrong and what to do about it,
+//! where `kubectl describe` shows it.
+//!
+//! They are `events.k8s.io/v1` Events, which `describe` finds by the object's uid and prints with
+//! the count and the times of their series. Errors are of type Warning; what is merely suspicious
+//! is of type Normal, so that alerts on Warnings stay worth reading. What is not for us, and files,
+//! have none.
+//!
+//! The name of an Event follows from what it says. So a new leader that does not know what its
+//! predecessor wrote finds it by the attempt to create it, and says nothing twice.
+
+mod ledger;
+mod post;
+
+pub use ledger::Pace;
+pub(super) use ledger::{Ledger, Next};
+pub(super) use post::{Reporter, Said, post};
+
+use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use std::sync::Arc;
+
+/// The longest note that the API server takes, in bytes (`NoteLengthLimit` in pkg/apis/core
+/// validation).
+const MAX_NOTE_BYTES: usize = 1024;
+
+/// How much of an object's name is in that of its Event: names have up to 253 characters, and 17
+/// are needed for the hash.
+const MAX_PREFIX_BYTES: usize = 230;
+
+/// A finding, and the object it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub rejected: Rejected,
+    /// The object's `metadata.uid`, where it is known: `kubectl describe` shows only Events with
+    /// the right one.
+    pub uid: Option<Arc<str>>,
+}
+
+/// Where an Event is: its namespace and name. Two findings with the same are the same finding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct EventKey {
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
+}
+
+/// An Event to be, without its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    pub(super) key: EventKey,
+    pub(super) object: ObjectRef,
+    pub(super) uid: Option<Arc<str>>,
+    pub(super) field: String,
+    pub(super) severity: Severity,
+    pub(super) why: Why,
+    pub(super) note: String,
+}
+
+impl Notice {
+    /// The Event for a finding, if it gets one. `scope` keeps two installations in one cluster
+    /// apart.
+    pub(super) fn of(finding: &Finding, scope: &str) -> Option<Self> {
+        let Finding { rejected, uid } = finding;
+        let Rejected { severity, object, field, why, reason, fix } = rejected;
+        if *severity == Severity::Info || object.kind == Kind::File {
+            return None;
+        }
+        let parts = [
+            scope,
+            object.kind.as_str(),
+            &object.namespace,
+            &object.name,
+            uid.as_deref().unwrap_or_default(),
+            field,
+            why.as_str(),
+            reason,
+        ];
+        // Events on cluster-wide objects are in this namespace by convention and validation.
+        let namespace = if object.namespace.is_empty() { "default" } else { &object.namespace };
+        let prefix = up_to(&object.name, MAX_PREFIX_BYTES).trim_end_matches(['.', '-']);
+        let name = format!("{prefix}.{:016x}", fnv(&parts));
+        Some(Self {
+            key: EventKey { namespace: namespace.into(), name: name.into() },
+            object: object.clone(),
+            uid: uid.clone(),
+            field: field.clone(),
+            severity: *severity,
+            why: *why,
+            note: note(field, reason, fix),
+        })
+    }
+}
+
+/// `field: reason. Fix: fix`, cut to what an Event holds.
+fn note(field: &str, reason: &str, fix: &str) -> String {
+    let mut note = String::new();
+    if !field.is_empty() {
+        note.push_str(field);
+        note.push_str(": ");
+    }
+    note.push_str(reason);
+    if !fix.is_empty() {
+        note.push_str(". Fix: ");
+        note.push_str(fix);
+    }
+    if note.len() > MAX_NOTE_BYTES {
+        note.truncate(up_to(&note, MAX_NOTE_BYTES - "...".len()).len());
+        note.push_str("...");
+    }
+    note
+}
+
+/// The beginning of a text, cut between characters.
+fn up_to(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// FNV-1a, 64 bits: the same in every version and on every machine. Who makes two findings collide
+/// silences one Event in a namespace of his own.
+fn fnv(parts: &[&str]) -> u64 {
+    // A byte that is in no UTF-8 text keeps the parts apart.
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests;

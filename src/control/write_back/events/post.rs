@@ -1,0 +1,215 @@
+//! The requests that write an Event.
+
+use super::Notice;
+use crate::control::write_back::failure::{Failure, within};
+use crate::model::{Kind, Severity, Why};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::json;
+use std::time::Duration;
+
+/// What the API server lets a reporting instance be, in bytes.
+const MAX_INSTANCE_BYTES: usize = 128;
+
+/// What is tried, in the sense of the API: `action` of every Event.
+const ACTION: &str = "Serve";
+
+/// Who writes Events.
+#[derive(Clone, Debug)]
+pub(in crate::control::write_back) struct Reporter {
+    /// A qualified name: `reportingController`, which `kubectl describe` shows as the source.
+    pub(in crate::control::write_back) controller: String,
+    /// The elected instance: `reportingInstance`.
+    pub(in crate::control::write_back) instance: String,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::control::write_back) enum Said {
+    /// Created, or counted on.
+    Written,
+    /// It is there already, from a predecessor, since so long.
+    Standing { age: Duration },
+}
+
+/// Writes an Event. `again` says that it was written before and is to be counted on; else one that
+/// is there is left as it is.
+pub(in crate::control::write_back) async fn post(
+    client: Client,
+    notice: &Notice,
+    reporter: &Reporter,
+    again: bool,
+    limit: Duration,
+) -> Result<Said, Failure> {
+    let events: Api<Event> = Api::namespaced(client, &notice.key.namespace);
+    if !again {
+        match create(&events, notice, reporter, limit).await {
+            Err(Failure::Conflict) => {}
+            other => return other,
+        }
+        let standing = within(limit, "Event", events.get_opt(&notice.key.name)).await?;
+        // Its time was up between the two requests.
+        let standing = standing.ok_or(Failure::Conflict)?;
+        return Ok(Said::Standing { age: age(&standing, Timestamp::now()) });
+    }
+    let Some(event) = within(limit, "Event", events.get_opt(&notice.key.name)).await? else {
+        return create(&events, notice, reporter, limit).await;
+    };
+    let count = event.series.as_ref().map_or(1, |series| series.count).saturating_add(1);
+    let series = json!({
+        "metadata": {"resourceVersion": event.metadata.resource_version},
+        "series": {"count": count.max(2), "lastObservedTime": MicroTime(Timestamp::now())},
+    });
+    // Everything but the series is immutable.
+    let patch = Patch::Merge(series);
+    let how = PatchParams::default();
+    within(limit, "Event", events.patch(&notice.key.name, &how, &patch)).await?;
+    Ok(Said::Written)
+}
+
+async fn create(
+    events: &Api<Event>,
+    notice: &Notice,
+    reporter: &Reporter,
+    limit: Duration,
+) -> Result<Said, Failure> {
+    let event = event(notice, reporter, Timestamp::now());
+    within(limit, "Event", events.create(&PostParams::default(), &event)).await?;
+    Ok(Said::Written)
+}
+
+/// How long ago an Event was last written, by the clocks of two machines: a difference between them
+/// only moves the repetition.
+fn age(event: &Event, now: Timestamp) -> Duration {
+    let last = event.series.as_ref().map(|series| &series.last_observed_time);
+    let last = last.or(event.event_time.as_ref()).map(|MicroTime(time)| *time);
+    let created = event.metadata.creation_timestamp.as_ref().map(|Time(time)| *time);
+    let last = last.or(created).unwrap_or(now);
+    Duration::try_from(now.duration_since(last)).unwrap_or_default()
+}
+
+fn event(notice: &Notice, reporter: &Reporter, now: Timestamp) -> Event {
+    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let mut instance = reporter.instance.clone();
+    instance.truncate(super::up_to(&instance, MAX_INSTANCE_BYTES).len());
+    let type_ = match notice.severity {
+        Severity::Error => "Warning",
+        Severity::Warning | Severity::Info => "Normal",
+    };
+    Event {
+        metadata: ObjectMeta {
+            name: Some(notice.key.name.to_string()),
+            namespace: Some(notice.key.namespace.to_string()),
+            ..ObjectMeta::default()
+        },
+        action: Some(ACTION.to_owned()),
+        event_time: Some(MicroTime(now)),
+        note: Some(notice.note.clone()),
+        reason: Some(reason(notice.why).to_owned()),
+        regarding: Some(ObjectReference {
+            api_version: Some(api_version(notice.object.kind).to_owned()),
+            kind: Some(notice.object.kind.as_str().to_owned()),
+            namespace: optional(&notice.object.namespace),
+            name: Some(notice.object.name.to_string()),
+            uid: notice.uid.as_deref().map(str::to_owned),
+            field_path: optional(&notice.field),
+            resource_version: None,
+        }),
+        reporting_controller: Some(reporter.controller.clone()),
+        reporting_instance: Some(instance),
+        type_: Some(type_.to_owned()),
+        ..Event::default()
+    }
+}
+
+fn api_version(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
+        Kind::EndpointSlice => "discovery.k8s.io/v1",
+        Kind::Service | Kind::Secret | Kind::Node | Kind::ConfigMap | Kind::File => "v1",
+    }
+}
+
+/// The cause as the API writes reasons.
+fn reason(why: Why) -> &'static str {
+    match why {
+        Why::Unreadable => "Unreadable",
+        Why::Invalid => "Invalid",
+        Why::UnknownField => "UnknownField",
+        Why::Duplicate => "Duplicate",
+        Why::ServiceMissing => "ServiceMissing",
+        Why::PortMissing => "PortMissing",
+        Why::Unsupported => "Unsupported",
+        Why::SecretUnusable => "SecretUnusable",
+        Why::ConfigMapUnusable => "ConfigMapUnusable",
+        Why::PodNetworkUnknown => "PodNetworkUnknown",
+        Why::Shadowed => "Shadowed",
+        Why::ForeignClass => "ForeignClass",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::write_back::events::tests::mk_finding;
+    use k8s_openapi::api::events::v1::EventSeries;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn an_event_has_what_the_api_server_and_describe_ask_for() {
+        let notice = Notice::of(&mk_finding("shop"), "s").expect("an error");
+        let reporter =
+            Reporter { controller: "ravelin.dev/c".to_owned(), instance: "x".repeat(200) };
+        let written = event(&notice, &reporter, at(1_700_000_000));
+        let name = notice.key.name;
+        assert_eq!(
+            serde_json::to_value(written).expect("an Event"),
+            json!({
+                "apiVersion": "events.k8s.io/v1",
+                "kind": "Event",
+                "metadata": {"name": *name, "namespace": "n"},
+                "action": "Serve",
+                "eventTime": "2023-11-14T22:13:20.000000Z",
+                "note": "spec.rules[0]: Service \"web\" does not exist. Fix: create it",
+                "reason": "ServiceMissing",
+                "regarding": {
+                    "apiVersion": "networking.k8s.io/v1",
+                    "kind": "Ingress",
+                    "namespace": "n",
+                    "name": "shop",
+                    "uid": "uid-of-shop",
+                    "fieldPath": "spec.rules[0]",
+                },
+                "reportingController": "ravelin.dev/c",
+                "reportingInstance": "x".repeat(128),
+                "type": "Warning",
+            })
+        );
+    }
+
+    #[test]
+    fn the_age_is_that_of_the_last_sign_and_never_negative() {
+        let mut event = Event { event_time: Some(MicroTime(at(100))), ..Event::default() };
+        assert_eq!(age(&event, at(160)), Duration::from_secs(60));
+        assert_eq!(age(&event, at(40)), Duration::ZERO, "a clock that is ahead");
+        let last_observed_time = MicroTime(at(150));
+        event.series = Some(EventSeries { count: 2, last_observed_time });
+        assert_eq!(age(&event, at(160)), Duration::from_secs(10));
+        assert_eq!(age(&Event::default(), at(160)), Duration::ZERO);
+    }
+
+    #[test]
+    fn reasons_are_the_causes_without_underscores() {
+        for why in Why::ALL {
+            let plain = why.as_str().replace('_', "");
+            assert_eq!(reason(why).to_ascii_lowercase(), plain);
+        }
+    }
+}

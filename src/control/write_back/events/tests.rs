@@ -1,0 +1,225 @@
+//! What is said, how often, and how fast.
+
+use super::*;
+use crate::control::write_back::bucket::Rate;
+use crate::control::write_back::failure::{Backoff, Failure};
+use crate::telemetry::Suppressed;
+use proptest::prelude::*;
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+const PACE: Pace = Pace {
+    repeat: HOUR,
+    object: Rate { burst: 2, every: Duration::from_secs(5) },
+    total: Rate { burst: 3, every: SECOND },
+    backoff: Backoff { first: SECOND, most: Duration::from_secs(60) },
+    tracked: 10,
+};
+
+pub(super) fn mk_finding(name: &str) -> Finding {
+    let rejected = Rejected {
+        severity: Severity::Error,
+        object: ObjectRef::new(Kind::Ingress, "n", name),
+        field: "spec.rules[0]".to_owned(),
+        why: Why::ServiceMissing,
+        reason: "Service \"web\" does not exist".to_owned(),
+        fix: "create it".to_owned(),
+    };
+    Finding { rejected, uid: Some(format!("uid-of-{name}").into()) }
+}
+
+fn changed(change: impl FnOnce(&mut Finding)) -> Finding {
+    let mut finding = mk_finding("shop");
+    change(&mut finding);
+    finding
+}
+
+fn key(finding: &Finding) -> EventKey {
+    Notice::of(finding, "scope").expect("it gets an Event").key
+}
+
+#[test]
+fn the_name_follows_from_what_is_said_about_whom() {
+    let same = changed(|finding| finding.rejected.fix = "another".to_owned());
+    assert_eq!(key(&same), key(&mk_finding("shop")));
+    // Written down, because other versions must give the same.
+    assert_eq!(&*key(&same).name, "shop.63a9195ca7e3546d");
+    let others = [
+        changed(|finding| finding.uid = None),
+        changed(|finding| finding.rejected.field.clear()),
+        changed(|finding| finding.rejected.why = Why::PortMissing),
+        changed(|finding| finding.rejected.reason.push('!')),
+        changed(|finding| finding.rejected.object.kind = Kind::Service),
+        mk_finding("other"),
+        mk_finding("shop"),
+    ];
+    let names: BTreeSet<_> = others.iter().map(key).collect();
+    assert_eq!(names.len(), others.len());
+    let elsewhere = Notice::of(&mk_finding("shop"), "elsewhere").expect("an error").key;
+    assert_ne!(elsewhere, key(&mk_finding("shop")));
+}
+
+#[test]
+fn what_is_not_for_us_and_files_get_no_event_and_nodes_get_theirs_in_default() {
+    assert_eq!(Notice::of(&changed(|one| one.rejected.severity = Severity::Info), ""), None);
+    assert_eq!(Notice::of(&changed(|one| one.rejected.object.kind = Kind::File), ""), None);
+    let node = changed(|one| one.rejected.object = ObjectRef::new(Kind::Node, "", "edge-1"));
+    assert_eq!(&*key(&node).namespace, "default");
+}
+
+#[test]
+fn long_names_and_notes_are_cut_to_what_the_api_server_takes() {
+    let long = changed(|finding| {
+        finding.rejected.object.name = format!("{}.{}", "a".repeat(229), "b".repeat(23)).into();
+        finding.rejected.reason = "\u{e9}".repeat(2000);
+    });
+    let notice = Notice::of(&long, "").expect("an error");
+    assert_eq!(notice.key.name.len(), 229 + 17);
+    assert!(notice.note.len() <= MAX_NOTE_BYTES && notice.note.ends_with("\u{e9}..."));
+}
+
+struct Desk {
+    ledger: Ledger,
+    now: Instant,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { ledger: Ledger::new(PACE, "scope".to_owned(), now), now }
+    }
+
+    fn set(&mut self, findings: &[Finding]) {
+        self.ledger.set(findings, self.now);
+    }
+
+    /// Writes what is due now, with success.
+    fn write_all(&mut self) -> Vec<(EventKey, bool)> {
+        let mut written = Vec::new();
+        while let Next::Write(notice, again) = self.ledger.next(self.now) {
+            self.ledger.done(&notice.key, Ok(Said::Written), self.now, 0.5);
+            written.push((notice.key.clone(), again));
+        }
+        written
+    }
+}
+
+#[test]
+fn a_finding_is_said_once_and_again_after_the_interval_as_long_as_it_is_true() {
+    let mut desk = Desk::new();
+    let finding = [mk_finding("shop"), mk_finding("shop")];
+    desk.set(&finding);
+    assert_eq!(desk.write_all(), [(key(&finding[0]), false)]);
+    desk.set(&finding);
+    assert_eq!(desk.ledger.next(desk.now), Next::Wait(desk.now + HOUR));
+    desk.now += HOUR;
+    assert_eq!(desk.write_all(), [(key(&finding[0]), true)]);
+    desk.set(&[]);
+    desk.now += HOUR * 2;
+    assert_eq!(desk.ledger.next(desk.now), Next::Idle);
+    assert_eq!(desk.ledger.suppressed(), []);
+}
+
+#[test]
+fn a_finding_that_comes_back_soon_is_not_said_again() {
+    let mut desk = Desk::new();
+    let finding = [mk_finding("shop")];
+    desk.set(&finding);
+    desk.write_all();
+    desk.set(&[]);
+    desk.now += SECOND;
+    desk.set(&finding);
+    assert_eq!(desk.write_all(), []);
+    assert_eq!(desk.ledger.suppressed(), [Suppressed::Repeated]);
+    desk.set(&[]);
+    desk.now += HOUR;
+    desk.set(&finding);
+    assert_eq!(desk.write_all(), [(key(&finding[0]), true)]);
+}
+
+#[test]
+fn what_a_predecessor_said_is_repeated_when_its_interval_is_over() {
+    let mut desk = Desk::new();
+    desk.set(&[mk_finding("shop")]);
+    let Next::Write(notice, false) = desk.ledger.next(desk.now) else { panic!("a write") };
+    let said = Said::Standing { age: HOUR - SECOND };
+    desk.ledger.done(&notice.key, Ok(said), desk.now, 0.5);
+    assert_eq!(desk.ledger.next(desk.now), Next::Wait(desk.now + SECOND));
+    desk.now += SECOND;
+    assert_eq!(desk.write_all(), [(notice.key.clone(), true)]);
+}
+
+#[test]
+fn a_failed_event_is_tried_again_later_and_one_without_a_result_at_the_next_change() {
+    let mut desk = Desk::new();
+    let finding = [mk_finding("shop")];
+    desk.set(&finding);
+    let Next::Write(notice, _) = desk.ledger.next(desk.now) else { panic!("a write") };
+    assert_eq!(desk.ledger.next(desk.now), Next::Idle, "it is under way");
+    desk.ledger.done(&notice.key, Err(Failure::Throttled), desk.now, 0.5);
+    assert_eq!(desk.ledger.next(desk.now), Next::Wait(desk.now + SECOND));
+    desk.now += SECOND;
+    assert!(matches!(desk.ledger.next(desk.now), Next::Write(..)));
+    desk.now += SECOND * 5;
+    assert_eq!(desk.ledger.next(desk.now), Next::Idle, "the leadership ended meanwhile");
+    desk.set(&finding);
+    assert_eq!(desk.write_all(), [(notice.key.clone(), false)]);
+}
+
+#[test]
+fn one_bad_object_does_not_keep_the_others_from_being_heard() {
+    let mut desk = Desk::new();
+    let mut findings: Vec<_> = (0..5)
+        .map(|at| changed(|finding| finding.rejected.field = format!("spec.rules[{at}]")))
+        .collect();
+    findings.push(mk_finding("other"));
+    desk.set(&findings);
+    let of_whom = |written: Vec<(EventKey, bool)>| -> Vec<bool> {
+        written.iter().map(|(written, _)| *written == key(&findings[5])).collect()
+    };
+    let mut first = of_whom(desk.write_all());
+    first.sort_unstable();
+    assert_eq!(first, [false, false, true]);
+    desk.now += SECOND * 4;
+    assert_eq!(of_whom(desk.write_all()), [false; 0]);
+    desk.now += SECOND * 2;
+    assert_eq!(of_whom(desk.write_all()), [false]);
+    let held = desk.ledger.suppressed();
+    assert_eq!(held, [Suppressed::Rate; 3]);
+}
+
+#[test]
+fn no_more_is_kept_track_of_than_there_is_room_for() {
+    let mut desk = Desk::new();
+    let findings: Vec<_> = (0..12).map(|at| mk_finding(&format!("i{at}"))).collect();
+    desk.set(&findings);
+    assert_eq!(desk.ledger.suppressed(), [Suppressed::Full; 2]);
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_and_goes_each_is_said_once_an_interval_and_never_too_many_at_once(
+        steps in prop::collection::vec((0u64..1500, any::<u8>()), 1..120),
+    ) {
+        let mut desk = Desk::new();
+        let start = desk.now;
+        let mut said: HashMap<EventKey, Instant> = HashMap::new();
+        let mut count = 0;
+        for (seconds, present) in steps {
+            desk.now += SECOND * u32::try_from(seconds).expect("small");
+            let here = (0..8).filter(|bit| present & (1 << bit) != 0);
+            let findings: Vec<_> = here.map(|bit| mk_finding(&format!("i{bit}"))).collect();
+            desk.set(&findings);
+            for (key, _) in desk.write_all() {
+                let before = said.insert(key, desk.now);
+                prop_assert!(before.is_none_or(|before| desk.now - before >= HOUR));
+                count += 1;
+            }
+            let passed = (desk.now - start).as_secs();
+            prop_assert!(count <= 3 + passed);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What the writer has to know, gathered from the watch and the reconciler while this instance
+//! leads. The others gather nothing: with 10 000 Ingresses that would be a list of 10 000 for each
+//! change, on every node.
+
+use super::{Finding, Inputs};
+use crate::control::translate::FindingList;
+use crate::control::watch::{Cluster, Standings};
+use crate::model::{Kind, Rejected};
+use crate::telemetry::WriteBackMetrics;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often it is looked at whether this instance leads: nobody is in a hurry.
+const LEADER_LOOK: Duration = Duration::from_millis(500);
+
+/// How long changes are gathered: statuses are read by people and by controllers of DNS.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// What the reconciler has made of the objects.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Namespace and name of the Ingresses of our class.
+    pub ours: Arc<[(Arc<str>, Arc<str>)]>,
+    /// What is not served as written.
+    pub findings: FindingList,
+}
+
+/// Where the facts are.
+#[derive(Debug)]
+pub struct Facts {
+    /// The objects.
+    pub cluster: Arc<Cluster>,
+    /// The statuses of the Ingresses.
+    pub standings: Arc<Standings>,
+    /// What became of them; `None` until there is something to serve.
+    pub outcome: watch::Receiver<Option<Outcome>>,
+}
+
+impl Facts {
+    /// Resolves when everything has been listed and translated once.
+    pub async fn complete(&mut self) {
+        let listed = self.cluster.wait_listed().await;
+        if !listed || self.outcome.wait_for(Option::is_some).await.is_err() {
+            // Nobody will ever say: the process is leaving.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Keeps `inputs` up to date while this instance leads, for ever.
+    pub async fn follow(mut self, inputs: watch::Sender<Inputs>, metrics: Arc<WriteBackMetrics>) {
+        let mut statuses = self.standings.changes();
+        loop {
+            // What was true in an earlier term is not to be written in the next one.
+            inputs.send_replace(Inputs::default());
+            while !metrics.read().leader {
+                tokio::time::sleep(LEADER_LOOK).await;
+            }
+            statuses.mark_changed();
+            while metrics.read().leader {
+                tokio::select! {
+                    Ok(()) = statuses.changed() => {}
+                    Ok(()) = self.outcome.changed() => {}
+                    () = tokio::time::sleep(LEADER_LOOK) => continue,
+                }
+                tokio::time::sleep(GATHER).await;
+                statuses.mark_unchanged();
+                let outcome = self.outcome.borrow_and_update().clone().unwrap_or_default();
+                inputs.send_replace(self.read(&outcome));
+            }
+        }
+    }
+
+    fn read(&self, outcome: &Outcome) -> Inputs {
+        let ours: HashSet<_> = outcome.ours.iter().collect();
+        let mut ingresses = Vec::new();
+        self.standings.each(|ingress| {
+            let mut ingress = ingress.clone();
+            let key = (Arc::clone(&ingress.namespace), Arc::clone(&ingress.name));
+            ingress.ours = ours.contains(&key);
+            ingresses.push(ingress);
+        });
+        let finding = |rejected: &Arc<Rejected>| {
+            let object = &rejected.object;
+            let uid = match object.kind {
+                Kind::Ingress => self.standings.uid(&object.namespace, &object.name),
+                _ => self.cluster.uid(object),
+            };
+            Finding { rejected: Rejected::clone(rejected), uid }
+        };
+        Inputs {
+            ingresses: ingresses.into(),
+            nodes: self.cluster.nodes().into(),
+            findings: outcome.findings.iter().map(finding).collect(),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Writing back into the cluster, by one elected instance: the status of Ingresses, and Events.
+//!
+//! ```text
+//! reconciler -> Inputs (what is ours, what is wrong) -> planners (pure) -> API server
+//! Lease -> lease::Machine (pure) -> who plans at all
+//! pods of the DaemonSet -> ready nodes -> addresses -> planner of the status
+//! ```
+//! Nothing here is needed to serve: without an API server, without rights or without a leader the
+//! statuses are old and that is all. The leader stops in the moment in which its belief ends, with
+//! what is under way; the Lease is let go at the first stage of leaving.
+//!
+//! Rights: `get`, `create`, `update` on leases and `list`, `watch` on pods in the own namespace;
+//! `patch` on ingresses/status and `get`, `create`, `patch` on events.k8s.io/events everywhere, and
+//! thus in `default` for what has no namespace. The pods are not read if the addresses are fixed.
+
+mod address;
+mod bucket;
+mod events;
+mod facts;
+mod failure;
+mod lease;
+mod ready;
+mod status;
+mod work;
+
+pub use address::{Address, NodeAddresses, node_addresses};
+pub use bucket::Rate;
+pub use events::{Finding, Pace as EventPace};
+pub use facts::{Facts, Outcome};
+pub use failure::Backoff;
+pub use lease::Timing;
+pub use ready::Pods;
+pub use status::{IngressRef, Patch, field_manager, plan};
+pub use work::StatusPace;
+
+use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::WriteBackMetrics;
+use kube::Client;
+use lease::Elector;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use work::Worker;
+
+/// What there is to be written about: the state of the reconciler, after its first full sync.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// The Ingresses of every class, in any order: those that left ours are among them.
+    pub ingresses: Arc<[IngressRef]>,
+    /// Every Node. Not looked at if the addresses are fixed.
+    pub nodes: Arc<[NodeAddresses]>,
+    /// What is not served as written.
+    pub findings: Arc<[Finding]>,
+}
+
+/// The Lease, and who we are.
+#[derive(Clone, Debug)]
+pub struct Election {
+    /// Where the Lease is: the namespace of the DaemonSet.
+    pub namespace: String,
+    /// Its name. Two installations in one namespace need two.
+    pub name: String,
+    /// `holderIdentity`: [`identity`].
+    pub identity: String,
+    /// When it ends.
+    pub timing: Timing,
+}
+
+/// A name that no other running instance has: that of the pod, or else the host's with something
+/// random, because several processes can share a host.
+pub fn identity(pod: Option<&str>, host: &str) -> String {
+    match pod.filter(|pod| !pod.is_empty()) {
+        Some(pod) => pod.to_owned(),
+        None => format!("{host}_{:08x}", random_word()),
+    }
+}
+
+fn random_word() -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or(u32::MAX)
+}
+
+/// Whose addresses are written.
+#[derive(Clone, Debug)]
+pub enum Addresses {
+    /// These.
+    Fixed(Vec<Address>),
+    /// Those of the nodes with one of these pods ready: [`node_addresses`].
+    ReadyNodes(Pods),
+}
+
+/// What the writer needs to know beside its inputs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may write.
+    pub election: Election,
+    /// What goes into the statuses.
+    pub addresses: Addresses,
+    /// `reportingController` of the Events: the name of the IngressClass's controller.
+    pub controller: String,
+    /// How fast statuses are written.
+    pub status: StatusPace,
+    /// How often Events are written.
+    pub events: EventPace,
+    /// How long an answer to a status or an Event is waited for.
+    pub answer: Duration,
+}
+
+impl Settings {
+    /// The default answer time, 5 s: with the end of the belief at 10 s what was sent last has been
+    /// answered or given up when the Lease ends at 15 s.
+    pub const ANSWER: Duration = Duration::from_secs(5);
+
+    /// Defaults for all that has one.
+    pub fn new(election: Election, addresses: Addresses, controller: String) -> Self {
+        Self {
+            election,
+            addresses,
+            controller,
+            status: StatusPace::default(),
+            events: EventPace::default(),
+            answer: Self::ANSWER,
+        }
+    }
+}
+
+/// One instance that writes back when it is elected.
+#[derive(Debug)]
+pub struct Writer {
+    settings: Settings,
+}
+
+impl Writer {
+    /// Does nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Takes part in the election and writes while it leads, until the process begins to leave.
+    /// Then lets go of the Lease, which takes two answer times at most.
+    ///
+    /// A client without retries of its own (`default_retry: false`) is best: they would hide from
+    /// the election that the API server does not answer.
+    pub async fn run(
+        self,
+        client: Client,
+        inputs: watch::Receiver<Inputs>,
+        mut shutdown: ShutdownSignal,
+        metrics: Arc<WriteBackMetrics>,
+    ) {
+        let (belief, leading) = watch::channel(None);
+        let election = self.settings.election.clone();
+        let mut elector = Elector::new(client.clone(), election, Arc::clone(&metrics));
+        let mut worker = Worker::new(client, self.settings, inputs, Arc::clone(&metrics));
+        tokio::select! {
+            () = shutdown.reached(Stage::Draining) => {}
+            () = elector.run(&belief) => {}
+            () = worker.run(leading) => {}
+        }
+        // What is under way is dropped by now, so nobody writes beside the successor.
+        elector.release().await;
+        metrics.update(|cells| (cells.leader, cells.addresses) = (false, 0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_known_by_its_name_and_processes_on_one_host_are_told_apart() {
+        assert_eq!(identity(Some("ravelin-x7k2p"), "node-1"), "ravelin-x7k2p");
+        let [one, other] = [None, Some("")].map(|pod| identity(pod, "node-1"));
+        assert!(one.starts_with("node-1_") && other.starts_with("node-1_"), "{one} {other}");
+        assert_ne!(one, other);
+    }
+}
