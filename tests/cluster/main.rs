@@ -27,6 +27,7 @@ mod served;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod verbs;
+mod written;
 
 use eventually::eventually;
 use std::time::Duration;

@@ -56,10 +56,11 @@ pub(super) async fn within<T>(
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
             let failure = Failure::of(&error);
+            let words = words(&error);
             if failure == Failure::Refused {
-                tracing::warn!(what, %error, "the API server refuses a write");
+                tracing::warn!(what, words, "the API server refuses a request");
             } else {
-                tracing::debug!(what, %error, "a request to the API server failed");
+                tracing::debug!(what, words, "a request to the API server failed");
             }
             Err(failure)
         }
@@ -67,6 +68,14 @@ pub(super) async fn within<T>(
             tracing::debug!(what, seconds = limit.as_secs_f64(), "no answer in time");
             Err(Failure::Unreachable)
         }
+    }
+}
+
+/// The API server's own words, without the object that they came in.
+pub(super) fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
     }
 }
 

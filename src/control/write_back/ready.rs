@@ -5,10 +5,11 @@
 //! (a stopped server, a restored etcd), so it is begun anew with a list now and then, whatever it
 //! says.
 
+use super::failure::words;
 use futures_util::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher::{self, Error, Event};
 use kube::{Api, Client};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -66,7 +67,13 @@ async fn read(
             }
             Ok(Event::InitDone) => complete = true,
             Err(error) => {
-                tracing::warn!(%error, "cannot see which nodes have a ready ravelin");
+                let words = match &error {
+                    Error::InitialListFailed(error)
+                    | Error::WatchStartFailed(error)
+                    | Error::WatchFailed(error) => words(error),
+                    other => other.to_string(),
+                };
+                tracing::warn!(what = "pods", words, "cannot see which nodes are ready");
             }
         }
         if complete {

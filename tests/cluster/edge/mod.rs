@@ -7,7 +7,7 @@ mod page;
 mod site;
 mod visitor;
 
-pub(crate) use account::{account, cluster_role, without};
+pub(crate) use account::{account, all_rules, cluster_role, lacking, without};
 pub(crate) use backend::Backend;
 pub(crate) use page::Page;
 pub(crate) use site::{Site, class};
@@ -38,9 +38,20 @@ pub(crate) struct Setup<'s> {
     pub(crate) keys: &'s str,
 }
 
+/// Which pod a ravelin is taken for. One that is none writes nothing into the cluster.
+#[derive(Clone, Copy)]
+pub(crate) struct Pod<'p> {
+    pub(crate) namespace: &'p str,
+    pub(crate) name: &'p str,
+}
+
 impl Setup<'_> {
     /// Writes the configuration into a folder.
     pub(crate) fn write(&self, folder: &Path) -> PathBuf {
+        self.write_as(folder, false)
+    }
+
+    fn write_as(&self, folder: &Path, write_back: bool) -> PathBuf {
         let Setup { kubeconfig, class, keys } = self;
         let text = format!(
             "workers = 1\n[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
@@ -48,7 +59,7 @@ impl Setup<'_> {
              [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
              [timeouts]\ndrain = \"1s\"\ndrain_idle = \"20ms\"\n\
              [source]\nkind = \"kubernetes\"\ningress_class = {class:?}\n\
-             kubeconfig = {kubeconfig:?}\n{keys}\n"
+             write_back = {write_back}\nkubeconfig = {kubeconfig:?}\n{keys}\n"
         );
         let config = folder.join("ravelin.toml");
         fs::write(&config, text).expect("a folder of ours");
@@ -67,11 +78,22 @@ pub(crate) struct Edge {
 impl Edge {
     /// Starts it, and waits until it answers on its admin port, which it does before it is ready.
     pub(crate) fn start(plane: &Plane, setup: &Setup<'_>) -> Self {
+        Self::start_with(plane, setup, None)
+    }
+
+    /// The same as a pod, which takes part in the election of the one that writes.
+    pub(crate) fn start_as(plane: &Plane, setup: &Setup<'_>, pod: Pod<'_>) -> Self {
+        Self::start_with(plane, setup, Some(pod))
+    }
+
+    fn start_with(plane: &Plane, setup: &Setup<'_>, pod: Option<Pod<'_>>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = setup.write(folder.path());
+        let config = setup.write_as(folder.path(), pod.is_some());
+        let variables = pod.map(|pod| [("POD_NAMESPACE", pod.namespace), ("POD_NAME", pod.name)]);
         let mut child = Command::new(program())
             .args(["run", "--config"])
             .arg(config)
+            .envs(variables.into_iter().flatten())
             .process_group(plane.group())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -78,7 +78,7 @@ impl Elector {
                     let Answer::Found(found) = self.ask(Request::Read, limit).await else { return };
                     self.machine.note(found, Instant::now());
                 }
-                Answer::Missing | Answer::Failed => return,
+                Answer::Missing | Answer::Refused | Answer::Failed => return,
             }
         }
     }
@@ -133,6 +133,7 @@ impl Elector {
             }
             Err(Failure::Conflict) => Answer::Conflict,
             Err(Failure::Gone) => Answer::Missing,
+            Err(Failure::Refused) => Answer::Refused,
             Err(_) => Answer::Failed,
         }
     }

@@ -25,6 +25,10 @@ use std::time::{Duration, Instant};
 /// ever by a large number.
 const LONGEST: Duration = Duration::from_secs(600);
 
+/// From a refusal to the next attempt: a right that is given works within a minute, and one that is
+/// not given costs little.
+const AFTER_REFUSAL: Duration = Duration::from_secs(45);
+
 /// The times of the election.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -105,6 +109,8 @@ pub(super) enum Answer {
     Missing,
     /// Somebody else wrote in between.
     Conflict,
+    /// We may not, or what we ask is not valid: to ask again soon would change nothing.
+    Refused,
     /// Nothing is known: no answer, or another error.
     Failed,
 }
@@ -172,9 +178,10 @@ impl Machine {
                 self.plan_at(Plan::Create, now);
             }
             Answer::Conflict => self.lose(now + jitter(self.timing.retry, random)),
-            Answer::Failed if self.until.is_some_and(|until| now < until) => {
+            Answer::Refused | Answer::Failed if self.until.is_some_and(|until| now < until) => {
                 self.next = now + jitter(self.timing.retry, random);
             }
+            Answer::Refused => self.lose(now + jitter(AFTER_REFUSAL, random)),
             Answer::Failed => self.lose(now + jitter(self.timing.renew, random)),
         }
     }
