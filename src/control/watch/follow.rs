@@ -143,6 +143,12 @@ impl Follower {
                 return Failure::new(WatchFailure::Closed, "a watch ended before its time");
             }
             self.pace.reset();
+            // What is resumed is trusted blindly: a server that was restored in between would say
+            // nothing of it, and might have passed our version again by the next check.
+            let (before, answer) = self.check(&run.version).await;
+            if let Err(failure) = self.compare(&before, answer, &mut run) {
+                return failure;
+            }
         }
     }
 
