@@ -19,20 +19,24 @@
 //! API server  -> control::watch -\
 //! directory   -> control::files --> control::translate -> Model
 //!     -> routing::compile -> Publisher (the one ArcSwap) => workers
+//!                                             \-> endpoints alone: into the cells of its backends
+//! findings, statuses -> control::write_back (the elected instance) -> API server
+//! objects -> control::last_good -> disk, for a start without an API server
 //!
 //! addresses of the cluster, control::cloudflare -> LiveSets -> admission::Gate => acceptors, workers
 //!                                                           -> admission::bpf => kernel
 //! ```
 //!
-//! `translate` and `compile` are pure. `check`, `explain` and `run` go through the same functions.
+//! The translator keeps what it has read and takes changes; it gives what a translation from scratch
+//! would. `compile` is pure. `check`, `explain` and `run` go through the same functions.
 //!
 //! # Threads
 //!
 //! One per worker: a single-threaded runtime with its own connections to clients and pods, its own
 //! counters and log buffer. Nothing on the request path crosses a thread. One thread accepts and
-//! hands each connection to the worker with the fewest; one follows the objects of the source (if
-//! that is a cluster, one more the API server, and one keeps the last good state on disk); one keeps the list of Cloudflare's addresses; one
-//! serves the admin port; one writes the access log.
+//! hands each connection to the worker with the fewest; one follows the objects of the source; with a
+//! cluster, one follows and writes to the API server, and one keeps the last good state on disk; one
+//! keeps the list of Cloudflare's addresses; one serves the admin port; one writes the access log.
 //!
 //! # Modules
 //!
