@@ -7,12 +7,13 @@ use std::process::Command;
 
 /// Exit code and all that is said.
 fn said(config: &Path, verb: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(program())
-        .args([verb, "--config"])
-        .arg(config)
-        .args(arguments)
-        .output()
-        .expect("a program");
+    said_of("--config", config, verb, arguments)
+}
+
+fn said_of(flag: &str, file: &Path, verb: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(program());
+    let output = command.args([verb, flag]).arg(file).args(arguments).output();
+    let output = output.expect("a program");
     let [out, err] =
         [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
     (output.status.code(), out + &err)
@@ -46,6 +47,20 @@ fn check_and_explain_look_at_the_cluster_that_the_configuration_names() {
     let (code, page) = said(&config, "explain", &["http://nobody.verbs/"]);
     assert_eq!(code, Some(1), "{page}");
     assert!(page.contains("404"), "{page}");
+
+    // The same cluster by its kubeconfig alone, as kubectl takes it.
+    let class = ["--ingress-class", "verbs"];
+    let (code, page) = said_of("--kubeconfig", &kubeconfig, "check", &class);
+    assert_eq!(code, Some(1), "{page}");
+    assert!(page.contains("2 routes") && page.contains("verbs/lost"), "{page}");
+    let asked = [&class[..], &["http://shop.verbs/cart"]].concat();
+    let (code, page) = said_of("--kubeconfig", &kubeconfig, "explain", &asked);
+    assert_eq!(code, Some(0), "{page}");
+    assert!(page.contains(&backend.addr.to_string()), "{page}");
+    let nowhere = folder.path().join("nothing");
+    let (code, page) = said_of("--kubeconfig", &nowhere, "check", &[]);
+    assert_eq!(code, Some(1), "{page}");
+    assert!(page.contains("nothing") && page.contains("name a kubeconfig file"), "{page}");
 }
 
 #[test]
