@@ -18,11 +18,13 @@ pub struct EndpointSet {
     usable: Box<[Arc<Endpoint>]>,
     /// How many there are of each state, usable or not.
     counts: [u32; EndpointState::ALL.len()],
+    /// What it was built for.
+    specs: Arc<[EndpointSpec]>,
 }
 
 impl EndpointSet {
     /// Builds the set for `specs`, keeping the live state that `previous` has of an address.
-    pub fn new(specs: &[EndpointSpec], previous: Option<&Self>) -> Self {
+    pub fn new(specs: &Arc<[EndpointSpec]>, previous: Option<&Self>) -> Self {
         let of_state = |state| specs.iter().filter(move |spec| spec.state == state);
         let state = if of_state(EndpointState::Ready).next().is_some() {
             EndpointState::Ready
@@ -42,7 +44,13 @@ impl EndpointSet {
         let counts = EndpointState::ALL.map(|state| {
             u32::try_from(of_state(state).count()).expect("fewer endpoints than 32 bits can count")
         });
-        Self { usable: usable.into(), counts }
+        Self { usable: usable.into(), counts, specs: Arc::clone(specs) }
+    }
+
+    /// Whether it was built for these very specs. To ask costs nothing, however many there are; the
+    /// answer may be no for others that are equal.
+    pub fn is_of(&self, specs: &Arc<[EndpointSpec]>) -> bool {
+        Arc::ptr_eq(&self.specs, specs)
     }
 
     /// How many endpoints of this state there are, usable or not.
@@ -53,13 +61,6 @@ impl EndpointSet {
     /// The endpoints that may be picked, sorted by address.
     pub fn usable(&self) -> &[Arc<Endpoint>] {
         &self.usable
-    }
-
-    /// Whether both sets would be picked from alike, and have as many endpoints of each state.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.counts == other.counts
-            && self.usable.len() == other.usable.len()
-            && self.usable.iter().zip(&other.usable).all(|(a, b)| Arc::ptr_eq(a, b))
     }
 
     /// Picks by the power of two choices: of two endpoints drawn at random the one with fewer
@@ -121,18 +122,18 @@ mod tests {
         use EndpointState::{NotReady, Ready, Terminating};
         let set = |states: &[EndpointState]| {
             let specs: Vec<_> = (1..).zip(states).map(|(last, &state)| spec(last, state)).collect();
-            let set = EndpointSet::new(&specs, None);
+            let set = EndpointSet::new(&specs.into(), None);
             set.usable().iter().map(|endpoint| endpoint.addr.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(set(&[Terminating, Ready, NotReady]), ["10.0.0.2:80"]);
         assert_eq!(set(&[Terminating, NotReady, NotReady]), ["10.0.0.1:80"]);
         assert!(set(&[NotReady]).is_empty());
-        assert!(EndpointSet::new(&[], None).pick(1, &[]).is_none());
+        assert!(EndpointSet::new(&Arc::default(), None).pick(1, &[]).is_none());
     }
 
     #[test]
     fn load_is_spread_evenly_and_follows_requests_in_flight() {
-        let specs: Vec<_> = (1..=4).map(|last| spec(last, EndpointState::Ready)).collect();
+        let specs = (1..=4).map(|last| spec(last, EndpointState::Ready)).collect();
         let set = EndpointSet::new(&specs, None);
         let mut picked = BTreeMap::<_, usize>::new();
         for random in numbers() {
@@ -141,8 +142,8 @@ mod tests {
         assert!(picked.values().all(|&count| (800..1200).contains(&count)), "{picked:?}");
 
         let busy: Vec<_> = (0..9).map(|_| InFlight::begin(&set.usable()[0])).collect();
-        let idle =
-            numbers().all(|random| set.pick(random, &[]).expect("not empty").addr != specs[0].addr);
+        let idle = numbers()
+            .all(|random| set.pick(random, &[]).expect("not empty").addr != set.usable()[0].addr);
         assert!(idle, "the busiest of four never wins a choice of two");
         drop(busy);
         assert_eq!(set.usable()[0].in_flight(), 0);
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn tried_endpoints_are_not_picked_again() {
-        let specs: Vec<_> = (1..=3).map(|last| spec(last, EndpointState::Ready)).collect();
+        let specs = (1..=3).map(|last| spec(last, EndpointState::Ready)).collect();
         let set = EndpointSet::new(&specs, None);
         let mut tried = Vec::new();
         for random in numbers().take(3) {
@@ -162,9 +163,9 @@ mod tests {
     #[test]
     fn an_address_that_stays_keeps_its_state() {
         let both = [spec(1, EndpointState::Ready), spec(2, EndpointState::Ready)];
-        let old = EndpointSet::new(&both, None);
+        let old = EndpointSet::new(&both.clone().into(), None);
         let request = InFlight::begin(&old.usable()[1]);
-        let new = EndpointSet::new(&both[1..], Some(&old));
+        let new = EndpointSet::new(&both[1..].into(), Some(&old));
         assert_eq!(new.usable()[0].in_flight(), 1);
         drop(request);
         assert_eq!(new.usable()[0].in_flight(), 0);

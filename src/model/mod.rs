@@ -27,11 +27,13 @@ pub struct Model {
     /// The Ingresses that are ours, in the order of `(created, namespace, name)`: a lower index
     /// wins a tie.
     pub ingresses: Vec<Ingress>,
-    /// One entry for each path of each rule of each Ingress.
+    /// One entry for each path of each rule of each Ingress. From a translation they are in the
+    /// order of the table (`routing::table_order`), which then costs nothing to find.
     pub rules: Vec<Rule>,
     /// `spec.defaultBackend` of each Ingress that has one.
     pub defaults: Vec<DefaultBackend>,
-    /// The Service ports that rules and default backends refer to, each once.
+    /// The Service ports that rules and default backends refer to, each once. From a translation
+    /// they are sorted by their keys.
     pub backends: Vec<Backend>,
 }
 

@@ -58,7 +58,7 @@ pub enum BackendState {
 }
 
 /// Why a backend cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Broken {
     /// No Service of that name in the namespace.
     ServiceMissing,

@@ -6,7 +6,7 @@ use super::{
     index, paths,
 };
 use crate::balance::EndpointSet;
-use crate::model::{self, BackendKey, BackendState, HostPattern, Model, PathKind, Rule};
+use crate::model::{self, BackendKey, BackendState, Broken, HostPattern, Model, PathKind, Rule};
 use arc_swap::ArcSwap;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -20,14 +20,13 @@ use std::sync::Arc;
 pub fn compile(model: &Model, previous: Option<&Table>) -> Table {
     let mut builder = Builder::new(model);
     let mut order: Vec<&Rule> = model.rules.iter().collect();
-    order.sort_by(|a, b| a.host.cmp(&b.host).then_with(|| precedence(a, b)));
+    // Costs one look at each rule where they are in order already, as those of a translation are.
+    order.sort_by(|a, b| table_order(a, b));
     let defaults = default_backends(model);
-    let mut rules = order.as_slice();
-    while let Some(first) = rules.first() {
-        let end = rules.partition_point(|rule| rule.host <= first.host);
-        let default = defaults.get(&first.host).copied();
-        builder.host(&first.host, &rules[..end], default);
-        rules = &rules[end..];
+    for rules in order.chunk_by(|a, b| a.host == b.host) {
+        if let Some(Rule { host, .. }) = rules.first() {
+            builder.host(host, rules, defaults.get(host).copied());
+        }
     }
     let has_rules = |host| order.binary_search_by(|rule| rule.host.cmp(host)).is_ok();
     let mut bare: Vec<_> = defaults.iter().filter(|(host, _)| !has_rules(host)).collect();
@@ -36,6 +35,11 @@ pub fn compile(model: &Model, previous: Option<&Table>) -> Table {
         builder.host(host, &[], Some(*default));
     }
     builder.finish(previous)
+}
+
+/// The order of rules in a table: by host, then as they take precedence, of equals the winner first.
+pub fn table_order(a: &Rule, b: &Rule) -> Ordering {
+    a.host.cmp(&b.host).then_with(|| precedence(a, b))
 }
 
 /// Paths of one host in the order of the table; of equals the first one wins.
@@ -69,26 +73,60 @@ fn default_backends(model: &Model) -> HashMap<HostPattern, &model::DefaultBacken
 /// The backends of a model, and what is to be put into the cells of those that the previous table
 /// has already.
 fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Vec<Update>) {
-    let known: HashMap<&BackendKey, &Arc<Backend>> =
-        previous.into_iter().flat_map(|t| t.backends.iter()).map(|b| (&b.key, b)).collect();
+    let mut known = Known::new(previous.map_or(&[], |table| &table.backends));
+    let none = Arc::default();
     let mut updates = Vec::new();
     let build = |backend: &model::Backend| {
         let (broken, specs) = match &backend.state {
-            BackendState::Broken(broken) => (Some(*broken), &[][..]),
-            BackendState::Resolved(specs) => (None, &**specs),
+            BackendState::Broken(broken) => (Some(*broken), &none),
+            BackendState::Resolved(specs) => (None, specs),
         };
-        let Some(old) = known.get(&backend.key).filter(|old| old.broken == broken) else {
+        let Some(old) = known.find(&backend.key, broken) else {
             let endpoints = ArcSwap::from_pointee(EndpointSet::new(specs, None));
             return Arc::new(Backend { key: backend.key.clone(), broken, endpoints });
         };
         let old_set = old.endpoints();
-        let set = EndpointSet::new(specs, Some(&old_set));
-        if !set.is_same(&old_set) {
+        if broken.is_none() && !old_set.is_of(specs) {
+            let set = EndpointSet::new(specs, Some(&old_set));
             updates.push(Update { backend: Arc::clone(old), endpoints: Arc::new(set) });
         }
         Arc::clone(old)
     };
     (model.backends.iter().map(build).collect(), updates)
+}
+
+/// The backends of the previous table.
+struct Known<'t> {
+    all: &'t [Arc<Backend>],
+    /// The one that is expected next: one table has nearly the backends of the other, in the same
+    /// order.
+    next: usize,
+    /// Where each stands; made when the first is not where it was expected.
+    positions: Option<HashMap<BackendIdentity<'t>, usize, foldhash::fast::RandomState>>,
+}
+
+type BackendIdentity<'t> = (&'t BackendKey, Option<Broken>);
+
+impl<'t> Known<'t> {
+    fn new(all: &'t [Arc<Backend>]) -> Self {
+        Self { all, next: 0, positions: None }
+    }
+
+    fn find(&mut self, key: &BackendKey, broken: Option<Broken>) -> Option<&'t Arc<Backend>> {
+        let is_it = |old: &&Arc<Backend>| old.broken == broken && old.key == *key;
+        let expected = self.all.get(self.next).filter(is_it);
+        if expected.is_some() {
+            self.next += 1;
+            return expected;
+        }
+        let all = self.all;
+        let positions = &*self.positions.get_or_insert_with(|| {
+            all.iter().zip(0..).map(|(old, at)| ((&old.key, old.broken), at)).collect()
+        });
+        let at = *positions.get(&(key, broken))?;
+        self.next = at + 1;
+        self.all.get(at)
+    }
 }
 
 struct Builder<'m> {
@@ -127,16 +165,10 @@ impl<'m> Builder<'m> {
         }
     }
 
+    /// For what many have in common.
     fn intern(&mut self, text: &'m str) -> Span {
         let all = &mut self.text;
-        *self.interned.entry(text).or_insert_with(|| {
-            if all.len() + text.len() >= NONE as usize {
-                return Span::default();
-            }
-            let span = Span { start: index(all.len()), len: index(text.len()) };
-            all.push_str(text);
-            span
-        })
+        *self.interned.entry(text).or_insert_with(|| append(all, text))
     }
 
     /// Adds a host with its rules, which are in the order of [`precedence`].
@@ -228,7 +260,7 @@ impl<'m> Builder<'m> {
         let (backends, updates) = backends(model, previous);
         let ingresses = model.ingresses.iter().map(|ingress| IngressEntry {
             namespace: self.intern(&ingress.namespace),
-            name: self.intern(&ingress.name),
+            name: append(&mut self.text, &ingress.name),
         });
         let ingresses = ingresses.collect();
         let (hosts, positions) = HostMap::new(&self.hosts);
@@ -251,6 +283,15 @@ impl<'m> Builder<'m> {
             updates,
         }
     }
+}
+
+fn append(all: &mut String, text: &str) -> Span {
+    if all.len() + text.len() >= NONE as usize {
+        return Span::default();
+    }
+    let span = Span { start: index(all.len()), len: index(text.len()) };
+    all.push_str(text);
+    span
 }
 
 /// The first of each run of rules with the same key.

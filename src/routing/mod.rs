@@ -17,7 +17,7 @@ mod publish;
 #[cfg(test)]
 mod tests;
 
-pub use compile::compile;
+pub use compile::{compile, table_order};
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 
 use crate::balance::EndpointSet;

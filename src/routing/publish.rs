@@ -76,8 +76,8 @@ impl Publisher {
             match (cell, &backend.state) {
                 (Some(cell), BackendState::Resolved(specs)) if cell.broken.is_none() => {
                     let old = cell.endpoints();
-                    let set = EndpointSet::new(specs, Some(&old));
-                    if !set.is_same(&old) {
+                    if !old.is_of(specs) {
+                        let set = EndpointSet::new(specs, Some(&old));
                         cell.endpoints.store(Arc::new(set));
                     }
                 }

@@ -43,9 +43,8 @@ pub struct Build {
 pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> Build {
     let objects = objects.changes_from(&Objects::default());
     let changes = Changes { objects, findings: Some(findings) };
-    let Effect { model, endpoints: _, addresses, findings } =
-        Translator::new(options.clone()).apply(changes);
-    let model = model.unwrap_or_default();
+    let Effect { model, addresses, findings, .. } = Translator::new(options.clone()).apply(changes);
+    let model = model.map(Arc::unwrap_or_clone).unwrap_or_default();
     let table = compile(&model, None);
     let findings = findings.iter().flat_map(|all| all.iter());
     let findings = findings.map(|finding| Rejected::clone(finding)).collect();
@@ -159,7 +158,8 @@ impl Reconciler {
 
     fn apply(&mut self, changes: Changes) {
         let started = Instant::now();
-        let Effect { model, endpoints, addresses, findings } = self.translator.apply(changes);
+        let Effect { model, ingresses, endpoints, addresses, findings } =
+            self.translator.apply(changes);
         if let Some(addresses) = &addresses {
             (self.on_addresses)(addresses);
         }
@@ -179,7 +179,7 @@ impl Reconciler {
         }
         self.telemetry.count_change(effect);
         if is_news {
-            self.tell(model.as_ref());
+            self.tell(model.as_deref().filter(|_| ingresses));
         }
     }
 

@@ -3,6 +3,7 @@
 //! All slices of a Service are joined. An endpoint that is in two of them, as happens while the
 //! controller moves it, is taken once, in its better state.
 
+use super::names::Names;
 use super::report::{Flaw, Report};
 use super::{service, validate};
 use crate::addr::EndpointAddr;
@@ -151,7 +152,7 @@ pub(super) struct Joined(BTreeMap<EndpointAddr, EndpointSpec>);
 
 impl Joined {
     /// Adds the endpoints of a slice, with the number that this slice has for the port.
-    pub(super) fn add(&mut self, slice: &SliceRead<'_>, port_name: &str) {
+    pub(super) fn add(&mut self, slice: &SliceRead<'_>, port_name: &str, names: &mut Names) {
         let Some((_, port)) = slice.ports.iter().find(|(name, _)| *name == port_name) else {
             return;
         };
@@ -163,8 +164,8 @@ impl Joined {
             let spec = EndpointSpec {
                 addr,
                 state: endpoint.state,
-                node: endpoint.node.map(Into::into),
-                zone: endpoint.zone.map(Into::into),
+                node: endpoint.node.map(|name| names.share(name)),
+                zone: endpoint.zone.map(|name| names.share(name)),
             };
             self.0.insert(addr, spec);
         }

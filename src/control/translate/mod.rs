@@ -12,6 +12,7 @@ mod class;
 mod endpoint_slice;
 mod findings;
 mod ingress;
+mod names;
 mod report;
 mod routes;
 mod secret;
@@ -89,7 +90,7 @@ pub fn translate(objects: &Objects, options: &Options) -> (Model, Vec<Rejected>)
     let mut findings = Findings::default();
     let update = Routes::new(options).update(objects, touched, &mut findings);
     let findings = findings.list().iter().map(|finding| Rejected::clone(finding)).collect();
-    (update.model.unwrap_or_default(), findings)
+    (update.model.map(Arc::unwrap_or_clone).unwrap_or_default(), findings)
 }
 
 fn object_ref(ingress: &Ingress) -> ObjectRef {

@@ -1,6 +1,7 @@
 //! Service ports to backends: each port that an Ingress names, once, with its endpoints.
 
 use super::endpoint_slice;
+use super::names::Names;
 use super::report::{Flaw, Report};
 use super::validate;
 use crate::control::objects::Objects;
@@ -23,6 +24,7 @@ pub(super) fn read<'p>(
     (namespace, name): (&Arc<str>, &Arc<str>),
     ports: impl Iterator<Item = &'p PortKey>,
     loopback: bool,
+    names: &mut Names,
 ) -> Option<(Vec<Verdict>, Vec<Rejected>)> {
     let service = objects.services().get(namespace, name)?;
     let object = |kind, name: &Arc<str>| ObjectRef {
@@ -42,7 +44,7 @@ pub(super) fn read<'p>(
             let read = endpoint_slice::read(slice, loopback, &mut report);
             for (joined, found) in joined.iter_mut().zip(&found) {
                 if let Ok(port_name) = found {
-                    joined.add(&read, port_name);
+                    joined.add(&read, port_name, names);
                 }
             }
         }

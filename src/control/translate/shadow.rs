@@ -7,55 +7,46 @@
 use super::ingress::Place;
 use super::object_ref;
 use super::report::{Flaw, Report};
-use crate::model::{DefaultBackend, HostPattern, Model, PathKind, Rejected, Rule, Severity, Why};
+use crate::model::{DefaultBackend, HostPattern, Ingress, PathKind, Rejected, Rule, Severity, Why};
 use std::collections::HashMap;
 
-/// Reports each loser, naming its winner.
-pub(super) fn report(model: &Model, findings: &mut Vec<Rejected>) {
-    report_rules(model, findings);
-    report_defaults(model, findings);
-}
-
-fn report_rules(model: &Model, findings: &mut Vec<Rejected>) {
-    let mut winners: HashMap<_, &Rule, foldhash::fast::RandomState> =
-        HashMap::with_capacity_and_hasher(model.rules.len(), Default::default());
-    // The rules stand in the order of precedence.
-    for rule in &model.rules {
-        let winner = winners.entry(key(rule)).or_insert(rule);
-        if rule.path.text.len() > winner.path.text.len() {
-            *winner = rule;
+/// Reports each loser among the rules of one host, naming its winner. They are in the order of
+/// the table.
+pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut Vec<Rejected>) {
+    for alike in rules.chunk_by(|a, b| key(a) == key(b)) {
+        let Some((winner, losers)) = alike.split_first() else { continue };
+        for rule in losers {
+            let place = Place::Path { rule: rule.rule, position: rule.position };
+            let reason = format!(
+                "{} of host {} is taken by {} ({})",
+                rule.path,
+                rule.host,
+                object_ref(&ingresses[winner.ingress]),
+                Place::Path { rule: winner.rule, position: winner.position }.field("path"),
+            );
+            let flaw = shadowed(reason, "remove one of the two, or give them different paths");
+            let object = object_ref(&ingresses[rule.ingress]);
+            Report::new(&object, findings).add(&place.field("path"), flaw);
         }
-    }
-    for rule in &model.rules {
-        let winner = winners[&key(rule)];
-        if std::ptr::eq(winner, rule) {
-            continue;
-        }
-        let place = Place::Path { rule: rule.rule, position: rule.position };
-        let reason = format!(
-            "{} of host {} is taken by {} ({})",
-            rule.path,
-            rule.host,
-            object_ref(&model.ingresses[winner.ingress]),
-            Place::Path { rule: winner.rule, position: winner.position }.field("path"),
-        );
-        let flaw = shadowed(reason, "remove one of the two, or give them different paths");
-        let object = object_ref(&model.ingresses[rule.ingress]);
-        Report::new(&object, findings).add(&place.field("path"), flaw);
     }
 }
 
 /// What rules have in common that are for the same requests.
-fn key(rule: &Rule) -> (&HostPattern, PathKind, &str) {
+fn key(rule: &Rule) -> (PathKind, &str) {
     let text = match rule.path.kind {
         PathKind::Exact => &rule.path.text,
         PathKind::Prefix => rule.path.prefix(),
     };
-    (&rule.host, rule.path.kind, text)
+    (rule.path.kind, text)
 }
 
-fn report_defaults(model: &Model, findings: &mut Vec<Rejected>) {
-    let mut order: Vec<&DefaultBackend> = model.defaults.iter().collect();
+/// Reports each default backend that gets no request, naming the one that does.
+pub(super) fn report_defaults(
+    defaults: &[DefaultBackend],
+    ingresses: &[Ingress],
+    findings: &mut Vec<Rejected>,
+) {
+    let mut order: Vec<&DefaultBackend> = defaults.iter().collect();
     order.sort_by_key(|default| (!default.hosts.is_empty(), default.ingress));
     let mut winners: HashMap<&HostPattern, &DefaultBackend> = HashMap::new();
     for default in order {
@@ -65,12 +56,12 @@ fn report_defaults(model: &Model, findings: &mut Vec<Rejected>) {
         }
         if !used {
             let host = default.hosts.first().unwrap_or(&HostPattern::Any);
-            let winner = object_ref(&model.ingresses[winners[host].ingress]);
+            let winner = object_ref(&ingresses[winners[host].ingress]);
             let flaw = shadowed(
                 format!("is never used, because that of {winner} comes first"),
                 "keep one default backend",
             );
-            let object = object_ref(&model.ingresses[default.ingress]);
+            let object = object_ref(&ingresses[default.ingress]);
             Report::new(&object, findings).add("spec.defaultBackend", flaw);
         }
     }

@@ -16,7 +16,9 @@ pub type FindingList = Arc<[Arc<Rejected>]>;
 #[derive(Debug, Default)]
 pub struct Effect {
     /// What is to be served, if more is to be done than to store `endpoints`.
-    pub model: Option<Model>,
+    pub model: Option<Arc<Model>>,
+    /// Whether the Ingresses in `model` are others, or in another order.
+    pub ingresses: bool,
     /// Without a new model: backends that have other endpoints, and their positions among the
     /// backends of the last model.
     pub endpoints: Vec<(usize, Backend)>,
@@ -29,8 +31,8 @@ pub struct Effect {
 /// Objects, and what was read of them.
 ///
 /// What it gives is the same as of a new one that is told all objects at once, whatever the changes
-/// that led to them. It costs what the changes touch, and the size of the model where that is
-/// another one.
+/// that led to them. It costs what the changes touch, and a pass over the model where that is
+/// another one. Whoever holds the last model while the next changes are taken makes them cost a copy.
 #[derive(Debug)]
 pub struct Translator {
     options: Options,
@@ -70,7 +72,7 @@ impl Translator {
             addresses_touched |= matches!(identity.kind, Kind::Node | Kind::ConfigMap);
             touched.note(&identity, before.as_ref(), now.as_ref());
         }
-        let Update { model, endpoints } =
+        let Update { model, ingresses, endpoints } =
             self.routes.update(&self.objects, touched, &mut self.findings);
         let addresses = if addresses_touched { self.read_addresses() } else { None };
         if let Some(mut findings) = changes.findings {
@@ -83,7 +85,8 @@ impl Translator {
         }
         let changed = self.findings.take_changed();
         Effect {
-            model: if is_first { model.or_else(|| Some(Model::default())) } else { model },
+            model: if is_first { model.or_else(|| Some(Arc::default())) } else { model },
+            ingresses: ingresses || is_first,
             endpoints,
             addresses,
             findings: (changed || is_first).then(|| self.findings.list()),

@@ -269,6 +269,8 @@ impl State {
         let before = self.objects.insert_as(&identity, object.clone());
         self.unrefer(&identity, before.as_ref());
         if before.as_ref() == Some(&object) {
+            // Others point to the one that was there: with both, a list read again would double all.
+            self.objects.insert_as(&identity, before.unwrap_or(object));
             return false;
         }
         self.changed.insert(identity);

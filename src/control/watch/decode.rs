@@ -70,6 +70,16 @@ struct RawVersion {
     metadata: RawListMeta,
 }
 
+/// What is kept of the objects in one page of a list, and of the statuses of Ingresses: for
+/// whoever measures it.
+///
+/// # Errors
+/// Why it is no page of this kind.
+pub fn kept_of_page(kind: Kind, bytes: &[u8]) -> Result<(Vec<Object>, Vec<IngressRef>), String> {
+    let Page { items, standings, .. } = page(kind, bytes).map_err(|failure| failure.words)?;
+    Ok((items, standings))
+}
+
 /// Decodes one page of this kind.
 pub(super) fn page(kind: Kind, bytes: &[u8]) -> Result<Page, Failure> {
     match kind {
@@ -101,7 +111,7 @@ pub(super) fn event(kind: Kind, line: &[u8]) -> Result<(Event, String), Failure>
 
 fn typed_page<K>(bytes: &[u8]) -> Result<Page, Failure>
 where
-    K: DeserializeOwned + Trim + Into<Object>,
+    K: DeserializeOwned + Trim + Clone + Into<Object>,
 {
     let RawPage::<K> { metadata, items } = read(bytes)?;
     let mut standings = Vec::new();
@@ -122,7 +132,7 @@ where
 
 fn typed_event<K>(line: &[u8]) -> Result<(Event, String), Failure>
 where
-    K: DeserializeOwned + Trim + Into<Object>,
+    K: DeserializeOwned + Trim + Clone + Into<Object>,
 {
     match read::<RawType>(line)?.kind.as_str() {
         "ADDED" | "MODIFIED" => {
@@ -149,14 +159,16 @@ where
 }
 
 /// What is kept of an object, and its resourceVersion.
-fn versioned<K: Trim + Into<Object>>(mut object: K) -> Result<(Object, String), Failure> {
+fn versioned<K: Trim + Clone + Into<Object>>(mut object: K) -> Result<(Object, String), Failure> {
     let version = version(object.metadata().resource_version.take())?;
     Ok((kept(object), version))
 }
 
-fn kept<K: Trim + Into<Object>>(mut object: K) -> Object {
+/// A copy of what is left: what was decoded has grown by doubling, and the spare room would be more
+/// than what is in it.
+fn kept<K: Trim + Clone + Into<Object>>(mut object: K) -> Object {
     object.trim();
-    object.into()
+    object.clone().into()
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {

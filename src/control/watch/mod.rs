@@ -24,6 +24,7 @@ mod trim;
 
 pub use client::ConnectError;
 pub use cluster::Cluster;
+pub use decode::kept_of_page;
 pub use scope::Scope;
 pub use standing::Standings;
 

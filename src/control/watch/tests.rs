@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::decode::{Event, event, page};
 use super::scope::{Limit, Scope, scopes};
 use crate::config::Kubernetes;
-use crate::control::objects::Object;
+use crate::control::objects::{Object, Objects};
 use crate::control::source::Source;
 use crate::model::{Kind, ObjectRef};
 use crate::telemetry::WatchFailure;
@@ -69,6 +69,41 @@ fn what_nobody_reads_is_not_kept() {
     let endpoint = &slice.endpoints[0];
     assert_eq!((&endpoint.target_ref, &endpoint.hostname), (&None, &None));
     assert_eq!(endpoint.node_name.as_deref(), Some("n"));
+}
+
+#[test]
+fn of_a_service_its_type_ports_and_families_are_kept_and_of_annotations_those_that_are_read() {
+    let annotations = json!({"a": "b", "traefik.ingress.kubernetes.io/router.priority": "1"});
+    let metadata = json!({"namespace": "ns", "name": "s", "annotations": annotations});
+    let service = json!({
+        "metadata": metadata,
+        "spec": {"clusterIP": "10.96.0.1", "selector": {"a": "b"}, "type": "NodePort",
+                 "ipFamilies": ["IPv6"], "sessionAffinity": "None",
+                 "ports": [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080}]},
+    });
+    let all = items(Kind::Service, &[service]);
+    let Object::Service(service) = &all[0] else { panic!("{all:?}") };
+    let kept = json!({"type": "NodePort", "ipFamilies": ["IPv6"],
+                      "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]});
+    assert_eq!(serde_json::to_value(&service.spec).expect("JSON"), kept);
+    assert_eq!(service.metadata.annotations, None);
+    let all = items(Kind::Ingress, &[json!({"metadata": metadata})]);
+    let Object::Ingress(ingress) = &all[0] else { panic!("{all:?}") };
+    let annotations = ingress.metadata.annotations.as_ref().expect("one of them is read");
+    assert_eq!(annotations.len(), 1, "{annotations:?}");
+}
+
+#[test]
+fn what_is_listed_again_unchanged_is_held_once() {
+    let scope = mk_scope(Kind::Ingress);
+    let cluster = Arc::new(Cluster::new(std::slice::from_ref(&scope)));
+    let list = || items(Kind::Ingress, &[mk_ingress("i", "s")]);
+    cluster.swap(&scope, list());
+    let held = cluster.objects();
+    cluster.swap(&scope, list());
+    let now = cluster.objects();
+    let ingress = |objects: &Objects| Arc::clone(objects.ingresses().get("ns", "i").expect("one"));
+    assert!(Arc::ptr_eq(&ingress(&held), &ingress(&now)));
 }
 
 #[test]

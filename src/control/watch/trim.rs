@@ -1,7 +1,7 @@
 //! What is kept of an object: what a translation reads, and its identity. The rest is most of the
 //! memory, and its changes would pass for news.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -9,9 +9,6 @@ use std::collections::BTreeMap;
 
 use crate::control::objects::SERVICE_NAME_LABEL;
 use crate::control::write_back::IngressRef;
-
-/// The copy of the manifest that `kubectl apply` leaves in the object.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The keys of a Secret that are read.
 const SECRET_KEYS: [&str; 2] = ["tls.crt", "tls.key"];
@@ -33,12 +30,21 @@ pub(super) trait Trim {
     }
 }
 
-/// Keeps names, times and, if asked for, annotations. The resourceVersion is not kept, so that a
-/// change of nothing else is none.
+/// The annotations of Ingresses and IngressClasses that are read, now or by what carries on from a
+/// state that was kept.
+const ANNOTATIONS: [&str; 4] = [
+    "kubernetes.io/ingress.class",
+    "ingressclass.kubernetes.io/",
+    "ravelin.dev/",
+    "traefik.ingress.kubernetes.io/",
+];
+
+/// Keeps names, times and, if asked for, annotations that are read. The resourceVersion is not
+/// kept, so that a change of nothing else is none.
 fn keep(metadata: &mut ObjectMeta, annotations: bool) {
     let full = std::mem::take(metadata);
     let mut notes = full.annotations.filter(|_| annotations).unwrap_or_default();
-    notes.remove(LAST_APPLIED);
+    notes.retain(|key, _| ANNOTATIONS.iter().any(|read| key.starts_with(read)));
     *metadata = ObjectMeta {
         name: full.name,
         namespace: full.namespace,
@@ -66,10 +72,7 @@ macro_rules! trims {
 
 trims! {
     IngressClass: this => keep(&mut this.metadata, true);
-    Service: this => {
-        keep(&mut this.metadata, true);
-        this.status = None;
-    };
+    Service: this => service(this);
     EndpointSlice: this => slice(this);
     Secret: this => secret(this);
     // `Object::from` keeps the name and the addresses.
@@ -91,17 +94,25 @@ impl Trim for Ingress {
     }
 }
 
-/// What was read grows by doubling, and these lists hold little: the spare room would be more.
 fn ingress(ingress: &mut Ingress) {
     keep(&mut ingress.metadata, true);
     ingress.status = None;
-    let rules = ingress.spec.as_mut().and_then(|spec| spec.rules.as_mut());
-    if let Some(rules) = rules {
-        rules.shrink_to_fit();
-        rules.iter_mut().filter_map(|rule| rule.http.as_mut()).for_each(|http| {
-            http.paths.shrink_to_fit();
-        });
-    }
+}
+
+fn service(service: &mut Service) {
+    keep(&mut service.metadata, false);
+    service.status = None;
+    service.spec = service.spec.take().map(|full| ServiceSpec {
+        type_: full.type_,
+        ip_families: full.ip_families,
+        ports: full.ports.map(|ports| ports.into_iter().map(port).collect()),
+        ..ServiceSpec::default()
+    });
+}
+
+fn port(full: ServicePort) -> ServicePort {
+    let ServicePort { app_protocol: _, name, node_port: _, port, protocol, target_port: _ } = full;
+    ServicePort { name, port, protocol, ..ServicePort::default() }
 }
 
 fn slice(slice: &mut EndpointSlice) {
@@ -111,10 +122,10 @@ fn slice(slice: &mut EndpointSlice) {
     slice.metadata.labels = Some(labels);
     for endpoint in &mut slice.endpoints {
         endpoint.deprecated_topology = None;
+        endpoint.hints = None;
         endpoint.hostname = None;
         endpoint.target_ref = None;
     }
-    slice.endpoints.shrink_to_fit();
 }
 
 /// Leaves `data` there, if only empty: a Secret without is one that nobody refers to.

@@ -62,11 +62,11 @@ fn a_table_that_is_never_published_changes_nothing() {
 
 #[test]
 fn the_same_endpoints_again_replace_nothing() {
-    let old = compile(&mk_served(mk_endpoints(&[1, 2])), None);
+    let model = mk_served(mk_endpoints(&[1, 2]));
+    let old = compile(&model, None);
     let set = Arc::clone(&backend(&old).endpoints());
     let mut publisher = Publisher::new(old);
-    let new = compile(&mk_served(mk_endpoints(&[1, 2])), Some(&publisher.current()));
-    publisher.publish(new);
+    publisher.publish(compile(&model, Some(&publisher.current())));
     assert!(Arc::ptr_eq(&set, &backend(&publisher.current()).endpoints()));
 }
 

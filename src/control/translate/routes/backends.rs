@@ -4,6 +4,7 @@ use super::slab::Slab;
 use super::{Map, Name, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Found};
+use crate::control::translate::names::Names;
 use crate::control::translate::report::Flaw;
 use crate::control::translate::service;
 use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey};
@@ -20,10 +21,12 @@ const MAX_COMPARISONS: usize = 10_000;
 pub(super) struct Backends {
     slots: Slab<Slot>,
     /// By key, and by the reason if the rule itself is why it can have no endpoints.
-    by_key: Map<(BackendKey, Option<Broken>), usize>,
+    by_key: BTreeMap<(BackendKey, Option<Broken>), usize>,
     services: Map<Name, InUse>,
     /// Names of the Services in use that do not exist, by namespace.
     missing: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Of nodes and zones.
+    names: Names,
 }
 
 /// One backend.
@@ -76,6 +79,7 @@ impl Backends {
                 touched.services.insert(service);
             }
             self.by_key.insert((key, broken), number);
+            touched.backends = true;
             number
         });
         if let Some(slot) = self.slots.get_mut(number) {
@@ -104,6 +108,7 @@ impl Backends {
         };
         let service = (Arc::clone(&key.namespace), Arc::clone(&key.service));
         self.by_key.remove(&(key, broken));
+        touched.backends = true;
         let Some(in_use) = self.services.get_mut(&service).filter(|_| broken.is_none()) else {
             return;
         };
@@ -131,7 +136,7 @@ impl Backends {
         let ports: Vec<&PortKey> =
             in_use.slots.iter().filter_map(|&slot| Some(&slots.get(slot)?.key.port)).collect();
         let name = (&service.0, &service.1);
-        let read = service::read(objects, name, ports.into_iter(), loopback);
+        let read = service::read(objects, name, ports.into_iter(), loopback, &mut self.names);
         let is_missing = read.is_none();
         let (verdicts, found) = read.unwrap_or_else(|| {
             let missing = || (BackendState::Broken(Broken::ServiceMissing), None);
@@ -156,6 +161,7 @@ impl Backends {
                 _ => touched.routes = true,
             }
             slot.state = state;
+            touched.states.insert(number);
         }
         let slots = &self.slots;
         let is_silent = |&slot: &usize| slots.get(slot).is_some_and(|slot| slot.flaw.is_none());
@@ -212,30 +218,50 @@ impl Backends {
         self.slots.get(number)?.flaw.as_deref()
     }
 
-    /// Begins a new model.
-    pub(super) fn unplace(&mut self) {
-        self.slots.iter_mut().for_each(|slot| slot.position = None);
+    /// Puts the backends of now, sorted, in the place of those of the last model. Returns where each
+    /// of the latter is now; what it says of those that are gone means nothing.
+    pub(super) fn place(&mut self, model: &mut Vec<Backend>) -> Vec<usize> {
+        let mut old: Vec<_> = std::mem::take(model).into_iter().map(Some).collect();
+        let mut to = vec![0; old.len()];
+        model.reserve_exact(self.by_key.len());
+        for &number in self.by_key.values() {
+            let slot = self.slots.get_mut(number).expect("a backend is kept under its key");
+            let known = slot.position.replace(model.len()).and_then(|position| {
+                to[position] = model.len();
+                old[position].take()
+            });
+            model.push(known.unwrap_or_else(|| slot.backend()));
+        }
+        to
     }
 
-    /// The position of a backend in the new model, where it is added if it is not there yet.
-    pub(super) fn place(&mut self, number: usize, model: &mut Vec<Backend>) -> usize {
-        let slot = self.slots.get_mut(number);
-        let slot = slot.expect("a backend is kept for as long as a rule names it");
-        *slot.position.get_or_insert_with(|| {
-            model.push(Backend { key: slot.key.clone(), state: slot.state.clone() });
-            model.len() - 1
-        })
+    /// Brings a backend of the model up to date.
+    pub(super) fn update(&self, number: usize, model: &mut [Backend]) {
+        if let Some(slot) = self.slots.get(number)
+            && let Some(backend) = slot.position.and_then(|position| model.get_mut(position))
+        {
+            backend.state.clone_from(&slot.state);
+        }
+    }
+
+    /// Where a backend stands in the model.
+    pub(super) fn position(&self, number: usize) -> usize {
+        let position = self.slots.get(number).and_then(|slot| slot.position);
+        position.expect("a backend is placed for as long as a rule names it")
     }
 
     /// A backend with its position in the last model.
     pub(super) fn placed(&self, number: usize) -> Option<(usize, Backend)> {
         let slot = self.slots.get(number)?;
-        let backend = Backend { key: slot.key.clone(), state: slot.state.clone() };
-        Some((slot.position?, backend))
+        Some((slot.position?, slot.backend()))
     }
 }
 
 impl Slot {
+    fn backend(&self) -> Backend {
+        Backend { key: self.key.clone(), state: self.state.clone() }
+    }
+
     fn set_flaw(&mut self, flaw: Option<Arc<Flaw>>, touched: &mut Touched) {
         if self.flaw != flaw {
             self.flaw = flaw;

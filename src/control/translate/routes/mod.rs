@@ -3,11 +3,12 @@
 //! Each Ingress is read once and kept as what it asks for; each Service port and each Secret that
 //! one names is looked at once, and knows who names it. An update reads again what changes touch,
 //! and no more: an EndpointSlice leads to the backends of its Service, a Service to the findings of
-//! the Ingresses that name it. A model is put together only if it is another one.
+//! the Ingresses that name it. The model is changed in place.
 //!
 //! What is kept never depends on the order of changes: the first update with everything gives what
 //! any sequence of updates to the same objects does.
 
+mod assembly;
 mod backends;
 mod reading;
 mod secrets;
@@ -20,15 +21,16 @@ use super::class::Classes;
 use super::findings::{Findings, Found};
 use super::ingress::{self, BackendRead};
 use super::report::Report;
-use super::{Options, object_ref, shadow};
+use super::{Options, object_ref};
 use crate::control::objects::Objects;
 use crate::model::{Backend, BackendKey, DefaultBackend, Ingress, Model, PortKey, Rejected, Rule};
+use assembly::Assembly;
 use backends::Backends;
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use reading::{Certificate, Reading, Served};
 use secrets::Secrets;
 use slab::Slab;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Namespace and name.
@@ -40,7 +42,9 @@ type Set<T> = HashSet<T, foldhash::fast::RandomState>;
 #[derive(Debug, Default)]
 pub(super) struct Update {
     /// The model, if it is another one beside its endpoints.
-    pub(super) model: Option<Model>,
+    pub(super) model: Option<Arc<Model>>,
+    /// Whether the Ingresses in the model are others.
+    pub(super) ingresses: bool,
     /// Without a new model: backends with other endpoints, and their positions in the last model.
     pub(super) endpoints: Vec<(usize, Backend)>,
 }
@@ -52,12 +56,9 @@ pub(super) struct Routes {
     classes: Classes,
     readings: Slab<Reading>,
     known: Map<Name, usize>,
-    /// The Ingresses that are ours, the winner of ties first.
-    order: BTreeMap<(i64, Name), usize>,
     backends: Backends,
     secrets: Secrets,
-    /// Of the last model.
-    shadowed: Found,
+    assembly: Assembly,
 }
 
 impl Routes {
@@ -68,10 +69,9 @@ impl Routes {
             classes: Classes::new(&Objects::default(), options),
             readings: Slab::default(),
             known: Map::default(),
-            order: BTreeMap::new(),
             backends: Backends::default(),
             secrets: Secrets::default(),
-            shadowed: Found::default(),
+            assembly: Assembly::default(),
         }
     }
 
@@ -109,16 +109,15 @@ impl Routes {
             }
         }
         if touched.routes {
-            let model = self.model();
-            let mut shadowed = Vec::new();
-            shadow::report(&model, &mut shadowed);
-            findings.replace(&mut self.shadowed, shadowed);
-            return Update { model: Some(model), endpoints: Vec::new() };
+            let model = self.assembly.update(touched, &self.readings, &mut self.backends, findings);
+            let ingresses = touched.ours;
+            return Update { model: Some(model), ingresses, endpoints: Vec::new() };
         }
         let mut numbers: Vec<usize> = touched.endpoints.iter().copied().collect();
         numbers.sort_unstable();
+        self.assembly.store(&numbers, &self.backends);
         let endpoints = numbers.into_iter().filter_map(|number| self.backends.placed(number));
-        Update { model: None, endpoints: endpoints.collect() }
+        Update { model: None, ingresses: false, endpoints: endpoints.collect() }
     }
 
     /// Reads the classes, and touches each Ingress that is ours and was not, or the other way
@@ -128,7 +127,9 @@ impl Routes {
         for (_, reading) in self.readings.iter() {
             let Ingress { namespace, name, created: _ } = &reading.ingress;
             let source = objects.ingresses().get(namespace, name);
-            if source.is_some_and(|source| self.classes.claim(source).err() != reading.foreign) {
+            if source.is_some_and(|source| {
+                self.classes.claim(source).err().as_ref() != reading.foreign.as_deref()
+            }) {
                 touched.ingresses.insert((Arc::clone(namespace), Arc::clone(name)));
             }
         }
@@ -143,8 +144,10 @@ impl Routes {
     ) {
         let created = source.metadata.creation_timestamp.as_ref();
         let created = created.map_or(i64::MAX, |time| time.0.as_second());
-        let foreign = self.classes.claim(source).err();
-        let number = self.known.get(name).copied().unwrap_or_else(|| {
+        let foreign = self.classes.claim(source).err().map(Box::new);
+        let known = self.known.get(name).copied();
+        let is_known = known.is_some();
+        let number = known.unwrap_or_else(|| {
             let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
             let ingress = Ingress { namespace, name: own, created };
             let (served, found) = (Served::default(), Found::default());
@@ -158,14 +161,14 @@ impl Routes {
             Some(_) => Served::default(),
         };
         let reading = self.readings.get_mut(number).expect("a known number has its reading");
-        let place = |created| (created, name.clone());
-        let was_ours = self.order.remove(&place(reading.ingress.created)).is_some();
-        if foreign.is_none() {
-            self.order.insert(place(created), number);
+        let (was_ours, is_ours) = (is_known && reading.foreign.is_none(), foreign.is_none());
+        let is_moved = was_ours != is_ours || (was_ours && reading.ingress.created != created);
+        if is_moved || !reading.served.is_same(&served) {
+            touched.routes = true;
+            touched.ours |= is_moved;
+            touched.left.extend(was_ours.then(|| reading.ingress.clone()));
+            touched.came.extend(is_ours.then_some(number));
         }
-        touched.routes |= was_ours != foreign.is_none()
-            || (was_ours && (reading.ingress.created != created))
-            || !reading.served.is_same(&served);
         reading.ingress.created = created;
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
@@ -223,8 +226,11 @@ impl Routes {
             return;
         };
         findings.replace(&mut reading.found, Vec::new());
-        let place = (reading.ingress.created, name.clone());
-        touched.routes |= self.order.remove(&place).is_some();
+        if reading.foreign.is_none() {
+            touched.routes = true;
+            touched.ours = true;
+            touched.left.push(reading.ingress);
+        }
         self.release(number, &reading.served, touched, findings);
     }
 
@@ -249,24 +255,5 @@ impl Routes {
                 self.secrets.release(secret, number);
             }
         }
-    }
-
-    fn model(&mut self) -> Model {
-        let mut model = Model::default();
-        model.ingresses.reserve(self.order.len());
-        self.backends.unplace();
-        for (index, &number) in self.order.values().enumerate() {
-            let reading = self.readings.get(number).expect("a known number has its reading");
-            model.ingresses.push(reading.ingress.clone());
-            for rule in &reading.served.rules {
-                let backend = self.backends.place(rule.backend, &mut model.backends);
-                model.rules.push(Rule { backend, ingress: index, ..rule.clone() });
-            }
-            if let Some(default) = &reading.served.default {
-                let backend = self.backends.place(default.backend, &mut model.backends);
-                model.defaults.push(DefaultBackend { backend, ingress: index, ..default.clone() });
-            }
-        }
-        model
     }
 }

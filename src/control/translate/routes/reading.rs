@@ -14,7 +14,7 @@ use crate::model::{DefaultBackend, Ingress, Rejected, Rule};
 pub(super) struct Reading {
     pub(super) ingress: Ingress,
     /// Why it is not for us, if so.
-    pub(super) foreign: Option<Flaw>,
+    pub(super) foreign: Option<Box<Flaw>>,
     pub(super) served: Served,
     /// What is wrong with it and with what it refers to.
     pub(super) found: Found,
@@ -63,7 +63,7 @@ impl Reading {
         let mut findings = self.served.flaws.to_vec();
         let mut report = Report::new(&object, &mut findings);
         if let Some(flaw) = &self.foreign {
-            report.add(flaw.field, flaw.clone());
+            report.add(flaw.field, Flaw::clone(flaw));
         }
         let of_rules =
             self.served.rules.iter().map(|rule| {

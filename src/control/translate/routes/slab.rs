@@ -38,10 +38,6 @@ impl<T> Slab<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         self.values.iter().enumerate().filter_map(|(number, value)| Some((number, value.as_ref()?)))
     }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.values.iter_mut().flatten()
-    }
 }
 
 impl<T> Default for Slab<T> {

@@ -2,7 +2,7 @@
 
 use super::{Name, Set};
 use crate::control::objects::{Object, service_of};
-use crate::model::{Kind, ObjectRef};
+use crate::model::{Ingress, Kind, ObjectRef};
 use std::sync::Arc;
 
 /// What has to be read again, and what came of it.
@@ -22,6 +22,16 @@ pub(in crate::control::translate) struct Touched {
     pub(super) readings: Set<usize>,
     /// Backends with other endpoints, by their number.
     pub(super) endpoints: Set<usize>,
+    /// Backends with another state, those with other endpoints among them.
+    pub(super) states: Set<usize>,
+    /// Whether a backend has come or gone.
+    pub(super) backends: bool,
+    /// Ingresses that ask for something else, or nothing more: as they stand in the model.
+    pub(super) left: Vec<Ingress>,
+    /// Ingresses that ask for something else, or for the first time, by their number.
+    pub(super) came: Vec<usize>,
+    /// Whether an Ingress has come to be ours, is no longer, or has another age.
+    pub(super) ours: bool,
     /// Whether the model is another one beside its endpoints.
     pub(super) routes: bool,
 }

@@ -6,7 +6,7 @@ use crate::control::objects::{Object, Objects};
 use crate::control::source::Changes;
 use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
 use crate::model::{Backend, BackendState, ClusterAddresses, Model, Rejected};
-use crate::routing::{Publisher, Table, compile};
+use crate::routing::{Publisher, Table, compile, table_order};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -161,7 +161,7 @@ impl InForce {
         self.objects = objects;
         let effect = self.translator.apply(Changes { objects: changes, findings: None });
         if let Some(model) = &effect.model {
-            self.model = model.clone();
+            self.model = Model::clone(model);
             self.publisher.publish(compile(model, Some(&self.publisher.current())));
         }
         for (position, backend) in &effect.endpoints {
@@ -243,6 +243,9 @@ proptest! {
                 served(&in_force.publisher.current()), served(&compile(&model, None))
             );
             prop_assert_eq!(effect.model.is_some(), before != routes_of(&model));
+            prop_assert_eq!(effect.ingresses, before.ingresses != model.ingresses);
+            prop_assert!(model.rules.is_sorted_by(|a, b| table_order(a, b).is_lt()));
+            prop_assert!(model.backends.is_sorted_by(|a, b| a.key <= b.key));
         }
     }
 }

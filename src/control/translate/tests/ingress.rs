@@ -141,7 +141,7 @@ fn a_default_backend_knows_the_hosts_of_its_ingress_each_once() {
     let default = "defaultBackend: {service: {name: api, port: {number: 9000}}}";
     let model = model(&mk_ingress(&format!("{default}, {rules}")));
     let hosts = ["a.example", "b.example"].map(|host| HostPattern::Exact(host.into())).to_vec();
-    assert_eq!(model.defaults, [DefaultBackend { backend: 1, ingress: 0, hosts }]);
+    assert_eq!(model.defaults, [DefaultBackend { backend: 0, ingress: 0, hosts }]);
 }
 
 #[test]

@@ -116,12 +116,14 @@ fn mk_backend(backend: &str) -> String {
     )
 }
 
-/// The rules as `host kind path -> backend`.
+/// The rules as `host kind path -> backend`, as they stand in the manifests.
 fn routes(model: &Model) -> Vec<String> {
+    let mut rules: Vec<_> = model.rules.iter().collect();
+    rules.sort_by_key(|rule| (rule.ingress, rule.rule, rule.position));
     let route = |rule: &crate::model::Rule| {
         format!("{} {} -> {}", rule.host, rule.path, model.backends[rule.backend].key)
     };
-    model.rules.iter().map(route).collect()
+    rules.into_iter().map(route).collect()
 }
 
 /// The endpoints of a backend as `address state`, or why there are none.

@@ -1,0 +1,184 @@
+//! The model, kept up to date: what an update changed is taken out and put in, the rest is moved.
+//!
+//! An update costs a pass over the numbers in the model, and reads the names of what it changed
+//! alone. What comes out depends on the objects and not on the way to them: Ingresses are in the
+//! order of their age, rules in that of the table, backends in that of their keys.
+
+use super::backends::Backends;
+use super::reading::Reading;
+use super::slab::Slab;
+use super::{Map, Set, Touched};
+use crate::control::translate::findings::{Findings, Found};
+use crate::control::translate::shadow;
+use crate::model::{DefaultBackend, HostPattern, Ingress, Model, Rule};
+use crate::routing::table_order;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Instead of a position: gone.
+const GONE: usize = usize::MAX;
+
+/// The model, and what is said of it as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    model: Arc<Model>,
+    /// About rules that get no request, by host.
+    shadowed: Map<HostPattern, Found>,
+    /// About default backends that get no request.
+    idle: Found,
+}
+
+/// What came of the Ingresses of the model.
+struct Moved {
+    /// Where each of the old ones is now, or [`GONE`].
+    to: Vec<usize>,
+    /// Where each of the new ones is.
+    of_new: Vec<usize>,
+}
+
+impl Assembly {
+    /// Brings the model up to date with what an update has touched. Returns it.
+    pub(super) fn update(
+        &mut self,
+        touched: &Touched,
+        readings: &Slab<Reading>,
+        backends: &mut Backends,
+        findings: &mut Findings,
+    ) -> Arc<Model> {
+        let mut came: Vec<&Reading> =
+            touched.came.iter().filter_map(|&number| readings.get(number)).collect();
+        came.sort_by(|a, b| by_age(&a.ingress, &b.ingress));
+        let model = Arc::make_mut(&mut self.model);
+        let moved = place_ingresses(&mut model.ingresses, &touched.left, &came);
+        let of_backends = touched.backends.then(|| backends.place(&mut model.backends));
+        for &number in &touched.states {
+            backends.update(number, &mut model.backends);
+        }
+        let backend = |old: usize| of_backends.as_ref().map_or(old, |to| to[old]);
+        let mut hosts = Set::default();
+        let mut defaults_touched = false;
+        model.rules.retain_mut(|rule| {
+            let to = moved.to[rule.ingress];
+            if to == GONE {
+                hosts.insert(rule.host.clone());
+                return false;
+            }
+            (rule.ingress, rule.backend) = (to, backend(rule.backend));
+            true
+        });
+        model.defaults.retain_mut(|default| {
+            let to = moved.to[default.ingress];
+            if to == GONE {
+                defaults_touched = true;
+                return false;
+            }
+            (default.ingress, default.backend) = (to, backend(default.backend));
+            true
+        });
+        let mut rules = Vec::new();
+        for (reading, ingress) in came.into_iter().zip(moved.of_new) {
+            let served = &reading.served;
+            rules.extend(served.rules.iter().map(|rule| {
+                hosts.insert(rule.host.clone());
+                Rule { backend: backends.position(rule.backend), ingress, ..rule.clone() }
+            }));
+            model.defaults.extend(served.default.iter().map(|default| {
+                defaults_touched = true;
+                let backend = backends.position(default.backend);
+                DefaultBackend { backend, ingress, ..default.clone() }
+            }));
+        }
+        rules.sort_by(table_order);
+        merge(&mut model.rules, rules, table_order);
+        model.defaults.sort_by_key(|default| default.ingress);
+        self.report(&hosts, defaults_touched, findings);
+        Arc::clone(&self.model)
+    }
+
+    /// Notes that backends have other endpoints, and nothing else is other than before.
+    pub(super) fn store(&mut self, numbers: &[usize], backends: &Backends) {
+        if !numbers.is_empty() {
+            let model = Arc::make_mut(&mut self.model);
+            numbers.iter().for_each(|&number| backends.update(number, &mut model.backends));
+        }
+    }
+
+    /// Says which rules of these hosts get no request, and, if asked for, which default backends.
+    fn report(&mut self, hosts: &Set<HostPattern>, defaults: bool, findings: &mut Findings) {
+        let Model { ingresses, rules, defaults: all, .. } = &*self.model;
+        for host in hosts {
+            let start = rules.partition_point(|rule| rule.host < *host);
+            let len = rules[start..].partition_point(|rule| rule.host == *host);
+            let mut now = Vec::new();
+            shadow::report_rules(&rules[start..start + len], ingresses, &mut now);
+            if now.is_empty() {
+                if let Some(mut found) = self.shadowed.remove(host) {
+                    findings.replace(&mut found, now);
+                }
+            } else {
+                findings.replace(self.shadowed.entry(host.clone()).or_default(), now);
+            }
+        }
+        if defaults {
+            let mut now = Vec::new();
+            shadow::report_defaults(all, ingresses, &mut now);
+            findings.replace(&mut self.idle, now);
+        }
+    }
+}
+
+/// The order of Ingresses: of two that ask for the same the first one wins.
+fn by_age(a: &Ingress, b: &Ingress) -> Ordering {
+    fn key(ingress: &Ingress) -> (i64, &str, &str) {
+        (ingress.created, &ingress.namespace, &ingress.name)
+    }
+    key(a).cmp(&key(b))
+}
+
+/// Takes Ingresses out and puts others in; `came` is sorted by age. One that only asks for
+/// something else is in both.
+fn place_ingresses(all: &mut Vec<Ingress>, left: &[Ingress], came: &[&Reading]) -> Moved {
+    let mut to: Vec<usize> = (0..all.len()).collect();
+    for ingress in left {
+        if let Ok(position) = all.binary_search_by(|other| by_age(other, ingress)) {
+            to[position] = GONE;
+        }
+    }
+    let places = came.iter().map(|new| {
+        all.binary_search_by(|other| by_age(other, &new.ingress)).unwrap_or_else(|place| place)
+    });
+    let places: Vec<usize> = places.collect();
+    let mut of_new = Vec::with_capacity(came.len());
+    let mut next = 0;
+    for (old, to) in to.iter_mut().enumerate() {
+        while places.get(of_new.len()).is_some_and(|&place| place <= old) {
+            of_new.push(next);
+            next += 1;
+        }
+        if *to != GONE {
+            *to = next;
+            next += 1;
+        }
+    }
+    of_new.extend((next..).take(came.len() - of_new.len()));
+    let mut kept = to.iter().map(|&to| to != GONE);
+    all.retain(|_| kept.next().unwrap_or(true));
+    merge(all, came.iter().map(|reading| reading.ingress.clone()).collect(), by_age);
+    Moved { to, of_new }
+}
+
+/// Puts sorted values among other sorted values. Looks at few of the old ones.
+fn merge<T>(all: &mut Vec<T>, new: Vec<T>, order: fn(&T, &T) -> Ordering) {
+    if new.is_empty() {
+        return;
+    }
+    let mut merged = Vec::with_capacity(all.len() + new.len());
+    let mut old = std::mem::take(all).into_iter();
+    for value in new {
+        let before = old.as_slice().partition_point(|other| order(other, &value).is_lt());
+        merged.extend(old.by_ref().take(before));
+        merged.push(value);
+    }
+    merged.extend(old);
+    *all = merged;
+}
