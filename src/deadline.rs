@@ -18,6 +18,8 @@ pub const TICK: Duration = Duration::from_millis(250);
 /// What a client connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// For the end of the TLS handshake.
+    Handshake,
     /// For the first byte of a request.
     Idle,
     /// For the rest of a request head.

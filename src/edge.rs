@@ -1,16 +1,18 @@
-//! The life of a connection: accepted socket, PROXY header, HTTP, deadlines, drain, end.
+//! The life of a connection: accepted socket, PROXY header, TLS, HTTP, deadlines, drain, end.
 
 use crate::addr::PeerAddr;
 use crate::admission::Gate;
-use crate::client_ip::{self, ClientIp};
+use crate::client_ip::{self, ClientIp, Scheme};
+use crate::config::Protocol;
 use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, Worker};
-use crate::http::{self as stage, ClientStream, ForwardedFields, Notes};
+use crate::http::{self as stage, ClientSocket, ClientStream, ForwardedFields, Notes};
 use crate::listen::{self, Accepted};
 use crate::proxy_protocol::{self, Header, ReadError};
 use crate::telemetry::access_log::ConnectionText;
-use crate::telemetry::{ListenerCells, Refusal};
+use crate::telemetry::{HandshakeFailure, ListenerCells, Refusal};
+use crate::tls::Unmet;
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -35,7 +37,11 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     cells.open.shift(1);
     if let Ok(socket) = TcpStream::from_std(socket) {
         match meet(&worker, &socket, peer, listener).await {
-            Ok(downstream) => converse(Rc::new(downstream), socket).await,
+            Ok(downstream) => {
+                if let Some((downstream, socket)) = secure(downstream, socket).await {
+                    converse(Rc::new(downstream), socket).await;
+                }
+            }
             Err(Stranger::Reset) => listen::reset(socket),
             Err(Stranger::Closed) => drop(socket),
         }
@@ -77,6 +83,7 @@ async fn meet(
         trusted: gate.believed().check(source),
         gate,
         watch: worker.deadlines.watch(worker.config.timeouts.downstream_idle),
+        tls: None,
         text: ConnectionText::new(source, balancer, name),
         fields: forwarded_fields(source, port),
     })
@@ -137,13 +144,58 @@ fn forwarded_fields(peer: PeerAddr, port: u16) -> ForwardedFields {
     let port = HeaderValue::try_from(port.to_string()).expect("a number is a valid field value");
     ForwardedFields {
         client: client_ip::text(ClientIp::of_peer(peer).ip()),
-        proto: HeaderValue::from_static("http"),
+        proto: HeaderValue::from_static(Scheme::Http.as_str()),
         port,
     }
 }
 
+/// Shakes hands, where the listener has TLS. `None` for nobody to serve, which has been counted.
+async fn secure(
+    mut downstream: Downstream,
+    socket: TcpStream,
+) -> Option<(Downstream, ClientSocket)> {
+    let worker = Rc::clone(&downstream.worker);
+    let watch = Rc::clone(&downstream.watch);
+    match worker.config.listeners[downstream.listener].protocol {
+        Protocol::Http => return Some((downstream, ClientSocket::Plain(socket))),
+        Protocol::Https => {}
+    }
+    let cells = &worker.cells.listeners[downstream.listener];
+    watch.enter(Phase::Handshake, worker.config.timeouts.tls_handshake);
+    // On the heap, because it takes some KiB that the connection does not need afterwards.
+    let mut handshake = Box::pin(worker.handshakes.shake(socket, &cells.handshakes));
+    let met = poll_fn(|cx| {
+        watch.register(cx);
+        if watch.expired().is_some() || worker.closing_idle.get() {
+            return Poll::Ready(Err(HandshakeFailure::Timeout.into()));
+        }
+        handshake.as_mut().poll(cx)
+    })
+    .await;
+    match met {
+        Ok((stream, session)) => {
+            cells.handshakes.succeed(session.version, session.resumed);
+            let name = session.server_name.as_deref();
+            downstream.text = downstream.text.with_tls(session.version, name, session.resumed);
+            downstream.fields.proto = HeaderValue::from_static(Scheme::Https.as_str());
+            downstream.tls = Some(session);
+            watch.enter(Phase::Idle, worker.config.timeouts.downstream_idle);
+            Some((downstream, ClientSocket::Tls(Box::new(stream))))
+        }
+        Err(Unmet::Silent) => {
+            cells.health_checks.add(1);
+            None
+        }
+        Err(Unmet::Failed(why)) => {
+            tracing::debug!(peer = %downstream.peer, reason = why.label(), "no TLS handshake");
+            cells.handshakes.fail(why);
+            None
+        }
+    }
+}
+
 /// Speaks HTTP until the connection ends.
-async fn converse(downstream: Rc<Downstream>, socket: TcpStream) {
+async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     let worker = &downstream.worker;
     let watch = &downstream.watch;
     let notes = Rc::new(Notes::default());
@@ -184,10 +236,11 @@ async fn converse(downstream: Rc<Downstream>, socket: TcpStream) {
         End::Closed => {}
         End::Expired(Phase::Head) => {
             notes.refused.set(Some(Reason::RequestTimeout));
-            connection.into_parts().io.inner().try_answer(Reason::RequestTimeout);
+            connection.into_parts().io.inner_mut().try_answer(Reason::RequestTimeout);
             worker.cells.listeners[downstream.listener].idle_closed.add(1);
         }
-        End::Expired(Phase::Idle) => {
+        End::Expired(Phase::Idle | Phase::Handshake) => {
+            connection.into_parts().io.inner_mut().try_close();
             worker.cells.listeners[downstream.listener].idle_closed.add(1);
         }
         // The exchange that is dropped here says who stalled.

@@ -83,6 +83,9 @@ reasons! {
     /// HTTP/1.1 CONNECT: ravelin is no forward proxy.
     ConnectRefused = "connect_refused", Client, StatusCode::NOT_IMPLEMENTED,
         "CONNECT is not served here.";
+    /// A host that the connection's certificate does not cover (RFC 9110 section 15.5.20).
+    MisdirectedRequest = "misdirected_request", Client, StatusCode::MISDIRECTED_REQUEST,
+        "The certificate of this connection is not for this host.";
     /// A Worker of a zone that is not named in `cloudflare.worker_zones`.
     WorkerRefused = "worker_refused", Client, StatusCode::FORBIDDEN,
         "Requests of this Worker are not served here.";

@@ -5,7 +5,7 @@
 //! # The way of a request
 //!
 //! ```text
-//! admission (kernel) -> listen -> edge: proxy_protocol -> admission -> http
+//! admission (kernel) -> listen -> edge: proxy_protocol -> admission -> tls -> http
 //!     -> forward: client_ip -> routing -> balance -> upstream
 //!                                    \-> our own answer (error, http)
 //! ```
@@ -36,7 +36,8 @@
 //! counters and log buffer. Nothing on the request path crosses a thread. One thread accepts and
 //! hands each connection to the worker with the fewest; one follows the objects of the source; with a
 //! cluster, one follows and writes to the API server, and one keeps the last good state on disk; one
-//! keeps the list of Cloudflare's addresses; one serves the admin port; one writes the access log.
+//! keeps the list of Cloudflare's addresses; one serves the admin port; one writes the access log; one
+//! follows the files of certificates, if there are any.
 //!
 //! # Modules
 //!
@@ -50,6 +51,7 @@
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //! | | [`config`] | the configuration file, valid by construction |
 //! | | [`trust`] | whom to believe: the proof that a peer may speak for its clients |
+//! | | [`certificate`] | a certificate with its chain and key, read and checked |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
 //! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |
@@ -60,6 +62,7 @@
 //! | | [`telemetry`] | metrics, access log, log of the process |
 //! | stages | [`admission`] | who may connect: in user space, and as a program for the kernel |
 //! | | [`proxy_protocol`] | the word of a balancer: whose connection it passes on |
+//! | | [`tls`] | the handshake, and which certificate a name is shown |
 //! | | [`listen`] | sockets, accepting, hand-over to workers |
 //! | | [`http`] | HTTP/1.1 towards the client: limits, targets, header hygiene, our answers |
 //! | | [`upstream`] | connections to pods, pools, retries |
@@ -84,6 +87,7 @@ pub mod admission;
 pub mod app;
 pub mod balance;
 pub mod body;
+pub mod certificate;
 pub mod cli;
 pub mod client_ip;
 pub mod config;
@@ -100,5 +104,6 @@ pub mod proxy_protocol;
 pub mod routing;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 pub mod trust;
 pub mod upstream;

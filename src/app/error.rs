@@ -1,5 +1,6 @@
 //! Why the process cannot start.
 
+use crate::certificate::LoadError;
 use crate::control::cloudflare::InitialError;
 use crate::control::watch::ConnectError;
 use crate::listen::LocalError;
@@ -47,6 +48,9 @@ pub enum StartError {
     /// The list that stands in for Cloudflare's cannot be used.
     #[error(transparent)]
     List(#[from] InitialError),
+    /// The files of a certificate cannot be used.
+    #[error("certificate: {0}")]
+    Certificate(#[from] LoadError),
     /// The API server cannot be asked.
     #[error(transparent)]
     Cluster(#[from] ConnectError),

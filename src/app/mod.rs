@@ -2,13 +2,15 @@
 //!
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
 //! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
-//! writes the access log. The caller's thread waits for signals.
+//! follows the files of certificates, one that writes the access log. The caller's thread waits for signals.
 
+pub mod certificates;
 mod error;
 mod gatekeeper;
 mod prepared;
 mod privilege;
 mod sets;
+pub mod shown;
 mod signals;
 mod worker;
 mod write_back;
@@ -28,6 +30,7 @@ use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::{self, Sink};
+use crate::tls::Store;
 use gatekeeper::Gatekeeper;
 use std::io;
 use std::net::SocketAddr;
@@ -63,6 +66,7 @@ struct Parts {
     sink: Option<Sink>,
     gatekeeper: Arc<Gatekeeper>,
     policy: Arc<Policy>,
+    certificates: Arc<Store>,
 }
 
 impl App {
@@ -167,6 +171,7 @@ fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<JoinHandle<()
             tables: parts.tables.clone(),
             gates: parts.gatekeeper.gates(),
             policy: Arc::clone(&parts.policy),
+            certificates: Arc::clone(&parts.certificates),
             access_log: parts.sink.as_ref().map(|sink| sink.worker(Arc::clone(cells))),
             cells: Arc::clone(cells),
             shutdown: parts.signal.clone(),

@@ -5,18 +5,20 @@
 //! to listen when the first table is in force: a listener that took connections earlier would answer
 //! 404 for every site.
 
+use super::certificates;
 use super::gatekeeper::Gatekeeper;
 use super::sets::{follow_cluster, start_list};
+use super::shown::Shown;
 use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, on_runtime,
     open_access_log, options, policy, privilege, spawn, start_accepting, start_admin,
     start_control, start_workers,
 };
-use crate::config::{Config, SourceKind};
+use crate::config::{Config, Protocol, SourceKind};
 use crate::control::files::Directory;
 use crate::control::last_good::{self, Keeper};
-use crate::control::reconcile::{OnAddresses, Reconciler};
+use crate::control::reconcile::{Audience, OnCertificates, Reconciler};
 use crate::control::source::Source;
 use crate::control::translate::ConfigMapKey;
 use crate::control::watch::{Cluster, Watch};
@@ -30,7 +32,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::watch::{Receiver, Sender};
+use tokio::sync::watch::Receiver;
 
 /// How often the wait for a cluster asks whether it is to go on.
 const WAIT_LOOK: Duration = Duration::from_millis(50);
@@ -46,12 +48,13 @@ pub struct Prepared {
     connections: usize,
     publisher: Publisher,
     source: Box<dyn Source>,
+    /// Who follows the certificates, if they are used.
+    certificates: Option<certificates::Keeper>,
     /// What the source is waited for, if it is a cluster.
     cluster: Option<Arc<Cluster>>,
     /// What is served where the wait takes too long, if it is kept.
     last_good: Option<Keeper>,
-    on_addresses: OnAddresses,
-    outcomes: Sender<Option<Outcome>>,
+    audience: Audience,
     /// The text that stands in for Cloudflare's list, as the cluster has it.
     texts: Receiver<Option<Arc<str>>>,
     shutdown: Shutdown,
@@ -81,27 +84,36 @@ impl Prepared {
         privilege::raise();
         let config = Arc::new(config);
         let connections = allowed_connections(&config);
-        let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
-        let telemetry = Telemetry::new(&names, config.workers.get());
+        let telemetry = telemetry(&config);
+        let certificates = certificates::Keeper::new(&config, telemetry.certificates())?;
+        let shown = certificates.as_ref().map(certificates::Keeper::shown);
         let listeners = bind_all(&config)?;
         let admin = bind("the admin port", config.admin.address)?;
         let socket = config.admin.socket.as_deref().map(listen::bind_local).transpose()?;
-        let policy = Arc::new(policy(&config)?);
         let (sink, log_writer) = open_access_log(&config)?.unzip();
         let holds = listeners.iter().chain([&admin]).map(Bound::hold);
-        let gatekeeper = Gatekeeper::new(Arc::clone(&config), holds, telemetry.ports());
-        let gatekeeper = Arc::new(gatekeeper);
+        let gatekeeper = Arc::new(Gatekeeper::new(Arc::clone(&config), holds, telemetry.ports()));
         let publisher = Publisher::new(Table::empty());
-        let tables = publisher.handle();
         let (on_addresses, texts) = follow_cluster(&gatekeeper);
         let (shutdown, signal) = Shutdown::new();
         let (outcomes, outcome) = tokio::sync::watch::channel(None);
+        let certificates_of = on_certificates(shown.clone());
+        let audience =
+            Audience { addresses: on_addresses, certificates: certificates_of, outcomes };
         let begun = begin(&config, &telemetry, &signal, outcome)?;
         let last_good =
             begun.cluster.as_ref().and_then(|cluster| keeper(&config, cluster, &telemetry));
-        let parts = Parts { config, telemetry, signal, tables, sink, gatekeeper, policy };
-        let address = admin.local_addr()?;
-        let mut others: Vec<_> = begun.thread.into_iter().collect();
+        let parts = Parts {
+            policy: Arc::new(policy(&config)?),
+            config,
+            telemetry,
+            signal,
+            tables: publisher.handle(),
+            sink,
+            gatekeeper,
+            certificates: shown.as_ref().map_or_else(Arc::default, |shown| shown.store()),
+        };
+        let (address, mut others) = (admin.local_addr()?, Vec::from_iter(begun.thread));
         // A directory is read at once, and whoever finds its admin port finds the listeners too.
         let idle_admin = if begun.cluster.is_some() {
             parts.gatekeeper.arm();
@@ -118,10 +130,10 @@ impl Prepared {
             connections,
             publisher,
             source: begun.source,
+            certificates,
             cluster: begun.cluster,
             last_good,
-            on_addresses,
-            outcomes,
+            audience,
             texts,
             shutdown,
             others,
@@ -170,15 +182,8 @@ impl Prepared {
         let parts = &self.parts;
         let telemetry = Arc::clone(&parts.telemetry);
         let options = options(&parts.config);
-        let (on_addresses, outcomes) = (self.on_addresses, self.outcomes);
-        let reconciler = Reconciler::start(
-            self.source,
-            options,
-            self.publisher,
-            telemetry,
-            on_addresses,
-            outcomes,
-        );
+        let reconciler =
+            Reconciler::start(self.source, options, self.publisher, telemetry, self.audience);
         let list = start_list(&parts.config, &parts.telemetry, &parts.gatekeeper, self.texts)?;
         let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let (doors, ends) = Doors::new(parts.config.workers.get(), self.connections);
@@ -193,6 +198,11 @@ impl Prepared {
         let workers = start_workers(parts, ends)?;
         let keeper = keep_list(parts, list)?;
         self.others.extend([control, keeper, start_accepting(parts, bound, doors)?]);
+        if let Some(certificates) = self.certificates {
+            let signal = parts.signal.clone();
+            let keep = move || on_runtime("certificates", certificates.run(signal));
+            self.others.push(spawn("certificates", keep)?);
+        }
         if let Some(last_good) = self.last_good {
             let signal = parts.signal.clone();
             let keep = move || on_runtime("last-good", last_good.run(signal));
@@ -216,6 +226,24 @@ impl Prepared {
             log_writer: self.log_writer,
         })
     }
+}
+
+/// Cells for what the configuration names.
+fn telemetry(config: &Config) -> Arc<Telemetry> {
+    let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
+    let telemetry = Telemetry::new(&names, config.workers.get());
+    let protocols = config.listeners.iter().map(|listener| listener.protocol);
+    telemetry.secure(protocols.map(|protocol| protocol == Protocol::Https));
+    telemetry
+}
+
+/// Who is told which Secrets Ingresses name: where certificates are shown, if they are.
+fn on_certificates(shown: Option<Arc<Shown>>) -> OnCertificates {
+    Box::new(move |secrets| {
+        if let Some(shown) = &shown {
+            shown.set_secrets(secrets);
+        }
+    })
 }
 
 /// Who keeps the last good state of the cluster, if the configuration wants it.

@@ -12,6 +12,7 @@ use crate::routing::{TableCache, TableHandle};
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, WorkerCells};
+use crate::tls::{Handshakes, Store};
 use crate::upstream::{Settings, Upstream};
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -26,6 +27,7 @@ pub(super) struct Setup {
     pub(super) tables: TableHandle,
     pub(super) gates: Arc<[GateCell]>,
     pub(super) policy: Arc<Policy>,
+    pub(super) certificates: Arc<Store>,
     pub(super) access_log: Option<AccessLog>,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) shutdown: ShutdownSignal,
@@ -58,6 +60,7 @@ async fn serve(setup: Setup) {
         cells: setup.cells,
         gates: setup.gates,
         policy: setup.policy,
+        handshakes: Handshakes::new(setup.certificates, setup.config.limits.handshakes.get()),
         access_log: setup.access_log,
         draining: Cell::new(false),
         closing_idle: Cell::new(false),

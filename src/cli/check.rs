@@ -1,5 +1,6 @@
 //! `ravelin check`.
 
+use super::certificates::{self, Certificates};
 use super::findings::{self, Finding};
 use super::{Failure, Output, What, manifests, say, table};
 use crate::model::Severity;
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 #[derive(Serialize)]
 struct Report<'a> {
     routes: Vec<table::Row>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    certificates: &'a [certificates::Row],
     findings: Vec<Finding<'a>>,
     errors: usize,
     warnings: usize,
@@ -16,20 +19,28 @@ struct Report<'a> {
 
 /// Prints what would be served and what would not.
 pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
-    let build = manifests::read(what, paths)?.build;
-    let errors = findings::count(&build.findings, Severity::Error);
-    let warnings = findings::count(&build.findings, Severity::Warning);
+    let read = manifests::read(what, paths)?;
+    let build = read.build;
+    let certificates = Certificates::of(read.config.as_ref(), &build.certificates);
+    let rows = certificates.rows.iter();
+    let errors = findings::count(&build.findings, Severity::Error)
+        + rows.clone().filter(|row| row.error.is_some()).count();
+    let warnings = findings::count(&build.findings, Severity::Warning)
+        + rows.filter(|row| row.warning.is_some()).count();
     let routes = table::rows(&build.table);
     let page = match what.output {
         Output::Text => {
             let count = routes.len();
             let table = if routes.is_empty() { String::new() } else { table::text(&routes) + "\n" };
             let findings = findings::text(&build.findings);
-            format!("{table}{findings}{count} routes, {errors} errors, {warnings} warnings\n")
+            let shown = certificates.text();
+            format!(
+                "{table}{shown}{findings}{count} routes, {errors} errors, {warnings} warnings\n"
+            )
         }
         Output::Json => {
             let findings = build.findings.iter().map(Finding::from).collect();
-            json(&Report { routes, findings, errors, warnings })?
+            json(&Report { routes, certificates: &certificates.rows, findings, errors, warnings })?
         }
     };
     say(&page)?;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 for success, 1 for a finding or a failure, 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
 
+mod certificates;
 mod check;
 mod demo;
 mod echo;

@@ -66,6 +66,11 @@ pub const CLOUDFLARE_REFRESH: Duration = Duration::from_secs(12 * 60 * 60);
 /// day of the last change fetches gave the old and the new list in turns.
 pub const CLOUDFLARE_REMOVAL_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// `timeouts.tls_handshake`: a handshake is two round trips and a signature. 10 s leave room for lost
+/// packets and for a ClientHello in two segments, and less than Cloudflare waits for a connection
+/// (19 s, "Connection limits").
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// `timeouts.request_head`: every peer is a proxy that holds the whole head when it connects, so
 /// 15 s are only reached by loss or by an attack that trickles bytes (slowloris).
 pub const REQUEST_HEAD: Duration = Duration::from_secs(15);
@@ -100,6 +105,11 @@ pub const COALESCE_MAX: Duration = Duration::from_millis(50);
 /// `limits.connections`: 20 000 idle connections of some 20 KiB are 400 MiB, and two descriptors
 /// each stay well within the usual hard limit of open files (1 048 576).
 pub const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
+
+/// `limits.handshakes`, for each worker: with RSA (2048 bits) a full one takes 0.7 ms of a core, so
+/// that the last of 512 is through after 0.4 s, far within `timeouts.tls_handshake`; and a
+/// ClientHello may take 64 KiB, which makes 32 MiB.
+pub const HANDSHAKES: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
 
 /// `limits.request_target`, in bytes: Cloudflare forwards URLs up to 16 KB.
 pub const REQUEST_TARGET: usize = 16 * 1024;

@@ -19,6 +19,7 @@ pub(super) const ROOT: Keys = Keys {
     keys: &[
         "workers",
         "listener",
+        "certificate",
         "admit",
         "cloudflare",
         "state",
@@ -43,6 +44,9 @@ pub(super) const LISTENER: Keys = Keys {
         "trusted_proxies",
     ],
 };
+/// `[[certificate]]`.
+pub(super) const CERTIFICATE: Keys =
+    Keys { table: "certificate", keys: &["cert_file", "key_file", "default"] };
 /// `[cloudflare]`.
 pub(super) const CLOUDFLARE: Keys = Keys {
     table: "cloudflare",
@@ -91,6 +95,7 @@ pub(super) const TIMEOUTS: Keys = Keys {
     keys: &[
         "downstream_idle",
         "proxy_header",
+        "tls_handshake",
         "request_head",
         "body_progress",
         "connect",
@@ -102,22 +107,36 @@ pub(super) const TIMEOUTS: Keys = Keys {
     ],
 };
 /// `[limits]`.
-pub(super) const LIMITS: Keys =
-    Keys { table: "limits", keys: &["connections", "request_target", "header_block"] };
+pub(super) const LIMITS: Keys = Keys {
+    table: "limits",
+    keys: &["connections", "handshakes", "request_target", "header_block"],
+};
 /// `[upstream]`.
 pub(super) const UPSTREAM: Keys =
     Keys { table: "upstream", keys: &["idle", "idle_per_endpoint", "connect_retries"] };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 10] =
-    [&ROOT, &LISTENER, &CLOUDFLARE, &STATE, &SOURCE, &ADMIN, &LOG, &TIMEOUTS, &LIMITS, &UPSTREAM];
+pub(super) const TABLES: [&Keys; 11] = [
+    &ROOT,
+    &LISTENER,
+    &CERTIFICATE,
+    &CLOUDFLARE,
+    &STATE,
+    &SOURCE,
+    &ADMIN,
+    &LOG,
+    &TIMEOUTS,
+    &LIMITS,
+    &UPSTREAM,
+];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 17] = [
+const MEANINGS: [(&str, &str); 18] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" is never"),
     ("removal_delay", "how long what has left Cloudflare's list is admitted still"),
+    ("tls_handshake", "how long a TLS handshake may take"),
     ("request_head", "how long a request head may take to arrive"),
     ("body_progress", "how long a body may make no progress"),
     ("connect", "how long a connect to an endpoint may take"),

@@ -11,6 +11,7 @@
 //! somewhere and has its working directory fixed.
 
 mod admit;
+mod certificates;
 mod cloudflare;
 pub mod defaults;
 mod keys;
@@ -35,6 +36,7 @@ use ipnet::IpNet;
 pub use admit::{
     Admit, CLOUDFLARE, CLOUDFLARE_DATE, LOOPBACK, Members, NEVER_CLOUDFLARE, NamedSet,
 };
+pub use certificates::CertificateFiles;
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use source::{Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
 pub use state::LastGood;
@@ -52,6 +54,9 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// At least one; names and addresses are distinct (port 0 may repeat).
     pub listeners: Vec<Listener>,
+    /// Certificates out of files. At most one is the default; there is one at least if a listener
+    /// has TLS.
+    pub certificates: Vec<CertificateFiles>,
     /// Cloudflare: its list of addresses, and what its requests have to show.
     pub cloudflare: Cloudflare,
     /// `[state] directory`: where what has to outlive the process is kept. `None`: nowhere. As
@@ -98,6 +103,8 @@ pub struct Listener {
 pub enum Protocol {
     /// HTTP/1.1 without TLS.
     Http,
+    /// The same within TLS 1.2 or 1.3.
+    Https,
 }
 
 impl Protocol {
@@ -105,6 +112,7 @@ impl Protocol {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Https => "https",
         }
     }
 }
@@ -186,6 +194,8 @@ pub struct Timeouts {
     pub downstream_idle: Duration,
     /// From the accept of a balancer's connection to the end of its PROXY header.
     pub proxy_header: Duration,
+    /// From the accept (behind a balancer: from the PROXY header) to the end of the TLS handshake.
+    pub tls_handshake: Duration,
     /// From the first byte of a request to the end of its head.
     pub request_head: Duration,
     /// How long a body, in either direction, may make no progress.
@@ -210,6 +220,7 @@ impl Default for Timeouts {
         Self {
             downstream_idle: defaults::DOWNSTREAM_IDLE,
             proxy_header: defaults::PROXY_HEADER,
+            tls_handshake: defaults::TLS_HANDSHAKE,
             request_head: defaults::REQUEST_HEAD,
             body_progress: defaults::BODY_PROGRESS,
             connect: defaults::CONNECT,
@@ -227,6 +238,8 @@ impl Default for Timeouts {
 pub struct Limits {
     /// Client connections in the process, 1 to 1 000 000.
     pub connections: NonZeroUsize,
+    /// TLS handshakes under way on each worker, 1 to 100 000.
+    pub handshakes: NonZeroUsize,
     /// Longest request target, in bytes, 1 KiB to 1 MiB.
     pub request_target: usize,
     /// Largest request header block, in bytes, 1 KiB to 1 MiB.
@@ -237,6 +250,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: defaults::CONNECTIONS,
+            handshakes: defaults::HANDSHAKES,
             request_target: defaults::REQUEST_TARGET,
             header_block: defaults::HEADER_BLOCK,
         }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::admit::Sets;
+use super::certificates;
 use super::cloudflare;
 use super::raw::{self, Document, Table};
 use super::source;
@@ -29,6 +30,8 @@ use super::{
 const WORKERS: RangeInclusive<usize> = 1..=256;
 /// Client connections: the usual hard limit of open files, `fs.nr_open`, is 1 048 576.
 const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
+/// TLS handshakes under way on one worker: more than 100 000 would not be through in a minute.
+const HANDSHAKES: RangeInclusive<usize> = 1..=100_000;
 /// Sizes of request heads: below a KiB no browser's head fits; a MiB for each of 20 000 connections
 /// is more than any node has.
 const HEAD_BYTES: RangeInclusive<usize> = 1024..=1024 * 1024;
@@ -43,6 +46,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let sets = Sets::read(document);
     let workers = root.read("workers", |value| count(value, &WORKERS));
     let listeners = listeners(&root, &sets);
+    let certificates = certificates::section(&root);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
     let source = source::section(&root.table(&keys::SOURCE));
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
@@ -61,6 +65,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     Some(Config {
         workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(granted_cores),
         listeners,
+        certificates,
         cloudflare,
         state,
         last_good,
@@ -115,14 +120,14 @@ fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
         }
     });
     let address = table.require("address", "write address = \"[::]:80\" for all", socket_addr);
-    let protocol = table.read("protocol", protocol);
+    let protocol = table.read("protocol", protocol).unwrap_or(Protocol::Http);
     let admit = admit(table, sets, defaults::LISTENER_ADMIT);
     let kernel_filter = table.read("kernel_filter", raw::boolean);
     let nets = |key| table.list(key).map(|list| list.strings(&table.path(key), units::net));
     Some(Listener {
         name: name?,
         address: address?,
-        protocol: protocol.unwrap_or(Protocol::Http),
+        protocol,
         admit: admit?,
         kernel_filter: kernel_filter.unwrap_or(true),
         proxy_protocol_from: nets("proxy_protocol_from").unwrap_or_default(),
@@ -133,11 +138,8 @@ fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
 fn protocol(value: &DeValue<'_>) -> Result<Protocol, Fault> {
     match raw::string(value)? {
         "http" => Ok(Protocol::Http),
-        "https" => Err(Fault::new(
-            "TLS termination is not part of this version yet",
-            "use protocol = \"http\"",
-        )),
-        other => Err(unknown_word(other, &["http"])),
+        "https" => Ok(Protocol::Https),
+        other => Err(unknown_word(other, &["http", "https"])),
     }
 }
 
@@ -191,6 +193,7 @@ fn timeouts(document: &Document<'_>, table: &Table<'_>) -> Timeouts {
     let timeouts = Timeouts {
         downstream_idle: get("downstream_idle", defaults::DOWNSTREAM_IDLE),
         proxy_header: get("proxy_header", defaults::PROXY_HEADER),
+        tls_handshake: get("tls_handshake", defaults::TLS_HANDSHAKE),
         request_head: get("request_head", defaults::REQUEST_HEAD),
         body_progress: get("body_progress", defaults::BODY_PROGRESS),
         connect: get("connect", defaults::CONNECT),
@@ -224,9 +227,11 @@ fn at_most(table: &Table<'_>, short: (&str, Duration), long: (&str, Duration)) {
 fn limits(table: &Table<'_>) -> Limits {
     let default = Limits::default();
     let connections = table.read("connections", |value| count(value, &CONNECTIONS));
+    let handshakes = table.read("handshakes", |value| count(value, &HANDSHAKES));
     let size = |key| table.read(key, |value| bytes(value, &HEAD_BYTES));
     Limits {
         connections: connections.and_then(NonZeroUsize::new).unwrap_or(default.connections),
+        handshakes: handshakes.and_then(NonZeroUsize::new).unwrap_or(default.handshakes),
         request_target: size("request_target").unwrap_or(default.request_target),
         header_block: size("header_block").unwrap_or(default.header_block),
     }

@@ -23,6 +23,7 @@ use crate::model::Broken;
 use crate::routing::{Backend, RouteId, Table, TableCache};
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, WorkerCells};
+use crate::tls::{Handshakes, Session};
 use crate::trust::TrustedPeer;
 use crate::upstream::Upstream;
 use exchange::Exchange;
@@ -56,6 +57,8 @@ pub struct Worker {
     pub gates: Arc<[GateCell]>,
     /// What requests through Cloudflare have to show.
     pub policy: Arc<Policy>,
+    /// TLS handshakes.
+    pub handshakes: Handshakes,
     /// Where requests are logged, if they are.
     pub access_log: Option<AccessLog>,
     /// Set when the process is leaving: answers then close their connection.
@@ -92,6 +95,8 @@ pub struct Downstream {
     pub trusted: Option<TrustedPeer>,
     /// What the listener admitted and believed when the connection was accepted.
     pub gate: Arc<Gate>,
+    /// What was agreed on, if it has TLS.
+    pub tls: Option<Session>,
     /// Its deadline.
     pub watch: Rc<Watch>,
     /// What every log line of it has.
@@ -179,7 +184,8 @@ fn decide(
     let length_told = noted.content_length;
     let uri = target.uri.clone();
     let table = worker.tables.load();
-    let found = allowed.and_then(|()| find(&table, target));
+    let belongs = allowed.and_then(|()| belongs(&downstream, target));
+    let found = belongs.and_then(|()| find(&table, target));
     exchange.noted = noted;
     let id = found?;
     let endpoints = usable(table.backend(id));
@@ -208,6 +214,19 @@ async fn send(
             Some(UploadState::AwaitsClient) => Reason::RequestTimeout,
             _ => Reason::UpstreamTimeout,
         }),
+    }
+}
+
+/// Whether a request may come on its connection: with TLS, only for a host that the connection's
+/// certificate covers, so that what was agreed on for one host is never used for another.
+fn belongs(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
+    match &downstream.tls {
+        Some(session) if !session.covered(&target.host) => {
+            let host = target.host_name()?;
+            let covers = session.covers(&target.host, host.as_str());
+            covers.then_some(()).ok_or(Reason::MisdirectedRequest)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,11 +3,13 @@
 
 mod headers;
 mod respond;
+mod socket;
 mod stream;
 mod target;
 
 pub use headers::{ForwardedFields, Noted, Vouched, clean_request, clean_response, note_request};
 pub use respond::answer;
+pub use socket::ClientSocket;
 pub use stream::{ClientStream, Notes};
 pub use target::Target;
 

@@ -5,9 +5,9 @@
 //! our own answer with its reason goes out instead.
 
 use super::respond;
+use super::socket::ClientSocket;
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
-use crate::gather::poll_write_gathered;
 use bytes::{Buf, Bytes};
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -16,12 +16,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A client connection with its deadline.
 #[derive(Debug)]
 pub struct ClientStream {
-    socket: TcpStream,
+    socket: ClientSocket,
     watch: Rc<Watch>,
     head_limit: Duration,
     /// The rest of an answer of ours that took the place of hyper's.
@@ -43,7 +42,7 @@ impl ClientStream {
     /// Wraps an accepted socket. `head_limit` is how long a request head may take from its first
     /// byte to its last.
     pub fn new(
-        socket: TcpStream,
+        socket: ClientSocket,
         watch: Rc<Watch>,
         head_limit: Duration,
         notes: Rc<Notes>,
@@ -53,9 +52,13 @@ impl ClientStream {
 
     /// Sends our answer for `reason`, as far as the socket takes it at once: for a connection that
     /// is given up.
-    pub fn try_answer(&self, reason: Reason) {
-        // Whoever does not read what we have to say has given up as well.
-        let _ = self.socket.try_write(&respond::raw(reason));
+    pub fn try_answer(&mut self, reason: Reason) {
+        self.socket.try_end(&respond::raw(reason));
+    }
+
+    /// Ends a connection that is between two requests.
+    pub fn try_close(&mut self) {
+        self.socket.try_end(&[]);
     }
 
     fn between_requests(&self) -> bool {
@@ -129,7 +132,7 @@ impl AsyncWrite for ClientStream {
         {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
-        poll_write_gathered(&mut self.socket, cx, bufs)
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

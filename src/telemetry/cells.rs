@@ -4,6 +4,7 @@
 //! locked instruction, no line that travels between cores.
 
 use super::series::Series;
+use super::tls::HandshakeCells;
 use crate::client_ip::Unnamed;
 use crate::error::Reason;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -85,7 +86,8 @@ pub struct ListenerCells {
     pub accepted: Count,
     /// Connections refused, by [`Refusal`] (accepting thread for `NotAdmitted`, else worker).
     pub refused: [Count; Refusal::ALL.len()],
-    /// Connections of balancers on nobody's behalf: health checks (worker).
+    /// Connections on nobody's behalf: balancers' own, and those to a listener with TLS that are
+    /// closed without a byte (worker).
     pub health_checks: Count,
     /// Requests of trusted peers whose client could not be told, by [`Unnamed`] (worker).
     pub unnamed: [Count; Unnamed::ALL.len()],
@@ -95,6 +97,8 @@ pub struct ListenerCells {
     pub open: Level,
     /// Connections closed by us because they kept us waiting: idle, head (worker).
     pub idle_closed: Count,
+    /// TLS handshakes (worker).
+    pub handshakes: HandshakeCells,
 }
 
 impl ListenerCells {

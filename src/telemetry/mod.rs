@@ -12,6 +12,7 @@ mod last_good;
 mod list;
 pub mod log;
 mod series;
+mod tls;
 mod watch;
 mod write_back;
 
@@ -24,5 +25,6 @@ pub use histogram::{BUCKETS, Histogram};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
+pub use tls::{CertificateCells, CertificateMetrics, HandshakeCells, HandshakeFailure, TlsVersion};
 pub use watch::{WatchCells, WatchFailure, WatchMetrics};
 pub use write_back::{Suppressed, WriteBackCells, WriteBackMetrics, WriteKind, WriteResult};

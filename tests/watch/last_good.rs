@@ -4,6 +4,7 @@ use crate::api::{Api, Fault, On, ingress};
 use crate::edge::{Edge, config, get};
 use crate::eventually;
 use crate::process::Process;
+use k8s_openapi::ByteString;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,8 +13,6 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 const RESTORED: &str = "ravelin_last_good_restored{} ";
-/// Base64 of PEM, as a Secret has it.
-const KEY: &str = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCg==";
 
 fn keys(folder: &Path, more: &str) -> String {
     format!("[state]\ndirectory = {folder:?}\ncluster = true\n{more}")
@@ -95,15 +94,22 @@ fn an_api_server_that_answers_in_time_is_believed_alone() {
     assert!(edge.metric(RESTORED) < 0.5);
 }
 
+/// As the data of a Secret are written.
+fn base64(text: String) -> String {
+    let value = serde_json::to_value(ByteString(text.into_bytes())).expect("bytes");
+    value.as_str().expect("text").to_owned()
+}
+
 #[test]
 fn keys_are_kept_only_if_that_is_asked_for_and_their_lack_rejects_nothing() {
     for (more, kept) in [("", false), ("certificates = true", true)] {
         let (api, folder) = (Api::new(), tempfile::tempdir().expect("a folder"));
-        let certificate = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==";
+        let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).expect("a pair");
+        let [certificate, key] = [made.cert.pem(), made.signing_key.serialize_pem()].map(base64);
         api.put(
             "secrets",
             json!({"metadata": {"namespace": "ns", "name": "cert"}, "type": "kubernetes.io/tls",
-                   "data": {"tls.crt": certificate, "tls.key": KEY}}),
+                   "data": {"tls.crt": certificate, "tls.key": key}}),
         );
         let mut tls = ingress("a.test");
         tls["spec"]["tls"] = json!([{"secretName": "cert"}]);
@@ -111,7 +117,7 @@ fn keys_are_kept_only_if_that_is_asked_for_and_their_lack_rejects_nothing() {
         keep(&api, &folder, more, "\"kind\":\"Secret\"");
         let text = text(&folder);
         assert!(text.contains("\"cert\""));
-        assert_eq!((text.contains(KEY), text.contains(certificate)), (kept, kept));
+        assert_eq!((text.contains(&key), text.contains(&certificate)), (kept, kept));
         api.cut(true);
         let edge = Edge::of(&api, &keys(folder.path(), more)).ready();
         assert_eq!(edge.status("a.test"), 503);

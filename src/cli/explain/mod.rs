@@ -4,15 +4,18 @@ mod origin;
 
 pub(super) use origin::Origin;
 
+use super::certificates::Certificates;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
-use crate::config::{Config, Listener};
+use crate::config::{Config, Listener, Protocol};
 use crate::error::Reason;
 use crate::forward;
 use crate::http::Target;
+use crate::model::Host;
 use crate::routing::Table;
 use http::{Request, Uri, header};
 use serde::Serialize;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Where a request goes, and why.
@@ -25,6 +28,9 @@ struct Explanation {
     /// Whether the one who asks gets in, and whom the request is taken to be from.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<origin::Findings>,
+    /// What the TLS handshake shows, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
     /// As matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
@@ -66,7 +72,23 @@ pub(super) fn explain(
         print(what, &explanation)?;
         return Ok(1);
     }
-    let reason = decide(table, &request, limit, &mut explanation).err();
+    let taker = taker.filter(|listener| listener.protocol == Protocol::Https);
+    let mut covered = true;
+    if let Some(secured) = taker.map(|_| handshake(&read, &request, origin.sni.as_deref())) {
+        match secured {
+            Ok((certificate, covers)) => {
+                explanation.certificate = Some(certificate);
+                covered = covers;
+            }
+            Err(note) => {
+                explanation.answer = "refused".to_owned();
+                explanation.note = note;
+                print(what, &explanation)?;
+                return Ok(1);
+            }
+        }
+    }
+    let reason = decide(table, &request, limit, covered, &mut explanation).err();
     explanation.answer = match reason {
         None => "forwarded".to_owned(),
         Some(reason) => refusal(reason),
@@ -110,17 +132,37 @@ fn request(method: &str, url: &str) -> Result<(String, Request<()>), Failure> {
     Ok((scheme, request))
 }
 
+/// What the TLS handshake for the request shows, and whether that covers its host; or why it ends
+/// without a certificate.
+fn handshake(
+    read: &manifests::Read,
+    request: &Request<()>,
+    sni: Option<&str>,
+) -> Result<(String, bool), String> {
+    let written = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = written.and_then(|host| Host::parse(host).ok());
+    let host = host.as_ref().map_or("", Host::as_str);
+    // A ClientHello has no name for an address (RFC 6066 section 3).
+    let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
+    let name = sni.or(Some(host).filter(|host| !is_address && !host.is_empty()));
+    Certificates::of(read.config.as_ref(), &read.build.certificates).shown(name, host)
+}
+
 /// The steps of `forward`, each noted.
 fn decide(
     table: &Table,
     request: &Request<()>,
     limit: usize,
+    covered: bool,
     explanation: &mut Explanation,
 ) -> Result<(), Reason> {
     let (mut head, ()) = request.clone().into_parts();
     let target = Target::read(&mut head, limit)?;
     explanation.host = Some(target.host_name()?.as_str().to_owned());
     explanation.path = Some(target.uri.path().to_owned());
+    if !covered {
+        return Err(Reason::MisdirectedRequest);
+    }
     let id = forward::find(table, &target)?;
     explanation.route = Some(table::row(table, id));
     forward::usable(table.backend(id)).map(drop)
@@ -160,7 +202,8 @@ fn no_route(table: &Table, explanation: &Explanation) -> String {
 }
 
 fn text(explanation: &Explanation) -> String {
-    let Explanation { url, listener, origin, host, path, route, answer, note } = explanation;
+    let Explanation { url, listener, origin, certificate, host, path, route, answer, note } =
+        explanation;
     let mut lines = vec![("url", url.clone())];
     let mut add = |name, value: &Option<String>| {
         lines.extend(value.clone().map(|value| (name, value)));
@@ -172,6 +215,7 @@ fn text(explanation: &Explanation) -> String {
     let mut add = |name, value: &Option<String>| {
         lines.extend(value.clone().map(|value| (name, value)));
     };
+    add("certificate", certificate);
     add("host", host);
     add("path", path);
     if let Some(route) = route {

@@ -26,6 +26,9 @@ pub(in crate::cli) struct Origin {
     /// The source that a balancer at --from names in its PROXY header.
     #[arg(long, value_name = "IP", requires = "from")]
     proxy_source: Option<IpAddr>,
+    /// The name in the TLS handshake, if it is another than the URL's. Needs --config.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(super) sni: Option<String>,
     /// A field of the request, as NAME: VALUE; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,

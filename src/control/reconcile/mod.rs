@@ -9,7 +9,7 @@
 
 use super::objects::Objects;
 use super::source::{Changes, Source};
-use super::translate::{Effect, FindingList, Options, Translator};
+use super::translate::{Effect, FindingList, Options, TlsSecret, Translator};
 use super::write_back::Outcome;
 use crate::model::{Backend, ClusterAddresses, Ingress, Model, Rejected, Severity};
 use crate::routing::{Publisher, Table, compile};
@@ -32,6 +32,8 @@ pub struct Build {
     pub model: Model,
     /// The same, compiled.
     pub table: Table,
+    /// The certificates that Ingresses name.
+    pub certificates: Vec<TlsSecret>,
     /// What the cluster tells of itself.
     pub addresses: ClusterAddresses,
     /// What is not served as written, of files and objects, sorted.
@@ -43,19 +45,37 @@ pub struct Build {
 pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> Build {
     let objects = objects.changes_from(&Objects::default());
     let changes = Changes { objects, findings: Some(findings) };
-    let Effect { model, addresses, findings, .. } = Translator::new(options.clone()).apply(changes);
+    let Effect { model, certificates, addresses, findings, .. } =
+        Translator::new(options.clone()).apply(changes);
     let model = model.map(Arc::unwrap_or_clone).unwrap_or_default();
     let table = compile(&model, None);
     let findings = findings.iter().flat_map(|all| all.iter());
     let findings = findings.map(|finding| Rejected::clone(finding)).collect();
-    Build { model, table, addresses: addresses.unwrap_or_default(), findings }
+    let (certificates, addresses) =
+        (certificates.unwrap_or_default(), addresses.unwrap_or_default());
+    Build { model, table, certificates, addresses, findings }
 }
 
 /// Who is told what the cluster tells of itself. Called on the control thread, and waited for.
 pub type OnAddresses = Box<dyn Fn(&ClusterAddresses) + Send>;
 
+/// Who is told which certificates Ingresses name, all of them. Called on the control thread, and
+/// waited for.
+pub type OnCertificates = Box<dyn Fn(Vec<TlsSecret>) + Send>;
+
 /// Where it is told what became of the objects, for those who write about it.
 pub type Outcomes = watch::Sender<Option<Outcome>>;
+
+/// Who is told what, beside the table. Addresses and certificates are told at the start, and when
+/// they change, before the table that they come with is in force.
+pub struct Audience {
+    /// Of the cluster.
+    pub addresses: OnAddresses,
+    /// Of the Ingresses.
+    pub certificates: OnCertificates,
+    /// After the table.
+    pub outcomes: Outcomes,
+}
 
 /// How long changes are gathered.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +101,7 @@ pub struct Reconciler {
     translator: Translator,
     publisher: Publisher,
     telemetry: Arc<Telemetry>,
-    on_addresses: OnAddresses,
-    outcomes: Outcomes,
+    audience: Audience,
     findings: FindingList,
     sweep: Sweep,
 }
@@ -101,16 +120,14 @@ impl fmt::Debug for Reconciler {
 }
 
 impl Reconciler {
-    /// Looks at the source for the first time and puts the result in force. `on_addresses` is called once
-    /// before the first table is published, and then with each change, again before the table: who
-    /// may connect is known before what is served.
+    /// Looks at the source for the first time and puts the result in force. The audience is told
+    /// before the first table is published: who may connect is known before what is served.
     pub fn start(
         mut source: Box<dyn Source>,
         options: Options,
         publisher: Publisher,
         telemetry: Arc<Telemetry>,
-        on_addresses: OnAddresses,
-        outcomes: Outcomes,
+        audience: Audience,
     ) -> Self {
         let changes = source.look().unwrap_or_default();
         telemetry.follow(publisher.handle());
@@ -119,8 +136,7 @@ impl Reconciler {
             translator: Translator::new(options),
             publisher,
             telemetry,
-            on_addresses,
-            outcomes,
+            audience,
             findings: FindingList::default(),
             sweep: Sweep { due: false, last: Instant::now() },
         };
@@ -158,10 +174,13 @@ impl Reconciler {
 
     fn apply(&mut self, changes: Changes) {
         let started = Instant::now();
-        let Effect { model, ingresses, endpoints, addresses, findings } =
+        let Effect { model, ingresses, endpoints, certificates, addresses, findings } =
             self.translator.apply(changes);
         if let Some(addresses) = &addresses {
-            (self.on_addresses)(addresses);
+            (self.audience.addresses)(addresses);
+        }
+        if let Some(certificates) = certificates {
+            (self.audience.certificates)(certificates);
         }
         let effect = match (&model, endpoints.is_empty()) {
             (Some(_), _) => ChangeEffect::Table,
@@ -188,7 +207,7 @@ impl Reconciler {
         let findings = Arc::clone(&self.findings);
         let names = |ingress: &Ingress| (Arc::clone(&ingress.namespace), Arc::clone(&ingress.name));
         let ours = model.map(|model| model.ingresses.iter().map(names).collect());
-        self.outcomes.send_modify(|outcome| {
+        self.audience.outcomes.send_modify(|outcome| {
             let outcome = outcome.get_or_insert_default();
             outcome.findings = findings;
             if let Some(ours) = ours {

@@ -11,6 +11,10 @@ use std::fs;
 use std::sync::mpsc::channel;
 use tempfile::TempDir;
 
+fn audience(addresses: OnAddresses) -> Audience {
+    Audience { addresses, certificates: Box::new(|_| {}), outcomes: Outcomes::new(None) }
+}
+
 fn mk_node(address: &str) -> String {
     format!(
         "{{apiVersion: v1, kind: Node, metadata: {{name: edge}}, \
@@ -53,14 +57,8 @@ fn addresses_are_told_at_the_start_and_when_they_change_always_before_the_table(
     });
     let roots = Box::new(Directory::new([folder.path().to_owned()]));
     let telemetry = Telemetry::new(&[], 1);
-    let mut reconciler = Reconciler::start(
-        roots,
-        options(),
-        publisher,
-        telemetry,
-        on_addresses,
-        Outcomes::new(None),
-    );
+    let mut reconciler =
+        Reconciler::start(roots, options(), publisher, telemetry, audience(on_addresses));
     let next = || tells.try_iter().collect::<Vec<_>>();
     assert_eq!(next(), [(vec!["192.0.2.1/32".to_owned()], vec![])]);
     assert_eq!(paths(&tables.load()), ["/a"]);
@@ -90,14 +88,7 @@ fn addresses_are_told_at_the_start_even_if_there_are_none() {
     });
     let roots = Box::new(Directory::new([folder.path().to_owned()]));
     let publisher = Publisher::new(Table::empty());
-    Reconciler::start(
-        roots,
-        options(),
-        publisher,
-        Telemetry::new(&[], 1),
-        on_addresses,
-        Outcomes::new(None),
-    );
+    Reconciler::start(roots, options(), publisher, Telemetry::new(&[], 1), audience(on_addresses));
     assert_eq!(tells.try_iter().collect::<Vec<_>>(), [ClusterAddresses::default()]);
 }
 
@@ -157,8 +148,7 @@ impl Fixture {
             options(),
             publisher,
             Arc::clone(&telemetry),
-            Box::new(|_| {}),
-            Outcomes::new(None),
+            audience(Box::new(|_| {})),
         );
         Self { folder, reconciler, tables, telemetry }
     }

@@ -50,6 +50,9 @@ pub(super) struct TlsRead<'i> {
     /// Position in `spec.tls`.
     pub(super) position: usize,
     pub(super) secret_name: &'i str,
+    /// The hosts that it is for: those of the entry, or else of the rules. [`HostPattern::Any`] is
+    /// not among them.
+    pub(super) hosts: Vec<HostPattern>,
 }
 
 /// Where in an Ingress a backend stands.
@@ -103,6 +106,8 @@ pub(super) fn read<'i>(ingress: &'i Ingress, report: &mut Report<'_>) -> Ingress
     }
     hosts.sort();
     hosts.dedup();
+    let of_rules: Vec<_> =
+        hosts.iter().filter(|host| **host != HostPattern::Any).cloned().collect();
     if let Some(backend) = default_backend {
         let (backend, flaw) = validate::backend(backend);
         if let Some(flaw) = flaw {
@@ -117,7 +122,7 @@ pub(super) fn read<'i>(ingress: &'i Ingress, report: &mut Report<'_>) -> Ingress
             read.default = Some((backend, hosts));
         }
     }
-    read.tls = read_tls(tls.as_deref().unwrap_or_default(), report);
+    read.tls = read_tls(tls.as_deref().unwrap_or_default(), &of_rules, report);
     read
 }
 
@@ -172,21 +177,32 @@ fn read_rule<'i>(
     Some(RuleRead { rule, host, paths: read })
 }
 
-fn read_tls<'i>(tls: &'i [IngressTLS], report: &mut Report<'_>) -> Vec<TlsRead<'i>> {
+fn read_tls<'i>(
+    tls: &'i [IngressTLS],
+    of_rules: &[HostPattern],
+    report: &mut Report<'_>,
+) -> Vec<TlsRead<'i>> {
     let mut read = Vec::new();
     for (position, entry) in tls.iter().enumerate() {
         let IngressTLS { hosts, secret_name } = entry;
+        let mut named = Vec::new();
         for (number, host) in hosts.iter().flatten().enumerate() {
             let checked = match host.as_str() {
                 "" => Err(Flaw::invalid("", "is empty", "write a DNS name or remove it")),
-                host => validate::host(Some(host)).map(drop),
+                host => validate::host(Some(host)),
             };
-            if let Err(flaw) = checked {
-                report.add(&format!("spec.tls[{position}].hosts[{number}]"), flaw);
+            match checked {
+                Ok(host) => named.push(host),
+                Err(flaw) => report.add(&format!("spec.tls[{position}].hosts[{number}]"), flaw),
             }
         }
+        if hosts.as_ref().is_none_or(Vec::is_empty) {
+            named = of_rules.to_vec();
+        }
+        named.sort();
+        named.dedup();
         if let Some(secret_name) = secret_name.as_deref().filter(|name| !name.is_empty()) {
-            read.push(TlsRead { position, secret_name });
+            read.push(TlsRead { position, secret_name, hosts: named });
         }
     }
     read

@@ -25,6 +25,7 @@ mod validate;
 
 pub use addresses::addresses;
 pub use class::CONTROLLER;
+pub use routes::TlsSecret;
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 

@@ -1,7 +1,7 @@
-//! Whether a Secret can serve as a certificate. Looks at the form alone; no bytes of it get into a
-//! message.
+//! Whether a Secret can serve as a certificate. No bytes of it get into a message.
 
 use super::report::Flaw;
+use crate::certificate::Certificate;
 use crate::control::objects::is_content_left_out;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::core::v1::Secret;
@@ -12,12 +12,12 @@ const TLS_TYPE: &str = "kubernetes.io/tls";
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
-/// Checks the Secret that `spec.tls[].secretName` names.
-pub(super) fn check_reference(
+/// Reads the Secret that `spec.tls[].secretName` names.
+pub(super) fn read(
     namespace: &str,
     name: &str,
     secret: Option<&Secret>,
-) -> Result<(), Flaw> {
+) -> Result<Certificate, Flaw> {
     let unusable = |reason: String, fix: String| Flaw::error(Why::SecretUnusable, "", reason, fix);
     let Some(secret) = secret else {
         let reason = format!("there is no Secret \"{name}\" in namespace {namespace}");
@@ -41,10 +41,10 @@ pub(super) fn check_reference(
 
 /// Checks a Secret that says of itself that it is for TLS; any other may hold what it likes.
 pub(super) fn check_own_type(secret: &Secret) -> Result<(), Flaw> {
-    if secret.type_.as_deref() == Some(TLS_TYPE) { check(secret) } else { Ok(()) }
+    if secret.type_.as_deref() == Some(TLS_TYPE) { check(secret).map(drop) } else { Ok(()) }
 }
 
-fn check(secret: &Secret) -> Result<(), Flaw> {
+fn check(secret: &Secret) -> Result<Certificate, Flaw> {
     let fix = format!("make it a Secret of type {TLS_TYPE} with PEM in {CERTIFICATE} and {KEY}");
     let flaw = |field, reason: &str| Flaw::error(Why::SecretUnusable, field, reason, fix.clone());
     match secret.type_.as_deref() {
@@ -61,7 +61,11 @@ fn check(secret: &Secret) -> Result<(), Flaw> {
     if !contains(key, b"-----BEGIN ") || !contains(key, b"PRIVATE KEY-----") {
         return Err(flaw("data[tls.key]", "is not a PEM private key"));
     }
-    Ok(())
+    Certificate::from_pem(certificate, key).map_err(|error| {
+        let field = if error.is_of_key() { "data[tls.key]" } else { "data[tls.crt]" };
+        let (reason, fix) = error.reason_and_fix();
+        Flaw::error(Why::SecretUnusable, field, reason, fix)
+    })
 }
 
 /// A value of the Secret. `stringData` overwrites `data` (core/v1 Secret), and only a manifest

@@ -1,7 +1,7 @@
 //! The translation that is kept up to date, change by change.
 
 use super::findings::{Findings, Found};
-use super::routes::{Routes, Touched, Update};
+use super::routes::{Routes, TlsSecret, Touched, Update};
 use super::{ConfigMapKey, Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
@@ -22,6 +22,8 @@ pub struct Effect {
     /// Without a new model: backends that have other endpoints, and their positions among the
     /// backends of the last model.
     pub endpoints: Vec<(usize, Backend)>,
+    /// The certificates that Ingresses name, in the order of the first Ingress that does.
+    pub certificates: Option<Vec<TlsSecret>>,
     /// What the cluster tells of itself.
     pub addresses: Option<ClusterAddresses>,
     /// What is not served as written, of files and objects.
@@ -72,7 +74,7 @@ impl Translator {
             addresses_touched |= matches!(identity.kind, Kind::Node | Kind::ConfigMap);
             touched.note(&identity, before.as_ref(), now.as_ref());
         }
-        let Update { model, ingresses, endpoints } =
+        let Update { model, ingresses, endpoints, certificates } =
             self.routes.update(&self.objects, touched, &mut self.findings);
         let addresses = if addresses_touched { self.read_addresses() } else { None };
         if let Some(mut findings) = changes.findings {
@@ -88,6 +90,11 @@ impl Translator {
             model: if is_first { model.or_else(|| Some(Arc::default())) } else { model },
             ingresses: ingresses || is_first,
             endpoints,
+            certificates: if is_first {
+                certificates.or_else(|| Some(Vec::new()))
+            } else {
+                certificates
+            },
             addresses,
             findings: (changed || is_first).then(|| self.findings.list()),
         }

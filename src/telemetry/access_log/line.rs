@@ -1,6 +1,7 @@
 //! One line: what is in it, and how it becomes JSON.
 
 use crate::addr::PeerAddr;
+use crate::telemetry::TlsVersion;
 use std::time::{Duration, Instant, SystemTime};
 
 /// What every line of one connection contains, made once.
@@ -17,6 +18,21 @@ impl ConnectionText {
             field(&mut text, br#""balancer":""#, balancer.to_string().as_bytes());
         }
         field(&mut text, br#""listener":""#, listener.as_bytes());
+        Self(text.into())
+    }
+
+    /// The same for a connection with TLS: its version, the name of the ClientHello, and whether an
+    /// earlier session was resumed.
+    pub fn with_tls(self, version: TlsVersion, name: Option<&str>, resumed: bool) -> Self {
+        let mut text = self.0.into_vec();
+        field(&mut text, br#""tls":""#, version.label().as_bytes());
+        if let Some(name) = name {
+            field(&mut text, br#""sni":""#, name.as_bytes());
+        }
+        text.extend_from_slice(match resumed {
+            true => br#""tls_resumed":true,"#.as_slice(),
+            false => br#""tls_resumed":false,"#.as_slice(),
+        });
         Self(text.into())
     }
 }

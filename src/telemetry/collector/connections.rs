@@ -24,7 +24,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_connections_health_checks",
-            "Connections of balancers on nobody's behalf",
+            "Connections on nobody's behalf: balancers' own, and to TLS those closed without a byte",
             |family| self.by_listener(family, |cells| &cells.health_checks),
         )?;
         encoder.counter("ravelin_accept_errors", "Failed accept calls", |family| {
@@ -104,7 +104,7 @@ impl Telemetry {
         Ok(())
     }
 
-    fn cells_of(&self, position: usize) -> impl Iterator<Item = &ListenerCells> {
+    pub(super) fn cells_of(&self, position: usize) -> impl Iterator<Item = &ListenerCells> {
         let workers = self.workers.iter().map(move |worker| &worker.listeners[position]);
         workers.chain([&self.accepting[position]])
     }

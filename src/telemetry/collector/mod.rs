@@ -5,6 +5,7 @@ mod families;
 mod last_good;
 mod list;
 mod snapshot;
+mod tls;
 mod watch;
 mod write_back;
 
@@ -14,6 +15,7 @@ use super::histogram::Totals;
 use super::last_good::LastGoodMetrics;
 use super::list::ListMetrics;
 use super::series::SeriesLabels;
+use super::tls::CertificateMetrics;
 use super::watch::WatchMetrics;
 use super::write_back::WriteBackMetrics;
 use crate::error::Reason;
@@ -48,6 +50,9 @@ pub struct Telemetry {
     watch: Arc<WatchMetrics>,
     write_back: Arc<WriteBackMetrics>,
     last_good: Arc<LastGoodMetrics>,
+    certificates: Arc<CertificateMetrics>,
+    /// By listener, whether it terminates TLS; empty until it is said.
+    secured: OnceLock<Box<[bool]>>,
     snapshot: Mutex<SnapshotCells>,
     /// How often changes were put in force, by effect. Written by the control thread.
     changes: [Count; ChangeEffect::ALL.len()],
@@ -81,6 +86,8 @@ impl Telemetry {
             watch: Arc::default(),
             write_back: Arc::default(),
             last_good: Arc::default(),
+            certificates: Arc::default(),
+            secured: OnceLock::new(),
             snapshot: Mutex::default(),
             changes: Default::default(),
             findings: Mutex::new(Arc::new([])),
@@ -116,6 +123,17 @@ impl Telemetry {
     /// What is known of the last good state of the cluster on disk.
     pub fn last_good(&self) -> &Arc<LastGoodMetrics> {
         &self.last_good
+    }
+
+    /// What is known of the certificates.
+    pub fn certificates(&self) -> &Arc<CertificateMetrics> {
+        &self.certificates
+    }
+
+    /// Says which listeners terminate TLS, in the order of the cells: the others have no series of
+    /// handshakes. Only the first time counts.
+    pub fn secure(&self, listeners: impl IntoIterator<Item = bool>) {
+        let _ = self.secured.set(listeners.into_iter().collect());
     }
 
     /// The cells of each worker.
@@ -314,6 +332,7 @@ impl Collector for Telemetry {
         self.encode_requests(&mut families)?;
         self.encode_connections(&mut families)?;
         self.encode_admission(&mut families)?;
+        self.encode_tls(&mut families)?;
         self.encode_list(&mut families)?;
         self.encode_watch(&mut families)?;
         self.encode_write_back(&mut families)?;

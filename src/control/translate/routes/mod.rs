@@ -23,7 +23,9 @@ use super::ingress::{self, BackendRead};
 use super::report::Report;
 use super::{Options, object_ref};
 use crate::control::objects::Objects;
-use crate::model::{Backend, BackendKey, DefaultBackend, Ingress, Model, PortKey, Rejected, Rule};
+use crate::model::{
+    Backend, BackendKey, DefaultBackend, HostPattern, Ingress, Model, PortKey, Rejected, Rule,
+};
 use assembly::Assembly;
 use backends::Backends;
 use k8s_openapi::api::networking::v1::Ingress as Source;
@@ -38,6 +40,19 @@ type Name = (Arc<str>, Arc<str>);
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 type Set<T> = HashSet<T, foldhash::fast::RandomState>;
 
+/// A Secret that Ingresses of ours name in `spec.tls`.
+#[derive(Clone, Debug)]
+pub struct TlsSecret {
+    /// `metadata.namespace`.
+    pub namespace: Arc<str>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// What is in it; `None` if it is missing or cannot be used, which has been reported.
+    pub certificate: Option<Arc<crate::certificate::Certificate>>,
+    /// The hosts of the entries that name it, or else of the rules beside; sorted, each once.
+    pub hosts: Vec<HostPattern>,
+}
+
 /// What came of an update.
 #[derive(Debug, Default)]
 pub(super) struct Update {
@@ -47,6 +62,8 @@ pub(super) struct Update {
     pub(super) ingresses: bool,
     /// Without a new model: backends with other endpoints, and their positions in the last model.
     pub(super) endpoints: Vec<(usize, Backend)>,
+    /// The certificates, if they are others.
+    pub(super) certificates: Option<Vec<TlsSecret>>,
 }
 
 /// Everything that was read for the routes.
@@ -108,16 +125,17 @@ impl Routes {
                 findings.replace(&mut reading.found, now);
             }
         }
+        let certificates = touched.certificates.then(|| self.certificates());
         if touched.routes {
             let model = self.assembly.update(touched, &self.readings, &mut self.backends, findings);
             let ingresses = touched.ours;
-            return Update { model: Some(model), ingresses, endpoints: Vec::new() };
+            return Update { model: Some(model), ingresses, endpoints: Vec::new(), certificates };
         }
         let mut numbers: Vec<usize> = touched.endpoints.iter().copied().collect();
         numbers.sort_unstable();
         self.assembly.store(&numbers, &self.backends);
         let endpoints = numbers.into_iter().filter_map(|number| self.backends.placed(number));
-        Update { model: None, ingresses: false, endpoints: endpoints.collect() }
+        Update { model: None, ingresses: false, endpoints: endpoints.collect(), certificates }
     }
 
     /// Reads the classes, and touches each Ingress that is ours and was not, or the other way
@@ -169,6 +187,9 @@ impl Routes {
             touched.left.extend(was_ours.then(|| reading.ingress.clone()));
             touched.came.extend(is_ours.then_some(number));
         }
+        // Its place counts as well: of two that claim a host, the older one has it.
+        let has_tls = !(served.tls.is_empty() && reading.served.tls.is_empty());
+        touched.certificates |= reading.served.tls != served.tls || (is_moved && has_tls);
         reading.ingress.created = created;
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
@@ -210,10 +231,10 @@ impl Routes {
             ingress: 0,
             hosts,
         });
-        let tls = read.tls.into_iter().map(|ingress::TlsRead { position, secret_name }| {
+        let tls = read.tls.into_iter().map(|ingress::TlsRead { position, secret_name, hosts }| {
             let secret = (Arc::clone(namespace), secret_name.into());
             self.secrets.acquire(&secret, number, touched);
-            Certificate { position, secret }
+            Certificate { position, secret, hosts: hosts.into() }
         });
         Served { rules: rules.into(), default, tls: tls.collect(), flaws: flaws.into() }
     }
@@ -226,6 +247,7 @@ impl Routes {
             return;
         };
         findings.replace(&mut reading.found, Vec::new());
+        touched.certificates |= !reading.served.tls.is_empty();
         if reading.foreign.is_none() {
             touched.routes = true;
             touched.ours = true;
@@ -249,11 +271,42 @@ impl Routes {
                 self.backends.release(backend, number, touched, findings);
             }
         }
-        for Certificate { position: _, secret } in &before.tls {
+        for Certificate { position: _, secret, hosts: _ } in &before.tls {
             let is_kept = |now: &Served| now.tls.iter().any(|other| other.secret == *secret);
             if !now.is_some_and(is_kept) {
                 self.secrets.release(secret, number);
             }
         }
+    }
+
+    /// The Secrets that Ingresses name, in the order of the first Ingress that does.
+    fn certificates(&self) -> Vec<TlsSecret> {
+        let mut all: Vec<TlsSecret> = Vec::new();
+        let mut known: Map<&Name, usize> = Map::default();
+        let ours = self.readings.iter().map(|(_, reading)| reading);
+        let mut ours: Vec<_> = ours.filter(|reading| !reading.served.tls.is_empty()).collect();
+        ours.sort_by_key(|reading| {
+            let Ingress { namespace, name, created } = &reading.ingress;
+            (*created, namespace, name)
+        });
+        for Certificate { position: _, secret, hosts } in
+            ours.into_iter().flat_map(|reading| &reading.served.tls)
+        {
+            let at = *known.entry(secret).or_insert_with(|| {
+                all.push(TlsSecret {
+                    namespace: Arc::clone(&secret.0),
+                    name: Arc::clone(&secret.1),
+                    certificate: self.secrets.certificate(secret).cloned(),
+                    hosts: Vec::new(),
+                });
+                all.len() - 1
+            });
+            all[at].hosts.extend(hosts.iter().cloned());
+        }
+        for secret in &mut all {
+            secret.hosts.sort();
+            secret.hosts.dedup();
+        }
+        all
     }
 }

@@ -7,7 +7,7 @@ use crate::control::translate::findings::Found;
 use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
-use crate::model::{DefaultBackend, Ingress, Rejected, Rule};
+use crate::model::{DefaultBackend, HostPattern, Ingress, Rejected, Rule};
 
 /// One Ingress, ours or not.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Certificate {
     /// Position in `spec.tls`.
     pub(super) position: usize,
     pub(super) secret: Name,
+    /// The hosts that it is for.
+    pub(super) hosts: Box<[HostPattern]>,
 }
 
 impl Served {
@@ -75,7 +77,7 @@ impl Reading {
                 report.add(&place.field(flaw.field), flaw.clone());
             }
         }
-        for Certificate { position, secret } in &self.served.tls {
+        for Certificate { position, secret, hosts: _ } in &self.served.tls {
             if let Some(flaw) = secrets.flaw(secret) {
                 report.add(&format!("spec.tls[{position}].secretName"), flaw.clone());
             }

@@ -34,6 +34,8 @@ pub(in crate::control::translate) struct Touched {
     pub(super) ours: bool,
     /// Whether the model is another one beside its endpoints.
     pub(super) routes: bool,
+    /// Whether other certificates are to be shown, or to other hosts.
+    pub(super) certificates: bool,
 }
 
 impl Touched {

@@ -1,14 +1,17 @@
 //! Change by change, the same comes out as of everything at once, and nothing of what is not used.
 
+use super::tls::mk_pair;
 use super::{BASE, objects, options};
 use crate::control::manifest;
 use crate::control::objects::{Object, Objects};
 use crate::control::source::Changes;
-use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
-use crate::model::{Backend, BackendState, ClusterAddresses, Model, Rejected};
+use crate::control::translate::{
+    ConfigMapKey, Effect, Options, TlsSecret, Translator, addresses, translate,
+};
+use crate::model::{Backend, BackendState, ClusterAddresses, HostPattern, Model, Rejected};
 use crate::routing::{Publisher, Table, compile, table_order};
 use proptest::prelude::*;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 fn with_list() -> Options {
     let key = ConfigMapKey { namespace: "default".into(), name: "l".into(), key: "k".into() };
@@ -68,7 +71,7 @@ static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
             "{}, tls: [{{secretName: t}}]",
             rule("a.example", &[path("Prefix", "/", "web", "name: http")])
         ),
-        format!("{own}, tls: [{{secretName: t}}, {{secretName: u}}]"),
+        format!("{own}, tls: [{{secretName: t}}, {{secretName: u, hosts: [c.example]}}]"),
     ];
     for name in ["i", "j", "k"] {
         for (number, spec) in specs.iter().enumerate() {
@@ -118,6 +121,12 @@ static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
                  {{tls.crt: eA==}}}}"
             ));
         }
+        for (chain, key) in [mk_pair(), mk_pair()] {
+            add(&format!(
+                "{{apiVersion: v1, kind: Secret, type: Opaque, metadata: {{name: {name}}}, \
+                 stringData: {{tls.crt: {chain:?}, tls.key: {key:?}}}}}"
+            ));
+        }
     }
     for (name, address) in [("n1", "192.0.2.1"), ("n1", "192.0.2.2"), ("m", "169.254.0.1")] {
         add(&format!(
@@ -140,7 +149,20 @@ struct InForce {
     model: Model,
     addresses: ClusterAddresses,
     findings: Vec<Rejected>,
+    certificates: Vec<Shown>,
     publisher: Publisher,
+}
+
+/// Name of a Secret, the certificate in it, and its hosts.
+type Shown = (Arc<str>, Option<Vec<u8>>, Vec<HostPattern>);
+
+fn shown(certificates: &[TlsSecret]) -> Vec<Shown> {
+    let each = certificates.iter().map(|secret| {
+        let certificate = secret.certificate.as_ref();
+        let own = certificate.map(|certificate| certificate.key().cert[0].to_vec());
+        (Arc::clone(&secret.name), own, secret.hosts.clone())
+    });
+    each.collect()
 }
 
 impl InForce {
@@ -151,6 +173,7 @@ impl InForce {
             model: Model::default(),
             addresses: ClusterAddresses::default(),
             findings: Vec::new(),
+            certificates: Vec::new(),
             publisher: Publisher::new(Table::empty()),
         }
     }
@@ -171,6 +194,9 @@ impl InForce {
         assert!(self.publisher.store_endpoints(endpoints));
         if let Some(addresses) = &effect.addresses {
             self.addresses = addresses.clone();
+        }
+        if let Some(certificates) = &effect.certificates {
+            self.certificates = shown(certificates);
         }
         if let Some(findings) = &effect.findings {
             self.findings = findings.iter().map(|finding| Rejected::clone(finding)).collect();
@@ -239,6 +265,10 @@ proptest! {
             prop_assert_eq!(&in_force.model, &model);
             prop_assert_eq!(&in_force.addresses, &addresses);
             prop_assert_eq!(&in_force.findings, &findings);
+            let changes = objects.changes_from(&Objects::default());
+            let changes = Changes { objects: changes, findings: None };
+            let fresh = Translator::new(with_list()).apply(changes).certificates;
+            prop_assert_eq!(&in_force.certificates, &shown(&fresh.unwrap_or_default()));
             prop_assert_eq!(
                 served(&in_force.publisher.current()), served(&compile(&model, None))
             );

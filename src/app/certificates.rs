@@ -1,0 +1,191 @@
+//! The certificates in files: read at the start, and followed.
+//!
+//! A thread of its own looks at them every few seconds. What cannot be used leaves the last good
+//! certificate in force; it is told at the second look, because a pair of files is not replaced in
+//! one step.
+
+use super::shown::Shown;
+use crate::certificate::{Certificate, CertificateError, LoadError};
+use crate::config::{CertificateFiles, Config, Protocol};
+use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::CertificateMetrics;
+use crate::tls::Policy;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How often the files are looked at. Two `stat` calls each: cheap enough to do without inotify,
+/// which network file systems do not have.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Reads a pair of files. One without a DNS name can only be the default.
+pub fn certificate(files: &CertificateFiles) -> Result<Certificate, LoadError> {
+    let certificate = Certificate::load(&files.cert_file, &files.key_file)?;
+    if certificate.names().is_empty() && !files.default {
+        let path = files.cert_file.clone();
+        return Err(LoadError::Content { path, error: CertificateError::NoName });
+    }
+    Ok(certificate)
+}
+
+/// What is wrong with the dates of a certificate now, if anything is. It is served all the same:
+/// only the client can say whether it minds.
+pub fn dates(certificate: &Certificate) -> Option<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if now > certificate.not_after() {
+        return Some(format!("expired at {}", time(certificate.not_after())));
+    }
+    let early = now < certificate.not_before();
+    early.then(|| format!("not valid before {}", time(certificate.not_before())))
+}
+
+/// Seconds since the Unix epoch as text, or as they are, where no calendar has them.
+pub fn time(seconds: i64) -> String {
+    match jiff::Timestamp::from_second(seconds) {
+        Ok(stamp) => stamp.to_string(),
+        Err(_) => format!("{seconds} s after 1970"),
+    }
+}
+
+/// Keeps the certificates for as long as the process runs.
+pub(super) struct Keeper {
+    pairs: Vec<Pair>,
+    shown: Arc<Shown>,
+    metrics: Arc<CertificateMetrics>,
+}
+
+/// A pair of files.
+struct Pair {
+    files: CertificateFiles,
+    /// What was read, so that only what has changed is read again.
+    seen: Option<[Stamp; 2]>,
+    good: Arc<Certificate>,
+    /// What is wrong with what is there now, and whether it was told.
+    failing: Option<(String, bool)>,
+}
+
+/// What a file is known again by: device, inode, size, and when it was written, in nanoseconds too.
+type Stamp = (u64, u64, u64, i64, i64);
+
+impl Keeper {
+    /// Reads the files and puts them in force in a new [`Store`].
+    ///
+    /// # Errors
+    /// Any file that cannot be used: a process that starts is better not started with it.
+    pub(super) fn new(
+        config: &Config,
+        metrics: &Arc<CertificateMetrics>,
+    ) -> Result<Option<Self>, super::StartError> {
+        let has_tls = |listener: &crate::config::Listener| listener.protocol == Protocol::Https;
+        if !config.listeners.iter().any(has_tls) {
+            return Ok(None);
+        }
+        let pairs = config.certificates.iter().map(|files| {
+            let seen = stamps(files);
+            let good = Arc::new(certificate(files)?);
+            tell(&files.cert_file, &good);
+            Ok(Pair { files: files.clone(), seen, good, failing: None })
+        });
+        let pairs = pairs.collect::<Result<_, LoadError>>()?;
+        let policy = Policy::new().map_err(std::io::Error::other)?;
+        let shown = Arc::new(Shown::new(policy, metrics));
+        let keeper = Self { pairs, shown, metrics: Arc::clone(metrics) };
+        keeper.publish();
+        Ok(Some(keeper))
+    }
+
+    /// What is in force.
+    pub(super) fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown)
+    }
+
+    /// Looks at the files until the process leaves.
+    pub(super) async fn run(mut self, mut shutdown: ShutdownSignal) {
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.reached(Stage::Draining) => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            // Each of them, and not only to the first that has changed.
+            let changed = self.pairs.iter_mut().filter_map(|pair| pair.look().then_some(()));
+            if changed.count() > 0 {
+                self.publish();
+            }
+            self.note();
+        }
+    }
+
+    fn publish(&self) {
+        let pairs = self.pairs.iter();
+        let files = pairs.map(|pair| (Arc::clone(&pair.good), pair.files.default));
+        self.shown.set_files(files.collect());
+        self.note();
+    }
+
+    fn note(&self) {
+        let files = self.pairs.iter().map(|pair| {
+            let failing = matches!(pair.failing, Some((_, true)));
+            (Arc::from(pair.files.cert_file.to_string_lossy()), failing)
+        });
+        let files = files.collect();
+        self.metrics.update(|cells| cells.files = files);
+    }
+}
+
+impl Pair {
+    /// Looks at the files; says whether there is another certificate now.
+    fn look(&mut self) -> bool {
+        let now = stamps(&self.files);
+        // What is wrong is looked at again, until it is right.
+        if now == self.seen && self.failing.is_none() {
+            return false;
+        }
+        self.seen = now;
+        let path = &self.files.cert_file;
+        match certificate(&self.files) {
+            Ok(read) => {
+                if self.failing.take().is_some_and(|(_, told)| told) {
+                    tracing::info!(?path, "the certificate can be used again");
+                }
+                let changed = !read.is_same(&self.good);
+                if changed {
+                    tracing::info!(?path, until = time(read.not_after()), "certificate changed");
+                    tell(path, &read);
+                    self.good = Arc::new(read);
+                }
+                changed
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let before = self.failing.take();
+                let again = before.as_ref().is_some_and(|(before, _)| *before == text);
+                if again && before.is_some_and(|(_, told)| !told) {
+                    let until = time(self.good.not_after());
+                    tracing::error!(error = text, until, "the last good certificate is shown");
+                }
+                self.failing = Some((text, again));
+                false
+            }
+        }
+    }
+}
+
+/// Warns of dates that are none of today's.
+fn tell(path: &Path, certificate: &Certificate) {
+    if let Some(problem) = dates(certificate) {
+        tracing::warn!(?path, problem, "certificate; shown all the same");
+    }
+}
+
+fn stamps(files: &CertificateFiles) -> Option<[Stamp; 2]> {
+    let stamp = |path: &Path| std::fs::metadata(path).ok().as_ref().map(stamp);
+    Some([stamp(&files.cert_file)?, stamp(&files.key_file)?])
+}
+
+fn stamp(file: &Metadata) -> Stamp {
+    (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec())
+}

@@ -1,0 +1,240 @@
+//! Which certificate is shown for which host: those of the files, and those of the Secrets that
+//! Ingresses name.
+//!
+//! A host belongs to whom names it first: the operator's files, then the namespace of the oldest
+//! Ingress that names it in `spec.tls`, then that of the first certificate that is for it. Nobody
+//! else's certificate is shown for it: whoever may create an Ingress could otherwise take the
+//! handshakes of another one's site.
+
+use crate::certificate::Certificate;
+use crate::control::translate::TlsSecret;
+use crate::model::HostPattern;
+use crate::telemetry::CertificateMetrics;
+use crate::tls::{Entry, Policy, Snapshot, Store};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A certificate of a file, and whether it is the default.
+pub type OfFile = (Arc<Certificate>, bool);
+
+/// Namespace and name of a Secret.
+type Name = (Arc<str>, Arc<str>);
+
+/// Where each certificate is shown. `secrets` are in the order of the first Ingress that names each.
+pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
+    let mut owners: HashMap<&HostPattern, Option<&str>> = HashMap::new();
+    for host in files.iter().flat_map(|(certificate, _)| certificate.names()) {
+        owners.insert(host, None);
+    }
+    let usable: Vec<(&TlsSecret, &Arc<Certificate>)> =
+        secrets.iter().filter_map(|secret| Some((secret, secret.certificate.as_ref()?))).collect();
+    // One that cannot be used keeps its claim: no other one's takes its place.
+    for secret in secrets {
+        for host in &secret.hosts {
+            owners.entry(host).or_insert(Some(&secret.namespace));
+        }
+    }
+    for (secret, certificate) in &usable {
+        for host in certificate.names() {
+            owners.entry(host).or_insert(Some(&secret.namespace));
+        }
+    }
+    let of_files = files
+        .iter()
+        .map(|(certificate, default)| Entry::of_names(Arc::clone(certificate), *default));
+    let of_secrets = usable.iter().map(|(secret, certificate)| {
+        let all = secret.hosts.iter().chain(certificate.names());
+        let ours = all.filter(|host| owners.get(host) == Some(&Some(&*secret.namespace)));
+        let mut hosts: Vec<HostPattern> = ours.cloned().collect();
+        hosts.sort();
+        hosts.dedup();
+        Entry { certificate: Arc::clone(certificate), hosts, default: false }
+    });
+    of_files.chain(of_secrets).collect()
+}
+
+/// What is in force, for those who know of files and those who know of Secrets.
+pub(super) struct Shown {
+    policy: Policy,
+    store: Arc<Store>,
+    metrics: Arc<CertificateMetrics>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    files: Vec<OfFile>,
+    secrets: Vec<TlsSecret>,
+    /// Whether the Secrets have been told.
+    told: bool,
+    /// The last certificate of each Secret in use that could be used.
+    good: HashMap<Name, Arc<Certificate>>,
+}
+
+impl Shown {
+    /// Shows nothing yet.
+    pub(super) fn new(policy: Policy, metrics: &Arc<CertificateMetrics>) -> Self {
+        let metrics = Arc::clone(metrics);
+        Self { policy, store: Arc::default(), metrics, known: Mutex::default() }
+    }
+
+    /// What is in force.
+    pub(super) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Puts the certificates of all files in force.
+    pub(super) fn set_files(&self, files: Vec<OfFile>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.files = files;
+        warn_of_hidden(&known.files);
+        // At the start Secrets are still to come.
+        if known.told || !known.files.is_empty() {
+            self.publish(&known);
+        }
+    }
+
+    /// Puts the certificates of all Secrets in force. One that cannot be used any more leaves its
+    /// last good one there, for as long as an Ingress names it.
+    pub(super) fn set_secrets(&self, mut secrets: Vec<TlsSecret>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut good = HashMap::new();
+        let mut failing = Vec::new();
+        for secret in &mut secrets {
+            let name = (Arc::clone(&secret.namespace), Arc::clone(&secret.name));
+            if secret.certificate.is_none() {
+                secret.certificate = known.good.remove(&name);
+                failing.push((format!("{}/{}", name.0, name.1), secret.certificate.is_some()));
+            }
+            if let Some(certificate) = &secret.certificate {
+                good.insert(name, Arc::clone(certificate));
+            }
+        }
+        for (secret, _) in failing.iter().filter(|(_, has_last)| *has_last) {
+            tracing::error!(secret, "a Secret cannot be used; its last good certificate is shown");
+        }
+        (known.good, known.secrets, known.told) = (good, secrets, true);
+        self.metrics.update(|cells| cells.failing_secrets = failing);
+        self.publish(&known);
+    }
+
+    fn publish(&self, known: &Known) {
+        let snapshot = Snapshot::build(&self.policy, &entries(&known.files, &known.secrets));
+        let ends = snapshot.names().map(|(name, shown)| {
+            let end = shown.iter().map(|shown| shown.certificate().not_after()).min();
+            (name.to_string(), end.unwrap_or_default())
+        });
+        let mut ends: Vec<_> = ends.collect();
+        ends.sort();
+        self.metrics.update(|cells| cells.not_after = ends);
+        if snapshot.is_empty() {
+            tracing::warn!(
+                "there is no certificate: every TLS handshake is refused; name a Secret in spec.tls \
+                 of an Ingress, or files in [[certificate]]"
+            );
+        }
+        self.store.publish(snapshot);
+    }
+}
+
+/// Names the certificates of files that nobody can ever be shown.
+fn warn_of_hidden(files: &[OfFile]) {
+    for (position, (certificate, default)) in files.iter().enumerate() {
+        let is_taken = |name: &HostPattern| {
+            let mut before = files[..position].iter().map(|(other, _)| other);
+            before.any(|other| other.kind() == certificate.kind() && other.names().contains(name))
+        };
+        if !default && certificate.names().iter().all(is_taken) {
+            let names: Vec<_> = certificate.names().iter().map(ToString::to_string).collect();
+            tracing::warn!(?names, "a certificate is never shown: one before it has its names");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_certificate(names: &[&str]) -> Arc<Certificate> {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let made = rcgen::generate_simple_self_signed(names).expect("valid names");
+        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        Arc::new(Certificate::from_pem(chain.as_bytes(), key.as_bytes()).expect("a pair"))
+    }
+
+    fn mk_secret(namespace: &str, name: &str, names: Option<&[&str]>, hosts: &[&str]) -> TlsSecret {
+        let host = |host: &&str| HostPattern::parse(Some(host)).expect("a host");
+        TlsSecret {
+            namespace: namespace.into(),
+            name: name.into(),
+            certificate: names.map(mk_certificate),
+            hosts: hosts.iter().map(host).collect(),
+        }
+    }
+
+    /// Hosts of each entry.
+    fn hosts(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<String> {
+        let entries = entries(files, secrets);
+        let text = |entry: &Entry| {
+            let hosts: Vec<_> = entry.hosts.iter().map(ToString::to_string).collect();
+            hosts.join(" ")
+        };
+        entries.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_host_belongs_to_whom_names_it_first_and_nobody_else_is_shown_for_it() {
+        let file = (mk_certificate(&["file.example", "*.wild.example"]), false);
+        let secrets = [
+            mk_secret("shop", "old", Some(&["a.example", "b.example"]), &["a.example"]),
+            mk_secret(
+                "thief",
+                "young",
+                Some(&["a.example", "c.example", "file.example"]),
+                &["a.example", "file.example"],
+            ),
+            mk_secret("late", "claims", Some(&["x.example"]), &["b.example", "c.example"]),
+            mk_secret("shop", "second", Some(&["a.example"]), &["a.example", "app.wild.example"]),
+        ];
+        assert_eq!(
+            hosts(&[file], &secrets),
+            [
+                "file.example *.wild.example",
+                "a.example",
+                "",
+                "b.example c.example x.example",
+                "a.example app.wild.example",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_secret_that_breaks_leaves_its_last_good_certificate_until_nobody_names_it() {
+        let shown = Shown::new(Policy::new().expect("a policy"), &Arc::default());
+        let has = |host: &str| shown.store().load().has(host);
+        let whole = || mk_secret("shop", "s", Some(&["a.example"]), &["a.example"]);
+        let broken = || mk_secret("shop", "s", None, &["a.example"]);
+        shown.set_secrets(vec![broken()]);
+        assert!(!has("a.example"), "there was none");
+        shown.set_secrets(vec![whole()]);
+        assert!(has("a.example"));
+        for _ in 0..2 {
+            shown.set_secrets(vec![broken()]);
+            assert!(has("a.example"));
+            assert_eq!(shown.metrics.read().failing_secrets, [("shop/s".to_owned(), true)]);
+        }
+        shown.set_secrets(Vec::new());
+        assert!(!has("a.example"));
+        shown.set_secrets(vec![broken()]);
+        assert!(!has("a.example"), "it was forgotten");
+    }
+
+    #[test]
+    fn a_claim_of_a_secret_that_cannot_be_used_keeps_others_away() {
+        let secrets = [
+            mk_secret("shop", "broken", None, &["a.example"]),
+            mk_secret("thief", "t", Some(&["a.example"]), &["a.example"]),
+        ];
+        assert_eq!(hosts(&[], &secrets), [""]);
+    }
+}

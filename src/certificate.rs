@@ -1,0 +1,273 @@
+//! A certificate with its chain and key, read from PEM and checked.
+
+use crate::model::HostPattern;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+
+/// Largest file of a chain or a key, in bytes. A chain of three with 200 names has some 15 KiB; a
+/// larger one by far is the wrong file.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What a certificate signs with, the one to prefer first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyKind {
+    /// A signature costs a tenth of RSA's, or less.
+    Ecdsa,
+    /// As cheap, and few clients take it.
+    Ed25519,
+    /// What every client takes.
+    Rsa,
+}
+
+impl KeyKind {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ecdsa => "ECDSA",
+            Self::Ed25519 => "Ed25519",
+            Self::Rsa => "RSA",
+        }
+    }
+}
+
+/// A chain, its key, and what the first certificate says of itself.
+pub struct Certificate {
+    key: Arc<CertifiedKey>,
+    names: Vec<HostPattern>,
+    not_before: i64,
+    not_after: i64,
+    kind: KeyKind,
+}
+
+impl Certificate {
+    /// Reads a chain, the host's own certificate first, and its key: PKCS#8, PKCS#1 or SEC1.
+    ///
+    /// # Errors
+    /// Where one of them cannot be read, or they do not belong together. That the chain leads to an
+    /// authority, and the dates, are not checked: Cloudflare judges both.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(CertificateError::ChainSyntax)?;
+        let own = chain.first().ok_or(CertificateError::NoCertificate)?;
+        let (rest, read) =
+            X509Certificate::from_der(own).map_err(|_| CertificateError::Unreadable)?;
+        if !rest.is_empty() {
+            return Err(CertificateError::Unreadable);
+        }
+        let names = names(&read)?;
+        let not_before = read.validity().not_before.timestamp();
+        let not_after = read.validity().not_after.timestamp();
+        let key = private_key(key)?;
+        let key = any_supported_type(&key).map_err(|_| CertificateError::KeyUnsupported)?;
+        let kind = match key.algorithm() {
+            SignatureAlgorithm::ECDSA => KeyKind::Ecdsa,
+            SignatureAlgorithm::ED25519 => KeyKind::Ed25519,
+            SignatureAlgorithm::RSA => KeyKind::Rsa,
+            _ => return Err(CertificateError::KeyUnsupported),
+        };
+        let key = CertifiedKey::new(chain, key);
+        match key.keys_match() {
+            // Only that a key cannot tell its public half; all of ours can.
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(Error::InconsistentKeys(_)) => return Err(CertificateError::KeyMismatch),
+            Err(_) => return Err(CertificateError::Unreadable),
+        }
+        Ok(Self { key: Arc::new(key), names, not_before, not_after, kind })
+    }
+
+    /// Reads the two files, at most 1 MiB each.
+    ///
+    /// # Errors
+    /// As [`Certificate::from_pem`], with the file that is to blame.
+    pub fn load(cert_file: &Path, key_file: &Path) -> Result<Self, LoadError> {
+        let chain = read(cert_file)?;
+        let key = read(key_file)?;
+        Self::from_pem(&chain, &key).map_err(|error| {
+            let path = if error.is_of_key() { key_file } else { cert_file };
+            LoadError::Content { path: path.to_owned(), error }
+        })
+    }
+
+    /// The DNS names that it is for (subjectAltName): host names, and wildcards of one label.
+    /// Anything else in it names no host of a request and is left out.
+    pub fn names(&self) -> &[HostPattern] {
+        &self.names
+    }
+
+    /// Whether one of its names is this host, or a wildcard that covers it.
+    pub fn covers(&self, host: &str) -> bool {
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|name| match name {
+            HostPattern::Exact(name) => **name == *host,
+            HostPattern::Wildcard(suffix) => parent == Some(&**suffix),
+            HostPattern::Any => false,
+        })
+    }
+
+    /// From when it is valid, in seconds since the Unix epoch.
+    pub fn not_before(&self) -> i64 {
+        self.not_before
+    }
+
+    /// Until when it is valid, in seconds since the Unix epoch.
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
+    /// What it signs with.
+    pub fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// Chain and key, for rustls.
+    pub fn key(&self) -> &Arc<CertifiedKey> {
+        &self.key
+    }
+
+    /// Whether another one is the same certificate.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("names", &self.names)
+            .field("not_after", &self.not_after)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+fn names(read: &X509Certificate<'_>) -> Result<Vec<HostPattern>, CertificateError> {
+    let extension = read.subject_alternative_name().map_err(|_| CertificateError::Unreadable)?;
+    let all = extension.iter().flat_map(|extension| &extension.value.general_names);
+    let mut names: Vec<HostPattern> = all
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => HostPattern::parse(Some(name)).ok(),
+            _ => None,
+        })
+        .filter(|pattern| *pattern != HostPattern::Any)
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
+        // "-----BEGIN ENCRYPTED PRIVATE KEY-----" (RFC 7468 section 11) is none that we can read.
+        pem::Error::NoItemsFound if text.windows(9).any(|part| part == b"ENCRYPTED") => {
+            CertificateError::KeyEncrypted
+        }
+        pem::Error::NoItemsFound => CertificateError::NoKey,
+        _ => CertificateError::KeySyntax,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let failed = |error| LoadError::File { path: path.to_owned(), error };
+    // Opening a pipe would wait for somebody to write.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("it is not a file")));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB")));
+    }
+    Ok(bytes)
+}
+
+/// Why a chain and a key are no certificate to serve with. Never a part of the content.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// No `CERTIFICATE` section.
+    #[error("has no certificate in it; write PEM, with -----BEGIN CERTIFICATE-----")]
+    NoCertificate,
+    /// The PEM around the chain is broken.
+    #[error("is broken PEM; write the certificates anew")]
+    ChainSyntax(#[source] pem::Error),
+    /// The first certificate is no X.509 certificate.
+    #[error(
+        "has a first certificate that cannot be read; write the chain anew, the host's own first"
+    )]
+    Unreadable,
+    /// No DNS name in subjectAltName, and not the default.
+    #[error("has no DNS name in it (subjectAltName); use one that names the hosts")]
+    NoName,
+    /// No private key section.
+    #[error("has no private key in it; write PEM, with -----BEGIN PRIVATE KEY-----")]
+    NoKey,
+    /// The PEM around the key is broken.
+    #[error("is broken PEM; write the key anew")]
+    KeySyntax,
+    /// The key has a passphrase.
+    #[error("is an encrypted key; decrypt it (openssl pkey)")]
+    KeyEncrypted,
+    /// Neither ECDSA on P-256, P-384 or P-521, nor RSA of 2048 to 8192 bits, nor Ed25519.
+    #[error("is a key of no kind that is served; use ECDSA (P-256) or RSA (2048 bits)")]
+    KeyUnsupported,
+    /// The key is another certificate's.
+    #[error("does not belong to the first certificate of the chain; name the pair")]
+    KeyMismatch,
+}
+
+impl CertificateError {
+    /// What is wrong, and what to do about it.
+    pub fn reason_and_fix(&self) -> (String, String) {
+        let words = self.to_string();
+        match words.split_once("; ") {
+            Some((reason, fix)) => (reason.to_owned(), fix.to_owned()),
+            None => (words, String::new()),
+        }
+    }
+
+    /// Whether the key is to blame rather than the chain.
+    pub fn is_of_key(&self) -> bool {
+        match self {
+            Self::NoCertificate | Self::ChainSyntax(_) | Self::Unreadable | Self::NoName => false,
+            Self::NoKey
+            | Self::KeySyntax
+            | Self::KeyEncrypted
+            | Self::KeyUnsupported
+            | Self::KeyMismatch => true,
+        }
+    }
+}
+
+/// Why two files are no certificate to serve with.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// One cannot be read.
+    #[error("{path:?} cannot be read: {error}; name a readable file")]
+    File {
+        /// As configured.
+        path: PathBuf,
+        /// What the file system says.
+        error: io::Error,
+    },
+    /// What is in one is no good.
+    #[error("{path:?} {error}")]
+    Content {
+        /// As configured.
+        path: PathBuf,
+        /// What is wrong.
+        error: CertificateError,
+    },
+}

@@ -1,0 +1,95 @@
+//! TLS: handshakes by outcome, and until when certificates are valid.
+
+use super::Telemetry;
+use super::families::Families;
+use crate::telemetry::tls::{HandshakeFailure, TlsVersion};
+use std::fmt;
+
+impl Telemetry {
+    pub(super) fn encode_tls(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        encoder.counter("ravelin_tls_handshakes", "TLS handshakes that succeeded", |family| {
+            for (position, name) in self.secured() {
+                for version in TlsVersion::ALL {
+                    for (resumed, word) in ["false", "true"].into_iter().enumerate() {
+                        let all = self.cells_of(position);
+                        let done = all
+                            .map(|cells| cells.handshakes.done[version as usize][resumed].total());
+                        let version = version.label();
+                        let labels = [("listener", name), ("version", version), ("resumed", word)];
+                        family.count(&labels, done.sum())?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        encoder.counter(
+            "ravelin_tls_handshake_failures",
+            "TLS handshakes that failed",
+            |family| {
+                for (position, name) in self.secured() {
+                    for why in HandshakeFailure::ALL {
+                        let all = self.cells_of(position);
+                        let failed = all.map(|cells| cells.handshakes.failed[why as usize].total());
+                        let labels = [("listener", name), ("reason", why.label())];
+                        family.count(&labels, failed.sum())?;
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_tls_handshakes_in_flight",
+            "TLS handshakes under way",
+            |family| {
+                self.secured().try_for_each(|(position, name)| {
+                    let now = self.cells_of(position).map(|cells| cells.handshakes.in_flight.now());
+                    family.gauge(&[("listener", name)], now.sum::<i64>())
+                })
+            },
+        )?;
+        self.encode_certificates(encoder)
+    }
+
+    fn encode_certificates(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let certificates = self.certificates.read();
+        encoder.gauge(
+            "ravelin_tls_certificate_not_after_timestamp_seconds",
+            "Until when the host's certificate is valid, the one of several that ends first",
+            |family| {
+                let mut hosts = certificates.not_after.iter();
+                hosts.try_for_each(|(host, end)| family.gauge(&[("host", host)], *end))
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_tls_certificate_file_failing",
+            "1 while what is in the file cannot be used and its last good certificate is shown",
+            |family| {
+                certificates.files.iter().try_for_each(|(file, failing)| {
+                    family.gauge(&[("file", file)], i64::from(*failing))
+                })
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_tls_secret_failing",
+            "Secrets that Ingresses name and that cannot be used, by what is shown in their place",
+            |family| {
+                for (shown, word) in [(false, "nothing"), (true, "last_good")] {
+                    let failing = certificates.failing_secrets.iter();
+                    let count = failing.filter(|(_, has_last)| *has_last == shown).count();
+                    let count = i64::try_from(count).unwrap_or(i64::MAX);
+                    family.gauge(&[("shown", word)], count)?;
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// The listeners with TLS.
+    fn secured(&self) -> impl Iterator<Item = (usize, &str)> {
+        let listeners = self.listeners.iter().enumerate();
+        let secured = self.secured.get().map_or(&[][..], |secured| secured);
+        listeners.filter_map(|(position, name)| {
+            secured.get(position).copied().unwrap_or(false).then_some((position, &**name))
+        })
+    }
+}

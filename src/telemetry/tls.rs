@@ -1,0 +1,153 @@
+//! What becomes of TLS handshakes, and what is known of the certificates.
+
+use super::cells::{Count, Level};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why a handshake failed: label `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HandshakeFailure {
+    /// It took longer than `timeouts.tls_handshake`, or the process left meanwhile.
+    Timeout,
+    /// No name was asked for, and there is no default certificate.
+    NoSni,
+    /// No certificate is for the name, or it is none; and there is no default.
+    UnknownSni,
+    /// Neither TLS 1.2 nor 1.3.
+    ProtocolVersion,
+    /// No suite, group or signature scheme in common.
+    NoSharedCipher,
+    /// No protocol inside of TLS in common.
+    NoAlpn,
+    /// Not TLS, or not as it has to be.
+    Malformed,
+    /// The peer ended it with an alert.
+    PeerAlert,
+    /// The peer closed the connection.
+    Closed,
+    /// Anything else.
+    Other,
+}
+
+impl HandshakeFailure {
+    /// Every reason, in the order of the discriminants.
+    pub const ALL: [Self; 10] = [
+        Self::Timeout,
+        Self::NoSni,
+        Self::UnknownSni,
+        Self::ProtocolVersion,
+        Self::NoSharedCipher,
+        Self::NoAlpn,
+        Self::Malformed,
+        Self::PeerAlert,
+        Self::Closed,
+        Self::Other,
+    ];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::NoSni => "no_sni",
+            Self::UnknownSni => "unknown_sni",
+            Self::ProtocolVersion => "protocol_version",
+            Self::NoSharedCipher => "no_shared_cipher",
+            Self::NoAlpn => "no_alpn",
+            Self::Malformed => "malformed",
+            Self::PeerAlert => "peer_alert",
+            Self::Closed => "closed",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The version that was agreed on: label `version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    V1_2,
+    /// TLS 1.3 (RFC 8446).
+    V1_3,
+}
+
+impl TlsVersion {
+    /// Both, in the order of the discriminants.
+    pub const ALL: [Self; 2] = [Self::V1_2, Self::V1_3];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+        }
+    }
+}
+
+/// The handshakes of one listener, on one worker.
+#[derive(Debug, Default)]
+pub struct HandshakeCells {
+    /// Those that succeeded: by [`TlsVersion`], then full ones and resumed ones.
+    pub(super) done: [[Count; 2]; TlsVersion::ALL.len()],
+    pub(super) failed: [Count; HandshakeFailure::ALL.len()],
+    /// Under way, not counting connections that wait for their turn.
+    pub in_flight: Level,
+}
+
+impl HandshakeCells {
+    /// Counts one that succeeded. Only the owning worker may call this.
+    pub fn succeed(&self, version: TlsVersion, resumed: bool) {
+        self.done[version as usize][usize::from(resumed)].add(1);
+    }
+
+    /// Counts one that failed. Only the owning worker may call this.
+    pub fn fail(&self, why: HandshakeFailure) {
+        self.failed[why as usize].add(1);
+    }
+}
+
+/// What is known of the certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateCells {
+    /// Until when the host's certificate is valid, the one of several that ends first; in seconds
+    /// since the Unix epoch.
+    pub not_after: Vec<(String, i64)>,
+    /// The files, and whether what is in them now cannot be used.
+    pub files: Vec<(Arc<str>, bool)>,
+    /// The Secrets (`namespace/name`) that Ingresses name and that cannot be used, and whether an
+    /// earlier certificate is shown in their place.
+    pub failing_secrets: Vec<(String, bool)>,
+}
+
+/// [`CertificateCells`], shared.
+#[derive(Debug, Default)]
+pub struct CertificateMetrics(Mutex<CertificateCells>);
+
+impl CertificateMetrics {
+    /// The state now.
+    pub fn read(&self) -> CertificateCells {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the state; a scrape sees all of it or nothing.
+    pub fn update(&self, change: impl FnOnce(&mut CertificateCells)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_failure_is_counted_under_a_label_of_its_own() {
+        let cells = HandshakeCells::default();
+        for (position, why) in HandshakeFailure::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, position);
+            cells.fail(why);
+        }
+        assert!(cells.failed.iter().all(|count| count.total() == 1));
+        let labels: BTreeSet<_> =
+            HandshakeFailure::ALL.into_iter().map(HandshakeFailure::label).collect();
+        assert_eq!(labels.len(), HandshakeFailure::ALL.len());
+    }
+}

@@ -1,0 +1,180 @@
+//! From an accepted socket to a stream of plain bytes.
+
+use super::failure::{is_of_name, of_io, of_tls};
+use super::session::Session;
+use super::snapshot::{Shown, Store};
+use crate::telemetry::{HandshakeCells, HandshakeFailure, TlsVersion};
+use rustls::server::{Accepted, AcceptedAlert, Acceptor, ClientHello};
+use rustls::{HandshakeKind, ProtocolVersion};
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::StartHandshake;
+use tokio_rustls::server::TlsStream;
+
+/// The alert `unrecognized_name` (112, RFC 6066 section 3), fatal, as a record in the clear. rustls
+/// would say `access_denied`, which tells whether the name was looked at.
+const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 112];
+
+/// The handshakes of one worker.
+#[derive(Debug)]
+pub struct Handshakes {
+    store: Arc<Store>,
+    permits: Semaphore,
+}
+
+/// Why there is nobody to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    /// The peer closed the connection without a byte: it wanted to know whether somebody answers.
+    Silent,
+    /// The handshake failed.
+    Failed(HandshakeFailure),
+}
+
+impl From<HandshakeFailure> for Unmet {
+    fn from(failure: HandshakeFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Handshakes {
+    /// At most `most` at a time; further connections wait for their turn.
+    pub fn new(store: Arc<Store>, most: usize) -> Self {
+        Self { store, permits: Semaphore::new(most.min(Semaphore::MAX_PERMITS)) }
+    }
+
+    /// Reads the ClientHello, chooses the certificate and shakes hands. Has no deadline of its own:
+    /// whoever drops the future ends the connection.
+    ///
+    /// # Errors
+    /// The connection is closed, with an alert if there is one to send. It has not been counted.
+    pub async fn shake(
+        &self,
+        socket: TcpStream,
+        cells: &HandshakeCells,
+    ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
+        // It is never closed.
+        let _permit = self.permits.acquire().await.map_err(|_| HandshakeFailure::Other)?;
+        let _in_flight = InFlight::of(cells);
+        let (accepted, socket) = hello(socket).await?;
+        let server_name = asked_for(&accepted.client_hello());
+        let snapshot = self.store.load_full();
+        let found = match snapshot.find(server_name.as_deref()) {
+            Ok(found) => found,
+            Err(failure) => {
+                refuse(socket).await;
+                return Err(failure.into());
+            }
+        };
+        let Shown { certificate, config } = &**found.for_client(&accepted.client_hello());
+        let start = StartHandshake::from_parts(accepted, socket);
+        let stream = start.into_stream(Arc::clone(config)).await.map_err(|error| {
+            tracing::debug!(%error, "TLS handshake");
+            of_io(&error)
+        })?;
+        let connection = stream.get_ref().1;
+        let session = Session {
+            certificate: Arc::clone(certificate),
+            server_name,
+            by_default: found.by_default,
+            version: match connection.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
+                _ => TlsVersion::V1_3,
+            },
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            store: Arc::clone(&self.store),
+            covered: RefCell::default(),
+        };
+        Ok((stream, session))
+    }
+}
+
+/// The name in a ClientHello, in lower case (rustls), as rules and requests have it: without the dot
+/// of the root.
+fn asked_for(hello: &ClientHello<'_>) -> Option<Box<str>> {
+    hello.server_name().map(|name| name.strip_suffix('.').unwrap_or(name).into())
+}
+
+/// Reads until the ClientHello is whole, in however many records and segments it comes: with
+/// X25519MLKEM768 it takes two of these at least. rustls bounds it at 64 KiB.
+async fn hello(socket: TcpStream) -> Result<(Accepted, TcpStream), Unmet> {
+    let mut acceptor = Acceptor::default();
+    let mut begun = false;
+    loop {
+        match acceptor.read_tls(&mut Now(&socket)) {
+            Ok(0) if begun => return Err(HandshakeFailure::Closed.into()),
+            Ok(0) => return Err(Unmet::Silent),
+            Ok(_) => begun = true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.readable().await.map_err(|error| of_io(&error))?;
+                continue;
+            }
+            Err(error) => return Err(of_io(&error).into()),
+        }
+        match acceptor.accept() {
+            Ok(Some(accepted)) => return Ok((accepted, socket)),
+            Ok(None) => {}
+            Err((error, _)) if is_of_name(&error) => {
+                refuse(socket).await;
+                return Err(HandshakeFailure::UnknownSni.into());
+            }
+            Err((error, alert)) => {
+                tracing::debug!(%error, "TLS ClientHello");
+                end(socket, alert).await;
+                return Err(of_tls(&error).into());
+            }
+        }
+    }
+}
+
+/// Ends a connection before a certificate is shown.
+async fn refuse(mut socket: TcpStream) {
+    // Seven bytes fit a socket that nothing was written to. Who is gone already misses nothing.
+    let _ = socket.try_write(&UNRECOGNIZED_NAME);
+    let _ = socket.shutdown().await;
+}
+
+/// Ends a connection with what rustls has to say.
+async fn end(mut socket: TcpStream, mut alert: AcceptedAlert) {
+    let _ = alert.write_all(&mut Now(&socket));
+    let _ = socket.shutdown().await;
+}
+
+/// A socket, as far as it goes without waiting.
+struct Now<'s>(&'s TcpStream);
+
+impl Read for Now<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl Write for Now<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A handshake, for as long as it is under way.
+struct InFlight<'c>(&'c HandshakeCells);
+
+impl<'c> InFlight<'c> {
+    fn of(cells: &'c HandshakeCells) -> Self {
+        cells.in_flight.shift(1);
+        Self(cells)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.shift(-1);
+    }
+}

@@ -1,0 +1,199 @@
+//! Which certificate a name is shown: an immutable map, and the cell that holds the one in force.
+
+use super::policy::{Policy, suites};
+use crate::certificate::{Certificate, KeyKind};
+use crate::model::{Host, HostPattern};
+use crate::telemetry::HandshakeFailure;
+use arc_swap::{ArcSwap, Guard};
+use foldhash::fast::RandomState;
+use rustls::server::ClientHello;
+use rustls::{ServerConfig, SignatureAlgorithm};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A certificate and where it is shown.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The certificate.
+    pub certificate: Arc<Certificate>,
+    /// The hosts that are shown it; [`HostPattern::Any`] is none.
+    pub hosts: Vec<HostPattern>,
+    /// Whether it is shown where no name, or an unknown one, was asked for. Of several the first
+    /// is.
+    pub default: bool,
+}
+
+impl Entry {
+    /// Shown for the names that stand in it.
+    pub fn of_names(certificate: Arc<Certificate>, default: bool) -> Self {
+        let hosts = certificate.names().to_vec();
+        Self { certificate, hosts, default }
+    }
+}
+
+/// A certificate, ready for handshakes.
+#[derive(Debug)]
+pub struct Shown {
+    pub(super) certificate: Arc<Certificate>,
+    pub(super) config: Arc<ServerConfig>,
+}
+
+impl Shown {
+    /// The certificate.
+    pub fn certificate(&self) -> &Arc<Certificate> {
+        &self.certificate
+    }
+
+    /// Whether the client can check its signature, in a version and suite that it offers.
+    fn suits(&self, hello: &ClientHello<'_>) -> bool {
+        let algorithm = match self.certificate.kind() {
+            KeyKind::Ecdsa => SignatureAlgorithm::ECDSA,
+            KeyKind::Ed25519 => SignatureAlgorithm::ED25519,
+            KeyKind::Rsa => SignatureAlgorithm::RSA,
+        };
+        let usable =
+            suites().iter().filter(|suite| suite.usable_for_signature_algorithm(algorithm));
+        let mut usable = usable.map(|suite| suite.suite());
+        usable.any(|suite| hello.cipher_suites().contains(&suite))
+            && self.certificate.key().key.choose_scheme(hello.signature_schemes()).is_some()
+    }
+}
+
+/// Certificates for one name: at most one of each kind of key, the kind to prefer first.
+type Shelf = Vec<Arc<Shown>>;
+
+type ByName = HashMap<Arc<str>, Shelf, RandomState>;
+
+/// What is shown to which name. A look-up costs the same however many there are.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    exact: ByName,
+    /// By what stands behind `*.`.
+    wildcard: ByName,
+    default: Shelf,
+}
+
+/// What a name is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'s> {
+    shelf: &'s [Arc<Shown>],
+    /// Whether the name has none of its own.
+    pub by_default: bool,
+}
+
+impl<'s> Found<'s> {
+    /// The one that a client gets that takes all kinds of keys.
+    pub fn preferred(self) -> &'s Arc<Shown> {
+        // A shelf is made by putting the first one on it.
+        &self.shelf[0]
+    }
+
+    /// The one for this client: the first that it can check, else the first, so that rustls says
+    /// what is missing.
+    pub(super) fn for_client(self, hello: &ClientHello<'_>) -> &'s Arc<Shown> {
+        match self.shelf {
+            [only] => only,
+            several => several.iter().find(|shown| shown.suits(hello)).unwrap_or(self.preferred()),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Puts certificates in their places. Of two with the same kind of key for one name, the first
+    /// is shown.
+    pub fn build(policy: &Policy, entries: &[Entry]) -> Self {
+        let mut snapshot = Self::default();
+        for Entry { certificate, hosts, default } in entries {
+            let config = policy.showing(certificate.key());
+            let shown = Arc::new(Shown { certificate: Arc::clone(certificate), config });
+            for host in hosts {
+                let (map, name) = match host {
+                    HostPattern::Exact(name) => (&mut snapshot.exact, name),
+                    HostPattern::Wildcard(suffix) => (&mut snapshot.wildcard, suffix),
+                    HostPattern::Any => continue,
+                };
+                put(map.entry(Arc::clone(name)).or_default(), &shown);
+            }
+            if *default && snapshot.default.is_empty() {
+                put(&mut snapshot.default, &shown);
+            }
+        }
+        snapshot
+    }
+
+    /// What the name in a ClientHello is shown: the name itself, then a wildcard for its first
+    /// label, then the default.
+    ///
+    /// # Errors
+    /// Nothing is shown: the handshake ends with `unrecognized_name`.
+    pub fn find(&self, name: Option<&str>) -> Result<Found<'_>, HandshakeFailure> {
+        if let Some(shelf) = name.and_then(|name| self.own(name)) {
+            return Ok(Found { shelf, by_default: false });
+        }
+        if self.default.is_empty() {
+            return Err(match name {
+                None => HandshakeFailure::NoSni,
+                Some(_) => HandshakeFailure::UnknownSni,
+            });
+        }
+        Ok(Found { shelf: &self.default, by_default: true })
+    }
+
+    /// Whether no name is shown anything.
+    pub fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.wildcard.is_empty() && self.default.is_empty()
+    }
+
+    /// Whether the name has a certificate beside the default.
+    pub fn has(&self, name: &str) -> bool {
+        self.own(name).is_some()
+    }
+
+    /// Every name, and the certificates that it may be shown.
+    pub fn names(&self) -> impl Iterator<Item = (HostPattern, &[Arc<Shown>])> {
+        let exact = self.exact.iter();
+        let exact = exact.map(|(name, shelf)| (HostPattern::Exact(Arc::clone(name)), &**shelf));
+        let wildcard = self.wildcard.iter();
+        exact.chain(
+            wildcard.map(|(name, shelf)| (HostPattern::Wildcard(Arc::clone(name)), &**shelf)),
+        )
+    }
+
+    fn own(&self, name: &str) -> Option<&[Arc<Shown>]> {
+        let host = Host::parse(name).ok()?;
+        let name = host.as_str();
+        let shelf = self.exact.get(name).or_else(|| {
+            let (_, parent) = name.split_once('.')?;
+            self.wildcard.get(parent)
+        });
+        shelf.map(Vec::as_slice)
+    }
+}
+
+fn put(shelf: &mut Shelf, shown: &Arc<Shown>) {
+    let kind = |shown: &Shown| shown.certificate.kind();
+    if let Err(place) = shelf.binary_search_by_key(&kind(shown), |other| kind(other)) {
+        shelf.insert(place, Arc::clone(shown));
+    }
+}
+
+/// The snapshot in force. Read once for each handshake; replaced whole.
+#[derive(Debug, Default)]
+pub struct Store(ArcSwap<Snapshot>);
+
+impl Store {
+    /// The snapshot now.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.0.load()
+    }
+
+    /// The snapshot now, for longer than a moment.
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Puts a snapshot in force: it counts for the next ClientHello.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
+}

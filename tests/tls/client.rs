@@ -1,0 +1,202 @@
+//! A client of rustls, that takes whatever certificate it is shown and remembers it.
+
+use crate::PATIENCE;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{StreamOwned, SupportedProtocolVersion};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+/// Takes any certificate, and signatures of these schemes.
+#[derive(Debug)]
+struct Anything(Vec<SignatureScheme>);
+
+impl ServerCertVerifier for Anything {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let all = aws_lc_rs::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &all)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let all = aws_lc_rs::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &all)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.clone()
+    }
+}
+
+/// What a client offers.
+pub(crate) struct Offer {
+    pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
+    pub(crate) schemes: Vec<SignatureScheme>,
+    pub(crate) provider: CryptoProvider,
+    pub(crate) alpn: Vec<Vec<u8>>,
+}
+
+impl Default for Offer {
+    fn default() -> Self {
+        let provider = aws_lc_rs::default_provider();
+        Self {
+            versions: vec![&rustls::version::TLS13, &rustls::version::TLS12],
+            schemes: provider.signature_verification_algorithms.supported_schemes(),
+            provider,
+            alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        }
+    }
+}
+
+impl Offer {
+    /// Only this version.
+    pub(crate) fn version(version: &'static SupportedProtocolVersion) -> Self {
+        Self { versions: vec![version], ..Self::default() }
+    }
+
+    /// Settings for several connections, with the tickets of earlier ones.
+    pub(crate) fn config(self) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(self.provider))
+            .with_protocol_versions(&self.versions)
+            .expect("versions")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anything(self.schemes)))
+            .with_no_client_auth();
+        config.alpn_protocols = self.alpn;
+        Arc::new(config)
+    }
+}
+
+/// A connection whose handshake is through.
+pub(crate) struct Client {
+    pub(crate) stream: StreamOwned<ClientConnection, TcpStream>,
+    unread: Vec<u8>,
+}
+
+/// A response.
+pub(crate) struct Response {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn status(&self) -> &str {
+        &self.head[9..12]
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Client {
+    /// Shakes hands for a name, with the common offer.
+    pub(crate) fn connect(addr: SocketAddr, name: &str) -> Self {
+        Self::offer(addr, name, &Offer::default().config()).expect("a handshake")
+    }
+
+    /// The same where there may be no certificate.
+    pub(crate) fn try_connect(addr: SocketAddr, name: &str) -> Option<Self> {
+        Self::offer(addr, name, &Offer::default().config()).ok()
+    }
+
+    /// Shakes hands; an IP address as the name sends none.
+    pub(crate) fn offer(
+        addr: SocketAddr,
+        name: &str,
+        config: &Arc<ClientConfig>,
+    ) -> io::Result<Self> {
+        let socket = TcpStream::connect(addr)?;
+        Self::over(socket, name, config)
+    }
+
+    /// The same, over a socket that has said something before.
+    pub(crate) fn over(
+        socket: TcpStream,
+        name: &str,
+        config: &Arc<ClientConfig>,
+    ) -> io::Result<Self> {
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let connection =
+            ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(connection, socket);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Self { stream, unread: Vec::new() })
+    }
+
+    /// What it was shown.
+    pub(crate) fn shown(&self) -> CertificateDer<'static> {
+        let chain = self.stream.conn.peer_certificates().expect("a certificate");
+        chain[0].clone().into_owned()
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the proxy reads");
+        self.stream.flush().expect("the proxy reads");
+    }
+
+    pub(crate) fn get(&mut self, host: &str) -> Response {
+        self.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        self.response()
+    }
+
+    /// The next response, whole.
+    pub(crate) fn response(&mut self) -> Response {
+        let end = loop {
+            if let Some(end) = self.unread.windows(4).position(|part| part == b"\r\n\r\n") {
+                break end + 4;
+            }
+            self.fill();
+        };
+        let head: Vec<u8> = self.unread.drain(..end).collect();
+        let head = String::from_utf8(head).expect("UTF-8").to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.expect("a length").parse().expect("a number");
+        while self.unread.len() < length {
+            self.fill();
+        }
+        let body = self.unread.drain(..length).collect();
+        Response { head, body }
+    }
+
+    fn fill(&mut self) {
+        let held = self.unread.len();
+        self.unread.resize(held + 64 * 1024, 0);
+        let read = self.stream.read(&mut self.unread[held..]).expect("an answer");
+        assert!(read > 0, "the proxy has closed: {:?}", String::from_utf8_lossy(&self.unread));
+        self.unread.truncate(held + read);
+    }
+
+    /// Whether the proxy ends the connection, by `close_notify` and not merely by its socket.
+    pub(crate) fn ends_properly(&mut self) -> bool {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).is_ok_and(|count| count == 0)
+    }
+}

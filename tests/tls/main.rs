@@ -1,0 +1,31 @@
+//! TLS at the edge: real handshakes, by rustls, openssl and curl, against the proxy in this process.
+//!
+//! A test that needs a program which is not installed says so on standard error and passes.
+
+mod bodies;
+mod certificates;
+mod client;
+#[path = "../support/eventually.rs"]
+mod eventually;
+mod files;
+mod handshake;
+mod hosts;
+#[path = "../support/program.rs"]
+mod program;
+mod programs;
+mod proxy;
+mod resumption;
+mod secrets;
+#[path = "../support/skipped.rs"]
+mod skipped;
+mod strangers;
+
+use std::time::Duration;
+
+// What the files of tests/support ask of the root.
+use eventually::eventually;
+use program::program;
+use skipped::skipped;
+
+/// How long a test waits for what has to happen: far more than it takes, on any machine.
+const PATIENCE: Duration = Duration::from_secs(30);
