@@ -62,7 +62,7 @@ impl Image {
         // Where these tests were built: what runs on the build's side is there already.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("in the target folder");
         let mut build = Command::new(deploy("image/build"));
-        build.args(["--tag", "ravelin:test", "--profile", "dev"]);
+        build.args(["--tag", "ravelin:test", "--profile", "rough"]);
         build.env("BUILDAH_OPTIONS", image.options().join(" ")).env("CARGO_TARGET_DIR", target);
         assert_eq!(output(&mut build).lines().last(), Some("ravelin:test"));
         image.buildah(&["from", "--name", "pod", "ravelin:test"]);
