@@ -183,8 +183,13 @@ impl Telemetry {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let nobody: Arc<str> = Arc::from("");
+        // Most routes have seen no request; to write out the labels of all is milliseconds that the
+        // next change waits for.
+        let all = seen.iter().flat_map(|(_, series)| series.iter());
+        let hosts: HashSet<&str> = all.map(|series| bare(&series.labels().host)).collect();
+        let routes = table.routes().filter(|route| hosts.contains(table.route(*route).host));
         let mut present: HashSet<SeriesLabels> =
-            table.routes().map(|route| SeriesLabels::of(&nobody, table, Some(route))).collect();
+            routes.map(|route| SeriesLabels::of(&nobody, table, Some(route))).collect();
         present.insert(SeriesLabels::of(&nobody, table, None));
         for (worker, series) in seen {
             for series in series {
@@ -326,6 +331,11 @@ fn route_labels(labels: &SeriesLabels) -> [(&str, &str); 4] {
     ]
 }
 
+/// The host of a label, as [`crate::routing::Route`] has it: without `*.`, and empty for every host.
+fn bare(host: &str) -> &str {
+    host.strip_prefix("*.").unwrap_or(if host == "*" { "" } else { host })
+}
+
 impl Collector for Telemetry {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families::new(encoder);
@@ -339,5 +349,34 @@ impl Collector for Telemetry {
         self.encode_last_good(&mut families)?;
         self.encode_upstream(&mut families)?;
         self.encode_snapshot(&mut families)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Backend, BackendKey, BackendState, HostPattern, Ingress, Model, PathKind, PathPattern,
+        PortKey, Rule,
+    };
+    use crate::routing::compile;
+
+    #[test]
+    fn the_host_of_a_label_leads_back_to_that_of_its_route() {
+        let key =
+            BackendKey { namespace: "ns".into(), service: "s".into(), port: PortKey::Number(80) };
+        let mut model = Model::default();
+        model.ingresses.push(Ingress { namespace: "ns".into(), name: "i".into(), created: 0 });
+        model.backends.push(Backend { key, state: BackendState::Resolved([].into()) });
+        for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
+            let host = HostPattern::parse(host).expect("a host");
+            let path = PathPattern::new(PathKind::Prefix, "/").expect("a path");
+            model.rules.push(Rule { host, path, backend: 0, ingress: 0, rule, position: 0 });
+        }
+        let table = compile(&model, None);
+        assert_eq!(table.route_count(), 3);
+        for route in table.routes().map(|id| table.route(id)) {
+            assert_eq!(bare(&route.host_pattern()), route.host);
+        }
     }
 }
