@@ -45,7 +45,7 @@ impl Pace {
 
     /// From one attempt to the next, after so many failures in a row.
     pub(super) fn between(&self, refresh: Duration, failures: u32) -> Duration {
-        spread(self.interval(refresh, failures), chance::fraction())
+        chance::spread(self.interval(refresh, failures), chance::fraction())
     }
 
     fn interval(&self, refresh: Duration, failures: u32) -> Duration {
@@ -53,11 +53,6 @@ impl Pace {
         let factor = 2_u32.saturating_pow(doublings.min(31));
         self.retry.saturating_mul(factor).min(refresh)
     }
-}
-
-/// An interval within a tenth of `base`, by a number from 0 to 1.
-fn spread(base: Duration, random: f64) -> Duration {
-    base.mul_f64(0.9 + 0.2 * random)
 }
 
 /// Both clocks of the process.
@@ -98,7 +93,7 @@ mod tests {
     #[test]
     fn jitter_is_a_tenth_either_way() {
         let base = Duration::from_secs(1000);
-        assert_eq!([0.0, 0.5, 1.0].map(|r| spread(base, r).as_secs()), [900, 1000, 1100]);
+        assert_eq!([0.0, 0.5, 1.0].map(|r| chance::spread(base, r).as_secs()), [900, 1000, 1100]);
         assert!(Pace::default().before_first() <= Pace::default().first);
     }
 }

@@ -1,7 +1,7 @@
 //! How a request to the API server failed, and when to try again.
 
+use crate::control::chance::spread;
 use crate::telemetry::WriteResult;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// How a request failed, as far as it decides what comes next.
@@ -105,19 +105,8 @@ impl Backoff {
             Failure::Refused => self.most,
             _ => self.first.saturating_mul(factor).min(self.most),
         };
-        jitter(wait, random)
+        spread(wait, random)
     }
-}
-
-/// An interval within a tenth of `base`, by a number from 0 to 1.
-pub(super) fn jitter(base: Duration, random: f64) -> Duration {
-    base.mul_f64(0.9 + 0.2 * random)
-}
-
-/// From 0 to 1. The seeds of hash maps are random enough to keep instances apart.
-pub(super) fn random() -> f64 {
-    let bits = RandomState::new().hash_one(()) >> 32;
-    f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -153,13 +142,5 @@ mod tests {
         let waits = [1, 2, 3, 4, u32::MAX].map(|count| after(count, Failure::Throttled));
         assert_eq!(waits, [1, 2, 4, 5, 5]);
         assert_eq!(after(1, Failure::Refused), 5);
-    }
-
-    #[test]
-    fn jitter_stays_within_a_tenth() {
-        let base = Duration::from_secs(10);
-        assert_eq!(jitter(base, 0.0), Duration::from_secs(9));
-        assert_eq!(jitter(base, 1.0), Duration::from_secs(11));
-        assert!((0.0..=1.0).contains(&random()));
     }
 }

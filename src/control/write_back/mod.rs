@@ -33,6 +33,7 @@ pub use ready::Pods;
 pub use status::{IngressRef, Patch, field_manager, plan};
 pub use work::StatusPace;
 
+use crate::control::chance;
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::WriteBackMetrics;
 use kube::Client;
@@ -71,13 +72,8 @@ pub struct Election {
 pub fn identity(pod: Option<&str>, host: &str) -> String {
     match pod.filter(|pod| !pod.is_empty()) {
         Some(pod) => pod.to_owned(),
-        None => format!("{host}_{:08x}", random_word()),
+        None => format!("{host}_{:08x}", chance::word()),
     }
-}
-
-fn random_word() -> u32 {
-    use std::hash::{BuildHasher, RandomState};
-    u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or(u32::MAX)
 }
 
 /// Whose addresses are written.

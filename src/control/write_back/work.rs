@@ -4,10 +4,11 @@
 use super::address::{Address, node_addresses};
 use super::bucket::{Bucket, Rate};
 use super::events::{Ledger, Next, Reporter, post};
-use super::failure::{Backoff, Failure, random};
+use super::failure::{Backoff, Failure};
 use super::ready::{self, Ready};
 use super::status::{Board, Patch, apply, field_manager};
 use super::{Addresses, Inputs, Settings};
+use crate::control::chance;
 use crate::telemetry::{WriteBackMetrics, WriteKind, WriteResult};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -155,7 +156,7 @@ impl Statuses<'_> {
             }
             let replan = tokio::select! {
                 Some((patch, result)) = under_way.next() => {
-                    board.finished(patch, result, Instant::now(), random())
+                    board.finished(patch, result, Instant::now(), chance::fraction())
                 }
                 () = changed(&mut self.inputs) => true,
                 () = changed(&mut self.ready) => true,
@@ -221,7 +222,7 @@ async fn write_events(
                     let client = client.clone();
                     let result = post(client, &notice, &reporter, again, settings.answer).await;
                     count(metrics, WriteKind::Event, result.err());
-                    ledger.done(&notice.key, result, Instant::now(), random());
+                    ledger.done(&notice.key, result, Instant::now(), chance::fraction());
                     continue;
                 }
                 Next::Wait(at) => Some(at),

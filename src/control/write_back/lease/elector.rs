@@ -1,8 +1,9 @@
 //! The election's requests: what [`Machine`] decides, done with a `coordination.k8s.io/v1` Lease.
 
 use super::{Answer, Found, Machine, Record, Request};
+use crate::control::chance;
 use crate::control::write_back::Election;
-use crate::control::write_back::failure::{Failure, random, within};
+use crate::control::write_back::failure::{Failure, within};
 use crate::telemetry::{WriteBackMetrics, WriteKind, WriteResult};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -58,7 +59,7 @@ impl Elector {
             let limit = self.election.timing.renew.min(left).max(SHORTEST);
             let answer = self.ask(request, limit).await;
             let now = Instant::now();
-            self.machine.answer(answer, sent, now, random());
+            self.machine.answer(answer, sent, now, chance::fraction());
             self.tell(belief, self.machine.leading_until().filter(|until| now < *until));
         }
     }

@@ -18,7 +18,7 @@ mod tests;
 
 pub(super) use elector::Elector;
 
-use super::failure::jitter;
+use crate::control::chance::spread;
 use std::time::{Duration, Instant};
 
 /// The longest duration of somebody else's Lease that is believed: nobody shuts the others out for
@@ -169,20 +169,20 @@ impl Machine {
             Answer::Found(found) if wrote => {
                 self.note(found, now);
                 self.until = Some(sent + self.timing.belief());
-                self.plan_at(Plan::Hold, sent + jitter(self.timing.renew, random));
+                self.plan_at(Plan::Hold, sent + spread(self.timing.renew, random));
             }
             Answer::Found(found) => self.look_at(found, now, random),
-            Answer::Missing if wrote => self.lose(now + jitter(self.timing.retry, random)),
+            Answer::Missing if wrote => self.lose(now + spread(self.timing.retry, random)),
             Answer::Missing => {
                 self.seen = None;
                 self.plan_at(Plan::Create, now);
             }
-            Answer::Conflict => self.lose(now + jitter(self.timing.retry, random)),
+            Answer::Conflict => self.lose(now + spread(self.timing.retry, random)),
             Answer::Refused | Answer::Failed if self.until.is_some_and(|until| now < until) => {
-                self.next = now + jitter(self.timing.retry, random);
+                self.next = now + spread(self.timing.retry, random);
             }
-            Answer::Refused => self.lose(now + jitter(AFTER_REFUSAL, random)),
-            Answer::Failed => self.lose(now + jitter(self.timing.renew, random)),
+            Answer::Refused => self.lose(now + spread(AFTER_REFUSAL, random)),
+            Answer::Failed => self.lose(now + spread(self.timing.renew, random)),
         }
     }
 
@@ -215,9 +215,9 @@ impl Machine {
         if free || now >= expires {
             self.plan_at(Plan::Hold, now);
         } else {
-            let look = now + jitter(self.timing.renew, random);
+            let look = now + spread(self.timing.renew, random);
             // Those who wait for the end of the same Lease do not write at the same moment.
-            let expired = expires + jitter(self.timing.retry, random).mul_f64(random);
+            let expired = expires + spread(self.timing.retry, random).mul_f64(random);
             self.plan_at(Plan::Look, look.min(expired));
         }
     }
