@@ -1,7 +1,7 @@
 //! What is known of the last good state of the cluster on disk: whether it is what is served, and
 //! how its writes went. Written by its keeper, read by the scrape and by `/readyz`.
 
-use std::sync::{Mutex, PoisonError};
+use super::shared::Shared;
 
 /// The state. Times are seconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,20 +33,7 @@ impl LastGoodCells {
 }
 
 /// [`LastGoodCells`], shared.
-#[derive(Debug, Default)]
-pub struct LastGoodMetrics(Mutex<LastGoodCells>);
-
-impl LastGoodMetrics {
-    /// The state now.
-    pub fn read(&self) -> LastGoodCells {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Changes the state; a scrape sees all of it or nothing.
-    pub fn update(&self, change: impl FnOnce(&mut LastGoodCells)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
+pub type LastGoodMetrics = Shared<LastGoodCells>;
 
 /// How old something of the time `then` is, for readers: `3 h 5 min`. Both are seconds since the
 /// Unix epoch; a time to come is 0 s old.

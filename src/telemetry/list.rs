@@ -1,7 +1,7 @@
 //! What is known of Cloudflare's address list: where it is from, how old it is, and how the last
 //! attempts to refresh it went. Written by the thread that keeps the list, read by the scrape.
 
-use std::sync::{Mutex, PoisonError};
+use super::shared::Shared;
 
 /// Where the list in force is from: label `origin`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -186,20 +186,7 @@ impl ListCells {
 }
 
 /// [`ListCells`], shared.
-#[derive(Debug, Default)]
-pub struct ListMetrics(Mutex<ListCells>);
-
-impl ListMetrics {
-    /// The state now.
-    pub fn read(&self) -> ListCells {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Changes the state; a scrape sees all of it or nothing.
-    pub fn update(&self, change: impl FnOnce(&mut ListCells)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
+pub type ListMetrics = Shared<ListCells>;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! What becomes of TLS handshakes, and what is known of the certificates.
 
 use super::cells::{Count, Level};
-use std::sync::{Arc, Mutex, PoisonError};
+use super::shared::Shared;
+use std::sync::Arc;
 
 /// Why a handshake failed: label `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,20 +119,7 @@ pub struct CertificateCells {
 }
 
 /// [`CertificateCells`], shared.
-#[derive(Debug, Default)]
-pub struct CertificateMetrics(Mutex<CertificateCells>);
-
-impl CertificateMetrics {
-    /// The state now.
-    pub fn read(&self) -> CertificateCells {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Changes the state; a scrape sees all of it or nothing.
-    pub fn update(&self, change: impl FnOnce(&mut CertificateCells)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
+pub type CertificateMetrics = Shared<CertificateCells>;
 
 #[cfg(test)]
 mod tests {

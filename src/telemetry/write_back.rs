@@ -1,7 +1,7 @@
 //! What this instance writes back into the cluster: whether it leads, how its writes went, and which
 //! Events it held back. Written by the control thread, read by the scrape.
 
-use std::sync::{Mutex, PoisonError};
+use super::shared::Shared;
 
 /// What is written: label `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,20 +144,7 @@ impl WriteBackCells {
 }
 
 /// [`WriteBackCells`], shared.
-#[derive(Debug, Default)]
-pub struct WriteBackMetrics(Mutex<WriteBackCells>);
-
-impl WriteBackMetrics {
-    /// The state now.
-    pub fn read(&self) -> WriteBackCells {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Changes the state; a scrape sees all of it or nothing.
-    pub fn update(&self, change: impl FnOnce(&mut WriteBackCells)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
+pub type WriteBackMetrics = Shared<WriteBackCells>;
 
 #[cfg(test)]
 mod tests {
