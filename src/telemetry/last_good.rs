@@ -1,7 +1,7 @@
 //! What is known of the last good state of the cluster on disk: whether it is what is served, and
 //! how its writes went. Written by its keeper, read by the scrape and by `/readyz`.
 
-use super::shared::Shared;
+use super::locked::Locked;
 
 /// The state. Times are seconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl LastGoodCells {
 }
 
 /// [`LastGoodCells`], shared.
-pub type LastGoodMetrics = Shared<LastGoodCells>;
+pub type LastGoodMetrics = Locked<LastGoodCells>;
 
 /// How old something of the time `then` is, for readers: `3 h 5 min`. Both are seconds since the
 /// Unix epoch; a time to come is 0 s old.

@@ -1,7 +1,7 @@
 //! What is known of Cloudflare's address list: where it is from, how old it is, and how the last
 //! attempts to refresh it went. Written by the thread that keeps the list, read by the scrape.
 
-use super::shared::Shared;
+use super::locked::Locked;
 
 /// Where the list in force is from: label `origin`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -186,7 +186,7 @@ impl ListCells {
 }
 
 /// [`ListCells`], shared.
-pub type ListMetrics = Shared<ListCells>;
+pub type ListMetrics = Locked<ListCells>;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! What becomes of TLS handshakes, and what is known of the certificates.
 
 use super::cells::{Count, Level};
-use super::shared::Shared;
+use super::locked::Locked;
 use std::sync::Arc;
 
 /// Why a handshake failed: label `reason`.
@@ -119,7 +119,7 @@ pub struct CertificateCells {
 }
 
 /// [`CertificateCells`], shared.
-pub type CertificateMetrics = Shared<CertificateCells>;
+pub type CertificateMetrics = Locked<CertificateCells>;
 
 #[cfg(test)]
 mod tests {

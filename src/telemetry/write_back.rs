@@ -1,7 +1,7 @@
 //! What this instance writes back into the cluster: whether it leads, how its writes went, and which
 //! Events it held back. Written by the control thread, read by the scrape.
 
-use super::shared::Shared;
+use super::locked::Locked;
 
 /// What is written: label `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,7 +144,7 @@ impl WriteBackCells {
 }
 
 /// [`WriteBackCells`], shared.
-pub type WriteBackMetrics = Shared<WriteBackCells>;
+pub type WriteBackMetrics = Locked<WriteBackCells>;
 
 #[cfg(test)]
 mod tests {

@@ -2,11 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Cells, shared.
+/// Cells behind one lock, which nothing on the way of a request takes.
 #[derive(Debug, Default)]
-pub struct Shared<C>(Mutex<C>);
+pub struct Locked<C>(Mutex<C>);
 
-impl<C: Clone> Shared<C> {
+impl<C: Clone> Locked<C> {
     /// The state now.
     pub fn read(&self) -> C {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
