@@ -126,10 +126,7 @@ impl Keeper {
 
     /// Resolves when it is time to write.
     async fn due(&self, changes: &mut watch::Receiver<u64>) {
-        // The sender is in the cluster, which we hold.
-        while !self.cluster.is_synced() {
-            let _ = changes.changed().await;
-        }
+        self.cluster.wait_listed().await;
         self.metrics.update(|cells| {
             if cells.restored.take().is_some() {
                 tracing::info!(

@@ -27,8 +27,6 @@ pub struct Cluster {
     synced: Condvar,
     /// How often a Secret without content was found to be needed.
     wanted: watch::Sender<u64>,
-    /// Whether all Ingresses have been listed.
-    ingresses: watch::Sender<bool>,
     /// How often something has changed, or come to be listed.
     changes: watch::Sender<u64>,
     /// Everything that is followed.
@@ -62,7 +60,6 @@ impl Cluster {
             }),
             synced: Condvar::new(),
             wanted: watch::Sender::new(0),
-            ingresses: watch::Sender::new(false),
             changes: watch::Sender::new(0),
             scopes: scopes.into(),
         }
@@ -95,9 +92,6 @@ impl Cluster {
             self.synced.notify_all();
         }
         self.changes.send_modify(|times| *times += 1);
-        if !state.pending.iter().any(|scope| scope.kind == Kind::Ingress) {
-            self.ingresses.send_replace(true);
-        }
         self.settle(&state, changed, known);
     }
 
@@ -141,20 +135,22 @@ impl Cluster {
         self.wanted.subscribe()
     }
 
-    /// Whether all Ingresses have been listed.
-    pub(super) fn ingresses(&self) -> watch::Receiver<bool> {
-        self.ingresses.subscribe()
+    /// Resolves when everything has been listed once.
+    pub async fn wait_listed(&self) {
+        self.wait_until(Self::is_synced).await;
     }
 
-    /// Resolves when everything has been listed once; with `false` if nobody lists any more.
-    pub async fn wait_listed(&self) -> bool {
+    /// Resolves when all Ingresses have been listed.
+    pub(super) async fn wait_ingresses(&self) {
+        self.wait_until(|cluster| cluster.progress(Kind::Ingress).1).await;
+    }
+
+    async fn wait_until(&self, is_so: impl Fn(&Self) -> bool) {
         let mut changes = self.changes();
-        while !self.is_synced() {
-            if changes.changed().await.is_err() {
-                return false;
-            }
+        while !is_so(self) {
+            // Its sender is here.
+            let _ = changes.changed().await;
         }
-        true
     }
 
     /// The `metadata.uid` of an object.
@@ -265,14 +261,13 @@ impl State {
                 *self.references.entry(secret).or_default() += 1;
             }
         }
-        // A pointer to it goes into the store; the comparison needs another.
-        let before = self.objects.insert_as(&identity, object.clone());
+        let before = self.objects.get(&identity);
         self.unrefer(&identity, before.as_ref());
         if before.as_ref() == Some(&object) {
-            // Others point to the one that was there: with both, a list read again would double all.
-            self.objects.insert_as(&identity, before.unwrap_or(object));
+            // Others point to the one that is there: with both, a list read again would double all.
             return false;
         }
+        self.objects.insert_as(&identity, object);
         self.changed.insert(identity);
         true
     }

@@ -1,8 +1,9 @@
 //! One kind, kept in step: list, watch, check, and list again after every doubt.
 //!
-//! A watch is resumed only where it ended at the time that we had set. After anything else (a cut, a
-//! refusal, an end before its time, an error, silence) the whole list is read again, because the API
-//! server may be another one, with other data under the same resourceVersion. Until then, and if the
+//! A watch is resumed only where it ended at the time that we had set, and the API server is not behind
+//! us then. After anything else (a cut, a refusal, an end before its time, an error, silence) the
+//! whole list is read again, because the API server may be another one, with other data under the
+//! same resourceVersion. Until then, and if the
 //! list fails, what is known stays.
 
 use super::client::{Api, Lines};
@@ -61,8 +62,7 @@ impl Follower {
     pub(super) async fn run(mut self) {
         if self.scope.kind == Kind::Secret {
             // They say which Secrets are kept. Where they do not come, Secrets can do without.
-            let mut listed = self.cluster.ingresses();
-            let _ = timeout(self.api.patience(), listed.wait_for(|listed| *listed)).await;
+            let _ = timeout(self.api.patience(), self.cluster.wait_ingresses()).await;
         }
         let mut last = None;
         loop {

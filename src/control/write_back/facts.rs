@@ -41,8 +41,8 @@ pub struct Facts {
 impl Facts {
     /// Resolves when everything has been listed and translated once.
     pub async fn complete(&mut self) {
-        let listed = self.cluster.wait_listed().await;
-        if !listed || self.outcome.wait_for(Option::is_some).await.is_err() {
+        self.cluster.wait_listed().await;
+        if self.outcome.wait_for(Option::is_some).await.is_err() {
             // Nobody will ever say: the process is leaving.
             std::future::pending::<()>().await;
         }
