@@ -73,7 +73,7 @@ impl Upload {
             Phase::Exchange => self.watch.enter(Phase::Exchange, limit),
             // The response has begun before the request ended: movement either way keeps both.
             Phase::Response => self.watch.enter(Phase::Response, self.limits.progress),
-            Phase::Handshake | Phase::Idle | Phase::Head => {}
+            Phase::Handshake | Phase::Idle | Phase::Head | Phase::Tunnel => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Deadlines without a timer per request.
 //!
-//! Every client connection has one [`Watch`]: the phase it is in and the moment at which that phase
-//! is over. Moving on to the next phase stores two numbers; a tick of the worker looks at all
+//! Every client connection has one [`Watch`], and with HTTP/2 every stream: the phase it is in and the
+//! moment at which that phase is over. Moving on to the next phase stores two numbers; a tick of the worker looks at all
 //! watches and wakes the tasks of those that are past their time. A deadline is kept to within one
 //! [`TICK`], which is fine for limits of seconds, and costs a request nothing.
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How often a worker looks at its deadlines: the most that one can be late.
 pub const TICK: Duration = Duration::from_millis(250);
 
-/// What a client connection is waiting for.
+/// What a client connection, or a stream of it, is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// For the end of the TLS handshake.
@@ -28,6 +28,8 @@ pub enum Phase {
     Exchange,
     /// For the response body to pass, in whichever direction it is stuck.
     Response,
+    /// For either side of a tunnel to say something.
+    Tunnel,
 }
 
 /// The deadlines of one worker, and its coarse clock.
@@ -103,6 +105,12 @@ impl Watch {
         // One tick more: the clock may be that far behind, and a deadline must not be early.
         let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
         self.due.set(self.clock.now_ms().saturating_add(limit));
+    }
+
+    /// Stays in its phase for as long as need be: others have deadlines now.
+    pub fn pause(&self) {
+        self.expired.set(false);
+        self.due.set(u64::MAX);
     }
 
     /// The phase in which the connection is.

@@ -6,8 +6,8 @@ use crate::client_ip::{self, ClientIp, Scheme};
 use crate::config::Protocol;
 use crate::deadline::Phase;
 use crate::error::Reason;
-use crate::forward::{self, Downstream, Worker};
-use crate::http::{self as stage, ClientSocket, ClientStream, ForwardedFields, Notes};
+use crate::forward::{self, Downstream, TunnelSlot, Worker};
+use crate::http::{self as stage, ClientSocket, ClientStream, ForwardedFields, Notes, Streams};
 use crate::listen::{self, Accepted};
 use crate::proxy_protocol::{self, Header, ReadError};
 use crate::telemetry::access_log::ConnectionText;
@@ -20,6 +20,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// How a connection ended.
@@ -39,7 +40,10 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         match meet(&worker, &socket, peer, listener).await {
             Ok(downstream) => {
                 if let Some((downstream, socket)) = secure(downstream, socket).await {
-                    converse(Rc::new(downstream), socket).await;
+                    match downstream.streams {
+                        None => converse(Rc::new(downstream), socket).await,
+                        Some(_) => converse_http2(Rc::new(downstream), socket).await,
+                    }
                 }
             }
             Err(Stranger::Reset) => listen::reset(socket),
@@ -83,6 +87,7 @@ async fn meet(
         trusted: gate.believed().check(source),
         gate,
         watch: worker.deadlines.watch(worker.config.timeouts.downstream_idle),
+        streams: None,
         tls: None,
         text: ConnectionText::new(source, balancer, name),
         fields: forwarded_fields(source, port),
@@ -178,8 +183,12 @@ async fn secure(
             let name = session.server_name.as_deref();
             downstream.text = downstream.text.with_tls(session.version, name, session.resumed);
             downstream.fields.proto = HeaderValue::from_static(Scheme::Https.as_str());
+            let idle = worker.config.timeouts.downstream_idle;
+            let resets = worker.config.http2.resets;
+            let streams = || Streams::new(&worker.deadlines, &watch, idle, resets);
+            downstream.streams = session.http2.then(streams);
             downstream.tls = Some(session);
-            watch.enter(Phase::Idle, worker.config.timeouts.downstream_idle);
+            watch.enter(Phase::Idle, idle);
             Some((downstream, ClientSocket::Tls(Box::new(stream))))
         }
         Err(Unmet::Silent) => {
@@ -194,18 +203,20 @@ async fn secure(
     }
 }
 
-/// Speaks HTTP until the connection ends.
+/// Speaks HTTP/1.1 until the connection ends.
 async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     let worker = &downstream.worker;
     let watch = &downstream.watch;
     let notes = Rc::new(Notes::default());
     let head_limit = worker.config.timeouts.request_head;
     let stream = ClientStream::new(socket, Rc::clone(watch), head_limit, Rc::clone(&notes));
+    let tunnel = TunnelSlot::default();
     let service = {
-        let (downstream, notes) = (Rc::clone(&downstream), Rc::clone(&notes));
+        let (downstream, notes, tunnel) =
+            (Rc::clone(&downstream), Rc::clone(&notes), Rc::clone(&tunnel));
         service_fn(move |request| {
             notes.requested.set(true);
-            forward::forward(&downstream, request)
+            forward::forward(&downstream, &tunnel, request)
         })
     };
     let header_bytes = worker.config.limits.header_block;
@@ -233,13 +244,22 @@ async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     })
     .await;
     match end {
-        End::Closed => {}
+        End::Closed => {
+            let tunnel = tunnel.take();
+            if let Some(tunnel) = tunnel {
+                let parts = connection.into_parts();
+                let socket = parts.io.into_inner().into_socket();
+                // The rest of the connection's state would outlive its use by hours.
+                drop(parts.service);
+                Box::pin(tunnel.relay(socket, parts.read_buf)).await;
+            }
+        }
         End::Expired(Phase::Head) => {
             notes.refused.set(Some(Reason::RequestTimeout));
             connection.into_parts().io.inner_mut().try_answer(Reason::RequestTimeout);
             worker.cells.listeners[downstream.listener].idle_closed.add(1);
         }
-        End::Expired(Phase::Idle | Phase::Handshake) => {
+        End::Expired(Phase::Idle | Phase::Handshake | Phase::Tunnel) => {
             connection.into_parts().io.inner_mut().try_close();
             worker.cells.listeners[downstream.listener].idle_closed.add(1);
         }
@@ -249,4 +269,57 @@ async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     if let Some(reason) = notes.refused.get() {
         forward::record_unread(&downstream, reason);
     }
+}
+
+/// How long the client of an idle HTTP/2 connection has to take note of our GOAWAY.
+const GOAWAY_LIMIT: Duration = Duration::from_secs(2);
+
+/// Speaks HTTP/2 until the connection ends.
+async fn converse_http2(downstream: Rc<Downstream>, socket: ClientSocket) {
+    let Downstream { worker, watch, streams, .. } = &*downstream;
+    let Some(streams) = streams else {
+        return;
+    };
+    let service = {
+        let downstream = Rc::clone(&downstream);
+        // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
+        let tunnel = TunnelSlot::default();
+        service_fn(move |request| forward::forward(&downstream, &tunnel, request))
+    };
+    let header_bytes = worker.config.limits.header_block;
+    let builder = stage::server_http2(&worker.config.http2, header_bytes, streams);
+    let mut connection = builder.serve_connection(TokioIo::new(socket), service);
+    let cells = &worker.cells.listeners[downstream.listener];
+    let mut leaving = false;
+    poll_fn(|cx| {
+        watch.register(cx);
+        if watch.expired().is_some() && streams.is_empty() {
+            if leaving {
+                return Poll::Ready(());
+            }
+            cells.idle_closed.add(1);
+            watch.enter(Phase::Idle, GOAWAY_LIMIT);
+            leaving = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if worker.closing_idle.get() && streams.is_empty() {
+            return Poll::Ready(());
+        }
+        if streams.is_flood() {
+            tracing::debug!(peer = %downstream.peer, "client resets its streams");
+            cells.reset_floods.add(1);
+            return Poll::Ready(());
+        }
+        // GOAWAY loses no request: the client knows which ones are served still.
+        if worker.draining.get() && !leaving {
+            leaving = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        Pin::new(&mut connection).poll(cx).map(|result| {
+            if let Err(error) = result {
+                tracing::debug!(peer = %downstream.peer, %error, "connection ended");
+            }
+        })
+    })
+    .await;
 }

@@ -140,6 +140,9 @@ reasons! {
     /// The response broke off; so did ours, visibly.
     UpstreamTruncated = "upstream_truncated", Upstream, StatusCode::BAD_GATEWAY,
         "The upstream broke off its answer.";
+    /// A WebSocket, or whatever else the connection was upgraded to, was silent.
+    TunnelIdle = "tunnel_idle", Upstream, StatusCode::GATEWAY_TIMEOUT,
+        "Nothing moved in the tunnel for too long.";
     /// The response body made no progress; ours was broken off.
     UpstreamStalled = "upstream_stalled", Upstream, StatusCode::GATEWAY_TIMEOUT,
         "The upstream stopped sending its answer.";

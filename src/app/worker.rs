@@ -37,6 +37,9 @@ pub(super) struct Setup {
 /// How often a leaving worker looks whether its last connection has closed.
 const LEAVING_TICK: Duration = Duration::from_millis(20);
 
+/// How long the tunnels have to close.
+const CLOSE_TUNNELS: Duration = Duration::from_millis(200);
+
 /// Runs until the process leaves and every connection is closed, or is to be cut.
 pub(super) fn run(setup: Setup) {
     unprivileged("worker", serve(setup));
@@ -96,6 +99,8 @@ fn on_tick(worker: &Worker) {
 
 async fn leave(worker: &Rc<Worker>, mut door: Door, mut shutdown: ShutdownSignal) {
     worker.draining.set(true);
+    // HTTP/2 connections say so at once.
+    worker.deadlines.wake_all();
     let mut tick = tokio::time::interval(LEAVING_TICK);
     let mut accepting = true;
     let mut aborting = shutdown.clone();
@@ -115,8 +120,23 @@ async fn leave(worker: &Rc<Worker>, mut door: Door, mut shutdown: ShutdownSignal
             () = aborting.reached(Stage::Aborting) => {
                 // Connections end with the runtime, after this; their requests are logged as cut.
                 worker.aborting.set(true);
+                worker.deadlines.wake_all();
+                close_tunnels(worker).await;
                 return;
             }
         }
     }
+}
+
+/// Lets every tunnel say that it ends: a client of which nothing is left to read must not take it for
+/// a broken network.
+async fn close_tunnels(worker: &Worker) {
+    let open = || worker.cells.listeners.iter().map(|cells| cells.tunnels.now()).sum::<i64>();
+    let closing = async {
+        while open() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // One turn each is all that they need.
+    let _ = tokio::time::timeout(CLOSE_TUNNELS, closing).await;
 }

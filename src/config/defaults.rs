@@ -87,6 +87,10 @@ pub const CONNECT: Duration = Duration::from_secs(2);
 /// Our 504 comes before it and carries a reason.
 pub const RESPONSE_HEAD: Duration = Duration::from_secs(95);
 
+/// `timeouts.tunnel_idle`: what WebSocket servers and clients that never ping expect of a proxy.
+/// Cloudflare itself closes a tunnel that is silent for 100 s.
+pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
+
 /// `timeouts.drain`: long enough for ordinary requests. The pod's `terminationGracePeriodSeconds`
 /// has to be longer, or the kubelet's SIGKILL comes first; its default is 30 s as well.
 pub const DRAIN: Duration = Duration::from_secs(30);
@@ -121,6 +125,24 @@ pub const HEADER_BLOCK: usize = 128 * 1024;
 /// another number would cost an allocation for every request
 /// (`hyper::server::conn::http1::Builder::max_headers`).
 pub const HEADER_COUNT: usize = 100;
+
+/// `http2.streams`: as many as Cloudflare opens on one connection.
+pub const HTTP2_STREAMS: u32 = 200;
+
+/// `http2.stream_window`, in bytes: at the 10 ms from a Cloudflare site near by that is 12 MiB/s for
+/// one upload, twice what its plans' visitors send.
+pub const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
+
+/// `http2.connection_window`, in bytes: the most that a connection can make us keep of the bodies of
+/// requests, however many streams it has.
+pub const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// `http2.send_buffer`, in bytes, for each stream: four frames, which is what a send takes at most.
+pub const HTTP2_SEND_BUFFER: usize = 64 * 1024;
+
+/// `http2.resets`: the bound that Envoy has against floods of resets (CVE-2023-44487). Visitors who
+/// leave a page make Cloudflare reset streams, but not every second one of hundreds.
+pub const HTTP2_RESETS: u64 = 500;
 
 /// `upstream.idle`: below the keep-alive times of most backends (nginx 75 s, Tomcat 60 s). Where
 /// they are shorter (Node.js 5 s, gunicorn 2 s), a request may meet a connection that closes, and is

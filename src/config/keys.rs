@@ -28,6 +28,7 @@ pub(super) const ROOT: Keys = Keys {
         "log",
         "timeouts",
         "limits",
+        "http2",
         "upstream",
     ],
 };
@@ -100,6 +101,7 @@ pub(super) const TIMEOUTS: Keys = Keys {
         "body_progress",
         "connect",
         "response_head",
+        "tunnel_idle",
         "drain",
         "drain_idle",
         "coalesce",
@@ -111,12 +113,17 @@ pub(super) const LIMITS: Keys = Keys {
     table: "limits",
     keys: &["connections", "handshakes", "request_target", "header_block"],
 };
+/// `[http2]`.
+pub(super) const HTTP2: Keys = Keys {
+    table: "http2",
+    keys: &["streams", "stream_window", "connection_window", "send_buffer", "resets"],
+};
 /// `[upstream]`.
 pub(super) const UPSTREAM: Keys =
     Keys { table: "upstream", keys: &["idle", "idle_per_endpoint", "connect_retries"] };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 11] = [
+pub(super) const TABLES: [&Keys; 12] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -127,11 +134,12 @@ pub(super) const TABLES: [&Keys; 11] = [
     &LOG,
     &TIMEOUTS,
     &LIMITS,
+    &HTTP2,
     &UPSTREAM,
 ];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 18] = [
+const MEANINGS: [(&str, &str); 19] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" is never"),
@@ -141,6 +149,7 @@ const MEANINGS: [(&str, &str); 18] = [
     ("body_progress", "how long a body may make no progress"),
     ("connect", "how long a connect to an endpoint may take"),
     ("response_head", "how long a pod may take to begin its answer"),
+    ("tunnel_idle", "how long a WebSocket or other tunnel may be silent"),
     ("drain", "how long requests may go on after SIGTERM"),
     ("drain_idle", "how long idle client connections stay open after SIGTERM"),
     ("coalesce", "how long a change waits for a further one"),

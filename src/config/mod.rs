@@ -14,6 +14,7 @@ mod admit;
 mod certificates;
 mod cloudflare;
 pub mod defaults;
+mod http2;
 mod keys;
 mod raw;
 mod sections;
@@ -38,6 +39,7 @@ pub use admit::{
 };
 pub use certificates::CertificateFiles;
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
+pub use http2::Http2;
 pub use source::{Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
 pub use state::LastGood;
 pub use units::MAX_DURATION;
@@ -74,6 +76,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Bounds on what clients may use.
     pub limits: Limits,
+    /// HTTP/2 on the clients' side.
+    pub http2: Http2,
     /// Connections to pods.
     pub upstream: Upstream,
 }
@@ -204,6 +208,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the end of the request to the head of the response.
     pub response_head: Duration,
+    /// Without a byte either way in a tunnel, and in an answer that is a stream of events or gRPC's.
+    pub tunnel_idle: Duration,
     /// From SIGTERM until what is left is cut off.
     pub drain: Duration,
     /// How long idle client connections stay open after SIGTERM, so that a busy one gets its
@@ -225,6 +231,7 @@ impl Default for Timeouts {
             body_progress: defaults::BODY_PROGRESS,
             connect: defaults::CONNECT,
             response_head: defaults::RESPONSE_HEAD,
+            tunnel_idle: defaults::TUNNEL_IDLE,
             drain: defaults::DRAIN,
             drain_idle: defaults::DRAIN_IDLE,
             coalesce: defaults::COALESCE,

@@ -15,6 +15,7 @@ use toml::de::DeValue;
 use super::admit::Sets;
 use super::certificates;
 use super::cloudflare;
+use super::http2;
 use super::raw::{self, Document, Table};
 use super::source;
 use super::state;
@@ -55,6 +56,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let log = log(&root.table(&keys::LOG));
     let timeouts = timeouts(document, &root.table(&keys::TIMEOUTS));
     let limits = limits(&root.table(&keys::LIMITS));
+    let http2 = http2::section(&root.table(&keys::HTTP2));
     let upstream = upstream(&root.table(&keys::UPSTREAM));
     let listeners = listeners?;
     let admin = admin?;
@@ -74,6 +76,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         log,
         timeouts,
         limits,
+        http2,
         upstream,
     })
 }
@@ -198,6 +201,7 @@ fn timeouts(document: &Document<'_>, table: &Table<'_>) -> Timeouts {
         body_progress: get("body_progress", defaults::BODY_PROGRESS),
         connect: get("connect", defaults::CONNECT),
         response_head: get("response_head", defaults::RESPONSE_HEAD),
+        tunnel_idle: get("tunnel_idle", defaults::TUNNEL_IDLE),
         drain: get("drain", defaults::DRAIN),
         drain_idle: get("drain_idle", defaults::DRAIN_IDLE),
         coalesce: get("coalesce", defaults::COALESCE),

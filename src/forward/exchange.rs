@@ -2,7 +2,7 @@
 
 use super::Downstream;
 use crate::body::{Upload, UploadState};
-use crate::deadline::Phase;
+use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
 use crate::http::{Noted, Target};
 use crate::routing::{Held, RouteId};
@@ -21,6 +21,8 @@ pub(super) struct Exchange(Box<Record>);
 #[derive(Debug)]
 struct Record {
     downstream: Rc<Downstream>,
+    /// The connection's deadline, or with HTTP/2 the stream's.
+    watch: Rc<Watch>,
     method: Method,
     version: Version,
     started: Instant,
@@ -34,7 +36,11 @@ struct Record {
     complete: bool,
     /// Whether the response body waits for the upstream (or else for the client).
     starved: bool,
+    /// How long nothing may move in the answer.
+    patience: Duration,
     bytes_out: u64,
+    /// Bytes of the client's that went through its tunnel.
+    relayed: u64,
     parts: Parts,
 }
 
@@ -66,11 +72,14 @@ impl Exchange {
     /// Begins with the request head.
     pub(super) fn begin(
         downstream: Rc<Downstream>,
+        watch: Rc<Watch>,
         head: &request::Parts,
         upload: Option<Rc<Upload>>,
     ) -> Self {
+        let patience = downstream.worker.config.timeouts.body_progress;
         Self(Box::new(Record {
             downstream,
+            watch,
             method: head.method.clone(),
             version: head.version,
             started: Instant::now(),
@@ -83,7 +92,9 @@ impl Exchange {
             reason: None,
             complete: false,
             starved: false,
+            patience,
             bytes_out: 0,
+            relayed: 0,
             parts: Parts::default(),
         }))
     }
@@ -91,6 +102,16 @@ impl Exchange {
     /// The connection that the request came on.
     pub(super) fn downstream(&self) -> &Rc<Downstream> {
         &self.0.downstream
+    }
+
+    /// Whether its answer has no body, whatever its fields say.
+    pub(super) fn is_head(&self) -> bool {
+        self.0.method == Method::HEAD
+    }
+
+    /// Its deadline.
+    pub(super) fn watch(&self) -> &Rc<Watch> {
+        &self.0.watch
     }
 
     /// The request body, if there is one.
@@ -107,6 +128,11 @@ impl Exchange {
     pub(super) fn sent(&mut self) -> &mut Journey {
         self.0.sent = true;
         &mut self.0.journey
+    }
+
+    /// Notes that its answer is a stream of messages, which may be long in coming.
+    pub(super) fn streams(&mut self) {
+        self.0.patience = self.0.downstream.worker.config.timeouts.tunnel_idle;
     }
 
     /// Notes the upstream's response head.
@@ -135,6 +161,12 @@ impl Exchange {
         self.0.starved = true;
     }
 
+    /// Notes what went through a tunnel: the client's bytes, and the pod's.
+    pub(super) fn relayed(&mut self, client: u64, pod: u64) {
+        self.0.relayed = client;
+        self.0.bytes_out = pod;
+    }
+
     /// Notes that the answer broke off, and why.
     pub(super) fn broke_off(&mut self, reason: Reason) {
         self.0.reason.get_or_insert(reason);
@@ -155,15 +187,15 @@ impl Exchange {
 
     /// The response has `body_progress` from now for its next step.
     fn moved(&self) {
-        let Downstream { watch, worker, .. } = &*self.0.downstream;
-        watch.enter(Phase::Response, worker.config.timeouts.body_progress);
+        self.0.watch.enter(Phase::Response, self.0.patience);
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         let record = &mut *self.0;
-        let Downstream { watch, worker, .. } = &*record.downstream;
+        let Downstream { worker, streams, .. } = &*record.downstream;
+        let watch = &record.watch;
         if !record.complete {
             record.reason.get_or_insert(match (watch.expired(), record.starved) {
                 _ if worker.aborting.get() => Reason::CutByDrain,
@@ -173,6 +205,13 @@ impl Drop for Exchange {
             });
         }
         record.finish();
+        if let Some(streams) = streams {
+            if record.reason == Some(Reason::ClientGone) {
+                streams.give_up();
+            }
+            // hyper may still have the end of the answer, and a deadline for that.
+            return;
+        }
         // A deadline that has passed is for the connection to act on; it must not be covered up.
         if watch.expired().is_none() {
             watch.enter(Phase::Idle, worker.config.timeouts.downstream_idle);
@@ -222,15 +261,18 @@ impl Record {
     fn finish(&self) {
         let now = Instant::now();
         let worker = &self.downstream.worker;
+        // A tunnel is through as a request when it begins; how long it lasts is for the log.
+        let through = self.head.filter(|_| self.status == Some(StatusCode::SWITCHING_PROTOCOLS));
+        let duration = through.unwrap_or(now) - self.started;
         let status = self.status.or(self.reason.map(Reason::status));
         let outcome = Outcome {
             method: MethodLabel::of(&self.method),
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             reason: self.reason,
-            duration: now - self.started,
+            duration,
             // Deciding takes a microsecond or two: not worth a look at the clock.
             upstream: self.head.filter(|_| self.sent).map(|head| head - self.started),
-            bytes_in: self.upload.as_deref().map_or(0, Upload::bytes),
+            bytes_in: self.upload.as_deref().map_or(self.relayed, Upload::bytes),
             bytes_out: self.bytes_out,
         };
         let done = |series: &Series| {
@@ -262,7 +304,7 @@ impl Record {
             protocol: protocol(self.version),
             status: outcome.status.as_u16(),
             reason: self.reason.map(Reason::label),
-            duration: outcome.duration,
+            duration: now - self.started,
             upstream: outcome.upstream,
             bytes_in: outcome.bytes_in,
             bytes_out: outcome.bytes_out,

@@ -6,19 +6,21 @@
 mod exchange;
 mod response_body;
 mod sender;
+mod tunnel;
 
 pub use exchange::record_unread;
 pub use response_body::ResponseBody;
+pub use tunnel::{Tunnel, TunnelSlot};
 
 use crate::addr::PeerAddr;
 use crate::admission::{Gate, GateCell};
 use crate::balance::EndpointSet;
 use crate::body::{RequestBody, Upload, UploadLimits, UploadState};
 use crate::client_ip::Policy;
-use crate::config::Config;
+use crate::config::{Config, defaults};
 use crate::deadline::{Deadlines, Phase, Watch};
 use crate::error::Reason;
-use crate::http::{self as stage, ForwardedFields, Target};
+use crate::http::{self as stage, ForwardedFields, Noted, Streams, Target};
 use crate::model::Broken;
 use crate::routing::{Backend, RouteId, Table, TableCache};
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
@@ -26,8 +28,11 @@ use crate::telemetry::{SeriesCache, WorkerCells};
 use crate::tls::{Handshakes, Session};
 use crate::trust::TrustedPeer;
 use crate::upstream::Upstream;
+use bytes::Bytes;
 use exchange::Exchange;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request,
+};
 use http_body::Body;
 use hyper::body::Incoming;
 use sender::Sender;
@@ -99,6 +104,8 @@ pub struct Downstream {
     pub tls: Option<Session>,
     /// Its deadline.
     pub watch: Rc<Watch>,
+    /// Its streams, if it speaks HTTP/2.
+    pub streams: Option<Rc<Streams>>,
     /// What every log line of it has.
     pub text: ConnectionText,
     /// What we tell the upstream of requests that are the peer's own.
@@ -111,21 +118,32 @@ pub struct Downstream {
 /// hyper moves it for every request.
 pub fn forward(
     downstream: &Rc<Downstream>,
+    tunnel: &TunnelSlot,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
     let (head, body) = request.into_parts();
-    let upload = begin_upload(downstream, &body);
-    let mut exchange = Exchange::begin(Rc::clone(downstream), &head, upload);
+    let watch = match &downstream.streams {
+        Some(streams) => streams.begin(),
+        None => Rc::clone(&downstream.watch),
+    };
+    let upload = begin_upload(downstream, &watch, &head.headers, &body);
+    let mut exchange = Exchange::begin(Rc::clone(downstream), watch, &head, upload);
     let mut decided = decide(&mut exchange, head, body);
+    let tunnel = exchange.noted.upgrade.is_some().then(|| Rc::clone(tunnel));
     async move {
         let result = match &mut decided {
             Ok(Decided { request, endpoints }) => send(&mut exchange, request, endpoints).await,
             Err(reason) => Err(*reason),
         };
-        // After CONNECT a client may send what is no request of ours (RFC 9110 section 9.3.6).
-        let close = exchange.downstream().worker.draining.get()
-            || matches!(result, Err(Reason::ConnectRefused));
+        let Downstream { worker, streams, .. } = &**exchange.downstream();
+        // After CONNECT a client may send what is no request of ours (RFC 9110 section 9.3.6). HTTP/2
+        // ends connections by GOAWAY.
+        let close = streams.is_none()
+            && (worker.draining.get() || matches!(result, Err(Reason::ConnectRefused)));
         let mut response = match result {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Ok(Box::pin(switch(exchange, response, tunnel)).await);
+            }
             Ok(response) => answer_of_upstream(exchange, response),
             Err(reason) => answer_of_ours(exchange, reason),
         };
@@ -137,16 +155,24 @@ pub fn forward(
 }
 
 /// Starts the clock of the exchange, and the record of its body if there is one.
-fn begin_upload(downstream: &Downstream, body: &Incoming) -> Option<Rc<Upload>> {
+fn begin_upload(
+    downstream: &Downstream,
+    watch: &Rc<Watch>,
+    headers: &HeaderMap,
+    body: &Incoming,
+) -> Option<Rc<Upload>> {
     let timeouts = &downstream.worker.config.timeouts;
     if body.is_end_stream() {
-        downstream.watch.enter(Phase::Exchange, timeouts.response_head);
+        watch.enter(Phase::Exchange, timeouts.response_head);
         return None;
     }
-    downstream.watch.enter(Phase::Exchange, timeouts.body_progress);
-    let limits =
-        UploadLimits { progress: timeouts.body_progress, response_head: timeouts.response_head };
-    Some(Upload::new(Rc::clone(&downstream.watch), limits))
+    let progress = match stage::is_grpc(headers) {
+        true => timeouts.tunnel_idle,
+        false => timeouts.body_progress,
+    };
+    watch.enter(Phase::Exchange, progress);
+    let limits = UploadLimits { progress, response_head: timeouts.response_head };
+    Some(Upload::new(Rc::clone(watch), limits))
 }
 
 /// A request that has somewhere to go.
@@ -164,6 +190,10 @@ fn decide(
 ) -> Result<Decided, Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
+    // HTTP/1.1 has the same bound, by hyper.
+    if head.headers.len() > defaults::HEADER_COUNT {
+        return Err(Reason::HeadersTooLarge);
+    }
     let sender = Sender::of(&downstream, &head.headers);
     exchange.client = sender.client().cloned();
     if let Some(cause) = sender.unnamed() {
@@ -180,8 +210,9 @@ fn decide(
         false => Ok(()),
     };
     let fields = sender.fields(&target.host);
-    let noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
-    let length_told = noted.content_length;
+    let mut noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
+    // Where a body ends and the other protocol begins, not all agree.
+    noted.upgrade = noted.upgrade.filter(|_| body.is_end_stream());
     let uri = target.uri.clone();
     let table = worker.tables.load();
     let belongs = allowed.and_then(|()| belongs(&downstream, target));
@@ -190,7 +221,7 @@ fn decide(
     let id = found?;
     let endpoints = usable(table.backend(id));
     exchange.routed(table, id);
-    let request = upstream_request(head, uri, body, exchange.upload(), length_told);
+    let request = upstream_request(head, uri, body, exchange.upload(), &exchange.noted);
     Ok(Decided { request: Some(request), endpoints: endpoints? })
 }
 
@@ -203,12 +234,10 @@ async fn send(
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
     let upload = exchange.upload();
+    let watch = Rc::clone(exchange.watch());
     let random = || worker.random();
     let sending = pin!(worker.upstream.send(endpoints, request, exchange.sent(), random));
-    match downstream.watch.guard(sending).await {
-        Some(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            Err(Reason::UpstreamUpgraded)
-        }
+    match watch.guard(sending).await {
         Some(result) => result,
         None => Err(match upload.as_deref().map(Upload::state) {
             Some(UploadState::AwaitsClient) => Reason::RequestTimeout,
@@ -253,18 +282,19 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
 }
 
 /// The request as the upstream gets it: HTTP/1.1, with one path and a framing of its own.
-/// `length_told` says that the client sent a `Content-Length`.
 fn upstream_request(
     mut head: request::Parts,
     uri: Uri,
     body: Incoming,
     upload: Option<Rc<Upload>>,
-    length_told: bool,
+    noted: &Noted,
 ) -> Request<RequestBody> {
     let body = match upload {
         None => {
             // RFC 9110 section 8.6: a method that defines content says so even if there is none.
-            if length_told || matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+            if noted.content_length
+                || matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
+            {
                 head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             }
             RequestBody::Empty
@@ -277,11 +307,28 @@ fn upstream_request(
             RequestBody::Streaming { incoming: body, upload }
         }
     };
+    if let Some(protocol) = &noted.upgrade {
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        head.headers.insert(header::UPGRADE, protocol.clone());
+    }
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = uri;
     *request.headers_mut() = head.headers;
     request
+}
+
+/// Hands both connections over, if the client has asked for that.
+async fn switch(
+    exchange: Exchange,
+    response: Response<Incoming>,
+    slot: Option<TunnelSlot>,
+) -> Response<ResponseBody> {
+    let switched = match slot {
+        Some(slot) => tunnel::switch(exchange, response, &slot).await,
+        None => Err((exchange, Reason::UpstreamUpgraded)),
+    };
+    switched.unwrap_or_else(|(exchange, reason)| answer_of_ours(exchange, reason))
 }
 
 fn answer_of_upstream(
@@ -290,11 +337,24 @@ fn answer_of_upstream(
 ) -> Response<ResponseBody> {
     stage::clean_response(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
+    if exchange.noted.grpc || stage::is_event_stream(response.headers()) {
+        exchange.streams();
+    }
     exchange.answered(response.status());
     response.map(|incoming| ResponseBody::of_upstream(incoming, exchange))
 }
 
 fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBody> {
     exchange.refused(reason);
-    stage::answer(reason).map(|text| ResponseBody::of_ours(text, exchange))
+    let mut response = match exchange.noted.grpc {
+        true => stage::answer_grpc(reason),
+        false => stage::answer(reason),
+    };
+    // With HTTP/2 hyper would send it.
+    if exchange.is_head() {
+        let length = response.body().len();
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        *response.body_mut() = Bytes::new();
+    }
+    response.map(|text| ResponseBody::of_ours(text, exchange))
 }

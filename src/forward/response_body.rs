@@ -34,6 +34,11 @@ enum Source {
 pub struct Truncated;
 
 impl ResponseBody {
+    /// No body, of nobody's.
+    pub(super) fn none() -> Self {
+        Self { source: Source::Ours(Bytes::new()), exchange: None }
+    }
+
     pub(super) fn of_upstream(incoming: Incoming, exchange: Exchange) -> Self {
         let source = Source::Upstream(incoming);
         let mut body = Self { source, exchange: Some(exchange) };
@@ -44,7 +49,11 @@ impl ResponseBody {
     }
 
     pub(super) fn of_ours(text: Bytes, exchange: Exchange) -> Self {
-        Self { source: Source::Ours(text), exchange: Some(exchange) }
+        let mut body = Self { source: Source::Ours(text), exchange: Some(exchange) };
+        if body.source.is_empty() {
+            body.complete();
+        }
+        body
     }
 
     fn complete(&mut self) {

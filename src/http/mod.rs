@@ -1,24 +1,31 @@
-//! HTTP/1.1 on the client's side: hyper's settings and limits, the request target, the headers that
+//! HTTP/1.1 and HTTP/2 on the client's side: hyper's settings and limits, the request target, the headers that
 //! must not pass, and our own answers.
 
 mod headers;
 mod respond;
 mod socket;
 mod stream;
+mod streams;
 mod target;
 
-pub use headers::{ForwardedFields, Noted, Vouched, clean_request, clean_response, note_request};
-pub use respond::answer;
+pub use headers::{
+    ForwardedFields, Noted, Vouched, clean_request, clean_response, is_event_stream, is_grpc,
+    note_request,
+};
+pub use respond::{answer, answer_grpc};
 pub use socket::ClientSocket;
 pub use stream::{ClientStream, Notes};
+pub use streams::{Guarded, Streams};
 pub use target::Target;
 
-use hyper::server::conn::http1;
+use crate::config::{Http2, defaults};
+use hyper::server::conn::{http1, http2};
+use std::rc::Rc;
 
 /// hyper's smallest permitted buffer (its documented minimum for `max_buf_size`).
 const SMALLEST_BUFFER: usize = 8192;
 
-/// A server for client connections. It has no deadlines of its own: `deadline::Watch` keeps them,
+/// A server for HTTP/1.1. It has no deadlines of its own: `deadline::Watch` keeps them,
 /// since hyper has one for the head alone, and runs it while a connection is idle as well.
 ///
 /// A request line and header section of more than `header_bytes` together get 431, and so do more
@@ -31,6 +38,34 @@ pub fn server(header_bytes: usize) -> http1::Builder {
         .max_header_size(header_bytes)
         .header_read_timeout(None)
         // Upstreams send it; where one does not, we do.
+        .auto_date_header(false);
+    builder
+}
+
+/// What RFC 9113 section 6.5.2 adds to each field when it counts a header list: so 100 small ones are
+/// not refused for it.
+const FIELD_OVERHEAD: usize = 32;
+
+/// A server for HTTP/2, for one connection. Each stream has its deadline by [`Guarded`]; hyper has
+/// none of its own without a timer.
+///
+/// A header list of more than `header_bytes`, counted as RFC 9113 has it and with the crumbs of
+/// cookies, gets 431. RFC 8441 (WebSocket over HTTP/2) is not offered: Cloudflare does not use it.
+pub fn server_http2(
+    limits: &Http2,
+    header_bytes: usize,
+    streams: &Rc<Streams>,
+) -> http2::Builder<Guarded> {
+    let list = header_bytes + FIELD_OVERHEAD * defaults::HEADER_COUNT;
+    let mut builder = http2::Builder::new(Guarded(Rc::clone(streams)));
+    builder
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_send_buf_size(limits.send_buffer)
+        .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
+        // A visitor who leaves a page makes Cloudflare reset all its streams at once.
+        .max_pending_accept_reset_streams(limits.streams as usize)
         .auto_date_header(false);
     builder
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Reason;
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 
 /// The body of our answer: the reason's word and its sentence, in plain text.
 fn text(reason: Reason) -> String {
@@ -22,6 +22,46 @@ pub fn answer(reason: Reason) -> Response<Bytes> {
     headers.insert(header::DATE, super::headers::now());
     headers.insert(header::SERVER, HeaderValue::from_static(super::headers::SERVER_NAME));
     response
+}
+
+/// The same for a call of gRPC, which takes its status from `grpc-status` and shows the text of
+/// `grpc-message`: an answer of trailers only ("gRPC over HTTP2", Responses). The HTTP status is 200,
+/// but for one that is meant for the connection and not for the call.
+pub fn answer_grpc(reason: Reason) -> Response<Bytes> {
+    let mut response = answer(reason).map(|_| Bytes::new());
+    if reason != Reason::MisdirectedRequest {
+        *response.status_mut() = StatusCode::OK;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from(grpc_status(reason)));
+    let message = format!("{}: {}", reason.label(), reason.text());
+    // Reasons are plain ASCII without `%`, which is all that the message's encoding asks for.
+    if let Ok(message) = HeaderValue::try_from(message) {
+        headers.insert("grpc-message", message);
+    }
+    response
+}
+
+/// The code of gRPC for a reason: what its clients make of the HTTP status ("HTTP to gRPC Status Code
+/// Mapping"), but more exact where we know more. UNAVAILABLE is what they try again.
+fn grpc_status(reason: Reason) -> u16 {
+    const DEADLINE_EXCEEDED: u16 = 4;
+    const PERMISSION_DENIED: u16 = 7;
+    const RESOURCE_EXHAUSTED: u16 = 8;
+    const UNIMPLEMENTED: u16 = 12;
+    const INTERNAL: u16 = 13;
+    const UNAVAILABLE: u16 = 14;
+    const UNAUTHENTICATED: u16 = 16;
+    match reason.status().as_u16() {
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        404 => UNIMPLEMENTED,
+        408 | 504 => DEADLINE_EXCEEDED,
+        413 | 414 | 431 => RESOURCE_EXHAUSTED,
+        421 | 429 | 502 | 503 => UNAVAILABLE,
+        _ => INTERNAL,
+    }
 }
 
 /// The same as bytes that end the connection: for what never became a request.
@@ -52,6 +92,10 @@ mod tests {
             assert_eq!(response.status(), reason.status());
             let body = String::from_utf8(response.into_body().to_vec()).expect("UTF-8");
             assert!(body.contains(reason.label()) && body.contains(reason.text()), "{body}");
+            let grpc = answer_grpc(reason);
+            let field = |name: &str| grpc.headers().get(name).and_then(|value| value.to_str().ok());
+            assert!(field("grpc-status").is_some_and(|status| status != "0"), "{reason:?}");
+            assert!(field("grpc-message").is_some_and(|text| !text.contains('%')), "{reason:?}");
             let raw = String::from_utf8(raw(reason).to_vec()).expect("UTF-8");
             let (head, raw_body) = raw.split_once("\r\n\r\n").expect("a head");
             assert_eq!(raw_body, body);

@@ -20,7 +20,7 @@ pub enum ClientSocket {
 impl ClientSocket {
     /// Sends the last that we have to say, as far as the socket takes it at once. With TLS that ends
     /// with `close_notify`, by which the peer knows that nothing was cut off.
-    pub(super) fn try_end(&mut self, last: &[u8]) {
+    pub fn try_end(&mut self, last: &[u8]) {
         // Whoever does not read what we have to say has given up as well.
         let _ = match self {
             Self::Plain(_) if last.is_empty() => Ok(()),

@@ -50,6 +50,11 @@ impl ClientStream {
         Self { socket, watch, head_limit, substitute: Bytes::new(), notes }
     }
 
+    /// The socket, for another protocol.
+    pub fn into_socket(self) -> ClientSocket {
+        self.socket
+    }
+
     /// Sends our answer for `reason`, as far as the socket takes it at once: for a connection that
     /// is given up.
     pub fn try_answer(&mut self, reason: Reason) {

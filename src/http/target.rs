@@ -28,8 +28,16 @@ impl Target {
         }
         let canonical = CanonicalPath::parse(head.uri.path()).map_err(|_| Reason::BadTarget)?;
         let is_origin_form = head.uri.scheme().is_none() && head.uri.authority().is_none();
-        if is_origin_form && !canonical.is_rewritten() {
-            return Ok(Self { uri: std::mem::take(&mut head.uri), host });
+        if !canonical.is_rewritten() {
+            if is_origin_form {
+                return Ok(Self { uri: std::mem::take(&mut head.uri), host });
+            }
+            // Without a path it is `http://host?query`, and the rest of this reads that.
+            if let Some(target) =
+                head.uri.path_and_query().filter(|all| all.as_str().starts_with('/'))
+            {
+                return Ok(Self { uri: Uri::from(target.clone()), host });
+            }
         }
         let uri = match head.uri.query() {
             Some(query) => format!("{}?{query}", canonical.as_str()),
@@ -48,11 +56,13 @@ impl Target {
 }
 
 /// RFC 9112 section 3.2: exactly one `Host` in HTTP/1.1. The authority of an absolute target stands
-/// in for it whatever it says (section 3.2.2).
+/// in for it whatever it says (section 3.2.2); in HTTP/2 the two must not differ (RFC 9113 section
+/// 8.3.1).
 fn host(head: &request::Parts) -> Result<HeaderValue, Reason> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.clone(),
+        (None, _) if head.version == Version::HTTP_2 => HeaderValue::from_static(""),
         (None, _) if head.version < Version::HTTP_11 => HeaderValue::from_static(""),
         _ => return Err(Reason::BadHost),
     };
@@ -62,7 +72,9 @@ fn host(head: &request::Parts) -> Result<HeaderValue, Reason> {
     if authority.as_str().contains('@') {
         return Err(Reason::BadHost);
     }
-    HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::BadHost)
+    let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::BadHost)?;
+    let differs = head.version == Version::HTTP_2 && !host.is_empty() && host != authority;
+    if differs { Err(Reason::BadHost) } else { Ok(authority) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From an accepted socket to a stream of plain bytes.
 
 use super::failure::{is_of_name, of_io, of_tls};
+use super::policy::HTTP2;
 use super::session::Session;
 use super::snapshot::{Shown, Store};
 use crate::telemetry::{HandshakeCells, HandshakeFailure, TlsVersion};
@@ -86,6 +87,7 @@ impl Handshakes {
                 _ => TlsVersion::V1_3,
             },
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            http2: connection.alpn_protocol() == Some(HTTP2),
             store: Arc::clone(&self.store),
             covered: RefCell::default(),
         };

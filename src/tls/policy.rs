@@ -11,7 +11,10 @@ use rustls::{Error, ServerConfig, SupportedCipherSuite};
 use std::sync::Arc;
 
 /// Protocols inside of TLS, the one to prefer first (RFC 7301).
-const ALPN: [&[u8]; 1] = [b"http/1.1"];
+const ALPN: [&[u8]; 2] = [HTTP2, b"http/1.1"];
+
+/// HTTP/2 within TLS (RFC 9113 section 3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
 
 /// Key exchange, the one to prefer first. X25519MLKEM768 is what Cloudflare asks origins for: its
 /// scan of an origin chooses the group that a zone begins with ("Automatic key exchange"). A share

@@ -20,6 +20,8 @@ pub struct Session {
     pub version: TlsVersion,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// Whether HTTP/2 was agreed on, rather than HTTP/1.1.
+    pub http2: bool,
     pub(super) store: Arc<Store>,
     /// The `Host` field that was last found to be covered.
     pub(super) covered: RefCell<Option<HeaderValue>>,

@@ -33,7 +33,7 @@ pub(super) async fn connect(addr: EndpointAddr, limit: Duration) -> Result<Conne
     let (sender, connection) = handshake.map_err(|_| Reason::ConnectFailed)?;
     let driver = tokio::task::spawn_local(async move {
         // Whoever waits for a response on it learns of the error by that.
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%addr, %error, "connection to an endpoint ended");
         }
     });

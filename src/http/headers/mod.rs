@@ -69,6 +69,10 @@ pub struct Noted {
     pub user_agent: Option<HeaderValue>,
     /// Whether there was a `Content-Length`.
     pub content_length: bool,
+    /// The protocol that the client would change to, as it wrote it.
+    pub upgrade: Option<HeaderValue>,
+    /// Whether it is a call of gRPC, which reads errors from `grpc-status` alone.
+    pub grpc: bool,
 }
 
 /// What one pass over the fields has found to be removed.
@@ -82,6 +86,9 @@ struct Found {
     by_connection: bool,
     expect: bool,
     framing: bool,
+    cookies: usize,
+    /// Whether `Connection` has the option `upgrade`.
+    upgrade: bool,
     /// `Host` as it is to be sent.
     host: bool,
     date: bool,
@@ -121,6 +128,8 @@ pub fn note_request(headers: &HeaderMap, vouched: Vouched<'_>) -> Noted {
         cf_ray: if vouched.via_cloudflare { field("cf-ray") } else { None },
         user_agent: field("user-agent"),
         content_length: false,
+        upgrade: None,
+        grpc: is_grpc(headers),
     }
 }
 
@@ -154,9 +163,14 @@ pub fn clean_request(
             "proxy-authorization" => found.hop_by_hop |= 1 << 4,
             "te" => found.hop_by_hop |= 1 << 5,
             "transfer-encoding" => found.hop_by_hop |= 1 << 6,
-            "upgrade" => found.hop_by_hop |= 1 << 7,
+            "upgrade" => {
+                found.hop_by_hop |= 1 << 7;
+                noted.upgrade = Some(value.clone());
+            }
             "http2-settings" => found.hop_by_hop |= 1 << 8,
             "content-length" => found.framing = true,
+            "content-type" => noted.grpc = is_type_of_grpc(value),
+            "cookie" => found.cookies += 1,
             // We answer it ourselves, when the upstream begins to take the body.
             "expect" => found.expect = true,
             "host" => found.host = value == host,
@@ -173,6 +187,9 @@ pub fn clean_request(
         }
     }
     remove(headers, &found);
+    if found.cookies > 1 {
+        join_cookies(headers);
+    }
     // It is there already, but for an absolute target or HTTP/1.0.
     if !found.host {
         headers.insert(header::HOST, host.clone());
@@ -185,6 +202,7 @@ pub fn clean_request(
         }
     }
     noted.content_length = found.framing;
+    noted.upgrade = noted.upgrade.filter(|protocol| found.upgrade && may_change_to(protocol));
     noted
 }
 
@@ -208,12 +226,53 @@ fn remove(headers: &mut HeaderMap, found: &Found) {
     }
 }
 
+/// Makes one field of several: HTTP/2 splits `Cookie` into crumbs, which HTTP/1.1 has not (RFC 9113
+/// section 8.2.3), and backends do not agree which of several counts.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, whole);
+    }
+}
+
+/// Whether a client may change to this protocol: one name, with or without a version (RFC 9110 section
+/// 7.8), and neither HTTP/2, by which requests would pass unseen, nor TLS.
+fn may_change_to(protocol: &HeaderValue) -> bool {
+    let bytes = protocol.as_bytes();
+    let name = bytes.split(|&byte| byte == b'/').next().unwrap_or_default();
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(byte);
+    let refused: [&[u8]; 4] = [b"h2c", b"h2", b"http", b"tls"];
+    !name.is_empty()
+        && bytes.iter().all(is_token)
+        && !refused.iter().any(|refused| name.eq_ignore_ascii_case(refused))
+}
+
+/// Whether it is a call of gRPC.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(is_type_of_grpc)
+}
+
+/// Whether it is a stream of server-sent events (HTML, section 9.2.5).
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    content_type.is_some_and(|content_type| content_type.starts_with(b"text/event-stream"))
+}
+
+/// Whether a content type is one of gRPC's: `application/grpc` alone, or with `+` or `;` behind it
+/// ("gRPC over HTTP2", Requests). `application/grpc-web` is another protocol, of HTTP's own errors.
+fn is_type_of_grpc(content_type: &HeaderValue) -> bool {
+    let rest = content_type.as_bytes().strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
 impl Found {
     /// Collects the fields that a `Connection` value names. Framing and routing are not its to
     /// remove.
     fn name_tokens(&mut self, value: &HeaderValue) {
         for token in value.as_bytes().split(|&byte| byte == b',') {
             let token = token.trim_ascii();
+            self.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
             if token.is_empty()
                 || token.eq_ignore_ascii_case(b"close")
                 || token.eq_ignore_ascii_case(b"keep-alive")

@@ -4,7 +4,7 @@ use super::Telemetry;
 use super::families::{Families, Family};
 use crate::client_ip::Unnamed;
 use crate::telemetry::admission::Mode;
-use crate::telemetry::cells::{Count, ListenerCells, Refusal};
+use crate::telemetry::cells::{Count, Level, ListenerCells, Refusal};
 use std::fmt;
 
 impl Telemetry {
@@ -35,12 +35,19 @@ impl Telemetry {
             "Connections closed for being idle, or too slow with a request head",
             |family| self.by_listener(family, |cells| &cells.idle_closed),
         )?;
+        encoder.counter(
+            "ravelin_connections_reset_floods",
+            "HTTP/2 connections closed because their client reset half of its streams",
+            |family| self.by_listener(family, |cells| &cells.reset_floods),
+        )?;
         encoder.gauge("ravelin_connections_open", "Client connections open", |family| {
-            self.listeners.iter().enumerate().try_for_each(|(position, name)| {
-                let open = self.workers.iter().map(|worker| worker.listeners[position].open.now());
-                family.gauge(&[("listener", name)], open.sum::<i64>())
-            })
+            self.level_by_listener(family, |cells| &cells.open)
         })?;
+        encoder.gauge(
+            "ravelin_tunnels_open",
+            "Client connections handed over to another protocol, such as WebSocket",
+            |family| self.level_by_listener(family, |cells| &cells.tunnels),
+        )?;
         encoder.counter(
             "ravelin_client_unnamed",
             "Requests of trusted peers whose client could not be told: the peer was taken for it",
@@ -84,6 +91,18 @@ impl Telemetry {
         self.listeners.iter().enumerate().try_for_each(|(position, name)| {
             let total = self.cells_of(position).map(|cells| count(cells).total()).sum();
             family.count(&[("listener", name)], total)
+        })
+    }
+
+    /// One gauge a listener.
+    fn level_by_listener(
+        &self,
+        family: &mut Family<'_>,
+        level: impl Fn(&ListenerCells) -> &Level,
+    ) -> fmt::Result {
+        self.listeners.iter().enumerate().try_for_each(|(position, name)| {
+            let now = self.cells_of(position).map(|cells| level(cells).now()).sum::<i64>();
+            family.gauge(&[("listener", name)], now)
         })
     }
 

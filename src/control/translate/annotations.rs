@@ -1,0 +1,119 @@
+//! Annotations that say how an object is served: `ravelin.dev/...`, and the words of others that we
+//! take as well.
+//!
+//! A value that is not understood is an error with its field and its fix. What then happens is for
+//! whoever reads the annotation to decide: what protects must not be left out for a typing mistake.
+
+use super::report::{Flaw, Report};
+use crate::control::quote::quote;
+use crate::control::suggest::nearest;
+use crate::model::{Severity, Why};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::collections::BTreeMap;
+
+/// What annotations of our own begin with.
+const OURS: &str = "ravelin.dev/";
+
+/// The annotations of our own that Ingresses may have.
+pub(super) const OF_INGRESSES: [&str; 0] = [];
+
+/// The annotations of one object.
+#[derive(Clone, Copy)]
+pub(super) struct Annotations<'o>(Option<&'o BTreeMap<String, String>>);
+
+impl<'o> Annotations<'o> {
+    /// Those of an object.
+    pub(super) fn of(metadata: &'o ObjectMeta) -> Self {
+        Self(metadata.annotations.as_ref())
+    }
+
+    /// The value of one, without the spaces around it.
+    pub(super) fn get(self, name: &str) -> Option<&'o str> {
+        self.0?.get(name).map(|value| value.trim())
+    }
+
+    /// One of several words, and what it stands for.
+    pub(super) fn word<T: Copy>(self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Flaw> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == value) {
+            return Ok(Some(*meaning));
+        }
+        let all: Vec<String> = words.iter().map(|(word, _)| quote(word)).collect();
+        let reason = format!("{} is none of {}", quote(value), all.join(", "));
+        let fix = match nearest(value, words.iter().map(|(word, _)| *word)) {
+            Some(near) => format!("did you mean {}?", quote(near)),
+            None => "write one of them".to_owned(),
+        };
+        Err(Flaw::invalid("", reason, fix))
+    }
+
+    /// `"true"` or `"false"`.
+    pub(super) fn switch(self, name: &str) -> Result<Option<bool>, Flaw> {
+        self.word(name, &[("true", true), ("false", false)])
+    }
+
+    /// Warns of annotations of our own that are none of those in `known`: nobody reads them.
+    pub(super) fn warn_of_unknown(self, known: &[&str], report: &mut Report<'_>) {
+        let ours = self.0.into_iter().flat_map(BTreeMap::keys);
+        for name in ours.filter(|name| name.starts_with(OURS)) {
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            let fix = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "remove it".to_owned(),
+            };
+            let flaw = Flaw::error(Why::UnknownField, "", "is not known, and has no effect", fix);
+            report.add(&field(name), flaw.with(Severity::Warning));
+        }
+    }
+}
+
+/// The path of an annotation in its object.
+pub(super) fn field(name: &str) -> String {
+    format!("metadata.annotations[{name}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Kind, ObjectRef};
+
+    fn mk_metadata(annotations: &[(&str, &str)]) -> ObjectMeta {
+        let annotations =
+            annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        ObjectMeta { annotations: Some(annotations.collect()), ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn a_word_that_is_not_known_is_an_error_that_names_the_nearest() {
+        let metadata = mk_metadata(&[("a", " true "), ("b", "yes"), ("c", "ture"), ("d", "")]);
+        let annotations = Annotations::of(&metadata);
+        assert_eq!(annotations.switch("a"), Ok(Some(true)));
+        assert_eq!(annotations.switch("absent"), Ok(None));
+        let flaw = |name| annotations.switch(name).expect_err("not a word");
+        assert_eq!(flaw("b").reason, r#""yes" is none of "true", "false""#);
+        assert_eq!(flaw("b").fix, "write one of them");
+        assert_eq!(flaw("c").fix, r#"did you mean "true"?"#);
+        assert_eq!(flaw("d").fix, "write one of them");
+    }
+
+    #[test]
+    fn an_annotation_of_ours_that_nobody_reads_is_warned_of() {
+        let metadata = mk_metadata(&[
+            ("other.example/x", "1"),
+            ("ravelin.dev/known", "1"),
+            ("ravelin.dev/knwon", "1"),
+        ]);
+        let object = ObjectRef { kind: Kind::Ingress, namespace: "ns".into(), name: "i".into() };
+        let mut findings = Vec::new();
+        let mut report = Report::new(&object, &mut findings);
+        Annotations::of(&metadata).warn_of_unknown(&["ravelin.dev/known"], &mut report);
+        let [only] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!(only.field, "metadata.annotations[ravelin.dev/knwon]");
+        assert_eq!(only.fix, "did you mean ravelin.dev/known?");
+        assert_eq!(only.severity, Severity::Warning);
+    }
+}

@@ -1,0 +1,165 @@
+//! The streams of an HTTP/2 connection, each with a deadline of its own.
+//!
+//! hyper makes a future of each request and hands it to an executor at once. [`Guarded`] is that
+//! executor: it ends what is past its time from outside, since a stream whose client has closed its
+//! window waits within hyper and asks nobody.
+
+use crate::deadline::{Deadlines, Phase, Watch};
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Watches kept for the next streams of a connection: more than Cloudflare has open on one at a time
+/// as a rule.
+const SPARE: usize = 32;
+
+/// The streams of one connection.
+#[derive(Debug)]
+pub struct Streams {
+    deadlines: Rc<Deadlines>,
+    /// The connection's own deadline, which counts while it has no stream.
+    connection: Rc<Watch>,
+    idle: Duration,
+    open: Cell<u64>,
+    begun: Cell<u64>,
+    given_up: Cell<u64>,
+    /// How many streams are looked at before the connection is judged.
+    resets: u64,
+    spare: RefCell<Vec<Rc<Watch>>>,
+    /// The stream whose future hyper hands over next.
+    next: RefCell<Option<Stream>>,
+}
+
+impl Streams {
+    /// None yet. `idle` is how long the connection may be without one; after `resets` streams it is
+    /// judged by how many of them were given up.
+    pub fn new(
+        deadlines: &Rc<Deadlines>,
+        connection: &Rc<Watch>,
+        idle: Duration,
+        resets: u64,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            deadlines: Rc::clone(deadlines),
+            connection: Rc::clone(connection),
+            idle,
+            open: Cell::new(0),
+            begun: Cell::new(0),
+            given_up: Cell::new(0),
+            resets,
+            spare: RefCell::default(),
+            next: RefCell::default(),
+        })
+    }
+
+    /// A new stream's deadline. The future that hyper hands over next belongs to it.
+    pub fn begin(self: &Rc<Self>) -> Rc<Watch> {
+        let spare = self.spare.borrow_mut().pop();
+        let watch = spare.unwrap_or_else(|| self.deadlines.watch(self.idle));
+        self.open.set(self.open.get() + 1);
+        self.begun.set(self.begun.get() + 1);
+        self.connection.pause();
+        let stream = Stream { streams: Rc::clone(self), watch: Rc::clone(&watch) };
+        // hyper hands over each future before it asks for the next one.
+        self.next.replace(Some(stream));
+        watch
+    }
+
+    /// Notes that the client has given up a stream before its answer was through.
+    pub fn give_up(&self) {
+        self.given_up.set(self.given_up.get() + 1);
+    }
+
+    /// Whether the client opens streams to reset them (CVE-2023-44487): half of so many that it is
+    /// no accident.
+    pub fn is_flood(&self) -> bool {
+        self.begun.get() >= self.resets && self.given_up.get() >= self.begun.get() / 2
+    }
+
+    /// Whether no stream is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.get() == 0
+    }
+}
+
+/// One stream, for as long as hyper works on it.
+#[derive(Debug)]
+struct Stream {
+    streams: Rc<Streams>,
+    watch: Rc<Watch>,
+}
+
+impl Stream {
+    /// Runs a stream's future, unless its client takes no more for too long.
+    async fn run(self, future: impl Future<Output = ()>) {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            self.watch.register(cx);
+            match self.watch.expired() {
+                // Dropping it resets the stream.
+                Some(Phase::Response) => Poll::Ready(()),
+                _ => future.as_mut().poll(cx),
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let Streams { open, connection, idle, spare, .. } = &*self.streams;
+        open.set(open.get() - 1);
+        if open.get() == 0 {
+            connection.enter(Phase::Idle, *idle);
+        }
+        let mut spare = spare.borrow_mut();
+        // A body that the upstream still holds must not meet another request's deadline.
+        if Rc::strong_count(&self.watch) == 1 && spare.len() < SPARE {
+            self.watch.pause();
+            spare.push(Rc::clone(&self.watch));
+        }
+    }
+}
+
+/// Runs what hyper hands over, on the worker's thread.
+#[derive(Clone, Debug)]
+pub struct Guarded(pub Rc<Streams>);
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Guarded {
+    fn execute(&self, future: F) {
+        match self.0.next.take() {
+            Some(stream) => drop(tokio::task::spawn_local(stream.run(future))),
+            // No request's: hyper has such ones for CONNECT alone, which is refused.
+            None => drop(tokio::task::spawn_local(future)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_without_streams_is_idle_and_one_with_half_of_many_given_up_is_a_flood() {
+        let deadlines = Deadlines::new();
+        let connection = deadlines.watch(Duration::ZERO);
+        let streams = Streams::new(&deadlines, &connection, Duration::from_secs(1), 4);
+        for given_up in [false, true, false, true] {
+            assert!(!streams.is_flood());
+            let watch = streams.begin();
+            assert!(!streams.is_empty());
+            drop(watch);
+            if given_up {
+                streams.give_up();
+            }
+            drop(streams.next.take());
+            assert!(streams.is_empty());
+        }
+        assert!(streams.is_flood());
+        assert_eq!(streams.spare.borrow().len(), 1, "one watch served all");
+        assert_eq!(connection.phase(), Phase::Idle);
+    }
+}
