@@ -208,7 +208,7 @@ const PLANTED: [(&str, &str, &str); 14] = [
     ),
     ("src/addr.rs", "fn f() { crate::routing::g() }", ":1: `addr` imports `routing`"),
     (
-        "src/edge.rs",
+        "src/edge/mod.rs",
         "use crate::{\n    addr::{self, A},\n    app::B,\n};",
         ":3: `edge` imports `app`",
     ),
@@ -238,7 +238,7 @@ fn a_planted_import_is_found_with_its_line() {
 fn what_the_table_allows_is_let_through() {
     for (path, text) in [
         ("src/http/mod.rs", "use crate::{addr, body::B, http::respond};"),
-        ("src/edge.rs", "use crate::forward;\nuse crate::tls::T;"),
+        ("src/edge/mod.rs", "use crate::forward;\nuse crate::tls::T;"),
         ("src/control/watch.rs", "use kube::Api;\nuse crate::routing::Publisher;"),
         ("src/main.rs", "use ravelin::cli;"),
         ("src/addr.rs", "// crate::app\n/* unsafe */ const A: &str = \"crate::app kube\";"),

@@ -5,13 +5,17 @@
 //! replaced by what we know.
 
 mod response;
+mod values;
 
 pub use response::clean_response;
 pub(super) use response::now;
+pub use values::{is_event_stream, is_grpc};
 
 use crate::client_ip::is_claim;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use std::net::Ipv4Addr;
+use values::{
+    is_cloudflares, is_framing_alias, is_pseudo, is_type_of_grpc, join_cookies, may_change_to,
+};
 
 /// Our name in `Server`, where the upstream gives none.
 pub(super) const SERVER_NAME: &str = "ravelin";
@@ -153,21 +157,7 @@ pub fn clean_request(
             "x-forwarded-host" => ours.put(2, value, &values),
             "x-forwarded-port" => ours.put(3, value, &values),
             "x-real-ip" => ours.put(4, value, &values),
-            "connection" => {
-                found.hop_by_hop |= 1;
-                found.name_tokens(value);
-            }
-            "keep-alive" => found.hop_by_hop |= 1 << 1,
-            "proxy-connection" => found.hop_by_hop |= 1 << 2,
-            "proxy-authenticate" => found.hop_by_hop |= 1 << 3,
-            "proxy-authorization" => found.hop_by_hop |= 1 << 4,
-            "te" => found.hop_by_hop |= 1 << 5,
-            "transfer-encoding" => found.hop_by_hop |= 1 << 6,
-            "upgrade" => {
-                found.hop_by_hop |= 1 << 7;
-                noted.upgrade = Some(value.clone());
-            }
-            "http2-settings" => found.hop_by_hop |= 1 << 8,
+            other if found.is_of_connection(other, value, &mut noted) => {}
             "content-length" => found.framing = true,
             "content-type" => noted.grpc = is_type_of_grpc(value),
             "cookie" => found.cookies += 1,
@@ -226,47 +216,31 @@ fn remove(headers: &mut HeaderMap, found: &Found) {
     }
 }
 
-/// Makes one field of several: HTTP/2 splits `Cookie` into crumbs, which HTTP/1.1 has not (RFC 9113
-/// section 8.2.3), and backends do not agree which of several counts.
-fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<&[u8]> =
-        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-        headers.insert(header::COOKIE, whole);
-    }
-}
-
-/// Whether a client may change to this protocol: one name, with or without a version (RFC 9110 section
-/// 7.8), and neither HTTP/2, by which requests would pass unseen, nor TLS.
-fn may_change_to(protocol: &HeaderValue) -> bool {
-    let bytes = protocol.as_bytes();
-    let name = bytes.split(|&byte| byte == b'/').next().unwrap_or_default();
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(byte);
-    let refused: [&[u8]; 4] = [b"h2c", b"h2", b"http", b"tls"];
-    !name.is_empty()
-        && bytes.iter().all(is_token)
-        && !refused.iter().any(|refused| name.eq_ignore_ascii_case(refused))
-}
-
-/// Whether it is a call of gRPC.
-pub fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(is_type_of_grpc)
-}
-
-/// Whether it is a stream of server-sent events (HTML, section 9.2.5).
-pub fn is_event_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    content_type.is_some_and(|content_type| content_type.starts_with(b"text/event-stream"))
-}
-
-/// Whether a content type is one of gRPC's: `application/grpc` alone, or with `+` or `;` behind it
-/// ("gRPC over HTTP2", Requests). `application/grpc-web` is another protocol, of HTTP's own errors.
-fn is_type_of_grpc(content_type: &HeaderValue) -> bool {
-    let rest = content_type.as_bytes().strip_prefix(b"application/grpc");
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
-}
-
 impl Found {
+    /// Takes note of a field that is for this connection alone. Whether it is one.
+    fn is_of_connection(&mut self, name: &str, value: &HeaderValue, noted: &mut Noted) -> bool {
+        let position = match name {
+            "connection" => {
+                self.name_tokens(value);
+                0
+            }
+            "keep-alive" => 1,
+            "proxy-connection" => 2,
+            "proxy-authenticate" => 3,
+            "proxy-authorization" => 4,
+            "te" => 5,
+            "transfer-encoding" => 6,
+            "upgrade" => {
+                noted.upgrade = Some(value.clone());
+                7
+            }
+            "http2-settings" => 8,
+            _ => return false,
+        };
+        self.hop_by_hop |= 1 << position;
+        true
+    }
+
     /// Collects the fields that a `Connection` value names. Framing and routing are not its to
     /// remove.
     fn name_tokens(&mut self, value: &HeaderValue) {
@@ -288,25 +262,6 @@ impl Found {
             }
         }
     }
-}
-
-/// Whether a field is one that Cloudflare writes: with hyphens. `cf-connecting_ip` is its visitor's,
-/// and some backends cannot tell that from the field with hyphens.
-fn is_cloudflares(name: &str) -> bool {
-    name.starts_with("cf-") && name.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
-}
-
-/// Whether it is an address that only Pseudo IPv4 makes, 240.0.0.0/4. With that feature off,
-/// `CF-Pseudo-IPv4` is the visitor's own text.
-fn is_pseudo(value: &HeaderValue) -> bool {
-    let ip = value.to_str().ok().and_then(|text| text.parse::<Ipv4Addr>().ok());
-    ip.is_some_and(|ip| ip.octets()[0] >= 240)
-}
-
-/// Whether a field is one that frames a message, in a spelling that CGI, WSGI and their kin cannot
-/// tell from it: with underscores for hyphens.
-fn is_framing_alias(name: &str) -> bool {
-    matches!(name, "transfer_encoding" | "content_length")
 }
 
 #[cfg(test)]

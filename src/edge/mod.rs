@@ -1,35 +1,25 @@
 //! The life of a connection: accepted socket, PROXY header, TLS, HTTP, deadlines, drain, end.
 
+mod http1;
+mod http2;
+
 use crate::addr::PeerAddr;
 use crate::admission::Gate;
 use crate::client_ip::{self, ClientIp, Scheme};
 use crate::config::Protocol;
 use crate::deadline::Phase;
-use crate::error::Reason;
-use crate::forward::{self, Downstream, TunnelSlot, Worker};
-use crate::http::{self as stage, ClientSocket, ClientStream, ForwardedFields, Notes, Streams};
+use crate::forward::{Downstream, Worker};
+use crate::http::{ClientSocket, ForwardedFields, Streams};
 use crate::listen::{self, Accepted};
 use crate::proxy_protocol::{self, Header, ReadError};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{HandshakeFailure, ListenerCells, Refusal};
 use crate::tls::Unmet;
 use http::HeaderValue;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::net::TcpStream;
-
-/// How a connection ended.
-enum End {
-    /// By HTTP's own rules, or by an error of the socket.
-    Closed,
-    /// It was in this phase for too long.
-    Expired(Phase),
-}
 
 /// Serves one connection to its end.
 pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
@@ -40,9 +30,13 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         match meet(&worker, &socket, peer, listener).await {
             Ok(downstream) => {
                 if let Some((downstream, socket)) = secure(downstream, socket).await {
-                    match downstream.streams {
-                        None => converse(Rc::new(downstream), socket).await,
-                        Some(_) => converse_http2(Rc::new(downstream), socket).await,
+                    let downstream = Rc::new(downstream);
+                    // On the heap: the two are of very different size, and one is not used.
+                    match downstream.streams.clone() {
+                        None => Box::pin(http1::converse(downstream, socket)).await,
+                        Some(streams) => {
+                            Box::pin(http2::converse(downstream, &streams, socket)).await;
+                        }
                     }
                 }
             }
@@ -201,125 +195,4 @@ async fn secure(
             None
         }
     }
-}
-
-/// Speaks HTTP/1.1 until the connection ends.
-async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
-    let worker = &downstream.worker;
-    let watch = &downstream.watch;
-    let notes = Rc::new(Notes::default());
-    let head_limit = worker.config.timeouts.request_head;
-    let stream = ClientStream::new(socket, Rc::clone(watch), head_limit, Rc::clone(&notes));
-    let tunnel = TunnelSlot::default();
-    let service = {
-        let (downstream, notes, tunnel) =
-            (Rc::clone(&downstream), Rc::clone(&notes), Rc::clone(&tunnel));
-        service_fn(move |request| {
-            notes.requested.set(true);
-            forward::forward(&downstream, &tunnel, request)
-        })
-    };
-    let header_bytes = worker.config.limits.header_block;
-    let mut connection =
-        stage::server(header_bytes).serve_connection(TokioIo::new(stream), service);
-    let mut leaving = false;
-    let end = poll_fn(|cx| {
-        watch.register(cx);
-        match watch.expired() {
-            // The request itself answers that it took too long.
-            None | Some(Phase::Exchange) => {}
-            Some(phase) => return Poll::Ready(End::Expired(phase)),
-        }
-        if worker.closing_idle.get() && !leaving {
-            leaving = true;
-            // Closes at once if nothing is under way, else after the answer.
-            Pin::new(&mut connection).graceful_shutdown();
-        }
-        Pin::new(&mut connection).poll(cx).map(|result| {
-            if let Err(error) = result {
-                tracing::debug!(peer = %downstream.peer, %error, "connection ended");
-            }
-            End::Closed
-        })
-    })
-    .await;
-    match end {
-        End::Closed => {
-            let tunnel = tunnel.take();
-            if let Some(tunnel) = tunnel {
-                let parts = connection.into_parts();
-                let socket = parts.io.into_inner().into_socket();
-                // The rest of the connection's state would outlive its use by hours.
-                drop(parts.service);
-                Box::pin(tunnel.relay(socket, parts.read_buf)).await;
-            }
-        }
-        End::Expired(Phase::Head) => {
-            notes.refused.set(Some(Reason::RequestTimeout));
-            connection.into_parts().io.inner_mut().try_answer(Reason::RequestTimeout);
-            worker.cells.listeners[downstream.listener].idle_closed.add(1);
-        }
-        End::Expired(Phase::Idle | Phase::Handshake | Phase::Tunnel) => {
-            connection.into_parts().io.inner_mut().try_close();
-            worker.cells.listeners[downstream.listener].idle_closed.add(1);
-        }
-        // The exchange that is dropped here says who stalled.
-        End::Expired(Phase::Exchange | Phase::Response) => drop(connection),
-    }
-    if let Some(reason) = notes.refused.get() {
-        forward::record_unread(&downstream, reason);
-    }
-}
-
-/// How long the client of an idle HTTP/2 connection has to take note of our GOAWAY.
-const GOAWAY_LIMIT: Duration = Duration::from_secs(2);
-
-/// Speaks HTTP/2 until the connection ends.
-async fn converse_http2(downstream: Rc<Downstream>, socket: ClientSocket) {
-    let Downstream { worker, watch, streams, .. } = &*downstream;
-    let Some(streams) = streams else {
-        return;
-    };
-    let service = {
-        let downstream = Rc::clone(&downstream);
-        // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
-        let tunnel = TunnelSlot::default();
-        service_fn(move |request| forward::forward(&downstream, &tunnel, request))
-    };
-    let header_bytes = worker.config.limits.header_block;
-    let builder = stage::server_http2(&worker.config.http2, header_bytes, streams);
-    let mut connection = builder.serve_connection(TokioIo::new(socket), service);
-    let cells = &worker.cells.listeners[downstream.listener];
-    let mut leaving = false;
-    poll_fn(|cx| {
-        watch.register(cx);
-        if watch.expired().is_some() && streams.is_empty() {
-            if leaving {
-                return Poll::Ready(());
-            }
-            cells.idle_closed.add(1);
-            watch.enter(Phase::Idle, GOAWAY_LIMIT);
-            leaving = true;
-            Pin::new(&mut connection).graceful_shutdown();
-        }
-        if worker.closing_idle.get() && streams.is_empty() {
-            return Poll::Ready(());
-        }
-        if streams.is_flood() {
-            tracing::debug!(peer = %downstream.peer, "client resets its streams");
-            cells.reset_floods.add(1);
-            return Poll::Ready(());
-        }
-        // GOAWAY loses no request: the client knows which ones are served still.
-        if worker.draining.get() && !leaving {
-            leaving = true;
-            Pin::new(&mut connection).graceful_shutdown();
-        }
-        Pin::new(&mut connection).poll(cx).map(|result| {
-            if let Err(error) = result {
-                tracing::debug!(peer = %downstream.peer, %error, "connection ended");
-            }
-        })
-    })
-    .await;
 }

@@ -1,0 +1,66 @@
+//! A conversation in HTTP/2: its streams have deadlines of their own.
+
+use crate::deadline::Phase;
+use crate::forward::{self, Downstream, TunnelSlot};
+use crate::http::{self as stage, ClientSocket, Streams};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How long the client of an idle HTTP/2 connection has to take note of our GOAWAY.
+const GOAWAY_LIMIT: Duration = Duration::from_secs(2);
+
+/// Speaks HTTP/2 until the connection ends.
+pub(super) async fn converse(
+    downstream: Rc<Downstream>,
+    streams: &Rc<Streams>,
+    socket: ClientSocket,
+) {
+    let Downstream { worker, watch, .. } = &*downstream;
+    let service = {
+        let downstream = Rc::clone(&downstream);
+        // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
+        let tunnel = TunnelSlot::default();
+        service_fn(move |request| forward::forward(&downstream, &tunnel, request))
+    };
+    let header_bytes = worker.config.limits.header_block;
+    let builder = stage::server_http2(&worker.config.http2, header_bytes, streams);
+    let mut connection = builder.serve_connection(TokioIo::new(socket), service);
+    let cells = &worker.cells.listeners[downstream.listener];
+    let mut leaving = false;
+    poll_fn(|cx| {
+        watch.register(cx);
+        if watch.expired().is_some() && streams.is_empty() {
+            if leaving {
+                return Poll::Ready(());
+            }
+            cells.idle_closed.add(1);
+            watch.enter(Phase::Idle, GOAWAY_LIMIT);
+            leaving = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if worker.closing_idle.get() && streams.is_empty() {
+            return Poll::Ready(());
+        }
+        if streams.is_flood() {
+            tracing::debug!(peer = %downstream.peer, "client resets its streams");
+            cells.reset_floods.add(1);
+            return Poll::Ready(());
+        }
+        // GOAWAY loses no request: the client knows which ones are served still.
+        if worker.draining.get() && !leaving {
+            leaving = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        Pin::new(&mut connection).poll(cx).map(|result| {
+            if let Err(error) = result {
+                tracing::debug!(peer = %downstream.peer, %error, "connection ended");
+            }
+        })
+    })
+    .await;
+}
