@@ -149,6 +149,9 @@ reasons! {
     /// The process left before the answer was complete.
     CutByDrain = "cut_by_drain", Ravelin, StatusCode::SERVICE_UNAVAILABLE,
         "The proxy is leaving and could wait no longer.";
+    /// The visitor came without TLS, and the Ingress asks for it.
+    HttpsRedirect = "https_redirect", Configuration, StatusCode::PERMANENT_REDIRECT,
+        "The same address is served with TLS.";
     /// A fault of ours.
     Internal = "internal", Ravelin, StatusCode::INTERNAL_SERVER_ERROR,
         "The proxy failed.";
@@ -173,7 +176,7 @@ mod tests {
             let status = reason.status().as_u16();
             let expected = match reason.culprit() {
                 Culprit::Client => (400..=499).contains(&status) || status == 501,
-                Culprit::Configuration => status == 404 || status == 503,
+                Culprit::Configuration => matches!(status, 308 | 404 | 503),
                 Culprit::Upstream => status == 502 || status == 504,
                 Culprit::Ravelin => status == 500 || status == 503,
             };

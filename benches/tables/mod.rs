@@ -2,8 +2,8 @@
 
 use ravelin::addr::EndpointAddr;
 use ravelin::model::{
-    Backend, BackendKey, BackendState, EndpointSpec, EndpointState, HostPattern, Ingress, Model,
-    PathKind, PathPattern, PortKey, Rule,
+    Backend, BackendKey, BackendState, EndpointSpec, EndpointState, HostPattern, Https, Ingress,
+    Model, PathKind, PathPattern, PortKey, Rule,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ pub(crate) fn simple(
         namespace: Arc::clone(&namespace),
         name: format!("shop-{number}").into(),
         created: 1_700_000_000,
+        https: Https::default(),
     };
     let rule = |number| Rule {
         host: pattern(host(number).into()),

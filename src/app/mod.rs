@@ -233,6 +233,7 @@ pub fn options(config: &Config) -> Options {
         strict_class: of_cluster,
         loopback_endpoints: !of_cluster,
         admits_pods: sets.any(|set| set.members == Members::Pods),
+        https: config.https.clone(),
         cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
     }
 }

@@ -28,6 +28,7 @@ pub(super) const ROOT: Keys = Keys {
         "log",
         "timeouts",
         "limits",
+        "https",
         "http2",
         "upstream",
     ],
@@ -113,6 +114,8 @@ pub(super) const LIMITS: Keys = Keys {
     table: "limits",
     keys: &["connections", "handshakes", "request_target", "header_block"],
 };
+/// `[https]`.
+pub(super) const HTTPS: Keys = Keys { table: "https", keys: &["redirect", "hsts"] };
 /// `[http2]`.
 pub(super) const HTTP2: Keys = Keys {
     table: "http2",
@@ -123,7 +126,7 @@ pub(super) const UPSTREAM: Keys =
     Keys { table: "upstream", keys: &["idle", "idle_per_endpoint", "connect_retries"] };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 12] = [
+pub(super) const TABLES: [&Keys; 13] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -134,6 +137,7 @@ pub(super) const TABLES: [&Keys; 12] = [
     &LOG,
     &TIMEOUTS,
     &LIMITS,
+    &HTTPS,
     &HTTP2,
     &UPSTREAM,
 ];

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::Https;
 use ipnet::IpNet;
 
 pub use admit::{
@@ -76,6 +77,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Bounds on what clients may use.
     pub limits: Limits,
+    /// How visitors are brought to TLS, where their Ingress does not say.
+    pub https: Https,
     /// HTTP/2 on the clients' side.
     pub http2: Http2,
     /// Connections to pods.

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::model::{Hsts, Https};
+
 use super::admit::Sets;
 use super::certificates;
 use super::cloudflare;
@@ -56,6 +58,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let log = log(&root.table(&keys::LOG));
     let timeouts = timeouts(document, &root.table(&keys::TIMEOUTS));
     let limits = limits(&root.table(&keys::LIMITS));
+    let https = https(&root.table(&keys::HTTPS));
     let http2 = http2::section(&root.table(&keys::HTTP2));
     let upstream = upstream(&root.table(&keys::UPSTREAM));
     let listeners = listeners?;
@@ -76,6 +79,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         log,
         timeouts,
         limits,
+        https,
         http2,
         upstream,
     })
@@ -239,6 +243,19 @@ fn limits(table: &Table<'_>) -> Limits {
         request_target: size("request_target").unwrap_or(default.request_target),
         header_block: size("header_block").unwrap_or(default.header_block),
     }
+}
+
+fn https(table: &Table<'_>) -> Https {
+    let redirect = table.read("redirect", raw::boolean).unwrap_or_default();
+    let hsts = table.read("hsts", |value| match raw::string(value)? {
+        "off" => Ok(None),
+        text => Hsts::parse(text).map(Some).map_err(|error| {
+            let words = error.to_string();
+            let (problem, fix) = words.split_once("; ").unwrap_or((&words, ""));
+            Fault::new(problem.to_owned(), format!("{fix}, or \"off\""))
+        }),
+    });
+    Https { redirect, hsts: hsts.flatten() }
 }
 
 fn upstream(table: &Table<'_>) -> Upstream {

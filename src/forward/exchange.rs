@@ -51,6 +51,8 @@ pub(super) struct Parts {
     pub(super) target: Option<Target>,
     /// The client's address as text, where it is another than the peer's.
     pub(super) client: Option<HeaderValue>,
+    /// Whether the visitor came with TLS.
+    pub(super) over_tls: bool,
     /// Request fields for the log.
     pub(super) noted: Noted,
 }
@@ -122,6 +124,12 @@ impl Exchange {
     /// Notes the route.
     pub(super) fn routed(&mut self, table: Held, id: RouteId) {
         self.0.route = Some((table, id));
+    }
+
+    /// What its route has visitors with TLS told in `Strict-Transport-Security`, if this is one.
+    pub(super) fn hsts(&self) -> Option<&HeaderValue> {
+        let (table, id) = self.0.route.as_ref().filter(|_| self.over_tls)?;
+        table.hsts(*id)
     }
 
     /// Notes that the request goes upstream now.

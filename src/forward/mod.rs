@@ -196,6 +196,7 @@ fn decide(
     }
     let sender = Sender::of(&downstream, &head.headers);
     exchange.client = sender.client().cloned();
+    exchange.over_tls = sender.is_over_tls();
     if let Some(cause) = sender.unnamed() {
         worker.cells.listeners[downstream.listener].unnamed[cause as usize].add(1);
     }
@@ -219,7 +220,8 @@ fn decide(
     let found = belongs.and_then(|()| find(&table, target));
     exchange.noted = noted;
     let id = found?;
-    let endpoints = usable(table.backend(id));
+    let may_go_on = secured(&table, id, exchange.over_tls);
+    let endpoints = may_go_on.and_then(|()| usable(table.backend(id)));
     exchange.routed(table, id);
     let request = upstream_request(head, uri, body, exchange.upload(), &exchange.noted);
     Ok(Decided { request: Some(request), endpoints: endpoints? })
@@ -259,11 +261,17 @@ fn belongs(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
     }
 }
 
-/// The route of a request. Together with [`Target::read`] before it and [`usable`] after it this is
-/// the whole decision; `explain` calls the same three.
+/// The route of a request. Together with [`Target::read`] before it, [`secured`] and [`usable`] after
+/// it this is the whole decision; `explain` calls the same four.
 pub fn find(table: &Table, target: &Target) -> Result<RouteId, Reason> {
     let host = target.host_name()?;
     table.lookup(host.as_str(), target.uri.path()).ok_or(Reason::NoRoute)
+}
+
+/// Whether a visitor may have the route with, or without, TLS.
+pub fn secured(table: &Table, id: RouteId, over_tls: bool) -> Result<(), Reason> {
+    let redirected = !over_tls && table.redirects(id);
+    if redirected { Err(Reason::HttpsRedirect) } else { Ok(()) }
 }
 
 /// The endpoints of a backend, or the reason why it has none.
@@ -340,6 +348,9 @@ fn answer_of_upstream(
     if exchange.noted.grpc || stage::is_event_stream(response.headers()) {
         exchange.streams();
     }
+    if let Some(hsts) = exchange.hsts() {
+        response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts.clone());
+    }
     exchange.answered(response.status());
     response.map(|incoming| ResponseBody::of_upstream(incoming, exchange))
 }
@@ -350,6 +361,13 @@ fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBo
         true => stage::answer_grpc(reason),
         false => stage::answer(reason),
     };
+    if reason == Reason::HttpsRedirect {
+        let target = exchange.target.as_ref().and_then(Target::over_tls);
+        response.headers_mut().extend(target.map(|target| (header::LOCATION, target)));
+    }
+    if let Some(hsts) = exchange.hsts() {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
     // With HTTP/2 hyper would send it.
     if exchange.is_head() {
         let length = response.body().len();

@@ -51,6 +51,11 @@ impl<'d> Sender<'d> {
         self.via_cloudflare
     }
 
+    /// Whether the visitor came with TLS, which may end before us.
+    pub(super) fn is_over_tls(&self) -> bool {
+        self.fields.proto == Scheme::Https.as_str()
+    }
+
     /// Why the client could not be told, if so.
     pub(super) fn unnamed(&self) -> Option<Unnamed> {
         self.unnamed

@@ -48,6 +48,13 @@ impl Target {
         Ok(Self { uri: Uri::from(uri), host })
     }
 
+    /// The same with TLS, at its usual port: whatever port the visitor named was for the other scheme.
+    pub fn over_tls(&self) -> Option<HeaderValue> {
+        let host = self.host_name().ok()?;
+        let path = self.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        HeaderValue::try_from(format!("https://{}{path}", host.as_str())).ok()
+    }
+
     /// The host that rules are matched with.
     pub fn host_name(&self) -> Result<Host<'_>, Reason> {
         let value = self.host.to_str().map_err(|_| Reason::BadHost)?;

@@ -5,12 +5,14 @@
 //! control plane can see that an event changed nothing.
 
 mod host;
+mod https;
 mod object;
 mod path;
 mod rejected;
 mod service;
 
 pub use host::{Host, HostError, HostPattern};
+pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
 pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use rejected::{Rejected, Severity, Why};
@@ -51,7 +53,7 @@ pub struct ClusterAddresses {
     pub cloudflare_list: Option<Arc<str>>,
 }
 
-/// Identity of an Ingress, for ties, labels and `explain`.
+/// An Ingress: its identity, for ties, labels and `explain`, and what is for all of its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingress {
     /// `metadata.namespace`.
@@ -61,6 +63,8 @@ pub struct Ingress {
     /// `metadata.creationTimestamp` in seconds since the Unix epoch; `i64::MAX` where absent, so
     /// that an object without one (a manifest in Git) is younger than every object that has one.
     pub created: i64,
+    /// What visitors without TLS get, and those with it are told.
+    pub https: Https,
 }
 
 /// One path of one rule (`spec.rules[rule].http.paths[path]`).

@@ -6,8 +6,12 @@ use super::{
     index, paths,
 };
 use crate::balance::EndpointSet;
-use crate::model::{self, BackendKey, BackendState, Broken, HostPattern, Model, PathKind, Rule};
+use crate::model::{
+    self, ACME_CHALLENGES, BackendKey, BackendState, Broken, HostPattern, Hsts, Model, PathKind,
+    Rule,
+};
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -236,7 +240,12 @@ impl<'m> Builder<'m> {
             path,
             kind: rule.path.kind,
             wildcard: of.wildcard,
+            redirects: self.redirects(rule.ingress) && !rule.path.text.starts_with(ACME_CHALLENGES),
         });
+    }
+
+    fn redirects(&self, ingress: usize) -> bool {
+        self.model.ingresses.get(ingress).is_some_and(|ingress| ingress.https.redirect)
     }
 
     fn default(&mut self, default: &model::DefaultBackend, of: Of) -> u32 {
@@ -251,6 +260,7 @@ impl<'m> Builder<'m> {
             path,
             kind: PathKind::Prefix,
             wildcard: of.wildcard,
+            redirects: self.redirects(default.ingress),
         });
         route
     }
@@ -258,11 +268,15 @@ impl<'m> Builder<'m> {
     fn finish(mut self, previous: Option<&Table>) -> Table {
         let model = self.model;
         let (backends, updates) = backends(model, previous);
+        let mut hsts: Vec<&Hsts> = Vec::new();
         let ingresses = model.ingresses.iter().map(|ingress| IngressEntry {
             namespace: self.intern(&ingress.namespace),
             name: append(&mut self.text, &ingress.name),
+            hsts: ingress.https.hsts.as_ref().map_or(NONE, |value| position(&mut hsts, value)),
         });
         let ingresses = ingresses.collect();
+        // A parsed value is one of the field.
+        let hsts = hsts.into_iter().filter_map(|value| HeaderValue::from_str(value.as_str()).ok());
         let (hosts, positions) = HostMap::new(&self.hosts);
         let (wildcards, wildcard_positions) = HostMap::new(&self.wildcards);
         for route in &mut self.routes {
@@ -279,10 +293,20 @@ impl<'m> Builder<'m> {
             paths: self.paths.into(),
             routes: self.routes.into(),
             ingresses,
+            hsts: hsts.collect(),
             backends,
             updates,
         }
     }
+}
+
+/// Where a value is among those so far: clusters have a few at most.
+fn position<'m>(all: &mut Vec<&'m Hsts>, value: &'m Hsts) -> u32 {
+    let known = all.iter().position(|other| *other == value);
+    index(known.unwrap_or_else(|| {
+        all.push(value);
+        all.len() - 1
+    }))
 }
 
 fn append(all: &mut String, text: &str) -> Span {

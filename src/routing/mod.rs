@@ -24,6 +24,7 @@ use crate::balance::EndpointSet;
 use crate::model::{BackendKey, Broken, PathKind};
 use arc_swap::ArcSwap;
 use hosts::HostMap;
+use http::HeaderValue;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub struct Table {
     paths: Box<[PathEntry]>,
     routes: Box<[RouteEntry]>,
     ingresses: Box<[IngressEntry]>,
+    /// The values of `Strict-Transport-Security`, each once.
+    hsts: Box<[HeaderValue]>,
     backends: Box<[Arc<Backend>]>,
     /// What is due for the cells of backends shared with the previous table.
     updates: Vec<Update>,
@@ -111,12 +114,16 @@ struct RouteEntry {
     path: Span,
     kind: PathKind,
     wildcard: bool,
+    /// Whether visitors without TLS are sent to the same address with it.
+    redirects: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct IngressEntry {
     namespace: Span,
     name: Span,
+    /// Position in [`Table::hsts`], or [`NONE`].
+    hsts: u32,
 }
 
 /// A Service port that routes lead to.
@@ -210,6 +217,17 @@ impl Table {
     /// Every route, sorted as compiled: by host, Exact before Prefix, then path.
     pub fn routes(&self) -> impl Iterator<Item = RouteId> {
         (0..).take(self.routes.len()).map(RouteId)
+    }
+
+    /// Whether a visitor without TLS is sent to the same address with it.
+    pub fn redirects(&self, id: RouteId) -> bool {
+        self.routes[id.0 as usize].redirects
+    }
+
+    /// What a visitor with TLS is told in `Strict-Transport-Security`.
+    pub fn hsts(&self, id: RouteId) -> Option<&HeaderValue> {
+        let ingress = self.routes[id.0 as usize].ingress;
+        self.hsts.get(self.ingresses[ingress as usize].hsts as usize)
     }
 
     /// Describes a route of this table.

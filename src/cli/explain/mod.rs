@@ -7,6 +7,7 @@ pub(super) use origin::Origin;
 use super::certificates::Certificates;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
+use crate::client_ip::Scheme;
 use crate::config::{Config, Listener, Protocol};
 use crate::error::Reason;
 use crate::forward;
@@ -88,7 +89,9 @@ pub(super) fn explain(
             }
         }
     }
-    let reason = decide(table, &request, limit, covered, &mut explanation).err();
+    let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
+    let over_tls = told.map_or(scheme == "https", |told| told == Scheme::Https);
+    let reason = decide(table, &request, limit, covered, over_tls, &mut explanation).err();
     explanation.answer = match reason {
         None => "forwarded".to_owned(),
         Some(reason) => refusal(reason),
@@ -154,6 +157,7 @@ fn decide(
     request: &Request<()>,
     limit: usize,
     covered: bool,
+    over_tls: bool,
     explanation: &mut Explanation,
 ) -> Result<(), Reason> {
     let (mut head, ()) = request.clone().into_parts();
@@ -165,6 +169,7 @@ fn decide(
     }
     let id = forward::find(table, &target)?;
     explanation.route = Some(table::row(table, id));
+    forward::secured(table, id, over_tls)?;
     forward::usable(table.backend(id)).map(drop)
 }
 

@@ -8,7 +8,7 @@ use crate::admission::Gate;
 use crate::app;
 use crate::cli::manifests::Read;
 use crate::cli::{Failure, USAGE};
-use crate::client_ip::{ClientIp, Identity, Unnamed, identify};
+use crate::client_ip::{ClientIp, Identity, Scheme, Unnamed, identify};
 use crate::config::{Config, Listener};
 use crate::control::cloudflare::{self, Initial};
 use crate::trust::{LiveSets, Speaker};
@@ -46,6 +46,9 @@ pub(super) struct Findings {
     believed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
+    /// The scheme that the visitor used, where a trusted peer says.
+    #[serde(skip)]
+    pub(super) scheme: Option<Scheme>,
     /// What the one who asks gets, and why, if it is not the answer of a route.
     #[serde(skip)]
     pub(super) stopped: Option<(String, String)>,
@@ -99,6 +102,7 @@ impl Origin {
             list: describe(&list),
             believed: None,
             client: None,
+            scheme: None,
             stopped: None,
         };
         let Some(listener) = listener else {
@@ -150,8 +154,9 @@ impl Findings {
             Speaker::Cloudflare => "Cloudflare: CF-Connecting-IP names the client".to_owned(),
             Speaker::Proxy => "a trusted proxy: X-Forwarded-For names the client".to_owned(),
         });
-        let Identity { client, unnamed, via_cloudflare, .. } =
+        let Identity { client, unnamed, via_cloudflare, scheme, .. } =
             identify(peer, trusted, gate.believed(), headers);
+        self.scheme = scheme;
         self.client = Some(match unnamed {
             None => client.to_string(),
             Some(Unnamed::Absent) => format!("{client} (no field names another)"),

@@ -14,8 +14,14 @@ use std::collections::BTreeMap;
 /// What annotations of our own begin with.
 const OURS: &str = "ravelin.dev/";
 
+/// Whether visitors without TLS are sent to the same address with it: `"true"` or `"false"`.
+pub(super) const HTTPS_REDIRECT: &str = "ravelin.dev/https-redirect";
+
+/// What visitors with TLS are told in `Strict-Transport-Security`: a value of that field, or `"off"`.
+pub(super) const HSTS: &str = "ravelin.dev/hsts";
+
 /// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 0] = [];
+pub(super) const OF_INGRESSES: [&str; 2] = [HTTPS_REDIRECT, HSTS];
 
 /// The annotations of one object.
 #[derive(Clone, Copy)]

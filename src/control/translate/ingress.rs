@@ -1,8 +1,9 @@
 //! One Ingress, read and checked by itself; the objects it refers to are looked up elsewhere.
 
+use super::annotations::{Annotations, OF_INGRESSES};
 use super::report::{Flaw, Report};
-use super::validate;
-use crate::model::{Broken, HostPattern, PathPattern, PortKey, Severity, Why};
+use super::{https, validate};
+use crate::model::{Broken, HostPattern, Https, PathPattern, PortKey, Severity, Why};
 use k8s_openapi::api::networking::v1::{
     HTTPIngressRuleValue, Ingress, IngressRule, IngressSpec, IngressTLS,
 };
@@ -14,6 +15,7 @@ pub(super) struct IngressRead<'i> {
     pub(super) default: Option<(BackendRead<'i>, Vec<HostPattern>)>,
     pub(super) rules: Vec<RuleRead<'i>>,
     pub(super) tls: Vec<TlsRead<'i>>,
+    pub(super) https: Https,
 }
 
 /// One of `spec.rules`.
@@ -80,9 +82,15 @@ impl Place {
     }
 }
 
-/// Reads an Ingress and reports what cannot be served.
-pub(super) fn read<'i>(ingress: &'i Ingress, report: &mut Report<'_>) -> IngressRead<'i> {
-    let Ingress { metadata: _, spec, status: _ } = ingress;
+/// Reads an Ingress and reports what cannot be served. `https` is for one that does not say.
+pub(super) fn read<'i>(
+    ingress: &'i Ingress,
+    https: &Https,
+    report: &mut Report<'_>,
+) -> IngressRead<'i> {
+    let Ingress { metadata, spec, status: _ } = ingress;
+    let annotations = Annotations::of(metadata);
+    annotations.warn_of_unknown(&OF_INGRESSES, report);
     let Some(spec) = spec else {
         return read_nothing(report);
     };
@@ -95,7 +103,8 @@ pub(super) fn read<'i>(ingress: &'i Ingress, report: &mut Report<'_>) -> Ingress
     if rules.is_empty() && default_backend.is_none() {
         return read_nothing(report);
     }
-    let mut read = IngressRead::default();
+    let https = https::read(annotations, https, report);
+    let mut read = IngressRead { https, ..IngressRead::default() };
     let mut hosts = Vec::new();
     for (position, rule) in rules.iter().enumerate() {
         let rule = read_rule(position, rule, default_backend.is_some(), report);

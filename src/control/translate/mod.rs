@@ -8,9 +8,11 @@
 //! traffic.
 
 mod addresses;
+mod annotations;
 mod class;
 mod endpoint_slice;
 mod findings;
+mod https;
 mod ingress;
 mod names;
 mod report;
@@ -31,7 +33,7 @@ pub use validate::validate;
 
 use super::objects::{Change, Objects};
 use crate::config::ListOrigin;
-use crate::model::{Ingress, Kind, Model, ObjectRef, Rejected};
+use crate::model::{Https, Ingress, Kind, Model, ObjectRef, Rejected};
 use findings::Findings;
 use routes::{Routes, Touched};
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub struct Options {
     /// Whether the set `pods` admits somebody, so that a Node which does not say where its pods are
     /// is worth a word.
     pub admits_pods: bool,
+    /// What is for Ingresses that do not say.
+    pub https: Https,
     /// Where the list that stands in for Cloudflare's is; `None` if it is in no ConfigMap.
     pub cloudflare_list: Option<ConfigMapKey>,
 }
@@ -95,6 +99,6 @@ pub fn translate(objects: &Objects, options: &Options) -> (Model, Vec<Rejected>)
 }
 
 fn object_ref(ingress: &Ingress) -> ObjectRef {
-    let Ingress { namespace, name, created: _ } = ingress;
+    let Ingress { namespace, name, .. } = ingress;
     ObjectRef { kind: Kind::Ingress, namespace: Arc::clone(namespace), name: Arc::clone(name) }
 }

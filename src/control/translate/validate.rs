@@ -10,7 +10,9 @@ use super::{endpoint_slice, ingress, secret, service};
 use crate::control::objects::Object;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::model::{Broken, HostPattern, PathKind, PathPattern, PortKey, Rejected, Severity, Why};
+use crate::model::{
+    Broken, HostPattern, Https, PathKind, PathPattern, PortKey, Rejected, Severity, Why,
+};
 use ingress::BackendRead;
 use k8s_openapi::api::core::v1::TypedLocalObjectReference;
 use k8s_openapi::api::networking::v1::{
@@ -25,7 +27,7 @@ pub fn validate(object: &Object) -> Vec<Rejected> {
     let mut report = Report::new(&identity, &mut findings);
     match object {
         Object::Ingress(object) => {
-            ingress::read(object, &mut report);
+            ingress::read(object, &Https::default(), &mut report);
         }
         Object::IngressClass(object) => {
             let controller = object.spec.as_ref().and_then(|spec| spec.controller.as_deref());

@@ -8,7 +8,7 @@ use super::{Table, compile};
 use crate::addr::EndpointAddr;
 use crate::model::{
     Backend, BackendKey, BackendState, CanonicalPath, DefaultBackend, EndpointSpec, EndpointState,
-    Host, HostPattern, Ingress, Model, PathKind, PathPattern, PortKey, Rule,
+    Host, HostPattern, Https, Ingress, Model, PathKind, PathPattern, PortKey, Rule,
 };
 
 /// `*` for every host, else as a manifest has it.
@@ -33,6 +33,7 @@ fn mk_model(ingresses: usize) -> Model {
         namespace: "default".into(),
         name: format!("i{number}").into(),
         created: i64::MAX,
+        https: Https::default(),
     };
     Model {
         ingresses: (0..ingresses).map(ingress).collect(),

@@ -356,8 +356,8 @@ impl Collector for Telemetry {
 mod tests {
     use super::*;
     use crate::model::{
-        Backend, BackendKey, BackendState, HostPattern, Ingress, Model, PathKind, PathPattern,
-        PortKey, Rule,
+        Backend, BackendKey, BackendState, HostPattern, Https, Ingress, Model, PathKind,
+        PathPattern, PortKey, Rule,
     };
     use crate::routing::compile;
 
@@ -366,7 +366,12 @@ mod tests {
         let key =
             BackendKey { namespace: "ns".into(), service: "s".into(), port: PortKey::Number(80) };
         let mut model = Model::default();
-        model.ingresses.push(Ingress { namespace: "ns".into(), name: "i".into(), created: 0 });
+        model.ingresses.push(Ingress {
+            namespace: "ns".into(),
+            name: "i".into(),
+            created: 0,
+            https: Https::default(),
+        });
         model.backends.push(Backend { key, state: BackendState::Resolved([].into()) });
         for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
             let host = HostPattern::parse(host).expect("a host");

@@ -3,6 +3,7 @@
 mod backends;
 mod classes;
 mod hosts;
+mod https;
 mod paths;
 
 use crate::support::{Builder, Edge, Upstream, edge};

@@ -128,7 +128,7 @@ impl Assembly {
 }
 
 /// The order of Ingresses: of two that ask for the same the first one wins.
-fn by_age(a: &Ingress, b: &Ingress) -> Ordering {
+pub(super) fn by_age(a: &Ingress, b: &Ingress) -> Ordering {
     fn key(ingress: &Ingress) -> (i64, &str, &str) {
         (ingress.created, &ingress.namespace, &ingress.name)
     }

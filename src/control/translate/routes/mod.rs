@@ -24,7 +24,8 @@ use super::report::Report;
 use super::{Options, object_ref};
 use crate::control::objects::Objects;
 use crate::model::{
-    Backend, BackendKey, DefaultBackend, HostPattern, Ingress, Model, PortKey, Rejected, Rule,
+    Backend, BackendKey, DefaultBackend, HostPattern, Https, Ingress, Model, PortKey, Rejected,
+    Rule,
 };
 use assembly::Assembly;
 use backends::Backends;
@@ -143,7 +144,7 @@ impl Routes {
     fn classify(&mut self, objects: &Objects, touched: &mut Touched) {
         self.classes = Classes::new(objects, &self.options);
         for (_, reading) in self.readings.iter() {
-            let Ingress { namespace, name, created: _ } = &reading.ingress;
+            let Ingress { namespace, name, .. } = &reading.ingress;
             let source = objects.ingresses().get(namespace, name);
             if source.is_some_and(|source| {
                 self.classes.claim(source).err().as_ref() != reading.foreign.as_deref()
@@ -167,21 +168,22 @@ impl Routes {
         let is_known = known.is_some();
         let number = known.unwrap_or_else(|| {
             let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
-            let ingress = Ingress { namespace, name: own, created };
+            let https = Https::default();
+            let ingress = Ingress { namespace, name: own, created, https };
             let (served, found) = (Served::default(), Found::default());
             let foreign = foreign.clone();
             let number = self.readings.insert(Reading { ingress, foreign, served, found });
             self.known.insert(name.clone(), number);
             number
         });
-        let served = match &foreign {
+        let (served, https) = match &foreign {
             None => self.serve(&name.0, number, source, touched),
-            Some(_) => Served::default(),
+            Some(_) => Default::default(),
         };
         let reading = self.readings.get_mut(number).expect("a known number has its reading");
         let (was_ours, is_ours) = (is_known && reading.foreign.is_none(), foreign.is_none());
         let is_moved = was_ours != is_ours || (was_ours && reading.ingress.created != created);
-        if is_moved || !reading.served.is_same(&served) {
+        if is_moved || reading.ingress.https != https || !reading.served.is_same(&served) {
             touched.routes = true;
             touched.ours |= is_moved;
             touched.left.extend(was_ours.then(|| reading.ingress.clone()));
@@ -191,6 +193,7 @@ impl Routes {
         let has_tls = !(served.tls.is_empty() && reading.served.tls.is_empty());
         touched.certificates |= reading.served.tls != served.tls || (is_moved && has_tls);
         reading.ingress.created = created;
+        reading.ingress.https = https;
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
         touched.readings.insert(number);
@@ -204,11 +207,12 @@ impl Routes {
         number: usize,
         source: &Source,
         touched: &mut Touched,
-    ) -> Served {
+    ) -> (Served, Https) {
         let reading = self.readings.get(number).expect("a known number has its reading");
         let object = object_ref(&reading.ingress);
         let mut flaws: Vec<Rejected> = Vec::new();
-        let read = ingress::read(source, &mut Report::new(&object, &mut flaws));
+        let mut report = Report::new(&object, &mut flaws);
+        let read = ingress::read(source, &self.options.https, &mut report);
         let mut acquire = |backend: BackendRead<'_>| {
             let (service, port, broken) = match backend {
                 BackendRead::Service { name, port } => (name.into(), port, None),
@@ -236,7 +240,8 @@ impl Routes {
             self.secrets.acquire(&secret, number, touched);
             Certificate { position, secret, hosts: hosts.into() }
         });
-        Served { rules: rules.into(), default, tls: tls.collect(), flaws: flaws.into() }
+        let tls = tls.collect();
+        (Served { rules: rules.into(), default, tls, flaws: flaws.into() }, read.https)
     }
 
     fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {
@@ -285,10 +290,7 @@ impl Routes {
         let mut known: Map<&Name, usize> = Map::default();
         let ours = self.readings.iter().map(|(_, reading)| reading);
         let mut ours: Vec<_> = ours.filter(|reading| !reading.served.tls.is_empty()).collect();
-        ours.sort_by_key(|reading| {
-            let Ingress { namespace, name, created } = &reading.ingress;
-            (*created, namespace, name)
-        });
+        ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
         for Certificate { position: _, secret, hosts } in
             ours.into_iter().flat_map(|reading| &reading.served.tls)
         {

@@ -5,6 +5,7 @@ mod changes;
 mod class;
 mod demo;
 mod endpoints;
+mod https;
 mod ingress;
 mod messages;
 mod random;
