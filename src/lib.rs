@@ -37,7 +37,7 @@
 //! hands each connection to the worker with the fewest; one follows the objects of the source; with a
 //! cluster, one follows and writes to the API server, and one keeps the last good state on disk; one
 //! keeps the list of Cloudflare's addresses; one serves the admin port; one writes the access log; one
-//! follows the files of certificates, if there are any.
+//! follows the files of certificates, and judges as Cloudflare would, if a listener has TLS.
 //!
 //! # Modules
 //!
@@ -51,7 +51,7 @@
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //! | | [`config`] | the configuration file, valid by construction |
 //! | | [`trust`] | whom to believe: the proof that a peer may speak for its clients |
-//! | | [`certificate`] | a certificate with its chain and key, read and checked |
+//! | | [`certificate`] | a certificate with its chain and key, read; what Cloudflare says of it |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
 //! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |

@@ -5,8 +5,11 @@
 //! one step.
 
 use super::shown::Shown;
-use crate::certificate::{Certificate, CertificateError, LoadError};
-use crate::config::{CertificateFiles, Config, Protocol};
+use super::strict::{Origins, SelfCheck, of_secret};
+use crate::certificate::{Authorities, Certificate, CertificateError, LoadError};
+use crate::config::{CertificateFiles, Config};
+use crate::control::translate::TlsSecret;
+use crate::routing::TableHandle;
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::CertificateMetrics;
 use crate::tls::Policy;
@@ -30,11 +33,16 @@ pub fn certificate(files: &CertificateFiles) -> Result<Certificate, LoadError> {
     Ok(certificate)
 }
 
+/// Seconds since the Unix epoch.
+pub fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// What is wrong with the dates of a certificate now, if anything is. It is served all the same:
 /// only the client can say whether it minds.
 pub fn dates(certificate: &Certificate) -> Option<String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let now = now();
     if now > certificate.not_after() {
         return Some(format!("expired at {}", time(certificate.not_after())));
     }
@@ -55,6 +63,8 @@ pub(super) struct Keeper {
     pairs: Vec<Pair>,
     shown: Arc<Shown>,
     metrics: Arc<CertificateMetrics>,
+    /// Whom Cloudflare believes.
+    authorities: Arc<Authorities>,
 }
 
 /// A pair of files.
@@ -74,13 +84,13 @@ impl Keeper {
     /// Reads the files and puts them in force in a new [`Store`].
     ///
     /// # Errors
-    /// Any file that cannot be used: a process that starts is better not started with it.
+    /// Any file that cannot be used, the trust store's too: a process that starts is better not
+    /// started with it.
     pub(super) fn new(
         config: &Config,
         metrics: &Arc<CertificateMetrics>,
     ) -> Result<Option<Self>, super::StartError> {
-        let has_tls = |listener: &crate::config::Listener| listener.protocol == Protocol::Https;
-        if !config.listeners.iter().any(has_tls) {
+        if !config.has_tls() {
             return Ok(None);
         }
         let pairs = config.certificates.iter().map(|files| {
@@ -92,8 +102,10 @@ impl Keeper {
         let pairs = pairs.collect::<Result<_, LoadError>>()?;
         let policy = Policy::new().map_err(std::io::Error::other)?;
         let shown = Arc::new(Shown::new(policy, metrics));
-        let keeper = Self { pairs, shown, metrics: Arc::clone(metrics) };
+        let authorities = Arc::new(super::authorities(config)?);
+        let keeper = Self { pairs, shown, metrics: Arc::clone(metrics), authorities };
         keeper.publish();
+        keeper.note();
         Ok(Some(keeper))
     }
 
@@ -102,9 +114,13 @@ impl Keeper {
         Arc::clone(&self.shown)
     }
 
-    /// Looks at the files until the process leaves.
-    pub(super) async fn run(mut self, mut shutdown: ShutdownSignal) {
+    /// Looks at the files, and at what Cloudflare says of the certificates, until the process
+    /// leaves.
+    pub(super) async fn run(mut self, tables: TableHandle, mut shutdown: ShutdownSignal) {
+        let authorities = Arc::clone(&self.authorities);
+        let mut strict = SelfCheck::new(tables, self.shown.store(), authorities, &self.metrics);
         loop {
+            strict.look(|| self.sources(), now());
             tokio::select! {
                 biased;
                 () = shutdown.reached(Stage::Draining) => return,
@@ -123,7 +139,19 @@ impl Keeper {
         let pairs = self.pairs.iter();
         let files = pairs.map(|pair| (Arc::clone(&pair.good), pair.files.default));
         self.shown.set_files(files.collect());
-        self.note();
+    }
+
+    /// The Secrets, and where each certificate is from.
+    fn sources(&self) -> (Vec<TlsSecret>, Origins) {
+        let secrets = self.shown.secrets();
+        let files = self.pairs.iter().map(|pair| {
+            (Arc::clone(&pair.good), pair.files.cert_file.to_string_lossy().into_owned())
+        });
+        let of_secrets = secrets.iter().filter_map(|secret| {
+            Some((Arc::clone(secret.certificate.as_ref()?), of_secret(secret)))
+        });
+        let origins = files.chain(of_secrets).collect();
+        (secrets, origins)
     }
 
     fn note(&self) {

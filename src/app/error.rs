@@ -1,6 +1,6 @@
 //! Why the process cannot start.
 
-use crate::certificate::LoadError;
+use crate::certificate::{AuthoritiesError, LoadError};
 use crate::control::cloudflare::InitialError;
 use crate::control::watch::ConnectError;
 use crate::listen::LocalError;
@@ -44,6 +44,14 @@ pub enum StartError {
         path: PathBuf,
         /// What is wrong; never a part of the content.
         problem: String,
+    },
+    /// The file with the authorities of the Custom Origin Trust Store cannot be used.
+    #[error("cloudflare.trust_store_file {path:?}: {problem}")]
+    TrustStore {
+        /// As configured.
+        path: PathBuf,
+        /// What is wrong.
+        problem: AuthoritiesError,
     },
     /// The list that stands in for Cloudflare's cannot be used.
     #[error(transparent)]

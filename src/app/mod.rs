@@ -2,7 +2,8 @@
 //!
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
 //! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
-//! follows the files of certificates, one that writes the access log. The caller's thread waits for signals.
+//! follows the files of certificates and judges all as Cloudflare would, one that writes the access
+//! log. The caller's thread waits for signals.
 
 pub mod certificates;
 mod error;
@@ -12,6 +13,7 @@ mod privilege;
 mod sets;
 pub mod shown;
 mod signals;
+pub mod strict;
 mod worker;
 mod write_back;
 
@@ -20,6 +22,7 @@ pub use prepared::Prepared;
 pub use signals::Signals;
 
 use crate::admin::Admin;
+use crate::certificate::Authorities;
 use crate::client_ip::Policy;
 use crate::config::{self, Config, Members, SourceKind};
 use crate::control::cloudflare::{Keeper, Setup};
@@ -245,6 +248,16 @@ pub fn policy(config: &Config) -> Result<Policy, StartError> {
     let failed = |problem| StartError::Secret { path: path.clone().unwrap_or_default(), problem };
     let text = text.map_err(|error| failed(error.to_string()))?.unwrap_or_default();
     Policy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
+}
+
+/// Whom Cloudflare believes under Full (strict): reads the trust store.
+pub fn authorities(config: &Config) -> Result<Authorities, StartError> {
+    let mut authorities = Authorities::of_cloudflare();
+    if let Some(path) = &config.cloudflare.trust_store {
+        let failed = |problem| StartError::TrustStore { path: path.clone(), problem };
+        authorities.load_trust_store(path).map_err(failed)?;
+    }
+    Ok(authorities)
 }
 
 fn start_admin(

@@ -200,7 +200,8 @@ impl Prepared {
         self.others.extend([control, keeper, start_accepting(parts, bound, doors)?]);
         if let Some(certificates) = self.certificates {
             let signal = parts.signal.clone();
-            let keep = move || on_runtime("certificates", certificates.run(signal));
+            let tables = parts.tables.clone();
+            let keep = move || on_runtime("certificates", certificates.run(tables, signal));
             self.others.push(spawn("certificates", keep)?);
         }
         if let Some(last_good) = self.last_good {

@@ -83,6 +83,11 @@ impl Shown {
         Arc::clone(&self.store)
     }
 
+    /// The Secrets in use, each with the certificate that is shown of it.
+    pub(super) fn secrets(&self) -> Vec<TlsSecret> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).secrets.clone()
+    }
+
     /// Puts the certificates of all files in force.
     pub(super) fn set_files(&self, files: Vec<OfFile>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

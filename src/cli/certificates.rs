@@ -1,10 +1,16 @@
 //! The certificates of a configuration, as `check` and `explain` see them.
 
-use crate::app::certificates::{certificate, dates, time};
+use super::strict;
+use super::{Failure, USAGE};
+use crate::app;
+use crate::app::certificates::{certificate, dates, now, time};
 use crate::app::shown::{OfFile, entries};
-use crate::certificate::{Certificate, LoadError};
+use crate::app::strict::{Origins, Proofs, judge_all, of_secret, shown};
+use crate::certificate::{Authorities, Certificate, Judgement, LoadError, judge};
 use crate::config::{CertificateFiles, Config};
 use crate::control::translate::TlsSecret;
+use crate::model::HostPattern;
+use crate::routing::Table;
 use crate::tls::{Policy, Snapshot, covers};
 use serde::Serialize;
 use std::sync::Arc;
@@ -31,18 +37,12 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn new(files: &CertificateFiles, read: &Result<Arc<Certificate>, LoadError>) -> Self {
+    fn of_files(files: &CertificateFiles, read: &Result<Arc<Certificate>, LoadError>) -> Self {
+        let file = files.cert_file.display().to_string();
         let read_well = read.as_ref().ok();
         let names = read_well.map_or(&[][..], |certificate| certificate.names());
-        Self {
-            file: files.cert_file.display().to_string(),
-            names: names.iter().map(ToString::to_string).collect(),
-            default: files.default,
-            key: read_well.map(|certificate| certificate.kind().as_str()),
-            until: read_well.map(|certificate| time(certificate.not_after())),
-            error: read.as_ref().err().map(ToString::to_string),
-            warning: read_well.and_then(|certificate| dates(certificate)),
-        }
+        let error = read.as_ref().err().map(ToString::to_string);
+        Self { default: files.default, error, ..Self::of(file, names, read_well) }
     }
 
     /// `None`: what is wrong with it is among the findings.
@@ -51,15 +51,23 @@ impl Row {
         let mut names: Vec<_> = secret.hosts.iter().chain(certificate.names()).collect();
         names.sort();
         names.dedup();
-        Some(Self {
-            file: format!("Secret {}/{}", secret.namespace, secret.name),
-            names: names.iter().map(ToString::to_string).collect(),
+        Some(Self::of(of_secret(secret), names, Some(certificate)))
+    }
+
+    fn of<'n>(
+        file: String,
+        names: impl IntoIterator<Item = &'n HostPattern>,
+        certificate: Option<&Arc<Certificate>>,
+    ) -> Self {
+        Self {
+            file,
+            names: names.into_iter().map(ToString::to_string).collect(),
             default: false,
-            key: Some(certificate.kind().as_str()),
-            until: Some(time(certificate.not_after())),
+            key: certificate.map(|certificate| certificate.kind().as_str()),
+            until: certificate.map(|certificate| time(certificate.not_after())),
             error: None,
-            warning: dates(certificate),
-        })
+            warning: certificate.and_then(|certificate| dates(certificate)),
+        }
     }
 
     /// As a line.
@@ -84,22 +92,31 @@ impl Row {
 /// The certificates, read, and a line for each.
 pub(super) struct Certificates<'b> {
     pub(super) rows: Vec<Row>,
+    config: Option<&'b Config>,
     files: Vec<OfFile>,
     secrets: &'b [TlsSecret],
+    /// Where each certificate is from.
+    origins: Origins,
 }
 
 impl<'b> Certificates<'b> {
     /// Reads the files that a configuration names; `secrets` are those that Ingresses name.
-    pub(super) fn of(config: Option<&Config>, secrets: &'b [TlsSecret]) -> Self {
+    pub(super) fn of(config: Option<&'b Config>, secrets: &'b [TlsSecret]) -> Self {
         let all = config.map_or(&[][..], |config| &config.certificates);
-        let (mut rows, mut files_read) = (Vec::new(), Vec::new());
+        let (mut rows, mut files_read, mut origins) = (Vec::new(), Vec::new(), Vec::new());
         for files in all {
             let read = certificate(files).map(Arc::new);
-            rows.push(Row::new(files, &read));
-            files_read.extend(read.ok().map(|certificate| (certificate, files.default)));
+            rows.push(Row::of_files(files, &read));
+            let Ok(certificate) = read else { continue };
+            origins.push((Arc::clone(&certificate), files.cert_file.display().to_string()));
+            files_read.push((certificate, files.default));
         }
-        rows.extend(secrets.iter().filter_map(Row::of_secret));
-        Self { rows, files: files_read, secrets }
+        for secret in secrets {
+            rows.extend(Row::of_secret(secret));
+            let certificate = secret.certificate.as_ref();
+            origins.extend(certificate.map(|of| (Arc::clone(of), of_secret(secret))));
+        }
+        Self { rows, config, files: files_read, secrets, origins }
     }
 
     /// A line each.
@@ -107,13 +124,60 @@ impl<'b> Certificates<'b> {
         self.rows.iter().map(Row::text).collect()
     }
 
+    /// What Cloudflare says, under Full (strict), of each host that is served with TLS. Without a
+    /// configuration nobody knows which rules are; then of those of `spec.tls`.
+    pub(super) fn strict(&self, table: &Table) -> Result<Vec<strict::Row>, Failure> {
+        let none = Table::empty();
+        let table = match self.config {
+            Some(config) if !config.has_tls() => return Ok(Vec::new()),
+            Some(_) => table,
+            None => &none,
+        };
+        let snapshot = self.snapshot()?;
+        let of = (table, self.secrets, &snapshot);
+        let authorities = self.authorities()?;
+        let judged = judge_all(of, &self.origins, &authorities, &mut Proofs::default(), now());
+        Ok(judged.into_iter().map(strict::Row::from).collect())
+    }
+
+    /// What Cloudflare says, under Full (strict), of what it is shown for `name` in a handshake for
+    /// requests to `host`: either may be in the certificate. `None` for hosts that are no names.
+    pub(super) fn judge(
+        &self,
+        name: Option<&str>,
+        host: &str,
+    ) -> Result<Option<Judgement>, Failure> {
+        let pattern =
+            |name| HostPattern::parse(Some(name)).ok().filter(|it| *it != HostPattern::Any);
+        let Some(asked) = name.and_then(pattern) else { return Ok(None) };
+        let snapshot = self.snapshot()?;
+        let Some(certificate) = shown(&snapshot, &asked) else {
+            return Ok(Some(Judgement::of_nothing()));
+        };
+        let proof = self.authorities()?.prove(certificate, now());
+        let either = [pattern(host), Some(asked)].into_iter().flatten();
+        let mut judged = either.map(|host| judge(&host, certificate, &proof, now()));
+        let first = judged.next();
+        Ok(judged.find(|judgement| judgement.verdict.status().is_none()).or(first))
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, Failure> {
+        let failed = |error: rustls::Error| Failure { code: 1, text: error.to_string() };
+        let policy = Policy::new().map_err(failed)?;
+        Ok(Snapshot::build(&policy, &entries(&self.files, self.secrets)))
+    }
+
+    fn authorities(&self) -> Result<Authorities, Failure> {
+        let Some(config) = self.config else { return Ok(Authorities::of_cloudflare()) };
+        let authorities = app::authorities(config);
+        authorities.map_err(|error| Failure { code: USAGE, text: error.to_string() })
+    }
+
     /// What a handshake for `name` ends with, by the look-up of the handshake: the words for the
     /// certificate, and whether a request for `host` belongs on the connection; or the words for
     /// why there is none.
     pub(super) fn shown(&self, name: Option<&str>, host: &str) -> Result<(String, bool), String> {
-        let policy = Policy::new().map_err(|error| error.to_string())?;
-        let entries = entries(&self.files, self.secrets);
-        let snapshot = Snapshot::build(&policy, &entries);
+        let snapshot = self.snapshot().map_err(|failure| failure.text)?;
         let found = snapshot.find(name).map_err(|why| {
             let name = name.unwrap_or("(none)");
             format!("unrecognized_name: no certificate for the name {name} ({})", why.label())

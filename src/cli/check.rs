@@ -2,7 +2,7 @@
 
 use super::certificates::{self, Certificates};
 use super::findings::{self, Finding};
-use super::{Failure, Output, What, manifests, say, table};
+use super::{Failure, Output, What, manifests, say, strict, table};
 use crate::model::Severity;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -12,6 +12,8 @@ struct Report<'a> {
     routes: Vec<table::Row>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     certificates: &'a [certificates::Row],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    full_strict: &'a [strict::Row],
     findings: Vec<Finding<'a>>,
     errors: usize,
     warnings: usize,
@@ -22,11 +24,13 @@ pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
     let read = manifests::read(what, paths)?;
     let build = read.build;
     let certificates = Certificates::of(read.config.as_ref(), &build.certificates);
+    let strict = certificates.strict(&build.table)?;
     let rows = certificates.rows.iter();
     let errors = findings::count(&build.findings, Severity::Error)
         + rows.clone().filter(|row| row.error.is_some()).count();
     let warnings = findings::count(&build.findings, Severity::Warning)
-        + rows.filter(|row| row.warning.is_some()).count();
+        + rows.filter(|row| row.warning.is_some()).count()
+        + strict.iter().filter(|row| row.is_warning()).count();
     let routes = table::rows(&build.table);
     let page = match what.output {
         Output::Text => {
@@ -34,13 +38,16 @@ pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
             let table = if routes.is_empty() { String::new() } else { table::text(&routes) + "\n" };
             let findings = findings::text(&build.findings);
             let shown = certificates.text();
+            let strict: String = strict.iter().map(strict::Row::text).collect();
             format!(
-                "{table}{shown}{findings}{count} routes, {errors} errors, {warnings} warnings\n"
+                "{table}{shown}{strict}{findings}{count} routes, {errors} errors, {warnings} \
+                 warnings\n"
             )
         }
         Output::Json => {
             let findings = build.findings.iter().map(Finding::from).collect();
-            json(&Report { routes, certificates: &certificates.rows, findings, errors, warnings })?
+            let (certificates, full_strict) = (&certificates.rows, &strict);
+            json(&Report { routes, certificates, full_strict, findings, errors, warnings })?
         }
     };
     say(&page)?;

@@ -12,6 +12,7 @@ mod findings;
 mod manifests;
 mod probe;
 mod run;
+mod strict;
 mod table;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -21,6 +21,9 @@ pub struct Cloudflare {
     pub worker_zones: WorkerZones,
     /// A field that every request of Cloudflare has to carry.
     pub secret: Option<SecretHeader>,
+    /// PEM file with the authorities in the Custom Origin Trust Store of zones: Cloudflare believes
+    /// them in certificates of ours. `None`: there are none. As written.
+    pub trust_store: Option<PathBuf>,
 }
 
 /// Where the list of Cloudflare's addresses comes from.
@@ -87,6 +90,7 @@ pub(super) fn section(table: &Table<'_>) -> Cloudflare {
         removal_delay: removal_delay.unwrap_or(defaults::CLOUDFLARE_REMOVAL_DELAY),
         worker_zones: zones.map_or(WorkerZones::Any, WorkerZones::Only),
         secret: secret(table),
+        trust_store: table.read("trust_store_file", path),
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) const CLOUDFLARE: Keys = Keys {
         "worker_zones",
         "secret_header",
         "secret_file",
+        "trust_store_file",
     ],
 };
 /// `[state]`.

@@ -322,6 +322,11 @@ impl Config {
         }
     }
 
+    /// Whether a listener has TLS.
+    pub fn has_tls(&self) -> bool {
+        self.listeners.iter().any(|listener| listener.protocol == Protocol::Https)
+    }
+
     /// Every key that a configuration may have, with its table (empty for the top level). The
     /// keys of `[admit]` are the user's and not listed.
     pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {

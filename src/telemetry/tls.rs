@@ -2,6 +2,7 @@
 
 use super::cells::{Count, Level};
 use super::locked::Locked;
+use crate::certificate::Verdict;
 use std::sync::Arc;
 
 /// Why a handshake failed: label `reason`.
@@ -111,6 +112,9 @@ pub struct CertificateCells {
     /// Until when the host's certificate is valid, the one of several that ends first; in seconds
     /// since the Unix epoch.
     pub not_after: Vec<(String, i64)>,
+    /// What Cloudflare says of each host under Full (strict), and until when the certificate is
+    /// valid that it accepts, in seconds since the Unix epoch.
+    pub full_strict: Vec<(String, Verdict, Option<i64>)>,
     /// The files, and whether what is in them now cannot be used.
     pub files: Vec<(Arc<str>, bool)>,
     /// The Secrets (`namespace/name`) that Ingresses name and that cannot be used, and whether an

@@ -139,6 +139,17 @@ impl Snapshot {
         Ok(Found { shelf: &self.default, by_default: true })
     }
 
+    /// The certificates that a host may be shown, the one to prefer first; none if its handshakes
+    /// are refused. A wildcard is looked up for the names that have none of their own.
+    pub fn shelf(&self, host: &HostPattern) -> &[Arc<Shown>] {
+        let own = match host {
+            HostPattern::Exact(name) => self.own(name),
+            HostPattern::Wildcard(suffix) => self.wildcard.get(suffix).map(Vec::as_slice),
+            HostPattern::Any => None,
+        };
+        own.unwrap_or(&self.default)
+    }
+
     /// Whether no name is shown anything.
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.wildcard.is_empty() && self.default.is_empty()

@@ -8,6 +8,7 @@ mod origin;
 mod probe;
 mod program;
 mod run;
+mod strict;
 
 use program::{Ran, ravelin};
 

@@ -32,7 +32,13 @@ pub(crate) fn pace() -> Pace {
 }
 
 pub(crate) fn config(origin: ListOrigin) -> Cloudflare {
-    Cloudflare { origin, removal_delay: DAY, worker_zones: WorkerZones::Any, secret: None }
+    Cloudflare {
+        origin,
+        removal_delay: DAY,
+        worker_zones: WorkerZones::Any,
+        secret: None,
+        trust_store: None,
+    }
 }
 
 /// The API that a server plays, asked every `refresh`.

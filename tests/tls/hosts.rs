@@ -59,7 +59,7 @@ fn a_ticket_is_of_no_use_for_a_name_without_certificate() {
 }
 
 /// Runs a verb on a configuration and returns its exit code and words.
-fn verb(line: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn verb(line: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_ravelin")).args(line).output();
     let output = output.expect("cargo has built it");
     let text = [output.stdout, output.stderr].concat();
@@ -105,7 +105,8 @@ fn check_names_certificates_and_what_is_wrong_with_them() {
         "cert-0.crt: a.example, ECDSA, until 4096-01-01T00:00:00Z",
         "cert-1.crt: b.example, RSA, until 2020-01-01T00:00:00Z",
         "cert-1.crt: expired at 2020-01-01T00:00:00Z",
-        "0 errors, 1 warnings",
+        // Of the dates, and of both hosts: that nobody vouches for them is in tests of its own.
+        "0 errors, 3 warnings",
     ] {
         assert!(said.contains(expected), "{expected} is not in {said}");
     }

@@ -19,6 +19,7 @@ mod secrets;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod strangers;
+mod strict;
 
 use std::time::Duration;
 

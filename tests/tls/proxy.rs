@@ -20,6 +20,7 @@ pub(crate) struct Builder {
     count: usize,
     listener: String,
     sections: String,
+    cloudflare: String,
 }
 
 /// Begins with one that has no certificate.
@@ -27,7 +28,8 @@ pub(crate) fn proxy() -> Builder {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::create_dir(folder.path().join("manifests")).expect("a new folder");
     let (certificates, listener, sections) = (String::new(), String::new(), String::new());
-    Builder { folder, certificates, count: 0, listener, sections }
+    let cloudflare = String::new();
+    Builder { folder, certificates, count: 0, listener, sections, cloudflare }
 }
 
 /// Writes a pair into a folder, in one step for each file.
@@ -73,6 +75,12 @@ impl Builder {
         self
     }
 
+    /// Further lines of `[cloudflare]`.
+    pub(crate) fn cloudflare(mut self, lines: &str) -> Self {
+        self.cloudflare.push_str(lines);
+        self
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -89,9 +97,10 @@ impl Builder {
         write!(
             text,
             "[source]\nkind = \"directory\"\ndirectory = {:?}\n\
-             [admin]\naddress = \"127.0.0.1:0\"\n[cloudflare]\nrefresh = \"off\"\n\
+             [admin]\naddress = \"127.0.0.1:0\"\n[cloudflare]\nrefresh = \"off\"\n{}\
              [log]\naccess = {:?}\n",
             folder.join("manifests"),
+            self.cloudflare,
             folder.join("access.log"),
         )
         .expect("a String");

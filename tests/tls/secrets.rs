@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// An Ingress of a namespace that names a Secret for a host.
-fn ingress(namespace: &str, host: &str, secret: &str) -> Value {
+pub(crate) fn ingress(namespace: &str, host: &str, secret: &str) -> Value {
     json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
         "metadata": {"namespace": namespace, "name": format!("{host}-{secret}"),
                      "creationTimestamp": "2024-01-01T00:00:00Z"},
@@ -19,7 +19,7 @@ fn ingress(namespace: &str, host: &str, secret: &str) -> Value {
 }
 
 /// Not of the type for certificates: of that, a directory keeps the last version that was one.
-fn secret(namespace: &str, name: &str, issued: &Issued) -> Value {
+pub(crate) fn secret(namespace: &str, name: &str, issued: &Issued) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {"namespace": namespace, "name": name},
         "stringData": {"tls.crt": issued.chain, "tls.key": issued.key}})

@@ -32,6 +32,9 @@ struct Explanation {
     /// What the TLS handshake shows, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
+    /// What Cloudflare says of it under Full (strict).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_strict: Option<String>,
     /// As matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
@@ -75,8 +78,10 @@ pub(super) fn explain(
     }
     let taker = taker.filter(|listener| listener.protocol == Protocol::Https);
     let mut covered = true;
-    if let Some(secured) = taker.map(|_| handshake(&read, &request, origin.sni.as_deref())) {
-        match secured {
+    if taker.is_some() {
+        let secured = handshake(&read, &request, origin.sni.as_deref())?;
+        explanation.full_strict = secured.full_strict;
+        match secured.shown {
             Ok((certificate, covers)) => {
                 explanation.certificate = Some(certificate);
                 covered = covers;
@@ -135,20 +140,29 @@ fn request(method: &str, url: &str) -> Result<(String, Request<()>), Failure> {
     Ok((scheme, request))
 }
 
-/// What the TLS handshake for the request shows, and whether that covers its host; or why it ends
-/// without a certificate.
+/// A TLS handshake for a request.
+struct Handshake {
+    /// What it shows, and whether that covers the host; or why it ends without a certificate.
+    shown: Result<(String, bool), String>,
+    /// What Cloudflare says of it under Full (strict).
+    full_strict: Option<String>,
+}
+
+/// What the TLS handshake for the request comes to.
 fn handshake(
     read: &manifests::Read,
     request: &Request<()>,
     sni: Option<&str>,
-) -> Result<(String, bool), String> {
+) -> Result<Handshake, Failure> {
     let written = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = written.and_then(|host| Host::parse(host).ok());
     let host = host.as_ref().map_or("", Host::as_str);
     // A ClientHello has no name for an address (RFC 6066 section 3).
     let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
     let name = sni.or(Some(host).filter(|host| !is_address && !host.is_empty()));
-    Certificates::of(read.config.as_ref(), &read.build.certificates).shown(name, host)
+    let certificates = Certificates::of(read.config.as_ref(), &read.build.certificates);
+    let full_strict = certificates.judge(name, host)?.map(|judgement| judgement.text());
+    Ok(Handshake { shown: certificates.shown(name, host), full_strict })
 }
 
 /// The steps of `forward`, each noted.
@@ -207,7 +221,7 @@ fn no_route(table: &Table, explanation: &Explanation) -> String {
 }
 
 fn text(explanation: &Explanation) -> String {
-    let Explanation { url, listener, origin, certificate, host, path, route, answer, note } =
+    let Explanation { url, listener, origin, certificate, host, path, route, answer, note, .. } =
         explanation;
     let mut lines = vec![("url", url.clone())];
     let mut add = |name, value: &Option<String>| {
@@ -221,6 +235,7 @@ fn text(explanation: &Explanation) -> String {
         lines.extend(value.clone().map(|value| (name, value)));
     };
     add("certificate", certificate);
+    add("strict", &explanation.full_strict);
     add("host", host);
     add("path", path);
     if let Some(route) = route {

@@ -1,4 +1,4 @@
-//! TLS: handshakes by outcome, and until when certificates are valid.
+//! TLS: handshakes by outcome, until when certificates are valid, and what Cloudflare says of them.
 
 use super::Telemetry;
 use super::families::Families;
@@ -47,7 +47,30 @@ impl Telemetry {
                 })
             },
         )?;
+        self.encode_full_strict(encoder)?;
         self.encode_certificates(encoder)
+    }
+
+    fn encode_full_strict(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let hosts = self.certificates.read().full_strict;
+        encoder.gauge(
+            "ravelin_tls_full_strict",
+            "What Cloudflare says of the host's certificate under Full (strict): 1 for the verdict",
+            |family| {
+                hosts.iter().try_for_each(|(host, verdict, _)| {
+                    family.gauge(&[("host", host), ("verdict", verdict.label())], 1)
+                })
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_tls_full_strict_until_timestamp_seconds",
+            "Until when Cloudflare accepts the host's certificate, if it does",
+            |family| {
+                let mut accepted =
+                    hosts.iter().filter_map(|(host, _, until)| Some((host, (*until)?)));
+                accepted.try_for_each(|(host, until)| family.gauge(&[("host", host)], until))
+            },
+        )
     }
 
     fn encode_certificates(&self, encoder: &mut Families<'_>) -> fmt::Result {

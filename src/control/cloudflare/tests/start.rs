@@ -20,7 +20,13 @@ const SAVED: u64 = 1_790_000_000;
 
 fn config(origin: ListOrigin) -> Cloudflare {
     let removal_delay = Duration::from_secs(24 * 3600);
-    Cloudflare { origin, removal_delay, worker_zones: WorkerZones::Any, secret: None }
+    Cloudflare {
+        origin,
+        removal_delay,
+        worker_zones: WorkerZones::Any,
+        secret: None,
+        trust_store: None,
+    }
 }
 
 fn published(jdcloud: bool) -> Cloudflare {

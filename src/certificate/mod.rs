@@ -1,4 +1,13 @@
-//! A certificate with its chain and key, read from PEM and checked.
+//! A certificate with its chain and key, read from PEM and checked; and what Cloudflare would say
+//! of it.
+
+mod authorities;
+mod strict;
+#[cfg(test)]
+mod tests;
+
+pub use authorities::{Authorities, AuthoritiesError, Authority, Proof};
+pub use strict::{Judgement, Verdict, is_key_supported, judge};
 
 use crate::model::HostPattern;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -55,7 +64,7 @@ impl Certificate {
     ///
     /// # Errors
     /// Where one of them cannot be read, or they do not belong together. That the chain leads to an
-    /// authority, and the dates, are not checked: Cloudflare judges both.
+    /// authority, and the dates, are not checked here: Cloudflare judges both, see [`judge`].
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
@@ -92,8 +101,10 @@ impl Certificate {
     /// # Errors
     /// As [`Certificate::from_pem`], with the file that is to blame.
     pub fn load(cert_file: &Path, key_file: &Path) -> Result<Self, LoadError> {
-        let chain = read(cert_file)?;
-        let key = read(key_file)?;
+        let read = |path: &Path| {
+            read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })
+        };
+        let (chain, key) = (read(cert_file)?, read(key_file)?);
         Self::from_pem(&chain, &key).map_err(|error| {
             let path = if error.is_of_key() { key_file } else { cert_file };
             LoadError::Content { path: path.to_owned(), error }
@@ -179,17 +190,15 @@ fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> 
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |error| LoadError::File { path: path.to_owned(), error };
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for somebody to write.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::other("it is not a file")));
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
     }
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB")));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
     }
     Ok(bytes)
 }

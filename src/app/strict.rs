@@ -1,0 +1,379 @@
+//! What Cloudflare says, under Full (strict), of each host that is served with TLS.
+//!
+//! [`judge_all`] is what `check` and the running process share. The process judges anew when the table
+//! or the certificates are others, and when the time has come that a verdict changes by itself; on
+//! the thread that follows the files of certificates.
+
+use crate::certificate::{
+    Authorities, Certificate, Judgement, Proof, Verdict, is_key_supported, judge,
+};
+use crate::control::translate::TlsSecret;
+use crate::model::HostPattern;
+use crate::routing::{Table, TableHandle};
+use crate::telemetry::CertificateMetrics;
+use crate::tls::{Snapshot, Store};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// How long a proof is taken for granted, in seconds: the dates of intermediate certificates are in
+/// it. The host's own are looked at each time.
+const PROOF_LASTS: i64 = 60 * 60;
+
+/// Most hosts that one change writes a line about; the others are counted.
+const MOST_LINES: usize = 20;
+
+/// A host and what Cloudflare says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The host; never [`HostPattern::Any`].
+    pub host: HostPattern,
+    /// What serves it: the Ingress of its first route, else the Secret of its `spec.tls`.
+    pub object: String,
+    /// Where its certificate is from: a file or a Secret. `None`: it has none.
+    pub certificate: Option<String>,
+    /// What Cloudflare says.
+    pub judgement: Judgement,
+}
+
+/// Certificates, and where they are from.
+pub type Origins = Vec<(Arc<Certificate>, String)>;
+
+/// Proofs of chains, which cost signatures, and when they were made. By address, which nothing else
+/// can have while the certificate is held here.
+#[derive(Debug, Default)]
+pub struct Proofs(HashMap<usize, (Arc<Certificate>, Proof, i64)>);
+
+/// The words for a Secret.
+pub fn of_secret(secret: &TlsSecret) -> String {
+    format!("Secret {}/{}", secret.namespace, secret.name)
+}
+
+/// Every host that is served with TLS, by what: those of rules and of `spec.tls`, and those of
+/// certificates that a rule without host, or with a wildcard, serves.
+fn hosts(
+    table: &Table,
+    secrets: &[TlsSecret],
+    snapshot: &Snapshot,
+) -> BTreeMap<HostPattern, String> {
+    let mut all = BTreeMap::new();
+    let mut every = None;
+    for route in table.routes().map(|id| table.route(id)) {
+        let host = match (route.host, route.wildcard) {
+            ("", _) => HostPattern::Any,
+            (name, true) => HostPattern::Wildcard(name.into()),
+            (name, false) => HostPattern::Exact(name.into()),
+        };
+        let object = || format!("Ingress {}/{}", route.namespace, route.ingress);
+        if host == HostPattern::Any {
+            every.get_or_insert_with(object);
+        } else {
+            all.entry(host).or_insert_with(object);
+        }
+    }
+    let mut more: Vec<(HostPattern, String)> = Vec::new();
+    for secret in secrets {
+        more.extend(secret.hosts.iter().map(|host| (host.clone(), of_secret(secret))));
+    }
+    for (name, _) in snapshot.names() {
+        let parent = match &name {
+            HostPattern::Exact(name) => name.split_once('.').map(|(_, parent)| parent),
+            _ => None,
+        };
+        let wildcard = parent.and_then(|parent| all.get(&HostPattern::Wildcard(parent.into())));
+        more.extend(wildcard.or(every.as_ref()).map(|object| (name, object.clone())));
+    }
+    for (host, object) in more {
+        all.entry(host).or_insert(object);
+    }
+    all.remove(&HostPattern::Any);
+    all
+}
+
+/// The certificate that Cloudflare is shown for a host: the first that it can check, else the first.
+pub fn shown<'s>(snapshot: &'s Snapshot, host: &HostPattern) -> Option<&'s Arc<Certificate>> {
+    let mut all = snapshot.shelf(host).iter().map(|shown| shown.certificate());
+    all.clone().find(|certificate| is_key_supported(certificate)).or_else(|| all.next())
+}
+
+/// What Cloudflare says of every host at a time, in seconds since the Unix epoch. `origins` name
+/// the certificates.
+pub fn judge_all(
+    (table, secrets, snapshot): (&Table, &[TlsSecret], &Snapshot),
+    origins: &Origins,
+    authorities: &Authorities,
+    proofs: &mut Proofs,
+    now: i64,
+) -> Vec<Judged> {
+    let address = |of: &Arc<Certificate>| Arc::as_ptr(of).addr();
+    let names: HashMap<usize, &str> =
+        origins.iter().map(|(of, name)| (address(of), name.as_str())).collect();
+    let mut used = Proofs::default();
+    let each = hosts(table, secrets, snapshot).into_iter().map(|(host, object)| {
+        let Some(certificate) = shown(snapshot, &host) else {
+            let judgement = Judgement::of_nothing();
+            return Judged { host, object, certificate: None, judgement };
+        };
+        let at = address(certificate);
+        let (_, proof, _) = used.0.entry(at).or_insert_with(|| {
+            let kept = proofs.0.remove(&at).filter(|(.., made)| now - made < PROOF_LASTS);
+            kept.unwrap_or_else(|| {
+                (Arc::clone(certificate), authorities.prove(certificate, now), now)
+            })
+        });
+        let judgement = judge(&host, certificate, proof, now);
+        let certificate = names.get(&at).map_or_else(String::new, |name| (*name).to_owned());
+        Judged { host, object, certificate: Some(certificate), judgement }
+    });
+    let judged = each.collect();
+    *proofs = used;
+    judged
+}
+
+/// What was judged last, and of what.
+pub(super) struct SelfCheck {
+    tables: TableHandle,
+    store: Arc<Store>,
+    authorities: Arc<Authorities>,
+    proofs: Proofs,
+    metrics: Arc<CertificateMetrics>,
+    seen: Option<(u64, Arc<Snapshot>)>,
+    /// When a verdict may change by itself, in seconds since the Unix epoch.
+    due: i64,
+    /// The hosts that a line was written about, and their verdicts.
+    told: BTreeMap<HostPattern, Verdict>,
+}
+
+impl SelfCheck {
+    pub(super) fn new(
+        tables: TableHandle,
+        store: Arc<Store>,
+        authorities: Arc<Authorities>,
+        metrics: &Arc<CertificateMetrics>,
+    ) -> Self {
+        Self {
+            tables,
+            store,
+            authorities,
+            proofs: Proofs::default(),
+            metrics: Arc::clone(metrics),
+            seen: None,
+            due: i64::MIN,
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// Judges anew if there is a reason to: something is another one, or the time has come.
+    /// `sources` are the Secrets and the names of all certificates.
+    pub(super) fn look(&mut self, sources: impl FnOnce() -> (Vec<TlsSecret>, Origins), now: i64) {
+        let (table, snapshot) = (self.tables.load(), self.store.load_full());
+        let same = self.seen.as_ref().is_some_and(|(generation, seen)| {
+            *generation == table.generation() && Arc::ptr_eq(seen, &snapshot)
+        });
+        if same && now < self.due {
+            return;
+        }
+        let (secrets, origins) = sources();
+        let of = (&*table, &*secrets, &*snapshot);
+        let judged = judge_all(of, &origins, &self.authorities, &mut self.proofs, now);
+        let moments = judged.iter().filter_map(|judged| judged.judgement.changes_at);
+        self.due = moments.min().unwrap_or(i64::MAX).min(now.saturating_add(PROOF_LASTS));
+        self.seen = Some((table.generation(), snapshot));
+        self.tell(&judged);
+        let cells = judged.into_iter().map(|Judged { host, judgement, .. }| {
+            let until = judgement.until.filter(|_| judgement.verdict.status().is_none());
+            (host.to_string(), judgement.verdict, until)
+        });
+        let cells = cells.collect();
+        self.metrics.update(|all| all.full_strict = cells);
+    }
+
+    /// A line for each host whose verdict is another one and not well, and for each that is well
+    /// again.
+    fn tell(&mut self, judged: &[Judged]) {
+        let mut told = BTreeMap::new();
+        let mut lines = 0;
+        for Judged { host, object, certificate, judgement } in judged {
+            let before = self.told.get(host).copied();
+            let verdict = judgement.verdict;
+            if verdict != Verdict::Ok {
+                told.insert(host.clone(), verdict);
+            }
+            if before.unwrap_or(Verdict::Ok) == verdict {
+                continue;
+            }
+            lines += 1;
+            if lines > MOST_LINES {
+                continue;
+            }
+            let certificate = certificate.as_deref().unwrap_or("none");
+            let (verdict, fix) = (verdict.label(), judgement.fix);
+            match judgement.verdict.status() {
+                None if judgement.verdict == Verdict::Ok => {
+                    tracing::info!(%host, object, certificate, "Cloudflare accepts it again");
+                }
+                None => {
+                    let days = judgement.days_left;
+                    let message = "a certificate expires soon";
+                    tracing::warn!(%host, object, certificate, days, fix, "{message}");
+                }
+                Some(status) => {
+                    let reason = &judgement.reason;
+                    tracing::warn!(
+                        %host, object, certificate, verdict, status, reason, fix,
+                        "Cloudflare refuses the certificate under Full (strict)"
+                    );
+                }
+            }
+        }
+        if lines > MOST_LINES {
+            let more = lines - MOST_LINES;
+            tracing::warn!(
+                more,
+                "further hosts have another verdict under Full (strict): see ravelin_tls_full_strict"
+            );
+        }
+        self.told = told;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Backend, BackendKey, BackendState, Https, Ingress, Model, PathKind, PathPattern, PortKey,
+        Rule,
+    };
+    use crate::routing::{Publisher, compile};
+    use crate::tls::{Entry, Policy};
+    use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};
+
+    fn host(name: &str) -> HostPattern {
+        HostPattern::parse(Some(name).filter(|name| *name != "*")).expect("a host")
+    }
+
+    fn certificate(names: &[&str], kind: &'static SignatureAlgorithm) -> Arc<Certificate> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = KeyPair::generate_for(kind).expect("a key");
+        let signed = CertificateParams::new(names).expect("names").self_signed(&key);
+        let (chain, key) = (signed.expect("a certificate").pem(), key.serialize_pem());
+        Arc::new(Certificate::from_pem(chain.as_bytes(), key.as_bytes()).expect("a pair"))
+    }
+
+    fn snapshot(certificates: &[&Arc<Certificate>]) -> Snapshot {
+        let all = certificates.iter().map(|one| Entry::of_names(Arc::clone(one), false));
+        Snapshot::build(&Policy::new().expect("a policy"), &all.collect::<Vec<_>>())
+    }
+
+    fn table(hosts: &[&str]) -> Table {
+        compile(&model(hosts), None)
+    }
+
+    /// A rule for each host, of the Ingress shop/web.
+    fn model(hosts: &[&str]) -> Model {
+        let key =
+            BackendKey { namespace: "shop".into(), service: "s".into(), port: PortKey::Number(80) };
+        let rule = |(number, name): (usize, &&str)| Rule {
+            host: host(name),
+            path: PathPattern::new(PathKind::Prefix, "/").expect("a path"),
+            backend: 0,
+            ingress: 0,
+            rule: number,
+            position: 0,
+        };
+        Model {
+            ingresses: vec![Ingress {
+                namespace: "shop".into(),
+                name: "web".into(),
+                created: 0,
+                https: Https::default(),
+            }],
+            rules: hosts.iter().enumerate().map(rule).collect(),
+            backends: vec![Backend { key, state: BackendState::Resolved([].into()) }],
+            ..Model::default()
+        }
+    }
+
+    fn secret(hosts: &[&str]) -> TlsSecret {
+        TlsSecret {
+            namespace: "shop".into(),
+            name: "cert".into(),
+            certificate: None,
+            hosts: hosts.iter().map(|name| host(name)).collect(),
+        }
+    }
+
+    #[test]
+    fn the_hosts_are_those_of_rules_and_secrets_and_of_certificates_that_a_rule_serves() {
+        let one =
+            certificate(&["x.wild.example", "y.other.example", "*.more.example"], &PKCS_RSA_SHA256);
+        let (shown, secrets) = (snapshot(&[&one]), [secret(&["s.example", "a.example"])]);
+        let all = |rules: &[&str]| {
+            let all = hosts(&table(rules), &secrets, &shown);
+            all.iter().map(|(host, object)| format!("{host} {object}")).collect::<Vec<_>>()
+        };
+        let some = [
+            "a.example Ingress shop/web",
+            "s.example Secret shop/cert",
+            "x.wild.example Ingress shop/web",
+            "*.wild.example Ingress shop/web",
+        ];
+        assert_eq!(all(&["a.example", "*.wild.example"]), some);
+        let any = all(&["*", "a.example", "*.wild.example"]);
+        assert_eq!(any.len(), 6);
+        assert!(some.iter().all(|line| any.iter().any(|found| found == line)), "{any:?}");
+        assert!(any.contains(&"*.more.example Ingress shop/web".to_owned()), "{any:?}");
+    }
+
+    #[test]
+    fn cloudflare_is_shown_the_certificate_that_it_can_check() {
+        let (ed25519, rsa) = (
+            certificate(&["a.example"], &PKCS_ED25519),
+            certificate(&["a.example"], &PKCS_RSA_SHA256),
+        );
+        let both = snapshot(&[&ed25519, &rsa]);
+        assert!(Arc::ptr_eq(shown(&both, &host("a.example")).expect("one"), &rsa));
+        let alone = snapshot(&[&ed25519]);
+        assert!(Arc::ptr_eq(shown(&alone, &host("a.example")).expect("one"), &ed25519));
+        assert!(shown(&alone, &host("b.example")).is_none());
+    }
+
+    #[test]
+    fn nothing_is_judged_anew_before_something_changes_or_a_verdict_may() {
+        let mut publisher = Publisher::new(table(&["a.example"]));
+        let store = Arc::<Store>::default();
+        let one = certificate(&["a.example"], &PKCS_RSA_SHA256);
+        store.publish(snapshot(&[&one]));
+        let metrics = Arc::default();
+        let authorities = Arc::new(Authorities::none());
+        let mut check =
+            SelfCheck::new(publisher.handle(), Arc::clone(&store), authorities, &metrics);
+        let judged = |check: &mut SelfCheck, now| {
+            let mut asked = false;
+            check.look(
+                || {
+                    asked = true;
+                    (Vec::new(), Vec::new())
+                },
+                now,
+            );
+            asked
+        };
+        let now = one.not_before() + 1_000_000;
+        assert!(judged(&mut check, now));
+        assert!(!judged(&mut check, now + PROOF_LASTS - 1));
+        assert!(judged(&mut check, now + PROOF_LASTS), "a proof is old");
+        let next = compile(&model(&["a.example", "b.example"]), Some(&publisher.current()));
+        publisher.publish(next);
+        assert!(judged(&mut check, now + PROOF_LASTS));
+        let hosts = metrics.read().full_strict;
+        let words: Vec<_> = hosts.iter().map(|(host, verdict, _)| (&**host, *verdict)).collect();
+        let expected = [("a.example", Verdict::SelfSigned), ("b.example", Verdict::NoCertificate)];
+        assert_eq!(words, expected);
+        store.publish(snapshot(&[]));
+        assert!(judged(&mut check, now + PROOF_LASTS));
+        assert!(!judged(&mut check, now + PROOF_LASTS));
+        store.publish(snapshot(&[&one]));
+        assert!(judged(&mut check, one.not_after() - 1));
+        assert!(judged(&mut check, one.not_after()), "it expires");
+    }
+}

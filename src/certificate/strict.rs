@@ -1,0 +1,292 @@
+//! What Cloudflare says of a certificate under Full (strict): nothing, or 525 or 526 to visitors.
+//!
+//! Its rules (documentation, "Full (strict)"): `notBefore < now < notAfter`; issued by a public
+//! authority or by Cloudflare Origin CA; a subjectAltName or common name that matches the host. The
+//! judgement is pure: a host, a certificate, the proof of its chain, and a time.
+
+use super::{Authority, Certificate, Proof};
+use crate::model::HostPattern;
+use rustls::SignatureScheme;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// With fewer days left, and less than [`SOON_SHARE`] of its life, somebody should have renewed it:
+/// cert-manager and certbot do with a third of the life left.
+const SOON: i64 = 14 * DAY;
+/// The share of a certificate's life, as one part of so many: certificates of six days are renewed
+/// with two left.
+const SOON_SHARE: i64 = 4;
+
+/// The signatures that Cloudflare checks in a handshake: those of BoringSSL, which has neither
+/// Ed25519 nor ECDSA on P-521 among its defaults. Its documentation speaks of RSA and ECDSA only
+/// ("Cipher suites", origin).
+const SCHEMES: [SignatureScheme; 8] = [
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
+
+/// What Cloudflare would say of a host's certificate, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It accepts it.
+    Ok,
+    /// It accepts it, and not for much longer.
+    ExpiresSoon,
+    /// The host is shown no certificate.
+    NoCertificate,
+    /// The key is of a kind that Cloudflare does not offer to check.
+    KeyUnsupported,
+    /// The certificate has signed itself.
+    SelfSigned,
+    /// Neither a public authority nor Origin CA has issued it.
+    UnknownIssuer,
+    /// An intermediate certificate is missing.
+    IncompleteChain,
+    /// It is not for servers.
+    NotForServers,
+    /// A signature of its chain is of a kind that is not believed any more.
+    WeakSignature,
+    /// It, or an intermediate certificate, has expired.
+    Expired,
+    /// It is for later.
+    NotYetValid,
+    /// It does not name the host.
+    NameMismatch,
+}
+
+impl Verdict {
+    /// Every verdict, in the order of the discriminants.
+    pub const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::ExpiresSoon,
+        Self::NoCertificate,
+        Self::KeyUnsupported,
+        Self::SelfSigned,
+        Self::UnknownIssuer,
+        Self::IncompleteChain,
+        Self::NotForServers,
+        Self::WeakSignature,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::NameMismatch,
+    ];
+
+    /// The word for metrics and JSON.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ExpiresSoon => "expires_soon",
+            Self::NoCertificate => "no_certificate",
+            Self::KeyUnsupported => "key_unsupported",
+            Self::SelfSigned => "self_signed",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::IncompleteChain => "incomplete_chain",
+            Self::NotForServers => "not_for_servers",
+            Self::WeakSignature => "weak_signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::NameMismatch => "name_mismatch",
+        }
+    }
+
+    /// What visitors get from Cloudflare: 525 where the handshake fails, 526 where the certificate
+    /// is not believed; `None` if all is well.
+    pub const fn status(self) -> Option<u16> {
+        match self {
+            Self::Ok | Self::ExpiresSoon => None,
+            Self::NoCertificate | Self::KeyUnsupported => Some(525),
+            _ => Some(526),
+        }
+    }
+}
+
+/// A verdict, with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// In one word.
+    pub verdict: Verdict,
+    /// Whose word Cloudflare takes, if it takes it.
+    pub authority: Option<Authority>,
+    /// Until when the certificate is valid, in seconds since the Unix epoch; `None` without one.
+    pub until: Option<i64>,
+    /// Whole days until then; less than zero when it is past.
+    pub days_left: Option<i64>,
+    /// Why, in words without the host; empty if all is well.
+    pub reason: String,
+    /// What to do about it; empty if all is well.
+    pub fix: &'static str,
+    /// When time alone may change the verdict next, in seconds since the Unix epoch.
+    pub changes_at: Option<i64>,
+}
+
+impl Judgement {
+    /// Of a host that is shown no certificate.
+    pub fn of_nothing() -> Self {
+        let fix = "name a Secret for it in spec.tls of an Ingress, or files in [[certificate]]";
+        Self::refused(Verdict::NoCertificate, "it has no certificate".to_owned(), fix)
+    }
+
+    /// As a sentence without the host.
+    pub fn text(&self) -> String {
+        let by = self.authority.map_or("", Authority::as_str);
+        let days = self.days_left.unwrap_or_default();
+        match self.verdict.status() {
+            None if self.verdict == Verdict::Ok => {
+                format!("ok, {days} days left, by {by}")
+            }
+            None => format!("{}, {days} days left, by {by}; {}", self.verdict.label(), self.fix),
+            Some(status) => {
+                format!("{status} {}: {}; {}", self.verdict.label(), self.reason, self.fix)
+            }
+        }
+    }
+
+    fn refused(verdict: Verdict, reason: String, fix: &'static str) -> Self {
+        Self {
+            verdict,
+            authority: None,
+            until: None,
+            days_left: None,
+            reason,
+            fix,
+            changes_at: None,
+        }
+    }
+}
+
+/// Whether Cloudflare can check the signatures of the certificate's key.
+pub fn is_key_supported(certificate: &Certificate) -> bool {
+    certificate.key().key.choose_scheme(&SCHEMES).is_some()
+}
+
+/// What Cloudflare says of a certificate that is shown for a host; `proof` is that of its chain, and
+/// `now` in seconds since the Unix epoch. For a wildcard: for the names that it stands for.
+pub fn judge(host: &HostPattern, certificate: &Certificate, proof: &Proof, now: i64) -> Judgement {
+    let (begin, end) = (certificate.not_before(), certificate.not_after());
+    let soon = end.saturating_sub(SOON.min(end.saturating_sub(begin) / SOON_SHARE));
+    let verdict = refusal(host, certificate, proof, now);
+    let mut judgement = verdict.unwrap_or_else(|| {
+        let mut accepted = Judgement::refused(Verdict::Ok, String::new(), "");
+        if now >= soon {
+            let fix = "renew it, or find out why nobody has";
+            accepted = Judgement::refused(Verdict::ExpiresSoon, "it expires soon".to_owned(), fix);
+        }
+        if let Proof::Trusted(authority) = proof {
+            accepted.authority = Some(*authority);
+        }
+        accepted
+    });
+    judgement.until = Some(end);
+    judgement.days_left = Some(end.saturating_sub(now).div_euclid(DAY));
+    let moments = [begin.saturating_add(1), soon, end];
+    judgement.changes_at = moments.into_iter().filter(|moment| *moment > now).min();
+    judgement
+}
+
+/// Why Cloudflare refuses it, if it does: what mends several faults at once comes first.
+fn refusal(
+    host: &HostPattern,
+    certificate: &Certificate,
+    proof: &Proof,
+    now: i64,
+) -> Option<Judgement> {
+    let refused = Judgement::refused;
+    if !is_key_supported(certificate) {
+        let reason = "its key is of a kind that Cloudflare does not offer to check".to_owned();
+        let fix = "use an ECDSA key on P-256 or P-384, or an RSA key";
+        return Some(refused(Verdict::KeyUnsupported, reason, fix));
+    }
+    if let Some(refusal) = distrust(proof) {
+        return Some(refusal);
+    }
+    if now >= certificate.not_after() {
+        return Some(refused(Verdict::Expired, "it has expired".to_owned(), "renew it"));
+    }
+    if now <= certificate.not_before() {
+        let reason = "it is not valid yet".to_owned();
+        return Some(refused(
+            Verdict::NotYetValid,
+            reason,
+            "wait, or mend the clock of its issuer",
+        ));
+    }
+    (!names(host, certificate)).then(|| {
+        let fix = "use one with the name in it (subjectAltName); a wildcard stands for one label";
+        refused(Verdict::NameMismatch, "it is not for this name".to_owned(), fix)
+    })
+}
+
+/// Why Cloudflare does not believe the chain.
+fn distrust(proof: &Proof) -> Option<Judgement> {
+    let origin_ca = "use one of Cloudflare Origin CA or of a public authority";
+    let (verdict, reason, fix) = match proof {
+        Proof::Trusted(_) => return None,
+        Proof::SelfSigned => (Verdict::SelfSigned, "it has signed itself".to_owned(), origin_ca),
+        Proof::Incomplete { issuer } => (
+            Verdict::IncompleteChain,
+            format!("its issuer, {issuer}, is neither in the chain nor an authority"),
+            "put the intermediate certificates after it; for an authority of your own, see \
+             cloudflare.trust_store_file",
+        ),
+        Proof::UnknownIssuer { issuer } => (
+            Verdict::UnknownIssuer,
+            format!("its chain ends at {issuer}, which is no authority that Cloudflare knows"),
+            "use one of Cloudflare Origin CA or of a public authority; for an authority of your own, \
+             see cloudflare.trust_store_file",
+        ),
+        Proof::Forged { issuer } => (
+            Verdict::UnknownIssuer,
+            format!("its chain does not bear the signature of the issuer that it names, {issuer}"),
+            origin_ca,
+        ),
+        Proof::IntermediateDates => (
+            Verdict::Expired,
+            "an intermediate certificate of its chain is out of its dates".to_owned(),
+            "put those after it that its authority hands out today",
+        ),
+        Proof::NotForServers => (
+            Verdict::NotForServers,
+            "it is not for servers".to_owned(),
+            "use one with serverAuth in its extended key usage, that is no authority (CA:FALSE)",
+        ),
+        Proof::WeakSignature => (
+            Verdict::WeakSignature,
+            "its chain has a signature that is not believed any more, such as one with SHA-1"
+                .to_owned(),
+            origin_ca,
+        ),
+    };
+    Some(Judgement::refused(verdict, reason, fix))
+}
+
+/// Whether it names the host; the common name counts only where there is no subjectAltName (RFC
+/// 6125 section 6.4.4).
+fn names(host: &HostPattern, certificate: &Certificate) -> bool {
+    if certificate.names().is_empty() {
+        return common_name(certificate).is_some_and(|name| stands_for(&name, host));
+    }
+    certificate.names().iter().any(|name| stands_for(name, host))
+}
+
+fn stands_for(name: &HostPattern, host: &HostPattern) -> bool {
+    match (name, host) {
+        (HostPattern::Wildcard(suffix), HostPattern::Exact(host)) => {
+            host.split_once('.').is_some_and(|(_, parent)| parent == &**suffix)
+        }
+        _ => name == host,
+    }
+}
+
+fn common_name(certificate: &Certificate) -> Option<HostPattern> {
+    let (_, read) = X509Certificate::from_der(certificate.key().cert.first()?).ok()?;
+    let name = read.subject().iter_common_name().next()?.as_str().ok()?;
+    HostPattern::parse(Some(name)).ok().filter(|pattern| *pattern != HostPattern::Any)
+}
