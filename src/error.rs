@@ -85,7 +85,10 @@ reasons! {
         "CONNECT is not served here.";
     /// A host that the connection's certificate does not cover (RFC 9110 section 15.5.20).
     MisdirectedRequest = "misdirected_request", Client, StatusCode::MISDIRECTED_REQUEST,
-        "The certificate of this connection is not for this host.";
+        "The certificates of this connection are not for this host.";
+    /// A request without TLS for a host whose clients have to show a certificate.
+    ClientCertificateRequired = "client_certificate_required", Client, StatusCode::FORBIDDEN,
+        "This host is served to clients with a certificate alone, over TLS.";
     /// A Worker of a zone that is not named in `cloudflare.worker_zones`.
     WorkerRefused = "worker_refused", Client, StatusCode::FORBIDDEN,
         "Requests of this Worker are not served here.";

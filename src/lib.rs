@@ -52,6 +52,7 @@
 //! | | [`config`] | the configuration file, valid by construction |
 //! | | [`trust`] | whom to believe: the proof that a peer may speak for its clients |
 //! | | [`certificate`] | a certificate with its chain and key, read; what Cloudflare says of it |
+//! | | [`client_certificate`] | what is asked of the clients of a host (Authenticated Origin Pulls) |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
 //! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |
@@ -89,6 +90,7 @@ pub mod balance;
 pub mod body;
 pub mod certificate;
 pub mod cli;
+pub mod client_certificate;
 pub mod client_ip;
 pub mod config;
 pub mod control;

@@ -1,9 +1,11 @@
-//! The certificates in files: read at the start, and followed.
+//! The certificates in files, and the authorities of those of clients: read at the start, and
+//! followed.
 //!
 //! A thread of its own looks at them every few seconds. What cannot be used leaves the last good
 //! certificate in force; it is told at the second look, because a pair of files is not replaced in
 //! one step.
 
+use super::clients::Group;
 use super::shown::Shown;
 use super::strict::{Origins, SelfCheck, of_secret};
 use crate::certificate::{Authorities, Certificate, CertificateError, LoadError};
@@ -12,8 +14,7 @@ use crate::control::translate::TlsSecret;
 use crate::routing::TableHandle;
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::CertificateMetrics;
-use crate::tls::Policy;
-use std::fs::Metadata;
+use crate::tls::Policies;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ pub fn time(seconds: i64) -> String {
 /// Keeps the certificates for as long as the process runs.
 pub(super) struct Keeper {
     pairs: Vec<Pair>,
+    groups: Vec<Group>,
     shown: Arc<Shown>,
     metrics: Arc<CertificateMetrics>,
     /// Whom Cloudflare believes.
@@ -78,7 +80,7 @@ struct Pair {
 }
 
 /// What a file is known again by: device, inode, size, and when it was written, in nanoseconds too.
-type Stamp = (u64, u64, u64, i64, i64);
+pub(super) type Stamp = (u64, u64, u64, i64, i64);
 
 impl Keeper {
     /// Reads the files and puts them in force in a new [`Store`].
@@ -89,24 +91,30 @@ impl Keeper {
     pub(super) fn new(
         config: &Config,
         metrics: &Arc<CertificateMetrics>,
-    ) -> Result<Option<Self>, super::StartError> {
-        if !config.has_tls() {
-            return Ok(None);
-        }
-        let pairs = config.certificates.iter().map(|files| {
+    ) -> Result<Self, super::StartError> {
+        let has_tls = config.has_tls();
+        let pairs = config.certificates.iter().filter(|_| has_tls).map(|files| {
             let seen = stamps(files);
             let good = Arc::new(certificate(files)?);
             tell(&files.cert_file, &good);
             Ok(Pair { files: files.clone(), seen, good, failing: None })
         });
         let pairs = pairs.collect::<Result<_, LoadError>>()?;
-        let policy = Policy::new().map_err(std::io::Error::other)?;
-        let shown = Arc::new(Shown::new(policy, metrics));
+        let groups = config.client_certificates.iter().map(Group::read);
+        let groups = groups.collect::<Result<Vec<_>, _>>()?;
+        groups.iter().for_each(Group::tell);
+        let policies = Policies::new().map_err(std::io::Error::other)?;
+        let shown = Arc::new(Shown::new(has_tls, policies, metrics));
         let authorities = Arc::new(super::authorities(config)?);
-        let keeper = Self { pairs, shown, metrics: Arc::clone(metrics), authorities };
+        let keeper = Self { pairs, groups, shown, metrics: Arc::clone(metrics), authorities };
         keeper.publish();
         keeper.note();
-        Ok(Some(keeper))
+        Ok(keeper)
+    }
+
+    /// Whether there is a file to follow.
+    pub(super) fn has_files(&self) -> bool {
+        !self.pairs.is_empty() || self.groups.iter().any(|group| group.file().is_some())
     }
 
     /// What is in force.
@@ -127,8 +135,9 @@ impl Keeper {
                 () = tokio::time::sleep(LOOK) => {}
             }
             // Each of them, and not only to the first that has changed.
-            let changed = self.pairs.iter_mut().filter_map(|pair| pair.look().then_some(()));
-            if changed.count() > 0 {
+            let pairs = self.pairs.iter_mut().filter_map(|pair| pair.look().then_some(()));
+            let groups = self.groups.iter_mut().filter_map(|group| group.look().then_some(()));
+            if pairs.count() + groups.count() > 0 {
                 self.publish();
             }
             self.note();
@@ -138,7 +147,8 @@ impl Keeper {
     fn publish(&self) {
         let pairs = self.pairs.iter();
         let files = pairs.map(|pair| (Arc::clone(&pair.good), pair.files.default));
-        self.shown.set_files(files.collect());
+        let demands = self.groups.iter().flat_map(Group::demands);
+        self.shown.set_files(files.collect(), demands.collect());
     }
 
     /// The Secrets, and where each certificate is from.
@@ -159,7 +169,7 @@ impl Keeper {
             let failing = matches!(pair.failing, Some((_, true)));
             (Arc::from(pair.files.cert_file.to_string_lossy()), failing)
         });
-        let files = files.collect();
+        let files = files.chain(self.groups.iter().filter_map(Group::file)).collect();
         self.metrics.update(|cells| cells.files = files);
     }
 }
@@ -210,10 +220,11 @@ fn tell(path: &Path, certificate: &Certificate) {
 }
 
 fn stamps(files: &CertificateFiles) -> Option<[Stamp; 2]> {
-    let stamp = |path: &Path| std::fs::metadata(path).ok().as_ref().map(stamp);
     Some([stamp(&files.cert_file)?, stamp(&files.key_file)?])
 }
 
-fn stamp(file: &Metadata) -> Stamp {
-    (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec())
+/// What the file at a path is known again by, if there is one.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
 }

@@ -1,5 +1,6 @@
 //! Why the process cannot start.
 
+use super::clients::AuthorityFileError;
 use crate::certificate::{AuthoritiesError, LoadError};
 use crate::control::cloudflare::InitialError;
 use crate::control::watch::ConnectError;
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The files of a certificate cannot be used.
     #[error("certificate: {0}")]
     Certificate(#[from] LoadError),
+    /// The authority of certificates of clients cannot be used.
+    #[error("client_certificate: {0}")]
+    Clients(#[from] AuthorityFileError),
     /// The API server cannot be asked.
     #[error(transparent)]
     Cluster(#[from] ConnectError),

@@ -6,6 +6,7 @@
 //! log. The caller's thread waits for signals.
 
 pub mod certificates;
+pub mod clients;
 mod error;
 mod gatekeeper;
 mod prepared;

@@ -18,7 +18,7 @@ use super::{
 use crate::config::{Config, Protocol, SourceKind};
 use crate::control::files::Directory;
 use crate::control::last_good::{self, Keeper};
-use crate::control::reconcile::{Audience, OnCertificates, Reconciler};
+use crate::control::reconcile::{Audience, OnAddresses, Outcomes, Reconciler};
 use crate::control::source::Source;
 use crate::control::translate::ConfigMapKey;
 use crate::control::watch::{Cluster, Watch};
@@ -48,8 +48,8 @@ pub struct Prepared {
     connections: usize,
     publisher: Publisher,
     source: Box<dyn Source>,
-    /// Who follows the certificates, if they are used.
-    certificates: Option<certificates::Keeper>,
+    /// Who follows the files of certificates.
+    certificates: certificates::Keeper,
     /// What the source is waited for, if it is a cluster.
     cluster: Option<Arc<Cluster>>,
     /// What is served where the wait takes too long, if it is kept.
@@ -86,7 +86,7 @@ impl Prepared {
         let connections = allowed_connections(&config);
         let telemetry = telemetry(&config);
         let certificates = certificates::Keeper::new(&config, telemetry.certificates())?;
-        let shown = certificates.as_ref().map(certificates::Keeper::shown);
+        let shown = certificates.shown();
         let listeners = bind_all(&config)?;
         let admin = bind("the admin port", config.admin.address)?;
         let socket = config.admin.socket.as_deref().map(listen::bind_local).transpose()?;
@@ -97,9 +97,7 @@ impl Prepared {
         let (on_addresses, texts) = follow_cluster(&gatekeeper);
         let (shutdown, signal) = Shutdown::new();
         let (outcomes, outcome) = tokio::sync::watch::channel(None);
-        let certificates_of = on_certificates(shown.clone());
-        let audience =
-            Audience { addresses: on_addresses, certificates: certificates_of, outcomes };
+        let audience = audience(on_addresses, &shown, outcomes);
         let begun = begin(&config, &telemetry, &signal, outcome)?;
         let last_good =
             begun.cluster.as_ref().and_then(|cluster| keeper(&config, cluster, &telemetry));
@@ -111,7 +109,7 @@ impl Prepared {
             tables: publisher.handle(),
             sink,
             gatekeeper,
-            certificates: shown.as_ref().map_or_else(Arc::default, |shown| shown.store()),
+            certificates: shown.store(),
         };
         let (address, mut others) = (admin.local_addr()?, Vec::from_iter(begun.thread));
         // A directory is read at once, and whoever finds its admin port finds the listeners too.
@@ -198,8 +196,9 @@ impl Prepared {
         let workers = start_workers(parts, ends)?;
         let keeper = keep_list(parts, list)?;
         self.others.extend([control, keeper, start_accepting(parts, bound, doors)?]);
-        if let Some(certificates) = self.certificates {
+        if self.certificates.has_files() {
             let signal = parts.signal.clone();
+            let certificates = self.certificates;
             let tables = parts.tables.clone();
             let keep = move || on_runtime("certificates", certificates.run(tables, signal));
             self.others.push(spawn("certificates", keep)?);
@@ -238,13 +237,15 @@ fn telemetry(config: &Config) -> Arc<Telemetry> {
     telemetry
 }
 
-/// Who is told which Secrets Ingresses name: where certificates are shown, if they are.
-fn on_certificates(shown: Option<Arc<Shown>>) -> OnCertificates {
-    Box::new(move |secrets| {
-        if let Some(shown) = &shown {
-            shown.set_secrets(secrets);
-        }
-    })
+/// Who is told what: certificates and demands go to where certificates are shown.
+fn audience(addresses: OnAddresses, shown: &Arc<Shown>, outcomes: Outcomes) -> Audience {
+    let (of_certificates, of_clients) = (Arc::clone(shown), Arc::clone(shown));
+    Audience {
+        addresses,
+        certificates: Box::new(move |secrets| of_certificates.set_secrets(secrets)),
+        clients: Box::new(move |clients| of_clients.set_clients(clients)),
+        outcomes,
+    }
 }
 
 /// Who keeps the last good state of the cluster, if the configuration wants it.

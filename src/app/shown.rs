@@ -1,16 +1,17 @@
-//! Which certificate is shown for which host: those of the files, and those of the Secrets that
-//! Ingresses name.
+//! Which certificate is shown for which host, and what is asked of its clients: by the files, and by
+//! the Secrets that Ingresses name.
 //!
 //! A host belongs to whom names it first: the operator's files, then the namespace of the oldest
 //! Ingress that names it in `spec.tls`, then that of the first certificate that is for it. Nobody
 //! else's certificate is shown for it: whoever may create an Ingress could otherwise take the
 //! handshakes of another one's site.
 
+use super::clients::{Demands, LastGood, of_ingresses};
 use crate::certificate::Certificate;
-use crate::control::translate::TlsSecret;
+use crate::control::translate::{HostClients, TlsSecret};
 use crate::model::HostPattern;
 use crate::telemetry::CertificateMetrics;
-use crate::tls::{Entry, Policy, Snapshot, Store};
+use crate::tls::{Entry, Policies, Snapshot, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -55,14 +56,21 @@ pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
 
 /// What is in force, for those who know of files and those who know of Secrets.
 pub(super) struct Shown {
-    policy: Policy,
+    /// Whether a listener has TLS: without one, certificates are of no use, and what is asked of
+    /// clients counts all the same.
+    has_tls: bool,
     store: Arc<Store>,
     metrics: Arc<CertificateMetrics>,
     known: Mutex<Known>,
 }
 
-#[derive(Default)]
 struct Known {
+    policies: Policies,
+    /// What the operator demands.
+    demands: Demands,
+    /// What Ingresses demand.
+    clients: Vec<HostClients>,
+    good_authorities: LastGood,
     files: Vec<OfFile>,
     secrets: Vec<TlsSecret>,
     /// Whether the Secrets have been told.
@@ -73,9 +81,23 @@ struct Known {
 
 impl Shown {
     /// Shows nothing yet.
-    pub(super) fn new(policy: Policy, metrics: &Arc<CertificateMetrics>) -> Self {
+    pub(super) fn new(
+        has_tls: bool,
+        policies: Policies,
+        metrics: &Arc<CertificateMetrics>,
+    ) -> Self {
+        let known = Known {
+            policies,
+            demands: Demands::new(),
+            clients: Vec::new(),
+            good_authorities: LastGood::default(),
+            files: Vec::new(),
+            secrets: Vec::new(),
+            told: false,
+            good: HashMap::new(),
+        };
         let metrics = Arc::clone(metrics);
-        Self { policy, store: Arc::default(), metrics, known: Mutex::default() }
+        Self { has_tls, store: Arc::default(), metrics, known: Mutex::new(known) }
     }
 
     /// What is in force.
@@ -88,14 +110,32 @@ impl Shown {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).secrets.clone()
     }
 
-    /// Puts the certificates of all files in force.
-    pub(super) fn set_files(&self, files: Vec<OfFile>) {
+    /// Puts what the files of the configuration hold in force: certificates, and demands.
+    pub(super) fn set_files(&self, files: Vec<OfFile>, demands: Demands) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.files = files;
+        (known.files, known.demands) = (files, demands);
         warn_of_hidden(&known.files);
         // At the start Secrets are still to come.
         if known.told || !known.files.is_empty() {
-            self.publish(&known);
+            self.publish(&mut known);
+        }
+    }
+
+    /// Puts what Ingresses ask of clients in force. A Secret that cannot be used any more leaves its
+    /// last good authority there; where there was none, every certificate is refused.
+    pub(super) fn set_clients(&self, mut clients: Vec<HostClients>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let failing = known.good_authorities.mend(&mut clients);
+        for (secret, has_last) in &failing {
+            let counts =
+                if *has_last { "its last good authority counts" } else { "no certificate is good" };
+            tracing::error!(secret, counts, "the authority of client certificates cannot be used");
+        }
+        known.clients = clients;
+        self.metrics.update(|cells| cells.failing_authorities = failing);
+        // The Secrets of the start are told next.
+        if known.told {
+            self.publish(&mut known);
         }
     }
 
@@ -103,6 +143,9 @@ impl Shown {
     /// last good one there, for as long as an Ingress names it.
     pub(super) fn set_secrets(&self, mut secrets: Vec<TlsSecret>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.has_tls {
+            secrets.clear();
+        }
         let mut good = HashMap::new();
         let mut failing = Vec::new();
         for secret in &mut secrets {
@@ -120,11 +163,19 @@ impl Shown {
         }
         (known.good, known.secrets, known.told) = (good, secrets, true);
         self.metrics.update(|cells| cells.failing_secrets = failing);
-        self.publish(&known);
+        self.publish(&mut known);
     }
 
-    fn publish(&self, known: &Known) {
-        let snapshot = Snapshot::build(&self.policy, &entries(&known.files, &known.secrets));
+    fn publish(&self, known: &mut Known) {
+        match known.policies.with(&known.demands, &of_ingresses(&known.clients)) {
+            Ok(policies) => known.policies = policies,
+            Err(error) => {
+                // What is in force stays, whole: nothing is shown under an older policy.
+                tracing::error!(%error, "no random numbers for tickets; nothing is changed");
+                return;
+            }
+        }
+        let snapshot = Snapshot::build(&known.policies, &entries(&known.files, &known.secrets));
         let ends = snapshot.names().map(|(name, shown)| {
             let end = shown.iter().map(|shown| shown.certificate().not_after()).min();
             (name.to_string(), end.unwrap_or_default())
@@ -132,7 +183,7 @@ impl Shown {
         let mut ends: Vec<_> = ends.collect();
         ends.sort();
         self.metrics.update(|cells| cells.not_after = ends);
-        if snapshot.is_empty() {
+        if self.has_tls && snapshot.is_empty() {
             tracing::warn!(
                 "there is no certificate: every TLS handshake is refused; name a Secret in spec.tls \
                  of an Ingress, or files in [[certificate]]"
@@ -215,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_breaks_leaves_its_last_good_certificate_until_nobody_names_it() {
-        let shown = Shown::new(Policy::new().expect("a policy"), &Arc::default());
+        let shown = Shown::new(true, Policies::new().expect("policies"), &Arc::default());
         let has = |host: &str| shown.store().load().has(host);
         let whole = || mk_secret("shop", "s", Some(&["a.example"]), &["a.example"]);
         let broken = || mk_secret("shop", "s", None, &["a.example"]);

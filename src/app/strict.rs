@@ -244,7 +244,7 @@ mod tests {
         Rule,
     };
     use crate::routing::{Publisher, compile};
-    use crate::tls::{Entry, Policy};
+    use crate::tls::{Entry, Policies};
     use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};
 
     fn host(name: &str) -> HostPattern {
@@ -261,7 +261,7 @@ mod tests {
 
     fn snapshot(certificates: &[&Arc<Certificate>]) -> Snapshot {
         let all = certificates.iter().map(|one| Entry::of_names(Arc::clone(one), false));
-        Snapshot::build(&Policy::new().expect("a policy"), &all.collect::<Vec<_>>())
+        Snapshot::build(&Policies::new().expect("random numbers"), &all.collect::<Vec<_>>())
     }
 
     fn table(hosts: &[&str]) -> Table {

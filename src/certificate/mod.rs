@@ -101,10 +101,7 @@ impl Certificate {
     /// # Errors
     /// As [`Certificate::from_pem`], with the file that is to blame.
     pub fn load(cert_file: &Path, key_file: &Path) -> Result<Self, LoadError> {
-        let read = |path: &Path| {
-            read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })
-        };
-        let (chain, key) = (read(cert_file)?, read(key_file)?);
+        let (chain, key) = (read_bounded(cert_file)?, read_bounded(key_file)?);
         Self::from_pem(&chain, &key).map_err(|error| {
             let path = if error.is_of_key() { key_file } else { cert_file };
             LoadError::Content { path: path.to_owned(), error }
@@ -188,6 +185,14 @@ fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> 
         pem::Error::NoItemsFound => CertificateError::NoKey,
         _ => CertificateError::KeySyntax,
     })
+}
+
+/// Reads a file of certificates or keys, at most 1 MiB.
+///
+/// # Errors
+/// Where it is no file, is larger, or cannot be read.
+pub fn read_bounded(path: &Path) -> Result<Vec<u8>, LoadError> {
+    read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -4,14 +4,17 @@ use super::strict;
 use super::{Failure, USAGE};
 use crate::app;
 use crate::app::certificates::{certificate, dates, now, time};
+use crate::app::clients::{of_config, of_ingresses};
 use crate::app::shown::{OfFile, entries};
 use crate::app::strict::{Origins, Proofs, judge_all, of_secret, shown};
 use crate::certificate::{Authorities, Certificate, Judgement, LoadError, judge};
+use crate::client_certificate::Demand;
 use crate::config::{CertificateFiles, Config};
-use crate::control::translate::TlsSecret;
+use crate::control::reconcile::Build;
+use crate::control::translate::{HostClients, TlsSecret};
 use crate::model::HostPattern;
 use crate::routing::Table;
-use crate::tls::{Policy, Snapshot, covers};
+use crate::tls::{Policies, Snapshot, covers, is_one_policy};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -97,11 +100,14 @@ pub(super) struct Certificates<'b> {
     secrets: &'b [TlsSecret],
     /// Where each certificate is from.
     origins: Origins,
+    /// What is asked of clients, or why the process would not start.
+    pub(super) policies: Result<Policies, String>,
 }
 
 impl<'b> Certificates<'b> {
-    /// Reads the files that a configuration names; `secrets` are those that Ingresses name.
-    pub(super) fn of(config: Option<&'b Config>, secrets: &'b [TlsSecret]) -> Self {
+    /// Reads the files that a configuration names; the rest is of the objects.
+    pub(super) fn of(config: Option<&'b Config>, build: &'b Build) -> Self {
+        let secrets = &build.certificates[..];
         let all = config.map_or(&[][..], |config| &config.certificates);
         let (mut rows, mut files_read, mut origins) = (Vec::new(), Vec::new(), Vec::new());
         for files in all {
@@ -116,7 +122,8 @@ impl<'b> Certificates<'b> {
             let certificate = secret.certificate.as_ref();
             origins.extend(certificate.map(|of| (Arc::clone(of), of_secret(secret))));
         }
-        Self { rows, config, files: files_read, secrets, origins }
+        let policies = policies(config, &build.clients);
+        Self { rows, config, files: files_read, secrets, origins, policies }
     }
 
     /// A line each.
@@ -162,15 +169,20 @@ impl<'b> Certificates<'b> {
     }
 
     fn snapshot(&self) -> Result<Snapshot, Failure> {
-        let failed = |error: rustls::Error| Failure { code: 1, text: error.to_string() };
-        let policy = Policy::new().map_err(failed)?;
-        Ok(Snapshot::build(&policy, &entries(&self.files, self.secrets)))
+        let failed = |text: &String| Failure { code: 1, text: text.clone() };
+        let policies = self.policies.as_ref().map_err(failed)?;
+        Ok(Snapshot::build(policies, &entries(&self.files, self.secrets)))
     }
 
     fn authorities(&self) -> Result<Authorities, Failure> {
         let Some(config) = self.config else { return Ok(Authorities::of_cloudflare()) };
         let authorities = app::authorities(config);
         authorities.map_err(|error| Failure { code: USAGE, text: error.to_string() })
+    }
+
+    /// What is asked of the clients of a host.
+    pub(super) fn demand(&self, host: Option<&str>) -> Result<&Demand, String> {
+        self.policies.as_ref().map(|policies| policies.of(host).demand()).map_err(Clone::clone)
     }
 
     /// What a handshake for `name` ends with, by the look-up of the handshake: the words for the
@@ -192,6 +204,15 @@ impl<'b> Certificates<'b> {
         if let Some(problem) = dates(certificate) {
             words.push_str(&format!("; {problem}"));
         }
-        Ok((words, covers(&snapshot, certificate, found.by_default, name, host)))
+        let covers = covers(&snapshot, certificate, found.by_default, name, host)
+            && is_one_policy(&snapshot, name, host);
+        Ok((words, covers))
     }
+}
+
+fn policies(config: Option<&Config>, clients: &[HostClients]) -> Result<Policies, String> {
+    let demands = config.map(of_config).transpose();
+    let demands = demands.map_err(|error| error.to_string())?.unwrap_or_default();
+    let policies = Policies::new().and_then(|none| none.with(&demands, &of_ingresses(clients)));
+    policies.map_err(|error| error.to_string())
 }

@@ -14,6 +14,9 @@ struct Report<'a> {
     certificates: &'a [certificates::Row],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     full_strict: &'a [strict::Row],
+    /// Why the process would not start with what is asked of clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clients: Option<&'a String>,
     findings: Vec<Finding<'a>>,
     errors: usize,
     warnings: usize,
@@ -23,11 +26,12 @@ struct Report<'a> {
 pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
     let read = manifests::read(what, paths)?;
     let build = read.build;
-    let certificates = Certificates::of(read.config.as_ref(), &build.certificates);
+    let certificates = Certificates::of(read.config.as_ref(), &build);
     let strict = certificates.strict(&build.table)?;
     let rows = certificates.rows.iter();
     let errors = findings::count(&build.findings, Severity::Error)
-        + rows.clone().filter(|row| row.error.is_some()).count();
+        + rows.clone().filter(|row| row.error.is_some()).count()
+        + usize::from(certificates.policies.is_err());
     let warnings = findings::count(&build.findings, Severity::Warning)
         + rows.filter(|row| row.warning.is_some()).count()
         + strict.iter().filter(|row| row.is_warning()).count();
@@ -37,7 +41,10 @@ pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
             let count = routes.len();
             let table = if routes.is_empty() { String::new() } else { table::text(&routes) + "\n" };
             let findings = findings::text(&build.findings);
-            let shown = certificates.text();
+            let mut shown = certificates.text();
+            if let Err(error) = &certificates.policies {
+                shown.push_str(&format!("error: client_certificate: {error}\n"));
+            }
             let strict: String = strict.iter().map(strict::Row::text).collect();
             format!(
                 "{table}{shown}{strict}{findings}{count} routes, {errors} errors, {warnings} \
@@ -46,8 +53,17 @@ pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
         }
         Output::Json => {
             let findings = build.findings.iter().map(Finding::from).collect();
-            let (certificates, full_strict) = (&certificates.rows, &strict);
-            json(&Report { routes, certificates, full_strict, findings, errors, warnings })?
+            let clients = certificates.policies.as_ref().err();
+            let (certificates, full_strict) = (&certificates.rows[..], &strict[..]);
+            json(&Report {
+                routes,
+                certificates,
+                full_strict,
+                clients,
+                findings,
+                errors,
+                warnings,
+            })?
         }
     };
     say(&page)?;

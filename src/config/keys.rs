@@ -20,6 +20,7 @@ pub(super) const ROOT: Keys = Keys {
         "workers",
         "listener",
         "certificate",
+        "client_certificate",
         "admit",
         "cloudflare",
         "state",
@@ -49,6 +50,9 @@ pub(super) const LISTENER: Keys = Keys {
 /// `[[certificate]]`.
 pub(super) const CERTIFICATE: Keys =
     Keys { table: "certificate", keys: &["cert_file", "key_file", "default"] };
+/// `[[client_certificate]]`.
+pub(super) const CLIENT_CERTIFICATE: Keys =
+    Keys { table: "client_certificate", keys: &["hosts", "policy", "ca", "ca_file", "subjects"] };
 /// `[cloudflare]`.
 pub(super) const CLOUDFLARE: Keys = Keys {
     table: "cloudflare",
@@ -127,10 +131,11 @@ pub(super) const UPSTREAM: Keys =
     Keys { table: "upstream", keys: &["idle", "idle_per_endpoint", "connect_retries"] };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 13] = [
+pub(super) const TABLES: [&Keys; 14] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
+    &CLIENT_CERTIFICATE,
     &CLOUDFLARE,
     &STATE,
     &SOURCE,

@@ -12,6 +12,7 @@
 
 mod admit;
 mod certificates;
+mod client_certificate;
 mod cloudflare;
 pub mod defaults;
 mod http2;
@@ -39,6 +40,7 @@ pub use admit::{
     Admit, CLOUDFLARE, CLOUDFLARE_DATE, LOOPBACK, Members, NEVER_CLOUDFLARE, NamedSet,
 };
 pub use certificates::CertificateFiles;
+pub use client_certificate::{AuthoritySource, ClientCertificate};
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use http2::Http2;
 pub use source::{Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
@@ -60,6 +62,8 @@ pub struct Config {
     /// Certificates out of files. At most one is the default; there is one at least if a listener
     /// has TLS.
     pub certificates: Vec<CertificateFiles>,
+    /// What is asked of the clients of hosts, before what Ingresses ask.
+    pub client_certificates: Vec<ClientCertificate>,
     /// Cloudflare: its list of addresses, and what its requests have to show.
     pub cloudflare: Cloudflare,
     /// `[state] directory`: where what has to outlive the process is kept. `None`: nowhere. As

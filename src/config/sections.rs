@@ -16,6 +16,7 @@ use crate::model::{Hsts, Https};
 
 use super::admit::Sets;
 use super::certificates;
+use super::client_certificate;
 use super::cloudflare;
 use super::http2;
 use super::raw::{self, Document, Table};
@@ -50,6 +51,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let workers = root.read("workers", |value| count(value, &WORKERS));
     let listeners = listeners(&root, &sets);
     let certificates = certificates::section(&root);
+    let client_certificates = client_certificate::section(&root);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
     let source = source::section(&root.table(&keys::SOURCE));
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
@@ -71,6 +73,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(granted_cores),
         listeners,
         certificates,
+        client_certificates,
         cloudflare,
         state,
         last_good,

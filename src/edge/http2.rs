@@ -3,6 +3,7 @@
 use crate::deadline::Phase;
 use crate::forward::{self, Downstream, TunnelSlot};
 use crate::http::{self as stage, ClientSocket, Streams};
+use crate::tls::Session;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
@@ -51,8 +52,9 @@ pub(super) async fn converse(
             cells.reset_floods.add(1);
             return Poll::Ready(());
         }
+        let is_outdated = downstream.tls.as_ref().is_some_and(Session::is_outdated);
         // GOAWAY loses no request: the client knows which ones are served still.
-        if worker.draining.get() && !leaving {
+        if (worker.draining.get() || is_outdated) && !leaving {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }

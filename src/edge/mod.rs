@@ -176,6 +176,7 @@ async fn secure(
             cells.handshakes.succeed(session.version, session.resumed);
             let name = session.server_name.as_deref();
             downstream.text = downstream.text.with_tls(session.version, name, session.resumed);
+            downstream.text = downstream.text.with_client_certificate(session.client);
             downstream.fields.proto = HeaderValue::from_static(Scheme::Https.as_str());
             let idle = worker.config.timeouts.downstream_idle;
             let resets = worker.config.http2.resets;

@@ -7,27 +7,23 @@ mod exchange;
 mod response_body;
 mod sender;
 mod tunnel;
+mod worker;
 
 pub use exchange::record_unread;
 pub use response_body::ResponseBody;
 pub use tunnel::{Tunnel, TunnelSlot};
+pub use worker::{Downstream, Worker};
 
-use crate::addr::PeerAddr;
-use crate::admission::{Gate, GateCell};
 use crate::balance::EndpointSet;
 use crate::body::{RequestBody, Upload, UploadLimits, UploadState};
-use crate::client_ip::Policy;
-use crate::config::{Config, defaults};
-use crate::deadline::{Deadlines, Phase, Watch};
+use crate::client_certificate::{Mode, Verdict};
+use crate::config::defaults;
+use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
-use crate::http::{self as stage, ForwardedFields, Noted, Streams, Target};
+use crate::http::{self as stage, Noted, Target};
 use crate::model::Broken;
-use crate::routing::{Backend, RouteId, Table, TableCache};
-use crate::telemetry::access_log::{AccessLog, ConnectionText};
-use crate::telemetry::{SeriesCache, WorkerCells};
-use crate::tls::{Handshakes, Session};
-use crate::trust::TrustedPeer;
-use crate::upstream::Upstream;
+use crate::routing::{Backend, RouteId, Table};
+use crate::tls::Session;
 use bytes::Bytes;
 use exchange::Exchange;
 use http::{
@@ -36,81 +32,10 @@ use http::{
 use http_body::Body;
 use hyper::body::Incoming;
 use sender::Sender;
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// What the requests of one worker share. Nothing in it is shared with another worker but the
-/// table, the endpoints' load and the cells that the scrape reads.
-#[derive(Debug)]
-pub struct Worker {
-    /// Settings.
-    pub config: Arc<Config>,
-    /// The routing table.
-    pub tables: TableCache,
-    /// The way to the pods.
-    pub upstream: Upstream,
-    /// Deadlines of the client connections.
-    pub deadlines: Rc<Deadlines>,
-    /// Series by route.
-    pub series: SeriesCache,
-    /// Numbers for the scrape.
-    pub cells: Arc<WorkerCells>,
-    /// What the listeners admit now, in the order of the configuration.
-    pub gates: Arc<[GateCell]>,
-    /// What requests through Cloudflare have to show.
-    pub policy: Arc<Policy>,
-    /// TLS handshakes.
-    pub handshakes: Handshakes,
-    /// Where requests are logged, if they are.
-    pub access_log: Option<AccessLog>,
-    /// Set when the process is leaving: answers then close their connection.
-    pub draining: Cell<bool>,
-    /// Set when idle client connections are to be closed.
-    pub closing_idle: Cell<bool>,
-    /// Set when what is left is cut.
-    pub aborting: Cell<bool>,
-    /// State of the generator behind [`Worker::random`].
-    pub seed: Cell<u64>,
-}
-
-impl Worker {
-    /// A random number, for spreading load (SplitMix64; not for secrets).
-    pub fn random(&self) -> u64 {
-        let state = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.seed.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
-
-/// One client connection, as its requests see it.
-#[derive(Debug)]
-pub struct Downstream {
-    /// Its worker.
-    pub worker: Rc<Worker>,
-    /// Position of its listener in the configuration.
-    pub listener: usize,
-    /// The other end; behind a balancer, the source that it names.
-    pub peer: PeerAddr,
-    /// The proof that the peer may speak for others, if it may.
-    pub trusted: Option<TrustedPeer>,
-    /// What the listener admitted and believed when the connection was accepted.
-    pub gate: Arc<Gate>,
-    /// What was agreed on, if it has TLS.
-    pub tls: Option<Session>,
-    /// Its deadline.
-    pub watch: Rc<Watch>,
-    /// Its streams, if it speaks HTTP/2.
-    pub streams: Option<Rc<Streams>>,
-    /// What every log line of it has.
-    pub text: ConnectionText,
-    /// What we tell the upstream of requests that are the peer's own.
-    pub fields: ForwardedFields,
-}
 
 /// Answers one request. Never fails: whatever goes wrong becomes an answer of ours.
 ///
@@ -135,11 +60,13 @@ pub fn forward(
             Ok(Decided { request, endpoints }) => send(&mut exchange, request, endpoints).await,
             Err(reason) => Err(*reason),
         };
-        let Downstream { worker, streams, .. } = &**exchange.downstream();
+        let Downstream { worker, streams, tls, .. } = &**exchange.downstream();
         // After CONNECT a client may send what is no request of ours (RFC 9110 section 9.3.6). HTTP/2
         // ends connections by GOAWAY.
         let close = streams.is_none()
-            && (worker.draining.get() || matches!(result, Err(Reason::ConnectRefused)));
+            && (worker.draining.get()
+                || matches!(result, Err(Reason::ConnectRefused))
+                || tls.as_ref().is_some_and(Session::is_outdated));
         let mut response = match result {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Ok(Box::pin(switch(exchange, response, tunnel)).await);
@@ -196,7 +123,8 @@ fn decide(
     }
     let sender = Sender::of(&downstream, &head.headers);
     exchange.client = sender.client().cloned();
-    exchange.over_tls = sender.is_over_tls();
+    let over_tls = sender.is_over_tls();
+    exchange.over_tls = over_tls;
     if let Some(cause) = sender.unnamed() {
         worker.cells.listeners[downstream.listener].unnamed[cause as usize].add(1);
     }
@@ -216,11 +144,15 @@ fn decide(
     noted.upgrade = noted.upgrade.filter(|_| body.is_end_stream());
     let uri = target.uri.clone();
     let table = worker.tables.load();
-    let belongs = allowed.and_then(|()| belongs(&downstream, target));
-    let found = belongs.and_then(|()| find(&table, target));
+    let found = allowed.and_then(|()| find(&table, target));
+    let may_go_on = found.and_then(|id| secured(&table, id, over_tls));
+    let belongs = match may_go_on {
+        // Where it is sent to, it is asked for what is missing here.
+        Err(Reason::HttpsRedirect) => Ok(()),
+        _ => belongs(&downstream, target),
+    };
     exchange.noted = noted;
-    let id = found?;
-    let may_go_on = secured(&table, id, exchange.over_tls);
+    let id = allowed.and(belongs).and(found)?;
     let endpoints = may_go_on.and_then(|()| usable(table.backend(id)));
     exchange.routed(table, id);
     let request = upstream_request(head, uri, body, exchange.upload(), &exchange.noted);
@@ -249,7 +181,7 @@ async fn send(
 }
 
 /// Whether a request may come on its connection: with TLS, only for a host that the connection's
-/// certificate covers, so that what was agreed on for one host is never used for another.
+/// certificate and policy cover, so that what was agreed on for one host is never used for another.
 fn belongs(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
     match &downstream.tls {
         Some(session) if !session.covered(&target.host) => {
@@ -257,7 +189,24 @@ fn belongs(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
             let covers = session.covers(&target.host, host.as_str());
             covers.then_some(()).ok_or(Reason::MisdirectedRequest)
         }
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        None if downstream.worker.handshakes.is_asking() => without_tls(downstream, target),
+        None => Ok(()),
+    }
+}
+
+/// Whether a request may come without TLS: a demand for a certificate that could be walked around
+/// would be none.
+fn without_tls(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
+    let mode = downstream.worker.handshakes.mode(target.host_name()?.as_str());
+    if mode == Mode::Off {
+        return Ok(());
+    }
+    let cells = &downstream.worker.cells.listeners[downstream.listener].handshakes;
+    cells.judge(mode, Verdict::Plaintext);
+    match mode {
+        Mode::Require => Err(Reason::ClientCertificateRequired),
+        Mode::Off | Mode::Request => Ok(()),
     }
 }
 

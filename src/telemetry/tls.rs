@@ -2,7 +2,8 @@
 
 use super::cells::{Count, Level};
 use super::locked::Locked;
-use crate::certificate::Verdict;
+use crate::certificate::Verdict as Strict;
+use crate::client_certificate::{Mode, Verdict};
 use std::sync::Arc;
 
 /// Why a handshake failed: label `reason`.
@@ -22,6 +23,8 @@ pub enum HandshakeFailure {
     NoAlpn,
     /// Not TLS, or not as it has to be.
     Malformed,
+    /// The policy of the name requires a certificate of the client, and it showed none that is good.
+    ClientCertificate,
     /// The peer ended it with an alert.
     PeerAlert,
     /// The peer closed the connection.
@@ -32,7 +35,7 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// Every reason, in the order of the discriminants.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Timeout,
         Self::NoSni,
         Self::UnknownSni,
@@ -40,6 +43,7 @@ impl HandshakeFailure {
         Self::NoSharedCipher,
         Self::NoAlpn,
         Self::Malformed,
+        Self::ClientCertificate,
         Self::PeerAlert,
         Self::Closed,
         Self::Other,
@@ -55,6 +59,7 @@ impl HandshakeFailure {
             Self::NoSharedCipher => "no_shared_cipher",
             Self::NoAlpn => "no_alpn",
             Self::Malformed => "malformed",
+            Self::ClientCertificate => "client_certificate",
             Self::PeerAlert => "peer_alert",
             Self::Closed => "closed",
             Self::Other => "other",
@@ -90,6 +95,8 @@ pub struct HandshakeCells {
     /// Those that succeeded: by [`TlsVersion`], then full ones and resumed ones.
     pub(super) done: [[Count; 2]; TlsVersion::ALL.len()],
     pub(super) failed: [Count; HandshakeFailure::ALL.len()],
+    /// What became of the demand for a certificate: by [`Mode`] and [`Verdict`].
+    pub(super) clients: [[Count; Verdict::ALL.len()]; Mode::ALL.len()],
     /// Under way, not counting connections that wait for their turn.
     pub in_flight: Level,
 }
@@ -104,6 +111,12 @@ impl HandshakeCells {
     pub fn fail(&self, why: HandshakeFailure) {
         self.failed[why as usize].add(1);
     }
+
+    /// Counts a client that was asked for a certificate, or a request without TLS for a host whose
+    /// clients are. Only the owning worker may call this.
+    pub fn judge(&self, mode: Mode, verdict: Verdict) {
+        self.clients[mode as usize][verdict as usize].add(1);
+    }
 }
 
 /// What is known of the certificates.
@@ -114,12 +127,15 @@ pub struct CertificateCells {
     pub not_after: Vec<(String, i64)>,
     /// What Cloudflare says of each host under Full (strict), and until when the certificate is
     /// valid that it accepts, in seconds since the Unix epoch.
-    pub full_strict: Vec<(String, Verdict, Option<i64>)>,
-    /// The files, and whether what is in them now cannot be used.
+    pub full_strict: Vec<(String, Strict, Option<i64>)>,
+    /// The files, those of authorities too, and whether what is in them now cannot be used.
     pub files: Vec<(Arc<str>, bool)>,
     /// The Secrets (`namespace/name`) that Ingresses name and that cannot be used, and whether an
     /// earlier certificate is shown in their place.
     pub failing_secrets: Vec<(String, bool)>,
+    /// The Secrets (`namespace/name`) that Ingresses name as the authority of certificates of clients
+    /// and that cannot be used, and whether an earlier authority counts in their place.
+    pub failing_authorities: Vec<(String, bool)>,
 }
 
 /// [`CertificateCells`], shared.

@@ -14,6 +14,9 @@ pub(super) fn of_tls(error: &Error) -> HandshakeFailure {
         | Error::PeerMisbehaved(_)
         | Error::DecryptError
         | Error::PeerSentOversizedRecord => HandshakeFailure::Malformed,
+        Error::InvalidCertificate(_) | Error::NoCertificatesPresented => {
+            HandshakeFailure::ClientCertificate
+        }
         Error::AlertReceived(_) => HandshakeFailure::PeerAlert,
         Error::NoApplicationProtocol => HandshakeFailure::NoAlpn,
         // The enum is open, and what is left are faults of ours.

@@ -1,12 +1,15 @@
 //! From an accepted socket to a stream of plain bytes.
 
+use super::clients::Attempt;
 use super::failure::{is_of_name, of_io, of_tls};
-use super::policy::HTTP2;
-use super::session::Session;
+use super::policy::{HTTP2, Policy};
+use super::session::{Session, Standing};
 use super::snapshot::{Shown, Store};
+use crate::client_certificate::{Mode, Verdict};
 use crate::telemetry::{HandshakeCells, HandshakeFailure, TlsVersion};
+use rustls::pki_types::CertificateDer;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor, ClientHello};
-use rustls::{HandshakeKind, ProtocolVersion};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -48,6 +51,17 @@ impl Handshakes {
         Self { store, permits: Semaphore::new(most.min(Semaphore::MAX_PERMITS)) }
     }
 
+    /// Whether clients of any host are asked for a certificate: what a listener without TLS has to
+    /// ask for every request, before it looks at the host.
+    pub fn is_asking(&self) -> bool {
+        self.store.is_asking()
+    }
+
+    /// What is asked of the clients of a host.
+    pub fn mode(&self, host: &str) -> Mode {
+        self.store.load().policy(Some(host)).map_or(Mode::Off, |policy| policy.mode())
+    }
+
     /// Reads the ClientHello, chooses the certificate and shakes hands. Has no deadline of its own:
     /// whoever drops the future ends the connection.
     ///
@@ -72,26 +86,82 @@ impl Handshakes {
             }
         };
         let Shown { certificate, config } = &**found.for_client(&accepted.client_hello());
+        let policy = snapshot.policy(server_name.as_deref());
+        let asking = policy.map(|policy| policy.asking(certificate.key())).transpose();
+        let (config, attempt) = match asking.map_err(|error| of_tls(&error))?.flatten() {
+            None => (Arc::clone(config), None),
+            Some((config, attempt)) => (config, Some(attempt)),
+        };
+        let asked = policy.zip(attempt).map(|(policy, attempt)| Asked { policy, attempt });
         let start = StartHandshake::from_parts(accepted, socket);
-        let stream = start.into_stream(Arc::clone(config)).await.map_err(|error| {
+        let stream = start.into_stream(config).await.map_err(|error| {
             tracing::debug!(%error, "TLS handshake");
-            of_io(&error)
+            let failure = of_io(&error);
+            if let (Some(asked), HandshakeFailure::ClientCertificate) = (&asked, failure) {
+                asked.note(asked.attempt.verdict(), cells);
+            }
+            failure
         })?;
+        let client = asked.as_ref().map(|asked| asked.verdict(stream.get_ref().1));
+        if let (Some(asked), Some(verdict)) = (&asked, client)
+            && !asked.note(verdict, cells)
+        {
+            end_session(stream).await;
+            return Err(HandshakeFailure::ClientCertificate.into());
+        }
         let connection = stream.get_ref().1;
         let session = Session {
             certificate: Arc::clone(certificate),
+            standing: Standing::new(proven(connection, client), policy.cloned()),
+            client,
             server_name,
             by_default: found.by_default,
-            version: match connection.protocol_version() {
-                Some(ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
-                _ => TlsVersion::V1_3,
-            },
+            version: version(connection),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             http2: connection.alpn_protocol() == Some(HTTP2),
             store: Arc::clone(&self.store),
             covered: RefCell::default(),
         };
         Ok((stream, session))
+    }
+}
+
+fn version(connection: &ServerConnection) -> TlsVersion {
+    match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
+        _ => TlsVersion::V1_3,
+    }
+}
+
+/// What a handshake asked of its client.
+struct Asked<'s> {
+    policy: &'s Arc<Policy>,
+    attempt: Arc<Attempt>,
+}
+
+impl Asked<'_> {
+    /// Counts what was found, and says whether the client is served.
+    fn note(&self, verdict: Verdict, cells: &HandshakeCells) -> bool {
+        cells.judge(self.policy.mode(), verdict);
+        self.policy.mode() != Mode::Require || verdict == Verdict::Valid
+    }
+
+    /// What was found. A session is resumed only by a ticket that stands for a good certificate.
+    fn verdict(&self, connection: &ServerConnection) -> Verdict {
+        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        match connection.peer_certificates() {
+            Some([_, ..]) if resumed => Verdict::Valid,
+            Some([_, ..]) => self.attempt.verdict(),
+            _ => Verdict::None,
+        }
+    }
+}
+
+/// The certificates of a client that has their key.
+fn proven(connection: &ServerConnection, client: Option<Verdict>) -> Vec<CertificateDer<'static>> {
+    match client {
+        None | Some(Verdict::Unproven) => Vec::new(),
+        Some(_) => connection.peer_certificates().unwrap_or_default().to_vec(),
     }
 }
 
@@ -138,6 +208,11 @@ async fn refuse(mut socket: TcpStream) {
     // Seven bytes fit a socket that nothing was written to. Who is gone already misses nothing.
     let _ = socket.try_write(&UNRECOGNIZED_NAME);
     let _ = socket.shutdown().await;
+}
+
+/// Ends a connection after its handshake.
+async fn end_session(mut stream: TlsStream<TcpStream>) {
+    let _ = stream.shutdown().await;
 }
 
 /// Ends a connection with what rustls has to say.

@@ -5,11 +5,16 @@
 //! scans addresses learns no host of ours. Then rustls does the handshake. How many are under way at
 //! once is limited for each worker; how long one may take is the caller's to limit.
 //!
+//! Hosts may demand certificates of their clients: see [`Policies`]. Everything that is agreed on under
+//! one policy, tickets included, counts for the hosts of that policy alone.
+//!
 //! A certificate is read where the process is built and where its files are followed, never on a
 //! worker: [`Store`] is the cell between them.
 
+mod clients;
 mod failure;
 mod handshake;
+mod policies;
 mod policy;
 mod session;
 mod snapshot;
@@ -17,6 +22,7 @@ mod snapshot;
 mod tests;
 
 pub use handshake::{Handshakes, Unmet};
+pub use policies::{Demands, Policies};
 pub use policy::Policy;
-pub use session::{Session, covers};
+pub use session::{Session, covers, is_one_policy};
 pub use snapshot::{Entry, Found, Shown, Snapshot, Store};

@@ -1,10 +1,15 @@
-//! What is agreed on with a client: versions, suites, groups, protocols, tickets.
+//! What is agreed on with a client: versions, suites, groups, protocols, tickets, and which
+//! certificate is asked of it.
 //!
 //! One policy has one ticketer: a session is resumed only under the policy that began it.
 
+use super::clients::{self, Asking, Attempt};
+use crate::client_certificate::{Demand, Mode, Verdict};
 use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{Error, ServerConfig, SupportedCipherSuite};
@@ -26,39 +31,108 @@ const GROUPS: [&dyn SupportedKxGroup; 4] =
 /// opens a second connection at once has one for it.
 const TICKETS: usize = 2;
 
+/// Settings of one handshake, and where it is noted what the client shows.
+pub(super) type Noted = (Arc<ServerConfig>, Arc<Attempt>);
+
 /// What is agreed on with clients. Keeps the keys of its tickets: to be made once.
 #[derive(Debug)]
-pub struct Policy(ServerConfig);
+pub struct Policy {
+    config: ServerConfig,
+    demand: Demand,
+    /// `None`: nobody is asked for a certificate.
+    asking: Option<Arc<Asking>>,
+}
 
 impl Policy {
     /// TLS 1.2, with authenticated encryption only, and 1.3; resumption by tickets alone, whose keys
-    /// change every six hours and are never written down.
+    /// change every six hours and are never written down. Clients are asked for no certificate.
     ///
     /// # Errors
     /// Only where the system has no random numbers.
     pub fn new() -> Result<Self, Error> {
-        let provider =
-            CryptoProvider { kx_groups: GROUPS.to_vec(), ..aws_lc_rs::default_provider() };
-        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
-            .with_protocol_versions(&[&TLS13, &TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Chosen(None)));
-        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-        // What a ticket holds the client keeps; nothing of it is in our memory.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = Ticketer::new()?;
-        config.send_tls13_tickets = TICKETS;
-        Ok(Self(config))
+        Self::demanding(Demand::off())
     }
 
-    /// The same, with a certificate. Shares the ticketer: made for each certificate when a snapshot
-    /// is, so that a handshake has nothing left to decide.
+    /// The same, with a demand on the certificates of clients.
+    ///
+    /// # Errors
+    /// As [`Policy::new`].
+    pub fn demanding(demand: Demand) -> Result<Self, Error> {
+        let provider =
+            CryptoProvider { kx_groups: GROUPS.to_vec(), ..aws_lc_rs::default_provider() };
+        let provider = Arc::new(provider);
+        let tickets = Ticketer::new()?;
+        let asking = match demand.mode {
+            Mode::Off => None,
+            Mode::Request | Mode::Require => {
+                Some(Arc::new(Asking::new(demand.clone(), &provider, Arc::clone(&tickets))))
+            }
+        };
+        let config = build(provider, None, tickets, Chosen(None))?;
+        Ok(Self { config, demand, asking })
+    }
+
+    /// What is asked of clients.
+    pub fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
+    /// What happens to clients without a good certificate.
+    pub fn mode(&self) -> Mode {
+        self.demand.mode
+    }
+
+    /// What the demand makes of a chain whose key the client has.
+    pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Verdict {
+        self.asking.as_ref().map_or(Verdict::Valid, |asking| asking.judge(chain))
+    }
+
+    /// The same, with a certificate, for policies that ask nobody. Shares the ticketer: made for each
+    /// certificate when a snapshot is, so that a handshake has nothing left to decide.
     pub(super) fn showing(&self, key: &Arc<CertifiedKey>) -> Arc<ServerConfig> {
-        let resolver = Arc::new(Chosen(Some(Arc::clone(key))));
-        let mut config = self.0.clone();
-        config.cert_resolver = resolver;
+        let mut config = self.config.clone();
+        config.cert_resolver = Arc::new(Chosen(Some(Arc::clone(key))));
         Arc::new(config)
     }
+
+    /// The same for one handshake that asks the client for a certificate, and where it is noted what
+    /// became of that; `None` if nobody is asked. Costs some copies of pointers, which is little
+    /// beside the signatures of such a handshake.
+    ///
+    /// # Errors
+    /// None that [`Policy::new`] would not have had.
+    pub(super) fn asking(&self, key: &Arc<CertifiedKey>) -> Result<Option<Noted>, Error> {
+        let Some(asking) = &self.asking else {
+            return Ok(None);
+        };
+        let attempt = Arc::new(Attempt::default());
+        let (verifier, tickets) = clients::of(asking, &attempt);
+        let provider = Arc::clone(self.config.crypto_provider());
+        let chosen = Chosen(Some(Arc::clone(key)));
+        let config = build(provider, Some(verifier), tickets, chosen)?;
+        Ok(Some((Arc::new(config), attempt)))
+    }
+}
+
+fn build(
+    provider: Arc<CryptoProvider>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    tickets: Arc<dyn ProducesTickets>,
+    chosen: Chosen,
+) -> Result<ServerConfig, Error> {
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13, &TLS12])?;
+    let builder = match verifier {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(chosen));
+    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+    // What a ticket holds the client keeps; nothing of it is in our memory.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = tickets;
+    config.send_tls13_tickets = TICKETS;
+    Ok(config)
 }
 
 /// The suites that are offered.

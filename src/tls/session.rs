@@ -1,10 +1,13 @@
 //! What the requests of a connection have to know of its handshake.
 
+use super::policy::Policy;
 use super::snapshot::{Snapshot, Store};
 use crate::certificate::Certificate;
+use crate::client_certificate::{Mode, Verdict};
 use crate::telemetry::TlsVersion;
 use http::HeaderValue;
-use std::cell::RefCell;
+use rustls::pki_types::CertificateDer;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// A connection whose handshake is through.
@@ -22,28 +25,79 @@ pub struct Session {
     pub resumed: bool,
     /// Whether HTTP/2 was agreed on, rather than HTTP/1.1.
     pub http2: bool,
+    /// What the client's certificate was found to be, if it was asked for one.
+    pub client: Option<Verdict>,
     pub(super) store: Arc<Store>,
-    /// The `Host` field that was last found to be covered.
-    pub(super) covered: RefCell<Option<HeaderValue>>,
+    /// The `Host` field that was last found to belong here, and the version of the store then.
+    pub(super) covered: RefCell<Option<(u64, HeaderValue)>>,
+    pub(super) standing: Standing,
+}
+
+/// What a connection stands for as to certificates of clients.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// The policy that the client has met: that of the handshake, or one that took its place since.
+    policy: RefCell<Option<Arc<Policy>>>,
+    /// The certificates of the client whose key it has; empty if it was not asked.
+    chain: Vec<CertificateDer<'static>>,
+    /// Whether the policy of the handshake's own name has become one that the client has not met.
+    outdated: Cell<bool>,
+}
+
+impl Standing {
+    pub(super) fn new(chain: Vec<CertificateDer<'static>>, policy: Option<Arc<Policy>>) -> Self {
+        Self { policy: RefCell::new(policy), chain, outdated: Cell::default() }
+    }
+
+    /// Whether requests for a host belong here: its policy has to be that of the connection. Where
+    /// the policy of the connection's own name was replaced meanwhile, the connection goes on under
+    /// the new one, if its client meets that.
+    fn includes(&self, snapshot: &Snapshot, server_name: Option<&str>, host: &str) -> bool {
+        let own = snapshot.policy(server_name);
+        if !is_same(own, self.policy.borrow().as_ref()) {
+            let met = own.is_none_or(|policy| {
+                policy.mode() != Mode::Require || policy.judge(&self.chain) == Verdict::Valid
+            });
+            if !met {
+                self.outdated.set(true);
+                return false;
+            }
+            *self.policy.borrow_mut() = own.cloned();
+        }
+        is_same(snapshot.policy(Some(host)), own)
+    }
 }
 
 impl Session {
-    /// Whether `field` is the host that was last found to be covered, as it was written then: most
-    /// connections are for one host.
+    /// Whether `field` is the host that was last found to belong here, as it was written then: most
+    /// connections are for one host. What was found before certificates or policies have changed
+    /// does not count.
     pub fn covered(&self, field: &HeaderValue) -> bool {
-        self.covered.borrow().as_ref() == Some(field)
+        let covered = self.covered.borrow();
+        covered
+            .as_ref()
+            .is_some_and(|(version, host)| host == field && *version == self.store.version())
     }
 
-    /// Whether requests for this host belong on the connection. `field` is the host as it was
-    /// written, to know it again.
+    /// Whether requests for this host belong on the connection: its certificate covers the host, and
+    /// what is asked of the clients of both is the same. `field` is the host as it was written, to
+    /// know it again.
     pub fn covers(&self, field: &HeaderValue, host: &str) -> bool {
         let named = self.server_name.as_deref();
+        let version = self.store.version();
         let snapshot = self.store.load();
-        let covers = covers(&snapshot, &self.certificate, self.by_default, named, host);
+        let covers = covers(&snapshot, &self.certificate, self.by_default, named, host)
+            && self.standing.includes(&snapshot, named, host);
         if covers {
-            *self.covered.borrow_mut() = Some(field.clone());
+            *self.covered.borrow_mut() = Some((version, field.clone()));
         }
         covers
+    }
+
+    /// Whether the connection is of no use any more: its own name now asks for a certificate that the
+    /// client has not shown. It is to be closed, because only a handshake can mend that.
+    pub fn is_outdated(&self) -> bool {
+        self.standing.outdated.get()
     }
 }
 
@@ -59,4 +113,16 @@ pub fn covers(
     host: &str,
 ) -> bool {
     server_name == Some(host) || certificate.covers(host) || by_default && !snapshot.has(host)
+}
+
+/// Whether what is asked of the clients of a host is what the handshake for `server_name` asked.
+pub fn is_one_policy(snapshot: &Snapshot, server_name: Option<&str>, host: &str) -> bool {
+    is_same(snapshot.policy(server_name), snapshot.policy(Some(host)))
+}
+
+fn is_same(a: Option<&Arc<Policy>>, b: Option<&Arc<Policy>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
 }

@@ -1,5 +1,6 @@
 //! Which certificate a name is shown: an immutable map, and the cell that holds the one in force.
 
+use super::policies::Policies;
 use super::policy::{Policy, suites};
 use crate::certificate::{Certificate, KeyKind};
 use crate::model::{Host, HostPattern};
@@ -10,6 +11,7 @@ use rustls::server::ClientHello;
 use rustls::{ServerConfig, SignatureAlgorithm};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A certificate and where it is shown.
 #[derive(Clone, Debug)]
@@ -35,6 +37,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Shown {
     pub(super) certificate: Arc<Certificate>,
+    /// For clients that are asked for no certificate.
     pub(super) config: Arc<ServerConfig>,
 }
 
@@ -71,6 +74,8 @@ pub struct Snapshot {
     /// By what stands behind `*.`.
     wildcard: ByName,
     default: Shelf,
+    /// What is asked of the clients of a name; `None`: nothing of anybody.
+    policies: Option<Policies>,
 }
 
 /// What a name is shown.
@@ -101,10 +106,10 @@ impl<'s> Found<'s> {
 impl Snapshot {
     /// Puts certificates in their places. Of two with the same kind of key for one name, the first
     /// is shown.
-    pub fn build(policy: &Policy, entries: &[Entry]) -> Self {
-        let mut snapshot = Self::default();
+    pub fn build(policies: &Policies, entries: &[Entry]) -> Self {
+        let mut snapshot = Self { policies: Some(policies.clone()), ..Self::default() };
         for Entry { certificate, hosts, default } in entries {
-            let config = policy.showing(certificate.key());
+            let config = policies.off().showing(certificate.key());
             let shown = Arc::new(Shown { certificate: Arc::clone(certificate), config });
             for host in hosts {
                 let (map, name) = match host {
@@ -150,6 +155,11 @@ impl Snapshot {
         own.unwrap_or(&self.default)
     }
 
+    /// What is asked of the clients of a host; `None` for the name where there is none.
+    pub fn policy(&self, host: Option<&str>) -> Option<&Arc<Policy>> {
+        self.policies.as_ref().map(|policies| policies.of(host))
+    }
+
     /// Whether no name is shown anything.
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.wildcard.is_empty() && self.default.is_empty()
@@ -190,21 +200,43 @@ fn put(shelf: &mut Shelf, shown: &Arc<Shown>) {
 
 /// The snapshot in force. Read once for each handshake; replaced whole.
 #[derive(Debug, Default)]
-pub struct Store(ArcSwap<Snapshot>);
+pub struct Store {
+    snapshot: ArcSwap<Snapshot>,
+    /// How many snapshots there have been: what was found out from one counts as long as it is the
+    /// last.
+    version: AtomicU64,
+    /// Whether the last one asks clients of any host for a certificate.
+    asking: AtomicBool,
+}
 
 impl Store {
     /// The snapshot now.
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
-        self.0.load()
+        self.snapshot.load()
     }
 
     /// The snapshot now, for longer than a moment.
     pub fn load_full(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.snapshot.load_full()
     }
 
-    /// Puts a snapshot in force: it counts for the next ClientHello.
+    /// Puts a snapshot in force: it counts for the next ClientHello, and for the next request.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+        let asking = snapshot.policies.as_ref().is_some_and(Policies::is_asking);
+        // Who sees the new number sees the new snapshot; who sees the old one for a moment longer is
+        // as one that came a moment earlier.
+        self.snapshot.store(Arc::new(snapshot));
+        self.asking.store(asking, Ordering::Release);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Changes with every snapshot.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Whether clients of any host are asked for a certificate.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.load(Ordering::Acquire)
     }
 }

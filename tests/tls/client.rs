@@ -66,7 +66,7 @@ impl Default for Offer {
             versions: vec![&rustls::version::TLS13, &rustls::version::TLS12],
             schemes: provider.signature_verification_algorithms.supported_schemes(),
             provider,
-            alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            alpn: vec![b"http/1.1".to_vec()],
         }
     }
 }
@@ -165,6 +165,43 @@ impl Client {
     pub(crate) fn get(&mut self, host: &str) -> Response {
         self.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         self.response()
+    }
+
+    /// The status of the answer; an error where the proxy ends the connection instead.
+    pub(crate) fn try_get(&mut self, host: &str) -> io::Result<String> {
+        self.stream.write_all(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
+        self.stream.flush()?;
+        // The first byte says whether there is an answer; `unread` is empty between answers.
+        let mut first = [0];
+        self.stream.read_exact(&mut first)?;
+        self.unread.extend(first);
+        Ok(self.response().status().to_owned())
+    }
+
+    /// Shakes hands with the ClientHello in segments of so many bytes, each a record of its own.
+    pub(crate) fn in_pieces(
+        addr: SocketAddr,
+        name: &str,
+        config: &Arc<ClientConfig>,
+        pieces: usize,
+    ) -> io::Result<Self> {
+        let mut socket = TcpStream::connect(addr)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let mut conn = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        let mut hello = Vec::new();
+        conn.write_tls(&mut hello)?;
+        // Behind the header of the one record that it is (RFC 8446 section 5.1).
+        for piece in hello[5..].chunks(pieces) {
+            let length = u16::try_from(piece.len()).expect("a record").to_be_bytes();
+            socket.write_all(&[&[0x16, 3, 1], &length[..], piece].concat())?;
+        }
+        let mut stream = StreamOwned::new(conn, socket);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Self { stream, unread: Vec::new() })
     }
 
     /// The next response, whole.

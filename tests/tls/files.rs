@@ -1,9 +1,11 @@
 //! Files of certificates that change while the proxy runs.
 
+use crate::authorities::{Authority, identified};
 use crate::certificates::{ECDSA, Issued};
 use crate::client::Client;
 use crate::eventually;
 use crate::proxy::{proxy, write_pair};
+use rustls::version::TLS13;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -68,4 +70,42 @@ fn a_proxy_does_not_start_with_files_that_are_no_certificate() {
         assert!(refusal.starts_with("certificate: \"/"), "{refusal}");
         assert!(refusal.contains(expected), "{refusal}");
     }
+}
+
+#[test]
+fn a_proxy_does_not_start_with_a_file_that_is_no_authority_and_keeps_the_last_good_one() {
+    let authority = Authority::new("Right");
+    let issued = Issued::new(&["a.example"]);
+    let mk = |text: Option<&str>| {
+        let builder = proxy().certificate(&issued);
+        let file = builder.folder().join("ca.pem");
+        if let Some(text) = text {
+            fs::write(&file, text).expect("a folder of ours");
+        }
+        let lines = format!("[[client_certificate]]\npolicy = \"require\"\nca_file = {file:?}\n");
+        (builder.sections(&lines), file)
+    };
+    for (text, expected) in [
+        (None, "cannot be read"),
+        (Some("no PEM"), "has no certificate in it"),
+        (Some(&*issued.chain), "is not an authority's"),
+    ] {
+        let refusal = mk(text).0.refusal();
+        assert!(refusal.starts_with("client_certificate: \"/"), "{refusal}");
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+    let (builder, file) = mk(Some(&authority.pem()));
+    let proxy = builder.start();
+    let good = identified(&TLS13, Some(&authority.issue("pull.example", 4096)));
+    let served = || {
+        let client = Client::offer(proxy.addr(), "a.example", &good).ok();
+        client.is_some_and(|mut client| client.try_get("a.example").is_ok())
+    };
+    assert!(served());
+    fs::write(&file, "half a certif").expect("a folder of ours");
+    let series = format!("ravelin_tls_certificate_file_failing{{file=\"{}\"}}", file.display());
+    proxy.await_metric(&series, 1.0);
+    assert!(served(), "the last good authority counts");
+    fs::write(&file, Authority::new("Another").pem()).expect("a folder of ours");
+    eventually("the other authority counts", || (!served()).then_some(()));
 }

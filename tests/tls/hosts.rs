@@ -91,6 +91,32 @@ fn explain_says_what_the_handshake_shows_and_what_it_is_for() {
 }
 
 #[test]
+fn explain_says_what_is_asked_of_clients_and_what_it_proves() {
+    let issued = Issued::new(&["a.example", "b.example"]);
+    let plain =
+        "[[listener]]\nname = \"plain\"\naddress = \"127.0.0.1:8080\"\nadmit = [\"loopback\"]\n";
+    let table = "[[client_certificate]]\nhosts = [\"a.example\"]\npolicy = \"require\"\n\
+                 ca = \"cloudflare\"\n";
+    let builder = proxy().certificate(&issued).sections(&format!("{plain}{table}"));
+    let file = builder.write("127.0.0.1:8443", backend());
+    let file = file.to_str().expect("UTF-8");
+    let explain = |more: &[&str]| verb(&[&["explain", "--config", file], more].concat());
+    let (code, said) = explain(&["https://a.example:8443/"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("client require, of the authority"), "{said}");
+    assert!(said.contains("any Cloudflare customer, not your zone"), "{said}");
+    let (code, said) = explain(&["https://b.example:8443/"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("client "), "{said}");
+    let (code, said) = explain(&["--sni", "b.example", "https://a.example:8443/"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("answer 421 misdirected_request"), "{said}");
+    let (code, said) = explain(&["http://a.example:8080/"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("answer 403 client_certificate_required"), "{said}");
+}
+
+#[test]
 fn check_names_certificates_and_what_is_wrong_with_them() {
     let (good, old) = (
         Issued::new(&["a.example"]),

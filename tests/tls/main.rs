@@ -2,6 +2,8 @@
 //!
 //! A test that needs a program which is not installed says so on standard error and passes.
 
+mod annotations;
+mod authorities;
 mod bodies;
 mod certificates;
 mod client;
@@ -10,6 +12,7 @@ mod eventually;
 mod files;
 mod handshake;
 mod hosts;
+mod origin_pulls;
 #[path = "../support/program.rs"]
 mod program;
 mod programs;

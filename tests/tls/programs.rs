@@ -1,6 +1,8 @@
 //! openssl and curl as clients.
 
+use crate::authorities::{Authority, Identity, identified};
 use crate::certificates::{ECDSA, Issued, RSA};
+use crate::client::Client;
 use crate::program;
 use crate::proxy::{Proxy, proxy};
 use std::process::{Command, Stdio};
@@ -34,7 +36,9 @@ fn openssl_gets_tls_1_2_and_1_3_with_suites_of_our_choice() {
         (&["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"], "ECDHE-ECDSA-AES256-GCM-SHA384"),
         (&["-tls1_3", "-sigalgs", "rsa_pss_rsae_sha256"], "Peer signature type: RSA-PSS"),
         (&["-tls1_3", "-sigalgs", "ecdsa_secp256r1_sha256"], "Peer signature type: ECDSA"),
-        (&["-alpn", "h2,http/1.1"], "ALPN protocol: http/1.1"),
+        (&["-alpn", "h2,http/1.1"], "ALPN protocol: h2"),
+        (&["-alpn", "http/1.1,h2"], "ALPN protocol: h2"),
+        (&["-alpn", "http/1.1"], "ALPN protocol: http/1.1"),
         (&["-tls1_3", "-early_data", "/dev/null"], "TLSv1.3"),
     ] {
         let line = [&["-servername", "a.example"], line].concat();
@@ -76,22 +80,101 @@ fn openssl_sees_no_certificate_without_a_name_that_is_known() {
 }
 
 #[test]
-fn curl_speaks_http_1_1_to_a_host_that_it_verifies() {
+fn curl_speaks_either_version_to_a_host_that_it_verifies() {
     let issued = Issued::new(&["a.example"]);
     let proxy = proxy().certificate(&issued).start();
     let Some(curl) = program("curl") else { return };
     let authority = proxy.folder().join("cert-0.crt");
     let port = proxy.addr().port();
-    let output = Command::new(curl)
-        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20"])
-        .args(["--write-out", "%{http_code} %{http_version}"])
-        .args(["--resolve", &format!("a.example:{port}:127.0.0.1")])
-        .arg("--cacert")
-        .arg(authority)
-        .arg(format!("https://a.example:{port}/x"))
+    for (line, protocol) in [("--http1.1", "1.1"), ("--http2", "2")] {
+        let output = Command::new(&curl)
+            .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", line])
+            .args(["--write-out", "%{http_code} %{http_version}"])
+            .args(["--resolve", &format!("a.example:{port}:127.0.0.1")])
+            .arg("--cacert")
+            .arg(&authority)
+            .arg(format!("https://a.example:{port}/x"))
+            .output()
+            .expect("it can be run");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.starts_with("GET /x HTTP/1.1\r\n"), "{said} {output:?}");
+        assert!(said.ends_with(&format!("200 {protocol}")), "{said}");
+    }
+}
+
+#[test]
+fn openssl_and_curl_are_served_with_a_certificate_that_is_required_and_not_without() {
+    let authority = Authority::new("Right");
+    let builder = proxy().certificate(&Issued::new(&["a.example"]));
+    let folder = builder.folder().to_owned();
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).expect("a folder of ours");
+        folder.join(name).to_str().expect("UTF-8").to_owned()
+    };
+    let ca = write("ca.pem", &authority.pem());
+    let good = authority.issue("pull.example", 4096);
+    let (chain, key) = (write("client.crt", &good.chain), write("client.key", &good.key));
+    let table = format!("[[client_certificate]]\npolicy = \"require\"\nca_file = {ca:?}\n");
+    let proxy = builder.sections(&table).start();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let line = ["-servername", "a.example", "-cert", &chain, "-key", &key, version];
+        let Some((_, said)) = s_client(&proxy, &line) else { return };
+        assert!(!said.contains("alert"), "{said}");
+    }
+    proxy.await_verdict("require", "valid", 2.0);
+    let Some((_, said)) = s_client(&proxy, &["-servername", "a.example", "-tls1_2"]) else {
+        return;
+    };
+    assert!(said.contains("alert"), "{said}");
+    proxy.await_verdict("require", "none", 1.0);
+    let Some(curl) = program("curl") else { return };
+    let port = proxy.addr().port();
+    for (line, expected) in [(&["--cert", &*chain, "--key", &*key][..], "200"), (&[], "000")] {
+        let output = Command::new(&curl)
+            .args(["--silent", "--noproxy", "*", "--max-time", "20", "--insecure"])
+            .args(["--output", "/dev/null", "--write-out", "%{http_code}"])
+            .args(["--resolve", &format!("a.example:{port}:127.0.0.1")])
+            .args(line)
+            .arg(format!("https://a.example:{port}/"))
+            .output()
+            .expect("it can be run");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{output:?}");
+    }
+}
+
+#[test]
+fn a_certificate_of_version_1_is_a_verdict_and_with_request_no_end() {
+    let Some(openssl) = program("openssl") else { return };
+    let authority = Authority::new("Right");
+    let builder = proxy().certificate(&Issued::new(&["a.example"]));
+    let folder = builder.folder().to_owned();
+    let run = |line: &str| {
+        let words = line.split(' ');
+        let output = Command::new(&openssl).args(words).current_dir(&folder).output();
+        assert!(output.expect("it can be run").status.success(), "{line}");
+    };
+    // What `openssl x509 -req` made of a request until version 3.
+    run("req -newkey rsa:2048 -nodes -keyout v1.key -out v1.csr -subj /CN=pull.example");
+    std::fs::write(folder.join("ca.pem"), authority.pem()).expect("a folder of ours");
+    std::fs::write(folder.join("ca.key"), authority.key()).expect("a folder of ours");
+    let line = "x509 -req -in v1.csr -CA ca.pem -CAkey ca.key -set_serial 1 -days 30 -out v1.crt";
+    run(line);
+    let text = Command::new(&openssl)
+        .args(["x509", "-noout", "-text", "-in", "v1.crt"])
+        .current_dir(&folder)
         .output()
         .expect("it can be run");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.starts_with("GET /x HTTP/1.1\r\n"), "{said} {output:?}");
-    assert!(said.ends_with("200 1.1"), "{said}");
+    let is_first = String::from_utf8_lossy(&text.stdout).contains("Version: 1 ");
+    let file = folder.join("ca.pem");
+    let table = format!("[[client_certificate]]\npolicy = \"request\"\nca_file = {file:?}\n");
+    let proxy = builder.sections(&table).start();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("openssl wrote it");
+    let identity = Identity { chain: read("v1.crt"), key: read("v1.key") };
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = identified(version, Some(&identity));
+        let mut client = Client::offer(proxy.addr(), "a.example", &config).expect("a handshake");
+        assert_eq!(client.get("a.example").status(), "200");
+    }
+    // Later versions of openssl write a certificate of version 3, which is good.
+    proxy.await_verdict("request", if is_first { "malformed" } else { "valid" }, 2.0);
 }

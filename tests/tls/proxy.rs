@@ -187,6 +187,21 @@ impl Proxy {
         });
     }
 
+    /// Waits for clients that were asked for a certificate.
+    pub(crate) fn await_verdict(&self, policy: &str, result: &str, count: f64) {
+        self.await_metric(&crate::origin_pulls::verdict("tls", policy, result), count);
+    }
+
+    /// The status of an answer of the second listener, which has no TLS.
+    pub(crate) fn plain(&self, host: &str) -> String {
+        let mut socket = TcpStream::connect(self.app().listeners()[1]).expect("it listens");
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("UTF-8");
+        answer[9..12].to_owned()
+    }
+
     /// Waits for failed handshakes.
     pub(crate) fn await_failures(&self, reason: &str, count: f64) {
         let labels = format!("listener=\"tls\",reason=\"{reason}\"");

@@ -7,6 +7,7 @@ pub(super) use origin::Origin;
 use super::certificates::Certificates;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
+use crate::client_certificate::Mode;
 use crate::client_ip::Scheme;
 use crate::config::{Config, Listener, Protocol};
 use crate::error::Reason;
@@ -35,6 +36,9 @@ struct Explanation {
     /// What Cloudflare says of it under Full (strict).
     #[serde(skip_serializing_if = "Option::is_none")]
     full_strict: Option<String>,
+    /// What is asked of the client, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
     /// As matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
@@ -76,27 +80,26 @@ pub(super) fn explain(
         print(what, &explanation)?;
         return Ok(1);
     }
-    let taker = taker.filter(|listener| listener.protocol == Protocol::Https);
-    let mut covered = true;
-    if taker.is_some() {
-        let secured = handshake(&read, &request, origin.sni.as_deref())?;
-        explanation.full_strict = secured.full_strict;
-        match secured.shown {
-            Ok((certificate, covers)) => {
-                explanation.certificate = Some(certificate);
-                covered = covers;
-            }
-            Err(note) => {
-                explanation.answer = "refused".to_owned();
-                explanation.note = note;
-                print(what, &explanation)?;
-                return Ok(1);
-            }
+    let certificates = Certificates::of(read.config.as_ref(), &read.build);
+    let stands = match taker.map(|listener| listener.protocol) {
+        Some(Protocol::Https) => {
+            handshake(&certificates, &request, origin.sni.as_deref(), &mut explanation)?
         }
-    }
+        Some(Protocol::Http) => without_tls(&certificates, &request, &mut explanation),
+        None => Ok(Ok(())),
+    };
+    let belongs = match stands {
+        Ok(belongs) => belongs,
+        Err(note) => {
+            explanation.answer = "refused".to_owned();
+            explanation.note = note;
+            print(what, &explanation)?;
+            return Ok(1);
+        }
+    };
     let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
     let over_tls = told.map_or(scheme == "https", |told| told == Scheme::Https);
-    let reason = decide(table, &request, limit, covered, over_tls, &mut explanation).err();
+    let reason = decide(table, &request, limit, (belongs, over_tls), &mut explanation).err();
     explanation.answer = match reason {
         None => "forwarded".to_owned(),
         Some(reason) => refusal(reason),
@@ -140,29 +143,51 @@ fn request(method: &str, url: &str) -> Result<(String, Request<()>), Failure> {
     Ok((scheme, request))
 }
 
-/// A TLS handshake for a request.
-struct Handshake {
-    /// What it shows, and whether that covers the host; or why it ends without a certificate.
-    shown: Result<(String, bool), String>,
-    /// What Cloudflare says of it under Full (strict).
-    full_strict: Option<String>,
-}
-
-/// What the TLS handshake for the request comes to.
-fn handshake(
-    read: &manifests::Read,
-    request: &Request<()>,
-    sni: Option<&str>,
-) -> Result<Handshake, Failure> {
+/// The host of a request in its normal form, and whether it is the name of one: a ClientHello has no
+/// name for an address (RFC 6066 section 3).
+fn named_host(request: &Request<()>) -> (String, bool) {
     let written = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = written.and_then(|host| Host::parse(host).ok());
-    let host = host.as_ref().map_or("", Host::as_str);
-    // A ClientHello has no name for an address (RFC 6066 section 3).
+    let host = host.as_ref().map_or("", Host::as_str).to_owned();
     let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
-    let name = sni.or(Some(host).filter(|host| !is_address && !host.is_empty()));
-    let certificates = Certificates::of(read.config.as_ref(), &read.build.certificates);
-    let full_strict = certificates.judge(name, host)?.map(|judgement| judgement.text());
-    Ok(Handshake { shown: certificates.shown(name, host), full_strict })
+    let is_name = !is_address && !host.is_empty();
+    (host, is_name)
+}
+
+/// Whether a request belongs on its connection; or why there is no connection.
+type Stands = Result<Result<(), Reason>, String>;
+
+/// What the TLS handshake for the request shows and asks.
+fn handshake(
+    certificates: &Certificates<'_>,
+    request: &Request<()>,
+    sni: Option<&str>,
+    explanation: &mut Explanation,
+) -> Result<Stands, Failure> {
+    let (host, is_name) = named_host(request);
+    let name = sni.or(is_name.then_some(&host));
+    let judged = certificates.judge(name, &host)?;
+    explanation.full_strict = judged.map(|judgement| judgement.text());
+    Ok(certificates.shown(name, &host).and_then(|(certificate, covers)| {
+        explanation.certificate = Some(certificate);
+        let demand = certificates.demand(name)?;
+        explanation.client = (demand.mode != Mode::Off).then(|| demand.to_string());
+        Ok(covers.then_some(()).ok_or(Reason::MisdirectedRequest))
+    }))
+}
+
+/// Whether the request may come without TLS, or why nothing is served.
+fn without_tls(
+    certificates: &Certificates<'_>,
+    request: &Request<()>,
+    explanation: &mut Explanation,
+) -> Stands {
+    let demand = certificates.demand(Some(&named_host(request).0))?;
+    explanation.client = (demand.mode != Mode::Off).then(|| demand.to_string());
+    match demand.mode {
+        Mode::Off | Mode::Request => Ok(Ok(())),
+        Mode::Require => Ok(Err(Reason::ClientCertificateRequired)),
+    }
 }
 
 /// The steps of `forward`, each noted.
@@ -170,20 +195,18 @@ fn decide(
     table: &Table,
     request: &Request<()>,
     limit: usize,
-    covered: bool,
-    over_tls: bool,
+    (belongs, over_tls): (Result<(), Reason>, bool),
     explanation: &mut Explanation,
 ) -> Result<(), Reason> {
     let (mut head, ()) = request.clone().into_parts();
     let target = Target::read(&mut head, limit)?;
     explanation.host = Some(target.host_name()?.as_str().to_owned());
     explanation.path = Some(target.uri.path().to_owned());
-    if !covered {
-        return Err(Reason::MisdirectedRequest);
-    }
-    let id = forward::find(table, &target)?;
+    let found = forward::find(table, &target);
+    let may_go_on = found.map_or(Ok(()), |id| forward::secured(table, id, over_tls));
+    may_go_on.and(belongs)?;
+    let id = found?;
     explanation.route = Some(table::row(table, id));
-    forward::secured(table, id, over_tls)?;
     forward::usable(table.backend(id)).map(drop)
 }
 
@@ -221,8 +244,8 @@ fn no_route(table: &Table, explanation: &Explanation) -> String {
 }
 
 fn text(explanation: &Explanation) -> String {
-    let Explanation { url, listener, origin, certificate, host, path, route, answer, note, .. } =
-        explanation;
+    let Explanation { url, listener, origin, certificate, client, host, path, .. } = explanation;
+    let Explanation { full_strict, route, answer, note, .. } = explanation;
     let mut lines = vec![("url", url.clone())];
     let mut add = |name, value: &Option<String>| {
         lines.extend(value.clone().map(|value| (name, value)));
@@ -235,7 +258,8 @@ fn text(explanation: &Explanation) -> String {
         lines.extend(value.clone().map(|value| (name, value)));
     };
     add("certificate", certificate);
-    add("strict", &explanation.full_strict);
+    add("strict", full_strict);
+    add("client", client);
     add("host", host);
     add("path", path);
     if let Some(route) = route {

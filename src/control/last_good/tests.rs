@@ -10,9 +10,11 @@ use crate::control::watch::{Cluster, Scope};
 use crate::model::Kind;
 use crate::shutdown::{Shutdown, Stage};
 use crate::telemetry::LastGoodMetrics;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fs::{self, File, Permissions};
@@ -138,6 +140,35 @@ fn without_certificates_secrets_are_known_by_name_alone() {
     }
     let held = objects.secrets().get("ns", "held").expect("its name is known");
     assert_eq!(held.type_.as_deref(), Some("kubernetes.io/tls"));
+}
+
+#[test]
+fn the_authority_of_client_certificates_is_kept_without_its_key() {
+    let public = include_str!("../../client_certificate/cloudflare.pem");
+    let key = "-----BEGIN PRIVATE KEY-----";
+    for (text, is_kept) in [(public.to_owned(), true), (format!("{public}{key}"), false)] {
+        let data = [("ca.crt", text.as_str()), ("tls.key", key)];
+        let data = data.map(|(name, text)| (name.to_owned(), ByteString(text.into())));
+        let secret: Object = Secret {
+            metadata: ObjectMeta {
+                namespace: Some("ns".to_owned()),
+                name: Some("ca".to_owned()),
+                ..ObjectMeta::default()
+            },
+            data: Some(data.into()),
+            ..Secret::default()
+        }
+        .into();
+        let mut file = Vec::new();
+        write(&mut file, &mk_header(false), &mk_objects(&[secret])).expect("memory");
+        assert!(!String::from_utf8_lossy(&file).contains(PEM));
+        let (_, objects) = read(Cursor::new(file)).expect("a good file");
+        let objects = mk_objects(&objects);
+        let secret = objects.secrets().get("ns", "ca").expect("its name is known");
+        assert!(is_content_left_out(secret));
+        let kept = secret.data.iter().flat_map(|data| data.keys()).collect::<Vec<_>>();
+        assert_eq!(kept, if is_kept { vec!["ca.crt"] } else { Vec::new() });
+    }
 }
 
 #[test]

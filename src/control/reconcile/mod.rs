@@ -9,7 +9,7 @@
 
 use super::objects::Objects;
 use super::source::{Changes, Source};
-use super::translate::{Effect, FindingList, Options, TlsSecret, Translator};
+use super::translate::{Effect, FindingList, HostClients, Options, TlsSecret, Translator};
 use super::write_back::Outcome;
 use crate::model::{Backend, ClusterAddresses, Ingress, Model, Rejected, Severity};
 use crate::routing::{Publisher, Table, compile};
@@ -34,6 +34,8 @@ pub struct Build {
     pub table: Table,
     /// The certificates that Ingresses name.
     pub certificates: Vec<TlsSecret>,
+    /// What Ingresses ask of clients, by host.
+    pub clients: Vec<HostClients>,
     /// What the cluster tells of itself.
     pub addresses: ClusterAddresses,
     /// What is not served as written, of files and objects, sorted.
@@ -45,7 +47,7 @@ pub struct Build {
 pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> Build {
     let objects = objects.changes_from(&Objects::default());
     let changes = Changes { objects, findings: Some(findings) };
-    let Effect { model, certificates, addresses, findings, .. } =
+    let Effect { model, certificates, clients, addresses, findings, .. } =
         Translator::new(options.clone()).apply(changes);
     let model = model.map(Arc::unwrap_or_clone).unwrap_or_default();
     let table = compile(&model, None);
@@ -53,7 +55,8 @@ pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> B
     let findings = findings.map(|finding| Rejected::clone(finding)).collect();
     let (certificates, addresses) =
         (certificates.unwrap_or_default(), addresses.unwrap_or_default());
-    Build { model, table, certificates, addresses, findings }
+    let clients = clients.unwrap_or_default();
+    Build { model, table, certificates, clients, addresses, findings }
 }
 
 /// Who is told what the cluster tells of itself. Called on the control thread, and waited for.
@@ -62,6 +65,10 @@ pub type OnAddresses = Box<dyn Fn(&ClusterAddresses) + Send>;
 /// Who is told which certificates Ingresses name, all of them. Called on the control thread, and
 /// waited for.
 pub type OnCertificates = Box<dyn Fn(Vec<TlsSecret>) + Send>;
+
+/// Who is told what Ingresses ask of the clients of which host, all of it. Called on the control
+/// thread, and waited for.
+pub type OnClients = Box<dyn Fn(Vec<HostClients>) + Send>;
 
 /// Where it is told what became of the objects, for those who write about it.
 pub type Outcomes = watch::Sender<Option<Outcome>>;
@@ -73,6 +80,8 @@ pub struct Audience {
     pub addresses: OnAddresses,
     /// Of the Ingresses.
     pub certificates: OnCertificates,
+    /// Of the Ingresses. Told before their certificates: who is shown one is asked for his at once.
+    pub clients: OnClients,
     /// After the table.
     pub outcomes: Outcomes,
 }
@@ -174,10 +183,13 @@ impl Reconciler {
 
     fn apply(&mut self, changes: Changes) {
         let started = Instant::now();
-        let Effect { model, ingresses, endpoints, certificates, addresses, findings } =
+        let Effect { model, ingresses, endpoints, certificates, clients, addresses, findings } =
             self.translator.apply(changes);
         if let Some(addresses) = &addresses {
             (self.audience.addresses)(addresses);
+        }
+        if let Some(clients) = clients {
+            (self.audience.clients)(clients);
         }
         if let Some(certificates) = certificates {
             (self.audience.certificates)(certificates);

@@ -12,7 +12,12 @@ use std::sync::mpsc::channel;
 use tempfile::TempDir;
 
 fn audience(addresses: OnAddresses) -> Audience {
-    Audience { addresses, certificates: Box::new(|_| {}), outcomes: Outcomes::new(None) }
+    Audience {
+        addresses,
+        certificates: Box::new(|_| {}),
+        clients: Box::new(|_| {}),
+        outcomes: Outcomes::new(None),
+    }
 }
 
 fn mk_node(address: &str) -> String {

@@ -4,6 +4,7 @@
 //! A value that is not understood is an error with its field and its fix. What then happens is for
 //! whoever reads the annotation to decide: what protects must not be left out for a typing mistake.
 
+use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
 use super::report::{Flaw, Report};
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
@@ -21,7 +22,8 @@ pub(super) const HTTPS_REDIRECT: &str = "ravelin.dev/https-redirect";
 pub(super) const HSTS: &str = "ravelin.dev/hsts";
 
 /// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 2] = [HTTPS_REDIRECT, HSTS];
+pub(super) const OF_INGRESSES: [&str; 5] =
+    [CLIENT_CERTIFICATE, CLIENT_CA, CLIENT_SUBJECT, HTTPS_REDIRECT, HSTS];
 
 /// The annotations of one object.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! One Ingress, read and checked by itself; the objects it refers to are looked up elsewhere.
 
 use super::annotations::{Annotations, OF_INGRESSES};
+use super::clients::{self, ClientsRead};
 use super::report::{Flaw, Report};
 use super::{https, validate};
 use crate::model::{Broken, HostPattern, Https, PathPattern, PortKey, Severity, Why};
@@ -16,6 +17,8 @@ pub(super) struct IngressRead<'i> {
     pub(super) rules: Vec<RuleRead<'i>>,
     pub(super) tls: Vec<TlsRead<'i>>,
     pub(super) https: Https,
+    /// What is asked of clients, with the hosts: all that it names, sorted, each once.
+    pub(super) clients: Option<(ClientsRead, Vec<HostPattern>)>,
 }
 
 /// One of `spec.rules`.
@@ -91,14 +94,12 @@ pub(super) fn read<'i>(
     let Ingress { metadata, spec, status: _ } = ingress;
     let annotations = Annotations::of(metadata);
     annotations.warn_of_unknown(&OF_INGRESSES, report);
+    let clients = clients::read(annotations, report);
     let Some(spec) = spec else {
         return read_nothing(report);
     };
     let IngressSpec { default_backend, ingress_class_name, rules, tls } = spec;
-    if ingress_class_name.as_deref() == Some("") {
-        let flaw = Flaw::invalid("", "is empty", "name an IngressClass or leave it out");
-        report.add("spec.ingressClassName", flaw);
-    }
+    check_class(ingress_class_name.as_deref(), report);
     let rules = rules.as_deref().unwrap_or_default();
     if rules.is_empty() && default_backend.is_none() {
         return read_nothing(report);
@@ -106,6 +107,7 @@ pub(super) fn read<'i>(
     let https = https::read(annotations, https, report);
     let mut read = IngressRead { https, ..IngressRead::default() };
     let mut hosts = Vec::new();
+    let has_rules = !rules.is_empty();
     for (position, rule) in rules.iter().enumerate() {
         let rule = read_rule(position, rule, default_backend.is_some(), report);
         if let Some(rule) = rule {
@@ -128,11 +130,26 @@ pub(super) fn read<'i>(
             let reason = "is not served, because no rule beside it has a valid host";
             report.add("spec.defaultBackend", Flaw::invalid("", reason, "correct `spec.rules`"));
         } else {
-            read.default = Some((backend, hosts));
+            read.default = Some((backend, hosts.clone()));
         }
     }
-    read.tls = read_tls(tls.as_deref().unwrap_or_default(), &of_rules, report);
+    let mut of_tls = Vec::new();
+    read.tls = read_tls(tls.as_deref().unwrap_or_default(), &of_rules, &mut of_tls, report);
+    read.clients = clients.map(|clients| {
+        hosts.extend((!has_rules).then_some(HostPattern::Any));
+        hosts.append(&mut of_tls);
+        hosts.sort();
+        hosts.dedup();
+        (clients, hosts)
+    });
     read
+}
+
+fn check_class(name: Option<&str>, report: &mut Report<'_>) {
+    if name == Some("") {
+        let flaw = Flaw::invalid("", "is empty", "name an IngressClass or leave it out");
+        report.add("spec.ingressClassName", flaw);
+    }
 }
 
 fn read_nothing<'i>(report: &mut Report<'_>) -> IngressRead<'i> {
@@ -186,9 +203,11 @@ fn read_rule<'i>(
     Some(RuleRead { rule, host, paths: read })
 }
 
+/// `all` takes every host that is named, with a Secret or without.
 fn read_tls<'i>(
     tls: &'i [IngressTLS],
     of_rules: &[HostPattern],
+    all: &mut Vec<HostPattern>,
     report: &mut Report<'_>,
 ) -> Vec<TlsRead<'i>> {
     let mut read = Vec::new();
@@ -210,6 +229,7 @@ fn read_tls<'i>(
         }
         named.sort();
         named.dedup();
+        all.extend(named.iter().cloned());
         if let Some(secret_name) = secret_name.as_deref().filter(|name| !name.is_empty()) {
             read.push(TlsRead { position, secret_name, hosts: named });
         }

@@ -10,6 +10,7 @@
 mod addresses;
 mod annotations;
 mod class;
+mod clients;
 mod endpoint_slice;
 mod findings;
 mod https;
@@ -27,6 +28,7 @@ mod validate;
 
 pub use addresses::addresses;
 pub use class::CONTROLLER;
+pub use clients::{HostClients, Issuer, authority_secret};
 pub use routes::TlsSecret;
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;

@@ -1,7 +1,8 @@
-//! Whether a Secret can serve as a certificate. No bytes of it get into a message.
+//! Whether a Secret can serve as a certificate, or as the authority of certificates of clients. No bytes of it get into a message.
 
 use super::report::Flaw;
 use crate::certificate::Certificate;
+use crate::client_certificate::Authority;
 use crate::control::objects::is_content_left_out;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::core::v1::Secret;
@@ -11,6 +12,7 @@ const TLS_TYPE: &str = "kubernetes.io/tls";
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
+const AUTHORITY: &str = "ca.crt";
 
 /// Reads the Secret that `spec.tls[].secretName` names.
 pub(super) fn read(
@@ -18,25 +20,62 @@ pub(super) fn read(
     name: &str,
     secret: Option<&Secret>,
 ) -> Result<Certificate, Flaw> {
-    let unusable = |reason: String, fix: String| Flaw::error(Why::SecretUnusable, "", reason, fix);
-    let Some(secret) = secret else {
-        let reason = format!("there is no Secret \"{name}\" in namespace {namespace}");
-        let fix =
-            format!("kubectl create secret tls {name} -n {namespace} --cert=tls.crt --key=tls.key");
-        return Err(unusable(reason, fix));
-    };
+    let create = format!("tls {name} -n {namespace} --cert=tls.crt --key=tls.key");
+    let secret = present(namespace, name, secret, &create)?;
     if is_content_left_out(secret) {
         let reason = format!("the content of Secret \"{name}\" is not in the last-good state");
         let fix = "it comes with the API server, or, next time, with state.certificates = true";
         return Err(unusable(reason, fix.to_owned()).with(Severity::Warning));
     }
-    check(secret).map_err(|flaw| {
-        let reason = match flaw.field {
-            "" => format!("Secret \"{name}\" {}", flaw.reason),
-            field => format!("{field} of Secret \"{name}\" {}", flaw.reason),
-        };
-        unusable(reason, flaw.fix)
+    check(secret).map_err(|flaw| of_secret(name, flaw))
+}
+
+/// Reads the Secret that names the authority of certificates of clients: PEM under `ca.crt`.
+pub(super) fn read_authority(
+    namespace: &str,
+    name: &str,
+    secret: Option<&Secret>,
+) -> Result<Authority, Flaw> {
+    let create = format!("generic {name} -n {namespace} --from-file={AUTHORITY}=ca.pem");
+    let secret = present(namespace, name, secret, &create)?;
+    let flaw = |field, reason: String, fix: String| {
+        Flaw::error(Why::SecretUnusable, field, format!("{reason}: no certificate is good"), fix)
+    };
+    let fix = format!("write the authority into it, as PEM under {AUTHORITY}");
+    let checked = check_type(secret, &fix).and_then(|()| {
+        let text = value(secret, AUTHORITY)
+            .ok_or_else(|| flaw("data[ca.crt]", "is missing".to_owned(), fix.clone()))?;
+        Authority::from_pem(text).map_err(|error| {
+            let (reason, fix) = error.reason_and_fix();
+            flaw("data[ca.crt]", reason, fix)
+        })
+    });
+    checked.map_err(|flaw| of_secret(name, flaw))
+}
+
+fn unusable(reason: String, fix: String) -> Flaw {
+    Flaw::error(Why::SecretUnusable, "", reason, fix)
+}
+
+fn present<'s>(
+    namespace: &str,
+    name: &str,
+    secret: Option<&'s Secret>,
+    create: &str,
+) -> Result<&'s Secret, Flaw> {
+    secret.ok_or_else(|| {
+        let reason = format!("there is no Secret \"{name}\" in namespace {namespace}");
+        unusable(reason, format!("kubectl create secret {create}"))
     })
+}
+
+/// The flaw, in an object that names the Secret.
+fn of_secret(name: &str, flaw: Flaw) -> Flaw {
+    let reason = match flaw.field {
+        "" => format!("Secret \"{name}\" {}", flaw.reason),
+        field => format!("{field} of Secret \"{name}\" {}", flaw.reason),
+    };
+    unusable(reason, flaw.fix)
 }
 
 /// Checks a Secret that says of itself that it is for TLS; any other may hold what it likes.
@@ -47,10 +86,7 @@ pub(super) fn check_own_type(secret: &Secret) -> Result<(), Flaw> {
 fn check(secret: &Secret) -> Result<Certificate, Flaw> {
     let fix = format!("make it a Secret of type {TLS_TYPE} with PEM in {CERTIFICATE} and {KEY}");
     let flaw = |field, reason: &str| Flaw::error(Why::SecretUnusable, field, reason, fix.clone());
-    match secret.type_.as_deref() {
-        None | Some("" | "Opaque" | TLS_TYPE) => {}
-        Some(other) => return Err(flaw("type", &format!("is {other:?}"))),
-    }
+    check_type(secret, &fix)?;
     let certificate =
         value(secret, CERTIFICATE).ok_or_else(|| flaw("data[tls.crt]", "is missing"))?;
     let key = value(secret, KEY).ok_or_else(|| flaw("data[tls.key]", "is missing"))?;
@@ -66,6 +102,14 @@ fn check(secret: &Secret) -> Result<Certificate, Flaw> {
         let (reason, fix) = error.reason_and_fix();
         Flaw::error(Why::SecretUnusable, field, reason, fix)
     })
+}
+
+/// Checks that the Secret is not for something else.
+fn check_type(secret: &Secret, fix: &str) -> Result<(), Flaw> {
+    match secret.type_.as_deref() {
+        None | Some("" | "Opaque" | TLS_TYPE) => Ok(()),
+        Some(other) => Err(Flaw::error(Why::SecretUnusable, "type", format!("is {other:?}"), fix)),
+    }
 }
 
 /// A value of the Secret. `stringData` overwrites `data` (core/v1 Secret), and only a manifest

@@ -2,7 +2,7 @@
 
 use super::findings::{Findings, Found};
 use super::routes::{Routes, TlsSecret, Touched, Update};
-use super::{ConfigMapKey, Options, addresses};
+use super::{ConfigMapKey, HostClients, Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
 use crate::model::{Backend, ClusterAddresses, Kind, Model, Rejected};
@@ -24,6 +24,8 @@ pub struct Effect {
     pub endpoints: Vec<(usize, Backend)>,
     /// The certificates that Ingresses name, in the order of the first Ingress that does.
     pub certificates: Option<Vec<TlsSecret>>,
+    /// What is asked of clients, by host, sorted.
+    pub clients: Option<Vec<HostClients>>,
     /// What the cluster tells of itself.
     pub addresses: Option<ClusterAddresses>,
     /// What is not served as written, of files and objects.
@@ -74,7 +76,7 @@ impl Translator {
             addresses_touched |= matches!(identity.kind, Kind::Node | Kind::ConfigMap);
             touched.note(&identity, before.as_ref(), now.as_ref());
         }
-        let Update { model, ingresses, endpoints, certificates } =
+        let Update { model, ingresses, endpoints, certificates, clients } =
             self.routes.update(&self.objects, touched, &mut self.findings);
         let addresses = if addresses_touched { self.read_addresses() } else { None };
         if let Some(mut findings) = changes.findings {
@@ -95,6 +97,7 @@ impl Translator {
             } else {
                 certificates
             },
+            clients: if is_first { clients.or_else(|| Some(Vec::new())) } else { clients },
             addresses,
             findings: (changed || is_first).then(|| self.findings.list()),
         }

@@ -8,6 +8,7 @@ use super::scope::Scope;
 use crate::control::objects::{Change, Object, Objects};
 use crate::control::reconcile::Wake;
 use crate::control::source::{Changes, Source};
+use crate::control::translate::authority_secret;
 use crate::control::write_back::NodeAddresses;
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
@@ -343,7 +344,8 @@ fn has_content(secret: &Secret) -> bool {
 fn secrets_of(identity: &ObjectRef, ingress: &Ingress) -> impl Iterator<Item = ObjectRef> {
     let tls = ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
     let names = tls.filter_map(|tls| tls.secret_name.as_deref());
-    names.map(|name| ObjectRef {
+    let authority = ingress.metadata.annotations.as_ref().and_then(authority_secret);
+    names.chain(authority).map(|name| ObjectRef {
         kind: Kind::Secret,
         namespace: Arc::clone(&identity.namespace),
         name: name.into(),

@@ -31,7 +31,7 @@ fn mk_secret(name: &str) -> Value {
     json!({
         "metadata": {"namespace": "ns", "name": name},
         "type": "kubernetes.io/tls",
-        "data": {"tls.crt": "Yw==", "tls.key": "aw==", "ca.crt": "eA=="},
+        "data": {"tls.crt": "Yw==", "tls.key": "aw==", "ca.crt": "eA==", "other": "eA=="},
     })
 }
 
@@ -150,7 +150,7 @@ fn a_secret_keeps_its_content_only_if_an_ingress_refers_to_it() {
     let cluster = Arc::new(Cluster::new(&[ingresses.clone(), secrets.clone()]));
     cluster.swap(&ingresses, items(Kind::Ingress, &[mk_ingress("i", "used")]));
     cluster.swap(&secrets, items(Kind::Secret, &[mk_secret("used"), mk_secret("idle")]));
-    let both = Some(vec!["tls.crt".to_owned(), "tls.key".to_owned()]);
+    let both = Some(["ca.crt", "tls.crt", "tls.key"].map(str::to_owned).to_vec());
     assert_eq!(secret_keys(&cluster, "used"), both);
     assert_eq!(secret_keys(&cluster, "idle"), None);
     assert!(cluster.take_missing(&secrets).is_empty());

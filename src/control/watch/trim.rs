@@ -11,9 +11,9 @@ use crate::control::objects::SERVICE_NAME_LABEL;
 use crate::control::write_back::IngressRef;
 
 /// The keys of a Secret that are read.
-const SECRET_KEYS: [&str; 2] = ["tls.crt", "tls.key"];
+const SECRET_KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
 
-/// The types of Secrets that may hold a certificate.
+/// The types of Secrets that may hold a certificate, or the authority of those of clients.
 const SECRET_TYPES: [&str; 3] = ["", "Opaque", "kubernetes.io/tls"];
 
 /// A kind that ravelin watches.

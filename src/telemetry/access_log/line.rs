@@ -1,6 +1,7 @@
 //! One line: what is in it, and how it becomes JSON.
 
 use crate::addr::PeerAddr;
+use crate::client_certificate::Verdict;
 use crate::telemetry::TlsVersion;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,6 +34,16 @@ impl ConnectionText {
             true => br#""tls_resumed":true,"#.as_slice(),
             false => br#""tls_resumed":false,"#.as_slice(),
         });
+        Self(text.into())
+    }
+
+    /// The same for a connection whose client was asked for a certificate: what it was found to be.
+    pub fn with_client_certificate(self, verdict: Option<Verdict>) -> Self {
+        let Some(verdict) = verdict else {
+            return self;
+        };
+        let mut text = self.0.into_vec();
+        field(&mut text, br#""client_certificate":""#, verdict.label().as_bytes());
         Self(text.into())
     }
 }

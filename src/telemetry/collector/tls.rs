@@ -2,6 +2,7 @@
 
 use super::Telemetry;
 use super::families::Families;
+use crate::client_certificate::{Mode, Verdict};
 use crate::telemetry::tls::{HandshakeFailure, TlsVersion};
 use std::fmt;
 
@@ -48,6 +49,7 @@ impl Telemetry {
             },
         )?;
         self.encode_full_strict(encoder)?;
+        self.encode_clients(encoder)?;
         self.encode_certificates(encoder)
     }
 
@@ -73,6 +75,39 @@ impl Telemetry {
         )
     }
 
+    /// Of all listeners: a request without TLS can miss a certificate as well.
+    fn encode_clients(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        encoder.counter(
+            "ravelin_tls_client_certificates",
+            "Clients asked for a certificate, by what they showed; policy=request: served all the \
+             same, policy=require: refused unless valid",
+            |family| {
+                for (position, name) in self.listeners.iter().enumerate() {
+                    for mode in [Mode::Request, Mode::Require] {
+                        for verdict in Verdict::ALL {
+                            let all = self.cells_of(position);
+                            let count = all.map(|cells| {
+                                cells.handshakes.clients[mode as usize][verdict as usize].total()
+                            });
+                            let count = count.sum::<u64>();
+                            // Most hosts ask nobody: what has not been is left out.
+                            if count == 0 {
+                                continue;
+                            }
+                            let labels = [
+                                ("listener", &**name),
+                                ("policy", mode.as_str()),
+                                ("result", verdict.label()),
+                            ];
+                            family.count(&labels, count)?;
+                        }
+                    }
+                }
+                Ok(())
+            },
+        )
+    }
+
     fn encode_certificates(&self, encoder: &mut Families<'_>) -> fmt::Result {
         let certificates = self.certificates.read();
         encoder.gauge(
@@ -85,7 +120,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_tls_certificate_file_failing",
-            "1 while what is in the file cannot be used and its last good certificate is shown",
+            "1 while what is in the file cannot be used and what was last good in it counts",
             |family| {
                 certificates.files.iter().try_for_each(|(file, failing)| {
                     family.gauge(&[("file", file)], i64::from(*failing))
@@ -101,6 +136,20 @@ impl Telemetry {
                     let count = failing.filter(|(_, has_last)| *has_last == shown).count();
                     let count = i64::try_from(count).unwrap_or(i64::MAX);
                     family.gauge(&[("shown", word)], count)?;
+                }
+                Ok(())
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_tls_client_authority_failing",
+            "Secrets that Ingresses name as the authority of certificates of clients and that cannot \
+             be used, by what counts in their place",
+            |family| {
+                for (counts, word) in [(false, "nothing"), (true, "last_good")] {
+                    let failing = certificates.failing_authorities.iter();
+                    let count = failing.filter(|(_, has_last)| *has_last == counts).count();
+                    let count = i64::try_from(count).unwrap_or(i64::MAX);
+                    family.gauge(&[("counts", word)], count)?;
                 }
                 Ok(())
             },

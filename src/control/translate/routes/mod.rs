@@ -10,6 +10,7 @@
 
 mod assembly;
 mod backends;
+mod clients;
 mod reading;
 mod secrets;
 mod slab;
@@ -18,10 +19,12 @@ mod touched;
 pub(super) use touched::Touched;
 
 use super::class::Classes;
+use super::clients::HostClients;
 use super::findings::{Findings, Found};
 use super::ingress::{self, BackendRead};
 use super::report::Report;
 use super::{Options, object_ref};
+use crate::client_certificate::Authority;
 use crate::control::objects::Objects;
 use crate::model::{
     Backend, BackendKey, DefaultBackend, HostPattern, Https, Ingress, Model, PortKey, Rejected,
@@ -29,6 +32,7 @@ use crate::model::{
 };
 use assembly::Assembly;
 use backends::Backends;
+use clients::{Clients, Policies};
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use reading::{Certificate, Reading, Served};
 use secrets::Secrets;
@@ -65,6 +69,8 @@ pub(super) struct Update {
     pub(super) endpoints: Vec<(usize, Backend)>,
     /// The certificates, if they are others.
     pub(super) certificates: Option<Vec<TlsSecret>>,
+    /// What is asked of clients, if it is other than before.
+    pub(super) clients: Option<Vec<HostClients>>,
 }
 
 /// Everything that was read for the routes.
@@ -75,7 +81,9 @@ pub(super) struct Routes {
     readings: Slab<Reading>,
     known: Map<Name, usize>,
     backends: Backends,
-    secrets: Secrets,
+    secrets: Secrets<crate::certificate::Certificate>,
+    authorities: Secrets<Authority>,
+    policies: Policies,
     assembly: Assembly,
 }
 
@@ -89,6 +97,8 @@ impl Routes {
             known: Map::default(),
             backends: Backends::default(),
             secrets: Secrets::default(),
+            authorities: Secrets::default(),
+            policies: Policies::default(),
             assembly: Assembly::default(),
         }
     }
@@ -118,25 +128,36 @@ impl Routes {
             self.backends.suggest(objects, &namespace, touched);
         }
         for secret in std::mem::take(&mut touched.secrets) {
-            self.secrets.check(objects, &secret, touched);
+            let checked = self.secrets.check(objects, &secret);
+            touched.certificates |= checked.changed;
+            touched.readings.extend(checked.readings);
+            let checked = self.authorities.check(objects, &secret);
+            touched.clients |= checked.changed;
+            touched.readings.extend(checked.readings);
         }
         for &number in &touched.readings {
             if let Some(reading) = self.readings.get_mut(number) {
-                let now = reading.findings(&self.backends, &self.secrets);
+                let now = reading.findings(&self.backends, &self.secrets, &self.authorities);
                 findings.replace(&mut reading.found, now);
             }
         }
         let certificates = touched.certificates.then(|| self.certificates());
+        let clients = match touched.clients || touched.certificates || touched.routes {
+            true => self.policies.update(&self.readings, &self.authorities, findings),
+            false => None,
+        };
         if touched.routes {
             let model = self.assembly.update(touched, &self.readings, &mut self.backends, findings);
             let ingresses = touched.ours;
-            return Update { model: Some(model), ingresses, endpoints: Vec::new(), certificates };
+            let endpoints = Vec::new();
+            return Update { model: Some(model), ingresses, endpoints, certificates, clients };
         }
         let mut numbers: Vec<usize> = touched.endpoints.iter().copied().collect();
         numbers.sort_unstable();
         self.assembly.store(&numbers, &self.backends);
         let endpoints = numbers.into_iter().filter_map(|number| self.backends.placed(number));
-        Update { model: None, ingresses: false, endpoints: endpoints.collect(), certificates }
+        let endpoints = endpoints.collect();
+        Update { model: None, ingresses: false, endpoints, certificates, clients }
     }
 
     /// Reads the classes, and touches each Ingress that is ours and was not, or the other way
@@ -192,12 +213,13 @@ impl Routes {
         // Its place counts as well: of two that claim a host, the older one has it.
         let has_tls = !(served.tls.is_empty() && reading.served.tls.is_empty());
         touched.certificates |= reading.served.tls != served.tls || (is_moved && has_tls);
+        touched.clients |= reading.served.clients != served.clients;
         reading.ingress.created = created;
         reading.ingress.https = https;
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
         touched.readings.insert(number);
-        self.release(number, &before, touched, findings);
+        self.release(number, &name.0, &before, touched, findings);
     }
 
     /// What an Ingress of ours asks for.
@@ -237,11 +259,21 @@ impl Routes {
         });
         let tls = read.tls.into_iter().map(|ingress::TlsRead { position, secret_name, hosts }| {
             let secret = (Arc::clone(namespace), secret_name.into());
-            self.secrets.acquire(&secret, number, touched);
+            if self.secrets.acquire(&secret, number) {
+                touched.secrets.insert(secret.clone());
+            }
             Certificate { position, secret, hosts: hosts.into() }
         });
         let tls = tls.collect();
-        (Served { rules: rules.into(), default, tls, flaws: flaws.into() }, read.https)
+        let clients = read.clients.map(|(read, hosts)| Clients { read, hosts: hosts.into() });
+        let authority = clients.as_ref().and_then(|clients| clients.secret(namespace));
+        if let Some(secret) = authority
+            && self.authorities.acquire(&secret, number)
+        {
+            touched.secrets.insert(secret);
+        }
+        let clients = clients.map(Box::new);
+        (Served { rules: rules.into(), default, tls, clients, flaws: flaws.into() }, read.https)
     }
 
     fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {
@@ -253,18 +285,20 @@ impl Routes {
         };
         findings.replace(&mut reading.found, Vec::new());
         touched.certificates |= !reading.served.tls.is_empty();
+        touched.clients |= reading.served.clients.is_some();
         if reading.foreign.is_none() {
             touched.routes = true;
             touched.ours = true;
             touched.left.push(reading.ingress);
         }
-        self.release(number, &reading.served, touched, findings);
+        self.release(number, &name.0, &reading.served, touched, findings);
     }
 
     /// Gives up what an Ingress used before and does not use now.
     fn release(
         &mut self,
         number: usize,
+        namespace: &Arc<str>,
         before: &Served,
         touched: &mut Touched,
         findings: &mut Findings,
@@ -282,6 +316,12 @@ impl Routes {
                 self.secrets.release(secret, number);
             }
         }
+        let named = |served: &Served, namespace| served.clients.as_ref()?.secret(namespace);
+        if let Some(authority) = named(before, namespace)
+            && now.and_then(|now| named(now, namespace)).as_ref() != Some(&authority)
+        {
+            self.authorities.release(&authority, number);
+        }
     }
 
     /// The Secrets that Ingresses name, in the order of the first Ingress that does.
@@ -298,7 +338,7 @@ impl Routes {
                 all.push(TlsSecret {
                     namespace: Arc::clone(&secret.0),
                     name: Arc::clone(&secret.1),
-                    certificate: self.secrets.certificate(secret).cloned(),
+                    certificate: self.secrets.content(secret).cloned(),
                     hosts: Vec::new(),
                 });
                 all.len() - 1

@@ -2,7 +2,11 @@
 
 use super::Name;
 use super::backends::Backends;
+use super::clients::Clients;
 use super::secrets::Secrets;
+use crate::client_certificate::Authority;
+use crate::control::translate::annotations::field;
+use crate::control::translate::clients::CLIENT_CA;
 use crate::control::translate::findings::Found;
 use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
@@ -27,6 +31,8 @@ pub(super) struct Served {
     pub(super) rules: Box<[Rule]>,
     pub(super) default: Option<DefaultBackend>,
     pub(super) tls: Box<[Certificate]>,
+    /// What is asked of clients; boxed, because few Ingresses ask.
+    pub(super) clients: Option<Box<Clients>>,
     /// What is wrong with the Ingress itself.
     pub(super) flaws: Box<[Rejected]>,
 }
@@ -60,7 +66,12 @@ impl Served {
 
 impl Reading {
     /// What is wrong with it and with what it refers to, in no order.
-    pub(super) fn findings(&self, backends: &Backends, secrets: &Secrets) -> Vec<Rejected> {
+    pub(super) fn findings(
+        &self,
+        backends: &Backends,
+        secrets: &Secrets<crate::certificate::Certificate>,
+        authorities: &Secrets<Authority>,
+    ) -> Vec<Rejected> {
         let object = object_ref(&self.ingress);
         let mut findings = self.served.flaws.to_vec();
         let mut report = Report::new(&object, &mut findings);
@@ -81,6 +92,11 @@ impl Reading {
             if let Some(flaw) = secrets.flaw(secret) {
                 report.add(&format!("spec.tls[{position}].secretName"), flaw.clone());
             }
+        }
+        let namespace = &self.ingress.namespace;
+        let authority = self.served.clients.as_ref().and_then(|own| own.secret(namespace));
+        if let Some(flaw) = authority.and_then(|secret| authorities.flaw(&secret)) {
+            report.add(&field(CLIENT_CA), flaw.clone());
         }
         findings
     }

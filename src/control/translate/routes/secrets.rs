@@ -1,33 +1,79 @@
 //! The Secrets that Ingresses name, each looked at once, and who names them.
 
-use super::{Map, Name, Touched};
+use super::{Map, Name};
 use crate::certificate::Certificate;
+use crate::client_certificate::Authority;
 use crate::control::objects::Objects;
 use crate::control::translate::report::Flaw;
 use crate::control::translate::secret;
+use k8s_openapi::api::core::v1::Secret;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The Secrets in use.
-#[derive(Debug, Default)]
-pub(super) struct Secrets(Map<Name, InUse>);
+/// What a Secret is named for.
+pub(super) trait Content: Sized {
+    /// Reads it out of the Secret, if there is one.
+    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Flaw>;
 
-#[derive(Debug, Default)]
-struct InUse {
-    certificate: Option<Arc<Certificate>>,
+    /// Whether another one is the same.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+impl Content for Certificate {
+    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Flaw> {
+        secret::read(namespace, name, secret)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Self::is_same(self, other)
+    }
+}
+
+impl Content for Authority {
+    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Flaw> {
+        secret::read_authority(namespace, name, secret)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// The Secrets in use.
+#[derive(Debug)]
+pub(super) struct Secrets<C>(Map<Name, InUse<C>>);
+
+#[derive(Debug)]
+struct InUse<C> {
+    content: Option<Arc<C>>,
     flaw: Option<Flaw>,
     /// The Ingresses that name it, by number.
     users: BTreeSet<usize>,
 }
 
-impl Secrets {
-    /// Adds a user.
-    pub(super) fn acquire(&mut self, name: &Name, user: usize, touched: &mut Touched) {
-        let in_use = self.0.entry(name.clone()).or_default();
-        if in_use.users.is_empty() {
-            touched.secrets.insert(name.clone());
-        }
+/// What looking at a Secret came to.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Whether the content is another one.
+    pub(super) changed: bool,
+    /// The Ingresses whose findings are others, by number.
+    pub(super) readings: Vec<usize>,
+}
+
+impl<C> Default for Secrets<C> {
+    fn default() -> Self {
+        Self(Map::default())
+    }
+}
+
+impl<C: Content> Secrets<C> {
+    /// Adds a user. Returns whether it is the first: the Secret has to be looked at.
+    pub(super) fn acquire(&mut self, name: &Name, user: usize) -> bool {
+        let new = || InUse { content: None, flaw: None, users: BTreeSet::new() };
+        let in_use = self.0.entry(name.clone()).or_insert_with(new);
+        let is_first = in_use.users.is_empty();
         in_use.users.insert(user);
+        is_first
     }
 
     /// Takes a user away. A Secret without users is forgotten.
@@ -41,31 +87,32 @@ impl Secrets {
     }
 
     /// Looks at a Secret, if it is in use.
-    pub(super) fn check(&mut self, objects: &Objects, wanted: &Name, touched: &mut Touched) {
+    pub(super) fn check(&mut self, objects: &Objects, wanted: &Name) -> Checked {
         let Some(in_use) = self.0.get_mut(wanted) else {
-            return;
+            return Checked::default();
         };
         let (namespace, name) = wanted;
         let secret = objects.secrets().get(namespace, name).map(|secret| &**secret);
-        let (certificate, flaw) = match secret::read(namespace, name, secret) {
-            Ok(certificate) => (Some(Arc::new(certificate)), None),
+        let (content, flaw) = match C::read(namespace, name, secret) {
+            Ok(content) => (Some(Arc::new(content)), None),
             Err(flaw) => (None, Some(flaw)),
         };
-        let is_same = match (&certificate, &in_use.certificate) {
+        let is_same = match (&content, &in_use.content) {
             (Some(now), Some(before)) => now.is_same(before),
             (now, before) => now.is_none() == before.is_none(),
         };
-        touched.certificates |= !is_same;
-        in_use.certificate = certificate;
+        in_use.content = content;
+        let mut readings = Vec::new();
         if in_use.flaw != flaw {
             in_use.flaw = flaw;
-            touched.readings.extend(&in_use.users);
+            readings.extend(&in_use.users);
         }
+        Checked { changed: !is_same, readings }
     }
 
-    /// The certificate in a Secret, if there is one that can be used.
-    pub(super) fn certificate(&self, name: &Name) -> Option<&Arc<Certificate>> {
-        self.0.get(name)?.certificate.as_ref()
+    /// What is in a Secret, if it can be used.
+    pub(super) fn content(&self, name: &Name) -> Option<&Arc<C>> {
+        self.0.get(name)?.content.as_ref()
     }
 
     /// What is wrong with a Secret, for every Ingress that names it.

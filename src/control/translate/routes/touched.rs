@@ -36,6 +36,8 @@ pub(in crate::control::translate) struct Touched {
     pub(super) routes: bool,
     /// Whether other certificates are to be shown, or to other hosts.
     pub(super) certificates: bool,
+    /// Whether an Ingress asks something else of clients, or an authority is another one.
+    pub(super) clients: bool,
 }
 
 impl Touched {

@@ -6,7 +6,7 @@ use crate::control::manifest;
 use crate::control::objects::{Object, Objects};
 use crate::control::source::Changes;
 use crate::control::translate::{
-    ConfigMapKey, Effect, Options, TlsSecret, Translator, addresses, translate,
+    ConfigMapKey, Effect, HostClients, Options, TlsSecret, Translator, addresses, translate,
 };
 use crate::model::{Backend, BackendState, ClusterAddresses, HostPattern, Model, Rejected};
 use crate::routing::{Publisher, Table, compile, table_order};
@@ -85,6 +85,28 @@ static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
             }
         }
     }
+    // Some ask for certificates of clients, one of them for every host.
+    let rules = [own.to_owned(), rule("a.example", &[path("Exact", "/e", "web", "number: 80")])];
+    for (name, spec) in ["i", "j", "k"].iter().flat_map(|name| rules.iter().map(move |s| (name, s)))
+    {
+        for notes in [
+            "client-certificate: require, ravelin.dev/client-ca: t",
+            "client-certificate: request, ravelin.dev/client-ca: u",
+            "client-certificate: requir",
+        ] {
+            add(&format!(
+                "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}, \
+                 annotations: {{ravelin.dev/{notes}}}}}, spec: {{ingressClassName: ravelin, {spec}}}}}"
+            ));
+        }
+    }
+    for name in ["t", "u"] {
+        let authority = include_str!("../../../client_certificate/cloudflare.pem");
+        add(&format!(
+            "{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, stringData: {{ca.crt: \
+             {authority:?}}}}}"
+        ));
+    }
     for name in ["web", "api", "wbe2"] {
         for spec in [
             "ports: [{name: http, port: 80}]",
@@ -150,6 +172,7 @@ struct InForce {
     addresses: ClusterAddresses,
     findings: Vec<Rejected>,
     certificates: Vec<Shown>,
+    clients: Vec<HostClients>,
     publisher: Publisher,
 }
 
@@ -174,6 +197,7 @@ impl InForce {
             addresses: ClusterAddresses::default(),
             findings: Vec::new(),
             certificates: Vec::new(),
+            clients: Vec::new(),
             publisher: Publisher::new(Table::empty()),
         }
     }
@@ -197,6 +221,9 @@ impl InForce {
         }
         if let Some(certificates) = &effect.certificates {
             self.certificates = shown(certificates);
+        }
+        if let Some(clients) = &effect.clients {
+            self.clients.clone_from(clients);
         }
         if let Some(findings) = &effect.findings {
             self.findings = findings.iter().map(|finding| Rejected::clone(finding)).collect();
@@ -267,8 +294,11 @@ proptest! {
             prop_assert_eq!(&in_force.findings, &findings);
             let changes = objects.changes_from(&Objects::default());
             let changes = Changes { objects: changes, findings: None };
-            let fresh = Translator::new(with_list()).apply(changes).certificates;
-            prop_assert_eq!(&in_force.certificates, &shown(&fresh.unwrap_or_default()));
+            let fresh = Translator::new(with_list()).apply(changes);
+            prop_assert_eq!(
+                &in_force.certificates, &shown(&fresh.certificates.unwrap_or_default())
+            );
+            prop_assert_eq!(&in_force.clients, &fresh.clients.unwrap_or_default());
             prop_assert_eq!(
                 served(&in_force.publisher.current()), served(&compile(&model, None))
             );

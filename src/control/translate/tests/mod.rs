@@ -3,6 +3,7 @@
 mod addresses;
 mod changes;
 mod class;
+mod clients;
 mod demo;
 mod endpoints;
 mod https;

@@ -1,0 +1,192 @@
+//! What is asked of the clients of which host: by the operator's tables, whose files are followed,
+//! and by Ingresses.
+
+use super::certificates::{Stamp, stamp};
+use crate::certificate::{LoadError, read_bounded};
+use crate::client_certificate::{Authority, AuthorityError, CLOUDFLARE_FINGERPRINT, Demand, Mode};
+use crate::config::{AuthoritySource, ClientCertificate, Config};
+use crate::control::translate::{HostClients, Issuer};
+use crate::model::HostPattern;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A demand for each host of the configuration.
+pub type Demands = Vec<(HostPattern, Demand)>;
+
+/// Why a file is no authority.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityFileError {
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] LoadError),
+    /// What is in it is no good.
+    #[error("{path:?} {error}")]
+    Content {
+        /// As configured.
+        path: PathBuf,
+        /// What is wrong.
+        error: AuthorityError,
+    },
+}
+
+/// Reads a file, at most 1 MiB.
+fn load(path: &Path) -> Result<Authority, AuthorityFileError> {
+    let text = read_bounded(path)?;
+    Authority::from_pem(&text)
+        .map_err(|error| AuthorityFileError::Content { path: path.to_owned(), error })
+}
+
+/// One `[[client_certificate]]`.
+#[derive(Debug)]
+pub(super) struct Group {
+    config: ClientCertificate,
+    authority: Option<Arc<Authority>>,
+    /// What was read of its file.
+    seen: Option<Stamp>,
+    /// What is wrong with what is there now, and whether it was told.
+    failing: Option<(String, bool)>,
+}
+
+impl Group {
+    /// # Errors
+    /// A file that cannot be used: a process that starts is better not started with it.
+    pub(super) fn read(config: &ClientCertificate) -> Result<Self, AuthorityFileError> {
+        let mut seen = None;
+        let authority = match &config.authority {
+            None => None,
+            Some(AuthoritySource::Cloudflare) => Some(Arc::new(Authority::cloudflare())),
+            Some(AuthoritySource::File(path)) => {
+                seen = stamp(path);
+                Some(Arc::new(load(path)?))
+            }
+        };
+        Ok(Self { config: config.clone(), authority, seen, failing: None })
+    }
+
+    /// Looks at the file; says whether there is another authority now.
+    pub(super) fn look(&mut self) -> bool {
+        let Some(AuthoritySource::File(path)) = &self.config.authority else {
+            return false;
+        };
+        let now = stamp(path);
+        if now == self.seen && self.failing.is_none() {
+            return false;
+        }
+        self.seen = now;
+        match load(path) {
+            Ok(read) => {
+                self.failing = None;
+                if self.authority.as_deref() == Some(&read) {
+                    return false;
+                }
+                tracing::info!(?path, authority = %read, "authority of client certificates changed");
+                self.authority = Some(Arc::new(read));
+                true
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let before = self.failing.take();
+                let again = before.as_ref().is_some_and(|(before, _)| *before == text);
+                if again && before.is_some_and(|(_, told)| !told) {
+                    tracing::error!(error = text, "the last good authority counts");
+                }
+                self.failing = Some((text, again));
+                false
+            }
+        }
+    }
+
+    /// The file, and whether what is in it now cannot be used; `None` if there is none.
+    pub(super) fn file(&self) -> Option<(Arc<str>, bool)> {
+        let Some(AuthoritySource::File(path)) = &self.config.authority else {
+            return None;
+        };
+        let failing = matches!(self.failing, Some((_, true)));
+        Some((Arc::from(path.to_string_lossy()), failing))
+    }
+
+    pub(super) fn demands(&self) -> impl Iterator<Item = (HostPattern, Demand)> {
+        let demand = match self.config.mode {
+            Mode::Off => Demand::off(),
+            mode => Demand {
+                mode,
+                authority: self.authority.clone(),
+                subjects: self.config.subjects.clone(),
+            },
+        };
+        let all = self.config.hosts.is_empty().then_some(HostPattern::Any);
+        let hosts = self.config.hosts.iter().cloned().chain(all);
+        hosts.map(move |host| (host, demand.clone()))
+    }
+
+    /// Says at the start what is asked, and what that proves.
+    pub(super) fn tell(&self) {
+        for (host, demand) in self.demands() {
+            tracing::info!(%host, %demand, "certificates of clients");
+        }
+        if matches!(self.config.authority, Some(AuthoritySource::Cloudflare)) {
+            tracing::warn!(
+                fingerprint = CLOUDFLARE_FINGERPRINT,
+                "Cloudflare's shared authority proves that a request came through Cloudflare, for \
+                 any Cloudflare customer, not your zone; upload a certificate of your own to prove \
+                 the zone"
+            );
+        }
+    }
+}
+
+/// What the configuration demands, read once: for `check` and `explain`.
+///
+/// # Errors
+/// The first file that cannot be used.
+pub fn of_config(config: &Config) -> Result<Demands, AuthorityFileError> {
+    let mut all = Demands::new();
+    for table in &config.client_certificates {
+        all.extend(Group::read(table)?.demands());
+    }
+    Ok(all)
+}
+
+/// What Ingresses demand. A Secret that cannot be used is none: every certificate is refused.
+pub fn of_ingresses(clients: &[HostClients]) -> Demands {
+    clients.iter().map(|client| (client.host.clone(), client.demand())).collect()
+}
+
+/// The last authority of each Secret in use that could be used.
+#[derive(Default)]
+pub(super) struct LastGood(HashMap<(Arc<str>, Arc<str>), Arc<Authority>>);
+
+impl fmt::Debug for LastGood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LastGood").field(&self.0.len()).finish()
+    }
+}
+
+impl LastGood {
+    /// Puts the last good authority of a Secret in the place of one that cannot be used, for as long
+    /// as an Ingress names it. Returns the Secrets that cannot be used, each once, and whether they
+    /// had one.
+    pub(super) fn mend(&mut self, clients: &mut [HostClients]) -> Vec<(String, bool)> {
+        let mut good = HashMap::new();
+        let mut failing = Vec::new();
+        for client in clients {
+            let Some(Issuer::Secret { namespace, name, authority }) = &mut client.issuer else {
+                continue;
+            };
+            let key = (Arc::clone(namespace), Arc::clone(name));
+            if authority.is_none() {
+                *authority = self.0.get(&key).cloned();
+                failing.push((format!("{namespace}/{name}"), authority.is_some()));
+            }
+            if let Some(authority) = authority {
+                good.insert(key, Arc::clone(authority));
+            }
+        }
+        self.0 = good;
+        failing.sort();
+        failing.dedup();
+        failing
+    }
+}

@@ -1,0 +1,188 @@
+//! What is asked of the clients of a host, and what became of it: the words of Authenticated Origin
+//! Pulls.
+//!
+//! Cloudflare shows an origin a certificate of its own, if it is told to. Which one says what that
+//! proves. Cloudflare's shared one ("global" Authenticated Origin Pulls) is the same for all of its
+//! customers: a request with it came out of Cloudflare's network, for whichever zone. One's own (for
+//! a zone or a host) proves that zone or host.
+//!
+//! Source: Cloudflare's documentation, SSL/TLS, "Authenticated Origin Pulls".
+
+mod authority;
+mod subject;
+
+pub use authority::{Authority, AuthorityError, CLOUDFLARE, CLOUDFLARE_FINGERPRINT};
+pub use subject::{Subjects, SubjectsError, validity};
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What happens to clients without a certificate that is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Nobody is asked for one.
+    #[default]
+    Off,
+    /// Asked, counted and logged, and served all the same.
+    Request,
+    /// Refused.
+    Require,
+}
+
+impl Mode {
+    /// Every mode, the strictest last.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Request, Self::Require];
+
+    /// The words in configuration and annotations, and what they stand for.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("off", Self::Off), ("request", Self::Request), ("require", Self::Require)];
+
+    /// The word: in the configuration, the annotation, the label `policy`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Request => "request",
+            Self::Require => "require",
+        }
+    }
+}
+
+/// What is asked of the clients of a host. Two that are equal are one policy: connections and
+/// sessions may be shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// What happens without a good certificate.
+    pub mode: Mode,
+    /// Who has to have issued it. `None`, where somebody is asked: nobody that is known, and every
+    /// certificate is refused.
+    pub authority: Option<Arc<Authority>>,
+    /// Whom it has to be for; empty: whomever the authority says.
+    pub subjects: Subjects,
+}
+
+impl Demand {
+    /// Nobody is asked.
+    pub fn off() -> Self {
+        Self::default()
+    }
+
+    /// A demand that no client can meet: what a broken one becomes.
+    pub fn unsatisfiable() -> Self {
+        Self { mode: Mode::Require, ..Self::default() }
+    }
+}
+
+/// In words, with what it proves.
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.mode.as_str())?;
+        if self.mode == Mode::Off {
+            return Ok(());
+        }
+        match &self.authority {
+            None => f.write_str(", of no known authority: every certificate is refused")?,
+            Some(authority) => {
+                write!(f, ", of {authority}")?;
+                if authority.is_cloudflare() {
+                    write!(f, ": {}", authority::CLOUDFLARE_PROVES)?;
+                }
+            }
+        }
+        if !self.subjects.is_empty() {
+            write!(f, ", for {}", self.subjects)?;
+        }
+        Ok(())
+    }
+}
+
+/// What became of the demand: label `result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// A certificate of the authority, for one of the subjects, and the client has its key.
+    Valid,
+    /// The client showed none.
+    None,
+    /// Of another authority.
+    Untrusted,
+    /// No longer valid.
+    Expired,
+    /// Not yet valid.
+    NotYetValid,
+    /// Of the authority, for none of the subjects.
+    WrongSubject,
+    /// Its extended key usage is not that of clients (RFC 5280 section 4.2.1.12).
+    WrongPurpose,
+    /// It cannot be read, or is of a version below 3.
+    Malformed,
+    /// The client did not prove that it has the key.
+    Unproven,
+    /// The authority itself is missing or cannot be used.
+    NoAuthority,
+    /// A request without TLS.
+    Plaintext,
+}
+
+impl Verdict {
+    /// Every verdict, in the order of the discriminants.
+    pub const ALL: [Self; 11] = [
+        Self::Valid,
+        Self::None,
+        Self::Untrusted,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::WrongSubject,
+        Self::WrongPurpose,
+        Self::Malformed,
+        Self::Unproven,
+        Self::NoAuthority,
+        Self::Plaintext,
+    ];
+
+    /// The word in metrics and the access log.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::None => "none",
+            Self::Untrusted => "untrusted",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::WrongSubject => "wrong_subject",
+            Self::WrongPurpose => "wrong_purpose",
+            Self::Malformed => "malformed",
+            Self::Unproven => "unproven",
+            Self::NoAuthority => "no_authority",
+            Self::Plaintext => "plaintext",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_have_labels_of_their_own_and_modes_are_in_order() {
+        let labels: std::collections::BTreeSet<_> =
+            Verdict::ALL.iter().map(|verdict| verdict.label()).collect();
+        assert_eq!(labels.len(), Verdict::ALL.len());
+        for (position, verdict) in Verdict::ALL.into_iter().enumerate() {
+            assert_eq!(verdict as usize, position);
+        }
+        assert!(Mode::ALL.is_sorted());
+        assert!(Mode::WORDS.iter().all(|(word, mode)| mode.as_str() == *word));
+    }
+
+    #[test]
+    fn a_demand_says_what_it_proves() {
+        let demand = Demand {
+            mode: Mode::Require,
+            authority: Some(Arc::new(Authority::cloudflare())),
+            subjects: Subjects::parse("origin-pull.cloudflare.net").expect("a name"),
+        };
+        let words = demand.to_string();
+        assert!(words.contains("any Cloudflare customer, not your zone"), "{words}");
+        assert!(words.ends_with("for origin-pull.cloudflare.net"), "{words}");
+        assert_eq!(Demand::off().to_string(), "off");
+        assert!(Demand::unsatisfiable().to_string().contains("every certificate is refused"));
+    }
+}

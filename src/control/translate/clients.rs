@@ -1,0 +1,148 @@
+//! The annotations that ask the clients of an Ingress's hosts for a certificate.
+//!
+//! What is not understood makes the demand stricter, never weaker: an unknown word is `require`, and
+//! a broken authority or pin leaves nobody whose certificate is good.
+
+use super::annotations::{Annotations, field};
+use super::report::{Flaw, Report};
+use crate::client_certificate::{Authority, CLOUDFLARE, Demand, Mode, Subjects};
+use crate::control::quote::quote;
+use crate::model::HostPattern;
+use std::sync::Arc;
+
+/// `off`, `request` or `require`, for all hosts of the Ingress.
+pub(super) const CLIENT_CERTIFICATE: &str = "ravelin.dev/client-certificate";
+/// `cloudflare`, or the name of a Secret in the namespace of the Ingress, with the authority in PEM
+/// under `ca.crt`.
+pub(super) const CLIENT_CA: &str = "ravelin.dev/client-ca";
+/// Pins, separated by commas: [`Subjects`].
+pub(super) const CLIENT_SUBJECT: &str = "ravelin.dev/client-subject";
+
+/// Longest name of an object (RFC 1123 subdomain), in bytes.
+const MOST_NAME_BYTES: usize = 253;
+
+/// What is asked of the clients of one host, by its Ingresses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostClients {
+    /// The host.
+    pub host: HostPattern,
+    /// What happens without a good certificate.
+    pub mode: Mode,
+    /// Who has to have issued it. `None`, unless the mode is `off`: nobody, which has been reported.
+    pub issuer: Option<Issuer>,
+    /// Whom it has to be for.
+    pub subjects: Subjects,
+}
+
+/// Who issues certificates of clients.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Issuer {
+    /// Cloudflare's shared authority.
+    Cloudflare,
+    /// The authority in a Secret.
+    Secret {
+        /// `metadata.namespace`.
+        namespace: Arc<str>,
+        /// `metadata.name`.
+        name: Arc<str>,
+        /// What is in it; `None` if it is missing or cannot be used, which has been reported.
+        authority: Option<Arc<Authority>>,
+    },
+}
+
+impl HostClients {
+    /// The demand; one that nobody can meet, where the authority is missing.
+    pub fn demand(&self) -> Demand {
+        let authority = match &self.issuer {
+            _ if self.mode == Mode::Off => return Demand::off(),
+            None => None,
+            Some(Issuer::Cloudflare) => Some(Arc::new(Authority::cloudflare())),
+            Some(Issuer::Secret { authority, .. }) => authority.clone(),
+        };
+        Demand { mode: self.mode, authority, subjects: self.subjects.clone() }
+    }
+}
+
+/// What the annotations of one Ingress ask.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ClientsRead {
+    pub(super) mode: Mode,
+    /// `None`: nobody's certificate is good.
+    pub(super) issuer: Option<IssuerName>,
+    pub(super) subjects: Subjects,
+}
+
+/// An authority, by its name.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum IssuerName {
+    Cloudflare,
+    Secret(Arc<str>),
+}
+
+/// The Secret that annotations name as the authority, if they name one.
+pub fn authority_secret(annotations: &std::collections::BTreeMap<String, String>) -> Option<&str> {
+    let name = annotations.get(CLIENT_CA)?.trim();
+    is_secret_name(name).then_some(name)
+}
+
+/// Reads the annotations. `None`: the Ingress says nothing of certificates of clients.
+pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Option<ClientsRead> {
+    let mode = match annotations.word(CLIENT_CERTIFICATE, &Mode::WORDS) {
+        Ok(Some(mode)) => mode,
+        Ok(None) => {
+            let names = [CLIENT_CA, CLIENT_SUBJECT];
+            let alone = names.into_iter().find(|name| annotations.get(name).is_some())?;
+            let reason = format!("is there without {CLIENT_CERTIFICATE}, and taken for `require`");
+            let fix = format!("add {CLIENT_CERTIFICATE}: `request` or `require`");
+            report.add(&field(alone), Flaw::invalid("", reason, fix));
+            Mode::Require
+        }
+        Err(mut flaw) => {
+            flaw.reason.push_str(", and taken for `require`");
+            report.add(&field(CLIENT_CERTIFICATE), flaw);
+            Mode::Require
+        }
+    };
+    if mode == Mode::Off {
+        return Some(ClientsRead { mode, issuer: None, subjects: Subjects::default() });
+    }
+    let issuer = issuer(annotations).map_err(|flaw| report.add(&field(CLIENT_CA), flaw)).ok();
+    let subjects = annotations.get(CLIENT_SUBJECT).map(Subjects::parse).transpose();
+    let subjects = subjects.map_err(|error| {
+        let reason = format!("{error}: no certificate is good");
+        let fix = "write values separated by commas, or remove it";
+        report.add(&field(CLIENT_SUBJECT), Flaw::invalid("", reason, fix));
+    });
+    match subjects {
+        Ok(subjects) => Some(ClientsRead { mode, issuer, subjects: subjects.unwrap_or_default() }),
+        Err(()) => Some(ClientsRead { mode, issuer: None, subjects: Subjects::default() }),
+    }
+}
+
+fn issuer(annotations: Annotations<'_>) -> Result<IssuerName, Flaw> {
+    let fix = format!("write `{CLOUDFLARE}`, or the name of a Secret with the authority in ca.crt");
+    match annotations.get(CLIENT_CA) {
+        None => {
+            let reason = "is missing: no certificate is good";
+            Err(Flaw::invalid("", reason, format!("add it: {fix}")))
+        }
+        Some(CLOUDFLARE) => Ok(IssuerName::Cloudflare),
+        Some(name) if is_secret_name(name) => Ok(IssuerName::Secret(name.into())),
+        Some(other) => {
+            let reason = format!("{} is no name of a Secret: no certificate is good", quote(other));
+            Err(Flaw::invalid("", reason, fix))
+        }
+    }
+}
+
+/// Whether it can be the name of a Secret, and is not the word for Cloudflare's authority.
+fn is_secret_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        let is_inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        bytes.iter().all(|byte| is_inner(byte) || *byte == b'-')
+            && bytes.first().is_some_and(is_inner)
+            && bytes.last().is_some_and(is_inner)
+    };
+    name != CLOUDFLARE && name.len() <= MOST_NAME_BYTES && name.split('.').all(is_label)
+}

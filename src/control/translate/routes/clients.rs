@@ -1,0 +1,212 @@
+//! What the Ingresses of a host ask of its clients, all together.
+//!
+//! A host belongs to the namespace of the oldest Ingress that names it in `spec.tls`, or else of the
+//! oldest one that names it at all: nobody else's annotations count for it, neither to weaken its
+//! policy nor to shut its clients out. Of those that count the strictest does; where several require
+//! different certificates, none is good. A host of which its Ingresses say nothing has the policy of
+//! its wildcard, if that is the same namespace's.
+
+use super::assembly;
+use super::reading::Reading;
+use super::secrets::Secrets;
+use super::slab::Slab;
+use super::{Map, Name};
+use crate::client_certificate::{Authority, Mode, Subjects};
+use crate::control::translate::annotations::field;
+use crate::control::translate::clients::{
+    CLIENT_CERTIFICATE, ClientsRead, HostClients, Issuer, IssuerName,
+};
+use crate::control::translate::findings::{Findings, Found};
+use crate::control::translate::object_ref;
+use crate::control::translate::report::{Flaw, Report};
+use crate::model::{HostPattern, Ingress, Rejected};
+use std::sync::Arc;
+
+/// What one Ingress asks, and of whose clients.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Clients {
+    pub(super) read: ClientsRead,
+    /// Its hosts, sorted, each once.
+    pub(super) hosts: Box<[HostPattern]>,
+}
+
+impl Clients {
+    /// The Secret with the authority, in the namespace of the Ingress.
+    pub(super) fn secret(&self, namespace: &Arc<str>) -> Option<Name> {
+        match &self.read.issuer {
+            Some(IssuerName::Secret(name)) => Some((Arc::clone(namespace), Arc::clone(name))),
+            _ => None,
+        }
+    }
+}
+
+/// What was told last.
+#[derive(Debug, Default)]
+pub(super) struct Policies {
+    last: Vec<HostClients>,
+    found: Found,
+}
+
+/// What an Ingress says of a host.
+type Say<'r> = (&'r Ingress, &'r ClientsRead);
+
+impl Policies {
+    /// Reads all of it anew. Returns it if it is other than before.
+    pub(super) fn update(
+        &mut self,
+        readings: &Slab<Reading>,
+        authorities: &Secrets<Authority>,
+        findings: &mut Findings,
+    ) -> Option<Vec<HostClients>> {
+        let mut ours: Vec<&Reading> =
+            readings.iter().map(|(_, reading)| reading).filter(|r| r.foreign.is_none()).collect();
+        let is_asking = ours.iter().any(|reading| reading.served.clients.is_some());
+        let (mut now, mut found) = (Vec::new(), Vec::new());
+        if is_asking {
+            ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
+            now = combine(&ours, authorities, &mut found);
+        }
+        findings.replace(&mut self.found, found);
+        if now == self.last {
+            return None;
+        }
+        self.last.clone_from(&now);
+        Some(now)
+    }
+}
+
+/// `ours` in the order of their age.
+fn combine(
+    ours: &[&Reading],
+    authorities: &Secrets<Authority>,
+    found: &mut Vec<Rejected>,
+) -> Vec<HostClients> {
+    let owners = owners(ours);
+    let mut says: Map<&HostPattern, Vec<Say<'_>>> = Map::default();
+    for reading in ours {
+        let Some(clients) = &reading.served.clients else { continue };
+        for host in &clients.hosts {
+            let owner = owners.get(host).copied();
+            if owner == Some(&reading.ingress.namespace) {
+                says.entry(host).or_default().push((&reading.ingress, &clients.read));
+                continue;
+            }
+            let owner = owner.map_or("another one", |owner| owner);
+            let reason = format!("has no effect on {host}, which is a host of namespace {owner}");
+            let fix = "ask its owner, or use a host of your own";
+            report(&reading.ingress, Flaw::invalid("", reason, fix), found);
+        }
+    }
+    let mut all: Map<&HostPattern, HostClients> = Map::default();
+    for (host, says) in says {
+        all.insert(host, strictest(host, &says, authorities, found));
+    }
+    let broad = all.keys().any(|host| !matches!(host, HostPattern::Exact(_)));
+    let inherited: Vec<(&HostPattern, HostClients)> = match broad {
+        true => owners.keys().filter_map(|host| inherit(host, &owners, &all)).collect(),
+        false => Vec::new(),
+    };
+    all.extend(inherited);
+    let mut all: Vec<HostClients> = all.into_values().collect();
+    all.sort_by(|a, b| a.host.cmp(&b.host));
+    all
+}
+
+/// The namespace that each host belongs to.
+fn owners<'r>(ours: &[&'r Reading]) -> Map<&'r HostPattern, &'r Arc<str>> {
+    let mut owners = Map::default();
+    for reading in ours {
+        for host in reading.served.tls.iter().flat_map(|tls| &tls.hosts) {
+            owners.entry(host).or_insert(&reading.ingress.namespace);
+        }
+    }
+    for reading in ours {
+        let served = &reading.served;
+        let of_rules = served.rules.iter().map(|rule| &rule.host);
+        let of_default = served.default.iter().flat_map(|default| &default.hosts);
+        let of_clients = served.clients.iter().flat_map(|clients| &clients.hosts);
+        for host in of_rules.chain(of_default).chain(of_clients) {
+            owners.entry(host).or_insert(&reading.ingress.namespace);
+        }
+        if served.default.as_ref().is_some_and(|default| default.hosts.is_empty()) {
+            owners.entry(&HostPattern::Any).or_insert(&reading.ingress.namespace);
+        }
+    }
+    owners
+}
+
+/// What counts of what several Ingresses of one namespace say, the oldest first.
+fn strictest(
+    host: &HostPattern,
+    says: &[Say<'_>],
+    authorities: &Secrets<Authority>,
+    found: &mut Vec<Rejected>,
+) -> HostClients {
+    let (oldest, first) = says[0];
+    let mode = says.iter().map(|(_, read)| read.mode).max().unwrap_or_default();
+    for (ingress, read) in says.iter().skip(1).filter(|(_, read)| *read != first) {
+        let other = object_ref(oldest);
+        let reason = format!(
+            "says of {host} {:?}, and {other} says {:?}, or names another authority or subject; the \
+             strictest counts, and where several are required, no certificate is good",
+            read.mode.as_str(),
+            first.mode.as_str(),
+        );
+        let fix = "write the same annotations in both";
+        report(ingress, Flaw::invalid("", reason, fix), found);
+    }
+    let mut strict = says.iter().filter(|(_, read)| read.mode == mode);
+    let counts = strict.next().copied().unwrap_or((oldest, first));
+    let is_one = strict.all(|(_, read)| *read == counts.1);
+    let (ingress, read) = counts;
+    let issuer = match &read.issuer {
+        _ if mode == Mode::Require && !is_one => None,
+        None => None,
+        Some(IssuerName::Cloudflare) => Some(Issuer::Cloudflare),
+        Some(IssuerName::Secret(name)) => {
+            let namespace = Arc::clone(&ingress.namespace);
+            let secret = (Arc::clone(&namespace), Arc::clone(name));
+            let authority = authorities.content(&secret).cloned();
+            Some(Issuer::Secret { namespace, name: Arc::clone(name), authority })
+        }
+    };
+    HostClients { host: host.clone(), mode, issuer, subjects: read.subjects.clone() }
+}
+
+/// What a host has that says nothing itself, if it is other than what its wildcard says.
+fn inherit<'r>(
+    host: &&'r HostPattern,
+    owners: &Map<&'r HostPattern, &'r Arc<str>>,
+    all: &Map<&'r HostPattern, HostClients>,
+) -> Option<(&'r HostPattern, HostClients)> {
+    if all.contains_key(*host) {
+        return None;
+    }
+    let wildcard = match host {
+        HostPattern::Exact(name) => {
+            let (_, parent) = name.split_once('.')?;
+            Some(HostPattern::Wildcard(parent.into()))
+        }
+        HostPattern::Wildcard(_) => None,
+        HostPattern::Any => return None,
+    };
+    let above = [wildcard, Some(HostPattern::Any)];
+    let mut above = above.iter().flatten().filter_map(|above| all.get_key_value(above));
+    let (_, found_first) = above.clone().next()?;
+    let own = above.find(|(above, _)| owners.get(**above) == owners.get(*host));
+    let said = match own {
+        Some((_, said)) if said == found_first => return None,
+        Some((_, said)) => HostClients { host: (*host).clone(), ..said.clone() },
+        None => HostClients {
+            host: (*host).clone(),
+            mode: Mode::Off,
+            issuer: None,
+            subjects: Subjects::default(),
+        },
+    };
+    Some((host, said))
+}
+
+fn report(ingress: &Ingress, flaw: Flaw, found: &mut Vec<Rejected>) {
+    Report::new(&object_ref(ingress), found).add(&field(CLIENT_CERTIFICATE), flaw);
+}

@@ -1,0 +1,87 @@
+//! What the requests of a worker share, and those of a connection.
+
+use crate::addr::PeerAddr;
+use crate::admission::{Gate, GateCell};
+use crate::client_ip::Policy;
+use crate::config::Config;
+use crate::deadline::{Deadlines, Watch};
+use crate::http::{ForwardedFields, Streams};
+use crate::routing::TableCache;
+use crate::telemetry::access_log::{AccessLog, ConnectionText};
+use crate::telemetry::{SeriesCache, WorkerCells};
+use crate::tls::{Handshakes, Session};
+use crate::trust::TrustedPeer;
+use crate::upstream::Upstream;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What the requests of one worker share. Nothing in it is shared with another worker but the
+/// table, the endpoints' load and the cells that the scrape reads.
+#[derive(Debug)]
+pub struct Worker {
+    /// Settings.
+    pub config: Arc<Config>,
+    /// The routing table.
+    pub tables: TableCache,
+    /// The way to the pods.
+    pub upstream: Upstream,
+    /// Deadlines of the client connections.
+    pub deadlines: Rc<Deadlines>,
+    /// Series by route.
+    pub series: SeriesCache,
+    /// Numbers for the scrape.
+    pub cells: Arc<WorkerCells>,
+    /// What the listeners admit now, in the order of the configuration.
+    pub gates: Arc<[GateCell]>,
+    /// What requests through Cloudflare have to show.
+    pub policy: Arc<Policy>,
+    /// TLS handshakes.
+    pub handshakes: Handshakes,
+    /// Where requests are logged, if they are.
+    pub access_log: Option<AccessLog>,
+    /// Set when the process is leaving: answers then close their connection.
+    pub draining: Cell<bool>,
+    /// Set when idle client connections are to be closed.
+    pub closing_idle: Cell<bool>,
+    /// Set when what is left is cut.
+    pub aborting: Cell<bool>,
+    /// State of the generator behind [`Worker::random`].
+    pub seed: Cell<u64>,
+}
+
+impl Worker {
+    /// A random number, for spreading load (SplitMix64; not for secrets).
+    pub fn random(&self) -> u64 {
+        let state = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.seed.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// One client connection, as its requests see it.
+#[derive(Debug)]
+pub struct Downstream {
+    /// Its worker.
+    pub worker: Rc<Worker>,
+    /// Position of its listener in the configuration.
+    pub listener: usize,
+    /// The other end; behind a balancer, the source that it names.
+    pub peer: PeerAddr,
+    /// The proof that the peer may speak for others, if it may.
+    pub trusted: Option<TrustedPeer>,
+    /// What the listener admitted and believed when the connection was accepted.
+    pub gate: Arc<Gate>,
+    /// What was agreed on, if it has TLS.
+    pub tls: Option<Session>,
+    /// Its deadline.
+    pub watch: Rc<Watch>,
+    /// Its streams, if it speaks HTTP/2.
+    pub streams: Option<Rc<Streams>>,
+    /// What every log line of it has.
+    pub text: ConnectionText,
+    /// What we tell the upstream of requests that are the peer's own.
+    pub fields: ForwardedFields,
+}

@@ -1,0 +1,284 @@
+//! Certificates of clients: asked for in the handshake, judged, and remembered in tickets.
+//!
+//! Each handshake has an [`Attempt`], in which the verifier and the ticketer of its configuration
+//! note what they see. A session gets a ticket only if its certificate was good, and the ticket has
+//! in it until when the certificate is valid: after that the session is not resumed, and the client
+//! has to show a certificate again. So what a resumed session stands for is as good as what a full
+//! handshake would have said.
+
+use crate::client_certificate::{Demand, Mode, Verdict, validity};
+use rustls::SignatureScheme;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ProducesTickets, WebPkiClientVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+/// No certificate stands behind the ticket.
+const NEVER: i64 = i64::MIN;
+
+/// What a policy asks of clients, ready for handshakes.
+#[derive(Debug)]
+pub(super) struct Asking {
+    demand: Demand,
+    /// Checks the chain; `None` without a usable authority.
+    chain: Option<Arc<dyn ClientCertVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+    tickets: Arc<dyn ProducesTickets>,
+}
+
+impl Asking {
+    pub(super) fn new(
+        demand: Demand,
+        provider: &Arc<CryptoProvider>,
+        tickets: Arc<dyn ProducesTickets>,
+    ) -> Self {
+        let mut roots = RootCertStore::empty();
+        for certificate in demand.authority.iter().flat_map(|authority| authority.certificates()) {
+            // They were read when the authority was; one that fails here is none.
+            let _ = roots.add(certificate.clone());
+        }
+        let provider = Arc::clone(provider);
+        let algorithms = provider.signature_verification_algorithms;
+        let chain = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        // It cannot be made of no authority at all.
+        Self { demand, chain: chain.ok(), algorithms, tickets }
+    }
+
+    /// What the demand makes of a chain, the client's own certificate first, now.
+    pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Verdict {
+        match chain {
+            [] => Verdict::None,
+            [own, rest @ ..] => self.judge_at(own, rest, UnixTime::now()),
+        }
+    }
+
+    fn judge_at(
+        &self,
+        own: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Verdict {
+        let Some(chain) = &self.chain else {
+            return Verdict::NoAuthority;
+        };
+        match chain.verify_client_cert(own, rest, now) {
+            Ok(_) if self.demand.subjects.include(own) => Verdict::Valid,
+            Ok(_) => Verdict::WrongSubject,
+            Err(error) => of_error(&error),
+        }
+    }
+}
+
+/// What the demand makes of a certificate that rustls does not take.
+fn of_error(error: &Error) -> Verdict {
+    let Error::InvalidCertificate(error) = error else {
+        return Verdict::Malformed;
+    };
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Verdict::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Verdict::NotYetValid
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            Verdict::WrongPurpose
+        }
+        CertificateError::BadEncoding => Verdict::Malformed,
+        // Of an authority with the same name and another key, too.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Verdict::Untrusted,
+        // What else a chain can be wrong in: constraints, versions, algorithms.
+        _ => Verdict::Malformed,
+    }
+}
+
+/// The error that ends a handshake, and with it the alert.
+fn refusal(verdict: Verdict) -> Error {
+    let error = match verdict {
+        Verdict::Expired => CertificateError::Expired,
+        Verdict::NotYetValid => CertificateError::NotValidYet,
+        Verdict::Untrusted | Verdict::NoAuthority => CertificateError::UnknownIssuer,
+        Verdict::WrongPurpose => CertificateError::InvalidPurpose,
+        Verdict::Malformed => CertificateError::BadEncoding,
+        Verdict::Valid
+        | Verdict::None
+        | Verdict::WrongSubject
+        | Verdict::Unproven
+        | Verdict::Plaintext => CertificateError::ApplicationVerificationFailure,
+    };
+    Error::InvalidCertificate(error)
+}
+
+/// What a handshake has shown so far. It is one worker's alone; atomic because rustls asks it.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// Of the certificate that was shown: position in [`Verdict::ALL`].
+    shown: AtomicUsize,
+    /// Until when the chain behind the next ticket is valid, or [`NEVER`].
+    until: AtomicI64,
+}
+
+impl Default for Attempt {
+    fn default() -> Self {
+        Self { shown: AtomicUsize::new(Verdict::None as usize), until: AtomicI64::new(NEVER) }
+    }
+}
+
+impl Attempt {
+    /// Of the certificate that was shown in this handshake; [`Verdict::None`] if none was.
+    pub(super) fn verdict(&self) -> Verdict {
+        let position = self.shown.load(Ordering::Relaxed);
+        Verdict::ALL.get(position).copied().unwrap_or(Verdict::None)
+    }
+
+    fn note(&self, verdict: Verdict, until: i64) {
+        self.shown.store(verdict as usize, Ordering::Relaxed);
+        self.until.store(until, Ordering::Relaxed);
+    }
+}
+
+/// The two that note in `attempt` what a handshake shows.
+pub(super) fn of(
+    asking: &Arc<Asking>,
+    attempt: &Arc<Attempt>,
+) -> (Arc<dyn ClientCertVerifier>, Arc<dyn ProducesTickets>) {
+    let verifier = Verifier { asking: Arc::clone(asking), attempt: Arc::clone(attempt) };
+    let tickets = Tickets { asking: Arc::clone(asking), attempt: Arc::clone(attempt) };
+    (Arc::new(verifier), Arc::new(tickets))
+}
+
+/// Judges what the client shows. With [`Mode::Request`] nothing that it finds ends the handshake.
+#[derive(Debug)]
+struct Verifier {
+    asking: Arc<Asking>,
+    attempt: Arc<Attempt>,
+}
+
+impl Verifier {
+    fn requires(&self) -> bool {
+        self.asking.demand.mode == Mode::Require
+    }
+
+    /// What to make of the proof that the client has the key.
+    fn proven(
+        &self,
+        result: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if result.is_ok() || self.requires() {
+            return result.inspect_err(|_| self.attempt.note(Verdict::Unproven, NEVER));
+        }
+        // It stands for nothing then, and the connection goes on as one without.
+        if self.attempt.verdict() == Verdict::Valid {
+            self.attempt.note(Verdict::Unproven, NEVER);
+        }
+        Ok(HandshakeSignatureValid::assertion())
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    /// Asked in full handshakes alone: a ticket that was good, and was not used, counts for nothing.
+    fn offer_client_auth(&self) -> bool {
+        self.attempt.until.store(NEVER, Ordering::Relaxed);
+        true
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.requires()
+    }
+
+    /// None: a client then shows what it has, and the verdict says what is wrong with it. Nor does
+    /// anybody learn whom we believe.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verdict = self.asking.judge_at(own, rest, now);
+        let until = match verdict {
+            Verdict::Valid => until(own, rest),
+            _ => NEVER,
+        };
+        self.attempt.note(verdict, until);
+        if verdict != Verdict::Valid && self.requires() {
+            return Err(refusal(verdict));
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.asking.algorithms;
+        self.proven(verify_tls12_signature(message, own, signature, algorithms))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.asking.algorithms;
+        self.proven(verify_tls13_signature(message, own, signature, algorithms))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.asking.algorithms.supported_schemes()
+    }
+}
+
+/// Until when every certificate of a chain is valid; [`NEVER`] if one does not say.
+fn until(own: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> i64 {
+    let ends = [std::slice::from_ref(own), rest].map(|chain| Some(validity(chain)?.1));
+    let [Some(own), Some(rest)] = ends else {
+        return NEVER;
+    };
+    own.min(rest)
+}
+
+/// Tickets of a policy, with the end of the certificate behind each in front of its content.
+#[derive(Debug)]
+struct Tickets {
+    asking: Arc<Asking>,
+    attempt: Arc<Attempt>,
+}
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.asking.tickets.lifetime()
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let until = self.attempt.until.load(Ordering::Relaxed);
+        if until == NEVER {
+            return None;
+        }
+        self.asking.tickets.encrypt(&[&until.to_be_bytes(), plain].concat())
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        let whole = self.asking.tickets.decrypt(cipher)?;
+        let (until, plain) = whole.split_first_chunk()?;
+        let until = i64::from_be_bytes(*until);
+        if i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX) > until {
+            return None;
+        }
+        self.attempt.until.store(until, Ordering::Relaxed);
+        Some(plain.to_vec())
+    }
+}

@@ -1,0 +1,125 @@
+//! Which policy is for which host.
+//!
+//! What the operator demands comes first: an Ingress may only ask for more, unless the operator has
+//! switched it off. Demands that are equal are one policy; one that is already in force keeps its
+//! tickets when others change.
+
+use super::policy::Policy;
+use crate::client_certificate::{Demand, Mode};
+use crate::model::{Host, HostPattern};
+use foldhash::fast::RandomState;
+use rustls::Error;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Demands, each with the hosts that it is for.
+pub type Demands = [(HostPattern, Demand)];
+
+/// The policies by host. A look-up costs the same however many there are.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    /// For hosts of which nothing is demanded.
+    off: Arc<Policy>,
+    operator: ByHost,
+    ingresses: ByHost,
+}
+
+#[derive(Clone, Debug, Default)]
+struct ByHost {
+    exact: HashMap<Arc<str>, Arc<Policy>, RandomState>,
+    /// By what stands behind `*.`.
+    wildcard: HashMap<Arc<str>, Arc<Policy>, RandomState>,
+    any: Option<Arc<Policy>>,
+}
+
+impl ByHost {
+    /// The one for the host itself, else for its wildcard, else for all.
+    fn find(&self, host: &str) -> Option<&Arc<Policy>> {
+        let wildcard = || self.wildcard.get(host.split_once('.')?.1);
+        self.exact.get(host).or_else(wildcard).or(self.any.as_ref())
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.exact.values().chain(self.wildcard.values()).chain(&self.any)
+    }
+}
+
+impl Policies {
+    /// Nobody is asked for a certificate.
+    ///
+    /// # Errors
+    /// Only where the system has no random numbers.
+    pub fn new() -> Result<Self, Error> {
+        let off = Arc::new(Policy::new()?);
+        Ok(Self { off, operator: ByHost::default(), ingresses: ByHost::default() })
+    }
+
+    /// Other demands in the place of these. Of two for one host the first counts.
+    ///
+    /// # Errors
+    /// As [`Policies::new`].
+    pub fn with(&self, operator: &Demands, ingresses: &Demands) -> Result<Self, Error> {
+        let mut known = vec![Arc::clone(&self.off)];
+        for policy in self.operator.all().chain(self.ingresses.all()) {
+            if !known.iter().any(|other| Arc::ptr_eq(other, policy)) {
+                known.push(Arc::clone(policy));
+            }
+        }
+        let operator = by_host(operator, &mut known)?;
+        let ingresses = by_host(ingresses, &mut known)?;
+        Ok(Self { off: Arc::clone(&self.off), operator, ingresses })
+    }
+
+    /// The policy of the hosts of which nothing is demanded.
+    pub(super) fn off(&self) -> &Arc<Policy> {
+        &self.off
+    }
+
+    /// Whether clients of any host are asked for a certificate.
+    pub fn is_asking(&self) -> bool {
+        self.operator.all().chain(self.ingresses.all()).any(|policy| policy.mode() != Mode::Off)
+    }
+
+    /// The policy of a host in its normal form; `None` and what is no host name: of those without
+    /// one.
+    pub fn of(&self, host: Option<&str>) -> &Arc<Policy> {
+        let host = host.and_then(|host| Host::parse(host).ok());
+        let host = host.as_ref().map_or("", Host::as_str);
+        match (self.operator.find(host), self.ingresses.find(host)) {
+            (None, None) => &self.off,
+            (Some(only), None) | (None, Some(only)) => only,
+            (Some(operator), Some(ingress)) => {
+                let may_add = operator.mode() != Mode::Off && ingress.mode() > operator.mode();
+                if may_add { ingress } else { operator }
+            }
+        }
+    }
+}
+
+/// `known` are the policies that there are already; new ones are added.
+fn by_host(demands: &Demands, known: &mut Vec<Arc<Policy>>) -> Result<ByHost, Error> {
+    let mut all = ByHost::default();
+    for (host, demand) in demands {
+        let same = known.iter().find(|policy| policy.demand() == demand).cloned();
+        let policy = match same {
+            Some(policy) => policy,
+            None => {
+                let policy = Arc::new(Policy::demanding(demand.clone())?);
+                known.push(Arc::clone(&policy));
+                policy
+            }
+        };
+        match host {
+            HostPattern::Exact(name) => {
+                all.exact.entry(Arc::clone(name)).or_insert(policy);
+            }
+            HostPattern::Wildcard(suffix) => {
+                all.wildcard.entry(Arc::clone(suffix)).or_insert(policy);
+            }
+            HostPattern::Any => {
+                all.any.get_or_insert(policy);
+            }
+        }
+    }
+    Ok(all)
+}
