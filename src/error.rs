@@ -119,6 +119,10 @@ reasons! {
     /// The rule's backend is of a sort that we do not serve.
     BackendUnsupported = "backend_unsupported", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "The backend of this rule is not supported.";
+    /// The Service says in no way that can be used how it is to be reached, or the authorities for
+    /// its certificate are missing.
+    ProtocolUnusable = "protocol_unusable", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "How the Service is to be reached cannot be used.";
     /// Not one endpoint that may be used.
     NoEndpoint = "no_endpoint", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "The Service has no endpoint that is ready.";
@@ -128,6 +132,13 @@ reasons! {
     /// Every endpoint tried left the connection attempt unanswered.
     ConnectTimeout = "connect_timeout", Upstream, StatusCode::GATEWAY_TIMEOUT,
         "The upstream did not accept a connection in time.";
+    /// No TLS with any endpoint tried: a failed handshake, or no protocol in common.
+    UpstreamTlsFailed = "upstream_tls_failed", Upstream, StatusCode::BAD_GATEWAY,
+        "The TLS handshake with the upstream failed.";
+    /// The certificate of every endpoint tried was refused: another authority, another name, or out
+    /// of its dates.
+    UpstreamUntrusted = "upstream_untrusted", Upstream, StatusCode::BAD_GATEWAY,
+        "The certificate of the upstream cannot be trusted.";
     /// Closed or reset before a whole response head.
     UpstreamClosed = "upstream_closed", Upstream, StatusCode::BAD_GATEWAY,
         "The upstream closed the connection without an answer.";

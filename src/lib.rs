@@ -53,6 +53,7 @@
 //! | | [`trust`] | whom to believe: the proof that a peer may speak for its clients |
 //! | | [`certificate`] | a certificate with its chain and key, read; what Cloudflare says of it |
 //! | | [`client_certificate`] | what is asked of the clients of a host (Authenticated Origin Pulls) |
+//! | | [`endpoint_tls`] | TLS towards the pods: whose certificates are believed, for which name |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
 //! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |
@@ -96,6 +97,7 @@ pub mod config;
 pub mod control;
 pub mod deadline;
 pub mod edge;
+pub mod endpoint_tls;
 pub mod error;
 pub mod forward;
 pub mod gather;

@@ -3,7 +3,7 @@
 use ravelin::addr::EndpointAddr;
 use ravelin::model::{
     Backend, BackendKey, BackendState, EndpointSpec, EndpointState, HostPattern, Https, Ingress,
-    Model, PathKind, PathPattern, PortKey, Rule,
+    Model, PathKind, PathPattern, PortKey, Protocol, Rule,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ fn backend(namespace: &Arc<str>, number: usize) -> Backend {
             port: PortKey::Name("http".into()),
         },
         state: BackendState::Resolved([endpoint].into()),
+        protocol: Protocol::Http,
     }
 }
 

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Backend, BackendKey, BackendState, Https, Ingress, Model, PathKind, PathPattern, PortKey,
-        Rule,
+        Protocol, Rule,
     };
     use crate::routing::{Publisher, compile};
     use crate::tls::{Entry, Policies};
@@ -288,7 +288,11 @@ mod tests {
                 https: Https::default(),
             }],
             rules: hosts.iter().enumerate().map(rule).collect(),
-            backends: vec![Backend { key, state: BackendState::Resolved([].into()) }],
+            backends: vec![Backend {
+                key,
+                state: BackendState::Resolved([].into()),
+                protocol: Protocol::Http,
+            }],
             ..Model::default()
         }
     }

@@ -1,6 +1,7 @@
 //! What a routing table serves, as rows for people and for programs.
 
 use crate::forward;
+use crate::model::Protocol;
 use crate::routing::{RouteId, Table};
 use serde::Serialize;
 
@@ -15,6 +16,10 @@ pub(super) struct Row {
     pub(super) path: String,
     /// `namespace/service:port`.
     pub(super) service: String,
+    /// What is spoken with its endpoints, if it is not plain HTTP/1.1: `h2c`, or `https` and how it
+    /// is verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) protocol: Option<String>,
     /// Addresses that requests may go to.
     pub(super) endpoints: Vec<String>,
     /// What is answered if none can be used.
@@ -40,6 +45,9 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
         kind: if route.position.is_some() { route.kind.as_str() } else { "Default" },
         path: route.path.to_owned(),
         service: backend.key.to_string(),
+        protocol: Some(&backend.protocol)
+            .filter(|protocol| **protocol != Protocol::Http)
+            .map(ToString::to_string),
         endpoints,
         answer,
         ingress: format!("{}/{}", route.namespace, route.ingress),
@@ -64,7 +72,12 @@ pub(super) fn text(rows: &[Row]) -> String {
     let cells = rows.iter().map(|row| {
         let goes_to = row.answer.clone().unwrap_or_else(|| row.endpoints.join(" "));
         let (host, kind) = (row.host.clone(), row.kind.to_owned());
-        [host, kind, row.path.clone(), row.service.clone(), goes_to, row.ingress.clone()]
+        let protocol = row.protocol.as_deref().and_then(|words| words.split(' ').next());
+        let service = match protocol {
+            None => row.service.clone(),
+            Some(protocol) => format!("{} ({protocol})", row.service),
+        };
+        [host, kind, row.path.clone(), service, goes_to, row.ingress.clone()]
     });
     let lines: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
     let mut widths = [0; 6];

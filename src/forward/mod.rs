@@ -21,9 +21,10 @@ use crate::config::defaults;
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
-use crate::model::Broken;
+use crate::model::{Broken, Protocol};
 use crate::routing::{Backend, RouteId, Table};
 use crate::tls::Session;
+use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use exchange::Exchange;
 use http::{
@@ -57,7 +58,9 @@ pub fn forward(
     let tunnel = exchange.noted.upgrade.is_some().then(|| Rc::clone(tunnel));
     async move {
         let result = match &mut decided {
-            Ok(Decided { request, endpoints }) => send(&mut exchange, request, endpoints).await,
+            Ok(Decided { request, endpoints, protocol }) => {
+                send(&mut exchange, request, (endpoints, protocol)).await
+            }
             Err(reason) => Err(*reason),
         };
         let Downstream { worker, streams, tls, .. } = &**exchange.downstream();
@@ -107,6 +110,7 @@ struct Decided {
     /// Taken when it is sent.
     request: Option<Request<RequestBody>>,
     endpoints: Arc<EndpointSet>,
+    protocol: Protocol,
 }
 
 /// Reads, routes and rewrites a request; an error is the answer that we give instead.
@@ -142,6 +146,7 @@ fn decide(
     let mut noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
     // Where a body ends and the other protocol begins, not all agree.
     noted.upgrade = noted.upgrade.filter(|_| body.is_end_stream());
+    let takes_trailers = noted.trailers;
     let uri = target.uri.clone();
     let table = worker.tables.load();
     let found = allowed.and_then(|()| find(&table, target));
@@ -153,24 +158,32 @@ fn decide(
     };
     exchange.noted = noted;
     let id = allowed.and(belongs).and(found)?;
-    let endpoints = may_go_on.and_then(|()| usable(table.backend(id)));
+    let backend = table.backend(id);
+    let endpoints = may_go_on.and_then(|()| usable(backend));
+    let protocol = match exchange.noted.upgrade {
+        None => backend.protocol.clone(),
+        Some(_) => backend.protocol.for_upgrades(),
+    };
+    if takes_trailers && protocol.may_be_http2() {
+        head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     exchange.routed(table, id);
     let request = upstream_request(head, uri, body, exchange.upload(), &exchange.noted);
-    Ok(Decided { request: Some(request), endpoints: endpoints? })
+    Ok(Decided { request: Some(request), endpoints: endpoints?, protocol })
 }
 
 /// Sends a request, for as long as it may take.
 async fn send(
     exchange: &mut Exchange,
     request: &mut Option<Request<RequestBody>>,
-    endpoints: &EndpointSet,
-) -> Result<Response<Incoming>, Reason> {
+    to: (&EndpointSet, &Protocol),
+) -> Result<Response<ReplyBody>, Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
     let upload = exchange.upload();
     let watch = Rc::clone(exchange.watch());
     let random = || worker.random();
-    let sending = pin!(worker.upstream.send(endpoints, request, exchange.sent(), random));
+    let sending = pin!(worker.upstream.send(to, request, exchange.sent(), random));
     match watch.guard(sending).await {
         Some(result) => result,
         None => Err(match upload.as_deref().map(Upload::state) {
@@ -229,6 +242,7 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
         Some(Broken::ServiceMissing) => return Err(Reason::ServiceMissing),
         Some(Broken::PortMissing) => return Err(Reason::PortMissing),
         Some(Broken::Unsupported) => return Err(Reason::BackendUnsupported),
+        Some(Broken::ProtocolUnusable) => return Err(Reason::ProtocolUnusable),
         None => {}
     }
     let endpoints = arc_swap::Guard::into_inner(backend.endpoints());
@@ -238,7 +252,7 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
     Ok(endpoints)
 }
 
-/// The request as the upstream gets it: HTTP/1.1, with one path and a framing of its own.
+/// The request as the upstream gets it: in the shape of HTTP/1.1, with one path and a framing of its own.
 fn upstream_request(
     mut head: request::Parts,
     uri: Uri,
@@ -278,7 +292,7 @@ fn upstream_request(
 /// Hands both connections over, if the client has asked for that.
 async fn switch(
     exchange: Exchange,
-    response: Response<Incoming>,
+    response: Response<ReplyBody>,
     slot: Option<TunnelSlot>,
 ) -> Response<ResponseBody> {
     let switched = match slot {
@@ -290,7 +304,7 @@ async fn switch(
 
 fn answer_of_upstream(
     mut exchange: Exchange,
-    mut response: Response<Incoming>,
+    mut response: Response<ReplyBody>,
 ) -> Response<ResponseBody> {
     stage::clean_response(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;

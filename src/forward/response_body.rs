@@ -7,9 +7,9 @@
 use super::exchange::Exchange;
 use crate::body::clean_trailers;
 use crate::error::Reason;
+use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -23,7 +23,7 @@ pub struct ResponseBody {
 
 #[derive(Debug)]
 enum Source {
-    Upstream(Incoming),
+    Upstream(ReplyBody),
     /// What is left of an answer of ours.
     Ours(Bytes),
 }
@@ -39,7 +39,7 @@ impl ResponseBody {
         Self { source: Source::Ours(Bytes::new()), exchange: None }
     }
 
-    pub(super) fn of_upstream(incoming: Incoming, exchange: Exchange) -> Self {
+    pub(super) fn of_upstream(incoming: ReplyBody, exchange: Exchange) -> Self {
         let source = Source::Upstream(incoming);
         let mut body = Self { source, exchange: Some(exchange) };
         if body.source.is_empty() {

@@ -10,9 +10,9 @@ use super::response_body::ResponseBody;
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
 use crate::http::{self as stage, ClientSocket};
+use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::cell::{Cell, RefCell};
@@ -40,7 +40,7 @@ pub struct Tunnel {
 /// The pod has agreed to what was not asked for, or was gone before it could take over.
 pub(super) async fn switch(
     mut exchange: Exchange,
-    mut response: Response<Incoming>,
+    mut response: Response<ReplyBody>,
     slot: &TunnelSlot,
 ) -> Result<Response<ResponseBody>, (Exchange, Reason)> {
     let Some(protocol) = exchange.noted.upgrade.clone() else {

@@ -8,6 +8,7 @@ mod host;
 mod https;
 mod object;
 mod path;
+mod protocol;
 mod rejected;
 mod service;
 
@@ -15,6 +16,7 @@ pub use host::{Host, HostError, HostPattern};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
 pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
+pub use protocol::Protocol;
 pub use rejected::{Rejected, Severity, Why};
 pub use service::{
     Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, PortKey,

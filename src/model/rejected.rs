@@ -45,6 +45,8 @@ pub enum Why {
     Unsupported,
     /// The Secret does not exist or is not a TLS Secret.
     SecretUnusable,
+    /// The endpoints of a Service are not verified, or can hardly be.
+    UpstreamTls,
     /// The ConfigMap that the configuration names does not exist or lacks what it is named for.
     ConfigMapUnusable,
     /// The Node does not say which addresses its pods have.
@@ -57,7 +59,7 @@ pub enum Why {
 
 impl Why {
     /// Every cause, for metrics that name each of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Unreadable,
         Self::Invalid,
         Self::UnknownField,
@@ -66,6 +68,7 @@ impl Why {
         Self::PortMissing,
         Self::Unsupported,
         Self::SecretUnusable,
+        Self::UpstreamTls,
         Self::ConfigMapUnusable,
         Self::PodNetworkUnknown,
         Self::Shadowed,
@@ -83,6 +86,7 @@ impl Why {
             Self::PortMissing => "port_missing",
             Self::Unsupported => "unsupported",
             Self::SecretUnusable => "secret_unusable",
+            Self::UpstreamTls => "upstream_tls",
             Self::ConfigMapUnusable => "config_map_unusable",
             Self::PodNetworkUnknown => "pod_network_unknown",
             Self::Shadowed => "shadowed",

@@ -1,5 +1,6 @@
 //! Service ports and the endpoints behind them.
 
+use super::Protocol;
 use crate::addr::EndpointAddr;
 use std::fmt;
 use std::sync::Arc;
@@ -46,6 +47,9 @@ pub struct Backend {
     pub key: BackendKey,
     /// Its endpoints, or why it can have none.
     pub state: BackendState,
+    /// What is spoken with the endpoints. With authorities that are missing, the backend counts as
+    /// [`Broken::ProtocolUnusable`], unless they were there before.
+    pub protocol: Protocol,
 }
 
 /// Whether a backend can be used at all.
@@ -66,6 +70,9 @@ pub enum Broken {
     PortMissing,
     /// A `resource` backend or an ExternalName Service: valid, and not supported.
     Unsupported,
+    /// How the endpoints are to be reached is not said in a way that can be used, or the authorities
+    /// that their certificates are to be verified by are missing.
+    ProtocolUnusable,
 }
 
 /// One endpoint of a Service port.

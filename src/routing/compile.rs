@@ -8,7 +8,7 @@ use super::{
 use crate::balance::EndpointSet;
 use crate::model::{
     self, ACME_CHALLENGES, BackendKey, BackendState, Broken, HostPattern, Hsts, Model, PathKind,
-    Rule,
+    Protocol, Rule,
 };
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -85,18 +85,46 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
             BackendState::Broken(broken) => (Some(*broken), &none),
             BackendState::Resolved(specs) => (None, specs),
         };
-        let Some(old) = known.find(&backend.key, broken) else {
-            let endpoints = ArcSwap::from_pointee(EndpointSet::new(specs, None));
-            return Arc::new(Backend { key: backend.key.clone(), broken, endpoints });
+        let old = known.find(&backend.key, of_rule(broken));
+        let (protocol, broken) = match usable(&backend.protocol, old) {
+            Some(protocol) => (protocol, broken),
+            None => (&backend.protocol, broken.or(Some(Broken::ProtocolUnusable))),
+        };
+        let Some(old) = old.filter(|old| old.broken == broken && old.protocol == *protocol) else {
+            let old_set = old.map(|old| old.endpoints());
+            let set = EndpointSet::new(specs, old_set.as_deref().map(|set| &**set));
+            let endpoints = ArcSwap::from_pointee(set);
+            let (key, protocol) = (backend.key.clone(), protocol.clone());
+            return Arc::new(Backend { key, broken, protocol, endpoints });
         };
         let old_set = old.endpoints();
-        if broken.is_none() && !old_set.is_of(specs) {
+        if (broken.is_none() || !specs.is_empty()) && !old_set.is_of(specs) {
             let set = EndpointSet::new(specs, Some(&old_set));
             updates.push(Update { backend: Arc::clone(old), endpoints: Arc::new(set) });
         }
         Arc::clone(old)
     };
     (model.backends.iter().map(build).collect(), updates)
+}
+
+/// The protocol to use: the one asked for, or, while the authorities for that are missing, what was
+/// in use before with those of the same Secret.
+fn usable<'p>(wanted: &'p Protocol, old: Option<&'p Arc<Backend>>) -> Option<&'p Protocol> {
+    match (wanted, old.map(|old| &old.protocol)) {
+        (Protocol::Https(now), Some(before @ Protocol::Https(old)))
+            if now.config().is_none() && old.is_last_good_of(now) =>
+        {
+            Some(before)
+        }
+        (Protocol::Https(now), _) if now.config().is_none() => None,
+        _ => Some(wanted),
+    }
+}
+
+/// The reasons that tell two backends with one key apart. A protocol may become usable, and leaves
+/// the backend the same one.
+fn of_rule(broken: Option<Broken>) -> Option<Broken> {
+    broken.filter(|broken| *broken != Broken::ProtocolUnusable)
 }
 
 /// The backends of the previous table.
@@ -117,7 +145,7 @@ impl<'t> Known<'t> {
     }
 
     fn find(&mut self, key: &BackendKey, broken: Option<Broken>) -> Option<&'t Arc<Backend>> {
-        let is_it = |old: &&Arc<Backend>| old.broken == broken && old.key == *key;
+        let is_it = |old: &&Arc<Backend>| of_rule(old.broken) == broken && old.key == *key;
         let expected = self.all.get(self.next).filter(is_it);
         if expected.is_some() {
             self.next += 1;
@@ -125,7 +153,7 @@ impl<'t> Known<'t> {
         }
         let all = self.all;
         let positions = &*self.positions.get_or_insert_with(|| {
-            all.iter().zip(0..).map(|(old, at)| ((&old.key, old.broken), at)).collect()
+            all.iter().zip(0..).map(|(old, at)| ((&old.key, of_rule(old.broken)), at)).collect()
         });
         let at = *positions.get(&(key, broken))?;
         self.next = at + 1;

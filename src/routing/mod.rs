@@ -21,7 +21,7 @@ pub use compile::{compile, table_order};
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 
 use crate::balance::EndpointSet;
-use crate::model::{BackendKey, Broken, PathKind};
+use crate::model::{BackendKey, Broken, PathKind, Protocol};
 use arc_swap::ArcSwap;
 use hosts::HostMap;
 use http::HeaderValue;
@@ -136,6 +136,8 @@ pub struct Backend {
     pub key: BackendKey,
     /// Why it can have no endpoints, if so.
     pub broken: Option<Broken>,
+    /// What is spoken with its endpoints.
+    pub protocol: Protocol,
     endpoints: ArcSwap<EndpointSet>,
 }
 

@@ -6,7 +6,7 @@
 
 use super::Table;
 use crate::balance::EndpointSet;
-use crate::model::{self, BackendState};
+use crate::model::{self, BackendState, Broken};
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use std::cell::RefCell;
@@ -74,7 +74,9 @@ impl Publisher {
         for (position, backend) in backends {
             let cell = table.backends.get(position).filter(|cell| cell.key == backend.key);
             match (cell, &backend.state) {
-                (Some(cell), BackendState::Resolved(specs)) if cell.broken.is_none() => {
+                (Some(cell), BackendState::Resolved(specs))
+                    if matches!(cell.broken, None | Some(Broken::ProtocolUnusable)) =>
+                {
                     let old = cell.endpoints();
                     if !old.is_of(specs) {
                         let set = EndpointSet::new(specs, Some(&old));

@@ -119,6 +119,8 @@ pub struct UpstreamCells {
     pub connects: Count,
     /// Connection attempts that failed.
     pub connect_failures: Count,
+    /// Of these, the ones whose TLS handshake failed.
+    pub tls_failures: Count,
     /// Requests sent on a connection that had served before.
     pub reuses: Count,
     /// Requests sent again: to another endpoint, or on another connection.

@@ -1,34 +1,67 @@
-//! A new connection to an endpoint.
+//! A new connection to an endpoint: TCP, TLS if the Service has it, and what is spoken inside.
 
 use super::pool::Connection;
 use super::stream::EndpointStream;
 use crate::addr::EndpointAddr;
+use crate::endpoint_tls::{Alpn, EndpointTls};
 use crate::error::Reason;
+use crate::model::Protocol;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Largest response head, in bytes: what nginx takes with its largest usual settings, and twice what
 /// Cloudflare passes on.
-const RESPONSE_HEAD_BYTES: usize = 256 * 1024;
+pub(super) const RESPONSE_HEAD_BYTES: u32 = 256 * 1024;
 
-/// Connects within `limit`, and starts the task that drives the connection.
-pub(super) async fn connect(addr: EndpointAddr, limit: Duration) -> Result<Connection, Reason> {
-    let connecting = TcpStream::connect(addr.socket_addr());
-    let socket = match tokio::time::timeout(limit, connecting).await {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(error)) => {
-            tracing::debug!(%addr, %error, "connection to an endpoint failed");
-            return Err(Reason::ConnectFailed);
-        }
-        Err(_) => return Err(Reason::ConnectTimeout),
-    };
+/// How long a shared connection may be quiet before the kernel asks whether the host is there; what
+/// stays unacknowledged or unanswered for as long again closes it.
+const QUIET: Duration = Duration::from_secs(15);
+
+/// A connection on which nothing has been asked yet.
+pub(super) enum Opened {
+    /// With the task that drives it.
+    Http1(Connection),
+    /// Nothing has been said on it.
+    Http2(EndpointStream),
+}
+
+/// Connects within `limit`, the TLS handshake included.
+pub(super) async fn connect(
+    addr: EndpointAddr,
+    protocol: &Protocol,
+    limit: Duration,
+) -> Result<Opened, Reason> {
+    let connecting = open(addr, protocol);
+    tokio::time::timeout(limit, connecting).await.unwrap_or(Err(Reason::ConnectTimeout))
+}
+
+async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Reason> {
+    let socket = TcpStream::connect(addr.socket_addr()).await.map_err(|error| {
+        tracing::debug!(%addr, %error, "connection to an endpoint failed");
+        Reason::ConnectFailed
+    })?;
     // A small request must not wait for the acknowledgement of another. Without it all still works.
     let _ = socket.set_nodelay(true);
+    if protocol.may_be_http2() {
+        notice_silence(&socket);
+    }
+    let (stream, is_http2) = match protocol {
+        Protocol::Http => (EndpointStream::Plain(socket), false),
+        Protocol::H2c => (EndpointStream::Plain(socket), true),
+        Protocol::Https(tls) => handshake(addr, tls, socket).await?,
+    };
+    if is_http2 {
+        return Ok(Opened::Http2(stream));
+    }
     let handshake = http1::Builder::new()
-        .max_buf_size(RESPONSE_HEAD_BYTES)
-        .handshake(TokioIo::new(EndpointStream(socket)))
+        .max_buf_size(RESPONSE_HEAD_BYTES as usize)
+        .handshake(TokioIo::new(stream))
         .await;
     let (sender, connection) = handshake.map_err(|_| Reason::ConnectFailed)?;
     let driver = tokio::task::spawn_local(async move {
@@ -37,5 +70,45 @@ pub(super) async fn connect(addr: EndpointAddr, limit: Duration) -> Result<Conne
             tracing::debug!(%addr, %error, "connection to an endpoint ended");
         }
     });
-    Ok(Connection { sender, driver: driver.abort_handle() })
+    Ok(Opened::Http1(Connection { sender, driver: driver.abort_handle() }))
+}
+
+/// Has the kernel notice a host that is gone without a word: many requests may wait on one
+/// connection. A PING by the clock would do the same, but see `http2::connection`.
+fn notice_silence(socket: &TcpStream) {
+    let socket = SockRef::from(socket);
+    let keepalive = TcpKeepalive::new().with_time(QUIET).with_interval(QUIET / 3).with_retries(3);
+    // Without them it takes longer, and each request has its own deadline.
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_user_timeout(Some(2 * QUIET));
+}
+
+/// The stream, and whether HTTP/2 is spoken on it.
+async fn handshake(
+    addr: EndpointAddr,
+    tls: &EndpointTls,
+    socket: TcpStream,
+) -> Result<(EndpointStream, bool), Reason> {
+    // A backend whose authorities are missing is broken, and no request gets here.
+    let config = tls.config().ok_or(Reason::ProtocolUnusable)?;
+    let name = tls.settings().server_name.clone();
+    let connecting = TlsConnector::from(Arc::clone(config)).connect(name, socket);
+    let stream = connecting.await.map_err(|error| {
+        tracing::debug!(%addr, %error, "TLS handshake with an endpoint failed");
+        reason(&error)
+    })?;
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    if !is_http2 && tls.settings().alpn == Alpn::Http2 {
+        tracing::debug!(%addr, "the endpoint has TLS, but no HTTP/2 (ALPN)");
+        return Err(Reason::UpstreamTlsFailed);
+    }
+    Ok((EndpointStream::Tls(Box::new(stream)), is_http2))
+}
+
+fn reason(error: &io::Error) -> Reason {
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::InvalidCertificate(_)) => Reason::UpstreamUntrusted,
+        _ => Reason::UpstreamTlsFailed,
+    }
 }

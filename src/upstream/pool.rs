@@ -6,6 +6,7 @@
 
 use crate::addr::EndpointAddr;
 use crate::body::RequestBody;
+use crate::model::Protocol;
 use crate::telemetry::WorkerCells;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,6 +17,20 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
+
+/// Which connections may stand in for each other: those to one endpoint, with one protocol and one
+/// set of TLS settings ([`Protocol::id`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) addr: EndpointAddr,
+    protocol: u64,
+}
+
+impl Key {
+    pub(super) fn new(addr: EndpointAddr, protocol: &Protocol) -> Self {
+        Self { addr, protocol: protocol.id() }
+    }
+}
 
 /// A connection and the task that drives it.
 #[derive(Debug)]
@@ -40,8 +55,8 @@ struct Idle {
 
 /// Idle connections by endpoint, the one used last on top: the others can then grow old.
 #[derive(Debug)]
-pub struct Pool {
-    idle: RefCell<HashMap<EndpointAddr, Vec<Idle>, foldhash::fast::RandomState>>,
+pub(super) struct Pool {
+    idle: RefCell<HashMap<Key, Vec<Idle>, foldhash::fast::RandomState>>,
     now_ms: Cell<u64>,
     keep_ms: u64,
     per_endpoint: usize,
@@ -59,12 +74,12 @@ impl Pool {
         })
     }
 
-    /// Takes a connection to `addr` that is open as far as we know.
-    pub(super) async fn take(self: &Rc<Self>, addr: EndpointAddr) -> Option<Lease> {
+    /// Takes a connection that is open as far as we know.
+    pub(super) async fn take(self: &Rc<Self>, key: Key) -> Option<Http1Lease> {
         loop {
-            let idle = self.idle.borrow_mut().get_mut(&addr).and_then(Vec::pop)?;
+            let idle = self.idle.borrow_mut().get_mut(&key).and_then(Vec::pop)?;
             self.cells.upstream.idle.shift(-1);
-            let mut lease = self.adopt(addr, idle.connection);
+            let mut lease = self.adopt(key, idle.connection);
             // One that came back just now may have a step of its own to take first.
             if lease.ready().await {
                 return Some(lease);
@@ -73,8 +88,8 @@ impl Pool {
     }
 
     /// Lends out a connection.
-    pub(super) fn adopt(self: &Rc<Self>, addr: EndpointAddr, connection: Connection) -> Lease {
-        Lease { connection, addr, pool: Rc::downgrade(self) }
+    pub(super) fn adopt(self: &Rc<Self>, key: Key, connection: Connection) -> Http1Lease {
+        Http1Lease { connection, key, pool: Rc::downgrade(self) }
     }
 
     /// Closes what has been idle for too long or was closed by the endpoint.
@@ -92,9 +107,9 @@ impl Pool {
         self.cells.upstream.idle.shift(-i64::try_from(closed).unwrap_or(i64::MAX));
     }
 
-    fn put(&self, addr: EndpointAddr, connection: Connection) {
+    fn put(&self, key: Key, connection: Connection) {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(addr).or_default();
+        let connections = idle.entry(key).or_default();
         if connections.len() < self.per_endpoint && !connection.sender.is_closed() {
             connections.push(Idle { connection, since_ms: self.now_ms.get() });
             self.cells.upstream.idle.shift(1);
@@ -104,19 +119,24 @@ impl Pool {
 
 /// A connection in use. Dropping it closes the connection, whatever is still on it.
 #[derive(Debug)]
-pub struct Lease {
+pub(super) struct Http1Lease {
     connection: Connection,
-    addr: EndpointAddr,
+    key: Key,
     pool: Weak<Pool>,
 }
 
-impl Lease {
+impl Http1Lease {
     /// Gives the connection back for the next request. Only for one whose request has been sent and
     /// whose response has been read, both to the end.
-    pub fn release(self) {
+    pub(super) fn release(self) {
         if let Some(pool) = self.pool.upgrade() {
-            pool.put(self.addr, self.connection);
+            pool.put(self.key, self.connection);
         }
+    }
+
+    /// Whether HTTP/2 might have been spoken in its place.
+    pub(super) fn is_negotiated(&self) -> bool {
+        self.key.protocol != Protocol::Http.id()
     }
 
     async fn ready(&mut self) -> bool {

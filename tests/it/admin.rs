@@ -35,6 +35,7 @@ fn metrics_are_valid_and_every_family_is_there() {
         ("ravelin_upstream_idle_connections", "gauge"),
         ("ravelin_upstream_retries", "counter"),
         ("ravelin_upstream_reuses", "counter"),
+        ("ravelin_upstream_tls_failures", "counter"),
     ] {
         assert_eq!(metrics.families.get(family).map(String::as_str), Some(kind), "{family}");
     }

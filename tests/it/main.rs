@@ -18,6 +18,7 @@ mod reload;
 mod routing;
 mod sets;
 mod upstream_failures;
+mod upstream_protocols;
 
 // What the files of tests/support ask of the root.
 use support::{PATIENCE, eventually, program, skipped};

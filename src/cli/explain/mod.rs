@@ -267,6 +267,7 @@ fn text(explanation: &Explanation) -> String {
         lines.push(("rule", rule));
         lines.push(("object", format!("Ingress {} {}", route.ingress, route.field)));
         lines.push(("service", route.service.clone()));
+        lines.extend(route.protocol.clone().map(|protocol| ("protocol", protocol)));
         lines.push((
             "endpoints",
             match route.endpoints.as_slice() {

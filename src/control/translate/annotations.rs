@@ -5,6 +5,7 @@
 //! whoever reads the annotation to decide: what protects must not be left out for a typing mistake.
 
 use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
+use super::protocol;
 use super::report::{Flaw, Report};
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
@@ -24,6 +25,10 @@ pub(super) const HSTS: &str = "ravelin.dev/hsts";
 /// The annotations of our own that Ingresses may have.
 pub(super) const OF_INGRESSES: [&str; 5] =
     [CLIENT_CERTIFICATE, CLIENT_CA, CLIENT_SUBJECT, HTTPS_REDIRECT, HSTS];
+
+/// The annotations of our own that Services may have.
+pub(super) const OF_SERVICES: [&str; 4] =
+    [protocol::PROTOCOL, protocol::CA, protocol::SERVER_NAME, protocol::INSECURE];
 
 /// The annotations of one object.
 #[derive(Clone, Copy)]

@@ -16,6 +16,7 @@ mod findings;
 mod https;
 mod ingress;
 mod names;
+mod protocol;
 mod report;
 mod routes;
 mod secret;
@@ -25,6 +26,8 @@ mod shadow;
 mod tests;
 mod translator;
 mod validate;
+
+pub(in crate::control) use protocol::authorities_of;
 
 pub use addresses::addresses;
 pub use class::CONTROLLER;

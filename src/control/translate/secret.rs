@@ -4,6 +4,7 @@ use super::report::Flaw;
 use crate::certificate::Certificate;
 use crate::client_certificate::Authority;
 use crate::control::objects::is_content_left_out;
+use crate::endpoint_tls::Authorities;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::core::v1::Secret;
 
@@ -14,6 +15,9 @@ const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const AUTHORITY: &str = "ca.crt";
 
+/// The key for authorities, as cert-manager has it.
+const AUTHORITIES: &str = "ca.crt";
+
 /// Reads the Secret that `spec.tls[].secretName` names.
 pub(super) fn read(
     namespace: &str,
@@ -23,9 +27,7 @@ pub(super) fn read(
     let create = format!("tls {name} -n {namespace} --cert=tls.crt --key=tls.key");
     let secret = present(namespace, name, secret, &create)?;
     if is_content_left_out(secret) {
-        let reason = format!("the content of Secret \"{name}\" is not in the last-good state");
-        let fix = "it comes with the API server, or, next time, with state.certificates = true";
-        return Err(unusable(reason, fix.to_owned()).with(Severity::Warning));
+        return Err(left_out(name));
     }
     check(secret).map_err(|flaw| of_secret(name, flaw))
 }
@@ -76,6 +78,33 @@ fn of_secret(name: &str, flaw: Flaw) -> Flaw {
         field => format!("{field} of Secret \"{name}\" {}", flaw.reason),
     };
     unusable(reason, flaw.fix)
+}
+
+/// Reads the authorities in a Secret, for the certificates of pods.
+pub(super) fn authorities(
+    namespace: &str,
+    name: &str,
+    secret: Option<&Secret>,
+) -> Result<Authorities, Flaw> {
+    let fix = format!("make one with the authorities in PEM under the key {AUTHORITIES}");
+    let flaw = |reason: String| Flaw::error(Why::SecretUnusable, "", reason, fix.clone());
+    let Some(secret) = secret else {
+        let reason = format!("there is no Secret \"{name}\" in namespace {namespace}");
+        return Err(flaw(reason));
+    };
+    if is_content_left_out(secret) {
+        return Err(left_out(name));
+    }
+    let pem = value(secret, AUTHORITIES);
+    let pem = pem.ok_or_else(|| flaw(format!("Secret \"{name}\" has no {AUTHORITIES}")))?;
+    Authorities::from_pem(pem)
+        .map_err(|what| flaw(format!("data[{AUTHORITIES}] of Secret \"{name}\" {what}")))
+}
+
+fn left_out(name: &str) -> Flaw {
+    let reason = format!("the content of Secret \"{name}\" is not in the last-good state");
+    let fix = "it comes with the API server, or, next time, with state.certificates = true";
+    Flaw::error(Why::SecretUnusable, "", reason, fix).with(Severity::Warning)
 }
 
 /// Checks a Secret that says of itself that it is for TLS; any other may hold what it likes.

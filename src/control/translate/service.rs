@@ -2,6 +2,7 @@
 
 use super::endpoint_slice;
 use super::names::Names;
+use super::protocol::{Asked, LastRead, Words};
 use super::report::{Flaw, Report};
 use super::validate;
 use crate::control::objects::Objects;
@@ -14,17 +15,31 @@ use std::sync::Arc;
 /// Ports of a Service that are listed in a message.
 const MAX_LISTED_PORTS: usize = 8;
 
-/// What becomes of a backend: its state, and what is wrong with it for every rule that names it.
-pub(super) type Verdict = (BackendState, Option<Flaw>);
+/// What becomes of a backend.
+pub(super) struct Verdict {
+    pub(super) state: BackendState,
+    /// What is spoken with its endpoints; of none where there are none.
+    pub(super) asked: Asked,
+    /// What is wrong with it for every rule that names it.
+    pub(super) flaw: Option<Flaw>,
+}
+
+impl Verdict {
+    pub(super) fn broken(broken: Broken, flaw: Option<Flaw>) -> Self {
+        Self { state: BackendState::Broken(broken), asked: Asked::Http, flaw }
+    }
+}
 
 /// Reads a Service and its slices for these ports of it: a verdict for each, in their order, and
-/// the findings about Service and slices. Nothing, if there is no such Service.
+/// the findings about Service and slices. Nothing, if there is no such Service. `last` is what was
+/// read before of the Secret that the Service names.
 pub(super) fn read<'p>(
     objects: &Objects,
     (namespace, name): (&Arc<str>, &Arc<str>),
     ports: impl Iterator<Item = &'p PortKey>,
     loopback: bool,
     names: &mut Names,
+    last: &mut LastRead,
 ) -> Option<(Vec<Verdict>, Vec<Rejected>)> {
     let service = objects.services().get(namespace, name)?;
     let object = |kind, name: &Arc<str>| ObjectRef {
@@ -33,7 +48,10 @@ pub(super) fn read<'p>(
         name: Arc::clone(name),
     };
     let mut findings = Vec::new();
-    check(service, &mut Report::new(&object(Kind::Service, name), &mut findings));
+    let own = object(Kind::Service, name);
+    let mut report = Report::new(&own, &mut findings);
+    check(service, &mut report);
+    let words = Words::read(objects, (namespace, name), service, last, &mut report);
     let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
     let mut joined: Vec<endpoint_slice::Joined> = Vec::new();
     joined.resize_with(found.len(), Default::default);
@@ -43,8 +61,8 @@ pub(super) fn read<'p>(
             let mut report = Report::new(&object, &mut findings);
             let read = endpoint_slice::read(slice, loopback, &mut report);
             for (joined, found) in joined.iter_mut().zip(&found) {
-                if let Ok(port_name) = found {
-                    joined.add(&read, port_name, names);
+                if let Ok(port) = found {
+                    joined.add(&read, port.name.as_deref().unwrap_or_default(), names);
                 }
             }
         }
@@ -52,10 +70,20 @@ pub(super) fn read<'p>(
     let families = service.spec.as_ref().and_then(|spec| spec.ip_families.as_deref());
     let preferred = families.and_then(<[String]>::first).map(String::as_str);
     let verdicts = found.into_iter().zip(joined).map(|(found, joined)| match found {
-        Ok(_) => (BackendState::Resolved(joined.finish(preferred).into()), None),
-        Err((broken, flaw)) => (BackendState::Broken(broken), Some(flaw)),
+        Ok(port) => match words.of(port) {
+            Some(asked) => {
+                let state = BackendState::Resolved(joined.finish(preferred).into());
+                Verdict { state, asked, flaw: None }
+            }
+            None => Verdict::broken(Broken::ProtocolUnusable, None),
+        },
+        Err((broken, flaw)) => Verdict::broken(broken, Some(flaw)),
     });
-    Some((verdicts.collect(), findings))
+    let verdicts: Vec<Verdict> = verdicts.collect();
+    if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
+        words.report_tls(&mut Report::new(&own, &mut findings));
+    }
+    Some((verdicts, findings))
 }
 
 /// What is wrong with a rule whose Service does not exist. `names` are those that do, as far as
@@ -73,13 +101,13 @@ pub(super) fn missing<'n>(
     Flaw::error(Why::ServiceMissing, "service.name", reason, fix)
 }
 
-/// The name of the Service port that a backend means: "" for an unnamed one. The slices know the
-/// port by this name; `targetPort` is not looked at, as each slice has resolved it already.
+/// The Service port that a backend means. The slices know it by its name; `targetPort` is not looked
+/// at, as each slice has resolved it already.
 fn find_port<'s>(
     name: &str,
     service: &'s Service,
     wanted: &PortKey,
-) -> Result<&'s str, (Broken, Flaw)> {
+) -> Result<&'s ServicePort, (Broken, Flaw)> {
     let spec = service.spec.as_ref();
     if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
         let reason = format!("Service \"{name}\" is of type ExternalName");
@@ -109,7 +137,7 @@ fn find_port<'s>(
     }
     // A number may be there once for TCP and once for UDP.
     match found.find(|port| is_tcp(port.protocol.as_deref())) {
-        Some(port) => Ok(port.name.as_deref().unwrap_or_default()),
+        Some(port) => Ok(port),
         None => {
             let reason = format!("port {wanted} of Service \"{name}\" is not TCP");
             let flaw = Flaw::error(Why::Unsupported, field, reason, "use a TCP port");

@@ -1,18 +1,17 @@
 //! The objects of a cluster as the watch knows them: written by its tasks, read by the reconciler.
 //!
-//! Of the Secrets only those that an Ingress refers to keep their content. One that a later Ingress
-//! refers to is fetched again: see [`Cluster::take_missing`].
+//! Of the Secrets only those that an Ingress or a Service refers to keep their content. One that a
+//! later one refers to is fetched again: see [`Cluster::take_missing`].
 
 use super::census::{count, count_all, identities};
 use super::scope::Scope;
 use crate::control::objects::{Change, Object, Objects};
 use crate::control::reconcile::Wake;
 use crate::control::source::{Changes, Source};
-use crate::control::translate::authority_secret;
+use crate::control::translate::{authorities_of, authority_secret};
 use crate::control::write_back::NodeAddresses;
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::api::networking::v1::Ingress;
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::Sender;
@@ -41,10 +40,10 @@ struct State {
     pending: BTreeSet<Scope>,
     /// What is other than at the last look, each object once.
     changed: BTreeSet<ObjectRef>,
-    /// How many times Ingresses refer to a Secret.
+    /// How many times Ingresses and Services refer to a Secret.
     references: HashMap<ObjectRef, usize>,
     wake: Option<Sender<Wake>>,
-    /// Secrets that an Ingress refers to and whose content was not kept.
+    /// Secrets that an object refers to and whose content was not kept.
     missing: BTreeSet<ObjectRef>,
 }
 
@@ -232,7 +231,7 @@ impl Cluster {
         if let Some(lacking) = state.pending.iter().find(lacks) {
             return Err(lacking.clone());
         }
-        // Ingresses first: they say which Secrets are kept.
+        // Ingresses and Services first: they say which Secrets are kept.
         objects.sort_by_key(Object::kind);
         let mut restored = 0;
         for object in objects {
@@ -252,15 +251,13 @@ impl State {
     fn put(&mut self, identity: ObjectRef, object: Object) -> bool {
         let is_wanted = self.references.contains_key(&identity);
         let object = stripped(object, is_wanted);
-        if let Object::Ingress(ingress) = &object {
-            for secret in secrets_of(&identity, ingress) {
-                let known = self.objects.secrets().get(&secret.namespace, &secret.name);
-                let lacks = known.is_some_and(|secret| secret.data.is_none());
-                if lacks && !self.awaits(&secret) {
-                    self.missing.insert(secret.clone());
-                }
-                *self.references.entry(secret).or_default() += 1;
+        for secret in secrets_of(&identity, &object) {
+            let known = self.objects.secrets().get(&secret.namespace, &secret.name);
+            let lacks = known.is_some_and(|secret| secret.data.is_none());
+            if lacks && !self.awaits(&secret) {
+                self.missing.insert(secret.clone());
             }
+            *self.references.entry(secret).or_default() += 1;
         }
         let before = self.objects.get(&identity);
         self.unrefer(&identity, before.as_ref());
@@ -289,12 +286,9 @@ impl State {
         true
     }
 
-    /// Takes back what an Ingress that is gone, or was replaced, referred to.
+    /// Takes back what an object that is gone, or was replaced, referred to.
     fn unrefer(&mut self, identity: &ObjectRef, before: Option<&Object>) {
-        let Some(Object::Ingress(ingress)) = before else {
-            return;
-        };
-        for secret in secrets_of(identity, ingress) {
+        for secret in before.into_iter().flat_map(|before| secrets_of(identity, before)) {
             if let Some(times) = self.references.get_mut(&secret) {
                 *times -= 1;
                 if *times == 0 {
@@ -340,12 +334,18 @@ fn has_content(secret: &Secret) -> bool {
     secret.data.as_ref().is_some_and(|data| !data.is_empty())
 }
 
-/// Every Secret that an Ingress refers to.
-fn secrets_of(identity: &ObjectRef, ingress: &Ingress) -> impl Iterator<Item = ObjectRef> {
-    let tls = ingress.spec.iter().flat_map(|spec| spec.tls.iter().flatten());
-    let names = tls.filter_map(|tls| tls.secret_name.as_deref());
-    let authority = ingress.metadata.annotations.as_ref().and_then(authority_secret);
-    names.chain(authority).map(|name| ObjectRef {
+/// Every Secret that an object refers to.
+fn secrets_of(identity: &ObjectRef, object: &Object) -> impl Iterator<Item = ObjectRef> {
+    let (tls, authorities) = match object {
+        Object::Ingress(ingress) => (
+            ingress.spec.as_ref().and_then(|spec| spec.tls.as_ref()),
+            ingress.metadata.annotations.as_ref().and_then(authority_secret),
+        ),
+        Object::Service(service) => (None, authorities_of(&service.metadata)),
+        _ => (None, None),
+    };
+    let of_tls = tls.into_iter().flatten().filter_map(|tls| tls.secret_name.as_deref());
+    of_tls.chain(authorities).map(|name| ObjectRef {
         kind: Kind::Secret,
         namespace: Arc::clone(&identity.namespace),
         name: name.into(),

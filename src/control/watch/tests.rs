@@ -79,14 +79,17 @@ fn of_a_service_its_type_ports_and_families_are_kept_and_of_annotations_those_th
         "metadata": metadata,
         "spec": {"clusterIP": "10.96.0.1", "selector": {"a": "b"}, "type": "NodePort",
                  "ipFamilies": ["IPv6"], "sessionAffinity": "None",
-                 "ports": [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080}]},
+                 "ports": [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080,
+                            "appProtocol": "kubernetes.io/h2c"}]},
     });
     let all = items(Kind::Service, &[service]);
     let Object::Service(service) = &all[0] else { panic!("{all:?}") };
     let kept = json!({"type": "NodePort", "ipFamilies": ["IPv6"],
-                      "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]});
+                      "ports": [{"name": "http", "port": 80, "protocol": "TCP",
+                                 "appProtocol": "kubernetes.io/h2c"}]});
     assert_eq!(serde_json::to_value(&service.spec).expect("JSON"), kept);
-    assert_eq!(service.metadata.annotations, None);
+    let annotations = service.metadata.annotations.as_ref().expect("one of them may be read");
+    assert_eq!(annotations.len(), 1, "{annotations:?}");
     let all = items(Kind::Ingress, &[json!({"metadata": metadata})]);
     let Object::Ingress(ingress) = &all[0] else { panic!("{all:?}") };
     let annotations = ingress.metadata.annotations.as_ref().expect("one of them is read");
@@ -160,6 +163,29 @@ fn a_secret_keeps_its_content_only_if_an_ingress_refers_to_it() {
     assert_eq!(cluster.take_missing(&secrets), [idle].into());
     cluster.apply(items(Kind::Secret, &[mk_secret("idle")]).remove(0));
     assert_eq!(secret_keys(&cluster, "idle"), both);
+}
+
+#[test]
+fn a_secret_keeps_its_content_if_a_service_takes_it_for_authorities() {
+    let (services, secrets) = (mk_scope(Kind::Service), mk_scope(Kind::Secret));
+    let cluster = Arc::new(Cluster::new(&[services.clone(), secrets.clone()]));
+    cluster.swap(&services, Vec::new());
+    cluster.swap(&secrets, items(Kind::Secret, &[mk_secret("ca")]));
+    assert_eq!(secret_keys(&cluster, "ca"), None);
+
+    let mk_service = |annotations: Value| {
+        let metadata = json!({"namespace": "ns", "name": "s", "annotations": annotations});
+        items(Kind::Service, &[json!({"metadata": metadata})]).remove(0)
+    };
+    cluster.apply(mk_service(json!({"ravelin.dev/upstream-ca": "ca"})));
+    let ca = ObjectRef::new(Kind::Secret, "ns", "ca");
+    assert_eq!(cluster.take_missing(&secrets), [ca].into());
+    cluster.apply(items(Kind::Secret, &[mk_secret("ca")]).remove(0));
+    assert!(secret_keys(&cluster, "ca").is_some());
+
+    cluster.apply(mk_service(json!({})));
+    cluster.apply(items(Kind::Secret, &[mk_secret("ca")]).remove(0));
+    assert_eq!(secret_keys(&cluster, "ca"), None);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::control::write_back::IngressRef;
 /// The keys of a Secret that are read.
 const SECRET_KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
 
-/// The types of Secrets that may hold a certificate, or the authority of those of clients.
+/// The types of Secrets that may hold a certificate, or authorities of clients or pods.
 const SECRET_TYPES: [&str; 3] = ["", "Opaque", "kubernetes.io/tls"];
 
 /// A kind that ravelin watches.
@@ -30,7 +30,7 @@ pub(super) trait Trim {
     }
 }
 
-/// The annotations of Ingresses and IngressClasses that are read, now or by what carries on from a
+/// The annotations of Ingresses, IngressClasses and Services that are read, now or by what carries on from a
 /// state that was kept.
 const ANNOTATIONS: [&str; 4] = [
     "kubernetes.io/ingress.class",
@@ -100,7 +100,7 @@ fn ingress(ingress: &mut Ingress) {
 }
 
 fn service(service: &mut Service) {
-    keep(&mut service.metadata, false);
+    keep(&mut service.metadata, true);
     service.status = None;
     service.spec = service.spec.take().map(|full| ServiceSpec {
         type_: full.type_,
@@ -111,8 +111,8 @@ fn service(service: &mut Service) {
 }
 
 fn port(full: ServicePort) -> ServicePort {
-    let ServicePort { app_protocol: _, name, node_port: _, port, protocol, target_port: _ } = full;
-    ServicePort { name, port, protocol, ..ServicePort::default() }
+    let ServicePort { app_protocol, name, node_port: _, port, protocol, target_port: _ } = full;
+    ServicePort { app_protocol, name, port, protocol, ..ServicePort::default() }
 }
 
 fn slice(slice: &mut EndpointSlice) {

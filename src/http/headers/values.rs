@@ -36,6 +36,12 @@ pub fn is_event_stream(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|content_type| content_type.starts_with(b"text/event-stream"))
 }
 
+/// Whether a `TE` asks for trailers, as gRPC does (RFC 9110 section 10.1.4).
+pub(super) fn asks_for_trailers(value: &HeaderValue) -> bool {
+    let mut words = value.as_bytes().split(|&byte| byte == b',');
+    words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
 /// Whether a content type is one of gRPC's: `application/grpc` alone, or with `+` or `;` behind it
 /// ("gRPC over HTTP2", Requests). `application/grpc-web` is another protocol, of HTTP's own errors.
 pub(super) fn is_type_of_grpc(content_type: &HeaderValue) -> bool {

@@ -2,7 +2,8 @@
 
 use super::{compile, mk_backend, mk_endpoints, mk_model, mk_rule};
 use crate::balance::InFlight;
-use crate::model::{BackendState, Broken, Model};
+use crate::endpoint_tls::{Alpn, Authorities, EndpointTls, TlsSettings, Trust};
+use crate::model::{BackendState, Broken, Model, Protocol};
 use crate::routing::{Backend, Publisher, Table, TableCache};
 use std::sync::Arc;
 
@@ -118,4 +119,39 @@ fn a_cache_follows_and_lets_go() {
     assert_eq!(publisher.collect(), 1);
     drop(request);
     assert_eq!(publisher.collect(), 0);
+}
+
+#[test]
+fn missing_authorities_leave_those_that_were_in_use_and_another_setting_does_not() {
+    let authorities = || {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("a name");
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        Authorities::from_pem(pem.as_bytes()).expect("PEM")
+    };
+    let mk = |authorities: Option<Authorities>, alpn| {
+        let server_name = "a.example".try_into().expect("a name");
+        let trust = Trust::Secret { name: "ca".into(), authorities };
+        let tls = EndpointTls::new(TlsSettings { server_name, trust, alpn });
+        let mut model = mk_served(mk_endpoints(&[1]));
+        model.backends[0].protocol = Protocol::Https(Arc::new(tls));
+        model
+    };
+    let good = mk(Some(authorities()), Alpn::Either);
+    let mut publisher = Publisher::new(compile(&mk(None, Alpn::Either), None));
+    assert_eq!(backend(&publisher.current()).broken, Some(Broken::ProtocolUnusable));
+    let mut go_on = |model: &Model| {
+        publisher.publish(compile(model, Some(&publisher.current())));
+        let table = publisher.current();
+        let backend = backend(&table);
+        assert_eq!(addresses(backend), ["10.0.0.1:8080"]);
+        (backend.broken, backend.protocol.id())
+    };
+    let id = good.backends[0].protocol.id();
+    assert_eq!(go_on(&good), (None, id));
+    for _ in 0..2 {
+        assert_eq!(go_on(&mk(None, Alpn::Either)), (None, id));
+    }
+    assert_eq!(go_on(&mk(None, Alpn::Http2)).0, Some(Broken::ProtocolUnusable));
+    assert_eq!(go_on(&mk(None, Alpn::Either)).0, Some(Broken::ProtocolUnusable));
 }

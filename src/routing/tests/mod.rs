@@ -8,7 +8,7 @@ use super::{Table, compile};
 use crate::addr::EndpointAddr;
 use crate::model::{
     Backend, BackendKey, BackendState, CanonicalPath, DefaultBackend, EndpointSpec, EndpointState,
-    Host, HostPattern, Https, Ingress, Model, PathKind, PathPattern, PortKey, Rule,
+    Host, HostPattern, Https, Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule,
 };
 
 /// `*` for every host, else as a manifest has it.
@@ -48,7 +48,7 @@ fn mk_backend(service: &str, state: BackendState) -> Backend {
         service: service.into(),
         port: PortKey::Number(80),
     };
-    Backend { key, state }
+    Backend { key, state, protocol: Protocol::Http }
 }
 
 fn mk_endpoints(last: &[u8]) -> BackendState {

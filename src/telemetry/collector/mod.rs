@@ -294,6 +294,11 @@ impl Telemetry {
             },
         )?;
         encoder.counter(
+            "ravelin_upstream_tls_failures",
+            "Connections to endpoints that failed in the TLS handshake",
+            |family| family.count::<0>(&[], sum(|cells| cells.tls_failures.total())),
+        )?;
+        encoder.counter(
             "ravelin_upstream_reuses",
             "Requests sent on a connection that had served before",
             |family| family.count::<0>(&[], sum(|cells| cells.reuses.total())),
@@ -357,7 +362,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Backend, BackendKey, BackendState, HostPattern, Https, Ingress, Model, PathKind,
-        PathPattern, PortKey, Rule,
+        PathPattern, PortKey, Protocol, Rule,
     };
     use crate::routing::compile;
 
@@ -372,7 +377,11 @@ mod tests {
             created: 0,
             https: Https::default(),
         });
-        model.backends.push(Backend { key, state: BackendState::Resolved([].into()) });
+        model.backends.push(Backend {
+            key,
+            state: BackendState::Resolved([].into()),
+            protocol: Protocol::Http,
+        });
         for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
             let host = HostPattern::parse(host).expect("a host");
             let path = PathPattern::new(PathKind::Prefix, "/").expect("a path");

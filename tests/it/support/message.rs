@@ -223,6 +223,15 @@ impl Wire {
         Ok(())
     }
 
+    /// Reads one chunk of a body: what the other end has sent so far, and not its end.
+    pub(crate) fn chunk(&mut self) -> Result<Vec<u8>, Fault> {
+        let line = self.line()?;
+        let size = u64::from_str_radix(&line, 16).map_err(|e| Fault::Invalid(e.to_string()))?;
+        let mut chunk = Vec::new();
+        self.take(size, &mut |bytes: &[u8]| chunk.extend_from_slice(bytes))?;
+        self.line().map(|_| chunk)
+    }
+
     fn chunks(&mut self, sink: &mut impl FnMut(&[u8])) -> Result<Fields, Fault> {
         loop {
             let line = self.line()?;

@@ -5,9 +5,11 @@ use super::{Map, Name, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Found};
 use crate::control::translate::names::Names;
+use crate::control::translate::protocol::{Asked, LastRead};
 use crate::control::translate::report::Flaw;
-use crate::control::translate::service;
-use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey};
+use crate::control::translate::service::{self, Verdict};
+use crate::endpoint_tls::EndpointTls;
+use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ pub(super) struct Backends {
     services: Map<Name, InUse>,
     /// Names of the Services in use that do not exist, by namespace.
     missing: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// The Services, by the Secret with the authorities for their certificates.
+    by_authorities: Map<Name, BTreeSet<Arc<str>>>,
     /// Of nodes and zones.
     names: Names,
 }
@@ -36,6 +40,7 @@ struct Slot {
     /// As in the key of [`Backends::by_key`].
     broken: Option<Broken>,
     state: BackendState,
+    protocol: Protocol,
     flaw: Option<Arc<Flaw>>,
     /// The Ingresses that name it, by number.
     users: BTreeSet<usize>,
@@ -50,6 +55,8 @@ struct InUse {
     slots: Vec<usize>,
     /// About the Service and its slices.
     found: Found,
+    /// The Secret with the authorities for its certificates.
+    authorities: LastRead,
 }
 
 impl Backends {
@@ -69,6 +76,7 @@ impl Backends {
                 broken,
                 // Of a Service: until it is resolved, later in the same update.
                 state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
+                protocol: Protocol::Http,
                 flaw: None,
                 users: BTreeSet::new(),
                 position: None,
@@ -115,8 +123,13 @@ impl Backends {
         in_use.slots.retain(|&other| other != number);
         if in_use.slots.is_empty() {
             findings.replace(&mut in_use.found, Vec::new());
+            let secret = in_use.authorities.name.take();
             self.services.remove(&service);
+            self.follow(&service, secret, None);
             self.set_missing(&service, false, touched);
+        } else {
+            // What there is to say of it may have been about this port.
+            touched.services.insert(service);
         }
     }
 
@@ -136,20 +149,26 @@ impl Backends {
         let ports: Vec<&PortKey> =
             in_use.slots.iter().filter_map(|&slot| Some(&slots.get(slot)?.key.port)).collect();
         let name = (&service.0, &service.1);
-        let read = service::read(objects, name, ports.into_iter(), loopback, &mut self.names);
+        let secret = in_use.authorities.name.take();
+        let (names, last) = (&mut self.names, &mut in_use.authorities);
+        let read = service::read(objects, name, ports.into_iter(), loopback, names, last);
         let is_missing = read.is_none();
         let (verdicts, found) = read.unwrap_or_else(|| {
-            let missing = || (BackendState::Broken(Broken::ServiceMissing), None);
+            let missing = || Verdict::broken(Broken::ServiceMissing, None);
             (in_use.slots.iter().map(|_| missing()).collect(), Vec::new())
         });
         findings.replace(&mut in_use.found, found);
-        for (&number, (state, flaw)) in in_use.slots.iter().zip(verdicts) {
+        for (&number, Verdict { state, asked, flaw }) in in_use.slots.iter().zip(verdicts) {
             let Some(slot) = self.slots.get_mut(number) else {
                 continue;
             };
             // The flaw of a missing one is written by `suggest`.
             if !is_missing {
                 slot.set_flaw(flaw.map(Arc::new), touched);
+            }
+            if slot.set_protocol(asked) {
+                touched.routes = true;
+                touched.states.insert(number);
             }
             if slot.state == state {
                 continue;
@@ -169,7 +188,35 @@ impl Backends {
             // A port of it is new, while the Service was missing before.
             touched.namespaces.insert(Arc::clone(&service.0));
         }
+        let now = in_use.authorities.name.clone();
+        self.follow(service, secret, now);
         self.set_missing(service, is_missing, touched);
+    }
+
+    /// Notes which Secret a Service names for authorities, and which it named before.
+    fn follow(&mut self, service: &Name, before: Option<Arc<str>>, now: Option<Arc<str>>) {
+        if before == now {
+            return;
+        }
+        let (namespace, name) = service;
+        if let Some(before) = before.map(|before| (Arc::clone(namespace), before))
+            && let Some(services) = self.by_authorities.get_mut(&before)
+        {
+            services.remove(name);
+            if services.is_empty() {
+                self.by_authorities.remove(&before);
+            }
+        }
+        if let Some(now) = now {
+            let services = self.by_authorities.entry((Arc::clone(namespace), now));
+            services.or_default().insert(Arc::clone(name));
+        }
+    }
+
+    /// The Services whose certificates are verified by the authorities in a Secret.
+    pub(super) fn verified_by(&self, secret: &Name) -> impl Iterator<Item = Name> {
+        let services = self.by_authorities.get(secret).into_iter().flatten();
+        services.map(|service| (Arc::clone(&secret.0), Arc::clone(service)))
     }
 
     fn set_missing(&mut self, service: &Name, is_missing: bool, touched: &mut Touched) {
@@ -241,6 +288,7 @@ impl Backends {
             && let Some(backend) = slot.position.and_then(|position| model.get_mut(position))
         {
             backend.state.clone_from(&slot.state);
+            backend.protocol.clone_from(&slot.protocol);
         }
     }
 
@@ -259,7 +307,21 @@ impl Backends {
 
 impl Slot {
     fn backend(&self) -> Backend {
-        Backend { key: self.key.clone(), state: self.state.clone() }
+        let protocol = self.protocol.clone();
+        Backend { key: self.key.clone(), state: self.state.clone(), protocol }
+    }
+
+    /// Says whether it is another one. One that is the same stays as it is, with its connections.
+    fn set_protocol(&mut self, asked: Asked) -> bool {
+        let protocol = match (asked, &self.protocol) {
+            (Asked::Http, _) => Protocol::Http,
+            (Asked::H2c, _) => Protocol::H2c,
+            (Asked::Https(now), Protocol::Https(tls)) if *tls.settings() == now => return false,
+            (Asked::Https(now), _) => Protocol::Https(Arc::new(EndpointTls::new(now))),
+        };
+        let is_other = self.protocol != protocol;
+        self.protocol = protocol;
+        is_other
     }
 
     fn set_flaw(&mut self, flaw: Option<Arc<Flaw>>, touched: &mut Touched) {

@@ -120,6 +120,9 @@ impl Routes {
                 None => self.forget(&name, touched, findings),
             }
         }
+        for secret in &touched.secrets {
+            touched.services.extend(self.backends.verified_by(secret));
+        }
         let loopback = self.options.loopback_endpoints;
         for service in std::mem::take(&mut touched.services) {
             self.backends.resolve(objects, &service, loopback, touched, findings);

@@ -9,6 +9,7 @@ mod endpoints;
 mod https;
 mod ingress;
 mod messages;
+mod protocols;
 mod random;
 mod tls;
 

@@ -144,6 +144,7 @@ fn reason(why: Why) -> &'static str {
         Why::ServiceMissing => "ServiceMissing",
         Why::PortMissing => "PortMissing",
         Why::Unsupported => "Unsupported",
+        Why::UpstreamTls => "UpstreamTls",
         Why::SecretUnusable => "SecretUnusable",
         Why::ConfigMapUnusable => "ConfigMapUnusable",
         Why::PodNetworkUnknown => "PodNetworkUnknown",

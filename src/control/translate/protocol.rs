@@ -1,0 +1,249 @@
+//! What is spoken with the endpoints of a Service port.
+//!
+//! The first of these that says something: the annotation `ravelin.dev/upstream-protocol`, Traefik's
+//! `service.serversscheme`, `appProtocol` (KEP-3726), and, as with Traefik, https for the port 443
+//! and for names that begin with `https`. Over TLS the certificate is verified, unless the Service
+//! says that it is not to be. A mistake in one of these leaves its ports without a protocol, and
+//! they answer 503: whoever asks for TLS must not get less for a typing mistake.
+
+use super::annotations::{Annotations, OF_SERVICES, field};
+use super::report::{Flaw, Report};
+use super::secret;
+use crate::control::objects::Objects;
+use crate::control::quote::quote;
+use crate::endpoint_tls::{Alpn, Authorities, TlsSettings, Trust};
+use crate::model::{Severity, Why};
+use k8s_openapi::api::core::v1::{Secret, Service, ServicePort};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use rustls::pki_types::ServerName;
+use std::sync::Arc;
+
+/// `http`, `h2c`, `https`, `grpc` (h2c) or `grpcs` (https with HTTP/2 and nothing else).
+pub(super) const PROTOCOL: &str = "ravelin.dev/upstream-protocol";
+/// Name of a Secret in the Service's namespace, whose `ca.crt` has the authorities.
+pub(super) const CA: &str = "ravelin.dev/upstream-ca";
+/// The name in SNI and in the certificate; default: `service.namespace.svc`.
+pub(super) const SERVER_NAME: &str = "ravelin.dev/upstream-server-name";
+/// `"true"`: every certificate is taken.
+pub(super) const INSECURE: &str = "ravelin.dev/upstream-tls-insecure";
+
+/// Traefik's word for the same.
+const TRAEFIK_SCHEME: &str = "traefik.ingress.kubernetes.io/service.serversscheme";
+
+/// The Secret that a Service names for authorities.
+pub(in crate::control) fn authorities_of(metadata: &ObjectMeta) -> Option<&str> {
+    Annotations::of(metadata).get(CA)
+}
+
+/// What was asked for, before there is a connection to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Http,
+    H2c,
+    Https(TlsSettings),
+}
+
+/// The same, without what the Service says of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    H2c,
+    Https(Alpn),
+}
+
+/// A Secret of authorities as it was read last: it is not read again for each change of an
+/// EndpointSlice.
+#[derive(Debug, Default)]
+pub(super) struct LastRead {
+    secret: Option<(Arc<Secret>, Result<Authorities, Flaw>)>,
+    /// The Secret that the Service names, there or not.
+    pub(super) name: Option<Arc<str>>,
+}
+
+/// The words of one Service about all of its ports.
+pub(super) struct Words {
+    /// Of the annotations; `Err` if it is one that nobody knows.
+    scheme: Result<Option<Scheme>, ()>,
+    /// `Err` if there is a mistake in one of the annotations.
+    tls: Result<TlsSettings, ()>,
+    /// What to say if a port has TLS.
+    of_tls: Vec<(&'static str, Flaw)>,
+}
+
+impl Words {
+    /// Reads the annotations of a Service, and the Secret that they name.
+    pub(super) fn read(
+        objects: &Objects,
+        (namespace, name): (&str, &str),
+        service: &Service,
+        last: &mut LastRead,
+        report: &mut Report<'_>,
+    ) -> Self {
+        let annotations = Annotations::of(&service.metadata);
+        annotations.warn_of_unknown(&OF_SERVICES, report);
+        let mut of_tls = Vec::new();
+        let scheme = scheme(annotations, report);
+        let server_name = server_name(annotations, namespace, name, report);
+        let trust = trust(annotations, (objects, namespace), last, &mut of_tls, report);
+        if let (Ok(Trust::Public), None) = (&trust, annotations.get(SERVER_NAME)) {
+            let reason = "is missing, and no public authority signs for a name in the cluster";
+            let fix = format!("name a Secret with the authority, or {SERVER_NAME}");
+            of_tls.push((CA, warning(reason, fix)));
+        }
+        let tls = server_name.and_then(|server_name| {
+            Ok(TlsSettings { server_name, trust: trust?, alpn: Alpn::Either })
+        });
+        Self { scheme, tls, of_tls }
+    }
+
+    /// What is spoken on a port. `None` if that cannot be told, which has been reported.
+    pub(super) fn of(&self, port: &ServicePort) -> Option<Asked> {
+        let asked = self.scheme.ok()?;
+        match asked.or_else(|| by_app_protocol(port)).unwrap_or_else(|| by_port(port)) {
+            Scheme::Http => Some(Asked::Http),
+            Scheme::H2c => Some(Asked::H2c),
+            Scheme::Https(alpn) => {
+                self.tls.clone().ok().map(|tls| Asked::Https(TlsSettings { alpn, ..tls }))
+            }
+        }
+    }
+
+    /// Says what there is to say of TLS, where a port has it.
+    pub(super) fn report_tls(self, report: &mut Report<'_>) {
+        for (annotation, flaw) in self.of_tls {
+            report.add(&field(annotation), flaw);
+        }
+    }
+}
+
+fn warning(reason: impl Into<String>, fix: impl Into<String>) -> Flaw {
+    Flaw::error(Why::UpstreamTls, "", reason, fix).with(Severity::Warning)
+}
+
+/// Reports a mistake that leaves ports without a protocol.
+fn refuse(report: &mut Report<'_>, annotation: &str, flaw: Flaw) {
+    let fix = format!("{}; until then the answer is 503", flaw.fix);
+    report.add(&field(annotation), Flaw { fix, ..flaw });
+}
+
+fn scheme(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Option<Scheme>, ()> {
+    let https = Scheme::Https(Alpn::Either);
+    let ours = [
+        ("http", Scheme::Http),
+        ("h2c", Scheme::H2c),
+        ("https", https),
+        ("grpc", Scheme::H2c),
+        ("grpcs", Scheme::Https(Alpn::Http2)),
+    ];
+    let traefiks = [("http", Scheme::Http), ("h2c", Scheme::H2c), ("https", https)];
+    for (annotation, words) in [(PROTOCOL, &ours[..]), (TRAEFIK_SCHEME, &traefiks)] {
+        match annotations.word(annotation, words) {
+            Ok(None) => {}
+            Ok(found) => return Ok(found),
+            Err(flaw) => {
+                refuse(report, annotation, flaw);
+                return Err(());
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// KEP-3726 has the names with `kubernetes.io/`; those without are IANA's, or in wide use.
+fn by_app_protocol(port: &ServicePort) -> Option<Scheme> {
+    match port.app_protocol.as_deref()? {
+        "http" | "kubernetes.io/ws" => Some(Scheme::Http),
+        "kubernetes.io/h2c" | "h2c" | "grpc" => Some(Scheme::H2c),
+        "https" => Some(Scheme::Https(Alpn::Either)),
+        // The opening handshake of RFC 6455 is one of HTTP/1.1.
+        "kubernetes.io/wss" => Some(Scheme::Https(Alpn::Http1)),
+        _ => None,
+    }
+}
+
+fn by_port(port: &ServicePort) -> Scheme {
+    let name = port.name.as_deref().unwrap_or_default();
+    if port.port == 443 || name.starts_with("https") {
+        Scheme::Https(Alpn::Either)
+    } else {
+        Scheme::Http
+    }
+}
+
+fn server_name(
+    annotations: Annotations<'_>,
+    namespace: &str,
+    name: &str,
+    report: &mut Report<'_>,
+) -> Result<ServerName<'static>, ()> {
+    let written = annotations.get(SERVER_NAME);
+    let text = written.map_or_else(|| format!("{name}.{namespace}.svc"), str::to_owned);
+    ServerName::try_from(text).map_err(|_| {
+        // The Service's own name is none only if the API server would refuse the Service.
+        let reason = match written {
+            Some(written) => format!("{} is neither a host name nor an address", quote(written)),
+            None => "is missing, and the Service's own name is no host name".to_owned(),
+        };
+        refuse(report, SERVER_NAME, Flaw::invalid("", reason, "write the name in the certificate"));
+    })
+}
+
+fn trust(
+    annotations: Annotations<'_>,
+    (objects, namespace): (&Objects, &str),
+    last: &mut LastRead,
+    of_tls: &mut Vec<(&'static str, Flaw)>,
+    report: &mut Report<'_>,
+) -> Result<Trust, ()> {
+    let insecure = annotations.switch(INSECURE).map_err(|flaw| refuse(report, INSECURE, flaw))?;
+    let insecure = insecure.unwrap_or(false);
+    last.name = annotations.get(CA).map(Arc::from);
+    let Some(name) = last.name.clone() else {
+        last.secret = None;
+        if !insecure {
+            return Ok(Trust::Public);
+        }
+        let reason = "is \"true\": the certificates of the endpoints are not verified";
+        let fix = format!("name the authority with {CA}");
+        of_tls.push((INSECURE, warning(reason, fix)));
+        return Ok(Trust::Anybody);
+    };
+    if insecure {
+        let reason = format!("has no effect beside {CA}");
+        of_tls.push((INSECURE, warning(reason, "remove it")));
+    }
+    let authorities = match last.read(objects, namespace, &name) {
+        Ok(authorities) => Some(authorities),
+        Err(flaw) => {
+            let fix = format!(
+                "{}; until then what was last good is used, or the answer is 503",
+                flaw.fix
+            );
+            of_tls.push((CA, Flaw { fix, ..flaw }));
+            None
+        }
+    };
+    Ok(Trust::Secret { name, authorities })
+}
+
+impl LastRead {
+    fn read(
+        &mut self,
+        objects: &Objects,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Authorities, Flaw> {
+        let Some(now) = objects.secrets().get(namespace, name) else {
+            self.secret = None;
+            return secret::authorities(namespace, name, None);
+        };
+        match &self.secret {
+            Some((before, read)) if Arc::ptr_eq(before, now) => read.clone(),
+            _ => {
+                let read = secret::authorities(namespace, name, Some(now));
+                self.secret = Some((Arc::clone(now), read.clone()));
+                read
+            }
+        }
+    }
+}

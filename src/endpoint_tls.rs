@@ -1,0 +1,314 @@
+//! TLS towards the pods: what is verified, as whom they have to show themselves, and the rustls
+//! configuration that follows from it.
+//!
+//! Built where a Service is read, off the workers, and shared by all connections of the Service. A
+//! session is resumed only under the very settings that it was verified under, because each
+//! [`EndpointTls`] has a store of its own.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionMemoryCache, Resumption};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+/// Sessions kept for resumption: one for each endpoint and worker of a large Service. A session has
+/// a few KiB.
+const SESSIONS: usize = 256;
+
+/// Certificates in one bundle. A public bundle has some 150; more by far is the wrong file.
+const MOST_AUTHORITIES: usize = 1024;
+
+/// The authorities that browsers trust, in the binary.
+static PUBLIC: LazyLock<Arc<RootCertStore>> =
+    LazyLock::new(|| Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
+
+/// Certificates that may sign those of pods.
+#[derive(Clone)]
+pub struct Authorities {
+    certificates: Arc<[CertificateDer<'static>]>,
+    store: Arc<RootCertStore>,
+}
+
+impl Authorities {
+    /// Reads certificates in PEM: at least one, at most 1024.
+    ///
+    /// # Errors
+    /// What is wrong, in words that follow "it"; none of the content is in them.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, &'static str> {
+        let mut store = RootCertStore::empty();
+        let mut certificates = Vec::new();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|_| "is not valid PEM")?;
+            store.add(certificate.clone()).map_err(|_| "holds what is no certificate")?;
+            certificates.push(certificate);
+            if certificates.len() > MOST_AUTHORITIES {
+                return Err("holds more than 1024 certificates");
+            }
+        }
+        if certificates.is_empty() {
+            return Err("holds no PEM certificate");
+        }
+        Ok(Self { certificates: certificates.into(), store: Arc::new(store) })
+    }
+}
+
+impl PartialEq for Authorities {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificates == other.certificates
+    }
+}
+
+impl Eq for Authorities {}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authorities({})", self.certificates.len())
+    }
+}
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Those of the authorities that browsers trust.
+    Public,
+    /// Those of the authorities in this Secret of the Service's namespace; `None` while it is
+    /// missing or cannot be read, and then none are.
+    Secret {
+        /// `metadata.name` of the Secret.
+        name: Arc<str>,
+        /// What is under its key `ca.crt`.
+        authorities: Option<Authorities>,
+    },
+    /// Everybody's: the connection is encrypted to whoever answers.
+    Anybody,
+}
+
+/// What may be spoken inside of TLS (ALPN, RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Alpn {
+    /// HTTP/2 if the endpoint has it, else HTTP/1.1.
+    Either,
+    /// HTTP/2 and nothing else, as gRPC asks.
+    Http2,
+    /// HTTP/1.1 and nothing else, as WebSocket asks.
+    Http1,
+}
+
+/// What a Service asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The name in SNI, which the certificate has to be for.
+    pub server_name: ServerName<'static>,
+    /// Who may have signed the certificate.
+    pub trust: Trust,
+    /// What is spoken inside.
+    pub alpn: Alpn,
+}
+
+/// TLS towards the endpoints of one Service port. Equal to another one with the same settings.
+pub struct EndpointTls {
+    settings: TlsSettings,
+    /// `None` while the authorities are.
+    config: Option<Arc<ClientConfig>>,
+    id: u64,
+    /// The same without HTTP/2, once somebody has asked for that.
+    over_http1: OnceLock<Arc<EndpointTls>>,
+}
+
+impl EndpointTls {
+    /// Prepares connections with these settings.
+    pub fn new(settings: TlsSettings) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(FIRST_ID);
+        let config = config(&settings).map(Arc::new);
+        Self {
+            settings,
+            config,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            over_http1: OnceLock::new(),
+        }
+    }
+
+    /// What the Service asks for.
+    pub fn settings(&self) -> &TlsSettings {
+        &self.settings
+    }
+
+    /// The same without HTTP/2.
+    pub fn over_http1(&self) -> &Arc<Self> {
+        self.over_http1.get_or_init(|| {
+            Arc::new(Self::new(TlsSettings { alpn: Alpn::Http1, ..self.settings.clone() }))
+        })
+    }
+
+    /// For rustls. `None` while the authorities are missing: then there is no connection.
+    pub fn config(&self) -> Option<&Arc<ClientConfig>> {
+        self.config.as_ref()
+    }
+
+    /// A number that no other value of this process has: connections and sessions of one are never
+    /// used for another.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether it is the same but for authorities, which this one has and `other` misses: what may
+    /// serve on in its place.
+    pub fn is_last_good_of(&self, other: &Self) -> bool {
+        let (Trust::Secret { name, authorities: Some(_) }, Trust::Secret { name: now, .. }) =
+            (&self.settings.trust, &other.settings.trust)
+        else {
+            return false;
+        };
+        other.config.is_none()
+            && name == now
+            && self.settings.server_name == other.settings.server_name
+            && self.settings.alpn == other.settings.alpn
+    }
+}
+
+/// The first [`EndpointTls::id`]; smaller numbers are free for connections without TLS.
+pub const FIRST_ID: u64 = 16;
+
+impl PartialEq for EndpointTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+impl Eq for EndpointTls {}
+
+impl fmt::Debug for EndpointTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+fn config(settings: &TlsSettings) -> Option<ClientConfig> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs has suites for TLS 1.2 and 1.3");
+    let verified = match &settings.trust {
+        Trust::Public => builder.with_root_certificates(Arc::clone(&PUBLIC)),
+        Trust::Secret { authorities, .. } => {
+            builder.with_root_certificates(Arc::clone(&authorities.as_ref()?.store))
+        }
+        Trust::Anybody => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        }
+    };
+    let mut config = verified.with_no_client_auth();
+    let (h2, h1) = (b"h2".to_vec(), b"http/1.1".to_vec());
+    config.alpn_protocols = match settings.alpn {
+        Alpn::Either => vec![h2, h1],
+        Alpn::Http2 => vec![h2],
+        Alpn::Http1 => vec![h1],
+    };
+    config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(SESSIONS)));
+    Some(config)
+}
+
+/// Takes every certificate, for who has said so. The endpoint still has to prove that it has the
+/// key of the one it shows.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_settings(trust: Trust) -> TlsSettings {
+        let server_name = ServerName::try_from("a.example").expect("a name");
+        TlsSettings { server_name, trust, alpn: Alpn::Either }
+    }
+
+    fn mk_pem() -> String {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("a name");
+        params.self_signed(&key).expect("a certificate").pem()
+    }
+
+    #[test]
+    fn what_is_no_bundle_of_certificates_is_refused() {
+        for (pem, why) in [
+            ("", "holds no PEM certificate"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds what is no"),
+            ("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n", "is not valid PEM"),
+        ] {
+            let error = Authorities::from_pem(pem.as_bytes()).expect_err(pem);
+            assert!(error.starts_with(why), "{pem}: {error}");
+        }
+        assert!(Authorities::from_pem(mk_pem().as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn missing_authorities_leave_the_last_good_ones_of_the_same_secret_and_no_others() {
+        let authorities = Authorities::from_pem(mk_pem().as_bytes()).expect("a certificate");
+        let of = |name: &str, authorities: Option<Authorities>| {
+            let trust = Trust::Secret { name: name.into(), authorities };
+            EndpointTls::new(mk_settings(trust))
+        };
+        let (good, missing) = (of("ca", Some(authorities.clone())), of("ca", None));
+        assert!(good.config().is_some() && missing.config().is_none());
+        assert!(good.is_last_good_of(&missing));
+        assert!(!of("other", Some(authorities.clone())).is_last_good_of(&missing));
+        assert!(!good.is_last_good_of(&of("ca", Some(authorities))));
+        assert!(!EndpointTls::new(mk_settings(Trust::Public)).is_last_good_of(&missing));
+        assert!(!EndpointTls::new(mk_settings(Trust::Anybody)).is_last_good_of(&missing));
+    }
+
+    #[test]
+    fn two_of_the_same_settings_are_equal_and_share_no_connection() {
+        let two = [(); 2].map(|()| EndpointTls::new(mk_settings(Trust::Public)));
+        assert_eq!(two[0], two[1]);
+        assert_ne!(two[0].id(), two[1].id());
+        assert!(two.iter().all(|tls| tls.id() >= FIRST_ID));
+        let without = two[0].over_http1();
+        assert_eq!(
+            (without.settings().alpn, without.id()),
+            (Alpn::Http1, two[0].over_http1().id())
+        );
+        assert_ne!(without.id(), two[0].id());
+    }
+}

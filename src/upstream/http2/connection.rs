@@ -1,0 +1,215 @@
+//! A connection that the requests of a worker share, and the task that drives it.
+//!
+//! No PING is sent by the clock: gRPC servers take a client that sends more than one in five minutes
+//! for an abuser and close its connection (gRFC A8). One is sent when a request was given up and
+//! nothing at all had come in since it was sent; a peer that leaves that unanswered is gone.
+
+use super::heard::Heard;
+use crate::addr::EndpointAddr;
+use crate::error::Reason;
+use crate::upstream::connect::RESPONSE_HEAD_BYTES;
+use crate::upstream::stream::EndpointStream;
+use bytes::Bytes;
+use h2::client::{Builder, Connection, SendRequest};
+use h2::{Ping, PingPong};
+use http::uri::Scheme;
+use std::cell::Cell;
+use std::future::pending;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{sleep, timeout};
+
+/// What a stream may have in flight towards us, in bytes: the window of downstream streams, so that
+/// neither side waits for the other's.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// The same for all streams of a connection together.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What h2 may hold of one request's body, in bytes.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams where the peer does not say how many it takes; it is to take 100 at least (RFC 9113
+/// section 6.5.2).
+const FIRST_STREAMS: usize = 100;
+/// Streams on one connection, whatever the peer allows: at 200 Cloudflare's own have as many.
+const MOST_STREAMS: usize = 200;
+/// How long a peer may take to answer a PING: many times the round trip in any cluster.
+const PONG: Duration = Duration::from_secs(5);
+/// How long a connection that nobody uses may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// A connection for as long as somebody may use it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    sender: SendRequest<Bytes>,
+    scheme: Scheme,
+    streams: Cell<usize>,
+    /// When the last stream ended, on the worker's clock.
+    since_ms: Cell<u64>,
+    /// The pool has forgotten it.
+    left: Cell<bool>,
+    life: Rc<Life>,
+    /// Tells the driver, by being dropped, that nobody will ask for a stream any more.
+    _last: oneshot::Sender<()>,
+}
+
+/// What the driver and the requests tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    closed: Cell<bool>,
+    reads: Cell<u64>,
+    /// Signalled when the peer has spoken for the first time, or the connection is closed.
+    begun: Notify,
+    probe: Notify,
+}
+
+impl Life {
+    /// Notes that something has come in.
+    pub(super) fn note_read(&self) {
+        self.reads.set(self.reads.get().wrapping_add(1));
+        self.begun.notify_one();
+    }
+
+    fn close(&self) {
+        self.closed.set(true);
+        self.begun.notify_one();
+    }
+}
+
+impl Shared {
+    /// Begins HTTP/2 on a stream, and waits for the peer's settings, which are the first that it
+    /// sends (RFC 9113 section 3.4): how many streams it takes is in them.
+    pub(super) async fn open(
+        addr: EndpointAddr,
+        stream: EndpointStream,
+        now_ms: u64,
+    ) -> Result<Self, Reason> {
+        let scheme = match stream {
+            EndpointStream::Plain(_) => Scheme::HTTP,
+            EndpointStream::Tls(_) => Scheme::HTTPS,
+        };
+        let life = Rc::new(Life::default());
+        let (sender, connection) = Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_max_send_streams(FIRST_STREAMS)
+            .max_header_list_size(RESPONSE_HEAD_BYTES)
+            .max_send_buffer_size(SEND_BUFFER)
+            .enable_push(false)
+            .handshake(Heard::new(stream, Rc::clone(&life)))
+            .await
+            .map_err(|_| Reason::UpstreamClosed)?;
+        let (last, nobody) = oneshot::channel();
+        tokio::task::spawn_local(drive(addr, connection, Rc::clone(&life), nobody));
+        // The driver that has read something has understood it as well when this task runs again.
+        life.begun.notified().await;
+        match (life.closed.get(), life.reads.get()) {
+            (false, _) => {}
+            (true, 0) => return Err(Reason::UpstreamClosed),
+            (true, _) => return Err(Reason::UpstreamMalformed),
+        }
+        Ok(Self {
+            sender,
+            scheme,
+            streams: Cell::new(0),
+            since_ms: Cell::new(now_ms),
+            left: Cell::new(false),
+            life,
+            _last: last,
+        })
+    }
+
+    pub(super) fn sender(&self) -> SendRequest<Bytes> {
+        self.sender.clone()
+    }
+
+    pub(super) fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// Whether new streams may be opened, now or later: neither closed nor going away.
+    pub(super) fn is_open(&self) -> bool {
+        let asked = self.sender().poll_ready(&mut Context::from_waker(Waker::noop()));
+        !self.life.closed.get() && !matches!(asked, Poll::Ready(Err(_)))
+    }
+
+    /// Whether another stream can be opened at once.
+    pub(super) fn has_room(&self) -> bool {
+        self.streams.get() < self.sender.current_max_send_streams().min(MOST_STREAMS)
+    }
+
+    pub(super) fn streams(&self) -> usize {
+        self.streams.get()
+    }
+
+    pub(super) fn since_ms(&self) -> u64 {
+        self.since_ms.get()
+    }
+
+    /// Notes that the pool has forgotten it.
+    pub(super) fn leave(&self) {
+        self.left.set(true);
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.left.get()
+    }
+
+    pub(super) fn begin(&self) {
+        self.streams.set(self.streams.get() + 1);
+    }
+
+    /// `now_ms` is the worker's clock.
+    pub(super) fn end(&self, now_ms: u64) {
+        self.streams.set(self.streams.get().saturating_sub(1));
+        self.since_ms.set(now_ms);
+    }
+
+    /// Counts up whenever something comes in.
+    pub(super) fn heard(&self) -> u64 {
+        self.life.reads.get()
+    }
+
+    /// Asks the peer for a sign of life.
+    pub(super) fn probe(&self) {
+        self.life.probe.notify_one();
+    }
+}
+
+async fn drive(
+    addr: EndpointAddr,
+    mut connection: Connection<Heard<EndpointStream>, Bytes>,
+    life: Rc<Life>,
+    nobody: oneshot::Receiver<()>,
+) {
+    let ping = connection.ping_pong();
+    let goodbye = async {
+        // Resolves with an error, which is the message.
+        let _ = nobody.await;
+        sleep(GOODBYE).await;
+    };
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(%addr, %error, "connection to an endpoint ended");
+        },
+        () = silence(ping, &life.probe) => {
+            tracing::info!(%addr, "an endpoint no longer answers; its connection is closed");
+        }
+        () = goodbye => {}
+    }
+    life.close();
+}
+
+/// Resolves when the peer has left a PING unanswered.
+async fn silence(ping: Option<PingPong>, probe: &Notify) {
+    // It is there once for each connection.
+    let Some(mut ping) = ping else {
+        return pending().await;
+    };
+    loop {
+        probe.notified().await;
+        if timeout(PONG, ping.ping(Ping::opaque())).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! HTTP/2 towards the pods: one connection for many requests of a worker.
+//!
+//! h2 is used directly: hyper's client takes a response that the peer cancelled for one that has
+//! ended, does not tell how many streams the peer allows, nor whether it has refused a request. A
+//! request that is given up resets its own stream; a connection closes when the peer closes it,
+//! when it has been idle for too long, and when it no longer answers.
+
+mod body;
+mod connection;
+mod heard;
+mod pool;
+mod request;
+mod upload;
+
+pub use body::Http2Body;
+pub(super) use pool::{Begun, Http2Pool};
+
+use super::reply::ReplyBody;
+use crate::body::RequestBody;
+use crate::error::Reason;
+use connection::Shared;
+use http::{Request, Response};
+use std::rc::{Rc, Weak};
+use tokio::task::{AbortHandle, spawn_local};
+use upload::Sent;
+
+/// One stream of a shared connection, in use or about to be. Dropping it gives up what is still on
+/// the stream, and never the connection.
+#[derive(Debug)]
+pub(super) struct Http2Lease {
+    shared: Rc<Shared>,
+    pool: Weak<Http2Pool>,
+    upload: Option<AbortHandle>,
+    /// What the connection had heard when the request was sent; `None` before, and after an answer.
+    waiting_since: Option<u64>,
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) reason: Reason,
+    /// The peer has not looked at it, and says so: it may be sent again, whatever its method.
+    pub(super) refused: bool,
+}
+
+impl Http2Lease {
+    fn new(shared: Rc<Shared>, pool: Weak<Http2Pool>) -> Self {
+        shared.begin();
+        Self { shared, pool, upload: None, waiting_since: None }
+    }
+
+    /// Waits until a stream can be opened. Nothing has been sent before that.
+    pub(super) async fn ready(&self) -> Result<(), h2::Error> {
+        self.shared.sender().ready().await.map(drop)
+    }
+
+    /// Sends a request in the shape of HTTP/1.1. Its body is sent beside, for as long as this lease
+    /// lives.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<ReplyBody>, Unanswered> {
+        let sent = Rc::new(Sent::default());
+        let (head, body) = request::convert(request, self.shared.scheme());
+        let bodyless = http_body::Body::is_end_stream(&body);
+        let (response, stream) = self
+            .shared
+            .sender()
+            .send_request(head, bodyless)
+            .map_err(|error| unanswered(&error, &sent))?;
+        sent.ended.set(bodyless);
+        self.waiting_since = Some(self.shared.heard());
+        if !bodyless {
+            let sent = Rc::clone(&sent);
+            let task = spawn_local(async move { upload::send(body, stream, &sent).await });
+            self.upload = Some(task.abort_handle());
+        }
+        let response = response.await.map_err(|error| unanswered(&error, &sent))?;
+        self.waiting_since = None;
+        let (head, recv) = response.into_parts();
+        let body = Http2Body::new(recv, &head.headers, sent);
+        Ok(Response::from_parts(head, ReplyBody::Http2(body)))
+    }
+}
+
+impl Drop for Http2Lease {
+    fn drop(&mut self) {
+        // Without it the rest of the client's body would go on being read.
+        if let Some(upload) = &self.upload {
+            upload.abort();
+        }
+        if self.waiting_since == Some(self.shared.heard()) {
+            // Given up, and not a byte came meanwhile: is anybody there?
+            self.shared.probe();
+        }
+        // Without a pool the worker is leaving.
+        if let Some(pool) = self.pool.upgrade() {
+            self.shared.end(pool.now_ms());
+            pool.ended(&self.shared);
+        }
+    }
+}
+
+/// What a failed exchange says about the upstream, or about the body that we were given.
+fn unanswered(error: &h2::Error, sent: &Sent) -> Unanswered {
+    let reset = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let refused = error.is_remote() && (reset || error.is_go_away());
+    let reason = if sent.failed.get() {
+        Reason::MalformedBody
+    } else if error.is_library() || (error.is_reset() && !error.is_remote()) {
+        Reason::UpstreamMalformed
+    } else {
+        Reason::UpstreamClosed
+    };
+    Unanswered { reason, refused }
+}

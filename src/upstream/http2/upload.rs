@@ -1,0 +1,89 @@
+//! A request body on its stream.
+//!
+//! The body is asked for more only while the peer's window has room, so that one frame at most waits
+//! here. A stream that the peer resets ends it, and nothing else does but its own end.
+
+use crate::body::RequestBody;
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+use http_body::{Body, Frame};
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// How far a request is: read by its response.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// The end of the stream has been handed over.
+    pub(super) ended: Cell<bool>,
+    /// The client broke off or broke the framing.
+    pub(super) failed: Cell<bool>,
+}
+
+/// What there is to do next.
+enum Step {
+    Send(Frame<Bytes>),
+    End,
+    /// The client's side has failed.
+    Fail,
+    /// The peer wants no more, or is gone.
+    Stop,
+}
+
+/// Sends a body to its end.
+pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Bytes>, sent: &Sent) {
+    loop {
+        // One byte of window: a frame may be longer, and the rest of it waits in h2.
+        stream.reserve_capacity(1);
+        match poll_fn(|cx| poll_step(&mut body, &mut stream, cx)).await {
+            Step::Send(frame) => {
+                let ended = frame.is_trailers() || body.is_end_stream();
+                let done = match frame.into_data() {
+                    Ok(data) => stream.send_data(data, ended),
+                    Err(frame) => frame.into_trailers().map_or(Ok(()), |trailers| {
+                        stream.reserve_capacity(0);
+                        stream.send_trailers(trailers)
+                    }),
+                };
+                sent.ended.set(ended);
+                // An error: the stream is closed, which its response tells better.
+                if ended || done.is_err() {
+                    return;
+                }
+            }
+            Step::End => {
+                let _ = stream.send_data(Bytes::new(), true);
+                sent.ended.set(true);
+                return;
+            }
+            Step::Fail => {
+                sent.failed.set(true);
+                stream.send_reset(Reason::CANCEL);
+                return;
+            }
+            Step::Stop => return,
+        }
+    }
+}
+
+fn poll_step(
+    body: &mut RequestBody,
+    stream: &mut SendStream<Bytes>,
+    cx: &mut Context<'_>,
+) -> Poll<Step> {
+    if stream.poll_reset(cx).is_ready() {
+        return Poll::Ready(Step::Stop);
+    }
+    while stream.capacity() == 0 {
+        match ready!(stream.poll_capacity(cx)) {
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return Poll::Ready(Step::Stop),
+        }
+    }
+    Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {
+        Some(Ok(frame)) => Step::Send(frame),
+        Some(Err(_)) => Step::Fail,
+        None => Step::End,
+    })
+}
