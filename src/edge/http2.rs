@@ -60,6 +60,9 @@ pub(super) async fn converse(
         }
         Pin::new(&mut connection).poll(cx).map(|result| {
             if let Err(error) = result {
+                if stage::is_flood(&error) {
+                    cells.reset_floods.add(1);
+                }
                 tracing::debug!(peer = %downstream.peer, %error, "connection ended");
             }
         })

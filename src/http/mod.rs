@@ -15,7 +15,7 @@ pub use headers::{
 pub use respond::{answer, answer_grpc};
 pub use socket::ClientSocket;
 pub use stream::{ClientStream, Notes};
-pub use streams::{Guarded, Streams};
+pub use streams::{Guarded, Streams, is_flood};
 pub use target::Target;
 
 use crate::config::{Http2, defaults};

@@ -6,6 +6,7 @@
 
 use crate::deadline::{Deadlines, Phase, Watch};
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -83,6 +84,15 @@ impl Streams {
     pub fn is_empty(&self) -> bool {
         self.open.get() == 0
     }
+}
+
+/// Whether hyper has closed an HTTP/2 connection for a flood before its streams could be counted here:
+/// resets of streams that it has not handed over yet, or frames that carry nothing.
+pub fn is_flood(error: &hyper::Error) -> bool {
+    let error = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    error.is_some_and(|error| {
+        error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+    })
 }
 
 /// One stream, for as long as hyper works on it.

@@ -97,7 +97,7 @@ pub struct ListenerCells {
     pub open: Level,
     /// Connections closed by us because they kept us waiting: idle, head (worker).
     pub idle_closed: Count,
-    /// HTTP/2 connections closed because their client reset too many streams (worker).
+    /// HTTP/2 connections closed because their client floods them, with resets as a rule (worker).
     pub reset_floods: Count,
     /// Tunnels open: WebSocket and other protocols that a connection was handed over to (worker).
     pub tunnels: Level,

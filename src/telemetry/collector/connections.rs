@@ -37,7 +37,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_connections_reset_floods",
-            "HTTP/2 connections closed because their client reset half of its streams",
+            "HTTP/2 connections closed because their client floods them, with resets as a rule",
             |family| self.by_listener(family, |cells| &cells.reset_floods),
         )?;
         encoder.gauge("ravelin_connections_open", "Client connections open", |family| {

@@ -1,0 +1,66 @@
+//! A proxy that leaves while HTTP/2 is spoken.
+
+use crate::frames::{self, DATA, END_STREAM, Frames, GOAWAY, HEADERS};
+use crate::secured::secured;
+use crate::support::{Gate, Upstream};
+use std::thread;
+
+#[test]
+fn streams_in_flight_finish_after_goaway_and_new_ones_are_not_taken() {
+    let gate = Gate::default();
+    let closed = gate.clone();
+    let upstream = Upstream::scripted(move |conn| {
+        while conn.request().is_some() {
+            closed.wait();
+            conn.answer("done");
+        }
+    });
+    let builder = secured(upstream.addr()).timeout("drain", "20s").timeout("drain_idle", "20ms");
+    let edge = builder.start();
+    let (mut idle, _) = Frames::open(edge.addr());
+    let (mut frames, _) = Frames::open(edge.addr());
+    frames.send(&frames::get(1, "/in-flight", &[]));
+    upstream.await_requests(1);
+
+    let leaving = thread::spawn(move || drop(edge));
+    // RFC 9113 section 6.8: the first names no stream, the second the last one that is served.
+    let last =
+        |frame: &frames::Frame| u32::from_be_bytes(frame.payload[..4].try_into().expect("4"));
+    let mut goodbye = frames.next_of(GOAWAY);
+    while last(&goodbye) != 1 {
+        goodbye = frames.next_of(GOAWAY);
+    }
+    assert_eq!(goodbye.payload[4..8], [0; 4], "without an error: {goodbye:?}");
+    idle.next_of(GOAWAY);
+    while idle.next().is_some() {}
+    frames.send(&frames::get(3, "/too-late", &[]));
+
+    gate.open();
+    assert_eq!(frames.next_of(HEADERS).stream, 1);
+    let data = frames.next_of(DATA);
+    assert_eq!((data.stream, &data.payload[..], data.flags & END_STREAM), (1, &b"done"[..], 1));
+    while let Some(frame) = frames.next() {
+        assert_ne!(frame.stream, 3, "{frame:?}");
+    }
+    leaving.join().expect("it leaves when the last stream is through");
+    assert_eq!(upstream.only_request().target(), "/in-flight");
+}
+
+#[test]
+fn a_stream_that_is_stuck_is_cut_at_the_end_of_the_drain() {
+    let upstream = Upstream::scripted(|conn| {
+        conn.request();
+        conn.closes();
+    });
+    let builder = secured(upstream.addr()).timeout("drain", "500ms").timeout("drain_idle", "20ms");
+    let edge = builder.start();
+    let (mut frames, _) = Frames::open(edge.addr());
+    frames.send(&frames::get(1, "/stuck", &[]));
+    upstream.await_requests(1);
+    let leaving = thread::spawn(move || drop(edge));
+    while let Some(frame) = frames.next() {
+        assert!(frame.kind != HEADERS && frame.kind != DATA, "{frame:?}");
+    }
+    upstream.await_closed(1);
+    leaving.join().expect("it leaves");
+}
