@@ -2,7 +2,7 @@
 
 use crate::deadline::Phase;
 use crate::forward::{self, Downstream, TunnelSlot};
-use crate::http::{self as stage, ClientSocket, Streams};
+use crate::http::{self as stage, ClientSocket, FramedStream, Streams};
 use crate::tls::Session;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -30,11 +30,18 @@ pub(super) async fn converse(
     };
     let header_bytes = worker.config.limits.header_block;
     let builder = stage::server_http2(&worker.config.http2, header_bytes, streams);
-    let mut connection = builder.serve_connection(TokioIo::new(socket), service);
+    let head = worker.deadlines.watch(worker.config.timeouts.downstream_idle);
+    let stream = FramedStream::new(socket, Rc::clone(&head), worker.config.timeouts.request_head);
+    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
     let mut leaving = false;
     poll_fn(|cx| {
         watch.register(cx);
+        head.register(cx);
+        if head.expired().is_some() {
+            cells.idle_closed.add(1);
+            return Poll::Ready(());
+        }
         if watch.expired().is_some() && streams.is_empty() {
             if leaving {
                 return Poll::Ready(());

@@ -1,6 +1,7 @@
 //! HTTP/1.1 and HTTP/2 on the client's side: hyper's settings and limits, the request target, the headers that
 //! must not pass, and our own answers.
 
+mod frames;
 mod headers;
 mod respond;
 mod socket;
@@ -8,6 +9,7 @@ mod stream;
 mod streams;
 mod target;
 
+pub use frames::FramedStream;
 pub use headers::{
     ForwardedFields, Noted, Vouched, clean_request, clean_response, is_event_stream, is_grpc,
     note_request,

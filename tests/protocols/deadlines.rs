@@ -1,6 +1,6 @@
 //! Deadlines of single streams, and of a connection that has none.
 
-use crate::frames::{Frames, GOAWAY};
+use crate::frames::{self, END_HEADERS, Frames, GOAWAY, HEADERS, frame};
 use crate::multiplexed::{Connection, get, next, request, reset, run, whole};
 use crate::secured::secured;
 use crate::support::{Conn, Edge, Gate, Upstream};
@@ -184,4 +184,30 @@ fn a_stream_that_is_open_keeps_its_connection_past_the_idle_time() {
         gate.open();
         assert_eq!(whole(late.await.expect("an answer")).await.text(), "late");
     });
+}
+
+#[test]
+fn a_head_that_is_never_whole_ends_the_connection_though_a_stream_is_open() {
+    for rest in [
+        // A field block without its end, and a frame without its.
+        frame(HEADERS, 0, 3, b"\x82"),
+        frame(HEADERS, END_HEADERS, 3, b"\x82\x84")[..10].to_vec(),
+    ] {
+        let gate = Gate::default();
+        let upstream = Upstream::scripted({
+            let gate = gate.clone();
+            move |conn| {
+                conn.request();
+                gate.wait();
+            }
+        });
+        let edge = with("request_head", "300ms", &upstream);
+        let (mut client, _) = Frames::open(edge.addr());
+        client.send(&frames::get(1, "/", &[]));
+        upstream.await_requests(1);
+        client.send(&rest);
+        while client.next().is_some() {}
+        edge.await_metric("ravelin_connections_idle_closed_total", &[], 1.0);
+        gate.open();
+    }
 }
