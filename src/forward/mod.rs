@@ -144,8 +144,9 @@ fn decide(
     };
     let fields = sender.fields(&target.host);
     let mut noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
-    // Where a body ends and the other protocol begins, not all agree.
-    noted.upgrade = noted.upgrade.filter(|_| body.is_end_stream());
+    // Where a body ends and the other protocol begins, not all agree; and HTTP/1.0 has no upgrades.
+    let may_change = body.is_end_stream() && head.version == Version::HTTP_11;
+    noted.upgrade = noted.upgrade.filter(|_| may_change);
     let takes_trailers = noted.trailers;
     let uri = target.uri.clone();
     let table = worker.tables.load();

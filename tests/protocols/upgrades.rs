@@ -151,6 +151,18 @@ fn a_switch_that_nobody_asked_for_is_a_502() {
 }
 
 #[test]
+fn an_upgrade_field_of_http_1_0_is_ignored() {
+    let upstream = Upstream::saying("ok");
+    let edge = Edge::to(&[upstream.addr()]);
+    let mut client = edge.connect();
+    client.send(
+        "GET / HTTP/1.0\r\nHost: a\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    assert!(client.wire.rest().starts_with(b"HTTP/1.0 200"));
+    assert_eq!(upstream.only_request().field("upgrade"), None);
+}
+
+#[test]
 fn a_switch_that_a_client_of_http_2_cannot_have_asked_for_is_a_502() {
     let upstream = Upstream::scripted(|conn| {
         conn.head();
