@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// How often a worker looks at its deadlines: the most that one can be late.
 pub const TICK: Duration = Duration::from_millis(250);
 
+/// How long a connection is idle before it is [`Watch::is_resting`]: visitors who read a page ask again
+/// sooner, or not for long.
+const REST: u64 = 2_000;
+
 /// What a client connection, or a stream of it, is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -59,6 +63,8 @@ impl Deadlines {
             phase: Cell::new(Phase::Idle),
             due: Cell::new(0),
             expired: Cell::new(false),
+            rest: Cell::new(u64::MAX),
+            resting: Cell::new(false),
             waker: RefCell::new(None),
         });
         watch.enter(Phase::Idle, idle);
@@ -94,6 +100,9 @@ pub struct Watch {
     phase: Cell<Phase>,
     due: Cell<u64>,
     expired: Cell<bool>,
+    /// When it will have been idle for a while.
+    rest: Cell<u64>,
+    resting: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -104,13 +113,23 @@ impl Watch {
         self.expired.set(false);
         // One tick more: the clock may be that far behind, and a deadline must not be early.
         let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
-        self.due.set(self.clock.now_ms().saturating_add(limit));
+        let now = self.clock.now_ms();
+        self.due.set(now.saturating_add(limit));
+        self.resting.set(false);
+        self.rest.set(if phase == Phase::Idle { now + REST } else { u64::MAX });
     }
 
     /// Stays in its phase for as long as need be: others have deadlines now.
     pub fn pause(&self) {
         self.expired.set(false);
         self.due.set(u64::MAX);
+        self.rest.set(u64::MAX);
+    }
+
+    /// Whether it has been idle for a while: then what it does not need may be given back. Its task is
+    /// woken once when that comes true.
+    pub fn is_resting(&self) -> bool {
+        self.resting.get()
     }
 
     /// The phase in which the connection is.
@@ -148,6 +167,11 @@ impl Watch {
     }
 
     fn check(&self) {
+        if self.rest.get() <= self.clock.now_ms() {
+            self.rest.set(u64::MAX);
+            self.resting.set(true);
+            self.wake();
+        }
         if self.due.get() <= self.clock.now_ms() && !self.expired.replace(true) {
             self.wake();
         }
@@ -197,6 +221,27 @@ mod tests {
         clock.now.set(2_250);
         watch.check();
         assert_eq!(watch.expired(), Some(Phase::Head));
+    }
+
+    #[test]
+    fn a_connection_that_is_idle_for_a_while_is_told_once_and_any_other_phase_is_no_rest() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let cx = Context::from_waker(&waker);
+        let clock = Deadlines::new();
+        let watch = clock.watch(Duration::from_secs(60));
+        watch.register(&cx);
+        let rests_at = |now| {
+            clock.now.set(now);
+            watch.check();
+            watch.is_resting()
+        };
+        assert_eq!([REST - 1, REST, REST + 1].map(rests_at), [false, true, true]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        watch.enter(Phase::Exchange, Duration::from_secs(60));
+        assert!(!rests_at(3 * REST));
+        watch.enter(Phase::Idle, Duration::from_secs(60));
+        assert_eq!([4 * REST, 5 * REST].map(rests_at), [false, true]);
     }
 
     #[test]

@@ -18,6 +18,15 @@ pub enum ClientSocket {
 }
 
 impl ClientSocket {
+    /// Waits until there is something to read, or the end, without reading it. Only for a connection
+    /// of which everything that has come was read.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => socket.poll_read_ready(cx),
+            Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
+        }
+    }
+
     /// Sends the last that we have to say, as far as the socket takes it at once. With TLS that ends
     /// with `close_notify`, by which the peer knows that nothing was cut off.
     pub fn try_end(&mut self, last: &[u8]) {

@@ -23,6 +23,8 @@ pub struct ClientStream {
     socket: ClientSocket,
     watch: Rc<Watch>,
     head_limit: Duration,
+    /// What was read already.
+    unread: Bytes,
     /// The rest of an answer of ours that took the place of hyper's.
     substitute: Bytes,
     notes: Rc<Notes>,
@@ -47,7 +49,20 @@ impl ClientStream {
         head_limit: Duration,
         notes: Rc<Notes>,
     ) -> Self {
-        Self { socket, watch, head_limit, substitute: Bytes::new(), notes }
+        Self { socket, watch, head_limit, unread: Bytes::new(), substitute: Bytes::new(), notes }
+    }
+
+    /// Takes back what hyper has read of a request and not looked at.
+    pub fn put_back(&mut self, unread: Bytes) {
+        if !unread.is_empty() {
+            self.watch.enter(Phase::Head, self.head_limit);
+        }
+        self.unread = unread;
+    }
+
+    /// Waits until there is something to read, or the end.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unread.is_empty() { self.socket.poll_readable(cx) } else { Poll::Ready(Ok(())) }
     }
 
     /// The socket, for another protocol.
@@ -106,6 +121,11 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let len = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
         if self.watch.phase() == Phase::Idle && buf.filled().len() > before {

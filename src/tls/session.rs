@@ -89,7 +89,10 @@ impl Session {
         let covers = covers(&snapshot, &self.certificate, self.by_default, named, host)
             && self.standing.includes(&snapshot, named, host);
         if covers {
-            *self.covered.borrow_mut() = Some((version, field.clone()));
+            // A copy: the field itself is a piece of the buffer that the request was read into, and
+            // would keep all of that for as long as the connection lives.
+            let copy = HeaderValue::from_bytes(field.as_bytes()).ok();
+            *self.covered.borrow_mut() = copy.map(|field| (version, field));
         }
         covers
     }

@@ -251,3 +251,27 @@ fn an_unused_upstream_connection_is_closed_after_its_time() {
     upstream.await_closed(1);
     edge.await_metric("ravelin_upstream_idle_connections", &[], 0.0);
 }
+
+#[test]
+fn a_connection_that_rests_goes_on_with_what_it_was_sent_meanwhile() {
+    let upstream = Upstream::saying("ok");
+    let edge = Edge::to(&[upstream.addr()]);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut clients = [edge.connect(), edge.connect(), edge.connect()];
+    // One rests before its first request, one after an answer, one with half a head.
+    clients[1].send(get);
+    clients[2].send(format!("{get}{}", &get[..20]));
+    for client in &mut clients[1..] {
+        assert_eq!(client.response().text(), "ok");
+    }
+    // After two seconds they rest.
+    pass(Duration::from_millis(2_600));
+    clients[0].send(get);
+    clients[1].send(get);
+    clients[2].send(&get[20..]);
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "ok");
+        client.send(get);
+        assert_eq!(client.response().text(), "ok");
+    }
+}

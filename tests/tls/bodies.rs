@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::proxy::{Proxy, proxy};
 use std::io::{Read, Write};
 use std::thread;
+use std::time::{Duration, Instant};
 
 fn secured() -> Proxy {
     proxy().certificate(&Issued::new(&["a.example"])).start()
@@ -134,4 +135,20 @@ fn a_proxy_that_leaves_answers_and_ends_what_is_open() {
     assert!(idle.ends_properly());
     leaving.join().expect("it leaves although a handshake stalls");
     drop(stalled);
+}
+
+#[test]
+fn a_connection_that_rests_serves_on_and_knows_when_its_client_has_gone() {
+    let proxy = secured();
+    let mut client = Client::connect(proxy.addr(), "a.example");
+    assert_eq!(client.get("a.example").status(), "200");
+    // After two seconds it rests.
+    let rested = Instant::now() + Duration::from_millis(2_600);
+    while let Some(left) = rested.checked_duration_since(Instant::now()) {
+        thread::park_timeout(left);
+    }
+    assert_eq!(client.get("a.example").status(), "200");
+    assert_eq!(client.get("a.example").status(), "200");
+    drop(client);
+    proxy.await_metric("ravelin_connections_open{listener=\"tls\"}", 0.0);
 }
