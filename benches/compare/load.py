@@ -1,12 +1,8 @@
-"""The request of the comparison, and the generator that sends it."""
+"""The request of the comparison, and the probe that checks the answer to it."""
 
 import http.client
-import json
-import pathlib
-import re
-import subprocess
-
-HERE = pathlib.Path(__file__).resolve().parent
+import socket
+import ssl
 
 HOST = "bench.example"
 HEADERS = {
@@ -30,64 +26,62 @@ LOOPBACK = PEERS["loopback"]
 # Where the proxies do; set by `run`.
 ADDRESS = LOOPBACK
 
-# Scenario: path, and the bytes of the answer's body.
-SCENARIOS = {"h1": ("/", 128), "h1-64k": ("/64k", 64 * 1024)}
-
-# How much longer than its own duration wrk may take before it is given up.
+# How much longer than its own duration a generator may take before it is given up.
 GENERATOR_GRACE_SECONDS = 15
+PROBE_SECONDS = 5
 
 
 class LoadFailed(Exception):
     """The generator met an error, or an answer was not the expected one."""
 
 
-def request_bytes(scenario):
-    """The size of one request on the wire."""
-    path, _ = SCENARIOS[scenario]
-    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in HEADERS.items()), "", ""]
-    return len("\r\n".join(lines).encode())
+class NotSpoken(LoadFailed):
+    """The server does not speak what was asked for."""
 
 
-def probe(address, port, scenario):
-    """Sends one request and checks status and body. Raises OSError or LoadFailed."""
-    path, body_bytes = SCENARIOS[scenario]
-    connection = http.client.HTTPConnection(address, port, timeout=5)
+def request(scenario):
+    """The request as HTTP/1.1 has it on the wire."""
+    lines = [f"GET {scenario.path} HTTP/1.1", *(f"{name}: {value}" for name, value in HEADERS.items()), "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def probe(address, port, scenario, authority=None):
+    """Sends one request and checks status and body. Raises OSError or LoadFailed.
+
+    `authority`: the file with the certificate that a TLS server has to be of; None: no TLS.
+    """
+    connection = http.client.HTTPConnection(address, port, timeout=PROBE_SECONDS)
     try:
-        connection.request("GET", path, headers=HEADERS)
+        if authority:
+            if scenario.alpn != "http/1.1":
+                _handshake(address, port, authority, scenario.alpn).close()
+            connection.sock = _handshake(address, port, authority, "http/1.1")
+        connection.request("GET", scenario.path, headers=HEADERS)
         response = connection.getresponse()
         body = response.read()
     except http.client.HTTPException as error:
         raise LoadFailed(f"no HTTP answer: {error!r}") from error
     finally:
         connection.close()
-    if response.status != 200 or body != b"r" * body_bytes:
+    if response.status != 200 or body != b"r" * scenario.body_bytes:
         raise LoadFailed(f"status {response.status} with {len(body)} B: {body[:200]!r}")
 
 
-def generate(port, scenario, seconds, connections, pin):
-    """Runs wrk with one thread; returns its totals, or raises LoadFailed on any error.
-
-    `pin` is called in the child before it becomes wrk.
-    """
-    path, body_bytes = SCENARIOS[scenario]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "summary.lua")]
-    for name, value in HEADERS.items():
-        command += ["-H", f"{name}: {value}"]
-    command.append(f"http://{ADDRESS}:{port}{path}")
+def _handshake(address, port, authority, protocol):
+    """A TLS 1.3 connection whose certificate was good, for `protocol`."""
+    context = ssl.create_default_context(cafile=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols([protocol])
+    plain = socket.create_connection((address, port), timeout=PROBE_SECONDS)
     try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, preexec_fn=pin, timeout=seconds + GENERATOR_GRACE_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise LoadFailed(f"wrk did not end within {error.timeout} s") from error
-    found = re.search(r"^SUMMARY (.*)$", result.stdout, re.MULTILINE)
-    if result.returncode != 0 or not found:
-        raise LoadFailed(f"wrk failed ({result.returncode}): {result.stdout}{result.stderr}")
-    totals = json.loads(found.group(1))
-    errors = {key: totals[key] for key in ("status", "connect", "read", "write", "timeout") if totals[key]}
-    # wrk counts statuses from 400 on; a redirect would show as a body that is too short.
-    if totals["bytes"] < totals["requests"] * body_bytes:
-        errors["short_bodies"] = totals["bytes"]
-    if errors or totals["requests"] == 0:
-        raise LoadFailed(f"{totals['requests']} requests, errors: {errors or 'no request completed'}")
-    return totals
+        connection = context.wrap_socket(plain, server_hostname=HOST)
+    except ssl.SSLError as error:
+        plain.close()
+        if "no application protocol" in str(error).lower().replace("_", " "):
+            raise NotSpoken(f"it does not speak {protocol} within TLS: {error}") from error
+        raise
+    chosen = connection.selected_alpn_protocol()
+    if chosen != protocol:
+        connection.close()
+        raise NotSpoken(f"it does not speak {protocol} within TLS (ALPN: {chosen})")
+    return connection

@@ -1,8 +1,10 @@
 """The servers of the comparison: how each one is started, asked, and stopped."""
 
+import copy
 import ctypes
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +26,8 @@ DEBIAN_PACKAGES = {
     "nginx": "nginx-light",
     "haproxy": "haproxy",
     "wrk": "wrk",
+    "h2load": "nghttp2-client",
+    "openssl": "openssl",
     "cc": "gcc and libc6-dev",
     "ip": "iproute2",
     "unshare": "util-linux",
@@ -67,29 +71,33 @@ def pin_to(cpu):
     return pin
 
 
-def compile_c(source, directory):
+def compile_c(source, directory, libraries=()):
     """Compiles a C program into `directory`."""
     program = directory / source.stem
-    command = ["cc", "-O2", "-o", str(program), str(source)]
+    command = ["cc", "-O2", "-o", str(program), str(source), *libraries]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if "openssl/" in result.stderr and "No such file" in result.stderr:
+        raise SetUpFailed(f"{source.name} needs the Debian package libssl-dev (nothing is installed by this script)")
     if result.returncode != 0:
         raise SetUpFailed(f"{source.name} does not compile:\n{result.stderr}")
     return program
 
 
-def render(template, logs, values):
-    """Fills a template beside this file: @name@ is replaced, @logs@ and @no_logs@ lines are chosen."""
+def render(template, switches, values):
+    """Fills a template beside this file: @name@ is replaced. A line that begins with a switch is kept
+    only if that is on: `switches` has them all, by name."""
     lines = []
     for line in (HERE / template).read_text().splitlines():
         bare = line.strip()
         if bare.startswith("#"):
             continue
-        if bare.startswith("@no_logs@" if logs else "@logs@"):
+        if any(bare.startswith(f"@{name}@ ") and not on for name, on in switches.items()):
             continue
-        line = line.replace("@no_logs@ ", "").replace("@logs@ ", "")
+        for name in switches:
+            line = line.replace(f"@{name}@ ", "")
         for name, value in values.items():
             line = line.replace(f"@{name}@", str(value))
-        if "@" in line:
+        if re.search(r"@\w+@", line):
             raise SetUpFailed(f"{template}: nothing is known for this line: {line}")
         lines.append(line)
     return "\n".join(lines) + "\n"
@@ -126,8 +134,10 @@ def _build_ravelin(program):
 class Server:
     """One running server: the backend, the floor or a proxy, alone in a session of its own."""
 
-    def __init__(self, name, command, port, directory, cpu, version="", access_log=None, stdout=None):
+    def __init__(self, name, command, port, directory, cpu, version="", access_log=None, stdout=None,
+                 authority=None):
         self.name = name
+        self._authority = authority
         self.port = port
         self.version = version
         self.access_log = access_log
@@ -154,8 +164,11 @@ class Server:
             if self._process.poll() is not None:
                 raise SetUpFailed(f"{self.name} ended with {self._process.returncode}:\n{self.last_output()}")
             try:
-                return load.probe(address, self.port, scenario)
+                return load.probe(address, self.port, scenario, self._authority)
             except (OSError, load.LoadFailed) as error:
+                # Being asked again does not change that.
+                if isinstance(error, load.NotSpoken):
+                    raise SetUpFailed(f"{self.name}: {error}") from error
                 if time.monotonic() > deadline:
                     message = f"{self.name} does not serve after {READY_SECONDS} s: {error}"
                     raise SetUpFailed(f"{message}\n{self.last_output()}") from error
@@ -197,14 +210,26 @@ def _version(command):
 
 
 class Launcher:
-    """Starts servers with what they have in common: directories, CPUs, the backend, the log switch."""
+    """Starts servers with what they have in common: directories, CPUs, the backend, the log switch.
 
-    def __init__(self, directory, proxy_cpu, load_cpu, logs):
+    `tls`: the credentials; None if the proxies speak plain HTTP. `full`: whether resumption is off.
+    """
+
+    def __init__(self, directory, proxy_cpu, load_cpu, logs, tls=None, full=False):
         self.directory = directory
         self.proxy_cpu = proxy_cpu
         self.load_cpu = load_cpu
         self.logs = logs
+        self.tls = tls
+        self.full = full
         self.backend_port = None
+
+    def within(self, name):
+        """The same, with a new directory of that name in its own."""
+        inner = copy.copy(self)
+        inner.directory = self.directory / name
+        inner.directory.mkdir()
+        return inner
 
     def backend(self):
         program = compile_c(HERE / "backend.c", self.directory)
@@ -216,36 +241,41 @@ class Launcher:
         program = compile_c(HERE / "floor.c", self.directory)
         (port,) = free_ports(1)
         command = [program, load.ADDRESS, port, self.backend_port]
-        return Server("floor", command, port, self.directory, self.proxy_cpu, version="raw TCP forwarder")
+        return self._proxy("floor", command, port, "raw TCP forwarder")
 
     def nginx(self):
         port, config, access_log = self._configure("nginx", "nginx.conf", ".conf")
         command = ["nginx", "-p", self.directory, "-e", self.directory / "nginx.error.log", "-c", config]
-        return Server(
-            "nginx", command, port, self.directory, self.proxy_cpu, _version(["nginx", "-v"]), access_log
-        )
+        return self._proxy("nginx", command, port, _version(["nginx", "-v"]), access_log)
 
     def haproxy(self):
         port, config, access_log = self._configure("haproxy", "haproxy.cfg", ".cfg")
         command = ["haproxy", "-db", "-f", config]
-        version = _version(["haproxy", "-v"])
-        return Server(
-            "haproxy", command, port, self.directory, self.proxy_cpu, version, access_log, stdout=access_log
-        )
+        return self._proxy("haproxy", command, port, _version(["haproxy", "-v"]), access_log, stdout=access_log)
+
+    def envoy(self, program):
+        port, config, access_log = self._configure("envoy", "envoy.yaml", ".yaml")
+        command = [program, "--concurrency", 1, "--disable-hot-restart", "--log-level", "warning", "-c", config]
+        version = re.search(r"\d+\.\d+\.\d+", _version([program, "--version"]).partition("version:")[2])
+        return self._proxy("envoy", command, port, f"Envoy {version.group() if version else ''}", access_log)
 
     def ravelin(self, name, program):
         manifests = self.directory / f"{name}.manifests"
         manifests.mkdir()
-        text = render("manifests.yaml", self.logs, {"backend_port": self.backend_port})
+        text = render("manifests.yaml", {}, {"backend_port": self.backend_port})
         (manifests / "bench.yaml").write_text(text)
         port, config, access_log = self._configure(name, "ravelin.toml", ".toml", manifests=manifests)
         version = f"{_version([program, 'version'])}, {program}"
-        command = [program, "run", "--config", config]
-        return Server(name, command, port, self.directory, self.proxy_cpu, version, access_log)
+        return self._proxy(name, [program, "run", "--config", config], port, version, access_log)
+
+    def _proxy(self, name, command, port, version, access_log=None, stdout=None):
+        authority = self.tls.authority if self.tls else None
+        return Server(name, command, port, self.directory, self.proxy_cpu, version, access_log, stdout, authority)
 
     def _configure(self, name, template, suffix, **more):
         port, admin_port = free_ports(2)
         access_log = self.directory / f"{name}.access.log" if self.logs else None
+        tls = self.tls is not None
         values = {
             "directory": self.directory,
             "address": load.ADDRESS,
@@ -253,10 +283,15 @@ class Launcher:
             "admin_port": admin_port,
             "backend_port": self.backend_port,
             "access_log": access_log,
+            "scheme": "https" if tls else "http",
+            "tickets": "no-tls-tickets" if self.full else "",
             # A worker that gave up root could not enter the private directory.
             "user": "user root;" if os.geteuid() == 0 else "",
             **more,
         }
+        if tls:
+            values.update(certificate=self.tls.certificate, key=self.tls.key, both=self.tls.both)
+        switches = {"logs": self.logs, "no_logs": not self.logs, "tls": tls, "no_tls": not tls, "full": self.full}
         config = self.directory / f"{name}{suffix}"
-        config.write_text(render(template, self.logs, values))
+        config.write_text(render(template, switches, values))
         return port, config, access_log

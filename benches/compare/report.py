@@ -9,49 +9,46 @@ SATURATED = 0.90
 LOGGED_LIMIT = 0.99
 
 
-def summarise(names, samples, baselines):
-    """Per proxy: median, smallest and largest of each figure, and ratios taken within each round."""
+def summarise(names, samples, figure, baselines):
+    """Per proxy: median, smallest and largest of the figure, and ratios taken within each round."""
     rounds = {}
     for sample in samples:
         rounds.setdefault(sample["round"], {})[sample["proxy"]] = sample
     summary = {}
     for name in names:
         own = [by_proxy[name] for by_proxy in rounds.values()]
-        costs = [sample["cpu_us_per_request"] for sample in own]
         summary[name] = {
-            "cpu_us_per_request": {"median": statistics.median(costs), "min": min(costs), "max": max(costs)},
-            "requests_per_second": statistics.median(sample["requests_per_second"] for sample in own),
-            "cpu_busy": statistics.median(sample["cpu_busy"] for sample in own),
+            figure: _spread([sample[figure] for sample in own]),
+            **{other: statistics.median(sample[other] for sample in own)
+               for other in ("requests_per_second", "cpu_busy") if other in own[0]},
+            # Memory that did not grow is no base for a ratio.
             "ratio_to": {
-                base: _ratio([(by[name], by[base]) for by in rounds.values()]) for base in baselines
+                base: _spread([by[name][figure] / by[base][figure] for by in rounds.values()])
+                for base in baselines if all(by[base][figure] > 0 for by in rounds.values())
             },
         }
     return summary
 
 
-def _ratio(pairs):
-    ratios = [own["cpu_us_per_request"] / base["cpu_us_per_request"] for own, base in pairs]
-    return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
+def _spread(values):
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def table(summary, baselines):
+def table(summary, scenario, baselines):
     """The summary as aligned text."""
-    head = ["proxy", "us CPU/request", "min..max", "requests/s", "CPU busy"]
+    loaded = scenario.generator != "idle"
+    head = ["proxy", scenario.heading, "min..max", *([f"{scenario.unit}s/s", "CPU busy"] if loaded else [])]
     for base in baselines:
         head += [f"x {base}", "min..max"]
     rows = [head]
     for name, figures in summary.items():
-        cost = figures["cpu_us_per_request"]
-        row = [
-            name,
-            f"{cost['median']:.2f}",
-            f"{cost['min']:.2f}..{cost['max']:.2f}",
-            f"{figures['requests_per_second']:.0f}",
-            f"{figures['cpu_busy']:.0%}",
-        ]
+        cost = figures[scenario.figure]
+        row = [name, f"{cost['median']:.2f}", f"{cost['min']:.2f}..{cost['max']:.2f}"]
+        if loaded:
+            row += [f"{figures['requests_per_second']:.0f}", f"{figures['cpu_busy']:.0%}"]
         for base in baselines:
-            ratio = figures["ratio_to"][base]
-            row += [f"{ratio['median']:.3f}", f"{ratio['min']:.2f}..{ratio['max']:.2f}"]
+            ratio = figures["ratio_to"].get(base)
+            row += [f"{ratio['median']:.3f}", f"{ratio['min']:.2f}..{ratio['max']:.2f}"] if ratio else ["-", "-"]
         rows.append(row)
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = []
@@ -60,6 +57,14 @@ def table(summary, baselines):
                           for i, (cell, width) in enumerate(zip(row, widths)))
         lines.append("  ".join([first, *others]).rstrip())
     return "\n".join(lines)
+
+
+def beside_peers(summary, peers):
+    """One line: the ratios of ravelin to each peer; empty if one of them is not there."""
+    ratios = summary.get("ravelin", {}).get("ratio_to", {})
+    parts = [f"{peer} {ratios[peer]['median']:.3f} ({ratios[peer]['min']:.2f}..{ratios[peer]['max']:.2f})"
+             for peer in peers if peer in ratios]
+    return f"ravelin / peer: {', '.join(parts)}" if parts else ""
 
 
 def warnings(samples, summary, logged):
