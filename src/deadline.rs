@@ -241,7 +241,7 @@ mod tests {
         watch.enter(Phase::Exchange, Duration::from_secs(60));
         assert!(!rests_at(3 * REST));
         watch.enter(Phase::Idle, Duration::from_secs(60));
-        assert_eq!([4 * REST, 5 * REST].map(rests_at), [false, true]);
+        assert_eq!([4 * REST - 1, 4 * REST].map(rests_at), [false, true]);
     }
 
     #[test]

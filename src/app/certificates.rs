@@ -112,9 +112,10 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// Whether there is a file to follow.
-    pub(super) fn has_files(&self) -> bool {
-        !self.pairs.is_empty() || self.groups.iter().any(|group| group.file().is_some())
+    /// Whether there is something to look at: a file, or, where a listener has TLS, what Cloudflare
+    /// says of the certificates, which may all be of Secrets.
+    pub(super) fn has_work(&self) -> bool {
+        self.shown.has_tls() || self.groups.iter().any(|group| group.file().is_some())
     }
 
     /// What is in force.

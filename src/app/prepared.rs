@@ -196,7 +196,7 @@ impl Prepared {
         let workers = start_workers(parts, ends)?;
         let keeper = keep_list(parts, list)?;
         self.others.extend([control, keeper, start_accepting(parts, bound, doors)?]);
-        if self.certificates.has_files() {
+        if self.certificates.has_work() {
             let signal = parts.signal.clone();
             let certificates = self.certificates;
             let tables = parts.tables.clone();

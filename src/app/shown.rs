@@ -100,6 +100,11 @@ impl Shown {
         Self { has_tls, store: Arc::default(), metrics, known: Mutex::new(known) }
     }
 
+    /// Whether a listener has TLS.
+    pub(super) fn has_tls(&self) -> bool {
+        self.has_tls
+    }
+
     /// What is in force.
     pub(super) fn store(&self) -> Arc<Store> {
         Arc::clone(&self.store)

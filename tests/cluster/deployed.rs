@@ -1,9 +1,10 @@
 //! `deploy/` as an operator applies it: a real API server takes all of it, and with nothing but that
 //! ravelin serves.
 
-use crate::edge::{Backend, Edge, Setup, Site};
+use crate::edge::{Backend, Edge, Pod, Site};
 use crate::eventually;
-use crate::plane::Plane;
+use crate::plane::{Connection, Plane};
+use crate::secured::{Authority, put_certificate};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -51,6 +52,43 @@ fn base(plane: &Plane) {
     });
 }
 
+/// The configuration of `deploy/base`, at its own ports, for clients and files of this test.
+fn configuration(kubeconfig: &Path, folder: &Path) -> String {
+    let text = fs::read_to_string(deploy("base/ravelin.toml")).expect("a file of ours");
+    let (socket, state) = (folder.join("admin.sock"), folder.join("state"));
+    fs::create_dir(&state).expect("a folder of ours");
+    let source = format!("kind = \"kubernetes\"\nkubeconfig = {kubeconfig:?}");
+    [
+        ("kind = \"kubernetes\"", source),
+        ("admit = [\"cloudflare\"]", "admit = [\"loopback\"]".to_owned()),
+        ("\"/run/ravelin/admin.sock\"", format!("{socket:?}")),
+        ("\"/var/lib/ravelin\"", format!("{state:?}")),
+    ]
+    .iter()
+    .fold(text, |text, (theirs, ours)| {
+        assert!(text.contains(theirs), "{theirs} is not in {text}");
+        text.replace(theirs, ours)
+    })
+}
+
+/// It is ready without any certificate, refuses handshakes, and shows the first that comes.
+fn is_secured_once_an_ingress_names_a_certificate(plane: &Plane, edge: &Edge) {
+    let authority = Authority::new("Tests");
+    let client = authority.client(None);
+    let visit = || {
+        let mut connection = Connection::secured(edge.secured_addr(), "a.deployed", &client)?;
+        connection.get("a.deployed", "/")
+    };
+    let refused = visit().expect_err("there is no certificate").to_string();
+    assert!(refused.contains("UnrecognisedName"), "{refused}");
+    put_certificate(plane, "ravelin", "a-deployed", &authority.issue(&["a.deployed"]));
+    let tls = r#"{"spec":{"tls":[{"hosts":["a.deployed"],"secretName":"a-deployed"}]}}"#;
+    let said =
+        plane.kubectl(&["-n", "ravelin", "patch", "ingress", "a", "--type=merge", "-p", tls]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    eventually("the certificate is shown", || visit().ok().filter(|answer| answer.status == 200));
+}
+
 #[test]
 fn with_what_deploy_base_creates_and_nothing_else_it_serves() {
     let Some(plane) = Plane::shared() else { return };
@@ -65,9 +103,14 @@ fn with_what_deploy_base_creates_and_nothing_else_it_serves() {
     let backend = Backend::start("deployed");
     let site = Site { namespace: "ravelin", name: "a", class: "ravelin", host: "a.deployed" };
     site.create(&plane, &backend);
-    let setup = Setup { kubeconfig: &kubeconfig, class: "ravelin", keys: "" };
-    let edge = Edge::ready(&plane, &setup);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = configuration(&kubeconfig, folder.path());
+    let pod = Pod { namespace: "ravelin", name: "ravelin-0" };
+    let edge = Edge::configured(&plane, &text, Some(pod));
+    edge.await_ready();
+    assert_eq!([edge.addr().port(), edge.secured_addr().port()], [80, 443]);
     edge.await_answer("a.deployed", "/", "deployed");
+    is_secured_once_an_ingress_names_a_certificate(&plane, &edge);
     let page = edge.metrics();
     assert!(page.sum("ravelin_watch_errors_total", &[("reason", "forbidden")]) < 0.5);
     assert!(edge.end().success(), "it leaves when it is told to");

@@ -23,6 +23,7 @@ mod restore;
 mod restored;
 mod rights;
 mod rollout;
+mod secured;
 mod served;
 #[path = "../support/skipped.rs"]
 mod skipped;

@@ -1,5 +1,5 @@
 //! The image, built by `deploy/image/build` and started as a pod starts it: a read-only root, another
-//! user, few capabilities, no way to more of them, and port 80 in a network of its own.
+//! user, few capabilities, no way to more of them, and ports 80 and 443 in a network of its own.
 
 use crate::container::{ARGUMENTS, GRANTED, ROOT, USER, set};
 use crate::{deploy, program, skipped};
@@ -25,6 +25,11 @@ workers = 2
 [[listener]]
 name = "web"
 address = "[::]:80"
+admit = ["loopback"]
+[[listener]]
+name = "websecure"
+address = "[::]:443"
+protocol = "https"
 admit = ["loopback"]
 [cloudflare]
 refresh = "off"
@@ -171,7 +176,7 @@ impl Container {
         output(&mut command)
     }
 
-    /// Checks user, capabilities, root, and that it serves on port 80 and to probes.
+    /// Checks user, capabilities, root, and that it serves on ports 80 and 443 and to probes.
     fn serves_as_a_pod(&self, granted: &str) {
         assert!(self.page("/readyz").starts_with("HTTP/1.1 200 "), "{}", self.log());
         let status = fs::read_to_string(self.proc("status")).expect("it runs");
@@ -190,6 +195,9 @@ impl Container {
         let url = "http://[::1]/";
         let line = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-g", url];
         assert_eq!(self.beside(&["--net"], &line), "404", "there is no route");
+        // Open without a certificate: the handshake is refused (35), and not the connection (7).
+        let line = "curl -s -k -g https://[::1]/ >/dev/null; printf %s $?";
+        assert_eq!(self.beside(&["--net"], &["sh", "-c", line]), "35");
         let user = USER.to_string();
         let inside = ["--mount", "--root", "--setuid", &user, "--setgid", &user];
         let probe = ["/ravelin", "probe", "ready", "--socket", "/run/ravelin/admin.sock"];

@@ -159,6 +159,14 @@ fn series(host: &str, verdict: &str) -> String {
 }
 
 #[test]
+fn certificates_of_secrets_are_judged_where_there_is_no_file_to_follow() {
+    let builder = proxy();
+    let issued = Issued::new(&["a.example"]);
+    add(&builder, &[ingress("ns", "a.example", "own"), secret("ns", "own", &issued)]);
+    builder.start().await_metric(&series("a.example", "self_signed"), 1.0);
+}
+
+#[test]
 fn the_metric_follows_certificates_rules_and_time() {
     let root = Authority::root("ECC root", &ECDSA);
     let end = now() + 4 * YEAR;

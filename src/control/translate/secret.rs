@@ -44,6 +44,10 @@ pub(super) fn read_authority(
         Flaw::error(Why::SecretUnusable, field, format!("{reason}: no certificate is good"), fix)
     };
     let fix = format!("write the authority into it, as PEM under {AUTHORITY}");
+    // The last-good state leaves the authority in a Secret, if it has one.
+    if value(secret, AUTHORITY).is_none() && is_content_left_out(secret) {
+        return Err(left_out(name));
+    }
     let checked = check_type(secret, &fix).and_then(|()| {
         let text = value(secret, AUTHORITY)
             .ok_or_else(|| flaw("data[ca.crt]", "is missing".to_owned(), fix.clone()))?;
@@ -92,11 +96,13 @@ pub(super) fn authorities(
         let reason = format!("there is no Secret \"{name}\" in namespace {namespace}");
         return Err(flaw(reason));
     };
-    if is_content_left_out(secret) {
-        return Err(left_out(name));
-    }
-    let pem = value(secret, AUTHORITIES);
-    let pem = pem.ok_or_else(|| flaw(format!("Secret \"{name}\" has no {AUTHORITIES}")))?;
+    check_type(secret, &fix).map_err(|flaw| of_secret(name, flaw))?;
+    let pem = value(secret, AUTHORITIES).ok_or_else(|| {
+        if is_content_left_out(secret) {
+            return left_out(name);
+        }
+        flaw(format!("Secret \"{name}\" has no {AUTHORITIES}"))
+    })?;
     Authorities::from_pem(pem)
         .map_err(|what| flaw(format!("data[{AUTHORITIES}] of Secret \"{name}\" {what}")))
 }

@@ -29,12 +29,17 @@ use tempfile::TempDir;
 pub(crate) const QUICK: &str =
     "watch_timeout = \"2s\"\nrequest_timeout = \"1s\"\nconsistency_check = \"1s\"";
 
+/// The same, and a second listener, with TLS.
+pub(crate) const SECURED: &str = "watch_timeout = \"2s\"\nrequest_timeout = \"1s\"\n\
+    consistency_check = \"1s\"\n[[listener]]\nname = \"websecure\"\naddress = \"127.0.0.1:0\"\n\
+    protocol = \"https\"\nadmit = [\"loopback\"]";
+
 /// How a ravelin is configured.
 pub(crate) struct Setup<'s> {
     pub(crate) kubeconfig: &'s Path,
     /// The IngressClass that it serves.
     pub(crate) class: &'s str,
-    /// Further lines of `[source]`.
+    /// Further lines of `[source]`, and tables behind them.
     pub(crate) keys: &'s str,
 }
 
@@ -48,23 +53,27 @@ pub(crate) struct Pod<'p> {
 impl Setup<'_> {
     /// Writes the configuration into a folder.
     pub(crate) fn write(&self, folder: &Path) -> PathBuf {
-        self.write_as(folder, false)
+        write(folder, &self.text(false))
     }
 
-    fn write_as(&self, folder: &Path, write_back: bool) -> PathBuf {
+    fn text(&self, write_back: bool) -> String {
         let Setup { kubeconfig, class, keys } = self;
-        let text = format!(
+        format!(
             "workers = 1\n[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
              admit = [\"loopback\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
              [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
              [timeouts]\ndrain = \"1s\"\ndrain_idle = \"20ms\"\n\
              [source]\nkind = \"kubernetes\"\ningress_class = {class:?}\n\
              write_back = {write_back}\nkubeconfig = {kubeconfig:?}\n{keys}\n"
-        );
-        let config = folder.join("ravelin.toml");
-        fs::write(&config, text).expect("a folder of ours");
-        config
+        )
     }
+}
+
+/// Writes a configuration into a folder.
+fn write(folder: &Path, text: &str) -> PathBuf {
+    let config = folder.join("ravelin.toml");
+    fs::write(&config, text).expect("a folder of ours");
+    config
 }
 
 /// A `ravelin run`. It is killed when this is dropped, and with its plane's group in any case.
@@ -78,17 +87,18 @@ pub(crate) struct Edge {
 impl Edge {
     /// Starts it, and waits until it answers on its admin port, which it does before it is ready.
     pub(crate) fn start(plane: &Plane, setup: &Setup<'_>) -> Self {
-        Self::start_with(plane, setup, None)
+        Self::configured(plane, &setup.text(false), None)
     }
 
     /// The same as a pod, which takes part in the election of the one that writes.
     pub(crate) fn start_as(plane: &Plane, setup: &Setup<'_>, pod: Pod<'_>) -> Self {
-        Self::start_with(plane, setup, Some(pod))
+        Self::configured(plane, &setup.text(true), Some(pod))
     }
 
-    fn start_with(plane: &Plane, setup: &Setup<'_>, pod: Option<Pod<'_>>) -> Self {
+    /// The same with a whole configuration.
+    pub(crate) fn configured(plane: &Plane, text: &str, pod: Option<Pod<'_>>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = setup.write_as(folder.path(), pod.is_some());
+        let config = write(folder.path(), text);
         let variables = pod.map(|pod| [("POD_NAMESPACE", pod.namespace), ("POD_NAME", pod.name)]);
         let mut child = Command::new(program())
             .args(["run", "--config"])
@@ -111,7 +121,7 @@ impl Edge {
         });
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut edge = Self { child, _folder: folder, log, admin: nowhere };
-        edge.admin = edge.address("waits for the first list", "admin");
+        edge.admin = edge.address("waits for the first list", "admin", 0);
         edge
     }
 
@@ -129,7 +139,12 @@ impl Edge {
 
     /// Where it takes requests. It has to be ready.
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.address("listening", "address")
+        self.address("listening", "address", 0)
+    }
+
+    /// Where it takes requests with TLS, under [`SECURED`]. It has to be ready.
+    pub(crate) fn secured_addr(&self) -> SocketAddr {
+        self.address("listening", "address", 1)
     }
 
     /// Status and body of `/readyz`.
@@ -192,14 +207,20 @@ impl Edge {
         eventually("the end of the process", || self.child.try_wait().expect("our child"))
     }
 
-    fn address(&self, message: &str, field: &str) -> SocketAddr {
+    /// The address in the line with this message that comes behind `before` others. One that stands
+    /// for all of the host's is asked at 127.0.0.1.
+    fn address(&self, message: &str, field: &str, before: usize) -> SocketAddr {
         eventually(message, || {
             let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
             let says = |line: &&Value| {
                 line["message"].as_str().is_some_and(|said| said.starts_with(message))
             };
-            let text = log.iter().find(says)?[field].as_str()?.to_owned();
-            Some(text.parse().expect("an address"))
+            let text = log.iter().filter(says).nth(before)?[field].as_str()?.to_owned();
+            let mut addr: SocketAddr = text.parse().expect("an address");
+            if addr.ip().is_unspecified() {
+                addr.set_ip([127, 0, 0, 1].into());
+            }
+            Some(addr)
         })
     }
 }

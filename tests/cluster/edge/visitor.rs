@@ -1,6 +1,7 @@
 //! A visitor who asks for a page all the time, and counts what is not answered as it should be.
 
 use crate::plane::Connection;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -28,6 +29,16 @@ struct Seen {
 impl Visitor {
     /// Begins to ask a host for a path; every other request goes over a new connection.
     pub(crate) fn of(addr: SocketAddr, host: &str, path: &str) -> Self {
+        Self::over(move || Connection::open(addr, None), 2, host, path)
+    }
+
+    /// The same over connections of any sort, with so many requests on each.
+    pub(crate) fn over(
+        open: impl Fn() -> io::Result<Connection> + Send + 'static,
+        requests: usize,
+        host: &str,
+        path: &str,
+    ) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let seen = Arc::<Mutex<Seen>>::default();
         let (tell, wrong) = channel();
@@ -38,7 +49,7 @@ impl Visitor {
             while !asked.load(Ordering::SeqCst) {
                 let connection = match kept.take() {
                     Some(connection) => Ok(connection),
-                    None => Connection::open(addr, None),
+                    None => open(),
                 };
                 let answer = connection.and_then(|mut connection| {
                     let answer = connection.get(&host, &path)?;
@@ -47,7 +58,7 @@ impl Visitor {
                 });
                 let mut seen = counted.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.answers += 1;
-                if seen.answers % 2 == 0 {
+                if seen.answers % requests == 0 {
                     kept = None;
                 }
                 drop(seen);

@@ -39,14 +39,31 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Opens one; with TLS, to the server's address as its name.
     pub(crate) fn open(to: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
+        Self::open_with(to, tls.map(|config| (config, ServerName::from(to.ip()))))
+    }
+
+    /// Opens one with TLS to a host.
+    pub(crate) fn secured(
+        to: SocketAddr,
+        host: &str,
+        config: &Arc<ClientConfig>,
+    ) -> io::Result<Self> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        Self::open_with(to, Some((config, name)))
+    }
+
+    fn open_with(
+        to: SocketAddr,
+        tls: Option<(&Arc<ClientConfig>, ServerName<'static>)>,
+    ) -> io::Result<Self> {
         let socket = TcpStream::connect_timeout(&to, CONNECT)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(CONNECT))?;
         let mut certificate = None;
         let mut stream: Box<dyn Stream> = Box::new(socket.try_clone()?);
-        if let Some(config) = tls {
-            let name = ServerName::from(to.ip());
+        if let Some((config, name)) = tls {
             let session = ClientConnection::new(Arc::clone(config), name);
             let mut session = session.map_err(io::Error::other)?;
             let mut below = socket.try_clone()?;

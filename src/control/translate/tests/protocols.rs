@@ -1,10 +1,14 @@
 //! What is spoken with the pods of a Service port, and whom TLS believes.
 
-use super::{lines, mk_backend, mk_ingress, objects, options, run};
+use super::{BASE, lines, mk_backend, mk_ingress, objects, options, run};
+use crate::control::objects::{Object, leave_out_content};
 use crate::control::source::Changes;
-use crate::control::translate::Translator;
+use crate::control::translate::{Translator, translate};
 use crate::endpoint_tls::Trust;
-use crate::model::{BackendState, Broken, Model, Protocol};
+use crate::model::{BackendState, Broken, Model, Protocol, Severity};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// A Service `pods` with these annotations and this port, and a rule that leads there.
 fn mk_service(annotations: &str, port: &str) -> String {
@@ -143,6 +147,10 @@ fn authorities_that_cannot_be_read_are_an_error_and_nobody_is_believed() {
         (String::new(), "there is no Secret \"ca\" in namespace default"),
         (mk_authorities("ca", "hunter2"), "data[ca.crt] of Secret \"ca\" holds no PEM certificate"),
         (mk_authorities("ca", "x").replace("ca.crt", "tls.crt"), "Secret \"ca\" has no ca.crt"),
+        (
+            mk_authorities("ca", "x").replace("stringData", "type: other\nstringData"),
+            "type of Secret \"ca\" is \"other\"",
+        ),
     ] {
         let (model, findings) = run(&(secret + &mk_service(annotations, "port: 80")));
         let found = findings.iter().find(|finding| finding.reason == reason);
@@ -153,6 +161,34 @@ fn authorities_that_cannot_be_read_are_an_error_and_nobody_is_believed() {
         assert!(matches!(tls.settings().trust, Trust::Secret { authorities: None, .. }));
         let table = crate::routing::compile(&model, None);
         assert_eq!(table.backends()[0].broken, Some(Broken::ProtocolUnusable));
+    }
+}
+
+#[test]
+fn authorities_of_a_last_good_state_count_though_the_keys_beside_them_were_left_out() {
+    let annotations = "ravelin.dev/upstream-protocol: https, ravelin.dev/upstream-ca: ca";
+    let pem = include_str!("../../../client_certificate/cloudflare.pem");
+    for (key, expected) in [("ca.crt", None), ("other.crt", Some("is not in the last-good state"))]
+    {
+        let whole = Secret {
+            metadata: ObjectMeta {
+                namespace: Some("default".to_owned()),
+                name: Some("ca".to_owned()),
+                ..ObjectMeta::default()
+            },
+            data: Some([(key.to_owned(), ByteString(pem.into()))].into()),
+            ..Secret::default()
+        };
+        let mut objects = objects(&format!("{BASE}{}", mk_service(annotations, "port: 80")));
+        objects.insert(Object::from(leave_out_content(&whole)));
+        let (model, findings) = translate(&objects, &options());
+        let Protocol::Https(tls) = &model.backends[0].protocol else { panic!("{model:?}") };
+        let Trust::Secret { authorities, .. } = &tls.settings().trust else { panic!("{tls:?}") };
+        assert_eq!(authorities.is_some(), expected.is_none());
+        let told = findings.iter().find(|found| found.severity == Severity::Warning);
+        let told = told.map(|found| found.reason.as_str());
+        assert!(expected.is_none_or(|words| told.is_some_and(|said| said.ends_with(words))));
+        assert_eq!(told.is_some(), expected.is_some(), "{:?}", lines(&findings));
     }
 }
 
@@ -180,7 +216,7 @@ fn a_change_of_an_endpoint_keeps_the_tls_and_its_sessions_and_one_of_the_secret_
              endpoints: [{{addresses: [{address}]}}]\n---\n"
         );
         let secret = mk_authorities("ca", pem);
-        objects(&format!("{}{secret}{slice}{service}", super::BASE))
+        objects(&format!("{BASE}{secret}{slice}{service}"))
     };
     let mut translator = Translator::new(options());
     let mut known = crate::control::objects::Objects::default();
