@@ -11,6 +11,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
@@ -112,6 +113,11 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     bytes.extend_from_slice(&stream.to_be_bytes());
     bytes.extend_from_slice(payload);
     bytes
+}
+
+/// Room for so many bytes more on all streams of a connection together (RFC 9113 section 6.9).
+pub(crate) fn window(bytes: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, 0, &bytes.to_be_bytes())
 }
 
 /// HEADERS that are a whole GET of a path, with further fields.

@@ -16,11 +16,13 @@ mod support;
 
 mod bodies;
 mod broken_off;
+mod crowded;
 mod deadlines;
 mod events;
 mod expect;
 mod fields;
 mod frames;
+mod grpc;
 mod h2spec;
 mod leaving;
 mod multiplexed;

@@ -1,4 +1,4 @@
-//! openssl and curl as clients.
+//! openssl, sslscan and curl as clients.
 
 use crate::authorities::{Authority, Identity, identified};
 use crate::certificates::{ECDSA, Issued, RSA};
@@ -67,6 +67,50 @@ fn openssl_gets_no_older_version_and_no_suite_without_authenticated_encryption()
         assert!(!said.contains("BEGIN CERTIFICATE"), "{line:?}: {said}");
         proxy.await_metric(&series, before + 1.0);
     }
+}
+
+/// The elements of this name in what sslscan writes, each with its attributes.
+fn elements<'t>(xml: &'t str, name: &str) -> Vec<&'t str> {
+    let begin = format!("<{name} ");
+    let lines = xml.lines().map(str::trim);
+    lines.filter(|line| line.starts_with(&begin)).collect()
+}
+
+#[test]
+fn sslscan_finds_two_versions_suites_of_today_and_none_of_the_old_holes() {
+    let proxy = both_kinds();
+    let Some(sslscan) = program("sslscan") else { return };
+    let output = Command::new(sslscan)
+        .args(["--xml=-", "--no-colour", "--no-groups", "--sni-name=a.example"])
+        .arg(proxy.addr().to_string())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it can be run");
+    let xml = String::from_utf8_lossy(&output.stdout).into_owned();
+    let protocols = elements(&xml, "protocol");
+    for (version, enabled) in [("1.0", 0), ("1.1", 0), ("1.2", 1), ("1.3", 1)] {
+        let line = format!("<protocol type=\"tls\" version=\"{version}\" enabled=\"{enabled}\" />");
+        assert!(protocols.contains(&&*line), "{line}: {xml}");
+    }
+    let enabled = protocols.iter().filter(|line| line.contains("enabled=\"1\"")).count();
+    assert_eq!(enabled, 2, "SSL among them: {xml}");
+    let suites = elements(&xml, "cipher");
+    // Three of TLS 1.3, and three of TLS 1.2 for each kind of certificate.
+    assert_eq!(suites.len(), 9, "{xml}");
+    for suite in suites {
+        let is_forward = suite.contains("cipher=\"TLS_") || suite.contains("cipher=\"ECDHE-");
+        let is_authenticated = suite.contains("GCM") || suite.contains("POLY1305");
+        assert!(is_forward && is_authenticated, "{suite}");
+    }
+    let renegotiation = elements(&xml, "renegotiation");
+    assert!(renegotiation.iter().all(|line| line.contains("supported=\"0\"")), "{xml}");
+    assert_eq!(renegotiation.len(), 1, "{xml}");
+    let heartbleed = elements(&xml, "heartbleed");
+    assert!(heartbleed.iter().all(|line| line.contains("vulnerable=\"0\"")), "{xml}");
+    assert_eq!(heartbleed.len(), 2, "one for each version: {xml}");
+    // Where its own OpenSSL cannot compress, it does not ask.
+    let compression = elements(&xml, "compression");
+    assert!(compression.iter().all(|line| line.contains("supported=\"0\"")), "{xml}");
 }
 
 #[test]
