@@ -48,11 +48,15 @@ pub(super) fn run(setup: Setup) {
 async fn serve(setup: Setup) {
     let Setup { mut door, mut shutdown, .. } = setup;
     let timeouts = &setup.config.timeouts;
+    let upstream = &setup.config.upstream;
     let settings = Settings {
         connect: timeouts.connect,
-        connect_retries: setup.config.upstream.connect_retries,
-        idle: setup.config.upstream.idle,
-        idle_per_endpoint: setup.config.upstream.idle_per_endpoint,
+        connect_retries: upstream.connect_retries,
+        idle: upstream.idle,
+        idle_per_endpoint: upstream.idle_per_endpoint,
+        eject_after: upstream.eject_after,
+        eject_on_status: upstream.eject_on_status,
+        retry_budget: upstream.retry_budget,
     };
     let worker = Rc::new(Worker {
         config: Arc::clone(&setup.config),

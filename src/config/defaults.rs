@@ -157,3 +157,11 @@ pub const IDLE_PER_ENDPOINT: usize = 128;
 
 /// `upstream.connect_retries`: with 2 s for each attempt the visitor waits 6 s at most.
 pub const CONNECT_RETRIES: u32 = 2;
+
+/// `upstream.retry_budget`, in percent: what Finagle and linkerd2-proxy allow. Enough for one pod of
+/// five that has gone, and pods that fail under load get a fifth more of it at most.
+pub const RETRY_BUDGET: u32 = 20;
+
+/// `upstream.eject_after`: one failure is a restart or a lost packet, three in a row are a pod that is
+/// gone. Envoy waits for five answers of 5xx; a connection that fails says more.
+pub const EJECT_AFTER: u32 = 3;

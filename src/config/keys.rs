@@ -127,8 +127,17 @@ pub(super) const HTTP2: Keys = Keys {
     keys: &["streams", "stream_window", "connection_window", "send_buffer", "resets"],
 };
 /// `[upstream]`.
-pub(super) const UPSTREAM: Keys =
-    Keys { table: "upstream", keys: &["idle", "idle_per_endpoint", "connect_retries"] };
+pub(super) const UPSTREAM: Keys = Keys {
+    table: "upstream",
+    keys: &[
+        "idle",
+        "idle_per_endpoint",
+        "connect_retries",
+        "retry_budget",
+        "eject_after",
+        "eject_on_status",
+    ],
+};
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
 pub(super) const TABLES: [&Keys; 14] = [

@@ -280,6 +280,12 @@ pub struct Upstream {
     pub idle_per_endpoint: usize,
     /// Other endpoints tried after a failed connect, 0 to 10.
     pub connect_retries: u32,
+    /// Requests of a hundred that may be sent again, 0 to 100, beside three a second.
+    pub retry_budget: u32,
+    /// Failures in a row after which an endpoint is left out for a while, 0 (never) to 100.
+    pub eject_after: u32,
+    /// Whether answers of 502, 503 and 504 count as failures.
+    pub eject_on_status: bool,
 }
 
 impl Default for Upstream {
@@ -288,6 +294,9 @@ impl Default for Upstream {
             idle: defaults::UPSTREAM_IDLE,
             idle_per_endpoint: defaults::IDLE_PER_ENDPOINT,
             connect_retries: defaults::CONNECT_RETRIES,
+            retry_budget: defaults::RETRY_BUDGET,
+            eject_after: defaults::EJECT_AFTER,
+            eject_on_status: false,
         }
     }
 }

@@ -44,6 +44,11 @@ const IDLE_PER_ENDPOINT: RangeInclusive<usize> = 0..=1024;
 /// Further endpoints tried: each attempt may cost `timeouts.connect`.
 const CONNECT_RETRIES: RangeInclusive<usize> = 0..=10;
 
+/// Requests of a hundred that are sent again.
+const RETRY_BUDGET: RangeInclusive<usize> = 0..=100;
+/// Failures in a row: past 100, waiting for more of them helps nobody.
+const EJECT_AFTER: RangeInclusive<usize> = 0..=100;
+
 /// Reads the whole document. `None` only after something was reported.
 pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let root = document.root();
@@ -265,13 +270,19 @@ fn upstream(table: &Table<'_>) -> Upstream {
     let default = Upstream::default();
     let idle = duration(table, "idle");
     let per_endpoint = table.read("idle_per_endpoint", |value| count(value, &IDLE_PER_ENDPOINT));
-    let retries = table.read("connect_retries", |value| count(value, &CONNECT_RETRIES));
+    let small = |key, range: &RangeInclusive<usize>| {
+        let number = table.read(key, |value| count(value, range));
+        number.and_then(|number| u32::try_from(number).ok())
+    };
+    let on_status = table.read("eject_on_status", raw::boolean);
     Upstream {
         idle: idle.unwrap_or(default.idle),
         idle_per_endpoint: per_endpoint.unwrap_or(default.idle_per_endpoint),
-        connect_retries: retries
-            .and_then(|retries| u32::try_from(retries).ok())
+        connect_retries: small("connect_retries", &CONNECT_RETRIES)
             .unwrap_or(default.connect_retries),
+        retry_budget: small("retry_budget", &RETRY_BUDGET).unwrap_or(default.retry_budget),
+        eject_after: small("eject_after", &EJECT_AFTER).unwrap_or(default.eject_after),
+        eject_on_status: on_status.unwrap_or(default.eject_on_status),
     }
 }
 

@@ -13,6 +13,10 @@ use http::{HeaderValue, Method, StatusCode, Version, request};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+/// Most bytes of a request body that do not make the time to the answer the client's: they come in a
+/// moment.
+const SHORT_UPLOAD: u64 = 64 * 1024;
+
 /// What is known of a request so far. Dropping it counts and logs the request: as given up by the
 /// client, unless it was marked otherwise before.
 #[derive(Debug)]
@@ -25,7 +29,6 @@ struct Record {
     watch: Rc<Watch>,
     method: Method,
     version: Version,
-    started: Instant,
     upload: Option<Rc<Upload>>,
     route: Option<(Held, RouteId)>,
     journey: Journey,
@@ -79,15 +82,15 @@ impl Exchange {
         upload: Option<Rc<Upload>>,
     ) -> Self {
         let patience = downstream.worker.config.timeouts.body_progress;
+        let started = Instant::now();
         Self(Box::new(Record {
             downstream,
             watch,
             method: head.method.clone(),
             version: head.version,
-            started: Instant::now(),
             upload,
             route: None,
-            journey: Journey::default(),
+            journey: Journey::new(started),
             sent: false,
             head: None,
             status: None,
@@ -145,13 +148,22 @@ impl Exchange {
 
     /// Notes the upstream's response head.
     pub(super) fn answered(&mut self, status: StatusCode) {
-        self.0.head = Some(Instant::now());
-        self.0.status = Some(status);
+        let record = &mut *self.0;
+        let now = Instant::now();
+        record.head = Some(now);
+        record.status = Some(status);
+        let is_short = |upload: &Rc<Upload>| upload.bytes() <= SHORT_UPLOAD;
+        let is_timed = record.upload.as_ref().is_none_or(is_short);
+        let worker = &record.downstream.worker;
+        worker.upstream.answered(&record.journey, (status, now), is_timed, || worker.random());
         self.moved();
     }
 
     /// Notes that we answer ourselves.
     pub(super) fn refused(&mut self, reason: Reason) {
+        if reason == Reason::UpstreamTimeout {
+            self.0.journey.timed_out();
+        }
         self.0.reason = Some(reason);
         self.0.status = Some(reason.status());
         self.moved();
@@ -271,7 +283,7 @@ impl Record {
         let worker = &self.downstream.worker;
         // A tunnel is through as a request when it begins; how long it lasts is for the log.
         let through = self.head.filter(|_| self.status == Some(StatusCode::SWITCHING_PROTOCOLS));
-        let duration = through.unwrap_or(now) - self.started;
+        let duration = through.unwrap_or(now) - self.journey.started;
         let status = self.status.or(self.reason.map(Reason::status));
         let outcome = Outcome {
             method: MethodLabel::of(&self.method),
@@ -279,7 +291,7 @@ impl Record {
             reason: self.reason,
             duration,
             // Deciding takes a microsecond or two: not worth a look at the clock.
-            upstream: self.head.filter(|_| self.sent).map(|head| head - self.started),
+            upstream: self.head.filter(|_| self.sent).map(|head| head - self.journey.started),
             bytes_in: self.upload.as_deref().map_or(self.relayed, Upload::bytes),
             bytes_out: self.bytes_out,
         };
@@ -312,7 +324,7 @@ impl Record {
             protocol: protocol(self.version),
             status: outcome.status.as_u16(),
             reason: self.reason.map(Reason::label),
-            duration: now - self.started,
+            duration: now - self.journey.started,
             upstream: outcome.upstream,
             bytes_in: outcome.bytes_in,
             bytes_out: outcome.bytes_out,

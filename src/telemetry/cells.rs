@@ -112,6 +112,47 @@ impl ListenerCells {
     }
 }
 
+/// Why a request was sent again: label `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// No connection: refused, reset, or no way there.
+    ConnectFailed,
+    /// No connection in time.
+    ConnectTimeout,
+    /// No TLS.
+    TlsFailed,
+    /// A new connection that closed before an answer.
+    Closed,
+    /// A connection that had served before and closed before an answer.
+    ReusedClosed,
+    /// The pod says that it has not looked at the request (RFC 9113 section 8.7).
+    StreamRefused,
+}
+
+impl Retry {
+    /// Every reason, in the order of the discriminants.
+    pub const ALL: [Self; 6] = [
+        Self::ConnectFailed,
+        Self::ConnectTimeout,
+        Self::TlsFailed,
+        Self::Closed,
+        Self::ReusedClosed,
+        Self::StreamRefused,
+    ];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::TlsFailed => "tls_failed",
+            Self::Closed => "closed",
+            Self::ReusedClosed => "reused_closed",
+            Self::StreamRefused => "stream_refused",
+        }
+    }
+}
+
 /// What happens towards the pods, on one worker.
 #[derive(Debug, Default)]
 pub struct UpstreamCells {
@@ -123,8 +164,12 @@ pub struct UpstreamCells {
     pub tls_failures: Count,
     /// Requests sent on a connection that had served before.
     pub reuses: Count,
-    /// Requests sent again: to another endpoint, or on another connection.
-    pub retries: Count,
+    /// Requests sent again, to another endpoint or on another connection, by [`Retry`].
+    pub retries: [Count; Retry::ALL.len()],
+    /// Requests that would have been sent again, had the budget allowed it.
+    pub retries_refused: Count,
+    /// Endpoints ejected.
+    pub ejections: Count,
     /// Connections kept for reuse.
     pub idle: Level,
 }

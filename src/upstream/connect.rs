@@ -31,20 +31,36 @@ pub(super) enum Opened {
     Http2(EndpointStream),
 }
 
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    /// This node has no file, port or memory left for it: nothing is wrong with the endpoint.
+    pub(super) is_ours: bool,
+}
+
+impl Failure {
+    /// The endpoint's, or the network's.
+    fn of(reason: Reason) -> Self {
+        Self { reason, is_ours: false }
+    }
+}
+
 /// Connects within `limit`, the TLS handshake included.
 pub(super) async fn connect(
     addr: EndpointAddr,
     protocol: &Protocol,
     limit: Duration,
-) -> Result<Opened, Reason> {
+) -> Result<Opened, Failure> {
     let connecting = open(addr, protocol);
-    tokio::time::timeout(limit, connecting).await.unwrap_or(Err(Reason::ConnectTimeout))
+    let connected = tokio::time::timeout(limit, connecting).await;
+    connected.unwrap_or(Err(Failure::of(Reason::ConnectTimeout)))
 }
 
-async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Reason> {
+async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure> {
     let socket = TcpStream::connect(addr.socket_addr()).await.map_err(|error| {
         tracing::debug!(%addr, %error, "connection to an endpoint failed");
-        Reason::ConnectFailed
+        Failure { reason: Reason::ConnectFailed, is_ours: is_ours(&error) }
     })?;
     // A small request must not wait for the acknowledgement of another. Without it all still works.
     let _ = socket.set_nodelay(true);
@@ -54,7 +70,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Reason>
     let (stream, is_http2) = match protocol {
         Protocol::Http => (EndpointStream::Plain(socket), false),
         Protocol::H2c => (EndpointStream::Plain(socket), true),
-        Protocol::Https(tls) => handshake(addr, tls, socket).await?,
+        Protocol::Https(tls) => handshake(addr, tls, socket).await.map_err(Failure::of)?,
     };
     if is_http2 {
         return Ok(Opened::Http2(stream));
@@ -63,7 +79,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Reason>
         .max_buf_size(RESPONSE_HEAD_BYTES as usize)
         .handshake(TokioIo::new(stream))
         .await;
-    let (sender, connection) = handshake.map_err(|_| Reason::ConnectFailed)?;
+    let (sender, connection) = handshake.map_err(|_| Failure::of(Reason::ConnectFailed))?;
     let driver = tokio::task::spawn_local(async move {
         // Whoever waits for a response on it learns of the error by that.
         if let Err(error) = connection.with_upgrades().await {
@@ -71,6 +87,13 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Reason>
         }
     });
     Ok(Opened::Http1(Connection { sender, driver: driver.abort_handle() }))
+}
+
+/// Whether a connection failed for want of something on this node (`connect(2)`, `socket(2)`).
+fn is_ours(error: &io::Error) -> bool {
+    use libc::{EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    let code = error.raw_os_error();
+    code.is_some_and(|code| matches!(code, EADDRNOTAVAIL | EMFILE | ENFILE | ENOBUFS | ENOMEM))
 }
 
 /// Has the kernel notice a host that is gone without a word: many requests may wait on one

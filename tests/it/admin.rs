@@ -21,6 +21,7 @@ fn metrics_are_valid_and_every_family_is_there() {
         ("ravelin_connections_open", "gauge"),
         ("ravelin_connections_refused", "counter"),
         ("ravelin_endpoints", "gauge"),
+        ("ravelin_endpoints_ejected", "gauge"),
         ("ravelin_rejected_objects", "gauge"),
         ("ravelin_request_duration_seconds", "histogram"),
         ("ravelin_requests", "counter"),
@@ -32,8 +33,10 @@ fn metrics_are_valid_and_every_family_is_there() {
         ("ravelin_snapshot_routes", "gauge"),
         ("ravelin_upstream_connects", "counter"),
         ("ravelin_upstream_duration_seconds", "histogram"),
+        ("ravelin_upstream_ejections", "counter"),
         ("ravelin_upstream_idle_connections", "gauge"),
         ("ravelin_upstream_retries", "counter"),
+        ("ravelin_upstream_retries_refused", "counter"),
         ("ravelin_upstream_reuses", "counter"),
         ("ravelin_upstream_tls_failures", "counter"),
     ] {

@@ -6,11 +6,12 @@ mod last_good;
 mod list;
 mod snapshot;
 mod tls;
+mod upstream;
 mod watch;
 mod write_back;
 
 use super::admission::PortCells;
-use super::cells::{ChangeEffect, Count, ListenerCells, SnapshotCells, UpstreamCells, WorkerCells};
+use super::cells::{ChangeEffect, Count, ListenerCells, SnapshotCells, WorkerCells};
 use super::histogram::Totals;
 use super::last_good::LastGoodMetrics;
 use super::list::ListMetrics;
@@ -277,51 +278,6 @@ impl Telemetry {
                     }
                 }
                 Ok(())
-            },
-        )
-    }
-
-    fn encode_upstream(&self, encoder: &mut Families<'_>) -> fmt::Result {
-        let sum = |value: fn(&UpstreamCells) -> u64| -> u64 {
-            self.workers.iter().map(|worker| value(&worker.upstream)).sum()
-        };
-        encoder.counter(
-            "ravelin_upstream_connects",
-            "Connections made to endpoints",
-            |family| {
-                family.count(&[("result", "ok")], sum(|cells| cells.connects.total()))?;
-                family.count(&[("result", "failed")], sum(|cells| cells.connect_failures.total()))
-            },
-        )?;
-        encoder.counter(
-            "ravelin_upstream_tls_failures",
-            "Connections to endpoints that failed in the TLS handshake",
-            |family| family.count::<0>(&[], sum(|cells| cells.tls_failures.total())),
-        )?;
-        encoder.counter(
-            "ravelin_upstream_reuses",
-            "Requests sent on a connection that had served before",
-            |family| family.count::<0>(&[], sum(|cells| cells.reuses.total())),
-        )?;
-        encoder.counter(
-            "ravelin_upstream_retries",
-            "Requests sent again, to another endpoint or on another connection",
-            |family| family.count::<0>(&[], sum(|cells| cells.retries.total())),
-        )?;
-        encoder.gauge(
-            "ravelin_upstream_idle_connections",
-            "Connections kept for reuse",
-            |family| {
-                let idle: i64 = self.workers.iter().map(|worker| worker.upstream.idle.now()).sum();
-                family.gauge::<0>(&[], idle)
-            },
-        )?;
-        encoder.counter(
-            "ravelin_access_log_dropped_lines",
-            "Access log lines dropped because the writer was behind",
-            |family| {
-                let dropped = self.workers.iter().map(|worker| worker.log_dropped.total());
-                family.count::<0>(&[], dropped.sum())
             },
         )
     }

@@ -77,21 +77,40 @@ impl Telemetry {
     /// Counted now, from the cells of the table in force: they change without a new table.
     fn encode_endpoints(&self, encoder: &mut Families<'_>) -> fmt::Result {
         let table = self.tables.get().map(crate::routing::TableHandle::load);
-        encoder.gauge("ravelin_endpoints", "Endpoints of the Services in use, by state", |family| {
+        let backends = || {
             let backends = table.iter().flat_map(|table| table.backends());
-            for backend in backends.filter(|backend| backend.broken.is_none()) {
-                let service = format!("{}:{}", backend.key.service, backend.key.port);
-                let endpoints = backend.endpoints();
-                for state in EndpointState::ALL {
-                    let labels = [
-                        ("namespace", &*backend.key.namespace),
-                        ("service", &*service),
-                        ("state", state.as_str()),
-                    ];
-                    family.gauge(&labels, i64::from(endpoints.count(state)))?;
+            backends.filter(|backend| backend.broken.is_none())
+        };
+        encoder.gauge(
+            "ravelin_endpoints",
+            "Endpoints of the Services in use, by state",
+            |family| {
+                for backend in backends() {
+                    let service = format!("{}:{}", backend.key.service, backend.key.port);
+                    let endpoints = backend.endpoints();
+                    for state in EndpointState::ALL {
+                        let labels = [
+                            ("namespace", &*backend.key.namespace),
+                            ("service", &*service),
+                            ("state", state.as_str()),
+                        ];
+                        family.gauge(&labels, i64::from(endpoints.count(state)))?;
+                    }
                 }
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_endpoints_ejected",
+            "Endpoints of the Services in use that are left out because of failures in a row",
+            |family| {
+                for backend in backends() {
+                    let service = format!("{}:{}", backend.key.service, backend.key.port);
+                    let labels = [("namespace", &*backend.key.namespace), ("service", &*service)];
+                    family.gauge(&labels, i64::from(backend.endpoints().ejected()))?;
+                }
+                Ok(())
+            },
+        )
     }
 }

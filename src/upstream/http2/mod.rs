@@ -16,6 +16,7 @@ pub use body::Http2Body;
 pub(super) use pool::{Begun, Http2Pool};
 
 use super::reply::ReplyBody;
+use super::report::Unanswered;
 use crate::body::RequestBody;
 use crate::error::Reason;
 use connection::Shared;
@@ -33,14 +34,6 @@ pub(super) struct Http2Lease {
     upload: Option<AbortHandle>,
     /// What the connection had heard when the request was sent; `None` before, and after an answer.
     waiting_since: Option<u64>,
-}
-
-/// A request that got no answer.
-#[derive(Debug)]
-pub(super) struct Unanswered {
-    pub(super) reason: Reason,
-    /// The peer has not looked at it, and says so: it may be sent again, whatever its method.
-    pub(super) refused: bool,
 }
 
 impl Http2Lease {

@@ -27,7 +27,7 @@ pub(crate) use nginx::Nginx;
 pub(crate) use process::Process;
 pub(crate) use program::program;
 pub(crate) use skipped::skipped;
-pub(crate) use upstream::{Conn, Refusing, Upstream};
+pub(crate) use upstream::{Conn, Refusing, Silent, Upstream};
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// What has happened so far.
 #[derive(Default)]
@@ -41,7 +42,10 @@ pub(crate) struct Conn {
 impl Upstream {
     /// Runs `script` for each connection; the connection closes when it returns.
     pub(crate) fn scripted(script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), script)
+    }
+
+    fn on(listener: TcpListener, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
         let addr = listener.local_addr().expect("bound");
         let shared = Shared::default();
         let (state, script) = (Arc::clone(&shared), Arc::new(script));
@@ -71,11 +75,7 @@ impl Upstream {
 
     /// Answers every request with 200 and `text`.
     pub(crate) fn saying(text: &'static str) -> Self {
-        Self::scripted(move |conn| {
-            while conn.request().is_some() {
-                conn.answer(text);
-            }
-        })
+        Self::scripted(move |conn| conn.keep_saying(text))
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -193,6 +193,13 @@ impl Conn {
         self.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{text}"));
     }
 
+    /// Answers every request with 200 and `text`.
+    pub(crate) fn keep_saying(&mut self, text: &str) {
+        while self.request().is_some() {
+            self.answer(text);
+        }
+    }
+
     /// Whether the test is over.
     pub(crate) fn is_stopping(&self) -> bool {
         lock(&self.shared).stopping
@@ -219,5 +226,38 @@ impl Refusing {
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.0.local_addr().ok().and_then(|addr| addr.as_socket()).expect("bound")
+    }
+
+    /// Begins to take connections, and to answer every request with 200 and `text`.
+    pub(crate) fn open(self, text: &'static str) -> Upstream {
+        self.0.listen(128).expect("a bound socket");
+        Upstream::on(self.0.into(), move |conn| conn.keep_saying(text))
+    }
+}
+
+/// An address where connections are never answered: its queue is full, and the kernel drops what comes
+/// more.
+pub(crate) struct Silent {
+    listener: Socket,
+    _queued: Vec<Socket>,
+}
+
+impl Silent {
+    pub(crate) fn new() -> Self {
+        let listener = Refusing::new().0;
+        listener.listen(0).expect("a bound socket");
+        let addr = listener.local_addr().expect("bound");
+        let mut queued = Vec::new();
+        loop {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            if socket.connect_timeout(&addr, Duration::from_millis(200)).is_err() {
+                return Self { listener, _queued: queued };
+            }
+            queued.push(socket);
+        }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.listener.local_addr().ok().and_then(|addr| addr.as_socket()).expect("bound")
     }
 }

@@ -3,4 +3,5 @@
 mod aborts;
 mod answers;
 mod connecting;
+mod ejection;
 mod reuse;

@@ -1,0 +1,80 @@
+//! Numbers of the way to the pods.
+
+use super::Telemetry;
+use super::families::Families;
+use crate::telemetry::cells::{Retry, UpstreamCells};
+use std::fmt;
+
+impl Telemetry {
+    pub(super) fn encode_upstream(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let sum = |value: fn(&UpstreamCells) -> u64| -> u64 {
+            self.workers.iter().map(|worker| value(&worker.upstream)).sum()
+        };
+        encoder.counter(
+            "ravelin_upstream_connects",
+            "Connections made to endpoints",
+            |family| {
+                family.count(&[("result", "ok")], sum(|cells| cells.connects.total()))?;
+                family.count(&[("result", "failed")], sum(|cells| cells.connect_failures.total()))
+            },
+        )?;
+        encoder.counter(
+            "ravelin_upstream_tls_failures",
+            "Connections to endpoints that failed in the TLS handshake",
+            |family| family.count::<0>(&[], sum(|cells| cells.tls_failures.total())),
+        )?;
+        encoder.counter(
+            "ravelin_upstream_reuses",
+            "Requests sent on a connection that had served before",
+            |family| family.count::<0>(&[], sum(|cells| cells.reuses.total())),
+        )?;
+        self.encode_retries(encoder)?;
+        encoder.gauge(
+            "ravelin_upstream_idle_connections",
+            "Connections kept for reuse",
+            |family| {
+                let idle: i64 = self.workers.iter().map(|worker| worker.upstream.idle.now()).sum();
+                family.gauge::<0>(&[], idle)
+            },
+        )?;
+        encoder.counter(
+            "ravelin_access_log_dropped_lines",
+            "Access log lines dropped because the writer was behind",
+            |family| {
+                let dropped = self.workers.iter().map(|worker| worker.log_dropped.total());
+                family.count::<0>(&[], dropped.sum())
+            },
+        )
+    }
+
+    fn encode_retries(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let cells = || self.workers.iter().map(|worker| &worker.upstream);
+        encoder.counter(
+            "ravelin_upstream_retries",
+            "Requests sent again, to another endpoint or on another connection, by reason",
+            |family| {
+                for reason in Retry::ALL {
+                    let retries = cells().map(|cells| cells.retries[reason as usize].total());
+                    family.count(&[("reason", reason.label())], retries.sum())?;
+                }
+                Ok(())
+            },
+        )?;
+        encoder.counter(
+            "ravelin_upstream_retries_refused",
+            "Requests not sent again because the budget of retries was used up",
+            |family| {
+                let refused = cells().map(|cells| cells.retries_refused.total());
+                family.count::<0>(&[], refused.sum())
+            },
+        )?;
+        encoder.counter(
+            "ravelin_upstream_ejections",
+            "Endpoints left out for a while because of failures in a row",
+            |family| {
+                let ejections = cells().map(|cells| cells.ejections.total());
+                family.count::<0>(&[], ejections.sum())
+            },
+        )
+    }
+}
