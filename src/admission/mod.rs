@@ -6,6 +6,7 @@
 
 pub mod bpf;
 pub mod kernel;
+pub mod steer;
 mod sys;
 
 use crate::addr::AddrRanges;

@@ -1,6 +1,7 @@
-//! The one call into libc that nothing safe offers: socket2 and rustix lack `SO_MEMINFO`.
+//! The calls into libc that nothing safe offers: socket2 and rustix lack `SO_MEMINFO`,
+//! `SO_ATTACH_REUSEPORT_CBPF` and `SO_BINDTOIFINDEX`.
 
-#![expect(unsafe_code, reason = "getsockopt of an option that no crate in use wraps")]
+#![expect(unsafe_code, reason = "options of sockets that no crate in use wraps")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -37,4 +38,52 @@ pub(super) fn meminfo(socket: BorrowedFd<'_>) -> io::Result<[u32; MEMINFO_VARS]>
         return Err(io::ErrorKind::Unsupported.into());
     }
     Ok(info)
+}
+
+/// Puts a classic BPF program of one instruction in charge of the group of listening sockets that
+/// `socket` belongs to (`SO_ATTACH_REUSEPORT_CBPF`, socket(7)): it returns `number` for every packet.
+///
+/// # Errors
+///
+/// What `setsockopt` says: `EINVAL` if the socket does not share its port.
+pub(super) fn always_select(socket: BorrowedFd<'_>, number: u32) -> io::Result<()> {
+    // BPF_RET | BPF_K of linux/bpf_common.h.
+    let mut instruction = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: number };
+    let program = libc::sock_fprog { len: 1, filter: &raw mut instruction };
+    let length = libc::socklen_t::try_from(size_of_val(&program)).expect("16 bytes");
+    // SAFETY: the descriptor is open for as long as it is borrowed. `program` has `length` bytes and
+    // names `len` instructions that live to the end of this function; the kernel copies both during
+    // the call and writes to neither.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            length,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Binds a socket to the network interface of this number (`SO_BINDTOIFINDEX`), which need not exist.
+///
+/// # Errors
+///
+/// What `setsockopt` says: `ENOPROTOOPT` before Linux 5.1; without CAP_NET_RAW `EPERM` before 5.7, and
+/// for a second time.
+pub(super) fn bind_to_interface(socket: BorrowedFd<'_>, number: libc::c_int) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of_val(&number)).expect("4 bytes");
+    // SAFETY: the descriptor is open for as long as it is borrowed. `number` has `length` bytes, which
+    // the kernel reads during the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BINDTOIFINDEX,
+            (&raw const number).cast(),
+            length,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -2,8 +2,8 @@
 //!
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
 //! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
-//! follows the files of certificates and judges all as Cloudflare would, one that writes the access
-//! log. The caller's thread waits for signals.
+//! follows the files of certificates and judges all as Cloudflare would, one that steers the kernel
+//! to this process, one that writes the access log. The caller's thread waits for signals.
 
 pub mod certificates;
 pub mod clients;
@@ -14,6 +14,7 @@ mod privilege;
 mod sets;
 pub mod shown;
 mod signals;
+mod steering;
 pub mod strict;
 mod worker;
 mod write_back;
@@ -41,6 +42,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
+use steering::Steering;
 use tokio::runtime::{Builder, LocalOptions};
 use worker::Setup as WorkerSetup;
 
@@ -69,6 +71,7 @@ struct Parts {
     tables: TableHandle,
     sink: Option<Sink>,
     gatekeeper: Arc<Gatekeeper>,
+    steering: Arc<Steering>,
     policy: Arc<Policy>,
     certificates: Arc<Store>,
 }
@@ -109,7 +112,7 @@ impl App {
         self.stop_with(|| signals.again());
     }
 
-    /// Closes the listeners, lets requests in flight finish, closes idle connections, and cuts what
+    /// Turns new connections away from the listeners and closes them, lets requests in flight finish, closes idle connections, and cuts what
     /// is left after `timeouts.drain`.
     pub fn stop(self) {
         self.stop_with(|| false);
@@ -118,7 +121,7 @@ impl App {
     fn stop_with(self, impatient: impl Fn() -> bool) {
         let timeouts = &self.config.timeouts;
         let open = self.telemetry.open_connections();
-        tracing::info!(open, "leaving: listeners closed, requests in flight finish");
+        tracing::info!(open, "leaving: listeners close, requests in flight finish");
         self.shutdown.advance(Stage::Draining);
         let started = std::time::Instant::now();
         while self.workers.iter().any(|worker| !worker.is_finished()) {
@@ -290,19 +293,21 @@ fn start_accepting(
     let cells = parts.telemetry.accepting();
     let signal = parts.signal.clone();
     let gates = parts.gatekeeper.gates();
+    let steering = Arc::clone(&parts.steering);
     spawn("accept", move || {
         unprivileged("accept", async move {
             let mut running = tokio::task::JoinSet::new();
             for (listener, socket) in sockets.into_iter().enumerate() {
                 let (cells, signal, doors) = (Arc::clone(&cells), signal.clone(), doors.clone());
-                let gates = Arc::clone(&gates);
+                let (gates, steering) = (Arc::clone(&gates), Arc::clone(&steering));
                 match socket.accept_here() {
                     Ok(socket) => {
                         let admits = Box::new(move |peer| {
                             let gate = gates[listener].load();
                             gate.admits(peer).is_some() || gate.is_balancer(peer)
                         });
-                        let acceptor = Acceptor { socket, listener, admits, doors };
+                        let turn_away = Box::new(move || steering.leave(listener));
+                        let acceptor = Acceptor { socket, listener, admits, doors, turn_away };
                         running.spawn_local(
                             async move { acceptor.run(&cells[listener], signal).await },
                         );

@@ -9,11 +9,12 @@ use super::certificates;
 use super::gatekeeper::Gatekeeper;
 use super::sets::{follow_cluster, start_list};
 use super::shown::Shown;
+use super::steering::Steering;
 use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, on_runtime,
     open_access_log, options, policy, privilege, spawn, start_accepting, start_admin,
-    start_control, start_workers,
+    start_control, start_workers, unprivileged,
 };
 use crate::config::{Config, Protocol, SourceKind};
 use crate::control::files::Directory;
@@ -91,8 +92,9 @@ impl Prepared {
         let admin = bind("the admin port", config.admin.address)?;
         let socket = config.admin.socket.as_deref().map(listen::bind_local).transpose()?;
         let (sink, log_writer) = open_access_log(&config)?.unzip();
-        let holds = listeners.iter().chain([&admin]).map(Bound::hold);
-        let gatekeeper = Arc::new(Gatekeeper::new(Arc::clone(&config), holds, telemetry.ports()));
+        let holds = || listeners.iter().chain([&admin]).map(Bound::hold);
+        let gatekeeper = Arc::new(Gatekeeper::new(Arc::clone(&config), holds(), telemetry.ports()));
+        let steering = Arc::new(Steering::new(holds(), telemetry.ports()));
         let publisher = Publisher::new(Table::empty());
         let (on_addresses, texts) = follow_cluster(&gatekeeper);
         let (shutdown, signal) = Shutdown::new();
@@ -109,13 +111,14 @@ impl Prepared {
             tables: publisher.handle(),
             sink,
             gatekeeper,
+            steering,
             certificates: shown.store(),
         };
         let (address, mut others) = (admin.local_addr()?, Vec::from_iter(begun.thread));
         // A directory is read at once, and whoever finds its admin port finds the listeners too.
         let idle_admin = if begun.cluster.is_some() {
             parts.gatekeeper.arm();
-            others.push(start_admin(&parts, admin.listen()?, socket)?);
+            others.push(start_admin(&parts, parts.steering.listen_admin(admin)?, socket)?);
             None
         } else {
             Some((admin, socket))
@@ -187,9 +190,10 @@ impl Prepared {
         let (doors, ends) = Doors::new(parts.config.workers.get(), self.connections);
         parts.gatekeeper.arm();
         parts.gatekeeper.report();
-        let bound = self.listeners.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
+        let steering = Arc::clone(&parts.steering);
+        let bound = steering.listen(self.listeners)?;
         let idle_admin = match self.idle_admin {
-            Some((admin, socket)) => Some((admin.listen()?, socket)),
+            Some((admin, socket)) => Some((steering.listen_admin(admin)?, socket)),
             None => None,
         };
         let (wake, control) = start_control(parts, reconciler)?;
@@ -212,6 +216,9 @@ impl Prepared {
         if let Some((admin, socket)) = idle_admin {
             self.others.push(start_admin(parts, admin, socket)?);
         }
+        let (telemetry, signal) = (Arc::clone(&parts.telemetry), parts.signal.clone());
+        let steer = move || unprivileged("steer", steering.run(telemetry, signal));
+        self.others.push(spawn("steer", steer)?);
         let Parts { config, telemetry, tables, .. } = self.parts;
         Ok(App {
             config,

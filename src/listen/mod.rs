@@ -4,10 +4,12 @@
 //! the fewest: Cloudflare's are few and long-lived, and hashing would leave some workers idle. The
 //! loop never ends on an error, only at shutdown.
 
+mod group;
 mod handover;
 mod hold;
 mod local;
 
+pub use group::{Listing, Place};
 pub use handover::{Accepted, Door, Doors, Slot};
 pub use hold::Hold;
 pub use local::{LocalAccepting, LocalError, LocalListening, bind_local};
@@ -18,6 +20,7 @@ use crate::telemetry::{ListenerCells, Refusal};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +33,11 @@ const BACKLOG: i32 = 4096;
 /// with connections that end, not by asking at once again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long handshakes that have begun may take to end after the process has begun to leave: the time
+/// of a way there and back from wherever on Earth. Whoever has got our SYN-ACK by then is connected,
+/// and a listener that closes earlier answers the ACK with RST.
+pub const HANDSHAKES: Duration = Duration::from_millis(300);
+
 /// A bound address that does not listen yet.
 #[derive(Debug)]
 pub struct Bound {
@@ -40,7 +48,8 @@ pub struct Bound {
 /// Binds an address. An IPv6 wildcard takes IPv4 as well.
 ///
 /// Other processes of the same user may bind it too (SO_REUSEPORT, socket(7)): a successor starts
-/// beside the process that it replaces. Those that listen share what comes.
+/// beside the process that it replaces. Those that listen share what comes, until one of them has the
+/// kernel give it to itself (`crate::app`, steering).
 ///
 /// # Errors
 /// Also if somebody else has the address: another user, or a process that does not share it.
@@ -145,22 +154,40 @@ pub struct Acceptor {
     pub admits: Box<dyn Fn(IpAddr) -> bool>,
     /// Where connections go.
     pub doors: Doors,
+    /// Called once when the process begins to leave: keeps new SYNs from the socket. Whether that is
+    /// done, so that it is worth while to wait for the handshakes that have begun.
+    pub turn_away: Box<dyn Fn() -> bool>,
 }
 
 impl Acceptor {
-    /// Accepts until shutdown begins, then what the kernel has queued already, and closes the
-    /// socket: whoever connects afterwards is refused at once and can try another node.
-    pub async fn run(self, cells: &ListenerCells, mut shutdown: ShutdownSignal) {
+    /// Accepts until shutdown begins, then what connects of those whose handshake had begun, then what
+    /// the kernel has queued, and closes the socket: whoever connects afterwards is refused at once
+    /// and can try another node.
+    pub async fn run(self, cells: &ListenerCells, shutdown: ShutdownSignal) {
+        let (mut leaving, mut aborting) = (shutdown.clone(), shutdown);
+        self.accept_until(cells, leaving.reached(Stage::Draining)).await;
+        if (self.turn_away)() {
+            let over = async {
+                // Either is an end.
+                let _ = tokio::time::timeout(HANDSHAKES, aborting.reached(Stage::Aborting)).await;
+            };
+            self.accept_until(cells, over).await;
+        }
+        self.empty_queue(cells).await;
+    }
+
+    async fn accept_until(&self, cells: &ListenerCells, end: impl Future<Output = ()>) {
+        let mut end = pin!(end);
         loop {
             // The slot comes first: at the limit, connections wait in the kernel's queue.
             let slot = tokio::select! {
                 biased;
-                () = shutdown.reached(Stage::Draining) => break,
+                () = &mut end => return,
                 slot = self.doors.slot() => slot,
             };
             let accepted = tokio::select! {
                 biased;
-                () = shutdown.reached(Stage::Draining) => break,
+                () = &mut end => return,
                 accepted = self.socket.accept() => accepted,
             };
             match accepted {
@@ -172,7 +199,6 @@ impl Acceptor {
                 }
             }
         }
-        self.empty_queue(cells).await;
     }
 
     fn admit(&self, socket: TcpStream, peer: SocketAddr, slot: Slot, cells: &ListenerCells) {

@@ -1,7 +1,7 @@
 //! What the ports do with strangers: the mode in force, and how many packets the kernel dropped.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Who keeps strangers out of a port.
@@ -36,6 +36,7 @@ pub type Drops = Box<dyn Fn() -> Option<u32> + Send + Sync>;
 pub struct PortCells {
     name: Arc<str>,
     mode: AtomicU8,
+    steered: AtomicBool,
     source: OnceLock<Drops>,
     dropped: Mutex<Dropped>,
 }
@@ -58,7 +59,8 @@ impl PortCells {
     pub(super) fn new(name: Arc<str>) -> Self {
         // Until somebody says otherwise, the check in user space is all there is.
         let mode = AtomicU8::new(Mode::UserSpace as u8);
-        Self { name, mode, source: OnceLock::new(), dropped: Mutex::default() }
+        let steered = AtomicBool::new(false);
+        Self { name, mode, steered, source: OnceLock::new(), dropped: Mutex::default() }
     }
 
     /// The label.
@@ -75,6 +77,16 @@ impl PortCells {
     pub fn mode(&self) -> Mode {
         let stored = usize::from(self.mode.load(Ordering::Relaxed));
         Mode::ALL.get(stored).copied().unwrap_or(Mode::UserSpace)
+    }
+
+    /// Notes whether the kernel gives every new connection of this port to this process.
+    pub fn set_steered(&self, steered: bool) {
+        self.steered.store(steered, Ordering::Relaxed);
+    }
+
+    /// Whether the kernel gives every new connection of this port to this process, as far as it knows.
+    pub fn steered(&self) -> bool {
+        self.steered.load(Ordering::Relaxed)
     }
 
     /// Says where the counter of drops is read. Once: a further call changes nothing.

@@ -137,10 +137,9 @@ fn a_successor_at_the_same_address_serves_on_when_the_first_process_has_left() {
     let mut first = spawn(&upstream, "20s", "20ms");
     let second = edge_to(&[upstream.addr()]).at(first.addr()).spawn(2);
     assert_eq!(second.addr(), first.addr());
-    eventually("both get connections", || {
+    eventually("the second one gets connections", || {
         assert_eq!(first.connect().get("a", "/").text(), "done");
-        let served = [&first, &second].map(|process| process.log_lines().len());
-        (!served.contains(&0)).then_some(())
+        (!second.log_lines().is_empty()).then_some(())
     });
     first.signal("TERM");
     assert_eq!(first.exit().code(), Some(0));

@@ -13,6 +13,7 @@ mod client;
 mod deadlines;
 mod drain;
 mod forwarding;
+mod handover;
 mod memory;
 mod reload;
 mod routing;

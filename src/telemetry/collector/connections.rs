@@ -79,6 +79,15 @@ impl Telemetry {
                     })
                 })
             },
+        )?;
+        encoder.gauge(
+            "ravelin_listener_steered",
+            "1: the kernel gives every new connection of this port to this process",
+            |family| {
+                self.ports.iter().try_for_each(|port| {
+                    family.gauge(&[("listener", port.name())], i64::from(port.steered()))
+                })
+            },
         )
     }
 

@@ -1,0 +1,224 @@
+//! Takes over the node's ports from the process before, and hands them on to the next one.
+//!
+//! Several processes may listen at one address at a time (`crate::listen::bind`). Once it is ready, the
+//! newest has the kernel give all new connections to its own sockets; the ones before serve what they
+//! have, and what waits in their queues, until they are told to leave. The kernel's program names a
+//! place in the group of sockets, so it is renewed when the group changes. Until that is seen, it may
+//! name another process, or nobody, which means all: either serves as well, because a process listens
+//! only when it can, and stops the new connections before it closes. So no mistake here costs a
+//! connection; what it can cost is that an older process gets some.
+
+use crate::admission::steer;
+use crate::listen::{Bound, Hold, Listening, Listing, Place};
+use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::{ListSource, PortCells, Telemetry};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often the groups are looked at: for so long after the end of a process the kernel may choose
+/// by its hash. A look takes some 100 us.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The ports of this process: the listeners in the order of the configuration, then the admin port.
+#[derive(Debug)]
+pub(super) struct Steering(Vec<Port>);
+
+#[derive(Debug)]
+struct Port {
+    hold: Hold,
+    cells: Arc<PortCells>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// From when it listens.
+    place: Option<Place>,
+    /// What was said last.
+    said: Option<Steered>,
+    /// Whether the process is about to close the socket.
+    leaving: bool,
+}
+
+/// Who gets the new connections of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Steered {
+    /// This process: the place of its socket.
+    Here,
+    /// A newer process listens, and takes them when it is ready.
+    Newer,
+    /// Whoever the kernel chooses: the place of our socket is not known.
+    Unknown,
+    /// Likewise: the kernel takes no program.
+    Refused,
+}
+
+impl Steering {
+    /// `holds` and `cells` have the admin port as their last.
+    pub(super) fn new(holds: impl IntoIterator<Item = Hold>, cells: &[Arc<PortCells>]) -> Self {
+        let port = |(hold, cells): (Hold, &Arc<PortCells>)| Port {
+            hold,
+            cells: Arc::clone(cells),
+            state: Mutex::default(),
+        };
+        Self(holds.into_iter().zip(cells).map(port).collect())
+    }
+
+    /// Has the listeners listen, and notes their places.
+    pub(super) fn listen(&self, listeners: Vec<Bound>) -> io::Result<Vec<Listening>> {
+        self.0.iter().zip(listeners).map(|(port, bound)| port.listen(bound)).collect()
+    }
+
+    /// Likewise the admin port.
+    pub(super) fn listen_admin(&self, admin: Bound) -> io::Result<Listening> {
+        match self.0.last() {
+            Some(port) => port.listen(admin),
+            None => admin.listen(),
+        }
+    }
+
+    /// Once the process is ready, steers the kernel to it, and keeps it so until the process leaves.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        telemetry: Arc<Telemetry>,
+        mut signal: ShutdownSignal,
+    ) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ready = false;
+        loop {
+            tokio::select! {
+                () = signal.reached(Stage::Draining) => return self.leave_admin(),
+                _ = looks.tick() => {}
+            }
+            ready = ready || is_ready(&telemetry);
+            match Listing::read() {
+                Ok(listing) => self.0.iter().for_each(|port| port.look(&listing, ready)),
+                Err(error) => tracing::debug!(%error, "listening sockets cannot be listed"),
+            }
+        }
+    }
+
+    /// Keeps new connections from a listener that is about to close: another process gets them, or,
+    /// where there is none, they are refused. Returns whether that is done.
+    pub(super) fn leave(&self, listener: usize) -> bool {
+        self.0.get(listener).is_some_and(|port| port.leave(true))
+    }
+
+    /// The admin port goes on for as long as the process does, unless there is another one to ask.
+    fn leave_admin(&self) {
+        if let Some(port) = self.0.last() {
+            port.leave(false);
+        }
+    }
+}
+
+/// As `/readyz` has it: a table is in force, and who Cloudflare is is known.
+fn is_ready(telemetry: &Telemetry) -> bool {
+    let known = telemetry.list().read().source != ListSource::Nothing;
+    known && telemetry.watch().unready().is_none()
+}
+
+impl Port {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listen(&self, bound: Bound) -> io::Result<Listening> {
+        let mut state = self.state();
+        let before = Listing::read();
+        let listening = bound.listen()?;
+        state.place = match (before, Listing::read(), self.hold.inode()) {
+            (Ok(before), Ok(after), Some(own)) => Place::of(own, &before, &after),
+            _ => None,
+        };
+        Ok(listening)
+    }
+
+    /// Follows the group and, if nobody newer is in it, steers to our socket.
+    fn look(&self, listing: &Listing, ready: bool) {
+        let mut state = self.state();
+        let changed = state.place.as_mut().is_some_and(|place| place.follow(listing));
+        if state.leaving || !ready {
+            return;
+        }
+        let settled = state.said == Some(Steered::Here) && !changed;
+        let steered = match &state.place {
+            Some(place) if !place.is_newest() => Steered::Newer,
+            // Another one may have steered at the same time, by what it saw before.
+            Some(place) if settled && place.sockets() == 1 => return,
+            Some(place) => match place.index() {
+                Some(index) => self.steer(index, state.said),
+                None => Steered::Unknown,
+            },
+            None => Steered::Unknown,
+        };
+        if state.said.replace(steered) != Some(steered) {
+            self.say(steered, state.place.as_ref());
+        }
+    }
+
+    fn steer(&self, place: usize, before: Option<Steered>) -> Steered {
+        match self.hold.with(|socket| steer::to_place(socket, place)) {
+            Some(Err(error)) => {
+                if before != Some(Steered::Refused) {
+                    tracing::warn!(listener = %self.cells.name(), %error, "the kernel is not steered");
+                }
+                Steered::Refused
+            }
+            Some(Ok(())) | None => Steered::Here,
+        }
+    }
+
+    fn say(&self, steered: Steered, place: Option<&Place>) {
+        self.cells.set_steered(steered == Steered::Here);
+        let listener = self.cells.name();
+        let sockets = place.map_or(0, Place::sockets);
+        match steered {
+            Steered::Here => {
+                tracing::info!(%listener, sockets, "new connections are steered to this process");
+            }
+            Steered::Newer => tracing::info!(%listener, sockets, "a newer process listens as well"),
+            Steered::Unknown | Steered::Refused => tracing::warn!(
+                %listener,
+                sockets,
+                "new connections are shared with the other processes that listen here"
+            ),
+        }
+    }
+
+    /// Gives new connections to another process or, if there is none and `refuse`, to nobody.
+    fn leave(&self, refuse: bool) -> bool {
+        let mut state = self.state();
+        state.leaving = true;
+        self.cells.set_steered(false);
+        if let (Some(place), Ok(listing)) = (&mut state.place, Listing::read()) {
+            place.follow(&listing);
+        }
+        let another = match &state.place {
+            Some(place) if place.sockets() > 1 => match place.another() {
+                Some(another) => Some(another),
+                None => return false,
+            },
+            Some(_) => None,
+            // Who else listens cannot be seen: closing at once is what is left.
+            None => return false,
+        };
+        let done = self.hold.with(|socket| match another {
+            Some(another) => steer::to_place(socket, another),
+            None if refuse => steer::refuse(socket),
+            None => Ok(()),
+        });
+        match done {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                let listener = self.cells.name();
+                tracing::warn!(%listener, %error, "handshakes that have begun may be reset");
+                false
+            }
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! One process takes a port over from another, while clients go on connecting.
+
+use crate::support::{Builder, Metrics, PATIENCE, Process, Upstream, edge_to, eventually, skipped};
+use socket2::{Domain, Socket, Type};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Roll-outs in a row.
+const UPGRADES: usize = 5;
+/// Clients at a time for each address: half of them with one request a connection.
+const CLIENTS: usize = 4;
+/// Requests on a connection of the other half, unless they are told to close.
+const KEPT: usize = 10;
+/// How long a stranger listens for an answer: on the loopback it comes at once.
+const SILENCE: Duration = Duration::from_millis(20);
+
+/// Clients that connect, ask and count, again and again.
+struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    clients: Vec<JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn on(addresses: &[SocketAddr]) -> Self {
+        let mut load = Self { stop: Arc::default(), answered: Arc::default(), clients: Vec::new() };
+        for client in 0..CLIENTS * addresses.len() {
+            let to = addresses[client / CLIENTS];
+            let requests = if client % 2 == 0 { 1 } else { KEPT };
+            let (stop, answered) = (Arc::clone(&load.stop), Arc::clone(&load.answered));
+            load.clients.push(thread::spawn(move || {
+                let mut faults = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    if let Err(fault) = visit(to, requests, &answered) {
+                        faults.push(fault);
+                    }
+                    // So that loopback ports are left for all.
+                    thread::park_timeout(Duration::from_millis(1));
+                }
+                faults
+            }));
+        }
+        load
+    }
+
+    /// Waits until this many further requests have been answered.
+    fn await_answers(&self, count: usize) {
+        let enough = self.answered.load(Ordering::Relaxed) + count;
+        eventually("answers", || (self.answered.load(Ordering::Relaxed) >= enough).then_some(()));
+    }
+
+    /// Ends it. What went wrong on whichever connection.
+    fn faults(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let each = self.clients.into_iter().map(|client| client.join().expect("it counts"));
+        each.flatten().collect()
+    }
+}
+
+/// One connection with its requests.
+fn visit(to: SocketAddr, requests: usize, answered: &AtomicUsize) -> Result<(), String> {
+    let connected = TcpStream::connect_timeout(&to, PATIENCE);
+    let mut stream = connected.map_err(|error| format!("connect: {:?}", error.kind()))?;
+    stream.set_read_timeout(Some(PATIENCE)).expect("an option of all sockets");
+    for number in 1..=requests {
+        let close = if number == requests { "Connection: close\r\n" } else { "" };
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{close}\r\n");
+        let sent = stream.write_all(request.as_bytes());
+        sent.map_err(|error| format!("request {number}: {:?}", error.kind()))?;
+        let head = answer(&mut stream).map_err(|fault| format!("answer {number}: {fault}"))?;
+        answered.fetch_add(1, Ordering::Relaxed);
+        if head.to_ascii_lowercase().contains("connection: close") {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The head of a whole answer.
+fn answer(stream: &mut TcpStream) -> Result<String, String> {
+    let (mut text, mut piece) = (String::new(), [0; 1024]);
+    loop {
+        let read = stream.read(&mut piece).map_err(|error| format!("{:?}", error.kind()))?;
+        if read == 0 {
+            return Err(format!("closed after {text:?}"));
+        }
+        text.push_str(&String::from_utf8_lossy(&piece[..read]));
+        if text.ends_with("\r\n\r\ndone") {
+            return if text.starts_with("HTTP/1.1 200 ") { Ok(text) } else { Err(text) };
+        }
+    }
+}
+
+fn at(upstream: &Upstream, address: SocketAddr) -> Builder {
+    let builder = edge_to(&[upstream.addr()]).at(address);
+    builder.timeout("drain", "20s").timeout("drain_idle", "2s")
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn is_steered(process: &Process) -> bool {
+    Metrics::scrape(process.admin()).sum("ravelin_listener_steered", &[("listener", "web")]) > 0.5
+}
+
+fn await_steered(process: &Process) {
+    eventually("the kernel is steered", || is_steered(process).then_some(()));
+}
+
+/// The address of a new process, which takes over from `old`; then that leaves.
+fn upgrade(old: &mut Process, builder: Builder) -> Process {
+    let new = builder.spawn(1);
+    assert_eq!(new.addr(), old.addr());
+    await_steered(&new);
+    eventually("the old one knows", || (!is_steered(old)).then_some(()));
+    old.signal("TERM");
+    assert_eq!(old.exit().code(), Some(0));
+    new
+}
+
+fn upgrades_lose_nothing(bind: SocketAddr, clients: &[SocketAddr]) {
+    let upstream = Upstream::saying("done");
+    let mut process = at(&upstream, bind).spawn(1);
+    await_steered(&process);
+    let addr = process.addr();
+    let to: Vec<_> = clients.iter().map(|to| SocketAddr::new(to.ip(), addr.port())).collect();
+    let load = Load::on(&to);
+    for _ in 0..UPGRADES {
+        load.await_answers(50);
+        process = upgrade(&mut process, at(&upstream, addr));
+        load.await_answers(50);
+        assert!(is_steered(&process), "and stays so when the old one has gone");
+    }
+    assert_eq!(load.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn rolling_upgrades_lose_nothing_on_a_listener_of_ipv4() {
+    upgrades_lose_nothing(loopback(), &[loopback()]);
+}
+
+#[test]
+fn rolling_upgrades_lose_nothing_on_a_listener_of_ipv6_alone() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skipped("no IPv6 on the loopback");
+    }
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    upgrades_lose_nothing(v6, &[v6]);
+}
+
+#[test]
+fn rolling_upgrades_lose_nothing_on_a_listener_of_both_families() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skipped("no IPv6 on the loopback");
+    }
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    upgrades_lose_nothing((Ipv6Addr::UNSPECIFIED, 0).into(), &[loopback(), v6]);
+}
+
+#[test]
+fn a_successor_gets_all_new_connections_and_the_old_process_keeps_its_own() {
+    let upstream = Upstream::saying("done");
+    let old = at(&upstream, loopback()).spawn(1);
+    await_steered(&old);
+    let mut kept = old.connect();
+    assert_eq!(kept.get("a", "/").text(), "done");
+    let new = at(&upstream, old.addr()).spawn(1);
+    await_steered(&new);
+    eventually("the old one knows", || (!is_steered(&old)).then_some(()));
+    for _ in 0..30 {
+        assert_eq!(old.connect().get("a", "/").text(), "done");
+    }
+    assert_eq!(kept.get("a", "/").text(), "done");
+    let lines = |process: &Process| process.log_lines().len();
+    eventually("all lines", || (lines(&old) == 2 && lines(&new) == 30).then_some(()));
+}
+
+#[test]
+fn the_old_process_serves_again_when_its_successor_dies() {
+    let upstream = Upstream::saying("done");
+    let old = at(&upstream, loopback()).spawn(1);
+    await_steered(&old);
+    let new = at(&upstream, old.addr()).spawn(1);
+    await_steered(&new);
+    eventually("the old one knows", || (!is_steered(&old)).then_some(()));
+    let load = Load::on(&[old.addr()]);
+    load.await_answers(50);
+    // By SIGKILL; when it can be waited for, the kernel has closed its sockets.
+    drop(new);
+    let after = Load::on(&[old.addr()]);
+    after.await_answers(100);
+    await_steered(&old);
+    after.await_answers(50);
+    assert_eq!(after.faults(), Vec::<String>::new());
+    // Connections that it had, or got while it died. Never was there nobody to connect to.
+    let faults = load.faults();
+    assert_eq!(faults.iter().find(|fault| fault.starts_with("connect")), None);
+}
+
+#[test]
+fn a_successor_that_is_not_ready_gets_nothing_and_its_death_is_not_noticed() {
+    let upstream = Upstream::saying("done");
+    let old = at(&upstream, loopback()).spawn(1);
+    await_steered(&old);
+    let load = Load::on(&[old.addr()]);
+    load.await_answers(50);
+    // It listens, and waits for a list of Cloudflare's addresses that nobody has written.
+    let waits = at(&upstream, old.addr()).set("cloudflare", "config_map", "\"ns/ips/list\"");
+    let new = waits.spawn(1);
+    eventually("the old one knows", || (!is_steered(&old)).then_some(()));
+    load.await_answers(200);
+    assert!(!is_steered(&new));
+    assert_eq!(new.log_lines().len(), 0);
+    drop(new);
+    load.await_answers(50);
+    await_steered(&old);
+    assert_eq!(load.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn a_process_without_a_successor_refuses_and_resets_nobody() {
+    let upstream = Upstream::saying("done");
+    let mut process = at(&upstream, loopback()).spawn(1);
+    let load = Load::on(&[process.addr()]);
+    load.await_answers(100);
+    process.signal("TERM");
+    assert_eq!(process.exit().code(), Some(0));
+    let faults = load.faults();
+    let refused = |fault: &&String| *fault == "connect: ConnectionRefused";
+    assert!(!faults.is_empty());
+    assert_eq!(faults.iter().find(|fault| !refused(fault)), None);
+}
+
+/// Whether anything comes back for a SYN from an address that is not admitted.
+fn is_answered(to: SocketAddr) -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let stranger = SocketAddr::from(([127, 0, 0, 9], 0));
+    socket.bind(&stranger.into()).expect("a loopback address");
+    socket.set_nonblocking(true).expect("an option of all files");
+    let begun = socket.connect(&to.into()).expect_err("never at once");
+    if begun.kind() == ErrorKind::ConnectionRefused {
+        return true;
+    }
+    let end = Instant::now() + SILENCE;
+    while Instant::now() < end {
+        let refused = socket.take_error().expect("readable").is_some();
+        if refused || socket.peer_addr().is_ok() {
+            return true;
+        }
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    false
+}
+
+#[test]
+fn strangers_get_no_answer_at_any_moment_of_an_upgrade() {
+    let upstream = Upstream::saying("done");
+    let only = |address| at(&upstream, address).admit_only("one", "127.0.0.1/32");
+    let mut process = only(loopback()).spawn(1);
+    await_steered(&process);
+    let (mode, labels) = ("ravelin_admission_mode", [("listener", "web"), ("mode", "kernel")]);
+    if Metrics::scrape(process.admin()).sum(mode, &labels) < 0.5 {
+        return skipped("the kernel takes no filter");
+    }
+    let addr = process.addr();
+    let stop = Arc::new(AtomicBool::new(false));
+    let strangers: Vec<_> = (0..4)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                let (mut asked, mut answered) = (0, 0);
+                while !stop.load(Ordering::Relaxed) {
+                    asked += 1;
+                    answered += usize::from(is_answered(addr));
+                }
+                (asked, answered)
+            })
+        })
+        .collect();
+    let load = Load::on(&[addr]);
+    for _ in 0..2 {
+        load.await_answers(50);
+        process = upgrade(&mut process, only(addr));
+    }
+    // And one that dies.
+    let dies = only(addr).spawn(1);
+    await_steered(&dies);
+    drop(dies);
+    await_steered(&process);
+    stop.store(true, Ordering::Relaxed);
+    for stranger in strangers {
+        let (asked, answered) = stranger.join().expect("it counts");
+        assert!(asked > 0);
+        assert_eq!(answered, 0, "of {asked}");
+    }
+    drop(load);
+}
