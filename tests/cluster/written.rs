@@ -250,7 +250,10 @@ fn a_right_to_write_that_is_missing_is_named_and_everything_is_served_all_the_sa
         });
         if !kind.is_empty() {
             let labels = [("kind", kind), ("result", "refused")];
-            assert!(edge.metrics().sum("ravelin_writes_total", &labels) > 0.5, "{name}: {verb}");
+            // It is counted when it has been said.
+            eventually(&format!("{name}: {verb} is counted"), || {
+                (edge.metrics().sum("ravelin_writes_total", &labels) > 0.5).then_some(())
+            });
         }
         assert_eq!(edge.get("a.written", "/").0, 503, "{name}: the rule is served");
     }

@@ -97,13 +97,13 @@ fn the_content_of_a_secret_is_that_of_now_however_often_it_is_named_and_left() {
 fn a_secret_of_another_namespace_is_never_taken() {
     let Some(plane) = Plane::shared() else { return };
     let secured = Secured::start(&plane, "secret-own");
-    plane.namespace("secret-foreign");
+    plane.namespace("secret-theirs");
     let foreign = secured.issue();
-    put_certificate(&plane, "secret-foreign", "shop", &foreign);
+    put_certificate(&plane, "secret-theirs", "shop", &foreign);
     secured.name_secret("shop");
     secured.await_failing(1.0, 0.0);
     assert_eq!(secured.shown(), None);
-    let tls = json!([{"hosts": [secured.host], "secretName": "secret-foreign/shop"}]);
+    let tls = json!([{"hosts": [secured.host], "secretName": "secret-theirs/shop"}]);
     let patch = json!({"spec": {"tls": tls}}).to_string();
     let patch = ["patch", "ingress", "shop", "--type=merge", "-p", &patch];
     let refused = plane.kubectl(&[&["-n", "secret-own"], &patch[..]].concat());
@@ -115,7 +115,7 @@ fn a_secret_of_another_namespace_is_never_taken() {
         "spec": {"ingressClassName": "secret-own",
             "tls": [{"hosts": [secured.host, "thief.example"], "secretName": "shop"}],
             "defaultBackend": {"service": {"name": "none", "port": {"number": 80}}}}});
-    plane.create("/apis/networking.k8s.io/v1/namespaces/secret-foreign/ingresses", &thief);
+    plane.create("/apis/networking.k8s.io/v1/namespaces/secret-theirs/ingresses", &thief);
     // It is in force: Cloudflare is shown it for the other host.
     let of_thief = [("host", "thief.example"), ("verdict", "incomplete_chain")];
     secured.await_metric("ravelin_tls_full_strict", &of_thief, 1.0);
@@ -123,7 +123,7 @@ fn a_secret_of_another_namespace_is_never_taken() {
     let own = secured.issue();
     secured.certify(&own);
     secured.await_shown(&own);
-    kubectl(&plane, "secret-foreign", &["delete", "ingress", "thief"]);
+    kubectl(&plane, "secret-theirs", &["delete", "ingress", "thief"]);
 }
 
 #[test]
