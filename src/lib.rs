@@ -59,6 +59,7 @@
 //! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |
 //! | | [`deadline`] | a deadline for every phase, without a timer per request |
 //! | | [`gather`] | one send for a small message in several pieces |
+//! | | [`stream`] | a TCP connection, with or without TLS |
 //! | | [`routing`] | the table: compiled, looked up, published |
 //! | | [`shutdown`] | the stages of leaving |
 //! | | [`telemetry`] | metrics, access log, log of the process |
@@ -107,6 +108,7 @@ pub mod model;
 pub mod proxy_protocol;
 pub mod routing;
 pub mod shutdown;
+pub mod stream;
 pub mod telemetry;
 pub mod tls;
 pub mod trust;

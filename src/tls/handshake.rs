@@ -6,12 +6,13 @@ use super::policy::{HTTP2, Policy};
 use super::session::{Session, Standing};
 use super::snapshot::{Shown, Store};
 use crate::client_certificate::{Mode, Verdict};
+use crate::stream::Now;
 use crate::telemetry::{HandshakeCells, HandshakeFailure, TlsVersion};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor, ClientHello};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use std::cell::RefCell;
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -219,25 +220,6 @@ async fn end_session(mut stream: TlsStream<TcpStream>) {
 async fn end(mut socket: TcpStream, mut alert: AcceptedAlert) {
     let _ = alert.write_all(&mut Now(&socket));
     let _ = socket.shutdown().await;
-}
-
-/// A socket, as far as it goes without waiting.
-struct Now<'s>(&'s TcpStream);
-
-impl Read for Now<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
-    }
-}
-
-impl Write for Now<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// A handshake, for as long as it is under way.

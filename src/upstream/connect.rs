@@ -1,11 +1,11 @@
 //! A new connection to an endpoint: TCP, TLS if the Service has it, and what is spoken inside.
 
 use super::pool::Connection;
-use super::stream::EndpointStream;
 use crate::addr::EndpointAddr;
 use crate::endpoint_tls::{Alpn, EndpointTls};
 use crate::error::Reason;
 use crate::model::Protocol;
+use crate::stream::TcpOrTls;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Largest response head, in bytes: what nginx takes with its largest usual settings, and twice what
 /// Cloudflare passes on.
@@ -22,6 +22,9 @@ pub(super) const RESPONSE_HEAD_BYTES: u32 = 256 * 1024;
 /// How long a shared connection may be quiet before the kernel asks whether the host is there; what
 /// stays unacknowledged or unanswered for as long again closes it.
 const QUIET: Duration = Duration::from_secs(15);
+
+/// A pod's socket.
+pub(super) type EndpointStream = TcpOrTls<TlsStream<TcpStream>>;
 
 /// A connection on which nothing has been asked yet.
 pub(super) enum Opened {

@@ -15,7 +15,6 @@ mod pool;
 mod replay;
 mod reply;
 mod report;
-mod stream;
 
 pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};

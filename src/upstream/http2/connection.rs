@@ -7,8 +7,8 @@
 use super::heard::Heard;
 use crate::addr::EndpointAddr;
 use crate::error::Reason;
+use crate::upstream::connect::EndpointStream;
 use crate::upstream::connect::RESPONSE_HEAD_BYTES;
-use crate::upstream::stream::EndpointStream;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};

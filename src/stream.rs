@@ -1,23 +1,46 @@
-//! A pod's socket, with or without TLS, as hyper and h2 read and write it.
+//! A TCP connection, as it is or within TLS, as hyper and h2 read and write it.
 
 use crate::gather::poll_write_gathered;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
-/// A connection to an endpoint.
+/// A connection; `T` is TLS at our end of it.
 #[derive(Debug)]
-pub(super) enum EndpointStream {
-    /// Small requests leave in one send.
+pub enum TcpOrTls<T> {
+    /// As it is. Small messages leave in one send.
     Plain(TcpStream),
-    /// rustls gathers what it is given into records. Boxed: its state is ten times the other's.
-    Tls(Box<TlsStream<TcpStream>>),
+    /// Within TLS; the handshake is through. Boxed: it is ten times as large and more.
+    Tls(Box<T>),
 }
 
-impl AsyncRead for EndpointStream {
+/// A socket, as far as it goes without waiting.
+#[derive(Debug)]
+pub struct Now<'s>(pub &'s TcpStream);
+
+impl Read for Now<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl Write for Now<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for TcpOrTls<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -30,7 +53,7 @@ impl AsyncRead for EndpointStream {
     }
 }
 
-impl AsyncWrite for EndpointStream {
+impl<T: AsyncWrite + Unpin> AsyncWrite for TcpOrTls<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -49,15 +72,14 @@ impl AsyncWrite for EndpointStream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => poll_write_gathered(socket, cx, bufs),
+            // rustls gathers the pieces as it encrypts them: one record for up to 16 KiB, and one
+            // send for what it takes at once.
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(socket) => socket.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
