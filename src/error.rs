@@ -6,6 +6,15 @@
 
 use http::StatusCode;
 
+/// The two halves of an error whose words are `reason; fix`: what is wrong, and what to do about it.
+pub fn reason_and_fix(error: &impl std::error::Error) -> (String, String) {
+    let words = error.to_string();
+    match words.split_once("; ") {
+        Some((reason, fix)) => (reason.to_owned(), fix.to_owned()),
+        None => (words, String::new()),
+    }
+}
+
 /// Who has to act when a reason shows up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Culprit {

@@ -243,15 +243,6 @@ pub enum CertificateError {
 }
 
 impl CertificateError {
-    /// What is wrong, and what to do about it.
-    pub fn reason_and_fix(&self) -> (String, String) {
-        let words = self.to_string();
-        match words.split_once("; ") {
-            Some((reason, fix)) => (reason.to_owned(), fix.to_owned()),
-            None => (words, String::new()),
-        }
-    }
-
     /// Whether the key is to blame rather than the chain.
     pub fn is_of_key(&self) -> bool {
         match self {

@@ -136,20 +136,10 @@ pub enum AuthorityError {
     NoAuthority,
 }
 
-impl AuthorityError {
-    /// What is wrong, and what to do about it.
-    pub fn reason_and_fix(&self) -> (String, String) {
-        let words = self.to_string();
-        match words.split_once("; ") {
-            Some((reason, fix)) => (reason.to_owned(), fix.to_owned()),
-            None => (words, String::new()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::reason_and_fix;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
     fn mk_pem(is_ca: IsCa) -> String {
@@ -187,7 +177,7 @@ mod tests {
             ),
         ] {
             let error = Authority::from_pem(text.as_bytes()).expect_err(expected);
-            let (reason, fix) = error.reason_and_fix();
+            let (reason, fix) = reason_and_fix(&error);
             assert!(reason.contains(expected), "{reason}");
             assert!(!fix.is_empty(), "{reason}");
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::error::reason_and_fix;
 use crate::model::{Hsts, Https};
 
 use super::admit::Sets;
@@ -258,9 +259,8 @@ fn https(table: &Table<'_>) -> Https {
     let hsts = table.read("hsts", |value| match raw::string(value)? {
         "off" => Ok(None),
         text => Hsts::parse(text).map(Some).map_err(|error| {
-            let words = error.to_string();
-            let (problem, fix) = words.split_once("; ").unwrap_or((&words, ""));
-            Fault::new(problem.to_owned(), format!("{fix}, or \"off\""))
+            let (problem, fix) = reason_and_fix(&error);
+            Fault::new(problem, format!("{fix}, or \"off\""))
         }),
     });
     Https { redirect, hsts: hsts.flatten() }

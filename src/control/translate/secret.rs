@@ -5,6 +5,7 @@ use crate::certificate::Certificate;
 use crate::client_certificate::Authority;
 use crate::control::objects::is_content_left_out;
 use crate::endpoint_tls::Authorities;
+use crate::error::reason_and_fix;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::core::v1::Secret;
 
@@ -13,9 +14,8 @@ const TLS_TYPE: &str = "kubernetes.io/tls";
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
-const AUTHORITY: &str = "ca.crt";
 
-/// The key for authorities, as cert-manager has it.
+/// The key for authorities, of clients or pods, as cert-manager has it.
 const AUTHORITIES: &str = "ca.crt";
 
 /// Reads the Secret that `spec.tls[].secretName` names.
@@ -38,21 +38,21 @@ pub(super) fn read_authority(
     name: &str,
     secret: Option<&Secret>,
 ) -> Result<Authority, Flaw> {
-    let create = format!("generic {name} -n {namespace} --from-file={AUTHORITY}=ca.pem");
+    let create = format!("generic {name} -n {namespace} --from-file={AUTHORITIES}=ca.pem");
     let secret = present(namespace, name, secret, &create)?;
     let flaw = |field, reason: String, fix: String| {
         Flaw::error(Why::SecretUnusable, field, format!("{reason}: no certificate is good"), fix)
     };
-    let fix = format!("write the authority into it, as PEM under {AUTHORITY}");
+    let fix = format!("write the authority into it, as PEM under {AUTHORITIES}");
     // The last-good state leaves the authority in a Secret, if it has one.
-    if value(secret, AUTHORITY).is_none() && is_content_left_out(secret) {
+    if value(secret, AUTHORITIES).is_none() && is_content_left_out(secret) {
         return Err(left_out(name));
     }
     let checked = check_type(secret, &fix).and_then(|()| {
-        let text = value(secret, AUTHORITY)
+        let text = value(secret, AUTHORITIES)
             .ok_or_else(|| flaw("data[ca.crt]", "is missing".to_owned(), fix.clone()))?;
         Authority::from_pem(text).map_err(|error| {
-            let (reason, fix) = error.reason_and_fix();
+            let (reason, fix) = reason_and_fix(&error);
             flaw("data[ca.crt]", reason, fix)
         })
     });
@@ -134,7 +134,7 @@ fn check(secret: &Secret) -> Result<Certificate, Flaw> {
     }
     Certificate::from_pem(certificate, key).map_err(|error| {
         let field = if error.is_of_key() { "data[tls.key]" } else { "data[tls.crt]" };
-        let (reason, fix) = error.reason_and_fix();
+        let (reason, fix) = reason_and_fix(&error);
         Flaw::error(Why::SecretUnusable, field, reason, fix)
     })
 }
