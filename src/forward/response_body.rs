@@ -40,16 +40,15 @@ impl ResponseBody {
     }
 
     pub(super) fn of_upstream(incoming: ReplyBody, exchange: Exchange) -> Self {
-        let source = Source::Upstream(incoming);
-        let mut body = Self { source, exchange: Some(exchange) };
-        if body.source.is_empty() {
-            body.complete();
-        }
-        body
+        Self::new(Source::Upstream(incoming), exchange)
     }
 
     pub(super) fn of_ours(text: Bytes, exchange: Exchange) -> Self {
-        let mut body = Self { source: Source::Ours(text), exchange: Some(exchange) };
+        Self::new(Source::Ours(text), exchange)
+    }
+
+    fn new(source: Source, exchange: Exchange) -> Self {
+        let mut body = Self { source, exchange: Some(exchange) };
         if body.source.is_empty() {
             body.complete();
         }
