@@ -71,6 +71,7 @@
 //! | | [`upstream`] | connections to pods, pools, retries |
 //! | paths | [`edge`] | the life of a connection |
 //! | | [`forward`] | the life of a request |
+//! | | [`health_check`] | requests by the clock, that tell which endpoints are fit |
 //! | control | [`control`] | from manifests or a cluster to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
 //! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
 //! | | [`admin`] | the admin port |
@@ -102,6 +103,7 @@ pub mod endpoint_tls;
 pub mod error;
 pub mod forward;
 pub mod gather;
+pub mod health_check;
 pub mod http;
 pub mod listen;
 pub mod model;

@@ -36,6 +36,7 @@ fn backend(namespace: &Arc<str>, number: usize) -> Backend {
         },
         state: BackendState::Resolved([endpoint].into()),
         protocol: Protocol::Http,
+        check: None,
     }
 }
 

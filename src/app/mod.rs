@@ -3,7 +3,7 @@
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
 //! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
 //! follows the files of certificates and judges all as Cloudflare would, one that steers the kernel
-//! to this process, one that writes the access log. The caller's thread waits for signals.
+//! to this process, one that checks endpoints, one that writes the access log. The caller's thread waits for signals.
 
 pub mod certificates;
 pub mod clients;
@@ -30,6 +30,7 @@ use crate::config::{self, Config, Members, SourceKind};
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
 use crate::control::translate::{ConfigMapKey, Options};
+use crate::health_check::Checker;
 use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening};
 use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
@@ -37,6 +38,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::{self, Sink};
 use crate::tls::Store;
 use gatekeeper::Gatekeeper;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -187,6 +189,16 @@ fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<JoinHandle<()
         spawn(&format!("worker-{number}"), move || worker::run(setup))
     })
     .collect()
+}
+
+/// On a thread of its own: checks are not to wait for requests, nor these for them.
+fn start_checks(parts: &Parts) -> io::Result<JoinHandle<()>> {
+    let (tables, cells) = (parts.tables.clone(), Arc::clone(parts.telemetry.checks()));
+    let signal = parts.signal.clone();
+    spawn("health-checks", move || {
+        let seed = RandomState::new().hash_one(0);
+        unprivileged("health-checks", Checker::new(tables, cells, seed).run(signal));
+    })
 }
 
 /// How often the leaving process looks whether its workers are through.

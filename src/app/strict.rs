@@ -292,6 +292,7 @@ mod tests {
                 key,
                 state: BackendState::Resolved([].into()),
                 protocol: Protocol::Http,
+                check: None,
             }],
             ..Model::default()
         }

@@ -46,10 +46,17 @@ impl Endpoint {
         (u64::from(self.in_flight()) + 1) * u64::from(self.latency.micros(now))
     }
 
-    /// Whether it has failed so often that it is to be left out, and has not answered since. Whether
+    /// Whether it has failed so often that it is to be left out, and has not answered since, or fails
+    /// its checks. Whether
     /// it is left out depends on how many others are: [`super::EndpointSet::ejected`].
     pub fn is_ejected(&self) -> bool {
-        self.health.is_ejected()
+        self.health.is_out()
+    }
+
+    /// Notes what its checks have come to: whether it may have requests, as far as they know.
+    /// Returns whether that is news.
+    pub fn checked(&self, fit: bool) -> bool {
+        self.health.set_fit(fit)
     }
 
     /// Notes the head of an answer. Returns whether that ends an ejection.

@@ -1,10 +1,11 @@
-//! Passive health: what fails several times in a row is left out for a while (ejected).
+//! Health: what fails several times in a row is left out for a while (ejected), and what fails its
+//! checks until it passes one.
 //!
 //! The number of failures is the operator's; spans are those of [`BASE`] and [`LONGEST`]. How many
 //! endpoints may be out at once is for the set to say, at each pick.
 
 use super::{Moment, scale};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long the first ejection lasts; each further one without an answer in between twice as long.
@@ -36,12 +37,30 @@ pub(super) struct Health {
     failures: AtomicU32,
     /// Ejections, and probes, since the last answer.
     ejections: AtomicU32,
+    /// Whether it has failed its checks, if it is checked.
+    unfit: AtomicBool,
 }
 
 impl Health {
-    /// Whether it is ejected. It is until it has answered, however long that takes.
-    pub(super) fn is_ejected(&self) -> bool {
+    /// Whether it is to be left out: until it has answered, however long that takes, and for as long
+    /// as it fails its checks.
+    pub(super) fn is_out(&self) -> bool {
+        self.is_ejected() || self.unfit.load(Ordering::Acquire)
+    }
+
+    fn is_ejected(&self) -> bool {
         self.until.load(Ordering::Acquire) != 0
+    }
+
+    /// Notes what its checks have come to. Returns whether that is news.
+    ///
+    /// An ejection is not ended by it: what answers its checks may still fail its requests.
+    pub(super) fn set_fit(&self, fit: bool) -> bool {
+        let is_news = self.unfit.swap(!fit, Ordering::AcqRel) == fit;
+        if is_news {
+            CHANGES.fetch_add(1, Ordering::Release);
+        }
+        is_news
     }
 
     /// Notes an answer. Returns whether that ends an ejection.
@@ -80,12 +99,12 @@ impl Health {
         true
     }
 
-    /// Takes the right to probe it, if it is due: one caller of all workers gets it. The probe counts
+    /// Takes the right to probe it, if it is due and passes its checks: one caller of all workers gets it. The probe counts
     /// as failed until it is answered, so that the next one is due after twice the time, even if
     /// nobody ever hears of this one.
     pub(super) fn probe(&self, now: Moment, random: u64) -> bool {
         let until = self.until.load(Ordering::Acquire);
-        if until == 0 || until > now.millis() {
+        if until == 0 || until > now.millis() || self.unfit.load(Ordering::Acquire) {
             return false;
         }
         let next = now.after(span(self.ejections.load(Ordering::Relaxed), random)).millis();
@@ -169,5 +188,23 @@ mod tests {
         let millis = |before, random| span(before, random).as_millis();
         assert_eq!((millis(0, LEAST), millis(0, EVEN), millis(0, MOST)), (1_600, 2_000, 2_400));
         assert_eq!(millis(u32::MAX, MOST), 72_000);
+    }
+
+    #[test]
+    fn what_fails_its_checks_is_out_until_it_passes_one_and_requests_do_not_probe_it() {
+        let health = Health::default();
+        assert!(!health.set_fit(true), "that is how it begins");
+        assert!(health.set_fit(false) && !health.set_fit(false));
+        assert!(health.is_out() && !health.probe(at(90_000), EVEN));
+        assert!(!health.succeed() && health.is_out(), "an answer to a visitor is no check");
+        assert!(health.set_fit(true) && !health.is_out());
+    }
+
+    #[test]
+    fn a_check_that_is_passed_does_not_end_an_ejection() {
+        let health = Health::default();
+        assert!(health.fail(at(1), 1, EVEN) && health.set_fit(false));
+        assert!(health.set_fit(true) && health.is_out());
+        assert!(health.succeed() && !health.is_out());
     }
 }

@@ -45,7 +45,7 @@ pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use http2::Http2;
 pub use source::{Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
 pub use state::LastGood;
-pub use units::MAX_DURATION;
+pub use units::{Fault, MAX_DURATION, duration};
 pub use values::SOCKET_PATH_BYTES;
 
 /// Largest configuration file, in bytes. The commented one has about 6 KiB; a larger file by far is

@@ -14,11 +14,11 @@ pub const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is wrong with one value, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub struct Fault {
     /// The broken rule, with the value.
-    pub(super) problem: String,
+    pub problem: String,
     /// What to write instead.
-    pub(super) fix: String,
+    pub fix: String,
 }
 
 impl Fault {
@@ -29,8 +29,9 @@ impl Fault {
 
 /// Parses `500ms`, `15s`, `2m` or `1h`: one whole number and one unit.
 ///
-/// Refuses zero and more than [`MAX_DURATION`].
-pub(super) fn duration(text: &str) -> Result<Duration, Fault> {
+/// # Errors
+/// What is wrong with it; zero and more than [`MAX_DURATION`] are refused.
+pub fn duration(text: &str) -> Result<Duration, Fault> {
     let (number, unit) = split(text)
         .ok_or_else(|| Fault::new(format!("\"{text}\" is not a duration"), DURATION_FIX))?;
     let millis_per_unit: u64 = match unit {

@@ -4,6 +4,7 @@
 //! The model knows neither kube nor I/O; it is `PartialEq`, so a test compares whole values and the
 //! control plane can see that an event changed nothing.
 
+mod health_check;
 mod host;
 mod https;
 mod object;
@@ -12,6 +13,7 @@ mod protocol;
 mod rejected;
 mod service;
 
+pub use health_check::HealthCheck;
 pub use host::{Host, HostError, HostPattern};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
 pub use object::{Kind, ObjectRef};

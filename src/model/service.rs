@@ -1,6 +1,6 @@
 //! Service ports and the endpoints behind them.
 
-use super::Protocol;
+use super::{HealthCheck, Protocol};
 use crate::addr::EndpointAddr;
 use std::fmt;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub struct Backend {
     /// What is spoken with the endpoints. With authorities that are missing, the backend counts as
     /// [`Broken::ProtocolUnusable`], unless they were there before.
     pub protocol: Protocol,
+    /// How the endpoints are checked, if they are.
+    pub check: Option<Arc<HealthCheck>>,
 }
 
 /// Whether a backend can be used at all.

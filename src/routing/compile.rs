@@ -90,12 +90,16 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
             Some(protocol) => (protocol, broken),
             None => (&backend.protocol, broken.or(Some(Broken::ProtocolUnusable))),
         };
-        let Some(old) = old.filter(|old| old.broken == broken && old.protocol == *protocol) else {
+        let is_same = |old: &&Arc<Backend>| {
+            old.broken == broken && old.protocol == *protocol && old.check == backend.check
+        };
+        let Some(old) = old.filter(is_same) else {
             let old_set = old.map(|old| old.endpoints());
             let set = EndpointSet::new(specs, old_set.as_deref().map(|set| &**set));
             let endpoints = ArcSwap::from_pointee(set);
             let (key, protocol) = (backend.key.clone(), protocol.clone());
-            return Arc::new(Backend { key, broken, protocol, endpoints });
+            let check = backend.check.clone();
+            return Arc::new(Backend { key, broken, protocol, check, endpoints });
         };
         let old_set = old.endpoints();
         if (broken.is_none() || !specs.is_empty()) && !old_set.is_of(specs) {

@@ -21,7 +21,7 @@ pub use compile::{compile, table_order};
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 
 use crate::balance::EndpointSet;
-use crate::model::{BackendKey, Broken, PathKind, Protocol};
+use crate::model::{BackendKey, Broken, HealthCheck, PathKind, Protocol};
 use arc_swap::ArcSwap;
 use hosts::HostMap;
 use http::HeaderValue;
@@ -138,6 +138,8 @@ pub struct Backend {
     pub broken: Option<Broken>,
     /// What is spoken with its endpoints.
     pub protocol: Protocol,
+    /// How its endpoints are checked, if they are.
+    pub check: Option<Arc<HealthCheck>>,
     endpoints: ArcSwap<EndpointSet>,
 }
 

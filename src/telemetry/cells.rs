@@ -213,6 +213,21 @@ impl WorkerCells {
     }
 }
 
+/// Health checks, counted by the thread that makes them.
+#[derive(Debug, Default)]
+pub struct CheckCells {
+    pub(super) passed: Count,
+    pub(super) failed: Count,
+}
+
+impl CheckCells {
+    /// Counts one.
+    pub fn count(&self, passed: bool) {
+        let count = if passed { &self.passed } else { &self.failed };
+        count.add(1);
+    }
+}
+
 /// What the control thread says of the table in force.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SnapshotCells {

@@ -19,8 +19,8 @@ mod write_back;
 
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{
-    ChangeEffect, Count, Level, ListenerCells, Refusal, Retry, SnapshotCells, UpstreamCells,
-    WorkerCells,
+    ChangeEffect, CheckCells, Count, Level, ListenerCells, Refusal, Retry, SnapshotCells,
+    UpstreamCells, WorkerCells,
 };
 pub use collector::Telemetry;
 pub use histogram::{BUCKETS, Histogram};

@@ -9,6 +9,7 @@
 //! with HTTP/2 says it has not looked at (RFC 9113 section 8.7).
 
 mod budget;
+mod check;
 mod connect;
 mod http2;
 mod pool;
@@ -16,6 +17,7 @@ mod replay;
 mod reply;
 mod report;
 
+pub use check::check;
 pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};
 

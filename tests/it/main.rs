@@ -14,6 +14,7 @@ mod deadlines;
 mod drain;
 mod forwarding;
 mod handover;
+mod health_checks;
 mod memory;
 mod reload;
 mod routing;

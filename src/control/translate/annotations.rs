@@ -5,13 +5,16 @@
 //! whoever reads the annotation to decide: what protects must not be left out for a typing mistake.
 
 use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
+use super::health_check;
 use super::protocol;
 use super::report::{Flaw, Report};
+use crate::config;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::{Severity, Why};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What annotations of our own begin with.
 const OURS: &str = "ravelin.dev/";
@@ -27,8 +30,16 @@ pub(super) const OF_INGRESSES: [&str; 5] =
     [CLIENT_CERTIFICATE, CLIENT_CA, CLIENT_SUBJECT, HTTPS_REDIRECT, HSTS];
 
 /// The annotations of our own that Services may have.
-pub(super) const OF_SERVICES: [&str; 4] =
-    [protocol::PROTOCOL, protocol::CA, protocol::SERVER_NAME, protocol::INSECURE];
+pub(super) const OF_SERVICES: [&str; 8] = [
+    protocol::PROTOCOL,
+    protocol::CA,
+    protocol::SERVER_NAME,
+    protocol::INSECURE,
+    health_check::PATH,
+    health_check::HOST,
+    health_check::INTERVAL,
+    health_check::TIMEOUT,
+];
 
 /// The annotations of one object.
 #[derive(Clone, Copy)]
@@ -65,6 +76,12 @@ impl<'o> Annotations<'o> {
     /// `"true"` or `"false"`.
     pub(super) fn switch(self, name: &str) -> Result<Option<bool>, Flaw> {
         self.word(name, &[("true", true), ("false", false)])
+    }
+
+    /// A time, as the configuration has them: `"500ms"`, `"15s"`, `"2m"` or `"1h"`.
+    pub(super) fn duration(self, name: &str) -> Result<Option<Duration>, Flaw> {
+        let read = self.get(name).map(config::duration).transpose();
+        read.map_err(|fault| Flaw::invalid("", fault.problem, fault.fix))
     }
 
     /// Warns of annotations of our own that are none of those in `known`: nobody reads them.

@@ -13,6 +13,7 @@ mod class;
 mod clients;
 mod endpoint_slice;
 mod findings;
+mod health_check;
 mod https;
 mod ingress;
 mod names;

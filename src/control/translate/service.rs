@@ -1,6 +1,8 @@
 //! Service ports to backends: each port that an Ingress names, once, with its endpoints.
 
+use super::annotations::Annotations;
 use super::endpoint_slice;
+use super::health_check;
 use super::names::Names;
 use super::protocol::{Asked, LastRead, Words};
 use super::report::{Flaw, Report};
@@ -8,7 +10,7 @@ use super::validate;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::model::{BackendState, Broken, Kind, ObjectRef, PortKey, Rejected, Why};
+use crate::model::{BackendState, Broken, HealthCheck, Kind, ObjectRef, PortKey, Rejected, Why};
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use std::sync::Arc;
 
@@ -20,13 +22,16 @@ pub(super) struct Verdict {
     pub(super) state: BackendState,
     /// What is spoken with its endpoints; of none where there are none.
     pub(super) asked: Asked,
+    /// How they are checked.
+    pub(super) check: Option<Arc<HealthCheck>>,
     /// What is wrong with it for every rule that names it.
     pub(super) flaw: Option<Flaw>,
 }
 
 impl Verdict {
     pub(super) fn broken(broken: Broken, flaw: Option<Flaw>) -> Self {
-        Self { state: BackendState::Broken(broken), asked: Asked::Http, flaw }
+        let state = BackendState::Broken(broken);
+        Self { state, asked: Asked::Http, check: None, flaw }
     }
 }
 
@@ -51,6 +56,8 @@ pub(super) fn read<'p>(
     let own = object(Kind::Service, name);
     let mut report = Report::new(&own, &mut findings);
     check(service, &mut report);
+    let checked = health_check::read(Annotations::of(&service.metadata), &mut report);
+    let checked = checked.map(Arc::new);
     let words = Words::read(objects, (namespace, name), service, last, &mut report);
     let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
     let mut joined: Vec<endpoint_slice::Joined> = Vec::new();
@@ -73,7 +80,7 @@ pub(super) fn read<'p>(
         Ok(port) => match words.of(port) {
             Some(asked) => {
                 let state = BackendState::Resolved(joined.finish(preferred).into());
-                Verdict { state, asked, flaw: None }
+                Verdict { state, asked, check: checked.clone(), flaw: None }
             }
             None => Verdict::broken(Broken::ProtocolUnusable, None),
         },

@@ -48,7 +48,7 @@ fn mk_backend(service: &str, state: BackendState) -> Backend {
         service: service.into(),
         port: PortKey::Number(80),
     };
-    Backend { key, state, protocol: Protocol::Http }
+    Backend { key, state, protocol: Protocol::Http, check: None }
 }
 
 fn mk_endpoints(last: &[u8]) -> BackendState {

@@ -11,7 +11,7 @@ mod watch;
 mod write_back;
 
 use super::admission::PortCells;
-use super::cells::{ChangeEffect, Count, ListenerCells, SnapshotCells, WorkerCells};
+use super::cells::{ChangeEffect, CheckCells, Count, ListenerCells, SnapshotCells, WorkerCells};
 use super::histogram::Totals;
 use super::last_good::LastGoodMetrics;
 use super::list::ListMetrics;
@@ -52,6 +52,7 @@ pub struct Telemetry {
     write_back: Arc<WriteBackMetrics>,
     last_good: Arc<LastGoodMetrics>,
     certificates: Arc<CertificateMetrics>,
+    checks: Arc<CheckCells>,
     /// By listener, whether it terminates TLS; empty until it is said.
     secured: OnceLock<Box<[bool]>>,
     snapshot: Mutex<SnapshotCells>,
@@ -88,6 +89,7 @@ impl Telemetry {
             write_back: Arc::default(),
             last_good: Arc::default(),
             certificates: Arc::default(),
+            checks: Arc::default(),
             secured: OnceLock::new(),
             snapshot: Mutex::default(),
             changes: Default::default(),
@@ -129,6 +131,11 @@ impl Telemetry {
     /// What is known of the certificates.
     pub fn certificates(&self) -> &Arc<CertificateMetrics> {
         &self.certificates
+    }
+
+    /// Where health checks are counted.
+    pub fn checks(&self) -> &Arc<CheckCells> {
+        &self.checks
     }
 
     /// Says which listeners terminate TLS, in the order of the cells: the others have no series of
@@ -337,6 +344,7 @@ mod tests {
             key,
             state: BackendState::Resolved([].into()),
             protocol: Protocol::Http,
+            check: None,
         });
         for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
             let host = HostPattern::parse(host).expect("a host");

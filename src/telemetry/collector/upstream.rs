@@ -38,6 +38,14 @@ impl Telemetry {
             },
         )?;
         encoder.counter(
+            "ravelin_health_checks",
+            "Health checks of endpoints, by result",
+            |family| {
+                family.count(&[("result", "passed")], self.checks.passed.total())?;
+                family.count(&[("result", "failed")], self.checks.failed.total())
+            },
+        )?;
+        encoder.counter(
             "ravelin_access_log_dropped_lines",
             "Access log lines dropped because the writer was behind",
             |family| {

@@ -138,3 +138,19 @@ fn another_protocol_of_a_service_takes_effect_at_once_and_shares_no_connection()
     assert_eq!(edge.get("a.example", "/info").status(), 503);
     edge.await_metric("ravelin_requests_total", &[("reason", "protocol_unusable")], 1.0);
 }
+
+#[test]
+fn health_checks_speak_the_protocol_of_the_service() {
+    let Some(peer) = Peer::h2c() else { return };
+    let annotations = json!({
+        "ravelin.dev/upstream-protocol": "h2c",
+        "ravelin.dev/health-check-path": "/info",
+        "ravelin.dev/health-check-interval": "1s",
+    });
+    let edge = edge_as(&annotations, peer.addr()).start();
+    eventually("checks that are passed", || {
+        let passed = edge.metrics().sum("ravelin_health_checks_total", &[("result", "passed")]);
+        (passed > 1.5).then_some(())
+    });
+    edge.await_metric("ravelin_health_checks_total", &[("result", "failed")], 0.0);
+}

@@ -9,7 +9,7 @@ use crate::control::translate::protocol::{Asked, LastRead};
 use crate::control::translate::report::Flaw;
 use crate::control::translate::service::{self, Verdict};
 use crate::endpoint_tls::EndpointTls;
-use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey, Protocol};
+use crate::model::{Backend, BackendKey, BackendState, Broken, HealthCheck, PortKey, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -41,6 +41,7 @@ struct Slot {
     broken: Option<Broken>,
     state: BackendState,
     protocol: Protocol,
+    check: Option<Arc<HealthCheck>>,
     flaw: Option<Arc<Flaw>>,
     /// The Ingresses that name it, by number.
     users: BTreeSet<usize>,
@@ -77,6 +78,7 @@ impl Backends {
                 // Of a Service: until it is resolved, later in the same update.
                 state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
                 protocol: Protocol::Http,
+                check: None,
                 flaw: None,
                 users: BTreeSet::new(),
                 position: None,
@@ -158,7 +160,7 @@ impl Backends {
             (in_use.slots.iter().map(|_| missing()).collect(), Vec::new())
         });
         findings.replace(&mut in_use.found, found);
-        for (&number, Verdict { state, asked, flaw }) in in_use.slots.iter().zip(verdicts) {
+        for (&number, Verdict { state, asked, check, flaw }) in in_use.slots.iter().zip(verdicts) {
             let Some(slot) = self.slots.get_mut(number) else {
                 continue;
             };
@@ -166,7 +168,7 @@ impl Backends {
             if !is_missing {
                 slot.set_flaw(flaw.map(Arc::new), touched);
             }
-            if slot.set_protocol(asked) {
+            if slot.set_protocol(asked) | slot.set_check(check) {
                 touched.routes = true;
                 touched.states.insert(number);
             }
@@ -289,6 +291,7 @@ impl Backends {
         {
             backend.state.clone_from(&slot.state);
             backend.protocol.clone_from(&slot.protocol);
+            backend.check.clone_from(&slot.check);
         }
     }
 
@@ -307,8 +310,8 @@ impl Backends {
 
 impl Slot {
     fn backend(&self) -> Backend {
-        let protocol = self.protocol.clone();
-        Backend { key: self.key.clone(), state: self.state.clone(), protocol }
+        let (protocol, check) = (self.protocol.clone(), self.check.clone());
+        Backend { key: self.key.clone(), state: self.state.clone(), protocol, check }
     }
 
     /// Says whether it is another one. One that is the same stays as it is, with its connections.
@@ -321,6 +324,13 @@ impl Slot {
         };
         let is_other = self.protocol != protocol;
         self.protocol = protocol;
+        is_other
+    }
+
+    /// Says whether it is another one.
+    fn set_check(&mut self, check: Option<Arc<HealthCheck>>) -> bool {
+        let is_other = self.check != check;
+        self.check = check;
         is_other
     }
 

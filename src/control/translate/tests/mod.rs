@@ -6,6 +6,7 @@ mod class;
 mod clients;
 mod demo;
 mod endpoints;
+mod health_check;
 mod https;
 mod ingress;
 mod messages;

@@ -1,0 +1,192 @@
+//! Active checks: endpoints of Services that ask for it get a request by the clock, and those that
+//! fail several in a row get no visitors until they pass one.
+//!
+//! It runs on a thread of its own, off the workers, and looks at the table in force now and then, so
+//! that new endpoints are checked soon and those that are gone no more. Every process checks for
+//! itself, as every node may see a pod differently. An endpoint counts as fit until it has failed
+//! [`FALL`] checks: it is ready by what Kubernetes says. How many may be left out is for the set to
+//! say, at each pick; where all fail their checks, half of them are tried all the same.
+
+use crate::addr::EndpointAddr;
+use crate::balance::Endpoint;
+use crate::model::{HealthCheck, Protocol};
+use crate::routing::{Backend, TableHandle};
+use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::CheckCells;
+use crate::upstream;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Checks failed in a row that make an endpoint unfit, as with HAProxy and kubelets.
+const FALL: u32 = 3;
+
+/// How often the table is looked at, and what is due is begun.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Checks under way at a time: their sockets are this process's, and the others wait.
+const AT_ONCE: usize = 256;
+
+/// What is known of one endpoint.
+struct Checked {
+    endpoint: Weak<Endpoint>,
+    /// What is asked, and how.
+    backend: Arc<Backend>,
+    due: Cell<Instant>,
+    failures: Cell<u32>,
+    under_way: Cell<bool>,
+    /// The last look that saw it.
+    seen: Cell<u64>,
+}
+
+/// The checks of one process.
+pub struct Checker {
+    tables: TableHandle,
+    cells: Arc<CheckCells>,
+    at_once: Arc<Semaphore>,
+    checked: RefCell<HashMap<*const Endpoint, Rc<Checked>>>,
+    look: Cell<u64>,
+    seed: Cell<u64>,
+}
+
+impl Checker {
+    /// For the endpoints of the tables in force. `seed` spreads the checks of several processes.
+    pub fn new(tables: TableHandle, cells: Arc<CheckCells>, seed: u64) -> Rc<Self> {
+        Rc::new(Self {
+            tables,
+            cells,
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            checked: RefCell::default(),
+            look: Cell::new(0),
+            seed: Cell::new(seed),
+        })
+    }
+
+    /// Checks until the process leaves. Needs a local runtime.
+    pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // Requests go on for a while, and are to find endpoints that answer.
+                () = signal.reached(Stage::Aborting) => return,
+                _ = looks.tick() => self.look(),
+            }
+        }
+    }
+
+    fn look(self: &Rc<Self>) {
+        let now = Instant::now();
+        let look = self.look.get() + 1;
+        self.look.set(look);
+        let table = self.tables.load();
+        let mut checked = self.checked.borrow_mut();
+        let backends = table.backends().iter().filter(|backend| backend.check.is_some());
+        for (backend, check) in backends.filter_map(|all| Some((all, all.check.as_ref()?))) {
+            for endpoint in backend.endpoints().usable() {
+                let known = checked.entry(Arc::as_ptr(endpoint)).or_insert_with(|| {
+                    // The first at any time within the interval: they are not to come all at once.
+                    let due = now + self.share_of(check.interval);
+                    Rc::new(Checked::new(endpoint, backend, due))
+                });
+                if !Arc::ptr_eq(&known.backend, backend) {
+                    let now = Checked::new(endpoint, backend, known.due.get());
+                    now.failures.set(known.failures.get());
+                    *known = Rc::new(now);
+                }
+                known.seen.set(look);
+                if known.due.get() <= now && !known.under_way.replace(true) {
+                    tokio::task::spawn_local(Rc::clone(self).check(Rc::clone(known)));
+                }
+            }
+        }
+        checked.retain(|_, known| {
+            let stays = known.seen.get() == look;
+            if !stays && let Some(endpoint) = known.endpoint.upgrade() {
+                // Nobody would ever say that it is fit again.
+                endpoint.checked(true);
+            }
+            stays
+        });
+    }
+
+    async fn check(self: Rc<Self>, checked: Rc<Checked>) {
+        let Ok(_turn) = self.at_once.acquire().await else { return };
+        let backend = Arc::clone(&checked.backend);
+        let addr = checked.endpoint.upgrade().map(|endpoint| endpoint.addr);
+        if let (Some(addr), Some(check)) = (addr, &backend.check) {
+            self.ask(&checked, addr, (&backend.protocol, check)).await;
+            // A tenth more or less, so that those that began together do not stay so.
+            let interval = check.interval * 9 / 10 + self.share_of(check.interval / 5);
+            checked.due.set(Instant::now() + interval);
+        }
+        checked.under_way.set(false);
+    }
+
+    async fn ask(
+        &self,
+        checked: &Checked,
+        addr: EndpointAddr,
+        (protocol, check): (&Protocol, &HealthCheck),
+    ) {
+        let answer = upstream::check(addr, protocol, check).await;
+        // What a kubelet takes for success (core/v1 HTTPGetAction).
+        let passed = answer.is_ok_and(|status| (200..400).contains(&status.as_u16()));
+        let is_watched = checked.seen.get() == self.look.get();
+        let Some(endpoint) = checked.endpoint.upgrade().filter(|_| is_watched) else { return };
+        self.cells.count(passed);
+        let failures = if passed { 0 } else { checked.failures.get().saturating_add(1) };
+        checked.failures.set(failures);
+        let is_news = match failures {
+            0 => endpoint.checked(true),
+            FALL.. => endpoint.checked(false),
+            _ => false,
+        };
+        if !is_news {
+            return;
+        }
+        let endpoint = &*endpoint.text;
+        let service = checked.backend.key.to_string();
+        match answer {
+            Ok(_) if passed => tracing::info!(service, endpoint, "passes its health check"),
+            Ok(status) => tracing::warn!(
+                service,
+                endpoint,
+                status = status.as_u16(),
+                "fails its health check, and gets no requests while others can have them"
+            ),
+            Err(reason) => tracing::warn!(
+                service,
+                endpoint,
+                reason = reason.label(),
+                "fails its health check, and gets no requests while others can have them"
+            ),
+        }
+    }
+
+    /// A part of a time, drawn at random.
+    fn share_of(&self, whole: Duration) -> Duration {
+        // SplitMix64, as on the workers.
+        let state = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.seed.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        whole * u32::from(u16::try_from(mixed >> 48).unwrap_or(0)) / u32::from(u16::MAX)
+    }
+}
+
+impl Checked {
+    fn new(endpoint: &Arc<Endpoint>, backend: &Arc<Backend>, due: Instant) -> Self {
+        Self {
+            endpoint: Arc::downgrade(endpoint),
+            backend: Arc::clone(backend),
+            due: Cell::new(due),
+            failures: Cell::new(0),
+            under_way: Cell::new(false),
+            seen: Cell::new(0),
+        }
+    }
+}

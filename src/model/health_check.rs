@@ -1,0 +1,29 @@
+//! Active checks of endpoints: a request by the clock, whether or not there are visitors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How the endpoints of a Service port are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Path and query of the request.
+    pub path: Arc<str>,
+    /// Value of its `Host`; `None` is the address of the endpoint, as with a kubelet.
+    pub host: Option<Arc<str>>,
+    /// From the end of one check to the next.
+    pub interval: Duration,
+    /// How long connecting and the head of the answer may take, each.
+    pub timeout: Duration,
+}
+
+impl HealthCheck {
+    /// `interval` where nothing is said: a failed pod is out after half a minute, for a request every
+    /// three seconds from three nodes.
+    pub const INTERVAL: Duration = Duration::from_secs(10);
+
+    /// Shortest `interval`: checks must not become a load.
+    pub const SHORTEST: Duration = Duration::from_secs(1);
+
+    /// `timeout` where nothing is said: that of a connection attempt.
+    pub const TIMEOUT: Duration = Duration::from_secs(2);
+}
