@@ -71,6 +71,7 @@
 //! | | [`upstream`] | connections to pods, pools, retries |
 //! | paths | [`edge`] | the life of a connection |
 //! | | [`forward`] | the life of a request |
+//! | | [`dns`] | the addresses of external names, by the clock |
 //! | | [`health_check`] | requests by the clock, that tell which endpoints are fit |
 //! | control | [`control`] | from manifests or a cluster to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
 //! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
@@ -98,6 +99,7 @@ pub mod client_ip;
 pub mod config;
 pub mod control;
 pub mod deadline;
+pub mod dns;
 pub mod edge;
 pub mod endpoint_tls;
 pub mod error;

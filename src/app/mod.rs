@@ -3,10 +3,11 @@
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
 //! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
 //! follows the files of certificates and judges all as Cloudflare would, one that steers the kernel
-//! to this process, one that checks endpoints, one that writes the access log. The caller's thread waits for signals.
+//! to this process, one that checks endpoints, one that resolves names, one that writes the access log. The caller's thread waits for signals.
 
 pub mod certificates;
 pub mod clients;
+mod endpoints;
 mod error;
 mod gatekeeper;
 mod prepared;
@@ -30,7 +31,6 @@ use crate::config::{self, Config, Members, SourceKind};
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
 use crate::control::translate::{ConfigMapKey, Options};
-use crate::health_check::Checker;
 use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening};
 use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
@@ -38,7 +38,6 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::{self, Sink};
 use crate::tls::Store;
 use gatekeeper::Gatekeeper;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -191,16 +190,6 @@ fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<JoinHandle<()
     .collect()
 }
 
-/// On a thread of its own: checks are not to wait for requests, nor these for them.
-fn start_checks(parts: &Parts) -> io::Result<JoinHandle<()>> {
-    let (tables, cells) = (parts.tables.clone(), Arc::clone(parts.telemetry.checks()));
-    let signal = parts.signal.clone();
-    spawn("health-checks", move || {
-        let seed = RandomState::new().hash_one(0);
-        unprivileged("health-checks", Checker::new(tables, cells, seed).run(signal));
-    })
-}
-
 /// How often the leaving process looks whether its workers are through.
 const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
 
@@ -251,6 +240,7 @@ pub fn options(config: &Config) -> Options {
         without_class: config.source.ingress_without_class,
         strict_class: of_cluster,
         loopback_endpoints: !of_cluster,
+        external_names: config.dns.external_names,
         admits_pods: sets.any(|set| set.members == Members::Pods),
         https: config.https.clone(),
         cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),

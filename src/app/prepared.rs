@@ -6,6 +6,7 @@
 //! 404 for every site.
 
 use super::certificates;
+use super::endpoints;
 use super::gatekeeper::Gatekeeper;
 use super::sets::{follow_cluster, start_list};
 use super::shown::Shown;
@@ -13,7 +14,7 @@ use super::steering::Steering;
 use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, on_runtime,
-    open_access_log, options, policy, privilege, spawn, start_accepting, start_admin, start_checks,
+    open_access_log, options, policy, privilege, spawn, start_accepting, start_admin,
     start_control, start_workers, unprivileged,
 };
 use crate::config::{Config, Protocol, SourceKind};
@@ -216,7 +217,7 @@ impl Prepared {
         if let Some((admin, socket)) = idle_admin {
             self.others.push(start_admin(parts, admin, socket)?);
         }
-        self.others.push(start_checks(parts)?);
+        self.others.extend(endpoints::start(parts)?);
         let (telemetry, signal) = (Arc::clone(&parts.telemetry), parts.signal.clone());
         let steer = move || unprivileged("steer", steering.run(telemetry, signal));
         self.others.push(spawn("steer", steer)?);

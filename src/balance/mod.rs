@@ -80,6 +80,11 @@ impl EndpointSet {
         Arc::ptr_eq(&self.specs, specs)
     }
 
+    /// What it was built for.
+    pub fn specs(&self) -> &[EndpointSpec] {
+        &self.specs
+    }
+
     /// How many endpoints of this state there are, usable or not.
     pub fn count(&self, state: EndpointState) -> u32 {
         self.counts[state as usize]

@@ -34,7 +34,10 @@ pub(super) struct Row {
 /// Describes one route.
 pub(super) fn row(table: &Table, id: RouteId) -> Row {
     let (route, backend) = (table.route(id), table.backend(id));
+    let external = backend.external.as_ref().filter(|_| backend.broken.is_none());
     let (endpoints, answer) = match forward::usable(backend) {
+        // Nothing is resolved here.
+        Err(_) if external.is_some() => (external.iter().map(ToString::to_string).collect(), None),
         Ok(set) => (set.usable().iter().map(|e| e.addr.to_string()).collect(), None),
         Err(reason) => {
             (Vec::new(), Some(format!("{} {}", reason.status().as_u16(), reason.label())))

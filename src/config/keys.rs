@@ -31,6 +31,7 @@ pub(super) const ROOT: Keys = Keys {
         "limits",
         "https",
         "http2",
+        "dns",
         "upstream",
     ],
 };
@@ -126,6 +127,8 @@ pub(super) const HTTP2: Keys = Keys {
     table: "http2",
     keys: &["streams", "stream_window", "connection_window", "send_buffer", "resets"],
 };
+/// `[dns]`.
+pub(super) const DNS: Keys = Keys { table: "dns", keys: &["external_names", "servers"] };
 /// `[upstream]`.
 pub(super) const UPSTREAM: Keys = Keys {
     table: "upstream",

@@ -15,6 +15,7 @@ mod certificates;
 mod client_certificate;
 mod cloudflare;
 pub mod defaults;
+mod dns;
 mod http2;
 mod keys;
 mod raw;
@@ -42,6 +43,7 @@ pub use admit::{
 pub use certificates::CertificateFiles;
 pub use client_certificate::{AuthoritySource, ClientCertificate};
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
+pub use dns::Dns;
 pub use http2::Http2;
 pub use source::{Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
 pub use state::LastGood;
@@ -85,6 +87,8 @@ pub struct Config {
     pub https: Https,
     /// HTTP/2 on the clients' side.
     pub http2: Http2,
+    /// Names of Services of type ExternalName.
+    pub dns: Dns,
     /// Connections to pods.
     pub upstream: Upstream,
 }

@@ -19,6 +19,7 @@ use super::admit::Sets;
 use super::certificates;
 use super::client_certificate;
 use super::cloudflare;
+use super::dns;
 use super::http2;
 use super::raw::{self, Document, Table};
 use super::source;
@@ -68,6 +69,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let limits = limits(&root.table(&keys::LIMITS));
     let https = https(&root.table(&keys::HTTPS));
     let http2 = http2::section(&root.table(&keys::HTTP2));
+    let dns = dns::section(&root.table(&keys::DNS));
     let upstream = upstream(&root.table(&keys::UPSTREAM));
     let listeners = listeners?;
     let admin = admin?;
@@ -90,6 +92,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         limits,
         https,
         http2,
+        dns,
         upstream,
     })
 }

@@ -21,7 +21,7 @@ pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use rejected::{Rejected, Severity, Why};
 pub use service::{
-    Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, PortKey,
+    Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, ExternalName, PortKey,
 };
 
 use ipnet::IpNet;

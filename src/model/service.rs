@@ -59,8 +59,26 @@ pub struct Backend {
 pub enum BackendState {
     /// The Service and its port exist; the endpoints (perhaps none), sorted by address, each once.
     Resolved(Arc<[EndpointSpec]>),
+    /// A Service of type ExternalName, where they are served: its endpoints are the addresses that
+    /// DNS has for the name.
+    Named(ExternalName),
     /// The rule keeps its place and answers 503, so that no broader rule takes its traffic.
     Broken(Broken),
+}
+
+/// Where an ExternalName Service leads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ExternalName {
+    /// `spec.externalName`: a DNS name, in lower case, without the dot at its end.
+    pub name: Arc<str>,
+    /// The port of the Service, or, if it has none, the one that the rule names.
+    pub port: u16,
+}
+
+impl fmt::Display for ExternalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.port)
+    }
 }
 
 /// Why a backend cannot be used.
@@ -70,7 +88,7 @@ pub enum Broken {
     ServiceMissing,
     /// The Service has no such port.
     PortMissing,
-    /// A `resource` backend or an ExternalName Service: valid, and not supported.
+    /// A `resource` backend, or an ExternalName Service where they are not served.
     Unsupported,
     /// How the endpoints are to be reached is not said in a way that can be used, or the authorities
     /// that their certificates are to be verified by are missing.

@@ -81,9 +81,10 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
     let none = Arc::default();
     let mut updates = Vec::new();
     let build = |backend: &model::Backend| {
-        let (broken, specs) = match &backend.state {
-            BackendState::Broken(broken) => (Some(*broken), &none),
-            BackendState::Resolved(specs) => (None, specs),
+        let (broken, specs, external) = match &backend.state {
+            BackendState::Broken(broken) => (Some(*broken), &none, None),
+            BackendState::Resolved(specs) => (None, specs, None),
+            BackendState::Named(external) => (None, &none, Some(external)),
         };
         let old = known.find(&backend.key, of_rule(broken));
         let (protocol, broken) = match usable(&backend.protocol, old) {
@@ -91,7 +92,10 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
             None => (&backend.protocol, broken.or(Some(Broken::ProtocolUnusable))),
         };
         let is_same = |old: &&Arc<Backend>| {
-            old.broken == broken && old.protocol == *protocol && old.check == backend.check
+            old.broken == broken
+                && old.protocol == *protocol
+                && old.check == backend.check
+                && old.external.as_ref() == external
         };
         let Some(old) = old.filter(is_same) else {
             let old_set = old.map(|old| old.endpoints());
@@ -99,10 +103,12 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
             let endpoints = ArcSwap::from_pointee(set);
             let (key, protocol) = (backend.key.clone(), protocol.clone());
             let check = backend.check.clone();
-            return Arc::new(Backend { key, broken, protocol, check, endpoints });
+            let external = external.cloned();
+            return Arc::new(Backend { key, broken, protocol, check, external, endpoints });
         };
         let old_set = old.endpoints();
-        if (broken.is_none() || !specs.is_empty()) && !old_set.is_of(specs) {
+        let is_told = external.is_none() && (broken.is_none() || !specs.is_empty());
+        if is_told && !old_set.is_of(specs) {
             let set = EndpointSet::new(specs, Some(&old_set));
             updates.push(Update { backend: Arc::clone(old), endpoints: Arc::new(set) });
         }

@@ -21,7 +21,9 @@ pub use compile::{compile, table_order};
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 
 use crate::balance::EndpointSet;
-use crate::model::{BackendKey, Broken, HealthCheck, PathKind, Protocol};
+use crate::model::{
+    BackendKey, Broken, EndpointSpec, ExternalName, HealthCheck, PathKind, Protocol,
+};
 use arc_swap::ArcSwap;
 use hosts::HostMap;
 use http::HeaderValue;
@@ -140,6 +142,9 @@ pub struct Backend {
     pub protocol: Protocol,
     /// How its endpoints are checked, if they are.
     pub check: Option<Arc<HealthCheck>>,
+    /// The name whose addresses its endpoints are, if they are not told by slices: see
+    /// [`Backend::resolve`].
+    pub external: Option<ExternalName>,
     endpoints: ArcSwap<EndpointSet>,
 }
 
@@ -147,6 +152,16 @@ impl Backend {
     /// The endpoints of this moment.
     pub fn endpoints(&self) -> arc_swap::Guard<Arc<EndpointSet>> {
         self.endpoints.load()
+    }
+
+    /// Puts in force the addresses that DNS has for its name: for whoever resolves the names, and for
+    /// backends with one alone.
+    pub fn resolve(&self, specs: &[EndpointSpec]) {
+        let old = self.endpoints();
+        if self.external.is_some() && old.specs() != specs {
+            let set = EndpointSet::new(&specs.into(), Some(&old));
+            self.endpoints.store(Arc::new(set));
+        }
     }
 }
 

@@ -213,20 +213,26 @@ impl WorkerCells {
     }
 }
 
-/// Health checks, counted by the thread that makes them.
+/// What succeeded and what failed, counted by the one thread that does it.
 #[derive(Debug, Default)]
-pub struct CheckCells {
-    pub(super) passed: Count,
+pub struct Results {
+    pub(super) ok: Count,
     pub(super) failed: Count,
 }
 
-impl CheckCells {
+impl Results {
     /// Counts one.
-    pub fn count(&self, passed: bool) {
-        let count = if passed { &self.passed } else { &self.failed };
+    pub fn count(&self, ok: bool) {
+        let count = if ok { &self.ok } else { &self.failed };
         count.add(1);
     }
 }
+
+/// Health checks.
+pub type CheckCells = Results;
+
+/// Names asked for.
+pub type DnsCells = Results;
 
 /// What the control thread says of the table in force.
 #[derive(Clone, Copy, Debug, Default)]

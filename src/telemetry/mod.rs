@@ -19,7 +19,7 @@ mod write_back;
 
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{
-    ChangeEffect, CheckCells, Count, Level, ListenerCells, Refusal, Retry, SnapshotCells,
+    ChangeEffect, CheckCells, Count, DnsCells, Level, ListenerCells, Refusal, Retry, SnapshotCells,
     UpstreamCells, WorkerCells,
 };
 pub use collector::Telemetry;

@@ -12,6 +12,7 @@ mod admin;
 mod client;
 mod deadlines;
 mod drain;
+mod external_names;
 mod forwarding;
 mod handover;
 mod health_checks;

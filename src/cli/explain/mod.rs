@@ -207,7 +207,11 @@ fn decide(
     may_go_on.and(belongs)?;
     let id = found?;
     explanation.route = Some(table::row(table, id));
-    forward::usable(table.backend(id)).map(drop)
+    match forward::usable(table.backend(id)) {
+        // Nothing is resolved here.
+        Err(Reason::NoEndpoint) if table.backend(id).external.is_some() => Ok(()),
+        usable => usable.map(drop),
+    }
 }
 
 /// The listener that takes the request, or the words that there is none.

@@ -12,6 +12,7 @@ mod annotations;
 mod class;
 mod clients;
 mod endpoint_slice;
+mod external_name;
 mod findings;
 mod health_check;
 mod https;
@@ -57,6 +58,8 @@ pub struct Options {
     /// Whether slices may hold loopback addresses. The API server refuses them; a directory of
     /// manifests, for a demo or a test, may name servers on the same machine. Nodes likewise.
     pub loopback_endpoints: bool,
+    /// Whether Services of type ExternalName are served.
+    pub external_names: bool,
     /// Whether the set `pods` admits somebody, so that a Node which does not say where its pods are
     /// is worth a word.
     pub admits_pods: bool,

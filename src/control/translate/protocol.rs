@@ -7,6 +7,7 @@
 //! they answer 503: whoever asks for TLS must not get less for a typing mistake.
 
 use super::annotations::{Annotations, OF_SERVICES, field};
+use super::external_name;
 use super::report::{Flaw, Report};
 use super::secret;
 use crate::control::objects::Objects;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 pub(super) const PROTOCOL: &str = "ravelin.dev/upstream-protocol";
 /// Name of a Secret in the Service's namespace, whose `ca.crt` has the authorities.
 pub(super) const CA: &str = "ravelin.dev/upstream-ca";
-/// The name in SNI and in the certificate; default: `service.namespace.svc`.
+/// The name in SNI and in the certificate; default: `service.namespace.svc`, or the external name.
 pub(super) const SERVER_NAME: &str = "ravelin.dev/upstream-server-name";
 /// `"true"`: every certificate is taken.
 pub(super) const INSECURE: &str = "ravelin.dev/upstream-tls-insecure";
@@ -83,9 +84,15 @@ impl Words {
         annotations.warn_of_unknown(&OF_SERVICES, report);
         let mut of_tls = Vec::new();
         let scheme = scheme(annotations, report);
-        let server_name = server_name(annotations, namespace, name, report);
+        let default = match external_name::of(service).and_then(external_name::parse) {
+            Some(external) => external.to_string(),
+            None => format!("{name}.{namespace}.svc"),
+        };
+        let server_name = server_name(annotations, default, report);
         let trust = trust(annotations, (objects, namespace), last, &mut of_tls, report);
-        if let (Ok(Trust::Public), None) = (&trust, annotations.get(SERVER_NAME)) {
+        if let (Ok(Trust::Public), None, None) =
+            (&trust, annotations.get(SERVER_NAME), external_name::of(service))
+        {
             let reason = "is missing, and no public authority signs for a name in the cluster";
             let fix = format!("name a Secret with the authority, or {SERVER_NAME}");
             of_tls.push((CA, warning(reason, fix)));
@@ -172,12 +179,11 @@ fn by_port(port: &ServicePort) -> Scheme {
 
 fn server_name(
     annotations: Annotations<'_>,
-    namespace: &str,
-    name: &str,
+    default: String,
     report: &mut Report<'_>,
 ) -> Result<ServerName<'static>, ()> {
     let written = annotations.get(SERVER_NAME);
-    let text = written.map_or_else(|| format!("{name}.{namespace}.svc"), str::to_owned);
+    let text = written.map_or(default, str::to_owned);
     ServerName::try_from(text).map_err(|_| {
         // The Service's own name is none only if the API server would refuse the Service.
         let reason = match written {

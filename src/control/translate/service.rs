@@ -2,6 +2,7 @@
 
 use super::annotations::Annotations;
 use super::endpoint_slice;
+use super::external_name;
 use super::health_check;
 use super::names::Names;
 use super::protocol::{Asked, LastRead, Words};
@@ -35,6 +36,15 @@ impl Verdict {
     }
 }
 
+/// What the configuration lets manifests have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowed {
+    /// Loopback addresses in slices.
+    pub(super) loopback: bool,
+    /// Services of type ExternalName.
+    pub(super) external_names: bool,
+}
+
 /// Reads a Service and its slices for these ports of it: a verdict for each, in their order, and
 /// the findings about Service and slices. Nothing, if there is no such Service. `last` is what was
 /// read before of the Secret that the Service names.
@@ -42,7 +52,7 @@ pub(super) fn read<'p>(
     objects: &Objects,
     (namespace, name): (&Arc<str>, &Arc<str>),
     ports: impl Iterator<Item = &'p PortKey>,
-    loopback: bool,
+    allowed: Allowed,
     names: &mut Names,
     last: &mut LastRead,
 ) -> Option<(Vec<Verdict>, Vec<Rejected>)> {
@@ -59,6 +69,17 @@ pub(super) fn read<'p>(
     let checked = health_check::read(Annotations::of(&service.metadata), &mut report);
     let checked = checked.map(Arc::new);
     let words = Words::read(objects, (namespace, name), service, last, &mut report);
+    if let Some(external) = external_name::of(service) {
+        let mut verdicts = match allowed.external_names {
+            true => external_name::read((name, service, external), ports, &words, &mut report),
+            false => ports.map(|_| external_name::refused(name)).collect(),
+        };
+        verdicts.iter_mut().for_each(|verdict| verdict.check.clone_from(&checked));
+        if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
+            words.report_tls(&mut report);
+        }
+        return Some((verdicts, findings));
+    }
     let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
     let mut joined: Vec<endpoint_slice::Joined> = Vec::new();
     joined.resize_with(found.len(), Default::default);
@@ -66,7 +87,7 @@ pub(super) fn read<'p>(
         for (slice_name, slice) in objects.slices_of(namespace, name) {
             let object = object(Kind::EndpointSlice, slice_name);
             let mut report = Report::new(&object, &mut findings);
-            let read = endpoint_slice::read(slice, loopback, &mut report);
+            let read = endpoint_slice::read(slice, allowed.loopback, &mut report);
             for (joined, found) in joined.iter_mut().zip(&found) {
                 if let Ok(port) = found {
                     joined.add(&read, port.name.as_deref().unwrap_or_default(), names);
@@ -110,19 +131,12 @@ pub(super) fn missing<'n>(
 
 /// The Service port that a backend means. The slices know it by its name; `targetPort` is not looked
 /// at, as each slice has resolved it already.
-fn find_port<'s>(
+pub(super) fn find_port<'s>(
     name: &str,
     service: &'s Service,
     wanted: &PortKey,
 ) -> Result<&'s ServicePort, (Broken, Flaw)> {
-    let spec = service.spec.as_ref();
-    if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
-        let reason = format!("Service \"{name}\" is of type ExternalName");
-        let fix = "use a Service with a selector, or with EndpointSlices of its own";
-        let flaw = Flaw::error(Why::Unsupported, "service.name", reason, fix);
-        return Err((Broken::Unsupported, flaw));
-    }
-    let ports = spec.and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     let is_wanted = |port: &&ServicePort| match wanted {
         PortKey::Number(number) => port.port == i32::from(*number),
         PortKey::Name(name) => port.name.as_deref() == Some(name),

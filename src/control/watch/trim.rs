@@ -104,6 +104,7 @@ fn service(service: &mut Service) {
     service.status = None;
     service.spec = service.spec.take().map(|full| ServiceSpec {
         type_: full.type_,
+        external_name: full.external_name,
         ip_families: full.ip_families,
         ports: full.ports.map(|ports| ports.into_iter().map(port).collect()),
         ..ServiceSpec::default()

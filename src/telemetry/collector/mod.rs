@@ -11,7 +11,9 @@ mod watch;
 mod write_back;
 
 use super::admission::PortCells;
-use super::cells::{ChangeEffect, CheckCells, Count, ListenerCells, SnapshotCells, WorkerCells};
+use super::cells::{
+    ChangeEffect, CheckCells, Count, DnsCells, ListenerCells, SnapshotCells, WorkerCells,
+};
 use super::histogram::Totals;
 use super::last_good::LastGoodMetrics;
 use super::list::ListMetrics;
@@ -53,6 +55,7 @@ pub struct Telemetry {
     last_good: Arc<LastGoodMetrics>,
     certificates: Arc<CertificateMetrics>,
     checks: Arc<CheckCells>,
+    dns: Arc<DnsCells>,
     /// By listener, whether it terminates TLS; empty until it is said.
     secured: OnceLock<Box<[bool]>>,
     snapshot: Mutex<SnapshotCells>,
@@ -90,6 +93,7 @@ impl Telemetry {
             last_good: Arc::default(),
             certificates: Arc::default(),
             checks: Arc::default(),
+            dns: Arc::default(),
             secured: OnceLock::new(),
             snapshot: Mutex::default(),
             changes: Default::default(),
@@ -136,6 +140,11 @@ impl Telemetry {
     /// Where health checks are counted.
     pub fn checks(&self) -> &Arc<CheckCells> {
         &self.checks
+    }
+
+    /// Where names that are resolved are counted.
+    pub fn dns(&self) -> &Arc<DnsCells> {
+        &self.dns
     }
 
     /// Says which listeners terminate TLS, in the order of the cells: the others have no series of

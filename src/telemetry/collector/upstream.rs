@@ -41,8 +41,16 @@ impl Telemetry {
             "ravelin_health_checks",
             "Health checks of endpoints, by result",
             |family| {
-                family.count(&[("result", "passed")], self.checks.passed.total())?;
+                family.count(&[("result", "passed")], self.checks.ok.total())?;
                 family.count(&[("result", "failed")], self.checks.failed.total())
+            },
+        )?;
+        encoder.counter(
+            "ravelin_dns_lookups",
+            "Names of Services of type ExternalName that were asked for, by result",
+            |family| {
+                family.count(&[("result", "ok")], self.dns.ok.total())?;
+                family.count(&[("result", "failed")], self.dns.failed.total())
             },
         )?;
         encoder.counter(

@@ -78,6 +78,12 @@ impl Upstream {
         Self::scripted(move |conn| conn.keep_saying(text))
     }
 
+    /// The same at an address.
+    pub(crate) fn saying_at(addr: SocketAddr, text: &'static str) -> Self {
+        let listener = TcpListener::bind(addr).expect("a free port");
+        Self::on(listener, move |conn| conn.keep_saying(text))
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }

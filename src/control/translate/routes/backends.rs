@@ -7,7 +7,7 @@ use crate::control::translate::findings::{Findings, Found};
 use crate::control::translate::names::Names;
 use crate::control::translate::protocol::{Asked, LastRead};
 use crate::control::translate::report::Flaw;
-use crate::control::translate::service::{self, Verdict};
+use crate::control::translate::service::{self, Allowed, Verdict};
 use crate::endpoint_tls::EndpointTls;
 use crate::model::{Backend, BackendKey, BackendState, Broken, HealthCheck, PortKey, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,7 +140,7 @@ impl Backends {
         &mut self,
         objects: &Objects,
         service: &Name,
-        loopback: bool,
+        allowed: Allowed,
         touched: &mut Touched,
         findings: &mut Findings,
     ) {
@@ -153,7 +153,7 @@ impl Backends {
         let name = (&service.0, &service.1);
         let secret = in_use.authorities.name.take();
         let (names, last) = (&mut self.names, &mut in_use.authorities);
-        let read = service::read(objects, name, ports.into_iter(), loopback, names, last);
+        let read = service::read(objects, name, ports.into_iter(), allowed, names, last);
         let is_missing = read.is_none();
         let (verdicts, found) = read.unwrap_or_else(|| {
             let missing = || Verdict::broken(Broken::ServiceMissing, None);

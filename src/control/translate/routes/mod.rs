@@ -23,6 +23,7 @@ use super::clients::HostClients;
 use super::findings::{Findings, Found};
 use super::ingress::{self, BackendRead};
 use super::report::Report;
+use super::service::Allowed;
 use super::{Options, object_ref};
 use crate::client_certificate::Authority;
 use crate::control::objects::Objects;
@@ -123,9 +124,10 @@ impl Routes {
         for secret in &touched.secrets {
             touched.services.extend(self.backends.verified_by(secret));
         }
-        let loopback = self.options.loopback_endpoints;
+        let Options { loopback_endpoints: loopback, external_names, .. } = self.options;
+        let allowed = Allowed { loopback, external_names };
         for service in std::mem::take(&mut touched.services) {
-            self.backends.resolve(objects, &service, loopback, touched, findings);
+            self.backends.resolve(objects, &service, allowed, touched, findings);
         }
         for namespace in std::mem::take(&mut touched.namespaces) {
             self.backends.suggest(objects, &namespace, touched);

@@ -238,7 +238,7 @@ fn routes_of(model: &Model) -> Model {
         BackendState::Resolved(_) => {
             Backend { state: BackendState::Resolved([].into()), ..backend.clone() }
         }
-        BackendState::Broken(_) => backend.clone(),
+        BackendState::Broken(_) | BackendState::Named(_) => backend.clone(),
     };
     Model { backends: model.backends.iter().map(bare).collect(), ..model.clone() }
 }

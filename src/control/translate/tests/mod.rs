@@ -6,6 +6,7 @@ mod class;
 mod clients;
 mod demo;
 mod endpoints;
+mod external_name;
 mod health_check;
 mod https;
 mod ingress;
@@ -137,6 +138,7 @@ fn endpoints(backend: &Backend) -> Vec<String> {
             .iter()
             .map(|endpoint| format!("{} {}", endpoint.addr, endpoint.state.as_str()))
             .collect(),
+        BackendState::Named(external) => vec![external.to_string()],
         BackendState::Broken(broken) => vec![format!("{broken:?}")],
     }
 }

@@ -29,9 +29,9 @@ fn mk_authorities(name: &str, content: &str) -> String {
 fn protocol(model: &Model) -> String {
     let backend = model.backends.iter().find(|backend| &*backend.key.service == "pods");
     let backend = backend.expect("a rule names it");
-    match backend.state {
+    match &backend.state {
         BackendState::Broken(broken) => format!("{broken:?}"),
-        BackendState::Resolved(_) => backend.protocol.to_string(),
+        BackendState::Resolved(_) | BackendState::Named(_) => backend.protocol.to_string(),
     }
 }
 

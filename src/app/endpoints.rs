@@ -1,0 +1,44 @@
+//! The threads that keep an eye on endpoints: they change nothing but the cells and the health of those
+//! in the table in force.
+
+use super::{Parts, spawn, unprivileged};
+use crate::dns::Names;
+use crate::health_check::Checker;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Checks endpoints, and resolves names if the configuration wants that. Each on a thread of its own:
+/// neither is to wait for the other, nor requests for them.
+pub(super) fn start(parts: &Parts) -> io::Result<Vec<JoinHandle<()>>> {
+    let mut threads = vec![start_checks(parts)?];
+    if parts.config.dns.external_names {
+        threads.push(start_names(parts)?);
+    }
+    Ok(threads)
+}
+
+fn start_checks(parts: &Parts) -> io::Result<JoinHandle<()>> {
+    let (tables, cells) = (parts.tables.clone(), Arc::clone(parts.telemetry.checks()));
+    let signal = parts.signal.clone();
+    spawn("health-checks", move || {
+        let seed = RandomState::new().hash_one(0);
+        unprivileged("health-checks", async move {
+            Checker::new(tables, cells, seed).run(signal).await;
+        });
+    })
+}
+
+fn start_names(parts: &Parts) -> io::Result<JoinHandle<()>> {
+    let (tables, cells) = (parts.tables.clone(), Arc::clone(parts.telemetry.dns()));
+    let (config, signal) = (Arc::clone(&parts.config), parts.signal.clone());
+    spawn("dns", move || {
+        unprivileged("dns", async move {
+            match Names::new(tables, &config.dns, cells) {
+                Ok(names) => names.run(signal).await,
+                Err(error) => tracing::error!(%error, "external names cannot be resolved"),
+            }
+        });
+    })
+}
