@@ -62,6 +62,7 @@ impl Deadlines {
             clock: Rc::clone(self),
             phase: Cell::new(Phase::Idle),
             due: Cell::new(0),
+            end: Cell::new(u64::MAX),
             expired: Cell::new(false),
             rest: Cell::new(u64::MAX),
             resting: Cell::new(false),
@@ -99,6 +100,8 @@ pub struct Watch {
     clock: Rc<Deadlines>,
     phase: Cell<Phase>,
     due: Cell<u64>,
+    /// When the whole exchange has to be over, whatever its phase.
+    end: Cell<u64>,
     expired: Cell<bool>,
     /// When it will have been idle for a while.
     rest: Cell<u64>,
@@ -114,9 +117,26 @@ impl Watch {
         // One tick more: the clock may be that far behind, and a deadline must not be early.
         let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
         let now = self.clock.now_ms();
-        self.due.set(now.saturating_add(limit));
+        if phase == Phase::Idle {
+            self.end.set(u64::MAX);
+        }
+        self.due.set(now.saturating_add(limit).min(self.end.get()));
         self.resting.set(false);
         self.rest.set(if phase == Phase::Idle { now + REST } else { u64::MAX });
+    }
+
+    /// Ends all phases of an exchange `limit` from now, from the next one entered on. `None` takes that
+    /// back.
+    pub fn end_after(&self, limit: Option<Duration>) {
+        self.end.set(limit.map_or(u64::MAX, |limit| {
+            let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
+            self.clock.now_ms().saturating_add(limit)
+        }));
+    }
+
+    /// Whether the whole exchange has taken longer than it may.
+    pub fn is_overdue(&self) -> bool {
+        self.end.get() <= self.clock.now_ms()
     }
 
     /// Stays in its phase for as long as need be: others have deadlines now.
@@ -242,6 +262,29 @@ mod tests {
         assert!(!rests_at(3 * REST));
         watch.enter(Phase::Idle, Duration::from_secs(60));
         assert_eq!([4 * REST - 1, 4 * REST].map(rests_at), [false, true]);
+    }
+
+    #[test]
+    fn an_exchange_ends_in_time_whatever_moves_and_the_next_one_has_its_own() {
+        let clock = Deadlines::new();
+        let watch = clock.watch(Duration::from_secs(60));
+        let passes = |now| {
+            clock.now.set(now);
+            watch.check();
+            (watch.expired(), watch.is_overdue())
+        };
+        watch.end_after(Some(Duration::from_secs(2)));
+        for now in [0, 1_000, 2_000] {
+            assert_eq!(passes(now), (None, false), "{now}");
+            watch.enter(Phase::Response, Duration::from_secs(60));
+        }
+        assert_eq!(passes(2_250), (Some(Phase::Response), true));
+        watch.enter(Phase::Idle, Duration::from_secs(60));
+        assert_eq!(passes(10_000), (None, false));
+        watch.end_after(Some(Duration::from_secs(2)));
+        watch.end_after(None);
+        watch.enter(Phase::Tunnel, Duration::from_secs(60));
+        assert_eq!(passes(60_000), (None, false));
     }
 
     #[test]

@@ -135,6 +135,12 @@ reasons! {
     /// Not one endpoint that may be used.
     NoEndpoint = "no_endpoint", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "The Service has no endpoint that is ready.";
+    /// Every endpoint has as many requests as its Service lets it have, and as many more wait.
+    QueueFull = "queue_full", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "Too many requests wait for the Service.";
+    /// No endpoint had room in time.
+    QueueTimeout = "queue_timeout", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "The Service had no room for the request in time.";
     /// Every endpoint tried refused the connection.
     ConnectFailed = "connect_failed", Upstream, StatusCode::BAD_GATEWAY,
         "The upstream refused the connection.";
@@ -160,6 +166,9 @@ reasons! {
     /// No response head in time.
     UpstreamTimeout = "upstream_timeout", Upstream, StatusCode::GATEWAY_TIMEOUT,
         "The upstream did not answer in time.";
+    /// The whole exchange took longer than its Ingress allows.
+    RequestDeadline = "request_deadline", Upstream, StatusCode::GATEWAY_TIMEOUT,
+        "The request took longer than it may.";
     /// The response broke off; so did ours, visibly.
     UpstreamTruncated = "upstream_truncated", Upstream, StatusCode::BAD_GATEWAY,
         "The upstream broke off its answer.";

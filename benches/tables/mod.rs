@@ -37,6 +37,7 @@ fn backend(namespace: &Arc<str>, number: usize) -> Backend {
         state: BackendState::Resolved([endpoint].into()),
         protocol: Protocol::Http,
         check: None,
+        limits: None,
     }
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn simple(
         name: format!("shop-{number}").into(),
         created: 1_700_000_000,
         https: Https::default(),
+        timeouts: None,
     };
     let rule = |number| Rule {
         host: pattern(host(number).into()),

@@ -286,6 +286,7 @@ mod tests {
                 name: "web".into(),
                 created: 0,
                 https: Https::default(),
+                timeouts: None,
             }],
             rules: hosts.iter().enumerate().map(rule).collect(),
             backends: vec![Backend {
@@ -293,6 +294,7 @@ mod tests {
                 state: BackendState::Resolved([].into()),
                 protocol: Protocol::Http,
                 check: None,
+                limits: None,
             }],
             ..Model::default()
         }

@@ -1,21 +1,29 @@
 //! One endpoint and what is going on there now.
 
-use super::Moment;
 use super::health::Health;
 use super::latency::Latency;
+use super::{Moment, Queue};
 use crate::addr::EndpointAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+
+/// The number of the next endpoint. 64 bits last for longer than any process.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// An endpoint with its live state, shared by all workers.
 #[derive(Debug)]
 pub struct Endpoint {
+    /// Its number: no other endpoint of this process has it, before or after. Connections are told
+    /// apart by it, as an address that was one pod's may be another's a moment later.
+    pub id: u64,
     /// Where it listens.
     pub addr: EndpointAddr,
     /// The same as text, for every line of the log.
     pub text: Box<str>,
     in_flight: AtomicU32,
+    /// It is no longer among the endpoints of its Service.
+    left: AtomicBool,
     latency: Latency,
     pub(super) health: Health,
 }
@@ -27,9 +35,11 @@ impl Endpoint {
         others: impl Iterator<Item = &'a Arc<Self>>,
     ) -> Self {
         Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             addr,
             text: addr.to_string().into(),
             in_flight: AtomicU32::new(0),
+            left: AtomicBool::new(false),
             latency: Latency::beside(others.map(|other| &other.latency)),
             health: Health::default(),
         }
@@ -38,6 +48,17 @@ impl Endpoint {
     /// Requests sent and not yet answered to the end, over all workers.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has gone from its Service for good. A pod that comes with its address is another
+    /// endpoint.
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it has gone.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
     }
 
     /// What a further request would wait for, in microseconds: those in flight and itself, each as
@@ -78,23 +99,41 @@ impl Endpoint {
 
 /// Counts one request in flight for as long as it lives.
 #[derive(Debug)]
-pub struct InFlight(Arc<Endpoint>);
+pub struct InFlight {
+    endpoint: Arc<Endpoint>,
+    /// Those who wait for its end, where there is a limit.
+    queue: Option<Arc<Queue>>,
+}
 
 impl InFlight {
     /// Begins a request.
     pub fn begin(endpoint: &Arc<Endpoint>) -> Self {
         endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(endpoint))
+        Self { endpoint: Arc::clone(endpoint), queue: None }
+    }
+
+    /// Begins a request, unless the endpoint has `most` already, whichever workers' they are.
+    pub(super) fn begin_below(
+        endpoint: &Arc<Endpoint>,
+        most: u32,
+        queue: &Arc<Queue>,
+    ) -> Option<Self> {
+        let more = |now: u32| (now < most).then_some(now + 1);
+        endpoint.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self { endpoint: Arc::clone(endpoint), queue: Some(Arc::clone(queue)) })
     }
 
     /// Where the request went.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(queue) = &self.queue {
+            queue.freed();
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Which endpoint of a Service takes a request.
 //!
 //! An [`EndpointSet`] is immutable and replaced as a whole when an EndpointSlice changes; the
-//! [`Endpoint`]s in it carry live state and pass from set to set while their address stays.
+//! [`Endpoint`]s in it carry live state and pass from set to set while their address stays. An address
+//! that was gone in between is another endpoint, which has nothing of the first.
 //!
 //! Of two endpoints drawn at random the one with less load takes the request (power of two choices);
 //! load is requests in flight times how long answers take of late. Those that fail several times in
@@ -10,13 +11,16 @@
 mod endpoint;
 mod health;
 mod latency;
+mod leaving;
 mod moment;
 mod pick;
+mod queue;
 #[cfg(test)]
 mod tests;
 
 pub use endpoint::{Endpoint, InFlight};
 pub use moment::Moment;
+pub use queue::Queue;
 
 use crate::model::{EndpointSpec, EndpointState};
 use arc_swap::ArcSwapOption;

@@ -88,8 +88,11 @@ impl EndpointSet {
         now: Moment,
         tried: &[Arc<Endpoint>],
     ) -> Option<&Arc<Endpoint>> {
-        let is_new =
-            |at: usize| !tried.iter().any(|endpoint| endpoint.addr == self.usable[at].addr);
+        // A set may be old when a request is to be sent again.
+        let is_new = |at: usize| {
+            let drawn = &self.usable[at];
+            !drawn.has_left() && !tried.iter().any(|endpoint| endpoint.id == drawn.id)
+        };
         let left_out = self.left_out();
         let is_in = |at: usize| !left_out.as_ref().is_some_and(|list| list.has(at));
         let is_good = |at: usize| is_in(at) && is_new(at);
@@ -100,6 +103,19 @@ impl EndpointSet {
         };
         let second = draws.one(|at| at != first && is_good(at)).unwrap_or(first);
         Some(less_loaded(&self.usable[first], &self.usable[second], now))
+    }
+
+    /// Those that may be picked, one after the other: neither left out nor tried.
+    pub(super) fn candidates(
+        &self,
+        tried: &[Arc<Endpoint>],
+    ) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let left_out = self.left_out();
+        self.usable.iter().enumerate().filter_map(move |(at, endpoint)| {
+            let is_out = left_out.as_ref().is_some_and(|list| list.has(at));
+            let is_tried = tried.iter().any(|other| other.id == endpoint.id);
+            (!is_out && !is_tried && !endpoint.has_left()).then_some(endpoint)
+        })
     }
 
     /// The list in force. Whoever finds it old makes it anew; all see the one or the other, whole.

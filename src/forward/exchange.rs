@@ -1,10 +1,12 @@
 //! The record of one request, from its head to the last byte of its answer.
 
 use super::Downstream;
-use crate::body::{Upload, UploadState};
-use crate::deadline::{Phase, Watch};
+use crate::balance::InFlight;
+use crate::body::{Upload, UploadLimits, UploadState};
+use crate::deadline::{Phase, TICK, Watch};
 use crate::error::Reason;
 use crate::http::{Noted, Target};
+use crate::model::Timeouts;
 use crate::routing::{Held, RouteId};
 use crate::telemetry::access_log::Line;
 use crate::telemetry::{MethodLabel, Outcome, Series};
@@ -124,9 +126,70 @@ impl Exchange {
         self.0.upload.clone()
     }
 
-    /// Notes the route.
+    /// Notes the route. Its time-outs count from here on.
     pub(super) fn routed(&mut self, table: Held, id: RouteId) {
+        let timeouts = table.timeouts(id).copied();
         self.0.route = Some((table, id));
+        if let Some(timeouts) = timeouts {
+            self.0.patience = self.body_progress();
+            self.0.watch.end_after(timeouts.request);
+            self.await_head();
+        }
+    }
+
+    /// Its route, if it has one.
+    pub(super) fn route(&self) -> Option<(Held, RouteId)> {
+        self.0.route.clone()
+    }
+
+    /// The time-outs of its route, if that has some of its own.
+    fn timeouts(&self) -> Option<&Timeouts> {
+        self.0.route.as_ref().and_then(|(table, id)| table.timeouts(*id))
+    }
+
+    /// How long one attempt to connect may take, if its route says so.
+    pub(super) fn connect(&self) -> Option<Duration> {
+        self.timeouts()?.connect
+    }
+
+    /// How long nothing may move in a body.
+    pub(super) fn body_progress(&self) -> Duration {
+        let own = self.timeouts().and_then(|own| own.body_progress);
+        own.unwrap_or(self.0.downstream.worker.config.timeouts.body_progress)
+    }
+
+    /// How long nothing may move in a tunnel, or a stream of messages.
+    pub(super) fn tunnel_idle(&self) -> Duration {
+        let own = self.timeouts().and_then(|own| own.tunnel_idle);
+        own.unwrap_or(self.0.downstream.worker.config.timeouts.tunnel_idle)
+    }
+
+    /// Has the upstream's time for its answer begin now.
+    pub(super) fn await_head(&self) {
+        let own = self.timeouts().and_then(|own| own.response_head);
+        let response_head = own.unwrap_or(self.0.downstream.worker.config.timeouts.response_head);
+        let limit = self.0.upload.as_ref().map_or(response_head, |upload| {
+            let progress = if self.grpc() { self.tunnel_idle() } else { self.body_progress() };
+            upload.set_limits(UploadLimits { progress, response_head });
+            progress
+        });
+        self.0.watch.enter(Phase::Exchange, limit);
+    }
+
+    /// Has it wait in a queue, for at most so long.
+    pub(super) fn queues(&self, limit: Duration) {
+        self.0.watch.enter(Phase::Exchange, limit.saturating_add(TICK));
+    }
+
+    /// Notes that it has had its turn.
+    pub(super) fn dequeued(&mut self, endpoint: InFlight) {
+        self.0.journey.queued = self.0.journey.started.elapsed();
+        self.0.journey.endpoint = Some(endpoint);
+        self.await_head();
+    }
+
+    fn grpc(&self) -> bool {
+        self.0.parts.noted.grpc
     }
 
     /// What its route has visitors with TLS told in `Strict-Transport-Security`, if this is one.
@@ -143,7 +206,7 @@ impl Exchange {
 
     /// Notes that its answer is a stream of messages, which may be long in coming.
     pub(super) fn streams(&mut self) {
-        self.0.patience = self.0.downstream.worker.config.timeouts.tunnel_idle;
+        self.0.patience = self.tunnel_idle();
     }
 
     /// Notes the upstream's response head.
@@ -166,6 +229,8 @@ impl Exchange {
         }
         self.0.reason = Some(reason);
         self.0.status = Some(reason.status());
+        // Our answer is to pass even if there is no time left for it.
+        self.0.watch.end_after(None);
         self.moved();
     }
 
@@ -219,6 +284,7 @@ impl Drop for Exchange {
         if !record.complete {
             record.reason.get_or_insert(match (watch.expired(), record.starved) {
                 _ if worker.aborting.get() => Reason::CutByDrain,
+                (Some(Phase::Response), _) if watch.is_overdue() => Reason::RequestDeadline,
                 (Some(Phase::Response), true) => Reason::UpstreamStalled,
                 (Some(Phase::Response), false) => Reason::ClientStalled,
                 _ => Reason::ClientGone,
@@ -239,44 +305,6 @@ impl Drop for Exchange {
     }
 }
 
-/// Counts and logs what never became a request: a head that could not be read, or not in time.
-pub fn record_unread(downstream: &Downstream, reason: Reason) {
-    let worker = &downstream.worker;
-    let outcome = Outcome {
-        method: MethodLabel::Other,
-        status: reason.status(),
-        reason: Some(reason),
-        duration: Duration::ZERO,
-        upstream: None,
-        bytes_in: 0,
-        bytes_out: 0,
-    };
-    let table = worker.tables.load();
-    worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome));
-    if let Some(log) = &worker.access_log {
-        log.write(&Line {
-            time: Instant::now(),
-            client: downstream.fields.client.as_bytes(),
-            connection: &downstream.text,
-            route: None,
-            endpoint: None,
-            cf_ray: None,
-            method: "",
-            host: b"",
-            path: "",
-            protocol: "",
-            status: outcome.status.as_u16(),
-            reason: Some(reason.label()),
-            duration: Duration::ZERO,
-            upstream: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            retries: 0,
-            user_agent: None,
-        });
-    }
-}
-
 impl Record {
     fn finish(&self) {
         let now = Instant::now();
@@ -290,8 +318,7 @@ impl Record {
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             reason: self.reason,
             duration,
-            // Deciding takes a microsecond or two: not worth a look at the clock.
-            upstream: self.head.filter(|_| self.sent).map(|head| head - self.journey.started),
+            upstream: self.head.filter(|_| self.sent).map(|head| self.journey.took_until(head)),
             bytes_in: self.upload.as_deref().map_or(self.relayed, Upload::bytes),
             bytes_out: self.bytes_out,
         };

@@ -5,17 +5,19 @@
 
 mod exchange;
 mod response_body;
+mod send;
 mod sender;
 mod tunnel;
+mod unread;
 mod worker;
 
-pub use exchange::record_unread;
 pub use response_body::ResponseBody;
 pub use tunnel::{Tunnel, TunnelSlot};
+pub use unread::record_unread;
 pub use worker::{Downstream, Worker};
 
 use crate::balance::EndpointSet;
-use crate::body::{RequestBody, Upload, UploadLimits, UploadState};
+use crate::body::{RequestBody, Upload, UploadLimits};
 use crate::client_certificate::{Mode, Verdict};
 use crate::config::defaults;
 use crate::deadline::{Phase, Watch};
@@ -32,9 +34,9 @@ use http::{
 };
 use http_body::Body;
 use hyper::body::Incoming;
+use send::send;
 use sender::Sender;
 use std::convert::Infallible;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -52,9 +54,12 @@ pub fn forward(
         Some(streams) => streams.begin(),
         None => Rc::clone(&downstream.watch),
     };
-    let upload = begin_upload(downstream, &watch, &head.headers, &body);
+    let upload = begin_upload(downstream, &watch, &head.headers, body);
     let mut exchange = Exchange::begin(Rc::clone(downstream), watch, &head, upload);
-    let mut decided = decide(&mut exchange, head, body);
+    let mut decided = decide(&mut exchange, head);
+    if let (Err(_), Some(upload)) = (&decided, exchange.upload()) {
+        upload.settle();
+    }
     let tunnel = exchange.noted.upgrade.is_some().then(|| Rc::clone(tunnel));
     async move {
         let result = match &mut decided {
@@ -89,7 +94,7 @@ fn begin_upload(
     downstream: &Downstream,
     watch: &Rc<Watch>,
     headers: &HeaderMap,
-    body: &Incoming,
+    body: Incoming,
 ) -> Option<Rc<Upload>> {
     let timeouts = &downstream.worker.config.timeouts;
     if body.is_end_stream() {
@@ -102,7 +107,7 @@ fn begin_upload(
     };
     watch.enter(Phase::Exchange, progress);
     let limits = UploadLimits { progress, response_head: timeouts.response_head };
-    Some(Upload::new(Rc::clone(watch), limits))
+    Some(Upload::new(Rc::clone(watch), limits, body))
 }
 
 /// A request that has somewhere to go.
@@ -114,13 +119,10 @@ struct Decided {
 }
 
 /// Reads, routes and rewrites a request; an error is the answer that we give instead.
-fn decide(
-    exchange: &mut Exchange,
-    mut head: request::Parts,
-    body: Incoming,
-) -> Result<Decided, Reason> {
+fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
+    let bodyless = exchange.upload().is_none();
     // HTTP/1.1 has the same bound, by hyper.
     if head.headers.len() > defaults::HEADER_COUNT {
         return Err(Reason::HeadersTooLarge);
@@ -145,7 +147,7 @@ fn decide(
     let fields = sender.fields(&target.host);
     let mut noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
     // Where a body ends and the other protocol begins, not all agree; and HTTP/1.0 has no upgrades.
-    let may_change = body.is_end_stream() && head.version == Version::HTTP_11;
+    let may_change = bodyless && head.version == Version::HTTP_11;
     noted.upgrade = noted.upgrade.filter(|_| may_change);
     let takes_trailers = noted.trailers;
     let uri = target.uri.clone();
@@ -169,29 +171,8 @@ fn decide(
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     exchange.routed(table, id);
-    let request = upstream_request(head, uri, body, exchange.upload(), &exchange.noted);
+    let request = upstream_request(head, uri, exchange.upload(), &exchange.noted);
     Ok(Decided { request: Some(request), endpoints: endpoints?, protocol })
-}
-
-/// Sends a request, for as long as it may take.
-async fn send(
-    exchange: &mut Exchange,
-    request: &mut Option<Request<RequestBody>>,
-    to: (&EndpointSet, &Protocol),
-) -> Result<Response<ReplyBody>, Reason> {
-    let downstream = Rc::clone(exchange.downstream());
-    let worker = &downstream.worker;
-    let upload = exchange.upload();
-    let watch = Rc::clone(exchange.watch());
-    let random = || worker.random();
-    let sending = pin!(worker.upstream.send(to, request, exchange.sent(), random));
-    match watch.guard(sending).await {
-        Some(result) => result,
-        None => Err(match upload.as_deref().map(Upload::state) {
-            Some(UploadState::AwaitsClient) => Reason::RequestTimeout,
-            _ => Reason::UpstreamTimeout,
-        }),
-    }
 }
 
 /// Whether a request may come on its connection: with TLS, only for a host that the connection's
@@ -257,11 +238,10 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
 fn upstream_request(
     mut head: request::Parts,
     uri: Uri,
-    body: Incoming,
     upload: Option<Rc<Upload>>,
     noted: &Noted,
 ) -> Request<RequestBody> {
-    let body = match upload {
+    let body = match upload.and_then(|upload| upload.read()) {
         None => {
             // RFC 9110 section 8.6: a method that defines content says so even if there is none.
             if noted.content_length
@@ -271,12 +251,12 @@ fn upstream_request(
             }
             RequestBody::Empty
         }
-        Some(upload) => {
+        Some(body) => {
             // hyper takes a GET or HEAD of unknown length to have no body, unless told so.
             if body.size_hint().exact().is_none() {
                 head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
             }
-            RequestBody::Streaming { incoming: body, upload }
+            RequestBody::Streaming(body)
         }
     };
     if let Some(protocol) = &noted.upgrade {

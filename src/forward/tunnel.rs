@@ -60,6 +60,8 @@ pub(super) async fn switch(
     stage::clean_response(answer.headers_mut());
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     answer.headers_mut().insert(header::UPGRADE, protocol);
+    // The answer is through; what follows lasts for as long as both want it to.
+    watch.end_after(None);
     exchange.answered(StatusCode::SWITCHING_PROTOCOLS);
     slot.replace(Some(Tunnel { exchange, upstream }));
     Ok(answer)
@@ -83,8 +85,8 @@ impl Tunnel {
         open.shift(1);
         let flow = Flow {
             watch: Rc::clone(exchange.watch()),
-            limit: Cell::new(worker.config.timeouts.tunnel_idle),
-            half_closed: worker.config.timeouts.body_progress,
+            limit: Cell::new(exchange.tunnel_idle()),
+            half_closed: exchange.body_progress(),
         };
         flow.moved();
         let mut client = Side::new(client, &flow);

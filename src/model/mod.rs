@@ -7,15 +7,18 @@
 mod health_check;
 mod host;
 mod https;
+mod limits;
 mod object;
 mod path;
 mod protocol;
 mod rejected;
 mod service;
+mod timeouts;
 
 pub use health_check::HealthCheck;
 pub use host::{Host, HostError, HostPattern};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
+pub use limits::Limits;
 pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
@@ -23,6 +26,7 @@ pub use rejected::{Rejected, Severity, Why};
 pub use service::{
     Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, ExternalName, PortKey,
 };
+pub use timeouts::Timeouts;
 
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -69,6 +73,8 @@ pub struct Ingress {
     pub created: i64,
     /// What visitors without TLS get, and those with it are told.
     pub https: Https,
+    /// How long its requests may take, where it says so; boxed, because few Ingresses do.
+    pub timeouts: Option<Box<Timeouts>>,
 }
 
 /// One path of one rule (`spec.rules[rule].http.paths[path]`).

@@ -1,6 +1,6 @@
 //! Service ports and the endpoints behind them.
 
-use super::{HealthCheck, Protocol};
+use super::{HealthCheck, Limits, Protocol};
 use crate::addr::EndpointAddr;
 use std::fmt;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub struct Backend {
     pub protocol: Protocol,
     /// How the endpoints are checked, if they are.
     pub check: Option<Arc<HealthCheck>>,
+    /// How many requests each endpoint takes at once, where the Service says so.
+    pub limits: Option<Limits>,
 }
 
 /// Whether a backend can be used at all.

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::balance::EndpointSet;
 use crate::model::{
-    self, ACME_CHALLENGES, BackendKey, BackendState, Broken, HostPattern, Hsts, Model, PathKind,
-    Protocol, Rule,
+    self, ACME_CHALLENGES, BackendKey, BackendState, Broken, HostPattern, Hsts, Limits, Model,
+    PathKind, Protocol, Rule, Timeouts,
 };
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -104,7 +104,8 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
             let (key, protocol) = (backend.key.clone(), protocol.clone());
             let check = backend.check.clone();
             let external = external.cloned();
-            return Arc::new(Backend { key, broken, protocol, check, external, endpoints });
+            let queue = old.map(|old| old.queue.clone()).unwrap_or_default();
+            return Arc::new(Backend { key, broken, protocol, check, external, endpoints, queue });
         };
         let old_set = old.endpoints();
         let is_told = external.is_none() && (broken.is_none() || !specs.is_empty());
@@ -115,6 +116,15 @@ fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Ve
         Arc::clone(old)
     };
     (model.backends.iter().map(build).collect(), updates)
+}
+
+/// What is to be said to the queues of backends: which limits count from now on.
+fn limits(model: &Model, backends: &[Arc<Backend>]) -> Vec<(Arc<Backend>, Option<Limits>)> {
+    let both = model.backends.iter().map(|backend| backend.limits).zip(backends);
+    let is_due = |(limits, backend): &(Option<Limits>, &Arc<Backend>)| {
+        limits.is_some() || backend.queue().is_some()
+    };
+    both.filter(is_due).map(|(limits, backend)| (Arc::clone(backend), limits)).collect()
 }
 
 /// The protocol to use: the one asked for, or, while the authorities for that are missing, what was
@@ -306,11 +316,14 @@ impl<'m> Builder<'m> {
     fn finish(mut self, previous: Option<&Table>) -> Table {
         let model = self.model;
         let (backends, updates) = backends(model, previous);
+        let limits = limits(model, &backends);
         let mut hsts: Vec<&Hsts> = Vec::new();
+        let mut timeouts: Vec<&Timeouts> = Vec::new();
         let ingresses = model.ingresses.iter().map(|ingress| IngressEntry {
             namespace: self.intern(&ingress.namespace),
             name: append(&mut self.text, &ingress.name),
             hsts: ingress.https.hsts.as_ref().map_or(NONE, |value| position(&mut hsts, value)),
+            timeouts: ingress.timeouts.as_ref().map_or(NONE, |own| position(&mut timeouts, own)),
         });
         let ingresses = ingresses.collect();
         // A parsed value is one of the field.
@@ -332,14 +345,16 @@ impl<'m> Builder<'m> {
             routes: self.routes.into(),
             ingresses,
             hsts: hsts.collect(),
+            timeouts: timeouts.into_iter().copied().collect(),
             backends,
             updates,
+            limits,
         }
     }
 }
 
 /// Where a value is among those so far: clusters have a few at most.
-fn position<'m>(all: &mut Vec<&'m Hsts>, value: &'m Hsts) -> u32 {
+fn position<'m, T: PartialEq>(all: &mut Vec<&'m T>, value: &'m T) -> u32 {
     let known = all.iter().position(|other| *other == value);
     index(known.unwrap_or_else(|| {
         all.push(value);

@@ -20,16 +20,17 @@ mod tests;
 pub use compile::{compile, table_order};
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 
-use crate::balance::EndpointSet;
+use crate::balance::{EndpointSet, Queue};
 use crate::model::{
-    BackendKey, Broken, EndpointSpec, ExternalName, HealthCheck, PathKind, Protocol,
+    BackendKey, Broken, EndpointSpec, ExternalName, HealthCheck, Limits, PathKind, Protocol,
+    Timeouts,
 };
 use arc_swap::ArcSwap;
 use hosts::HostMap;
 use http::HeaderValue;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// "No such entry" in the index fields below.
 const NONE: u32 = u32::MAX;
@@ -72,9 +73,13 @@ pub struct Table {
     ingresses: Box<[IngressEntry]>,
     /// The values of `Strict-Transport-Security`, each once.
     hsts: Box<[HeaderValue]>,
+    /// The time-outs of Ingresses that have some, each once.
+    timeouts: Box<[Timeouts]>,
     backends: Box<[Arc<Backend>]>,
     /// What is due for the cells of backends shared with the previous table.
     updates: Vec<Update>,
+    /// The limits of backends that have some, or had.
+    limits: Vec<(Arc<Backend>, Option<Limits>)>,
 }
 
 /// New endpoints for a backend that stays.
@@ -126,6 +131,8 @@ struct IngressEntry {
     name: Span,
     /// Position in [`Table::hsts`], or [`NONE`].
     hsts: u32,
+    /// Position in [`Table::timeouts`], or [`NONE`].
+    timeouts: u32,
 }
 
 /// A Service port that routes lead to.
@@ -146,6 +153,8 @@ pub struct Backend {
     /// [`Backend::resolve`].
     pub external: Option<ExternalName>,
     endpoints: ArcSwap<EndpointSet>,
+    /// Where requests wait; nothing while there was never a limit.
+    queue: OnceLock<Arc<Queue>>,
 }
 
 impl Backend {
@@ -160,8 +169,27 @@ impl Backend {
         let old = self.endpoints();
         if self.external.is_some() && old.specs() != specs {
             let set = EndpointSet::new(&specs.into(), Some(&old));
-            self.endpoints.store(Arc::new(set));
+            self.store(Arc::new(set));
         }
+    }
+
+    /// Puts others in force.
+    fn store(&self, endpoints: Arc<EndpointSet>) {
+        let old = self.endpoints.swap(endpoints);
+        old.leave_for(Some(&self.endpoints()));
+        if let Some(queue) = self.queue.get() {
+            queue.wake();
+        }
+    }
+
+    /// Where requests wait while every endpoint has as many as it takes; `None` without a limit.
+    pub fn queue(&self) -> Option<&Arc<Queue>> {
+        self.queue.get().filter(|queue| queue.limits().is_some())
+    }
+
+    /// Puts limits in force, for those that wait already as well.
+    fn limit(&self, limits: Option<Limits>) {
+        self.queue.get_or_init(Arc::default).set(limits);
     }
 }
 
@@ -247,6 +275,12 @@ impl Table {
     pub fn hsts(&self, id: RouteId) -> Option<&HeaderValue> {
         let ingress = self.routes[id.0 as usize].ingress;
         self.hsts.get(self.ingresses[ingress as usize].hsts as usize)
+    }
+
+    /// How long its requests may take, where its Ingress says so.
+    pub fn timeouts(&self, id: RouteId) -> Option<&Timeouts> {
+        let ingress = self.routes[id.0 as usize].ingress;
+        self.timeouts.get(self.ingresses[ingress as usize].timeouts as usize)
     }
 
     /// Describes a route of this table.

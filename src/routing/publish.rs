@@ -4,12 +4,13 @@
 //! common case is the comparison of one pointer. A table is freed by the publisher, never by a
 //! worker: freeing a large one takes milliseconds that belong to requests.
 
-use super::Table;
+use super::{Backend, Table};
 use crate::balance::EndpointSet;
 use crate::model::{self, BackendState, Broken};
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -52,9 +53,14 @@ impl Publisher {
     /// The endpoints of backends that both tables have change for all of them at this moment.
     pub fn publish(&mut self, mut table: Table) {
         for update in std::mem::take(&mut table.updates) {
-            update.backend.endpoints.store(update.endpoints);
+            update.backend.store(update.endpoints);
         }
-        let old = self.shared.swap(Arc::new(table));
+        for (backend, limits) in std::mem::take(&mut table.limits) {
+            backend.limit(limits);
+        }
+        let table = Arc::new(table);
+        let old = self.shared.swap(Arc::clone(&table));
+        leave(&old, &table);
         self.retired.push(old);
         self.collect();
     }
@@ -80,7 +86,7 @@ impl Publisher {
                     let old = cell.endpoints();
                     if !old.is_of(specs) {
                         let set = EndpointSet::new(specs, Some(&old));
-                        cell.endpoints.store(Arc::new(set));
+                        cell.store(Arc::new(set));
                     }
                 }
                 _ => all = false,
@@ -93,6 +99,24 @@ impl Publisher {
     pub fn collect(&mut self) -> usize {
         self.retired.retain(|table| Arc::strong_count(table) > 1);
         self.retired.len()
+    }
+}
+
+/// Notes which endpoints have gone with the backends that the new table does not have. Both tables
+/// have nearly the same, so that this is a pass over pointers.
+fn leave(old: &Table, new: &Table) {
+    let kept: HashSet<*const Backend> = new.backends.iter().map(Arc::as_ptr).collect();
+    let gone: Vec<_> =
+        old.backends.iter().filter(|old| !kept.contains(&Arc::as_ptr(old))).collect();
+    if gone.is_empty() {
+        return;
+    }
+    let by_key: HashMap<_, _> =
+        new.backends.iter().map(|backend| (&backend.key, backend)).collect();
+    for backend in gone {
+        // With another protocol it is another backend, with the same endpoints.
+        let next = by_key.get(&backend.key).map(|next| next.endpoints());
+        backend.endpoints().leave_for(next.as_deref().map(|set| &**set));
     }
 }
 

@@ -172,6 +172,8 @@ pub struct UpstreamCells {
     pub ejections: Count,
     /// Connections kept for reuse.
     pub idle: Level,
+    /// Requests that wait for an endpoint with room.
+    pub queued: Level,
 }
 
 /// All cells of one worker.

@@ -2,9 +2,10 @@
 //! nothing is locked and nothing crosses a thread.
 //!
 //! A connection comes back only when request and response are both completely through. Everything
-//! else, a response nobody wanted to the end as well as a body still on its way, closes it.
+//! else, a response nobody wanted to the end as well as a body still on its way, closes it. And it
+//! belongs to an endpoint, not to an address: when the one has gone, the other may be anybody's.
 
-use crate::addr::EndpointAddr;
+use crate::balance::Endpoint;
 use crate::body::RequestBody;
 use crate::model::Protocol;
 use crate::telemetry::WorkerCells;
@@ -14,7 +15,7 @@ use hyper::client::conn::{TrySendError, http1::SendRequest};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{self, Arc};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
@@ -22,13 +23,14 @@ use tokio::task::AbortHandle;
 /// set of TLS settings ([`Protocol::id`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    pub(super) addr: EndpointAddr,
+    /// [`Endpoint::id`].
+    endpoint: u64,
     protocol: u64,
 }
 
 impl Key {
-    pub(super) fn new(addr: EndpointAddr, protocol: &Protocol) -> Self {
-        Self { addr, protocol: protocol.id() }
+    pub(super) fn new(endpoint: &Endpoint, protocol: &Protocol) -> Self {
+        Self { endpoint: endpoint.id, protocol: protocol.id() }
     }
 }
 
@@ -53,10 +55,23 @@ struct Idle {
     since_ms: u64,
 }
 
+/// The idle connections of one endpoint.
+#[derive(Debug)]
+struct Entry {
+    endpoint: sync::Weak<Endpoint>,
+    connections: Vec<Idle>,
+}
+
+/// Whether connections to an endpoint are of no use any more: no set in force has it, and so no
+/// request will come for it. Not for every request.
+pub(super) fn is_gone(endpoint: &sync::Weak<Endpoint>) -> bool {
+    endpoint.upgrade().is_none_or(|endpoint| endpoint.has_left())
+}
+
 /// Idle connections by endpoint, the one used last on top: the others can then grow old.
 #[derive(Debug)]
 pub(super) struct Pool {
-    idle: RefCell<HashMap<Key, Vec<Idle>, foldhash::fast::RandomState>>,
+    idle: RefCell<HashMap<Key, Entry, foldhash::fast::RandomState>>,
     now_ms: Cell<u64>,
     keep_ms: u64,
     per_endpoint: usize,
@@ -77,9 +92,9 @@ impl Pool {
     /// Takes a connection that is open as far as we know.
     pub(super) async fn take(self: &Rc<Self>, key: Key) -> Option<Http1Lease> {
         loop {
-            let idle = self.idle.borrow_mut().get_mut(&key).and_then(Vec::pop)?;
+            let idle = self.idle.borrow_mut().get_mut(&key)?.connections.pop()?;
             self.cells.upstream.idle.shift(-1);
-            let mut lease = self.adopt(key, idle.connection);
+            let mut lease = self.lend(key, idle.connection);
             // One that came back just now may have a step of its own to take first.
             if lease.ready().await {
                 return Some(lease);
@@ -87,29 +102,47 @@ impl Pool {
         }
     }
 
-    /// Lends out a connection.
-    pub(super) fn adopt(self: &Rc<Self>, key: Key, connection: Connection) -> Http1Lease {
+    /// Lends out a new connection, and keeps a place for it to come back to.
+    pub(super) fn adopt(
+        self: &Rc<Self>,
+        key: Key,
+        endpoint: &Arc<Endpoint>,
+        connection: Connection,
+    ) -> Http1Lease {
+        self.idle.borrow_mut().entry(key).or_insert_with(|| Entry {
+            endpoint: Arc::downgrade(endpoint),
+            connections: Vec::new(),
+        });
+        self.lend(key, connection)
+    }
+
+    fn lend(self: &Rc<Self>, key: Key, connection: Connection) -> Http1Lease {
         Http1Lease { connection, key, pool: Rc::downgrade(self) }
     }
 
-    /// Closes what has been idle for too long or was closed by the endpoint.
+    /// Closes what has been idle for too long or was closed by the endpoint, and all that is left of
+    /// endpoints that have gone. What comes back later finds no place, and is closed too.
     pub(super) fn evict(&self, now_ms: u64) {
         self.now_ms.set(now_ms);
         let oldest = now_ms.saturating_sub(self.keep_ms);
         let mut closed = 0;
-        self.idle.borrow_mut().retain(|_, connections| {
+        self.idle.borrow_mut().retain(|_, Entry { endpoint, connections }| {
             let before = connections.len();
-            connections
-                .retain(|idle| idle.since_ms >= oldest && !idle.connection.sender.is_closed());
+            let is_gone = is_gone(endpoint);
+            connections.retain(|idle| {
+                !is_gone && idle.since_ms >= oldest && !idle.connection.sender.is_closed()
+            });
             closed += before - connections.len();
-            !connections.is_empty()
+            !is_gone
         });
         self.cells.upstream.idle.shift(-i64::try_from(closed).unwrap_or(i64::MAX));
     }
 
     fn put(&self, key: Key, connection: Connection) {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(key).or_default();
+        let Some(Entry { connections, .. }) = idle.get_mut(&key) else {
+            return;
+        };
         if connections.len() < self.per_endpoint && !connection.sender.is_closed() {
             connections.push(Idle { connection, since_ms: self.now_ms.get() });
             self.cells.upstream.idle.shift(1);

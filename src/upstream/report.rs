@@ -6,7 +6,7 @@ use crate::balance::{Endpoint, Moment};
 use crate::error::Reason;
 use crate::telemetry::Retry;
 use http::StatusCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A request that got no answer.
 #[derive(Debug)]
@@ -41,10 +41,16 @@ impl Journey {
         self.took(Instant::now());
     }
 
+    /// What the upstream took until then. Deciding where to send the request takes a microsecond or
+    /// two: not worth a look at the clock.
+    pub fn took_until(&self, then: Instant) -> Duration {
+        then.saturating_duration_since(self.started).saturating_sub(self.queued)
+    }
+
     fn took(&self, now: Instant) {
         // What other endpoints took is not this one's fault.
         if let Some(sent) = self.endpoint.as_ref().filter(|_| self.retries == 0) {
-            sent.endpoint().took(now.saturating_duration_since(self.started), Moment::at(now));
+            sent.endpoint().took(self.took_until(now), Moment::at(now));
         }
     }
 }
@@ -82,13 +88,13 @@ impl Upstream {
     }
 
     /// Takes a retry from the budget, and counts it.
-    pub(super) fn may_retry(&self, journey: &mut Journey, why: Retry) -> bool {
+    pub(super) fn may_retry(&self, retries: &mut u32, why: Retry) -> bool {
         let cells = &self.cells.upstream;
         if !self.budget.take() {
             cells.retries_refused.add(1);
             return false;
         }
-        journey.retries += 1;
+        *retries += 1;
         cells.retries[why as usize].add(1);
         true
     }

@@ -21,6 +21,7 @@ mod reload;
 mod routing;
 mod sets;
 mod upstream_failures;
+mod upstream_limits;
 mod upstream_protocols;
 
 // What the files of tests/support ask of the root.

@@ -47,6 +47,9 @@ struct Explanation {
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<Row>,
+    /// Time-outs of its Ingress's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeouts: Option<String>,
     /// `forwarded`, or the status and reason of our own answer.
     answer: String,
     /// What a person may want to know about it.
@@ -207,6 +210,7 @@ fn decide(
     may_go_on.and(belongs)?;
     let id = found?;
     explanation.route = Some(table::row(table, id));
+    explanation.timeouts = table.timeouts(id).map(ToString::to_string);
     match forward::usable(table.backend(id)) {
         // Nothing is resolved here.
         Err(Reason::NoEndpoint) if table.backend(id).external.is_some() => Ok(()),
@@ -249,7 +253,7 @@ fn no_route(table: &Table, explanation: &Explanation) -> String {
 
 fn text(explanation: &Explanation) -> String {
     let Explanation { url, listener, origin, certificate, client, host, path, .. } = explanation;
-    let Explanation { full_strict, route, answer, note, .. } = explanation;
+    let Explanation { full_strict, route, timeouts, answer, note, .. } = explanation;
     let mut lines = vec![("url", url.clone())];
     let mut add = |name, value: &Option<String>| {
         lines.extend(value.clone().map(|value| (name, value)));
@@ -280,6 +284,7 @@ fn text(explanation: &Explanation) -> String {
             },
         ));
     }
+    lines.extend(timeouts.clone().map(|timeouts| ("timeouts", timeouts)));
     lines.push(("answer", answer.clone()));
     lines.push(("note", note.clone()));
     lines.into_iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()

@@ -5,9 +5,8 @@
 //! whoever reads the annotation to decide: what protects must not be left out for a typing mistake.
 
 use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
-use super::health_check;
-use super::protocol;
 use super::report::{Flaw, Report};
+use super::{health_check, limits, protocol, timeouts};
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
@@ -26,11 +25,21 @@ pub(super) const HTTPS_REDIRECT: &str = "ravelin.dev/https-redirect";
 pub(super) const HSTS: &str = "ravelin.dev/hsts";
 
 /// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 5] =
-    [CLIENT_CERTIFICATE, CLIENT_CA, CLIENT_SUBJECT, HTTPS_REDIRECT, HSTS];
+pub(super) const OF_INGRESSES: [&str; 10] = [
+    CLIENT_CERTIFICATE,
+    CLIENT_CA,
+    CLIENT_SUBJECT,
+    HTTPS_REDIRECT,
+    HSTS,
+    timeouts::CONNECT,
+    timeouts::RESPONSE_HEAD,
+    timeouts::BODY_PROGRESS,
+    timeouts::TUNNEL_IDLE,
+    timeouts::REQUEST,
+];
 
 /// The annotations of our own that Services may have.
-pub(super) const OF_SERVICES: [&str; 8] = [
+pub(super) const OF_SERVICES: [&str; 11] = [
     protocol::PROTOCOL,
     protocol::CA,
     protocol::SERVER_NAME,
@@ -39,6 +48,9 @@ pub(super) const OF_SERVICES: [&str; 8] = [
     health_check::HOST,
     health_check::INTERVAL,
     health_check::TIMEOUT,
+    limits::MAX_CONNECTIONS,
+    limits::QUEUE,
+    limits::QUEUE_TIMEOUT,
 ];
 
 /// The annotations of one object.

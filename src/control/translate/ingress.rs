@@ -3,8 +3,8 @@
 use super::annotations::{Annotations, OF_INGRESSES};
 use super::clients::{self, ClientsRead};
 use super::report::{Flaw, Report};
-use super::{https, validate};
-use crate::model::{Broken, HostPattern, Https, PathPattern, PortKey, Severity, Why};
+use super::{https, timeouts, validate};
+use crate::model::{Broken, HostPattern, Https, PathPattern, PortKey, Severity, Timeouts, Why};
 use k8s_openapi::api::networking::v1::{
     HTTPIngressRuleValue, Ingress, IngressRule, IngressSpec, IngressTLS,
 };
@@ -17,6 +17,7 @@ pub(super) struct IngressRead<'i> {
     pub(super) rules: Vec<RuleRead<'i>>,
     pub(super) tls: Vec<TlsRead<'i>>,
     pub(super) https: Https,
+    pub(super) timeouts: Option<Box<Timeouts>>,
     /// What is asked of clients, with the hosts: all that it names, sorted, each once.
     pub(super) clients: Option<(ClientsRead, Vec<HostPattern>)>,
 }
@@ -105,7 +106,8 @@ pub(super) fn read<'i>(
         return read_nothing(report);
     }
     let https = https::read(annotations, https, report);
-    let mut read = IngressRead { https, ..IngressRead::default() };
+    let timeouts = timeouts::read(annotations, report);
+    let mut read = IngressRead { https, timeouts, ..IngressRead::default() };
     let mut hosts = Vec::new();
     let has_rules = !rules.is_empty();
     for (position, rule) in rules.iter().enumerate() {

@@ -17,6 +17,7 @@ mod findings;
 mod health_check;
 mod https;
 mod ingress;
+mod limits;
 mod names;
 mod protocol;
 mod report;
@@ -26,6 +27,7 @@ mod service;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 mod translator;
 mod validate;
 

@@ -4,6 +4,7 @@ use super::annotations::Annotations;
 use super::endpoint_slice;
 use super::external_name;
 use super::health_check;
+use super::limits;
 use super::names::Names;
 use super::protocol::{Asked, LastRead, Words};
 use super::report::{Flaw, Report};
@@ -11,7 +12,9 @@ use super::validate;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::model::{BackendState, Broken, HealthCheck, Kind, ObjectRef, PortKey, Rejected, Why};
+use crate::model::{
+    BackendState, Broken, HealthCheck, Kind, Limits, ObjectRef, PortKey, Rejected, Why,
+};
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use std::sync::Arc;
 
@@ -25,6 +28,8 @@ pub(super) struct Verdict {
     pub(super) asked: Asked,
     /// How they are checked.
     pub(super) check: Option<Arc<HealthCheck>>,
+    /// How many requests each endpoint takes at once.
+    pub(super) limits: Option<Limits>,
     /// What is wrong with it for every rule that names it.
     pub(super) flaw: Option<Flaw>,
 }
@@ -32,7 +37,7 @@ pub(super) struct Verdict {
 impl Verdict {
     pub(super) fn broken(broken: Broken, flaw: Option<Flaw>) -> Self {
         let state = BackendState::Broken(broken);
-        Self { state, asked: Asked::Http, check: None, flaw }
+        Self { state, asked: Asked::Http, check: None, limits: None, flaw }
     }
 }
 
@@ -69,12 +74,15 @@ pub(super) fn read<'p>(
     let checked = health_check::read(Annotations::of(&service.metadata), &mut report);
     let checked = checked.map(Arc::new);
     let words = Words::read(objects, (namespace, name), service, last, &mut report);
+    let limits = limits::read(Annotations::of(&service.metadata), &mut report);
     if let Some(external) = external_name::of(service) {
         let mut verdicts = match allowed.external_names {
             true => external_name::read((name, service, external), ports, &words, &mut report),
             false => ports.map(|_| external_name::refused(name)).collect(),
         };
-        verdicts.iter_mut().for_each(|verdict| verdict.check.clone_from(&checked));
+        for verdict in &mut verdicts {
+            (verdict.check, verdict.limits) = (checked.clone(), limits);
+        }
         if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
             words.report_tls(&mut report);
         }
@@ -101,7 +109,7 @@ pub(super) fn read<'p>(
         Ok(port) => match words.of(port) {
             Some(asked) => {
                 let state = BackendState::Resolved(joined.finish(preferred).into());
-                Verdict { state, asked, check: checked.clone(), flaw: None }
+                Verdict { state, asked, check: checked.clone(), limits, flaw: None }
             }
             None => Verdict::broken(Broken::ProtocolUnusable, None),
         },

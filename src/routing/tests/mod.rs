@@ -34,6 +34,7 @@ fn mk_model(ingresses: usize) -> Model {
         name: format!("i{number}").into(),
         created: i64::MAX,
         https: Https::default(),
+        timeouts: None,
     };
     Model {
         ingresses: (0..ingresses).map(ingress).collect(),
@@ -48,7 +49,7 @@ fn mk_backend(service: &str, state: BackendState) -> Backend {
         service: service.into(),
         port: PortKey::Number(80),
     };
-    Backend { key, state, protocol: Protocol::Http, check: None }
+    Backend { key, state, protocol: Protocol::Http, check: None, limits: None }
 }
 
 fn mk_endpoints(last: &[u8]) -> BackendState {

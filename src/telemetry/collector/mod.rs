@@ -348,12 +348,14 @@ mod tests {
             name: "i".into(),
             created: 0,
             https: Https::default(),
+            timeouts: None,
         });
         model.backends.push(Backend {
             key,
             state: BackendState::Resolved([].into()),
             protocol: Protocol::Http,
             check: None,
+            limits: None,
         });
         for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
             let host = HostPattern::parse(host).expect("a host");

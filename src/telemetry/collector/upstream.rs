@@ -37,6 +37,14 @@ impl Telemetry {
                 family.gauge::<0>(&[], idle)
             },
         )?;
+        encoder.gauge(
+            "ravelin_upstream_queued",
+            "Requests that wait because every endpoint has as many as its Service lets it have",
+            |family| {
+                let waiting = self.workers.iter().map(|worker| worker.upstream.queued.now());
+                family.gauge::<0>(&[], waiting.sum::<i64>())
+            },
+        )?;
         encoder.counter(
             "ravelin_health_checks",
             "Health checks of endpoints, by result",

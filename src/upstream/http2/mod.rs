@@ -56,11 +56,12 @@ impl Http2Lease {
         let sent = Rc::new(Sent::default());
         let (head, body) = request::convert(request, self.shared.scheme());
         let bodyless = http_body::Body::is_end_stream(&body);
-        let (response, stream) = self
-            .shared
-            .sender()
-            .send_request(head, bodyless)
-            .map_err(|error| unanswered(&error, &sent))?;
+        let (response, stream) =
+            self.shared.sender().send_request(head, bodyless).map_err(|error| {
+                let unanswered = unanswered(&error, &sent);
+                // Nothing of it was written: the connection was closed, or going away.
+                Unanswered { refused: error.is_io() || error.is_go_away(), ..unanswered }
+            })?;
         sent.ended.set(bodyless);
         self.waiting_since = Some(self.shared.heard());
         if !bodyless {

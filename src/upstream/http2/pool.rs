@@ -5,14 +5,15 @@
 
 use super::Http2Lease;
 use super::connection::Shared;
+use crate::balance::Endpoint;
 use crate::error::Reason;
 use crate::telemetry::WorkerCells;
 use crate::upstream::connect::EndpointStream;
-use crate::upstream::pool::Key;
+use crate::upstream::pool::{Key, is_gone};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{self, Arc};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -30,8 +31,9 @@ pub(in crate::upstream) struct Http2Pool {
     cells: Arc<WorkerCells>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entry {
+    endpoint: sync::Weak<Endpoint>,
     connections: Vec<Rc<Shared>>,
     /// The connection that is being opened.
     opening: Option<Rc<Opening>>,
@@ -39,6 +41,13 @@ struct Entry {
     /// is nothing to wait for.
     is_http1: bool,
     used_ms: u64,
+}
+
+impl Entry {
+    fn of(endpoint: &Arc<Endpoint>) -> Self {
+        let endpoint = Arc::downgrade(endpoint);
+        Self { endpoint, connections: Vec::new(), opening: None, is_http1: false, used_ms: 0 }
+    }
 }
 
 /// A connection that is being opened, for those who wait for it.
@@ -89,12 +98,12 @@ impl Http2Pool {
     }
 
     /// Begins with a new connection, unless there is another way.
-    pub(in crate::upstream) fn begin(self: &Rc<Self>, key: Key) -> Begun {
+    pub(in crate::upstream) fn begin(self: &Rc<Self>, key: Key, endpoint: &Arc<Endpoint>) -> Begun {
         if let Some(lease) = self.take(key) {
             return Begun::Lease(lease);
         }
         let mut by_key = self.by_key.borrow_mut();
-        let entry = by_key.entry(key).or_default();
+        let entry = by_key.entry(key).or_insert_with(|| Entry::of(endpoint));
         entry.used_ms = self.now_ms.get();
         let opening = Rc::new(Opening::default());
         if !entry.is_http1 {
@@ -113,14 +122,14 @@ impl Http2Pool {
     /// Begins HTTP/2 on a connection within `limit`, and lends out its first stream.
     pub(in crate::upstream) async fn adopt(
         self: &Rc<Self>,
-        key: Key,
+        (key, endpoint): (Key, &Arc<Endpoint>),
         stream: EndpointStream,
         limit: Duration,
     ) -> Result<Http2Lease, Reason> {
-        let opening = Shared::open(key.addr, stream, self.now_ms.get());
+        let opening = Shared::open(endpoint.addr, stream, self.now_ms.get());
         let shared = Rc::new(timeout(limit, opening).await.unwrap_or(Err(Reason::ConnectTimeout))?);
         let mut by_key = self.by_key.borrow_mut();
-        let entry = by_key.entry(key).or_default();
+        let entry = by_key.entry(key).or_insert_with(|| Entry::of(endpoint));
         entry.connections.push(Rc::clone(&shared));
         entry.is_http1 = false;
         // Kept, as far as the count goes, until the lease takes it.
@@ -135,14 +144,19 @@ impl Http2Pool {
         }
     }
 
-    /// Closes what has been idle for too long, and forgets what is closed.
+    /// Closes what has been idle for too long, and forgets what is closed, and all connections to
+    /// endpoints that have gone: they close when their last stream has ended.
     pub(in crate::upstream) fn evict(&self, now_ms: u64) {
         self.now_ms.set(now_ms);
         let oldest = now_ms.saturating_sub(self.keep_ms);
         self.by_key.borrow_mut().retain(|_, entry| {
             self.prune(entry);
             let is_kept = |shared: &Rc<Shared>| shared.streams() > 0 || shared.since_ms() >= oldest;
-            self.retain(entry, is_kept);
+            let is_gone = is_gone(&entry.endpoint);
+            self.retain(entry, |shared| !is_gone && is_kept(shared));
+            if is_gone {
+                return false;
+            }
             !entry.connections.is_empty() || entry.opening.is_some() || entry.used_ms >= oldest
         });
     }

@@ -4,6 +4,7 @@ mod client;
 mod edge;
 #[path = "../../support/eventually.rs"]
 mod eventually;
+pub(crate) mod framed;
 mod gate;
 mod manifest;
 mod message;

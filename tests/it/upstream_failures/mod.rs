@@ -4,4 +4,6 @@ mod aborts;
 mod answers;
 mod connecting;
 mod ejection;
+mod ghost;
+mod replays;
 mod reuse;

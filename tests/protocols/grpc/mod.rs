@@ -5,6 +5,7 @@ mod client;
 mod codec;
 mod crowd;
 mod ends;
+mod goaway;
 mod refusals;
 mod server;
 

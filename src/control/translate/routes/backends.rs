@@ -9,7 +9,9 @@ use crate::control::translate::protocol::{Asked, LastRead};
 use crate::control::translate::report::Flaw;
 use crate::control::translate::service::{self, Allowed, Verdict};
 use crate::endpoint_tls::EndpointTls;
-use crate::model::{Backend, BackendKey, BackendState, Broken, HealthCheck, PortKey, Protocol};
+use crate::model::{
+    Backend, BackendKey, BackendState, Broken, HealthCheck, Limits, PortKey, Protocol,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -42,6 +44,7 @@ struct Slot {
     state: BackendState,
     protocol: Protocol,
     check: Option<Arc<HealthCheck>>,
+    limits: Option<Limits>,
     flaw: Option<Arc<Flaw>>,
     /// The Ingresses that name it, by number.
     users: BTreeSet<usize>,
@@ -79,6 +82,7 @@ impl Backends {
                 state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
                 protocol: Protocol::Http,
                 check: None,
+                limits: None,
                 flaw: None,
                 users: BTreeSet::new(),
                 position: None,
@@ -160,7 +164,8 @@ impl Backends {
             (in_use.slots.iter().map(|_| missing()).collect(), Vec::new())
         });
         findings.replace(&mut in_use.found, found);
-        for (&number, Verdict { state, asked, check, flaw }) in in_use.slots.iter().zip(verdicts) {
+        for (&number, verdict) in in_use.slots.iter().zip(verdicts) {
+            let Verdict { state, asked, check, limits, flaw } = verdict;
             let Some(slot) = self.slots.get_mut(number) else {
                 continue;
             };
@@ -168,7 +173,7 @@ impl Backends {
             if !is_missing {
                 slot.set_flaw(flaw.map(Arc::new), touched);
             }
-            if slot.set_protocol(asked) | slot.set_check(check) {
+            if slot.set_protocol(asked) | slot.set_check(check) | slot.set_limits(limits) {
                 touched.routes = true;
                 touched.states.insert(number);
             }
@@ -292,6 +297,7 @@ impl Backends {
             backend.state.clone_from(&slot.state);
             backend.protocol.clone_from(&slot.protocol);
             backend.check.clone_from(&slot.check);
+            backend.limits = slot.limits;
         }
     }
 
@@ -311,7 +317,8 @@ impl Backends {
 impl Slot {
     fn backend(&self) -> Backend {
         let (protocol, check) = (self.protocol.clone(), self.check.clone());
-        Backend { key: self.key.clone(), state: self.state.clone(), protocol, check }
+        let (state, limits) = (self.state.clone(), self.limits);
+        Backend { key: self.key.clone(), state, protocol, check, limits }
     }
 
     /// Says whether it is another one. One that is the same stays as it is, with its connections.
@@ -332,6 +339,11 @@ impl Slot {
         let is_other = self.check != check;
         self.check = check;
         is_other
+    }
+
+    /// Says whether they are other ones.
+    fn set_limits(&mut self, limits: Option<Limits>) -> bool {
+        std::mem::replace(&mut self.limits, limits) != limits
     }
 
     fn set_flaw(&mut self, flaw: Option<Arc<Flaw>>, touched: &mut Touched) {

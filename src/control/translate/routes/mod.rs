@@ -29,7 +29,7 @@ use crate::client_certificate::Authority;
 use crate::control::objects::Objects;
 use crate::model::{
     Backend, BackendKey, DefaultBackend, HostPattern, Https, Ingress, Model, PortKey, Rejected,
-    Rule,
+    Rule, Timeouts,
 };
 use assembly::Assembly;
 use backends::Backends;
@@ -195,21 +195,22 @@ impl Routes {
         let number = known.unwrap_or_else(|| {
             let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
             let https = Https::default();
-            let ingress = Ingress { namespace, name: own, created, https };
+            let ingress = Ingress { namespace, name: own, created, https, timeouts: None };
             let (served, found) = (Served::default(), Found::default());
             let foreign = foreign.clone();
             let number = self.readings.insert(Reading { ingress, foreign, served, found });
             self.known.insert(name.clone(), number);
             number
         });
-        let (served, https) = match &foreign {
+        let (served, https, timeouts) = match &foreign {
             None => self.serve(&name.0, number, source, touched),
             Some(_) => Default::default(),
         };
         let reading = self.readings.get_mut(number).expect("a known number has its reading");
         let (was_ours, is_ours) = (is_known && reading.foreign.is_none(), foreign.is_none());
         let is_moved = was_ours != is_ours || (was_ours && reading.ingress.created != created);
-        if is_moved || reading.ingress.https != https || !reading.served.is_same(&served) {
+        let is_asking_else = reading.ingress.https != https || reading.ingress.timeouts != timeouts;
+        if is_moved || is_asking_else || !reading.served.is_same(&served) {
             touched.routes = true;
             touched.ours |= is_moved;
             touched.left.extend(was_ours.then(|| reading.ingress.clone()));
@@ -221,6 +222,7 @@ impl Routes {
         touched.clients |= reading.served.clients != served.clients;
         reading.ingress.created = created;
         reading.ingress.https = https;
+        reading.ingress.timeouts = timeouts;
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
         touched.readings.insert(number);
@@ -234,7 +236,7 @@ impl Routes {
         number: usize,
         source: &Source,
         touched: &mut Touched,
-    ) -> (Served, Https) {
+    ) -> (Served, Https, Option<Box<Timeouts>>) {
         let reading = self.readings.get(number).expect("a known number has its reading");
         let object = object_ref(&reading.ingress);
         let mut flaws: Vec<Rejected> = Vec::new();
@@ -278,7 +280,8 @@ impl Routes {
             touched.secrets.insert(secret);
         }
         let clients = clients.map(Box::new);
-        (Served { rules: rules.into(), default, tls, clients, flaws: flaws.into() }, read.https)
+        let served = Served { rules: rules.into(), default, tls, clients, flaws: flaws.into() };
+        (served, read.https, read.timeouts)
     }
 
     fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {

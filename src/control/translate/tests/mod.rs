@@ -10,6 +10,7 @@ mod external_name;
 mod health_check;
 mod https;
 mod ingress;
+mod limits;
 mod messages;
 mod protocols;
 mod random;

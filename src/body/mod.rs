@@ -1,0 +1,60 @@
+//! The request body on its way upstream: streamed, counted, and watched for progress.
+//!
+//! Nothing is read ahead: the upstream connection polls the body when it can write, and only then is
+//! more read from the client. What has been passed on of a short body is kept until the answer comes,
+//! so that a request whose connection fails can be sent again, byte for byte.
+
+mod kept;
+#[cfg(test)]
+mod tests;
+mod trailers;
+mod upload;
+
+pub use trailers::clean_trailers;
+pub use upload::{Reader, Upload, UploadLimits, UploadState};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A request body as upstream connections take it.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// No body.
+    Empty,
+    /// The client's, frame by frame.
+    Streaming(Reader),
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Streaming(reader) => {
+                let frame = Pin::new(reader).poll_frame(cx);
+                frame.map(|frame| frame.map(|frame| frame.map(clean_trailers)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streaming(reader) => reader.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streaming(reader) => reader.size_hint(),
+        }
+    }
+}

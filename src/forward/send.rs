@@ -1,0 +1,95 @@
+//! A request on its way to the pods: its turn, where a Service has a limit, and then an answer in time.
+
+use super::Exchange;
+use crate::balance::{EndpointSet, Queue};
+use crate::body::{RequestBody, Upload, UploadState};
+use crate::error::Reason;
+use crate::model::Protocol;
+use crate::routing::Backend;
+use crate::telemetry::Level;
+use crate::upstream::{ReplyBody, To};
+use http::{Request, Response};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Sends a request, for as long as it may take.
+pub(super) async fn send(
+    exchange: &mut Exchange,
+    request: &mut Option<Request<RequestBody>>,
+    to: (&EndpointSet, &Protocol),
+) -> Result<Response<ReplyBody>, Reason> {
+    let upload = exchange.upload();
+    let result = send_in_turn(exchange, request, to).await;
+    if let Some(upload) = upload {
+        upload.settle();
+    }
+    result
+}
+
+async fn send_in_turn(
+    exchange: &mut Exchange,
+    request: &mut Option<Request<RequestBody>>,
+    (endpoints, protocol): (&EndpointSet, &Protocol),
+) -> Result<Response<ReplyBody>, Reason> {
+    let (table, id) = exchange.route().ok_or(Reason::Internal)?;
+    let backend = table.backend(id);
+    let downstream = Rc::clone(exchange.downstream());
+    let worker = &downstream.worker;
+    if let Some(queue) = backend.queue() {
+        match queue.begin_now(endpoints, worker.random()) {
+            Some(first) => exchange.sent().endpoint = Some(first),
+            // Boxed, as its size would be that of every request.
+            None => Box::pin(wait(exchange, backend, queue)).await?,
+        }
+    }
+    let watch = Rc::clone(exchange.watch());
+    let upload = exchange.upload();
+    let to = To { backend, endpoints, protocol, connect: exchange.connect() };
+    let random = || worker.random();
+    let sending = pin!(worker.upstream.send(to, request, exchange.sent(), random));
+    match watch.guard(sending).await {
+        Some(result) => result,
+        None if watch.is_overdue() => Err(Reason::RequestDeadline),
+        None => Err(match upload.as_deref().map(Upload::state) {
+            Some(UploadState::AwaitsClient) => Reason::RequestTimeout,
+            _ => Reason::UpstreamTimeout,
+        }),
+    }
+}
+
+/// Waits until an endpoint has room.
+async fn wait(
+    exchange: &mut Exchange,
+    backend: &Backend,
+    queue: &Arc<Queue>,
+) -> Result<(), Reason> {
+    let downstream = Rc::clone(exchange.downstream());
+    let (worker, watch) = (&downstream.worker, Rc::clone(exchange.watch()));
+    let _counted = Counted::begin(&worker.cells.upstream.queued);
+    exchange.queues(queue.limits().map_or_else(Default::default, |limits| limits.queue_timeout));
+    let endpoints = || arc_swap::Guard::into_inner(backend.endpoints());
+    let waiting = pin!(queue.wait(endpoints, || worker.random()));
+    match watch.guard(waiting).await {
+        Some(turn) => exchange.dequeued(turn?),
+        None if watch.is_overdue() => return Err(Reason::RequestDeadline),
+        None => return Err(Reason::QueueTimeout),
+    }
+    Ok(())
+}
+
+/// One more, for as long as it lives.
+struct Counted<'c>(&'c Level);
+
+impl<'c> Counted<'c> {
+    fn begin(level: &'c Level) -> Self {
+        level.shift(1);
+        Self(level)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.shift(-1);
+    }
+}
