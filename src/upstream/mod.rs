@@ -4,11 +4,12 @@
 //!
 //! What may be tried again, within a budget: a connection that could not be made (nothing was sent),
 //! on another endpoint; one that closed before an answer, if the request had not been written yet, or
-//! if it is safe to repeat (RFC 9110 section 9.2.2): once, on a new connection if the closed one was
-//! from the pool, else on another endpoint; and a request that an upstream with HTTP/2 says it has not
-//! looked at (RFC 9113 section 8.7). A body is sent again from its beginning, for as long as all that
-//! was passed on of it is kept: see `body`.
+//! if it is safe to repeat (RFC 9110 section 9.2.2): once, on another endpoint, or, where there is none
+//! and the closed connection was from the pool, on a new one; and a request that an upstream with
+//! HTTP/2 says it has not looked at (RFC 9113 section 8.7). A body is sent again from its beginning,
+//! for as long as all that was passed on of it is kept: see `body`.
 
+mod another;
 mod attempt;
 mod budget;
 mod check;
@@ -203,9 +204,16 @@ impl Upstream {
                             return Err(last);
                         }
                         once.note(why);
+                        let set = &**renewed.insert(to.renew());
+                        let other = to.another(set, endpoint, &mut tried, random());
+                        journey.endpoint = other.or(journey.endpoint.take());
                     }
                 }
             }
+            let Some(endpoint) = journey.endpoint.as_ref().map(InFlight::endpoint) else {
+                return Err(last);
+            };
+            let target = Target::new(endpoint, &to, self.settings.connect);
             let mut why = None;
             // Its address may be another's by now.
             if !endpoint.has_left() {

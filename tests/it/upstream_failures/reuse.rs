@@ -158,3 +158,24 @@ fn more_idle_connections_than_the_setting_says_are_closed() {
     upstream.await_closed(1);
     edge.await_metric("ravelin_upstream_idle_connections", &[], 1.0);
 }
+
+#[test]
+fn what_was_on_a_connection_of_a_pod_that_ends_goes_to_another_pod() {
+    // It still takes connections, as the kernel does for a process that ends, and answers on none.
+    let ending = Upstream::scripted(|conn| {
+        if conn.number == 0 && conn.request().is_some() {
+            conn.answer("ending");
+        }
+        conn.request();
+    });
+    let living = Upstream::saying("alive");
+    let edge = edge_to(&[ending.addr(), living.addr()]).start();
+    let mut client = edge.connect();
+    for _ in 0..40 {
+        let response = client.get("a", "/");
+        assert_eq!(response.status(), 200, "{}", response.text());
+    }
+    let again =
+        |reason| edge.metrics().sum("ravelin_upstream_retries_total", &[("reason", reason)]);
+    assert!(again("reused_closed") > 0.5, "its connection was used again");
+}
