@@ -22,7 +22,7 @@ mod plane;
 mod restore;
 mod restored;
 mod rights;
-mod rollout;
+mod rolling;
 mod secured;
 mod served;
 #[path = "../support/skipped.rs"]

@@ -3,12 +3,14 @@
 
 mod account;
 mod backend;
+mod load;
 mod page;
 mod site;
 mod visitor;
 
 pub(crate) use account::{account, all_rules, cluster_role, lacking, without};
 pub(crate) use backend::Backend;
+pub(crate) use load::{Failure, Load, Method};
 pub(crate) use page::Page;
 pub(crate) use site::{Site, class};
 pub(crate) use visitor::Visitor;

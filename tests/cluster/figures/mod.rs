@@ -2,6 +2,7 @@
 //! cluster costs. `README.md` says how they are run.
 
 mod changes;
+mod events;
 mod process;
 mod scale;
 
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Connections by which objects are loaded: with more, the API server gets slower.
 const LOADERS: usize = 32;
+/// Who changes objects at one time.
+const WRITERS: usize = 16;
 /// Between two requests of one who waits for a change.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -33,6 +36,39 @@ fn load(plane: &Plane, count: usize, object: impl Fn(usize) -> (String, Value) +
             });
         }
     });
+}
+
+/// Acts at a pace, so many times a second for so long, or as fast as it goes; each time by its number.
+/// Returns how often.
+fn at_a_pace((pace, length): (usize, Duration), act: impl Fn(usize) + Sync) -> usize {
+    let done = AtomicUsize::new(0);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| {
+                loop {
+                    let number = done.fetch_add(1, Ordering::Relaxed);
+                    let due = Duration::from_secs_f64(number as f64 / pace as f64);
+                    if due >= length || began.elapsed() >= length {
+                        done.fetch_sub(1, Ordering::Relaxed);
+                        return;
+                    }
+                    while let Some(left) = due.checked_sub(began.elapsed()).filter(|d| !d.is_zero())
+                    {
+                        thread::park_timeout(left);
+                    }
+                    act(number);
+                }
+            });
+        }
+    });
+    done.into_inner()
+}
+
+/// Changes an object, which has to succeed.
+fn patch(plane: &Plane, path: &str, patch: &Value) {
+    let answer = plane.request("PATCH", path, Some(patch));
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 /// How long it takes from now until a host is answered as it should be: a request a millisecond on

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 /// CPU time of each thread of a process in ticks of 10 ms (`USER_HZ`), by name; threads of one name
 /// are added up, and `worker-N` is `worker`.
@@ -18,6 +19,22 @@ pub(super) fn cpu(id: u32) -> BTreeMap<String, u64> {
         let mut fields = rest.split_whitespace().skip(11);
         let mut next = || fields.next().and_then(|text| text.parse::<u64>().ok()).expect("proc(5)");
         *all.entry(name).or_default() += next() + next();
+    }
+    all
+}
+
+/// CPU time of the data workers of a process, by the scheduler's account, which is exact.
+pub(super) fn cpu_of_workers(id: u32) -> Duration {
+    let mut all = Duration::ZERO;
+    for task in fs::read_dir(format!("/proc/{id}/task")).expect("it runs") {
+        let task = task.expect("a folder").path();
+        let read = |name| fs::read_to_string(task.join(name));
+        // A thread may have ended.
+        let (Ok(name), Ok(spent)) = (read("comm"), read("schedstat")) else { continue };
+        if name.starts_with("worker") {
+            let first = spent.split_whitespace().next().expect("sched-stats.rst");
+            all += Duration::from_nanos(first.parse().expect("nanoseconds"));
+        }
     }
     all
 }

@@ -2,11 +2,10 @@
 
 use crate::edge::{Backend, Edge, Setup, Site, Visitor, account, class};
 use crate::figures::process::{cpu, resident};
-use crate::figures::{load, report, summary, time_until};
+use crate::figures::{at_a_pace, load, patch, report, summary, time_until};
 use crate::plane::{Connection, Plane};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,8 +20,6 @@ const CHANGES_WITHIN: Duration = Duration::from_secs(25);
 const CALM: (usize, Duration) = (50, Duration::from_secs(60));
 /// The storm, likewise.
 const STORM: (usize, Duration) = (1000, Duration::from_secs(10));
-/// Who changes at one time.
-const WRITERS: usize = 16;
 const ONES_OWN: Site<'static> =
     Site { namespace: NAME, name: "own", class: NAME, host: "own.example" };
 
@@ -64,31 +61,14 @@ fn one_by_one(mut change: impl FnMut(usize) -> Duration) -> String {
 }
 
 /// Changes slices at a pace, or as fast as the server takes it. Returns how many.
-fn change_all(plane: &Plane, (pace, length): (usize, Duration)) -> usize {
-    let done = AtomicUsize::new(0);
-    let began = Instant::now();
-    thread::scope(|scope| {
-        for _ in 0..WRITERS {
-            scope.spawn(|| {
-                while began.elapsed() < length {
-                    let number = done.fetch_add(1, Ordering::Relaxed);
-                    let due = Duration::from_secs_f64(number as f64 / pace as f64);
-                    while let Some(left) = due.checked_sub(began.elapsed()).filter(|d| !d.is_zero())
-                    {
-                        thread::park_timeout(left);
-                    }
-                    let ready = (number / SLICES) % 2 == 1;
-                    let mut endpoints = slice(number % SLICES)["endpoints"].take();
-                    endpoints[0]["conditions"]["ready"] = ready.into();
-                    let path = format!("{}/slice-{}", ONES_OWN.slices(), number % SLICES);
-                    let patch = json!({"endpoints": endpoints});
-                    let answer = plane.request("PATCH", &path, Some(&patch));
-                    assert_eq!(answer.status, 200, "{}", answer.body);
-                }
-            });
-        }
-    });
-    done.into_inner()
+fn change_all(plane: &Plane, pace: (usize, Duration)) -> usize {
+    at_a_pace(pace, |number| {
+        let ready = (number / SLICES) % 2 == 1;
+        let mut endpoints = slice(number % SLICES)["endpoints"].take();
+        endpoints[0]["conditions"]["ready"] = ready.into();
+        let path = format!("{}/slice-{}", ONES_OWN.slices(), number % SLICES);
+        patch(plane, &path, &json!({"endpoints": endpoints}));
+    })
 }
 
 /// What each thread takes while something is done, in percent of a core.

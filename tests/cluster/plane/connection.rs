@@ -98,8 +98,19 @@ impl Connection {
 
     /// Gets a page of a host, as a visitor does.
     pub(crate) fn get(&mut self, host: &str, path: &str) -> io::Result<Response> {
-        let (status, mut body) =
-            self.send(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n"))?;
+        self.whole(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n"))
+    }
+
+    /// Posts text to a page of a host.
+    pub(crate) fn post(&mut self, host: &str, path: &str, text: &str) -> io::Result<Response> {
+        let length = text.len();
+        self.whole(&format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n\r\n{text}"
+        ))
+    }
+
+    fn whole(&mut self, message: &str) -> io::Result<Response> {
+        let (status, mut body) = self.send(message)?;
         let mut text = String::new();
         body.read_to_string(&mut text)?;
         Ok(Response { status, body: text })

@@ -2,6 +2,7 @@
 
 use crate::eventually;
 use crate::plane::{Plane, Response};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// The address that all nodes have here.
@@ -68,7 +69,9 @@ impl Plane {
 }
 
 fn conditions(ready: &str) -> Value {
-    let of = |kind: &str| json!({"type": kind, "status": ready});
+    // `minReadySeconds` counts from it.
+    let since = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let of = |kind: &str| json!({"type": kind, "status": ready, "lastTransitionTime": since});
     json!([of("Ready"), of("ContainersReady")])
 }
 
