@@ -108,7 +108,7 @@ fn external(name: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "web"},
+        "metadata": {"namespace": "ns", "name": "web"},
         "spec": {"type": "ExternalName", "externalName": name},
     })
 }
