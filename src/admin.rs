@@ -14,7 +14,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
+use std::cell::Cell;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -55,16 +57,33 @@ impl Admin {
     }
 
     /// Serves until the process aborts: the port, to whom `gate` admits, and the socket, to whoever
-    /// may open it.
-    pub async fn run(self, port: Accepting, socket: Option<LocalAccepting>, gate: &GateCell) {
+    /// may open it. The port is closed when `successor` says so: another one in the process is asked
+    /// there then.
+    pub async fn run(
+        self,
+        port: Accepting,
+        socket: Option<LocalAccepting>,
+        gate: &GateCell,
+        mut successor: ShutdownSignal,
+    ) {
         let mut shutdown = self.shutdown.clone();
         let this = Rc::new(self);
+        let serve_port = async {
+            tokio::select! {
+                () = this.serve_port(port, gate) => {}
+                () = async {
+                    successor.reached(Stage::Draining).await;
+                    // Who has begun to connect here is served here.
+                    tokio::time::sleep(listen::HANDSHAKES).await;
+                } => {}
+            }
+        };
         let serve = async {
             match socket {
                 Some(socket) => {
-                    tokio::join!(this.serve_port(port, gate), this.serve_socket(socket));
+                    tokio::join!(serve_port, this.serve_socket(socket));
                 }
-                None => this.serve_port(port, gate).await,
+                None => serve_port.await,
             }
         };
         tokio::select! {
@@ -101,21 +120,42 @@ impl Admin {
         }
     }
 
-    /// Serves one connection, in a task that holds its place.
+    /// Serves one connection, in a task that holds its place. When the process leaves, the answer to
+    /// the next request is the last, and who waits between two requests is closed: a scraper that comes
+    /// back meets the successor.
     fn serve<S>(self: &Rc<Self>, stream: S, place: Option<OwnedSemaphorePermit>)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let admin = Rc::clone(self);
+        let mut shutdown = self.shutdown.clone();
         tokio::task::spawn_local(async move {
+            let asked = Rc::new(Cell::new(false));
+            let begun = Rc::clone(&asked);
             let service = service_fn(move |request: Request<Incoming>| {
-                let response = admin.answer(request.method(), request.uri().path());
+                begun.set(true);
+                let mut response = admin.answer(request.method(), request.uri().path());
+                if admin.shutdown.stage() != Stage::Running {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
                 async move { Ok::<_, Infallible>(response) }
             });
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
             // A scraper that goes away is its own affair.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            tokio::select! {
+                biased;
+                _ = connection.as_mut() => {}
+                () = shutdown.reached(Stage::Draining) => {
+                    // A probe that has just connected has its question still to ask.
+                    if asked.get() {
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    let _ = connection.await;
+                }
+            }
             drop(place);
         });
     }

@@ -1,5 +1,5 @@
-//! The certificates in files, and the authorities of those of clients: read at the start, and
-//! followed.
+//! The certificates in files, the authorities of those of clients, and the secret of tickets: read at
+//! the start, and followed.
 //!
 //! A thread of its own looks at them every few seconds. What cannot be used leaves the last good
 //! certificate in force; it is told at the second look, because a pair of files is not replaced in
@@ -8,13 +8,14 @@
 use super::clients::Group;
 use super::shown::Shown;
 use super::strict::{Origins, SelfCheck, of_secret};
+use super::tickets::TicketFile;
 use crate::certificate::{Authorities, Certificate, CertificateError, LoadError};
 use crate::config::{CertificateFiles, Config};
 use crate::control::translate::TlsSecret;
 use crate::routing::TableHandle;
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::CertificateMetrics;
-use crate::tls::Policies;
+use crate::tls::{Policies, TicketKeys};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub fn time(seconds: i64) -> String {
 pub(super) struct Keeper {
     pairs: Vec<Pair>,
     groups: Vec<Group>,
+    tickets: Option<TicketFile>,
+    keys: Arc<TicketKeys>,
     shown: Arc<Shown>,
     metrics: Arc<CertificateMetrics>,
     /// Whom Cloudflare believes.
@@ -91,6 +94,7 @@ impl Keeper {
     pub(super) fn new(
         config: &Config,
         metrics: &Arc<CertificateMetrics>,
+        keys: Arc<TicketKeys>,
     ) -> Result<Self, super::StartError> {
         let has_tls = config.has_tls();
         let pairs = config.certificates.iter().filter(|_| has_tls).map(|files| {
@@ -103,10 +107,12 @@ impl Keeper {
         let groups = config.client_certificates.iter().map(Group::read);
         let groups = groups.collect::<Result<Vec<_>, _>>()?;
         groups.iter().for_each(Group::tell);
-        let policies = Policies::new().map_err(std::io::Error::other)?;
+        let tickets = TicketFile::read(config, &keys)?;
+        let policies = Policies::sealing(Arc::clone(&keys)).map_err(std::io::Error::other)?;
         let shown = Arc::new(Shown::new(has_tls, policies, metrics));
         let authorities = Arc::new(super::authorities(config)?);
-        let keeper = Self { pairs, groups, shown, metrics: Arc::clone(metrics), authorities };
+        let metrics = Arc::clone(metrics);
+        let keeper = Self { pairs, groups, tickets, keys, shown, metrics, authorities };
         keeper.publish();
         keeper.note();
         Ok(keeper)
@@ -141,6 +147,9 @@ impl Keeper {
             if pairs.count() + groups.count() > 0 {
                 self.publish();
             }
+            if let Some(tickets) = &mut self.tickets {
+                tickets.look(&self.keys);
+            }
             self.note();
         }
     }
@@ -170,7 +179,8 @@ impl Keeper {
             let failing = matches!(pair.failing, Some((_, true)));
             (Arc::from(pair.files.cert_file.to_string_lossy()), failing)
         });
-        let files = files.chain(self.groups.iter().filter_map(Group::file)).collect();
+        let files = files.chain(self.groups.iter().filter_map(Group::file));
+        let files = files.chain(self.tickets.iter().map(TicketFile::status)).collect();
         self.metrics.update(|cells| cells.files = files);
     }
 }

@@ -1,6 +1,7 @@
 //! Why the process cannot start.
 
 use super::clients::AuthorityFileError;
+use super::tickets::TicketFileError;
 use crate::certificate::{AuthoritiesError, LoadError};
 use crate::control::cloudflare::InitialError;
 use crate::control::watch::ConnectError;
@@ -63,6 +64,9 @@ pub enum StartError {
     /// The authority of certificates of clients cannot be used.
     #[error("client_certificate: {0}")]
     Clients(#[from] AuthorityFileError),
+    /// The secret of session tickets cannot be used.
+    #[error("session tickets: {0}")]
+    Tickets(#[from] TicketFileError),
     /// The API server cannot be asked.
     #[error(transparent)]
     Cluster(#[from] ConnectError),

@@ -3,7 +3,8 @@
 //! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
 //! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
 //! follows the files of certificates and judges all as Cloudflare would, one that steers the kernel
-//! to this process, one that checks endpoints, one that resolves names, one that writes the access log. The caller's thread waits for signals.
+//! to this process, one that checks endpoints, one that resolves names, one that writes the access log.
+//! The caller's thread waits for signals; a reload has all of these twice, while the one before leaves.
 
 pub mod certificates;
 pub mod clients;
@@ -17,6 +18,8 @@ pub mod shown;
 mod signals;
 mod steering;
 pub mod strict;
+mod succession;
+mod tickets;
 mod worker;
 mod write_back;
 
@@ -31,7 +34,7 @@ use crate::config::{self, Config, Members, SourceKind};
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
 use crate::control::translate::{ConfigMapKey, Options};
-use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening};
+use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening, LocalName};
 use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
@@ -44,6 +47,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use steering::Steering;
+use succession::Heritage;
 use tokio::runtime::{Builder, LocalOptions};
 use worker::Setup as WorkerSetup;
 
@@ -56,7 +60,12 @@ pub struct App {
     admin: SocketAddr,
     tables: TableHandle,
     telemetry: Arc<Telemetry>,
+    steering: Arc<Steering>,
+    heritage: Heritage,
+    socket: Option<Arc<LocalName>>,
     shutdown: Shutdown,
+    /// Ends the admin port before the rest, where a successor in the process has it.
+    admin_end: Shutdown,
     wake: Sender<Wake>,
     /// Those that end when the last request is through, or at the deadline.
     workers: Vec<JoinHandle<()>>,
@@ -69,6 +78,8 @@ struct Parts {
     config: Arc<Config>,
     telemetry: Arc<Telemetry>,
     signal: ShutdownSignal,
+    /// When the admin port ends before the rest.
+    admin_ends: ShutdownSignal,
     tables: TableHandle,
     sink: Option<Sink>,
     gatekeeper: Arc<Gatekeeper>,
@@ -87,7 +98,17 @@ impl App {
 
     /// Binds, and begins to watch the cluster, if it is the source; serves nothing yet.
     pub fn prepare(config: Config) -> Result<Prepared, StartError> {
-        Prepared::new(config)
+        Prepared::new(config, Heritage::none()?)
+    }
+
+    /// The same beside this one, which serves on: it is to be its successor in the process.
+    fn prepare_beside(&self, config: Config) -> Result<Prepared, StartError> {
+        Prepared::new(config, self.heritage.next())
+    }
+
+    /// What it was made of.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Where the listeners are, in the order of the configuration, with their real ports.
@@ -109,7 +130,7 @@ impl App {
     /// left at once. Make `signals` before [`App::start`]: until they are caught, one of them ends
     /// the process on the spot.
     pub fn run_until_signal(self, signals: &Signals) {
-        signals.wait();
+        while signals.wait() != signals::Asked::Leave {}
         self.stop_with(|| signals.again());
     }
 
@@ -273,11 +294,14 @@ fn start_admin(
 ) -> io::Result<JoinHandle<()>> {
     let admin = Admin::new(&parts.telemetry, parts.signal.clone());
     let gates = parts.gatekeeper.gates();
+    let successor = parts.admin_ends.clone();
     spawn("admin", move || {
         unprivileged("admin", async move {
             let socket = socket.map(LocalListening::accept_here).transpose();
             match (port.accept_here(), socket, gates.last()) {
-                (Ok(port), Ok(socket), Some(gate)) => admin.run(port, socket, gate).await,
+                (Ok(port), Ok(socket), Some(gate)) => {
+                    admin.run(port, socket, gate, successor).await;
+                }
                 (Err(error), ..) | (_, Err(error), _) => {
                     tracing::error!(%error, "the admin port cannot be served");
                 }
@@ -342,11 +366,17 @@ const OTHER_FILES: u64 = 256;
 
 /// Raises the limit on open files and returns how many client connections it allows, at most what
 /// is configured. Each takes two files: the client's and the pod's. The soft limit that services
-/// start with (often 1024) is far below the hard one.
-fn allowed_connections(config: &Config) -> usize {
+/// start with (often 1024) is far below the hard one. `before` Apps were there in the process: files that
+/// they have open come on top, as far as the limit allows, and do not count against this one, because
+/// they are closed soon.
+fn allowed_connections(config: &Config, before: u64) -> usize {
     let configured = config.limits.connections.get();
     let wanted = 2 * configured as u64 + OTHER_FILES;
-    let limit = rlimit::increase_nofile_limit(wanted).or_else(|error| {
+    let open = match before {
+        0 => 0,
+        _ => std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
+    };
+    let limit = rlimit::increase_nofile_limit(wanted + open).or_else(|error| {
         tracing::warn!(%error, "the limit on open files cannot be raised");
         rlimit::Resource::NOFILE.get_soft()
     });

@@ -11,6 +11,7 @@ use super::gatekeeper::Gatekeeper;
 use super::sets::{follow_cluster, start_list};
 use super::shown::Shown;
 use super::steering::Steering;
+use super::succession::Heritage;
 use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, on_runtime,
@@ -25,11 +26,12 @@ use crate::control::source::Source;
 use crate::control::translate::ConfigMapKey;
 use crate::control::watch::{Cluster, Watch};
 use crate::control::write_back::Outcome;
-use crate::listen::{self, Bound, Doors, LocalListening};
+use crate::listen::{self, Bound, Doors, LocalListening, LocalName};
 use crate::routing::{Publisher, Table};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -39,6 +41,9 @@ use tokio::sync::watch::Receiver;
 /// How often the wait for a cluster asks whether it is to go on.
 const WAIT_LOOK: Duration = Duration::from_millis(50);
 
+/// The admin port and the socket for probes.
+type IdleAdmin = (Bound, Option<LocalListening>);
+
 /// A process that is bound; with a cluster as its source, it answers on its admin port. Dropping it
 /// ends its threads.
 pub struct Prepared {
@@ -46,8 +51,11 @@ pub struct Prepared {
     listeners: Vec<Bound>,
     admin: SocketAddr,
     /// The admin port and the socket for probes, where they are not served yet.
-    idle_admin: Option<(Bound, Option<LocalListening>)>,
+    idle_admin: Option<IdleAdmin>,
     connections: usize,
+    heritage: Heritage,
+    /// The name of the socket for probes.
+    socket: Option<Arc<LocalName>>,
     publisher: Publisher,
     source: Box<dyn Source>,
     /// Who follows the files of certificates.
@@ -60,6 +68,7 @@ pub struct Prepared {
     /// The text that stands in for Cloudflare's list, as the cluster has it.
     texts: Receiver<Option<Arc<str>>>,
     shutdown: Shutdown,
+    admin_end: Shutdown,
     others: Vec<JoinHandle<()>>,
     log_writer: Option<JoinHandle<()>>,
 }
@@ -73,6 +82,31 @@ impl fmt::Debug for Prepared {
     }
 }
 
+/// What is bound.
+struct Ports {
+    listeners: Vec<Bound>,
+    admin: Bound,
+    /// The socket for probes.
+    local: Option<LocalListening>,
+    /// Its name.
+    socket: Option<Arc<LocalName>>,
+}
+
+impl Ports {
+    /// Where others were before it in the process, the socket for probes does not take its name yet.
+    fn bind(config: &Config, before: u64) -> Result<Self, StartError> {
+        let listeners = bind_all(config)?;
+        let admin = bind("the admin port", config.admin.address)?;
+        let bind_local = match before {
+            0 => listen::bind_local,
+            _ => listen::bind_local_aside,
+        };
+        let local = config.admin.socket.as_deref().map(bind_local).transpose()?;
+        let socket = local.as_ref().map(LocalListening::name);
+        Ok(Self { listeners, admin, local, socket })
+    }
+}
+
 /// A source that has begun, if it needs to.
 struct Begun {
     source: Box<dyn Source>,
@@ -82,16 +116,16 @@ struct Begun {
 
 impl Prepared {
     /// Binds everything. If there is a cluster, begins to watch it and serves the admin port.
-    pub(super) fn new(config: Config) -> Result<Self, StartError> {
+    /// Beside another App of the process, if `heritage` has one before it.
+    pub(super) fn new(config: Config, heritage: Heritage) -> Result<Self, StartError> {
         privilege::raise();
         let config = Arc::new(config);
-        let connections = allowed_connections(&config);
+        let connections = allowed_connections(&config, heritage.number);
         let telemetry = telemetry(&config);
-        let certificates = certificates::Keeper::new(&config, telemetry.certificates())?;
+        let keys = Arc::clone(&heritage.keys);
+        let certificates = certificates::Keeper::new(&config, telemetry.certificates(), keys)?;
         let shown = certificates.shown();
-        let listeners = bind_all(&config)?;
-        let admin = bind("the admin port", config.admin.address)?;
-        let socket = config.admin.socket.as_deref().map(listen::bind_local).transpose()?;
+        let Ports { listeners, admin, local, socket } = Ports::bind(&config, heritage.number)?;
         let (sink, log_writer) = open_access_log(&config)?.unzip();
         let holds = || listeners.iter().chain([&admin]).map(Bound::hold);
         let gatekeeper = Arc::new(Gatekeeper::new(Arc::clone(&config), holds(), telemetry.ports()));
@@ -99,16 +133,17 @@ impl Prepared {
         let publisher = Publisher::new(Table::empty());
         let (on_addresses, texts) = follow_cluster(&gatekeeper);
         let (shutdown, signal) = Shutdown::new();
+        let (admin_end, admin_ends) = Shutdown::new();
         let (outcomes, outcome) = tokio::sync::watch::channel(None);
         let audience = audience(on_addresses, &shown, outcomes);
-        let begun = begin(&config, &telemetry, &signal, outcome)?;
-        let last_good =
-            begun.cluster.as_ref().and_then(|cluster| keeper(&config, cluster, &telemetry));
+        let begun = begin(&config, &telemetry, &signal, outcome, heritage.number)?;
+        let last_good = keeper(&config, begun.cluster.as_ref(), &telemetry);
         let parts = Parts {
             policy: Arc::new(policy(&config)?),
             config,
             telemetry,
             signal,
+            admin_ends,
             tables: publisher.handle(),
             sink,
             gatekeeper,
@@ -116,13 +151,9 @@ impl Prepared {
             certificates: shown.store(),
         };
         let (address, mut others) = (admin.local_addr()?, Vec::from_iter(begun.thread));
-        // A directory is read at once, and whoever finds its admin port finds the listeners too.
-        let idle_admin = if begun.cluster.is_some() {
-            parts.gatekeeper.arm();
-            others.push(start_admin(&parts, parts.steering.listen_admin(admin)?, socket)?);
-            None
-        } else {
-            Some((admin, socket))
+        let idle_admin = match begun.cluster {
+            Some(_) => serve_admin(&parts, (admin, local), &mut others)?,
+            None => Some((admin, local)),
         };
         Ok(Self {
             parts,
@@ -130,6 +161,8 @@ impl Prepared {
             admin: address,
             idle_admin,
             connections,
+            heritage,
+            socket,
             publisher,
             source: begun.source,
             certificates,
@@ -138,6 +171,7 @@ impl Prepared {
             audience,
             texts,
             shutdown,
+            admin_end,
             others,
             log_writer,
         })
@@ -197,10 +231,9 @@ impl Prepared {
             Some((admin, socket)) => Some((steering.listen_admin(admin)?, socket)),
             None => None,
         };
-        let (wake, control) = start_control(parts, reconciler)?;
         let workers = start_workers(parts, ends)?;
         let keeper = keep_list(parts, list)?;
-        self.others.extend([control, keeper, start_accepting(parts, bound, doors)?]);
+        self.others.extend([keeper, start_accepting(parts, bound, doors)?]);
         if self.certificates.has_work() {
             let signal = parts.signal.clone();
             let certificates = self.certificates;
@@ -209,9 +242,7 @@ impl Prepared {
             self.others.push(spawn("certificates", keep)?);
         }
         if let Some(last_good) = self.last_good {
-            let signal = parts.signal.clone();
-            let keep = move || on_runtime("last-good", last_good.run(signal));
-            self.others.push(spawn("last-good", keep)?);
+            self.others.push(keep_last_good(parts, last_good)?);
         }
         parts.telemetry.watch().begin();
         if let Some((admin, socket)) = idle_admin {
@@ -219,22 +250,47 @@ impl Prepared {
         }
         self.others.extend(endpoints::start(parts)?);
         let (telemetry, signal) = (Arc::clone(&parts.telemetry), parts.signal.clone());
-        let steer = move || unprivileged("steer", steering.run(telemetry, signal));
+        let steers = Arc::clone(&steering);
+        let steer = move || unprivileged("steer", steers.run(telemetry, signal));
         self.others.push(spawn("steer", steer)?);
-        let Parts { config, telemetry, tables, .. } = self.parts;
+        // As the last one: it ends when it is told to, the others also when nobody holds the rest.
+        let (wake, control) = start_control(parts, reconciler)?;
+        self.others.push(control);
+        let Parts { config, telemetry, tables, steering, .. } = self.parts;
         Ok(App {
             config,
             listeners,
             admin: self.admin,
             tables,
             telemetry,
+            steering,
+            heritage: self.heritage,
+            socket: self.socket,
             shutdown: self.shutdown,
+            admin_end: self.admin_end,
             wake,
             workers,
             others: self.others,
             log_writer: self.log_writer,
         })
     }
+}
+
+/// Serves the admin port while the cluster is listed: nothing of it is idle. A directory is read at once,
+/// and whoever finds its admin port finds the listeners too.
+fn serve_admin(
+    parts: &Parts,
+    (admin, local): IdleAdmin,
+    others: &mut Vec<JoinHandle<()>>,
+) -> io::Result<Option<IdleAdmin>> {
+    parts.gatekeeper.arm();
+    others.push(start_admin(parts, parts.steering.listen_admin(admin)?, local)?);
+    Ok(None)
+}
+
+fn keep_last_good(parts: &Parts, last_good: Keeper) -> io::Result<JoinHandle<()>> {
+    let signal = parts.signal.clone();
+    spawn("last-good", move || on_runtime("last-good", last_good.run(signal)))
 }
 
 /// Cells for what the configuration names.
@@ -258,8 +314,12 @@ fn audience(addresses: OnAddresses, shown: &Arc<Shown>, outcomes: Outcomes) -> A
 }
 
 /// Who keeps the last good state of the cluster, if the configuration wants it.
-fn keeper(config: &Config, cluster: &Arc<Cluster>, telemetry: &Telemetry) -> Option<Keeper> {
-    let settings = config.last_good.clone()?;
+fn keeper(
+    config: &Config,
+    cluster: Option<&Arc<Cluster>>,
+    telemetry: &Telemetry,
+) -> Option<Keeper> {
+    let (cluster, settings) = (cluster?, config.last_good.clone()?);
     let metrics = Arc::clone(telemetry.last_good());
     let watch = Arc::clone(telemetry.watch());
     let pace = last_good::Pace::default();
@@ -272,6 +332,7 @@ fn begin(
     telemetry: &Telemetry,
     signal: &ShutdownSignal,
     outcome: Receiver<Option<Outcome>>,
+    number: u64,
 ) -> Result<Begun, StartError> {
     match &config.source.kind {
         SourceKind::Directory { path } => {
@@ -285,7 +346,7 @@ fn begin(
             let config_map = ConfigMapKey::of(&config.cloudflare.origin);
             let mut watch = Watch::new(settings, config_map.as_ref(), telemetry.watch())?;
             if let Some(config) = &settings.write_back {
-                let settings = write_back::settings(config, watch.namespace());
+                let settings = write_back::settings(config, watch.namespace(), number);
                 watch.write_back(settings, outcome, telemetry.write_back());
             }
             let cluster = Arc::clone(watch.cluster());

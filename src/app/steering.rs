@@ -13,6 +13,7 @@ use crate::listen::{Bound, Hold, Listening, Listing, Place};
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{ListSource, PortCells, Telemetry};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,7 +24,11 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// The ports of this process: the listeners in the order of the configuration, then the admin port.
 #[derive(Debug)]
-pub(super) struct Steering(Vec<Port>);
+pub(super) struct Steering {
+    ports: Vec<Port>,
+    /// Whether, being ready, it has seen to it that the kernel is steered.
+    looked: AtomicBool,
+}
 
 #[derive(Debug)]
 struct Port {
@@ -63,17 +68,18 @@ impl Steering {
             cells: Arc::clone(cells),
             state: Mutex::default(),
         };
-        Self(holds.into_iter().zip(cells).map(port).collect())
+        let ports = holds.into_iter().zip(cells).map(port).collect();
+        Self { ports, looked: AtomicBool::new(false) }
     }
 
     /// Has the listeners listen, and notes their places.
     pub(super) fn listen(&self, listeners: Vec<Bound>) -> io::Result<Vec<Listening>> {
-        self.0.iter().zip(listeners).map(|(port, bound)| port.listen(bound)).collect()
+        self.ports.iter().zip(listeners).map(|(port, bound)| port.listen(bound)).collect()
     }
 
     /// Likewise the admin port.
     pub(super) fn listen_admin(&self, admin: Bound) -> io::Result<Listening> {
-        match self.0.last() {
+        match self.ports.last() {
             Some(port) => port.listen(admin),
             None => admin.listen(),
         }
@@ -95,21 +101,34 @@ impl Steering {
             }
             ready = ready || is_ready(&telemetry);
             match Listing::read() {
-                Ok(listing) => self.0.iter().for_each(|port| port.look(&listing, ready)),
+                Ok(listing) => self.ports.iter().for_each(|port| port.look(&listing, ready)),
                 Err(error) => tracing::debug!(%error, "listening sockets cannot be listed"),
             }
+            if ready {
+                self.looked.store(true, Ordering::Release);
+            }
         }
+    }
+
+    /// Whether it is ready and gets the new connections, as far as the kernel lets itself be steered.
+    pub(super) fn has_looked(&self) -> bool {
+        self.looked.load(Ordering::Acquire)
+    }
+
+    /// Whether none of its sockets listens any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.ports.iter().all(|port| port.hold.with(|_| ()).is_none())
     }
 
     /// Keeps new connections from a listener that is about to close: another process gets them, or,
     /// where there is none, they are refused. Returns whether that is done.
     pub(super) fn leave(&self, listener: usize) -> bool {
-        self.0.get(listener).is_some_and(|port| port.leave(true))
+        self.ports.get(listener).is_some_and(|port| port.leave(true))
     }
 
     /// The admin port goes on for as long as the process does, unless there is another one to ask.
     fn leave_admin(&self) {
-        if let Some(port) = self.0.last() {
+        if let Some(port) = self.ports.last() {
             port.leave(false);
         }
     }

@@ -5,15 +5,18 @@ use crate::control::translate::CONTROLLER;
 use crate::control::write_back::{Address, Addresses, Election, Pods, Settings, Timing, identity};
 
 /// The settings for this process. The pod says its name and namespace (the downward API sets these
-/// variables in `deploy/base`); outside of one, `namespace` is used.
-pub(super) fn settings(config: &WriteBack, namespace: &str) -> Settings {
+/// variables in `deploy/base`); outside of one, `namespace` is used. `number` Apps were before this one in
+/// the process: each is another instance, because two of them may be there at a time.
+pub(super) fn settings(config: &WriteBack, namespace: &str, number: u64) -> Settings {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| namespace.to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = identity(variable("POD_NAME").as_deref(), host.trim());
+    let identity = if number == 0 { name } else { format!("{name}_{number}") };
     let election = Election {
         namespace: namespace.clone(),
         name: config.lease.clone(),
-        identity: identity(variable("POD_NAME").as_deref(), host.trim()),
+        identity,
         timing: Timing::default(),
     };
     let addresses = if config.addresses.is_empty() {

@@ -36,7 +36,8 @@ struct Line {
 enum Verb {
     /// Serve, as the configuration says, until SIGTERM.
     #[command(after_help = "Examples:\n  ravelin run --config /etc/ravelin/ravelin.toml\n\n\
-        SIGTERM or SIGINT: listeners close, requests in flight finish, exit 0. A second one cuts.")]
+        SIGTERM or SIGINT: listeners close, requests in flight finish, exit 0. A second one cuts.\n  \
+        SIGHUP: the configuration is read anew; if it is wrong, the old one serves on.")]
     Run {
         /// The configuration file (TOML; config/ravelin.toml lists every key).
         #[arg(long, value_name = "FILE")]

@@ -1,4 +1,4 @@
-//! `ravelin run`.
+//! `ravelin run`: serves by a configuration file, and reads it anew on SIGHUP.
 
 use super::Failure;
 use crate::app::{App, Signals, StartError};
@@ -9,26 +9,39 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// Serves until a signal.
 pub(super) fn run(config: &Path) -> Result<u8, Failure> {
-    let config = Config::load(config).map_err(|errors| config_failure(&errors))?;
-    log::init(level(config.log.level));
-    let signals = Signals::new()?;
+    // Before anything else, so that none of them ends the process on the spot.
+    let signals = Signals::with_reload()?;
+    let path = config;
+    let config = Config::load(path).map_err(|errors| config_failure(&errors))?;
+    let log = log::init(level(config.log.level));
     let failed = |error: StartError| Failure { code: 1, text: error.to_string() };
     let prepared = App::prepare(config).map_err(failed)?;
     let Some(app) = prepared.start(|| signals.again()).map_err(failed)? else {
         return Ok(0);
     };
+    announce(&app);
+    let load = || Config::load(path).map_err(|errors| lines(&errors));
+    app.run(&signals, load, |app| {
+        log.set(level(app.config().log.level));
+        announce(app);
+    });
+    Ok(0)
+}
+
+fn announce(app: &App) {
     for address in app.listeners() {
         tracing::info!(%address, "listening");
     }
     tracing::info!(address = %app.admin(), "admin port");
-    app.run_until_signal(&signals);
-    Ok(0)
+}
+
+fn lines(errors: &[ConfigError]) -> Vec<String> {
+    errors.iter().map(ConfigError::to_string).collect()
 }
 
 /// Every mistake of a configuration, a line each.
 pub(super) fn config_failure(errors: &[ConfigError]) -> Failure {
-    let lines: Vec<String> = errors.iter().map(ConfigError::to_string).collect();
-    Failure::usage(lines.join("\n"))
+    Failure::usage(lines(errors).join("\n"))
 }
 
 fn level(level: LogLevel) -> LevelFilter {

@@ -63,6 +63,11 @@ impl Subjects {
         self.0.is_empty()
     }
 
+    /// The values, in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|value| &**value)
+    }
+
     /// Whether a certificate is for one of them. One that cannot be read is for none.
     pub fn include(&self, certificate: &CertificateDer<'_>) -> bool {
         if self.is_empty() {

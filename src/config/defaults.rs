@@ -99,6 +99,10 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 /// `Connection: close` of its answer; what is still idle then is closed.
 pub const DRAIN_IDLE: Duration = Duration::from_secs(5);
 
+/// `timeouts.reload`: a cluster of 10 000 Ingresses is listed in two seconds; what is not ready in
+/// fifteen times that waits for something that is not there.
+pub const RELOAD: Duration = Duration::from_secs(30);
+
 /// `timeouts.coalesce`: a roll-out sends several events within a millisecond; waiting longer than
 /// 5 ms would be felt as a pod that is gone and still dialled.
 pub const COALESCE: Duration = Duration::from_millis(5);

@@ -21,6 +21,7 @@ pub(super) const ROOT: Keys = Keys {
         "listener",
         "certificate",
         "client_certificate",
+        "tls",
         "admit",
         "cloudflare",
         "state",
@@ -54,6 +55,8 @@ pub(super) const CERTIFICATE: Keys =
 /// `[[client_certificate]]`.
 pub(super) const CLIENT_CERTIFICATE: Keys =
     Keys { table: "client_certificate", keys: &["hosts", "policy", "ca", "ca_file", "subjects"] };
+/// `[tls]`.
+pub(super) const TLS: Keys = Keys { table: "tls", keys: &["ticket_key_file"] };
 /// `[cloudflare]`.
 pub(super) const CLOUDFLARE: Keys = Keys {
     table: "cloudflare",
@@ -111,6 +114,7 @@ pub(super) const TIMEOUTS: Keys = Keys {
         "tunnel_idle",
         "drain",
         "drain_idle",
+        "reload",
         "coalesce",
         "coalesce_max",
     ],
@@ -143,11 +147,12 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 14] = [
+pub(super) const TABLES: [&Keys; 15] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
     &CLIENT_CERTIFICATE,
+    &TLS,
     &CLOUDFLARE,
     &STATE,
     &SOURCE,
@@ -161,7 +166,7 @@ pub(super) const TABLES: [&Keys; 14] = [
 ];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 19] = [
+const MEANINGS: [(&str, &str); 20] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" is never"),
@@ -174,6 +179,7 @@ const MEANINGS: [(&str, &str); 19] = [
     ("tunnel_idle", "how long a WebSocket or other tunnel may be silent"),
     ("drain", "how long requests may go on after SIGTERM"),
     ("drain_idle", "how long idle client connections stay open after SIGTERM"),
+    ("reload", "how long a configuration read anew may take to be ready"),
     ("coalesce", "how long a change waits for a further one"),
     ("coalesce_max", "how long a change may wait altogether"),
     ("watch_timeout", "how long one watch of the API server lasts"),

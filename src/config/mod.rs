@@ -66,6 +66,9 @@ pub struct Config {
     pub certificates: Vec<CertificateFiles>,
     /// What is asked of the clients of hosts, before what Ingresses ask.
     pub client_certificates: Vec<ClientCertificate>,
+    /// `[tls] ticket_key_file`: the secret behind session tickets. As written. `None`: one in the state
+    /// directory, or, without that, secrets of the process alone.
+    pub ticket_key_file: Option<PathBuf>,
     /// Cloudflare: its list of addresses, and what its requests have to show.
     pub cloudflare: Cloudflare,
     /// `[state] directory`: where what has to outlive the process is kept. `None`: nowhere. As
@@ -226,6 +229,8 @@ pub struct Timeouts {
     /// How long idle client connections stay open after SIGTERM, so that a busy one gets its
     /// `Connection: close`. At most `drain`.
     pub drain_idle: Duration,
+    /// From SIGHUP until the configuration that was read anew is ready, or is given up.
+    pub reload: Duration,
     /// How long a change waits for a further one.
     pub coalesce: Duration,
     /// How long a change may wait altogether. At least `coalesce`.
@@ -245,6 +250,7 @@ impl Default for Timeouts {
             tunnel_idle: defaults::TUNNEL_IDLE,
             drain: defaults::DRAIN,
             drain_idle: defaults::DRAIN_IDLE,
+            reload: defaults::RELOAD,
             coalesce: defaults::COALESCE,
             coalesce_max: defaults::COALESCE_MAX,
         }

@@ -25,7 +25,7 @@ use super::raw::{self, Document, Table};
 use super::source;
 use super::state;
 use super::units::{self, Fault};
-use super::values::{bytes, count, duration, label, socket_addr, socket_path, unknown_word};
+use super::values::{bytes, count, duration, label, path, socket_addr, socket_path, unknown_word};
 use super::{
     AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Members, Protocol, Timeouts,
     Upstream, defaults, keys,
@@ -59,6 +59,8 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let listeners = listeners(&root, &sets);
     let certificates = certificates::section(&root);
     let client_certificates = client_certificate::section(&root);
+    let tls = root.table(&keys::TLS);
+    let ticket_key_file = tls.read("ticket_key_file", path);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
     let source = source::section(&root.table(&keys::SOURCE));
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
@@ -73,6 +75,11 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let upstream = upstream(&root.table(&keys::UPSTREAM));
     let listeners = listeners?;
     let admin = admin?;
+    let has_tls = listeners.iter().any(|listener| listener.protocol == Protocol::Https);
+    if !has_tls && tls.has("ticket_key_file") {
+        let fix = "write protocol = \"https\" in a listener, or remove the key";
+        tls.complain("ticket_key_file", Fault::new("no listener has TLS", fix));
+    }
     if let Some(same) = listeners.iter().find(|other| collide(other.address, admin.address)) {
         let problem = format!("{} is the address of listener \"{}\"", admin.address, same.name);
         admin_table.complain("address", Fault::new(problem, "use another port"));
@@ -82,6 +89,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         listeners,
         certificates,
         client_certificates,
+        ticket_key_file,
         cloudflare,
         state,
         last_good,
@@ -220,6 +228,7 @@ fn timeouts(document: &Document<'_>, table: &Table<'_>) -> Timeouts {
         tunnel_idle: get("tunnel_idle", defaults::TUNNEL_IDLE),
         drain: get("drain", defaults::DRAIN),
         drain_idle: get("drain_idle", defaults::DRAIN_IDLE),
+        reload: get("reload", defaults::RELOAD),
         coalesce: get("coalesce", defaults::COALESCE),
         coalesce_max: get("coalesce_max", defaults::COALESCE_MAX),
     };

@@ -94,12 +94,15 @@ where
             None | Some(Phase::Exchange) => {}
             Some(phase) => return Poll::Ready(Pause::Expired(phase)),
         }
-        if worker.closing_idle.get() && !leaving {
+        let mut polled = Pin::new(&mut *connection).poll(cx);
+        // After a look at what has come: a request that is here is not idle.
+        if worker.closing_idle.get() && !leaving && polled.is_pending() {
             leaving = true;
             // Closes at once if nothing is under way, else after the answer.
             Pin::new(&mut *connection).graceful_shutdown();
+            polled = Pin::new(&mut *connection).poll(cx);
         }
-        match Pin::new(&mut *connection).poll(cx) {
+        match polled {
             Poll::Ready(result) => {
                 if let Err(error) = result {
                     tracing::debug!(peer = %downstream.peer, %error, "connection ended");
@@ -117,8 +120,8 @@ where
 }
 
 /// Waits for the next request without the 16 KiB of buffers that hyper keeps for one: most connections
-/// of Cloudflare are idle most of the time, for up to a quarter of an hour. Returns the phase in which
-/// the connection ends instead.
+/// of Cloudflare are idle most of the time, for up to a quarter of an hour. When the process closes what is
+/// idle, hyper is to do it. Returns the phase in which the connection ends instead.
 async fn rest(downstream: &Downstream, stream: &ClientStream) -> Option<Phase> {
     let Downstream { worker, watch, .. } = downstream;
     poll_fn(|cx| {
@@ -127,7 +130,7 @@ async fn rest(downstream: &Downstream, stream: &ClientStream) -> Option<Phase> {
             return Poll::Ready(Some(phase));
         }
         if worker.closing_idle.get() {
-            return Poll::Ready(Some(Phase::Idle));
+            return Poll::Ready(None);
         }
         stream.poll_readable(cx).map(|_| None)
     })

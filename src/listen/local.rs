@@ -2,13 +2,15 @@
 //! pod's own container, and meets this process and no other one that shares the node's ports.
 //!
 //! The file appears in one step and listens from the first moment; whoever comes later to the same
-//! path takes the name over. It can be opened by our user alone, and goes when we go.
+//! path takes the name over: at once, or when it says so. It can be opened by our user alone, and goes when we go.
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Connections that wait, at the most. A probe comes every few seconds.
@@ -32,7 +34,7 @@ pub struct LocalError {
 #[derive(Debug)]
 pub struct LocalListening {
     socket: Socket,
-    name: Name,
+    name: Arc<LocalName>,
 }
 
 /// Makes the socket, in place of one that is there already: a process that died left it, or the one
@@ -41,14 +43,31 @@ pub struct LocalListening {
 /// # Errors
 /// Anything else than a socket has this name, or the directory cannot be written.
 pub fn bind_local(path: &Path) -> Result<LocalListening, LocalError> {
-    let wrong = |problem: String| LocalError { path: path.to_owned(), problem };
+    let listening = bind_local_aside(path)?;
+    let wrong = |error: io::Error| wrong(path, &error);
+    listening.name.take_over().map_err(wrong)?;
+    Ok(listening)
+}
+
+/// Makes the socket, under a name beside the one that it is for: whoever answers there goes on to, until
+/// [`LocalName::take_over`].
+///
+/// # Errors
+/// As [`bind_local`].
+pub fn bind_local_aside(path: &Path) -> Result<LocalListening, LocalError> {
     match fs::symlink_metadata(path) {
         Ok(there) if !there.file_type().is_socket() => {
-            return Err(wrong("is there and no socket; name another path".to_owned()));
+            let problem = "is there and no socket; name another path".to_owned();
+            return Err(LocalError { path: path.to_owned(), problem });
         }
         _ => {}
     }
-    make(path).map_err(|error| wrong(format!("{error}; name a path in a directory of its own")))
+    make(path).map_err(|error| wrong(path, &error))
+}
+
+fn wrong(path: &Path, error: &io::Error) -> LocalError {
+    let problem = format!("{error}; name a path in a directory of its own");
+    LocalError { path: path.to_owned(), problem }
 }
 
 fn make(path: &Path) -> io::Result<LocalListening> {
@@ -66,8 +85,8 @@ fn make(path: &Path) -> io::Result<LocalListening> {
     fs::set_permissions(&aside, Permissions::from_mode(0o600))?;
     socket.listen(BACKLOG)?;
     let file = identity(&aside)?;
-    fs::rename(&aside, path)?;
-    Ok(LocalListening { socket, name: Name { path: path.to_owned(), file } })
+    let (path, is_taken) = (path.to_owned(), AtomicBool::new(false));
+    Ok(LocalListening { socket, name: Arc::new(LocalName { path, aside, file, is_taken }) })
 }
 
 /// Which file a path names: device and inode.
@@ -76,6 +95,11 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 impl LocalListening {
+    /// The name of the socket.
+    pub fn name(&self) -> Arc<LocalName> {
+        Arc::clone(&self.name)
+    }
+
     /// Hands the socket to the runtime within which this is called.
     pub fn accept_here(self) -> io::Result<LocalAccepting> {
         let Self { socket, name } = self;
@@ -87,7 +111,7 @@ impl LocalListening {
 #[derive(Debug)]
 pub struct LocalAccepting {
     socket: UnixListener,
-    _name: Name,
+    _name: Arc<LocalName>,
 }
 
 impl LocalAccepting {
@@ -99,16 +123,35 @@ impl LocalAccepting {
 
 /// The name of our socket, removed when dropped, unless it is a successor's by now.
 #[derive(Debug)]
-struct Name {
+pub struct LocalName {
     path: PathBuf,
+    /// Where it was made.
+    aside: PathBuf,
     file: (u64, u64),
+    is_taken: AtomicBool,
 }
 
-impl Drop for Name {
+impl LocalName {
+    /// Puts the socket in its place, in one step: whoever asks there asks us from now on.
+    ///
+    /// # Errors
+    /// What the file system says, or that somebody else has made a socket for the same path meanwhile.
+    pub fn take_over(&self) -> io::Result<()> {
+        if identity(&self.aside)? != self.file {
+            return Err(io::Error::other("another process wants the same path"));
+        }
+        fs::rename(&self.aside, &self.path)?;
+        self.is_taken.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for LocalName {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|file| file == self.file) {
+        let path = if *self.is_taken.get_mut() { &self.path } else { &self.aside };
+        if identity(path).is_ok_and(|file| file == self.file) {
             // Whoever finds it left over replaces it.
-            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(path);
         }
     }
 }
@@ -156,6 +199,25 @@ mod tests {
         UnixStream::connect(&path).expect("the new one listens");
         drop(new);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn who_waits_beside_takes_the_name_when_it_says_so_or_leaves_nothing() {
+        let folder = folder();
+        let path = folder.path().join("admin.sock");
+        let old = bind_local(&path).expect("a writable folder");
+        let own = identity(&path).expect("it is there");
+        drop(bind_local_aside(&path).expect("beside it"));
+        assert_eq!(identity(&path).expect("it is there"), own);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+        let new = bind_local_aside(&path).expect("beside it");
+        new.name().take_over().expect("nobody else wants it");
+        assert_ne!(identity(&path).expect("it is there"), own);
+        drop(old);
+        UnixStream::connect(&path).expect("the new one listens");
+        let late = bind_local_aside(&path).expect("beside it");
+        let _last = bind_local_aside(&path).expect("in its place");
+        late.name().take_over().expect_err("somebody else is there");
     }
 
     #[test]

@@ -12,7 +12,8 @@ mod local;
 pub use group::{Listing, Place};
 pub use handover::{Accepted, Door, Doors, Slot};
 pub use hold::Hold;
-pub use local::{LocalAccepting, LocalError, LocalListening, bind_local};
+pub use local::{LocalAccepting, LocalError, LocalListening, LocalName};
+pub use local::{bind_local, bind_local_aside};
 
 use crate::addr::PeerAddr;
 use crate::shutdown::{ShutdownSignal, Stage};

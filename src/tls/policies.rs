@@ -5,6 +5,7 @@
 //! tickets when others change.
 
 use super::policy::Policy;
+use super::tickets::TicketKeys;
 use crate::client_certificate::{Demand, Mode};
 use crate::model::{Host, HostPattern};
 use foldhash::fast::RandomState;
@@ -22,6 +23,8 @@ pub struct Policies {
     off: Arc<Policy>,
     operator: ByHost,
     ingresses: ByHost,
+    /// Where the keys of all their tickets come from.
+    keys: Arc<TicketKeys>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,8 +53,16 @@ impl Policies {
     /// # Errors
     /// Only where the system has no random numbers.
     pub fn new() -> Result<Self, Error> {
-        let off = Arc::new(Policy::new()?);
-        Ok(Self { off, operator: ByHost::default(), ingresses: ByHost::default() })
+        Self::sealing(TicketKeys::new()?)
+    }
+
+    /// The same, with tickets whose keys come from here.
+    ///
+    /// # Errors
+    /// Where the cryptography has no TLS 1.2 and 1.3.
+    pub fn sealing(keys: Arc<TicketKeys>) -> Result<Self, Error> {
+        let off = Arc::new(Policy::demanding(Demand::off(), &keys)?);
+        Ok(Self { off, operator: ByHost::default(), ingresses: ByHost::default(), keys })
     }
 
     /// Other demands in the place of these. Of two for one host the first counts.
@@ -65,9 +76,10 @@ impl Policies {
                 known.push(Arc::clone(policy));
             }
         }
-        let operator = by_host(operator, &mut known)?;
-        let ingresses = by_host(ingresses, &mut known)?;
-        Ok(Self { off: Arc::clone(&self.off), operator, ingresses })
+        let operator = by_host(operator, &mut known, &self.keys)?;
+        let ingresses = by_host(ingresses, &mut known, &self.keys)?;
+        let (off, keys) = (Arc::clone(&self.off), Arc::clone(&self.keys));
+        Ok(Self { off, operator, ingresses, keys })
     }
 
     /// The policy of the hosts of which nothing is demanded.
@@ -97,14 +109,18 @@ impl Policies {
 }
 
 /// `known` are the policies that there are already; new ones are added.
-fn by_host(demands: &Demands, known: &mut Vec<Arc<Policy>>) -> Result<ByHost, Error> {
+fn by_host(
+    demands: &Demands,
+    known: &mut Vec<Arc<Policy>>,
+    keys: &Arc<TicketKeys>,
+) -> Result<ByHost, Error> {
     let mut all = ByHost::default();
     for (host, demand) in demands {
         let same = known.iter().find(|policy| policy.demand() == demand).cloned();
         let policy = match same {
             Some(policy) => policy,
             None => {
-                let policy = Arc::new(Policy::demanding(demand.clone())?);
+                let policy = Arc::new(Policy::demanding(demand.clone(), keys)?);
                 known.push(Arc::clone(&policy));
                 policy
             }

@@ -4,8 +4,9 @@
 //! One policy has one ticketer: a session is resumed only under the policy that began it.
 
 use super::clients::{self, Asking, Attempt};
+use super::tickets::TicketKeys;
 use crate::client_certificate::{Demand, Mode, Verdict};
-use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
+use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
@@ -34,7 +35,7 @@ const TICKETS: usize = 2;
 /// Settings of one handshake, and where it is noted what the client shows.
 pub(super) type Noted = (Arc<ServerConfig>, Arc<Attempt>);
 
-/// What is agreed on with clients. Keeps the keys of its tickets: to be made once.
+/// What is agreed on with clients.
 #[derive(Debug)]
 pub struct Policy {
     config: ServerConfig,
@@ -44,24 +45,16 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// TLS 1.2, with authenticated encryption only, and 1.3; resumption by tickets alone, whose keys
-    /// change every six hours and are never written down. Clients are asked for no certificate.
+    /// TLS 1.2, with authenticated encryption only, and 1.3; resumption by tickets alone. Clients have to
+    /// meet this demand.
     ///
     /// # Errors
-    /// Only where the system has no random numbers.
-    pub fn new() -> Result<Self, Error> {
-        Self::demanding(Demand::off())
-    }
-
-    /// The same, with a demand on the certificates of clients.
-    ///
-    /// # Errors
-    /// As [`Policy::new`].
-    pub fn demanding(demand: Demand) -> Result<Self, Error> {
+    /// Where the cryptography has no such versions.
+    pub fn demanding(demand: Demand, keys: &Arc<TicketKeys>) -> Result<Self, Error> {
         let provider =
             CryptoProvider { kx_groups: GROUPS.to_vec(), ..aws_lc_rs::default_provider() };
         let provider = Arc::new(provider);
-        let tickets = Ticketer::new()?;
+        let tickets = keys.of(&demand);
         let asking = match demand.mode {
             Mode::Off => None,
             Mode::Request | Mode::Require => {
@@ -100,7 +93,7 @@ impl Policy {
     /// beside the signatures of such a handshake.
     ///
     /// # Errors
-    /// None that [`Policy::new`] would not have had.
+    /// None that [`Policy::demanding`] would not have had.
     pub(super) fn asking(&self, key: &Arc<CertifiedKey>) -> Result<Option<Noted>, Error> {
         let Some(asking) = &self.asking else {
             return Ok(None);

@@ -1,9 +1,10 @@
 //! The process leaves: the real binary, with signals.
 
-use crate::support::{Client, Gate, Process, Upstream, edge_to, eventually};
+use crate::support::{Client, Gate, Metrics, Process, Upstream, edge_to, eventually};
 use serde_json::Value;
 use std::io::ErrorKind;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 /// A backend whose `/slow` waits for the gate.
 fn slow(gate: &Gate) -> Upstream {
@@ -74,6 +75,26 @@ fn a_request_in_flight_finishes_after_the_listener_and_idle_connections_have_clo
     assert_eq!(process.exit().code(), Some(0));
     let lines = process.log_lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
+fn connections_that_a_leaving_process_closes_are_not_counted_as_idle_for_too_long() {
+    let gate = Gate::default();
+    let upstream = slow(&gate);
+    let mut process = spawn(&upstream, "20s", "200ms");
+    let mut idle = process.connect();
+    assert_eq!(idle.get("a", "/").text(), "done");
+    // It keeps no buffers any more after two seconds and what a worker's tick may add.
+    let rested = Instant::now() + Duration::from_secs(3);
+    eventually("the connection rests", || (Instant::now() >= rested).then_some(()));
+    let mut busy = in_flight(&process, &upstream);
+    process.signal("TERM");
+    idle.closes();
+    let closed = Metrics::scrape(process.admin()).sum("ravelin_connections_idle_closed_total", &[]);
+    assert!(closed < 0.5, "{closed}");
+    gate.open();
+    assert_eq!(busy.response().text(), "done");
+    assert_eq!(process.exit().code(), Some(0));
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod multiplexed;
 mod programs;
 mod resets;
 mod secured;
+mod successor;
 mod switched;
 mod trailers;
 mod tunnels;

@@ -70,6 +70,11 @@ impl Process {
         files.expect("it runs").count()
     }
 
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -87,6 +92,24 @@ impl Process {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", name, &id]).status().expect("kill exists");
         assert!(status.success());
+    }
+
+    /// Changes its configuration and tells it to read that, by SIGHUP. Addresses are those that it has.
+    pub(crate) fn reload(&self, edit: impl FnOnce(String) -> String) {
+        let file = self.folder().join("ravelin.toml");
+        let mut text = std::fs::read_to_string(&file).expect("it was written");
+        for address in [self.addr, self.admin] {
+            if !text.contains(&address.to_string()) {
+                text = text.replacen("127.0.0.1:0", &address.to_string(), 1);
+            }
+        }
+        std::fs::write(&file, edit(text)).expect("a file of ours");
+        self.signal("HUP");
+    }
+
+    /// What belongs to it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Waits for its end.

@@ -1,13 +1,17 @@
 //! One process takes a port over from another, while clients go on connecting.
 
+mod admin_port;
+mod reload;
+mod strangers;
+mod uploads;
+
 use crate::support::{Builder, Metrics, PATIENCE, Process, Upstream, edge_to, eventually, skipped};
-use socket2::{Domain, Socket, Type};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Roll-outs in a row.
 const UPGRADES: usize = 5;
@@ -15,9 +19,6 @@ const UPGRADES: usize = 5;
 const CLIENTS: usize = 4;
 /// Requests on a connection of the other half, unless they are told to close.
 const KEPT: usize = 10;
-/// How long a stranger listens for an answer: on the loopback it comes at once.
-const SILENCE: Duration = Duration::from_millis(20);
-
 /// Clients that connect, ask and count, again and again.
 struct Load {
     stop: Arc<AtomicBool>,
@@ -234,69 +235,4 @@ fn a_process_without_a_successor_refuses_and_resets_nobody() {
     let refused = |fault: &&String| *fault == "connect: ConnectionRefused";
     assert!(!faults.is_empty());
     assert_eq!(faults.iter().find(|fault| !refused(fault)), None);
-}
-
-/// Whether anything comes back for a SYN from an address that is not admitted.
-fn is_answered(to: SocketAddr) -> bool {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    let stranger = SocketAddr::from(([127, 0, 0, 9], 0));
-    socket.bind(&stranger.into()).expect("a loopback address");
-    socket.set_nonblocking(true).expect("an option of all files");
-    let begun = socket.connect(&to.into()).expect_err("never at once");
-    if begun.kind() == ErrorKind::ConnectionRefused {
-        return true;
-    }
-    let end = Instant::now() + SILENCE;
-    while Instant::now() < end {
-        let refused = socket.take_error().expect("readable").is_some();
-        if refused || socket.peer_addr().is_ok() {
-            return true;
-        }
-        thread::park_timeout(Duration::from_millis(1));
-    }
-    false
-}
-
-#[test]
-fn strangers_get_no_answer_at_any_moment_of_an_upgrade() {
-    let upstream = Upstream::saying("done");
-    let only = |address| at(&upstream, address).admit_only("one", "127.0.0.1/32");
-    let mut process = only(loopback()).spawn(1);
-    await_steered(&process);
-    let (mode, labels) = ("ravelin_admission_mode", [("listener", "web"), ("mode", "kernel")]);
-    if Metrics::scrape(process.admin()).sum(mode, &labels) < 0.5 {
-        return skipped("the kernel takes no filter");
-    }
-    let addr = process.addr();
-    let stop = Arc::new(AtomicBool::new(false));
-    let strangers: Vec<_> = (0..4)
-        .map(|_| {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || {
-                let (mut asked, mut answered) = (0, 0);
-                while !stop.load(Ordering::Relaxed) {
-                    asked += 1;
-                    answered += usize::from(is_answered(addr));
-                }
-                (asked, answered)
-            })
-        })
-        .collect();
-    let load = Load::on(&[addr]);
-    for _ in 0..2 {
-        load.await_answers(50);
-        process = upgrade(&mut process, only(addr));
-    }
-    // And one that dies.
-    let dies = only(addr).spawn(1);
-    await_steered(&dies);
-    drop(dies);
-    await_steered(&process);
-    stop.store(true, Ordering::Relaxed);
-    for stranger in strangers {
-        let (asked, answered) = stranger.join().expect("it counts");
-        assert!(asked > 0);
-        assert_eq!(answered, 0, "of {asked}");
-    }
-    drop(load);
 }

@@ -1,0 +1,300 @@
+//! A configuration read anew while the process runs: the same steps as an upgrade, inside one process.
+//!
+//! A second [`App`] is built from it beside the first. It binds the same addresses, reads or lists what
+//! it serves, and listens; once it is ready and the kernel gives it the new connections, the first one
+//! leaves as by SIGTERM, on a thread of its own. So every key may change, and no connection is lost.
+//! Whatever is wrong before that is logged, the second one is dropped, and the first one serves on.
+//!
+//! The two share nothing but the process: counters begin at 0 in the second one, and while the first
+//! one leaves both use memory and files. Secrets of session tickets that the process has made for
+//! itself are handed on.
+
+use super::signals::{Asked, Signals};
+use super::steering::Steering;
+use super::{App, DRAIN_LOOK, join, spawn};
+use crate::config::Config;
+use crate::listen::HANDSHAKES;
+use crate::shutdown::Stage;
+use crate::telemetry::ListSource;
+use crate::tls::TicketKeys;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Apps that are leaving at one time: a further reload waits until one of them is gone. Each has the
+/// tables and the threads of a whole process, for up to `timeouts.drain`.
+const MOST_LEAVING: usize = 4;
+
+/// For how long at the most one that is leaving is waited for to close its sockets: by far more than it
+/// takes.
+const LETTING_GO: Duration = HANDSHAKES.saturating_mul(10);
+
+/// What an [`App`] has of the one before it in its process.
+#[derive(Clone, Debug)]
+pub(super) struct Heritage {
+    /// How many came before it.
+    pub(super) number: u64,
+    /// Where the keys of session tickets come from.
+    pub(super) keys: Arc<TicketKeys>,
+}
+
+impl Heritage {
+    /// Of the first one.
+    ///
+    /// # Errors
+    /// Where the system has no random numbers.
+    pub(super) fn none() -> io::Result<Self> {
+        Ok(Self { number: 0, keys: TicketKeys::new().map_err(io::Error::other)? })
+    }
+
+    pub(super) fn next(&self) -> Self {
+        Self { number: self.number + 1, keys: self.keys.successor() }
+    }
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// One of the two serves, and that is all.
+    Settled,
+    /// It was asked for once more.
+    Again,
+    /// The process was asked to leave.
+    Leave,
+}
+
+/// Why nothing more is waited for.
+#[derive(Clone, Copy)]
+enum Halt {
+    Asked(Asked),
+    TooLate,
+}
+
+impl App {
+    /// Serves until SIGTERM or SIGINT, as [`App::run_until_signal`]; on SIGHUP `load` reads the
+    /// configuration, and what it says is put in force beside this one. `load` fails with all mistakes,
+    /// a line each. `in_force` is called when a successor has taken over.
+    pub fn run(
+        self,
+        signals: &Signals,
+        load: impl FnMut() -> Result<Config, Vec<String>>,
+        in_force: impl FnMut(&Self),
+    ) {
+        let mut line = Line { app: self, leaving: Vec::new(), load, in_force };
+        while signals.wait() == Asked::Reload {
+            let end = loop {
+                match line.reload(signals) {
+                    End::Again => {}
+                    end => break end,
+                }
+            };
+            if end == End::Leave {
+                break;
+            }
+        }
+        line.leave(signals);
+    }
+}
+
+/// The Apps of a process: the one that serves, and those before it.
+struct Line<L, F> {
+    app: App,
+    leaving: Vec<Leaving>,
+    load: L,
+    in_force: F,
+}
+
+impl<L, F> Line<L, F>
+where
+    L: FnMut() -> Result<Config, Vec<String>>,
+    F: FnMut(&App),
+{
+    fn reload(&mut self, signals: &Signals) -> End {
+        tracing::info!("the configuration is read anew");
+        while self.leaving() >= MOST_LEAVING || self.is_letting_go() {
+            match signals.look() {
+                Some(Asked::Leave) => return End::Leave,
+                // The one that waits already reads what is there then.
+                Some(Asked::Reload) | None => thread::park_timeout(DRAIN_LOOK),
+            }
+        }
+        let config = match (self.load)() {
+            Ok(config) => config,
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    refused(&mistake);
+                }
+                return End::Settled;
+            }
+        };
+        let limit = Limit { begun: Instant::now(), length: config.timeouts.reload };
+        let (next, halt) = match self.build(config, &limit, signals) {
+            Ok(built) => built,
+            Err(error) => {
+                refused(&error);
+                return End::Settled;
+            }
+        };
+        match (next, halt) {
+            (Some(next), None) => {
+                self.hand_over(next, &limit);
+                End::Settled
+            }
+            (next, halt) => self.give_up(next, halt.unwrap_or(Halt::TooLate), &limit),
+        }
+    }
+
+    /// Builds the successor, and waits until the kernel gives it the new connections. Returns it with
+    /// why it is not waited for any longer, if it is not.
+    fn build(
+        &self,
+        config: Config,
+        limit: &Limit,
+        signals: &Signals,
+    ) -> Result<(Option<App>, Option<Halt>), String> {
+        let mut halt = None;
+        let prepared = self.app.prepare_beside(config).map_err(|error| error.to_string())?;
+        let mut halted = || {
+            halt = halt.take().or_else(|| limit.halt(signals));
+            halt.is_some()
+        };
+        let next = prepared.start(&mut halted).map_err(|error| error.to_string())?;
+        if let Some(next) = &next {
+            while !next.steering.has_looked() && !halted() {
+                thread::park_timeout(DRAIN_LOOK);
+            }
+        }
+        Ok((next, halt))
+    }
+
+    fn hand_over(&mut self, next: App, limit: &Limit) {
+        if let Some(Err(error)) = next.socket.as_ref().map(|name| name.take_over()) {
+            tracing::error!(%error, "admin.socket is not taken over: probes find nobody there soon");
+        }
+        let before = mem::replace(&mut self.app, next);
+        (self.in_force)(&self.app);
+        let seconds = limit.begun.elapsed().as_secs_f64();
+        tracing::info!(seconds, "the new configuration is in force; the old one is left");
+        self.leaving.extend(Leaving::begin(before, true));
+    }
+
+    fn give_up(&mut self, next: Option<App>, halt: Halt, limit: &Limit) -> End {
+        let missing = next.as_ref().map_or_else(
+            || "the cluster has not been listed".to_owned(),
+            |next| next.unready().unwrap_or_else(|| "the kernel is not steered to it".to_owned()),
+        );
+        let leaving = next.and_then(|next| Leaving::begin(next, true));
+        let end = match halt {
+            Halt::TooLate => {
+                refused(&format!(
+                    "it is not ready after {:?} (timeouts.reload): {missing}",
+                    limit.length
+                ));
+                End::Settled
+            }
+            Halt::Asked(Asked::Reload) => End::Again,
+            Halt::Asked(Asked::Leave) => {
+                // It hands its ports back to the one that serves, which leaves next.
+                if let Some(leaving) = &leaving {
+                    leaving.wait(2 * HANDSHAKES);
+                }
+                End::Leave
+            }
+        };
+        self.leaving.extend(leaving);
+        end
+    }
+
+    /// How many are leaving still.
+    fn leaving(&mut self) -> usize {
+        let (gone, left): (Vec<_>, _) =
+            mem::take(&mut self.leaving).into_iter().partition(|one| one.thread.is_finished());
+        gone.into_iter().for_each(|one| join(one.thread));
+        self.leaving = left;
+        self.leaving.len()
+    }
+
+    /// Whether one that is leaving listens still, in the first moments. A third one at the same addresses
+    /// could not tell its place among them (`crate::listen::Place`).
+    fn is_letting_go(&self) -> bool {
+        let listens = |one: &Leaving| !one.thread.is_finished() && !one.steering.is_closed();
+        self.leaving.iter().any(|one| one.begun.elapsed() < LETTING_GO && listens(one))
+    }
+
+    /// All of them leave. A second signal cuts what is left of each.
+    fn leave(mut self, signals: &Signals) {
+        self.leaving.extend(Leaving::begin(self.app, false));
+        while self.leaving.iter().any(|one| !one.thread.is_finished()) {
+            if signals.again() {
+                self.leaving.iter().for_each(|one| one.cut.store(true, Ordering::Relaxed));
+            }
+            thread::park_timeout(DRAIN_LOOK);
+        }
+        self.leaving.into_iter().for_each(|one| join(one.thread));
+    }
+}
+
+fn refused(error: &str) {
+    tracing::error!(error, "the new configuration is not in force; the old one serves on");
+}
+
+/// How long a successor is waited for.
+struct Limit {
+    begun: Instant,
+    length: Duration,
+}
+
+impl Limit {
+    fn halt(&self, signals: &Signals) -> Option<Halt> {
+        let late = self.begun.elapsed() >= self.length;
+        signals.look().map(Halt::Asked).or_else(|| late.then_some(Halt::TooLate))
+    }
+}
+
+/// An App on its way out.
+struct Leaving {
+    thread: JoinHandle<()>,
+    cut: Arc<AtomicBool>,
+    begun: Instant,
+    steering: Arc<Steering>,
+}
+
+impl Leaving {
+    /// With another one in the process that has its admin port, or without. `None` if the system has no
+    /// thread left: its connections are cut then.
+    fn begin(app: App, is_succeeded: bool) -> Option<Self> {
+        let (begun, steering) = (Instant::now(), Arc::clone(&app.steering));
+        if is_succeeded {
+            app.admin_end.advance(Stage::Draining);
+        }
+        let cut = Arc::new(AtomicBool::new(false));
+        let impatient = Arc::clone(&cut);
+        let leave = move || app.stop_with(|| impatient.load(Ordering::Relaxed));
+        match spawn("leave", leave) {
+            Ok(thread) => Some(Self { thread, cut, begun, steering }),
+            Err(error) => {
+                tracing::error!(%error, "no thread to leave on: connections are cut");
+                None
+            }
+        }
+    }
+
+    fn wait(&self, most: Duration) {
+        let begun = Instant::now();
+        while !self.thread.is_finished() && begun.elapsed() < most {
+            thread::park_timeout(DRAIN_LOOK);
+        }
+    }
+}
+
+impl App {
+    /// Why it is not ready, as `/readyz` has it.
+    fn unready(&self) -> Option<String> {
+        let unknown = self.telemetry.list().read().source == ListSource::Nothing;
+        let unknown = || unknown.then(|| "Cloudflare's addresses are not known".to_owned());
+        self.telemetry.watch().unready().map(|why| why.trim_end().to_owned()).or_else(unknown)
+    }
+}

@@ -1,0 +1,133 @@
+//! What those who are not admitted hear while one process takes over from another: nothing.
+
+use super::{Load, at, await_steered, loopback, upgrade};
+use crate::support::{Builder, Metrics, Process, Upstream, skipped};
+use socket2::{Domain, Socket, Type};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long a stranger listens for an answer: on the loopback it comes at once.
+const SILENCE: Duration = Duration::from_millis(20);
+
+/// On the loopback device, like all of 127.0.0.0/8.
+const STRANGER_V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 9));
+/// The only address of IPv6 that the loopback device has: nobody admits it here.
+const STRANGER_V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+/// Whether anything comes back for a SYN from an address to a port of this machine.
+fn is_answered(from: IpAddr, port: u16) -> bool {
+    let home = if from.is_ipv4() { loopback().ip() } else { from };
+    let to = SocketAddr::new(home, port);
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::new(from, 0).into()).expect("a loopback address");
+    socket.set_nonblocking(true).expect("an option of all files");
+    let begun = socket.connect(&to.into()).expect_err("never at once");
+    if begun.kind() == ErrorKind::ConnectionRefused {
+        return true;
+    }
+    let end = Instant::now() + SILENCE;
+    while Instant::now() < end {
+        let refused = socket.take_error().expect("readable").is_some();
+        if refused || socket.peer_addr().is_ok() {
+            return true;
+        }
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    false
+}
+
+/// Strangers who ask again and again, and count what is asked and answered.
+struct Strangers {
+    stop: Arc<AtomicBool>,
+    each: Vec<JoinHandle<(u32, u32)>>,
+}
+
+impl Strangers {
+    fn of(addresses: &[IpAddr], port: u16) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ask = |&from: &IpAddr| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                let (mut asked, mut answered) = (0, 0);
+                while !stop.load(Ordering::Relaxed) {
+                    asked += 1;
+                    answered += u32::from(is_answered(from, port));
+                }
+                (asked, answered)
+            })
+        };
+        let each = addresses.iter().cycle().take(2 * addresses.len()).map(ask).collect();
+        Self { stop, each }
+    }
+
+    fn heard_nothing(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for stranger in self.each {
+            let (asked, answered) = stranger.join().expect("it counts");
+            assert!(asked > 0);
+            assert_eq!(answered, 0, "of {asked}");
+        }
+    }
+}
+
+fn is_filtered(process: &Process) -> bool {
+    let labels = [("listener", "web"), ("mode", "kernel")];
+    Metrics::scrape(process.admin()).sum("ravelin_admission_mode", &labels) > 0.5
+}
+
+/// Upgrades, a reload, and a successor that dies, at this address, which admits `admitted` alone.
+fn strangers_hear_nothing(bind: SocketAddr, admitted: &str, strangers: &[IpAddr]) {
+    let upstream = Upstream::saying("done");
+    let only =
+        |address: SocketAddr| -> Builder { at(&upstream, address).admit_only("one", admitted) };
+    let mut process = only(bind).spawn(1);
+    await_steered(&process);
+    if !is_filtered(&process) {
+        return skipped("the kernel takes no filter");
+    }
+    let addr = process.addr();
+    // Who is admitted loads it, where that is an address that this machine has.
+    let visitor = SocketAddr::new(loopback().ip(), addr.port());
+    let load = (!bind.is_ipv6() || bind.ip().is_unspecified()).then(|| Load::on(&[visitor]));
+    let await_answers = || load.iter().for_each(|load| load.await_answers(50));
+    let asking = Strangers::of(strangers, addr.port());
+    for _ in 0..2 {
+        await_answers();
+        process = upgrade(&mut process, only(addr));
+    }
+    process.reload(|text| text);
+    process.await_message("the new configuration is in force");
+    process.await_message("left");
+    let dies = only(addr).spawn(1);
+    await_steered(&dies);
+    drop(dies);
+    await_steered(&process);
+    await_answers();
+    asking.heard_nothing();
+}
+
+#[test]
+fn strangers_hear_nothing_at_any_moment_of_an_upgrade() {
+    strangers_hear_nothing(loopback(), "127.0.0.1/32", &[STRANGER_V4]);
+}
+
+#[test]
+fn strangers_hear_nothing_where_a_listener_is_of_both_families() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skipped("no IPv6 on the loopback");
+    }
+    let both = (Ipv6Addr::UNSPECIFIED, 0).into();
+    strangers_hear_nothing(both, "127.0.0.1/32", &[STRANGER_V4, STRANGER_V6]);
+}
+
+#[test]
+fn strangers_hear_nothing_where_a_listener_is_of_ipv6_alone() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skipped("no IPv6 on the loopback");
+    }
+    strangers_hear_nothing((Ipv6Addr::LOCALHOST, 0).into(), "2001:db8::1/128", &[STRANGER_V6]);
+}
