@@ -196,6 +196,7 @@ fn put(backend: &Backend, external: &ExternalName, addresses: &[IpAddr]) {
         state: EndpointState::Ready,
         node: None,
         zone: None,
+        near: false,
     });
     backend.resolve(&specs.collect::<Vec<_>>());
 }

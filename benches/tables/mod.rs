@@ -3,7 +3,7 @@
 use ravelin::addr::EndpointAddr;
 use ravelin::model::{
     Backend, BackendKey, BackendState, EndpointSpec, EndpointState, HostPattern, Https, Ingress,
-    Model, PathKind, PathPattern, PortKey, Protocol, Rule,
+    Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ fn backend(namespace: &Arc<str>, number: usize) -> Backend {
         state: EndpointState::Ready,
         node: Some("node-1".into()),
         zone: None,
+        near: false,
     };
     Backend {
         key: BackendKey {
@@ -36,8 +37,7 @@ fn backend(namespace: &Arc<str>, number: usize) -> Backend {
         },
         state: BackendState::Resolved([endpoint].into()),
         protocol: Protocol::Http,
-        check: None,
-        limits: None,
+        treatment: Treatment::default(),
     }
 }
 
@@ -54,6 +54,7 @@ pub(crate) fn simple(
         created: 1_700_000_000,
         https: Https::default(),
         timeouts: None,
+        balance: None,
     };
     let rule = |number| Rule {
         host: pattern(host(number).into()),

@@ -14,6 +14,7 @@ mod gatekeeper;
 mod prepared;
 mod privilege;
 mod sets;
+mod settings;
 pub mod shown;
 mod signals;
 mod steering;
@@ -25,20 +26,19 @@ mod write_back;
 
 pub use error::StartError;
 pub use prepared::Prepared;
+pub use settings::{authorities, options, policy};
 pub use signals::Signals;
 
 use crate::admin::Admin;
-use crate::certificate::Authorities;
 use crate::client_ip::Policy;
-use crate::config::{self, Config, Members, SourceKind};
+use crate::config::Config;
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
-use crate::control::translate::{ConfigMapKey, Options};
 use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening, LocalName};
 use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::Telemetry;
-use crate::telemetry::access_log::{self, Sink};
+use crate::telemetry::access_log::Sink;
 use crate::tls::Store;
 use gatekeeper::Gatekeeper;
 use std::io;
@@ -236,55 +236,6 @@ fn bind(what: &str, address: SocketAddr) -> Result<Bound, StartError> {
 fn bind_all(config: &Config) -> Result<Vec<Bound>, StartError> {
     let each = config.listeners.iter();
     each.map(|listener| bind(&format!("listener {:?}", listener.name), listener.address)).collect()
-}
-
-fn open_access_log(config: &Config) -> Result<Option<(Sink, JoinHandle<()>)>, StartError> {
-    let output: Box<dyn io::Write + Send> = match &config.log.access {
-        config::AccessLog::Off => return Ok(None),
-        config::AccessLog::Stdout => Box::new(io::stdout()),
-        config::AccessLog::File(path) => {
-            let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-            let path = path.clone();
-            Box::new(opened.map_err(|source| StartError::AccessLog { path, source })?)
-        }
-    };
-    Ok(Some(access_log::start(output)?))
-}
-
-/// How manifests are read under this configuration.
-pub fn options(config: &Config) -> Options {
-    let of_cluster = matches!(config.source.kind, SourceKind::Kubernetes(_));
-    let admits = config.listeners.iter().map(|listener| &listener.admit);
-    let mut sets = admits.chain([&config.admin.admit]).flat_map(|admit| &admit.sets);
-    Options {
-        ingress_class: config.source.ingress_class.clone(),
-        without_class: config.source.ingress_without_class,
-        strict_class: of_cluster,
-        loopback_endpoints: !of_cluster,
-        external_names: config.dns.external_names,
-        admits_pods: sets.any(|set| set.members == Members::Pods),
-        https: config.https.clone(),
-        cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
-    }
-}
-
-/// What requests through Cloudflare have to show: reads the secrets.
-pub fn policy(config: &Config) -> Result<Policy, StartError> {
-    let path = config.cloudflare.secret.as_ref().map(|secret| secret.file.clone());
-    let text = path.as_ref().map(std::fs::read_to_string).transpose();
-    let failed = |problem| StartError::Secret { path: path.clone().unwrap_or_default(), problem };
-    let text = text.map_err(|error| failed(error.to_string()))?.unwrap_or_default();
-    Policy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
-}
-
-/// Whom Cloudflare believes under Full (strict): reads the trust store.
-pub fn authorities(config: &Config) -> Result<Authorities, StartError> {
-    let mut authorities = Authorities::of_cloudflare();
-    if let Some(path) = &config.cloudflare.trust_store {
-        let failed = |problem| StartError::TrustStore { path: path.clone(), problem };
-        authorities.load_trust_store(path).map_err(failed)?;
-    }
-    Ok(authorities)
 }
 
 fn start_admin(

@@ -9,14 +9,14 @@ use super::certificates;
 use super::endpoints;
 use super::gatekeeper::Gatekeeper;
 use super::sets::{follow_cluster, start_list};
+use super::settings::{open_access_log, options, policy};
 use super::shown::Shown;
 use super::steering::Steering;
 use super::succession::Heritage;
 use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, on_runtime,
-    open_access_log, options, policy, privilege, spawn, start_accepting, start_admin,
-    start_control, start_workers, unprivileged,
+    privilege, spawn, start_accepting, start_admin, start_control, start_workers, unprivileged,
 };
 use crate::config::{Config, Protocol, SourceKind};
 use crate::control::files::Directory;

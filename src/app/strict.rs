@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Backend, BackendKey, BackendState, Https, Ingress, Model, PathKind, PathPattern, PortKey,
-        Protocol, Rule,
+        Protocol, Rule, Treatment,
     };
     use crate::routing::{Publisher, compile};
     use crate::tls::{Entry, Policies};
@@ -287,14 +287,14 @@ mod tests {
                 created: 0,
                 https: Https::default(),
                 timeouts: None,
+                balance: None,
             }],
             rules: hosts.iter().enumerate().map(rule).collect(),
             backends: vec![Backend {
                 key,
                 state: BackendState::Resolved([].into()),
                 protocol: Protocol::Http,
-                check: None,
-                limits: None,
+                treatment: Treatment::default(),
             }],
             ..Model::default()
         }

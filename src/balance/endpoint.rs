@@ -2,7 +2,7 @@
 
 use super::health::Health;
 use super::latency::Latency;
-use super::{Moment, Queue};
+use super::{Moment, Queue, Token};
 use crate::addr::EndpointAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -24,7 +24,7 @@ pub struct Endpoint {
     in_flight: AtomicU32,
     /// It is no longer among the endpoints of its Service.
     left: AtomicBool,
-    latency: Latency,
+    pub(super) latency: Latency,
     pub(super) health: Health,
 }
 
@@ -43,6 +43,11 @@ impl Endpoint {
             latency: Latency::beside(others.map(|other| &other.latency)),
             health: Health::default(),
         }
+    }
+
+    /// What a cookie says that is to lead here again.
+    pub fn token(&self) -> Token {
+        Token::of(self.addr)
     }
 
     /// Requests sent and not yet answered to the end, over all workers.

@@ -1,5 +1,6 @@
 //! How long an endpoint takes to begin its answers: a moving average that follows peaks at once and
-//! forgets them slowly (peak EWMA, as in Finagle and linkerd2-proxy).
+//! forgets them slowly (peak EWMA, as in Finagle and linkerd2-proxy), or sooner, where several answers
+//! in a row say that it is over.
 
 use super::Moment;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,19 @@ const LEAST: u32 = 1_000;
 /// without requests for a minute; a pod that has become slow shows it three times over.
 const MOST_RISE: u32 = 8;
 
-/// The average: microseconds in the upper half, and when that was so, in milliseconds, in the lower.
+/// So many answers in a row, each in less than half of the estimate, halve it: a pod that was slow and is
+/// well again shows that, at whatever pace it is asked. Fewer would forget a pod that stalls now and
+/// then.
+const RUN: u32 = 8;
+
+/// Bits of the number of answers in such a row.
+const RUN_BITS: u32 = 3;
+
+/// The longest estimate, in microseconds: nine minutes.
+const MOST: u32 = u32::MAX >> RUN_BITS;
+
+/// The average: microseconds in the upper half, with the number of answers in a row beside them, and
+/// when that was so, in milliseconds, in the lower.
 /// The clock of the latter wraps after 49 days; what has not been asked for half of that is estimated
 /// wrongly once. Two answers at the same time may become one: it is an estimate.
 #[derive(Debug)]
@@ -32,27 +45,43 @@ impl Latency {
     /// Nothing is known but what is known of `others`: as slow as the slowest of them. It gets its
     /// share soon, and not the rush that the pod with the least would get.
     pub(super) fn beside<'a>(others: impl Iterator<Item = &'a Self>) -> Self {
-        let slowest = others.map(|other| other.0.load(Ordering::Relaxed)).max();
-        Self(AtomicU64::new(slowest.unwrap_or(pack(LEAST, 0))))
+        let slowest =
+            others.map(|other| other.0.load(Ordering::Relaxed)).max_by_key(|both| unpack(*both).0);
+        Self(AtomicU64::new(slowest.unwrap_or(pack(LEAST, 0, 0))))
     }
 
     /// The estimate, in microseconds: at least 1 000.
     pub(super) fn micros(&self, now: Moment) -> u32 {
-        let (micros, since) = unpack(self.0.load(Ordering::Relaxed));
+        let (micros, _, since) = unpack(self.0.load(Ordering::Relaxed));
         decayed(micros, 0, low(now).wrapping_sub(since))
+    }
+
+    /// The estimate as it was after the last answer, however long ago, in microseconds; `None` if there
+    /// was none, here or where the estimate comes from.
+    pub(super) fn last(&self) -> Option<u32> {
+        let (micros, _, since) = unpack(self.0.load(Ordering::Relaxed));
+        (since != 0).then_some(micros.max(LEAST))
     }
 
     /// Adds what an answer took.
     pub(super) fn add(&self, took: Duration, now: Moment) {
-        let (micros, since) = unpack(self.0.load(Ordering::Relaxed));
-        let sample = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let before = self.0.load(Ordering::Relaxed);
+        let (micros, run, since) = unpack(before);
+        let sample = u32::try_from(took.as_micros()).unwrap_or(MOST).clamp(LEAST, MOST);
         let elapsed = low(now).wrapping_sub(since);
+        let (micros, run) = match sample < micros / 2 {
+            true if run + 1 == RUN => (micros / 2, 0),
+            true => (micros, run + 1),
+            false => (micros, 0),
+        };
         let estimate = decayed(micros, sample.min(micros), elapsed);
         let estimate = estimate.max(sample.min(micros.saturating_mul(MOST_RISE)));
         // Without time between them, answers in quick succession would count for nothing.
-        let stands = estimate == micros && elapsed < UNCHANGED_MS;
-        if !stands {
-            self.0.store(pack(estimate, low(now)), Ordering::Relaxed);
+        let since = if estimate == micros && elapsed < UNCHANGED_MS { since } else { low(now) };
+        // The common case writes nothing.
+        let after = pack(estimate, run, since);
+        if after != before {
+            self.0.store(after, Ordering::Relaxed);
         }
     }
 }
@@ -78,18 +107,23 @@ fn decayed(micros: u32, towards: u32, elapsed: u32) -> u32 {
     towards.saturating_add(left).max(LEAST)
 }
 
-fn pack(micros: u32, millis: u32) -> u64 {
-    u64::from(micros) << 32 | u64::from(millis)
+fn pack(micros: u32, run: u32, millis: u32) -> u64 {
+    u64::from(micros.min(MOST) << RUN_BITS | run) << 32 | u64::from(millis)
 }
 
-fn unpack(both: u64) -> (u32, u32) {
+fn unpack(both: u64) -> (u32, u32, u32) {
+    let (upper, millis) = halves(both);
+    (upper >> RUN_BITS, upper & (RUN - 1), millis)
+}
+
+fn halves(both: u64) -> (u32, u32) {
     #[expect(clippy::cast_possible_truncation, reason = "the halves of it")]
     let halves = ((both >> 32) as u32, both as u32);
     halves
 }
 
 fn low(moment: Moment) -> u32 {
-    unpack(moment.millis()).1
+    halves(moment.millis()).1
 }
 
 #[cfg(test)]
@@ -120,6 +154,23 @@ mod tests {
         }
         let third = latency.micros(at(11_001));
         assert!((17_000..18_500).contains(&third), "towards 5 ms: {third}");
+    }
+
+    #[test]
+    fn a_row_of_fast_answers_halves_the_estimate_and_a_slow_one_begins_the_row_again() {
+        let latency = unknown();
+        let millis = Duration::from_millis;
+        (0..4).for_each(|_| latency.add(millis(400), at(1_000)));
+        let after = |took, count| {
+            (0..count).for_each(|_| latency.add(millis(took), at(1_000)));
+            latency.micros(at(1_000))
+        };
+        assert_eq!(after(5, RUN - 1), 400_000);
+        assert_eq!(after(300, 1), 400_000, "one that is no faster than half");
+        assert_eq!(after(5, RUN - 1), 400_000);
+        assert_eq!(after(5, 1), 200_000);
+        assert_eq!(after(5, 6 * RUN), 6_250, "never below twice what they took");
+        assert_eq!(after(400, 1), 50_000);
     }
 
     #[test]

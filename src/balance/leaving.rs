@@ -10,7 +10,7 @@ use std::sync::Arc;
 impl EndpointSet {
     /// Notes that this set was in force, and that `next` is now; nothing, if no set follows it.
     pub fn leave_for(&self, next: Option<&Self>) {
-        for endpoint in self.usable.iter().chain(&self.resting) {
+        for endpoint in self.usable.iter().chain(&self.ending).chain(&self.resting) {
             if !next.is_some_and(|next| next.has(endpoint)) {
                 endpoint.leave();
             }
@@ -18,7 +18,7 @@ impl EndpointSet {
     }
 
     fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
-        [&self.usable, &self.resting].into_iter().any(|endpoints| {
+        [&self.usable, &self.ending, &self.resting].into_iter().any(|endpoints| {
             let found = endpoints.binary_search_by(|other| other.addr.cmp(&endpoint.addr));
             found.is_ok_and(|position| Arc::ptr_eq(&endpoints[position], endpoint))
         })

@@ -4,28 +4,38 @@
 //! [`Endpoint`]s in it carry live state and pass from set to set while their address stays. An address
 //! that was gone in between is another endpoint, which has nothing of the first.
 //!
-//! Of two endpoints drawn at random the one with less load takes the request (power of two choices);
-//! load is requests in flight times how long answers take of late. Those that fail several times in
-//! a row are left out for a while, but never more than half of a set.
+//! Ordinarily, of two endpoints drawn at random the one with less load takes the request (power of two
+//! choices); load is requests in flight times how long answers take of late. Those on our node or in
+//! our zone may come first. Other ways to choose, by a key, a cookie, or in turn, are a [`Choice`].
+//! Endpoints that fail several times in a row are left out for a while, but never more than half of a
+//! set.
 
+mod choice;
 mod endpoint;
 mod health;
 mod latency;
 mod leaving;
 mod moment;
+mod near;
+mod other;
 mod pick;
 mod queue;
+mod ring;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Choice, Key, Token};
 pub use endpoint::{Endpoint, InFlight};
 pub use moment::Moment;
 pub use queue::Queue;
 
 use crate::model::{EndpointSpec, EndpointState};
 use arc_swap::ArcSwapOption;
+use near::Places;
 use pick::LeftOut;
-use std::sync::Arc;
+use ring::Ring;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The endpoints of one Service port at one moment.
 #[derive(Debug, Default)]
@@ -33,6 +43,9 @@ pub struct EndpointSet {
     /// Those that take requests: the ready ones, or, when none is ready, the terminating ones that
     /// still serve (what kube-proxy does). Sorted by address.
     usable: Box<[Arc<Endpoint>]>,
+    /// Those that end and still serve, while others are ready: for visitors whose cookie names them.
+    /// Sorted likewise.
+    ending: Box<[Arc<Endpoint>]>,
     /// Others that took requests before, for their state, should they do so again. Sorted likewise.
     resting: Box<[Arc<Endpoint>]>,
     /// How many there are of each state, usable or not.
@@ -41,6 +54,12 @@ pub struct EndpointSet {
     specs: Arc<[EndpointSpec]>,
     /// The endpoints that are left out; nothing until one of them is.
     left_out: ArcSwapOption<LeftOut>,
+    /// Which of the usable ones come first.
+    places: Places,
+    /// Whose turn it is, where they take turns.
+    turn: AtomicU32,
+    /// For keys and cookies; made by the first who asks.
+    ring: OnceLock<Box<Ring>>,
 }
 
 impl EndpointSet {
@@ -55,27 +74,48 @@ impl EndpointSet {
         };
         let known = |spec: &EndpointSpec| previous?.find(spec);
         let used = previous.map_or(&[][..], |set| &set.usable);
-        let usable = of_state(state).map(|spec| {
+        let found = |spec: &EndpointSpec| {
             known(spec).unwrap_or_else(|| Arc::new(Endpoint::beside(spec.addr, used.iter())))
-        });
-        let resting = specs.iter().filter(|spec| spec.state != state).filter_map(known);
+        };
+        let mut usable: Vec<_> = of_state(state).map(|spec| (found(spec), spec.near)).collect();
+        usable.sort_by_key(|(endpoint, _)| endpoint.addr);
+        usable.dedup_by_key(|(endpoint, _)| endpoint.addr);
+        let (usable, near): (Vec<_>, Vec<bool>) = usable.into_iter().unzip();
+        let is_ending =
+            |spec: &&EndpointSpec| spec.state == EndpointState::Terminating && spec.state != state;
+        let ending = specs.iter().filter(is_ending).map(found);
+        let resting = specs.iter().filter(|spec| spec.state != state && !is_ending(spec));
         let counts = EndpointState::ALL.map(|state| {
             u32::try_from(of_state(state).count()).expect("fewer endpoints than 32 bits can count")
         });
-        Self {
-            usable: sorted(usable.collect()),
-            resting: sorted(resting.collect()),
+        let set = Self {
+            usable: usable.into(),
+            ending: sorted(ending.collect()),
+            resting: sorted(resting.filter_map(known).collect()),
             counts,
             specs: Arc::clone(specs),
             left_out: ArcSwapOption::empty(),
+            places: Places::of(&near),
+            turn: AtomicU32::new(previous.map_or(0, |set| set.turn.load(Ordering::Relaxed))),
+            ring: OnceLock::new(),
+        };
+        // Who needs one asks again: not a worker is to make it, which has better things to do.
+        if previous.is_some_and(|set| set.ring.get().is_some()) {
+            set.ring();
         }
+        set
     }
 
     fn find(&self, spec: &EndpointSpec) -> Option<Arc<Endpoint>> {
-        [&self.usable, &self.resting].into_iter().find_map(|endpoints| {
+        [&self.usable, &self.ending, &self.resting].into_iter().find_map(|endpoints| {
             let found = endpoints.binary_search_by(|endpoint| endpoint.addr.cmp(&spec.addr));
             found.ok().map(|position| Arc::clone(&endpoints[position]))
         })
+    }
+
+    fn ring(&self) -> &Ring {
+        let make = || Box::new(Ring::of(&self.usable, self.places.near(), &self.ending));
+        self.ring.get_or_init(make)
     }
 
     /// Whether it was built for these very specs. To ask costs nothing, however many there are; the
@@ -97,6 +137,27 @@ impl EndpointSet {
     /// The endpoints that may be picked, sorted by address.
     pub fn usable(&self) -> &[Arc<Endpoint>] {
         &self.usable
+    }
+
+    /// Whether any of them comes before others, or would.
+    pub fn has_near(&self) -> bool {
+        self.places.has_near()
+    }
+
+    /// Whether one of them comes before those that do not. Costs a search.
+    pub fn is_near(&self, endpoint: &Endpoint) -> bool {
+        let position = self.usable.binary_search_by(|other| other.addr.cmp(&endpoint.addr));
+        position.is_ok_and(|position| self.places.is_near(position))
+    }
+
+    /// Whether none of the usable ones is left that was not tried.
+    pub fn all_tried(&self, tried: &[Arc<Endpoint>]) -> bool {
+        let is_usable = |endpoint: &&Arc<Endpoint>| {
+            let found = self.usable.binary_search_by(|other| other.addr.cmp(&endpoint.addr));
+            found.is_ok_and(|position| self.usable[position].id == endpoint.id)
+        };
+        tried.len() >= self.usable.len()
+            && tried.iter().filter(is_usable).count() >= self.usable.len()
     }
 }
 

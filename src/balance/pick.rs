@@ -4,8 +4,9 @@
 //! or one has been tried already, it is asked which ones are left out; that list is made anew only
 //! when an ejection has begun or ended since.
 
+use super::choice::mix;
 use super::health;
-use super::{Endpoint, EndpointSet, Moment, scale};
+use super::{Choice, Endpoint, EndpointSet, Moment, scale};
 use arc_swap::Guard;
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ impl LeftOut {
         Self { changes, count, bits: bits.into() }
     }
 
-    fn has(&self, position: usize) -> bool {
+    pub(super) fn has(&self, position: usize) -> bool {
         self.bits.get(position / 64).is_some_and(|bits| bits >> (position % 64) & 1 != 0)
     }
 }
@@ -45,11 +46,23 @@ impl LeftOut {
 impl EndpointSet {
     /// Picks an endpoint that is not among `tried`; none when all are. `random` is a fresh random
     /// number.
-    ///
+    pub fn pick(
+        &self,
+        choice: Choice,
+        random: u64,
+        now: Moment,
+        tried: &[Arc<Endpoint>],
+    ) -> Option<&Arc<Endpoint>> {
+        if matches!(choice, Choice::LeastLoad) && !self.places.is_mixed() {
+            return self.pick_by_load(random, now, tried);
+        }
+        self.pick_otherwise(choice, random, now, tried)
+    }
+
     /// Of two draws the one with less load, by an eighth or more: smaller differences are chance, and
     /// would send everything to the same one. An endpoint that is drawn when its ejection is over is
     /// the pick, as the one probe of it.
-    pub fn pick(
+    pub(super) fn pick_by_load(
         &self,
         random: u64,
         now: Moment,
@@ -82,27 +95,41 @@ impl EndpointSet {
     }
 
     /// Picks among those that are neither left out nor tried, or else among those not tried.
-    fn pick_around(
+    pub(super) fn pick_around(
         &self,
         random: u64,
         now: Moment,
         tried: &[Arc<Endpoint>],
     ) -> Option<&Arc<Endpoint>> {
-        // A set may be old when a request is to be sent again.
-        let is_new = |at: usize| {
-            let drawn = &self.usable[at];
-            !drawn.has_left() && !tried.iter().any(|endpoint| endpoint.id == drawn.id)
-        };
+        let is_new = |at| self.is_new(at, tried);
         let left_out = self.left_out();
         let is_in = |at: usize| !left_out.as_ref().is_some_and(|list| list.has(at));
-        let is_good = |at: usize| is_in(at) && is_new(at);
-        let count = u32::try_from(self.usable.len()).ok().filter(|&count| count > 0)?;
-        let mut draws = Draws { random, count };
-        let Some(first) = draws.one(is_good).or_else(|| draws.scan(is_good)) else {
-            return draws.one(is_new).or_else(|| draws.scan(is_new)).map(|at| &self.usable[at]);
-        };
-        let second = draws.one(|at| at != first && is_good(at)).unwrap_or(first);
-        Some(less_loaded(&self.usable[first], &self.usable[second], now))
+        let all = Among::All(self.usable.len());
+        let mut draws = Draws(random);
+        let good = self.better_of_two(all, &mut draws, now, |at| is_in(at) && is_new(at));
+        let found = good.or_else(|| draws.one(all, is_new)).or_else(|| draws.scan(all, is_new));
+        found.map(|at| &self.usable[at])
+    }
+
+    /// Of those that fit the less loaded of two, if there are two.
+    pub(super) fn better_of_two(
+        &self,
+        among: Among<'_>,
+        draws: &mut Draws,
+        now: Moment,
+        fits: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let first = draws.one(among, &fits).or_else(|| draws.scan(among, &fits))?;
+        let second = draws.one(among, |at| at != first && fits(at)).unwrap_or(first);
+        let is_less = has_less_load(&self.usable[second], &self.usable[first], now);
+        Some(if is_less { second } else { first })
+    }
+
+    /// Whether the endpoint at a position is not among those tried, and has not gone: a set may be old
+    /// when a request is to be sent again.
+    pub(super) fn is_new(&self, at: usize, tried: &[Arc<Endpoint>]) -> bool {
+        let endpoint = &self.usable[at];
+        !endpoint.has_left() && !tried.iter().any(|other| other.id == endpoint.id)
     }
 
     /// Those that may be picked, one after the other: neither left out nor tried.
@@ -119,7 +146,7 @@ impl EndpointSet {
     }
 
     /// The list in force. Whoever finds it old makes it anew; all see the one or the other, whole.
-    fn left_out(&self) -> Guard<Option<Arc<LeftOut>>> {
+    pub(super) fn left_out(&self) -> Guard<Option<Arc<LeftOut>>> {
         let list = self.left_out.load();
         if list.as_ref().is_some_and(|list| list.changes == health::changes()) {
             return list;
@@ -129,33 +156,66 @@ impl EndpointSet {
     }
 }
 
-/// Positions drawn at random.
-struct Draws {
-    random: u64,
-    count: u32,
+/// Positions among the usable endpoints.
+#[derive(Clone, Copy)]
+pub(super) enum Among<'s> {
+    /// All of them, so many.
+    All(usize),
+    /// These.
+    These(&'s [u32]),
 }
 
+impl Among<'_> {
+    pub(super) fn count(self) -> usize {
+        match self {
+            Self::All(count) => count,
+            Self::These(positions) => positions.len(),
+        }
+    }
+
+    /// One of them, by its number among them.
+    pub(super) fn position(self, number: usize) -> usize {
+        match self {
+            Self::All(_) => number,
+            Self::These(positions) => positions[number] as usize,
+        }
+    }
+}
+
+/// Positions drawn at random, from this number on.
+pub(super) struct Draws(pub(super) u64);
+
 impl Draws {
-    /// The next, as SplitMix64 makes numbers of one.
-    fn next(&mut self) -> usize {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        scale(mixed >> 32, self.count) as usize
+    /// The next, as SplitMix64 makes numbers of one; of an empty list none.
+    pub(super) fn next(&mut self, among: Among<'_>) -> Option<usize> {
+        self.number(among).map(|number| among.position(number))
+    }
+
+    fn number(&mut self, among: Among<'_>) -> Option<usize> {
+        let count = u32::try_from(among.count()).ok().filter(|&count| count > 0)?;
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        Some(scale(mix(self.0) >> 32, count) as usize)
     }
 
     /// One that fits, unless none is found soon.
-    fn one(&mut self, fits: impl Fn(usize) -> bool) -> Option<usize> {
-        (0..DRAWS).map(|_| self.next()).find(|&at| fits(at))
+    pub(super) fn one(&mut self, among: Among<'_>, fits: impl Fn(usize) -> bool) -> Option<usize> {
+        (0..DRAWS).find_map(|_| self.next(among).filter(|&at| fits(at)))
     }
 
     /// One that fits, if there is any: the first behind a drawn one.
-    fn scan(&mut self, fits: impl Fn(usize) -> bool) -> Option<usize> {
-        let (count, start) = (self.count as usize, self.next());
-        (start..count).chain(0..start).find(|&at| fits(at))
+    pub(super) fn scan(&mut self, among: Among<'_>, fits: impl Fn(usize) -> bool) -> Option<usize> {
+        let start = self.number(among)?;
+        let numbers = (start..among.count()).chain(0..start);
+        numbers.map(|number| among.position(number)).find(|&at| fits(at))
     }
 }
 
 fn less_loaded<'a>(a: &'a Arc<Endpoint>, b: &'a Arc<Endpoint>, now: Moment) -> &'a Arc<Endpoint> {
+    if has_less_load(b, a, now) { b } else { a }
+}
+
+/// Whether one has less load than another, by an eighth or more.
+fn has_less_load(one: &Endpoint, other: &Endpoint, now: Moment) -> bool {
     // Loads are products of two 32-bit numbers; a saturated one is beyond comparison.
-    if b.load(now).saturating_mul(8) < a.load(now).saturating_mul(7) { b } else { a }
+    one.load(now).saturating_mul(8) < other.load(now).saturating_mul(7)
 }

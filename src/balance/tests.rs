@@ -6,22 +6,22 @@ use EndpointState::{NotReady, Ready, Terminating};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-fn spec(last: u8, state: EndpointState) -> EndpointSpec {
+pub(super) fn spec(last: u8, state: EndpointState) -> EndpointSpec {
     let addr = EndpointAddr::new([10, 0, 0, last].into(), 80);
-    EndpointSpec { addr, state, node: None, zone: None }
+    EndpointSpec { addr, state, node: None, zone: None, near: false }
 }
 
 /// So many endpoints that are ready.
-fn ready(count: u8) -> EndpointSet {
+pub(super) fn ready(count: u8) -> EndpointSet {
     EndpointSet::new(&(1..=count).map(|last| spec(last, Ready)).collect(), None)
 }
 
 /// A fixed sequence that visits the whole range.
-fn numbers() -> impl Iterator<Item = u64> {
+pub(super) fn numbers() -> impl Iterator<Item = u64> {
     (0..4000u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-fn at(millis: u64) -> Moment {
+pub(super) fn at(millis: u64) -> Moment {
     Moment::default().after(Duration::from_millis(millis))
 }
 
@@ -29,14 +29,14 @@ fn at(millis: u64) -> Moment {
 fn picked(set: &EndpointSet, now: Moment) -> BTreeMap<usize, usize> {
     let mut counts = BTreeMap::new();
     for random in numbers() {
-        let endpoint = set.pick(random, now, &[]).expect("not empty");
+        let endpoint = set.pick(Choice::LeastLoad, random, now, &[]).expect("not empty");
         let position = set.usable().iter().position(|other| Arc::ptr_eq(other, endpoint));
         *counts.entry(position.expect("of this set")).or_default() += 1;
     }
     counts
 }
 
-fn eject(set: &EndpointSet, positions: &[usize], now: Moment) {
+pub(super) fn eject(set: &EndpointSet, positions: &[usize], now: Moment) {
     for &position in positions {
         assert!(set.usable()[position].failed(now, 1, 0));
     }
@@ -52,7 +52,9 @@ fn ready_endpoints_hide_terminating_ones_and_not_ready_ones_are_never_used() {
     assert_eq!(set(&[Terminating, Ready, NotReady]), ["10.0.0.2:80"]);
     assert_eq!(set(&[Terminating, NotReady, NotReady]), ["10.0.0.1:80"]);
     assert!(set(&[NotReady]).is_empty());
-    assert!(EndpointSet::new(&Arc::default(), None).pick(1, at(0), &[]).is_none());
+    assert!(
+        EndpointSet::new(&Arc::default(), None).pick(Choice::LeastLoad, 1, at(0), &[]).is_none()
+    );
 }
 
 #[test]
@@ -87,9 +89,11 @@ fn tried_endpoints_are_not_picked_again() {
     let set = ready(3);
     let mut tried = Vec::new();
     for random in numbers().take(3) {
-        tried.push(Arc::clone(set.pick(random, at(0), &tried).expect("one is left")));
+        tried.push(Arc::clone(
+            set.pick(Choice::LeastLoad, random, at(0), &tried).expect("one is left"),
+        ));
     }
-    assert!(set.pick(7, at(0), &tried).is_none());
+    assert!(set.pick(Choice::LeastLoad, 7, at(0), &tried).is_none());
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn half_of_a_set_at_most_is_left_out_while_workers_eject_and_heal_at_once() {
                     let position = (scale(random, 4) as usize + worker) % 4;
                     set.usable()[position].failed(at(1), 1, random);
                     assert!(set.ejected() <= 2);
-                    assert!(set.pick(random, at(1), &[]).is_some());
+                    assert!(set.pick(Choice::LeastLoad, random, at(1), &[]).is_some());
                     set.usable()[(position + 1) % 4].answered();
                 }
             });
@@ -174,10 +178,10 @@ fn what_was_tried_is_followed_by_what_is_not_left_out_and_that_by_the_rest() {
     eject(&set, &[1, 2], at(1));
     for random in numbers().take(200) {
         let mut tried = vec![Arc::clone(&set.usable()[0])];
-        let next = set.pick(random, at(1), &tried).expect("three are left");
+        let next = set.pick(Choice::LeastLoad, random, at(1), &tried).expect("three are left");
         assert!(Arc::ptr_eq(next, &set.usable()[3]));
         tried.push(Arc::clone(next));
-        let next = set.pick(random, at(1), &tried).expect("two are left");
+        let next = set.pick(Choice::LeastLoad, random, at(1), &tried).expect("two are left");
         assert!(next.is_ejected());
     }
 }

@@ -1,7 +1,7 @@
 //! What a routing table serves, as rows for people and for programs.
 
 use crate::forward;
-use crate::model::Protocol;
+use crate::model::{Algorithm, HashKey, Prefer, Protocol};
 use crate::routing::{RouteId, Table};
 use serde::Serialize;
 
@@ -20,6 +20,18 @@ pub(super) struct Row {
     /// is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) protocol: Option<String>,
+    /// How its requests are spread, if not by load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) balance: Option<String>,
+    /// Which endpoints come first, if any do: `same-node`, `same-zone`, or `hints` of the slices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prefer: Option<&'static str>,
+    /// Addresses that come first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) near: Vec<String>,
+    /// How one of them is chosen, for people.
+    #[serde(skip)]
+    pub(super) how: String,
     /// Addresses that requests may go to.
     pub(super) endpoints: Vec<String>,
     /// What is answered if none can be used.
@@ -35,13 +47,23 @@ pub(super) struct Row {
 pub(super) fn row(table: &Table, id: RouteId) -> Row {
     let (route, backend) = (table.route(id), table.backend(id));
     let external = backend.external.as_ref().filter(|_| backend.broken.is_none());
+    let mut near = Vec::new();
     let (endpoints, answer) = match forward::usable(backend) {
         // Nothing is resolved here.
         Err(_) if external.is_some() => (external.iter().map(ToString::to_string).collect(), None),
-        Ok(set) => (set.usable().iter().map(|e| e.addr.to_string()).collect(), None),
+        Ok(set) => {
+            let first = set.usable().iter().filter(|endpoint| set.is_near(endpoint));
+            near.extend(first.map(|endpoint| endpoint.addr.to_string()));
+            (set.usable().iter().map(|endpoint| endpoint.addr.to_string()).collect(), None)
+        }
         Err(reason) => {
             (Vec::new(), Some(format!("{} {}", reason.status().as_u16(), reason.label())))
         }
+    };
+    let algorithm = table.algorithm(id);
+    let prefer = match backend.balancing.prefer {
+        Prefer::None => (!near.is_empty()).then_some("hints"),
+        prefer => Some(prefer.as_str()),
     };
     Row {
         host: route.host_pattern(),
@@ -51,11 +73,35 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
         protocol: Some(&backend.protocol)
             .filter(|protocol| **protocol != Protocol::Http)
             .map(ToString::to_string),
+        balance: Some(algorithm)
+            .filter(|algorithm| **algorithm != Algorithm::LeastLoad)
+            .map(ToString::to_string),
+        prefer,
+        how: how(algorithm, !near.is_empty()),
+        near,
         endpoints,
         answer,
         ingress: format!("{}/{}", route.namespace, route.ingress),
         field: route.field(),
     }
+}
+
+/// How an endpoint is chosen.
+fn how(algorithm: &Algorithm, has_near: bool) -> String {
+    let how = match algorithm {
+        Algorithm::LeastLoad => "one of the endpoints, by load".to_owned(),
+        Algorithm::RoundRobin => "the endpoints in turn".to_owned(),
+        Algorithm::Hash(HashKey::Client) => {
+            "the endpoint that the client's address leads to".to_owned()
+        }
+        Algorithm::Hash(HashKey::Header(name)) => {
+            format!("the endpoint that the value of {name} leads to, without it one by load")
+        }
+        Algorithm::Cookie(settings) => {
+            format!("the endpoint that the cookie {} names, or else one by load", settings.name)
+        }
+    };
+    if has_near { format!("{how}; near ones first") } else { how }
 }
 
 /// Every route, by host and path.

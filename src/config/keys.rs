@@ -87,6 +87,7 @@ pub(super) const SOURCE: Keys = Keys {
         "namespaces",
         "ingress_class",
         "ingress_without_class",
+        "node_name",
         "status_addresses",
         "watch_timeout",
         "request_timeout",
@@ -143,6 +144,7 @@ pub(super) const UPSTREAM: Keys = Keys {
         "retry_budget",
         "eject_after",
         "eject_on_status",
+        "prefer",
     ],
 };
 

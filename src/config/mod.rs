@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::Https;
+use crate::model::{Https, Prefer};
 use ipnet::IpNet;
 
 pub use admit::{
@@ -296,6 +296,8 @@ pub struct Upstream {
     pub eject_after: u32,
     /// Whether answers of 502, 503 and 504 count as failures.
     pub eject_on_status: bool,
+    /// Which endpoints come first, for Services that do not say.
+    pub prefer: Prefer,
 }
 
 impl Default for Upstream {
@@ -307,6 +309,7 @@ impl Default for Upstream {
             retry_budget: defaults::RETRY_BUDGET,
             eject_after: defaults::EJECT_AFTER,
             eject_on_status: false,
+            prefer: Prefer::None,
         }
     }
 }

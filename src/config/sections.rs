@@ -13,7 +13,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::error::reason_and_fix;
-use crate::model::{Hsts, Https};
+use crate::model::{Hsts, Https, Prefer};
 
 use super::admit::Sets;
 use super::certificates;
@@ -287,6 +287,12 @@ fn upstream(table: &Table<'_>) -> Upstream {
         number.and_then(|number| u32::try_from(number).ok())
     };
     let on_status = table.read("eject_on_status", raw::boolean);
+    let prefer = table.read("prefer", |value| {
+        let word = raw::string(value)?;
+        let meant = Prefer::WORDS.iter().find(|(known, _)| *known == word);
+        let known = Prefer::WORDS.map(|(known, _)| known);
+        meant.map(|(_, prefer)| *prefer).ok_or_else(|| unknown_word(word, &known))
+    });
     Upstream {
         idle: idle.unwrap_or(default.idle),
         idle_per_endpoint: per_endpoint.unwrap_or(default.idle_per_endpoint),
@@ -295,6 +301,7 @@ fn upstream(table: &Table<'_>) -> Upstream {
         retry_budget: small("retry_budget", &RETRY_BUDGET).unwrap_or(default.retry_budget),
         eject_after: small("eject_after", &EJECT_AFTER).unwrap_or(default.eject_after),
         eject_on_status: on_status.unwrap_or(default.eject_on_status),
+        prefer: prefer.unwrap_or(default.prefer),
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Source {
     pub ingress_class: String,
     /// Whether Ingresses that name no class are served too. Default: no.
     pub ingress_without_class: bool,
+    /// `metadata.name` of the Node that we run on. `None`: what the environment says.
+    pub node_name: Option<String>,
 }
 
 /// The sort of source.
@@ -127,6 +129,15 @@ pub(super) fn section(table: &Table<'_>) -> Option<Source> {
         kind: kind?,
         ingress_class: class.unwrap_or_else(|| defaults::INGRESS_CLASS.to_owned()),
         ingress_without_class: without_class.unwrap_or(false),
+        node_name: table.read("node_name", |value| raw::string(value).and_then(node_name)),
+    })
+}
+
+/// The name of a Node, which is a DNS subdomain as that of an IngressClass is.
+fn node_name(text: &str) -> Result<String, Fault> {
+    subdomain(text).map_err(|_| {
+        let fix = "write metadata.name of the Node: a-z, 0-9, - and dots";
+        Fault::new(format!("\"{text}\" cannot be the name of a Node"), fix)
     })
 }
 

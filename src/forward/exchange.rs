@@ -1,7 +1,7 @@
 //! The record of one request, from its head to the last byte of its answer.
 
 use super::Downstream;
-use crate::balance::InFlight;
+use crate::balance::{Choice, Endpoint, InFlight};
 use crate::body::{Upload, UploadLimits, UploadState};
 use crate::deadline::{Phase, TICK, Watch};
 use crate::error::Reason;
@@ -58,6 +58,8 @@ pub(super) struct Parts {
     pub(super) client: Option<HeaderValue>,
     /// Whether the visitor came with TLS.
     pub(super) over_tls: bool,
+    /// How its endpoint is chosen.
+    pub(super) choice: Choice,
     /// Request fields for the log.
     pub(super) noted: Noted,
 }
@@ -196,6 +198,11 @@ impl Exchange {
     pub(super) fn hsts(&self) -> Option<&HeaderValue> {
         let (table, id) = self.0.route.as_ref().filter(|_| self.over_tls)?;
         table.hsts(*id)
+    }
+
+    /// The endpoint that it went to last.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.0.journey.endpoint.as_ref().map(|sent| &**sent.endpoint())
     }
 
     /// Notes that the request goes upstream now.

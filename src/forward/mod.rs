@@ -7,6 +7,7 @@ mod exchange;
 mod response_body;
 mod send;
 mod sender;
+mod sticky;
 mod tunnel;
 mod unread;
 mod worker;
@@ -162,6 +163,7 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
     exchange.noted = noted;
     let id = allowed.and(belongs).and(found)?;
     let backend = table.backend(id);
+    exchange.choice = sticky::choose(table.algorithm(id), exchange, &head.headers);
     let endpoints = may_go_on.and_then(|()| usable(backend));
     let protocol = match exchange.noted.upgrade {
         None => backend.protocol.clone(),
@@ -276,6 +278,8 @@ async fn switch(
     response: Response<ReplyBody>,
     slot: Option<TunnelSlot>,
 ) -> Response<ResponseBody> {
+    let mut response = response;
+    sticky::set_cookie(&exchange, response.headers_mut());
     let switched = match slot {
         Some(slot) => tunnel::switch(exchange, response, &slot).await,
         None => Err((exchange, Reason::UpstreamUpgraded)),
@@ -292,6 +296,7 @@ fn answer_of_upstream(
     if exchange.noted.grpc || stage::is_event_stream(response.headers()) {
         exchange.streams();
     }
+    sticky::set_cookie(&exchange, response.headers_mut());
     if let Some(hsts) = exchange.hsts() {
         response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts.clone());
     }

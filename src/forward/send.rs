@@ -37,7 +37,7 @@ async fn send_in_turn(
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
     if let Some(queue) = backend.queue() {
-        match queue.begin_now(endpoints, worker.random()) {
+        match queue.begin_now(endpoints, exchange.choice, worker.random()) {
             Some(first) => exchange.sent().endpoint = Some(first),
             // Boxed, as its size would be that of every request.
             None => Box::pin(wait(exchange, backend, queue)).await?,
@@ -45,7 +45,8 @@ async fn send_in_turn(
     }
     let watch = Rc::clone(exchange.watch());
     let upload = exchange.upload();
-    let to = To { backend, endpoints, protocol, connect: exchange.connect() };
+    let to =
+        To { backend, endpoints, choice: exchange.choice, protocol, connect: exchange.connect() };
     let random = || worker.random();
     let sending = pin!(worker.upstream.send(to, request, exchange.sent(), random));
     match watch.guard(sending).await {
@@ -69,7 +70,7 @@ async fn wait(
     let _counted = Counted::begin(&worker.cells.upstream.queued);
     exchange.queues(queue.limits().map_or_else(Default::default, |limits| limits.queue_timeout));
     let endpoints = || arc_swap::Guard::into_inner(backend.endpoints());
-    let waiting = pin!(queue.wait(endpoints, || worker.random()));
+    let waiting = pin!(queue.wait(endpoints, exchange.choice, || worker.random()));
     match watch.guard(waiting).await {
         Some(turn) => exchange.dequeued(turn?),
         None if watch.is_overdue() => return Err(Reason::RequestDeadline),

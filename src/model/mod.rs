@@ -4,6 +4,7 @@
 //! The model knows neither kube nor I/O; it is `PartialEq`, so a test compares whole values and the
 //! control plane can see that an event changed nothing.
 
+mod balancing;
 mod health_check;
 mod host;
 mod https;
@@ -15,6 +16,10 @@ mod rejected;
 mod service;
 mod timeouts;
 
+pub use balancing::{
+    Algorithm, Balancing, COOKIE_NAME, CookieSettings, HashKey, Prefer, SameSite, is_cookie_name,
+    is_cookie_path,
+};
 pub use health_check::HealthCheck;
 pub use host::{Host, HostError, HostPattern};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
@@ -25,6 +30,7 @@ pub use protocol::Protocol;
 pub use rejected::{Rejected, Severity, Why};
 pub use service::{
     Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, ExternalName, PortKey,
+    Treatment,
 };
 pub use timeouts::Timeouts;
 
@@ -75,6 +81,8 @@ pub struct Ingress {
     pub https: Https,
     /// How long its requests may take, where it says so; boxed, because few Ingresses do.
     pub timeouts: Option<Box<Timeouts>>,
+    /// How its requests are spread, if it says so: it comes before the Service's word.
+    pub balance: Option<Algorithm>,
 }
 
 /// One path of one rule (`spec.rules[rule].http.paths[path]`).

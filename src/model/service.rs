@@ -1,6 +1,6 @@
 //! Service ports and the endpoints behind them.
 
-use super::{HealthCheck, Limits, Protocol};
+use super::{Balancing, HealthCheck, Limits, Protocol};
 use crate::addr::EndpointAddr;
 use std::fmt;
 use std::sync::Arc;
@@ -50,9 +50,18 @@ pub struct Backend {
     /// What is spoken with the endpoints. With authorities that are missing, the backend counts as
     /// [`Broken::ProtocolUnusable`], unless they were there before.
     pub protocol: Protocol,
-    /// How the endpoints are checked, if they are.
+    /// How the endpoints are treated.
+    pub treatment: Treatment,
+}
+
+/// What a Service says of all of its endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Treatment {
+    /// How requests are spread over them.
+    pub balancing: Balancing,
+    /// How they are checked, if they are.
     pub check: Option<Arc<HealthCheck>>,
-    /// How many requests each endpoint takes at once, where the Service says so.
+    /// How many requests each takes at once, where the Service says so.
     pub limits: Option<Limits>,
 }
 
@@ -108,6 +117,9 @@ pub struct EndpointSpec {
     pub node: Option<Arc<str>>,
     /// `zone`, where the slice names one.
     pub zone: Option<Arc<str>>,
+    /// Whether it comes before those that are not: it is on our node or in our zone, and that is
+    /// asked for, or a hint of its slice says so (`hints`).
+    pub near: bool,
 }
 
 /// The conditions of an endpoint that matter for routing (`discovery.k8s.io/v1` EndpointConditions).

@@ -1,20 +1,16 @@
 //! Model to table: a pure function of the two, but for the live state that unchanged endpoints keep.
 
+use super::backends::{backends, limits};
 use super::hosts::HostMap;
 use super::{
-    Backend, HostEntry, IngressEntry, NONE, ONE_ROUTE, PathEntry, RouteEntry, Span, Table, Update,
-    index, paths,
+    HostEntry, IngressEntry, NONE, ONE_ROUTE, PathEntry, RouteEntry, Span, Table, index, paths,
 };
-use crate::balance::EndpointSet;
 use crate::model::{
-    self, ACME_CHALLENGES, BackendKey, BackendState, Broken, HostPattern, Hsts, Limits, Model,
-    PathKind, Protocol, Rule, Timeouts,
+    self, ACME_CHALLENGES, Algorithm, HostPattern, Hsts, Model, PathKind, Rule, Timeouts,
 };
-use arc_swap::ArcSwap;
 use http::HeaderValue;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Compiles a model. `previous` is the table in force; backends that it has already are shared
 /// with it (their endpoints are replaced by `Publisher::publish`, not here).
@@ -72,113 +68,6 @@ fn default_backends(model: &Model) -> HashMap<HostPattern, &model::DefaultBacken
         chosen.entry(HostPattern::Any).or_insert(default);
     }
     chosen
-}
-
-/// The backends of a model, and what is to be put into the cells of those that the previous table
-/// has already.
-fn backends(model: &Model, previous: Option<&Table>) -> (Box<[Arc<Backend>]>, Vec<Update>) {
-    let mut known = Known::new(previous.map_or(&[], |table| &table.backends));
-    let none = Arc::default();
-    let mut updates = Vec::new();
-    let build = |backend: &model::Backend| {
-        let (broken, specs, external) = match &backend.state {
-            BackendState::Broken(broken) => (Some(*broken), &none, None),
-            BackendState::Resolved(specs) => (None, specs, None),
-            BackendState::Named(external) => (None, &none, Some(external)),
-        };
-        let old = known.find(&backend.key, of_rule(broken));
-        let (protocol, broken) = match usable(&backend.protocol, old) {
-            Some(protocol) => (protocol, broken),
-            None => (&backend.protocol, broken.or(Some(Broken::ProtocolUnusable))),
-        };
-        let is_same = |old: &&Arc<Backend>| {
-            old.broken == broken
-                && old.protocol == *protocol
-                && old.check == backend.check
-                && old.external.as_ref() == external
-        };
-        let Some(old) = old.filter(is_same) else {
-            let old_set = old.map(|old| old.endpoints());
-            let set = EndpointSet::new(specs, old_set.as_deref().map(|set| &**set));
-            let endpoints = ArcSwap::from_pointee(set);
-            let (key, protocol) = (backend.key.clone(), protocol.clone());
-            let check = backend.check.clone();
-            let external = external.cloned();
-            let queue = old.map(|old| old.queue.clone()).unwrap_or_default();
-            return Arc::new(Backend { key, broken, protocol, check, external, endpoints, queue });
-        };
-        let old_set = old.endpoints();
-        let is_told = external.is_none() && (broken.is_none() || !specs.is_empty());
-        if is_told && !old_set.is_of(specs) {
-            let set = EndpointSet::new(specs, Some(&old_set));
-            updates.push(Update { backend: Arc::clone(old), endpoints: Arc::new(set) });
-        }
-        Arc::clone(old)
-    };
-    (model.backends.iter().map(build).collect(), updates)
-}
-
-/// What is to be said to the queues of backends: which limits count from now on.
-fn limits(model: &Model, backends: &[Arc<Backend>]) -> Vec<(Arc<Backend>, Option<Limits>)> {
-    let both = model.backends.iter().map(|backend| backend.limits).zip(backends);
-    let is_due = |(limits, backend): &(Option<Limits>, &Arc<Backend>)| {
-        limits.is_some() || backend.queue().is_some()
-    };
-    both.filter(is_due).map(|(limits, backend)| (Arc::clone(backend), limits)).collect()
-}
-
-/// The protocol to use: the one asked for, or, while the authorities for that are missing, what was
-/// in use before with those of the same Secret.
-fn usable<'p>(wanted: &'p Protocol, old: Option<&'p Arc<Backend>>) -> Option<&'p Protocol> {
-    match (wanted, old.map(|old| &old.protocol)) {
-        (Protocol::Https(now), Some(before @ Protocol::Https(old)))
-            if now.config().is_none() && old.is_last_good_of(now) =>
-        {
-            Some(before)
-        }
-        (Protocol::Https(now), _) if now.config().is_none() => None,
-        _ => Some(wanted),
-    }
-}
-
-/// The reasons that tell two backends with one key apart. A protocol may become usable, and leaves
-/// the backend the same one.
-fn of_rule(broken: Option<Broken>) -> Option<Broken> {
-    broken.filter(|broken| *broken != Broken::ProtocolUnusable)
-}
-
-/// The backends of the previous table.
-struct Known<'t> {
-    all: &'t [Arc<Backend>],
-    /// The one that is expected next: one table has nearly the backends of the other, in the same
-    /// order.
-    next: usize,
-    /// Where each stands; made when the first is not where it was expected.
-    positions: Option<HashMap<BackendIdentity<'t>, usize, foldhash::fast::RandomState>>,
-}
-
-type BackendIdentity<'t> = (&'t BackendKey, Option<Broken>);
-
-impl<'t> Known<'t> {
-    fn new(all: &'t [Arc<Backend>]) -> Self {
-        Self { all, next: 0, positions: None }
-    }
-
-    fn find(&mut self, key: &BackendKey, broken: Option<Broken>) -> Option<&'t Arc<Backend>> {
-        let is_it = |old: &&Arc<Backend>| of_rule(old.broken) == broken && old.key == *key;
-        let expected = self.all.get(self.next).filter(is_it);
-        if expected.is_some() {
-            self.next += 1;
-            return expected;
-        }
-        let all = self.all;
-        let positions = &*self.positions.get_or_insert_with(|| {
-            all.iter().zip(0..).map(|(old, at)| ((&old.key, of_rule(old.broken)), at)).collect()
-        });
-        let at = *positions.get(&(key, broken))?;
-        self.next = at + 1;
-        self.all.get(at)
-    }
 }
 
 struct Builder<'m> {
@@ -289,11 +178,16 @@ impl<'m> Builder<'m> {
             kind: rule.path.kind,
             wildcard: of.wildcard,
             redirects: self.redirects(rule.ingress) && !rule.path.text.starts_with(ACME_CHALLENGES),
+            spreads: self.spreads(rule.ingress),
         });
     }
 
     fn redirects(&self, ingress: usize) -> bool {
         self.model.ingresses.get(ingress).is_some_and(|ingress| ingress.https.redirect)
+    }
+
+    fn spreads(&self, ingress: usize) -> bool {
+        self.model.ingresses.get(ingress).is_some_and(|ingress| ingress.balance.is_some())
     }
 
     fn default(&mut self, default: &model::DefaultBackend, of: Of) -> u32 {
@@ -309,6 +203,7 @@ impl<'m> Builder<'m> {
             kind: PathKind::Prefix,
             wildcard: of.wildcard,
             redirects: self.redirects(default.ingress),
+            spreads: self.spreads(default.ingress),
         });
         route
     }
@@ -319,11 +214,13 @@ impl<'m> Builder<'m> {
         let limits = limits(model, &backends);
         let mut hsts: Vec<&Hsts> = Vec::new();
         let mut timeouts: Vec<&Timeouts> = Vec::new();
+        let mut algorithms: Vec<&Algorithm> = Vec::new();
         let ingresses = model.ingresses.iter().map(|ingress| IngressEntry {
             namespace: self.intern(&ingress.namespace),
             name: append(&mut self.text, &ingress.name),
             hsts: ingress.https.hsts.as_ref().map_or(NONE, |value| position(&mut hsts, value)),
             timeouts: ingress.timeouts.as_ref().map_or(NONE, |own| position(&mut timeouts, own)),
+            algorithm: ingress.balance.as_ref().map_or(NONE, |own| position(&mut algorithms, own)),
         });
         let ingresses = ingresses.collect();
         // A parsed value is one of the field.
@@ -346,6 +243,7 @@ impl<'m> Builder<'m> {
             ingresses,
             hsts: hsts.collect(),
             timeouts: timeouts.into_iter().copied().collect(),
+            algorithms: algorithms.into_iter().cloned().collect(),
             backends,
             updates,
             limits,

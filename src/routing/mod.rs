@@ -9,6 +9,7 @@
 //! number of paths. The table holds its text in blocks and refers to it by position, and a host
 //! with the one rule `/`, as most are, needs no more than its record in the map of hosts.
 
+mod backends;
 mod compile;
 mod hosts;
 mod lookup;
@@ -22,8 +23,8 @@ pub use publish::{Held, Publisher, TableCache, TableHandle};
 
 use crate::balance::{EndpointSet, Queue};
 use crate::model::{
-    BackendKey, Broken, EndpointSpec, ExternalName, HealthCheck, Limits, PathKind, Protocol,
-    Timeouts,
+    Algorithm, BackendKey, Balancing, Broken, EndpointSpec, ExternalName, HealthCheck, Limits,
+    PathKind, Protocol, Timeouts,
 };
 use arc_swap::ArcSwap;
 use hosts::HostMap;
@@ -75,6 +76,8 @@ pub struct Table {
     hsts: Box<[HeaderValue]>,
     /// The time-outs of Ingresses that have some, each once.
     timeouts: Box<[Timeouts]>,
+    /// How Ingresses have their requests spread, each once.
+    algorithms: Box<[Algorithm]>,
     backends: Box<[Arc<Backend>]>,
     /// What is due for the cells of backends shared with the previous table.
     updates: Vec<Update>,
@@ -123,6 +126,8 @@ struct RouteEntry {
     wildcard: bool,
     /// Whether visitors without TLS are sent to the same address with it.
     redirects: bool,
+    /// Whether its Ingress says how requests are spread.
+    spreads: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +138,8 @@ struct IngressEntry {
     hsts: u32,
     /// Position in [`Table::timeouts`], or [`NONE`].
     timeouts: u32,
+    /// Position in [`Table::algorithms`], or [`NONE`].
+    algorithm: u32,
 }
 
 /// A Service port that routes lead to.
@@ -152,6 +159,8 @@ pub struct Backend {
     /// The name whose addresses its endpoints are, if they are not told by slices: see
     /// [`Backend::resolve`].
     pub external: Option<ExternalName>,
+    /// How requests are spread over them, where their Ingress does not say.
+    pub balancing: Balancing,
     endpoints: ArcSwap<EndpointSet>,
     /// Where requests wait; nothing while there was never a limit.
     queue: OnceLock<Arc<Queue>>,
@@ -281,6 +290,14 @@ impl Table {
     pub fn timeouts(&self, id: RouteId) -> Option<&Timeouts> {
         let ingress = self.routes[id.0 as usize].ingress;
         self.timeouts.get(self.ingresses[ingress as usize].timeouts as usize)
+    }
+
+    /// How the requests of a route are spread: as its Ingress says, or else its Service.
+    pub fn algorithm(&self, id: RouteId) -> &Algorithm {
+        let route = &self.routes[id.0 as usize];
+        let ingress = route.spreads.then(|| self.ingresses[route.ingress as usize]);
+        let own = ingress.and_then(|ingress| self.algorithms.get(ingress.algorithm as usize));
+        own.unwrap_or(&self.backends[route.backend as usize].balancing.algorithm)
     }
 
     /// Describes a route of this table.

@@ -170,6 +170,8 @@ pub struct UpstreamCells {
     pub retries_refused: Count,
     /// Endpoints ejected.
     pub ejections: Count,
+    /// Endpoints picked where some come first: those that do not, and those that do.
+    pub picks: [Count; 2],
     /// Connections kept for reuse.
     pub idle: Level,
     /// Requests that wait for an endpoint with room.

@@ -9,11 +9,11 @@
 //! HTTP/2 says it has not looked at (RFC 9113 section 8.7). A body is sent again from its beginning,
 //! for as long as all that was passed on of it is kept: see `body`.
 
-mod another;
 mod attempt;
 mod budget;
 mod check;
 mod connect;
+mod course;
 mod http2;
 mod open;
 mod pool;
@@ -25,7 +25,7 @@ pub use check::check;
 pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};
 
-use crate::balance::{Endpoint, EndpointSet, InFlight, Moment};
+use crate::balance::{Choice, Endpoint, EndpointSet, InFlight, Moment};
 use crate::body::RequestBody;
 use crate::error::Reason;
 use crate::model::Protocol;
@@ -33,10 +33,11 @@ use crate::routing::Backend;
 use crate::telemetry::WorkerCells;
 use attempt::Once;
 use budget::Budget;
+use course::Course;
 use http::{Request, Response};
 use http2::{Http2Lease, Http2Pool};
 use open::Target;
-use pool::{Http1Lease, Pool};
+use pool::{Http1Lease, Key, Pool};
 use replay::Replays;
 use report::Unanswered;
 use std::rc::Rc;
@@ -96,6 +97,8 @@ pub struct To<'t> {
     pub backend: &'t Backend,
     /// Its endpoints when the request came.
     pub endpoints: &'t EndpointSet,
+    /// How one of them is chosen.
+    pub choice: Choice,
     /// What is spoken with them.
     pub protocol: &'t Protocol,
     /// How long one attempt to connect may take, if not as long as the configuration says.
@@ -112,8 +115,8 @@ impl To<'_> {
         tried: &[Arc<Endpoint>],
     ) -> Option<InFlight> {
         match self.backend.queue() {
-            None => set.pick(random, now, tried).map(InFlight::begin),
-            Some(queue) => queue.begin(set, random, now, tried),
+            None => set.pick(self.choice, random, now, tried).map(InFlight::begin),
+            Some(queue) => queue.begin(set, self.choice, random, now, tried),
         }
     }
 
@@ -180,71 +183,47 @@ impl Upstream {
         journey: &mut Journey,
         random: impl Fn() -> u64,
     ) -> Result<Response<ReplyBody>, Reason> {
-        let (mut tried, mut once) = (Vec::new(), Once::default());
-        // Of the first try: the clock has been read for it, and the set was loaded.
-        let (mut now, mut renewed) = (Moment::at(journey.started), None);
-        let mut last = Reason::NoEndpoint;
+        let mut course = Course::new();
+        // Of the first try: the clock has been read for it.
+        let mut now = Moment::at(journey.started);
         let mut first = journey.endpoint.take();
         self.budget.request();
         loop {
-            let set = renewed.as_deref().unwrap_or(to.endpoints);
-            let begun = first.take().or_else(|| to.begin(set, random(), now, &tried));
-            let Some(begun) = begun else { return Err(last) };
+            let set = course.endpoints(&to);
+            let begun = first.take().or_else(|| to.begin(set, random(), now, &course.tried));
+            let Some(begun) = begun else { return Err(course.last) };
             let endpoint = journey.endpoint.insert(begun).endpoint();
-            let target = Target::new(endpoint, &to, self.settings.connect);
-            journey.lease = self.take(target.key, target.protocol).await;
+            self.note_pick(set, endpoint);
+            let key = Key::new(endpoint, to.protocol);
+            journey.lease = self.take(key, to.protocol).await;
             if journey.lease.is_some() {
                 self.cells.upstream.reuses.add(1);
-                match self.send_on(&mut journey.lease, request, once).await {
+                match self.send_on(&mut journey.lease, request, course.once).await {
                     Ok(response) => return Ok(response),
                     Err(failed) => {
-                        last = failed.reason;
-                        let why = failed.retry(true);
-                        if request.is_none() || !self.may_retry(&mut journey.retries, why) {
-                            return Err(last);
-                        }
-                        once.note(why);
-                        let set = &**renewed.insert(to.renew());
-                        let other = to.another(set, endpoint, &mut tried, random());
-                        journey.endpoint = other.or(journey.endpoint.take());
+                        let failed = (failed, request.is_some());
+                        self.turn_elsewhere((&to, &mut course), failed, journey, random())?;
                     }
                 }
             }
-            let Some(endpoint) = journey.endpoint.as_ref().map(InFlight::endpoint) else {
-                return Err(last);
-            };
-            let target = Target::new(endpoint, &to, self.settings.connect);
-            let mut why = None;
+            let Some(sent) = &journey.endpoint else { return Err(course.last) };
+            let endpoint = sent.endpoint();
+            let mut failed = None;
             // Its address may be another's by now.
             if !endpoint.has_left() {
+                let target = Target::new(endpoint, &to, self.settings.connect);
+                let (slot, once) = (&mut journey.lease, course.once);
                 // Boxed: it is rare, and its size would be moved with every request.
-                let sending = self.send_anew(target, request, &mut journey.lease, once, &random);
-                match Box::pin(sending).await {
+                let sending = Box::pin(self.send_anew(target, request, slot, once, &random));
+                match sending.await {
                     Ok(response) => return Ok(response),
-                    Err(failed) => {
-                        last = failed.reason;
-                        why = Some(failed.retry(false));
-                    }
+                    Err(unanswered) => failed = Some(unanswered),
                 }
             }
-            tried.push(Arc::clone(endpoint));
-            let set = &**renewed.insert(to.renew());
-            if let Some(why) = why {
-                let is_over = self.is_last(&tried, set) || request.is_none();
-                if is_over || !self.may_retry(&mut journey.retries, why) {
-                    return Err(last);
-                }
-                once.note(why);
-            }
+            let failed = (failed, request.is_some());
+            self.give_up_on(endpoint, (&to, &mut course), failed, &mut journey.retries)?;
             now = Moment::now();
         }
-    }
-
-    /// Whether no other endpoint is to be tried after these.
-    fn is_last(&self, tried: &[Arc<Endpoint>], set: &EndpointSet) -> bool {
-        let left = tried.iter().filter(|endpoint| endpoint.has_left()).count();
-        tried.len() > self.settings.connect_retries as usize
-            || tried.len() - left >= set.usable().len()
     }
 
     /// Sends on a new connection, and notes what that says of the endpoint.

@@ -2,7 +2,7 @@
 //! retries, and the numbers.
 
 use super::{Journey, Upstream};
-use crate::balance::{Endpoint, Moment};
+use crate::balance::{Endpoint, EndpointSet, Moment};
 use crate::error::Reason;
 use crate::telemetry::Retry;
 use http::StatusCode;
@@ -56,6 +56,14 @@ impl Journey {
 }
 
 impl Upstream {
+    /// Counts where a request goes, if some of the endpoints come before others.
+    pub(super) fn note_pick(&self, endpoints: &EndpointSet, endpoint: &Endpoint) {
+        if endpoints.has_near() {
+            let near = usize::from(endpoints.is_near(endpoint));
+            self.cells.upstream.picks[near].add(1);
+        }
+    }
+
     /// Notes the head of an answer, and whether the time until then is the pod's: it is not where a
     /// long body had to come from the client first. `random` draws a random number.
     pub fn answered(

@@ -179,10 +179,9 @@ fn a_process_that_leaves_is_alive_and_not_ready() {
     upstream.await_requests(1);
     process.signal("TERM");
     process.await_message("leaving");
-    let mut admin = Client::connect(process.admin());
-    eventually("not ready", || (admin.get("admin", "/readyz").status() == 503).then_some(()));
-    assert_eq!(admin.get("admin", "/livez").status(), 200);
-    drop(admin);
+    let ask = |target| Client::connect(process.admin()).get("admin", target).status();
+    eventually("not ready", || (ask("/readyz") == 503).then_some(()));
+    assert_eq!(ask("/livez"), 200);
     assert_eq!(over(&socket, "/readyz"), (503, "leaving\n".to_owned()));
     assert_eq!(over(&socket, "/livez"), (200, "ok\n".to_owned()));
     gate.open();

@@ -9,6 +9,7 @@ mod balancer;
 mod support;
 
 mod admin;
+mod balancing;
 mod client;
 mod deadlines;
 mod drain;

@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Endpoint, EndpointSet, InFlight, Moment};
+use super::{Choice, Endpoint, EndpointSet, InFlight, Moment};
 use crate::error::Reason;
 use crate::model::Limits;
 use std::collections::BTreeMap;
@@ -72,8 +72,13 @@ impl Queue {
     }
 
     /// Begins a request at once, unless others wait or every endpoint has as many as it takes.
-    pub fn begin_now(self: &Arc<Self>, set: &EndpointSet, random: u64) -> Option<InFlight> {
-        (self.waiting() == 0).then(|| self.begin(set, random, Moment::now(), &[])).flatten()
+    pub fn begin_now(
+        self: &Arc<Self>,
+        set: &EndpointSet,
+        choice: Choice,
+        random: u64,
+    ) -> Option<InFlight> {
+        (self.waiting() == 0).then(|| self.begin(set, choice, random, Moment::now(), &[])).flatten()
     }
 
     /// Begins a request at an endpoint that is not among `tried` and takes one more. For a request
@@ -81,6 +86,7 @@ impl Queue {
     pub fn begin(
         self: &Arc<Self>,
         set: &EndpointSet,
+        choice: Choice,
         random: u64,
         now: Moment,
         tried: &[Arc<Endpoint>],
@@ -90,7 +96,7 @@ impl Queue {
         let draws =
             (0..DRAWS).map(|n| random.wrapping_mul(2 * u64::from(n) + 1).rotate_left(7 * n));
         for random in draws {
-            if let Some(sent) = begin(set.pick(random, now, tried)?) {
+            if let Some(sent) = begin(set.pick(choice, random, now, tried)?) {
                 return Some(sent);
             }
         }
@@ -105,6 +111,7 @@ impl Queue {
     pub async fn wait(
         self: &Arc<Self>,
         endpoints: impl Fn() -> Arc<EndpointSet>,
+        choice: Choice,
         random: impl Fn() -> u64,
     ) -> Result<InFlight, Reason> {
         let (place, limit) = self.enter()?;
@@ -115,7 +122,7 @@ impl Queue {
                     if set.usable().is_empty() {
                         return Err(Reason::NoEndpoint);
                     }
-                    if let Some(sent) = self.begin(&set, random(), Moment::now(), &[]) {
+                    if let Some(sent) = self.begin(&set, choice, random(), Moment::now(), &[]) {
                         return Ok(sent);
                     }
                 }

@@ -1,6 +1,6 @@
 use super::Queue;
 use crate::addr::EndpointAddr;
-use crate::balance::{EndpointSet, InFlight};
+use crate::balance::{Choice, EndpointSet, InFlight};
 use crate::error::Reason;
 use crate::model::{EndpointSpec, EndpointState, Limits};
 use std::future::Future;
@@ -17,6 +17,7 @@ fn mk_set(last: &[u8], previous: Option<&EndpointSet>) -> Arc<EndpointSet> {
         state: EndpointState::Ready,
         node: None,
         zone: None,
+        near: false,
     };
     Arc::new(EndpointSet::new(&last.iter().map(spec).collect(), previous))
 }
@@ -39,7 +40,7 @@ type Waiting = Pin<Box<dyn Future<Output = Result<InFlight, Reason>>>>;
 
 fn wait(queue: &Arc<Queue>, set: &Arc<EndpointSet>) -> Waiting {
     let (queue, set) = (Arc::clone(queue), Arc::clone(set));
-    Box::pin(async move { queue.wait(|| Arc::clone(&set), || 7).await })
+    Box::pin(async move { queue.wait(|| Arc::clone(&set), Choice::LeastLoad, || 7).await })
 }
 
 /// What has become of it, without waiting. A runtime is entered.
@@ -55,7 +56,8 @@ fn an_endpoint_gets_no_more_than_it_takes_and_each_that_ends_lets_the_first_one_
     let runtime = runtime();
     let _entered = runtime.enter();
     let (queue, set) = (mk_queue(mk_limits(1)), mk_set(&[1, 2], None));
-    let mut both: Vec<_> = (0..2).filter_map(|_| queue.begin_now(&set, 7)).collect();
+    let mut both: Vec<_> =
+        (0..2).filter_map(|_| queue.begin_now(&set, Choice::LeastLoad, 7)).collect();
     assert_eq!(both.len(), 2, "one at each");
     assert!(set.usable().iter().all(|endpoint| endpoint.in_flight() == 1));
     let mut waiting: Vec<_> = (0..3).map(|_| wait(&queue, &set)).collect();
@@ -63,7 +65,10 @@ fn an_endpoint_gets_no_more_than_it_takes_and_each_that_ends_lets_the_first_one_
     assert_eq!(queue.waiting(), 3);
 
     drop(both.pop());
-    assert!(queue.begin_now(&set, 7).is_none(), "nobody overtakes those who wait");
+    assert!(
+        queue.begin_now(&set, Choice::LeastLoad, 7).is_none(),
+        "nobody overtakes those who wait"
+    );
     assert!(look(&mut waiting[1]).is_none(), "nor do they each other");
     let first = look(&mut waiting[0]).expect("its turn").expect("an endpoint");
     assert!(waiting[1..].iter_mut().all(|waiting| look(waiting).is_none()));
@@ -79,7 +84,7 @@ fn who_leaves_takes_its_place_with_it_and_what_it_was_told() {
     let runtime = runtime();
     let _entered = runtime.enter();
     let (queue, set) = (mk_queue(mk_limits(1)), mk_set(&[1], None));
-    let only = queue.begin_now(&set, 7).expect("it is free");
+    let only = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");
     let mut waiting: Vec<_> = (0..3).map(|_| wait(&queue, &set)).collect();
     assert!(waiting.iter_mut().all(|waiting| look(waiting).is_none()));
     drop(waiting.remove(1));
@@ -94,7 +99,7 @@ fn who_leaves_takes_its_place_with_it_and_what_it_was_told() {
 fn a_queue_is_bounded_in_count_and_time() {
     let set = mk_set(&[1], None);
     let queue = mk_queue(Limits { queue_timeout: Duration::from_millis(1), ..mk_limits(1) });
-    let _only = queue.begin_now(&set, 7).expect("it is free");
+    let _only = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");
     let late = runtime().block_on(wait(&queue, &set));
     assert_eq!(late.expect_err("never"), Reason::QueueTimeout);
     assert_eq!(queue.waiting(), 0);
@@ -115,7 +120,7 @@ fn a_limit_that_is_raised_or_taken_away_lets_in_who_waits() {
     let runtime = runtime();
     let _entered = runtime.enter();
     let (queue, set) = (mk_queue(mk_limits(1)), mk_set(&[1], None));
-    let _only = queue.begin_now(&set, 7).expect("it is free");
+    let _only = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");
     let mut waiting: Vec<_> = (0..3).map(|_| wait(&queue, &set)).collect();
     assert!(waiting.iter_mut().all(|waiting| look(waiting).is_none()));
     queue.set(Some(mk_limits(2)));
@@ -133,10 +138,10 @@ fn who_waits_sees_the_endpoints_of_the_moment() {
     let _entered = runtime.enter();
     let queue = mk_queue(mk_limits(1));
     let cell = Arc::new(arc_swap::ArcSwap::new(mk_set(&[1], None)));
-    let _only = queue.begin_now(&cell.load(), 7).expect("it is free");
+    let _only = queue.begin_now(&cell.load(), Choice::LeastLoad, 7).expect("it is free");
     let mk_waiting = || -> Waiting {
         let (queue, cell) = (Arc::clone(&queue), Arc::clone(&cell));
-        Box::pin(async move { queue.wait(|| cell.load_full(), || 7).await })
+        Box::pin(async move { queue.wait(|| cell.load_full(), Choice::LeastLoad, || 7).await })
     };
     let (mut first, mut second) = (mk_waiting(), mk_waiting());
     assert!(look(&mut first).is_none() && look(&mut second).is_none());
@@ -166,11 +171,14 @@ fn no_endpoint_ever_has_more_than_it_takes_whichever_worker_asks() {
                     let all = (0..8).map(|task| async move {
                         for n in 0..200 {
                             let random = worker * 7_919 + task * 104_729 + n * 1_299_709;
-                            let sent = match queue.begin_now(set, random) {
+                            let sent = match queue.begin_now(set, Choice::LeastLoad, random) {
                                 Some(sent) => sent,
                                 None => {
                                     let endpoints = || Arc::clone(set);
-                                    queue.wait(endpoints, || random).await.expect("in time")
+                                    queue
+                                        .wait(endpoints, Choice::LeastLoad, || random)
+                                        .await
+                                        .expect("in time")
                                 }
                             };
                             highest.fetch_max(sent.endpoint().in_flight(), Ordering::Relaxed);

@@ -108,7 +108,7 @@ pub(super) fn explain(
         Some(reason) => refusal(reason),
     };
     explanation.note = match reason {
-        None => "one of the endpoints, by load".to_owned(),
+        None => explanation.route.as_ref().map(|row| row.how.clone()).unwrap_or_default(),
         Some(Reason::NoRoute) => no_route(table, &explanation),
         Some(reason) => reason.text().to_owned(),
     };
@@ -276,6 +276,8 @@ fn text(explanation: &Explanation) -> String {
         lines.push(("object", format!("Ingress {} {}", route.ingress, route.field)));
         lines.push(("service", route.service.clone()));
         lines.extend(route.protocol.clone().map(|protocol| ("protocol", protocol)));
+        lines.extend(route.balance.clone().map(|balance| ("balance", balance)));
+        lines.extend(route.prefer.map(|prefer| ("prefer", prefer.to_owned())));
         lines.push((
             "endpoints",
             match route.endpoints.as_slice() {
@@ -283,6 +285,7 @@ fn text(explanation: &Explanation) -> String {
                 some => some.join(" "),
             },
         ));
+        lines.extend((!route.near.is_empty()).then(|| ("near", route.near.join(" "))));
     }
     lines.extend(timeouts.clone().map(|timeouts| ("timeouts", timeouts)));
     lines.push(("answer", answer.clone()));

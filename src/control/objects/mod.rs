@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// Namespace of a namespaced object that names none, as kubectl has it.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
+/// The label by which a Node names its zone (Kubernetes, "Well-Known Labels").
+pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
 /// The label by which an EndpointSlice names its Service (discovery.k8s.io/v1).
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 
@@ -42,7 +45,7 @@ pub enum Object {
     EndpointSlice(Arc<EndpointSlice>),
     /// `v1` Secret.
     Secret(Arc<Secret>),
-    /// `v1` Node; from a whole one, the conversion keeps name and addresses.
+    /// `v1` Node; from a whole one, the conversion keeps name, zone and addresses.
     Node(Arc<Node>),
     /// `v1` ConfigMap.
     ConfigMap(Arc<ConfigMap>),
@@ -104,11 +107,14 @@ macro_rules! from_kind {
 from_kind!(Ingress IngressClass Service EndpointSlice Secret ConfigMap);
 
 impl From<Node> for Object {
-    /// Keeps name and addresses. The rest is most of a Node (a list of images) and changes with
+    /// Keeps name, zone and addresses. The rest is most of a Node (a list of images) and changes with
     /// every heartbeat of its kubelet, which would pass for news.
     fn from(node: Node) -> Self {
         let Node { metadata, spec, status } = node;
-        let metadata = ObjectMeta { name: metadata.name, ..ObjectMeta::default() };
+        let mut labels = metadata.labels.unwrap_or_default();
+        labels.retain(|key, _| key == ZONE_LABEL);
+        let labels = (!labels.is_empty()).then_some(labels);
+        let metadata = ObjectMeta { name: metadata.name, labels, ..ObjectMeta::default() };
         let spec = spec.map(|NodeSpec { pod_cidr, pod_cidrs, .. }| NodeSpec {
             pod_cidr,
             pod_cidrs,

@@ -4,6 +4,7 @@
 //! A value that is not understood is an error with its field and its fix. What then happens is for
 //! whoever reads the annotation to decide: what protects must not be left out for a typing mistake.
 
+use super::balancing::{BALANCE, COOKIE_NAME, HASH_HEADER, PREFER};
 use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
 use super::report::{Flaw, Report};
 use super::{health_check, limits, protocol, timeouts};
@@ -25,7 +26,7 @@ pub(super) const HTTPS_REDIRECT: &str = "ravelin.dev/https-redirect";
 pub(super) const HSTS: &str = "ravelin.dev/hsts";
 
 /// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 10] = [
+pub(super) const OF_INGRESSES: [&str; 13] = [
     CLIENT_CERTIFICATE,
     CLIENT_CA,
     CLIENT_SUBJECT,
@@ -36,10 +37,13 @@ pub(super) const OF_INGRESSES: [&str; 10] = [
     timeouts::BODY_PROGRESS,
     timeouts::TUNNEL_IDLE,
     timeouts::REQUEST,
+    BALANCE,
+    HASH_HEADER,
+    COOKIE_NAME,
 ];
 
 /// The annotations of our own that Services may have.
-pub(super) const OF_SERVICES: [&str; 11] = [
+pub(super) const OF_SERVICES: [&str; 15] = [
     protocol::PROTOCOL,
     protocol::CA,
     protocol::SERVER_NAME,
@@ -51,6 +55,10 @@ pub(super) const OF_SERVICES: [&str; 11] = [
     limits::MAX_CONNECTIONS,
     limits::QUEUE,
     limits::QUEUE_TIMEOUT,
+    BALANCE,
+    HASH_HEADER,
+    COOKIE_NAME,
+    PREFER,
 ];
 
 /// The annotations of one object.

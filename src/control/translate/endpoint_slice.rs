@@ -3,7 +3,9 @@
 //! All slices of a Service are joined. An endpoint that is in two of them, as happens while the
 //! controller moves it, is taken once, in its better state.
 
+use super::balancing::Preference;
 use super::names::Names;
+use super::near::{Here, Place, mark_near};
 use super::report::{Flaw, Report};
 use super::{service, validate};
 use crate::addr::EndpointAddr;
@@ -19,6 +21,15 @@ pub(super) struct SliceRead<'s> {
     /// Name ("" for an unnamed one) and number of the TCP ports.
     ports: Vec<(&'s str, u16)>,
     endpoints: Vec<EndpointRead<'s>>,
+    /// Of its endpoints on our node the zone, the first by name.
+    own_zone: Option<&'s str>,
+}
+
+impl<'s> SliceRead<'s> {
+    /// The zone that it says our node is in.
+    pub(super) fn own_zone(&self) -> Option<&'s str> {
+        self.own_zone
+    }
 }
 
 struct EndpointRead<'s> {
@@ -26,6 +37,7 @@ struct EndpointRead<'s> {
     state: EndpointState,
     node: Option<&'s str>,
     zone: Option<&'s str>,
+    place: Place,
 }
 
 /// `addressType`.
@@ -35,10 +47,10 @@ enum Family {
     V6,
 }
 
-/// Reads a slice and reports what cannot be used. `loopback`: whether such addresses are allowed.
+/// Reads a slice and reports what cannot be used.
 pub(super) fn read<'s>(
     slice: &'s EndpointSlice,
-    loopback: bool,
+    here: &Here<'_>,
     report: &mut Report<'_>,
 ) -> SliceRead<'s> {
     let EndpointSlice { address_type, endpoints, metadata: _, ports } = slice;
@@ -69,24 +81,29 @@ pub(super) fn read<'s>(
         }
     }
     for (position, endpoint) in endpoints.iter().enumerate() {
-        match read_endpoint(endpoint, family, loopback) {
-            Ok(endpoint) => read.endpoints.push(endpoint),
+        match read_endpoint(endpoint, family, here) {
+            Ok(endpoint) => {
+                let is_ours = endpoint.node.is_some() && endpoint.node == here.node;
+                let zone = endpoint.zone.filter(|_| is_ours);
+                read.own_zone = read.own_zone.into_iter().chain(zone).min();
+                read.endpoints.push(endpoint);
+            }
             Err(flaw) => report.add_below(&format!("endpoints[{position}]"), flaw),
         }
     }
     read
 }
 
-fn read_endpoint(
-    endpoint: &Endpoint,
+fn read_endpoint<'s>(
+    endpoint: &'s Endpoint,
     family: Family,
-    loopback: bool,
-) -> Result<EndpointRead<'_>, Flaw> {
+    here: &Here<'_>,
+) -> Result<EndpointRead<'s>, Flaw> {
     let Endpoint {
         addresses,
         conditions,
         deprecated_topology: _,
-        hints: _,
+        hints,
         hostname: _,
         node_name,
         target_ref: _,
@@ -98,10 +115,11 @@ fn read_endpoint(
         return Err(flaw.with(Severity::Warning));
     };
     Ok(EndpointRead {
-        ip: read_address(address, family, loopback)?,
+        ip: read_address(address, family, here.loopback)?,
         state: state(conditions.as_ref()),
         node: node_name.as_deref(),
         zone: zone.as_deref(),
+        place: Place::of((node_name.as_deref(), zone.as_deref()), hints.as_ref(), here),
     })
 }
 
@@ -148,7 +166,7 @@ fn state(conditions: Option<&EndpointConditions>) -> EndpointState {
 
 /// The endpoints of one Service port out of several slices.
 #[derive(Default)]
-pub(super) struct Joined(BTreeMap<EndpointAddr, EndpointSpec>);
+pub(super) struct Joined(BTreeMap<EndpointAddr, (EndpointSpec, Place)>);
 
 impl Joined {
     /// Adds the endpoints of a slice, with the number that this slice has for the port.
@@ -158,7 +176,7 @@ impl Joined {
         };
         for endpoint in &slice.endpoints {
             let addr = EndpointAddr::new(endpoint.ip, *port);
-            if self.0.get(&addr).is_some_and(|known| known.state <= endpoint.state) {
+            if self.0.get(&addr).is_some_and(|(known, _)| known.state <= endpoint.state) {
                 continue;
             }
             let spec = EndpointSpec {
@@ -166,19 +184,23 @@ impl Joined {
                 state: endpoint.state,
                 node: endpoint.node.map(|name| names.share(name)),
                 zone: endpoint.zone.map(|name| names.share(name)),
+                near: false,
             };
-            self.0.insert(addr, spec);
+            self.0.insert(addr, (spec, endpoint.place));
         }
     }
 
-    /// The endpoints of one family, sorted by address: with both, a dual-stack pod would be there
+    /// The endpoints of one family, sorted by address, those that come first marked: with both, a dual-stack pod would be there
     /// twice. `preferred` is the first of the Service's `ipFamilies`.
-    pub(super) fn finish(self, preferred: Option<&str>) -> Vec<EndpointSpec> {
+    pub(super) fn finish(self, preferred: Option<&str>, near: Preference) -> Vec<EndpointSpec> {
         let has = |v6| self.0.keys().any(|addr| addr.ip().is_ipv6() == v6);
         let v6 = match preferred {
             Some("IPv6") => has(true),
             _ => !has(false),
         };
-        self.0.into_values().filter(|endpoint| endpoint.addr.ip().is_ipv6() == v6).collect()
+        let of_family = |(spec, _): &(EndpointSpec, Place)| spec.addr.ip().is_ipv6() == v6;
+        let mut all: Vec<_> = self.0.into_values().filter(of_family).collect();
+        mark_near(&mut all, near);
+        all.into_iter().map(|(spec, _)| spec).collect()
     }
 }

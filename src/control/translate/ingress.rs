@@ -1,10 +1,13 @@
 //! One Ingress, read and checked by itself; the objects it refers to are looked up elsewhere.
 
 use super::annotations::{Annotations, OF_INGRESSES};
+use super::balancing;
 use super::clients::{self, ClientsRead};
 use super::report::{Flaw, Report};
 use super::{https, timeouts, validate};
-use crate::model::{Broken, HostPattern, Https, PathPattern, PortKey, Severity, Timeouts, Why};
+use crate::model::{
+    Algorithm, Broken, HostPattern, Https, PathPattern, PortKey, Severity, Timeouts, Why,
+};
 use k8s_openapi::api::networking::v1::{
     HTTPIngressRuleValue, Ingress, IngressRule, IngressSpec, IngressTLS,
 };
@@ -18,6 +21,7 @@ pub(super) struct IngressRead<'i> {
     pub(super) tls: Vec<TlsRead<'i>>,
     pub(super) https: Https,
     pub(super) timeouts: Option<Box<Timeouts>>,
+    pub(super) balance: Option<Algorithm>,
     /// What is asked of clients, with the hosts: all that it names, sorted, each once.
     pub(super) clients: Option<(ClientsRead, Vec<HostPattern>)>,
 }
@@ -107,7 +111,8 @@ pub(super) fn read<'i>(
     }
     let https = https::read(annotations, https, report);
     let timeouts = timeouts::read(annotations, report);
-    let mut read = IngressRead { https, timeouts, ..IngressRead::default() };
+    let balance = balancing::of_ingress(annotations, report);
+    let mut read = IngressRead { https, timeouts, balance, ..IngressRead::default() };
     let mut hosts = Vec::new();
     let has_rules = !rules.is_empty();
     for (position, rule) in rules.iter().enumerate() {

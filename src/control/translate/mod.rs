@@ -9,6 +9,7 @@
 
 mod addresses;
 mod annotations;
+mod balancing;
 mod class;
 mod clients;
 mod endpoint_slice;
@@ -19,6 +20,7 @@ mod https;
 mod ingress;
 mod limits;
 mod names;
+mod near;
 mod protocol;
 mod report;
 mod routes;
@@ -42,7 +44,7 @@ pub use validate::validate;
 
 use super::objects::{Change, Objects};
 use crate::config::ListOrigin;
-use crate::model::{Https, Ingress, Kind, Model, ObjectRef, Rejected};
+use crate::model::{Https, Ingress, Kind, Model, ObjectRef, Prefer, Rejected};
 use findings::Findings;
 use routes::{Routes, Touched};
 use std::sync::Arc;
@@ -67,6 +69,10 @@ pub struct Options {
     pub admits_pods: bool,
     /// What is for Ingresses that do not say.
     pub https: Https,
+    /// Name of the Node that we run on, if it is known.
+    pub node: Option<Arc<str>>,
+    /// Which endpoints come first for Services that do not say.
+    pub prefer: Prefer,
     /// Where the list that stands in for Cloudflare's is; `None` if it is in no ConfigMap.
     pub cloudflare_list: Option<ConfigMapKey>,
 }

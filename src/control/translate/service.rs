@@ -1,19 +1,20 @@
 //! Service ports to backends: each port that an Ingress names, once, with its endpoints.
 
 use super::annotations::Annotations;
-use super::endpoint_slice;
 use super::external_name;
 use super::health_check;
 use super::limits;
 use super::names::Names;
+use super::near::Here;
 use super::protocol::{Asked, LastRead, Words};
 use super::report::{Flaw, Report};
 use super::validate;
+use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::{
-    BackendState, Broken, HealthCheck, Kind, Limits, ObjectRef, PortKey, Rejected, Why,
+    BackendState, Balancing, Broken, Kind, ObjectRef, PortKey, Prefer, Rejected, Treatment, Why,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use std::sync::Arc;
@@ -26,10 +27,6 @@ pub(super) struct Verdict {
     pub(super) state: BackendState,
     /// What is spoken with its endpoints; of none where there are none.
     pub(super) asked: Asked,
-    /// How they are checked.
-    pub(super) check: Option<Arc<HealthCheck>>,
-    /// How many requests each endpoint takes at once.
-    pub(super) limits: Option<Limits>,
     /// What is wrong with it for every rule that names it.
     pub(super) flaw: Option<Flaw>,
 }
@@ -37,79 +34,68 @@ pub(super) struct Verdict {
 impl Verdict {
     pub(super) fn broken(broken: Broken, flaw: Option<Flaw>) -> Self {
         let state = BackendState::Broken(broken);
-        Self { state, asked: Asked::Http, check: None, limits: None, flaw }
+        Self { state, asked: Asked::Http, flaw }
     }
 }
 
-/// What the configuration lets manifests have.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Allowed {
-    /// Loopback addresses in slices.
-    pub(super) loopback: bool,
-    /// Services of type ExternalName.
-    pub(super) external_names: bool,
+/// What came of a Service and its slices.
+#[derive(Default)]
+pub(super) struct ServiceRead {
+    /// For each port that was asked for.
+    pub(super) verdicts: Vec<Verdict>,
+    /// About Service and slices.
+    pub(super) findings: Vec<Rejected>,
+    /// What it says of all of its endpoints.
+    pub(super) treatment: Treatment,
+    /// Whether it matters in which zone we are.
+    pub(super) by_zone: bool,
+    /// The zone of its endpoints on our node: of several the first by name.
+    pub(super) zone: Option<Arc<str>>,
 }
 
-/// Reads a Service and its slices for these ports of it: a verdict for each, in their order, and
-/// the findings about Service and slices. Nothing, if there is no such Service. `last` is what was
-/// read before of the Secret that the Service names.
+/// Reads a Service and its slices for these ports of it. Nothing, if there is no such Service. `last`
+/// is what was read before of the Secret that the Service names.
 pub(super) fn read<'p>(
     objects: &Objects,
     (namespace, name): (&Arc<str>, &Arc<str>),
     ports: impl Iterator<Item = &'p PortKey>,
-    allowed: Allowed,
+    here: &Here<'_>,
     names: &mut Names,
     last: &mut LastRead,
-) -> Option<(Vec<Verdict>, Vec<Rejected>)> {
+) -> Option<ServiceRead> {
     let service = objects.services().get(namespace, name)?;
-    let object = |kind, name: &Arc<str>| ObjectRef {
-        kind,
-        namespace: Arc::clone(namespace),
-        name: Arc::clone(name),
-    };
     let mut findings = Vec::new();
-    let own = object(Kind::Service, name);
+    let own = object(Kind::Service, namespace, name);
     let mut report = Report::new(&own, &mut findings);
     check(service, &mut report);
-    let checked = health_check::read(Annotations::of(&service.metadata), &mut report);
-    let checked = checked.map(Arc::new);
     let words = Words::read(objects, (namespace, name), service, last, &mut report);
-    let limits = limits::read(Annotations::of(&service.metadata), &mut report);
+    let annotations = Annotations::of(&service.metadata);
+    let preference = balancing::prefer(service, here.prefer, &mut report);
+    let algorithm = balancing::of_service(annotations, &mut report);
+    let treatment = Treatment {
+        balancing: Balancing { algorithm, prefer: preference.prefer },
+        check: health_check::read(annotations, &mut report).map(Arc::new),
+        limits: limits::read(annotations, &mut report),
+    };
     if let Some(external) = external_name::of(service) {
-        let mut verdicts = match allowed.external_names {
+        let verdicts: Vec<Verdict> = match here.external_names {
             true => external_name::read((name, service, external), ports, &words, &mut report),
             false => ports.map(|_| external_name::refused(name)).collect(),
         };
-        for verdict in &mut verdicts {
-            (verdict.check, verdict.limits) = (checked.clone(), limits);
-        }
         if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
             words.report_tls(&mut report);
         }
-        return Some((verdicts, findings));
+        return Some(ServiceRead { verdicts, findings, treatment, by_zone: false, zone: None });
     }
     let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
-    let mut joined: Vec<endpoint_slice::Joined> = Vec::new();
-    joined.resize_with(found.len(), Default::default);
-    if found.iter().any(Result::is_ok) {
-        for (slice_name, slice) in objects.slices_of(namespace, name) {
-            let object = object(Kind::EndpointSlice, slice_name);
-            let mut report = Report::new(&object, &mut findings);
-            let read = endpoint_slice::read(slice, allowed.loopback, &mut report);
-            for (joined, found) in joined.iter_mut().zip(&found) {
-                if let Ok(port) = found {
-                    joined.add(&read, port.name.as_deref().unwrap_or_default(), names);
-                }
-            }
-        }
-    }
+    let (joined, zone) = join(objects, (namespace, name), &found, here, names, &mut findings);
     let families = service.spec.as_ref().and_then(|spec| spec.ip_families.as_deref());
     let preferred = families.and_then(<[String]>::first).map(String::as_str);
     let verdicts = found.into_iter().zip(joined).map(|(found, joined)| match found {
         Ok(port) => match words.of(port) {
             Some(asked) => {
-                let state = BackendState::Resolved(joined.finish(preferred).into());
-                Verdict { state, asked, check: checked.clone(), limits, flaw: None }
+                let state = BackendState::Resolved(joined.finish(preferred, preference).into());
+                Verdict { state, asked, flaw: None }
             }
             None => Verdict::broken(Broken::ProtocolUnusable, None),
         },
@@ -119,7 +105,42 @@ pub(super) fn read<'p>(
     if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
         words.report_tls(&mut Report::new(&own, &mut findings));
     }
-    Some((verdicts, findings))
+    let by_zone = preference.hints || preference.prefer != Prefer::None;
+    Some(ServiceRead { verdicts, findings, treatment, by_zone, zone })
+}
+
+/// The endpoints of these ports out of all slices, and the zone of those on our node.
+fn join(
+    objects: &Objects,
+    (namespace, name): (&Arc<str>, &Arc<str>),
+    ports: &[Result<&ServicePort, (Broken, Flaw)>],
+    here: &Here<'_>,
+    names: &mut Names,
+    findings: &mut Vec<Rejected>,
+) -> (Vec<endpoint_slice::Joined>, Option<Arc<str>>) {
+    let mut zone: Option<&str> = None;
+    let mut joined: Vec<endpoint_slice::Joined> = Vec::new();
+    joined.resize_with(ports.len(), Default::default);
+    if ports.iter().all(Result::is_err) {
+        return (joined, None);
+    }
+    for (slice_name, slice) in objects.slices_of(namespace, name) {
+        let object = object(Kind::EndpointSlice, namespace, slice_name);
+        let mut report = Report::new(&object, findings);
+        let read = endpoint_slice::read(slice, here, &mut report);
+        zone = zone.into_iter().chain(read.own_zone()).min();
+        for (joined, port) in joined.iter_mut().zip(ports) {
+            if let Ok(port) = port {
+                joined.add(&read, port.name.as_deref().unwrap_or_default(), names);
+            }
+        }
+    }
+    let zone = zone.map(|zone| names.share(zone));
+    (joined, zone)
+}
+
+fn object(kind: Kind, namespace: &Arc<str>, name: &Arc<str>) -> ObjectRef {
+    ObjectRef { kind, namespace: Arc::clone(namespace), name: Arc::clone(name) }
 }
 
 /// What is wrong with a rule whose Service does not exist. `names` are those that do, as far as

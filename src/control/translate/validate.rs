@@ -5,6 +5,7 @@
 //! rules are those of pkg/apis/networking/validation and pkg/apis/discovery/validation in
 //! Kubernetes.
 
+use super::near::Here;
 use super::report::{Flaw, Report};
 use super::{endpoint_slice, ingress, secret, service};
 use crate::control::objects::Object;
@@ -38,7 +39,8 @@ pub fn validate(object: &Object) -> Vec<Rejected> {
         }
         Object::Service(object) => service::check(object, &mut report),
         Object::EndpointSlice(object) => {
-            endpoint_slice::read(object, true, &mut report);
+            let here = Here { loopback: true, ..Here::default() };
+            endpoint_slice::read(object, &here, &mut report);
         }
         Object::Secret(object) => {
             if let Err(flaw) = secret::check_own_type(object) {

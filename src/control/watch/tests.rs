@@ -79,12 +79,14 @@ fn of_a_service_its_type_ports_and_families_are_kept_and_of_annotations_those_th
         "metadata": metadata,
         "spec": {"clusterIP": "10.96.0.1", "selector": {"a": "b"}, "type": "NodePort",
                  "ipFamilies": ["IPv6"], "sessionAffinity": "None",
+                 "trafficDistribution": "PreferSameNode",
                  "ports": [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080,
                             "appProtocol": "kubernetes.io/h2c"}]},
     });
     let all = items(Kind::Service, &[service]);
     let Object::Service(service) = &all[0] else { panic!("{all:?}") };
     let kept = json!({"type": "NodePort", "ipFamilies": ["IPv6"],
+                      "trafficDistribution": "PreferSameNode",
                       "ports": [{"name": "http", "port": 80, "protocol": "TCP",
                                  "appProtocol": "kubernetes.io/h2c"}]});
     assert_eq!(serde_json::to_value(&service.spec).expect("JSON"), kept);

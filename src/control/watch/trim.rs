@@ -75,7 +75,7 @@ trims! {
     Service: this => service(this);
     EndpointSlice: this => slice(this);
     Secret: this => secret(this);
-    // `Object::from` keeps the name and the addresses.
+    // `Object::from` keeps the name, the zone and the addresses.
     Node: _this => {};
     ConfigMap: this => keep(&mut this.metadata, false);
 }
@@ -106,6 +106,7 @@ fn service(service: &mut Service) {
         type_: full.type_,
         external_name: full.external_name,
         ip_families: full.ip_families,
+        traffic_distribution: full.traffic_distribution,
         ports: full.ports.map(|ports| ports.into_iter().map(port).collect()),
         ..ServiceSpec::default()
     });
@@ -123,7 +124,6 @@ fn slice(slice: &mut EndpointSlice) {
     slice.metadata.labels = Some(labels);
     for endpoint in &mut slice.endpoints {
         endpoint.deprecated_topology = None;
-        endpoint.hints = None;
         endpoint.hostname = None;
         endpoint.target_ref = None;
     }

@@ -9,6 +9,7 @@ use crate::addr::EndpointAddr;
 use crate::model::{
     Backend, BackendKey, BackendState, CanonicalPath, DefaultBackend, EndpointSpec, EndpointState,
     Host, HostPattern, Https, Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule,
+    Treatment,
 };
 
 /// `*` for every host, else as a manifest has it.
@@ -35,6 +36,7 @@ fn mk_model(ingresses: usize) -> Model {
         created: i64::MAX,
         https: Https::default(),
         timeouts: None,
+        balance: None,
     };
     Model {
         ingresses: (0..ingresses).map(ingress).collect(),
@@ -49,7 +51,7 @@ fn mk_backend(service: &str, state: BackendState) -> Backend {
         service: service.into(),
         port: PortKey::Number(80),
     };
-    Backend { key, state, protocol: Protocol::Http, check: None, limits: None }
+    Backend { key, state, protocol: Protocol::Http, treatment: Treatment::default() }
 }
 
 fn mk_endpoints(last: &[u8]) -> BackendState {
@@ -58,6 +60,7 @@ fn mk_endpoints(last: &[u8]) -> BackendState {
         state: EndpointState::Ready,
         node: None,
         zone: None,
+        near: false,
     };
     BackendState::Resolved(last.iter().copied().map(spec).collect())
 }

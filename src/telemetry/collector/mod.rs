@@ -334,7 +334,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Backend, BackendKey, BackendState, HostPattern, Https, Ingress, Model, PathKind,
-        PathPattern, PortKey, Protocol, Rule,
+        PathPattern, PortKey, Protocol, Rule, Treatment,
     };
     use crate::routing::compile;
 
@@ -349,13 +349,13 @@ mod tests {
             created: 0,
             https: Https::default(),
             timeouts: None,
+            balance: None,
         });
         model.backends.push(Backend {
             key,
             state: BackendState::Resolved([].into()),
             protocol: Protocol::Http,
-            check: None,
-            limits: None,
+            treatment: Treatment::default(),
         });
         for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
             let host = HostPattern::parse(host).expect("a host");

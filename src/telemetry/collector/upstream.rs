@@ -28,6 +28,14 @@ impl Telemetry {
             "Requests sent on a connection that had served before",
             |family| family.count::<0>(&[], sum(|cells| cells.reuses.total())),
         )?;
+        encoder.counter(
+            "ravelin_upstream_picks",
+            "Endpoints picked for Services that have some near by, on our node or in our zone",
+            |family| {
+                family.count(&[("place", "near")], sum(|cells| cells.picks[1].total()))?;
+                family.count(&[("place", "far")], sum(|cells| cells.picks[0].total()))
+            },
+        )?;
         self.encode_retries(encoder)?;
         encoder.gauge(
             "ravelin_upstream_idle_connections",
@@ -45,6 +53,19 @@ impl Telemetry {
                 family.gauge::<0>(&[], waiting.sum::<i64>())
             },
         )?;
+        self.encode_watching(encoder)?;
+        encoder.counter(
+            "ravelin_access_log_dropped_lines",
+            "Access log lines dropped because the writer was behind",
+            |family| {
+                let dropped = self.workers.iter().map(|worker| worker.log_dropped.total());
+                family.count::<0>(&[], dropped.sum())
+            },
+        )
+    }
+
+    /// What is asked of pods and of DNS beside requests.
+    fn encode_watching(&self, encoder: &mut Families<'_>) -> fmt::Result {
         encoder.counter(
             "ravelin_health_checks",
             "Health checks of endpoints, by result",
@@ -59,14 +80,6 @@ impl Telemetry {
             |family| {
                 family.count(&[("result", "ok")], self.dns.ok.total())?;
                 family.count(&[("result", "failed")], self.dns.failed.total())
-            },
-        )?;
-        encoder.counter(
-            "ravelin_access_log_dropped_lines",
-            "Access log lines dropped because the writer was behind",
-            |family| {
-                let dropped = self.workers.iter().map(|worker| worker.log_dropped.total());
-                family.count::<0>(&[], dropped.sum())
             },
         )
     }

@@ -5,13 +5,12 @@ use super::{Map, Name, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Found};
 use crate::control::translate::names::Names;
+use crate::control::translate::near::Here;
 use crate::control::translate::protocol::{Asked, LastRead};
 use crate::control::translate::report::Flaw;
-use crate::control::translate::service::{self, Allowed, Verdict};
+use crate::control::translate::service::{self, ServiceRead, Verdict};
 use crate::endpoint_tls::EndpointTls;
-use crate::model::{
-    Backend, BackendKey, BackendState, Broken, HealthCheck, Limits, PortKey, Protocol,
-};
+use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey, Protocol, Treatment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,6 +30,8 @@ pub(super) struct Backends {
     missing: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// The Services, by the Secret with the authorities for their certificates.
     by_authorities: Map<Name, BTreeSet<Arc<str>>>,
+    /// The zones that endpoints on our node say that it is in, and how many Services' do.
+    zones: BTreeMap<Arc<str>, usize>,
     /// Of nodes and zones.
     names: Names,
 }
@@ -43,8 +44,7 @@ struct Slot {
     broken: Option<Broken>,
     state: BackendState,
     protocol: Protocol,
-    check: Option<Arc<HealthCheck>>,
-    limits: Option<Limits>,
+    treatment: Treatment,
     flaw: Option<Arc<Flaw>>,
     /// The Ingresses that name it, by number.
     users: BTreeSet<usize>,
@@ -61,6 +61,10 @@ struct InUse {
     found: Found,
     /// The Secret with the authorities for its certificates.
     authorities: LastRead,
+    /// Whether it matters in which zone we are.
+    by_zone: bool,
+    /// The zone that its endpoints say our node is in.
+    zone: Option<Arc<str>>,
 }
 
 impl Backends {
@@ -81,8 +85,7 @@ impl Backends {
                 // Of a Service: until it is resolved, later in the same update.
                 state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
                 protocol: Protocol::Http,
-                check: None,
-                limits: None,
+                treatment: Treatment::default(),
                 flaw: None,
                 users: BTreeSet::new(),
                 position: None,
@@ -130,6 +133,8 @@ impl Backends {
         if in_use.slots.is_empty() {
             findings.replace(&mut in_use.found, Vec::new());
             let secret = in_use.authorities.name.take();
+            let zone = in_use.zone.take();
+            count(&mut self.zones, zone, None);
             self.services.remove(&service);
             self.follow(&service, secret, None);
             self.set_missing(&service, false, touched);
@@ -144,7 +149,7 @@ impl Backends {
         &mut self,
         objects: &Objects,
         service: &Name,
-        allowed: Allowed,
+        here: &Here<'_>,
         touched: &mut Touched,
         findings: &mut Findings,
     ) {
@@ -157,37 +162,22 @@ impl Backends {
         let name = (&service.0, &service.1);
         let secret = in_use.authorities.name.take();
         let (names, last) = (&mut self.names, &mut in_use.authorities);
-        let read = service::read(objects, name, ports.into_iter(), allowed, names, last);
+        let read = service::read(objects, name, ports.into_iter(), here, names, last);
         let is_missing = read.is_none();
-        let (verdicts, found) = read.unwrap_or_else(|| {
-            let missing = || Verdict::broken(Broken::ServiceMissing, None);
-            (in_use.slots.iter().map(|_| missing()).collect(), Vec::new())
-        });
+        let ServiceRead { verdicts, findings: found, treatment, by_zone, zone } = read
+            .unwrap_or_else(|| {
+                let missing = |_: &usize| Verdict::broken(Broken::ServiceMissing, None);
+                let verdicts = in_use.slots.iter().map(missing).collect();
+                ServiceRead { verdicts, ..ServiceRead::default() }
+            });
         findings.replace(&mut in_use.found, found);
+        in_use.by_zone = by_zone;
+        let before = std::mem::replace(&mut in_use.zone, zone.clone());
+        count(&mut self.zones, before, zone);
         for (&number, verdict) in in_use.slots.iter().zip(verdicts) {
-            let Verdict { state, asked, check, limits, flaw } = verdict;
-            let Some(slot) = self.slots.get_mut(number) else {
-                continue;
-            };
-            // The flaw of a missing one is written by `suggest`.
-            if !is_missing {
-                slot.set_flaw(flaw.map(Arc::new), touched);
+            if let Some(slot) = self.slots.get_mut(number) {
+                slot.take(number, verdict, &treatment, is_missing, touched);
             }
-            if slot.set_protocol(asked) | slot.set_check(check) | slot.set_limits(limits) {
-                touched.routes = true;
-                touched.states.insert(number);
-            }
-            if slot.state == state {
-                continue;
-            }
-            match (&slot.state, &state) {
-                (BackendState::Resolved(_), BackendState::Resolved(_)) => {
-                    touched.endpoints.insert(number);
-                }
-                _ => touched.routes = true,
-            }
-            slot.state = state;
-            touched.states.insert(number);
         }
         let slots = &self.slots;
         let is_silent = |&slot: &usize| slots.get(slot).is_some_and(|slot| slot.flaw.is_none());
@@ -198,6 +188,17 @@ impl Backends {
         let now = in_use.authorities.name.clone();
         self.follow(service, secret, now);
         self.set_missing(service, is_missing, touched);
+    }
+
+    /// The zone that endpoints on our node say that it is in; of several the first by name.
+    pub(super) fn zone(&self) -> Option<&str> {
+        self.zones.keys().next().map(|zone| &**zone)
+    }
+
+    /// The Services to which it matters in which zone we are.
+    pub(super) fn by_zone(&self) -> impl Iterator<Item = Name> {
+        let matters = self.services.iter().filter(|(_, in_use)| in_use.by_zone);
+        matters.map(|(name, _)| name.clone())
     }
 
     /// Notes which Secret a Service names for authorities, and which it named before.
@@ -296,8 +297,7 @@ impl Backends {
         {
             backend.state.clone_from(&slot.state);
             backend.protocol.clone_from(&slot.protocol);
-            backend.check.clone_from(&slot.check);
-            backend.limits = slot.limits;
+            backend.treatment.clone_from(&slot.treatment);
         }
     }
 
@@ -314,11 +314,67 @@ impl Backends {
     }
 }
 
+/// Counts a Service under another zone than before.
+fn count(zones: &mut BTreeMap<Arc<str>, usize>, before: Option<Arc<str>>, now: Option<Arc<str>>) {
+    if before == now {
+        return;
+    }
+    if let Some(now) = now {
+        *zones.entry(now).or_default() += 1;
+    }
+    if let Some(before) = before
+        && let Some(services) = zones.get_mut(&before)
+    {
+        *services -= 1;
+        if *services == 0 {
+            zones.remove(&before);
+        }
+    }
+}
+
 impl Slot {
     fn backend(&self) -> Backend {
-        let (protocol, check) = (self.protocol.clone(), self.check.clone());
-        let (state, limits) = (self.state.clone(), self.limits);
-        Backend { key: self.key.clone(), state, protocol, check, limits }
+        Backend {
+            key: self.key.clone(),
+            state: self.state.clone(),
+            protocol: self.protocol.clone(),
+            treatment: self.treatment.clone(),
+        }
+    }
+
+    /// Takes what has come of its Service.
+    fn take(
+        &mut self,
+        number: usize,
+        verdict: Verdict,
+        treatment: &Treatment,
+        is_missing: bool,
+        touched: &mut Touched,
+    ) {
+        let Verdict { state, asked, flaw } = verdict;
+        // The flaw of a missing one is written by `suggest`.
+        if !is_missing {
+            self.set_flaw(flaw.map(Arc::new), touched);
+        }
+        let is_treated_anew = self.treatment != *treatment;
+        if is_treated_anew {
+            self.treatment.clone_from(treatment);
+        }
+        if self.set_protocol(asked) || is_treated_anew {
+            touched.routes = true;
+            touched.states.insert(number);
+        }
+        if self.state == state {
+            return;
+        }
+        match (&self.state, &state) {
+            (BackendState::Resolved(_), BackendState::Resolved(_)) => {
+                touched.endpoints.insert(number);
+            }
+            _ => touched.routes = true,
+        }
+        self.state = state;
+        touched.states.insert(number);
     }
 
     /// Says whether it is another one. One that is the same stays as it is, with its connections.
@@ -332,18 +388,6 @@ impl Slot {
         let is_other = self.protocol != protocol;
         self.protocol = protocol;
         is_other
-    }
-
-    /// Says whether it is another one.
-    fn set_check(&mut self, check: Option<Arc<HealthCheck>>) -> bool {
-        let is_other = self.check != check;
-        self.check = check;
-        is_other
-    }
-
-    /// Says whether they are other ones.
-    fn set_limits(&mut self, limits: Option<Limits>) -> bool {
-        std::mem::replace(&mut self.limits, limits) != limits
     }
 
     fn set_flaw(&mut self, flaw: Option<Arc<Flaw>>, touched: &mut Touched) {

@@ -10,26 +10,28 @@
 
 mod assembly;
 mod backends;
+mod certificates;
 mod clients;
 mod reading;
 mod secrets;
 mod slab;
 mod touched;
 
+pub use certificates::TlsSecret;
 pub(super) use touched::Touched;
 
 use super::class::Classes;
 use super::clients::HostClients;
 use super::findings::{Findings, Found};
 use super::ingress::{self, BackendRead};
+use super::near::{self, Here};
 use super::report::Report;
-use super::service::Allowed;
 use super::{Options, object_ref};
 use crate::client_certificate::Authority;
 use crate::control::objects::Objects;
 use crate::model::{
-    Backend, BackendKey, DefaultBackend, HostPattern, Https, Ingress, Model, PortKey, Rejected,
-    Rule, Timeouts,
+    Algorithm, Backend, BackendKey, DefaultBackend, Https, Ingress, Model, PortKey, Rejected, Rule,
+    Timeouts,
 };
 use assembly::Assembly;
 use backends::Backends;
@@ -46,19 +48,6 @@ type Name = (Arc<str>, Arc<str>);
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 type Set<T> = HashSet<T, foldhash::fast::RandomState>;
 
-/// A Secret that Ingresses of ours name in `spec.tls`.
-#[derive(Clone, Debug)]
-pub struct TlsSecret {
-    /// `metadata.namespace`.
-    pub namespace: Arc<str>,
-    /// `metadata.name`.
-    pub name: Arc<str>,
-    /// What is in it; `None` if it is missing or cannot be used, which has been reported.
-    pub certificate: Option<Arc<crate::certificate::Certificate>>,
-    /// The hosts of the entries that name it, or else of the rules beside; sorted, each once.
-    pub hosts: Vec<HostPattern>,
-}
-
 /// What came of an update.
 #[derive(Debug, Default)]
 pub(super) struct Update {
@@ -74,6 +63,22 @@ pub(super) struct Update {
     pub(super) clients: Option<Vec<HostClients>>,
 }
 
+/// What an Ingress asks of all of its rules.
+#[derive(Default)]
+struct Asks {
+    https: Https,
+    timeouts: Option<Box<Timeouts>>,
+    balance: Option<Algorithm>,
+}
+
+impl Asks {
+    fn are_of(&self, ingress: &Ingress) -> bool {
+        self.https == ingress.https
+            && self.timeouts == ingress.timeouts
+            && self.balance == ingress.balance
+    }
+}
+
 /// Everything that was read for the routes.
 #[derive(Debug)]
 pub(super) struct Routes {
@@ -86,6 +91,8 @@ pub(super) struct Routes {
     authorities: Secrets<Authority>,
     policies: Policies,
     assembly: Assembly,
+    /// The zone that we are in.
+    zone: Option<Arc<str>>,
 }
 
 impl Routes {
@@ -101,6 +108,7 @@ impl Routes {
             authorities: Secrets::default(),
             policies: Policies::default(),
             assembly: Assembly::default(),
+            zone: None,
         }
     }
 
@@ -124,11 +132,7 @@ impl Routes {
         for secret in &touched.secrets {
             touched.services.extend(self.backends.verified_by(secret));
         }
-        let Options { loopback_endpoints: loopback, external_names, .. } = self.options;
-        let allowed = Allowed { loopback, external_names };
-        for service in std::mem::take(&mut touched.services) {
-            self.backends.resolve(objects, &service, allowed, touched, findings);
-        }
+        self.resolve(objects, touched, findings);
         for namespace in std::mem::take(&mut touched.namespaces) {
             self.backends.suggest(objects, &namespace, touched);
         }
@@ -165,6 +169,33 @@ impl Routes {
         Update { model: None, ingresses: false, endpoints, certificates, clients }
     }
 
+    /// Reads the Services that are touched, and, if our zone is another one now, those to whom that
+    /// matters. Our zone is what our Node says, or else what endpoints on it say.
+    fn resolve(&mut self, objects: &Objects, touched: &mut Touched, findings: &mut Findings) {
+        loop {
+            let node = self.options.node.as_deref();
+            let label = node.and_then(|node| near::zone_of(objects, node));
+            let zone = label.or_else(|| self.backends.zone());
+            if zone != self.zone.as_deref() {
+                self.zone = zone.map(Arc::from);
+                touched.services.extend(self.backends.by_zone());
+            }
+            if touched.services.is_empty() {
+                return;
+            }
+            let here = Here {
+                loopback: self.options.loopback_endpoints,
+                external_names: self.options.external_names,
+                prefer: self.options.prefer,
+                node,
+                zone: self.zone.as_deref(),
+            };
+            for service in std::mem::take(&mut touched.services) {
+                self.backends.resolve(objects, &service, &here, touched, findings);
+            }
+        }
+    }
+
     /// Reads the classes, and touches each Ingress that is ours and was not, or the other way
     /// round, or is not for another reason.
     fn classify(&mut self, objects: &Objects, touched: &mut Touched) {
@@ -195,21 +226,22 @@ impl Routes {
         let number = known.unwrap_or_else(|| {
             let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
             let https = Https::default();
-            let ingress = Ingress { namespace, name: own, created, https, timeouts: None };
+            let (timeouts, balance) = (None, None);
+            let ingress = Ingress { namespace, name: own, created, https, timeouts, balance };
             let (served, found) = (Served::default(), Found::default());
             let foreign = foreign.clone();
             let number = self.readings.insert(Reading { ingress, foreign, served, found });
             self.known.insert(name.clone(), number);
             number
         });
-        let (served, https, timeouts) = match &foreign {
+        let (served, asks) = match &foreign {
             None => self.serve(&name.0, number, source, touched),
             Some(_) => Default::default(),
         };
         let reading = self.readings.get_mut(number).expect("a known number has its reading");
         let (was_ours, is_ours) = (is_known && reading.foreign.is_none(), foreign.is_none());
         let is_moved = was_ours != is_ours || (was_ours && reading.ingress.created != created);
-        let is_asking_else = reading.ingress.https != https || reading.ingress.timeouts != timeouts;
+        let is_asking_else = !asks.are_of(&reading.ingress);
         if is_moved || is_asking_else || !reading.served.is_same(&served) {
             touched.routes = true;
             touched.ours |= is_moved;
@@ -221,8 +253,8 @@ impl Routes {
         touched.certificates |= reading.served.tls != served.tls || (is_moved && has_tls);
         touched.clients |= reading.served.clients != served.clients;
         reading.ingress.created = created;
-        reading.ingress.https = https;
-        reading.ingress.timeouts = timeouts;
+        reading.ingress.https = asks.https;
+        (reading.ingress.timeouts, reading.ingress.balance) = (asks.timeouts, asks.balance);
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
         touched.readings.insert(number);
@@ -236,7 +268,7 @@ impl Routes {
         number: usize,
         source: &Source,
         touched: &mut Touched,
-    ) -> (Served, Https, Option<Box<Timeouts>>) {
+    ) -> (Served, Asks) {
         let reading = self.readings.get(number).expect("a known number has its reading");
         let object = object_ref(&reading.ingress);
         let mut flaws: Vec<Rejected> = Vec::new();
@@ -281,7 +313,7 @@ impl Routes {
         }
         let clients = clients.map(Box::new);
         let served = Served { rules: rules.into(), default, tls, clients, flaws: flaws.into() };
-        (served, read.https, read.timeouts)
+        (served, Asks { https: read.https, timeouts: read.timeouts, balance: read.balance })
     }
 
     fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {
@@ -330,33 +362,5 @@ impl Routes {
         {
             self.authorities.release(&authority, number);
         }
-    }
-
-    /// The Secrets that Ingresses name, in the order of the first Ingress that does.
-    fn certificates(&self) -> Vec<TlsSecret> {
-        let mut all: Vec<TlsSecret> = Vec::new();
-        let mut known: Map<&Name, usize> = Map::default();
-        let ours = self.readings.iter().map(|(_, reading)| reading);
-        let mut ours: Vec<_> = ours.filter(|reading| !reading.served.tls.is_empty()).collect();
-        ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
-        for Certificate { position: _, secret, hosts } in
-            ours.into_iter().flat_map(|reading| &reading.served.tls)
-        {
-            let at = *known.entry(secret).or_insert_with(|| {
-                all.push(TlsSecret {
-                    namespace: Arc::clone(&secret.0),
-                    name: Arc::clone(&secret.1),
-                    certificate: self.secrets.content(secret).cloned(),
-                    hosts: Vec::new(),
-                });
-                all.len() - 1
-            });
-            all[at].hosts.extend(hosts.iter().cloned());
-        }
-        for secret in &mut all {
-            secret.hosts.sort();
-            secret.hosts.dedup();
-        }
-        all
     }
 }

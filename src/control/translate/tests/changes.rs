@@ -15,7 +15,8 @@ use std::sync::{Arc, LazyLock};
 
 fn with_list() -> Options {
     let key = ConfigMapKey { namespace: "default".into(), name: "l".into(), key: "k".into() };
-    Options { cloudflare_list: Some(key), admits_pods: true, ..options() }
+    let node = Some("n1".into());
+    Options { cloudflare_list: Some(key), admits_pods: true, node, ..options() }
 }
 
 /// Objects of every kind, several versions of each. Few names, so that they meet.
@@ -93,6 +94,9 @@ static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
             "client-certificate: require, ravelin.dev/client-ca: t",
             "client-certificate: request, ravelin.dev/client-ca: u",
             "client-certificate: requir",
+            "balance: hash-client",
+            "balance: sticky-cookie",
+            "balance: sticky",
         ] {
             add(&format!(
                 "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}, \
@@ -114,6 +118,7 @@ static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
             "ports: [{port: 9000}], ipFamilies: [IPv6, IPv4]",
             "ports: [{port: 80, protocol: UDP}, {port: 9000}]",
             "type: ExternalName",
+            "ports: [{name: http, port: 80}], trafficDistribution: PreferSameZone",
         ] {
             add(&format!(
                 "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{{spec}}}}}"
@@ -156,6 +161,7 @@ static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
              [{{type: InternalIP, address: {address}}}]}}}}"
         ));
     }
+    super::balancing::pool().iter().for_each(|text| add(text));
     for data in ["k: x", "other: x"] {
         add(&format!(
             "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: l}}, data: {{{data}}}}}"
@@ -243,6 +249,11 @@ fn routes_of(model: &Model) -> Model {
     Model { backends: model.backends.iter().map(bare).collect(), ..model.clone() }
 }
 
+/// The Ingresses in their order, whatever they ask for.
+fn names_of(model: &Model) -> Vec<(&str, i64)> {
+    model.ingresses.iter().map(|ingress| (&*ingress.name, ingress.created)).collect()
+}
+
 /// What a table answers: every route with its backend and the endpoints in its cell.
 fn served(table: &Table) -> Vec<String> {
     let route = |id| {
@@ -251,7 +262,10 @@ fn served(table: &Table) -> Vec<String> {
         let addrs: Vec<_> = endpoints.usable().iter().map(|endpoint| endpoint.addr).collect();
         let counts = crate::model::EndpointState::ALL.map(|state| endpoints.count(state));
         let (key, broken) = (&backend.key, backend.broken);
-        format!("{:?} -> {key} {broken:?} {addrs:?} {counts:?}", table.route(id))
+        let near = |endpoint: &&Arc<_>| endpoints.is_near(endpoint);
+        let near = endpoints.usable().iter().filter(near).count();
+        let (route, algorithm) = (table.route(id), table.algorithm(id));
+        format!("{route:?} -> {key} {broken:?} {addrs:?} {counts:?} {near} {algorithm}")
     };
     table.routes().map(route).collect()
 }
@@ -303,7 +317,7 @@ proptest! {
                 served(&in_force.publisher.current()), served(&compile(&model, None))
             );
             prop_assert_eq!(effect.model.is_some(), before != routes_of(&model));
-            prop_assert_eq!(effect.ingresses, before.ingresses != model.ingresses);
+            prop_assert_eq!(effect.ingresses, names_of(&before) != names_of(&model));
             prop_assert!(model.rules.is_sorted_by(|a, b| table_order(a, b).is_lt()));
             prop_assert!(model.backends.is_sorted_by(|a, b| a.key <= b.key));
         }

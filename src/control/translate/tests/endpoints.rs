@@ -152,7 +152,7 @@ fn node_and_zone_are_kept() {
     let crate::model::BackendState::Resolved(endpoints) = &model.backends[0].state else {
         panic!("the Service is resolved");
     };
-    let EndpointSpec { addr: _, state: _, node, zone } = &endpoints[0];
+    let EndpointSpec { addr: _, state: _, node, zone, near: _ } = &endpoints[0];
     assert_eq!((node.as_deref(), zone.as_deref()), (Some("n1"), Some("z1")));
 }
 

@@ -12,7 +12,7 @@ fn check(annotations: &str) -> (Option<HealthCheck>, Vec<String>) {
     );
     let backend = mk_backend("{service: {name: pods, port: {number: 80}}}");
     let (model, findings) = run(&(service + &mk_ingress(&backend)));
-    (model.backends[0].check.as_deref().cloned(), lines(&findings))
+    (model.backends[0].treatment.check.as_deref().cloned(), lines(&findings))
 }
 
 fn mk_check(path: &str) -> HealthCheck {

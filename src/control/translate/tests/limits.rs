@@ -17,7 +17,7 @@ fn read(ingress: &str, service: &str) -> (Option<Timeouts>, Option<Limits>, Vec<
     );
     let (model, findings) = run_with(&options(), &manifests);
     let backend = model.backends.iter().find(|backend| &*backend.key.service == "own");
-    let limits = backend.and_then(|backend| backend.limits);
+    let limits = backend.and_then(|backend| backend.treatment.limits);
     let ours = |line: &String| line.contains("annotations[");
     let timeouts = model.ingresses[0].timeouts.as_deref().copied();
     (timeouts, limits, lines(&findings).into_iter().filter(ours).collect())

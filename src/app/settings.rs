@@ -1,0 +1,71 @@
+//! What the configuration comes to: the files that it names, and how manifests are read under it.
+
+use super::StartError;
+use crate::certificate::Authorities;
+use crate::client_ip::Policy;
+use crate::config::{self, Config, Members, SourceKind};
+use crate::control::translate::{ConfigMapKey, Options};
+use crate::telemetry::access_log::{self, Sink};
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Opens the access log, and starts the thread that writes it, if there is to be one.
+pub(super) fn open_access_log(
+    config: &Config,
+) -> Result<Option<(Sink, JoinHandle<()>)>, StartError> {
+    let output: Box<dyn io::Write + Send> = match &config.log.access {
+        config::AccessLog::Off => return Ok(None),
+        config::AccessLog::Stdout => Box::new(io::stdout()),
+        config::AccessLog::File(path) => {
+            let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let path = path.clone();
+            Box::new(opened.map_err(|source| StartError::AccessLog { path, source })?)
+        }
+    };
+    Ok(Some(access_log::start(output)?))
+}
+
+/// How manifests are read under this configuration.
+pub fn options(config: &Config) -> Options {
+    let of_cluster = matches!(config.source.kind, SourceKind::Kubernetes(_));
+    let admits = config.listeners.iter().map(|listener| &listener.admit);
+    let mut sets = admits.chain([&config.admin.admit]).flat_map(|admit| &admit.sets);
+    Options {
+        ingress_class: config.source.ingress_class.clone(),
+        without_class: config.source.ingress_without_class,
+        strict_class: of_cluster,
+        loopback_endpoints: !of_cluster,
+        external_names: config.dns.external_names,
+        admits_pods: sets.any(|set| set.members == Members::Pods),
+        https: config.https.clone(),
+        node: node(config).map(Arc::from),
+        prefer: config.upstream.prefer,
+        cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
+    }
+}
+
+/// Name of the Node that we run on: as configured, or else as the DaemonSet says (downward API).
+fn node(config: &Config) -> Option<String> {
+    let named = config.source.node_name.clone();
+    named.or_else(|| std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty()))
+}
+
+/// What requests through Cloudflare have to show: reads the secrets.
+pub fn policy(config: &Config) -> Result<Policy, StartError> {
+    let path = config.cloudflare.secret.as_ref().map(|secret| secret.file.clone());
+    let text = path.as_ref().map(std::fs::read_to_string).transpose();
+    let failed = |problem| StartError::Secret { path: path.clone().unwrap_or_default(), problem };
+    let text = text.map_err(|error| failed(error.to_string()))?.unwrap_or_default();
+    Policy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
+}
+
+/// Whom Cloudflare believes under Full (strict): reads the trust store.
+pub fn authorities(config: &Config) -> Result<Authorities, StartError> {
+    let mut authorities = Authorities::of_cloudflare();
+    if let Some(path) = &config.cloudflare.trust_store {
+        let failed = |problem| StartError::TrustStore { path: path.clone(), problem };
+        authorities.load_trust_store(path).map_err(failed)?;
+    }
+    Ok(authorities)
+}

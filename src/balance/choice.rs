@@ -1,0 +1,142 @@
+//! What a request says about where it is to go: numbers, worked out once.
+//!
+//! The numbers are the same in every process and on every node, so that a visitor who comes by another
+//! node meets the same pod. They are no secrets: who knows the addresses of pods can work them out, and
+//! who can choose the key of a hash can choose the pod.
+
+use crate::addr::EndpointAddr;
+use http::HeaderValue;
+use std::fmt;
+use std::net::IpAddr;
+
+/// How the endpoint of one request is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// By load.
+    #[default]
+    LeastLoad,
+    /// The next one.
+    RoundRobin,
+    /// The one that the key is nearest to.
+    Key(Key),
+    /// The one with this token, or else by load.
+    Token(Token),
+}
+
+/// What a key of consistent hashing comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(pub(super) u64);
+
+impl Key {
+    /// That of a client: its IPv4 address, or the /64 of its IPv6 address, which is what one visitor
+    /// has (RFC 6177 section 2).
+    pub fn of_client(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self(hash(&ip.octets())),
+            IpAddr::V6(ip) => Self(hash(&ip.octets()[..8])),
+        }
+    }
+
+    /// That of the value of a field.
+    pub fn of_value(value: &HeaderValue) -> Self {
+        Self(hash(value.as_bytes()))
+    }
+}
+
+/// What the cookie of a visitor says of an endpoint: a hash of its address, as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token(pub(super) u64);
+
+impl Token {
+    /// Digits of one.
+    const DIGITS: usize = 16;
+
+    /// That of an endpoint.
+    pub fn of(addr: EndpointAddr) -> Self {
+        let socket = addr.socket_addr();
+        let mut bytes = [0; 18];
+        let ip = match socket.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        bytes[..16].copy_from_slice(&ip.octets());
+        bytes[16..].copy_from_slice(&socket.port().to_be_bytes());
+        Self(hash(&bytes))
+    }
+
+    /// Reads the value of a cookie; `None` for any other text than one of ours.
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        if value.len() != Self::DIGITS {
+            return None;
+        }
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let all = value.iter().try_fold(0, |sum, &byte| Some(sum << 4 | u64::from(digit(byte)?)));
+        all.map(Self)
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0width$x}", self.0, width = Self::DIGITS)
+    }
+}
+
+/// A hash without a secret: FNV-1a, whose bits are then mixed, as its upper ones are poor.
+fn hash(bytes: &[u8]) -> u64 {
+    let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    mix(fnv)
+}
+
+/// The finalizer of SplitMix64: every bit of the number changes about half of the result's.
+pub(super) fn mix(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(text: &str) -> EndpointAddr {
+        let socket: std::net::SocketAddr = text.parse().expect("an address");
+        EndpointAddr::new(socket.ip(), socket.port())
+    }
+
+    #[test]
+    fn a_token_is_read_as_it_is_written_and_nothing_else_is_taken() {
+        let token = Token::of(addr("10.0.0.1:80"));
+        let text = token.to_string();
+        assert_eq!(text.len(), 16);
+        assert_eq!(Token::parse(text.as_bytes()), Some(token));
+        assert_eq!(Token(0x0a).to_string(), "000000000000000a");
+        for junk in
+            ["", "0", "000000000000000A", "000000000000000g", "00000000000000000", "+0000000"]
+        {
+            assert_eq!(Token::parse(junk.as_bytes()), None, "{junk}");
+        }
+    }
+
+    /// Whoever changes the hash moves every visitor of every cluster to another pod once.
+    #[test]
+    fn the_numbers_are_the_same_for_ever() {
+        assert_eq!(Token::of(addr("10.0.0.1:80")).to_string(), "2eceb24cfb463151");
+        assert_eq!(Token::of(addr("[fd00::1]:80")).to_string(), "5bfa9b27461d65f5");
+        assert_ne!(Token::of(addr("10.0.0.1:80")), Token::of(addr("10.0.0.1:81")));
+    }
+
+    #[test]
+    fn clients_are_told_apart_by_address_and_by_64_bits_of_it_with_ipv6() {
+        let key = |ip: &str| Key::of_client(ip.parse().expect("an address"));
+        assert_eq!(key("192.0.2.1"), key("::ffff:192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:1"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+    }
+}

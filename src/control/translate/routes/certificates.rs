@@ -1,0 +1,49 @@
+//! The certificates that Ingresses name.
+
+use super::reading::Certificate;
+use super::{Map, Name, Routes, assembly};
+use crate::model::HostPattern;
+use std::sync::Arc;
+
+/// A Secret that Ingresses of ours name in `spec.tls`.
+#[derive(Clone, Debug)]
+pub struct TlsSecret {
+    /// `metadata.namespace`.
+    pub namespace: Arc<str>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// What is in it; `None` if it is missing or cannot be used, which has been reported.
+    pub certificate: Option<Arc<crate::certificate::Certificate>>,
+    /// The hosts of the entries that name it, or else of the rules beside; sorted, each once.
+    pub hosts: Vec<HostPattern>,
+}
+
+impl Routes {
+    /// The Secrets that Ingresses name, in the order of the first Ingress that does.
+    pub(super) fn certificates(&self) -> Vec<TlsSecret> {
+        let mut all: Vec<TlsSecret> = Vec::new();
+        let mut known: Map<&Name, usize> = Map::default();
+        let ours = self.readings.iter().map(|(_, reading)| reading);
+        let mut ours: Vec<_> = ours.filter(|reading| !reading.served.tls.is_empty()).collect();
+        ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
+        for Certificate { position: _, secret, hosts } in
+            ours.into_iter().flat_map(|reading| &reading.served.tls)
+        {
+            let at = *known.entry(secret).or_insert_with(|| {
+                all.push(TlsSecret {
+                    namespace: Arc::clone(&secret.0),
+                    name: Arc::clone(&secret.1),
+                    certificate: self.secrets.content(secret).cloned(),
+                    hosts: Vec::new(),
+                });
+                all.len() - 1
+            });
+            all[at].hosts.extend(hosts.iter().cloned());
+        }
+        for secret in &mut all {
+            secret.hosts.sort();
+            secret.hosts.dedup();
+        }
+        all
+    }
+}

@@ -1,0 +1,130 @@
+//! The backends of a model, with what those of the table in force have already.
+
+use super::{Backend, Table, Update};
+use crate::balance::EndpointSet;
+use crate::model::{self, BackendKey, BackendState, Broken, Limits, Model, Protocol, Treatment};
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The backends of a model, and what is to be put into the cells of those that the previous table
+/// has already.
+pub(super) fn backends(
+    model: &Model,
+    previous: Option<&Table>,
+) -> (Box<[Arc<Backend>]>, Vec<Update>) {
+    let mut known = Known::new(previous.map_or(&[], |table| &table.backends));
+    let none = Arc::default();
+    let mut updates = Vec::new();
+    let build = |backend: &model::Backend| {
+        let (broken, specs, external) = match &backend.state {
+            BackendState::Broken(broken) => (Some(*broken), &none, None),
+            BackendState::Resolved(specs) => (None, specs, None),
+            BackendState::Named(external) => (None, &none, Some(external)),
+        };
+        let old = known.find(&backend.key, of_rule(broken));
+        let (protocol, broken) = match usable(&backend.protocol, old) {
+            Some(protocol) => (protocol, broken),
+            None => (&backend.protocol, broken.or(Some(Broken::ProtocolUnusable))),
+        };
+        let Treatment { balancing, check, limits: _ } = &backend.treatment;
+        let is_same = |old: &&Arc<Backend>| {
+            old.broken == broken
+                && old.protocol == *protocol
+                && old.balancing == *balancing
+                && old.check == *check
+                && old.external.as_ref() == external
+        };
+        let Some(old) = old.filter(is_same) else {
+            let old_set = old.map(|old| old.endpoints());
+            let set = EndpointSet::new(specs, old_set.as_deref().map(|set| &**set));
+            let endpoints = ArcSwap::from_pointee(set);
+            let (key, protocol) = (backend.key.clone(), protocol.clone());
+            let queue = old.map(|old| old.queue.clone()).unwrap_or_default();
+            return Arc::new(Backend {
+                key,
+                broken,
+                protocol,
+                balancing: balancing.clone(),
+                check: check.clone(),
+                external: external.cloned(),
+                endpoints,
+                queue,
+            });
+        };
+        let old_set = old.endpoints();
+        let is_told = external.is_none() && (broken.is_none() || !specs.is_empty());
+        if is_told && !old_set.is_of(specs) {
+            let set = EndpointSet::new(specs, Some(&old_set));
+            updates.push(Update { backend: Arc::clone(old), endpoints: Arc::new(set) });
+        }
+        Arc::clone(old)
+    };
+    (model.backends.iter().map(build).collect(), updates)
+}
+
+/// What is to be said to the queues of backends: which limits count from now on.
+pub(super) fn limits(
+    model: &Model,
+    backends: &[Arc<Backend>],
+) -> Vec<(Arc<Backend>, Option<Limits>)> {
+    let both = model.backends.iter().map(|backend| backend.treatment.limits).zip(backends);
+    let is_due = |(limits, backend): &(Option<Limits>, &Arc<Backend>)| {
+        limits.is_some() || backend.queue().is_some()
+    };
+    both.filter(is_due).map(|(limits, backend)| (Arc::clone(backend), limits)).collect()
+}
+
+/// The protocol to use: the one asked for, or, while the authorities for that are missing, what was
+/// in use before with those of the same Secret.
+fn usable<'p>(wanted: &'p Protocol, old: Option<&'p Arc<Backend>>) -> Option<&'p Protocol> {
+    match (wanted, old.map(|old| &old.protocol)) {
+        (Protocol::Https(now), Some(before @ Protocol::Https(old)))
+            if now.config().is_none() && old.is_last_good_of(now) =>
+        {
+            Some(before)
+        }
+        (Protocol::Https(now), _) if now.config().is_none() => None,
+        _ => Some(wanted),
+    }
+}
+
+/// The reasons that tell two backends with one key apart. A protocol may become usable, and leaves
+/// the backend the same one.
+fn of_rule(broken: Option<Broken>) -> Option<Broken> {
+    broken.filter(|broken| *broken != Broken::ProtocolUnusable)
+}
+
+/// The backends of the previous table.
+struct Known<'t> {
+    all: &'t [Arc<Backend>],
+    /// The one that is expected next: one table has nearly the backends of the other, in the same
+    /// order.
+    next: usize,
+    /// Where each stands; made when the first is not where it was expected.
+    positions: Option<HashMap<BackendIdentity<'t>, usize, foldhash::fast::RandomState>>,
+}
+
+type BackendIdentity<'t> = (&'t BackendKey, Option<Broken>);
+
+impl<'t> Known<'t> {
+    fn new(all: &'t [Arc<Backend>]) -> Self {
+        Self { all, next: 0, positions: None }
+    }
+
+    fn find(&mut self, key: &BackendKey, broken: Option<Broken>) -> Option<&'t Arc<Backend>> {
+        let is_it = |old: &&Arc<Backend>| of_rule(old.broken) == broken && old.key == *key;
+        let expected = self.all.get(self.next).filter(is_it);
+        if expected.is_some() {
+            self.next += 1;
+            return expected;
+        }
+        let all = self.all;
+        let positions = &*self.positions.get_or_insert_with(|| {
+            all.iter().zip(0..).map(|(old, at)| ((&old.key, of_rule(old.broken)), at)).collect()
+        });
+        let at = *positions.get(&(key, broken))?;
+        self.next = at + 1;
+        self.all.get(at)
+    }
+}
