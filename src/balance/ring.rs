@@ -1,9 +1,9 @@
 //! Multi-probe consistent hashing (Appleton and O'Reilly, "Multi-probe consistent hashing", 2015).
 //!
-//! Every endpoint has one point on a ring of 64-bit numbers, and a key is hashed [`PROBES`] times: the
-//! endpoint whose point is next behind one of them, at the least distance, has the key. The keys of an
-//! endpoint that goes are spread over all others, and no other key moves. It takes 16 bytes an endpoint,
-//! where rings with as even a load have hundreds of points for each.
+//! Every endpoint has [`POINTS`] points on a ring of 64-bit numbers, and a key is hashed [`PROBES`]
+//! times: the endpoint with a point next behind one of them, at the least distance, has the key. The
+//! keys of an endpoint that goes are spread over all others, and no other key moves. It takes some 150
+//! bytes an endpoint, where rings with as even a load have hundreds of points for each.
 
 use super::Endpoint;
 use super::choice::{Key, Token, mix};
@@ -13,35 +13,46 @@ use std::sync::Arc;
 /// of the paper), however many endpoints there are.
 const PROBES: u64 = 21;
 
-/// The points of endpoints, sorted.
+/// Points of an endpoint. With one, as in the paper, an endpoint whose neighbour on the ring is close has
+/// few keys: of three pods one in fifteen gets less than half of its share. With several that evens out.
+const POINTS: u64 = 8;
+
+/// The points of endpoints.
 #[derive(Debug)]
-pub(super) struct Points(Box<[(Token, u32)]>);
+pub(super) struct Points {
+    /// On the ring, sorted.
+    ring: Box<[(u64, u32)]>,
+    /// The endpoints by what cookies say of them, sorted.
+    tokens: Box<[(Token, u32)]>,
+}
 
 impl Points {
     /// Those of the endpoints at these positions.
     pub(super) fn of(endpoints: &[Arc<Endpoint>], positions: impl Iterator<Item = u32>) -> Self {
-        let point = |at: u32| Some((Token::of(endpoints.get(at as usize)?.addr), at));
-        let mut points: Vec<_> = positions.filter_map(point).collect();
-        points.sort_unstable();
-        Self(points.into())
+        let token = |at: u32| Some((Token::of(endpoints.get(at as usize)?.addr), at));
+        let mut tokens: Vec<_> = positions.filter_map(token).collect();
+        tokens.sort_unstable();
+        let points = |&(token, at): &(Token, u32)| nth(token.0, POINTS).map(move |p| (p, at));
+        let mut ring: Vec<_> = tokens.iter().flat_map(points).collect();
+        ring.sort_unstable();
+        Self { ring: ring.into(), tokens: tokens.into() }
     }
 
-    /// The position of the endpoint with this point.
+    /// The position of the endpoint with this token.
     pub(super) fn find(&self, token: Token) -> Option<usize> {
-        let found = self.0.binary_search_by_key(&token, |(point, _)| *point);
-        found.ok().map(|place| self.0[place].1 as usize)
+        let found = self.tokens.binary_search_by_key(&token, |(token, _)| *token);
+        found.ok().map(|place| self.tokens[place].1 as usize)
     }
 
     /// The position of the endpoint that has the key, of those that `fits` says yes to; none if there
     /// is none. It is the one that would have it if the others were not there at all.
     pub(super) fn nearest(&self, key: Key, fits: impl Fn(usize) -> bool) -> Option<usize> {
-        let probes = (1..=PROBES).map(|number| {
-            let probe = mix(key.0.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-            let next = self.0.partition_point(|(point, _)| point.0 < probe);
+        let probes = nth(key.0, PROBES).map(|probe| {
+            let next = self.ring.partition_point(|(point, _)| *point < probe);
             // Behind the last point comes the first.
-            let (before, behind) = self.0.split_at(next);
+            let (before, behind) = self.ring.split_at(next);
             let around = behind.iter().chain(before).find(|(_, at)| fits(*at as usize));
-            around.map(|(point, at)| (point.0.wrapping_sub(probe), *at))
+            around.map(|(point, at)| (point.wrapping_sub(probe), *at))
         });
         // The first `None` says that nothing fits: there is no need to ask for the other probes.
         let mut nearest = None;
@@ -53,6 +64,11 @@ impl Points {
         }
         nearest.map(|(_, at)| at)
     }
+}
+
+/// So many numbers that follow from one (SplitMix64).
+fn nth(seed: u64, count: u64) -> impl Iterator<Item = u64> {
+    (1..=count).map(move |n| mix(seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))))
 }
 
 /// All points of a set.
@@ -116,8 +132,15 @@ mod tests {
     fn no_endpoint_has_many_more_keys_than_its_share() {
         let counts = counts(&owners(&ready(10), 40_000));
         assert_eq!(counts.len(), 10);
-        // The bound is on the most; whose neighbour on the ring is close has fewer.
-        assert!(counts.values().all(|count| (2_800..4_600).contains(count)), "{counts:?}");
+        assert!(counts.values().all(|count| (3_300..4_700).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn of_three_endpoints_each_has_about_a_third_whatever_their_addresses_are() {
+        for first in (1..240).step_by(3) {
+            let counts = counts(&owners(&of(first..first + 3), 1_500));
+            assert!(counts.values().all(|count| (300..750).contains(count)), "{first} {counts:?}");
+        }
     }
 
     #[test]
