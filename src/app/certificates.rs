@@ -7,6 +7,7 @@
 
 use super::clients::Group;
 use super::shown::Shown;
+use super::stamp::{Stamp, stamp};
 use super::strict::{Origins, SelfCheck, of_secret};
 use super::tickets::TicketFile;
 use crate::certificate::{Authorities, Certificate, CertificateError, LoadError};
@@ -16,7 +17,6 @@ use crate::routing::TableHandle;
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::CertificateMetrics;
 use crate::tls::{Policies, TicketKeys};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -81,9 +81,6 @@ struct Pair {
     /// What is wrong with what is there now, and whether it was told.
     failing: Option<(String, bool)>,
 }
-
-/// What a file is known again by: device, inode, size, and when it was written, in nanoseconds too.
-pub(super) type Stamp = (u64, u64, u64, i64, i64);
 
 impl Keeper {
     /// Reads the files and puts them in force in a new [`Store`].
@@ -232,10 +229,4 @@ fn tell(path: &Path, certificate: &Certificate) {
 
 fn stamps(files: &CertificateFiles) -> Option<[Stamp; 2]> {
     Some([stamp(&files.cert_file)?, stamp(&files.key_file)?])
-}
-
-/// What the file at a path is known again by, if there is one.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
 }

@@ -1,7 +1,7 @@
 //! What is asked of the clients of which host: by the operator's tables, whose files are followed,
 //! and by Ingresses.
 
-use super::certificates::{Stamp, stamp};
+use super::stamp::{Stamp, stamp};
 use crate::certificate::{LoadError, read_bounded};
 use crate::client_certificate::{Authority, AuthorityError, CLOUDFLARE_FINGERPRINT, Demand, Mode};
 use crate::config::{AuthoritySource, ClientCertificate, Config};

@@ -17,6 +17,7 @@ mod sets;
 mod settings;
 pub mod shown;
 mod signals;
+mod stamp;
 mod steering;
 pub mod strict;
 mod succession;

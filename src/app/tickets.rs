@@ -3,7 +3,7 @@
 //! Either the operator names the file, or it is `ticket.key` in the state directory, which whoever comes
 //! first makes. Both processes of an upgrade read the same, so that sessions go on at the successor.
 
-use super::certificates::{Stamp, stamp};
+use super::stamp::{Stamp, stamp};
 use crate::certificate::{LoadError, read_bounded};
 use crate::config::Config;
 use crate::tls::{MOST_SECRET_BYTES, SecretError, TicketKeys};

@@ -2,7 +2,7 @@
 
 use crate::deadline::Phase;
 use crate::forward::{self, Downstream, TunnelSlot};
-use crate::http::{self as stage, ClientSocket, FramedStream, Streams};
+use crate::http::{self as stage, ClientSocket, Streams};
 use crate::tls::Session;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -31,7 +31,8 @@ pub(super) async fn converse(
     let header_bytes = worker.config.limits.header_block;
     let builder = stage::server_http2(&worker.config.http2, header_bytes, streams);
     let head = worker.deadlines.watch(worker.config.timeouts.downstream_idle);
-    let stream = FramedStream::new(socket, Rc::clone(&head), worker.config.timeouts.request_head);
+    let limit = worker.config.timeouts.request_head;
+    let stream = stage::follow_frames(socket, Rc::clone(&head), limit);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
     let mut leaving = false;

@@ -6,12 +6,9 @@
 
 use super::socket::ClientSocket;
 use crate::deadline::{Phase, Watch};
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::InspectReader;
 
 /// What a client begins with (RFC 9113 section 3.4), in bytes.
 const PREFACE: usize = 24;
@@ -84,71 +81,24 @@ impl Frames {
     }
 }
 
-/// A client connection that speaks HTTP/2.
-#[derive(Debug)]
-pub struct FramedStream {
+/// A client's connection that follows its frames as they are read. `head` expires when a head, or
+/// another frame without data, has taken longer than `limit` from its first byte to its last.
+pub fn follow_frames(
     socket: ClientSocket,
-    frames: Frames,
     head: Rc<Watch>,
     limit: Duration,
-}
-
-impl FramedStream {
-    /// Wraps a socket. `head` expires when a head, or another frame without data, has taken longer
-    /// than `limit` from its first byte to its last.
-    pub fn new(socket: ClientSocket, head: Rc<Watch>, limit: Duration) -> Self {
-        head.pause();
-        Self { socket, frames: Frames::new(), head, limit }
-    }
-}
-
-impl AsyncRead for FramedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
-        let was_amid = self.frames.is_amid();
-        self.frames.read(&buf.filled()[before..]);
-        match (was_amid, self.frames.is_amid()) {
-            (false, true) => self.head.enter(Phase::Head, self.limit),
-            (true, false) => self.head.pause(),
+) -> InspectReader<ClientSocket, impl FnMut(&[u8])> {
+    head.pause();
+    let mut frames = Frames::new();
+    InspectReader::new(socket, move |read: &[u8]| {
+        let was_amid = frames.is_amid();
+        frames.read(read);
+        match (was_amid, frames.is_amid()) {
+            (false, true) => head.enter(Phase::Head, limit),
+            (true, false) => head.pause(),
             _ => {}
         }
-        Poll::Ready(result)
-    }
-}
-
-impl AsyncWrite for FramedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
+    })
 }
 
 #[cfg(test)]

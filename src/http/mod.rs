@@ -9,7 +9,7 @@ mod stream;
 mod streams;
 mod target;
 
-pub use frames::FramedStream;
+pub use frames::follow_frames;
 pub use headers::{
     ForwardedFields, Noted, Vouched, clean_request, clean_response, is_event_stream, is_grpc,
     note_request,

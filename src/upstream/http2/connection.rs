@@ -4,7 +4,6 @@
 //! for an abuser and close its connection (gRFC A8). One is sent when a request was given up and
 //! nothing at all had come in since it was sent; a peer that leaves that unanswered is gone.
 
-use super::heard::Heard;
 use crate::addr::EndpointAddr;
 use crate::error::Reason;
 use crate::upstream::connect::EndpointStream;
@@ -18,8 +17,10 @@ use std::future::pending;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
+use tokio_util::io::InspectReader;
 
 /// What a stream may have in flight towards us, in bytes: the window of downstream streams, so that
 /// neither side waits for the other's.
@@ -96,7 +97,7 @@ impl Shared {
             .max_header_list_size(RESPONSE_HEAD_BYTES)
             .max_send_buffer_size(SEND_BUFFER)
             .enable_push(false)
-            .handshake(Heard::new(stream, Rc::clone(&life)))
+            .handshake(heard_by(stream, Rc::clone(&life)))
             .await
             .map_err(|_| Reason::UpstreamClosed)?;
         let (last, nobody) = oneshot::channel();
@@ -176,9 +177,21 @@ impl Shared {
     }
 }
 
+/// A stream whose reads are noted, if they brought something.
+fn heard_by(
+    stream: EndpointStream,
+    life: Rc<Life>,
+) -> InspectReader<EndpointStream, impl FnMut(&[u8])> {
+    InspectReader::new(stream, move |read: &[u8]| {
+        if !read.is_empty() {
+            life.note_read();
+        }
+    })
+}
+
 async fn drive(
     addr: EndpointAddr,
-    mut connection: Connection<Heard<EndpointStream>, Bytes>,
+    mut connection: Connection<impl AsyncRead + AsyncWrite + Unpin, Bytes>,
     life: Rc<Life>,
     nobody: oneshot::Receiver<()>,
 ) {

@@ -7,7 +7,6 @@
 
 mod body;
 mod connection;
-mod heard;
 mod pool;
 mod request;
 mod upload;
