@@ -35,7 +35,7 @@ pub(super) async fn converse(
     let stream = stage::follow_frames(socket, Rc::clone(&head), limit);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
-    let mut leaving = false;
+    let (mut leaving, mut has_limit) = (false, false);
     poll_fn(|cx| {
         watch.register(cx);
         head.register(cx);
@@ -52,28 +52,39 @@ pub(super) async fn converse(
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        if worker.closing_idle.get() && streams.is_empty() {
-            return Poll::Ready(());
+        let is_over = worker.closing_idle.get() && streams.is_empty();
+        // It ends by itself when its last answer is flushed and GOAWAY is confirmed, or after a while.
+        if is_over && !has_limit {
+            watch.enter(Phase::Idle, GOAWAY_LIMIT);
         }
+        has_limit = is_over;
         if streams.is_flood() {
             tracing::debug!(peer = %downstream.peer, "client resets its streams");
             cells.reset_floods.add(1);
             return Poll::Ready(());
         }
-        let is_outdated = downstream.tls.as_ref().is_some_and(Session::is_outdated);
-        // GOAWAY loses no request: the client knows which ones are served still.
-        if (worker.draining.get() || is_outdated) && !leaving {
+        if is_to_go(&downstream, streams, is_over) && !leaving {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        Pin::new(&mut connection).poll(cx).map(|result| {
-            if let Err(error) = result {
-                if stage::is_flood(&error) {
-                    cells.reset_floods.add(1);
-                }
-                tracing::debug!(peer = %downstream.peer, %error, "connection ended");
-            }
-        })
+        Pin::new(&mut connection).poll(cx).map(|result| ended(&downstream, result))
     })
     .await;
+}
+
+/// Notes why a connection has ended, if there is anything to say.
+fn ended(downstream: &Downstream, result: hyper::Result<()>) {
+    let Err(error) = result else { return };
+    if stage::is_flood(&error) {
+        downstream.worker.cells.listeners[downstream.listener].reset_floods.add(1);
+    }
+    tracing::debug!(peer = %downstream.peer, %error, "connection ended");
+}
+
+/// Whether the client has to be told that it is to go. GOAWAY loses no request: the client knows which
+/// ones are served still. But one who has just connected has his first request on its way, and may take
+/// the end for a failure to connect; `is_over` says that he has had his time.
+fn is_to_go(downstream: &Downstream, streams: &Streams, is_over: bool) -> bool {
+    let is_outdated = downstream.tls.as_ref().is_some_and(Session::is_outdated);
+    is_outdated || (downstream.worker.draining.get() && (streams.has_begun() || is_over))
 }

@@ -74,6 +74,11 @@ impl Streams {
         self.given_up.set(self.given_up.get() + 1);
     }
 
+    /// Whether there has been any.
+    pub fn has_begun(&self) -> bool {
+        self.begun.get() > 0
+    }
+
     /// Whether the client opens streams to reset them (CVE-2023-44487): half of so many that it is
     /// no accident.
     pub fn is_flood(&self) -> bool {

@@ -64,3 +64,54 @@ fn a_stream_that_is_stuck_is_cut_at_the_end_of_the_drain() {
     upstream.await_closed(1);
     leaving.join().expect("it leaves");
 }
+
+#[test]
+fn an_answer_that_ends_after_idle_connections_are_closed_is_whole() {
+    let gate = Gate::default();
+    let closed = gate.clone();
+    let upstream = Upstream::scripted(move |conn| {
+        while conn.request().is_some() {
+            closed.wait();
+            conn.answer("done");
+        }
+    });
+    let builder = secured(upstream.addr()).timeout("drain", "20s").timeout("drain_idle", "20ms");
+    let edge = builder.start();
+    // Whoever has just connected is told to go when idle connections are, and not before.
+    let (mut fresh, _) = Frames::open(edge.addr());
+    let (mut busy, _) = Frames::open(edge.addr());
+    busy.send(&frames::get(1, "/", &[]));
+    upstream.await_requests(1);
+    let leaving = thread::spawn(move || drop(edge));
+    fresh.next_of(GOAWAY);
+    while fresh.next().is_some() {}
+    gate.open();
+    assert_eq!(busy.next_of(HEADERS).stream, 1);
+    assert_eq!(busy.next_of(DATA).payload, b"done");
+    while busy.next().is_some() {}
+    leaving.join().expect("it leaves when the last stream is through");
+}
+
+#[test]
+fn who_has_just_connected_is_not_told_to_go_before_the_first_request() {
+    let upstream = Upstream::saying("done");
+    let builder = secured(upstream.addr()).timeout("drain", "20s").timeout("drain_idle", "10s");
+    let edge = builder.start();
+    let (mut used, _) = Frames::open(edge.addr());
+    used.send(&frames::get(1, "/", &[]));
+    used.next_of(DATA);
+    let (mut fresh, _) = Frames::open(edge.addr());
+    let leaving = thread::spawn(move || drop(edge));
+    // By then the other one would have it as well.
+    while used.next().is_some() {}
+    fresh.send(&frames::get(1, "/first", &[]));
+    let mut seen = Vec::new();
+    while let Some(frame) = fresh.next() {
+        seen.push((frame.kind, frame.stream));
+    }
+    let answer = seen.iter().position(|frame| *frame == (HEADERS, 1));
+    let goodbye = seen.iter().position(|(kind, _)| *kind == GOAWAY);
+    assert!(answer.is_some() && goodbye.is_some() && seen[0].0 != GOAWAY, "{seen:?}");
+    leaving.join().expect("it leaves when the last connection is closed");
+    assert_eq!(upstream.requests().len(), 2);
+}
