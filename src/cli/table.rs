@@ -29,6 +29,9 @@ pub(super) struct Row {
     /// Addresses that come first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) near: Vec<String>,
+    /// How they are checked, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) check: Option<String>,
     /// How one of them is chosen, for people.
     #[serde(skip)]
     pub(super) how: String,
@@ -79,6 +82,7 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
         prefer,
         how: how(algorithm, !near.is_empty()),
         near,
+        check: backend.check.as_ref().map(ToString::to_string),
         endpoints,
         answer,
         ingress: format!("{}/{}", route.namespace, route.ingress),

@@ -1,5 +1,6 @@
 //! Active checks of endpoints: a request by the clock, whether or not there are visitors.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,4 +27,14 @@ impl HealthCheck {
 
     /// `timeout` where nothing is said: that of a connection attempt.
     pub const TIMEOUT: Duration = Duration::from_secs(2);
+}
+
+impl fmt::Display for HealthCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GET {} every {:?}, within {:?}", self.path, self.interval, self.timeout)?;
+        match &self.host {
+            Some(host) => write!(f, ", as {host}"),
+            None => Ok(()),
+        }
+    }
 }

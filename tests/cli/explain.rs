@@ -172,3 +172,75 @@ fn with_a_configuration_the_listener_is_named() {
     let long = format!("http://api.example.test:8080/{}", "a".repeat(1024));
     assert_says(&["--config", file, &long], 1, &["answer 414 target_too_long"]);
 }
+
+/// A Service with annotations, its two pods, one of them on our node, and an Ingress with time-outs.
+const SPREAD: &str = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations:
+    ravelin.dev/balance: round-robin
+    ravelin.dev/prefer: same-node
+    ravelin.dev/health-check-path: /up
+spec: {ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints:
+  - {addresses: [10.0.0.1], nodeName: node-1}
+  - {addresses: [10.0.0.2], nodeName: node-2}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: out}
+spec: {type: ExternalName, externalName: api.example.com}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: x, annotations: {ravelin.dev/request-timeout: 90s}}
+spec:
+  ingressClassName: ravelin
+  rules:
+    - host: a.example
+      http:
+        paths:
+          - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
+          - {path: /out, pathType: Prefix, backend: {service: {name: out, port: {number: 443}}}}
+";
+
+#[test]
+fn what_annotations_say_of_pods_is_told() {
+    let (_folder, manifests) = manifests(SPREAD);
+    let file = config(&format!(
+        "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:80\"\nadmit = [\"loopback\"]\n\
+         [source]\nkind = \"directory\"\ndirectory = {manifests:?}\nnode_name = \"node-1\"\n\
+         [dns]\nexternal_names = true\n",
+    ));
+    let file = file.path().to_str().expect("UTF-8");
+    assert_says(
+        &["--config", file, "http://a.example/"],
+        0,
+        &[
+            "balance round-robin",
+            "prefer same-node",
+            "endpoints 10.0.0.1:8080 10.0.0.2:8080",
+            "near 10.0.0.1:8080",
+            "check GET /up every 10s, within 2s",
+            "timeouts request 90s",
+            "answer forwarded",
+        ],
+    );
+    assert_says(
+        &["--config", file, "http://a.example/out"],
+        0,
+        &[
+            "protocol https (api.example.com, public authorities)",
+            "endpoints api.example.com:443",
+            "answer forwarded",
+        ],
+    );
+}

@@ -287,6 +287,7 @@ fn text(explanation: &Explanation) -> String {
         ));
         lines.extend((!route.near.is_empty()).then(|| ("near", route.near.join(" "))));
     }
+    lines.extend(route.iter().filter_map(|route| Some(("check", route.check.clone()?))));
     lines.extend(timeouts.clone().map(|timeouts| ("timeouts", timeouts)));
     lines.push(("answer", answer.clone()));
     lines.push(("note", note.clone()));
