@@ -4,7 +4,7 @@
 //! It runs on a thread of its own, off the workers, and looks at the table in force now and then, so
 //! that new endpoints are checked soon and those that are gone no more. Every process checks for
 //! itself, as every node may see a pod differently. An endpoint counts as fit until it has failed
-//! [`FALL`] checks: it is ready by what Kubernetes says. How many may be left out is for the set to
+//! three checks in a row: it is ready by what Kubernetes says. How many may be left out is for the set to
 //! say, at each pick; where all fail their checks, half of them are tried all the same.
 
 use crate::addr::EndpointAddr;

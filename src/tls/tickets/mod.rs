@@ -51,7 +51,7 @@ const HEAD_BYTES: usize = 8 + SALT_BYTES;
 /// Why bytes are no secret. Never a part of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// Fewer than [`LEAST_SECRET_BYTES`].
+    /// Fewer than 32, which is the strength of the keys that are derived from it.
     #[error("has {0} bytes, and 32 are the least; write random ones: openssl rand -hex 32")]
     TooShort(usize),
     /// More than [`MOST_SECRET_BYTES`].
