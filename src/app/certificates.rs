@@ -6,8 +6,8 @@
 //! one step.
 
 use super::clients::Group;
+use super::followed::{Followed, Stamp, stamp};
 use super::shown::Shown;
-use super::stamp::{Stamp, stamp};
 use super::strict::{Origins, SelfCheck, of_secret};
 use super::tickets::TicketFile;
 use crate::certificate::{Authorities, Certificate, CertificateError, LoadError};
@@ -75,11 +75,8 @@ pub(super) struct Keeper {
 /// A pair of files.
 struct Pair {
     files: CertificateFiles,
-    /// What was read, so that only what has changed is read again.
-    seen: Option<[Stamp; 2]>,
+    followed: Followed<[Stamp; 2]>,
     good: Arc<Certificate>,
-    /// What is wrong with what is there now, and whether it was told.
-    failing: Option<(String, bool)>,
 }
 
 impl Keeper {
@@ -95,10 +92,10 @@ impl Keeper {
     ) -> Result<Self, super::StartError> {
         let has_tls = config.has_tls();
         let pairs = config.certificates.iter().filter(|_| has_tls).map(|files| {
-            let seen = stamps(files);
+            let followed = Followed::new(stamps(files));
             let good = Arc::new(certificate(files)?);
             tell(&files.cert_file, &good);
-            Ok(Pair { files: files.clone(), seen, good, failing: None })
+            Ok(Pair { files: files.clone(), followed, good })
         });
         let pairs = pairs.collect::<Result<_, LoadError>>()?;
         let groups = config.client_certificates.iter().map(Group::read);
@@ -173,8 +170,7 @@ impl Keeper {
 
     fn note(&self) {
         let files = self.pairs.iter().map(|pair| {
-            let failing = matches!(pair.failing, Some((_, true)));
-            (Arc::from(pair.files.cert_file.to_string_lossy()), failing)
+            (Arc::from(pair.files.cert_file.to_string_lossy()), pair.followed.is_failing())
         });
         let files = files.chain(self.groups.iter().filter_map(Group::file));
         let files = files.chain(self.tickets.iter().map(TicketFile::status)).collect();
@@ -185,16 +181,13 @@ impl Keeper {
 impl Pair {
     /// Looks at the files; says whether there is another certificate now.
     fn look(&mut self) -> bool {
-        let now = stamps(&self.files);
-        // What is wrong is looked at again, until it is right.
-        if now == self.seen && self.failing.is_none() {
+        if !self.followed.is_due(stamps(&self.files)) {
             return false;
         }
-        self.seen = now;
         let path = &self.files.cert_file;
         match certificate(&self.files) {
             Ok(read) => {
-                if self.failing.take().is_some_and(|(_, told)| told) {
+                if self.followed.succeed() {
                     tracing::info!(?path, "the certificate can be used again");
                 }
                 let changed = !read.is_same(&self.good);
@@ -206,14 +199,11 @@ impl Pair {
                 changed
             }
             Err(error) => {
-                let text = error.to_string();
-                let before = self.failing.take();
-                let again = before.as_ref().is_some_and(|(before, _)| *before == text);
-                if again && before.is_some_and(|(_, told)| !told) {
+                let error = error.to_string();
+                if self.followed.fail(&error) {
                     let until = time(self.good.not_after());
-                    tracing::error!(error = text, until, "the last good certificate is shown");
+                    tracing::error!(error, until, "the last good certificate is shown");
                 }
-                self.failing = Some((text, again));
                 false
             }
         }

@@ -1,7 +1,7 @@
 //! What is asked of the clients of which host: by the operator's tables, whose files are followed,
 //! and by Ingresses.
 
-use super::stamp::{Stamp, stamp};
+use super::followed::{Followed, Stamp, stamp};
 use crate::certificate::{LoadError, read_bounded};
 use crate::client_certificate::{Authority, AuthorityError, CLOUDFLARE_FINGERPRINT, Demand, Mode};
 use crate::config::{AuthoritySource, ClientCertificate, Config};
@@ -43,10 +43,8 @@ fn load(path: &Path) -> Result<Authority, AuthorityFileError> {
 pub(super) struct Group {
     config: ClientCertificate,
     authority: Option<Arc<Authority>>,
-    /// What was read of its file.
-    seen: Option<Stamp>,
-    /// What is wrong with what is there now, and whether it was told.
-    failing: Option<(String, bool)>,
+    /// Its file, if it has one.
+    followed: Followed<Stamp>,
 }
 
 impl Group {
@@ -62,7 +60,7 @@ impl Group {
                 Some(Arc::new(load(path)?))
             }
         };
-        Ok(Self { config: config.clone(), authority, seen, failing: None })
+        Ok(Self { config: config.clone(), authority, followed: Followed::new(seen) })
     }
 
     /// Looks at the file; says whether there is another authority now.
@@ -70,14 +68,12 @@ impl Group {
         let Some(AuthoritySource::File(path)) = &self.config.authority else {
             return false;
         };
-        let now = stamp(path);
-        if now == self.seen && self.failing.is_none() {
+        if !self.followed.is_due(stamp(path)) {
             return false;
         }
-        self.seen = now;
         match load(path) {
             Ok(read) => {
-                self.failing = None;
+                self.followed.succeed();
                 if self.authority.as_deref() == Some(&read) {
                     return false;
                 }
@@ -86,13 +82,10 @@ impl Group {
                 true
             }
             Err(error) => {
-                let text = error.to_string();
-                let before = self.failing.take();
-                let again = before.as_ref().is_some_and(|(before, _)| *before == text);
-                if again && before.is_some_and(|(_, told)| !told) {
-                    tracing::error!(error = text, "the last good authority counts");
+                let error = error.to_string();
+                if self.followed.fail(&error) {
+                    tracing::error!(error, "the last good authority counts");
                 }
-                self.failing = Some((text, again));
                 false
             }
         }
@@ -103,8 +96,7 @@ impl Group {
         let Some(AuthoritySource::File(path)) = &self.config.authority else {
             return None;
         };
-        let failing = matches!(self.failing, Some((_, true)));
-        Some((Arc::from(path.to_string_lossy()), failing))
+        Some((Arc::from(path.to_string_lossy()), self.followed.is_failing()))
     }
 
     pub(super) fn demands(&self) -> impl Iterator<Item = (HostPattern, Demand)> {
