@@ -3,15 +3,15 @@
 //! Either the operator names the file, or it is `ticket.key` in the state directory, which whoever comes
 //! first makes. Both processes of an upgrade read the same, so that sessions go on at the successor.
 
-use super::stamp::{Stamp, stamp};
+use super::followed::{Followed, Stamp, stamp};
 use crate::certificate::{LoadError, read_bounded};
 use crate::config::Config;
+use crate::control::replace::create;
 use crate::tls::{MOST_SECRET_BYTES, SecretError, TicketKeys};
 use aws_lc_rs::rand;
-use std::fs::{self, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,9 +55,7 @@ pub(super) struct TicketFile {
     path: PathBuf,
     /// Whether it is that of the state directory, which is ours alone.
     is_ours: bool,
-    seen: Option<Stamp>,
-    /// What is wrong with what is there now, and whether it was told.
-    failing: Option<(String, bool)>,
+    followed: Followed<Stamp>,
 }
 
 impl TicketFile {
@@ -84,45 +82,35 @@ impl TicketFile {
             );
             return Ok(None);
         }
-        let seen = stamp(&path);
-        let file = Self { path, is_ours, seen, failing: None };
+        let followed = Followed::new(stamp(&path));
+        let file = Self { path, is_ours, followed };
         file.load(keys)?;
         Ok(Some(file))
     }
 
     /// Looks at the file; what cannot be used leaves the last good secret in force.
     pub(super) fn look(&mut self, keys: &TicketKeys) {
-        let now = stamp(&self.path);
-        if now == self.seen && self.failing.is_none() {
+        if !self.followed.is_due(stamp(&self.path)) {
             return;
         }
-        let changed = now != self.seen;
-        self.seen = now;
-        let path = &self.path;
         match self.load(keys) {
             Ok(()) => {
-                if changed || self.failing.is_some() {
-                    tracing::info!(?path, "the secret of session tickets was read again");
-                }
-                self.failing = None;
+                self.followed.succeed();
+                let path = &self.path;
+                tracing::info!(?path, "the secret of session tickets was read again");
             }
             Err(error) => {
-                let text = error.to_string();
-                let before = self.failing.take();
-                let again = before.as_ref().is_some_and(|(before, _)| *before == text);
-                let told = before.is_some_and(|(_, told)| told);
-                if again && !told {
-                    tracing::error!(error = text, "the last good secret of session tickets counts");
+                let error = error.to_string();
+                if self.followed.fail(&error) {
+                    tracing::error!(error, "the last good secret of session tickets counts");
                 }
-                self.failing = Some((text, again));
             }
         }
     }
 
     /// The file, and whether what is in it now cannot be used.
     pub(super) fn status(&self) -> (Arc<str>, bool) {
-        let failing = matches!(self.failing, Some((_, true)));
-        (Arc::from(self.path.to_string_lossy()), failing)
+        (Arc::from(self.path.to_string_lossy()), self.followed.is_failing())
     }
 
     fn load(&self, keys: &TicketKeys) -> Result<(), TicketFileError> {
@@ -152,23 +140,7 @@ fn make(path: &Path) -> io::Result<()> {
     rand::fill(&mut secret).map_err(|_| io::Error::other("no random numbers"))?;
     let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     debug_assert!(digits.len() <= MOST_SECRET_BYTES);
-    // A name that no other process chooses: process numbers repeat between containers.
-    let random = RandomState::new().hash_one(std::process::id());
-    let draft = path.with_file_name(format!(".{FILE}.{random:016x}"));
-    let written = fill(&draft, &digits).and_then(|()| match fs::hard_link(&draft, path) {
-        // Somebody else was first: that secret is the one.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    });
-    // It may never have come into being.
-    let _ = fs::remove_file(&draft);
-    written
-}
-
-fn fill(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()
+    create(path, 0o600, |file| writeln!(file, "{digits}"))
 }
 
 #[cfg(test)]

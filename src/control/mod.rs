@@ -8,7 +8,7 @@ pub mod manifest;
 pub mod objects;
 mod quote;
 pub mod reconcile;
-mod replace;
+pub(crate) mod replace;
 pub mod source;
 mod suggest;
 pub mod translate;

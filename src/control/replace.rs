@@ -1,4 +1,5 @@
-//! A file put in the place of another one, whole or not at all: for what the next process reads.
+//! A file put in its place, or in that of another one, whole or not at all: for what the next process
+//! reads.
 //!
 //! Written beside its place, synced and renamed, so that a reader sees the old file or the new one,
 //! after a crash too. Two processes may share the directory while one replaces the other: each writes
@@ -8,7 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// When a file that was begun has been given up: its process was killed. No write takes a tenth of
@@ -26,7 +27,7 @@ pub(super) fn replace(
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
     clear(directory, name);
-    let draft = draft(directory, name);
+    let draft = directory.join(draft(name));
     let written = fill(&draft, mode, write).and_then(|()| fs::rename(&draft, directory.join(name)));
     if let Err(error) = written {
         // It may never have come into being.
@@ -37,6 +38,27 @@ pub(super) fn replace(
     File::open(directory)?.sync_all()
 }
 
+/// Lets `write` fill a new file of this mode, and puts it at `path` unless there is one by then: of
+/// several processes that try at once the first has its way, and that is no error.
+///
+/// # Errors
+/// What the file system or `write` says.
+pub(crate) fn create(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let draft = path.with_file_name(draft(&name));
+    let written = fill(&draft, mode, write).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    // It may never have come into being.
+    let _ = fs::remove_file(&draft);
+    written
+}
+
 fn fill(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     write(&mut file)?;
@@ -44,9 +66,9 @@ fn fill(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>)
 }
 
 /// A name that no other process chooses: process numbers repeat between containers.
-fn draft(directory: &Path, name: &str) -> PathBuf {
+fn draft(name: &str) -> String {
     let random = RandomState::new().hash_one(std::process::id());
-    directory.join(format!("{}{random:016x}", beginning(name)))
+    format!("{}{random:016x}", beginning(name))
 }
 
 fn beginning(name: &str) -> String {
