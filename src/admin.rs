@@ -4,7 +4,7 @@
 use crate::admission::GateCell;
 use crate::listen::{self, Accepting, LocalAccepting};
 use crate::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::{LastGoodMetrics, ListMetrics, ListSource, Telemetry, WatchMetrics, age};
+use crate::telemetry::{Telemetry, Unready, age};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -39,9 +39,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 #[derive(Debug)]
 pub struct Admin {
     registry: Registry,
-    list: Arc<ListMetrics>,
-    watch: Arc<WatchMetrics>,
-    last_good: Arc<LastGoodMetrics>,
+    telemetry: Arc<Telemetry>,
     shutdown: ShutdownSignal,
 }
 
@@ -51,9 +49,7 @@ impl Admin {
     pub fn new(telemetry: &Arc<Telemetry>, shutdown: ShutdownSignal) -> Self {
         let mut registry = Registry::default();
         telemetry.register(&mut registry);
-        let (list, watch) = (Arc::clone(telemetry.list()), Arc::clone(telemetry.watch()));
-        let last_good = Arc::clone(telemetry.last_good());
-        Self { registry, list, watch, last_good, shutdown }
+        Self { registry, telemetry: Arc::clone(telemetry), shutdown }
     }
 
     /// Serves until the process aborts: the port, to whom `gate` admits, and the socket, to whoever
@@ -183,23 +179,22 @@ impl Admin {
         if self.shutdown.stage() != Stage::Running {
             return Some("leaving\n".to_owned());
         }
-        if let Some(missing) = self.watch.unready() {
-            return Some(missing);
-        }
-        let unknown = self.list.read().source == ListSource::Nothing;
-        unknown.then(|| "cloudflare.config_map has not been read, or is no list\n".to_owned())
+        self.telemetry.unready().map(|why| match why {
+            Unready::Table(missing) => missing,
+            Unready::List => "cloudflare.config_map has not been read, or is no list\n".to_owned(),
+        })
     }
 
     /// What is not as it should be, though it is served by. Empty in ordinary times.
     fn restored(&self) -> String {
-        let Some(confirmed) = self.last_good.read().restored else {
+        let Some(confirmed) = self.telemetry.last_good().read().restored else {
             return String::new();
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let age = age(confirmed, now);
         let time = i64::try_from(confirmed).ok().and_then(|at| Timestamp::from_second(at).ok());
         let time = time.unwrap_or_default();
-        let missing = self.watch.missing();
+        let missing = self.telemetry.watch().missing();
         format!(
             "serves the last-good state of {time}, {age} old, until these are listed:\n{missing}"
         )

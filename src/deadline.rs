@@ -114,13 +114,11 @@ impl Watch {
     pub fn enter(&self, phase: Phase, limit: Duration) {
         self.phase.set(phase);
         self.expired.set(false);
-        // One tick more: the clock may be that far behind, and a deadline must not be early.
-        let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
         let now = self.clock.now_ms();
         if phase == Phase::Idle {
             self.end.set(u64::MAX);
         }
-        self.due.set(now.saturating_add(limit).min(self.end.get()));
+        self.due.set(self.after(limit).min(self.end.get()));
         self.resting.set(false);
         self.rest.set(if phase == Phase::Idle { now + REST } else { u64::MAX });
     }
@@ -128,10 +126,14 @@ impl Watch {
     /// Ends all phases of an exchange `limit` from now, from the next one entered on. `None` takes that
     /// back.
     pub fn end_after(&self, limit: Option<Duration>) {
-        self.end.set(limit.map_or(u64::MAX, |limit| {
-            let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
-            self.clock.now_ms().saturating_add(limit)
-        }));
+        self.end.set(limit.map_or(u64::MAX, |limit| self.after(limit)));
+    }
+
+    /// The moment at which a limit that begins now is over.
+    fn after(&self, limit: Duration) -> u64 {
+        // One tick more: the clock may be that far behind, and a deadline must not be early.
+        let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
+        self.clock.now_ms().saturating_add(limit)
     }
 
     /// Whether the whole exchange has taken longer than it may.

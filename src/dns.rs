@@ -9,7 +9,7 @@
 //! Addresses of this node and its link are refused: a name must not lead to what listens there for the
 //! node alone, such as the metadata service of a cloud.
 
-use crate::addr::EndpointAddr;
+use crate::addr::{EndpointAddr, special};
 use crate::config::Dns;
 use crate::model::{EndpointSpec, EndpointState, ExternalName};
 use crate::routing::{Backend, TableHandle};
@@ -27,7 +27,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the table is looked at: a name that is new has its addresses so soon, and the time that
 /// the question takes.
@@ -98,14 +97,7 @@ impl Names {
 
     /// Resolves until the process leaves. Needs a local runtime.
     pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = signal.reached(Stage::Aborting) => return,
-                _ = looks.tick() => self.look(),
-            }
-        }
+        signal.look_until(Stage::Aborting, LOOK, || self.look()).await;
     }
 
     fn look(self: &Rc<Self>) {
@@ -203,17 +195,10 @@ fn put(backend: &Backend, external: &ExternalName, addresses: &[IpAddr]) {
 
 /// What an address is that no external name may have.
 fn refused(ip: IpAddr) -> Option<&'static str> {
-    match ip {
-        _ if ip.is_unspecified() => Some("unspecified"),
-        _ if ip.is_loopback() => Some("loopback"),
-        _ if ip.is_multicast() => Some("multicast"),
-        IpAddr::V4(ip) if ip.is_link_local() => Some("link-local"),
-        IpAddr::V4(ip) if ip.is_broadcast() => Some("broadcast"),
-        IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("link-local"),
-        // 127.0.0.0/8 is not all: "this network" reaches the same (RFC 1122 section 3.2.1.3).
-        IpAddr::V4(ip) if ip.octets()[0] == 0 => Some("unspecified"),
-        _ => None,
-    }
+    // The whole of 0.0.0.0/8 reaches this host, as the unspecified address does (RFC 1122 section
+    // 3.2.1.3).
+    let is_this_network = matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 0);
+    special(ip).or(is_this_network.then_some("unspecified"))
 }
 
 fn server(addr: SocketAddr) -> NameServerConfig {

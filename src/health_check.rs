@@ -10,6 +10,7 @@
 use crate::addr::EndpointAddr;
 use crate::balance::Endpoint;
 use crate::model::{HealthCheck, Protocol};
+use crate::random::Random;
 use crate::routing::{Backend, TableHandle};
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::CheckCells;
@@ -20,7 +21,6 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-use tokio::time::{MissedTickBehavior, interval};
 
 /// Checks failed in a row that make an endpoint unfit, as with HAProxy and kubelets.
 const FALL: u32 = 3;
@@ -50,33 +50,27 @@ pub struct Checker {
     at_once: Arc<Semaphore>,
     checked: RefCell<HashMap<*const Endpoint, Rc<Checked>>>,
     look: Cell<u64>,
-    seed: Cell<u64>,
+    /// Spreads the checks of several processes.
+    random: Random,
 }
 
 impl Checker {
-    /// For the endpoints of the tables in force. `seed` spreads the checks of several processes.
-    pub fn new(tables: TableHandle, cells: Arc<CheckCells>, seed: u64) -> Rc<Self> {
+    /// For the endpoints of the tables in force.
+    pub fn new(tables: TableHandle, cells: Arc<CheckCells>) -> Rc<Self> {
         Rc::new(Self {
             tables,
             cells,
             at_once: Arc::new(Semaphore::new(AT_ONCE)),
             checked: RefCell::default(),
             look: Cell::new(0),
-            seed: Cell::new(seed),
+            random: Random::seeded(),
         })
     }
 
     /// Checks until the process leaves. Needs a local runtime.
     pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                // Requests go on for a while, and are to find endpoints that answer.
-                () = signal.reached(Stage::Aborting) => return,
-                _ = looks.tick() => self.look(),
-            }
-        }
+        // Requests go on for a while, and are to find endpoints that answer.
+        signal.look_until(Stage::Aborting, LOOK, || self.look()).await;
     }
 
     fn look(self: &Rc<Self>) {
@@ -170,11 +164,8 @@ impl Checker {
 
     /// A part of a time, drawn at random.
     fn share_of(&self, whole: Duration) -> Duration {
-        // SplitMix64, as on the workers.
-        let state = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.seed.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        whole * u32::from(u16::try_from(mixed >> 48).unwrap_or(0)) / u32::from(u16::MAX)
+        whole * u32::from(u16::try_from(self.random.next() >> 48).unwrap_or(0))
+            / u32::from(u16::MAX)
     }
 }
 

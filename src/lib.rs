@@ -60,6 +60,7 @@
 //! | | [`deadline`] | a deadline for every phase, without a timer per request |
 //! | | [`gather`] | one send for a small message in several pieces |
 //! | | [`stream`] | a TCP connection, with or without TLS |
+//! | | [`random`] | numbers for spreading load and time |
 //! | | [`routing`] | the table: compiled, looked up, published |
 //! | | [`shutdown`] | the stages of leaving |
 //! | | [`telemetry`] | metrics, access log, log of the process |
@@ -110,6 +111,7 @@ pub mod http;
 pub mod listen;
 pub mod model;
 pub mod proxy_protocol;
+pub mod random;
 pub mod routing;
 pub mod shutdown;
 pub mod stream;

@@ -1,6 +1,8 @@
 //! The stages of leaving, told to every thread by one `watch` channel.
 
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// How far the process has gone on its way out. Stages only ever advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +54,19 @@ impl ShutdownSignal {
     pub async fn reached(&mut self, stage: Stage) {
         // The only error is that the sender is gone.
         let _ = self.0.wait_for(|now| *now >= stage).await;
+    }
+
+    /// Looks now, and then again and again, `every` so long after the last time, until `stage` has been
+    /// reached. Needs a clock (tokio's `time`).
+    pub async fn look_until(&mut self, stage: Stage, every: Duration, mut look: impl FnMut()) {
+        let mut looks = interval(every);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.reached(stage) => return,
+                _ = looks.tick() => look(),
+            }
+        }
     }
 }
 

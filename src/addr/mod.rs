@@ -66,6 +66,20 @@ impl fmt::Display for EndpointAddr {
     }
 }
 
+/// What an address is that no pod and no server elsewhere can have, in a word: `unspecified`,
+/// `loopback`, `multicast`, `link-local` (node and cloud metadata services are there) or `broadcast`.
+pub fn special(ip: IpAddr) -> Option<&'static str> {
+    match ip {
+        _ if ip.is_unspecified() => Some("unspecified"),
+        _ if ip.is_loopback() => Some("loopback"),
+        _ if ip.is_multicast() => Some("multicast"),
+        IpAddr::V4(ip) if ip.is_link_local() => Some("link-local"),
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("link-local"),
+        IpAddr::V4(ip) if ip.is_broadcast() => Some("broadcast"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

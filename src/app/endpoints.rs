@@ -4,7 +4,6 @@
 use super::{Parts, spawn, unprivileged};
 use crate::dns::Names;
 use crate::health_check::Checker;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -23,9 +22,8 @@ fn start_checks(parts: &Parts) -> io::Result<JoinHandle<()>> {
     let (tables, cells) = (parts.tables.clone(), Arc::clone(parts.telemetry.checks()));
     let signal = parts.signal.clone();
     spawn("health-checks", move || {
-        let seed = RandomState::new().hash_one(0);
         unprivileged("health-checks", async move {
-            Checker::new(tables, cells, seed).run(signal).await;
+            Checker::new(tables, cells).run(signal).await;
         });
     })
 }

@@ -47,8 +47,12 @@ pub fn options(config: &Config) -> Options {
 
 /// Name of the Node that we run on: as configured, or else as the DaemonSet says (downward API).
 fn node(config: &Config) -> Option<String> {
-    let named = config.source.node_name.clone();
-    named.or_else(|| std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty()))
+    config.source.node_name.clone().or_else(|| variable("NODE_NAME"))
+}
+
+/// A variable of the environment, unless it is empty.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// What requests through Cloudflare have to show: reads the secrets.

@@ -11,12 +11,11 @@
 use crate::admission::steer;
 use crate::listen::{Bound, Hold, Listening, Listing, Place};
 use crate::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::{ListSource, PortCells, Telemetry};
+use crate::telemetry::{PortCells, Telemetry};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the groups are looked at: for so long after the end of a process the kernel may choose
 /// by its hash. A look takes some 100 us.
@@ -91,15 +90,9 @@ impl Steering {
         telemetry: Arc<Telemetry>,
         mut signal: ShutdownSignal,
     ) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ready = false;
-        loop {
-            tokio::select! {
-                () = signal.reached(Stage::Draining) => return self.leave_admin(),
-                _ = looks.tick() => {}
-            }
-            ready = ready || is_ready(&telemetry);
+        let look = || {
+            ready = ready || telemetry.unready().is_none();
             match Listing::read() {
                 Ok(listing) => self.ports.iter().for_each(|port| port.look(&listing, ready)),
                 Err(error) => tracing::debug!(%error, "listening sockets cannot be listed"),
@@ -107,7 +100,9 @@ impl Steering {
             if ready {
                 self.looked.store(true, Ordering::Release);
             }
-        }
+        };
+        signal.look_until(Stage::Draining, LOOK, look).await;
+        self.leave_admin();
     }
 
     /// Whether it is ready and gets the new connections, as far as the kernel lets itself be steered.
@@ -132,12 +127,6 @@ impl Steering {
             port.leave(false);
         }
     }
-}
-
-/// As `/readyz` has it: a table is in force, and who Cloudflare is is known.
-fn is_ready(telemetry: &Telemetry) -> bool {
-    let known = telemetry.list().read().source != ListSource::Nothing;
-    known && telemetry.watch().unready().is_none()
 }
 
 impl Port {

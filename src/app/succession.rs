@@ -15,7 +15,7 @@ use super::{App, DRAIN_LOOK, join, spawn};
 use crate::config::Config;
 use crate::listen::HANDSHAKES;
 use crate::shutdown::Stage;
-use crate::telemetry::ListSource;
+use crate::telemetry::Unready;
 use crate::tls::TicketKeys;
 use std::io;
 use std::mem;
@@ -291,10 +291,11 @@ impl Leaving {
 }
 
 impl App {
-    /// Why it is not ready, as `/readyz` has it.
+    /// Why it is not ready.
     fn unready(&self) -> Option<String> {
-        let unknown = self.telemetry.list().read().source == ListSource::Nothing;
-        let unknown = || unknown.then(|| "Cloudflare's addresses are not known".to_owned());
-        self.telemetry.watch().unready().map(|why| why.trim_end().to_owned()).or_else(unknown)
+        self.telemetry.unready().map(|why| match why {
+            Unready::Table(missing) => missing.trim_end().to_owned(),
+            Unready::List => "Cloudflare's addresses are not known".to_owned(),
+        })
     }
 }

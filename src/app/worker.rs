@@ -8,6 +8,7 @@ use crate::deadline::{Deadlines, TICK};
 use crate::edge;
 use crate::forward::Worker;
 use crate::listen::Door;
+use crate::random::Random;
 use crate::routing::{TableCache, TableHandle};
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::access_log::AccessLog;
@@ -15,7 +16,6 @@ use crate::telemetry::{SeriesCache, WorkerCells};
 use crate::tls::{Handshakes, Store};
 use crate::upstream::{Settings, Upstream};
 use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +72,7 @@ async fn serve(setup: Setup) {
         draining: Cell::new(false),
         closing_idle: Cell::new(false),
         aborting: Cell::new(false),
-        // Keyed by the system's randomness, so that workers and nodes draw differently.
-        seed: Cell::new(RandomState::new().hash_one(0)),
+        random: Random::seeded(),
     });
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,5 +1,6 @@
 //! Who we are among the instances, and what we write into the cluster if elected.
 
+use super::settings::variable;
 use crate::config::WriteBack;
 use crate::control::translate::CONTROLLER;
 use crate::control::write_back::{Address, Addresses, Election, Pods, Settings, Timing, identity};
@@ -8,7 +9,6 @@ use crate::control::write_back::{Address, Addresses, Election, Pods, Settings, T
 /// variables in `deploy/base`); outside of one, `namespace` is used. `number` Apps were before this one in
 /// the process: each is another instance, because two of them may be there at a time.
 pub(super) fn settings(config: &WriteBack, namespace: &str, number: u64) -> Settings {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| namespace.to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = identity(variable("POD_NAME").as_deref(), host.trim());

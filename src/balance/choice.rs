@@ -5,6 +5,7 @@
 //! who can choose the key of a hash can choose the pod.
 
 use crate::addr::EndpointAddr;
+use crate::random::mix;
 use http::HeaderValue;
 use std::fmt;
 use std::net::IpAddr;
@@ -91,13 +92,6 @@ fn hash(bytes: &[u8]) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     mix(fnv)
-}
-
-/// The finalizer of SplitMix64: every bit of the number changes about half of the result's.
-pub(super) fn mix(number: u64) -> u64 {
-    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -79,6 +79,12 @@ impl Endpoint {
         self.health.is_out()
     }
 
+    /// Whether a request may be sent to it that was sent to those in `tried`: it is none of them, and has
+    /// not gone, for a set may be old when a request is sent again.
+    pub(super) fn is_new_to(&self, tried: &[Arc<Self>]) -> bool {
+        !self.has_left() && !tried.iter().any(|other| other.id == self.id)
+    }
+
     /// Notes what its checks have come to: whether it may have requests, as far as they know.
     /// Returns whether that is news.
     pub fn checked(&self, fit: bool) -> bool {

@@ -101,7 +101,7 @@ impl EndpointSet {
         if let Some(probed) = drawn.into_iter().flatten().find(is_due) {
             return Some(&self.usable[probed]);
         }
-        let is_good = |at: usize| !self.is_left_out(at) && self.is_new(at, tried);
+        let is_good = |at: usize| self.is_good(at, tried);
         let Some(local) = self.better_of_two(near, &mut draws, now, is_good) else {
             let other = self.better_of_two(far, &mut draws, now, is_good);
             return match other {
@@ -132,10 +132,10 @@ fn is_much_better(far: &Endpoint, near: &Endpoint, now: Moment) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::balance::choice::mix;
     use crate::balance::tests::{at, eject, numbers, spec};
     use crate::balance::{Choice, InFlight};
     use crate::model::{EndpointSpec, EndpointState};
+    use crate::random;
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;
     use std::time::Duration;
@@ -265,10 +265,7 @@ mod tests {
         let set = mk_set(near, PODS);
         let mut pods: Vec<Pod> = (0..PODS).map(|_| Pod(vec![0; 8])).collect();
         let mut seed = 1u64;
-        let mut random = || {
-            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            mix(seed)
-        };
+        let mut random = || random::step(&mut seed);
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,

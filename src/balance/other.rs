@@ -46,14 +46,7 @@ impl EndpointSet {
             return pick.takes(at).then(|| &self.usable[at]);
         }
         let ending = &self.ending[ring.ending.find(token)?];
-        let is_new = !pick.tried.iter().any(|tried| tried.addr == ending.addr);
-        (is_new && !ending.is_ejected()).then_some(ending)
-    }
-
-    /// Whether the endpoint at a position is left out now.
-    pub(super) fn is_left_out(&self, at: usize) -> bool {
-        // Only those ejected can be: the list is looked at for them alone.
-        self.usable[at].is_ejected() && self.left_out().as_ref().is_some_and(|list| list.has(at))
+        (ending.is_new_to(pick.tried) && !ending.is_ejected()).then_some(ending)
     }
 }
 
@@ -69,7 +62,7 @@ impl Pick<'_> {
 
     /// Whether it takes this request, and is not to be probed.
     fn is_good(self, at: usize) -> bool {
-        self.set.is_new(at, self.tried) && !self.set.is_left_out(at)
+        self.set.is_good(at, self.tried)
     }
 
     /// The next one that takes the request. Those left out use up their turns, so that their neighbours

@@ -4,9 +4,9 @@
 //! or one has been tried already, it is asked which ones are left out; that list is made anew only
 //! when an ejection has begun or ended since.
 
-use super::choice::mix;
 use super::health;
 use super::{Choice, Endpoint, EndpointSet, Moment, scale};
+use crate::random;
 use arc_swap::Guard;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl LeftOut {
         Self { changes, count, bits: bits.into() }
     }
 
-    pub(super) fn has(&self, position: usize) -> bool {
+    fn has(&self, position: usize) -> bool {
         self.bits.get(position / 64).is_some_and(|bits| bits >> (position % 64) & 1 != 0)
     }
 }
@@ -102,11 +102,9 @@ impl EndpointSet {
         tried: &[Arc<Endpoint>],
     ) -> Option<&Arc<Endpoint>> {
         let is_new = |at| self.is_new(at, tried);
-        let left_out = self.left_out();
-        let is_in = |at: usize| !left_out.as_ref().is_some_and(|list| list.has(at));
         let all = Among::All(self.usable.len());
         let mut draws = Draws(random);
-        let good = self.better_of_two(all, &mut draws, now, |at| is_in(at) && is_new(at));
+        let good = self.better_of_two(all, &mut draws, now, |at| self.is_good(at, tried));
         let found = good.or_else(|| draws.one(all, is_new)).or_else(|| draws.scan(all, is_new));
         found.map(|at| &self.usable[at])
     }
@@ -125,11 +123,20 @@ impl EndpointSet {
         Some(if is_less { second } else { first })
     }
 
-    /// Whether the endpoint at a position is not among those tried, and has not gone: a set may be old
-    /// when a request is to be sent again.
+    /// Whether the endpoint at a position may be tried.
     pub(super) fn is_new(&self, at: usize, tried: &[Arc<Endpoint>]) -> bool {
-        let endpoint = &self.usable[at];
-        !endpoint.has_left() && !tried.iter().any(|other| other.id == endpoint.id)
+        self.usable[at].is_new_to(tried)
+    }
+
+    /// Whether it is left out now.
+    pub(super) fn is_left_out(&self, at: usize) -> bool {
+        // Only those ejected can be: the list is looked at for them alone.
+        self.usable[at].is_ejected() && self.left_out().as_ref().is_some_and(|list| list.has(at))
+    }
+
+    /// Whether it is neither left out nor tried.
+    pub(super) fn is_good(&self, at: usize, tried: &[Arc<Endpoint>]) -> bool {
+        self.is_new(at, tried) && !self.is_left_out(at)
     }
 
     /// Those that may be picked, one after the other: neither left out nor tried.
@@ -137,16 +144,12 @@ impl EndpointSet {
         &self,
         tried: &[Arc<Endpoint>],
     ) -> impl Iterator<Item = &Arc<Endpoint>> {
-        let left_out = self.left_out();
-        self.usable.iter().enumerate().filter_map(move |(at, endpoint)| {
-            let is_out = left_out.as_ref().is_some_and(|list| list.has(at));
-            let is_tried = tried.iter().any(|other| other.id == endpoint.id);
-            (!is_out && !is_tried && !endpoint.has_left()).then_some(endpoint)
-        })
+        let all = self.usable.iter().enumerate();
+        all.filter(|(at, _)| self.is_good(*at, tried)).map(|(_, endpoint)| endpoint)
     }
 
     /// The list in force. Whoever finds it old makes it anew; all see the one or the other, whole.
-    pub(super) fn left_out(&self) -> Guard<Option<Arc<LeftOut>>> {
+    fn left_out(&self) -> Guard<Option<Arc<LeftOut>>> {
         let list = self.left_out.load();
         if list.as_ref().is_some_and(|list| list.changes == health::changes()) {
             return list;
@@ -193,8 +196,7 @@ impl Draws {
 
     fn number(&mut self, among: Among<'_>) -> Option<usize> {
         let count = u32::try_from(among.count()).ok().filter(|&count| count > 0)?;
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        Some(scale(mix(self.0) >> 32, count) as usize)
+        Some(scale(random::step(&mut self.0) >> 32, count) as usize)
     }
 
     /// One that fits, unless none is found soon.

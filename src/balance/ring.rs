@@ -6,7 +6,8 @@
 //! bytes an endpoint, where rings with as even a load have hundreds of points for each.
 
 use super::Endpoint;
-use super::choice::{Key, Token, mix};
+use super::choice::{Key, Token};
+use crate::random;
 use std::sync::Arc;
 
 /// Hashes of a key: with 21 the endpoint with the most keys has a tenth more than the average (table 1
@@ -32,7 +33,8 @@ impl Points {
         let token = |at: u32| Some((Token::of(endpoints.get(at as usize)?.addr), at));
         let mut tokens: Vec<_> = positions.filter_map(token).collect();
         tokens.sort_unstable();
-        let points = |&(token, at): &(Token, u32)| nth(token.0, POINTS).map(move |p| (p, at));
+        let points =
+            |&(token, at): &(Token, u32)| (1..=POINTS).map(move |n| (random::nth(token.0, n), at));
         let mut ring: Vec<_> = tokens.iter().flat_map(points).collect();
         ring.sort_unstable();
         Self { ring: ring.into(), tokens: tokens.into() }
@@ -47,7 +49,8 @@ impl Points {
     /// The position of the endpoint that has the key, of those that `fits` says yes to; none if there
     /// is none. It is the one that would have it if the others were not there at all.
     pub(super) fn nearest(&self, key: Key, fits: impl Fn(usize) -> bool) -> Option<usize> {
-        let probes = nth(key.0, PROBES).map(|probe| {
+        let probes = (1..=PROBES).map(|n| {
+            let probe = random::nth(key.0, n);
             let next = self.ring.partition_point(|(point, _)| *point < probe);
             // Behind the last point comes the first.
             let (before, behind) = self.ring.split_at(next);
@@ -64,11 +67,6 @@ impl Points {
         }
         nearest.map(|(_, at)| at)
     }
-}
-
-/// So many numbers that follow from one (SplitMix64).
-fn nth(seed: u64, count: u64) -> impl Iterator<Item = u64> {
-    (1..=count).map(move |n| mix(seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))))
 }
 
 /// All points of a set.

@@ -140,13 +140,13 @@ impl Exchange {
     }
 
     /// Its route, if it has one.
-    pub(super) fn route(&self) -> Option<(Held, RouteId)> {
-        self.0.route.clone()
+    pub(super) fn route(&self) -> Option<(&Held, RouteId)> {
+        self.0.route.as_ref().map(|(table, id)| (table, *id))
     }
 
     /// The time-outs of its route, if that has some of its own.
     fn timeouts(&self) -> Option<&Timeouts> {
-        self.0.route.as_ref().and_then(|(table, id)| table.timeouts(*id))
+        self.route().and_then(|(table, id)| table.timeouts(id))
     }
 
     /// How long one attempt to connect may take, if its route says so.

@@ -6,7 +6,6 @@ use crate::body::{RequestBody, Upload, UploadState};
 use crate::error::Reason;
 use crate::model::Protocol;
 use crate::routing::Backend;
-use crate::telemetry::Level;
 use crate::upstream::{ReplyBody, To};
 use http::{Request, Response};
 use std::pin::pin;
@@ -33,6 +32,7 @@ async fn send_in_turn(
     (endpoints, protocol): (&EndpointSet, &Protocol),
 ) -> Result<Response<ReplyBody>, Reason> {
     let (table, id) = exchange.route().ok_or(Reason::Internal)?;
+    let table = Rc::clone(table);
     let backend = table.backend(id);
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
@@ -67,7 +67,7 @@ async fn wait(
 ) -> Result<(), Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let (worker, watch) = (&downstream.worker, Rc::clone(exchange.watch()));
-    let _counted = Counted::begin(&worker.cells.upstream.queued);
+    let _counted = worker.cells.upstream.queued.raise();
     exchange.queues(queue.limits().map_or_else(Default::default, |limits| limits.queue_timeout));
     let endpoints = || arc_swap::Guard::into_inner(backend.endpoints());
     let waiting = pin!(queue.wait(endpoints, exchange.choice, || worker.random()));
@@ -77,20 +77,4 @@ async fn wait(
         None => return Err(Reason::QueueTimeout),
     }
     Ok(())
-}
-
-/// One more, for as long as it lives.
-struct Counted<'c>(&'c Level);
-
-impl<'c> Counted<'c> {
-    fn begin(level: &'c Level) -> Self {
-        level.shift(1);
-        Self(level)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.shift(-1);
-    }
 }

@@ -6,6 +6,7 @@ use crate::client_ip::Policy;
 use crate::config::Config;
 use crate::deadline::{Deadlines, Watch};
 use crate::http::{ForwardedFields, Streams};
+use crate::random::Random;
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, WorkerCells};
@@ -46,18 +47,14 @@ pub struct Worker {
     pub closing_idle: Cell<bool>,
     /// Set when what is left is cut.
     pub aborting: Cell<bool>,
-    /// State of the generator behind [`Worker::random`].
-    pub seed: Cell<u64>,
+    /// The generator behind [`Worker::random`].
+    pub random: Random,
 }
 
 impl Worker {
-    /// A random number, for spreading load (SplitMix64; not for secrets).
+    /// A random number, for spreading load.
     pub fn random(&self) -> u64 {
-        let state = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.seed.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.random.next()
     }
 }
 

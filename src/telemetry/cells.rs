@@ -36,9 +36,25 @@ impl Level {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
+    /// One more for as long as what this returns lives. Only the owning thread may call this.
+    pub fn raise(&self) -> Raised<'_> {
+        self.shift(1);
+        Raised(self)
+    }
+
     /// The level now, from any thread.
     pub fn now(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One more of what a [`Level`] counts.
+#[derive(Debug)]
+pub struct Raised<'l>(&'l Level);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.shift(-1);
     }
 }
 

@@ -22,7 +22,7 @@ pub use cells::{
     ChangeEffect, CheckCells, Count, DnsCells, Level, ListenerCells, Refusal, Retry, SnapshotCells,
     UpstreamCells, WorkerCells,
 };
-pub use collector::Telemetry;
+pub use collector::{Telemetry, Unready};
 pub use histogram::{BUCKETS, Histogram};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};

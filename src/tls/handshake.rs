@@ -75,7 +75,7 @@ impl Handshakes {
     ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
         // It is never closed.
         let _permit = self.permits.acquire().await.map_err(|_| HandshakeFailure::Other)?;
-        let _in_flight = InFlight::of(cells);
+        let _in_flight = cells.in_flight.raise();
         let (accepted, socket) = hello(socket).await?;
         let server_name = asked_for(&accepted.client_hello());
         let snapshot = self.store.load_full();
@@ -220,20 +220,4 @@ async fn end_session(mut stream: TlsStream<TcpStream>) {
 async fn end(mut socket: TcpStream, mut alert: AcceptedAlert) {
     let _ = alert.write_all(&mut Now(&socket));
     let _ = socket.shutdown().await;
-}
-
-/// A handshake, for as long as it is under way.
-struct InFlight<'c>(&'c HandshakeCells);
-
-impl<'c> InFlight<'c> {
-    fn of(cells: &'c HandshakeCells) -> Self {
-        cells.in_flight.shift(1);
-        Self(cells)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.shift(-1);
-    }
 }

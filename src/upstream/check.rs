@@ -2,12 +2,13 @@
 //! connection of a visitor's would meet.
 
 use super::connect::{self, EndpointStream, Opened};
+use super::http2;
 use crate::addr::EndpointAddr;
 use crate::body::RequestBody;
 use crate::error::Reason;
 use crate::model::{HealthCheck, Protocol};
-use http::{HeaderValue, Request, StatusCode, Uri, Version, header, uri};
-use tokio::task::AbortHandle;
+use http::{HeaderValue, Request, StatusCode, Uri, header};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// What a pod sees in `User-Agent`, to tell checks from visitors.
@@ -47,38 +48,16 @@ async fn ask_http2(
     addr: EndpointAddr,
     check: &HealthCheck,
 ) -> Result<StatusCode, Reason> {
-    let scheme = match stream {
-        EndpointStream::Plain(_) => uri::Scheme::HTTP,
-        EndpointStream::Tls(_) => uri::Scheme::HTTPS,
-    };
+    let scheme = connect::scheme(&stream);
     let closed = |_: h2::Error| Reason::UpstreamClosed;
     let (sender, connection) = h2::client::handshake(stream).await.map_err(closed)?;
-    let driver = tokio::task::spawn_local(async move {
-        // Whoever waits for the answer learns of the error by that.
-        let _ = connection.await;
-    });
-    let _ends = Ends(driver.abort_handle());
+    // Ends with the check. Whoever waits for the answer learns of an error by that.
+    let mut driver = JoinSet::new();
+    driver.spawn_local(connection);
     let mut sender = sender.ready().await.map_err(closed)?;
-    let (mut head, _) = request(addr, check).into_parts();
-    let host = head.headers.remove(header::HOST);
-    let mut parts = uri::Parts::default();
-    parts.path_and_query = head.uri.into_parts().path_and_query;
-    parts.authority = host.and_then(|host| uri::Authority::try_from(host.as_bytes()).ok());
-    parts.scheme = Some(scheme);
-    // Both were checked when the annotations were read.
-    head.uri = Uri::from_parts(parts).map_err(|_| Reason::Internal)?;
-    head.version = Version::HTTP_2;
-    let (answer, _) = sender.send_request(Request::from_parts(head, ()), true).map_err(closed)?;
+    let (request, _) = http2::convert(request(addr, check), &scheme);
+    let (answer, _) = sender.send_request(request, true).map_err(closed)?;
     answer.await.map(|response| response.status()).map_err(closed)
-}
-
-/// Ends the task of a connection with the check.
-struct Ends(AbortHandle);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 fn request(addr: EndpointAddr, check: &HealthCheck) -> Request<RequestBody> {

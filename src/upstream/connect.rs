@@ -6,6 +6,7 @@ use crate::endpoint_tls::{Alpn, EndpointTls};
 use crate::error::Reason;
 use crate::model::Protocol;
 use crate::stream::TcpOrTls;
+use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
@@ -25,6 +26,14 @@ const QUIET: Duration = Duration::from_secs(15);
 
 /// A pod's socket.
 pub(super) type EndpointStream = TcpOrTls<TlsStream<TcpStream>>;
+
+/// What the requests on it have for a scheme.
+pub(super) fn scheme(stream: &EndpointStream) -> Scheme {
+    match stream {
+        EndpointStream::Plain(_) => Scheme::HTTP,
+        EndpointStream::Tls(_) => Scheme::HTTPS,
+    }
+}
 
 /// A connection on which nothing has been asked yet.
 pub(super) enum Opened {

@@ -5,8 +5,8 @@ use crate::secured::secured;
 use crate::support::{Gate, Upstream};
 use std::thread;
 
-#[test]
-fn streams_in_flight_finish_after_goaway_and_new_ones_are_not_taken() {
+/// A backend that answers when the gate is open.
+fn gated() -> (Gate, Upstream) {
     let gate = Gate::default();
     let closed = gate.clone();
     let upstream = Upstream::scripted(move |conn| {
@@ -15,6 +15,12 @@ fn streams_in_flight_finish_after_goaway_and_new_ones_are_not_taken() {
             conn.answer("done");
         }
     });
+    (gate, upstream)
+}
+
+#[test]
+fn streams_in_flight_finish_after_goaway_and_new_ones_are_not_taken() {
+    let (gate, upstream) = gated();
     let builder = secured(upstream.addr()).timeout("drain", "20s").timeout("drain_idle", "20ms");
     let edge = builder.start();
     let (mut idle, _) = Frames::open(edge.addr());
@@ -67,14 +73,7 @@ fn a_stream_that_is_stuck_is_cut_at_the_end_of_the_drain() {
 
 #[test]
 fn an_answer_that_ends_after_idle_connections_are_closed_is_whole() {
-    let gate = Gate::default();
-    let closed = gate.clone();
-    let upstream = Upstream::scripted(move |conn| {
-        while conn.request().is_some() {
-            closed.wait();
-            conn.answer("done");
-        }
-    });
+    let (gate, upstream) = gated();
     let builder = secured(upstream.addr()).timeout("drain", "20s").timeout("drain_idle", "20ms");
     let edge = builder.start();
     // Whoever has just connected is told to go when idle connections are, and not before.

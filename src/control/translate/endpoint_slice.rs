@@ -8,7 +8,7 @@ use super::names::Names;
 use super::near::{Here, Place, mark_near};
 use super::report::{Flaw, Report};
 use super::{service, validate};
-use crate::addr::EndpointAddr;
+use crate::addr::{EndpointAddr, special};
 use crate::control::quote::quote;
 use crate::model::{EndpointSpec, EndpointState, Severity, Why};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
@@ -135,17 +135,14 @@ fn read_address(text: &str, family: Family, loopback: bool) -> Result<IpAddr, Fl
         let fix = format!("the slice's addressType is {name}");
         return Err(Flaw::invalid(FIELD, reason, fix).with(Severity::Warning));
     };
-    let refused = match ip {
-        _ if ip.is_unspecified() => "the unspecified address",
-        _ if ip.is_multicast() => "a multicast address",
-        // Node and cloud metadata services are there.
-        IpAddr::V4(ip) if ip.is_link_local() => "a link-local address",
-        IpAddr::V6(ip) if ip.is_unicast_link_local() => "a link-local address",
-        IpAddr::V4(ip) if ip.is_broadcast() => "the broadcast address",
-        _ if ip.is_loopback() && !loopback => "a loopback address",
-        _ => return Ok(ip),
+    let word = match special(ip) {
+        Some("loopback") if loopback => return Ok(ip),
+        Some(word) => word,
+        None => return Ok(ip),
     };
-    let reason = format!("{} is {refused}", quote(text));
+    // Of these there is one in each family.
+    let article = if matches!(word, "unspecified" | "broadcast") { "the" } else { "a" };
+    let reason = format!("{} is {article} {word} address", quote(text));
     Err(Flaw::invalid(FIELD, reason, "use the address of a pod"))
 }
 

@@ -5,7 +5,6 @@
 
 use super::annotations::{Annotations, field};
 use super::report::{Flaw, Report};
-use crate::config::{Fault, duration};
 use crate::model::Timeouts;
 use std::time::Duration;
 
@@ -39,12 +38,9 @@ pub(super) fn span(
     name: &str,
     report: &mut Report<'_>,
 ) -> Option<Duration> {
-    match duration(annotations.get(name)?) {
-        Ok(span) => Some(span),
-        Err(Fault { problem, fix }) => {
-            let fix = format!("{fix}; until then the default counts");
-            report.add(&field(name), Flaw::invalid("", problem, fix));
-            None
-        }
-    }
+    annotations.duration(name).unwrap_or_else(|flaw| {
+        let fix = format!("{}; until then the default counts", flaw.fix);
+        report.add(&field(name), Flaw { fix, ..flaw });
+        None
+    })
 }

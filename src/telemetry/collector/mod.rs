@@ -16,7 +16,7 @@ use super::cells::{
 };
 use super::histogram::Totals;
 use super::last_good::LastGoodMetrics;
-use super::list::ListMetrics;
+use super::list::{ListMetrics, ListSource};
 use super::series::SeriesLabels;
 use super::tls::CertificateMetrics;
 use super::watch::WatchMetrics;
@@ -65,6 +65,15 @@ pub struct Telemetry {
     findings: Mutex<Arc<[Arc<Rejected>]>>,
     /// Where the table in force is, once there is one.
     tables: OnceLock<TableHandle>,
+}
+
+/// Why a process is not ready yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unready {
+    /// What is missing for the first table, a line each.
+    Table(String),
+    /// Nothing is known of Cloudflare's addresses.
+    List,
 }
 
 /// Request counts by what the family is labelled with beside the series.
@@ -145,6 +154,14 @@ impl Telemetry {
     /// Where names that are resolved are counted.
     pub fn dns(&self) -> &Arc<DnsCells> {
         &self.dns
+    }
+
+    /// Why the process is not ready: the first table is not in force, or it is not known who Cloudflare
+    /// is.
+    pub fn unready(&self) -> Option<Unready> {
+        let unknown = self.list.read().source == ListSource::Nothing;
+        let missing = self.watch.unready().map(Unready::Table);
+        missing.or_else(|| unknown.then_some(Unready::List))
     }
 
     /// Says which listeners terminate TLS, in the order of the cells: the others have no series of

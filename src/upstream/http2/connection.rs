@@ -6,8 +6,7 @@
 
 use crate::addr::EndpointAddr;
 use crate::error::Reason;
-use crate::upstream::connect::EndpointStream;
-use crate::upstream::connect::RESPONSE_HEAD_BYTES;
+use crate::upstream::connect::{self, EndpointStream, RESPONSE_HEAD_BYTES};
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
@@ -85,10 +84,7 @@ impl Shared {
         stream: EndpointStream,
         now_ms: u64,
     ) -> Result<Self, Reason> {
-        let scheme = match stream {
-            EndpointStream::Plain(_) => Scheme::HTTP,
-            EndpointStream::Tls(_) => Scheme::HTTPS,
-        };
+        let scheme = connect::scheme(&stream);
         let life = Rc::new(Life::default());
         let (sender, connection) = Builder::new()
             .initial_window_size(STREAM_WINDOW)

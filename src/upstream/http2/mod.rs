@@ -13,6 +13,7 @@ mod upload;
 
 pub use body::Http2Body;
 pub(super) use pool::{Begun, Http2Pool};
+pub(super) use request::convert;
 
 use super::reply::ReplyBody;
 use super::report::Unanswered;
@@ -53,7 +54,7 @@ impl Http2Lease {
         request: Request<RequestBody>,
     ) -> Result<Response<ReplyBody>, Unanswered> {
         let sent = Rc::new(Sent::default());
-        let (head, body) = request::convert(request, self.shared.scheme());
+        let (head, body) = convert(request, self.shared.scheme());
         let bodyless = http_body::Body::is_end_stream(&body);
         let (response, stream) =
             self.shared.sender().send_request(head, bodyless).map_err(|error| {

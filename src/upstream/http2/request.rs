@@ -18,7 +18,7 @@ const OF_CONNECTION: [HeaderName; 5] = [
 
 /// Converts the head, and leaves the body as it is. `TE: trailers` stays, anything else in `TE`
 /// does not.
-pub(super) fn convert(
+pub(in crate::upstream) fn convert(
     request: Request<RequestBody>,
     scheme: &Scheme,
 ) -> (Request<()>, RequestBody) {
