@@ -67,12 +67,28 @@ impl Image {
         // Where these tests were built: what runs on the build's side is there already.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("in the target folder");
         let mut build = Command::new(deploy("image/build"));
-        build.args(["--tag", "ravelin:test", "--profile", "rough"]);
+        build.args(["--tag", "ravelin:test", "--profile", "rough", "--archive"]).arg(image.archive());
         build.env("BUILDAH_OPTIONS", image.options().join(" ")).env("CARGO_TARGET_DIR", target);
         assert_eq!(output(&mut build).lines().last(), Some("ravelin:test"));
         image.buildah(&["from", "--name", "pod", "ravelin:test"]);
         image.root = image.buildah(&["mount", "pod"]).trim().into();
         Some(image)
+    }
+
+    fn archive(&self) -> PathBuf {
+        self.store.path().join("ravelin.tar")
+    }
+
+    /// The name under which containerd keeps the image of the archive: it takes a reference with `/`,
+    /// `:` or `@` in it as it is (`AddRefPrefix` in core/images/archive/reference.go of containerd).
+    fn imported_name(&self) -> String {
+        let mut tar = Command::new("tar");
+        let index = output(tar.arg("-xOf").arg(self.archive()).arg("index.json"));
+        let index: Value = serde_json::from_str(&index).expect("JSON");
+        let [image] = &index["manifests"].as_array().expect("a list")[..] else {
+            panic!("one image: {index}")
+        };
+        image["annotations"]["org.opencontainers.image.ref.name"].as_str().expect("a name").to_owned()
     }
 
     fn options(&self) -> Vec<String> {
@@ -267,6 +283,8 @@ fn the_image_holds_one_program_and_serves_as_a_pod_is_allowed_to() {
     let Some(image) = Image::build() else { return };
     let files: Vec<_> = fs::read_dir(&image.root).expect("a folder").collect();
     assert_eq!(files.len(), 1, "{files:?}");
+    // What the kubelet asks for when a manifest says "ravelin:test".
+    assert_eq!(image.imported_name(), "docker.io/library/ravelin:test");
     let settings = image.settings();
     assert_eq!(settings["User"], "65532:65532");
     assert_eq!(settings["Entrypoint"], json!(["/ravelin"]));
