@@ -96,7 +96,8 @@ impl Lab {
 /// for that.
 fn entrance() -> Option<(Vec<String>, bool)> {
     if !Path::new("/proc/net/if_inet6").exists() {
-        return skipped("this kernel has no IPv6");
+        crate::unsupported::unsupported("this kernel has no IPv6");
+        return None;
     }
     if !runs(&["ip", "-Version"]) {
         return skipped("ip (iproute2) is not installed");

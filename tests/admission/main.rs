@@ -21,6 +21,8 @@ mod raw;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod sources;
+#[path = "../support/unsupported.rs"]
+mod unsupported;
 
 use eventually::eventually;
 use std::time::Duration;

@@ -67,7 +67,9 @@ impl Image {
         // Where these tests were built: what runs on the build's side is there already.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("in the target folder");
         let mut build = Command::new(deploy("image/build"));
-        build.args(["--tag", "ravelin:test", "--profile", "rough", "--archive"]).arg(image.archive());
+        build
+            .args(["--tag", "ravelin:test", "--profile", "rough", "--archive"])
+            .arg(image.archive());
         build.env("BUILDAH_OPTIONS", image.options().join(" ")).env("CARGO_TARGET_DIR", target);
         assert_eq!(output(&mut build).lines().last(), Some("ravelin:test"));
         image.buildah(&["from", "--name", "pod", "ravelin:test"]);
@@ -88,7 +90,10 @@ impl Image {
         let [image] = &index["manifests"].as_array().expect("a list")[..] else {
             panic!("one image: {index}")
         };
-        image["annotations"]["org.opencontainers.image.ref.name"].as_str().expect("a name").to_owned()
+        image["annotations"]["org.opencontainers.image.ref.name"]
+            .as_str()
+            .expect("a name")
+            .to_owned()
     }
 
     fn options(&self) -> Vec<String> {

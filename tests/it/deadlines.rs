@@ -1,6 +1,6 @@
 //! Every phase ends. What is checked is how it ends; when is left to the clock.
 
-use crate::support::{Edge, Gate, PATIENCE, Upstream, edge_to, skipped};
+use crate::support::{Edge, Gate, PATIENCE, Upstream, edge_to, unsupported};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -84,7 +84,7 @@ fn unanswering() -> Option<(Socket, Vec<TcpStream>, SocketAddr)> {
             Err(_) => return Some((socket, filling, addr)),
         }
     }
-    skipped("this kernel answers every SYN: no connect time-out can be made");
+    unsupported("this kernel answers every SYN: no connect time-out can be made");
     None
 }
 

@@ -1,6 +1,6 @@
 //! Services of type ExternalName, against a name server that says what a test tells it to.
 
-use crate::support::{Builder, Upstream, edge, eventually, ingress, rule, skipped};
+use crate::support::{Builder, Upstream, edge, eventually, ingress, rule, unsupported};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -98,7 +98,7 @@ fn own_address() -> Option<Ipv4Addr> {
     match socket.local_addr().ok()?.ip() {
         IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_link_local() => Some(ip),
         _ => {
-            skipped("an address beside the loopback one");
+            unsupported("an address beside the loopback one");
             None
         }
     }

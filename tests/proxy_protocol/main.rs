@@ -11,6 +11,8 @@ mod program;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod tls;
+#[path = "../support/unsupported.rs"]
+mod unsupported;
 
 use acceptor::{Acceptor, Seen};
 use balancer::{Balancer, HaProxy};
@@ -67,7 +69,7 @@ fn haproxy_names_the_client_and_tls_passes() {
 #[test]
 fn haproxy_names_ipv6_clients_and_those_that_came_over_a_dual_stack_socket() {
     if TcpListener::bind("[::1]:0").is_err() {
-        return skipped("no IPv6");
+        return unsupported::unsupported("no IPv6");
     }
     let Some(server) = TlsServer::start() else { return };
     for (bind, options) in [

@@ -5,7 +5,9 @@ mod reload;
 mod strangers;
 mod uploads;
 
-use crate::support::{Builder, Metrics, PATIENCE, Process, Upstream, edge_to, eventually, skipped};
+use crate::support::{
+    Builder, Metrics, PATIENCE, Process, Upstream, edge_to, eventually, unsupported,
+};
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -148,7 +150,7 @@ fn rolling_upgrades_lose_nothing_on_a_listener_of_ipv4() {
 #[test]
 fn rolling_upgrades_lose_nothing_on_a_listener_of_ipv6_alone() {
     if TcpListener::bind("[::1]:0").is_err() {
-        return skipped("no IPv6 on the loopback");
+        return unsupported("no IPv6 on the loopback");
     }
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
     upgrades_lose_nothing(v6, &[v6]);
@@ -157,7 +159,7 @@ fn rolling_upgrades_lose_nothing_on_a_listener_of_ipv6_alone() {
 #[test]
 fn rolling_upgrades_lose_nothing_on_a_listener_of_both_families() {
     if TcpListener::bind("[::1]:0").is_err() {
-        return skipped("no IPv6 on the loopback");
+        return unsupported("no IPv6 on the loopback");
     }
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
     upgrades_lose_nothing((Ipv6Addr::UNSPECIFIED, 0).into(), &[loopback(), v6]);

@@ -1,7 +1,7 @@
 //! What those who are not admitted hear while one process takes over from another: nothing.
 
 use super::{Load, at, await_steered, loopback, upgrade};
-use crate::support::{Builder, Metrics, Process, Upstream, skipped};
+use crate::support::{Builder, Metrics, Process, Upstream, unsupported};
 use socket2::{Domain, Socket, Type};
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
@@ -87,7 +87,7 @@ fn strangers_hear_nothing(bind: SocketAddr, admitted: &str, strangers: &[IpAddr]
     let mut process = only(bind).spawn(1);
     await_steered(&process);
     if !is_filtered(&process) {
-        return skipped("the kernel takes no filter");
+        return unsupported("the kernel takes no filter");
     }
     let addr = process.addr();
     // Who is admitted loads it, where that is an address that this machine has.
@@ -118,7 +118,7 @@ fn strangers_hear_nothing_at_any_moment_of_an_upgrade() {
 #[test]
 fn strangers_hear_nothing_where_a_listener_is_of_both_families() {
     if TcpListener::bind("[::1]:0").is_err() {
-        return skipped("no IPv6 on the loopback");
+        return unsupported("no IPv6 on the loopback");
     }
     let both = (Ipv6Addr::UNSPECIFIED, 0).into();
     strangers_hear_nothing(both, "127.0.0.1/32", &[STRANGER_V4, STRANGER_V6]);
@@ -127,7 +127,7 @@ fn strangers_hear_nothing_where_a_listener_is_of_both_families() {
 #[test]
 fn strangers_hear_nothing_where_a_listener_is_of_ipv6_alone() {
     if TcpListener::bind("[::1]:0").is_err() {
-        return skipped("no IPv6 on the loopback");
+        return unsupported("no IPv6 on the loopback");
     }
     strangers_hear_nothing((Ipv6Addr::LOCALHOST, 0).into(), "2001:db8::1/128", &[STRANGER_V6]);
 }

@@ -15,6 +15,8 @@ mod process;
 mod program;
 #[path = "../../support/skipped.rs"]
 mod skipped;
+#[path = "../../support/unsupported.rs"]
+mod unsupported;
 mod upstream;
 
 pub(crate) use client::Client;
@@ -28,6 +30,7 @@ pub(crate) use nginx::Nginx;
 pub(crate) use process::Process;
 pub(crate) use program::program;
 pub(crate) use skipped::skipped;
+pub(crate) use unsupported::unsupported;
 pub(crate) use upstream::{Conn, Refusing, Silent, Upstream};
 
 use std::time::Duration;
