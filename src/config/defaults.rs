@@ -114,10 +114,9 @@ pub const COALESCE_MAX: Duration = Duration::from_millis(50);
 /// each stay well within the usual hard limit of open files (1 048 576).
 pub const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
 
-/// `limits.handshakes`, for each worker: with RSA (2048 bits) a full one takes 0.7 ms of a core, so
-/// that the last of 512 is through after 0.4 s, far within `timeouts.tls_handshake`; and a
-/// ClientHello may take 64 KiB, which makes 32 MiB.
-pub const HANDSHAKES: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
+/// `limits.handshakes`, for each worker: with RSA (2048 bits) the signature takes 0.7 ms of a core, so
+/// that requests wait 6 ms at the most for eight handshakes that are ready at once.
+pub const HANDSHAKES: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 
 /// `limits.request_target`, in bytes: Cloudflare forwards URLs up to 16 KB.
 pub const REQUEST_TARGET: usize = 16 * 1024;

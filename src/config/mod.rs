@@ -262,7 +262,7 @@ impl Default for Timeouts {
 pub struct Limits {
     /// Client connections in the process, 1 to 1 000 000.
     pub connections: NonZeroUsize,
-    /// TLS handshakes under way on each worker, 1 to 100 000.
+    /// TLS handshakes that each worker computes before requests have their turn, 1 to 100 000.
     pub handshakes: NonZeroUsize,
     /// Longest request target, in bytes, 1 KiB to 1 MiB.
     pub request_target: usize,

@@ -36,7 +36,7 @@ use super::{
 const WORKERS: RangeInclusive<usize> = 1..=256;
 /// Client connections: the usual hard limit of open files, `fs.nr_open`, is 1 048 576.
 const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
-/// TLS handshakes under way on one worker: more than 100 000 would not be through in a minute.
+/// TLS handshakes that one worker computes in a row: 100 000 would take a minute.
 const HANDSHAKES: RangeInclusive<usize> = 1..=100_000;
 /// Sizes of request heads: below a KiB no browser's head fits; a MiB for each of 20 000 connections
 /// is more than any node has.

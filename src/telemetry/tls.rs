@@ -97,7 +97,7 @@ pub struct HandshakeCells {
     pub(super) failed: [Count; HandshakeFailure::ALL.len()],
     /// What became of the demand for a certificate: by [`Mode`] and [`Verdict`].
     pub(super) clients: [[Count; Verdict::ALL.len()]; Mode::ALL.len()],
-    /// Under way, not counting connections that wait for their turn.
+    /// Under way, connections that have sent nothing yet included.
     pub in_flight: Level,
 }
 

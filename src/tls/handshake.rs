@@ -5,6 +5,7 @@ use super::failure::{is_of_name, of_io, of_tls};
 use super::policy::{HTTP2, Policy};
 use super::session::{Session, Standing};
 use super::snapshot::{Shown, Store};
+use super::turns::Turns;
 use crate::client_certificate::{Mode, Verdict};
 use crate::stream::Now;
 use crate::telemetry::{HandshakeCells, HandshakeFailure, TlsVersion};
@@ -13,10 +14,10 @@ use rustls::server::{Accepted, AcceptedAlert, Acceptor, ClientHello};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use std::cell::RefCell;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
@@ -28,7 +29,7 @@ const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 112];
 #[derive(Debug)]
 pub struct Handshakes {
     store: Arc<Store>,
-    permits: Semaphore,
+    turns: Turns,
 }
 
 /// Why there is nobody to serve.
@@ -47,9 +48,9 @@ impl From<HandshakeFailure> for Unmet {
 }
 
 impl Handshakes {
-    /// At most `most` at a time; further connections wait for their turn.
+    /// At most `most` compute at a time; whoever waits for its client's bytes does not count.
     pub fn new(store: Arc<Store>, most: usize) -> Self {
-        Self { store, permits: Semaphore::new(most.min(Semaphore::MAX_PERMITS)) }
+        Self { store, turns: Turns::new(most) }
     }
 
     /// Whether clients of any host are asked for a certificate: what a listener without TLS has to
@@ -73,8 +74,6 @@ impl Handshakes {
         socket: TcpStream,
         cells: &HandshakeCells,
     ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
-        // It is never closed.
-        let _permit = self.permits.acquire().await.map_err(|_| HandshakeFailure::Other)?;
         let _in_flight = cells.in_flight.raise();
         let (accepted, socket) = hello(socket).await?;
         let server_name = asked_for(&accepted.client_hello());
@@ -95,7 +94,7 @@ impl Handshakes {
         };
         let asked = policy.zip(attempt).map(|(policy, attempt)| Asked { policy, attempt });
         let start = StartHandshake::from_parts(accepted, socket);
-        let stream = start.into_stream(config).await.map_err(|error| {
+        let stream = self.turns.run(pin!(start.into_stream(config))).await.map_err(|error| {
             tracing::debug!(%error, "TLS handshake");
             let failure = of_io(&error);
             if let (Some(asked), HandshakeFailure::ClientCertificate) = (&asked, failure) {

@@ -2,8 +2,8 @@
 //!
 //! The ClientHello is read first. The name in it chooses the certificate out of an immutable
 //! [`Snapshot`], or the connection ends with `unrecognized_name` before anybody has seen one: who
-//! scans addresses learns no host of ours. Then rustls does the handshake. How many are under way at
-//! once is limited for each worker; how long one may take is the caller's to limit.
+//! scans addresses learns no host of ours. Then rustls does the handshake. How many compute before
+//! requests have their turn is limited for each worker; how long one may take is the caller's to limit.
 //!
 //! Hosts may demand certificates of their clients: see [`Policies`]. Everything that is agreed on under
 //! one policy, tickets included, counts for the hosts of that policy alone.
@@ -21,6 +21,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod turns;
 
 pub use handshake::{Handshakes, Unmet};
 pub use policies::{Demands, Policies};

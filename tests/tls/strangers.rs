@@ -1,9 +1,9 @@
 //! Who gets no certificate, and who gets no further.
 
+use crate::PATIENCE;
 use crate::certificates::Issued;
 use crate::client::{Client, Offer};
 use crate::proxy::{Proxy, proxy};
-use crate::{PATIENCE, eventually};
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 use std::io::{Read, Write};
@@ -153,25 +153,26 @@ fn a_handshake_that_stalls_ends_at_its_deadline_wherever_it_is() {
 }
 
 #[test]
-fn beyond_the_limit_connections_wait_for_their_turn() {
+fn handshakes_that_wait_for_their_client_hold_nobody_up() {
     let issued = Issued::new(&["a.example"]);
-    let proxy = proxy().certificate(&issued).sections("[limits]\nhandshakes = 2\n").start();
-    let stalled = [connect(&proxy), connect(&proxy)];
-    proxy.await_metric("ravelin_tls_handshakes_in_flight{listener=\"tls\"}", 2.0);
-    let mut waiting = connect(&proxy);
-    waiting.write_all(&hello("unknown.example")).expect("a socket takes it");
-    // Accepted, and not begun.
-    proxy.await_metric("ravelin_connections_open{listener=\"tls\"}", 3.0);
-    waiting.set_nonblocking(true).expect("a socket");
-    let nothing = waiting.read(&mut [0]).expect_err("nothing has come");
-    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
-    let [first, second] = stalled;
-    drop(first);
-    let mut said = Vec::new();
-    eventually("its turn comes", || waiting.read_to_end(&mut said).ok());
-    assert_eq!(said, UNRECOGNIZED_NAME);
-    drop(second);
-    proxy.await_metric("ravelin_connections_open{listener=\"tls\"}", 0.0);
+    let proxy = proxy().certificate(&issued).sections("[limits]\nhandshakes = 1\n").start();
+    let hello = hello("a.example");
+    // More of each than there are permits: silent, with half a ClientHello, and with a whole one.
+    let stalled: Vec<_> = [&b""[..], &hello[..200], &hello]
+        .into_iter()
+        .cycle()
+        .take(60)
+        .map(|bytes| {
+            let mut socket = connect(&proxy);
+            socket.write_all(bytes).expect("the proxy reads");
+            socket
+        })
+        .collect();
+    proxy.await_metric("ravelin_tls_handshakes_in_flight{listener=\"tls\"}", 60.0);
+    assert_eq!(Client::connect(proxy.addr(), "a.example").get("a.example").status(), "200");
+    proxy.await_metric("ravelin_tls_handshakes_in_flight{listener=\"tls\"}", 60.0);
+    drop(stalled);
+    proxy.await_metric("ravelin_tls_handshakes_in_flight{listener=\"tls\"}", 0.0);
 }
 
 #[test]
