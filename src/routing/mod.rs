@@ -193,7 +193,7 @@ impl Backend {
 
     /// Where requests wait while every endpoint has as many as it takes; `None` without a limit.
     pub fn queue(&self) -> Option<&Arc<Queue>> {
-        self.queue.get().filter(|queue| queue.limits().is_some())
+        self.queue.get().filter(|queue| queue.is_limited())
     }
 
     /// Puts limits in force, for those that wait already as well.

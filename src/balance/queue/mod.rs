@@ -60,10 +60,14 @@ impl Queue {
         self.wake();
     }
 
-    /// The limits in force.
+    /// Whether there are limits in force. Asked for every request: locks nothing.
+    pub fn is_limited(&self) -> bool {
+        self.most.load(Ordering::Relaxed) != u32::MAX
+    }
+
+    /// The limits in force. Only for a request that waits: locks the queue.
     pub fn limits(&self) -> Option<Limits> {
-        // The common case, of a limit that was taken away, does not lock.
-        (self.most.load(Ordering::Relaxed) != u32::MAX).then(|| self.state().limits).flatten()
+        self.state().limits
     }
 
     /// How many requests wait.

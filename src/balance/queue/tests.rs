@@ -129,7 +129,7 @@ fn a_limit_that_is_raised_or_taken_away_lets_in_who_waits() {
     queue.set(None);
     let _second = look(&mut waiting[1]).expect("its turn").expect("no limit");
     let _third = look(&mut waiting[2]).expect("its turn").expect("no limit");
-    assert!(queue.limits().is_none());
+    assert!(queue.limits().is_none() && !queue.is_limited());
 }
 
 #[test]
@@ -193,4 +193,14 @@ fn no_endpoint_ever_has_more_than_it_takes_whichever_worker_asks() {
     assert_eq!(highest.load(Ordering::Relaxed), MOST);
     assert_eq!(queue.waiting(), 0);
     assert!(set.usable().iter().all(|endpoint| endpoint.in_flight() == 0));
+}
+
+#[test]
+fn a_request_that_finds_an_endpoint_takes_no_lock() {
+    let (queue, set) = (mk_queue(mk_limits(2)), mk_set(&[1], None));
+    // Whoever waits for it now waits for ever.
+    let _held = queue.state();
+    assert!(queue.is_limited());
+    let sent = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");
+    drop(sent);
 }
