@@ -57,6 +57,12 @@ impl Hsts {
         Ok(Self(value.into()))
     }
 
+    /// A value that was not read.
+    #[cfg(test)]
+    pub(crate) fn unread(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The value of the field.
     pub fn as_str(&self) -> &str {
         &self.0

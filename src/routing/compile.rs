@@ -223,8 +223,7 @@ impl<'m> Builder<'m> {
             algorithm: ingress.balance.as_ref().map_or(NONE, |own| position(&mut algorithms, own)),
         });
         let ingresses = ingresses.collect();
-        // A parsed value is one of the field.
-        let hsts = hsts.into_iter().filter_map(|value| HeaderValue::from_str(value.as_str()).ok());
+        let hsts = hsts.into_iter().map(|value| field(value.as_str()));
         let (hosts, positions) = HostMap::new(&self.hosts);
         let (wildcards, wildcard_positions) = HostMap::new(&self.wildcards);
         for route in &mut self.routes {
@@ -249,6 +248,12 @@ impl<'m> Builder<'m> {
             limits,
         }
     }
+}
+
+/// The value of a field. One that cannot be is none, and keeps its position: those behind it are
+/// referred to by theirs.
+fn field(value: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(value).ok()
 }
 
 /// Where a value is among those so far: clusters have a few at most.

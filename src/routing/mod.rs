@@ -73,7 +73,7 @@ pub struct Table {
     routes: Box<[RouteEntry]>,
     ingresses: Box<[IngressEntry]>,
     /// The values of `Strict-Transport-Security`, each once.
-    hsts: Box<[HeaderValue]>,
+    hsts: Box<[Option<HeaderValue>]>,
     /// The time-outs of Ingresses that have some, each once.
     timeouts: Box<[Timeouts]>,
     /// How Ingresses have their requests spread, each once.
@@ -283,7 +283,7 @@ impl Table {
     /// What a visitor with TLS is told in `Strict-Transport-Security`.
     pub fn hsts(&self, id: RouteId) -> Option<&HeaderValue> {
         let ingress = self.routes[id.0 as usize].ingress;
-        self.hsts.get(self.ingresses[ingress as usize].hsts as usize)
+        self.hsts.get(self.ingresses[ingress as usize].hsts as usize)?.as_ref()
     }
 
     /// How long its requests may take, where its Ingress says so.

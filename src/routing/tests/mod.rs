@@ -8,7 +8,7 @@ use super::{Table, compile};
 use crate::addr::EndpointAddr;
 use crate::model::{
     Backend, BackendKey, BackendState, CanonicalPath, DefaultBackend, EndpointSpec, EndpointState,
-    Host, HostPattern, Https, Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule,
+    Host, HostPattern, Hsts, Https, Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule,
     Treatment,
 };
 
@@ -92,4 +92,19 @@ fn winner(table: &Table, host: &str, path: &str) -> Option<String> {
         let kind = if route.position.is_some() { route.kind.as_str() } else { "Default" };
         format!("{} {} {kind} {}", route.ingress, route.host_pattern(), route.path)
     })
+}
+
+#[test]
+fn a_value_of_hsts_that_cannot_be_sent_moves_no_other_one() {
+    let mut model = mk_model(3);
+    let values = ["max-age=1", "max-age=2\n", "max-age=3"];
+    for (ingress, value) in model.ingresses.iter_mut().zip(values) {
+        ingress.https.hsts = Some(Hsts::unread(value));
+    }
+    model.rules = (0..3).map(|i| mk_rule(&format!("h{i}.example"), "Prefix /", i, 0, 0)).collect();
+    let table = compile(&model, None);
+    let sent = |host| table.hsts(table.lookup(host, "/").expect("a route"));
+    assert_eq!(sent("h0.example").expect("a value"), "max-age=1");
+    assert_eq!(sent("h1.example"), None);
+    assert_eq!(sent("h2.example").expect("a value"), "max-age=3");
 }
