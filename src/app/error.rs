@@ -73,6 +73,12 @@ pub enum StartError {
     /// The socket for probes cannot be made.
     #[error(transparent)]
     AdminSocket(#[from] LocalError),
+    /// Threads cannot give up their capabilities, and so must not read from clients.
+    #[error(
+        "threads cannot give up their capabilities: {0}; allow the system call capset, or grant the \
+         process no capabilities"
+    )]
+    Privileges(#[source] io::Error),
     /// The system refuses threads, files or memory.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

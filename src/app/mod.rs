@@ -299,10 +299,9 @@ fn start_accepting(
     })
 }
 
-/// As [`on_runtime`], for threads that read what clients send: they have no privileges.
+/// As [`on_runtime`], for threads that read what clients send: without privileges, or not at all.
 fn unprivileged(thread: &str, future: impl Future<Output = ()>) {
-    privilege::give_up();
-    on_runtime(thread, future);
+    privilege::run_without(thread, privilege::give_up(), || on_runtime(thread, future));
 }
 
 /// Runs a future to its end on a runtime of this thread.

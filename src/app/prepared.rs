@@ -118,6 +118,7 @@ impl Prepared {
     /// Binds everything. If there is a cluster, begins to watch it and serves the admin port.
     /// Beside another App of the process, if `heritage` has one before it.
     pub(super) fn new(config: Config, heritage: Heritage) -> Result<Self, StartError> {
+        privilege::rehearse().map_err(StartError::Privileges)?;
         privilege::raise();
         let config = Arc::new(config);
         let connections = allowed_connections(&config, heritage.number);
@@ -352,8 +353,7 @@ fn begin(
             let cluster = Arc::clone(watch.cluster());
             let signal = signal.clone();
             let thread = spawn("watch", move || {
-                privilege::give_up();
-                watch.run(signal);
+                privilege::run_without("watch", privilege::give_up(), || watch.run(signal));
             })?;
             let source = Box::new(Arc::clone(&cluster));
             Ok(Begun { source, cluster: Some(cluster), thread: Some(thread) })

@@ -6,6 +6,7 @@
 //! raised here. Capabilities belong to threads: those that read what clients send have none.
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use std::{io, thread};
 
 /// Makes the two effective for this thread and those that it starts, as far as it is permitted.
 pub(super) fn raise() {
@@ -23,11 +24,41 @@ pub(super) fn raise() {
 }
 
 /// Gives up all capabilities of this thread for good.
-pub(super) fn give_up() {
+///
+/// # Errors
+/// It keeps some: it must not read what clients send.
+pub(super) fn give_up() -> io::Result<()> {
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    if let Err(error) = set_capabilities(None, sets) {
-        tracing::warn!(%error, "a thread cannot give up its capabilities");
+    let given_up = set_capabilities(None, sets);
+    // A process that was never granted any has nothing to give up, whatever a filter of its system calls
+    // says to this one.
+    let left = capabilities(None)?;
+    match given_up {
+        Err(error) if !(left.effective | left.permitted).is_empty() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether threads of this process can give up their capabilities: tried on one that does nothing else.
+///
+/// # Errors
+/// They cannot.
+pub(super) fn rehearse() -> io::Result<()> {
+    let thread = thread::Builder::new().name("privilege".to_owned()).spawn(give_up)?;
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
+}
+
+/// Runs what reads from clients, if the thread has given up its capabilities.
+pub(super) fn run_without(thread: &str, given_up: io::Result<()>, run: impl FnOnce()) {
+    match given_up {
+        Ok(()) => run(),
+        Err(error) => tracing::error!(
+            thread,
+            %error,
+            "the thread cannot give up its capabilities and does not run; \
+             allow the system call capset, or grant the process no capabilities"
+        ),
     }
 }
 
@@ -38,8 +69,8 @@ mod tests {
     #[test]
     fn what_a_thread_gives_up_others_keep() {
         let before = capabilities(None).expect("always readable").permitted;
-        let given_up = std::thread::spawn(|| {
-            give_up();
+        let given_up = thread::spawn(|| {
+            give_up().expect("this thread's own");
             // What is not permitted any more cannot be raised.
             raise();
             capabilities(None).expect("always readable")
@@ -50,8 +81,20 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_keeps_its_capabilities_reads_from_nobody() {
+        let ran = |given_up| {
+            let mut ran = false;
+            run_without("worker", given_up, || ran = true);
+            ran
+        };
+        assert!(ran(Ok(())));
+        assert!(!ran(Err(io::ErrorKind::PermissionDenied.into())));
+        rehearse().expect("nothing forbids it here");
+    }
+
+    #[test]
     fn what_is_permitted_becomes_effective() {
-        let raised = std::thread::spawn(|| {
+        let raised = thread::spawn(|| {
             let held = capabilities(None).expect("always readable");
             let none = CapabilitySet::empty();
             set_capabilities(None, CapabilitySets { effective: none, ..held }).expect("less");
