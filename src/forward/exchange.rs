@@ -135,6 +135,9 @@ impl Exchange {
         if let Some(timeouts) = timeouts {
             self.0.patience = self.body_progress();
             self.0.watch.end_after(timeouts.request);
+        }
+        // Those of a call are others even if its route has none of its own.
+        if timeouts.is_some() || self.is_call() {
             self.await_head();
         }
     }
@@ -171,7 +174,7 @@ impl Exchange {
         let own = self.timeouts().and_then(|own| own.response_head);
         let response_head = own.unwrap_or(self.0.downstream.worker.config.timeouts.response_head);
         let limit = self.0.upload.as_ref().map_or(response_head, |upload| {
-            let progress = if self.grpc() { self.tunnel_idle() } else { self.body_progress() };
+            let progress = if self.is_call() { self.tunnel_idle() } else { self.body_progress() };
             upload.set_limits(UploadLimits { progress, response_head });
             progress
         });
@@ -190,8 +193,15 @@ impl Exchange {
         self.await_head();
     }
 
-    fn grpc(&self) -> bool {
-        self.0.parts.noted.grpc
+    /// Whether its client reads errors as those of gRPC, which there is over HTTP/2 alone.
+    pub(super) fn is_grpc(&self) -> bool {
+        self.0.parts.noted.grpc && self.0.version == Version::HTTP_2
+    }
+
+    /// Whether it is a call of gRPC to a Service that may speak it: its messages may be long in coming.
+    pub(super) fn is_call(&self) -> bool {
+        let may_be = |(table, id): (&Held, _)| table.backend(id).protocol.may_be_http2();
+        self.is_grpc() && self.route().is_some_and(may_be)
     }
 
     /// What its route has visitors with TLS told in `Strict-Transport-Security`, if this is one.
@@ -209,11 +219,6 @@ impl Exchange {
     pub(super) fn sent(&mut self) -> &mut Journey {
         self.0.sent = true;
         &mut self.0.journey
-    }
-
-    /// Closes the connection, or the stream, that it was sent on: what is still to come is not wanted.
-    pub(super) fn give_up_upstream(&mut self) {
-        self.0.journey.lease = None;
     }
 
     /// Notes that its answer is a stream of messages, which may be long in coming.

@@ -18,23 +18,21 @@ pub use unread::record_unread;
 pub use worker::{Downstream, Worker};
 
 use crate::balance::EndpointSet;
-use crate::body::{RequestBody, Upload, UploadLimits, trim_values};
+use crate::body::{RequestBody, Upload, UploadLimits};
 use crate::client_certificate::{Mode, Verdict};
+use crate::config::defaults;
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
 use crate::model::{Broken, Protocol};
 use crate::routing::{Backend, RouteId, Table};
 use crate::tls::Session;
-use crate::upstream::{MOST_ANSWER_FIELDS, ReplyBody};
+use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use exchange::Exchange;
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request,
-};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::ext::ReasonPhrase;
 use send::send;
 use sender::Sender;
 use std::convert::Infallible;
@@ -55,7 +53,7 @@ pub fn forward(
         Some(streams) => streams.begin(),
         None => Rc::clone(&downstream.watch),
     };
-    let upload = begin_upload(downstream, &watch, &head.headers, body);
+    let upload = begin_upload(downstream, &watch, body);
     let mut exchange = Exchange::begin(Rc::clone(downstream), watch, &head, upload);
     let mut decided = decide(&mut exchange, head);
     if let (Err(_), Some(upload)) = (&decided, exchange.upload()) {
@@ -80,7 +78,7 @@ pub fn forward(
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Ok(Box::pin(switch(exchange, response, tunnel)).await);
             }
-            Ok(response) => pass_on(exchange, response),
+            Ok(response) => answer_of_upstream(exchange, response),
             Err(reason) => answer_of_ours(exchange, reason),
         };
         if close {
@@ -91,21 +89,13 @@ pub fn forward(
 }
 
 /// Starts the clock of the exchange, and the record of its body if there is one.
-fn begin_upload(
-    downstream: &Downstream,
-    watch: &Rc<Watch>,
-    headers: &HeaderMap,
-    body: Incoming,
-) -> Option<Rc<Upload>> {
+fn begin_upload(downstream: &Downstream, watch: &Rc<Watch>, body: Incoming) -> Option<Rc<Upload>> {
     let timeouts = &downstream.worker.config.timeouts;
     if body.is_end_stream() {
         watch.enter(Phase::Exchange, timeouts.response_head);
         return None;
     }
-    let progress = match stage::is_grpc(headers) {
-        true => timeouts.tunnel_idle,
-        false => timeouts.body_progress,
-    };
+    let progress = timeouts.body_progress;
     watch.enter(Phase::Exchange, progress);
     let limits = UploadLimits { progress, response_head: timeouts.response_head };
     Some(Upload::new(Rc::clone(watch), limits, body))
@@ -124,9 +114,9 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
     let bodyless = exchange.upload().is_none();
-    // HTTP/1.1 has the same bounds, by hyper.
-    if head.version == Version::HTTP_2 {
-        stage::read_http2(&mut head, worker.config.limits.header_block)?;
+    // HTTP/1.1 has the same bound, by hyper.
+    if head.headers.len() > defaults::HEADER_COUNT {
+        return Err(Reason::HeadersTooLarge);
     }
     let sender = Sender::of(&downstream, &head.headers);
     exchange.client = sender.client().cloned();
@@ -136,7 +126,6 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
         worker.cells.listeners[downstream.listener].unnamed[cause as usize].add(1);
     }
     let vouched = sender.vouched(worker.policy.secret_name());
-    Target::check_scheme(&head.uri, over_tls || downstream.tls.is_some())?;
     let target =
         Target::read(&mut head, worker.config.limits.request_target).inspect_err(|_| {
             exchange.noted = stage::note_request(&head.headers, vouched);
@@ -162,8 +151,6 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
         _ => belongs(&downstream, target),
     };
     exchange.noted = noted;
-    exchange.noted.refused.map_or(Ok(()), Err)?;
-    stage::forwards_left(&head.method, &mut head.headers)?;
     let id = allowed.and(belongs).and(found)?;
     let backend = table.backend(id);
     exchange.choice = sticky::choose(table.algorithm(id), exchange, &head.headers);
@@ -290,41 +277,15 @@ async fn switch(
     switched.unwrap_or_else(|(exchange, reason)| answer_of_ours(exchange, reason))
 }
 
-/// Passes the pod's answer on, in the shape of HTTP/1.1, or answers that it cannot be.
-fn pass_on(mut exchange: Exchange, mut response: Response<ReplyBody>) -> Response<ResponseBody> {
-    match make_ready(&exchange, &mut response) {
-        Ok(()) => answer_of_upstream(exchange, response),
-        Err(reason) => {
-            exchange.give_up_upstream();
-            answer_of_ours(exchange, reason)
-        }
-    }
-}
-
-/// Makes what one protocol tolerates valid for the other.
-fn make_ready(exchange: &Exchange, response: &mut Response<ReplyBody>) -> Result<(), Reason> {
-    if response.version() == Version::HTTP_2 {
-        if response.headers().len() > MOST_ANSWER_FIELDS {
-            return Err(Reason::UpstreamMalformed);
-        }
-        trim_values(response.headers_mut());
-    }
-    let status = response.status();
-    stage::clean_response(response.headers_mut(), status, exchange.is_head())?;
-    *response.version_mut() = Version::HTTP_11;
-    // hyper would make up one.
-    if status.canonical_reason().is_none() && response.extensions().get::<ReasonPhrase>().is_none()
-    {
-        response.extensions_mut().insert(ReasonPhrase::from_static(b""));
-    }
-    Ok(())
-}
-
 fn answer_of_upstream(
     mut exchange: Exchange,
     mut response: Response<ReplyBody>,
 ) -> Response<ResponseBody> {
-    if exchange.noted.grpc || stage::is_event_stream(response.headers()) {
+    stage::clean_response(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    // The pod says so, whatever the client has called its request.
+    let is_call = exchange.is_call() && stage::is_grpc(response.headers());
+    if is_call || stage::is_event_stream(response.headers()) {
         exchange.streams();
     }
     sticky::set_cookie(&exchange, response.headers_mut());
@@ -332,17 +293,12 @@ fn answer_of_upstream(
         response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts.clone());
     }
     exchange.answered(response.status());
-    let has_body = !exchange.is_head() && stage::may_have_body(response.status());
-    response.map(|incoming| match has_body {
-        true => ResponseBody::of_upstream(incoming, exchange),
-        // What a pod with HTTP/2 sends all the same is dropped with its stream.
-        false => ResponseBody::empty(exchange),
-    })
+    response.map(|incoming| ResponseBody::of_upstream(incoming, exchange))
 }
 
 fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBody> {
     exchange.refused(reason);
-    let mut response = match exchange.noted.grpc {
+    let mut response = match exchange.is_grpc() {
         true => stage::answer_grpc(reason),
         false => stage::answer(reason),
     };

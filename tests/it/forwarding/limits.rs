@@ -199,3 +199,15 @@ fn a_refusal_reaches_a_client_that_goes_on_sending() {
         assert_eq!(client.response().status(), 404);
     }
 }
+
+#[test]
+fn what_we_say_ourselves_is_in_the_form_of_http_whatever_the_content_type() {
+    let edge = edge().start();
+    let mut client = edge.connect();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n",
+    );
+    let response = client.response();
+    assert_eq!((response.status(), response.field("grpc-status")), (404, None));
+    assert!(response.text().contains("no_route"), "{}", response.text());
+}

@@ -4,6 +4,8 @@ use super::client::{Client, fed, next, text};
 use super::in_front_of;
 use super::server::Server;
 use crate::multiplexed::{Connection, request, run, until};
+use crate::secured::secured;
+use crate::support::{Edge, Upstream, framed};
 use bytes::Bytes;
 use std::thread;
 use std::time::Duration;
@@ -171,4 +173,42 @@ fn calls_in_which_nobody_speaks_outlast_the_patience_with_bodies() {
         server.go();
         assert_eq!(next(&mut held).await, "ended");
     });
+}
+
+/// Sends a call to a proxy and leaves the answer to the log: the call is never whole.
+async fn half_a_call(edge: &Edge, path: &str) {
+    let mut connection = Connection::open(edge.addr()).await;
+    let head = request("POST", path).header("content-type", "application/grpc");
+    let (response, mut stream) = connection.begin(head.body(()).expect("valid")).await;
+    stream.send_data(Bytes::from_static(&[0; 5]), false).expect("an open stream");
+    let _ = response.await;
+}
+
+#[test]
+fn what_only_the_client_calls_grpc_has_the_patience_with_bodies() {
+    // The Service speaks HTTP/1.1.
+    let pod = Upstream::scripted(|conn| {
+        conn.request();
+    });
+    let edge = secured(pod.addr()).timeout("body_progress", "300ms").start();
+    run(half_a_call(&edge, "/t.Calls/Up"));
+    edge.ended("request_timeout");
+
+    // It speaks HTTP/2, and the answer is none of gRPC.
+    let pod = Upstream::scripted(|conn| {
+        framed::serve(conn, |conn, stream, _| {
+            let fields = [("content-type", "text/plain")];
+            conn.send([framed::head(stream, &fields), framed::part(stream, b"begun")].concat());
+        });
+    });
+    let (builder, _) = in_front_of(pod.addr());
+    let edge = builder.timeout("body_progress", "300ms").start();
+    run(async {
+        let mut connection = Connection::open(edge.addr()).await;
+        let head = request("POST", "/t.Calls/Down").header("content-type", "application/grpc");
+        let response = connection.send(head.body(()).expect("valid")).await;
+        let mut body = response.await.expect("an answer").into_body();
+        while let Some(Ok(_)) = body.data().await {}
+    });
+    edge.ended("upstream_stalled");
 }
