@@ -17,6 +17,8 @@ fn metrics_are_valid_and_every_family_is_there() {
         ("ravelin_access_log_dropped_lines", "counter"),
         ("ravelin_body_bytes", "counter"),
         ("ravelin_connections_accepted", "counter"),
+        ("ravelin_connections_at_limit", "counter"),
+        ("ravelin_connections_evicted", "counter"),
         ("ravelin_connections_idle_closed", "counter"),
         ("ravelin_connections_open", "gauge"),
         ("ravelin_connections_refused", "counter"),
@@ -241,12 +243,25 @@ fn the_socket_serves_what_the_port_serves() {
 }
 
 #[test]
-fn probes_are_answered_while_scrapers_hold_all_places() {
+fn scrapers_and_probes_are_answered_whoever_holds_connections_and_says_nothing() {
     let (builder, socket) = edge().probed();
     let edge = builder.start();
-    // More than are served at one time; those above wait.
-    let _scrapers: Vec<_> = (0..80).map(|_| TcpStream::connect(edge.admin())).collect();
+    // More than there are places, of either, and some with half a request.
+    let ports: Vec<_> = (0..80)
+        .map(|n| {
+            let mut stream = TcpStream::connect(edge.admin()).expect("it listens");
+            let begun = if n % 2 == 0 { "" } else { "GET /metr" };
+            stream.write_all(begun.as_bytes()).expect("it reads");
+            stream
+        })
+        .collect();
+    let probes: Vec<_> =
+        (0..20).map(|_| UnixStream::connect(&socket).expect("it listens")).collect();
+    assert_eq!(Client::connect(edge.admin()).get("admin", "/metrics").status(), 200);
     assert_eq!(over(&socket, "/livez"), (200, "ok\n".to_owned()));
+    let mut first = [0];
+    assert_eq!((&ports[0]).read(&mut first).ok(), Some(0), "the longest silent one has gone");
+    assert_eq!((&probes[0]).read(&mut first).ok(), Some(0));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The admin port: metrics and health, on a thread of its own, so that a scrape never takes time
 //! from a request. The same is served on a socket in the file system, for `ravelin probe`.
 
+mod seats;
+
 use crate::admission::GateCell;
 use crate::listen::{self, Accepting, LocalAccepting};
 use crate::shutdown::{ShutdownSignal, Stage};
@@ -11,26 +13,28 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
-use std::cell::Cell;
+use seats::{Seat, Seated, Seats};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-/// Scrapers and probes at one time; more of them wait.
+/// Connections to the port at one time: a handful of scrapers, and probes. Whoever comes then takes the
+/// place of another one.
 const CONNECTIONS: usize = 64;
 
-/// Probes at one time on the socket; scrapers have no part in them.
+/// The same on the socket; scrapers have no part in them.
 const PROBES: usize = 16;
 
-/// For a request head, and so for a connection that says nothing between two scrapes.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Pages of metrics in memory at one time: one may have tens of megabytes, and is there until its reader
+/// has taken it.
+const PAGES: usize = 4;
 
 /// OpenMetrics 1.0, which prometheus-client writes; Prometheus and vmagent ask for it.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,6 +45,7 @@ pub struct Admin {
     registry: Registry,
     telemetry: Arc<Telemetry>,
     shutdown: ShutdownSignal,
+    pages: Arc<Semaphore>,
 }
 
 impl Admin {
@@ -49,7 +54,8 @@ impl Admin {
     pub fn new(telemetry: &Arc<Telemetry>, shutdown: ShutdownSignal) -> Self {
         let mut registry = Registry::default();
         telemetry.register(&mut registry);
-        Self { registry, telemetry: Arc::clone(telemetry), shutdown }
+        let pages = Arc::new(Semaphore::new(PAGES));
+        Self { registry, telemetry: Arc::clone(telemetry), shutdown, pages }
     }
 
     /// Serves until the process aborts: the port, to whom `gate` admits, and the socket, to whoever
@@ -89,9 +95,8 @@ impl Admin {
     }
 
     async fn serve_port(self: &Rc<Self>, port: Accepting, gate: &GateCell) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let seats = Seats::new(CONNECTIONS);
         loop {
-            let place = Arc::clone(&places).acquire_owned().await;
             let Ok((socket, peer)) = port.accept().await else {
                 // As for clients: whatever is missing comes back when connections end.
                 tokio::time::sleep(listen::ACCEPT_PAUSE).await;
@@ -101,36 +106,35 @@ impl Admin {
                 listen::reset(socket);
                 continue;
             }
-            self.serve(socket, place.ok());
+            self.serve(socket, seats.take());
         }
     }
 
     async fn serve_socket(self: &Rc<Self>, socket: LocalAccepting) {
-        let places = Arc::new(Semaphore::new(PROBES));
+        let seats = Seats::new(PROBES);
         loop {
-            let place = Arc::clone(&places).acquire_owned().await;
             match socket.accept().await {
-                Ok(stream) => self.serve(stream, place.ok()),
+                Ok(stream) => self.serve(stream, seats.take()),
                 Err(_) => tokio::time::sleep(listen::ACCEPT_PAUSE).await,
             }
         }
     }
 
-    /// Serves one connection, in a task that holds its place. When the process leaves, the answer to
+    /// Serves one connection, in a task that holds its seat. When the process leaves, the answer to
     /// the next request is the last, and who waits between two requests is closed: a scraper that comes
     /// back meets the successor.
-    fn serve<S>(self: &Rc<Self>, stream: S, place: Option<OwnedSemaphorePermit>)
+    fn serve<S>(self: &Rc<Self>, stream: S, seat: Seat)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let admin = Rc::clone(self);
         let mut shutdown = self.shutdown.clone();
+        let seat = Rc::new(seat);
         tokio::task::spawn_local(async move {
-            let asked = Rc::new(Cell::new(false));
-            let begun = Rc::clone(&asked);
+            let stream = Seated { stream, seat: Rc::clone(&seat) };
+            let asking = Rc::clone(&seat);
             let service = service_fn(move |request: Request<Incoming>| {
-                begun.set(true);
-                let mut response = admin.answer(request.method(), request.uri().path());
+                let mut response = admin.ask(&request, &asking);
                 if admin.shutdown.stage() != Stage::Running {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
@@ -138,22 +142,43 @@ impl Admin {
                 async move { Ok::<_, Infallible>(response) }
             });
             let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            // The seat has the deadlines.
+            let server = server.header_read_timeout(None);
             let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+            let mut ended = pin!(seat.ended());
             // A scraper that goes away is its own affair.
             tokio::select! {
                 biased;
-                _ = connection.as_mut() => {}
-                () = shutdown.reached(Stage::Draining) => {
-                    // A probe that has just connected has its question still to ask.
-                    if asked.get() {
-                        connection.as_mut().graceful_shutdown();
-                    }
-                    let _ = connection.await;
-                }
+                _ = connection.as_mut() => return,
+                () = ended.as_mut() => return,
+                () = shutdown.reached(Stage::Draining) => {}
             }
-            drop(place);
+            // A probe that has just connected has its question still to ask.
+            if seat.has_asked() {
+                connection.as_mut().graceful_shutdown();
+            }
+            tokio::select! {
+                biased;
+                _ = connection => {}
+                () = ended => {}
+            }
         });
+    }
+
+    /// Answers, if there is memory for it.
+    fn ask(&self, request: &Request<Incoming>, seat: &Seat) -> Response<Full<Bytes>> {
+        let (method, path) = (request.method(), request.uri().path());
+        let mut page = None;
+        if path == "/metrics" {
+            page = Arc::clone(&self.pages).try_acquire_owned().ok();
+            if page.is_none() {
+                seat.asked(None);
+                let text = "other scrapers have not read theirs yet; ask again in a moment\n";
+                return self::text(StatusCode::SERVICE_UNAVAILABLE, text);
+            }
+        }
+        seat.asked(page);
+        self.answer(method, path)
     }
 
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
@@ -167,7 +192,7 @@ impl Admin {
             "/metrics" => self.metrics(),
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" => match self.not_ready() {
-                None => text(StatusCode::OK, format!("ok\n{}", self.aged())),
+                None => text(StatusCode::OK, format!("ok\n{}", self.restored())),
                 Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
             },
             "/" => text(StatusCode::OK, "ravelin\n\n/metrics\n/livez\n/readyz\n"),
@@ -186,21 +211,11 @@ impl Admin {
     }
 
     /// What is not as it should be, though it is served by. Empty in ordinary times.
-    fn aged(&self) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let unconfirmed = self.telemetry.watch().unconfirmed(now);
-        let mut page = self.restored(now);
-        if !unconfirmed.is_empty() {
-            page.push_str("serves what was known; the API server does not confirm it now:\n");
-            page.push_str(&unconfirmed);
-        }
-        page
-    }
-
-    fn restored(&self, now: u64) -> String {
+    fn restored(&self) -> String {
         let Some(confirmed) = self.telemetry.last_good().read().restored else {
             return String::new();
         };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let age = age(confirmed, now);
         let time = i64::try_from(confirmed).ok().and_then(|at| Timestamp::from_second(at).ok());
         let time = time.unwrap_or_default();
