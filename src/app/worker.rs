@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::deadline::{Deadlines, TICK};
 use crate::edge;
 use crate::forward::Worker;
-use crate::listen::Door;
+use crate::listen::{Door, Order};
 use crate::random::Random;
 use crate::routing::{TableCache, TableHandle};
 use crate::shutdown::{ShutdownSignal, Stage};
@@ -62,7 +62,7 @@ async fn serve(setup: Setup) {
         config: Arc::clone(&setup.config),
         tables: TableCache::new(&setup.tables),
         upstream: Upstream::new(settings, Arc::clone(&setup.cells)),
-        deadlines: Deadlines::new(),
+        deadlines: Deadlines::with_room(door.room.clone()),
         series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
         cells: setup.cells,
         gates: setup.gates,
@@ -78,15 +78,25 @@ async fn serve(setup: Setup) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            Some(accepted) = door.connections.recv() => {
-                tokio::task::spawn_local(edge::serve(Rc::clone(&worker), accepted));
-            }
+            Some(order) = door.orders.recv() => obey(&worker, order),
             _ = tick.tick() => on_tick(&worker),
             () = shutdown.reached(Stage::Draining) => break,
         }
     }
     leave(&worker, door, shutdown).await;
     on_tick(&worker);
+}
+
+fn obey(worker: &Rc<Worker>, order: Order) {
+    match order {
+        Order::Serve(accepted) => {
+            tokio::task::spawn_local(edge::serve(Rc::clone(worker), accepted));
+        }
+        // It may be in use again by now: whoever waits asks again.
+        Order::MakeRoom => {
+            worker.deadlines.make_room();
+        }
+    }
 }
 
 /// What is due whether there are requests or not.
@@ -109,10 +119,8 @@ async fn leave(worker: &Rc<Worker>, mut door: Door, mut shutdown: ShutdownSignal
     let mut aborting = shutdown.clone();
     while accepting || door.open() > 0 {
         tokio::select! {
-            accepted = door.connections.recv(), if accepting => match accepted {
-                Some(accepted) => {
-                    tokio::task::spawn_local(edge::serve(Rc::clone(worker), accepted));
-                }
+            order = door.orders.recv(), if accepting => match order {
+                Some(order) => obey(worker, order),
                 None => accepting = false,
             },
             _ = tick.tick() => on_tick(worker),

@@ -75,6 +75,11 @@ pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// 15 s are only reached by loss or by an attack that trickles bytes (slowloris).
 pub const REQUEST_HEAD: Duration = Duration::from_secs(15);
 
+/// `timeouts.first_request`: Cloudflare connects when it has a request, and browsers close what they
+/// opened ahead of one after 10 s. nginx waits 60 s (`client_header_timeout`), HAProxy's documentation
+/// sets 10 s (`timeout http-request`).
+pub const FIRST_REQUEST: Duration = Duration::from_secs(15);
+
 /// `timeouts.body_progress`: a limit without progress rather than on the whole body, so that
 /// uploads of any length pass (a 60 s total limit is what breaks them in Traefik, issue 10598).
 pub const BODY_PROGRESS: Duration = Duration::from_secs(60);

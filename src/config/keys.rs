@@ -108,6 +108,7 @@ pub(super) const TIMEOUTS: Keys = Keys {
         "downstream_idle",
         "proxy_header",
         "tls_handshake",
+        "first_request",
         "request_head",
         "body_progress",
         "connect",
@@ -168,12 +169,13 @@ pub(super) const TABLES: [&Keys; 15] = [
 ];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 20] = [
+const MEANINGS: [(&str, &str); 21] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" is never"),
     ("removal_delay", "how long what has left Cloudflare's list is admitted still"),
     ("tls_handshake", "how long a TLS handshake may take"),
+    ("first_request", "how long a new connection may be without a request"),
     ("request_head", "how long a request head may take to arrive"),
     ("body_progress", "how long a body may make no progress"),
     ("connect", "how long a connect to an endpoint may take"),

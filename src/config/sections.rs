@@ -221,6 +221,7 @@ fn timeouts(document: &Document<'_>, table: &Table<'_>) -> Timeouts {
         downstream_idle: get("downstream_idle", defaults::DOWNSTREAM_IDLE),
         proxy_header: get("proxy_header", defaults::PROXY_HEADER),
         tls_handshake: get("tls_handshake", defaults::TLS_HANDSHAKE),
+        first_request: get("first_request", defaults::FIRST_REQUEST),
         request_head: get("request_head", defaults::REQUEST_HEAD),
         body_progress: get("body_progress", defaults::BODY_PROGRESS),
         connect: get("connect", defaults::CONNECT),

@@ -1,5 +1,6 @@
 //! A conversation in HTTP/1.1, and what the connection may be handed over to.
 
+use super::count_evicted;
 use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, ResponseBody, TunnelSlot};
@@ -13,15 +14,27 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
+
+/// How long the end of an answer may take to leave when its connection has to make room.
+const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// Why nothing more is asked of hyper.
 enum Pause {
     /// The connection has ended by HTTP's own rules, or by an error of the socket.
     Closed,
-    /// It was in this phase for too long.
-    Expired(Phase),
+    /// We end it.
+    Ended(End),
     /// It has been idle for a while.
     Resting,
+}
+
+/// Why we end a connection.
+enum End {
+    /// It was in this phase for too long.
+    Expired(Phase),
+    /// It has to make room for another one.
+    Evicted,
 }
 
 /// Speaks HTTP/1.1 until the connection ends.
@@ -46,7 +59,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
         let pause = go_on(&downstream, &notes, &mut connection).await;
         let parts = connection.into_parts();
         let mut io = parts.io.into_inner();
-        let expired = match pause {
+        let end = match pause {
             Pause::Closed => {
                 if let Some(tunnel) = tunnel.take() {
                     // The rest of the connection's state would outlive its use by hours.
@@ -56,7 +69,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
                 }
                 None
             }
-            Pause::Expired(phase) => Some(phase),
+            Pause::Ended(end) => Some(end),
             Pause::Resting => {
                 io.put_back(parts.read_buf);
                 match rest(&downstream, &io).await {
@@ -68,7 +81,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
                 }
             }
         };
-        let refused = expired.and_then(|phase| expire(&downstream, phase, &mut io));
+        let refused = end.and_then(|end| close(&downstream, &end, &mut io));
         if let Some(reason) = refused.or(notes.refused.get()) {
             forward::record_unread(&downstream, reason);
         }
@@ -86,73 +99,97 @@ where
     S: HttpService<Incoming, ResBody = ResponseBody, Error = Infallible>,
 {
     let Downstream { worker, watch, .. } = downstream;
-    let mut leaving = false;
+    let timeouts = &worker.config.timeouts;
+    let (mut leaving, mut is_unread) = (false, false);
     poll_fn(|cx| {
         watch.register(cx);
         match watch.expired() {
             // The request itself answers that it took too long.
             None | Some(Phase::Exchange) => {}
-            Some(phase) => return Poll::Ready(Pause::Expired(phase)),
+            Some(phase) => return Poll::Ready(Pause::Ended(End::Expired(phase))),
         }
         let mut polled = Pin::new(&mut *connection).poll(cx);
         // After a look at what has come: a request that is here is not idle.
-        if worker.closing_idle.get() && !leaving && polled.is_pending() {
+        let is_over = worker.closing_idle.get() || watch.is_evicted();
+        if is_over && !leaving && polled.is_pending() {
+            if watch.is_evicted() {
+                // Nothing of an answer is left to send.
+                if !notes.requested.get() {
+                    return Poll::Ready(Pause::Ended(End::Evicted));
+                }
+                count_evicted(downstream);
+                watch.extend(LAST_BYTES);
+            }
             leaving = true;
             // Closes at once if nothing is under way, else after the answer.
             Pin::new(&mut *connection).graceful_shutdown();
             polled = Pin::new(&mut *connection).poll(cx);
         }
-        match polled {
-            Poll::Ready(result) => {
-                if let Err(error) = result {
-                    tracing::debug!(peer = %downstream.peer, %error, "connection ended");
-                }
-                Poll::Ready(Pause::Closed)
+        let Poll::Pending = polled else {
+            if let Poll::Ready(Err(error)) = polled {
+                tracing::debug!(peer = %downstream.peer, %error, "connection ended");
             }
-            // The last answer has left to its last byte, and nothing has come since.
-            Poll::Pending if watch.is_resting() && !notes.requested.get() && !leaving => {
-                Poll::Ready(Pause::Resting)
-            }
-            Poll::Pending => Poll::Pending,
+            return Poll::Ready(Pause::Closed);
+        };
+        if leaving || !watch.is_resting() {
+            return Poll::Pending;
         }
+        // The last answer has left to its last byte, and nothing has come since; or its client does
+        // not read the end of it, which is no idleness.
+        match (notes.requested.get(), is_unread) {
+            (true, true) => return Poll::Pending,
+            (true, false) => watch.extend(timeouts.body_progress),
+            (false, false) => return Poll::Ready(Pause::Resting),
+            (false, true) => {
+                watch.extend(timeouts.downstream_idle);
+                return Poll::Ready(Pause::Resting);
+            }
+        }
+        is_unread = true;
+        Poll::Pending
     })
     .await
 }
 
 /// Waits for the next request without the 16 KiB of buffers that hyper keeps for one: most connections
 /// of Cloudflare are idle most of the time, for up to a quarter of an hour. When the process closes what is
-/// idle, hyper is to do it. Returns the phase in which the connection ends instead.
-async fn rest(downstream: &Downstream, stream: &ClientStream) -> Option<Phase> {
+/// idle, hyper is to do it. Returns why the connection ends instead, if it does.
+async fn rest(downstream: &Downstream, stream: &ClientStream) -> Option<End> {
     let Downstream { worker, watch, .. } = downstream;
     poll_fn(|cx| {
         watch.register(cx);
         if let Some(phase) = watch.expired() {
-            return Poll::Ready(Some(phase));
+            return Poll::Ready(Some(End::Expired(phase)));
         }
-        if worker.closing_idle.get() {
+        if worker.closing_idle.get() || stream.poll_readable(cx).is_ready() {
             return Poll::Ready(None);
         }
-        stream.poll_readable(cx).map(|_| None)
+        if watch.is_evicted() { Poll::Ready(Some(End::Evicted)) } else { Poll::Pending }
     })
     .await
 }
 
-/// Ends a connection that has been in a phase for too long. Returns why its request could not be read,
-/// if it was about to be.
-fn expire(downstream: &Downstream, phase: Phase, stream: &mut ClientStream) -> Option<Reason> {
-    let idle_closed = &downstream.worker.cells.listeners[downstream.listener].idle_closed;
-    match phase {
-        Phase::Head => {
-            stream.try_answer(Reason::RequestTimeout);
-            idle_closed.add(1);
-            Some(Reason::RequestTimeout)
+/// Ends a connection that has been in a phase for too long, or has to make room. Returns why its
+/// request could not be read, if it was about to be.
+fn close(downstream: &Downstream, end: &End, stream: &mut ClientStream) -> Option<Reason> {
+    let phase = match end {
+        End::Expired(Phase::Exchange | Phase::Response) => {
+            // The exchange, which has been dropped with the service, says who stalled.
+            return None;
         }
-        Phase::Idle | Phase::Handshake | Phase::Tunnel => {
-            stream.try_close();
-            idle_closed.add(1);
-            None
+        End::Expired(phase) => {
+            downstream.worker.cells.listeners[downstream.listener].idle_closed.add(1);
+            *phase
         }
-        // The exchange, which has been dropped with the service, says who stalled.
-        Phase::Exchange | Phase::Response => None,
+        End::Evicted => {
+            count_evicted(downstream);
+            downstream.watch.phase()
+        }
+    };
+    if phase == Phase::Head {
+        stream.try_answer(Reason::RequestTimeout);
+        return Some(Reason::RequestTimeout);
     }
+    stream.try_close();
+    None
 }

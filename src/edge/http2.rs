@@ -1,5 +1,6 @@
 //! A conversation in HTTP/2: its streams have deadlines of their own.
 
+use super::count_evicted;
 use crate::deadline::Phase;
 use crate::forward::{self, Downstream, TunnelSlot};
 use crate::http::{self as stage, ClientSocket, Streams};
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// How long the client of an idle HTTP/2 connection has to take note of our GOAWAY.
 const GOAWAY_LIMIT: Duration = Duration::from_secs(2);
+
+/// The same where another connection waits for its place.
+const MAKE_ROOM_LIMIT: Duration = Duration::from_millis(500);
 
 /// Speaks HTTP/2 until the connection ends.
 pub(super) async fn converse(
@@ -49,6 +53,12 @@ pub(super) async fn converse(
             }
             cells.idle_closed.add(1);
             watch.enter(Phase::Idle, GOAWAY_LIMIT);
+            leaving = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if watch.is_evicted() && streams.is_empty() && !leaving {
+            count_evicted(&downstream);
+            watch.enter(Phase::Idle, MAKE_ROOM_LIMIT);
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }

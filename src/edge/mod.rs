@@ -7,16 +7,17 @@ use crate::addr::PeerAddr;
 use crate::admission::Gate;
 use crate::client_ip::{self, ClientIp, Scheme};
 use crate::config::Protocol;
-use crate::deadline::Phase;
+use crate::deadline::{Phase, Watch};
 use crate::forward::{Downstream, Worker};
 use crate::http::{ClientSocket, ForwardedFields, Streams};
 use crate::listen::{self, Accepted};
 use crate::proxy_protocol::{self, Header, ReadError};
 use crate::telemetry::access_log::ConnectionText;
-use crate::telemetry::{HandshakeFailure, ListenerCells, Refusal};
+use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
 use crate::tls::Unmet;
 use http::HeaderValue;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use tokio::net::TcpStream;
@@ -24,8 +25,8 @@ use tokio::net::TcpStream;
 /// Serves one connection to its end.
 pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Accepted { socket, peer, listener, slot, load } = accepted;
-    let cells = &worker.cells.listeners[listener];
-    cells.open.shift(1);
+    // Lowered however this ends, and before the slot is free.
+    let _open = worker.cells.listeners[listener].open.raise();
     if let Ok(socket) = TcpStream::from_std(socket) {
         match meet(&worker, &socket, peer, listener).await {
             Ok(downstream) => {
@@ -44,7 +45,6 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
             Err(Stranger::Closed) => drop(socket),
         }
     }
-    cells.open.shift(-1);
     drop((slot, load));
 }
 
@@ -62,15 +62,22 @@ async fn meet(
     listener: usize,
 ) -> Result<Downstream, Stranger> {
     let gate = worker.gates[listener].load_full();
+    let timeouts = &worker.config.timeouts;
+    let watch = worker.deadlines.connection(timeouts.first_request);
     let mut origin = Origin {
         source: peer,
         balancer: None,
         port: socket.local_addr().map_or(0, |address| address.port()),
     };
     if gate.is_balancer(peer.ip()) {
-        let limit = worker.config.timeouts.proxy_header;
-        let header = proxy_protocol::read(socket, limit).await;
-        origin = behind(origin, header, &gate, &worker.cells.listeners[listener])?;
+        let cells = &worker.cells.listeners[listener];
+        let header = proxy_protocol::read(socket, timeouts.proxy_header);
+        let Some(header) = unless_evicted(&watch, header).await else {
+            cells.evict(Evicted::ProxyHeader);
+            return Err(Stranger::Reset);
+        };
+        origin = behind(origin, header, &gate, cells)?;
+        watch.enter(Phase::Idle, timeouts.first_request);
     }
     let Origin { source, balancer, port } = origin;
     let name = &worker.config.listeners[listener].name;
@@ -80,12 +87,25 @@ async fn meet(
         peer: source,
         trusted: gate.believed().check(source),
         gate,
-        watch: worker.deadlines.watch(worker.config.timeouts.downstream_idle),
+        watch,
         streams: None,
         tls: None,
         text: ConnectionText::new(source, balancer, name),
         fields: forwarded_fields(source, port),
     })
+}
+
+/// Runs a future to its end. `None` if the connection has to make room for another one before that.
+async fn unless_evicted<T>(watch: &Watch, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        watch.register(cx);
+        if watch.is_evicted() {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
 /// Whose a connection is.
@@ -148,6 +168,15 @@ fn forwarded_fields(peer: PeerAddr, port: u16) -> ForwardedFields {
     }
 }
 
+/// Counts a connection with HTTP that has to make room.
+fn count_evicted(downstream: &Downstream) {
+    let state = match downstream.watch.is_served() {
+        false => Evicted::FirstRequest,
+        true => Evicted::Idle,
+    };
+    downstream.worker.cells.listeners[downstream.listener].evict(state);
+}
+
 /// Shakes hands, where the listener has TLS. `None` for nobody to serve, which has been counted.
 async fn secure(
     mut downstream: Downstream,
@@ -165,10 +194,13 @@ async fn secure(
     let mut handshake = Box::pin(worker.handshakes.shake(socket, &cells.handshakes));
     let met = poll_fn(|cx| {
         watch.register(cx);
-        if watch.expired().is_some() || worker.closing_idle.get() {
-            return Poll::Ready(Err(HandshakeFailure::Timeout.into()));
-        }
-        handshake.as_mut().poll(cx)
+        let ended = match () {
+            () if watch.is_evicted() => HandshakeFailure::Evicted,
+            () if worker.closing_idle.get() => HandshakeFailure::Drained,
+            () if watch.expired().is_some() => HandshakeFailure::Timeout,
+            () => return handshake.as_mut().poll(cx),
+        };
+        Poll::Ready(Err(ended.into()))
     })
     .await;
     match met {
@@ -183,7 +215,7 @@ async fn secure(
             let streams = || Streams::new(&worker.deadlines, &watch, idle, resets);
             downstream.streams = session.http2.then(streams);
             downstream.tls = Some(session);
-            watch.enter(Phase::Idle, idle);
+            watch.enter(Phase::Idle, worker.config.timeouts.first_request);
             Some((downstream, ClientSocket::Tls(Box::new(stream))))
         }
         Err(Unmet::Silent) => {
@@ -193,6 +225,9 @@ async fn secure(
         Err(Unmet::Failed(why)) => {
             tracing::debug!(peer = %downstream.peer, reason = why.label(), "no TLS handshake");
             cells.handshakes.fail(why);
+            if why == HandshakeFailure::Evicted {
+                cells.evict(Evicted::Handshake);
+            }
             None
         }
     }

@@ -72,6 +72,7 @@ pub fn forward(
         // ends connections by GOAWAY.
         let close = streams.is_none()
             && (worker.draining.get()
+                || worker.deadlines.is_starving()
                 || matches!(result, Err(Reason::ConnectRefused))
                 || tls.as_ref().is_some_and(Session::is_outdated));
         let mut response = match result {

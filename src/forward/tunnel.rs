@@ -57,10 +57,7 @@ pub(super) async fn switch(
     let mut answer = Response::new(ResponseBody::none());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *answer.headers_mut() = std::mem::take(response.headers_mut());
-    let status = StatusCode::SWITCHING_PROTOCOLS;
-    if let Err(reason) = stage::clean_response(answer.headers_mut(), status, false) {
-        return Err((exchange, reason));
-    }
+    stage::clean_response(answer.headers_mut());
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     answer.headers_mut().insert(header::UPGRADE, protocol);
     // The answer is through; what follows lasts for as long as both want it to.
@@ -84,8 +81,8 @@ impl Tunnel {
         let Self { mut exchange, upstream } = self;
         let downstream = Rc::clone(exchange.downstream());
         let Downstream { worker, listener, .. } = &*downstream;
-        let open = &worker.cells.listeners[*listener].tunnels;
-        open.shift(1);
+        // Lowered however this ends.
+        let open = worker.cells.listeners[*listener].tunnels.raise();
         let flow = Flow {
             watch: Rc::clone(exchange.watch()),
             limit: Cell::new(exchange.tunnel_idle()),
@@ -111,7 +108,7 @@ impl Tunnel {
             })
             .await
         };
-        open.shift(-1);
+        drop(open);
         exchange.relayed(client.read + early.len() as u64, pod.read);
         match end {
             Ok(()) => exchange.complete(),

@@ -1,11 +1,23 @@
 //! From the accepting thread to a worker: one message for each connection, none for each request.
 
 use crate::addr::PeerAddr;
+use crate::deadline::Room;
 use std::net::TcpStream;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// How long one that was told to close may take before the next ones are told, too: HTTP/2 has its client
+/// confirm the end.
+const MAKE_ROOM: Duration = Duration::from_millis(50);
+
+/// Connections that are told to close at a time, at the most, for one that waits: more than are gone
+/// within [`MAKE_ROOM`] would be closed for nobody.
+const MOST_TOLD: usize = 64;
 
 /// The right to have one connection open; given back when dropped.
 #[derive(Debug)]
@@ -24,6 +36,15 @@ pub struct Accepted {
     pub slot: Slot,
     /// Likewise; set when a worker has been chosen.
     pub load: Option<Load>,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Order {
+    /// To serve a connection.
+    Serve(Accepted),
+    /// To close the connection that has been idle for longest.
+    MakeRoom,
 }
 
 impl Accepted {
@@ -52,8 +73,10 @@ impl Drop for Load {
 /// The worker's end: connections come in here.
 #[derive(Debug)]
 pub struct Door {
-    /// New connections; ends when no acceptor is left.
-    pub connections: UnboundedReceiver<Accepted>,
+    /// Connections to serve, and to close; ends when no acceptor is left.
+    pub orders: UnboundedReceiver<Order>,
+    /// What this worker and the acceptors tell each other about connections to close.
+    pub room: Room,
     load: Arc<AtomicUsize>,
 }
 
@@ -66,7 +89,8 @@ impl Door {
 
 #[derive(Clone, Debug)]
 struct Way {
-    sender: UnboundedSender<Accepted>,
+    sender: UnboundedSender<Order>,
+    room: Room,
     load: Arc<AtomicUsize>,
 }
 
@@ -80,34 +104,109 @@ pub struct Doors {
 impl Doors {
     /// Ways to `workers` workers, for at most `connections` connections altogether.
     pub fn new(workers: usize, connections: usize) -> (Self, Vec<Door>) {
-        let pairs: Vec<_> = (0..workers)
-            .map(|_| {
-                let (sender, connections) = unbounded_channel();
-                let load = Arc::new(AtomicUsize::new(0));
-                (Way { sender, load: Arc::clone(&load) }, Door { connections, load })
-            })
-            .collect();
-        let (ways, doors): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let pairs = Room::for_workers(workers).into_iter().map(|room| {
+            let (sender, orders) = unbounded_channel();
+            let load = Arc::new(AtomicUsize::new(0));
+            let way = Way { sender, room: room.clone(), load: Arc::clone(&load) };
+            (way, Door { orders, room, load })
+        });
+        let (ways, doors): (Vec<_>, Vec<_>) = pairs.unzip();
         let slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         (Self { ways: ways.into(), slots }, doors)
     }
 
+    /// A slot for a connection that has come while all were taken: the connections that have been idle
+    /// for longest are closed until there is one. If all are in use, the first that is through closes.
     pub(super) async fn slot(&self) -> Slot {
-        let permit = Arc::clone(&self.slots).acquire_owned().await;
-        Slot(permit.expect("the semaphore is never closed"))
+        let mut slot = pin!(Arc::clone(&self.slots).acquire_owned());
+        let (mut told, mut starving) = (1, None);
+        loop {
+            let made = (0..told).take_while(|_| self.make_room()).count();
+            starving = match (made, starving) {
+                (0, None) => self.ways.first().map(|way| way.room.starve()),
+                (0, starving) => starving,
+                _ => None,
+            };
+            if let Ok(permit) = timeout(MAKE_ROOM, slot.as_mut()).await {
+                return Slot(permit.expect("the semaphore is never closed"));
+            }
+            told = (2 * told).min(MOST_TOLD);
+        }
+    }
+
+    /// Has the worker with the longest idle connection close it. Returns whether there is one.
+    fn make_room(&self) -> bool {
+        let first = |way: &&Way| way.room.candidate();
+        let candidates = self.ways.iter().filter(|way| first(way).is_some());
+        let Some(way) = candidates.min_by_key(first) else { return false };
+        way.sender.send(Order::MakeRoom).is_ok()
     }
 
     pub(super) fn try_slot(&self) -> Option<Slot> {
         Arc::clone(&self.slots).try_acquire_owned().ok().map(Slot)
     }
 
-    /// Hands a connection to the worker with the fewest. If that worker is gone, so is the process:
-    /// the connection is closed.
+    /// Hands a connection to the worker with the fewest, of those that serve. If none is left, the
+    /// connection is closed.
     pub(super) fn hand_over(&self, mut accepted: Accepted) {
-        let least = self.ways.iter().min_by_key(|way| way.load.load(Ordering::Relaxed));
-        if let Some(way) = least {
+        let serving = self.ways.iter().filter(|way| !way.sender.is_closed());
+        if let Some(way) = serving.min_by_key(|way| way.load.load(Ordering::Relaxed)) {
             accepted.load = Some(Load::begin(&way.load));
-            let _ = way.sender.send(accepted);
+            let _ = way.sender.send(Order::Serve(accepted));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline::{Deadlines, Phase};
+    use tokio::runtime::Builder;
+
+    fn mk_accepted(slot: Slot) -> Accepted {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let socket = TcpStream::connect(listener.local_addr().expect("bound")).expect("listens");
+        let peer = PeerAddr::new(socket.local_addr().expect("connected"));
+        Accepted::new(socket, peer, 0, slot)
+    }
+
+    #[test]
+    fn a_worker_that_is_gone_gets_no_connection() {
+        let (doors, mut ends) = Doors::new(2, 10);
+        drop(ends.remove(0));
+        for _ in 0..4 {
+            doors.hand_over(mk_accepted(doors.try_slot().expect("free")));
+        }
+        assert_eq!(ends[0].open(), 4);
+        drop(ends);
+        doors.hand_over(mk_accepted(doors.try_slot().expect("free")));
+    }
+
+    #[test]
+    fn the_worker_with_the_longest_idle_connection_makes_room_for_one_that_waits() {
+        let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let (doors, mut ends) = Doors::new(2, 1);
+        let taken = doors.try_slot().expect("free");
+        let clock = Deadlines::with_room(ends[1].room.clone());
+        let limit = Duration::from_secs(60);
+        let connection = clock.connection(limit);
+        runtime.block_on(async {
+            let waiting = tokio::join!(doors.slot(), async {
+                assert!(matches!(ends[1].orders.recv().await, Some(Order::MakeRoom)));
+                assert!(clock.make_room() && connection.is_evicted());
+                drop(taken);
+            });
+            // In use now: whoever waits gets it when it is through.
+            connection.enter(Phase::Exchange, limit);
+            tokio::join!(doors.slot(), async {
+                while !clock.is_starving() {
+                    tokio::task::yield_now().await;
+                }
+                connection.enter(Phase::Idle, limit);
+                assert!(connection.is_evicted());
+                drop(waiting);
+            });
+            assert!(!clock.is_starving());
+        });
     }
 }

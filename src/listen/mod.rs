@@ -10,7 +10,7 @@ mod hold;
 mod local;
 
 pub use group::{Listing, Place};
-pub use handover::{Accepted, Door, Doors, Slot};
+pub use handover::{Accepted, Door, Doors, Order, Slot};
 pub use hold::Hold;
 pub use local::{LocalAccepting, LocalError, LocalListening, LocalName};
 pub use local::{bind_local, bind_local_aside};
@@ -180,34 +180,57 @@ impl Acceptor {
     async fn accept_until(&self, cells: &ListenerCells, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
         loop {
-            // The slot comes first: at the limit, connections wait in the kernel's queue.
-            let slot = tokio::select! {
-                biased;
-                () = &mut end => return,
-                slot = self.doors.slot() => slot,
-            };
             let accepted = tokio::select! {
                 biased;
                 () = &mut end => return,
                 accepted = self.socket.accept() => accepted,
             };
-            match accepted {
-                Ok((socket, peer)) => self.admit(socket, peer, slot, cells),
+            let admitted = match accepted {
+                Ok((socket, peer)) => self.admitted(socket, peer, cells),
                 Err(error) => {
                     cells.errors.add(1);
                     tracing::warn!(%error, "accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
-            }
+            };
+            let Some((socket, peer)) = admitted else { continue };
+            // One at a time waits here, all others in the kernel's queue.
+            let slot = match self.doors.try_slot() {
+                Some(slot) => slot,
+                None => {
+                    cells.at_limit.add(1);
+                    tokio::select! {
+                        biased;
+                        () = &mut end => {
+                            cells.refuse(Refusal::ConnectionLimit);
+                            return reset(socket);
+                        }
+                        slot = self.doors.slot() => slot,
+                    }
+                }
+            };
+            self.hand_over(socket, peer, slot, cells);
         }
     }
 
-    fn admit(&self, socket: TcpStream, peer: SocketAddr, slot: Slot, cells: &ListenerCells) {
+    /// Who may connect; everybody else is reset.
+    fn admitted(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        cells: &ListenerCells,
+    ) -> Option<(TcpStream, PeerAddr)> {
         let peer = PeerAddr::new(peer);
         if !(self.admits)(peer.ip()) {
             cells.refuse(Refusal::NotAdmitted);
-            return reset(socket);
+            reset(socket);
+            return None;
         }
+        Some((socket, peer))
+    }
+
+    fn hand_over(&self, socket: TcpStream, peer: PeerAddr, slot: Slot, cells: &ListenerCells) {
         // Both would only cost time: a socket that is gone already fails at its first read.
         let _ = socket.set_nodelay(true);
         let Ok(socket) = socket.into_std() else {
@@ -224,7 +247,9 @@ impl Acceptor {
             let Some((socket, peer)) = self.socket.accept_at_once().await else {
                 break;
             };
-            self.admit(socket, peer, slot, cells);
+            if let Some((socket, peer)) = self.admitted(socket, peer, cells) {
+                self.hand_over(socket, peer, slot, cells);
+            }
         }
     }
 }

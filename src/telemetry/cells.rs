@@ -31,7 +31,7 @@ impl Count {
 pub struct Level(AtomicI64);
 
 impl Level {
-    /// Moves by `n`. Only the owning thread may call this.
+    /// Moves by `n`. Only the owning thread may call this, and only where no [`Level::raise`] can do it.
     pub fn shift(&self, n: i64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
@@ -71,16 +71,19 @@ pub enum Refusal {
     ProxyTruncated,
     /// A balancer's PROXY header took too long.
     ProxyTimeout,
+    /// The process began to leave while all of `limits.connections` were open.
+    ConnectionLimit,
 }
 
 impl Refusal {
     /// Every cause, in the order of the discriminants.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NotAdmitted,
         Self::SourceNotAdmitted,
         Self::ProxyMalformed,
         Self::ProxyTruncated,
         Self::ProxyTimeout,
+        Self::ConnectionLimit,
     ];
 
     /// The word in metrics and logs.
@@ -91,6 +94,35 @@ impl Refusal {
             Self::ProxyMalformed => "proxy_malformed",
             Self::ProxyTruncated => "proxy_truncated",
             Self::ProxyTimeout => "proxy_timeout",
+            Self::ConnectionLimit => "connection_limit",
+        }
+    }
+}
+
+/// What a connection waited for when it was closed to make room for another one: label `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evicted {
+    /// For a balancer's PROXY header.
+    ProxyHeader,
+    /// For the TLS handshake.
+    Handshake,
+    /// For its first request.
+    FirstRequest,
+    /// For its next request.
+    Idle,
+}
+
+impl Evicted {
+    /// Every state, in the order of the discriminants.
+    pub const ALL: [Self; 4] = [Self::ProxyHeader, Self::Handshake, Self::FirstRequest, Self::Idle];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ProxyHeader => "proxy_header",
+            Self::Handshake => "handshake",
+            Self::FirstRequest => "first_request",
+            Self::Idle => "idle",
         }
     }
 }
@@ -100,7 +132,12 @@ impl Refusal {
 pub struct ListenerCells {
     /// Connections accepted and handed to a worker (accepting thread).
     pub accepted: Count,
-    /// Connections refused, by [`Refusal`] (accepting thread for `NotAdmitted`, else worker).
+    /// Connections that came while all of `limits.connections` were open (accepting thread).
+    pub at_limit: Count,
+    /// Connections closed to make room for others, by [`Evicted`] (worker).
+    pub evicted: [Count; Evicted::ALL.len()],
+    /// Connections refused, by [`Refusal`] (accepting thread for `NotAdmitted` and `ConnectionLimit`,
+    /// else worker).
     pub refused: [Count; Refusal::ALL.len()],
     /// Connections on nobody's behalf: balancers' own, and those to a listener with TLS that are
     /// closed without a byte (worker).
@@ -125,6 +162,11 @@ impl ListenerCells {
     /// Counts a refused connection.
     pub fn refuse(&self, why: Refusal) {
         self.refused[why as usize].add(1);
+    }
+
+    /// Counts a connection that was closed to make room.
+    pub fn evict(&self, state: Evicted) {
+        self.evicted[state as usize].add(1);
     }
 }
 

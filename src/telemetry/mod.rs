@@ -19,8 +19,8 @@ mod write_back;
 
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{
-    ChangeEffect, CheckCells, Count, DnsCells, Level, ListenerCells, Refusal, Retry, SnapshotCells,
-    UpstreamCells, WorkerCells,
+    ChangeEffect, CheckCells, Count, DnsCells, Evicted, Level, ListenerCells, Refusal, Retry,
+    SnapshotCells, UpstreamCells, WorkerCells,
 };
 pub use collector::{Telemetry, Unready};
 pub use histogram::{BUCKETS, Histogram};

@@ -9,8 +9,12 @@ use std::sync::Arc;
 /// Why a handshake failed: label `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HandshakeFailure {
-    /// It took longer than `timeouts.tls_handshake`, or the process left meanwhile.
+    /// It took longer than `timeouts.tls_handshake`.
     Timeout,
+    /// The process left meanwhile.
+    Drained,
+    /// It was ended to make room for another connection.
+    Evicted,
     /// No name was asked for, and there is no default certificate.
     NoSni,
     /// No certificate is for the name, or it is none; and there is no default.
@@ -35,8 +39,10 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// Every reason, in the order of the discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Timeout,
+        Self::Drained,
+        Self::Evicted,
         Self::NoSni,
         Self::UnknownSni,
         Self::ProtocolVersion,
@@ -53,6 +59,8 @@ impl HandshakeFailure {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
+            Self::Drained => "drained",
+            Self::Evicted => "evicted",
             Self::NoSni => "no_sni",
             Self::UnknownSni => "unknown_sni",
             Self::ProtocolVersion => "protocol_version",

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Lets time pass, for the tests of those who are slow.
-fn pass(time: Duration) {
+pub(crate) fn pass(time: Duration) {
     let end = Instant::now() + time;
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         thread::park_timeout(left);
@@ -60,13 +60,65 @@ fn a_head_that_trickles_in_is_no_progress() {
 fn an_idle_connection_is_closed_without_a_word() {
     let upstream = Upstream::saying("ok");
     let edge = with("downstream_idle", "300ms", &upstream);
-    let mut fresh = edge.connect();
     let mut used = edge.connect();
     assert_eq!(used.get("a", "/").text(), "ok");
-    fresh.closes();
     used.closes();
-    edge.await_metric("ravelin_connections_idle_closed_total", &[], 2.0);
-    assert_eq!(edge.await_log(1).len(), 1, "that nothing came is no request");
+    edge.await_metric("ravelin_connections_idle_closed_total", &[], 1.0);
+}
+
+#[test]
+fn a_connection_without_a_request_is_closed_long_before_an_idle_one() {
+    let upstream = Upstream::saying("ok");
+    let edge = with("first_request", "300ms", &upstream);
+    let mut used = edge.connect();
+    assert_eq!(used.get("a", "/").text(), "ok");
+    let mut fresh = edge.connect();
+    fresh.closes();
+    edge.await_metric("ravelin_connections_idle_closed_total", &[], 1.0);
+    assert_eq!(used.get("a", "/").text(), "ok");
+    assert_eq!(edge.await_log(2).len(), 2, "that nothing came is no request");
+}
+
+#[test]
+fn a_client_that_does_not_read_the_end_of_its_answer_is_not_idle() {
+    // More than the sockets take, and no more than the proxy has written ahead.
+    let upstream = Upstream::scripted(|conn| {
+        conn.request();
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n");
+        conn.send(vec![b'x'; 300_000]);
+        conn.closes();
+    });
+    let edge = with("body_progress", "500ms", &upstream);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a new socket");
+    socket.connect(&edge.addr().into()).expect("the proxy listens");
+    let stream = TcpStream::from(socket);
+    std::io::Write::write_all(&mut &stream, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .expect("it reads");
+    edge.await_metric("ravelin_connections_open", &[], 0.0);
+    drop(stream);
+}
+
+#[test]
+fn a_content_type_of_grpc_lifts_no_bound_over_http_1() {
+    let upstream = Upstream::scripted(|conn| {
+        if conn.request().is_some_and(|request| request.whole) {
+            conn.send(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nContent-Length: 9\r\n\r\n",
+            );
+            conn.closes();
+        }
+    });
+    let edge = with("body_progress", "300ms", &upstream);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: ";
+    let mut client = edge.connect();
+    client.send(format!("{head}10\r\n\r\nabc"));
+    let response = client.response();
+    assert_eq!((response.status(), response.field("grpc-status")), (408, None));
+    let mut client = edge.connect();
+    client.send(format!("{head}3\r\n\r\nabc"));
+    client.broken_response();
+    assert_eq!(edge.await_log(2)[1]["reason"], "upstream_stalled");
 }
 
 /// A listening socket whose queue is full, so that the kernel drops further SYNs; with the

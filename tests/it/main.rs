@@ -11,6 +11,7 @@ mod support;
 mod admin;
 mod balancing;
 mod client;
+mod connections;
 mod deadlines;
 mod drain;
 mod external_names;

@@ -154,14 +154,56 @@ fn an_answer_that_stops_is_reset_and_the_upstream_is_named() {
 #[test]
 fn a_connection_without_streams_is_told_to_go_away_and_closed() {
     let upstream = Upstream::saying("hello");
-    let edge = with("downstream_idle", "300ms", &upstream);
-    let (mut frames, _) = Frames::open(edge.addr());
-    let goodbye = frames.next_of(GOAWAY);
-    assert_eq!(goodbye.payload[4..8], [0; 4], "without an error: {goodbye:?}");
-    while frames.next().is_some() {}
-    let labels = [("listener", "web")];
-    edge.await_metric("ravelin_connections_idle_closed_total", &labels, 1.0);
-    edge.await_metric("ravelin_connections_open", &labels, 0.0);
+    for key in ["first_request", "downstream_idle"] {
+        let edge = with(key, "300ms", &upstream);
+        let (mut frames, _) = Frames::open(edge.addr());
+        if key == "downstream_idle" {
+            frames.send(&frames::get(1, "/", &[]));
+        }
+        let goodbye = frames.next_of(GOAWAY);
+        assert_eq!(goodbye.payload[4..8], [0; 4], "without an error: {goodbye:?}");
+        while frames.next().is_some() {}
+        let labels = [("listener", "web")];
+        edge.await_metric("ravelin_connections_idle_closed_total", &labels, 1.0);
+        edge.await_metric("ravelin_connections_open", &labels, 0.0);
+    }
+}
+
+#[test]
+fn a_connection_without_streams_makes_room_and_one_with_a_stream_is_kept() {
+    let gate = Gate::default();
+    let until = gate.clone();
+    let upstream = Upstream::scripted(move |conn| {
+        while let Some(request) = conn.request() {
+            if request.target() == "/late" {
+                until.wait();
+            }
+            conn.answer("hello");
+        }
+    });
+    let edge = secured(upstream.addr()).set("limits", "connections", "2").start();
+    let (mut silent, _) = Frames::open(edge.addr());
+    run(async {
+        let mut busy = Connection::open(edge.addr()).await;
+        let late = busy.send(get("/late")).await;
+        let mut first = Connection::open(edge.addr()).await;
+        let answer = first.send(get("/")).await.await.expect("an answer");
+        assert_eq!(whole(answer).await.text(), "hello");
+        tokio::task::spawn_blocking(move || {
+            silent.next_of(GOAWAY);
+            while silent.next().is_some() {}
+        })
+        .await
+        .expect("it ends");
+        let mut second = Connection::open(edge.addr()).await;
+        let answer = second.send(get("/")).await.await.expect("an answer");
+        assert_eq!(whole(answer).await.text(), "hello");
+        gate.open();
+        assert_eq!(whole(late.await.expect("an answer")).await.text(), "hello");
+    });
+    for state in ["first_request", "idle"] {
+        edge.await_metric("ravelin_connections_evicted_total", &[("state", state)], 1.0);
+    }
 }
 
 #[test]
@@ -174,7 +216,10 @@ fn a_stream_that_is_open_keeps_its_connection_past_the_idle_time() {
             conn.answer("late");
         }
     });
-    let edge = with("downstream_idle", "300ms", &upstream);
+    let edge = secured(upstream.addr())
+        .timeout("first_request", "300ms")
+        .timeout("downstream_idle", "300ms")
+        .start();
     let (mut idle, _) = Frames::open(edge.addr());
     run(async {
         let mut connection = Connection::open(edge.addr()).await;

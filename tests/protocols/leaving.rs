@@ -2,7 +2,8 @@
 
 use crate::frames::{self, DATA, END_STREAM, Frames, GOAWAY, HEADERS};
 use crate::secured::secured;
-use crate::support::{Gate, Upstream};
+use crate::support::{Gate, Metrics, Upstream};
+use std::net::TcpStream;
 use std::thread;
 
 /// A backend that answers when the gate is open.
@@ -113,4 +114,27 @@ fn who_has_just_connected_is_not_told_to_go_before_the_first_request() {
     assert!(answer.is_some() && goodbye.is_some() && seen[0].0 != GOAWAY, "{seen:?}");
     leaving.join().expect("it leaves when the last connection is closed");
     assert_eq!(upstream.requests().len(), 2);
+}
+
+#[test]
+fn a_handshake_that_the_drain_ends_has_not_timed_out() {
+    let (gate, upstream) = gated();
+    let builder = secured(upstream.addr()).timeout("drain", "20s").timeout("drain_idle", "20ms");
+    let mut process = builder.spawn(1);
+    let (mut frames, _) = Frames::open(process.addr());
+    frames.send(&frames::get(1, "/in-flight", &[]));
+    upstream.await_requests(1);
+    let mut stalled = TcpStream::connect(process.addr()).expect("the proxy listens");
+    process.signal("TERM");
+    let end = std::io::Read::read(&mut stalled, &mut [0]);
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    let failed = |reason| {
+        let metrics = Metrics::scrape(process.admin());
+        metrics.sum("ravelin_tls_handshake_failures_total", &[("reason", reason)])
+    };
+    assert_eq!([failed("drained"), failed("timeout")], [1.0, 0.0]);
+    gate.open();
+    assert_eq!(frames.next_of(HEADERS).stream, 1);
+    drop(frames);
+    assert_eq!(process.exit().code(), Some(0));
 }

@@ -26,7 +26,6 @@ mod grpc;
 mod h2spec;
 mod leaving;
 mod multiplexed;
-mod oddities;
 mod programs;
 mod resets;
 mod secured;

@@ -112,7 +112,7 @@ fn a_connection_ends_with_close_notify() {
 
 #[test]
 fn idle_connections_and_slow_heads_end_as_without_tls() {
-    let timeouts = "[timeouts]\ndownstream_idle = \"300ms\"\nrequest_head = \"300ms\"\n";
+    let timeouts = "[timeouts]\nfirst_request = \"300ms\"\nrequest_head = \"300ms\"\n";
     let proxy = proxy().certificate(&Issued::new(&["a.example"])).sections(timeouts).start();
     let mut idle = Client::connect(proxy.addr(), "a.example");
     let mut slow = Client::connect(proxy.addr(), "a.example");
@@ -121,6 +121,25 @@ fn idle_connections_and_slow_heads_end_as_without_tls() {
     assert_eq!(slow.response().status(), "408");
     assert!(slow.ends_properly());
     proxy.await_metric("ravelin_connections_idle_closed_total{listener=\"tls\"}", 2.0);
+}
+
+#[test]
+fn a_handshake_that_stalls_and_a_connection_without_a_request_make_room() {
+    let limit = "[limits]\nconnections = 1\n";
+    let proxy = proxy().certificate(&Issued::new(&["a.example"])).sections(limit).start();
+    let mut stalled = std::net::TcpStream::connect(proxy.addr()).expect("the proxy listens");
+    proxy.await_metric("ravelin_tls_handshakes_in_flight{listener=\"tls\"}", 1.0);
+    let mut silent = Client::connect(proxy.addr(), "a.example");
+    let end = Read::read(&mut stalled, &mut [0]);
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    let mut client = Client::connect(proxy.addr(), "a.example");
+    assert!(silent.ends_properly());
+    assert_eq!(client.get("a.example").status(), "200");
+    for (state, count) in [("handshake", 1.0), ("first_request", 1.0), ("idle", 0.0)] {
+        let labels = format!("{{listener=\"tls\",state=\"{state}\"}}");
+        proxy.await_metric(&format!("ravelin_connections_evicted_total{labels}"), count);
+    }
+    proxy.await_failures("evicted", 1.0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::Telemetry;
 use super::families::{Families, Family};
 use crate::client_ip::Unnamed;
 use crate::telemetry::admission::Mode;
-use crate::telemetry::cells::{Count, Level, ListenerCells, Refusal};
+use crate::telemetry::cells::{Count, Evicted, Level, ListenerCells, Refusal};
 use std::fmt;
 
 impl Telemetry {
@@ -20,6 +20,19 @@ impl Telemetry {
             |family| {
                 let labels = Refusal::ALL.map(Refusal::label);
                 self.by_cause(family, "reason", &labels, |cells| &cells.refused)
+            },
+        )?;
+        encoder.counter(
+            "ravelin_connections_at_limit",
+            "Connections that came while all of limits.connections were open, and waited",
+            |family| self.by_listener(family, |cells| &cells.at_limit),
+        )?;
+        encoder.counter(
+            "ravelin_connections_evicted",
+            "Connections closed to make room for others, by what they were waiting for",
+            |family| {
+                let labels = Evicted::ALL.map(Evicted::label);
+                self.by_cause(family, "state", &labels, |cells| &cells.evicted)
             },
         )?;
         encoder.counter(

@@ -3,7 +3,6 @@
 
 mod changes;
 mod events;
-mod outages;
 mod process;
 mod scale;
 

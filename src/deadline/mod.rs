@@ -5,6 +5,13 @@
 //! watches and wakes the tasks of those that are past their time. A deadline is kept to within one
 //! [`TICK`], which is fine for limits of seconds, and costs a request nothing.
 
+mod room;
+#[cfg(test)]
+mod tests;
+
+pub use room::{Candidate, Room, Starving};
+
+use room::{List, NO_SEAT, Seats};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
@@ -43,12 +50,18 @@ pub struct Deadlines {
     /// Milliseconds since `origin`, as of the last tick.
     now: Cell<u64>,
     watches: RefCell<Vec<Weak<Watch>>>,
+    seats: Seats,
 }
 
 impl Deadlines {
-    /// Starts a clock.
-    pub fn new() -> Rc<Self> {
-        Rc::new(Self { origin: Instant::now(), now: Cell::new(0), watches: RefCell::default() })
+    /// Starts the clock of a worker that makes room as `room` says.
+    pub fn with_room(room: Room) -> Rc<Self> {
+        Rc::new(Self {
+            origin: Instant::now(),
+            now: Cell::new(0),
+            watches: RefCell::default(),
+            seats: Seats::new(room),
+        })
     }
 
     /// Milliseconds since the start of the worker, at most one [`TICK`] behind.
@@ -56,8 +69,22 @@ impl Deadlines {
         self.now.get()
     }
 
-    /// A watch for a new connection, in [`Phase::Idle`].
+    /// A watch, in [`Phase::Idle`].
     pub fn watch(self: &Rc<Self>, idle: Duration) -> Rc<Watch> {
+        self.watch_at(NO_SEAT, idle)
+    }
+
+    /// The watch of a new client connection, in [`Phase::Idle`]: one that may be closed to make room,
+    /// until its first request is here and whenever it is idle afterwards.
+    pub fn connection(self: &Rc<Self>, limit: Duration) -> Rc<Watch> {
+        let seat = self.seats.add();
+        let watch = self.watch_at(seat, limit);
+        self.seats.take(seat, &watch);
+        self.seats.join(List::Silent, seat, self.now_ms());
+        watch
+    }
+
+    fn watch_at(self: &Rc<Self>, seat: u32, limit: Duration) -> Rc<Watch> {
         let watch = Rc::new(Watch {
             clock: Rc::clone(self),
             phase: Cell::new(Phase::Idle),
@@ -67,10 +94,28 @@ impl Deadlines {
             rest: Cell::new(u64::MAX),
             resting: Cell::new(false),
             waker: RefCell::new(None),
+            seat,
+            served: Cell::new(false),
+            evicted: Cell::new(false),
         });
-        watch.enter(Phase::Idle, idle);
+        watch.enter(Phase::Idle, limit);
         self.watches.borrow_mut().push(Rc::downgrade(&watch));
         watch
+    }
+
+    /// Tells the connection that has been idle for longest to close. Returns whether there is one.
+    pub fn make_room(&self) -> bool {
+        let first = self.seats.first();
+        if let Some(watch) = &first {
+            watch.evict();
+        }
+        first.is_some()
+    }
+
+    /// Whether new connections wait while all others are in use: then answers are the last ones of
+    /// theirs.
+    pub fn is_starving(&self) -> bool {
+        self.seats.is_starving()
     }
 
     /// Advances the clock and wakes what is past its time.
@@ -107,6 +152,11 @@ pub struct Watch {
     rest: Cell<u64>,
     resting: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+    /// Where a connection is among those that may be closed to make room.
+    seat: u32,
+    /// Whether a request has been read.
+    served: Cell<bool>,
+    evicted: Cell<bool>,
 }
 
 impl Watch {
@@ -121,6 +171,55 @@ impl Watch {
         self.due.set(self.after(limit).min(self.end.get()));
         self.resting.set(false);
         self.rest.set(if phase == Phase::Idle { now + REST } else { u64::MAX });
+        if self.seat != NO_SEAT {
+            self.follow(phase);
+        }
+    }
+
+    /// Joins or leaves those that may be closed to make room.
+    fn follow(&self, phase: Phase) {
+        match phase {
+            Phase::Idle if self.served.get() && !self.evicted.get() => {
+                // It may have been idle already.
+                self.clock.seats.leave(self.seat);
+                self.clock.seats.join(List::Idle, self.seat, self.clock.now_ms());
+                if self.clock.is_starving() {
+                    self.clock.seats.leave(self.seat);
+                    self.evict();
+                }
+            }
+            Phase::Exchange => self.used(),
+            Phase::Head if self.served.get() => self.used(),
+            Phase::Idle | Phase::Handshake | Phase::Head | Phase::Response | Phase::Tunnel => {}
+        }
+    }
+
+    /// A connection in use is closed for nobody.
+    fn used(&self) {
+        self.served.set(true);
+        self.evicted.set(false);
+        self.clock.seats.leave(self.seat);
+    }
+
+    fn evict(&self) {
+        self.evicted.set(true);
+        self.wake();
+    }
+
+    /// Whether it has to close, to make room for another connection.
+    pub fn is_evicted(&self) -> bool {
+        self.evicted.get()
+    }
+
+    /// Whether a request has been read from it.
+    pub fn is_served(&self) -> bool {
+        self.served.get()
+    }
+
+    /// Moves the end of its phase, and nothing else.
+    pub fn extend(&self, limit: Duration) {
+        self.expired.set(false);
+        self.due.set(self.after(limit));
     }
 
     /// Ends all phases of an exchange `limit` from now, from the next one entered on. `None` takes that
@@ -146,6 +245,9 @@ impl Watch {
         self.expired.set(false);
         self.due.set(u64::MAX);
         self.rest.set(u64::MAX);
+        if self.seat != NO_SEAT {
+            self.used();
+        }
     }
 
     /// Whether it has been idle for a while: then what it does not need may be given back. Its task is
@@ -206,97 +308,22 @@ impl Watch {
     }
 }
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.seat != NO_SEAT {
+            self.clock.seats.remove(self.seat);
+        }
+    }
+}
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    #[derive(Default)]
-    struct Wakes(AtomicUsize);
-
-    impl Wake for Wakes {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
+impl Deadlines {
+    /// A clock of its own.
+    pub(crate) fn new() -> Rc<Self> {
+        Self::with_room(Room::for_workers(1).remove(0))
     }
 
-    #[test]
-    fn a_phase_that_is_over_wakes_its_task_once_and_the_next_phase_starts_afresh() {
-        let wakes = Arc::new(Wakes::default());
-        let waker = Waker::from(Arc::clone(&wakes));
-        let cx = Context::from_waker(&waker);
-        let clock = Deadlines::new();
-        let watch = clock.watch(Duration::ZERO);
-        watch.register(&cx);
-        clock.now.set(1_000);
-        watch.check();
-        watch.check();
-        assert_eq!(watch.expired(), Some(Phase::Idle));
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
-
-        watch.enter(Phase::Head, Duration::from_secs(1));
-        clock.now.set(1_999);
-        watch.check();
-        assert_eq!(watch.expired(), None);
-        clock.now.set(2_250);
-        watch.check();
-        assert_eq!(watch.expired(), Some(Phase::Head));
-    }
-
-    #[test]
-    fn a_connection_that_is_idle_for_a_while_is_told_once_and_any_other_phase_is_no_rest() {
-        let wakes = Arc::new(Wakes::default());
-        let waker = Waker::from(Arc::clone(&wakes));
-        let cx = Context::from_waker(&waker);
-        let clock = Deadlines::new();
-        let watch = clock.watch(Duration::from_secs(60));
-        watch.register(&cx);
-        let rests_at = |now| {
-            clock.now.set(now);
-            watch.check();
-            watch.is_resting()
-        };
-        assert_eq!([REST - 1, REST, REST + 1].map(rests_at), [false, true, true]);
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
-        watch.enter(Phase::Exchange, Duration::from_secs(60));
-        assert!(!rests_at(3 * REST));
-        watch.enter(Phase::Idle, Duration::from_secs(60));
-        assert_eq!([4 * REST - 1, 4 * REST].map(rests_at), [false, true]);
-    }
-
-    #[test]
-    fn an_exchange_ends_in_time_whatever_moves_and_the_next_one_has_its_own() {
-        let clock = Deadlines::new();
-        let watch = clock.watch(Duration::from_secs(60));
-        let passes = |now| {
-            clock.now.set(now);
-            watch.check();
-            (watch.expired(), watch.is_overdue())
-        };
-        watch.end_after(Some(Duration::from_secs(2)));
-        for now in [0, 1_000, 2_000] {
-            assert_eq!(passes(now), (None, false), "{now}");
-            watch.enter(Phase::Response, Duration::from_secs(60));
-        }
-        assert_eq!(passes(2_250), (Some(Phase::Response), true));
-        watch.enter(Phase::Idle, Duration::from_secs(60));
-        assert_eq!(passes(10_000), (None, false));
-        watch.end_after(Some(Duration::from_secs(2)));
-        watch.end_after(None);
-        watch.enter(Phase::Tunnel, Duration::from_secs(60));
-        assert_eq!(passes(60_000), (None, false));
-    }
-
-    #[test]
-    fn a_closed_connection_leaves_nothing_behind() {
-        let clock = Deadlines::new();
-        let watch = clock.watch(Duration::from_secs(1));
-        clock.tick();
-        assert_eq!(clock.watches.borrow().len(), 1);
-        drop(watch);
-        clock.tick();
-        assert_eq!(clock.watches.borrow().len(), 0);
+    fn set_now(&self, now: u64) {
+        self.now.set(now);
     }
 }

@@ -1,0 +1,60 @@
+//! How long things may take.
+
+use super::defaults;
+use std::time::Duration;
+
+/// `[timeouts]`: each more than zero and at most [`MAX_DURATION`]. Reasons: [`defaults`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// How long a client connection may be idle between requests.
+    pub downstream_idle: Duration,
+    /// From the accept of a balancer's connection to the end of its PROXY header.
+    pub proxy_header: Duration,
+    /// From the accept (behind a balancer: from the PROXY header) to the end of the TLS handshake.
+    pub tls_handshake: Duration,
+    /// From the accept (after PROXY header and TLS handshake) to the first byte of the first request;
+    /// with HTTP/2 to its head.
+    pub first_request: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub request_head: Duration,
+    /// How long a body, in either direction, may make no progress.
+    pub body_progress: Duration,
+    /// For one attempt to connect to an endpoint.
+    pub connect: Duration,
+    /// From the end of the request to the head of the response.
+    pub response_head: Duration,
+    /// Without a byte either way in a tunnel, and in an answer that is a stream of events or gRPC's.
+    pub tunnel_idle: Duration,
+    /// From SIGTERM until what is left is cut off.
+    pub drain: Duration,
+    /// How long idle client connections stay open after SIGTERM, so that a busy one gets its
+    /// `Connection: close`. At most `drain`.
+    pub drain_idle: Duration,
+    /// From SIGHUP until the configuration that was read anew is ready, or is given up.
+    pub reload: Duration,
+    /// How long a change waits for a further one.
+    pub coalesce: Duration,
+    /// How long a change may wait altogether. At least `coalesce`.
+    pub coalesce_max: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            downstream_idle: defaults::DOWNSTREAM_IDLE,
+            proxy_header: defaults::PROXY_HEADER,
+            tls_handshake: defaults::TLS_HANDSHAKE,
+            first_request: defaults::FIRST_REQUEST,
+            request_head: defaults::REQUEST_HEAD,
+            body_progress: defaults::BODY_PROGRESS,
+            connect: defaults::CONNECT,
+            response_head: defaults::RESPONSE_HEAD,
+            tunnel_idle: defaults::TUNNEL_IDLE,
+            drain: defaults::DRAIN,
+            drain_idle: defaults::DRAIN_IDLE,
+            reload: defaults::RELOAD,
+            coalesce: defaults::COALESCE,
+            coalesce_max: defaults::COALESCE_MAX,
+        }
+    }
+}

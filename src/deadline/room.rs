@@ -1,0 +1,285 @@
+//! Which client connections may be closed to make room for a new one, the longest idle first.
+//!
+//! A worker keeps two lists: connections that have not had a request yet, and those that are between
+//! two requests. Both are in the order in which connections came into them, so that to join, to leave
+//! and to find the longest idle one take a few steps each. A connection in use is in neither. The
+//! accepting thread sees of each worker how long its first candidate has been idle, and no lock.
+
+use super::Watch;
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What a worker shows when it has no candidate.
+const NOBODY: u64 = u64::MAX;
+
+/// Bits of the moment in what a worker shows; above them is the list.
+const MOMENT_BITS: u32 = 48;
+
+/// No connection's seat: the watch is not of a connection, but of one of its streams.
+pub(super) const NO_SEAT: u32 = u32::MAX;
+
+/// The lists, in the order in which connections are closed. The numbers are those of their first nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// Without a request so far.
+    Silent = 0,
+    /// Between two requests.
+    Idle = 1,
+}
+
+/// What the accepting thread and one worker tell each other about room for connections.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// List and moment of the worker's first candidate.
+    oldest: Arc<AtomicU64>,
+    /// How many connections wait while no worker has a candidate; all workers have the same one.
+    starving: Arc<AtomicUsize>,
+}
+
+/// Who a worker would close first. The least one is the first of all workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate(u64);
+
+impl Room {
+    /// Rooms for so many workers.
+    pub fn for_workers(workers: usize) -> Vec<Self> {
+        let starving = Arc::new(AtomicUsize::new(0));
+        let room =
+            || Self { oldest: Arc::new(AtomicU64::new(NOBODY)), starving: Arc::clone(&starving) };
+        (0..workers).map(|_| room()).collect()
+    }
+
+    /// The worker's first candidate, as of a moment ago.
+    pub fn candidate(&self) -> Option<Candidate> {
+        let oldest = self.oldest.load(Ordering::Relaxed);
+        (oldest != NOBODY).then_some(Candidate(oldest))
+    }
+
+    /// Has every connection that ends a request close, for as long as what this returns lives.
+    pub fn starve(&self) -> Starving {
+        self.starving.fetch_add(1, Ordering::Relaxed);
+        Starving(Arc::clone(&self.starving))
+    }
+
+    fn is_starving(&self) -> bool {
+        self.starving.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// A connection waits, and nobody can be closed for it.
+#[derive(Debug)]
+pub struct Starving(Arc<AtomicUsize>);
+
+impl Drop for Starving {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The lists of one worker.
+#[derive(Debug)]
+pub(super) struct Seats {
+    room: Room,
+    nodes: RefCell<Nodes>,
+}
+
+#[derive(Debug)]
+struct Nodes {
+    /// The heads of the two lists, then one node a connection. Nodes refer to each other by position.
+    all: Vec<Node>,
+    /// Positions of nodes without a connection.
+    free: Vec<u32>,
+}
+
+/// In a list, between its neighbours; outside of one, beside itself.
+#[derive(Debug)]
+struct Node {
+    before: u32,
+    behind: u32,
+    /// Milliseconds of the worker's clock.
+    since: u64,
+    watch: Weak<Watch>,
+}
+
+impl Node {
+    fn alone(position: u32) -> Self {
+        Self { before: position, behind: position, since: 0, watch: Weak::new() }
+    }
+}
+
+impl Seats {
+    pub(super) fn new(room: Room) -> Self {
+        let heads = [List::Silent, List::Idle].map(|list| Node::alone(list as u32));
+        Self { room, nodes: RefCell::new(Nodes { all: heads.into(), free: Vec::new() }) }
+    }
+
+    pub(super) fn is_starving(&self) -> bool {
+        self.room.is_starving()
+    }
+
+    /// A seat for a new connection, in no list.
+    pub(super) fn add(&self) -> u32 {
+        let nodes = &mut *self.nodes.borrow_mut();
+        nodes.free.pop().unwrap_or_else(|| {
+            let position = u32::try_from(nodes.all.len()).unwrap_or(NO_SEAT);
+            nodes.all.push(Node::alone(position));
+            position
+        })
+    }
+
+    /// Says whose the seat is.
+    pub(super) fn take(&self, seat: u32, watch: &Rc<Watch>) {
+        self.nodes.borrow_mut().all[seat as usize].watch = Rc::downgrade(watch);
+    }
+
+    /// Gives a seat up.
+    pub(super) fn remove(&self, seat: u32) {
+        self.leave(seat);
+        let nodes = &mut *self.nodes.borrow_mut();
+        nodes.all[seat as usize].watch = Weak::new();
+        nodes.free.push(seat);
+    }
+
+    /// Puts a connection, which is in no list, behind all others of one.
+    pub(super) fn join(&self, list: List, seat: u32, now: u64) {
+        let nodes = &mut *self.nodes.borrow_mut();
+        let head = list as u32;
+        let last = std::mem::replace(&mut nodes.all[head as usize].before, seat);
+        nodes.all[last as usize].behind = seat;
+        let node = &mut nodes.all[seat as usize];
+        (node.before, node.behind, node.since) = (last, head, now);
+        if last == head {
+            self.show(nodes);
+        }
+    }
+
+    /// Takes a connection out of the list in which it is, if it is in one.
+    pub(super) fn leave(&self, seat: u32) {
+        let nodes = &mut *self.nodes.borrow_mut();
+        let node = &mut nodes.all[seat as usize];
+        let (before, behind) = (node.before, node.behind);
+        (node.before, node.behind) = (seat, seat);
+        nodes.all[before as usize].behind = behind;
+        nodes.all[behind as usize].before = before;
+        if before <= List::Idle as u32 {
+            self.show(nodes);
+        }
+    }
+
+    /// Takes the first candidate out of its list.
+    pub(super) fn first(&self) -> Option<Rc<Watch>> {
+        let first = self.nodes.borrow().first().map(|(_, seat)| seat)?;
+        self.leave(first);
+        let watch = self.nodes.borrow().all[first as usize].watch.clone();
+        watch.upgrade()
+    }
+
+    fn show(&self, nodes: &Nodes) {
+        let shown = nodes.first().map_or(NOBODY, |(list, seat)| {
+            (list as u64) << MOMENT_BITS | nodes.all[seat as usize].since
+        });
+        self.room.oldest.store(shown, Ordering::Relaxed);
+    }
+}
+
+impl Nodes {
+    fn first(&self) -> Option<(List, u32)> {
+        [List::Silent, List::Idle].into_iter().find_map(|list| {
+            let first = self.all[list as usize].behind;
+            (first != list as u32).then_some((list, first))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Deadlines, Phase};
+    use super::*;
+    use std::time::Duration;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn mk_worker() -> (Room, Rc<Deadlines>) {
+        let room = Room::for_workers(1).remove(0);
+        (room.clone(), Deadlines::with_room(room))
+    }
+
+    fn served(watch: &Watch) {
+        watch.enter(Phase::Head, LIMIT);
+        watch.enter(Phase::Exchange, LIMIT);
+        watch.enter(Phase::Response, LIMIT);
+        watch.enter(Phase::Idle, LIMIT);
+    }
+
+    #[test]
+    fn who_has_not_asked_goes_before_who_is_idle_and_each_in_the_order_of_their_silence() {
+        let (room, clock) = mk_worker();
+        assert_eq!(room.candidate(), None);
+        let all: Vec<_> = (0..5).map(|_| clock.connection(LIMIT)).collect();
+        served(&all[3]);
+        served(&all[0]);
+        // Begins a request, and is in use.
+        served(&all[2]);
+        all[2].enter(Phase::Head, LIMIT);
+        for (expected, left) in [(1, 3), (4, 2), (3, 1), (0, 0)] {
+            assert!(room.candidate().is_some());
+            assert!(clock.make_room());
+            let evicted: Vec<_> = all.iter().map(|watch| watch.is_evicted()).collect();
+            assert!(evicted[expected], "{expected}: {evicted:?}");
+            assert_eq!(evicted.iter().filter(|evicted| !**evicted).count(), left + 1);
+        }
+        assert_eq!(room.candidate(), None);
+        assert!(!clock.make_room());
+    }
+
+    #[test]
+    fn a_first_request_that_does_not_arrive_is_silence_and_one_that_does_is_use() {
+        let (room, clock) = mk_worker();
+        let watch = clock.connection(LIMIT);
+        watch.enter(Phase::Handshake, LIMIT);
+        watch.enter(Phase::Idle, LIMIT);
+        watch.enter(Phase::Head, LIMIT);
+        assert!(room.candidate().is_some());
+        watch.enter(Phase::Exchange, LIMIT);
+        assert_eq!(room.candidate(), None);
+        watch.enter(Phase::Idle, LIMIT);
+        assert!(clock.make_room() && watch.is_evicted());
+        // It has begun another one before it was told.
+        watch.enter(Phase::Head, LIMIT);
+        assert!(!watch.is_evicted());
+    }
+
+    #[test]
+    fn who_ends_a_request_while_others_starve_makes_room_and_so_does_who_is_gone() {
+        let (room, clock) = mk_worker();
+        let watch = clock.connection(LIMIT);
+        watch.enter(Phase::Exchange, LIMIT);
+        let starving = room.starve();
+        assert!(clock.is_starving());
+        watch.enter(Phase::Idle, LIMIT);
+        assert!(watch.is_evicted());
+        drop(starving);
+        assert!(!clock.is_starving());
+        let (first, second) = (clock.connection(LIMIT), clock.connection(LIMIT));
+        drop(first);
+        assert!(clock.make_room() && second.is_evicted());
+        assert_eq!(room.candidate(), None);
+        let again = clock.connection(LIMIT);
+        assert!(clock.make_room() && again.is_evicted(), "the seat of the first one");
+    }
+
+    #[test]
+    fn among_workers_the_longest_idle_connection_is_told_apart() {
+        let rooms = Room::for_workers(2);
+        let clocks = [0, 1].map(|n: usize| Deadlines::with_room(rooms[n].clone()));
+        clocks[0].set_now(5_000);
+        let late = clocks[0].connection(LIMIT);
+        let early = clocks[1].connection(LIMIT);
+        assert!(rooms[1].candidate() < rooms[0].candidate());
+        served(&early);
+        assert!(rooms[0].candidate() < rooms[1].candidate(), "it has not asked");
+        drop((late, early));
+    }
+}
