@@ -95,6 +95,7 @@ impl Deadlines {
             resting: Cell::new(false),
             waker: RefCell::new(None),
             seat,
+            listed: Cell::new(seat != NO_SEAT),
             served: Cell::new(false),
             evicted: Cell::new(false),
         });
@@ -103,8 +104,10 @@ impl Deadlines {
         watch
     }
 
-    /// Tells the connection that has been idle for longest to close. Returns whether there is one.
+    /// Tells the connection that has been idle for longest to close, after a [`Room::ask`]. Returns
+    /// whether there is one.
     pub fn make_room(&self) -> bool {
+        self.seats.answered();
         let first = self.seats.first();
         if let Some(watch) = &first {
             watch.evict();
@@ -154,6 +157,8 @@ pub struct Watch {
     waker: RefCell<Option<Waker>>,
     /// Where a connection is among those that may be closed to make room.
     seat: u32,
+    /// Whether it is among them now.
+    listed: Cell<bool>,
     /// Whether a request has been read.
     served: Cell<bool>,
     evicted: Cell<bool>,
@@ -181,12 +186,12 @@ impl Watch {
         match phase {
             Phase::Idle if self.served.get() && !self.evicted.get() => {
                 // It may have been idle already.
-                self.clock.seats.leave(self.seat);
-                self.clock.seats.join(List::Idle, self.seat, self.clock.now_ms());
+                self.leave();
                 if self.clock.is_starving() {
-                    self.clock.seats.leave(self.seat);
-                    self.evict();
+                    return self.evict();
                 }
+                self.listed.set(true);
+                self.clock.seats.join(List::Idle, self.seat, self.clock.now_ms());
             }
             Phase::Exchange => self.used(),
             Phase::Head if self.served.get() => self.used(),
@@ -198,10 +203,17 @@ impl Watch {
     fn used(&self) {
         self.served.set(true);
         self.evicted.set(false);
-        self.clock.seats.leave(self.seat);
+        self.leave();
+    }
+
+    fn leave(&self) {
+        if self.listed.replace(false) {
+            self.clock.seats.leave(self.seat);
+        }
     }
 
     fn evict(&self) {
+        self.listed.set(false);
         self.evicted.set(true);
         self.wake();
     }

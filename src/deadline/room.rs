@@ -34,6 +34,8 @@ pub(super) enum List {
 pub struct Room {
     /// List and moment of the worker's first candidate.
     oldest: Arc<AtomicU64>,
+    /// Connections that the worker was told to close and has not looked for yet.
+    asked: Arc<AtomicUsize>,
     /// How many connections wait while no worker has a candidate; all workers have the same one.
     starving: Arc<AtomicUsize>,
 }
@@ -46,8 +48,11 @@ impl Room {
     /// Rooms for so many workers.
     pub fn for_workers(workers: usize) -> Vec<Self> {
         let starving = Arc::new(AtomicUsize::new(0));
-        let room =
-            || Self { oldest: Arc::new(AtomicU64::new(NOBODY)), starving: Arc::clone(&starving) };
+        let room = || Self {
+            oldest: Arc::new(AtomicU64::new(NOBODY)),
+            asked: Arc::default(),
+            starving: Arc::clone(&starving),
+        };
         (0..workers).map(|_| room()).collect()
     }
 
@@ -55,6 +60,20 @@ impl Room {
     pub fn candidate(&self) -> Option<Candidate> {
         let oldest = self.oldest.load(Ordering::Relaxed);
         (oldest != NOBODY).then_some(Candidate(oldest))
+    }
+
+    /// Notes that the worker is told to close one, unless it has `most` to close already: it is slow, and
+    /// would close them all for one that waits.
+    pub fn ask(&self, most: usize) -> bool {
+        let asks = self.asked.load(Ordering::Relaxed) < most;
+        if asks {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+        }
+        asks
+    }
+
+    fn answered(&self) {
+        self.asked.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Has every connection that ends a request close, for as long as what this returns lives.
@@ -117,6 +136,11 @@ impl Seats {
 
     pub(super) fn is_starving(&self) -> bool {
         self.room.is_starving()
+    }
+
+    /// Notes that the worker has done what it was told.
+    pub(super) fn answered(&self) {
+        self.room.answered();
     }
 
     /// A seat for a new connection, in no list.
@@ -225,13 +249,13 @@ mod tests {
         all[2].enter(Phase::Head, LIMIT);
         for (expected, left) in [(1, 3), (4, 2), (3, 1), (0, 0)] {
             assert!(room.candidate().is_some());
-            assert!(clock.make_room());
+            assert!(room.ask(1) && !room.ask(1) && clock.make_room());
             let evicted: Vec<_> = all.iter().map(|watch| watch.is_evicted()).collect();
             assert!(evicted[expected], "{expected}: {evicted:?}");
             assert_eq!(evicted.iter().filter(|evicted| !**evicted).count(), left + 1);
         }
         assert_eq!(room.candidate(), None);
-        assert!(!clock.make_room());
+        assert!(room.ask(1) && !clock.make_room());
     }
 
     #[test]
@@ -245,7 +269,7 @@ mod tests {
         watch.enter(Phase::Exchange, LIMIT);
         assert_eq!(room.candidate(), None);
         watch.enter(Phase::Idle, LIMIT);
-        assert!(clock.make_room() && watch.is_evicted());
+        assert!(room.ask(1) && clock.make_room() && watch.is_evicted());
         // It has begun another one before it was told.
         watch.enter(Phase::Head, LIMIT);
         assert!(!watch.is_evicted());
@@ -264,10 +288,13 @@ mod tests {
         assert!(!clock.is_starving());
         let (first, second) = (clock.connection(LIMIT), clock.connection(LIMIT));
         drop(first);
-        assert!(clock.make_room() && second.is_evicted());
+        assert!(room.ask(1) && clock.make_room() && second.is_evicted());
         assert_eq!(room.candidate(), None);
         let again = clock.connection(LIMIT);
-        assert!(clock.make_room() && again.is_evicted(), "the seat of the first one");
+        assert!(
+            room.ask(1) && clock.make_room() && again.is_evicted(),
+            "the seat of the first one"
+        );
     }
 
     #[test]

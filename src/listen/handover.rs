@@ -139,7 +139,7 @@ impl Doors {
         let first = |way: &&Way| way.room.candidate();
         let candidates = self.ways.iter().filter(|way| first(way).is_some());
         let Some(way) = candidates.min_by_key(first) else { return false };
-        way.sender.send(Order::MakeRoom).is_ok()
+        !way.room.ask(MOST_TOLD) || way.sender.send(Order::MakeRoom).is_ok()
     }
 
     pub(super) fn try_slot(&self) -> Option<Slot> {
