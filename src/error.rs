@@ -92,7 +92,15 @@ reasons! {
     /// HTTP/1.1 CONNECT: ravelin is no forward proxy.
     ConnectRefused = "connect_refused", Client, StatusCode::NOT_IMPLEMENTED,
         "CONNECT is not served here.";
-    /// A host that the connection's certificate does not cover (RFC 9110 section 15.5.20).
+    /// A method that is longer than any, TRACE that is to go no further, or a transfer coding beside
+    /// `chunked` (RFC 9112 section 6.1).
+    NotImplemented = "not_implemented", Client, StatusCode::NOT_IMPLEMENTED,
+        "The method or the transfer coding of the request is not served here.";
+    /// OPTIONS that is to go no further (RFC 9110 section 7.6.2).
+    MaxForwards = "max_forwards", Client, StatusCode::OK,
+        "The request was to be answered here and not forwarded.";
+    /// A host that the connection's certificate does not cover (RFC 9110 section 15.5.20), or `https` in
+    /// the target on a connection without TLS (section 7.4).
     MisdirectedRequest = "misdirected_request", Client, StatusCode::MISDIRECTED_REQUEST,
         "The certificates of this connection are not for this host.";
     /// A request without TLS for a host whose clients have to show a certificate.
@@ -207,6 +215,8 @@ mod tests {
         for reason in Reason::ALL {
             let status = reason.status().as_u16();
             let expected = match reason.culprit() {
+                // What it asked for, and no fault.
+                Culprit::Client if reason == Reason::MaxForwards => status == 200,
                 Culprit::Client => (400..=499).contains(&status) || status == 501,
                 Culprit::Configuration => matches!(status, 308 | 404 | 503),
                 Culprit::Upstream => status == 502 || status == 504,

@@ -192,7 +192,7 @@ impl Admin {
             "/metrics" => self.metrics(),
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" => match self.not_ready() {
-                None => text(StatusCode::OK, format!("ok\n{}", self.restored())),
+                None => text(StatusCode::OK, format!("ok\n{}", self.aged())),
                 Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
             },
             "/" => text(StatusCode::OK, "ravelin\n\n/metrics\n/livez\n/readyz\n"),
@@ -211,11 +211,21 @@ impl Admin {
     }
 
     /// What is not as it should be, though it is served by. Empty in ordinary times.
-    fn restored(&self) -> String {
+    fn aged(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let unconfirmed = self.telemetry.watch().unconfirmed(now);
+        let mut page = self.restored(now);
+        if !unconfirmed.is_empty() {
+            page.push_str("serves what was known; the API server does not confirm it now:\n");
+            page.push_str(&unconfirmed);
+        }
+        page
+    }
+
+    fn restored(&self, now: u64) -> String {
         let Some(confirmed) = self.telemetry.last_good().read().restored else {
             return String::new();
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let age = age(confirmed, now);
         let time = i64::try_from(confirmed).ok().and_then(|at| Timestamp::from_second(at).ok());
         let time = time.unwrap_or_default();

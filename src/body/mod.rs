@@ -10,7 +10,7 @@ mod tests;
 mod trailers;
 mod upload;
 
-pub use trailers::clean_trailers;
+pub use trailers::{clean_trailers, trim_values};
 pub use upload::{Reader, Upload, UploadLimits, UploadState};
 
 use bytes::Bytes;
@@ -39,7 +39,10 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Streaming(reader) => {
                 let frame = Pin::new(reader).poll_frame(cx);
-                frame.map(|frame| frame.map(|frame| frame.map(clean_trailers)))
+                frame.map(|frame| match frame? {
+                    Ok(frame) => clean_trailers(frame).map(Ok),
+                    Err(error) => Some(Err(error)),
+                })
             }
         }
     }

@@ -2,18 +2,20 @@
 
 use crate::client_ip::is_claim;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Frame;
 
-/// Removes from trailers what only a header section may carry (RFC 9110 section 6.5.1), and what a
-/// backend might merge into the fields that we vouch for.
-pub fn clean_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+/// Removes from trailers what only a header section may carry (RFC 9110 section 6.5.1), what is for one
+/// connection (section 7.6.1), and what a backend might merge into the fields that we vouch for. A
+/// section of which nothing is left is none: the body ends without it.
+pub fn clean_trailers(frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
             remove_forbidden(&mut trailers);
-            Frame::trailers(trailers)
+            trim_values(&mut trailers);
+            (!trailers.is_empty()).then(|| Frame::trailers(trailers))
         }
-        Err(frame) => frame,
+        Err(frame) => Some(frame),
     }
 }
 
@@ -24,10 +26,27 @@ fn remove_forbidden(trailers: &mut HeaderMap) {
     }
 }
 
+/// Takes spaces and tabs off both ends of values. HTTP/1.1 has them around values and not in them;
+/// HTTP/2 has no place for them (RFC 9113 section 8.2.1), and some peers send them all the same.
+pub fn trim_values(fields: &mut HeaderMap) {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    for value in fields.values_mut() {
+        let bytes = value.as_bytes();
+        if is_blank(bytes.first()) || is_blank(bytes.last()) {
+            // A part of a value is one.
+            if let Ok(mut trimmed) = HeaderValue::from_bytes(bytes.trim_ascii()) {
+                trimmed.set_sensitive(value.is_sensitive());
+                *value = trimmed;
+            }
+        }
+    }
+}
+
 /// Framing, routing, authentication and content fields, and everything that names the client.
 fn is_forbidden(name: &HeaderName) -> bool {
-    const NAMES: [HeaderName; 16] = [
+    const NAMES: [HeaderName; 25] = [
         header::AUTHORIZATION,
+        header::CACHE_CONTROL,
         header::CONNECTION,
         header::CONTENT_ENCODING,
         header::CONTENT_LENGTH,
@@ -36,13 +55,21 @@ fn is_forbidden(name: &HeaderName) -> bool {
         header::COOKIE,
         header::EXPECT,
         header::HOST,
+        HeaderName::from_static("http2-settings"),
+        HeaderName::from_static("keep-alive"),
+        header::MAX_FORWARDS,
+        HeaderName::from_static("proxy"),
+        header::PROXY_AUTHENTICATE,
         header::PROXY_AUTHORIZATION,
+        HeaderName::from_static("proxy-connection"),
+        header::RANGE,
         header::SET_COOKIE,
         header::TE,
         header::TRAILER,
         header::TRANSFER_ENCODING,
         header::UPGRADE,
         header::VIA,
+        header::WWW_AUTHENTICATE,
     ];
     NAMES.contains(name) || is_claim(name.as_str())
 }
@@ -59,6 +86,10 @@ mod tests {
             "transfer-encoding",
             "host",
             "authorization",
+            "keep-alive",
+            "proxy-connection",
+            "http2-settings",
+            "proxy",
             "x-forwarded-for",
             "x_forwarded_for",
             "x-real-ip",
@@ -74,5 +105,23 @@ mod tests {
         let mut left: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["grpc-status", "x-checksum"]);
+    }
+
+    #[test]
+    fn a_section_of_which_nothing_is_left_is_none() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
+        assert!(clean_trailers(Frame::trailers(trailers)).is_none());
+        assert!(clean_trailers(Frame::data(Bytes::from_static(b"x"))).is_some());
+    }
+
+    #[test]
+    fn values_lose_the_space_around_them_and_none_within() {
+        let mut fields = HeaderMap::new();
+        for value in [" a b\t", "\t", "", "c"] {
+            fields.append("x", HeaderValue::from_static(value));
+        }
+        trim_values(&mut fields);
+        assert_eq!(fields.get_all("x").iter().collect::<Vec<_>>(), ["a b", "", "", "c"]);
     }
 }

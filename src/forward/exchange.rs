@@ -221,6 +221,11 @@ impl Exchange {
         &mut self.0.journey
     }
 
+    /// Closes the connection, or the stream, that it was sent on: what is still to come is not wanted.
+    pub(super) fn give_up_upstream(&mut self) {
+        self.0.journey.lease = None;
+    }
+
     /// Notes that its answer is a stream of messages, which may be long in coming.
     pub(super) fn streams(&mut self) {
         self.0.patience = self.tunnel_idle();

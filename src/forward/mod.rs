@@ -18,21 +18,21 @@ pub use unread::record_unread;
 pub use worker::{Downstream, Worker};
 
 use crate::balance::EndpointSet;
-use crate::body::{RequestBody, Upload, UploadLimits};
+use crate::body::{RequestBody, Upload, UploadLimits, trim_values};
 use crate::client_certificate::{Mode, Verdict};
-use crate::config::defaults;
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
 use crate::model::{Broken, Protocol};
 use crate::routing::{Backend, RouteId, Table};
 use crate::tls::Session;
-use crate::upstream::ReplyBody;
+use crate::upstream::{MOST_ANSWER_FIELDS, ReplyBody};
 use bytes::Bytes;
 use exchange::Exchange;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use send::send;
 use sender::Sender;
 use std::convert::Infallible;
@@ -79,7 +79,7 @@ pub fn forward(
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Ok(Box::pin(switch(exchange, response, tunnel)).await);
             }
-            Ok(response) => answer_of_upstream(exchange, response),
+            Ok(response) => pass_on(exchange, response),
             Err(reason) => answer_of_ours(exchange, reason),
         };
         if close {
@@ -115,9 +115,9 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
     let bodyless = exchange.upload().is_none();
-    // HTTP/1.1 has the same bound, by hyper.
-    if head.headers.len() > defaults::HEADER_COUNT {
-        return Err(Reason::HeadersTooLarge);
+    // HTTP/1.1 has the same bounds, by hyper.
+    if head.version == Version::HTTP_2 {
+        stage::read_http2(&mut head, worker.config.limits.header_block)?;
     }
     let sender = Sender::of(&downstream, &head.headers);
     exchange.client = sender.client().cloned();
@@ -127,6 +127,7 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
         worker.cells.listeners[downstream.listener].unnamed[cause as usize].add(1);
     }
     let vouched = sender.vouched(worker.policy.secret_name());
+    Target::check_scheme(&head.uri, over_tls || downstream.tls.is_some())?;
     let target =
         Target::read(&mut head, worker.config.limits.request_target).inspect_err(|_| {
             exchange.noted = stage::note_request(&head.headers, vouched);
@@ -152,6 +153,8 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
         _ => belongs(&downstream, target),
     };
     exchange.noted = noted;
+    exchange.noted.refused.map_or(Ok(()), Err)?;
+    stage::forwards_left(&head.method, &mut head.headers)?;
     let id = allowed.and(belongs).and(found)?;
     let backend = table.backend(id);
     exchange.choice = sticky::choose(table.algorithm(id), exchange, &head.headers);
@@ -278,12 +281,40 @@ async fn switch(
     switched.unwrap_or_else(|(exchange, reason)| answer_of_ours(exchange, reason))
 }
 
+/// Passes the pod's answer on, in the shape of HTTP/1.1, or answers that it cannot be.
+fn pass_on(mut exchange: Exchange, mut response: Response<ReplyBody>) -> Response<ResponseBody> {
+    match make_ready(&exchange, &mut response) {
+        Ok(()) => answer_of_upstream(exchange, response),
+        Err(reason) => {
+            exchange.give_up_upstream();
+            answer_of_ours(exchange, reason)
+        }
+    }
+}
+
+/// Makes what one protocol tolerates valid for the other.
+fn make_ready(exchange: &Exchange, response: &mut Response<ReplyBody>) -> Result<(), Reason> {
+    if response.version() == Version::HTTP_2 {
+        if response.headers().len() > MOST_ANSWER_FIELDS {
+            return Err(Reason::UpstreamMalformed);
+        }
+        trim_values(response.headers_mut());
+    }
+    let status = response.status();
+    stage::clean_response(response.headers_mut(), status, exchange.is_head())?;
+    *response.version_mut() = Version::HTTP_11;
+    // hyper would make up one.
+    if status.canonical_reason().is_none() && response.extensions().get::<ReasonPhrase>().is_none()
+    {
+        response.extensions_mut().insert(ReasonPhrase::from_static(b""));
+    }
+    Ok(())
+}
+
 fn answer_of_upstream(
     mut exchange: Exchange,
     mut response: Response<ReplyBody>,
 ) -> Response<ResponseBody> {
-    stage::clean_response(response.headers_mut());
-    *response.version_mut() = Version::HTTP_11;
     // The pod says so, whatever the client has called its request.
     let is_call = exchange.is_call() && stage::is_grpc(response.headers());
     if is_call || stage::is_event_stream(response.headers()) {
@@ -294,7 +325,12 @@ fn answer_of_upstream(
         response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts.clone());
     }
     exchange.answered(response.status());
-    response.map(|incoming| ResponseBody::of_upstream(incoming, exchange))
+    let has_body = !exchange.is_head() && stage::may_have_body(response.status());
+    response.map(|incoming| match has_body {
+        true => ResponseBody::of_upstream(incoming, exchange),
+        // What a pod with HTTP/2 sends all the same is dropped with its stream.
+        false => ResponseBody::empty(exchange),
+    })
 }
 
 fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBody> {

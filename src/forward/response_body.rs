@@ -47,6 +47,11 @@ impl ResponseBody {
         Self::new(Source::Ours(text), exchange)
     }
 
+    /// No body of an answer that has none, whatever the upstream sends (RFC 9110 section 6.4.1).
+    pub(super) fn empty(exchange: Exchange) -> Self {
+        Self::new(Source::Ours(Bytes::new()), exchange)
+    }
+
     fn new(source: Source, exchange: Exchange) -> Self {
         let mut body = Self { source, exchange: Some(exchange) };
         if body.source.is_empty() {
@@ -103,9 +108,9 @@ impl Body for ResponseBody {
         let this = self.get_mut();
         let frame = match &mut this.source {
             Source::Upstream(incoming) => match Pin::new(incoming).poll_frame(cx) {
-                Poll::Ready(frame) => frame.map(|frame| match frame {
-                    Ok(frame) => Ok(clean_trailers(frame)),
-                    Err(_) => Err(Truncated),
+                Poll::Ready(frame) => frame.and_then(|frame| match frame {
+                    Ok(frame) => clean_trailers(frame).map(Ok),
+                    Err(_) => Some(Err(Truncated)),
                 }),
                 Poll::Pending => {
                     if let Some(exchange) = &mut this.exchange {

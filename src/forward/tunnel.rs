@@ -57,7 +57,10 @@ pub(super) async fn switch(
     let mut answer = Response::new(ResponseBody::none());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *answer.headers_mut() = std::mem::take(response.headers_mut());
-    stage::clean_response(answer.headers_mut());
+    let status = StatusCode::SWITCHING_PROTOCOLS;
+    if let Err(reason) = stage::clean_response(answer.headers_mut(), status, false) {
+        return Err((exchange, reason));
+    }
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     answer.headers_mut().insert(header::UPGRADE, protocol);
     // The answer is through; what follows lasts for as long as both want it to.

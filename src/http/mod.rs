@@ -2,6 +2,7 @@
 //! must not pass, and our own answers.
 
 mod frames;
+mod head;
 mod headers;
 mod respond;
 mod socket;
@@ -10,9 +11,10 @@ mod streams;
 mod target;
 
 pub use frames::follow_frames;
+pub use head::{forwards_left, read_http2};
 pub use headers::{
     ForwardedFields, Noted, Vouched, clean_request, clean_response, is_event_stream, is_grpc,
-    note_request,
+    may_have_body, note_request,
 };
 pub use respond::{answer, answer_grpc};
 pub use socket::ClientSocket;
@@ -20,7 +22,7 @@ pub use stream::{ClientStream, Notes};
 pub use streams::{Guarded, Streams, is_flood};
 pub use target::Target;
 
-use crate::config::{Http2, defaults};
+use crate::config::Http2;
 use hyper::server::conn::{http1, http2};
 use std::rc::Rc;
 
@@ -44,21 +46,18 @@ pub fn server(header_bytes: usize) -> http1::Builder {
     builder
 }
 
-/// What RFC 9113 section 6.5.2 adds to each field when it counts a header list: so 100 small ones are
-/// not refused for it.
-const FIELD_OVERHEAD: usize = 32;
-
 /// A server for HTTP/2, for one connection. Each stream has its deadline by [`Guarded`]; hyper has
 /// none of its own without a timer.
 ///
-/// A header list of more than `header_bytes`, counted as RFC 9113 has it and with the crumbs of
-/// cookies, gets 431. RFC 8441 (WebSocket over HTTP/2) is not offered: Cloudflare does not use it.
+/// A header list of more than `header_bytes`, counted as HTTP/1.1 would have it, gets 431 by
+/// [`read_http2`]; the bound here is the one above that. RFC 8441 (WebSocket over HTTP/2) is not
+/// offered: Cloudflare does not use it.
 pub fn server_http2(
     limits: &Http2,
     header_bytes: usize,
     streams: &Rc<Streams>,
 ) -> http2::Builder<Guarded> {
-    let list = header_bytes + FIELD_OVERHEAD * defaults::HEADER_COUNT;
+    let list = header_bytes + head::PACKING;
     let mut builder = http2::Builder::new(Guarded(Rc::clone(streams)));
     builder
         .max_concurrent_streams(limits.streams)

@@ -2,7 +2,7 @@
 
 use crate::error::Reason;
 use crate::model::{CanonicalPath, Host};
-use http::uri::{PathAndQuery, Uri};
+use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Version, header, request};
 
 /// The target of a request, as it is matched, logged and forwarded.
@@ -46,6 +46,18 @@ impl Target {
         // Merging only ever shortens a path, but escapes lengthen it.
         let uri = PathAndQuery::try_from(uri).map_err(|_| Reason::BadTarget)?;
         Ok(Self { uri: Uri::from(uri), host })
+    }
+
+    /// Whether a target with this scheme may come on its connection: none for `https` where nobody has
+    /// TLS (RFC 9110 section 7.4), and none for other schemes than HTTP's.
+    pub fn check_scheme(uri: &Uri, has_tls: bool) -> Result<(), Reason> {
+        match uri.scheme() {
+            None => Ok(()),
+            Some(scheme) if *scheme == Scheme::HTTP => Ok(()),
+            Some(scheme) if *scheme == Scheme::HTTPS && has_tls => Ok(()),
+            Some(scheme) if *scheme == Scheme::HTTPS => Err(Reason::MisdirectedRequest),
+            Some(_) => Err(Reason::BadTarget),
+        }
     }
 
     /// The same with TLS, at its usual port: whatever port the visitor named was for the other scheme.

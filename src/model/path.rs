@@ -149,6 +149,7 @@ fn remove_dot_segments(path: &[u8]) -> Result<String, PathError> {
             // Servers that strip `;parameters` before they resolve dots would climb here, after
             // we had matched another path.
             [b'.', b';', ..] | [b'.', b'.', b';', ..] => return Err(PathError::DotParameters),
+            _ if hides_dot_segment(segment) => return Err(PathError::EncodedSeparator),
             _ => {
                 out.push('/');
                 // Only ASCII is left: everything else was escaped.
@@ -160,6 +161,32 @@ fn remove_dot_segments(path: &[u8]) -> Result<String, PathError> {
         out.push('/');
     }
     Ok(out)
+}
+
+/// Whether a segment holds a dot segment beside an escaped separator, as `..%2Fadmin` or `..%3Bx`:
+/// who decodes before he resolves dots would climb there. `%252F` is nobody's separator.
+fn hides_dot_segment(segment: &[u8]) -> bool {
+    if !segment.contains(&b'%') {
+        return false;
+    }
+    let mut rest = segment;
+    loop {
+        let end = position(rest, &[b"%2F", b"%5C"]);
+        let part = &rest[..end.unwrap_or(rest.len())];
+        let name = &part[..position(part, &[b";", b"%3B", b"%3F", b"%23"]).unwrap_or(part.len())];
+        if matches!(name, b"." | b"..") {
+            return true;
+        }
+        match end {
+            Some(end) => rest = &rest[end + 3..],
+            None => return false,
+        }
+    }
+}
+
+/// Where the first of some words begins.
+fn position(text: &[u8], words: &[&[u8]]) -> Option<usize> {
+    (0..text.len()).find(|&at| words.iter().any(|word| text[at..].starts_with(word)))
 }
 
 /// Why a request target has no canonical path.
@@ -186,6 +213,9 @@ pub enum PathError {
     /// A segment like `..;x`.
     #[error("path has a dot segment with parameters")]
     DotParameters,
+    /// A segment like `..%2Fx`.
+    #[error("path has a dot segment beside an escaped separator")]
+    EncodedSeparator,
 }
 
 /// `pathType`.
@@ -276,6 +306,11 @@ mod tests {
             ("/a\"{}|^", "/a%22%7B%7D%7C%5E"),
             ("/[slug]", "/[slug]"),
             ("/a;v=1", "/a;v=1"),
+            // No dot segment, however often it is decoded by those who decode once.
+            ("/..%252fadmin", "/..%252fadmin"),
+            ("/a..%2fb", "/a..%2Fb"),
+            ("/a%2f...%3b", "/a%2F...%3B"),
+            ("/..%20", "/..%20"),
         ] {
             assert_eq!(canonical(raw).as_deref(), Ok(expected), "{raw}");
         }
@@ -306,6 +341,17 @@ mod tests {
             ("/a/..;/b", PathError::DotParameters),
             ("/a/.;x/b", PathError::DotParameters),
             ("/a/%2e%2e;/b", PathError::DotParameters),
+            ("/public/..%2fadmin", PathError::EncodedSeparator),
+            ("/public/.%2e%2fadmin", PathError::EncodedSeparator),
+            ("/public/..%5cadmin", PathError::EncodedSeparator),
+            ("/public/..%3badmin", PathError::EncodedSeparator),
+            ("/public/..%3b/admin", PathError::EncodedSeparator),
+            ("/public/..%3fadmin", PathError::EncodedSeparator),
+            ("/public/..%23", PathError::EncodedSeparator),
+            ("/public/x%2f..", PathError::EncodedSeparator),
+            ("/public/x%2f..%2fadmin", PathError::EncodedSeparator),
+            ("/public/x%2F..;y/admin", PathError::EncodedSeparator),
+            ("/public/%2f%2e", PathError::EncodedSeparator),
         ] {
             assert_eq!(canonical(raw), Err(error), "{raw}");
         }

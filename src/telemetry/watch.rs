@@ -1,6 +1,7 @@
 //! What is known of the watch of the cluster, kind by kind: whether it is in step, how old the last
 //! proof of that is, and what went wrong. Written by the watch, read by the scrape and by `/readyz`.
 
+use super::last_good::age;
 use crate::model::Kind;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -116,6 +117,12 @@ impl WatchCells {
         self.event = Some(now());
     }
 
+    /// When what is held was last known to be what the API server has, in whole seconds.
+    fn confirmed(&self) -> Option<u64> {
+        let last = [self.proof, self.event].into_iter().flatten().reduce(f64::max)?;
+        Some(Duration::try_from_secs_f64(last).ok()?.as_secs())
+    }
+
     /// Failures by reason.
     pub fn failures(&self) -> impl Iterator<Item = (WatchFailure, u64)> + '_ {
         WatchFailure::ALL.into_iter().map(|why| (why, self.failures[why as usize]))
@@ -194,6 +201,23 @@ impl WatchMetrics {
         self.with(|state| state.missing())
     }
 
+    /// What is served although the API server does not confirm it now, a line for each kind: how old that
+    /// is, and what is wrong. `now` is in seconds since the Unix epoch. Empty in ordinary times.
+    pub fn unconfirmed(&self, now: u64) -> String {
+        self.with(|state| {
+            let mut page = String::new();
+            for (kind, cells) in state.kinds.iter().filter(|(_, cells)| cells.synced) {
+                let (Some((why, words)), Some(at)) = (&cells.failing, cells.confirmed()) else {
+                    continue;
+                };
+                let (kind, why) = (kind.as_str(), why.as_str());
+                // Writing into a String cannot fail.
+                let _ = writeln!(page, "{kind}: {} old: {why}: {words}", age(at, now));
+            }
+            page
+        })
+    }
+
     /// Since when at least one kind has not been shown to be what the API server has, in seconds
     /// since the Unix epoch. `None` before all of them were.
     pub fn proven(&self) -> Option<u64> {
@@ -247,5 +271,21 @@ mod tests {
         metrics.begin();
         metrics.update(Kind::Secret, |cells| cells.fail(WatchFailure::Connect, "refused"));
         assert_eq!(metrics.unready(), None);
+    }
+
+    #[test]
+    fn what_is_served_unconfirmed_is_told_with_its_age_until_it_is_confirmed() {
+        let metrics = WatchMetrics::default();
+        metrics.expect([Kind::Ingress, Kind::Node, Kind::Secret]);
+        metrics.update(Kind::Node, |cells| {
+            (cells.synced, cells.proof, cells.event) = (true, Some(100.5), Some(160.0));
+            cells.fail(WatchFailure::Connect, "refused");
+        });
+        metrics.update(Kind::Ingress, |cells| (cells.synced, cells.proof) = (true, Some(100.0)));
+        // What was never listed is said to be missing.
+        metrics.update(Kind::Secret, |cells| cells.fail(WatchFailure::Connect, "refused"));
+        assert_eq!(metrics.unconfirmed(400), "Node: 4 min old: connect: refused\n");
+        metrics.update(Kind::Node, WatchCells::prove);
+        assert_eq!(metrics.unconfirmed(400), "");
     }
 }

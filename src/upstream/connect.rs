@@ -20,6 +20,10 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 /// Cloudflare passes on.
 pub(super) const RESPONSE_HEAD_BYTES: u32 = 256 * 1024;
 
+/// Most fields of a response. HAProxy takes 101, nginx as many as fit its buffer; some backends send a
+/// hundred of `Link` or `Set-Cookie` alone.
+pub const MOST_ANSWER_FIELDS: usize = 256;
+
 /// How long a shared connection may be quiet before the kernel asks whether the host is there; what
 /// stays unacknowledged or unanswered for as long again closes it.
 const QUIET: Duration = Duration::from_secs(15);
@@ -89,6 +93,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
     }
     let handshake = http1::Builder::new()
         .max_buf_size(RESPONSE_HEAD_BYTES as usize)
+        .max_headers(MOST_ANSWER_FIELDS)
         .handshake(TokioIo::new(stream))
         .await;
     let (sender, connection) = handshake.map_err(|_| Failure::of(Reason::ConnectFailed))?;

@@ -22,6 +22,7 @@ mod reply;
 mod report;
 
 pub use check::check;
+pub use connect::MOST_ANSWER_FIELDS;
 pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};
 

@@ -126,12 +126,24 @@ pub(crate) fn get(stream: u32, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     headers(END_STREAM, stream, &[&pseudo, fields].concat())
 }
 
+/// HEADERS of a POST of a path, whose body follows.
+pub(crate) fn post(stream: u32, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let pseudo = [(":method", "POST"), (":scheme", "https"), (":authority", HOST), (":path", path)];
+    headers(0, stream, &[&pseudo, fields].concat())
+}
+
+/// Trailers.
+pub(crate) fn end_with(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+    headers(END_STREAM, stream, fields)
+}
+
 /// HEADERS that ask for a connection, with fields of its own.
 pub(crate) fn connect(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
     headers(0, stream, &[&[(":method", "CONNECT")], fields].concat())
 }
 
-fn headers(flags: u8, stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+/// HEADERS with these fields, whatever they are.
+pub(crate) fn headers(flags: u8, stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
     let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
     frame(HEADERS, flags | END_HEADERS, stream, &block)
 }

@@ -26,6 +26,7 @@ mod grpc;
 mod h2spec;
 mod leaving;
 mod multiplexed;
+mod oddities;
 mod programs;
 mod resets;
 mod secured;

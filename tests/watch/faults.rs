@@ -82,11 +82,16 @@ fn what_is_known_is_served_while_the_server_is_away_and_again_followed_when_it_i
     let edge = Edge::of(&api, "").ready();
     api.cut(true);
     edge.await_failure("Ingress", "connect");
-    assert_eq!((edge.status("a.test"), edge.readyz().0), (503, 200));
+    let (status, body) = edge.readyz();
+    assert_eq!((edge.status("a.test"), status), (503, 200));
+    let said = "ok\nserves what was known; the API server does not confirm it now:\n";
+    assert!(body.starts_with(said), "{body}");
+    assert!(body.contains("\nIngress: ") && body.contains(" s old: connect: "), "{body}");
     assert!(edge.metric("ravelin_watch_age_seconds{kind=\"Ingress\"}") > 0.0);
     // As after a restore: other content, and no event that says so.
     api.restore(102, "c.test");
     api.back();
     edge.await_status("c.test", 503);
     assert_eq!((edge.status("a.test"), edge.status("b.test")), (404, 404));
+    crate::eventually("nothing is old", || (edge.readyz() == (200, "ok\n".into())).then_some(()));
 }

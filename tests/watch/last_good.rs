@@ -58,6 +58,7 @@ fn a_restart_without_an_api_server_serves_what_was_known_and_then_what_is_so() {
     assert!(edge.metric(RESTORED) > 0.5);
     assert!(edge.metric("ravelin_last_good_confirmed_timestamp_seconds{} ") > 0.0);
     assert!(edge.metric("ravelin_watch_synced{kind=\"Ingress\"}") < 0.5);
+    assert!(edge.metric("ravelin_watch_age_seconds{kind=\"Ingress\"} ") > 0.0);
 
     api.restore(102, "b.test");
     assert_eq!(text(&folder), before, "what was only restored is not kept anew");

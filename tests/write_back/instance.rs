@@ -5,8 +5,8 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use ravelin::control::write_back::{
-    Addresses, Backoff, Election, Finding, IngressRef, Inputs, NodeAddresses, Settings, Timing,
-    Writer,
+    Addresses, Backoff, Election, Finding, IngressRef, Inputs, NodeAddresses, Presence, Settings,
+    Timing, Writer,
 };
 use ravelin::model::{Kind, ObjectRef, Rejected, Severity, Why};
 use ravelin::shutdown::{Shutdown, Stage};
@@ -91,6 +91,7 @@ impl World {
             ingresses: ingresses.collect(),
             nodes: self.nodes.borrow().clone().into(),
             findings: self.findings.borrow().clone().into(),
+            presence: Presence::new(|_, _| true),
         }
     }
 }
@@ -120,6 +121,7 @@ impl Instance {
             Backoff { first: Duration::from_millis(20), most: Duration::from_millis(200) };
         settings.status.backoff = backoff;
         settings.events.backoff = backoff;
+        settings.events.settle = Duration::from_millis(20);
         let (sender, inputs) = watch::channel(world.inputs(server));
         let (server, world) = (server.clone(), world.clone());
         let client = client(&server).await;

@@ -158,6 +158,28 @@ fn failed_writes_are_repeated_until_they_succeed() {
 }
 
 #[test]
+fn what_was_said_and_is_mended_gets_a_normal_event() {
+    with_server(|server| async move {
+        server.put(&ingress_path("shop"), mk_ingress("shop", "ravelin", None));
+        let world = World::default();
+        world.findings.replace(vec![mk_finding("shop", "broken")]);
+        let _one = Instance::start(&server, &world, "a", fixed("192.0.2.1")).await;
+        until("the Event is there", || server.objects(EVENTS).len() == 1).await;
+        world.findings.replace(Vec::new());
+        server.put(&ingress_path("other"), mk_ingress("other", "ravelin", None));
+        until("that it is mended is there", || server.objects(EVENTS).len() == 2).await;
+        renewed(&server).await;
+        let events = server.objects(EVENTS);
+        let said = events.iter().map(|event| (event["type"].as_str(), event["reason"].as_str()));
+        let mut said: Vec<_> = said.collect();
+        said.sort_unstable();
+        let expected =
+            [(Some("Normal"), Some("Resolved")), (Some("Warning"), Some("ServiceMissing"))];
+        assert_eq!(said, expected);
+    });
+}
+
+#[test]
 fn an_ingress_that_leaves_our_class_is_cleared_and_others_are_never_touched() {
     with_server(|server| async move {
         let theirs = mk_ingress("theirs", "traefik", Some("192.0.2.1"));

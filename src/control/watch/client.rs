@@ -5,6 +5,7 @@
 
 use super::decode::{self, Page};
 use super::failure::Failure;
+use super::recovery::Recovery;
 use super::scope::{Limit, Scope};
 use crate::config::Kubernetes;
 use crate::telemetry::WatchFailure;
@@ -16,8 +17,9 @@ use kube::client::{Body, Client, ConfigExt as _};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower::{BoxError, ServiceBuilder};
 use tower_http::decompression::DecompressionLayer;
 
@@ -65,6 +67,7 @@ pub enum ConnectError {
 #[derive(Clone)]
 pub(super) struct Api {
     client: Client,
+    recovery: Arc<Recovery>,
     /// How long it may be silent while it owes an answer.
     patience: Duration,
 }
@@ -91,7 +94,17 @@ impl Api {
         let client = client(&config).map_err(|error| {
             ConnectError::Credentials(Failure::of_error(WatchFailure::Connect, &error).words)
         })?;
-        Ok(Self { client, patience: source.request_timeout })
+        Ok(Self::of(client, source.request_timeout))
+    }
+
+    /// One that is asked by this client, and given so long for an answer.
+    pub(super) fn of(client: Client, patience: Duration) -> Self {
+        Self { client, recovery: Arc::default(), patience }
+    }
+
+    /// What is known of its absence.
+    pub(super) fn recovery(&self) -> &Recovery {
+        &self.recovery
     }
 
     /// The same API server for others. It tries nothing twice.
@@ -139,6 +152,7 @@ impl Api {
             .map_err(|error| Failure::of_error(WatchFailure::Connect, &error))?;
         let status = answer.status();
         if status.is_success() {
+            self.recovery.answered(Instant::now());
             return Ok(answer);
         }
         let (head, body) = answer.into_parts();

@@ -13,11 +13,15 @@ use crate::control::write_back::NodeAddresses;
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
 use std::any::Any;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// How long a change waits for the Secrets that it refers to: fetching one takes some milliseconds, and
+/// an API server that does not answer must hold up nothing.
+const FETCH: Duration = Duration::from_secs(1);
 
 /// What is known of a cluster.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ struct State {
     wake: Option<Sender<Wake>>,
     /// Secrets that an object refers to and whose content was not kept.
     missing: BTreeSet<ObjectRef>,
+    /// The same, also while they are fetched, and since when.
+    fetched: BTreeMap<ObjectRef, Instant>,
 }
 
 impl Cluster {
@@ -57,6 +63,7 @@ impl Cluster {
                 references: HashMap::new(),
                 wake: None,
                 missing: BTreeSet::new(),
+                fetched: BTreeMap::new(),
             }),
             synced: Condvar::new(),
             wanted: watch::Sender::new(0),
@@ -127,7 +134,10 @@ impl Cluster {
 
     /// Says that what was missing has come, or is not there.
     pub(super) fn poke(&self) {
-        self.settle(&self.lock(), true, usize::MAX);
+        let mut state = self.lock();
+        let State { missing, fetched, .. } = &mut *state;
+        fetched.retain(|secret, _| missing.contains(secret));
+        self.settle(&state, true, usize::MAX);
     }
 
     /// Resolves when a Secret is missing; marks those before this call as seen.
@@ -256,6 +266,7 @@ impl State {
             let lacks = known.is_some_and(|secret| secret.data.is_none());
             if lacks && !self.awaits(&secret) {
                 self.missing.insert(secret.clone());
+                self.fetched.insert(secret.clone(), Instant::now());
             }
             *self.references.entry(secret).or_default() += 1;
         }
@@ -268,6 +279,19 @@ impl State {
         self.objects.insert_as(&identity, object);
         self.changed.insert(identity);
         true
+    }
+
+    /// Whether an object refers to a Secret that is being fetched. Without it the object would be
+    /// reported, and perhaps served worse than before.
+    fn is_early(&self, identity: &ObjectRef, now: Instant) -> bool {
+        let is_fetched = |secret: &ObjectRef| {
+            self.fetched.get(secret).is_some_and(|since| now.duration_since(*since) < FETCH)
+        };
+        if self.fetched.is_empty() {
+            return false;
+        }
+        let object = self.objects.get(identity);
+        object.is_some_and(|object| secrets_of(identity, &object).any(|one| is_fetched(&one)))
     }
 
     /// Whether the list with this object is still to come.
@@ -304,7 +328,11 @@ impl State {
 impl Source for Arc<Cluster> {
     fn look(&mut self) -> Option<Changes> {
         let mut state = self.lock();
-        let changed = std::mem::take(&mut state.changed);
+        let all = std::mem::take(&mut state.changed);
+        let now = Instant::now();
+        let (later, changed) = all.into_iter().partition(|identity| state.is_early(identity, now));
+        state.changed = later;
+        let changed: BTreeSet<ObjectRef> = changed;
         let change = |identity| {
             let object = state.objects.get(&identity);
             Change { identity, object }

@@ -4,6 +4,7 @@ use crate::telemetry::WatchFailure;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 /// A list, a watch or a check that came to nothing.
@@ -14,11 +15,34 @@ pub(super) struct Failure {
     pub(super) words: String,
     /// As the API server asks.
     pub(super) retry_after: Option<Duration>,
+    /// Whether there was nobody to do any work for it: no connection, or one that was closed before
+    /// TLS had begun.
+    pub(super) unreached: bool,
 }
 
 impl Failure {
     pub(super) fn new(why: WatchFailure, words: impl Into<String>) -> Self {
-        Self { why, words: words.into(), retry_after: None }
+        Self { why, words: words.into(), retry_after: None, unreached: false }
+    }
+
+    /// Whether it is the API server that fails, whatever it was asked for.
+    pub(super) fn is_of_server(&self) -> bool {
+        match self.why {
+            WatchFailure::Connect
+            | WatchFailure::Timeout
+            | WatchFailure::Broken
+            | WatchFailure::Closed
+            | WatchFailure::Silent
+            | WatchFailure::ServerError => true,
+            WatchFailure::Decode
+            | WatchFailure::Unauthorized
+            | WatchFailure::Forbidden
+            | WatchFailure::Gone
+            | WatchFailure::Throttled
+            | WatchFailure::Status
+            | WatchFailure::Behind
+            | WatchFailure::Differs => false,
+        }
     }
 
     /// The request did not get its answer.
@@ -26,14 +50,16 @@ impl Failure {
         // The cause is further down than the words "client error (Connect)".
         let mut words = error.to_string();
         let mut source = error.source();
+        let mut unreached = why == WatchFailure::Connect;
         while let Some(error) = source {
+            unreached &= !is_of_tls(error);
             let next = error.to_string();
             if !words.contains(&next) {
                 words = format!("{words}: {next}");
             }
             source = error.source();
         }
-        Self::new(why, one_line(&words))
+        Self { unreached, ..Self::new(why, one_line(&words)) }
     }
 
     /// The answer is not what was asked for. The decoder's words are left out where they could
@@ -68,6 +94,18 @@ impl Failure {
         let words = if message.is_empty() { format!("status {code}") } else { message };
         Self::new(why, words)
     }
+}
+
+/// Whether the handshake has failed, which comes as this kind, perhaps within others.
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let mut error = error.downcast_ref::<io::Error>();
+    while let Some(within) = error {
+        if within.kind() == io::ErrorKind::InvalidData {
+            return true;
+        }
+        error = within.get_ref().and_then(|error| error.downcast_ref());
+    }
+    false
 }
 
 /// `meta/v1` Status.

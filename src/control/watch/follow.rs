@@ -11,6 +11,7 @@ use super::cluster::Cluster;
 use super::decode::{self, Event, Page};
 use super::failure::Failure;
 use super::pace::{Pace, jittered};
+use super::recovery::{SPREAD, spread};
 use super::scope::{Limit, Scope};
 use super::standing::Standings;
 use crate::config::Kubernetes;
@@ -27,6 +28,9 @@ use tokio::time::{
 /// How much earlier than asked for the API server may end a watch: clocks that run apart.
 const EARLY: Duration = Duration::from_millis(200);
 
+/// A watch that has lasted for so long was not refused.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// Secrets that are fetched by name; for more, the list is read.
 const FETCHED_BY_NAME: usize = 16;
 
@@ -38,7 +42,11 @@ pub(super) struct Follower {
     pub(super) standings: Arc<Standings>,
     pub(super) metrics: Arc<WatchMetrics>,
     pub(super) settings: Kubernetes,
+    /// After a list that failed.
     pub(super) pace: Pace,
+    /// After a watch that failed: lists that succeed do not shorten it, or a watch that is refused would
+    /// have all of it read again four times a second.
+    pub(super) watching: Pace,
 }
 
 /// A check that is under way: the version that we had when it was asked for, and the answer.
@@ -66,17 +74,19 @@ impl Follower {
         }
         let mut last = None;
         loop {
-            let failure = match self.list().await {
+            let (failure, listed) = match self.list().await {
                 Ok(version) => {
                     if last.take().is_some() {
                         tracing::info!(of = self.scope.words(), "the API server is followed again");
                     }
-                    self.follow(version).await
+                    self.pace.reset();
+                    (self.follow(version).await, true)
                 }
-                Err(failure) => failure,
+                Err(failure) => (failure, false),
             };
             self.note(|cells| cells.fail(failure.why, &failure.words));
-            let wait = self.pace.next(failure.retry_after);
+            let pace = if listed { &mut self.watching } else { &mut self.pace };
+            let wait = pace.next(failure.retry_after);
             let (reason, words) = (failure.why.as_str(), &failure.words);
             if last.replace(failure.why) == Some(failure.why) {
                 tracing::debug!(of = self.scope.words(), reason, words, ?wait, "again");
@@ -89,7 +99,46 @@ impl Follower {
                     "not in step with the API server; what is known is served"
                 );
             }
-            sleep(wait).await;
+            self.pause(failure, wait).await;
+        }
+    }
+
+    /// Waits for so long, or until the API server is back, whoever notices; but for as long as it has
+    /// asked for in any case.
+    async fn pause(&mut self, failure: Failure, wait: Duration) {
+        let asked = failure.retry_after.unwrap_or_default().min(wait);
+        let least = Instant::now() + asked;
+        let recovery = self.api.recovery();
+        let mut returns = recovery.returns();
+        recovery.failed(&self.scope, &failure);
+        tokio::select! {
+            () = sleep(wait) => return,
+            // Its sender is in the API server, which we hold.
+            _ = returns.changed() => {}
+            () = self.ask_until_back(failure) => {}
+        }
+        self.pace.reset();
+        self.watching.reset();
+        spread().await;
+        sleep_until(least).await;
+    }
+
+    /// Asks for one object, again and again, until somebody has a good answer. One follower at a time
+    /// does.
+    async fn ask_until_back(&self, mut last: Failure) {
+        let recovery = self.api.recovery();
+        let mut asking = recovery.turn().await;
+        while recovery.is_away() {
+            asking.pause(&last).await;
+            match self.api.page(&self.scope, Limit::One, None).await {
+                Err(failure)
+                    if failure.is_of_server() || failure.why == WatchFailure::Throttled =>
+                {
+                    last = failure;
+                }
+                // Also one that forbids this kind: the others need not wait for the right to it.
+                _ => recovery.answered(Instant::now()),
+            }
         }
     }
 
@@ -124,6 +173,7 @@ impl Follower {
         let mut ticks = interval_at(Instant::now() + jittered(every), every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut run = Run { version, doubt: false, check, asking: false, ticks };
+        let begun = Instant::now();
         loop {
             let length = jittered(self.settings.watch_timeout).as_secs().max(1);
             let seconds = u32::try_from(length).unwrap_or(u32::MAX);
@@ -136,13 +186,16 @@ impl Follower {
                 }
                 Err(failure) => Err(failure),
             };
+            if begun.elapsed() >= SETTLED {
+                self.watching.reset();
+            }
             if let Err(failure) = ended {
                 return failure;
             }
             if opened.elapsed() + EARLY < Duration::from_secs(length) {
                 return Failure::new(WatchFailure::Closed, "a watch ended before its time");
             }
-            self.pace.reset();
+            self.watching.reset();
             // What is resumed is trusted blindly: a server that was restored in between would say
             // nothing of it, and might have passed our version again by the next check.
             let (before, answer) = self.check(&run.version).await;
@@ -160,6 +213,7 @@ impl Follower {
         run: &mut Run,
     ) -> Result<(), Failure> {
         let mut wanted = self.cluster.wanted();
+        let mut returns = self.api.recovery().returns();
         let keeps_secrets = self.scope.kind == Kind::Secret;
         if keeps_secrets {
             self.fetch_missing().await?;
@@ -179,6 +233,8 @@ impl Follower {
                     run.asking = false;
                     self.compare(&before, answer, run)?;
                 }
+                // This watch has outlived an absence of the server, or belongs to another one.
+                _ = returns.changed() => run.ticks.reset_after(jittered(SPREAD)),
                 // Its sender is in the cluster, which we hold.
                 _ = wanted.changed(), if keeps_secrets => self.fetch_missing().await?,
                 () = sleep_until(deadline) => {
@@ -207,7 +263,7 @@ impl Follower {
         }
         run.version = version;
         run.doubt = false;
-        self.pace.reset();
+        self.watching.reset();
         self.note(WatchCells::hear);
         Ok(())
     }

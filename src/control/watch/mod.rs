@@ -16,6 +16,7 @@ mod decode;
 mod failure;
 mod follow;
 mod pace;
+mod recovery;
 mod scope;
 mod standing;
 #[cfg(test)]
@@ -95,6 +96,7 @@ impl Watch {
             metrics: Arc::clone(metrics),
             settings: settings.clone(),
             pace: Pace::default(),
+            watching: Pace::default(),
         });
         let followers = followers.collect();
         Ok(Self { runtime, api, cluster, standings, followers, writing: None })

@@ -13,12 +13,24 @@ const MOST: Duration = Duration::from_secs(30);
 const MOST_ASKED: Duration = Duration::from_secs(60);
 
 /// Waits that double, and differ from node to node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pace {
+    first: Duration,
     failures: u32,
 }
 
+impl Default for Pace {
+    fn default() -> Self {
+        Self::beginning_with(FIRST)
+    }
+}
+
 impl Pace {
+    /// One whose first wait is another.
+    pub(super) fn beginning_with(first: Duration) -> Self {
+        Self { first, failures: 0 }
+    }
+
     /// Something has succeeded.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
@@ -26,8 +38,13 @@ impl Pace {
 
     /// How long to wait after one more failure, and at least what the API server asks for.
     pub(super) fn next(&mut self, asked: Option<Duration>) -> Duration {
-        let wait = FIRST.saturating_mul(1 << self.failures.min(16)).min(MOST);
-        self.failures += 1;
+        self.next_within(MOST.max(self.first), asked)
+    }
+
+    /// The same, with another bound.
+    pub(super) fn next_within(&mut self, most: Duration, asked: Option<Duration>) -> Duration {
+        let wait = self.first.saturating_mul(1 << self.failures.min(16)).min(most);
+        self.failures = self.failures.saturating_add(1);
         jittered(wait).max(asked.unwrap_or_default().min(MOST_ASKED))
     }
 }

@@ -191,6 +191,32 @@ fn a_secret_keeps_its_content_if_a_service_takes_it_for_authorities() {
 }
 
 #[test]
+fn an_ingress_waits_for_the_secret_that_is_fetched_for_it_and_holds_up_no_other_change() {
+    let mut cluster = Arc::new(Cluster::new(&[]));
+    cluster.apply(items(Kind::Secret, &[mk_secret("s")]).remove(0));
+    cluster.look();
+    cluster.apply(items(Kind::Ingress, &[mk_ingress("i", "s")]).remove(0));
+    cluster.apply(items(Kind::Ingress, &[mk_ingress("other", "none")]).remove(0));
+    let names = |cluster: &mut Arc<Cluster>| -> Vec<String> {
+        let changes = cluster.look().unwrap_or_default().objects;
+        changes.iter().map(|change| change.identity.name.to_string()).collect()
+    };
+    assert_eq!(names(&mut cluster), ["other"]);
+    cluster.take_missing(&mk_scope(Kind::Secret));
+    assert_eq!(names(&mut cluster), [""; 0], "it is under way");
+    cluster.apply(items(Kind::Secret, &[mk_secret("s")]).remove(0));
+    cluster.poke();
+    assert_eq!(names(&mut cluster), ["i", "s"]);
+    // One that cannot be fetched holds up nothing for long, and one that is deleted at all.
+    cluster.apply(items(Kind::Secret, &[mk_secret("gone")]).remove(0));
+    cluster.look();
+    cluster.apply(items(Kind::Ingress, &[mk_ingress("i", "gone")]).remove(0));
+    assert_eq!(names(&mut cluster), [""; 0]);
+    cluster.remove(&ObjectRef::new(Kind::Ingress, "ns", "i"));
+    assert_eq!(names(&mut cluster), ["i"]);
+}
+
+#[test]
 fn a_list_says_how_many_objects_there_are_if_it_knows() {
     for (meta, total) in [
         (json!({"resourceVersion": "7"}), Some(0)),

@@ -2,10 +2,10 @@
 //! leads. The others gather nothing: with 10 000 Ingresses that would be a list of 10 000 for each
 //! change, on every node.
 
-use super::{Finding, Inputs};
+use super::{Finding, Inputs, Presence};
 use crate::control::translate::FindingList;
 use crate::control::watch::{Cluster, Standings};
-use crate::model::{Kind, Rejected};
+use crate::model::{Kind, ObjectRef, Rejected};
 use crate::telemetry::WriteBackMetrics;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -81,18 +81,23 @@ impl Facts {
             ingress.ours = ours.contains(&key);
             ingresses.push(ingress);
         });
+        let (cluster, standings) = (Arc::clone(&self.cluster), Arc::clone(&self.standings));
+        let uid = move |object: &ObjectRef| match object.kind {
+            Kind::Ingress => standings.uid(&object.namespace, &object.name),
+            _ => cluster.uid(object),
+        };
         let finding = |rejected: &Arc<Rejected>| {
-            let object = &rejected.object;
-            let uid = match object.kind {
-                Kind::Ingress => self.standings.uid(&object.namespace, &object.name),
-                _ => self.cluster.uid(object),
-            };
+            let uid = uid(&rejected.object);
             Finding { rejected: Rejected::clone(rejected), uid }
         };
         Inputs {
             ingresses: ingresses.into(),
             nodes: self.cluster.nodes().into(),
             findings: outcome.findings.iter().map(finding).collect(),
+            presence: Presence::new(move |object, own| {
+                let uid = uid(object);
+                uid.is_some() && uid.as_deref() == own
+            }),
         }
     }
 }

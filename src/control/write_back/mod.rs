@@ -34,10 +34,12 @@ pub use status::{IngressRef, Patch, field_manager, plan};
 pub use work::StatusPace;
 
 use crate::control::chance;
+use crate::model::ObjectRef;
 use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::WriteBackMetrics;
 use kube::Client;
 use lease::Elector;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -52,6 +54,33 @@ pub struct Inputs {
     pub nodes: Arc<[NodeAddresses]>,
     /// What is not served as written.
     pub findings: Arc<[Finding]>,
+    /// Which objects are there.
+    pub presence: Presence,
+}
+
+/// Tells whether an object is there, with the same `metadata.uid`. By default none is.
+#[derive(Clone, Default)]
+pub struct Presence(Option<Arc<IsThere>>);
+
+type IsThere = dyn Fn(&ObjectRef, Option<&str>) -> bool + Send + Sync;
+
+impl Presence {
+    /// One that is told by this.
+    pub fn new(
+        is_there: impl Fn(&ObjectRef, Option<&str>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(is_there)))
+    }
+
+    fn of(&self, object: &ObjectRef, uid: Option<&str>) -> bool {
+        self.0.as_ref().is_some_and(|is_there| is_there(object, uid))
+    }
+}
+
+impl fmt::Debug for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Presence").finish_non_exhaustive()
+    }
 }
 
 /// The Lease, and who we are.

@@ -212,7 +212,11 @@ async fn write_events(
         instance: settings.election.identity.clone(),
     };
     loop {
-        ledger.set(&inputs.borrow_and_update().findings, Instant::now());
+        {
+            let inputs = inputs.borrow_and_update();
+            let is_there = |object: &_, uid: Option<&str>| inputs.presence.of(object, uid);
+            ledger.set(&inputs.findings, is_there, Instant::now());
+        }
         loop {
             let next = ledger.next(Instant::now());
             let held = ledger.suppressed();
@@ -222,7 +226,7 @@ async fn write_events(
                     let client = client.clone();
                     let result = post(client, &notice, &reporter, again, settings.answer).await;
                     count(metrics, WriteKind::Event, result.err());
-                    ledger.done(&notice.key, result, Instant::now(), chance::fraction());
+                    ledger.done(&notice, result, Instant::now(), chance::fraction());
                     continue;
                 }
                 Next::Wait(at) => Some(at),

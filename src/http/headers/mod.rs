@@ -7,11 +7,12 @@
 mod response;
 mod values;
 
-pub use response::clean_response;
 pub(super) use response::now;
+pub use response::{clean_response, may_have_body};
 pub use values::{is_event_stream, is_grpc};
 
 use crate::client_ip::is_claim;
+use crate::error::Reason;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use values::{
     asks_for_trailers, is_cloudflares, is_framing_alias, is_pseudo, is_type_of_grpc, join_cookies,
@@ -80,7 +81,13 @@ pub struct Noted {
     pub grpc: bool,
     /// Whether `TE` asked for trailers, as gRPC does.
     pub trailers: bool,
+    /// Why the fields cannot be obeyed, if so.
+    pub refused: Option<Reason>,
 }
+
+/// Elements of all `Connection` fields of a message together. Each has to be looked up and removed;
+/// real ones have one or two.
+const MOST_OPTIONS: usize = 64;
 
 /// What one pass over the fields has found to be removed.
 #[derive(Default)]
@@ -100,6 +107,14 @@ struct Found {
     host: bool,
     date: bool,
     server: bool,
+    /// How many elements `Connection` has.
+    options: usize,
+    /// How many transfer codings there are, and whether one of them is not `chunked`.
+    codings: usize,
+    other_coding: bool,
+    /// How many `Content-Length` there are, and whether one of them is no plain number.
+    lengths: usize,
+    odd_length: bool,
 }
 
 /// The fields that every request gets, in the order of the values that `clean_request` has for
@@ -138,6 +153,7 @@ pub fn note_request(headers: &HeaderMap, vouched: Vouched<'_>) -> Noted {
         upgrade: None,
         grpc: is_grpc(headers),
         trailers: false,
+        refused: None,
     }
 }
 
@@ -169,6 +185,8 @@ pub fn clean_request(
             "expect" => found.expect = true,
             "host" => found.host = value == host,
             "user-agent" => noted.user_agent = Some(value.clone()),
+            // CGI and its kin would take it for the proxy of their own requests (httpoxy).
+            "proxy" => found.names.push(name.clone()),
             "cf-connecting-ip" if vouched.unnamed => found.names.push(name.clone()),
             // Set with Pseudo IPv4 alone, and then it is the client.
             "cf-connecting-ipv6" if *value != fields.client => found.names.push(name.clone()),
@@ -196,6 +214,7 @@ pub fn clean_request(
         }
     }
     noted.content_length = found.framing;
+    noted.refused = found.refusal();
     noted.upgrade = noted.upgrade.filter(|protocol| found.upgrade && may_change_to(protocol));
     noted
 }
@@ -236,7 +255,10 @@ impl Found {
                 noted.trailers |= asks_for_trailers(value);
                 5
             }
-            "transfer-encoding" => 6,
+            "transfer-encoding" => {
+                self.note_coding(value);
+                6
+            }
             "upgrade" => {
                 noted.upgrade = Some(value.clone());
                 7
@@ -252,6 +274,10 @@ impl Found {
     /// remove.
     fn name_tokens(&mut self, value: &HeaderValue) {
         for token in value.as_bytes().split(|&byte| byte == b',') {
+            self.options += 1;
+            if self.options > MOST_OPTIONS {
+                return;
+            }
             let token = token.trim_ascii();
             self.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
             if token.is_empty()
@@ -268,6 +294,29 @@ impl Found {
                 }
             }
         }
+    }
+
+    fn note_coding(&mut self, value: &HeaderValue) {
+        self.codings += 1;
+        self.other_coding |= !value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    }
+
+    fn has_too_many_options(&self) -> bool {
+        self.options > MOST_OPTIONS
+    }
+
+    /// Whether the body is coded in a way that is not undone here. To pass it on without its
+    /// `Transfer-Encoding` would be to pass on another one (RFC 9112 section 6.1).
+    fn has_other_coding(&self) -> bool {
+        self.other_coding || self.codings > 1
+    }
+
+    /// Why a request with such fields is refused, if so.
+    fn refusal(&self) -> Option<Reason> {
+        if self.has_too_many_options() {
+            return Some(Reason::HeadersTooLarge);
+        }
+        self.has_other_coding().then_some(Reason::NotImplemented)
     }
 }
 

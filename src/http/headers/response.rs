@@ -1,17 +1,30 @@
 //! An upstream's response fields on their way to the client.
 
 use super::{Found, SERVER_NAME, remove};
+use crate::error::Reason;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use std::time::SystemTime;
 
-/// Makes an upstream's response fields ready for the client.
-pub fn clean_response(headers: &mut HeaderMap) {
+/// Makes an upstream's response fields ready for the client. `is_head`: whether it answers HEAD.
+///
+/// # Errors
+/// The fields contradict each other, or say of the body what is not undone here.
+pub fn clean_response(
+    headers: &mut HeaderMap,
+    status: StatusCode,
+    is_head: bool,
+) -> Result<(), Reason> {
     let mut found = Found::default();
     for (name, value) in headers.iter() {
         match name.as_str() {
             "connection" => {
                 found.hop_by_hop |= 1;
                 found.name_tokens(value);
+            }
+            "content-length" => {
+                found.lengths += 1;
+                found.odd_length |= length(value.as_bytes()).is_none();
             }
             "keep-alive" => found.hop_by_hop |= 1 << 1,
             "proxy-connection" => found.hop_by_hop |= 1 << 2,
@@ -20,20 +33,60 @@ pub fn clean_response(headers: &mut HeaderMap) {
             "transfer-encoding" => {
                 found.hop_by_hop |= 1 << 6;
                 found.framing = true;
+                found.note_coding(value);
             }
             "upgrade" => found.hop_by_hop |= 1 << 7,
+            "http2-settings" => found.hop_by_hop |= 1 << 8,
             "date" => found.date = true,
             "server" => found.server = true,
             _ => {}
         }
     }
+    let has_body = !is_head && may_have_body(status);
+    if found.has_too_many_options() || (has_body && found.has_other_coding()) {
+        return Err(Reason::UpstreamMalformed);
+    }
+    // RFC 9110 section 8.6: none in 1xx and 204.
+    found.framing |= status.is_informational() || status == StatusCode::NO_CONTENT;
     remove(headers, &found);
-    if !found.server {
+    if !found.framing && (found.lengths > 1 || found.odd_length) {
+        join_lengths(headers)?;
+    }
+    // `Connection` may have named them.
+    if !found.server || (found.by_connection && !headers.contains_key(header::SERVER)) {
         headers.insert(header::SERVER, HeaderValue::from_static(SERVER_NAME));
     }
-    if !found.date {
+    if !found.date || (found.by_connection && !headers.contains_key(header::DATE)) {
         headers.insert(header::DATE, now());
     }
+    Ok(())
+}
+
+/// Whether an answer with this status has a body, to another method than HEAD (RFC 9110 section 6.4.1).
+pub fn may_have_body(status: StatusCode) -> bool {
+    let without = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    !without && !status.is_informational()
+}
+
+/// Makes one length of several, or of a list, that all say the same (RFC 9110 section 8.6).
+fn join_lengths(headers: &mut HeaderMap) -> Result<(), Reason> {
+    let values = headers.get_all(header::CONTENT_LENGTH).iter();
+    let mut all = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    let first = all.next().and_then(|text| length(text.trim_ascii()));
+    match first {
+        Some(first) if all.all(|text| length(text.trim_ascii()) == Some(first)) => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(first));
+            Ok(())
+        }
+        _ => Err(Reason::UpstreamMalformed),
+    }
+}
+
+/// A length: digits and nothing else.
+fn length(text: &[u8]) -> Option<u64> {
+    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let digits = str::from_utf8(text).ok().filter(|_| is_number);
+    digits.and_then(|digits| digits.parse().ok())
 }
 
 /// The time as RFC 9110 section 5.6.7 has it. A response without `Date` gets one (section 6.6.1).
@@ -57,12 +110,71 @@ mod tests {
             ("server", "nginx"),
             ("date", "x"),
         ]);
-        clean_response(&mut headers);
+        assert_eq!(clean_response(&mut headers, StatusCode::OK, false), Ok(()));
         assert_eq!(headers, map(&[("server", "nginx"), ("date", "x")]));
         let mut bare = map(&[("content-length", "3")]);
-        clean_response(&mut bare);
+        assert_eq!(clean_response(&mut bare, StatusCode::OK, false), Ok(()));
         let date = bare.remove(header::DATE).expect("a date");
         assert!(date.to_str().is_ok_and(|date| date.ends_with(" GMT")), "{date:?}");
         assert_eq!(bare, map(&[("content-length", "3"), ("server", "ravelin")]));
+    }
+
+    /// The `Content-Length` of an answer after cleaning.
+    fn cleaned(fields: &[(&str, &str)], status: u16, is_head: bool) -> Result<Vec<String>, Reason> {
+        let mut headers = map(fields);
+        let status = StatusCode::from_u16(status).expect("a status");
+        clean_response(&mut headers, status, is_head)?;
+        let lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+        Ok(lengths.map(|value| value.to_str().expect("digits").to_owned()).collect())
+    }
+
+    #[test]
+    fn lengths_that_agree_are_one_and_others_are_an_error() {
+        let one = |length: &str| Ok(vec![length.to_owned()]);
+        let malformed = Err(Reason::UpstreamMalformed);
+        let of = |lengths: &[&str], status| {
+            let fields: Vec<_> = lengths.iter().map(|value| ("content-length", *value)).collect();
+            cleaned(&fields, status, false)
+        };
+        assert_eq!(of(&["5"], 200), one("5"));
+        assert_eq!(of(&["5", "5"], 200), one("5"));
+        assert_eq!(of(&["5, 5"], 200), one("5"));
+        assert_eq!(of(&["5 ,\t5", "05"], 200), one("5"));
+        for lengths in [&["5", "6"][..], &["5, 6"], &["+5"], &["5,"], &[""], &["5", "x"]] {
+            assert_eq!(of(lengths, 200), malformed, "{lengths:?}");
+        }
+        assert_eq!(of(&["5", "5"], 304), one("5"), "of the answer that it stands for");
+        assert_eq!(of(&["5"], 204), Ok(vec![]));
+        assert_eq!(of(&["5", "6"], 204), Ok(vec![]));
+        assert_eq!(cleaned(&[("content-length", "7")], 200, true), one("7"));
+    }
+
+    #[test]
+    fn a_coding_that_is_not_undone_here_is_an_error_where_there_is_a_body() {
+        for codings in [&["gzip, chunked"][..], &["gzip"], &["chunked", "chunked"], &["identity"]] {
+            let fields: Vec<_> =
+                codings.iter().map(|value| ("transfer-encoding", *value)).collect();
+            let malformed = Err(Reason::UpstreamMalformed);
+            assert_eq!(cleaned(&fields, 200, false), malformed, "{codings:?}");
+            assert_eq!(cleaned(&fields, 200, true), Ok(vec![]), "{codings:?}");
+            assert_eq!(cleaned(&fields, 304, false), Ok(vec![]), "{codings:?}");
+        }
+        assert_eq!(cleaned(&[("transfer-encoding", "Chunked")], 200, false), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_answer_has_a_date_and_a_name_even_if_connection_takes_its_own() {
+        let mut headers = map(&[("connection", "date, Server"), ("date", "x"), ("server", "y")]);
+        assert_eq!(clean_response(&mut headers, StatusCode::OK, false), Ok(()));
+        assert!(headers.get("date").is_some_and(|date| date != "x"), "{headers:?}");
+        assert_eq!(headers.get("server"), Some(&HeaderValue::from_static("ravelin")));
+    }
+
+    #[test]
+    fn connection_names_so_many_fields_and_no_more() {
+        let named = |count: usize| vec!["a"; count].join(",");
+        let result = |count| cleaned(&[("connection", &*named(count))], 200, false);
+        assert_eq!(result(64), Ok(vec![]));
+        assert_eq!(result(65), Err(Reason::UpstreamMalformed));
     }
 }

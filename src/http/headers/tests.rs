@@ -13,7 +13,9 @@ fn cleaned_as(fields: &[(&str, &str)], vouched: Vouched<'_>) -> Vec<(String, Str
         proto: HeaderValue::from_static("http"),
         port: HeaderValue::from_static("80"),
     };
-    clean_request(&mut headers, &HeaderValue::from_static("a.example"), &fields, vouched);
+    let host = HeaderValue::from_static("a.example");
+    let noted = clean_request(&mut headers, &host, &fields, vouched);
+    assert_eq!(noted.refused, None);
     let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
     let mut all: Vec<_> =
         headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
@@ -115,4 +117,29 @@ fn what_cloudflare_says_goes_on_and_what_its_visitor_says_does_not() {
     assert_eq!(cleaned_as(&request, vouched), with_ours(&kept));
     let unnamed = Vouched { unnamed: true, ..vouched };
     assert_eq!(cleaned_as(&request, unnamed), with_ours(&kept[1..]));
+}
+
+#[test]
+fn fields_that_cannot_be_obeyed_are_refused() {
+    let refused = |name: &str, value: &str| {
+        let mut headers = map(&[(name, value), (name, value)]);
+        let fields = ForwardedFields {
+            client: HeaderValue::from_static("192.0.2.1"),
+            proto: HeaderValue::from_static("http"),
+            port: HeaderValue::from_static("80"),
+        };
+        let host = HeaderValue::from_static("a.example");
+        clean_request(&mut headers, &host, &fields, Vouched::default()).refused
+    };
+    let named = |count: usize| vec!["a"; count].join(",");
+    assert_eq!(refused("connection", &named(32)), None);
+    assert_eq!(refused("connection", &named(33)), Some(Reason::HeadersTooLarge));
+    assert_eq!(refused("connection", &",".repeat(60_000)), Some(Reason::HeadersTooLarge));
+    assert_eq!(refused("transfer-encoding", "chunked"), Some(Reason::NotImplemented));
+    assert_eq!(refused("transfer-encoding", "gzip, chunked"), Some(Reason::NotImplemented));
+}
+
+#[test]
+fn nobody_chooses_the_proxy_of_a_backend() {
+    assert_eq!(cleaned(&[("proxy", "http://evil.example")]), with_ours(&[]));
 }

@@ -2,7 +2,9 @@
 
 use super::Telemetry;
 use super::families::{Families, Family};
+use crate::model::Kind;
 use crate::telemetry::watch::WatchCells;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +14,9 @@ impl Telemetry {
         if kinds.is_empty() {
             return Ok(());
         }
+        let restored = self.last_good.read().restored;
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
+        let restored = restored.map(|at| at as f64);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let mut gauge = |name, help, value: &dyn Fn(&WatchCells) -> Option<f64>| {
             encoder.gauge(name, help, |family| {
@@ -40,36 +45,42 @@ impl Telemetry {
             "When the API server last showed that what is held is what it has",
             &|cells| cells.proof,
         )?;
-        gauge("ravelin_watch_age_seconds", "Time since that proof", &|cells| {
-            cells.proof.map(|proof| (now - proof).max(0.0))
+        // What was restored is as old as the last proof of the process that kept it.
+        let help = "Time since that proof, of whichever process: the age of what is served";
+        gauge("ravelin_watch_age_seconds", help, &|cells| {
+            cells.proof.or(restored).map(|proof| (now - proof).max(0.0))
         })?;
-        encoder.counter("ravelin_watch_lists", "Lists that were read to their end", |family| {
-            let mut kinds = kinds.iter();
-            kinds
-                .try_for_each(|(kind, cells)| family.count(&[("kind", kind.as_str())], cells.lists))
-        })?;
-        encoder.counter(
-            "ravelin_watch_errors",
-            "Lists, watches and checks that came to nothing, by reason",
-            |family| {
-                each_reason(&kinds, |kind, cells| {
-                    for (why, count) in cells.failures() {
-                        family.count(&[("kind", kind), ("reason", why.as_str())], count)?;
-                    }
-                    Ok(())
-                })
-            },
-        )?;
-        encoder.gauge(
-            "ravelin_watch_failing",
-            "Why the last attempt failed: 1 for the reason, 0 for all after a success",
-            |family| each_reason(&kinds, |kind, cells| failing(family, kind, cells)),
-        )
+        encode_counts(encoder, &kinds)
     }
 }
 
+/// Attempts, and what came of them.
+fn encode_counts(encoder: &mut Families<'_>, kinds: &BTreeMap<Kind, WatchCells>) -> fmt::Result {
+    encoder.counter("ravelin_watch_lists", "Lists that were read to their end", |family| {
+        let mut kinds = kinds.iter();
+        kinds.try_for_each(|(kind, cells)| family.count(&[("kind", kind.as_str())], cells.lists))
+    })?;
+    encoder.counter(
+        "ravelin_watch_errors",
+        "Lists, watches and checks that came to nothing, by reason",
+        |family| {
+            each_reason(kinds, |kind, cells| {
+                for (why, count) in cells.failures() {
+                    family.count(&[("kind", kind), ("reason", why.as_str())], count)?;
+                }
+                Ok(())
+            })
+        },
+    )?;
+    encoder.gauge(
+        "ravelin_watch_failing",
+        "Why the last attempt failed: 1 for the reason, 0 for all after a success",
+        |family| each_reason(kinds, |kind, cells| failing(family, kind, cells)),
+    )
+}
+
 fn each_reason(
-    kinds: &std::collections::BTreeMap<crate::model::Kind, WatchCells>,
+    kinds: &BTreeMap<Kind, WatchCells>,
     mut encode: impl FnMut(&str, &WatchCells) -> fmt::Result,
 ) -> fmt::Result {
     kinds.iter().try_for_each(|(kind, cells)| encode(kind.as_str(), cells))

@@ -6,7 +6,7 @@
 
 use crate::addr::EndpointAddr;
 use crate::error::Reason;
-use crate::upstream::connect::{self, EndpointStream, RESPONSE_HEAD_BYTES};
+use crate::upstream::connect::{self, EndpointStream, MOST_ANSWER_FIELDS, RESPONSE_HEAD_BYTES};
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
@@ -26,6 +26,10 @@ use tokio_util::io::InspectReader;
 const STREAM_WINDOW: u32 = 128 * 1024;
 /// The same for all streams of a connection together.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What a header list is longer by than the same head in HTTP/1.1: 32 bytes for each field (RFC 9113
+/// section 6.5.2).
+#[expect(clippy::cast_possible_truncation, reason = "a small number")]
+const LIST_OVERHEAD: u32 = 32 * MOST_ANSWER_FIELDS as u32;
 /// What h2 may hold of one request's body, in bytes.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Streams where the peer does not say how many it takes; it is to take 100 at least (RFC 9113
@@ -90,7 +94,7 @@ impl Shared {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_max_send_streams(FIRST_STREAMS)
-            .max_header_list_size(RESPONSE_HEAD_BYTES)
+            .max_header_list_size(RESPONSE_HEAD_BYTES + LIST_OVERHEAD)
             .max_send_buffer_size(SEND_BUFFER)
             .enable_push(false)
             .handshake(heard_by(stream, Rc::clone(&life)))

@@ -43,7 +43,9 @@ pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Bytes>, s
                     Ok(data) => stream.send_data(data, ended),
                     Err(frame) => frame.into_trailers().map_or(Ok(()), |trailers| {
                         stream.reserve_capacity(0);
-                        stream.send_trailers(trailers)
+                        // What h2 does not send must not leave the peer waiting for the end.
+                        let sent = stream.send_trailers(trailers);
+                        sent.or_else(|_| stream.send_data(Bytes::new(), true))
                     }),
                 };
                 sent.ended.set(ended);

@@ -3,6 +3,7 @@
 
 mod changes;
 mod events;
+mod outages;
 mod process;
 mod scale;
 

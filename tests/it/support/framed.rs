@@ -48,7 +48,7 @@ pub(crate) fn part(stream: u32, body: &[u8]) -> Vec<u8> {
 }
 
 /// The end of a stream, without trailers.
-fn end(stream: u32) -> Vec<u8> {
+pub(crate) fn end(stream: u32) -> Vec<u8> {
     frame(DATA, END_STREAM, stream, b"")
 }
 

@@ -7,16 +7,21 @@ use crate::control::write_back::events::Said;
 use crate::control::write_back::failure::{Backoff, Failure};
 use crate::model::ObjectRef;
 use crate::telemetry::Suppressed;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often Events are written.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
+    /// How long something has to be so before it is written: objects that belong together come one after
+    /// the other, an Ingress some milliseconds before its Secret.
+    pub settle: Duration,
     /// From one Event to its repetition. Below the hour that an API server keeps Events by default
     /// (`--event-ttl`), so that what is wrong for days can be seen all the time.
     pub repeat: Duration,
+    /// From an Event to the next of the same finding if that was mended in between.
+    pub relapse: Duration,
     /// For one object.
     pub object: Rate,
     /// For all together.
@@ -28,11 +33,14 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// 50 min; 25 at once and then one in 5 s for each object; 10 at once and 10 a second for all;
-    /// 4096 findings, which are some 4 MB.
+    /// 1 s, in which a Secret that was created together with its Ingress has come; 50 min; 1 min; 25 at
+    /// once and then one in 5 s for each object; 10 at once and 10 a second for all; 4096 findings, which
+    /// are some 4 MB.
     fn default() -> Self {
         Self {
+            settle: Duration::from_secs(1),
             repeat: Duration::from_secs(50 * 60),
+            relapse: Duration::from_secs(60),
             object: Rate { burst: 25, every: Duration::from_secs(5) },
             total: Rate { burst: 10, every: Duration::from_millis(100) },
             backoff: Backoff::default(),
@@ -41,18 +49,53 @@ impl Default for Pace {
     }
 }
 
+/// What stands in the cluster about a finding, and since when.
+#[derive(Clone, Copy, Debug)]
+enum Standing {
+    Nothing,
+    Wrong(Instant),
+    /// That it is right again, since the Event of this time about what was wrong.
+    Mended(Instant),
+}
+
 #[derive(Debug)]
 struct Entry {
     notice: Arc<Notice>,
     /// Whether it is still true.
     current: bool,
-    /// Whether it was written by us, or found to be there.
-    said: bool,
-    /// Until when it is not to be written, by its interval or after a failure.
+    /// Whether its object is there: who has deleted it needs no word that it is mended.
+    present: bool,
+    standing: Standing,
+    /// Whether it was mended in an Event before, which is counted on then.
+    was_mended: bool,
+    /// Until when nothing is to be written: it has not lasted yet, or a write has failed.
     quiet: Instant,
     failures: u32,
     /// Whether it was counted as held back since it was last written.
     held: bool,
+}
+
+impl Entry {
+    /// When something is to be written about it, if ever.
+    fn due(&self, pace: &Pace) -> Option<Instant> {
+        match (self.current, self.standing) {
+            (true, Standing::Nothing) => Some(self.quiet),
+            (true, Standing::Wrong(at)) => Some(self.quiet.max(at + pace.repeat)),
+            (true, Standing::Mended(at)) => Some(self.quiet.max(at + pace.relapse)),
+            (false, Standing::Wrong(_)) if self.present => Some(self.quiet),
+            (false, _) => None,
+        }
+    }
+
+    /// Whether it is to be remembered, in case it becomes true again or has to be taken back.
+    fn is_kept(&self, pace: &Pace, now: Instant) -> bool {
+        match self.standing {
+            _ if self.current => true,
+            Standing::Nothing => false,
+            Standing::Wrong(at) => self.present || now < at + pace.repeat,
+            Standing::Mended(at) => now < at + pace.repeat,
+        }
+    }
 }
 
 /// What to do now.
@@ -72,7 +115,7 @@ pub(in crate::control::write_back) struct Ledger {
     pace: Pace,
     scope: String,
     entries: HashMap<EventKey, Entry>,
-    /// Those that are true and not under way, by the time when they are due.
+    /// Those that something is to be written about and that are not under way, by the time of that.
     due: BTreeSet<(Instant, EventKey)>,
     objects: HashMap<ObjectRef, Bucket>,
     total: Bucket,
@@ -86,31 +129,57 @@ impl Ledger {
         Self { pace, scope, entries, due, objects, total, suppressed: Vec::new() }
     }
 
-    /// Takes what is wrong now. Also makes good for writes whose result never came.
-    pub(in crate::control::write_back) fn set(&mut self, findings: &[Finding], now: Instant) {
-        let was: BTreeSet<_> = self.current().cloned().collect();
+    /// Takes what is wrong now; `is_there` says whether an object of this uid exists. Also makes good for
+    /// writes whose result never came.
+    pub(in crate::control::write_back) fn set(
+        &mut self,
+        findings: &[Finding],
+        is_there: impl Fn(&ObjectRef, Option<&str>) -> bool,
+        now: Instant,
+    ) {
+        let was: HashSet<_> = self.current().cloned().collect();
         self.entries.values_mut().for_each(|entry| entry.current = false);
         for notice in findings.iter().filter_map(|finding| Notice::of(finding, &self.scope)) {
             if let Some(entry) = self.entries.get_mut(&notice.key) {
-                if entry.said && now < entry.quiet && !was.contains(&notice.key) {
+                entry.current = true;
+                if was.contains(&notice.key) {
+                    continue;
+                }
+                entry.quiet = now + self.pace.settle;
+                if entry.due(&self.pace).is_some_and(|at| at > entry.quiet) {
                     self.suppressed.push(Suppressed::Repeated);
                 }
-                entry.current = true;
             } else if self.entries.len() < self.pace.tracked {
                 let key = notice.key.clone();
-                let notice = Arc::new(notice);
-                let (current, said, failures, held) = (true, false, 0, false);
-                let entry = Entry { notice, current, said, quiet: now, failures, held };
-                self.entries.insert(key, entry);
+                self.entries.insert(key, self.entry(notice, now));
             } else {
                 self.suppressed.push(Suppressed::Full);
             }
         }
-        // What was said is remembered for its interval, in case it becomes true again.
-        self.entries.retain(|_, entry| entry.current || (entry.said && now < entry.quiet));
+        for (key, entry) in &mut self.entries {
+            entry.present =
+                entry.current || is_there(&entry.notice.object, entry.notice.uid.as_deref());
+            if !entry.current && was.contains(key) {
+                entry.quiet = now + self.pace.settle;
+            }
+        }
+        self.entries.retain(|_, entry| entry.is_kept(&self.pace, now));
         self.objects.retain(|_, bucket| !bucket.is_full(now));
-        let current = self.entries.iter().filter(|(_, entry)| entry.current);
-        self.due = current.map(|(key, entry)| (entry.quiet, key.clone())).collect();
+        let due = |(key, entry): (&EventKey, &Entry)| Some((entry.due(&self.pace)?, key.clone()));
+        self.due = self.entries.iter().filter_map(due).collect();
+    }
+
+    fn entry(&self, notice: Notice, now: Instant) -> Entry {
+        Entry {
+            notice: Arc::new(notice),
+            current: true,
+            present: true,
+            standing: Standing::Nothing,
+            was_mended: false,
+            quiet: now + self.pace.settle,
+            failures: 0,
+            held: false,
+        }
     }
 
     /// What to write now. It is under way until [`Self::done`] or [`Self::set`].
@@ -142,7 +211,12 @@ impl Ledger {
                 self.total.take(now);
                 self.due.pop_first();
                 entry.held = false;
-                return Next::Write(Arc::clone(&entry.notice), entry.said);
+                return if entry.current {
+                    let again = !matches!(entry.standing, Standing::Nothing);
+                    Next::Write(Arc::clone(&entry.notice), again)
+                } else {
+                    Next::Write(Arc::new(entry.notice.mended(&self.scope)), entry.was_mended)
+                };
             }
         }
         Next::Idle
@@ -151,12 +225,12 @@ impl Ledger {
     /// Takes the result of a write.
     pub(in crate::control::write_back) fn done(
         &mut self,
-        key: &EventKey,
+        notice: &Notice,
         result: Result<Said, Failure>,
         now: Instant,
         random: f64,
     ) {
-        let Some(entry) = self.entries.get_mut(key) else { return };
+        let Some(entry) = self.entries.get_mut(&notice.of) else { return };
         match result {
             Ok(said) => {
                 let age = match said {
@@ -166,17 +240,24 @@ impl Ledger {
                         age
                     }
                 };
-                entry.said = true;
                 entry.failures = 0;
-                entry.quiet = now + self.pace.repeat.saturating_sub(age);
+                // A clock of this machine that began later than that counts from its beginning.
+                let at = now.checked_sub(age).unwrap_or(now);
+                entry.standing = match (notice.is_mended, entry.standing) {
+                    (false, _) => Standing::Wrong(at),
+                    (true, Standing::Wrong(at) | Standing::Mended(at)) => Standing::Mended(at),
+                    (true, Standing::Nothing) => Standing::Mended(at),
+                };
+                entry.was_mended |= notice.is_mended;
             }
             Err(failure) => {
                 entry.failures = entry.failures.saturating_add(1);
-                entry.quiet = now + self.pace.backoff.after(entry.failures, failure, random);
+                let wait = self.pace.backoff.after(entry.failures, failure, random);
+                entry.quiet = entry.quiet.max(now + wait);
             }
         }
-        if entry.current {
-            self.due.insert((entry.quiet, key.clone()));
+        if let Some(at) = entry.due(&self.pace) {
+            self.due.insert((at, notice.of.clone()));
         }
     }
 

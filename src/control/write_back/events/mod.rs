@@ -6,6 +6,9 @@
 //! is of type Normal, so that alerts on Warnings stay worth reading. What is not for us, and files,
 //! have none.
 //!
+//! A finding is written once it has lasted, and where it was written and is mended, a Normal Event of
+//! the reason `Resolved` follows, for Events cannot be taken back.
+//!
 //! The name of an Event follows from what it says. So a new leader that does not know what its
 //! predecessor wrote finds it by the attempt to create it, and says nothing twice.
 
@@ -48,6 +51,9 @@ pub(super) struct EventKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) key: EventKey,
+    /// The key of the Event about what is wrong: its own, but for one that says that it is mended.
+    pub(super) of: EventKey,
+    pub(super) is_mended: bool,
     pub(super) object: ObjectRef,
     pub(super) uid: Option<Arc<str>>,
     pub(super) field: String,
@@ -75,12 +81,11 @@ impl Notice {
             why.as_str(),
             reason,
         ];
-        // Events on cluster-wide objects are in this namespace by convention and validation.
-        let namespace = if object.namespace.is_empty() { "default" } else { &object.namespace };
-        let prefix = up_to(&object.name, MAX_PREFIX_BYTES).trim_end_matches(['.', '-']);
-        let name = format!("{prefix}.{:016x}", fnv(&parts));
+        let key = key(object, &parts);
         Some(Self {
-            key: EventKey { namespace: namespace.into(), name: name.into() },
+            of: key.clone(),
+            is_mended: false,
+            key,
             object: object.clone(),
             uid: uid.clone(),
             field: field.clone(),
@@ -89,6 +94,26 @@ impl Notice {
             note: note(field, reason, fix),
         })
     }
+
+    /// The Event that says that what this one says is right again.
+    pub(super) fn mended(&self, scope: &str) -> Self {
+        let Self { of, object, uid, .. } = self;
+        let key = key(object, &[scope, "mended", &of.name]);
+        // What was to be done has been done.
+        let was = self.note.split(". Fix: ").next().unwrap_or_default();
+        let note = cut(format!("right again, it was: {was}"));
+        let (object, uid) = (object.clone(), uid.clone());
+        Self { key, is_mended: true, of: of.clone(), object, uid, note, ..self.clone() }
+    }
+}
+
+/// The namespace and name of an Event on an object.
+fn key(object: &ObjectRef, parts: &[&str]) -> EventKey {
+    // Events on cluster-wide objects are in this namespace by convention and validation.
+    let namespace = if object.namespace.is_empty() { "default" } else { &object.namespace };
+    let prefix = up_to(&object.name, MAX_PREFIX_BYTES).trim_end_matches(['.', '-']);
+    let name = format!("{prefix}.{:016x}", fnv(parts));
+    EventKey { namespace: namespace.into(), name: name.into() }
 }
 
 /// `field: reason. Fix: fix`, cut to what an Event holds.
@@ -103,6 +128,10 @@ fn note(field: &str, reason: &str, fix: &str) -> String {
         note.push_str(". Fix: ");
         note.push_str(fix);
     }
+    cut(note)
+}
+
+fn cut(mut note: String) -> String {
     if note.len() > MAX_NOTE_BYTES {
         note.truncate(up_to(&note, MAX_NOTE_BYTES - "...".len()).len());
         note.push_str("...");

@@ -18,6 +18,9 @@ const MAX_INSTANCE_BYTES: usize = 128;
 /// What is tried, in the sense of the API: `action` of every Event.
 const ACTION: &str = "Serve";
 
+/// The reason of an Event about what is right again.
+const RESOLVED: &str = "Resolved";
+
 /// Who writes Events.
 #[derive(Clone, Debug)]
 pub(in crate::control::write_back) struct Reporter {
@@ -96,9 +99,10 @@ fn event(notice: &Notice, reporter: &Reporter, now: Timestamp) -> Event {
     let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let mut instance = reporter.instance.clone();
     instance.truncate(super::up_to(&instance, MAX_INSTANCE_BYTES).len());
-    let type_ = match notice.severity {
-        Severity::Error => "Warning",
-        Severity::Warning | Severity::Info => "Normal",
+    let (type_, reason) = match notice.severity {
+        _ if notice.is_mended => ("Normal", RESOLVED),
+        Severity::Error => ("Warning", reason(notice.why)),
+        Severity::Warning | Severity::Info => ("Normal", reason(notice.why)),
     };
     Event {
         metadata: ObjectMeta {
@@ -109,7 +113,7 @@ fn event(notice: &Notice, reporter: &Reporter, now: Timestamp) -> Event {
         action: Some(ACTION.to_owned()),
         event_time: Some(MicroTime(now)),
         note: Some(notice.note.clone()),
-        reason: Some(reason(notice.why).to_owned()),
+        reason: Some(reason.to_owned()),
         regarding: Some(ObjectReference {
             api_version: Some(api_version(notice.object.kind).to_owned()),
             kind: Some(notice.object.kind.as_str().to_owned()),
@@ -193,6 +197,21 @@ mod tests {
                 "type": "Warning",
             })
         );
+    }
+
+    #[test]
+    fn what_is_right_again_is_a_normal_event_of_its_own_without_a_fix() {
+        let wrong = Notice::of(&mk_finding("shop"), "s").expect("an error");
+        let mended = wrong.mended("s");
+        assert!(mended.key != wrong.key && mended.of == wrong.key);
+        let reporter = Reporter { controller: "c".to_owned(), instance: "i".to_owned() };
+        let written = event(&mended, &reporter, at(0));
+        assert_eq!(
+            (written.type_.as_deref(), written.reason.as_deref()),
+            (Some("Normal"), Some("Resolved"))
+        );
+        let note = "right again, it was: spec.rules[0]: Service \"web\" does not exist";
+        assert_eq!(written.note.as_deref(), Some(note));
     }
 
     #[test]

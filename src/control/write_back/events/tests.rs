@@ -12,6 +12,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 const PACE: Pace = Pace {
+    settle: Duration::ZERO,
+    relapse: Duration::from_secs(60),
     repeat: HOUR,
     object: Rate { burst: 2, every: Duration::from_secs(5) },
     total: Rate { burst: 3, every: SECOND },
@@ -84,23 +86,29 @@ fn long_names_and_notes_are_cut_to_what_the_api_server_takes() {
 struct Desk {
     ledger: Ledger,
     now: Instant,
+    /// Whether the objects are there, whatever is found about them.
+    present: bool,
 }
 
 impl Desk {
     fn new() -> Self {
+        Self::of(PACE)
+    }
+
+    fn of(pace: Pace) -> Self {
         let now = Instant::now();
-        Self { ledger: Ledger::new(PACE, "scope".to_owned(), now), now }
+        Self { ledger: Ledger::new(pace, "scope".to_owned(), now), now, present: false }
     }
 
     fn set(&mut self, findings: &[Finding]) {
-        self.ledger.set(findings, self.now);
+        self.ledger.set(findings, |_, _| self.present, self.now);
     }
 
     /// Writes what is due now, with success.
     fn write_all(&mut self) -> Vec<(EventKey, bool)> {
         let mut written = Vec::new();
         while let Next::Write(notice, again) = self.ledger.next(self.now) {
-            self.ledger.done(&notice.key, Ok(Said::Written), self.now, 0.5);
+            self.ledger.done(&notice, Ok(Said::Written), self.now, 0.5);
             written.push((notice.key.clone(), again));
         }
         written
@@ -141,12 +149,68 @@ fn a_finding_that_comes_back_soon_is_not_said_again() {
 }
 
 #[test]
+fn what_is_mended_before_it_has_lasted_is_never_said() {
+    let mut desk = Desk::of(Pace { settle: SECOND, ..PACE });
+    desk.present = true;
+    let finding = [mk_finding("shop")];
+    desk.set(&finding);
+    assert_eq!(desk.ledger.next(desk.now), Next::Wait(desk.now + SECOND));
+    desk.now += SECOND / 10;
+    desk.set(&[]);
+    desk.now += HOUR;
+    assert_eq!(desk.ledger.next(desk.now), Next::Idle);
+    desk.set(&finding);
+    desk.now += SECOND;
+    assert_eq!(desk.write_all(), [(key(&finding[0]), false)]);
+}
+
+#[test]
+fn what_was_said_and_is_mended_is_said_to_be_once_that_has_lasted() {
+    let mut desk = Desk::of(Pace { settle: SECOND, ..PACE });
+    desk.present = true;
+    let finding = [mk_finding("shop")];
+    let wrong = key(&finding[0]);
+    let mended = Notice::of(&finding[0], "scope").expect("an error").mended("scope").key;
+    desk.set(&finding);
+    desk.now += SECOND;
+    assert_eq!(desk.write_all(), [(wrong.clone(), false)]);
+    desk.set(&[]);
+    desk.set(&finding);
+    desk.now += SECOND * 10;
+    assert_eq!(desk.write_all(), [], "it was mended for a moment");
+    desk.set(&[]);
+    desk.now += SECOND;
+    assert_eq!(desk.write_all(), [(mended.clone(), false)]);
+    desk.now += HOUR;
+    assert_eq!(desk.ledger.next(desk.now), Next::Idle, "that is the last word");
+
+    // Again wrong, and again mended: both are counted on, and not more often than once a minute.
+    desk.set(&finding);
+    desk.now += SECOND;
+    assert_eq!(desk.write_all(), [(wrong.clone(), true)]);
+    desk.set(&[]);
+    desk.now += SECOND;
+    assert_eq!(desk.write_all(), [(mended, true)]);
+    desk.set(&finding);
+    desk.now += SECOND * 57;
+    assert_eq!(desk.write_all(), []);
+    desk.now += SECOND * 2;
+    assert_eq!(desk.write_all(), [(wrong, true)]);
+
+    // Who deletes the object needs no word.
+    desk.present = false;
+    desk.set(&[]);
+    desk.now += HOUR;
+    assert_eq!(desk.ledger.next(desk.now), Next::Idle);
+}
+
+#[test]
 fn what_a_predecessor_said_is_repeated_when_its_interval_is_over() {
     let mut desk = Desk::new();
     desk.set(&[mk_finding("shop")]);
     let Next::Write(notice, false) = desk.ledger.next(desk.now) else { panic!("a write") };
     let said = Said::Standing { age: HOUR - SECOND };
-    desk.ledger.done(&notice.key, Ok(said), desk.now, 0.5);
+    desk.ledger.done(&notice, Ok(said), desk.now, 0.5);
     assert_eq!(desk.ledger.next(desk.now), Next::Wait(desk.now + SECOND));
     desk.now += SECOND;
     assert_eq!(desk.write_all(), [(notice.key.clone(), true)]);
@@ -159,7 +223,7 @@ fn a_failed_event_is_tried_again_later_and_one_without_a_result_at_the_next_chan
     desk.set(&finding);
     let Next::Write(notice, _) = desk.ledger.next(desk.now) else { panic!("a write") };
     assert_eq!(desk.ledger.next(desk.now), Next::Idle, "it is under way");
-    desk.ledger.done(&notice.key, Err(Failure::Throttled), desk.now, 0.5);
+    desk.ledger.done(&notice, Err(Failure::Throttled), desk.now, 0.5);
     assert_eq!(desk.ledger.next(desk.now), Next::Wait(desk.now + SECOND));
     desk.now += SECOND;
     assert!(matches!(desk.ledger.next(desk.now), Next::Write(..)));
