@@ -55,6 +55,7 @@ pub(crate) fn simple(
         https: Https::default(),
         timeouts: None,
         balance: None,
+        raw_path: false,
     };
     let rule = |number| Rule {
         host: pattern(host(number).into()),

@@ -288,6 +288,7 @@ mod tests {
                 https: Https::default(),
                 timeouts: None,
                 balance: None,
+                raw_path: false,
             }],
             rules: hosts.iter().enumerate().map(rule).collect(),
             backends: vec![Backend {

@@ -143,9 +143,9 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
     let may_change = bodyless && head.version == Version::HTTP_11;
     noted.upgrade = noted.upgrade.filter(|_| may_change);
     let takes_trailers = noted.trailers;
-    let uri = target.uri.clone();
     let table = worker.tables.load();
     let found = allowed.and_then(|()| find(&table, target));
+    let uri = found.and_then(|id| sent(&table, id, target));
     let may_go_on = found.and_then(|id| secured(&table, id, over_tls));
     let belongs = match may_go_on {
         // Where it is sent to, it is asked for what is missing here.
@@ -167,7 +167,7 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     exchange.routed(table, id);
-    let request = upstream_request(head, uri, exchange.upload(), &exchange.noted);
+    let request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);
     Ok(Decided { request: Some(request), endpoints: endpoints?, protocol })
 }
 
@@ -206,6 +206,16 @@ fn without_tls(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
 pub fn find(table: &Table, target: &Target) -> Result<RouteId, Reason> {
     let host = target.host_name()?;
     table.lookup(host.as_str(), target.uri.path()).ok_or(Reason::NoRoute)
+}
+
+/// What is sent to the pods of a route: the canonical target, or, where its Ingress says so, the one that
+/// came.
+pub fn sent(table: &Table, id: RouteId, target: &Target) -> Result<Uri, Reason> {
+    if !table.keeps_raw_path(id) {
+        return Ok(target.uri.clone());
+    }
+    let host = target.host_name()?;
+    target.as_sent(|path| table.lookup(host.as_str(), path) == Some(id))
 }
 
 /// Whether a visitor may have the route with, or without, TLS.

@@ -1,7 +1,7 @@
 //! What a request is for: host and path, read once, and refused where they can be read in two ways.
 
 use crate::error::Reason;
-use crate::model::{CanonicalPath, Host};
+use crate::model::{CanonicalPath, Host, RawPath};
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Version, header, request};
 
@@ -10,6 +10,8 @@ use http::{HeaderValue, Method, Version, header, request};
 pub struct Target {
     /// Path and query in origin form; the path is canonical, the query as received.
     pub uri: Uri,
+    /// Path and query as they were sent, where that may be another path.
+    raw: Option<Box<PathAndQuery>>,
     /// `Host` as the client sent it (or the authority of an absolute target); forwarded as it is.
     pub host: HeaderValue,
 }
@@ -30,13 +32,13 @@ impl Target {
         let is_origin_form = head.uri.scheme().is_none() && head.uri.authority().is_none();
         if !canonical.is_rewritten() {
             if is_origin_form {
-                return Ok(Self { uri: std::mem::take(&mut head.uri), host });
+                return Ok(Self { uri: std::mem::take(&mut head.uri), raw: None, host });
             }
             // Without a path it is `http://host?query`, and the rest of this reads that.
             if let Some(target) =
                 head.uri.path_and_query().filter(|all| all.as_str().starts_with('/'))
             {
-                return Ok(Self { uri: Uri::from(target.clone()), host });
+                return Ok(Self { uri: Uri::from(target.clone()), raw: None, host });
             }
         }
         let uri = match head.uri.query() {
@@ -45,7 +47,25 @@ impl Target {
         };
         // Merging only ever shortens a path, but escapes lengthen it.
         let uri = PathAndQuery::try_from(uri).map_err(|_| Reason::BadTarget)?;
-        Ok(Self { uri: Uri::from(uri), host })
+        let raw = head.uri.path_and_query().filter(|raw| raw.as_str().starts_with('/'));
+        Ok(Self { uri: Uri::from(uri), raw: raw.cloned().map(Box::new), host })
+    }
+
+    /// Path and query as they were sent, for backends that take a path by its bytes. `leads_here`:
+    /// whether a path has the same rule.
+    ///
+    /// # Errors
+    /// The path as it was sent can be read as another than the one that the rule was found by.
+    pub fn as_sent(&self, leads_here: impl Fn(&str) -> bool) -> Result<Uri, Reason> {
+        let Some(raw) = &self.raw else {
+            return Ok(self.uri.clone());
+        };
+        let is_same = match RawPath::judge(raw.path(), self.uri.path()) {
+            RawPath::Clear => true,
+            RawPath::Decoded(path) => leads_here(&path),
+            RawPath::Ambiguous => false,
+        };
+        is_same.then(|| Uri::from(PathAndQuery::clone(raw))).ok_or(Reason::BadTarget)
     }
 
     /// Whether a target with this scheme may come on its connection: none for `https` where nobody has
@@ -119,6 +139,24 @@ mod tests {
         assert_eq!(read("/x/../a//b?q=/../", &["h"]), ok("h", "/a/b?q=/../"));
         assert_eq!(read("http://b.example/%7ea?q", &["a.example"]), ok("b.example", "/~a?q"));
         assert_eq!(read("http://b.example?q", &["a.example"]), ok("b.example", "/?q"));
+    }
+
+    #[test]
+    fn a_path_is_sent_as_it_came_where_it_leads_to_the_same_rule() {
+        let sent = |target: &str, leads_here: bool| {
+            let request = Request::builder().uri(target).header(header::HOST, "a").body(());
+            let mut head = request.expect("a request").into_parts().0;
+            let target = Target::read(&mut head, 64)?;
+            target.as_sent(|_| leads_here).map(|uri| uri.to_string())
+        };
+        let ok = |uri: &str| Ok(uri.to_owned());
+        assert_eq!(sent("/a", false), ok("/a"));
+        assert_eq!(sent("/a//%7eb?q=%2e", false), ok("/a//%7eb?q=%2e"));
+        assert_eq!(sent("http://b.example/a//b", false), ok("/a//b"));
+        assert_eq!(sent("http://b.example?q", false), ok("/?q"));
+        assert_eq!(sent("/a%2fb", true), ok("/a%2fb"));
+        assert_eq!(sent("/a%2fb", false), Err(Reason::BadTarget));
+        assert_eq!(sent("/a/../b", true), Err(Reason::BadTarget));
     }
 
     #[test]

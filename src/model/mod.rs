@@ -12,6 +12,7 @@ mod limits;
 mod object;
 mod path;
 mod protocol;
+mod raw_path;
 mod rejected;
 mod service;
 mod timeouts;
@@ -27,6 +28,7 @@ pub use limits::Limits;
 pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
+pub use raw_path::RawPath;
 pub use rejected::{Rejected, Severity, Why};
 pub use service::{
     Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, ExternalName, PortKey,
@@ -83,6 +85,8 @@ pub struct Ingress {
     pub timeouts: Option<Box<Timeouts>>,
     /// How its requests are spread, if it says so: it comes before the Service's word.
     pub balance: Option<Algorithm>,
+    /// Whether its pods get the path as it was sent, where it can be read in one way only.
+    pub raw_path: bool,
 }
 
 /// One path of one rule (`spec.rules[rule].http.paths[path]`).

@@ -221,6 +221,7 @@ impl<'m> Builder<'m> {
             hsts: ingress.https.hsts.as_ref().map_or(NONE, |value| position(&mut hsts, value)),
             timeouts: ingress.timeouts.as_ref().map_or(NONE, |own| position(&mut timeouts, own)),
             algorithm: ingress.balance.as_ref().map_or(NONE, |own| position(&mut algorithms, own)),
+            raw_path: ingress.raw_path,
         });
         let ingresses = ingresses.collect();
         let hsts = hsts.into_iter().map(|value| field(value.as_str()));

@@ -140,6 +140,7 @@ struct IngressEntry {
     timeouts: u32,
     /// Position in [`Table::algorithms`], or [`NONE`].
     algorithm: u32,
+    raw_path: bool,
 }
 
 /// A Service port that routes lead to.
@@ -284,6 +285,12 @@ impl Table {
     pub fn hsts(&self, id: RouteId) -> Option<&HeaderValue> {
         let ingress = self.routes[id.0 as usize].ingress;
         self.hsts.get(self.ingresses[ingress as usize].hsts as usize)?.as_ref()
+    }
+
+    /// Whether its pods get the path as it was sent.
+    pub fn keeps_raw_path(&self, id: RouteId) -> bool {
+        let ingress = self.routes[id.0 as usize].ingress;
+        self.ingresses[ingress as usize].raw_path
     }
 
     /// How long its requests may take, where its Ingress says so.

@@ -244,3 +244,20 @@ fn what_annotations_say_of_pods_is_told() {
         ],
     );
 }
+
+#[test]
+fn a_path_that_is_sent_as_it_came_is_told() {
+    let text = "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: x, \
+         annotations: {ravelin.dev/raw-path: 'true'}}, spec: {ingressClassName: ravelin, \
+         rules: [{http: {paths: [{path: /, pathType: Prefix, \
+         backend: {service: {name: s, port: {number: 80}}}}]}}]}}\n---\n\
+         {apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{port: 80}]}}\n---\n\
+         {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s-1, \
+         labels: {kubernetes.io/service-name: s}}, addressType: IPv4, ports: [{port: 80}], \
+         endpoints: [{addresses: [127.0.0.1]}]}\n";
+    let (_folder, file) = manifests(text);
+    let url = "http://a.example/a//b%2fc";
+    assert_says(&["--manifests", &file, url], 0, &["path /a/b%2Fc", "raw path /a//b%2fc"]);
+    let refused = "http://a.example/a/../b";
+    assert_says(&["--manifests", &file, refused], 1, &["answer 400 bad_target"]);
+}

@@ -42,11 +42,14 @@ struct Explanation {
     /// As matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
-    /// As matched and forwarded.
+    /// As matched, and forwarded if `raw_path` does not say otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<Row>,
+    /// As forwarded, where the Ingress has it sent as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_path: Option<String>,
     /// Time-outs of its Ingress's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeouts: Option<String>,
@@ -210,6 +213,8 @@ fn decide(
     may_go_on.and(belongs)?;
     let id = found?;
     explanation.route = Some(table::row(table, id));
+    let sent = forward::sent(table, id, &target)?;
+    explanation.raw_path = table.keeps_raw_path(id).then(|| sent.path().to_owned());
     explanation.timeouts = table.timeouts(id).map(ToString::to_string);
     match forward::usable(table.backend(id)) {
         // Nothing is resolved here.
@@ -288,6 +293,7 @@ fn text(explanation: &Explanation) -> String {
         lines.extend((!route.near.is_empty()).then(|| ("near", route.near.join(" "))));
     }
     lines.extend(route.iter().filter_map(|route| Some(("check", route.check.clone()?))));
+    lines.extend(explanation.raw_path.clone().map(|path| ("raw path", path)));
     lines.extend(timeouts.clone().map(|timeouts| ("timeouts", timeouts)));
     lines.push(("answer", answer.clone()));
     lines.push(("note", note.clone()));

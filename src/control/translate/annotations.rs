@@ -25,13 +25,17 @@ pub(super) const HTTPS_REDIRECT: &str = "ravelin.dev/https-redirect";
 /// What visitors with TLS are told in `Strict-Transport-Security`: a value of that field, or `"off"`.
 pub(super) const HSTS: &str = "ravelin.dev/hsts";
 
+/// Whether pods get the path as it was sent and not its canonical form: `"true"` or `"false"`.
+pub(super) const RAW_PATH: &str = "ravelin.dev/raw-path";
+
 /// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 13] = [
+pub(super) const OF_INGRESSES: [&str; 14] = [
     CLIENT_CERTIFICATE,
     CLIENT_CA,
     CLIENT_SUBJECT,
     HTTPS_REDIRECT,
     HSTS,
+    RAW_PATH,
     timeouts::CONNECT,
     timeouts::RESPONSE_HEAD,
     timeouts::BODY_PROGRESS,

@@ -1,6 +1,6 @@
 //! One Ingress, read and checked by itself; the objects it refers to are looked up elsewhere.
 
-use super::annotations::{Annotations, OF_INGRESSES};
+use super::annotations::{Annotations, OF_INGRESSES, RAW_PATH, field};
 use super::balancing;
 use super::clients::{self, ClientsRead};
 use super::report::{Flaw, Report};
@@ -22,6 +22,7 @@ pub(super) struct IngressRead<'i> {
     pub(super) https: Https,
     pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) balance: Option<Algorithm>,
+    pub(super) raw_path: bool,
     /// What is asked of clients, with the hosts: all that it names, sorted, each once.
     pub(super) clients: Option<(ClientsRead, Vec<HostPattern>)>,
 }
@@ -112,7 +113,12 @@ pub(super) fn read<'i>(
     let https = https::read(annotations, https, report);
     let timeouts = timeouts::read(annotations, report);
     let balance = balancing::of_ingress(annotations, report);
-    let mut read = IngressRead { https, timeouts, balance, ..IngressRead::default() };
+    let raw_path = annotations.switch(RAW_PATH).unwrap_or_else(|flaw| {
+        report.add(&field(RAW_PATH), flaw);
+        None
+    });
+    let raw_path = raw_path.unwrap_or(false);
+    let mut read = IngressRead { https, timeouts, balance, raw_path, ..IngressRead::default() };
     let mut hosts = Vec::new();
     let has_rules = !rules.is_empty();
     for (position, rule) in rules.iter().enumerate() {

@@ -37,6 +37,7 @@ fn mk_model(ingresses: usize) -> Model {
         https: Https::default(),
         timeouts: None,
         balance: None,
+        raw_path: false,
     };
     Model {
         ingresses: (0..ingresses).map(ingress).collect(),

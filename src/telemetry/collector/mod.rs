@@ -367,6 +367,7 @@ mod tests {
             https: Https::default(),
             timeouts: None,
             balance: None,
+            raw_path: false,
         });
         model.backends.push(Backend {
             key,

@@ -5,3 +5,4 @@ mod connections;
 mod fields;
 mod limits;
 mod nginx;
+mod raw_path;

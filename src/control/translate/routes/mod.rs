@@ -69,6 +69,7 @@ struct Asks {
     https: Https,
     timeouts: Option<Box<Timeouts>>,
     balance: Option<Algorithm>,
+    raw_path: bool,
 }
 
 impl Asks {
@@ -76,6 +77,7 @@ impl Asks {
         self.https == ingress.https
             && self.timeouts == ingress.timeouts
             && self.balance == ingress.balance
+            && self.raw_path == ingress.raw_path
     }
 }
 
@@ -227,7 +229,9 @@ impl Routes {
             let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
             let https = Https::default();
             let (timeouts, balance) = (None, None);
-            let ingress = Ingress { namespace, name: own, created, https, timeouts, balance };
+            let raw_path = false;
+            let ingress =
+                Ingress { namespace, name: own, created, https, timeouts, balance, raw_path };
             let (served, found) = (Served::default(), Found::default());
             let foreign = foreign.clone();
             let number = self.readings.insert(Reading { ingress, foreign, served, found });
@@ -255,6 +259,7 @@ impl Routes {
         reading.ingress.created = created;
         reading.ingress.https = asks.https;
         (reading.ingress.timeouts, reading.ingress.balance) = (asks.timeouts, asks.balance);
+        reading.ingress.raw_path = asks.raw_path;
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
         touched.readings.insert(number);
@@ -313,7 +318,8 @@ impl Routes {
         }
         let clients = clients.map(Box::new);
         let served = Served { rules: rules.into(), default, tls, clients, flaws: flaws.into() };
-        (served, Asks { https: read.https, timeouts: read.timeouts, balance: read.balance })
+        let ingress::IngressRead { https, timeouts, balance, raw_path, .. } = read;
+        (served, Asks { https, timeouts, balance, raw_path })
     }
 
     fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {

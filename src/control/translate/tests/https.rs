@@ -40,6 +40,27 @@ fn an_ingress_that_does_not_say_has_what_is_configured_and_one_that_does_has_its
 }
 
 #[test]
+fn paths_are_sent_as_they_came_where_an_ingress_says_so_and_only_there() {
+    for (annotations, expected, findings) in [
+        ("", false, vec![]),
+        ("ravelin.dev/raw-path: 'true'", true, vec![]),
+        ("ravelin.dev/raw-path: 'false'", false, vec![]),
+        (
+            "ravelin.dev/raw-path: 'on'",
+            false,
+            vec![
+                "error: Ingress default/x: metadata.annotations[ravelin.dev/raw-path]: \"on\" is none \
+                 of \"true\", \"false\" (fix: write one of them)"
+                    .to_owned(),
+            ],
+        ),
+    ] {
+        let (model, found) = run_with(&options(), &mk_annotated(annotations));
+        assert_eq!((model.ingresses[0].raw_path, lines(&found)), (expected, findings));
+    }
+}
+
+#[test]
 fn a_mistake_is_named_and_what_is_configured_stays() {
     let on = || mk_https(true, Some("max-age=60"));
     for (annotations, expected) in [
