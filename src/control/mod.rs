@@ -1,5 +1,6 @@
 //! The control plane: what the cluster, or a directory of manifests, says is to be served.
 
+mod cause;
 mod chance;
 pub mod cloudflare;
 pub mod files;

@@ -1,5 +1,6 @@
 //! What went wrong between us and the API server, in its words, and when to come again.
 
+use crate::control::cause::cause;
 use crate::telemetry::WatchFailure;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
@@ -46,20 +47,14 @@ impl Failure {
     }
 
     /// The request did not get its answer.
-    pub(super) fn of_error(why: WatchFailure, error: &dyn Error) -> Self {
-        // The cause is further down than the words "client error (Connect)".
-        let mut words = error.to_string();
-        let mut source = error.source();
+    pub(super) fn of_error(why: WatchFailure, error: &(dyn Error + 'static)) -> Self {
+        let mut levels = Some(error);
         let mut unreached = why == WatchFailure::Connect;
-        while let Some(error) = source {
-            unreached &= !is_of_tls(error);
-            let next = error.to_string();
-            if !words.contains(&next) {
-                words = format!("{words}: {next}");
-            }
-            source = error.source();
+        while let Some(level) = levels {
+            unreached &= !is_of_tls(level);
+            levels = level.source();
         }
-        Self { unreached, ..Self::new(why, one_line(&words)) }
+        Self { unreached, ..Self::new(why, one_line(&cause(error))) }
     }
 
     /// The answer is not what was asked for. The decoder's words are left out where they could

@@ -1,5 +1,6 @@
 //! How a request to the API server failed, and when to try again.
 
+use crate::control::cause::cause;
 use crate::control::chance::spread;
 use crate::telemetry::WriteResult;
 use std::time::Duration;
@@ -75,7 +76,7 @@ pub(super) async fn within<T>(
 pub(super) fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
+        other => cause(other),
     }
 }
 
