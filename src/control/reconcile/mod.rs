@@ -7,6 +7,9 @@
 //! published whole; a change of nothing that is used ends here. What is already served stays until
 //! then.
 
+mod announce;
+
+use self::announce::Announcer;
 use super::objects::Objects;
 use super::source::{Changes, Source};
 use super::translate::{Effect, FindingList, HostClients, Options, TlsSecret, Translator};
@@ -113,6 +116,7 @@ pub struct Reconciler {
     audience: Audience,
     findings: FindingList,
     sweep: Sweep,
+    announcer: Announcer,
 }
 
 /// When series that have lost their route are looked for.
@@ -148,6 +152,7 @@ impl Reconciler {
             audience,
             findings: FindingList::default(),
             sweep: Sweep { due: false, last: Instant::now() },
+            announcer: Announcer::default(),
         };
         this.apply(changes);
         this
@@ -246,7 +251,10 @@ impl Reconciler {
         self.publisher.publish(table);
         self.telemetry.set_snapshot(snapshot);
         self.sweep.due = true;
-        tracing::info!(routes, hosts, "routing table in force");
+        match self.announcer.count(Instant::now()) {
+            Some(tables) => tracing::info!(routes, hosts, tables, "routing table in force"),
+            None => tracing::debug!(routes, hosts, "routing table in force"),
+        }
     }
 
     /// Endpoints go into the table in force.
