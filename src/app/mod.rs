@@ -22,6 +22,7 @@ mod steering;
 pub mod strict;
 mod succession;
 mod tickets;
+mod verdict_log;
 mod worker;
 mod write_back;
 

@@ -4,9 +4,8 @@
 //! or the certificates are others, and when the time has come that a verdict changes by itself; on
 //! the thread that follows the files of certificates.
 
-use crate::certificate::{
-    Authorities, Certificate, Judgement, Proof, Verdict, is_key_supported, judge,
-};
+use super::verdict_log::VerdictLog;
+use crate::certificate::{Authorities, Certificate, Judgement, Proof, is_key_supported, judge};
 use crate::control::translate::TlsSecret;
 use crate::model::HostPattern;
 use crate::routing::{Table, TableHandle};
@@ -18,9 +17,6 @@ use std::sync::Arc;
 /// How long a proof is taken for granted, in seconds: the dates of intermediate certificates are in
 /// it. The host's own are looked at each time.
 const PROOF_LASTS: i64 = 60 * 60;
-
-/// Most hosts that one change writes a line about; the others are counted.
-const MOST_LINES: usize = 20;
 
 /// A host and what Cloudflare says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,8 +135,7 @@ pub(super) struct SelfCheck {
     seen: Option<(u64, Arc<Snapshot>)>,
     /// When a verdict may change by itself, in seconds since the Unix epoch.
     due: i64,
-    /// The hosts that a line was written about, and their verdicts.
-    told: BTreeMap<HostPattern, Verdict>,
+    log: VerdictLog,
 }
 
 impl SelfCheck {
@@ -158,7 +153,7 @@ impl SelfCheck {
             metrics: Arc::clone(metrics),
             seen: None,
             due: i64::MIN,
-            told: BTreeMap::new(),
+            log: VerdictLog::default(),
         }
     }
 
@@ -178,7 +173,7 @@ impl SelfCheck {
         let moments = judged.iter().filter_map(|judged| judged.judgement.changes_at);
         self.due = moments.min().unwrap_or(i64::MAX).min(now.saturating_add(PROOF_LASTS));
         self.seen = Some((table.generation(), snapshot));
-        self.tell(&judged);
+        self.log.write(&judged);
         let cells = judged.into_iter().map(|Judged { host, judgement, .. }| {
             let until = judgement.until.filter(|_| judgement.verdict.status().is_none());
             (host.to_string(), judgement.verdict, until)
@@ -186,59 +181,12 @@ impl SelfCheck {
         let cells = cells.collect();
         self.metrics.update(|all| all.full_strict = cells);
     }
-
-    /// A line for each host whose verdict is another one and not well, and for each that is well
-    /// again.
-    fn tell(&mut self, judged: &[Judged]) {
-        let mut told = BTreeMap::new();
-        let mut lines = 0;
-        for Judged { host, object, certificate, judgement } in judged {
-            let before = self.told.get(host).copied();
-            let verdict = judgement.verdict;
-            if verdict != Verdict::Ok {
-                told.insert(host.clone(), verdict);
-            }
-            if before.unwrap_or(Verdict::Ok) == verdict {
-                continue;
-            }
-            lines += 1;
-            if lines > MOST_LINES {
-                continue;
-            }
-            let certificate = certificate.as_deref().unwrap_or("none");
-            let (verdict, fix) = (verdict.label(), judgement.fix);
-            match judgement.verdict.status() {
-                None if judgement.verdict == Verdict::Ok => {
-                    tracing::info!(%host, object, certificate, "Cloudflare accepts it again");
-                }
-                None => {
-                    let days = judgement.days_left;
-                    let message = "a certificate expires soon";
-                    tracing::warn!(%host, object, certificate, days, fix, "{message}");
-                }
-                Some(status) => {
-                    let reason = &judgement.reason;
-                    tracing::warn!(
-                        %host, object, certificate, verdict, status, reason, fix,
-                        "Cloudflare refuses the certificate under Full (strict)"
-                    );
-                }
-            }
-        }
-        if lines > MOST_LINES {
-            let more = lines - MOST_LINES;
-            tracing::warn!(
-                more,
-                "further hosts have another verdict under Full (strict): see ravelin_tls_full_strict"
-            );
-        }
-        self.told = told;
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::Verdict;
     use crate::model::{
         Backend, BackendKey, BackendState, Https, Ingress, Model, PathKind, PathPattern, PortKey,
         Protocol, Rule, Treatment,
