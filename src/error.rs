@@ -165,6 +165,9 @@ reasons! {
     /// Closed or reset before a whole response head.
     UpstreamClosed = "upstream_closed", Upstream, StatusCode::BAD_GATEWAY,
         "The upstream closed the connection without an answer.";
+    /// The same for a request that must not be sent twice, and may have been carried out.
+    UpstreamInDoubt = "upstream_in_doubt", Upstream, StatusCode::BAD_GATEWAY,
+        "The upstream closed the connection without an answer, and may have done what was asked.";
     /// The response head is not HTTP.
     UpstreamMalformed = "upstream_malformed", Upstream, StatusCode::BAD_GATEWAY,
         "The answer of the upstream is not valid HTTP.";

@@ -19,25 +19,36 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Writes the pieces with one system call, as far as the socket takes them.
-pub fn poll_write_gathered(
-    socket: &mut TcpStream,
-    cx: &mut Context<'_>,
-    pieces: &[IoSlice<'_>],
-) -> Poll<io::Result<usize>> {
-    if let [piece] = pieces {
-        return Pin::new(socket).poll_write(cx, piece);
-    }
-    if pieces.iter().map(|piece| piece.len()).sum::<usize>() > SMALL {
-        return Pin::new(socket).poll_write_vectored(cx, pieces);
-    }
-    SCRATCH.with_borrow_mut(|scratch| {
-        scratch.clear();
-        for piece in pieces {
-            scratch.extend_from_slice(piece);
+/// A socket that takes several pieces at once.
+pub trait WriteGathered {
+    /// Writes the pieces with one system call, as far as the socket takes them.
+    fn poll_write_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>;
+}
+
+impl WriteGathered for TcpStream {
+    fn poll_write_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [piece] = pieces {
+            return Pin::new(self).poll_write(cx, piece);
         }
-        Pin::new(socket).poll_write(cx, scratch)
-    })
+        if pieces.iter().map(|piece| piece.len()).sum::<usize>() > SMALL {
+            return Pin::new(self).poll_write_vectored(cx, pieces);
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            for piece in pieces {
+                scratch.extend_from_slice(piece);
+            }
+            Pin::new(self).poll_write(cx, scratch)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +74,7 @@ mod tests {
             for pieces in [vec![&b"a"[..]], vec![b"b", b"", b"c"], vec![b"d", &large, b"e"]] {
                 let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
                 let written =
-                    std::future::poll_fn(|cx| poll_write_gathered(&mut socket, cx, &slices)).await;
+                    std::future::poll_fn(|cx| socket.poll_write_gathered(cx, &slices)).await;
                 assert_eq!(written.expect("room"), pieces.concat().len());
                 sent.extend(pieces.concat());
             }

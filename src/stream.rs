@@ -1,17 +1,17 @@
 //! A TCP connection, as it is or within TLS, as hyper and h2 read and write it.
 
-use crate::gather::poll_write_gathered;
+use crate::gather::WriteGathered;
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A connection; `T` is TLS at our end of it.
+/// A connection; `T` is TLS at our end of it, and `P` the socket where there is none.
 #[derive(Debug)]
-pub enum TcpOrTls<T> {
+pub enum TcpOrTls<T, P = TcpStream> {
     /// As it is. Small messages leave in one send.
-    Plain(TcpStream),
+    Plain(P),
     /// Within TLS; the handshake is through. Boxed: it is ten times as large and more.
     Tls(Box<T>),
 }
@@ -40,7 +40,7 @@ impl Write for Now<'_> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for TcpOrTls<T> {
+impl<T: AsyncRead + Unpin, P: AsyncRead + Unpin> AsyncRead for TcpOrTls<T, P> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -53,7 +53,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for TcpOrTls<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for TcpOrTls<T> {
+impl<T, P> AsyncWrite for TcpOrTls<T, P>
+where
+    T: AsyncWrite + Unpin,
+    P: AsyncWrite + WriteGathered + Unpin,
+{
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,7 +75,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for TcpOrTls<T> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(socket) => poll_write_gathered(socket, cx, bufs),
+            Self::Plain(socket) => socket.poll_write_gathered(cx, bufs),
             // rustls gathers the pieces as it encrypts them: one record for up to 16 KiB, and one
             // send for what it takes at once.
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),

@@ -154,6 +154,8 @@ pub struct ListenerCells {
     pub reset_floods: Count,
     /// Tunnels open: WebSocket and other protocols that a connection was handed over to (worker).
     pub tunnels: Level,
+    /// Connections that were answered and closed by us, and whose clients still send (worker).
+    pub lingering: Level,
     /// TLS handshakes (worker).
     pub handshakes: HandshakeCells,
 }
@@ -185,17 +187,20 @@ pub enum Retry {
     ReusedClosed,
     /// The pod says that it has not looked at the request (RFC 9113 section 8.7).
     StreamRefused,
+    /// The pod had ended the connection before any of the request reached it.
+    Unread,
 }
 
 impl Retry {
     /// Every reason, in the order of the discriminants.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ConnectFailed,
         Self::ConnectTimeout,
         Self::TlsFailed,
         Self::Closed,
         Self::ReusedClosed,
         Self::StreamRefused,
+        Self::Unread,
     ];
 
     /// The label value.
@@ -207,6 +212,7 @@ impl Retry {
             Self::Closed => "closed",
             Self::ReusedClosed => "reused_closed",
             Self::StreamRefused => "stream_refused",
+            Self::Unread => "unread",
         }
     }
 }

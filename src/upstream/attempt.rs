@@ -2,7 +2,6 @@
 
 use super::http2::Http2Lease;
 use super::pool::Http1Lease;
-use super::replay::Replay;
 use super::report::Unanswered;
 use super::{Kind, Lease, ReplyBody, Upstream};
 use crate::body::RequestBody;
@@ -60,16 +59,22 @@ impl Upstream {
             // It is for HTTP/2; here it would be a field of the connection.
             request.headers_mut().remove(header::TE);
         }
-        let kept = once.may_repeat(&request).then(|| self.replays.keep(&request));
+        let (is_idempotent, may_repeat) =
+            (request.method().is_idempotent(), once.may_repeat(&request));
+        let kept = self.replays.keep(&request);
         let result = lease.send(request).await.map_err(|mut error| {
-            let unwritten = error.take_message();
-            let reason = reason(error.error());
-            let kept = kept.as_ref().filter(|_| reason == Reason::UpstreamClosed);
-            *slot = unwritten.or_else(|| kept.and_then(Replay::request));
-            Unanswered::of(reason)
+            *slot = error.take_message();
+            let mut failed = Unanswered::of(reason(error.error()));
+            if slot.is_none() && failed.reason == Reason::UpstreamClosed {
+                failed.unread = lease.was_unread();
+                *slot = (failed.unread || may_repeat).then(|| kept.request()).flatten();
+                failed.doubt(is_idempotent);
+            }
+            failed
         });
-        if let Some(kept) = kept {
-            self.replays.forget(kept);
+        self.replays.forget(kept);
+        if let Ok(response) = &result {
+            lease.answered(response.headers());
         }
         result.map(|response| response.map(ReplyBody::Http1))
     }
@@ -88,11 +93,16 @@ impl Upstream {
         let Some(request) = slot.take() else {
             return Err(Unanswered::of(Reason::Internal));
         };
-        let may_repeat = once.may_repeat(&request);
+        let (is_idempotent, may_repeat) =
+            (request.method().is_idempotent(), once.may_repeat(&request));
         let kept = self.replays.keep(&request);
-        let result = lease.send(request).await.inspect_err(|failed| {
-            let closed = may_repeat && failed.reason == Reason::UpstreamClosed;
-            *slot = (failed.refused || closed).then(|| kept.request()).flatten();
+        let result = lease.send(request).await.map_err(|mut failed| {
+            let closed = failed.reason == Reason::UpstreamClosed;
+            failed.unread = closed && lease.was_unread();
+            let again = failed.refused || failed.unread || (may_repeat && closed);
+            *slot = again.then(|| kept.request()).flatten();
+            failed.doubt(is_idempotent);
+            failed
         });
         self.replays.forget(kept);
         result

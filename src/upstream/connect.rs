@@ -1,6 +1,7 @@
 //! A new connection to an endpoint: TCP, TLS if the Service has it, and what is spoken inside.
 
 use super::pool::Connection;
+use super::socket::{AfterFailure, PodSocket, Record};
 use crate::addr::EndpointAddr;
 use crate::endpoint_tls::{Alpn, EndpointTls};
 use crate::error::Reason;
@@ -28,8 +29,25 @@ pub const MOST_ANSWER_FIELDS: usize = 256;
 /// stays unacknowledged or unanswered for as long again closes it.
 const QUIET: Duration = Duration::from_secs(15);
 
-/// A pod's socket.
-pub(super) type EndpointStream = TcpOrTls<TlsStream<TcpStream>>;
+/// A pod's socket, within TLS or without.
+pub(super) type EndpointStream = TcpOrTls<TlsStream<PodSocket>, PodSocket>;
+
+impl EndpointStream {
+    /// What is known of its socket.
+    pub(super) fn record(&self) -> Arc<Record> {
+        match self {
+            Self::Plain(socket) => Arc::clone(socket.record()),
+            Self::Tls(stream) => Arc::clone(stream.get_ref().0.record()),
+        }
+    }
+
+    fn after_failure(&mut self, then: AfterFailure) {
+        match self {
+            Self::Plain(socket) => socket.after_failure(then),
+            Self::Tls(stream) => stream.get_mut().0.after_failure(then),
+        }
+    }
+}
 
 /// What the requests on it have for a scheme.
 pub(super) fn scheme(stream: &EndpointStream) -> Scheme {
@@ -83,14 +101,18 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
     if protocol.may_be_http2() {
         notice_silence(&socket);
     }
-    let (stream, is_http2) = match protocol {
+    let socket = PodSocket::new(socket);
+    let (mut stream, is_http2) = match protocol {
         Protocol::Http => (EndpointStream::Plain(socket), false),
         Protocol::H2c => (EndpointStream::Plain(socket), true),
         Protocol::Https(tls) => handshake(addr, tls, socket).await.map_err(Failure::of)?,
     };
     if is_http2 {
+        stream.after_failure(AfterFailure::Drop);
         return Ok(Opened::Http2(stream));
     }
+    stream.after_failure(AfterFailure::Wait);
+    let (record, is_plain) = (stream.record(), matches!(stream, EndpointStream::Plain(_)));
     let handshake = http1::Builder::new()
         .max_buf_size(RESPONSE_HEAD_BYTES as usize)
         .max_headers(MOST_ANSWER_FIELDS)
@@ -103,7 +125,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
             tracing::debug!(%addr, %error, "connection to an endpoint ended");
         }
     });
-    Ok(Opened::Http1(Connection { sender, driver: driver.abort_handle() }))
+    Ok(Opened::Http1(Connection::new(sender, driver.abort_handle(), record, is_plain)))
 }
 
 /// Whether a connection failed for want of something on this node (`connect(2)`, `socket(2)`).
@@ -127,7 +149,7 @@ fn notice_silence(socket: &TcpStream) {
 async fn handshake(
     addr: EndpointAddr,
     tls: &EndpointTls,
-    socket: TcpStream,
+    socket: PodSocket,
 ) -> Result<(EndpointStream, bool), Reason> {
     // A backend whose authorities are missing is broken, and no request gets here.
     let config = tls.config().ok_or(Reason::ProtocolUnusable)?;

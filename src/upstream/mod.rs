@@ -5,8 +5,9 @@
 //! What may be tried again, within a budget: a connection that could not be made (nothing was sent),
 //! on another endpoint; one that closed before an answer, if the request had not been written yet, or
 //! if it is safe to repeat (RFC 9110 section 9.2.2): once, on another endpoint, or, where there is none
-//! and the closed connection was from the pool, on a new one; and a request that an upstream with
-//! HTTP/2 says it has not looked at (RFC 9113 section 8.7). A body is sent again from its beginning,
+//! and the closed connection was from the pool, on a new one; a request that an upstream with HTTP/2
+//! says it has not looked at (RFC 9113 section 8.7); and one of which the pod's kernel had seen nothing
+//! when the connection ended, as ours can tell: see `socket`. A body is sent again from its beginning,
 //! for as long as all that was passed on of it is kept: see `body`.
 
 mod attempt;
@@ -20,6 +21,8 @@ mod pool;
 mod replay;
 mod reply;
 mod report;
+mod socket;
+mod sys;
 
 pub use check::check;
 pub use connect::MOST_ANSWER_FIELDS;
@@ -240,7 +243,8 @@ impl Upstream {
         *slot = Some(lease);
         let result = self.send_on(slot, request, once).await;
         // Of a connection that others share, the one who made it speaks for all.
-        if let Err(Unanswered { reason: Reason::UpstreamClosed, refused: false }) = result
+        if let Err(Unanswered { reason, refused: false, .. }) = result
+            && matches!(reason, Reason::UpstreamClosed | Reason::UpstreamInDoubt)
             && is_own
         {
             self.note_failure(target.endpoint, random());

@@ -5,11 +5,12 @@
 //! else, a response nobody wanted to the end as well as a body still on its way, closes it. And it
 //! belongs to an endpoint, not to an address: when the one has gone, the other may be anybody's.
 
+use super::socket::Record;
 use crate::balance::Endpoint;
 use crate::body::RequestBody;
 use crate::model::Protocol;
 use crate::telemetry::WorkerCells;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1::SendRequest};
 use std::cell::{Cell, RefCell};
@@ -18,6 +19,8 @@ use std::rc::{Rc, Weak};
 use std::sync::{self, Arc};
 use std::time::Duration;
 use tokio::task::AbortHandle;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Which connections may stand in for each other: those to one endpoint, with one protocol and one
 /// set of TLS settings ([`Protocol::id`]).
@@ -38,7 +41,78 @@ impl Key {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<RequestBody>,
-    pub(super) driver: AbortHandle,
+    driver: AbortHandle,
+    record: Arc<Record>,
+    /// Nothing at all was written on it yet.
+    is_unused: bool,
+    /// How long its pod keeps it, by its last answer.
+    keep: Keep,
+}
+
+impl Connection {
+    /// A new one; `is_plain`: nothing was said on it for a start.
+    pub(super) fn new(
+        sender: SendRequest<RequestBody>,
+        driver: AbortHandle,
+        record: Arc<Record>,
+        is_plain: bool,
+    ) -> Self {
+        Self { sender, driver, record, is_unused: is_plain, keep: Keep::Any }
+    }
+}
+
+/// How long a pod keeps a connection when nobody uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    /// It does not say.
+    Any,
+    /// So many milliseconds.
+    For(u64),
+    /// Not beyond this answer.
+    Not,
+}
+
+impl Keep {
+    /// Reads `Connection` and `Keep-Alive` (RFC 2068 section 19.7.1.1). hyper obeys the former where it
+    /// is nothing but ASCII, and does not know the latter.
+    fn read(headers: &HeaderMap) -> Self {
+        let items = |name| {
+            let values = headers.get_all(name).iter();
+            values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        };
+        let closes = |item: &[u8]| item.trim_ascii().eq_ignore_ascii_case(b"close");
+        if items(header::CONNECTION).any(closes) {
+            return Self::Not;
+        }
+        let mut keep = Self::Any;
+        for item in items(KEEP_ALIVE) {
+            let Some((name, value)) =
+                str::from_utf8(item).ok().and_then(|item| item.split_once('='))
+            else {
+                continue;
+            };
+            let value = value.trim().trim_matches('"').parse::<u64>();
+            match (name.trim().to_ascii_lowercase().as_str(), value) {
+                ("timeout" | "max", Ok(0)) => return Self::Not,
+                ("timeout", Ok(seconds)) => {
+                    let given = seconds.saturating_mul(1_000);
+                    // Less by a second, as a request may be on its way when the time is over.
+                    keep = Self::For(given.saturating_sub(1_000).max(given / 2));
+                }
+                _ => {}
+            }
+        }
+        keep
+    }
+
+    /// When it is over for a connection that is unused from now on.
+    fn until(self, now_ms: u64) -> Option<u64> {
+        match self {
+            Self::Any => Some(u64::MAX),
+            Self::For(limit) => Some(now_ms.saturating_add(limit)),
+            Self::Not => None,
+        }
+    }
 }
 
 impl Drop for Connection {
@@ -53,6 +127,8 @@ impl Drop for Connection {
 struct Idle {
     connection: Connection,
     since_ms: u64,
+    /// Its pod may close it from then on.
+    until_ms: u64,
 }
 
 /// The idle connections of one endpoint.
@@ -94,6 +170,9 @@ impl Pool {
         loop {
             let idle = self.idle.borrow_mut().get_mut(&key)?.connections.pop()?;
             self.cells.upstream.idle.shift(-1);
+            if idle.until_ms <= self.now_ms.get() {
+                continue;
+            }
             let mut lease = self.lend(key, idle.connection);
             // One that came back just now may have a step of its own to take first.
             if lease.ready().await {
@@ -117,7 +196,7 @@ impl Pool {
     }
 
     fn lend(self: &Rc<Self>, key: Key, connection: Connection) -> Http1Lease {
-        Http1Lease { connection, key, pool: Rc::downgrade(self) }
+        Http1Lease { connection, key, pool: Rc::downgrade(self), mark: 0, is_first: false }
     }
 
     /// Closes what has been idle for too long or was closed by the endpoint, and all that is left of
@@ -130,7 +209,8 @@ impl Pool {
             let before = connections.len();
             let is_gone = is_gone(endpoint);
             connections.retain(|idle| {
-                !is_gone && idle.since_ms >= oldest && !idle.connection.sender.is_closed()
+                let in_time = idle.since_ms >= oldest && idle.until_ms > now_ms;
+                !is_gone && in_time && !idle.connection.sender.is_closed()
             });
             closed += before - connections.len();
             !is_gone
@@ -143,8 +223,12 @@ impl Pool {
         let Some(Entry { connections, .. }) = idle.get_mut(&key) else {
             return;
         };
-        if connections.len() < self.per_endpoint && !connection.sender.is_closed() {
-            connections.push(Idle { connection, since_ms: self.now_ms.get() });
+        let now_ms = self.now_ms.get();
+        if connections.len() < self.per_endpoint
+            && !connection.sender.is_closed()
+            && let Some(until_ms) = connection.keep.until(now_ms)
+        {
+            connections.push(Idle { connection, since_ms: now_ms, until_ms });
             self.cells.upstream.idle.shift(1);
         }
     }
@@ -156,6 +240,10 @@ pub(super) struct Http1Lease {
     connection: Connection,
     key: Key,
     pool: Weak<Pool>,
+    /// Where on the connection its request begins.
+    mark: u64,
+    /// Whether its request is the first thing on the connection.
+    is_first: bool,
 }
 
 impl Http1Lease {
@@ -182,6 +270,22 @@ impl Http1Lease {
         request: Request<RequestBody>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
     {
-        self.connection.sender.try_send_request(request)
+        let Connection { sender, record, is_unused, .. } = &mut self.connection;
+        self.mark = record.mark();
+        self.is_first = std::mem::take(is_unused);
+        if !self.is_first && !request.method().is_safe() {
+            record.suspect();
+        }
+        sender.try_send_request(request)
+    }
+
+    /// Takes note of what the answer says of the connection.
+    pub(super) fn answered(&mut self, headers: &HeaderMap) {
+        self.connection.keep = Keep::read(headers);
+    }
+
+    /// Whether the pod has read nothing of the request, which has failed.
+    pub(super) fn was_unread(&self) -> bool {
+        self.connection.record.is_unread_since(self.mark, self.is_first)
     }
 }

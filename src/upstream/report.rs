@@ -14,18 +14,29 @@ pub(super) struct Unanswered {
     pub(super) reason: Reason,
     /// The peer has not looked at it, and says so: it may be sent again, whatever its method.
     pub(super) refused: bool,
+    /// The peer has not read it, as is proven: the same.
+    pub(super) unread: bool,
 }
 
 impl Unanswered {
     /// For a reason that says nothing of what the peer has done.
     pub(super) fn of(reason: Reason) -> Self {
-        Self { reason, refused: false }
+        Self { reason, refused: false, unread: false }
+    }
+
+    /// Says so if the peer may have carried out what must not be done twice.
+    pub(super) fn doubt(&mut self, is_idempotent: bool) {
+        let is_known = is_idempotent || self.refused || self.unread;
+        if self.reason == Reason::UpstreamClosed && !is_known {
+            self.reason = Reason::UpstreamInDoubt;
+        }
     }
 
     /// What it would be sent again for; `reused` is said of its connection.
     pub(super) fn retry(&self, reused: bool) -> Retry {
         match self.reason {
             _ if self.refused => Retry::StreamRefused,
+            _ if self.unread => Retry::Unread,
             Reason::ConnectFailed => Retry::ConnectFailed,
             Reason::ConnectTimeout => Retry::ConnectTimeout,
             Reason::UpstreamTlsFailed | Reason::UpstreamUntrusted => Retry::TlsFailed,

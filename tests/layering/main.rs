@@ -72,8 +72,8 @@ const ROWS: [(&str, Row); 35] = [
 const CONTROL_IMPORTS: [&str; 3] = ["routing", "telemetry", "shutdown"];
 /// The crates of Kubernetes.
 const KUBERNETES: [&str; 5] = ["kube", "kube_client", "kube_core", "kube_runtime", "k8s_openapi"];
-/// The only file with `unsafe` in it: three calls into libc.
-const UNSAFE: &str = "src/admission/sys.rs";
+/// The only files with `unsafe` in them: four calls into libc.
+const UNSAFE: [&str; 2] = ["src/admission/sys.rs", "src/upstream/sys.rs"];
 
 fn row(module: &str) -> Option<Row> {
     ROWS.iter().find(|(name, _)| *name == module).map(|(_, row)| *row)
@@ -143,7 +143,7 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
 /// Where a file says `unsafe`, without being the one that may.
 fn unsafe_code(path: &str, text: &str) -> Vec<String> {
     let code = code_only(text);
-    let found = words(&code).filter(|&(_, word)| word == "unsafe" && path != UNSAFE);
+    let found = words(&code).filter(|&(_, word)| word == "unsafe" && !UNSAFE.contains(&path));
     found.map(|(at, _)| format!("{path}:{}: `unsafe` is forbidden", line_of(&code, at))).collect()
 }
 
@@ -258,9 +258,11 @@ fn what_the_table_allows_is_let_through() {
 }
 
 #[test]
-fn unsafe_code_is_in_one_file() {
+fn unsafe_code_is_in_two_files() {
     let files: Vec<_> = ["src", "tests", "benches"].into_iter().flat_map(sources).collect();
-    assert!(files.iter().any(|(path, _)| path == UNSAFE), "{UNSAFE} is not among the sources");
+    for named in UNSAFE {
+        assert!(files.iter().any(|(path, _)| path == named), "{named} is not among the sources");
+    }
     let found: Vec<String> =
         files.iter().flat_map(|(path, text)| unsafe_code(path, text)).collect();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
@@ -272,7 +274,9 @@ fn planted_unsafe_code_is_found_but_where_it_may_be() {
     for path in ["src/listen/mod.rs", "src/admission/mod.rs", "src/listen/sys.rs", "tests/a.rs"] {
         assert_eq!(unsafe_code(path, text), [format!("{path}:2: `unsafe` is forbidden")]);
     }
-    assert_eq!(unsafe_code(UNSAFE, text), Vec::<String>::new());
+    for named in UNSAFE {
+        assert_eq!(unsafe_code(named, text), Vec::<String>::new());
+    }
     let words_only = "// unsafe\nconst A: &str = \"unsafe\"; fn unsafe_code() {}";
     assert_eq!(unsafe_code("src/addr.rs", words_only), Vec::<String>::new());
 }

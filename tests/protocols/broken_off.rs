@@ -54,7 +54,7 @@ fn an_upstream_that_closes_without_an_answer_is_a_502_on_its_stream_alone() {
         let mut connection = Connection::open(edge.addr()).await;
         let answer = connection.post("/closed", "body").await;
         assert_eq!(answer.status, 502);
-        assert!(answer.text().contains("upstream_closed"), "{}", answer.text());
+        assert!(answer.text().contains("upstream_in_doubt"), "{}", answer.text());
         assert_eq!(connection.ask(get("/")).await.text(), "whole");
     });
 }

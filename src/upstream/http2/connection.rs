@@ -7,6 +7,7 @@
 use crate::addr::EndpointAddr;
 use crate::error::Reason;
 use crate::upstream::connect::{self, EndpointStream, MOST_ANSWER_FIELDS, RESPONSE_HEAD_BYTES};
+use crate::upstream::socket::Record;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
@@ -14,6 +15,7 @@ use http::uri::Scheme;
 use std::cell::Cell;
 use std::future::pending;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -53,6 +55,7 @@ pub(super) struct Shared {
     /// The pool has forgotten it.
     left: Cell<bool>,
     life: Rc<Life>,
+    record: Arc<Record>,
     /// Tells the driver, by being dropped, that nobody will ask for a stream any more.
     _last: oneshot::Sender<()>,
 }
@@ -88,7 +91,7 @@ impl Shared {
         stream: EndpointStream,
         now_ms: u64,
     ) -> Result<Self, Reason> {
-        let scheme = connect::scheme(&stream);
+        let (scheme, record) = (connect::scheme(&stream), stream.record());
         let life = Rc::new(Life::default());
         let (sender, connection) = Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -116,12 +119,18 @@ impl Shared {
             since_ms: Cell::new(now_ms),
             left: Cell::new(false),
             life,
+            record,
             _last: last,
         })
     }
 
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
         self.sender.clone()
+    }
+
+    /// What is known of its socket.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
     }
 
     pub(super) fn scheme(&self) -> &Scheme {

@@ -34,12 +34,14 @@ pub(super) struct Http2Lease {
     upload: Option<AbortHandle>,
     /// What the connection had heard when the request was sent; `None` before, and after an answer.
     waiting_since: Option<u64>,
+    /// Where on the connection its request may begin.
+    mark: u64,
 }
 
 impl Http2Lease {
     fn new(shared: Rc<Shared>, pool: Weak<Http2Pool>) -> Self {
         shared.begin();
-        Self { shared, pool, upload: None, waiting_since: None }
+        Self { shared, pool, upload: None, waiting_since: None, mark: 0 }
     }
 
     /// Waits until a stream can be opened. Nothing has been sent before that.
@@ -56,6 +58,7 @@ impl Http2Lease {
         let sent = Rc::new(Sent::default());
         let (head, body) = convert(request, self.shared.scheme());
         let bodyless = http_body::Body::is_end_stream(&body);
+        self.mark = self.shared.record().mark();
         let (response, stream) =
             self.shared.sender().send_request(head, bodyless).map_err(|error| {
                 let unanswered = unanswered(&error, &sent);
@@ -74,6 +77,13 @@ impl Http2Lease {
         let (head, recv) = response.into_parts();
         let body = Http2Body::new(recv, &head.headers, sent);
         Ok(Response::from_parts(head, ReplyBody::Http2(body)))
+    }
+}
+
+impl Http2Lease {
+    /// Whether the pod has read nothing of the request, which has failed with its connection.
+    pub(super) fn was_unread(&self) -> bool {
+        self.shared.record().is_unread_since(self.mark, false)
     }
 }
 
@@ -106,5 +116,5 @@ fn unanswered(error: &h2::Error, sent: &Sent) -> Unanswered {
     } else {
         Reason::UpstreamClosed
     };
-    Unanswered { reason, refused }
+    Unanswered { reason, refused, unread: false }
 }

@@ -89,7 +89,7 @@ fn a_request_that_is_not_safe_to_repeat_is_not_when_its_connection_is_lost() {
     let mut client = edge.connect();
     client.ask("POST", "a.example", "/die-once");
     assert_eq!(client.response().status(), 502);
-    edge.await_metric("ravelin_requests_total", &[("reason", "upstream_closed")], 1.0);
+    edge.await_metric("ravelin_requests_total", &[("reason", "upstream_in_doubt")], 1.0);
 }
 
 #[test]

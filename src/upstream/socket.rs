@@ -1,0 +1,280 @@
+//! A pod's socket that is read to the end, whatever has become of the other direction.
+//!
+//! A pod may answer before it has read the whole request, and close: what we write then fails, while its
+//! answer waits in the kernel, which keeps it beyond a reset. hyper and h2 drop the answer with the first
+//! write that fails. So no write fails here for as long as there may be something to read: it is held
+//! up, or dropped, and the connection ends by what is read.
+//!
+//! And the socket remembers how it ended, and how much of what was written had been acknowledged by then:
+//! by that a request that the pod cannot have read is told from one that it may have carried out.
+
+use super::sys;
+use crate::gather::WriteGathered;
+use socket2::SockRef;
+use std::io::{self, ErrorKind, IoSlice, Read};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What becomes of writes after one has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterFailure {
+    /// They fail as well: nothing has been asked yet.
+    Fail,
+    /// They wait, so that nothing more of a body is taken from the client. For HTTP/1.1.
+    Wait,
+    /// They are dropped, as HTTP/2 does not read while it cannot write.
+    Drop,
+}
+
+/// How a connection ended, as far as its kernel told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum End {
+    None = 0,
+    /// By a FIN: all that the peer's kernel had taken until then is acknowledged by it.
+    Fin = 1,
+    Reset = 2,
+}
+
+/// What is known of a connection, for those who send on it. Used by one thread; atomic because hyper
+/// asks its sockets to be `Send`.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// Bytes given to the kernel.
+    written: AtomicU64,
+    end: AtomicU8,
+    /// Of the bytes written, how many were acknowledged at the end.
+    acknowledged: AtomicU64,
+    /// The next read is to ask the kernel, and not the last event.
+    suspect: AtomicBool,
+}
+
+impl Record {
+    /// A mark before a request, for [`Record::is_unread_since`].
+    pub(super) fn mark(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    /// Has the connection look for an end, or for what nobody asked for, before it sends anything more.
+    pub(super) fn suspect(&self) {
+        self.suspect.store(true, Relaxed);
+    }
+
+    /// Whether it is proven that the peer has read nothing of what was written since the mark: nothing
+    /// has left us, or the peer had ended its side before any of it arrived. `is_first`: nothing was
+    /// written before it.
+    ///
+    /// A reset proves less. Linux acknowledges the first bytes of a connection at once, later ones up
+    /// to 40 ms after they may have been read. So it counts for the first request alone.
+    pub(super) fn is_unread_since(&self, mark: u64, is_first: bool) -> bool {
+        let end = self.end.load(Relaxed);
+        let is_proof = end == End::Fin as u8 || (end == End::Reset as u8 && is_first);
+        self.mark() == mark || (is_proof && self.acknowledged.load(Relaxed) <= mark)
+    }
+
+    fn wrote(&self, bytes: usize) {
+        // One thread writes it.
+        self.written.store(self.mark() + bytes as u64, Relaxed);
+    }
+}
+
+/// A pod's socket.
+#[derive(Debug)]
+pub(super) struct PodSocket {
+    socket: TcpStream,
+    record: Arc<Record>,
+    after_failure: AfterFailure,
+    /// The first write that failed, and who waits for one.
+    failed: Option<(ErrorKind, Option<Waker>)>,
+    /// Nothing more can be read.
+    read_ended: bool,
+}
+
+impl PodSocket {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        let (record, after_failure) = (Arc::default(), AfterFailure::Fail);
+        Self { socket, record, after_failure, failed: None, read_ended: false }
+    }
+
+    pub(super) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    /// Sets what becomes of writes after one has failed.
+    pub(super) fn after_failure(&mut self, then: AfterFailure) {
+        self.after_failure = then;
+    }
+
+    /// Notes how the connection ended; the first to tell is right.
+    fn ended(&self, end: End) {
+        let record = &self.record;
+        if record.end.load(Relaxed) == End::None as u8
+            && let Ok(unacknowledged) = sys::unacknowledged(self.socket.as_fd())
+        {
+            record.end.store(end as u8, Relaxed);
+            record.acknowledged.store(record.mark().saturating_sub(unacknowledged), Relaxed);
+        }
+    }
+
+    fn failed(&self, error: &io::Error) {
+        match error.kind() {
+            // A reset behind a FIN; see tcp_reset() of the kernel.
+            ErrorKind::BrokenPipe => self.ended(End::Fin),
+            ErrorKind::ConnectionReset => self.ended(End::Reset),
+            _ => {}
+        }
+    }
+
+    fn end_reading(&mut self) {
+        self.read_ended = true;
+        if let Some((_, Some(waker))) = &mut self.failed {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        write: impl FnOnce(&mut TcpStream, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if self.failed.is_none() {
+            match ready!(write(&mut self.socket, cx)) {
+                Ok(written) => {
+                    self.record.wrote(written);
+                    return Poll::Ready(Ok(written));
+                }
+                Err(error) => {
+                    self.failed(&error);
+                    self.failed = Some((error.kind(), None));
+                    if self.after_failure == AfterFailure::Fail {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+        }
+        let Some((kind, waker)) = &mut self.failed else { return Poll::Ready(Ok(0)) };
+        match self.after_failure {
+            _ if self.read_ended => Poll::Ready(Err((*kind).into())),
+            AfterFailure::Fail => Poll::Ready(Err((*kind).into())),
+            AfterFailure::Drop => Poll::Ready(Ok(len)),
+            AfterFailure::Wait => {
+                *waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl AsyncRead for PodSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let asked = match self.record.suspect.load(Relaxed) {
+            false => None,
+            true => {
+                self.record.suspect.store(false, Relaxed);
+                read_now(&self.socket, buf)
+            }
+        };
+        let result = match asked {
+            Some(result) => result,
+            None => ready!(Pin::new(&mut self.socket).poll_read(cx, buf)),
+        };
+        match &result {
+            Ok(()) if buf.filled().len() == before && buf.remaining() > 0 => {
+                // Behind a write that failed it may be the end that a reset makes.
+                if self.failed.is_none() {
+                    self.ended(End::Fin);
+                }
+                self.end_reading();
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.failed(error);
+                self.end_reading();
+            }
+        }
+        Poll::Ready(result)
+    }
+}
+
+/// What there is to read at this moment, events or not. Nothing if there is nothing.
+fn read_now(socket: &TcpStream, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+    match (&*SockRef::from(socket)).read(buf.initialize_unfilled()) {
+        Ok(read) => {
+            buf.advance(read);
+            Some(Ok(()))
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            None
+        }
+        Err(error) => Some(Err(error)),
+    }
+}
+
+impl AsyncWrite for PodSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.write(cx, bytes.len(), |socket, cx| Pin::new(socket).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_gathered(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.failed {
+            // There is nobody to tell.
+            Some(_) => Poll::Ready(Ok(())),
+            None => Pin::new(&mut self.socket).poll_shutdown(cx),
+        }
+    }
+}
+
+impl WriteGathered for PodSocket {
+    fn poll_write_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        self.write(cx, len, |socket, cx| socket.poll_write_gathered(cx, pieces))
+    }
+}
+
+impl Drop for PodSocket {
+    fn drop(&mut self) {
+        // TLS may have ended before its socket was seen to: then the end is there to be seen.
+        if self.record.end.load(Relaxed) == End::None as u8 {
+            match SockRef::from(&self.socket).peek(&mut [std::mem::MaybeUninit::uninit()]) {
+                Ok(0) => self.ended(End::Fin),
+                Err(error) => self.failed(&error),
+                Ok(_) => {}
+            }
+        }
+    }
+}
