@@ -14,7 +14,7 @@ use std::time::Duration;
 /// An upload: shared by the request, which waits, and by the reader of its body, which moves from
 /// connection to connection.
 #[derive(Debug)]
-pub struct Upload<B = Incoming> {
+pub struct Upload<B: Body = Incoming> {
     watch: Rc<Watch>,
     limits: Cell<UploadLimits>,
     bytes: Cell<u64>,
@@ -34,7 +34,20 @@ struct Source<B> {
     incoming: Option<B>,
     /// It has been read to its end.
     ended: bool,
+    /// How much of it was unread when it was not wanted any more, if that was known.
+    rest: Option<u64>,
     kept: Kept,
+}
+
+impl<B: Body> Source<B> {
+    /// How much of it has not been read, if that is known.
+    fn rest(&self) -> Option<u64> {
+        match &self.incoming {
+            _ if self.ended => Some(0),
+            Some(incoming) => incoming.size_hint().exact(),
+            None => self.rest,
+        }
+    }
 }
 
 /// How long an upload may stand still, and the upstream think afterwards.
@@ -59,10 +72,11 @@ pub enum UploadState {
     Failed,
 }
 
-impl<B> Upload<B> {
+impl<B: Body> Upload<B> {
     /// An upload that has not begun.
     pub fn new(watch: Rc<Watch>, limits: UploadLimits, incoming: B) -> Rc<Self> {
-        let source = Source { incoming: Some(incoming), ended: false, kept: Kept::default() };
+        let source =
+            Source { incoming: Some(incoming), ended: false, rest: None, kept: Kept::default() };
         Rc::new(Self {
             watch,
             limits: Cell::new(limits),
@@ -73,6 +87,11 @@ impl<B> Upload<B> {
             is_read: Cell::new(false),
             settled: Cell::new(false),
         })
+    }
+
+    /// How much of it has not been read, if that is known: 0 at its end.
+    pub fn rest(&self) -> Option<u64> {
+        self.source.borrow().rest()
     }
 
     /// Body bytes that have come from the client and were passed on so far.
@@ -122,6 +141,7 @@ impl<B> Upload<B> {
         let incoming = {
             let mut source = self.source.borrow_mut();
             source.kept.clear();
+            source.rest = source.rest();
             source.incoming.take()
         };
         // Not while it is borrowed: the connection may look at what becomes of it.
@@ -146,14 +166,14 @@ impl<B> Upload<B> {
 
 /// Reads an upload from its beginning: what is kept of it, and then what comes from the client.
 #[derive(Debug)]
-pub struct Reader<B = Incoming> {
+pub struct Reader<B: Body = Incoming> {
     upload: Rc<Upload<B>>,
     number: u32,
     /// The kept piece that comes next.
     at: usize,
 }
 
-impl<B> Reader<B> {
+impl<B: Body> Reader<B> {
     /// The upload that it reads.
     pub fn upload(&self) -> &Rc<Upload<B>> {
         &self.upload
@@ -237,7 +257,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Reader<B> {
     }
 }
 
-impl<B> Drop for Reader<B> {
+impl<B: Body> Drop for Reader<B> {
     fn drop(&mut self) {
         if self.is_last() {
             self.upload.is_read.set(false);

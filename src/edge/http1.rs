@@ -1,6 +1,7 @@
 //! A conversation in HTTP/1.1, and what the connection may be handed over to.
 
 use super::count_evicted;
+use super::linger::linger;
 use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, ResponseBody, TunnelSlot};
@@ -59,6 +60,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
         let pause = go_on(&downstream, &notes, &mut connection).await;
         let parts = connection.into_parts();
         let mut io = parts.io.into_inner();
+        let mut lingers = false;
         let end = match pause {
             Pause::Closed => {
                 if let Some(tunnel) = tunnel.take() {
@@ -67,6 +69,10 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
                     Box::pin(tunnel.relay(io.into_socket(), parts.read_buf)).await;
                     return;
                 }
+                // What is pipelined behind the last answer is unread as well.
+                lingers = downstream.unread.get()
+                    || notes.refused.get().is_some()
+                    || !parts.read_buf.is_empty();
                 None
             }
             Pause::Ended(end) => Some(end),
@@ -84,6 +90,10 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
         let refused = end.and_then(|end| close(&downstream, &end, &mut io));
         if let Some(reason) = refused.or(notes.refused.get()) {
             forward::record_unread(&downstream, reason);
+        }
+        if lingers {
+            drop(parts.service);
+            Box::pin(linger(&downstream, io.into_socket())).await;
         }
         return;
     }

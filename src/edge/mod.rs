@@ -2,6 +2,7 @@
 
 mod http1;
 mod http2;
+mod linger;
 
 use crate::addr::PeerAddr;
 use crate::admission::Gate;
@@ -16,6 +17,7 @@ use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
 use crate::tls::Unmet;
 use http::HeaderValue;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -88,6 +90,7 @@ async fn meet(
         trusted: gate.believed().check(source),
         gate,
         watch,
+        unread: Cell::new(false),
         streams: None,
         tls: None,
         text: ConnectionText::new(source, balancer, name),

@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// moment.
 const SHORT_UPLOAD: u64 = 64 * 1024;
 
+/// The most bytes of a request body that are likely to be here with its head: hyper's first buffer.
+const SHORT_REST: u64 = 8 * 1024;
+
 /// What is known of a request so far. Dropping it counts and logs the request: as given up by the
 /// client, unless it was marked otherwise before.
 #[derive(Debug)]
@@ -126,6 +129,14 @@ impl Exchange {
     /// The request body, if there is one.
     pub(super) fn upload(&self) -> Option<Rc<Upload>> {
         self.0.upload.clone()
+    }
+
+    /// Notes whether the answer begins before the request has come to its end. Returns whether the
+    /// connection has to be closed for it: hyper goes on with it where the rest is here already.
+    pub(super) fn leaves_unread(&self) -> bool {
+        let rest = self.0.upload.as_ref().map_or(Some(0), |upload| upload.rest());
+        self.0.downstream.unread.set(rest != Some(0));
+        rest.is_none_or(|rest| rest > SHORT_REST)
     }
 
     /// Notes the route. Its time-outs count from here on.

@@ -67,12 +67,15 @@ pub fn forward(
             }
             Err(reason) => Err(*reason),
         };
+        // Where nobody was to read the body, hyper says that it closes.
+        let leaves_unread = exchange.leaves_unread() && decided.is_ok();
         let Downstream { worker, streams, tls, .. } = &**exchange.downstream();
         // After CONNECT a client may send what is no request of ours (RFC 9110 section 9.3.6). HTTP/2
         // ends connections by GOAWAY.
         let close = streams.is_none()
             && (worker.draining.get()
                 || worker.deadlines.is_starving()
+                || leaves_unread
                 || matches!(result, Err(Reason::ConnectRefused))
                 || tls.as_ref().is_some_and(Session::is_outdated));
         let mut response = match result {

@@ -75,6 +75,8 @@ pub struct Downstream {
     pub tls: Option<Session>,
     /// Its deadline.
     pub watch: Rc<Watch>,
+    /// Set for a request that was answered before its body had come to its end.
+    pub unread: Cell<bool>,
     /// Its streams, if it speaks HTTP/2.
     pub streams: Option<Rc<Streams>>,
     /// What every log line of it has.

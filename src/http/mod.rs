@@ -46,6 +46,10 @@ pub fn server(header_bytes: usize) -> http1::Builder {
     builder
 }
 
+/// DATA frames that a client may have on their way to a stream: its window, in frames of 16 KiB and some
+/// shorter ones.
+const FRAMES_ON_THEIR_WAY: usize = 16;
+
 /// A server for HTTP/2, for one connection. Each stream has its deadline by [`Guarded`]; hyper has
 /// none of its own without a timer.
 ///
@@ -67,6 +71,9 @@ pub fn server_http2(
         .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
         // A visitor who leaves a page makes Cloudflare reset all its streams at once.
         .max_pending_accept_reset_streams(limits.streams as usize)
+        // What is still on its way to streams that were answered before their end is counted as errors
+        // of the client's, once h2 has forgotten the streams. It is a window of each at most.
+        .max_local_error_reset_streams(limits.streams as usize * FRAMES_ON_THEIR_WAY)
         .auto_date_header(false);
     builder
 }

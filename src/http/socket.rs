@@ -2,9 +2,15 @@
 
 use crate::stream::{Now, TcpOrTls};
 use std::io::{self, Write};
-use std::task::{Context, Poll};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+/// Bytes that are dropped with one call: on the stack, and never looked at.
+const DROPPED_AT_ONCE: usize = 64 * 1024;
 
 /// A client's socket.
 pub type ClientSocket = TcpOrTls<TlsStream<TcpStream>>;
@@ -17,6 +23,22 @@ impl ClientSocket {
             Self::Plain(socket) => socket.poll_read_ready(cx),
             Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
         }
+    }
+
+    /// Reads what has come and drops it, as it is: with TLS nobody asks what it says. Returns how many
+    /// bytes it was, 0 for the end.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut scratch = [MaybeUninit::uninit(); DROPPED_AT_ONCE];
+        let mut dropped = ReadBuf::uninit(&mut scratch);
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_mut().0,
+        };
+        ready!(Pin::new(socket).poll_read(cx, &mut dropped))?;
+        Poll::Ready(Ok(dropped.filled().len()))
     }
 
     /// Sends the last that we have to say, as far as the socket takes it at once. With TLS that ends

@@ -18,6 +18,7 @@ mod bodies;
 mod broken_off;
 mod crowded;
 mod deadlines;
+mod early;
 mod events;
 mod expect;
 mod fields;

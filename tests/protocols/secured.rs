@@ -21,6 +21,11 @@ pub(crate) fn secured(backend: SocketAddr) -> Builder {
 
 /// The same with this certificate, by a Secret.
 pub(crate) fn secured_by(issued: &Issued, backend: SocketAddr) -> Builder {
+    certified(issued).service("web", &[backend])
+}
+
+/// A proxy with TLS that sends everything to the Service `web`, which is still to be added.
+pub(crate) fn certified(issued: &Issued) -> Builder {
     let mut everything = ingress("all", &[rule("", &[("/", "Prefix", "web")])]);
     everything["spec"]["tls"] = json!([{"secretName": "own"}]);
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
@@ -28,7 +33,6 @@ pub(crate) fn secured_by(issued: &Issued, backend: SocketAddr) -> Builder {
         "stringData": {"tls.crt": issued.chain, "tls.key": issued.key}});
     edge()
         .listener("protocol", "\"https\"")
-        .service("web", &[backend])
         .object("ingress.json", &everything)
         .object("secret.json", &secret)
 }

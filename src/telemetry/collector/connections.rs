@@ -56,11 +56,7 @@ impl Telemetry {
         encoder.gauge("ravelin_connections_open", "Client connections open", |family| {
             self.level_by_listener(family, |cells| &cells.open)
         })?;
-        encoder.gauge(
-            "ravelin_tunnels_open",
-            "Client connections handed over to another protocol, such as WebSocket",
-            |family| self.level_by_listener(family, |cells| &cells.tunnels),
-        )?;
+        self.encode_beyond(encoder)?;
         encoder.counter(
             "ravelin_client_unnamed",
             "Requests of trusted peers whose client could not be told: the peer was taken for it",
@@ -68,6 +64,20 @@ impl Telemetry {
                 let labels = Unnamed::ALL.map(Unnamed::label);
                 self.by_cause(family, "cause", &labels, |cells| &cells.unnamed)
             },
+        )
+    }
+
+    /// Connections that no request is asked on any more.
+    fn encode_beyond(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        encoder.gauge(
+            "ravelin_tunnels_open",
+            "Client connections handed over to another protocol, such as WebSocket",
+            |family| self.level_by_listener(family, |cells| &cells.tunnels),
+        )?;
+        encoder.gauge(
+            "ravelin_connections_lingering",
+            "Client connections closed on our side whose clients still send: what comes is dropped",
+            |family| self.level_by_listener(family, |cells| &cells.lingering),
         )
     }
 

@@ -16,7 +16,7 @@ const ACK: u8 = 1;
 const PREFACE: usize = 24;
 
 /// A frame (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
     let mut frame = length[1..].to_vec();
     frame.extend([kind, flags]);
@@ -26,7 +26,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A field as HPACK has it without any table (RFC 7541 section 6.2.2).
-fn literal((name, value): (&str, &str)) -> Vec<u8> {
+pub(crate) fn literal((name, value): (&str, &str)) -> Vec<u8> {
     let text = |text: &str| {
         let length = u8::try_from(text.len()).expect("a short text");
         [&[length], text.as_bytes()].concat()
