@@ -3,11 +3,12 @@
 //! A cell has one writer, so that counting is a load and a store of a line in that core's cache: no
 //! locked instruction, no line that travels between cores.
 
+use super::levels::{Level, Stock};
 use super::series::Series;
 use super::tls::HandshakeCells;
 use crate::client_ip::Unnamed;
 use crate::error::Reason;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A counter with a single writing thread.
@@ -23,38 +24,6 @@ impl Count {
     /// The count so far, from any thread.
     pub fn total(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A gauge with a single writing thread.
-#[derive(Debug, Default)]
-pub struct Level(AtomicI64);
-
-impl Level {
-    /// Moves by `n`. Only the owning thread may call this, and only where no [`Level::raise`] can do it.
-    pub fn shift(&self, n: i64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
-    }
-
-    /// One more for as long as what this returns lives. Only the owning thread may call this.
-    pub fn raise(&self) -> Raised<'_> {
-        self.shift(1);
-        Raised(self)
-    }
-
-    /// The level now, from any thread.
-    pub fn now(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// One more of what a [`Level`] counts.
-#[derive(Debug)]
-pub struct Raised<'l>(&'l Level);
-
-impl Drop for Raised<'_> {
-    fn drop(&mut self) {
-        self.0.shift(-1);
     }
 }
 
@@ -237,7 +206,7 @@ pub struct UpstreamCells {
     /// Endpoints picked where some come first: those that do not, and those that do.
     pub picks: [Count; 2],
     /// Connections kept for reuse.
-    pub idle: Level,
+    pub idle: Stock,
     /// Requests that wait for an endpoint with room.
     pub queued: Level,
 }

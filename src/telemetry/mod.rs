@@ -9,6 +9,7 @@ mod cells;
 mod collector;
 mod histogram;
 mod last_good;
+mod levels;
 mod list;
 mod locked;
 pub mod log;
@@ -19,12 +20,13 @@ mod write_back;
 
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{
-    ChangeEffect, CheckCells, Count, DnsCells, Evicted, Level, ListenerCells, Refusal, Retry,
+    ChangeEffect, CheckCells, Count, DnsCells, Evicted, ListenerCells, Refusal, Retry,
     SnapshotCells, UpstreamCells, WorkerCells,
 };
 pub use collector::{Telemetry, Unready};
 pub use histogram::{BUCKETS, Histogram};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
+pub use levels::{Level, Raised, Stock};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use locked::Locked;
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};

@@ -1,6 +1,7 @@
 //! What becomes of TLS handshakes, and what is known of the certificates.
 
-use super::cells::{Count, Level};
+use super::cells::Count;
+use super::levels::Level;
 use super::locked::Locked;
 use crate::certificate::Verdict as Strict;
 use crate::client_certificate::{Mode, Verdict};

@@ -1,6 +1,6 @@
 //! How many connections there may be, and who closes when there are too many.
 
-use crate::support::{Client, Edge, Gate, Upstream, edge_to};
+use crate::support::{Client, Edge, Gate, Metrics, Upstream, edge_to, eventually};
 
 /// A proxy for so many client connections, on one worker or more.
 fn limited(connections: usize, workers: usize, upstream: &Upstream) -> Edge {
@@ -115,4 +115,34 @@ fn a_balancer_that_sends_no_header_makes_room() {
     assert_eq!(edge.get("a", "/").text(), "ok");
     assert!(balancer.is_closed());
     evicted(&edge, "proxy_header", 1.0);
+}
+
+#[test]
+fn who_waits_while_all_are_in_use_is_refused_when_the_process_leaves() {
+    let gate = Gate::default();
+    let until = gate.clone();
+    let upstream = Upstream::scripted(move |conn| {
+        conn.request();
+        until.wait();
+        conn.answer("ok");
+    });
+    let builder = edge_to(&[upstream.addr()]).set("limits", "connections", "1");
+    let mut process = builder.timeout("drain", "20s").spawn(1);
+    let mut busy = process.connect();
+    busy.ask("GET", "a", "/");
+    upstream.await_requests(1);
+    let mut waiting = process.connect();
+    waiting.ask("GET", "a", "/");
+    let sum = |name: &str, labels: &[(&str, &str)]| {
+        eventually(name, || {
+            (Metrics::scrape(process.admin()).sum(name, labels) > 0.5).then_some(())
+        });
+    };
+    sum("ravelin_connections_at_limit_total", &[]);
+    process.signal("TERM");
+    assert!(waiting.is_closed());
+    sum("ravelin_connections_refused_total", &[("reason", "connection_limit")]);
+    gate.open();
+    assert_eq!(busy.response().text(), "ok");
+    assert_eq!(process.exit().code(), Some(0));
 }

@@ -4,7 +4,8 @@ use super::Telemetry;
 use super::families::{Families, Family};
 use crate::client_ip::Unnamed;
 use crate::telemetry::admission::Mode;
-use crate::telemetry::cells::{Count, Evicted, Level, ListenerCells, Refusal};
+use crate::telemetry::cells::{Count, Evicted, ListenerCells, Refusal};
+use crate::telemetry::levels::Level;
 use std::fmt;
 
 impl Telemetry {

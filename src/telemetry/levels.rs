@@ -1,0 +1,76 @@
+//! Gauges that one thread writes and the scrape reads.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// A gauge of what lives in the thread that writes it: whatever raises it lowers it by being dropped,
+/// also where a task is cut or panics.
+#[derive(Debug, Default)]
+pub struct Level(Stock);
+
+impl Level {
+    /// One more for as long as what this returns lives. Only the owning thread may call this.
+    pub fn raise(&self) -> Raised<'_> {
+        self.0.shift(1);
+        Raised(self)
+    }
+
+    /// The level now, from any thread.
+    pub fn now(&self) -> i64 {
+        self.0.now()
+    }
+}
+
+/// A gauge of what is kept somewhere, with a single writing thread.
+#[derive(Debug, Default)]
+pub struct Stock(AtomicI64);
+
+impl Stock {
+    /// Moves by `n`. Only the owning thread may call this.
+    pub fn shift(&self, n: i64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// How much there is now, from any thread.
+    pub fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One more of what a [`Level`] counts.
+#[derive(Debug)]
+pub struct Raised<'l>(&'l Level);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.0.shift(-1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_level_is_lowered_by_whatever_ends_what_it_counts() {
+        let level = Level::default();
+        let open = level.raise();
+        let cut = async {
+            let _open = level.raise();
+            std::future::pending::<()>().await;
+        };
+        let mut cut = Box::pin(cut);
+        let waker = std::task::Waker::noop();
+        assert!(cut.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        let panics = || {
+            let _open = level.raise();
+            assert_eq!(level.now(), 3);
+            std::panic::resume_unwind(Box::new(()));
+        };
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert_eq!(level.now(), 2);
+        drop(cut);
+        drop(open);
+        assert_eq!(level.now(), 0);
+    }
+}
