@@ -17,7 +17,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often a worker looks at its deadlines: the most that one can be late.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -46,8 +46,7 @@ pub enum Phase {
 /// The deadlines of one worker, and its coarse clock.
 #[derive(Debug)]
 pub struct Deadlines {
-    origin: Instant,
-    /// Milliseconds since `origin`, as of the last tick.
+    /// Milliseconds of the clock of all workers, as of the last tick.
     now: Cell<u64>,
     watches: RefCell<Vec<Weak<Watch>>>,
     seats: Seats,
@@ -56,15 +55,10 @@ pub struct Deadlines {
 impl Deadlines {
     /// Starts the clock of a worker that makes room as `room` says.
     pub fn with_room(room: Room) -> Rc<Self> {
-        Rc::new(Self {
-            origin: Instant::now(),
-            now: Cell::new(0),
-            watches: RefCell::default(),
-            seats: Seats::new(room),
-        })
+        Rc::new(Self { now: Cell::new(0), watches: RefCell::default(), seats: Seats::new(room) })
     }
 
-    /// Milliseconds since the start of the worker, at most one [`TICK`] behind.
+    /// Milliseconds since the start of the workers, at most one [`TICK`] behind.
     pub fn now_ms(&self) -> u64 {
         self.now.get()
     }
@@ -108,7 +102,7 @@ impl Deadlines {
     /// whether there is one.
     pub fn make_room(&self) -> bool {
         self.seats.answered();
-        let first = self.seats.first();
+        let first = self.seats.first(self.now_ms());
         if let Some(watch) = &first {
             watch.evict();
         }
@@ -123,8 +117,7 @@ impl Deadlines {
 
     /// Advances the clock and wakes what is past its time.
     pub fn tick(&self) {
-        let elapsed = self.origin.elapsed().as_millis();
-        self.now.set(u64::try_from(elapsed).unwrap_or(u64::MAX));
+        self.now.set(self.seats.now());
         self.watches.borrow_mut().retain(|watch| {
             let watch = watch.upgrade();
             if let Some(watch) = &watch {

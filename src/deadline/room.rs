@@ -3,25 +3,28 @@
 //! A worker keeps two lists: connections that have not had a request yet, and those that are between
 //! two requests. Both are in the order in which connections came into them, so that to join, to leave
 //! and to find the longest idle one take a few steps each. A connection in use is in neither. The
-//! accepting thread sees of each worker how long its first candidate has been idle, and no lock.
+//! accepting thread sees of each worker since when the first of each list is in it, without a lock.
 
 use super::Watch;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
-/// What a worker shows when it has no candidate.
+/// What a worker shows of a list in which nobody is.
 const NOBODY: u64 = u64::MAX;
 
-/// Bits of the moment in what a worker shows; above them is the list.
-const MOMENT_BITS: u32 = 48;
+/// Milliseconds that a new connection has for its first request before it closes for another one: two or
+/// three ways around the Earth, for a handshake and a request. Were it less, connections that come
+/// fast would close each other before anybody is served.
+const GRACE: u64 = 1_000;
 
 /// No connection's seat: the watch is not of a connection, but of one of its streams.
 pub(super) const NO_SEAT: u32 = u32::MAX;
 
 /// The lists, in the order in which connections are closed. The numbers are those of their first nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum List {
     /// Without a request so far.
     Silent = 0,
@@ -32,8 +35,10 @@ pub(super) enum List {
 /// What the accepting thread and one worker tell each other about room for connections.
 #[derive(Clone, Debug)]
 pub struct Room {
-    /// List and moment of the worker's first candidate.
-    oldest: Arc<AtomicU64>,
+    /// When the clocks of all workers began.
+    origin: Instant,
+    /// Since when the first of each list is in it, in milliseconds of the clock.
+    shown: Arc<[AtomicU64; 2]>,
     /// Connections that the worker was told to close and has not looked for yet.
     asked: Arc<AtomicUsize>,
     /// How many connections wait while no worker has a candidate; all workers have the same one.
@@ -42,14 +47,31 @@ pub struct Room {
 
 /// Who a worker would close first. The least one is the first of all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Candidate(u64);
+pub struct Candidate {
+    list: List,
+    since: u64,
+}
+
+impl Candidate {
+    /// Out of those that are the first of their lists, or [`NOBODY`].
+    fn of([silent, idle]: [u64; 2], now: u64) -> Option<Self> {
+        let may_close = |candidate: &Self| match candidate.list {
+            List::Silent => now.saturating_sub(candidate.since) >= GRACE,
+            List::Idle => true,
+        };
+        let first = |list, since| (since != NOBODY).then_some(Self { list, since });
+        first(List::Silent, silent).filter(may_close).or_else(|| first(List::Idle, idle))
+    }
+}
 
 impl Room {
     /// Rooms for so many workers.
     pub fn for_workers(workers: usize) -> Vec<Self> {
         let starving = Arc::new(AtomicUsize::new(0));
+        let origin = Instant::now();
         let room = || Self {
-            oldest: Arc::new(AtomicU64::new(NOBODY)),
+            origin,
+            shown: Arc::new([NOBODY; 2].map(AtomicU64::new)),
             asked: Arc::default(),
             starving: Arc::clone(&starving),
         };
@@ -58,8 +80,14 @@ impl Room {
 
     /// The worker's first candidate, as of a moment ago.
     pub fn candidate(&self) -> Option<Candidate> {
-        let oldest = self.oldest.load(Ordering::Relaxed);
-        (oldest != NOBODY).then_some(Candidate(oldest))
+        let shown = [List::Silent, List::Idle]
+            .map(|list| self.shown[list as usize].load(Ordering::Relaxed));
+        Candidate::of(shown, self.now())
+    }
+
+    /// Milliseconds of the clock of all workers.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Notes that the worker is told to close one, unless it has `most` to close already: it is slow, and
@@ -138,6 +166,10 @@ impl Seats {
         self.room.is_starving()
     }
 
+    pub(super) fn now(&self) -> u64 {
+        self.room.now()
+    }
+
     /// Notes that the worker has done what it was told.
     pub(super) fn answered(&self) {
         self.room.answered();
@@ -175,7 +207,7 @@ impl Seats {
         let node = &mut nodes.all[seat as usize];
         (node.before, node.behind, node.since) = (last, head, now);
         if last == head {
-            self.show(nodes);
+            self.room.shown[head as usize].store(now, Ordering::Relaxed);
         }
     }
 
@@ -188,32 +220,30 @@ impl Seats {
         nodes.all[before as usize].behind = behind;
         nodes.all[behind as usize].before = before;
         if before <= List::Idle as u32 {
-            self.show(nodes);
+            let first = nodes.first(before).map_or(NOBODY, |(since, _)| since);
+            self.room.shown[before as usize].store(first, Ordering::Relaxed);
         }
     }
 
     /// Takes the first candidate out of its list.
-    pub(super) fn first(&self) -> Option<Rc<Watch>> {
-        let first = self.nodes.borrow().first().map(|(_, seat)| seat)?;
-        self.leave(first);
-        let watch = self.nodes.borrow().all[first as usize].watch.clone();
+    pub(super) fn first(&self, now: u64) -> Option<Rc<Watch>> {
+        let seat = {
+            let nodes = self.nodes.borrow();
+            let since = |list| nodes.first(list as u32).map_or(NOBODY, |(since, _)| since);
+            let candidate = Candidate::of([List::Silent, List::Idle].map(since), now)?;
+            nodes.first(candidate.list as u32)?.1
+        };
+        self.leave(seat);
+        let watch = self.nodes.borrow().all[seat as usize].watch.clone();
         watch.upgrade()
-    }
-
-    fn show(&self, nodes: &Nodes) {
-        let shown = nodes.first().map_or(NOBODY, |(list, seat)| {
-            (list as u64) << MOMENT_BITS | nodes.all[seat as usize].since
-        });
-        self.room.oldest.store(shown, Ordering::Relaxed);
     }
 }
 
 impl Nodes {
-    fn first(&self) -> Option<(List, u32)> {
-        [List::Silent, List::Idle].into_iter().find_map(|list| {
-            let first = self.all[list as usize].behind;
-            (first != list as u32).then_some((list, first))
-        })
+    /// The first of a list, and since when it is.
+    fn first(&self, head: u32) -> Option<(u64, u32)> {
+        let first = self.all[head as usize].behind;
+        (first != head).then(|| (self.all[first as usize].since, first))
     }
 }
 
@@ -225,9 +255,19 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(60);
 
+    /// Workers whose clocks have been going for a minute.
+    fn mk_workers<const N: usize>() -> [(Room, Rc<Deadlines>); N] {
+        let minute_ago = Instant::now().checked_sub(LIMIT).expect("the machine is up for longer");
+        let mut rooms = Room::for_workers(N).into_iter();
+        std::array::from_fn(|_| {
+            let room = Room { origin: minute_ago, ..rooms.next().expect("one for each") };
+            (room.clone(), Deadlines::with_room(room))
+        })
+    }
+
     fn mk_worker() -> (Room, Rc<Deadlines>) {
-        let room = Room::for_workers(1).remove(0);
-        (room.clone(), Deadlines::with_room(room))
+        let [worker] = mk_workers();
+        worker
     }
 
     fn served(watch: &Watch) {
@@ -247,6 +287,7 @@ mod tests {
         // Begins a request, and is in use.
         served(&all[2]);
         all[2].enter(Phase::Head, LIMIT);
+        clock.set_now(GRACE);
         for (expected, left) in [(1, 3), (4, 2), (3, 1), (0, 0)] {
             assert!(room.candidate().is_some());
             assert!(room.ask(1) && !room.ask(1) && clock.make_room());
@@ -262,6 +303,7 @@ mod tests {
     fn a_first_request_that_does_not_arrive_is_silence_and_one_that_does_is_use() {
         let (room, clock) = mk_worker();
         let watch = clock.connection(LIMIT);
+        clock.set_now(GRACE);
         watch.enter(Phase::Handshake, LIMIT);
         watch.enter(Phase::Idle, LIMIT);
         watch.enter(Phase::Head, LIMIT);
@@ -288,9 +330,11 @@ mod tests {
         assert!(!clock.is_starving());
         let (first, second) = (clock.connection(LIMIT), clock.connection(LIMIT));
         drop(first);
+        clock.set_now(GRACE);
         assert!(room.ask(1) && clock.make_room() && second.is_evicted());
         assert_eq!(room.candidate(), None);
         let again = clock.connection(LIMIT);
+        clock.set_now(2 * GRACE);
         assert!(
             room.ask(1) && clock.make_room() && again.is_evicted(),
             "the seat of the first one"
@@ -298,15 +342,34 @@ mod tests {
     }
 
     #[test]
+    fn a_new_connection_has_time_for_its_request_and_who_is_idle_goes_meanwhile() {
+        let [(room, clock), (other, _)] = mk_workers();
+        let (new, idle) = (clock.connection(LIMIT), clock.connection(LIMIT));
+        clock.set_now(GRACE - 1);
+        assert!(room.ask(1) && !clock.make_room());
+        served(&idle);
+        assert!(room.ask(1) && clock.make_room());
+        assert!(idle.is_evicted() && !new.is_evicted());
+        clock.set_now(GRACE);
+        assert!(room.ask(1) && clock.make_room() && new.is_evicted());
+        // The same for the accepting thread, which sees the moments alone.
+        let now = 10 * GRACE;
+        let candidate = |silent, idle| Candidate::of([silent, idle], now).map(|first| first.list);
+        assert_eq!(candidate(now - GRACE + 1, 5), Some(List::Idle));
+        assert_eq!(candidate(now - GRACE + 1, NOBODY), None);
+        assert_eq!(candidate(now - GRACE, 5), Some(List::Silent));
+        assert_eq!(other.candidate(), None);
+    }
+
+    #[test]
     fn among_workers_the_longest_idle_connection_is_told_apart() {
-        let rooms = Room::for_workers(2);
-        let clocks = [0, 1].map(|n: usize| Deadlines::with_room(rooms[n].clone()));
-        clocks[0].set_now(5_000);
-        let late = clocks[0].connection(LIMIT);
-        let early = clocks[1].connection(LIMIT);
-        assert!(rooms[1].candidate() < rooms[0].candidate());
+        let [(left, left_clock), (right, right_clock)] = mk_workers();
+        left_clock.set_now(5_000);
+        let late = left_clock.connection(LIMIT);
+        let early = right_clock.connection(LIMIT);
+        assert!(right.candidate() < left.candidate());
         served(&early);
-        assert!(rooms[0].candidate() < rooms[1].candidate(), "it has not asked");
+        assert!(left.candidate() < right.candidate(), "it has not asked");
         drop((late, early));
     }
 }

@@ -190,6 +190,8 @@ mod tests {
         let clock = Deadlines::with_room(ends[1].room.clone());
         let limit = Duration::from_secs(60);
         let connection = clock.connection(limit);
+        connection.enter(Phase::Exchange, limit);
+        connection.enter(Phase::Idle, limit);
         runtime.block_on(async {
             let waiting = tokio::join!(doors.slot(), async {
                 assert!(matches!(ends[1].orders.recv().await, Some(Order::MakeRoom)));

@@ -1,6 +1,8 @@
 //! How many connections there may be, and who closes when there are too many.
 
+use crate::deadlines::pass;
 use crate::support::{Client, Edge, Gate, Metrics, Upstream, edge_to, eventually};
+use std::time::Duration;
 
 /// A proxy for so many client connections, on one worker or more.
 fn limited(connections: usize, workers: usize, upstream: &Upstream) -> Edge {
@@ -17,8 +19,12 @@ fn at_a_limit_of_one_every_client_is_served_in_turn_though_all_stay_connected() 
     let upstream = Upstream::saying("ok");
     let edge = limited(1, 2, &upstream);
     let mut clients: Vec<_> = (0..20).map(|_| edge.connect()).collect();
+    // Those behind the first one have connected, and nothing is read of them.
     for client in &mut clients {
-        assert_eq!(client.get("a", "/").text(), "ok");
+        client.ask("GET", "a", "/");
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "ok");
     }
     let mut silent = edge.connect();
     assert_eq!(edge.get("a", "/").text(), "ok");
@@ -35,6 +41,8 @@ fn who_has_not_asked_goes_first_then_who_has_been_idle_for_longest() {
     for client in [&mut old, &mut late] {
         assert_eq!(client.get("a", "/").text(), "ok");
     }
+    // Until the silent one has had its time.
+    pass(Duration::from_millis(1_600));
     let mut first = edge.connect();
     assert_eq!(first.get("a", "/").text(), "ok");
     silent.closes();
@@ -97,7 +105,7 @@ fn who_rests_makes_room_as_well() {
         .start();
     let mut resting = edge.connect();
     assert_eq!(resting.get("a", "/").text(), "ok");
-    crate::deadlines::pass(std::time::Duration::from_millis(2_600));
+    pass(Duration::from_millis(2_600));
     assert_eq!(edge.get("a", "/").text(), "ok");
     resting.closes();
     evicted(&edge, "idle", 1.0);
