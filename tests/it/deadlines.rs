@@ -1,7 +1,8 @@
 //! Every phase ends. What is checked is how it ends; when is left to the clock.
 
-use crate::support::{Edge, Gate, PATIENCE, Upstream, edge_to, unsupported};
+use crate::support::{Edge, Gate, PATIENCE, Upstream, edge_to, eventually, unsupported};
 use socket2::{Domain, Socket, Type};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -81,22 +82,31 @@ fn a_connection_without_a_request_is_closed_long_before_an_idle_one() {
 
 #[test]
 fn a_client_that_does_not_read_the_end_of_its_answer_is_not_idle() {
-    // More than the sockets take, and no more than the proxy has written ahead.
     let upstream = Upstream::scripted(|conn| {
-        conn.request();
-        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n");
-        conn.send(vec![b'x'; 300_000]);
+        let Some(request) = conn.request() else { return };
+        let length: usize = request.target()[1..].parse().expect("a length");
+        conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"));
+        conn.send(vec![b'x'; length]);
         conn.closes();
     });
     let edge = with("body_progress", "500ms", &upstream);
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.set_recv_buffer_size(4_096).expect("a new socket");
-    socket.connect(&edge.addr().into()).expect("the proxy listens");
-    let stream = TcpStream::from(socket);
-    std::io::Write::write_all(&mut &stream, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .expect("it reads");
-    edge.await_metric("ravelin_connections_open", &[], 0.0);
-    drop(stream);
+    // The sockets take the short ones, and the proxy does not read the long ones to their end. In
+    // between are those that it has read and not written.
+    let clients = (1..=20).map(|n: usize| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(4_096).expect("a new socket");
+        socket.connect(&edge.addr().into()).expect("the proxy listens");
+        let mut stream = TcpStream::from(socket);
+        let request = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", n * 200_000);
+        stream.write_all(request.as_bytes()).expect("the proxy reads");
+        stream
+    });
+    let clients: Vec<_> = clients.collect();
+    eventually("some are closed as idle", || {
+        let closed = edge.metrics().sum("ravelin_connections_idle_closed_total", &[]);
+        (closed > 0.5).then_some(())
+    });
+    drop(clients);
 }
 
 #[test]
@@ -218,7 +228,7 @@ fn an_upload_that_the_upstream_does_not_take_is_a_504() {
     let writer = client.wire.stream.try_clone().expect("files are left");
     let writing = thread::spawn(move || {
         let piece = [b'x'; 65536];
-        while std::io::Write::write_all(&mut &writer, &piece).is_ok() {}
+        while Write::write_all(&mut &writer, &piece).is_ok() {}
     });
     let response = client.response();
     assert_eq!(response.status(), 504, "{}", response.text());
