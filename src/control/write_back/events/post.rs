@@ -120,7 +120,8 @@ fn event(notice: &Notice, reporter: &Reporter, now: Timestamp) -> Event {
             namespace: optional(&notice.object.namespace),
             name: Some(notice.object.name.to_string()),
             uid: notice.uid.as_deref().map(str::to_owned),
-            field_path: optional(&notice.field),
+            // The note begins with it, and `kubectl describe` of 1.34 puts it before the note again.
+            field_path: None,
             resource_version: None,
         }),
         reporting_controller: Some(reporter.controller.clone()),
@@ -190,7 +191,6 @@ mod tests {
                     "namespace": "n",
                     "name": "shop",
                     "uid": "uid-of-shop",
-                    "fieldPath": "spec.rules[0]",
                 },
                 "reportingController": "ravelin.dev/c",
                 "reportingInstance": "x".repeat(128),
