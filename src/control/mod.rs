@@ -16,3 +16,4 @@ pub mod translate;
 mod utc;
 pub mod watch;
 pub mod write_back;
+pub mod yaml;

@@ -4,12 +4,18 @@
 //! One proxy runs for all cases and follows the directory, so what it serves has gone through the
 //! whole way of a change. Every Service has a server of its own that answers with its name and with
 //! the target it got.
+//!
+//! And manifests mean what they mean to kubectl: random YAML, against its library.
 
 mod backends;
+mod documents;
 mod proxy;
 mod request;
 mod rule_set;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod verbs;
+mod yaml;
 
 use backends::Backends;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};

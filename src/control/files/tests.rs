@@ -111,7 +111,7 @@ fn on_first_sight_the_good_objects_of_a_broken_file_are_used() {
     let mut fixture = Fixture::new();
     fixture
         .write("a.yaml", &format!("{}---\na: [1\n---\n{}", mk_service("a", 1), mk_service("b", 1)));
-    assert_eq!(fixture.rescan(), ["a"]);
+    assert_eq!(fixture.rescan(), ["a", "b"]);
     assert_eq!(fixture.findings().len(), 1);
     assert!(!fixture.findings()[0].contains(KEPT));
     fixture.write("a.yaml", &format!("{}---\na: [1\n", mk_service("c", 1)));

@@ -9,21 +9,12 @@ mod decode;
 mod tests;
 
 use super::objects::{DEFAULT_NAMESPACE, Object};
-use super::quote::{quote, shorten};
+use super::quote::quote;
+use super::yaml;
 use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
 use serde_json::Value;
 use std::collections::BTreeSet;
-
-/// Most nodes of one YAML document. `kubectl get ingress -A -o yaml` writes one document of about
-/// 100 nodes an Ingress, so this is 10 000 of them; it holds a document to about 100 MB of memory.
-const MAX_DOCUMENT_NODES: usize = 1_000_000;
-
-/// Most parser events of one YAML document: start and end of every node.
-const MAX_DOCUMENT_EVENTS: usize = 3 * MAX_DOCUMENT_NODES;
-
-/// Most events that aliases of one file may repeat. Aliases save a few lines in a manifest; only a
-/// "billion laughs" bomb repeats more.
-const MAX_ALIAS_EVENTS: usize = 100_000;
+use std::ops::ControlFlow;
 
 /// Broken documents of one file that are reported before the rest of it is given up.
 const MAX_UNREADABLE_DOCUMENTS: usize = 16;
@@ -40,39 +31,28 @@ pub struct Parsed {
 /// Parses the text of one file; `file` is its name for messages.
 ///
 /// An object that cannot be read is left out and reported, the others are returned. A syntax error
-/// makes the rest of the file unreadable. Deep nesting (64 levels), large documents (see the
-/// constants of this module) and alias bombs are refused in bounded time and memory; the size of
-/// the text itself is bounded by the caller.
+/// makes its document unreadable. Deep nesting, large documents and alias bombs (see [`super::yaml`])
+/// are refused in bounded time and memory; the size of the text itself is bounded by the caller.
 pub fn parse(file: &str, text: &str) -> Parsed {
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_nodes: MAX_DOCUMENT_NODES,
-            max_events: MAX_DOCUMENT_EVENTS,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: MAX_ALIAS_EVENTS,
-        },
-        // A snippet would copy text of the file, perhaps of a Secret, into a message.
-        with_snippet: false,
-        // Another kind may hold `.nan`; only its own reader may complain.
-        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
-    };
     let mut reader = Reader { file, ..Reader::default() };
-    let mut bytes = text.as_bytes();
     let mut unreadable = 0;
-    for document in serde_saphyr::read_with_options::<_, Value>(&mut bytes, options) {
+    yaml::read(text, |yaml::Document { value, repeated }| {
         reader.document += 1;
-        match document {
-            Ok(value) => reader.read(value, None),
+        match value {
+            Ok(value) => {
+                reader.repeated(&value, repeated);
+                reader.read(value, None);
+            }
             Err(error) => {
                 reader.unreadable(&error);
                 unreadable += 1;
                 if unreadable == MAX_UNREADABLE_DOCUMENTS {
-                    break;
+                    return ControlFlow::Break(());
                 }
             }
         }
-    }
+        ControlFlow::Continue(())
+    });
     reader.parsed
 }
 
@@ -206,22 +186,30 @@ impl Reader<'_> {
         None
     }
 
-    fn unreadable(&mut self, error: &serde_saphyr::Error) {
-        let place =
-            error.location().map(|at| format!("line {}, column {}", at.line(), at.column()));
-        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
-        let text = error.to_string();
-        // The library's advice to its own callers, and its own words for the place.
-        let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-        let text = text.split(" at line ").next().unwrap_or_default();
-        let reason = if text.starts_with("budget breached") || text.contains("limit exceeded") {
-            format!("is too large or too deep at {place}")
-        } else {
-            format!("is not valid YAML at {place}: {}", shorten(text))
+    fn unreadable(&mut self, error: &yaml::Unreadable) {
+        let yaml::Unreadable { line, column, reason, too_large } = error;
+        let reason = match too_large {
+            true => format!("is too large or too deep at line {line}, column {column}"),
+            false => format!("is not valid YAML at line {line}, column {column}: {reason}"),
         };
-        let fix = "correct it; what stands behind it in the file may be lost as well".to_owned();
+        let fix = "correct it; the document that it is in is not read".to_owned();
         let file = ObjectRef::new(Kind::File, "", self.file);
         self.report(file, Severity::Error, Why::Unreadable, "", reason, fix);
+    }
+
+    /// Keys that a document has twice. Whoever writes a key twice means both, and one of them is lost.
+    fn repeated(&mut self, document: &Value, repeated: Vec<yaml::Repeated>) {
+        // Not in what is nobody's business here, such as the values of a chart.
+        if document.get("kind").is_none() {
+            return;
+        }
+        for yaml::Repeated { line, key } in repeated {
+            let reason =
+                format!("has the key {} again at line {line}: the last counts", quote(&key));
+            let fix = "remove one of the two, or put both values into one".to_owned();
+            let file = ObjectRef::new(Kind::File, "", self.file);
+            self.report(file, Severity::Warning, Why::Duplicate, "", reason, fix);
+        }
     }
 
     fn place(&self) -> String {
