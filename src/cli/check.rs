@@ -1,6 +1,7 @@
 //! `ravelin check`.
 
 use super::certificates::{self, Certificates};
+use super::checkout::{JudgedAs, Verdict};
 use super::findings::{self, Finding};
 use super::{Failure, Output, What, manifests, say, strict, table};
 use crate::model::Severity;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 #[derive(Serialize)]
 struct Report<'a> {
+    judged_as: JudgedAs,
     routes: Vec<table::Row>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     certificates: &'a [certificates::Row],
@@ -25,37 +27,42 @@ struct Report<'a> {
 /// Prints what would be served and what would not.
 pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
     let read = manifests::read(what, paths)?;
-    let build = read.build;
+    let (build, input) = (read.build, read.input);
     let certificates = Certificates::of(read.config.as_ref(), &build);
-    let strict = certificates.strict(&build.table)?;
+    let Verdict { findings: found, awaited } = input.judge(&build.findings);
+    let mut strict = certificates.strict(&build.table)?;
+    strict.retain(|row| !awaited.contains(row.object()));
     let rows = certificates.rows.iter();
-    let errors = findings::count(&build.findings, Severity::Error)
+    let errors = findings::count(&found, Severity::Error)
         + rows.clone().filter(|row| row.error.is_some()).count()
         + usize::from(certificates.policies.is_err());
-    let warnings = findings::count(&build.findings, Severity::Warning)
+    let warnings = findings::count(&found, Severity::Warning)
         + rows.filter(|row| row.warning.is_some()).count()
         + strict.iter().filter(|row| row.is_warning()).count();
-    let routes = table::rows(&build.table);
+    let mut routes = table::rows(&build.table);
+    input.adjust(&mut routes);
     let page = match what.output {
         Output::Text => {
             let count = routes.len();
             let table = if routes.is_empty() { String::new() } else { table::text(&routes) + "\n" };
-            let findings = findings::text(&build.findings);
+            let findings = findings::text(&found);
+            let input = input.text();
             let mut shown = certificates.text();
             if let Err(error) = &certificates.policies {
                 shown.push_str(&format!("error: client_certificate: {error}\n"));
             }
             let strict: String = strict.iter().map(strict::Row::text).collect();
             format!(
-                "{table}{shown}{strict}{findings}{count} routes, {errors} errors, {warnings} \
+                "{table}{shown}{strict}{findings}{input}{count} routes, {errors} errors, {warnings} \
                  warnings\n"
             )
         }
         Output::Json => {
-            let findings = build.findings.iter().map(Finding::from).collect();
+            let findings = found.iter().map(Finding::from).collect();
             let clients = certificates.policies.as_ref().err();
             let (certificates, full_strict) = (&certificates.rows[..], &strict[..]);
             json(&Report {
+                judged_as: input.judged_as(),
                 routes,
                 certificates,
                 full_strict,

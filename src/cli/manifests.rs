@@ -1,13 +1,15 @@
 //! Reading manifests for the verbs that look at them offline: the same code as `run`.
 
+use super::checkout::Input;
 use super::{Failure, What};
 use crate::app;
 use crate::config::{Config, Kubernetes, SourceKind};
-use crate::control::files::Directory;
+use crate::control::files::{Directory, MAX_FILE_BYTES};
 use crate::control::reconcile::{Build, build};
 use crate::control::translate::Options;
 use crate::control::watch::Watch;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What was read.
@@ -16,7 +18,12 @@ pub(super) struct Read {
     pub(super) config: Option<Config>,
     /// What the manifests come to.
     pub(super) build: Build,
+    /// What was looked at.
+    pub(super) input: Input,
 }
+
+/// The name of standard input among paths, and in messages.
+const STANDARD_INPUT: [&str; 2] = ["-", "standard input"];
 
 /// Reads the configuration, if one is named, and the objects: the manifests given, or the cluster of
 /// a kubeconfig, else what the configuration names. A cluster is listed once.
@@ -36,12 +43,12 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
             };
             let settings = Kubernetes { kubeconfig: Some(file.clone()), ..settings };
             let build = build_cluster(&settings, &of_cluster(options))?;
-            return Ok(Read { config, build });
+            return Ok(Read { config, build, input: Input::Cluster });
         }
         (Some(SourceKind::Directory { path }), None) if paths.is_empty() => vec![path.clone()],
         (Some(SourceKind::Kubernetes(settings)), None) if paths.is_empty() => {
             let build = build_cluster(settings, &options)?;
-            return Ok(Read { config, build });
+            return Ok(Read { config, build, input: Input::Cluster });
         }
         _ => paths,
     };
@@ -50,15 +57,34 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
             "no manifests: name files or directories, --config FILE or --kubeconfig FILE",
         ));
     }
+    let (standard, paths): (Vec<_>, Vec<_>) =
+        paths.into_iter().partition(|path| path == Path::new(STANDARD_INPUT[0]));
     for path in &paths {
         if let Err(error) = std::fs::metadata(path) {
             return Err(Failure::usage(format!("{}: {error}", path.display())));
         }
     }
-    let mut directory = Directory::new(paths);
+    let mut directory = Directory::to_judge(paths);
     directory.scan();
-    let build = build(&directory.objects(), directory.findings(), &options);
-    Ok(Read { config, build })
+    if !standard.is_empty() {
+        directory.add_text(STANDARD_INPUT[1], &standard_input()?);
+    }
+    let objects = directory.objects();
+    let build = build(&objects, directory.findings(), &options);
+    let surroundings = Box::new(directory.surroundings().clone());
+    let input = Input::Files { objects: Box::new(objects), surroundings };
+    Ok(Read { config, build, input })
+}
+
+fn standard_input() -> Result<String, Failure> {
+    let wrong = |what: &str| Failure::usage(format!("{}: {what}", STANDARD_INPUT[1]));
+    let mut bytes = Vec::new();
+    let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES + 1);
+    input.read_to_end(&mut bytes).map_err(|error| wrong(&error.to_string()))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(wrong("is larger than 16 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8"))
 }
 
 /// Lists the cluster once, and translates what is in it.

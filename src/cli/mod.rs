@@ -5,6 +5,7 @@
 
 mod certificates;
 mod check;
+mod checkout;
 mod demo;
 mod echo;
 mod explain;
@@ -54,12 +55,17 @@ enum Verb {
     #[command(after_help = "Examples:\n  ravelin check manifests/\n  \
         ravelin check --output json app.yaml service.yaml\n  \
         ravelin check --config ravelin.toml\n  \
-        ravelin check --kubeconfig ~/.kube/config\n\n\
-        Exit code: 0 all is served, 1 something is not, 64 wrong usage or configuration.")]
+        helm template CHART | ravelin check -\n  \
+        ravelin check --ingress-class traefik --kubeconfig ~/.kube/config\n\n\
+        Files without EndpointSlices are judged as a checkout: a Service is enough, and a Secret that\n\
+        cert-manager, SealedSecrets or SOPS will make is no error. What is not read (IngressRoutes,\n\
+        templates, charts, encrypted documents) is counted.\n\n\
+        Exit code: 0 no error (there may be warnings), 1 errors: something is not served as written,\n\
+        64 wrong usage or configuration.")]
     Check {
         #[command(flatten)]
         what: What,
-        /// Manifests: files or directories.
+        /// Manifests: files or directories; `-` is standard input.
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },

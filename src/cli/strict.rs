@@ -59,6 +59,11 @@ impl Row {
         !self.fix.is_empty()
     }
 
+    /// `Secret namespace/name`, or what else serves it.
+    pub(super) fn object(&self) -> &str {
+        &self.object
+    }
+
     /// As a line.
     pub(super) fn text(&self) -> String {
         let warning = if self.is_warning() { "warning: " } else { "" };

@@ -1,5 +1,6 @@
 //! What a routing table serves, as rows for people and for programs.
 
+use crate::error::Reason;
 use crate::forward;
 use crate::model::{Algorithm, HashKey, Prefer, Protocol};
 use crate::routing::{RouteId, Table};
@@ -44,6 +45,13 @@ pub(super) struct Row {
     pub(super) ingress: String,
     /// Where in it.
     pub(super) field: String,
+}
+
+impl Row {
+    /// Whether nothing is wrong but that no endpoint is known.
+    pub(super) fn has_no_endpoint(&self) -> bool {
+        self.answer.as_deref().is_some_and(|answer| answer.ends_with(Reason::NoEndpoint.label()))
+    }
 }
 
 /// Describes one route.
@@ -123,7 +131,12 @@ pub(super) fn rows(table: &Table) -> Vec<Row> {
 pub(super) fn text(rows: &[Row]) -> String {
     let head = ["HOST", "TYPE", "PATH", "SERVICE", "GOES TO", "INGRESS"].map(str::to_owned);
     let cells = rows.iter().map(|row| {
-        let goes_to = row.answer.clone().unwrap_or_else(|| row.endpoints.join(" "));
+        let goes_to = match &row.answer {
+            Some(answer) => answer.clone(),
+            // Of a checkout: that there is a Service is all that is known.
+            None if row.endpoints.is_empty() => "its pods".to_owned(),
+            None => row.endpoints.join(" "),
+        };
         let (host, kind) = (row.host.clone(), row.kind.to_owned());
         let protocol = row.protocol.as_deref().and_then(|words| words.split(' ').next());
         let service = match protocol {

@@ -55,11 +55,17 @@ pub enum Why {
     Shadowed,
     /// The Ingress belongs to another class, or the class to another controller.
     ForeignClass,
+    /// The object is of a kind that asks an edge for something, and that is not served.
+    UnservedKind,
+    /// The objects that are to be come of what is in the file, by another program.
+    NotRendered,
+    /// The document is encrypted.
+    Encrypted,
 }
 
 impl Why {
     /// Every cause, for metrics that name each of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Unreadable,
         Self::Invalid,
         Self::UnknownField,
@@ -73,6 +79,9 @@ impl Why {
         Self::PodNetworkUnknown,
         Self::Shadowed,
         Self::ForeignClass,
+        Self::UnservedKind,
+        Self::NotRendered,
+        Self::Encrypted,
     ];
 
     /// The label value.
@@ -91,6 +100,9 @@ impl Why {
             Self::PodNetworkUnknown => "pod_network_unknown",
             Self::Shadowed => "shadowed",
             Self::ForeignClass => "foreign_class",
+            Self::UnservedKind => "unserved_kind",
+            Self::NotRendered => "not_rendered",
+            Self::Encrypted => "encrypted",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line as its user meets it: exit codes, words, and what the demo promises.
 
+mod cases;
 mod check;
 mod demo;
 mod explain;

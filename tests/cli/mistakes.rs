@@ -78,7 +78,7 @@ const MISTAKES: [Mistake; 11] = [
     },
     Mistake {
         instead: ("ingressClassName: ravelin", "ingressClassName: ravelinn"),
-        severity: "info",
+        severity: "warning",
         field: "spec.ingressClassName",
         reason: "names \"ravelinn\", and there is no IngressClass of that name",
         fix: "did you mean \"ravelin\"?",

@@ -73,8 +73,12 @@ impl Listing {
             match std::fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => self.walk(&path, &metadata, above),
                 Ok(_) if is_manifest(&path) => self.add(path),
-                // It was removed between the listing and this, or is a link to nowhere.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Or else it was removed between the listing and this.
+                    if is_manifest(&path) && path.is_symlink() {
+                        self.unreadable.push((path, "is a link to nothing".to_owned()));
+                    }
+                }
                 Err(error) if is_manifest(&path) => {
                     self.unreadable.push((path, error.to_string()));
                 }

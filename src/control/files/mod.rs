@@ -10,22 +10,26 @@
 
 mod events;
 mod list;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 
-use super::manifest::{self, Parsed};
+pub use surroundings::Surroundings;
+
+use super::manifest::{self, Note, Parsed, Purpose};
 use super::objects::{Object, Objects};
 use super::reconcile::Wake;
 use super::source::{Changes, Source};
 use super::translate::validate;
 use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
+use surroundings::{Gathered, gather};
 
 /// Largest file that is read, in bytes. etcd takes objects of 1.5 MiB, and a file of a few thousand
 /// Ingresses has about 8 MiB; what is larger is no manifest.
@@ -40,11 +44,13 @@ const MIN_AGE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Directory {
     paths: Vec<PathBuf>,
+    purpose: Purpose,
     /// By path: of two files with the same object the first one wins.
     files: BTreeMap<PathBuf, Entry>,
     unreadable: Vec<(PathBuf, String)>,
     objects: Objects,
     findings: Vec<Rejected>,
+    surroundings: Surroundings,
     /// Objects and findings as of the last look of the reconciler.
     told: (Objects, Vec<Rejected>),
     /// Whether they may be other now.
@@ -59,6 +65,8 @@ struct Entry {
     /// What is served of it.
     objects: Vec<Object>,
     findings: Vec<Rejected>,
+    /// What is not ours in it.
+    notes: Vec<Note>,
     /// Whether `objects` come from a version without errors.
     good: bool,
 }
@@ -77,13 +85,29 @@ impl Directory {
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         Self {
             paths: paths.into_iter().collect(),
+            purpose: Purpose::Serve,
             files: BTreeMap::new(),
             unreadable: Vec::new(),
             objects: Objects::default(),
             findings: Vec::new(),
+            surroundings: Surroundings::default(),
             told: (Objects::default(), Vec::new()),
             untold: false,
         }
+    }
+
+    /// The same, for a verdict on what is not applied yet.
+    pub fn to_judge(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self { purpose: Purpose::Judge, ..Self::new(paths) }
+    }
+
+    /// Adds a text as a file of this name, which the next scan forgets.
+    pub fn add_text(&mut self, name: &str, text: &str) {
+        let path = PathBuf::from(name);
+        let mut entry = Entry::default();
+        entry.take(&path, text, self.purpose);
+        self.files.insert(path, entry);
+        self.merge();
     }
 
     /// Looks for changes and reads the files that have one. Returns whether objects or findings
@@ -99,7 +123,7 @@ impl Directory {
             // What is kept out of an unreadable directory is not in this list, and left alone.
             let is_new = !self.files.contains_key(&path);
             let entry = self.files.entry(path.clone()).or_default();
-            dirty |= entry.refresh(&path) || is_new;
+            dirty |= entry.refresh(&path, self.purpose) || is_new;
             if entry.stamp.is_none() && is_gone(&path) {
                 // Since it was listed: no file that cannot be read, but one that was removed.
                 self.files.remove(&path);
@@ -108,12 +132,7 @@ impl Directory {
         if !dirty {
             return false;
         }
-        let (objects, findings) = self.merge();
-        let changed = objects != self.objects || findings != self.findings;
-        self.objects = objects;
-        self.findings = findings;
-        self.untold |= changed;
-        changed
+        self.merge()
     }
 
     /// The objects of all files as of the last scan.
@@ -128,19 +147,46 @@ impl Directory {
         self.findings.clone()
     }
 
-    fn merge(&self) -> (Objects, Vec<Rejected>) {
+    /// What lies around the objects as of the last scan.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// Puts together what is known of the files. Says whether it is other than before.
+    fn merge(&mut self) -> bool {
+        let notes = self.files.iter().map(|(path, entry)| (&**path, &entry.notes[..]));
+        let Gathered { surroundings, mut findings, patches, kustomized } = gather(notes);
+        let objects = self.join(&patches, kustomized, &mut findings);
+        findings.sort();
+        findings.dedup();
+        let changed = objects != self.objects || findings != self.findings;
+        (self.objects, self.findings, self.surroundings) = (objects, findings, surroundings);
+        self.untold |= changed;
+        changed
+    }
+
+    /// The objects of all files but `patches`. Where kustomize is to make others of them, one that is
+    /// in several files is nothing to be told.
+    fn join(
+        &self,
+        patches: &BTreeSet<PathBuf>,
+        kustomized: bool,
+        findings: &mut Vec<Rejected>,
+    ) -> Objects {
         let mut objects = Objects::default();
-        let mut findings = Vec::new();
         for (path, reason) in &self.unreadable {
             let fix = "make it readable; what was served from it still is";
             findings.push(unreadable(path, reason.clone(), fix));
         }
         let mut owners: BTreeMap<ObjectRef, &Path> = BTreeMap::new();
-        for (path, entry) in &self.files {
+        for (path, entry) in self.files.iter().filter(|(path, _)| !patches.contains(*path)) {
             findings.extend(entry.findings.iter().cloned());
             for object in &entry.objects {
                 let identity = object.identity();
                 if let Some(owner) = owners.get(&identity) {
+                    if kustomized {
+                        continue;
+                    }
                     let (first, second) = (owner.display(), path.display());
                     findings.push(Rejected {
                         severity: Severity::Warning,
@@ -156,9 +202,7 @@ impl Directory {
                 }
             }
         }
-        findings.sort();
-        findings.dedup();
-        (objects, findings)
+        objects
     }
 }
 
@@ -182,7 +226,7 @@ impl Source for Directory {
 
 impl Entry {
     /// Reads the file if it is not the version that was read last; returns whether it did.
-    fn refresh(&mut self, path: &Path) -> bool {
+    fn refresh(&mut self, path: &Path, purpose: Purpose) -> bool {
         let (stamp, text) = match read(path, self.stamp) {
             Ok(None) => return false,
             Ok(Some(read)) => read,
@@ -199,20 +243,26 @@ impl Entry {
             self.keep(vec![unreadable(path, "has become empty".to_owned(), fix)]);
             return true;
         }
-        let Parsed { objects, mut findings } = manifest::parse(&path.to_string_lossy(), &text);
+        self.take(path, &text, purpose);
+        true
+    }
+
+    fn take(&mut self, path: &Path, text: &str, purpose: Purpose) {
+        let Parsed { objects, mut findings, notes } =
+            manifest::parse_for(purpose, &path.to_string_lossy(), text);
         for object in &objects {
             findings.extend(validate(object));
         }
-        let bad = findings.iter().any(|finding| finding.severity == Severity::Error);
+        let bad = findings.iter().any(|finding| finding.severity == Severity::Error)
+            || notes.contains(&Note::Template);
+        self.notes = notes;
         if bad && self.good {
-            self.keep(findings);
-            return true;
+            return self.keep(findings);
         }
         // A version without objects is nothing that could be kept.
         self.good = !bad && !objects.is_empty();
         self.objects = objects;
         self.findings = findings;
-        true
     }
 
     /// Goes on with what is served, and reports why.
@@ -256,7 +306,10 @@ fn read(path: &Path, known: Option<Stamp>) -> io::Result<Option<(Option<Stamp>, 
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other("is larger than 16 MiB"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| io::Error::other("is not UTF-8"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let is_utf16 = matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+        io::Error::other(if is_utf16 { "is UTF-16, not UTF-8" } else { "is not UTF-8" })
+    })?;
     let age = stamp.modified.and_then(|modified| now.duration_since(modified).ok());
     let settled = age.is_some_and(|age| age >= MIN_AGE);
     Ok(Some((settled.then_some(stamp), text)))

@@ -211,13 +211,19 @@ fn a_config_map_mount_is_followed_through_its_links() {
 }
 
 #[test]
-fn a_link_that_leads_upwards_ends() {
+fn a_link_that_leads_upwards_ends_and_one_to_nothing_is_told() {
     let mut fixture = Fixture::new();
     fixture.write("sub/a.yaml", &mk_service("a", 1));
     symlink("..", fixture.path("sub/up")).expect("link");
     symlink("nowhere", fixture.path("sub/dangling.yaml")).expect("link");
     assert_eq!(fixture.rescan(), ["a"]);
-    assert_eq!(fixture.findings(), [""; 0]);
+    assert_eq!(
+        fixture.findings(),
+        [
+            "error: File sub/dangling.yaml: is a link to nothing (fix: make it readable; what was served \
+          from it still is)"
+        ]
+    );
 }
 
 #[test]
@@ -249,4 +255,36 @@ fn a_path_may_be_a_file_of_any_name() {
     fs::remove_file(fixture.path(".manifest")).expect("removed");
     assert_eq!(fixture.rescan(), ["a"], "a path of the configuration is expected to be there");
     assert_eq!(fixture.findings().len(), 2);
+}
+
+#[test]
+fn what_is_not_read_is_counted_over_all_files() {
+    let mut fixture = Fixture::new();
+    let route = "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: NAME, namespace: shop}}";
+    fixture.write("a.yaml", &route.replace("NAME", "a"));
+    fixture
+        .write("b.yaml", &format!("{}\n---\n{}", route.replace("NAME", "b"), mk_service("s", 1)));
+    assert_eq!(fixture.rescan(), ["s"]);
+    let expected = |place: &str, what: &str| {
+        format!(
+            "warning: File {place}: {what} (fix: write Ingresses for what ravelin is to serve, and leave \
+             the rest to its own controller)"
+        )
+    };
+    let both = "2 IngressRoutes (traefik.io) are not served yet: shop/a, shop/b";
+    assert_eq!(fixture.findings(), [expected("a.yaml and another", both)]);
+    fs::remove_file(fixture.path("a.yaml")).expect("it is there");
+    assert_eq!(fixture.rescan(), ["s"]);
+    let one = "1 IngressRoute (traefik.io) is not served yet: shop/b";
+    assert_eq!(fixture.findings(), [expected("b.yaml", one)]);
+}
+
+#[test]
+fn a_file_that_becomes_a_template_keeps_what_it_served() {
+    let mut fixture = Fixture::new();
+    fixture.write("a.yaml", &mk_service("a", 1));
+    fixture.rescan();
+    fixture.write("a.yaml", "kind: Service\nmetadata: {name: {{ .Values.name }}}\n");
+    assert_eq!(fixture.rescan(), ["a"]);
+    assert!(fixture.findings()[0].contains("1 file is a template and not judged"));
 }

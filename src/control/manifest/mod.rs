@@ -5,8 +5,13 @@
 //! types and names only; whether the values make sense is for [`super::translate`].
 
 mod decode;
+mod others;
 #[cfg(test)]
 mod tests;
+mod variables;
+
+pub use others::Note;
+pub use variables::word;
 
 use super::objects::{DEFAULT_NAMESPACE, Object};
 use super::quote::quote;
@@ -26,6 +31,18 @@ pub struct Parsed {
     pub objects: Vec<Object>,
     /// What could not be read, and what was read though it is strange.
     pub findings: Vec<Rejected>,
+    /// What is not ours and matters all the same, sorted, each once.
+    pub notes: Vec<Note>,
+}
+
+/// What a manifest is read for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be served as it stands.
+    #[default]
+    Serve,
+    /// To be judged before it is applied: something stands in for what is filled in then.
+    Judge,
 }
 
 /// Parses the text of one file; `file` is its name for messages.
@@ -34,7 +51,14 @@ pub struct Parsed {
 /// makes its document unreadable. Deep nesting, large documents and alias bombs (see [`super::yaml`])
 /// are refused in bounded time and memory; the size of the text itself is bounded by the caller.
 pub fn parse(file: &str, text: &str) -> Parsed {
-    let mut reader = Reader { file, ..Reader::default() };
+    parse_for(Purpose::Serve, file, text)
+}
+
+/// The same for another purpose.
+pub fn parse_for(purpose: Purpose, file: &str, text: &str) -> Parsed {
+    let mut reader = Reader { file, purpose, ..Reader::default() };
+    let (is_template, is_manifest) =
+        (others::is_template_text(text), others::is_manifest_text(text));
     let mut unreadable = 0;
     yaml::read(text, |yaml::Document { value, repeated }| {
         reader.document += 1;
@@ -43,8 +67,10 @@ pub fn parse(file: &str, text: &str) -> Parsed {
                 reader.repeated(&value, repeated);
                 reader.read(value, None);
             }
+            // It is not said what is no YAML in it: all of it may be written by the template.
+            Err(_) if is_template => reader.parsed.notes.push(Note::Template),
             Err(error) => {
-                reader.unreadable(&error);
+                reader.unreadable(&error, is_manifest);
                 unreadable += 1;
                 if unreadable == MAX_UNREADABLE_DOCUMENTS {
                     return ControlFlow::Break(());
@@ -53,7 +79,10 @@ pub fn parse(file: &str, text: &str) -> Parsed {
         }
         ControlFlow::Continue(())
     });
-    reader.parsed
+    let mut parsed = reader.parsed;
+    parsed.notes.sort();
+    parsed.notes.dedup();
+    parsed
 }
 
 /// Group and version of the kinds that ravelin reads.
@@ -74,6 +103,7 @@ const OLD_VERSIONS: [&str; 3] =
 #[derive(Default)]
 struct Reader<'a> {
     file: &'a str,
+    purpose: Purpose,
     /// Number of the document in hand, from one, empty ones not counted.
     document: usize,
     seen: BTreeSet<ObjectRef>,
@@ -88,8 +118,14 @@ impl Reader<'_> {
         let version =
             word("apiVersion").or_else(|| inherited.map(|(version, _)| version.to_owned()));
         let Some(kind) = word("kind").or_else(|| inherited.map(|(_, kind)| kind.to_owned())) else {
+            if others::is_kustomization(self.file, &value) {
+                self.parsed.notes.push(others::kustomization(&value));
+            }
             return;
         };
+        if let Some(notes) = others::encrypted(&kind, &value) {
+            return self.parsed.notes.extend(notes);
+        }
         if let Some(item_kind) = kind.strip_suffix("List")
             && let Some(items) = value.get_mut("items").and_then(Value::as_array_mut)
         {
@@ -104,10 +140,13 @@ impl Reader<'_> {
         }
         if let Some((kind, current)) = VERSIONS.into_iter().find(|(k, _)| k.as_str() == kind) {
             self.object(kind, current, version.as_deref(), value);
+        } else {
+            let notes = others::note(&kind, version.as_deref().unwrap_or_default(), &value);
+            self.parsed.notes.extend(notes);
         }
     }
 
-    fn object(&mut self, kind: Kind, current: &str, version: Option<&str>, value: Value) {
+    fn object(&mut self, kind: Kind, current: &str, version: Option<&str>, mut value: Value) {
         let stale = match version {
             Some(version) if version == current => None,
             Some(old) if OLD_VERSIONS.contains(&old) => Some((
@@ -115,12 +154,18 @@ impl Reader<'_> {
                 format!("migrate the manifest to {current}"),
             )),
             // A kind of the same name in another group, such as a Knative Service.
-            Some(_) => return,
+            Some(other) => {
+                return self.parsed.notes.extend(others::note(kind.as_str(), other, &value));
+            }
             None => Some((
                 format!("is missing{}", self.place()),
                 format!("add `apiVersion: {current}`"),
             )),
         };
+        if others::is_template(&value) {
+            return self.parsed.notes.push(Note::Template);
+        }
+        let has_variables = self.stand_in(kind, &mut value);
         let Some(identity) = self.identity(kind, &value) else {
             return;
         };
@@ -147,9 +192,23 @@ impl Reader<'_> {
             }
             Err(decode::Mistyped { field, reason, fix }) => {
                 let reason = format!("{reason}{}", self.place());
-                self.report(identity, Severity::Error, Why::Invalid, &field, reason, fix);
+                // A number, to be filled in.
+                let severity = if has_variables { Severity::Warning } else { Severity::Error };
+                self.report(identity, severity, Why::Invalid, &field, reason, fix);
             }
         }
+    }
+
+    /// Puts something in the place of variables, where that is wanted. Says whether there was one.
+    fn stand_in(&mut self, kind: Kind, value: &mut Value) -> bool {
+        if self.purpose == Purpose::Serve || matches!(kind, Kind::Secret | Kind::ConfigMap) {
+            return false;
+        }
+        let mut names = BTreeSet::new();
+        variables::stand_in(value, &mut names);
+        let any = !names.is_empty();
+        self.parsed.notes.extend(names.into_iter().map(Note::Variable));
+        any
     }
 
     /// Kind, namespace and name, read before the object's types are known to be right, so that
@@ -186,7 +245,9 @@ impl Reader<'_> {
         None
     }
 
-    fn unreadable(&mut self, error: &yaml::Unreadable) {
+    /// What is wrong with a file that does not look like a manifest is told, and holds nothing back.
+    fn unreadable(&mut self, error: &yaml::Unreadable, is_manifest: bool) {
+        let severity = if is_manifest { Severity::Error } else { Severity::Warning };
         let yaml::Unreadable { line, column, reason, too_large } = error;
         let reason = match too_large {
             true => format!("is too large or too deep at line {line}, column {column}"),
@@ -194,7 +255,7 @@ impl Reader<'_> {
         };
         let fix = "correct it; the document that it is in is not read".to_owned();
         let file = ObjectRef::new(Kind::File, "", self.file);
-        self.report(file, Severity::Error, Why::Unreadable, "", reason, fix);
+        self.report(file, severity, Why::Unreadable, "", reason, fix);
     }
 
     /// Keys that a document has twice. Whoever writes a key twice means both, and one of them is lost.

@@ -29,15 +29,22 @@ pub(super) struct Classes {
     controllers: BTreeMap<Arc<str>, Arc<str>>,
     /// Whether a class of ours is the default one.
     default: bool,
+    /// Another class that is: its name and controller.
+    default_of_others: Option<(Arc<str>, Arc<str>)>,
 }
 
 impl Classes {
     pub(super) fn new(objects: &Objects, options: &Options) -> Self {
         let options = options.clone();
-        let mut classes = Self { options, controllers: BTreeMap::new(), default: false };
+        let mut classes =
+            Self { options, controllers: BTreeMap::new(), default: false, default_of_others: None };
         for (_, name, class) in objects.classes().iter() {
             classes.controllers.insert(Arc::clone(name), controller(class).into());
-            classes.default |= classes.is_ours(name) && is_default(class);
+            if is_default(class) && classes.is_ours(name) {
+                classes.default = true;
+            } else if is_default(class) {
+                classes.default_of_others = Some((Arc::clone(name), controller(class).into()));
+            }
         }
         classes
     }
@@ -56,11 +63,21 @@ impl Classes {
         if self.default || self.options.without_class {
             return Ok(());
         }
-        let fix = match self.options.ingress_class.as_str() {
-            "" => "set it to an IngressClass of ravelin if ravelin shall serve it".to_owned(),
-            class => format!("set it to \"{class}\" if ravelin shall serve it"),
+        let wanted = match self.options.ingress_class.as_str() {
+            "" => "an IngressClass of ravelin".to_owned(),
+            class => format!("\"{class}\""),
         };
-        Err(foreign(CLASS_FIELD, "is not set, and no class of ravelin is the default", fix))
+        let reason = match &self.default_of_others {
+            Some((name, controller)) => {
+                format!("is not set, and IngressClass {name} of \"{controller}\" is the default")
+            }
+            None => "is not set, and no class of ravelin is the default".to_owned(),
+        };
+        let fix = format!(
+            "set it to {wanted} if ravelin shall serve it; for all without a class \
+             `source.ingress_without_class`, or {DEFAULT_ANNOTATION}: \"true\" on the class"
+        );
+        Err(foreign(CLASS_FIELD, reason, fix))
     }
 
     fn claim_by_field(&self, class: &str) -> Result<(), Flaw> {
@@ -90,13 +107,10 @@ impl Classes {
                 format!("create IngressClass {class} with spec.controller \"{CONTROLLER}\""),
             )
             .with(Severity::Error)),
-            None => Err(foreign(
+            None => Err(self.unknown(
                 CLASS_FIELD,
+                class,
                 format!("names \"{class}\", and there is no IngressClass of that name"),
-                match nearest(class, self.our_names()) {
-                    Some(name) => format!("did you mean \"{name}\"?"),
-                    None => String::new(),
-                },
             )),
         }
     }
@@ -108,7 +122,29 @@ impl Classes {
             return Ok(());
         }
         let reason = format!("names \"{class}\", which is not a class of ravelin");
-        Err(foreign(ANNOTATION_FIELD, reason, ""))
+        // A controller may take the annotation without an IngressClass of that name.
+        if self.controllers.contains_key(class) {
+            return Err(foreign(ANNOTATION_FIELD, reason, ""));
+        }
+        Err(self.unknown(ANNOTATION_FIELD, class, reason))
+    }
+
+    /// A class that nobody defines. One that is ours but for a typing mistake nobody will serve.
+    fn unknown(&self, field: &'static str, class: &str, reason: String) -> Flaw {
+        if let Some(name) = nearest(class, self.our_names()) {
+            let fix = format!("did you mean \"{name}\"?");
+            return foreign(field, reason, fix).with(Severity::Warning);
+        }
+        if let Some(name) = nearest(class, self.controllers.keys().map(|name| &**name)) {
+            return foreign(field, reason, format!("did you mean \"{name}\"?"));
+        }
+        let fix = match self.our_names().next() {
+            Some(name) => {
+                format!("nothing, if another controller takes it; for ravelin \"{name}\"")
+            }
+            None => "nothing, if another controller takes it".to_owned(),
+        };
+        foreign(field, reason, fix)
     }
 
     fn is_ours(&self, class: &str) -> bool {

@@ -30,6 +30,12 @@ impl<'s> SliceRead<'s> {
     pub(super) fn own_zone(&self) -> Option<&'s str> {
         self.own_zone
     }
+
+    /// The names of the ports of its endpoints, if it has any.
+    pub(super) fn port_names(&self) -> impl Iterator<Item = &'s str> {
+        let ports = if self.endpoints.is_empty() { &[][..] } else { &self.ports[..] };
+        ports.iter().map(|(name, _)| *name)
+    }
 }
 
 struct EndpointRead<'s> {

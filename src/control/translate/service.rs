@@ -14,9 +14,11 @@ use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::{
-    BackendState, Balancing, Broken, Kind, ObjectRef, PortKey, Prefer, Rejected, Treatment, Why,
+    BackendState, Balancing, Broken, Kind, ObjectRef, PortKey, Prefer, Rejected, Severity,
+    Treatment, Why,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Ports of a Service that are listed in a message.
@@ -88,7 +90,11 @@ pub(super) fn read<'p>(
         return Some(ServiceRead { verdicts, findings, treatment, by_zone: false, zone: None });
     }
     let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
-    let (joined, zone) = join(objects, (namespace, name), &found, here, names, &mut findings);
+    let (joined, zone, in_slices) =
+        join(objects, (namespace, name), &found, here, names, &mut findings);
+    for port in found.iter().flatten() {
+        check_name(service, port, &in_slices, &mut Report::new(&own, &mut findings));
+    }
     let families = service.spec.as_ref().and_then(|spec| spec.ip_families.as_deref());
     let preferred = families.and_then(<[String]>::first).map(String::as_str);
     let verdicts = found.into_iter().zip(joined).map(|(found, joined)| match found {
@@ -109,26 +115,29 @@ pub(super) fn read<'p>(
     Some(ServiceRead { verdicts, findings, treatment, by_zone, zone })
 }
 
-/// The endpoints of these ports out of all slices, and the zone of those on our node.
-fn join(
-    objects: &Objects,
+/// The endpoints of these ports out of all slices, the zone of those on our node, and the names that the
+/// slices have for ports.
+fn join<'o>(
+    objects: &'o Objects,
     (namespace, name): (&Arc<str>, &Arc<str>),
     ports: &[Result<&ServicePort, (Broken, Flaw)>],
     here: &Here<'_>,
     names: &mut Names,
     findings: &mut Vec<Rejected>,
-) -> (Vec<endpoint_slice::Joined>, Option<Arc<str>>) {
+) -> (Vec<endpoint_slice::Joined>, Option<Arc<str>>, BTreeSet<&'o str>) {
     let mut zone: Option<&str> = None;
+    let mut in_slices = BTreeSet::new();
     let mut joined: Vec<endpoint_slice::Joined> = Vec::new();
     joined.resize_with(ports.len(), Default::default);
     if ports.iter().all(Result::is_err) {
-        return (joined, None);
+        return (joined, None, in_slices);
     }
     for (slice_name, slice) in objects.slices_of(namespace, name) {
         let object = object(Kind::EndpointSlice, namespace, slice_name);
         let mut report = Report::new(&object, findings);
         let read = endpoint_slice::read(slice, here, &mut report);
         zone = zone.into_iter().chain(read.own_zone()).min();
+        in_slices.extend(read.port_names());
         for (joined, port) in joined.iter_mut().zip(ports) {
             if let Ok(port) = port {
                 joined.add(&read, port.name.as_deref().unwrap_or_default(), names);
@@ -136,7 +145,34 @@ fn join(
         }
     }
     let zone = zone.map(|zone| names.share(zone));
-    (joined, zone)
+    (joined, zone, in_slices)
+}
+
+/// Endpoints are found by the name of their port, as kube-proxy finds them: one without a name has to be
+/// without one in both places. Slices made by hand, and mirrored from Endpoints made by hand, may differ.
+fn check_name(
+    service: &Service,
+    port: &ServicePort,
+    in_slices: &BTreeSet<&str>,
+    report: &mut Report<'_>,
+) {
+    let name = port.name.as_deref().unwrap_or_default();
+    if in_slices.is_empty() || in_slices.contains(name) {
+        return;
+    }
+    let listed: Vec<String> =
+        in_slices.iter().take(MAX_LISTED_PORTS).map(|name| quote(name)).collect();
+    let listed = listed.join(", ");
+    let is = if name.is_empty() { "is not set".to_owned() } else { format!("is {}", quote(name)) };
+    let reason = format!(
+        "{is}, and its EndpointSlices name theirs {listed}: the names differ, so no endpoint is used"
+    );
+    let fix =
+        "give it the same name in both; one that names a port of the pods has to be there in each";
+    let flaw = Flaw::error(Why::PortMissing, "", reason, fix).with(Severity::Warning);
+    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    let position = ports.iter().position(|other| std::ptr::eq(other, port)).unwrap_or_default();
+    report.add(&format!("spec.ports[{position}].name"), flaw);
 }
 
 fn object(kind: Kind, namespace: &Arc<str>, name: &Arc<str>) -> ObjectRef {

@@ -20,6 +20,11 @@ use std::ops::ControlFlow;
 
 pub use compose::Repeated;
 
+/// What a scalar without quotes means; `None` for text.
+pub(super) fn plain(text: &str) -> Option<Value> {
+    scalar::plain(text).map(scalar::in_json)
+}
+
 /// Deepest nesting, of which the reading and dropping of a value has its stack. Dashboards, the deepest
 /// that repositories have, reach thirty.
 const MAX_DEPTH: usize = 100;

@@ -138,3 +138,41 @@ fn a_foreign_default_class_gives_us_nothing() {
     let yaml = [&TRAEFIK.replace("metadata: {name: traefik}", default), &*mk_claim(None, "")];
     assert_eq!(claim(&options(), &yaml.concat()).0, 0);
 }
+
+#[test]
+fn a_class_that_nobody_defines_has_a_fix() {
+    let line = |class: &str, fix: &str| {
+        format!(
+            "Ingress default/x: spec.ingressClassName: names \"{class}\", and there is no \
+             IngressClass of that name (fix: {fix})"
+        )
+    };
+    let told =
+        |yaml: &str| claim(&options(), &[&mk_class("ravelin", ""), TRAEFIK, yaml].concat()).1;
+    let typo = mk_claim(Some("ravelni"), "");
+    let meant = line("ravelni", "did you mean \"ravelin\"?");
+    assert_eq!(told(&typo), [format!("warning: {meant}")], "nobody else will serve it");
+    let other = mk_claim(Some("traefk"), "");
+    let meant = line("traefk", "did you mean \"traefik\"?");
+    assert_eq!(told(&other), [format!("info: {meant}")]);
+    let foreign = mk_claim(Some("nginx"), "");
+    let fix = "nothing, if another controller takes it; for ravelin \"ravelin\"";
+    assert_eq!(told(&foreign), [format!("info: {}", line("nginx", fix))]);
+    let annotated = mk_claim(None, "kubernetes.io/ingress.class: ravelni");
+    assert_eq!(
+        told(&annotated),
+        ["warning: Ingress default/x: metadata.annotations[kubernetes.io/ingress.class]: names \
+          \"ravelni\", which is not a class of ravelin (fix: did you mean \"ravelin\"?)"]
+    );
+}
+
+#[test]
+fn without_class_it_is_told_who_would_serve_it() {
+    let default = "metadata: {name: traefik, annotations: \
+                   {ingressclass.kubernetes.io/is-default-class: 'true'}}";
+    let class = TRAEFIK.replace("metadata: {name: traefik}", default);
+    let (_, findings) = claim(&options(), &[class, mk_claim(None, "")].concat());
+    let begin = "info: Ingress default/x: spec.ingressClassName: is not set, and IngressClass traefik of \
+                 \"traefik.io/ingress-controller\" is the default (fix: set it to \"ravelin\" if";
+    assert!(findings[0].starts_with(begin), "{findings:?}");
+}

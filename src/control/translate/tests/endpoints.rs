@@ -260,3 +260,36 @@ fn a_number_for_two_protocols_means_the_tcp_one() {
     assert_eq!(endpoints, ["Unsupported"]);
     assert_eq!(findings[0].reason, "port 80 of Service \"s\" is not TCP");
 }
+
+#[test]
+fn a_port_that_has_another_name_in_the_slices_is_told() {
+    let told = |service: &str, port: &str| {
+        let (endpoints, findings) = resolve_with(&options(), port, service);
+        assert_eq!(endpoints, [""; 0]);
+        lines(&findings)
+    };
+    let fix = "(fix: give it the same name in both; one that names a port of the pods has to be there in \
+               each)";
+    let named = mk_slice("{name: web, port: 8080}", "{addresses: [10.0.0.1]}");
+    let unnamed = mk_slice("{name: '', port: 8080}", "{addresses: [10.0.0.1]}");
+    assert_eq!(
+        told(&mk_service("ports: [{port: 80}]", &[&named]), "{number: 80}"),
+        [format!(
+            "warning: Service default/s: spec.ports[0].name: is not set, and its EndpointSlices name \
+             theirs \"web\": the names differ, so no endpoint is used {fix}"
+        )]
+    );
+    assert_eq!(
+        told(&mk_service(HTTP, &[&named, &unnamed]), BY_NAME),
+        [format!(
+            "warning: Service default/s: spec.ports[0].name: is \"http\", and its EndpointSlices name \
+             theirs \"\", \"web\": the names differ, so no endpoint is used {fix}"
+        )]
+    );
+    // No pod is ready for either.
+    assert_eq!(
+        told(&mk_service(HTTP, &[&mk_slice("", "{addresses: [10.0.0.1]}")]), BY_NAME),
+        [""; 0]
+    );
+    assert_eq!(told(&mk_service(HTTP, &[&mk_slice("{name: x, port: 1}", "")]), BY_NAME), [""; 0]);
+}

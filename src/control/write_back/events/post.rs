@@ -155,6 +155,9 @@ fn reason(why: Why) -> &'static str {
         Why::PodNetworkUnknown => "PodNetworkUnknown",
         Why::Shadowed => "Shadowed",
         Why::ForeignClass => "ForeignClass",
+        Why::UnservedKind => "UnservedKind",
+        Why::NotRendered => "NotRendered",
+        Why::Encrypted => "Encrypted",
     }
 }
 
