@@ -253,8 +253,10 @@ impl Entry {
         for object in &objects {
             findings.extend(validate(object));
         }
-        let bad = findings.iter().any(|finding| finding.severity == Severity::Error)
-            || notes.contains(&Note::Template);
+        let is_lost = |finding: &Rejected| {
+            finding.severity == Severity::Error || finding.why == Why::Unreadable
+        };
+        let bad = findings.iter().any(is_lost) || notes.contains(&Note::Template);
         self.notes = notes;
         if bad && self.good {
             return self.keep(findings);

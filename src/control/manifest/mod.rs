@@ -57,8 +57,7 @@ pub fn parse(file: &str, text: &str) -> Parsed {
 /// The same for another purpose.
 pub fn parse_for(purpose: Purpose, file: &str, text: &str) -> Parsed {
     let mut reader = Reader { file, purpose, ..Reader::default() };
-    let (is_template, is_manifest) =
-        (others::is_template_text(text), others::is_manifest_text(text));
+    let is_manifest = others::is_manifest_text(text);
     let mut unreadable = 0;
     yaml::read(text, |yaml::Document { value, repeated }| {
         reader.document += 1;
@@ -68,7 +67,9 @@ pub fn parse_for(purpose: Purpose, file: &str, text: &str) -> Parsed {
                 reader.read(value, None);
             }
             // It is not said what is no YAML in it: all of it may be written by the template.
-            Err(_) if is_template => reader.parsed.notes.push(Note::Template),
+            Err(error) if others::is_template_at(text, error.line) => {
+                reader.parsed.notes.push(Note::Template);
+            }
             Err(error) => {
                 reader.unreadable(&error, is_manifest);
                 unreadable += 1;

@@ -192,9 +192,14 @@ fn any_text(value: &Value, test: &impl Fn(&str) -> bool) -> bool {
     }
 }
 
-/// Whether a text that is no YAML is a template.
-pub(super) fn is_template_text(text: &str) -> bool {
-    ["{{", "{%"].iter().any(|begin| text.contains(begin))
+/// Whether the document around a line, which is no YAML, is a template.
+pub(super) fn is_template_at(text: &str, line: usize) -> bool {
+    let is_end = |line: &&str| line.starts_with("---");
+    let lines: Vec<&str> = text.lines().collect();
+    let (above, below) = lines.split_at(line.min(lines.len()));
+    let above = above.iter().rev().take_while(|line| !is_end(line));
+    let below = below.iter().take_while(|line| !is_end(line));
+    above.chain(below).any(|line| ["{{", "{%"].iter().any(|begin| line.contains(begin)))
 }
 
 /// Whether a text that is no YAML looks like a manifest, so that its loss matters.
