@@ -102,10 +102,10 @@ const MISTAKES: [Mistake; 11] = [
     },
     Mistake {
         instead: ("[a.example.com]}", "[a.example.com], secretName: cert}"),
-        severity: "error",
+        severity: "warning",
         field: "spec.tls[0].secretName",
-        reason: "there is no Secret \"cert\" in namespace default",
-        fix: "kubectl create secret tls cert -n default --cert=tls.crt --key=tls.key",
+        reason: "there is no Secret \"cert\" in namespace default among the manifests",
+        fix: "nothing, if the cluster has it; else kubectl create secret tls cert -n default --cert=tls.crt --key=tls.key",
         routes: 1,
     },
     Mistake {
