@@ -165,7 +165,7 @@ impl Known {
     fn set(&self, name: &str, mut addresses: Vec<IpAddr>) {
         addresses.sort_unstable();
         addresses.dedup();
-        addresses.retain(|ip| match refused(*ip) {
+        addresses.retain(|ip| match special(*ip) {
             None => true,
             Some(what) => {
                 tracing::warn!(name, %ip, what, "DNS names an address that is refused");
@@ -193,14 +193,6 @@ fn put(backend: &Backend, external: &ExternalName, addresses: &[IpAddr]) {
     backend.resolve(&specs.collect::<Vec<_>>());
 }
 
-/// What an address is that no external name may have.
-fn refused(ip: IpAddr) -> Option<&'static str> {
-    // The whole of 0.0.0.0/8 reaches this host, as the unspecified address does (RFC 1122 section
-    // 3.2.1.3).
-    let is_this_network = matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 0);
-    special(ip).or(is_this_network.then_some("unspecified"))
-}
-
 fn server(addr: SocketAddr) -> NameServerConfig {
     let on_port = |mut connection: ConnectionConfig| {
         connection.port = addr.port();
@@ -214,29 +206,6 @@ fn server(addr: SocketAddr) -> NameServerConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_of_the_node_and_its_link_are_refused() {
-        for (ip, expected) in [
-            ("127.0.0.1", Some("loopback")),
-            ("127.9.9.9", Some("loopback")),
-            ("0.0.0.0", Some("unspecified")),
-            ("0.1.2.3", Some("unspecified")),
-            ("169.254.169.254", Some("link-local")),
-            ("224.0.0.1", Some("multicast")),
-            ("255.255.255.255", Some("broadcast")),
-            ("::1", Some("loopback")),
-            ("::", Some("unspecified")),
-            ("fe80::1", Some("link-local")),
-            ("ff02::1", Some("multicast")),
-            ("192.0.2.1", None),
-            ("10.1.2.3", None),
-            ("2001:db8::1", None),
-            ("fd00::1", None),
-        ] {
-            assert_eq!(refused(ip.parse().expect("an address")), expected, "{ip}");
-        }
-    }
 
     #[test]
     fn addresses_are_sorted_each_once_and_those_in_disguise_are_known() {

@@ -5,8 +5,10 @@
 //! downstream has to think of the mapped form again.
 
 mod ranges;
+mod special;
 
 pub use ranges::AddrRanges;
+pub use special::{Block, reserved, special, special_net};
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -63,20 +65,6 @@ impl EndpointAddr {
 impl fmt::Display for EndpointAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// What an address is that no pod and no server elsewhere can have, in a word: `unspecified`,
-/// `loopback`, `multicast`, `link-local` (node and cloud metadata services are there) or `broadcast`.
-pub fn special(ip: IpAddr) -> Option<&'static str> {
-    match ip {
-        _ if ip.is_unspecified() => Some("unspecified"),
-        _ if ip.is_loopback() => Some("loopback"),
-        _ if ip.is_multicast() => Some("multicast"),
-        IpAddr::V4(ip) if ip.is_link_local() => Some("link-local"),
-        IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("link-local"),
-        IpAddr::V4(ip) if ip.is_broadcast() => Some("broadcast"),
-        _ => None,
     }
 }
 

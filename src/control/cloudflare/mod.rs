@@ -21,7 +21,6 @@ mod keep;
 pub mod life;
 mod own;
 mod pace;
-mod reserved;
 pub mod store;
 #[cfg(test)]
 mod tests;

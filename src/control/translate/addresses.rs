@@ -9,14 +9,14 @@
 
 use super::report::{Flaw, Report};
 use super::{ConfigMapKey, Options};
-use crate::config::LOOPBACK;
+use crate::addr::special_net;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::{ClusterAddresses, Kind, ObjectRef, Rejected, Severity, Why};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeAddress, NodeSpec};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Shortest IPv4 prefix that is taken for the pods of one Node: that of the largest private network
@@ -25,28 +25,6 @@ const SHORTEST_V4: u8 = 8;
 
 /// Shortest IPv6 prefix, likewise: that of a whole provider. Kubernetes gives a Node a /64.
 const SHORTEST_V6: u8 = 32;
-
-/// Networks of which no node and no pod has an address, beside the loopback ones. A kubelet refuses
-/// the like as its own (`validateNodeIP` in pkg/kubelet). `::/8` is reserved (RFC 4291 section 2.4)
-/// and holds the unspecified address and IPv4 in IPv6 clothes.
-const SPECIAL: [(IpNet, &str); 7] = [
-    (v4([0, 0, 0, 0], 8), "unspecified"),
-    (v4([169, 254, 0, 0], 16), "link-local"),
-    (v4([224, 0, 0, 0], 4), "multicast"),
-    (v4([255, 255, 255, 255], 32), "broadcast"),
-    (v6(0, 8), "reserved"),
-    (v6(0xfe80, 10), "link-local"),
-    (v6(0xff00, 8), "multicast"),
-];
-
-const fn v4(octets: [u8; 4], length: u8) -> IpNet {
-    let [a, b, c, d] = octets;
-    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
-}
-
-const fn v6(first: u16, length: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), length))
-}
 
 /// Collects what the cluster tells of itself. The findings are sorted and each is there once.
 pub fn addresses(objects: &Objects, options: &Options) -> (ClusterAddresses, Vec<Rejected>) {
@@ -104,7 +82,7 @@ fn read_address(text: &str, loopback: bool) -> Result<IpNet, String> {
         return Err(format!("{} is not an IP address", quote(text)));
     };
     let net = IpNet::from(ip.to_canonical());
-    match special(net) {
+    match special_net(&net) {
         Some("loopback") if loopback => Ok(net),
         Some(word) => Err(format!("{} is {word}", quote(text))),
         None => Ok(net),
@@ -152,20 +130,10 @@ fn read_network(text: &str) -> Result<IpNet, Flaw> {
     if net.prefix_len() < shortest {
         return Err(flaw(&format!("is wider than a /{shortest}, too much for one node"), fix));
     }
-    match special(net) {
+    match special_net(&net) {
         Some(word) => Err(flaw(&format!("has {word} addresses"), fix)),
         None => Ok(net),
     }
-}
-
-/// What sort of special addresses a network has.
-fn special(net: IpNet) -> Option<&'static str> {
-    // Of two networks that overlap one holds the other.
-    let meets = |other: &IpNet| net.contains(other) || other.contains(&net);
-    if LOOPBACK.iter().any(meets) {
-        return Some("loopback");
-    }
-    SPECIAL.iter().find(|(other, _)| meets(other)).map(|(_, word)| *word)
 }
 
 /// Reports the Nodes that say nothing of their pods; `count` is the number of all.
