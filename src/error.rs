@@ -6,14 +6,37 @@
 
 use http::StatusCode;
 
-/// The two halves of an error whose words are `reason; fix`: what is wrong, and what to do about it.
-pub fn reason_and_fix(error: &impl std::error::Error) -> (String, String) {
-    let words = error.to_string();
-    match words.split_once("; ") {
-        Some((reason, fix)) => (reason.to_owned(), fix.to_owned()),
-        None => (words, String::new()),
-    }
+/// An error that says what to do about it. Its words are both, `reason; fix`.
+pub trait Advice: std::error::Error {
+    /// What is wrong, behind the name of what is.
+    fn reason(&self) -> &'static str;
+
+    /// What to do about it.
+    fn fix(&self) -> &'static str;
 }
+
+/// Gives an error its words, a line a variant: [`Advice`], and both as one text.
+macro_rules! advice {
+    ($error:ident: $($variant:pat => $reason:literal, $fix:literal;)*) => {
+        impl $crate::error::Advice for $error {
+            fn reason(&self) -> &'static str {
+                match self { $($variant => $reason,)* }
+            }
+
+            fn fix(&self) -> &'static str {
+                match self { $($variant => $fix,)* }
+            }
+        }
+
+        impl std::fmt::Display for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                use $crate::error::Advice;
+                write!(f, "{}; {}", self.reason(), self.fix())
+            }
+        }
+    };
+}
+pub(crate) use advice;
 
 /// Who has to act when a reason shows up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -203,6 +226,25 @@ reasons! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug)]
+    enum Mistake {
+        List,
+    }
+    impl std::error::Error for Mistake {}
+    advice! { Mistake:
+        Mistake::List => "has \"a; b\", and one is the most", "leave one; the first, say";
+    }
+
+    #[test]
+    fn what_is_wrong_and_what_to_do_are_apart_whatever_their_words() {
+        assert_eq!(Mistake::List.reason(), "has \"a; b\", and one is the most");
+        assert_eq!(Mistake::List.fix(), "leave one; the first, say");
+        assert_eq!(
+            Mistake::List.to_string(),
+            "has \"a; b\", and one is the most; leave one; the first, say"
+        );
+    }
 
     #[test]
     fn labels_are_distinct_and_indices_are_positions() {

@@ -9,6 +9,7 @@ mod tests;
 pub use authorities::{Authorities, AuthoritiesError, Authority, Proof};
 pub use strict::{Judgement, Verdict, is_key_supported, judge};
 
+use crate::error::advice;
 use crate::model::HostPattern;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::{self, PemObject};
@@ -212,34 +213,53 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// No `CERTIFICATE` section.
-    #[error("has no certificate in it; write PEM, with -----BEGIN CERTIFICATE-----")]
     NoCertificate,
     /// The PEM around the chain is broken.
-    #[error("is broken PEM; write the certificates anew")]
     ChainSyntax(#[source] pem::Error),
     /// The first certificate is no X.509 certificate.
-    #[error(
-        "has a first certificate that cannot be read; write the chain anew, the host's own first"
-    )]
     Unreadable,
     /// No DNS name in subjectAltName, and not the default.
-    #[error("has no DNS name in it (subjectAltName); use one that names the hosts")]
     NoName,
     /// No private key section.
-    #[error("has no private key in it; write PEM, with -----BEGIN PRIVATE KEY-----")]
     NoKey,
     /// The PEM around the key is broken.
-    #[error("is broken PEM; write the key anew")]
     KeySyntax,
     /// The key has a passphrase.
-    #[error("is an encrypted key; decrypt it (openssl pkey)")]
     KeyEncrypted,
     /// Neither ECDSA on P-256, P-384 or P-521, nor RSA of 2048 to 8192 bits, nor Ed25519.
-    #[error("is a key of no kind that is served; use ECDSA (P-256) or RSA (2048 bits)")]
     KeyUnsupported,
     /// The key is another certificate's.
-    #[error("does not belong to the first certificate of the chain; name the pair")]
     KeyMismatch,
+}
+
+advice! { CertificateError:
+    CertificateError::NoCertificate =>
+        "has no certificate in it",
+        "write PEM, with -----BEGIN CERTIFICATE-----";
+    CertificateError::ChainSyntax(_) =>
+        "is broken PEM",
+        "write the certificates anew";
+    CertificateError::Unreadable =>
+        "has a first certificate that cannot be read",
+        "write the chain anew, the host's own first";
+    CertificateError::NoName =>
+        "has no DNS name in it (subjectAltName)",
+        "use one that names the hosts";
+    CertificateError::NoKey =>
+        "has no private key in it",
+        "write PEM, with -----BEGIN PRIVATE KEY-----";
+    CertificateError::KeySyntax =>
+        "is broken PEM",
+        "write the key anew";
+    CertificateError::KeyEncrypted =>
+        "is an encrypted key",
+        "decrypt it (openssl pkey)";
+    CertificateError::KeyUnsupported =>
+        "is a key of no kind that is served",
+        "use ECDSA (P-256) or RSA (2048 bits)";
+    CertificateError::KeyMismatch =>
+        "does not belong to the first certificate of the chain",
+        "name the pair";
 }
 
 impl CertificateError {

@@ -1,5 +1,6 @@
 //! Who may issue the certificates of clients: certificates of authorities, read from PEM.
 
+use crate::error::advice;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -117,29 +118,39 @@ impl fmt::Debug for Authority {
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// No `CERTIFICATE` section.
-    #[error("has no certificate in it; write PEM, with -----BEGIN CERTIFICATE-----")]
     Empty,
     /// The PEM around it is broken.
-    #[error("is broken PEM; write the certificates anew")]
     Syntax(#[source] pem::Error),
     /// More than 16.
-    #[error("has more than 16 certificates in it; leave those that issue certificates of clients")]
     TooMany,
     /// Not an X.509 certificate.
-    #[error("has a certificate in it that cannot be read; write the certificates anew")]
     Unreadable,
     /// A certificate for a host or a client.
-    #[error(
-        "has a certificate in it that is not an authority's (basicConstraints); name the one that \
-         has issued it"
-    )]
     NoAuthority,
+}
+
+advice! { AuthorityError:
+    AuthorityError::Empty =>
+        "has no certificate in it",
+        "write PEM, with -----BEGIN CERTIFICATE-----";
+    AuthorityError::Syntax(_) =>
+        "is broken PEM",
+        "write the certificates anew";
+    AuthorityError::TooMany =>
+        "has more than 16 certificates in it",
+        "leave those that issue certificates of clients";
+    AuthorityError::Unreadable =>
+        "has a certificate in it that cannot be read",
+        "write the certificates anew";
+    AuthorityError::NoAuthority =>
+        "has a certificate in it that is not an authority's (basicConstraints)",
+        "name the one that has issued it";
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::reason_and_fix;
+    use crate::error::Advice;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
     fn mk_pem(is_ca: IsCa) -> String {
@@ -177,7 +188,7 @@ mod tests {
             ),
         ] {
             let error = Authority::from_pem(text.as_bytes()).expect_err(expected);
-            let (reason, fix) = reason_and_fix(&error);
+            let (reason, fix) = (error.reason(), error.fix());
             assert!(reason.contains(expected), "{reason}");
             assert!(!fix.is_empty(), "{reason}");
         }

@@ -1,5 +1,6 @@
 //! What an Ingress asks of visitors who come without TLS, and tells those who come with it.
 
+use crate::error::advice;
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,14 +80,18 @@ impl fmt::Display for Hsts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HstsError {
     /// No `max-age`, or none in whole seconds.
-    #[error("has no max-age in whole seconds; write \"max-age=31536000\" for a year")]
     MaxAge,
     /// Something else, or something twice.
-    #[error(
-        "has more than max-age, includeSubDomains and preload, each once; write \
-         \"max-age=31536000; includeSubDomains\""
-    )]
     Unknown,
+}
+
+advice! { HstsError:
+    HstsError::MaxAge =>
+        "has no max-age in whole seconds",
+        "write \"max-age=31536000\" for a year";
+    HstsError::Unknown =>
+        "has more than max-age, includeSubDomains and preload, each once",
+        "write \"max-age=31536000; includeSubDomains\"";
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::annotations::{Annotations, HSTS, HTTPS_REDIRECT, field};
 use super::report::{Flaw, Report};
-use crate::error::reason_and_fix;
+use crate::error::Advice;
 use crate::model::{Hsts, Https};
 
 /// Reads it. What is not said, or cannot be understood, is as in `default`.
@@ -20,7 +20,7 @@ pub(super) fn read(
         Some(("off", _)) => None,
         Some((_, Ok(hsts))) => Some(hsts),
         Some((_, Err(error))) => {
-            let (reason, fix) = reason_and_fix(&error);
+            let (reason, fix) = (error.reason(), error.fix());
             report.add(&field(HSTS), Flaw::invalid("", reason, format!("{fix}, or \"off\"")));
             default.hsts.clone()
         }

@@ -5,7 +5,7 @@ use crate::certificate::Certificate;
 use crate::client_certificate::Authority;
 use crate::control::objects::is_content_left_out;
 use crate::endpoint_tls::Authorities;
-use crate::error::reason_and_fix;
+use crate::error::Advice;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::core::v1::Secret;
 
@@ -40,7 +40,7 @@ pub(super) fn read_authority(
 ) -> Result<Authority, Flaw> {
     let create = format!("generic {name} -n {namespace} --from-file={AUTHORITIES}=ca.pem");
     let secret = present(namespace, name, secret, &create)?;
-    let flaw = |field, reason: String, fix: String| {
+    let flaw = |field, reason: &str, fix: &str| {
         Flaw::error(Why::SecretUnusable, field, format!("{reason}: no certificate is good"), fix)
     };
     let fix = format!("write the authority into it, as PEM under {AUTHORITIES}");
@@ -49,10 +49,10 @@ pub(super) fn read_authority(
         return Err(left_out(name));
     }
     let checked = check_type(secret, &fix).and_then(|()| {
-        let text = value(secret, AUTHORITIES)
-            .ok_or_else(|| flaw("data[ca.crt]", "is missing".to_owned(), fix.clone()))?;
+        let text =
+            value(secret, AUTHORITIES).ok_or_else(|| flaw("data[ca.crt]", "is missing", &fix))?;
         Authority::from_pem(text).map_err(|error| {
-            let (reason, fix) = reason_and_fix(&error);
+            let (reason, fix) = (error.reason(), error.fix());
             flaw("data[ca.crt]", reason, fix)
         })
     });
@@ -134,7 +134,7 @@ fn check(secret: &Secret) -> Result<Certificate, Flaw> {
     }
     Certificate::from_pem(certificate, key).map_err(|error| {
         let field = if error.is_of_key() { "data[tls.key]" } else { "data[tls.crt]" };
-        let (reason, fix) = reason_and_fix(&error);
+        let (reason, fix) = (error.reason(), error.fix());
         Flaw::error(Why::SecretUnusable, field, reason, fix)
     })
 }
