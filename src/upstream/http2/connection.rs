@@ -12,7 +12,7 @@ use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use http::uri::Scheme;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -48,6 +48,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Shared {
     sender: SendRequest<Bytes>,
+    /// Asks whether it is open, by a method that wants it as its own. It has no stream, ever.
+    asker: RefCell<SendRequest<Bytes>>,
     scheme: Scheme,
     streams: Cell<usize>,
     /// When the last stream ended, on the worker's clock.
@@ -113,6 +115,7 @@ impl Shared {
             (true, _) => return Err(Reason::UpstreamMalformed),
         }
         Ok(Self {
+            asker: RefCell::new(sender.clone()),
             sender,
             scheme,
             streams: Cell::new(0),
@@ -139,7 +142,8 @@ impl Shared {
 
     /// Whether new streams may be opened, now or later: neither closed nor going away.
     pub(super) fn is_open(&self) -> bool {
-        let asked = self.sender().poll_ready(&mut Context::from_waker(Waker::noop()));
+        let mut context = Context::from_waker(Waker::noop());
+        let asked = self.asker.borrow_mut().poll_ready(&mut context);
         !self.life.closed.get() && !matches!(asked, Poll::Ready(Err(_)))
     }
 
