@@ -199,14 +199,24 @@ impl Reconciler {
         if let Some(certificates) = certificates {
             (self.audience.certificates)(certificates);
         }
+        // Endpoints that have no cell need a table; so would the next ones, and it costs milliseconds.
+        let model = match model {
+            None if !self.store(&endpoints) => {
+                tracing::error!(
+                    backends = endpoints.len(),
+                    "endpoints do not fit the table in force; it is compiled anew"
+                );
+                Some(self.translator.model())
+            }
+            model => model,
+        };
         let effect = match (&model, endpoints.is_empty()) {
             (Some(_), _) => ChangeEffect::Table,
             (None, false) => ChangeEffect::Endpoints,
             (None, true) => ChangeEffect::None,
         };
-        match &model {
-            Some(model) => self.publish(model, started),
-            None => self.store(&endpoints),
+        if let Some(model) = &model {
+            self.publish(model, started);
         }
         let is_news = model.is_some() || addresses.is_some() || findings.is_some();
         if let Some(findings) = findings {
@@ -257,15 +267,15 @@ impl Reconciler {
         }
     }
 
-    /// Endpoints go into the table in force.
-    fn store(&self, endpoints: &[(usize, Backend)]) {
+    /// Endpoints go into the table in force. Returns whether all of them have a place there.
+    fn store(&self, endpoints: &[(usize, Backend)]) -> bool {
         if endpoints.is_empty() {
-            return;
+            return true;
         }
         let backends = endpoints.iter().map(|(position, backend)| (*position, backend));
         let stored = self.publisher.store_endpoints(backends);
-        debug_assert!(stored, "the table in force is of the last model");
-        tracing::debug!(backends = endpoints.len(), "endpoints in force");
+        tracing::debug!(backends = endpoints.len(), stored, "endpoints in force");
+        stored
     }
 
     /// Looks for series that have lost their route, which costs a look at every route: not with

@@ -219,6 +219,19 @@ fn a_slice_reaches_the_table_in_force_and_the_scrape_without_a_new_table() {
 }
 
 #[test]
+fn endpoints_that_the_table_has_no_place_for_get_a_table() {
+    let mut fixture = Fixture::new(&[
+        ("ingress.yaml", &mk_ingress("/")),
+        ("service.yaml", SERVICE),
+        ("slice.yaml", &mk_slice("s", "10.0.0.1")),
+    ]);
+    fixture.reconciler.publisher.publish(Table::empty());
+    fixture.write("slice.yaml", &mk_slice("s", "10.0.0.2"));
+    assert_eq!(paths(&fixture.tables.load()), ["/"], "it was compiled anew");
+    assert_eq!(fixture.endpoints(), ["10.0.0.2:8080"]);
+}
+
+#[test]
 fn a_change_of_nothing_that_is_used_publishes_nothing() {
     let mut fixture =
         Fixture::new(&[("ingress.yaml", &mk_ingress("/")), ("service.yaml", SERVICE)]);

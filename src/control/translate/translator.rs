@@ -103,6 +103,11 @@ impl Translator {
         }
     }
 
+    /// What is to be served, as the changes so far have it. Drop it before the next ones.
+    pub fn model(&self) -> Arc<Model> {
+        self.routes.model()
+    }
+
     /// The addresses, if they are other than before.
     fn read_addresses(&mut self) -> Option<ClusterAddresses> {
         let (addresses, found) = addresses(&self.objects, &self.options);

@@ -95,6 +95,11 @@ impl Assembly {
         Arc::clone(&self.model)
     }
 
+    /// The model as it is.
+    pub(super) fn model(&self) -> Arc<Model> {
+        Arc::clone(&self.model)
+    }
+
     /// Notes that backends have other endpoints, and nothing else is other than before.
     pub(super) fn store(&mut self, numbers: &[usize], backends: &Backends) {
         if !numbers.is_empty() {

@@ -114,6 +114,11 @@ impl Routes {
         }
     }
 
+    /// The model as it is.
+    pub(super) fn model(&self) -> Arc<Model> {
+        self.assembly.model()
+    }
+
     /// Reads again what changes have touched. `objects` are those after the changes.
     pub(super) fn update(
         &mut self,
