@@ -42,7 +42,7 @@
 //! # Modules
 //!
 //! A module imports only from rows above its own, and a stage never imports another stage.
-//! `tests/layering.rs` fails on anything else.
+//! `tests/layering` fails on anything else.
 //!
 //! | row | module | job |
 //! |---|---|---|

@@ -190,6 +190,24 @@ fn sources(directory: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+fn files_that_comments_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let begins = ["src/", "tests/", "benches/", "config/", "deploy/"];
+    let mut named = 0;
+    for (path, text) in sources("src") {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| line.contains("//")) {
+            let quoted = line.split('`').skip(1).step_by(2);
+            for file in quoted.filter(|word| begins.iter().any(|begin| word.starts_with(begin))) {
+                let file = file.split_whitespace().next().unwrap_or_default();
+                assert!(root.join(file).exists(), "{path}:{}: there is no {file}", number + 1);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 1, "no file is named");
+}
+
+#[test]
 fn modules_import_only_what_their_row_allows() {
     let files = sources("src");
     assert!(files.len() >= 10, "only {} files seen", files.len());
