@@ -1,20 +1,23 @@
 //! The admin port: metrics and health, on a thread of its own, so that a scrape never takes time
 //! from a request. The same is served on a socket in the file system, for `ravelin probe`.
 
+mod page;
 mod seats;
 
 use crate::admission::GateCell;
 use crate::listen::{self, Accepting, LocalAccepting};
 use crate::shutdown::{ShutdownSignal, Stage};
+use crate::telemetry::scrape::scrape;
 use crate::telemetry::{Telemetry, Unready, age};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use page::Sent;
 use prometheus_client::registry::Registry;
 use seats::{Seat, Seated, Seats};
 use std::convert::Infallible;
@@ -32,17 +35,20 @@ const CONNECTIONS: usize = 64;
 /// The same on the socket; scrapers have no part in them.
 const PROBES: usize = 16;
 
-/// Pages of metrics in memory at one time: one may have tens of megabytes, and is there until its reader
-/// has taken it.
+/// Pages of metrics on their way at one time: each has a thread and some 200 KiB until its reader has taken
+/// it.
 const PAGES: usize = 4;
 
 /// OpenMetrics 1.0, which prometheus-client writes; Prometheus and vmagent ask for it.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// An answer: a text, or the page of metrics.
+type Answer = Response<Either<Full<Bytes>, Sent>>;
+
 /// What the admin port tells.
 #[derive(Debug)]
 pub struct Admin {
-    registry: Registry,
+    registry: Arc<Registry>,
     telemetry: Arc<Telemetry>,
     shutdown: ShutdownSignal,
     pages: Arc<Semaphore>,
@@ -55,7 +61,7 @@ impl Admin {
         let mut registry = Registry::default();
         telemetry.register(&mut registry);
         let pages = Arc::new(Semaphore::new(PAGES));
-        Self { registry, telemetry: Arc::clone(telemetry), shutdown, pages }
+        Self { registry: Arc::new(registry), telemetry: Arc::clone(telemetry), shutdown, pages }
     }
 
     /// Serves until the process aborts: the port, to whom `gate` admits, and the socket, to whoever
@@ -165,23 +171,31 @@ impl Admin {
         });
     }
 
-    /// Answers, if there is memory for it.
-    fn ask(&self, request: &Request<Incoming>, seat: &Seat) -> Response<Full<Bytes>> {
-        let (method, path) = (request.method(), request.uri().path());
-        let mut page = None;
-        if path == "/metrics" {
-            page = Arc::clone(&self.pages).try_acquire_owned().ok();
-            if page.is_none() {
-                seat.asked(None);
-                let text = "other scrapers have not read theirs yet; ask again in a moment\n";
-                return self::text(StatusCode::SERVICE_UNAVAILABLE, text);
+    /// Answers, if there is room for another page.
+    fn ask(&self, request: &Request<Incoming>, seat: &Rc<Seat>) -> Answer {
+        let method = request.method();
+        if request.uri().path() != "/metrics" || *method != Method::GET {
+            seat.asked(None);
+            return self.answer(method, request.uri().path());
+        }
+        let page = Arc::clone(&self.pages).try_acquire_owned().ok();
+        let is_one = page.is_some();
+        seat.asked(page);
+        if !is_one {
+            let text = "other scrapers have not read theirs yet; ask again in a moment\n";
+            return self::text(StatusCode::SERVICE_UNAVAILABLE, text);
+        }
+        let gzip = accepts_gzip(request.headers());
+        match scrape(Arc::clone(&self.registry), gzip) {
+            Ok(page) => metrics(Either::Right(Sent { page, _reading: seat.reads() }), gzip),
+            Err(error) => {
+                let text = format!("there is no thread for the page: {error}\n");
+                self::text(StatusCode::SERVICE_UNAVAILABLE, text)
             }
         }
-        seat.asked(page);
-        self.answer(method, path)
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    fn answer(&self, method: &Method, path: &str) -> Answer {
         if !matches!(*method, Method::GET | Method::HEAD) {
             let page = "only GET and HEAD are served here\n";
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, page);
@@ -189,7 +203,8 @@ impl Admin {
             return response;
         }
         match path {
-            "/metrics" => self.metrics(),
+            // Of a HEAD: the page itself is made elsewhere.
+            "/metrics" => metrics(Either::Left(Full::default()), false),
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" => match self.not_ready() {
                 None => text(StatusCode::OK, format!("ok\n{}", self.aged())),
@@ -234,22 +249,61 @@ impl Admin {
             "serves the last-good state of {time}, {age} old, until these are listed:\n{missing}"
         )
     }
-
-    fn metrics(&self) -> Response<Full<Bytes>> {
-        let mut page = String::new();
-        if prometheus_client::encoding::text::encode(&mut page, &self.registry).is_err() {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be encoded\n");
-        }
-        let mut response = text(StatusCode::OK, page);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
-        response
-    }
 }
 
-fn text(status: StatusCode, page: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(page.into()));
+fn metrics(body: Either<Full<Bytes>, Sent>, gzip: bool) -> Answer {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// Whether an answer may be compressed with gzip (RFC 9110 section 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let codings = fields.filter_map(|field| field.to_str().ok()).flat_map(|text| text.split(','));
+    let mut asked = codings.filter_map(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").and_then(|text| text.parse::<f32>().ok());
+        let name = name.trim();
+        (name.eq_ignore_ascii_case("gzip") || name == "*").then(|| weight.is_none_or(|w| w > 0.0))
+    });
+    asked.next().unwrap_or(false)
+}
+
+fn text(status: StatusCode, page: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Either::Left(Full::new(page.into())));
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_for_those_who_ask_for_it() {
+        for (fields, expected) in [
+            (&[][..], false),
+            (&["gzip"], true),
+            (&["deflate, gzip;q=0.5"], true),
+            (&["identity", "GZIP ; q=1"], true),
+            (&["*"], true),
+            (&["gzip;q=0"], false),
+            (&["gzip; q=0.000, *"], false),
+            (&["br, x-gzipped"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(header::ACCEPT_ENCODING, HeaderValue::from_static(field));
+            }
+            assert_eq!(accepts_gzip(&headers), expected, "{fields:?}");
+        }
+    }
 }

@@ -53,7 +53,9 @@ struct State {
     since: Cell<u64>,
     /// When it last got on.
     moved: Cell<Instant>,
-    /// The right to have a page in memory, until it is read.
+    /// An answer is still being made.
+    reading: Cell<bool>,
+    /// The right to have a page on its way, until it is read.
     page: RefCell<Option<OwnedSemaphorePermit>>,
     end: Notify,
 }
@@ -86,6 +88,7 @@ impl Seats {
             standing: Cell::new(Standing::Silent),
             since: Cell::new(number),
             moved: Cell::new(Instant::now()),
+            reading: Cell::new(false),
             page: RefCell::default(),
             end: Notify::new(),
         });
@@ -144,12 +147,28 @@ impl Seat {
         self.state.moved.set(Instant::now());
     }
 
+    /// Notes an answer that comes in pieces. What has been written is all of it when the guard is gone.
+    pub(super) fn reads(&self) -> Reading {
+        self.state.reading.set(true);
+        Reading(Rc::clone(&self.state))
+    }
+
     /// Notes that everything written so far has left.
     fn flushed(&self) {
-        if self.state.standing.get() == Standing::Reading {
+        if !self.state.reading.get() && self.state.standing.get() == Standing::Reading {
             self.state.page.take();
             self.change(Standing::Idle);
         }
+    }
+}
+
+/// An answer that comes in pieces.
+#[derive(Debug)]
+pub(super) struct Reading(Rc<State>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reading.set(false);
     }
 }
 
@@ -277,6 +296,11 @@ mod tests {
                 seat.asked(Arc::clone(&pages).try_acquire_owned().ok());
             }
             assert_eq!(pages.available_permits(), 0);
+            // Between two pieces its reader waits for us.
+            let pieces = read.reads();
+            read.flushed();
+            assert_eq!(pages.available_permits(), 0);
+            drop(pieces);
             read.flushed();
             drop(gone);
             assert_eq!(pages.available_permits(), 2);

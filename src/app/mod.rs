@@ -39,8 +39,8 @@ use crate::control::reconcile::{Coalesce, Reconciler, Wake};
 use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening, LocalName};
 use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
-use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::Sink;
+use crate::telemetry::{Telemetry, Writer};
 use crate::tls::Store;
 use gatekeeper::Gatekeeper;
 use std::io;
@@ -48,6 +48,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use steering::Steering;
 use succession::Heritage;
 use tokio::runtime::{Builder, LocalOptions};
@@ -72,7 +73,7 @@ pub struct App {
     /// Those that end when the last request is through, or at the deadline.
     workers: Vec<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
-    log_writer: Option<JoinHandle<()>>,
+    log_writer: Option<Writer>,
 }
 
 /// Everything that the threads are made of.
@@ -147,13 +148,15 @@ impl App {
         let open = self.telemetry.open_connections();
         tracing::info!(open, "leaving: listeners close, requests in flight finish");
         self.shutdown.advance(Stage::Draining);
-        let started = std::time::Instant::now();
+        let started = Instant::now();
+        let mut cut = false;
         while self.workers.iter().any(|worker| !worker.is_finished()) {
             let elapsed = started.elapsed();
             if elapsed >= timeouts.drain_idle {
                 self.shutdown.advance(Stage::ClosingIdle);
             }
-            if elapsed >= timeouts.drain || impatient() {
+            cut = cut || impatient();
+            if elapsed >= timeouts.drain || cut {
                 let open = self.telemetry.open_connections();
                 tracing::warn!(open, "connections are cut");
                 self.shutdown.advance(Stage::Aborting);
@@ -161,16 +164,40 @@ impl App {
             }
             thread::park_timeout(DRAIN_LOOK);
         }
-        for worker in self.workers {
-            join(worker);
-        }
+        let mut hasty = || {
+            cut = cut || impatient();
+            cut
+        };
+        join_all(self.workers, &mut hasty);
         self.shutdown.advance(Stage::Aborting);
         // The receiver is gone only if that thread is.
         let _ = self.wake.send(Wake::Stop);
-        for thread in self.others.into_iter().chain(self.log_writer) {
-            join(thread);
+        join_all(self.others, &mut hasty);
+        let lost = self.log_writer.map_or(0, |writer| writer.close(hasty));
+        if lost > 0 {
+            tracing::warn!(lines = lost, "the access log is stuck: its last lines are lost");
         }
         tracing::info!("left");
+    }
+}
+
+/// Waits for threads that have been told to end: for as long as [`LAST_STEPS`], or not at all once
+/// `hasty` says so. One that hangs, in a disk or a file system that does, ends with the process.
+fn join_all(mut threads: Vec<JoinHandle<()>>, mut hasty: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        let limit = if hasty() { LAST_STEPS_IN_HASTE } else { LAST_STEPS };
+        if begun.elapsed() >= limit {
+            break;
+        }
+        thread::park_timeout(DRAIN_LOOK);
+    }
+    for thread in threads.extract_if(.., |thread| thread.is_finished()) {
+        join(thread);
+    }
+    for thread in threads {
+        let name = thread.thread().name().unwrap_or("unnamed").to_owned();
+        tracing::warn!(thread = name, "thread does not end: it is left to itself");
     }
 }
 
@@ -214,7 +241,13 @@ fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<JoinHandle<()
 }
 
 /// How often the leaving process looks whether its workers are through.
-const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How long a thread that was told to end may take: it writes a file, or lets a Lease go, at the most.
+const LAST_STEPS: Duration = Duration::from_secs(5);
+
+/// The same once the process was told twice to end. Tunnels are closed within it.
+const LAST_STEPS_IN_HASTE: Duration = Duration::from_millis(500);
 
 fn join(thread: JoinHandle<()>) {
     let name = thread.thread().name().unwrap_or("unnamed").to_owned();

@@ -15,7 +15,7 @@ use super::steering::Steering;
 use super::succession::Heritage;
 use super::write_back;
 use super::{
-    App, Parts, StartError, allowed_connections, bind, bind_all, join, keep_list, on_runtime,
+    App, Parts, StartError, allowed_connections, bind, bind_all, join_all, keep_list, on_runtime,
     privilege, spawn, start_accepting, start_admin, start_control, start_workers, unprivileged,
 };
 use crate::config::{Config, Protocol, SourceKind};
@@ -29,7 +29,7 @@ use crate::control::write_back::Outcome;
 use crate::listen::{self, Bound, Doors, LocalListening, LocalName};
 use crate::routing::{Publisher, Table};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, Writer};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ pub struct Prepared {
     shutdown: Shutdown,
     admin_end: Shutdown,
     others: Vec<JoinHandle<()>>,
-    log_writer: Option<JoinHandle<()>>,
+    log_writer: Option<Writer>,
 }
 
 impl fmt::Debug for Prepared {
@@ -127,7 +127,7 @@ impl Prepared {
         let certificates = certificates::Keeper::new(&config, telemetry.certificates(), keys)?;
         let shown = certificates.shown();
         let Ports { listeners, admin, local, socket } = Ports::bind(&config, heritage.number)?;
-        let (sink, log_writer) = open_access_log(&config)?.unzip();
+        let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
         let holds = || listeners.iter().chain([&admin]).map(Bound::hold);
         let gatekeeper = Arc::new(Gatekeeper::new(Arc::clone(&config), holds(), telemetry.ports()));
         let steering = Arc::new(Steering::new(holds(), telemetry.ports()));
@@ -190,7 +190,7 @@ impl Prepared {
         if !self.await_cluster(&mut interrupted) {
             tracing::info!("leaving: the cluster has not been listed");
             self.shutdown.advance(Stage::Aborting);
-            self.others.into_iter().for_each(join);
+            join_all(self.others, || false);
             return Ok(None);
         }
         self.serve().map(Some)
@@ -297,7 +297,7 @@ fn keep_last_good(parts: &Parts, last_good: Keeper) -> io::Result<JoinHandle<()>
 /// Cells for what the configuration names.
 fn telemetry(config: &Config) -> Arc<Telemetry> {
     let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
-    let telemetry = Telemetry::new(&names, config.workers.get());
+    let telemetry = Telemetry::configured(&names, config.workers.get(), config.metrics.clone());
     let protocols = config.listeners.iter().map(|listener| listener.protocol);
     telemetry.secure(protocols.map(|protocol| protocol == Protocol::Https));
     telemetry

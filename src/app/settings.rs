@@ -5,25 +5,24 @@ use crate::certificate::Authorities;
 use crate::client_ip::Policy;
 use crate::config::{self, Config, Members, SourceKind};
 use crate::control::translate::{ConfigMapKey, Options};
-use crate::telemetry::access_log::{self, Sink};
-use std::io;
+use crate::telemetry::access_log::{self, Output, Sink};
+use crate::telemetry::{LogCells, Writer};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// Opens the access log, and starts the thread that writes it, if there is to be one.
 pub(super) fn open_access_log(
     config: &Config,
-) -> Result<Option<(Sink, JoinHandle<()>)>, StartError> {
-    let output: Box<dyn io::Write + Send> = match &config.log.access {
-        config::AccessLog::Off => return Ok(None),
-        config::AccessLog::Stdout => Box::new(io::stdout()),
+    cells: &Arc<LogCells>,
+) -> Result<Option<(Sink, Writer)>, StartError> {
+    let start = |output| access_log::start(output, Arc::clone(cells));
+    match &config.log.access {
+        config::AccessLog::Off => Ok(None),
+        config::AccessLog::Stdout => Ok(Some(start(Output::Stdout)?)),
         config::AccessLog::File(path) => {
-            let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-            let path = path.clone();
-            Box::new(opened.map_err(|source| StartError::AccessLog { path, source })?)
+            let failed = |source| StartError::AccessLog { path: path.clone(), source };
+            start(Output::File(path.clone())).map(Some).map_err(failed)
         }
-    };
-    Ok(Some(access_log::start(output)?))
+    }
 }
 
 /// How manifests are read under this configuration.

@@ -40,7 +40,7 @@ const TRIES: [(&str, &str); 9] = [
 
 /// Serves the samples until a signal.
 pub(super) fn demo(port: u16) -> Result<u8, Failure> {
-    log::init(LevelFilter::WARN);
+    let _log = log::init(LevelFilter::WARN)?;
     // Before there is a folder that a signal would leave behind.
     let signals = Signals::new()?;
     let mut backends = Vec::new();

@@ -13,7 +13,7 @@ pub(super) fn run(config: &Path) -> Result<u8, Failure> {
     let signals = Signals::with_reload()?;
     let path = config;
     let config = Config::load(path).map_err(|errors| config_failure(&errors))?;
-    let log = log::init(level(config.log.level));
+    let log = log::init(level(config.log.level))?;
     let failed = |error: StartError| Failure { code: 1, text: error.to_string() };
     let prepared = App::prepare(config).map_err(failed)?;
     let Some(app) = prepared.start(|| signals.again()).map_err(failed)? else {

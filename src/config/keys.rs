@@ -33,6 +33,7 @@ pub(super) const ROOT: Keys = Keys {
         "https",
         "http2",
         "dns",
+        "metrics",
         "upstream",
     ],
 };
@@ -135,6 +136,9 @@ pub(super) const HTTP2: Keys = Keys {
 };
 /// `[dns]`.
 pub(super) const DNS: Keys = Keys { table: "dns", keys: &["external_names", "servers"] };
+/// `[metrics]`.
+pub(super) const METRICS: Keys =
+    Keys { table: "metrics", keys: &["per_route", "labels", "buckets"] };
 /// `[upstream]`.
 pub(super) const UPSTREAM: Keys = Keys {
     table: "upstream",
@@ -150,7 +154,7 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 15] = [
+pub(super) const TABLES: [&Keys; 17] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -165,6 +169,8 @@ pub(super) const TABLES: [&Keys; 15] = [
     &LIMITS,
     &HTTPS,
     &HTTP2,
+    &DNS,
+    &METRICS,
     &UPSTREAM,
 ];
 
@@ -245,6 +251,18 @@ mod tests {
         for key in TIMEOUTS.keys {
             assert!(meaning(key).is_some(), "{key}");
         }
+    }
+
+    #[test]
+    fn every_table_of_the_file_is_among_those_that_are_searched() {
+        // Their keys are the user's.
+        let free = ["admit"];
+        let tables = ROOT.keys.iter().filter(|key| !free.contains(key));
+        let known: Vec<&str> = TABLES.iter().map(|table| table.table).collect();
+        let missing: Vec<_> = tables.filter(|key| !known.contains(key)).collect();
+        assert_eq!(missing, [&"workers"], "not a table");
+        let (fault, _) = unknown_key(&UPSTREAM, "external_names");
+        assert_eq!(fault.fix, "its place is in [dns]");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub mod defaults;
 mod dns;
 mod http2;
 mod keys;
+mod log;
+mod metrics;
 mod raw;
 mod sections;
 mod source;
@@ -46,6 +48,8 @@ pub use client_certificate::{AuthoritySource, ClientCertificate};
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use dns::Dns;
 pub use http2::Http2;
+pub use log::{AccessLog, Log, LogLevel};
+pub use metrics::{Metrics, PerRoute, RequestLabels};
 pub use source::{Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
 pub use state::LastGood;
 pub use timeouts::Timeouts;
@@ -94,6 +98,8 @@ pub struct Config {
     pub http2: Http2,
     /// Names of Services of type ExternalName.
     pub dns: Dns,
+    /// What a scrape has.
+    pub metrics: Metrics,
     /// Connections to pods.
     pub upstream: Upstream,
 }
@@ -148,63 +154,6 @@ pub struct Admin {
     /// [`SOCKET_PATH_BYTES`]. `None`: there is none. As written: relative to the working
     /// directory.
     pub socket: Option<PathBuf>,
-}
-
-/// `[log]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Where the access log goes. Default: standard output.
-    pub access: AccessLog,
-    /// The least severe event that is written. Default: `info`.
-    pub level: LogLevel,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { access: AccessLog::Stdout, level: LogLevel::Info }
-    }
-}
-
-/// Where the access log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessLog {
-    /// Standard output, where the collectors of a cluster read.
-    Stdout,
-    /// Nowhere.
-    Off,
-    /// A file, as written: relative to the working directory.
-    File(PathBuf),
-}
-
-/// Severity of events, the most severe first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// ravelin cannot do what it was told.
-    Error,
-    /// Something will have to be looked at.
-    Warn,
-    /// What an operator wants to see of an ordinary day.
-    Info,
-    /// Faults of peers too.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-impl LogLevel {
-    /// Every level, the most severe first.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// The word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
 }
 
 /// `[limits]`. The number of header fields is fixed: [`defaults::HEADER_COUNT`].

@@ -191,6 +191,11 @@ impl<'d> Table<'d> {
         List::new(self.document, self.value(key)?, &self.path(key))
     }
 
+    /// The same for a list of something else; `wanted` and `example` say what.
+    pub(super) fn list_of(&self, key: &str, wanted: &str, example: &str) -> Option<List<'d>> {
+        List::of(self.document, self.value(key)?, &self.path(key), (wanted, example))
+    }
+
     /// Notes a fault of a key; where the key is absent, at the head of the table.
     pub(super) fn complain(&self, key: &str, fault: Fault) {
         let at = self.value(key).map_or(self.at, |value| value.span().start);
@@ -211,7 +216,7 @@ impl<'d> Table<'d> {
     }
 }
 
-/// A list of strings.
+/// A list, of strings unless it is said.
 pub(super) struct List<'d> {
     document: &'d Document<'d>,
     items: &'d [Spanned<DeValue<'d>>],
@@ -221,11 +226,20 @@ pub(super) struct List<'d> {
 
 impl<'d> List<'d> {
     fn new(document: &'d Document<'d>, value: &'d Spanned<DeValue<'d>>, key: &str) -> Option<Self> {
+        Self::of(document, value, key, ("a list of strings", "[\"...\"]"))
+    }
+
+    fn of(
+        document: &'d Document<'d>,
+        value: &'d Spanned<DeValue<'d>>,
+        key: &str,
+        (wanted, example): (&str, &str),
+    ) -> Option<Self> {
         let at = value.span().start;
         if let DeValue::Array(items) = value.get_ref() {
             return Some(Self { document, items, at });
         }
-        document.report(at, key, wrong_type(value, "a list of strings", "[\"...\"]"));
+        document.report(at, key, wrong_type(value, wanted, example));
         None
     }
 
@@ -235,9 +249,17 @@ impl<'d> List<'d> {
 
     /// Parses every item, reporting the wrong ones on their own lines and leaving them out.
     pub(super) fn strings<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, Fault>) -> Vec<T> {
+        self.each(key, |item| string(item).and_then(&parse))
+    }
+
+    /// The same for items of any type.
+    pub(super) fn each<T>(
+        &self,
+        key: &str,
+        parse: impl Fn(&DeValue<'_>) -> Result<T, Fault>,
+    ) -> Vec<T> {
         let parsed = self.items.iter().filter_map(|item| {
-            string(item.get_ref())
-                .and_then(&parse)
+            parse(item.get_ref())
                 .map_err(|fault| self.document.report(item.span().start, key, fault))
                 .ok()
         });

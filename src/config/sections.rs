@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::error::reason_and_fix;
+use crate::error::Advice;
 use crate::model::{Hsts, Https, Prefer};
 
 use super::admit::Sets;
@@ -21,6 +21,7 @@ use super::client_certificate;
 use super::cloudflare;
 use super::dns;
 use super::http2;
+use super::metrics;
 use super::raw::{self, Document, Table};
 use super::source;
 use super::state;
@@ -72,6 +73,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let https = https(&root.table(&keys::HTTPS));
     let http2 = http2::section(&root.table(&keys::HTTP2));
     let dns = dns::section(&root.table(&keys::DNS));
+    let metrics = metrics::section(&root.table(&keys::METRICS));
     let upstream = upstream(&root.table(&keys::UPSTREAM));
     let listeners = listeners?;
     let admin = admin?;
@@ -101,6 +103,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         https,
         http2,
         dns,
+        metrics,
         upstream,
     })
 }
@@ -272,7 +275,7 @@ fn https(table: &Table<'_>) -> Https {
     let hsts = table.read("hsts", |value| match raw::string(value)? {
         "off" => Ok(None),
         text => Hsts::parse(text).map(Some).map_err(|error| {
-            let (problem, fix) = reason_and_fix(&error);
+            let (problem, fix) = (error.reason(), error.fix());
             Fault::new(problem, format!("{fix}, or \"off\""))
         }),
     });

@@ -1,6 +1,7 @@
 //! The record of one request, from its head to the last byte of its answer.
 
 use super::Downstream;
+use super::routed::Routed;
 use crate::balance::{Choice, Endpoint, InFlight};
 use crate::body::{Upload, UploadLimits, UploadState};
 use crate::deadline::{Phase, TICK, Watch};
@@ -8,11 +9,12 @@ use crate::error::Reason;
 use crate::http::{Noted, Target};
 use crate::model::Timeouts;
 use crate::routing::{Held, RouteId};
-use crate::telemetry::access_log::Line;
+use crate::telemetry::access_log::{self, Line};
 use crate::telemetry::{MethodLabel, Outcome, Series};
 use crate::upstream::Journey;
 use http::{HeaderValue, Method, StatusCode, Version, request};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Most bytes of a request body that do not make the time to the answer the client's: they come in a
@@ -35,7 +37,9 @@ struct Record {
     method: Method,
     version: Version,
     upload: Option<Rc<Upload>>,
-    route: Option<(Held, RouteId)>,
+    route: Option<Routed>,
+    /// The time-outs of its route, if that has some of its own.
+    timeouts: Option<Timeouts>,
     journey: Journey,
     sent: bool,
     head: Option<Instant>,
@@ -97,6 +101,7 @@ impl Exchange {
             version: head.version,
             upload,
             route: None,
+            timeouts: None,
             journey: Journey::new(started),
             sent: false,
             head: None,
@@ -141,48 +146,43 @@ impl Exchange {
 
     /// Notes the route. Its time-outs count from here on.
     pub(super) fn routed(&mut self, table: Held, id: RouteId) {
-        let timeouts = table.timeouts(id).copied();
-        self.0.route = Some((table, id));
-        if let Some(timeouts) = timeouts {
+        self.0.timeouts = table.timeouts(id).copied();
+        self.0.route = Some(Routed::by(table, id));
+        if let Some(timeouts) = self.0.timeouts {
             self.0.patience = self.body_progress();
             self.0.watch.end_after(timeouts.request);
         }
         // Those of a call are others even if its route has none of its own.
-        if timeouts.is_some() || self.is_call() {
+        if self.0.timeouts.is_some() || self.is_call() {
             self.await_head();
         }
     }
 
-    /// Its route, if it has one.
+    /// Its route, if it has one, until the head of the answer.
     pub(super) fn route(&self) -> Option<(&Held, RouteId)> {
-        self.0.route.as_ref().map(|(table, id)| (table, *id))
-    }
-
-    /// The time-outs of its route, if that has some of its own.
-    fn timeouts(&self) -> Option<&Timeouts> {
-        self.route().and_then(|(table, id)| table.timeouts(id))
+        self.0.route.as_ref()?.table()
     }
 
     /// How long one attempt to connect may take, if its route says so.
     pub(super) fn connect(&self) -> Option<Duration> {
-        self.timeouts()?.connect
+        self.0.timeouts.as_ref()?.connect
     }
 
     /// How long nothing may move in a body.
     pub(super) fn body_progress(&self) -> Duration {
-        let own = self.timeouts().and_then(|own| own.body_progress);
+        let own = self.0.timeouts.as_ref().and_then(|own| own.body_progress);
         own.unwrap_or(self.0.downstream.worker.config.timeouts.body_progress)
     }
 
     /// How long nothing may move in a tunnel, or a stream of messages.
     pub(super) fn tunnel_idle(&self) -> Duration {
-        let own = self.timeouts().and_then(|own| own.tunnel_idle);
+        let own = self.0.timeouts.as_ref().and_then(|own| own.tunnel_idle);
         own.unwrap_or(self.0.downstream.worker.config.timeouts.tunnel_idle)
     }
 
     /// Has the upstream's time for its answer begin now.
     pub(super) fn await_head(&self) {
-        let own = self.timeouts().and_then(|own| own.response_head);
+        let own = self.0.timeouts.as_ref().and_then(|own| own.response_head);
         let response_head = own.unwrap_or(self.0.downstream.worker.config.timeouts.response_head);
         let limit = self.0.upload.as_ref().map_or(response_head, |upload| {
             let progress = if self.is_call() { self.tunnel_idle() } else { self.body_progress() };
@@ -217,8 +217,8 @@ impl Exchange {
 
     /// What its route has visitors with TLS told in `Strict-Transport-Security`, if this is one.
     pub(super) fn hsts(&self) -> Option<&HeaderValue> {
-        let (table, id) = self.0.route.as_ref().filter(|_| self.over_tls)?;
-        table.hsts(*id)
+        let (table, id) = self.route().filter(|_| self.over_tls)?;
+        table.hsts(id)
     }
 
     /// The endpoint that it went to last.
@@ -242,7 +242,7 @@ impl Exchange {
         self.0.patience = self.tunnel_idle();
     }
 
-    /// Notes the upstream's response head.
+    /// Notes the upstream's response head. The route is not known any more after it.
     pub(super) fn answered(&mut self, status: StatusCode) {
         let record = &mut *self.0;
         let now = Instant::now();
@@ -252,6 +252,9 @@ impl Exchange {
         let is_timed = record.upload.as_ref().is_none_or(is_short);
         let worker = &record.downstream.worker;
         worker.upstream.answered(&record.journey, (status, now), is_timed, || worker.random());
+        if let Some(route) = &mut record.route {
+            route.release(&record.downstream);
+        }
         self.moved();
     }
 
@@ -355,14 +358,16 @@ impl Record {
             bytes_in: self.upload.as_deref().map_or(self.relayed, Upload::bytes),
             bytes_out: self.bytes_out,
         };
-        let done = |series: &Series| {
+        let done = |series: &Arc<Series>| {
             series.record(&outcome);
             self.log(now, &outcome, series);
         };
-        let listener = self.downstream.listener;
         match &self.route {
-            Some((table, id)) => worker.series.with(listener, table, Some(*id), done),
-            None => worker.series.with(listener, &worker.tables.load(), None, done),
+            Some(route) => route.with_series(&self.downstream, done),
+            None => {
+                let table = worker.tables.load();
+                worker.series.with(self.downstream.listener, &table, None, done);
+            }
         }
     }
 
@@ -381,7 +386,7 @@ impl Record {
             method: self.method.as_str(),
             host: target.map_or(b"", |target| target.host.as_bytes()),
             path: target.map_or("", |target| target.uri.path()),
-            protocol: protocol(self.version),
+            protocol: access_log::protocol(self.version),
             status: outcome.status.as_u16(),
             reason: self.reason.map(Reason::label),
             duration: now - self.journey.started,
@@ -391,13 +396,5 @@ impl Record {
             retries: self.journey.retries,
             user_agent: self.parts.noted.user_agent.as_ref().map(HeaderValue::as_bytes),
         });
-    }
-}
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        _ => "HTTP/1.1",
     }
 }

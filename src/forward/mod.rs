@@ -5,6 +5,7 @@
 
 mod exchange;
 mod response_body;
+mod routed;
 mod send;
 mod sender;
 mod sticky;

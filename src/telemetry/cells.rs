@@ -3,10 +3,12 @@
 //! A cell has one writer, so that counting is a load and a store of a line in that core's cache: no
 //! locked instruction, no line that travels between cores.
 
+use super::histogram::Bounds;
 use super::levels::{Level, Stock};
-use super::series::Series;
+use super::series::{Flow, Series};
 use super::tls::HandshakeCells;
 use crate::client_ip::Unnamed;
+use crate::config::{Metrics, PerRoute};
 use crate::error::Reason;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -220,6 +222,12 @@ pub struct WorkerCells {
     pub upstream: UpstreamCells,
     /// Access log lines dropped because the writer was behind.
     pub log_dropped: Count,
+    /// Access log lines with a field that was cut.
+    pub log_truncated: Count,
+    /// Times and bytes, one per configured listener.
+    pub(super) flows: Box<[Arc<Flow>]>,
+    /// Bounds of the histograms of routes, if they have some of their own.
+    route_bounds: Option<Bounds>,
     /// Routes that have had a request. Locked by the worker for a route's first request only.
     series: Mutex<Vec<Arc<Series>>>,
 }
@@ -227,11 +235,27 @@ pub struct WorkerCells {
 impl WorkerCells {
     /// Cells for a worker that serves `listeners` listeners.
     pub fn new(listeners: usize) -> Self {
+        Self::configured(listeners, &Metrics::default())
+    }
+
+    pub(super) fn configured(listeners: usize, metrics: &Metrics) -> Self {
+        let bounds = Bounds::new(&metrics.buckets);
         Self {
+            flows: (0..listeners).map(|_| Arc::new(Flow::new(&bounds))).collect(),
+            route_bounds: (metrics.per_route == PerRoute::All).then_some(bounds),
             listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
             upstream: UpstreamCells::default(),
             log_dropped: Count::default(),
+            log_truncated: Count::default(),
             series: Mutex::default(),
+        }
+    }
+
+    /// Where the times and bytes of a route's requests on a listener are counted.
+    pub(super) fn flow_for(&self, listener: usize) -> Arc<Flow> {
+        match &self.route_bounds {
+            Some(bounds) => Arc::new(Flow::new(bounds)),
+            None => Arc::clone(&self.flows[listener]),
         }
     }
 
@@ -246,7 +270,13 @@ impl WorkerCells {
     /// Forgets the series for which `gone` says so.
     pub(super) fn drop_series(&self, gone: impl Fn(&Series) -> bool) {
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series.retain(|series| !gone(series));
+        series.retain(|series| {
+            let gone = gone(series);
+            if gone {
+                series.list(false);
+            }
+            !gone
+        });
     }
 }
 

@@ -1,54 +1,73 @@
-//! Durations in fixed buckets.
+//! Durations in buckets.
 
 use super::cells::Count;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Upper bounds in seconds. From 1 ms, below which a request behind Cloudflare is as good as
-/// instant, to 60 s, above which it has timed out somewhere; about two a decade at the ends, three
-/// where service objectives are usually set.
-pub const BUCKETS: [f64; 15] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Upper bounds in microseconds, ascending.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds(Arc<[u64]>);
 
-const BOUNDS_US: [u64; BUCKETS.len()] = [
-    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
-    5_000_000, 10_000_000, 30_000_000, 60_000_000,
-];
+impl Bounds {
+    pub(super) fn new(bounds: &[Duration]) -> Self {
+        Self(bounds.iter().copied().map(micros).collect())
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
 
 /// A histogram with a single writing thread.
-#[derive(Debug, Default)]
-pub struct Histogram {
+#[derive(Debug)]
+pub(super) struct Histogram {
+    bounds: Bounds,
     /// Not cumulative; the last one is for what is above every bound.
-    buckets: [Count; BUCKETS.len() + 1],
+    buckets: Box<[Count]>,
     sum_us: Count,
 }
 
 impl Histogram {
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        let buckets = (0..=bounds.0.len()).map(|_| Count::default()).collect();
+        Self { bounds: bounds.clone(), buckets, sum_us: Count::default() }
+    }
+
     /// Counts one duration. Only the owning thread may call this.
-    pub fn record(&self, duration: Duration) {
-        let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS_US.iter().position(|&bound| us <= bound).unwrap_or(BUCKETS.len());
-        self.buckets[bucket].add(1);
+    pub(super) fn record(&self, duration: Duration) {
+        let us = micros(duration);
+        let above = || self.bounds.0.len();
+        let bucket = self.bounds.0.iter().position(|&bound| us <= bound).unwrap_or_else(above);
+        if let Some(bucket) = self.buckets.get(bucket) {
+            bucket.add(1);
+        }
         self.sum_us.add(us);
     }
 }
 
-/// The sum of several histograms.
+/// The sum of several histograms with the same bounds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Totals {
-    pub(super) buckets: [u64; BUCKETS.len() + 1],
+    /// Upper bound in seconds, and count of that bucket alone: as the encoder wants them.
+    buckets: Vec<(f64, u64)>,
     sum_us: u64,
 }
 
 impl Totals {
+    #[expect(clippy::cast_precision_loss, reason = "bounds are below a day: 2^37 microseconds")]
     pub(super) fn add(&mut self, histogram: &Histogram) {
-        for (total, bucket) in self.buckets.iter_mut().zip(&histogram.buckets) {
+        if self.buckets.is_empty() {
+            let bounds = histogram.bounds.0.iter().map(|bound| *bound as f64 / 1e6);
+            self.buckets = bounds.chain([f64::INFINITY]).map(|bound| (bound, 0)).collect();
+        }
+        for ((_, total), bucket) in self.buckets.iter_mut().zip(&histogram.buckets) {
             *total += bucket.total();
         }
         self.sum_us += histogram.sum_us.total();
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.buckets.iter().sum()
+        self.buckets.iter().map(|(_, count)| count).sum()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a sum of seconds needs no more precision")]
@@ -56,10 +75,8 @@ impl Totals {
         self.sum_us as f64 / 1e6
     }
 
-    /// As the encoder wants them: upper bound and count of that bucket alone.
-    pub(super) fn bounded(&self) -> Vec<(f64, u64)> {
-        let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
-        bounds.zip(self.buckets).collect()
+    pub(super) fn bounded(&self) -> &[(f64, u64)] {
+        &self.buckets
     }
 }
 
@@ -69,17 +86,14 @@ mod tests {
 
     #[test]
     fn a_duration_lands_in_the_first_bucket_that_holds_it() {
-        let histogram = Histogram::default();
+        let bounds = Bounds::new(&[1_000, 2_500, 60_000_000].map(Duration::from_micros));
+        let histogram = Histogram::new(&bounds);
         for us in [0, 1_000, 1_001, 60_000_000, 60_000_001] {
             histogram.record(Duration::from_micros(us));
         }
         let mut totals = Totals::default();
         totals.add(&histogram);
-        assert_eq!((totals.buckets[0], totals.buckets[1]), (2, 1));
-        assert_eq!((totals.buckets[14], totals.buckets[15]), (1, 1));
+        assert_eq!(totals.bounded(), [(0.001, 2), (0.0025, 1), (60.0, 1), (f64::INFINITY, 1)]);
         assert_eq!(totals.count(), 5);
-        for (bound, us) in BUCKETS.into_iter().zip(BOUNDS_US) {
-            assert!((bound * 1e6 - us as f64).abs() < 0.5);
-        }
     }
 }

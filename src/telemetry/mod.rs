@@ -8,15 +8,18 @@ mod admission;
 mod cells;
 mod collector;
 mod histogram;
+mod json;
 mod last_good;
 mod levels;
 mod list;
 mod locked;
 pub mod log;
+pub mod scrape;
 mod series;
 mod tls;
 mod watch;
 mod write_back;
+mod writer;
 
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{
@@ -24,7 +27,6 @@ pub use cells::{
     SnapshotCells, UpstreamCells, WorkerCells,
 };
 pub use collector::{Telemetry, Unready};
-pub use histogram::{BUCKETS, Histogram};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use levels::{Level, Raised, Stock};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
@@ -33,3 +35,4 @@ pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
 pub use tls::{CertificateCells, CertificateMetrics, HandshakeCells, HandshakeFailure, TlsVersion};
 pub use watch::{WatchCells, WatchFailure, WatchMetrics};
 pub use write_back::{Suppressed, WriteBackCells, WriteBackMetrics, WriteKind, WriteResult};
+pub use writer::{LogCells, Writer};

@@ -6,14 +6,15 @@
 
 use super::access_log::RouteText;
 use super::cells::{ByReason, Count, WorkerCells};
-use super::histogram::Histogram;
+use super::histogram::{Bounds, Histogram};
 use crate::error::Reason;
 use crate::routing::{RouteId, Table};
 use http::{Method, StatusCode};
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What tells one series from another.
@@ -133,8 +134,37 @@ pub struct Outcome {
 const CLASSES: usize = 5;
 const METHODS: usize = MethodLabel::ALL.len();
 
+/// Times and bytes of requests, with a single writing thread.
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) durations: Histogram,
+    pub(super) upstream: Histogram,
+    pub(super) bytes_in: Count,
+    pub(super) bytes_out: Count,
+}
+
+impl Flow {
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        Self {
+            durations: Histogram::new(bounds),
+            upstream: Histogram::new(bounds),
+            bytes_in: Count::default(),
+            bytes_out: Count::default(),
+        }
+    }
+
+    fn record(&self, outcome: &Outcome) {
+        self.durations.record(outcome.duration);
+        if let Some(upstream) = outcome.upstream {
+            self.upstream.record(upstream);
+        }
+        self.bytes_in.add(outcome.bytes_in);
+        self.bytes_out.add(outcome.bytes_out);
+    }
+}
+
 /// The requests of one route on one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Series {
     labels: SeriesLabels,
     /// The same for the access log.
@@ -143,19 +173,27 @@ pub struct Series {
     answers: [[Count; CLASSES]; METHODS],
     /// Answers of our own and answers broken off, by method; allocated with the first.
     faults: std::sync::OnceLock<Box<[ByReason; METHODS]>>,
-    pub(super) durations: Histogram,
-    pub(super) upstream: Histogram,
-    pub(super) bytes_in: Count,
-    pub(super) bytes_out: Count,
+    /// Its own, or that of its listener: see [`crate::config::PerRoute`].
+    pub(super) flow: Arc<Flow>,
     /// When the control thread found the route gone, in seconds since the Unix epoch; 0 while it
     /// is there.
     gone_since: AtomicU64,
+    /// A scrape does not see it any more.
+    unlisted: AtomicBool,
 }
 
 impl Series {
-    fn new(labels: SeriesLabels) -> Self {
+    fn new(labels: SeriesLabels, flow: Arc<Flow>) -> Self {
         let text = RouteText::new(&labels.route, &labels.service);
-        Self { labels, text, ..Self::default() }
+        Self {
+            labels,
+            text,
+            answers: Default::default(),
+            faults: std::sync::OnceLock::new(),
+            flow,
+            gone_since: AtomicU64::new(0),
+            unlisted: AtomicBool::new(false),
+        }
     }
 
     /// What tells it from others.
@@ -178,12 +216,7 @@ impl Series {
             }
             Some(reason) => self.faults.get_or_init(Box::default)[method].add(reason),
         }
-        self.durations.record(outcome.duration);
-        if let Some(upstream) = outcome.upstream {
-            self.upstream.record(upstream);
-        }
-        self.bytes_in.add(outcome.bytes_in);
-        self.bytes_out.add(outcome.bytes_out);
+        self.flow.record(outcome);
     }
 
     /// Every count that is not zero: method, status class, reason or none.
@@ -203,14 +236,24 @@ impl Series {
     }
 
     pub(super) fn mark(&self, present: bool, now: u64) {
-        let since = self.gone_since.load(Ordering::Relaxed);
+        let since = self.gone_since.load(Relaxed);
         if present != (since == 0) {
-            self.gone_since.store(if present { 0 } else { now.max(1) }, Ordering::Relaxed);
+            self.gone_since.store(if present { 0 } else { now.max(1) }, Relaxed);
         }
     }
 
+    /// Notes whether scrapes see it.
+    pub(super) fn list(&self, listed: bool) {
+        self.unlisted.store(!listed, Relaxed);
+    }
+
+    /// Whether scrapes see it.
+    pub(super) fn is_listed(&self) -> bool {
+        !self.unlisted.load(Relaxed)
+    }
+
     pub(super) fn gone_for(&self, now: u64) -> Option<u64> {
-        let since = self.gone_since.load(Ordering::Relaxed);
+        let since = self.gone_since.load(Relaxed);
         (since != 0).then(|| now.saturating_sub(since))
     }
 }
@@ -247,21 +290,39 @@ impl SeriesCache {
         listener: usize,
         table: &Table,
         route: Option<RouteId>,
-        act: impl FnOnce(&Series) -> R,
+        act: impl FnOnce(&Arc<Series>) -> R,
     ) -> R {
-        let mut by_route = self.by_route.borrow_mut();
-        if self.generation.replace(table.generation()) != table.generation() {
-            by_route.clear();
-            self.forget_gone();
+        match table.generation().cmp(&self.generation.get()) {
+            Ordering::Equal => {}
+            Ordering::Greater => self.advance(table.generation()),
+            // A request that began before the table was replaced: those of the new one are more, and
+            // what is known of its routes stays.
+            Ordering::Less => return act(&self.find(listener, table, route)),
         }
+        let mut by_route = self.by_route.borrow_mut();
         act(by_route.entry((listener, route)).or_insert_with(|| self.find(listener, table, route)))
+    }
+
+    /// Has a series seen by scrapes again whose route was gone for minutes while a request of it went on.
+    pub fn list_again(&self, series: &Arc<Series>) {
+        if !series.is_listed() {
+            series.mark(true, 0);
+            series.list(true);
+            self.cells.add_series(Arc::clone(series));
+        }
+    }
+
+    fn advance(&self, generation: u64) {
+        self.generation.set(generation);
+        self.by_route.borrow_mut().clear();
+        self.forget_gone();
     }
 
     fn find(&self, listener: usize, table: &Table, route: Option<RouteId>) -> Arc<Series> {
         let labels = SeriesLabels::of(&self.listeners[listener], table, route);
         let mut by_labels = self.by_labels.borrow_mut();
         let series = by_labels.entry(labels).or_insert_with_key(|labels| {
-            let series = Arc::new(Series::new(labels.clone()));
+            let series = Arc::new(Series::new(labels.clone(), self.cells.flow_for(listener)));
             self.cells.add_series(Arc::clone(&series));
             series
         });
@@ -271,6 +332,53 @@ impl SeriesCache {
     /// Drops what the control thread no longer lists, so that a route that comes back is listed
     /// again.
     fn forget_gone(&self) {
-        self.by_labels.borrow_mut().retain(|_, series| Arc::strong_count(series) > 1);
+        self.by_labels.borrow_mut().retain(|_, series| series.is_listed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+    use crate::routing::compile;
+
+    fn next(table: &Table) -> Table {
+        compile(&Model::default(), Some(table))
+    }
+
+    #[test]
+    fn a_route_that_comes_back_is_seen_although_a_stream_of_its_first_life_goes_on() {
+        let cells = Arc::new(WorkerCells::new(1));
+        let cache = SeriesCache::new(Arc::clone(&cells), [Arc::from("web")].into());
+        let of = |table: &Table| cache.with(0, table, None, Arc::clone);
+        let first = Table::empty();
+        let stream = of(&first);
+        cells.drop_series(|_| true);
+        assert!(cells.series().is_empty());
+        let again = of(&next(&first));
+        assert!(Arc::ptr_eq(&cells.series()[0], &again) && !Arc::ptr_eq(&again, &stream));
+        // When it ends it is counted as well.
+        cache.list_again(&stream);
+        cache.list_again(&stream);
+        assert_eq!(cells.series().len(), 2);
+    }
+
+    #[test]
+    fn requests_of_an_older_table_leave_what_is_known_of_the_newer_one() {
+        let cells = Arc::new(WorkerCells::new(1));
+        let cache = SeriesCache::new(Arc::clone(&cells), [Arc::from("web")].into());
+        let old = Table::empty();
+        let new = next(&old);
+        assert!(old.generation() < new.generation());
+        let of = |table| cache.with(0, table, None, Arc::clone);
+        let first = of(&old);
+        let second = of(&new);
+        assert!(Arc::ptr_eq(&first, &second));
+        for _ in 0..3 {
+            assert!(Arc::ptr_eq(&of(&old), &first), "the same series for both");
+            assert_eq!(cache.generation.get(), new.generation());
+            assert_eq!(cache.by_route.borrow().len(), 1, "the cache was cleared");
+        }
+        assert_eq!(cells.series().len(), 1);
     }
 }

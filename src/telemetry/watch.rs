@@ -81,6 +81,9 @@ impl WatchFailure {
     }
 }
 
+/// Characters kept of what the API server says: more than its own messages have.
+const MOST_WORDS: usize = 512;
+
 /// The state of one kind. Times are seconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WatchCells {
@@ -100,10 +103,11 @@ pub struct WatchCells {
 }
 
 impl WatchCells {
-    /// Counts a failure.
+    /// Counts a failure. Of `words` only the beginning is kept, for `/readyz`: others choose how many
+    /// there are.
     pub fn fail(&mut self, why: WatchFailure, words: &str) {
         self.failures[why as usize] += 1;
-        self.failing = Some((why, words.to_owned()));
+        self.failing = Some((why, words.chars().take(MOST_WORDS).collect()));
     }
 
     /// Notes that what is held is what the API server has.
@@ -237,6 +241,14 @@ impl WatchMetrics {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn of_the_words_of_an_api_server_the_beginning_is_kept() {
+        let mut cells = WatchCells::default();
+        cells.fail(WatchFailure::Status, &"\u{e9}".repeat(10_000));
+        let (_, words) = cells.failing.expect("it failed");
+        assert_eq!(words, "\u{e9}".repeat(MOST_WORDS));
+    }
 
     #[test]
     fn every_failure_is_counted_under_a_label_of_its_own() {

@@ -160,22 +160,41 @@ fn ask(stream: &TcpStream, text: &str) -> Told {
     }
 }
 
-/// Sends a text and reads one response with a `Content-Length`, without reading past it.
+/// Reads up to an end, in lower case.
+fn read_to(mut stream: &TcpStream, end: &[u8]) -> io::Result<String> {
+    let mut read = Vec::new();
+    while !read.ends_with(end) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        read.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&read).to_ascii_lowercase())
+}
+
+/// Sends a text and reads one response with a `Content-Length` or chunks, without reading past it.
 fn exchange(mut stream: &TcpStream, text: &str) -> io::Result<(u16, String)> {
     stream.write_all(text.as_bytes())?;
     let invalid = |what: &str| io::Error::new(ErrorKind::InvalidData, what.to_owned());
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let head = read_to(stream, b"\r\n\r\n")?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| invalid(&head))?;
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let length = length.and_then(|length| length.parse().ok()).ok_or_else(|| invalid(&head))?;
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
+    let mut body = Vec::new();
+    if head.contains("transfer-encoding: chunked") {
+        loop {
+            let size = read_to(stream, b"\r\n")?;
+            let size = usize::from_str_radix(size.trim(), 16).map_err(|_| invalid(&size))?;
+            let mut chunk = vec![0; size + 2];
+            stream.read_exact(&mut chunk)?;
+            if size == 0 {
+                break;
+            }
+            body.extend_from_slice(&chunk[..size]);
+        }
+    } else {
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.and_then(|length| length.parse().ok()).ok_or_else(|| invalid(&head))?;
+        body.resize(length, 0);
+        stream.read_exact(&mut body)?;
+    }
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }

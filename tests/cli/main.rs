@@ -3,15 +3,19 @@
 mod cases;
 mod check;
 mod demo;
+#[path = "../support/eventually.rs"]
+mod eventually;
 mod explain;
 mod mistakes;
 mod origin;
 mod probe;
 mod program;
 mod run;
+mod running;
+mod sinks;
 mod strict;
 
-use program::{Ran, ravelin};
+use program::{PATIENCE, Ran, ravelin};
 
 const VERBS: [&str; 6] = ["run", "demo", "check", "explain", "probe", "version"];
 

@@ -1,70 +1,14 @@
 //! `probe`: what the kubelet is told, by exit code and words.
 
 use crate::program::{Ran, await_end, command, config, ravelin};
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpStream};
+use crate::running::Running;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
-use tempfile::TempDir;
+use std::path::Path;
 
-/// A `ravelin run` with a socket; killed when dropped.
-struct Running {
-    child: Child,
-    folder: TempDir,
-    log: BufReader<ChildStderr>,
-}
-
-impl Running {
-    /// Starts it and waits for its socket.
-    fn start(more: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::create_dir(folder.path().join("manifests")).expect("a new folder");
-        let file = folder.path().join("ravelin.toml");
-        let text = format!(
-            "workers = 1\n[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
-             admit = [\"loopback\"]\n[admin]\naddress = \"127.0.0.1:0\"\nsocket = {:?}\n\
-             [source]\nkind = \"directory\"\ndirectory = {:?}\n\
-             [timeouts]\ndrain = \"20s\"\ndrain_idle = \"20s\"\n{more}",
-            folder.path().join("admin.sock"),
-            folder.path().join("manifests"),
-        );
-        std::fs::write(&file, text).expect("a new file");
-        let mut child = command(&["run", "--config", file.to_str().expect("UTF-8")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program runs");
-        let log = BufReader::new(child.stderr.take().expect("piped"));
-        Self { child, folder, log }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("admin.sock")
-    }
-
-    /// Reads its log up to a message, and returns that line. Ends with the process.
-    fn until(&mut self, message: &str) -> String {
-        let mut line = String::new();
-        while !line.contains(message) {
-            line.clear();
-            assert_ne!(self.log.read_line(&mut line).expect("UTF-8"), 0, "no {message}");
-        }
-        line
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn probe(question: &str, socket: &Path) -> Ran {
+pub(crate) fn probe(question: &str, socket: &Path) -> Ran {
     ravelin(&["probe", question, "--socket", socket.to_str().expect("UTF-8")])
 }
 
@@ -103,9 +47,7 @@ fn a_process_that_is_not_ready_says_why() {
 #[test]
 fn a_process_that_leaves_is_alive_and_not_ready() {
     let mut running = Running::start("[cloudflare]\nrefresh = \"off\"\n");
-    let line = running.until("\"listening\"");
-    let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON line");
-    let address: SocketAddr = line["address"].as_str().expect("one").parse().expect("one");
+    let address = running.listener();
     running.until("admin port");
     // While it is open, and idle for less than `drain_idle`, the process stays. Served once, it is
     // no longer in the queue of the kernel.
@@ -113,8 +55,7 @@ fn a_process_that_leaves_is_alive_and_not_ready() {
     std::io::Write::write_all(&mut client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("it reads");
     let mut byte = [0];
     std::io::Read::read_exact(&mut client, &mut byte).expect("it answers");
-    let id = running.child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().expect("kill").success());
+    running.signal("TERM");
     running.until("leaving");
     // The stage is told to the other threads right after the log is.
     let ready = loop {

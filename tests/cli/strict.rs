@@ -108,7 +108,7 @@ fn await_series(socket: &Path, line: &str) {
     loop {
         let mut page = String::new();
         if let Ok(mut stream) = UnixStream::connect(socket) {
-            let request = b"GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n";
+            let request = b"GET /metrics HTTP/1.0\r\n\r\n";
             stream.write_all(request).expect("it reads");
             stream.read_to_string(&mut page).expect("UTF-8");
         }

@@ -183,7 +183,7 @@ impl Container {
             }
             thread::park_timeout(Duration::from_millis(10));
         };
-        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {target} HTTP/1.0\r\nHost: a\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
@@ -199,7 +199,7 @@ impl Container {
 
     /// Checks user, capabilities, root, and that it serves on ports 80 and 443 and to probes.
     fn serves_as_a_pod(&self, granted: &str) {
-        assert!(self.page("/readyz").starts_with("HTTP/1.1 200 "), "{}", self.log());
+        assert!(self.page("/readyz").starts_with("HTTP/1.0 200 "), "{}", self.log());
         let status = fs::read_to_string(self.proc("status")).expect("it runs");
         let user = format!("{USER}\t{USER}\t{USER}\t{USER}");
         assert_eq!((field(&status, "Uid"), field(&status, "Gid")), (&*user, &*user));

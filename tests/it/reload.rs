@@ -34,6 +34,27 @@ fn a_change_takes_effect_on_a_connection_that_is_open() {
 }
 
 #[test]
+fn the_table_that_an_answer_began_with_is_freed_while_it_goes_on() {
+    let upstream = Upstream::scripted(|conn| {
+        if conn.request().is_some() {
+            conn.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+            conn.closes();
+        }
+    });
+    let edge = Edge::to(&[upstream.addr()]);
+    let mut client = edge.connect();
+    client.ask("GET", "a", "/events");
+    assert_eq!(client.head().status(), 200);
+    let table = edge.table();
+    let other = rule("other.example", &[("/", "Prefix", "web")]);
+    edge.put("other.json", &ingress("other", &[other]).to_string());
+    eventually("the old table is freed", || (table.strong_count() == 0).then_some(()));
+    drop(client);
+    // What is logged afterwards has its route all the same.
+    assert_eq!(edge.ended("client_gone")["route"], "ns/all");
+}
+
+#[test]
 fn a_request_in_flight_keeps_the_rules_that_it_met() {
     let gate = Gate::default();
     let until = gate.clone();

@@ -2,7 +2,7 @@
 
 use crate::client::Client as TlsClient;
 use crate::secured::{HOST, offering, secured};
-use crate::support::{Edge, Upstream, edge_to};
+use crate::support::{Edge, Upstream, edge_to, eventually, ingress, rule};
 use crate::switched::{End, SWITCHING, WEBSOCKET, agree, await_open, ends, open, open_on};
 use serde_json::Value;
 use socket2::SockRef;
@@ -40,6 +40,23 @@ fn tunnels_are_counted_while_they_are_open() {
     drop(second);
     await_open(&edge, 0.0);
     upstream.await_closed(2);
+}
+
+#[test]
+fn the_table_that_a_tunnel_began_with_is_freed_while_it_is_open() {
+    let upstream = listening();
+    let edge = Edge::to(&[upstream.addr()]);
+    let client = open(&edge);
+    let table = edge.table();
+    let other = rule("other.example", &[("/", "Prefix", "web")]);
+    edge.put("other.json", &ingress("other", &[other]).to_string());
+    eventually("the old table is freed", || (table.strong_count() == 0).then_some(()));
+    await_open(&edge, 1.0);
+    drop(client);
+    // What is counted and logged afterwards has its route all the same.
+    let line = line(&edge);
+    assert_eq!((&line["route"], &line["service"]), (&"ns/all".into(), &"ns/web:http".into()));
+    edge.await_metric("ravelin_requests_total", &[("route", "ns/all")], 1.0);
 }
 
 #[test]

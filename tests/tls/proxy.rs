@@ -172,7 +172,7 @@ impl Proxy {
     /// The value of a series, by the text in front of it; 0 if it is not there.
     pub(crate) fn metric(&self, series: &str) -> f64 {
         let mut socket = TcpStream::connect(self.app().admin()).expect("the admin port");
-        let request = b"GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n";
+        let request = b"GET /metrics HTTP/1.0\r\n\r\n";
         socket.write_all(request).expect("it reads");
         let mut page = String::new();
         socket.read_to_string(&mut page).expect("UTF-8");

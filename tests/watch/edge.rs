@@ -127,7 +127,8 @@ pub(crate) fn config(api: &Api, folder: &Path, keys: &str) -> String {
 pub(crate) fn get(addr: SocketAddr, host: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect_timeout(&addr, PATIENCE).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    // Of HTTP/1.0, so that pages have no chunks.
+    let request = format!("GET {path} HTTP/1.0\r\nhost: {host}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer in UTF-8");

@@ -1,9 +1,44 @@
 //! One line: what is in it, and how it becomes JSON.
+//!
+//! Every field has a bound, of bytes as they are written: escaping turns one byte into up to six, and
+//! HPACK lets a client repeat a field for one byte. A field that is longer is cut at a character, and
+//! the line names it in `truncated`.
 
 use crate::addr::PeerAddr;
 use crate::client_certificate::Verdict;
 use crate::telemetry::TlsVersion;
+use crate::telemetry::json;
+use http::Version;
 use std::time::{Duration, Instant, SystemTime};
+
+/// Names out of manifests and the configuration, and addresses: a name with its namespace is 317 bytes
+/// at the most (RFC 1123, 253 and 63).
+const NAME_BYTES: usize = 512;
+
+/// `CF-Ray` is 20 bytes.
+const RAY_BYTES: usize = 64;
+
+/// The longest registered method (RFC 9110 section 16.1.1) is UPDATEREDIRECTREF.
+const METHOD_BYTES: usize = 32;
+
+/// A name of DNS is 253 bytes, a colon and a port 6.
+const HOST_BYTES: usize = 260;
+
+/// Long enough for what people link to; HAProxy cuts a whole line at 1 KiB, nginx writes up to 8 KiB.
+const PATH_BYTES: usize = 2048;
+
+/// Those of browsers are below 200 bytes, those of their apps below 400.
+const USER_AGENT_BYTES: usize = 512;
+
+/// A line at its longest: all bounds, and what is around the values.
+#[cfg(test)]
+const LINE_BYTES: usize = 6 * NAME_BYTES
+    + RAY_BYTES
+    + METHOD_BYTES
+    + 2 * HOST_BYTES
+    + PATH_BYTES
+    + USER_AGENT_BYTES
+    + 1024;
 
 /// What every line of one connection contains, made once.
 #[derive(Debug)]
@@ -14,21 +49,22 @@ impl ConnectionText {
     /// who brought it, if somebody did.
     pub fn new(peer: PeerAddr, balancer: Option<PeerAddr>, listener: &str) -> Self {
         let mut text = Vec::new();
-        field(&mut text, br#""peer":""#, peer.to_string().as_bytes());
+        name(&mut text, br#""peer":""#, &peer.to_string());
         if let Some(balancer) = balancer {
-            field(&mut text, br#""balancer":""#, balancer.to_string().as_bytes());
+            name(&mut text, br#""balancer":""#, &balancer.to_string());
         }
-        field(&mut text, br#""listener":""#, listener.as_bytes());
+        name(&mut text, br#""listener":""#, listener);
         Self(text.into())
     }
 
     /// The same for a connection with TLS: its version, the name of the ClientHello, and whether an
     /// earlier session was resumed.
-    pub fn with_tls(self, version: TlsVersion, name: Option<&str>, resumed: bool) -> Self {
+    pub fn with_tls(self, version: TlsVersion, sni: Option<&str>, resumed: bool) -> Self {
         let mut text = self.0.into_vec();
-        field(&mut text, br#""tls":""#, version.label().as_bytes());
-        if let Some(name) = name {
-            field(&mut text, br#""sni":""#, name.as_bytes());
+        name(&mut text, br#""tls":""#, version.label());
+        if let Some(sni) = sni {
+            // A DNS name, of which rustls takes no longer one.
+            field(&mut text, br#""sni":""#, sni.as_bytes(), HOST_BYTES);
         }
         text.extend_from_slice(match resumed {
             true => br#""tls_resumed":true,"#.as_slice(),
@@ -43,7 +79,7 @@ impl ConnectionText {
             return self;
         };
         let mut text = self.0.into_vec();
-        field(&mut text, br#""client_certificate":""#, verdict.label().as_bytes());
+        name(&mut text, br#""client_certificate":""#, verdict.label());
         Self(text.into())
     }
 }
@@ -57,8 +93,8 @@ impl RouteText {
     /// (`namespace/name:port`).
     pub fn new(route: &str, service: &str) -> Self {
         let mut text = Vec::new();
-        field(&mut text, br#""route":""#, route.as_bytes());
-        field(&mut text, br#""service":""#, service.as_bytes());
+        name(&mut text, br#""route":""#, route);
+        name(&mut text, br#""service":""#, service);
         Self(text.into())
     }
 }
@@ -105,32 +141,42 @@ pub struct Line<'a> {
     pub user_agent: Option<&'a [u8]>,
 }
 
+/// A version as lines have it.
+pub fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
 impl Line<'_> {
-    /// Appends the line as JSON. Serialising with serde takes four times as long, and this is done
-    /// for every request.
-    pub(super) fn write(&self, out: &mut Vec<u8>, clock: &mut ClockText) {
+    /// Appends the line as JSON; returns whether a field was cut. Serialising with serde takes four times
+    /// as long, and this is done for every request.
+    pub(super) fn write(&self, out: &mut Vec<u8>, clock: &mut ClockText) -> bool {
         out.extend_from_slice(b"{\"time\":\"");
         clock.write(self.time, out);
         out.extend_from_slice(b"\",");
-        field(out, br#""client":""#, self.client);
+        let bytes = |text: Option<&'static str>| text.map(str::as_bytes);
+        let mut cut = Cut::default();
+        cut.note(0, field(out, FIELDS[0], self.client, NAME_BYTES));
         out.extend_from_slice(&self.connection.0);
         if let Some(route) = self.route {
             out.extend_from_slice(&route.0);
         }
-        let bytes = |text: Option<&'static str>| text.map(str::as_bytes);
         let fields = [
-            (br#""endpoint":""#.as_slice(), self.endpoint.map(str::as_bytes)),
-            (br#""cf_ray":""#, self.cf_ray),
-            (br#""method":""#, Some(self.method.as_bytes())),
-            (br#""host":""#, Some(self.host)),
-            (br#""path":""#, Some(self.path.as_bytes())),
-            (br#""protocol":""#, bytes(Some(self.protocol))),
-            (br#""reason":""#, bytes(self.reason)),
-            (br#""user_agent":""#, self.user_agent),
+            (self.endpoint.map(str::as_bytes), NAME_BYTES),
+            (self.cf_ray, RAY_BYTES),
+            (Some(self.method.as_bytes()), METHOD_BYTES),
+            (Some(self.host), HOST_BYTES),
+            (Some(self.path.as_bytes()), PATH_BYTES),
+            (bytes(Some(self.protocol)), NAME_BYTES),
+            (bytes(self.reason), NAME_BYTES),
+            (self.user_agent, USER_AGENT_BYTES),
         ];
-        for (name, value) in fields {
+        for (position, (value, most)) in (1..).zip(fields) {
             if let Some(value) = value {
-                field(out, name, value);
+                cut.note(position, field(out, FIELDS[position], value, most));
             }
         }
         number(out, br#""status":"#, u64::from(self.status));
@@ -141,9 +187,51 @@ impl Line<'_> {
         number(out, br#""bytes_in":"#, self.bytes_in);
         number(out, br#""bytes_out":"#, self.bytes_out);
         number(out, br#""retries":"#, u64::from(self.retries));
+        cut.write(out);
         // In place of the last comma.
         out.pop();
         out.extend_from_slice(b"}\n");
+        cut != Cut::default()
+    }
+}
+
+/// The fields of a line that are text, each with everything before its value.
+const FIELDS: [&[u8]; 9] = [
+    br#""client":""#,
+    br#""endpoint":""#,
+    br#""cf_ray":""#,
+    br#""method":""#,
+    br#""host":""#,
+    br#""path":""#,
+    br#""protocol":""#,
+    br#""reason":""#,
+    br#""user_agent":""#,
+];
+
+/// Which of [`FIELDS`] were cut, a bit each.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Cut(u16);
+
+impl Cut {
+    fn note(&mut self, position: usize, cut: bool) {
+        self.0 |= u16::from(cut) << position;
+    }
+
+    /// Appends their names, if there are any.
+    fn write(self, out: &mut Vec<u8>) {
+        if self.0 == 0 {
+            return;
+        }
+        out.extend_from_slice(br#""truncated":["#);
+        for (position, name) in FIELDS.into_iter().enumerate() {
+            if self.0 & (1 << position) != 0 {
+                // With its quotes, without what stands before the value.
+                out.extend_from_slice(name.strip_suffix(b":\"").unwrap_or(name));
+                out.push(b',');
+            }
+        }
+        out.pop();
+        out.extend_from_slice(b"],");
     }
 }
 
@@ -151,15 +239,18 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Appends `"name":"value",`; `name` is everything before the value.
-fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    if is_plain(value) {
-        out.extend_from_slice(value);
-    } else {
-        escape(out, &String::from_utf8_lossy(value));
-    }
+/// Appends `"name":"value",` with a name of ours; `prefix` is everything before the value.
+fn name(out: &mut Vec<u8>, prefix: &[u8], value: &str) {
+    field(out, prefix, value.as_bytes(), NAME_BYTES);
+}
+
+/// Appends `"name":"value",`; `prefix` is everything before the value. Returns whether the value would
+/// take more than `most` bytes and was cut.
+fn field(out: &mut Vec<u8>, prefix: &[u8], value: &[u8], most: usize) -> bool {
+    out.extend_from_slice(prefix);
+    let cut = json::write_text(out, value, most);
     out.extend_from_slice(b"\",");
+    cut
 }
 
 /// Appends `"name":number,`; `name` is everything before the number.
@@ -167,34 +258,6 @@ fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
     out.extend_from_slice(name);
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     out.push(b',');
-}
-
-/// The inside of a JSON string (RFC 8259 section 7).
-fn escape(out: &mut Vec<u8>, text: &str) {
-    let quoted = serde_json::to_string(text).unwrap_or_default();
-    let inside = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-    out.extend_from_slice(inside.as_bytes());
-}
-
-/// Whether a JSON string may hold the bytes as they are: ASCII without quote, backslash and control
-/// characters. Eight at a time: every value of every line comes by here.
-fn is_plain(value: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // High bit set in each byte that is zero (or follows one that is, which only errs towards no).
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let special = |word: u64| {
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        quote | backslash | control | (word & HIGHS)
-    };
-    let (words, rest) = value.as_chunks::<8>();
-    // What is missing in the last word is filled with a byte that is plain.
-    let mut last = [b' '; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let bits = words.iter().fold(0, |bits, word| bits | special(u64::from_le_bytes(*word)));
-    bits | special(u64::from_le_bytes(last)) == 0
 }
 
 /// Time as text. The part down to the second is formatted once a second, and the wall clock is
@@ -238,19 +301,53 @@ impl ClockText {
 mod tests {
     use super::*;
 
+    const AGENT: &str = "user_agent";
+
+    fn written(value: &[u8], path: &str) -> (Vec<u8>, bool) {
+        let connection = ConnectionText(Box::default());
+        let line = Line {
+            time: Instant::now(),
+            client: b"192.0.2.9",
+            connection: &connection,
+            route: None,
+            endpoint: None,
+            cf_ray: Some(value),
+            method: "GET",
+            host: value,
+            path,
+            protocol: "HTTP/2.0",
+            status: 200,
+            reason: None,
+            duration: Duration::ZERO,
+            upstream: None,
+            bytes_in: u64::MAX,
+            bytes_out: u64::MAX,
+            retries: u32::MAX,
+            user_agent: Some(value),
+        };
+        let mut out = Vec::new();
+        let cut = line.write(&mut out, &mut ClockText::default());
+        (out, cut)
+    }
+
     #[test]
-    fn what_json_escapes_is_seen_at_every_position() {
-        for length in 0..20 {
-            let plain = vec![b'~'; length];
-            assert!(is_plain(&plain));
-            for position in 0..length {
-                for byte in 0..=u8::MAX {
-                    let mut value = plain.clone();
-                    value[position] = byte;
-                    let needs = !(0x20..0x80).contains(&byte) || byte == b'"' || byte == b'\\';
-                    assert_eq!(is_plain(&value), !needs, "{byte} at {position} of {length}");
-                }
-            }
+    fn a_line_is_bounded_whatever_a_client_sends_and_names_what_was_cut() {
+        for byte in [b'a', b'"', 1, 0xff] {
+            let long = vec![byte; 30_000];
+            let (out, cut) = written(&long, &"/\u{1f600}".repeat(5000));
+            assert!(cut && out.len() <= LINE_BYTES, "{byte}: {} bytes", out.len());
+            let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+            let expected = serde_json::json!(["cf_ray", "host", "path", AGENT]);
+            assert_eq!(value["truncated"], expected, "{byte}");
         }
+    }
+
+    #[test]
+    fn what_fits_is_whole_and_not_marked() {
+        let agent = "b".repeat(RAY_BYTES);
+        let (out, cut) = written(agent.as_bytes(), &"/".repeat(PATH_BYTES));
+        assert!(!cut);
+        let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        assert_eq!((&value[AGENT], value.get("truncated")), (&agent.into(), None));
     }
 }

@@ -6,14 +6,19 @@
 
 mod line;
 
-pub use line::{ConnectionText, Line, RouteText};
+pub use line::{ConnectionText, Line, RouteText, protocol};
 
 use super::cells::Count;
+use super::writer::{Batch, LogCells, Message, Open, Report, Writer};
 use line::ClockText;
 use std::cell::RefCell;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 /// A buffer is handed over when it has this many bytes: some 300 lines, so that waking the writer
 /// costs a request nothing worth naming.
@@ -26,23 +31,19 @@ const QUEUED_BUFFERS: usize = 64;
 /// The worker's end.
 #[derive(Debug)]
 pub struct AccessLog {
-    buffer: RefCell<Buffer>,
+    buffer: RefCell<Batch>,
     clock: RefCell<ClockText>,
-    full: SyncSender<Buffer>,
-    dropped: Arc<super::WorkerCells>,
-}
-
-#[derive(Debug, Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    lines: u64,
+    full: SyncSender<Message>,
+    cells: Arc<super::WorkerCells>,
 }
 
 impl AccessLog {
     /// Appends a line.
     pub fn write(&self, line: &Line<'_>) {
         let mut buffer = self.buffer.borrow_mut();
-        line.write(&mut buffer.bytes, &mut self.clock.borrow_mut());
+        if line.write(&mut buffer.bytes, &mut self.clock.borrow_mut()) {
+            self.cells.log_truncated.add(1);
+        }
         buffer.lines += 1;
         if buffer.bytes.len() >= FLUSH_BYTES {
             self.hand_over(&mut buffer);
@@ -57,21 +58,24 @@ impl AccessLog {
         }
     }
 
-    fn hand_over(&self, buffer: &mut Buffer) {
+    fn hand_over(&self, buffer: &mut Batch) {
         // The next one will be about as full.
         let bytes = Vec::with_capacity(buffer.bytes.len() + 1024);
-        let empty = Buffer { bytes, lines: 0 };
-        if let Err(refused) = self.full.try_send(std::mem::replace(buffer, empty)) {
-            let (TrySendError::Full(lost) | TrySendError::Disconnected(lost)) = refused;
+        let full = std::mem::replace(buffer, Batch { bytes, ..Batch::default() });
+        let Err(refused) = self.full.try_send(Message::Lines(full)) else {
+            return;
+        };
+        let (TrySendError::Full(lost) | TrySendError::Disconnected(lost)) = refused;
+        if let Message::Lines(mut lost) = lost {
             self.dropped_lines().add(lost.lines);
             // Its memory at least serves on.
-            *buffer = Buffer { bytes: lost.bytes, lines: 0 };
-            buffer.bytes.clear();
+            lost.bytes.clear();
+            *buffer = Batch { lines: 0, ..lost };
         }
     }
 
     fn dropped_lines(&self) -> &Count {
-        &self.dropped.log_dropped
+        &self.cells.log_dropped
     }
 }
 
@@ -84,7 +88,7 @@ impl Drop for AccessLog {
 
 /// The way into the writer thread; one [`AccessLog`] is made of it for each worker.
 #[derive(Clone, Debug)]
-pub struct Sink(SyncSender<Buffer>);
+pub struct Sink(SyncSender<Message>);
 
 impl Sink {
     /// The end of one worker, which counts what it drops in `cells`.
@@ -93,37 +97,59 @@ impl Sink {
             buffer: RefCell::default(),
             clock: RefCell::default(),
             full: self.0.clone(),
-            dropped: cells,
+            cells,
         }
     }
 }
 
-/// Starts the writer thread. It ends, with everything written, when every [`Sink`] and
-/// [`AccessLog`] is gone: join the handle to wait for that.
-pub fn start(
-    output: Box<dyn Write + Send>,
-) -> std::io::Result<(Sink, std::thread::JoinHandle<()>)> {
-    let (sender, receiver) = sync_channel(QUEUED_BUFFERS);
-    let writer = std::thread::Builder::new()
-        .name("access-log".to_owned())
-        .spawn(move || write_all(&receiver, output))?;
-    Ok((Sink(sender), writer))
+/// Where the lines go.
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// The end of a file. Without a reader a FIFO takes nothing, as a file that is stuck.
+    File(PathBuf),
+    /// Anything else.
+    Other(Box<dyn Write + Send>),
 }
 
-fn write_all(full: &Receiver<Buffer>, mut output: Box<dyn Write + Send>) {
-    let mut failing = false;
-    while let Ok(buffer) = full.recv() {
-        let result = output.write_all(&buffer.bytes).and_then(|()| output.flush());
-        // Once for each spell of failures: the log of the process may go the same way.
-        match (result, failing) {
-            (Err(error), false) => {
-                tracing::warn!(%error, "access log cannot be written");
-                failing = true;
+impl Output {
+    /// Opens it now, so that mistakes are told at the start; a FIFO when the thread runs.
+    fn open(self) -> io::Result<Open> {
+        let output: Box<dyn Write + Send> = match self {
+            // Without the buffer and the lock of `Stdout`, which the end of the process would wait for.
+            Self::Stdout => Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+            Self::File(path) if is_fifo(&path) => {
+                return Ok(Box::new(move || Ok(Box::new(append(&path)?) as _)));
             }
-            (Ok(()), _) => failing = false,
-            (Err(_), true) => {}
-        }
+            Self::File(path) => Box::new(append(&path)?),
+            Self::Other(output) => output,
+        };
+        Ok(Box::new(|| Ok(output)))
     }
+}
+
+fn is_fifo(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Starts the writer thread, which counts in `cells` what it could not write. It ends, with everything
+/// written, when every [`Sink`] and [`AccessLog`] is gone: close the writer to wait for that.
+///
+/// # Errors
+/// The output cannot be opened, or there is no thread.
+pub fn start(output: Output, cells: Arc<LogCells>) -> io::Result<(Sink, Writer)> {
+    let open = output.open()?;
+    let (sender, receiver) = sync_channel(QUEUED_BUFFERS);
+    let report = Report {
+        failing: |error| tracing::warn!(%error, "access log cannot be written"),
+        works_again: |lost| tracing::warn!(lost, "access log can be written again"),
+    };
+    let writer = Writer::start("access-log", receiver, open, cells, report)?;
+    Ok((Sink(sender), writer))
 }
 
 #[cfg(test)]
@@ -132,18 +158,19 @@ mod tests {
     use crate::addr::PeerAddr;
     use crate::telemetry::WorkerCells;
     use std::sync::Mutex;
-    use std::sync::mpsc;
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc::{self, Receiver};
     use std::time::{Duration, Instant};
 
     #[derive(Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().expect("not poisoned").extend_from_slice(bytes);
             Ok(bytes.len())
         }
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
@@ -179,14 +206,15 @@ mod tests {
     #[test]
     fn lines_are_json_whatever_the_client_sent() {
         let (memory, cells) = (Memory::default(), Arc::new(WorkerCells::new(1)));
-        let (sink, writer) = start(Box::new(memory.clone())).expect("a thread");
+        let (sink, writer) =
+            start(Output::Other(Box::new(memory.clone())), Arc::default()).expect("a thread");
         let log = sink.worker(Arc::clone(&cells));
         let connection = connection();
         log.clock.borrow_mut().set(Instant::now(), Duration::from_millis(1_700_000_000_078));
         log.write(&line("/a\u{7f}\u{2028}", &connection));
         log.flush();
         drop((log, sink));
-        writer.join().expect("no panic");
+        assert_eq!(writer.close(|| false), 0);
         let text =
             String::from_utf8(memory.0.lock().expect("not poisoned").clone()).expect("UTF-8");
         assert_eq!(text.lines().count(), 1);
@@ -217,11 +245,11 @@ mod tests {
     struct Stuck(Receiver<()>);
 
     impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.0.recv();
             Ok(bytes.len())
         }
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
@@ -230,7 +258,9 @@ mod tests {
     fn a_stuck_writer_costs_lines_and_never_waits() {
         let (go, gate) = mpsc::channel();
         let cells = Arc::new(WorkerCells::new(1));
-        let (sink, writer) = start(Box::new(Stuck(gate))).expect("a thread");
+        let lost = Arc::new(LogCells::default());
+        let output = Output::Other(Box::new(Stuck(gate)));
+        let (sink, writer) = start(output, Arc::clone(&lost)).expect("a thread");
         let log = sink.worker(Arc::clone(&cells));
         let total = 2 * QUEUED_BUFFERS as u64;
         let connection = connection();
@@ -241,7 +271,10 @@ mod tests {
         let dropped = cells.log_dropped.total();
         // One buffer may be in the writer's hands beside the full queue.
         assert!((total - QUEUED_BUFFERS as u64 - 1..=total).contains(&dropped), "{dropped}");
-        drop((log, sink, go));
-        writer.join().expect("no panic");
+        drop((log, sink));
+        // Neither does the end of the process; what is left then is counted, too.
+        let left = writer.close(|| true);
+        assert_eq!((left, lost.failed.load(Ordering::Relaxed)), (total - dropped, total - dropped));
+        drop(go);
     }
 }

@@ -67,6 +67,10 @@ impl Family<'_> {
         ConstCounter::new(value).encode(self.0.encode_family(labels)?)
     }
 
+    pub(super) fn count_by(&mut self, labels: &[(&str, &str)], value: u64) -> fmt::Result {
+        ConstCounter::new(value).encode(self.0.encode_family(&labels)?)
+    }
+
     pub(super) fn gauge<const N: usize>(
         &mut self,
         labels: &[(&str, &str); N],
@@ -83,13 +87,13 @@ impl Family<'_> {
         ConstGauge::new(value).encode(self.0.encode_family(labels)?)
     }
 
-    pub(super) fn totals(&mut self, labels: &[(&str, &str); 4], totals: &Totals) -> fmt::Result {
+    pub(super) fn totals(&mut self, labels: &[(&str, &str)], totals: &Totals) -> fmt::Result {
         use prometheus_client::encoding::NoLabelSet;
         let (sum, count) = (totals.sum_seconds(), totals.count());
-        self.0.encode_family(labels)?.encode_histogram::<NoLabelSet>(
+        self.0.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
             sum,
             count,
-            &totals.bounded(),
+            totals.bounded(),
             None,
         )
     }

@@ -4,6 +4,8 @@ mod connections;
 mod families;
 mod last_good;
 mod list;
+mod logs;
+mod requests;
 mod snapshot;
 mod tls;
 mod upstream;
@@ -14,21 +16,21 @@ use super::admission::PortCells;
 use super::cells::{
     ChangeEffect, CheckCells, Count, DnsCells, ListenerCells, SnapshotCells, WorkerCells,
 };
-use super::histogram::Totals;
 use super::last_good::LastGoodMetrics;
 use super::list::{ListMetrics, ListSource};
 use super::series::SeriesLabels;
 use super::tls::CertificateMetrics;
 use super::watch::WatchMetrics;
 use super::write_back::WriteBackMetrics;
-use crate::error::Reason;
+use super::writer::LogCells;
+use crate::config::Metrics;
 use crate::model::Rejected;
 use crate::routing::{Table, TableHandle};
 use families::Families;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -56,6 +58,8 @@ pub struct Telemetry {
     certificates: Arc<CertificateMetrics>,
     checks: Arc<CheckCells>,
     dns: Arc<DnsCells>,
+    /// Lines of the access log that its writer could not write.
+    access_log: Arc<LogCells>,
     /// By listener, whether it terminates TLS; empty until it is said.
     secured: OnceLock<Box<[bool]>>,
     snapshot: Mutex<SnapshotCells>,
@@ -65,6 +69,8 @@ pub struct Telemetry {
     findings: Mutex<Arc<[Arc<Rejected>]>>,
     /// Where the table in force is, once there is one.
     tables: OnceLock<TableHandle>,
+    /// Labels and buckets.
+    metrics: Metrics,
 }
 
 /// Why a process is not ready yet.
@@ -76,25 +82,20 @@ pub enum Unready {
     List,
 }
 
-/// Request counts by what the family is labelled with beside the series.
-type Requests = BTreeMap<(&'static str, u16, &'static str), u64>;
-
-#[derive(Debug, Default)]
-struct RouteTotals {
-    requests: Requests,
-    durations: Totals,
-    upstream: Totals,
-    bytes: [u64; 2],
-}
-
 impl Telemetry {
-    /// Cells for these listeners and so many workers.
+    /// Cells for these listeners and so many workers, with metrics as by default.
     pub fn new(listeners: &[Arc<str>], workers: usize) -> Arc<Self> {
+        Self::configured(listeners, workers, Metrics::default())
+    }
+
+    /// Cells for these listeners and so many workers.
+    pub fn configured(listeners: &[Arc<str>], workers: usize, metrics: Metrics) -> Arc<Self> {
+        let cells = || Arc::new(WorkerCells::configured(listeners.len(), &metrics));
         let ports = listeners.iter().cloned().chain([Arc::from(ADMIN)]);
         Arc::new(Self {
             listeners: listeners.into(),
             accepting: listeners.iter().map(|_| ListenerCells::default()).collect(),
-            workers: (0..workers).map(|_| Arc::new(WorkerCells::new(listeners.len()))).collect(),
+            workers: (0..workers).map(|_| cells()).collect(),
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
             watch: Arc::default(),
@@ -103,11 +104,13 @@ impl Telemetry {
             certificates: Arc::default(),
             checks: Arc::default(),
             dns: Arc::default(),
+            access_log: Arc::default(),
             secured: OnceLock::new(),
             snapshot: Mutex::default(),
             changes: Default::default(),
             findings: Mutex::new(Arc::new([])),
             tables: OnceLock::new(),
+            metrics,
         })
     }
 
@@ -154,6 +157,11 @@ impl Telemetry {
     /// Where names that are resolved are counted.
     pub fn dns(&self) -> &Arc<DnsCells> {
         &self.dns
+    }
+
+    /// Where the writer of the access log counts.
+    pub fn access_log(&self) -> &Arc<LogCells> {
+        &self.access_log
     }
 
     /// Why the process is not ready: the first table is not in force, or it is not known who Cloudflare
@@ -239,90 +247,6 @@ impl Telemetry {
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         registry.register_collector(Box::new(Arc::clone(self)));
     }
-
-    fn by_route(&self) -> BTreeMap<SeriesLabels, RouteTotals> {
-        let mut totals = BTreeMap::<SeriesLabels, RouteTotals>::new();
-        for series in self.workers.iter().flat_map(|worker| worker.series()) {
-            let total = totals.entry(series.labels().clone()).or_default();
-            for (method, class, reason, count) in series.counts() {
-                let key = (method.as_str(), class, reason.map_or("", Reason::label));
-                *total.requests.entry(key).or_insert(0) += count;
-            }
-            total.durations.add(&series.durations);
-            total.upstream.add(&series.upstream);
-            total.bytes[0] += series.bytes_in.total();
-            total.bytes[1] += series.bytes_out.total();
-        }
-        totals
-    }
-
-    fn encode_requests(&self, encoder: &mut Families<'_>) -> fmt::Result {
-        let totals = self.by_route();
-        let name = "ravelin_requests";
-        encoder.counter(
-            name,
-            "Requests by route and outcome; reason is empty for the pod's own answer",
-            |family| {
-                for (labels, total) in &totals {
-                    for ((method, class, reason), count) in &total.requests {
-                        let status = format!("{class}xx");
-                        let [a, b, c, d] = route_labels(labels);
-                        let labels = [
-                            a,
-                            b,
-                            c,
-                            d,
-                            ("method", method),
-                            ("status", &status),
-                            ("reason", reason),
-                        ];
-                        family.count(&labels, *count)?;
-                    }
-                }
-                Ok(())
-            },
-        )?;
-        encoder.histogram(
-            "ravelin_request_duration_seconds",
-            "From the request head to the last byte of the answer",
-            |family| {
-                totals.iter().try_for_each(|(labels, total)| {
-                    family.totals(&route_labels(labels), &total.durations)
-                })
-            },
-        )?;
-        encoder.histogram(
-            "ravelin_upstream_duration_seconds",
-            "From sending upstream to the upstream's response head",
-            |family| {
-                totals.iter().try_for_each(|(labels, total)| {
-                    family.totals(&route_labels(labels), &total.upstream)
-                })
-            },
-        )?;
-        encoder.counter(
-            "ravelin_body_bytes",
-            "Body bytes from (in) and to (out) the client",
-            |family| {
-                for (labels, total) in &totals {
-                    for (direction, bytes) in ["in", "out"].into_iter().zip(total.bytes) {
-                        let [a, b, c, d] = route_labels(labels);
-                        family.count(&[a, b, c, d, ("direction", direction)], bytes)?;
-                    }
-                }
-                Ok(())
-            },
-        )
-    }
-}
-
-fn route_labels(labels: &SeriesLabels) -> [(&str, &str); 4] {
-    [
-        ("listener", &labels.listener),
-        ("host", &labels.host),
-        ("route", &labels.route),
-        ("service", &labels.service),
-    ]
 }
 
 /// The host of a label, as [`crate::routing::Route`] has it: without `*.`, and empty for every host.
@@ -342,6 +266,7 @@ impl Collector for Telemetry {
         self.encode_write_back(&mut families)?;
         self.encode_last_good(&mut families)?;
         self.encode_upstream(&mut families)?;
+        self.encode_logs(&mut families)?;
         self.encode_snapshot(&mut families)
     }
 }

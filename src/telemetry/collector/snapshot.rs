@@ -89,12 +89,17 @@ impl Telemetry {
                     let service = format!("{}:{}", backend.key.service, backend.key.port);
                     let endpoints = backend.endpoints();
                     for state in EndpointState::ALL {
+                        let count = endpoints.count(state);
+                        // Of thousands of Services hardly one has others than ready ones.
+                        if count == 0 && state != EndpointState::Ready {
+                            continue;
+                        }
                         let labels = [
                             ("namespace", &*backend.key.namespace),
                             ("service", &*service),
                             ("state", state.as_str()),
                         ];
-                        family.gauge(&labels, i64::from(endpoints.count(state)))?;
+                        family.gauge(&labels, i64::from(count))?;
                     }
                 }
                 Ok(())
@@ -107,7 +112,10 @@ impl Telemetry {
                 for backend in backends() {
                     let service = format!("{}:{}", backend.key.service, backend.key.port);
                     let labels = [("namespace", &*backend.key.namespace), ("service", &*service)];
-                    family.gauge(&labels, i64::from(backend.endpoints().ejected()))?;
+                    let ejected = backend.endpoints().ejected();
+                    if ejected > 0 {
+                        family.gauge(&labels, i64::from(ejected))?;
+                    }
                 }
                 Ok(())
             },

@@ -53,15 +53,7 @@ impl Telemetry {
                 family.gauge::<0>(&[], waiting.sum::<i64>())
             },
         )?;
-        self.encode_watching(encoder)?;
-        encoder.counter(
-            "ravelin_access_log_dropped_lines",
-            "Access log lines dropped because the writer was behind",
-            |family| {
-                let dropped = self.workers.iter().map(|worker| worker.log_dropped.total());
-                family.count::<0>(&[], dropped.sum())
-            },
-        )
+        self.encode_watching(encoder)
     }
 
     /// What is asked of pods and of DNS beside requests.

@@ -3,12 +3,14 @@
 use super::{Client, Message, Metrics, Process, eventually, ingress, rule, service, slice};
 use ravelin::app::App;
 use ravelin::config::Config;
+use ravelin::routing::Table;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use tempfile::TempDir;
 
 /// A proxy that is not started yet: one worker, one listener for loopback, and an access log.
@@ -256,6 +258,11 @@ impl Edge {
         assert_eq!(line["reason"], reason, "{line}");
         self.await_metric("ravelin_requests_total", &[("reason", reason)], 1.0);
         line
+    }
+
+    /// The table in force, for as long as somebody else holds it.
+    pub(crate) fn table(&self) -> Weak<Table> {
+        Arc::downgrade(&self.app().table())
     }
 
     /// Generation of the table in force.

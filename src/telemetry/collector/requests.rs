@@ -1,0 +1,137 @@
+//! Requests: how many of each route, how long they took, and how many bytes.
+
+use super::Telemetry;
+use super::families::{Families, Family};
+use crate::config::PerRoute;
+use crate::error::Reason;
+use crate::telemetry::histogram::{Histogram, Totals};
+use crate::telemetry::series::{Flow, Series};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Listener, host, route and service; empty where the configuration leaves the label out.
+type Labels<'s> = [&'s str; 4];
+
+/// What is told apart, and whose numbers add up to it. Only pointers: the numbers of one are added up
+/// when it is written.
+type By<'s, T> = BTreeMap<Labels<'s>, Vec<&'s T>>;
+
+/// Counts by method, status class and reason.
+type Requests = BTreeMap<(&'static str, u16, &'static str), u64>;
+
+impl Telemetry {
+    pub(super) fn encode_requests(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let series: Vec<Arc<Series>> =
+            self.workers.iter().flat_map(|worker| worker.series()).collect();
+        let mut by_labels = By::<Series>::new();
+        for series in &series {
+            by_labels.entry(self.labels(series)).or_default().push(series);
+        }
+        encoder.counter(
+            "ravelin_requests",
+            "Requests by route and outcome; reason is empty for the pod's own answer",
+            |family| {
+                by_labels.iter().try_for_each(|(labels, series)| self.count(family, labels, series))
+            },
+        )?;
+        encode_flows(encoder, &self.flows(&by_labels))
+    }
+
+    /// The labels of a series that are told.
+    fn labels<'s>(&self, series: &'s Series) -> Labels<'s> {
+        let (all, of) = (self.metrics.labels, series.labels());
+        let told = self.metrics.per_route != PerRoute::Nothing;
+        let label = |is_told: bool, text: &'s str| if told && is_told { text } else { "" };
+        [
+            &of.listener,
+            label(all.host, &of.host),
+            label(all.route, &of.route),
+            label(all.service, &of.service),
+        ]
+    }
+
+    fn count(
+        &self,
+        family: &mut Family<'_>,
+        labels: &Labels<'_>,
+        series: &[&Series],
+    ) -> fmt::Result {
+        let mut requests = Requests::new();
+        for (method, class, reason, count) in series.iter().flat_map(|series| series.counts()) {
+            let method = if self.metrics.labels.method { method.as_str() } else { "" };
+            let key = (method, class, reason.map_or("", Reason::label));
+            *requests.entry(key).or_insert(0) += count;
+        }
+        for ((method, class, reason), count) in requests {
+            let status = format!("{class}xx");
+            let mut labels = told(labels);
+            if !method.is_empty() {
+                labels.push(("method", method));
+            }
+            labels.extend([("status", &*status), ("reason", reason)]);
+            family.count_by(&labels, count)?;
+        }
+        Ok(())
+    }
+
+    /// Times and bytes: of routes, or of listeners.
+    fn flows<'s>(&'s self, series: &By<'s, Series>) -> By<'s, Flow> {
+        if self.metrics.per_route == PerRoute::All {
+            let flows = |series: &Vec<&'s Series>| series.iter().map(|one| &*one.flow).collect();
+            return series.iter().map(|(labels, series)| (*labels, flows(series))).collect();
+        }
+        let of = |position: usize| {
+            self.workers.iter().filter_map(move |worker| worker.flows.get(position).map(|f| &**f))
+        };
+        let listeners = self.listeners.iter().enumerate();
+        listeners.map(|(position, name)| ([name, "", "", ""], of(position).collect())).collect()
+    }
+}
+
+fn encode_flows(encoder: &mut Families<'_>, flows: &By<'_, Flow>) -> fmt::Result {
+    let mut histogram = |name, help, of: fn(&Flow) -> &Histogram| {
+        encoder.histogram(name, help, |family| {
+            flows.iter().try_for_each(|(labels, flows)| {
+                let mut totals = Totals::default();
+                flows.iter().for_each(|flow| totals.add(of(flow)));
+                family.totals(&told(labels), &totals)
+            })
+        })
+    };
+    histogram(
+        "ravelin_request_duration_seconds",
+        "From the request head to the last byte of the answer",
+        |flow| &flow.durations,
+    )?;
+    histogram(
+        "ravelin_upstream_duration_seconds",
+        "From sending upstream to the upstream's response head",
+        |flow| &flow.upstream,
+    )?;
+    encoder.counter(
+        "ravelin_body_bytes",
+        "Body bytes from (in) and to (out) the client",
+        |family| {
+            for (labels, flows) in flows {
+                let sum = |of: fn(&Flow) -> u64| flows.iter().map(|flow| of(flow)).sum::<u64>();
+                let bytes = [
+                    ("in", sum(|flow| flow.bytes_in.total())),
+                    ("out", sum(|flow| flow.bytes_out.total())),
+                ];
+                for (direction, bytes) in bytes {
+                    let mut labels = told(labels);
+                    labels.push(("direction", direction));
+                    family.count_by(&labels, bytes)?;
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+/// The labels as they are written.
+fn told<'l>(labels: &Labels<'l>) -> Vec<(&'static str, &'l str)> {
+    let names = ["listener", "host", "route", "service"];
+    names.into_iter().zip(*labels).filter(|(_, value)| !value.is_empty()).collect()
+}
