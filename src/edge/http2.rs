@@ -32,11 +32,10 @@ pub(super) async fn converse(
         let tunnel = TunnelSlot::default();
         service_fn(move |request| forward::forward(&downstream, &tunnel, request))
     };
-    let header_bytes = worker.config.limits.header_block;
-    let builder = stage::server_http2(&worker.config.http2, header_bytes, streams);
-    let head = worker.deadlines.watch(worker.config.timeouts.downstream_idle);
-    let limit = worker.config.timeouts.request_head;
-    let stream = stage::follow_frames(socket, Rc::clone(&head), limit);
+    let config = &worker.config;
+    let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);
+    let head = worker.deadlines.watch(config.timeouts.downstream_idle);
+    let stream = stage::follow_frames(socket, Rc::clone(&head), config.timeouts.request_head);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
     let (mut leaving, mut has_limit) = (false, false);

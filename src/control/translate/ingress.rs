@@ -113,14 +113,9 @@ pub(super) fn read<'i>(
     let https = https::read(annotations, https, report);
     let timeouts = timeouts::read(annotations, report);
     let balance = balancing::of_ingress(annotations, report);
-    let raw_path = annotations.switch(RAW_PATH).unwrap_or_else(|flaw| {
-        report.add(&field(RAW_PATH), flaw);
-        None
-    });
-    let raw_path = raw_path.unwrap_or(false);
+    let raw_path = read_raw_path(annotations, report);
     let mut read = IngressRead { https, timeouts, balance, raw_path, ..IngressRead::default() };
-    let mut hosts = Vec::new();
-    let has_rules = !rules.is_empty();
+    let (mut hosts, has_rules) = (Vec::new(), !rules.is_empty());
     for (position, rule) in rules.iter().enumerate() {
         let rule = read_rule(position, rule, default_backend.is_some(), report);
         if let Some(rule) = rule {
@@ -156,6 +151,14 @@ pub(super) fn read<'i>(
         (clients, hosts)
     });
     read
+}
+
+fn read_raw_path(annotations: Annotations<'_>, report: &mut Report<'_>) -> bool {
+    let raw_path = annotations.switch(RAW_PATH).unwrap_or_else(|flaw| {
+        report.add(&field(RAW_PATH), flaw);
+        None
+    });
+    raw_path.unwrap_or(false)
 }
 
 fn check_class(name: Option<&str>, report: &mut Report<'_>) {
