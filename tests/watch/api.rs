@@ -48,6 +48,9 @@ struct State {
     /// Plural, what was asked for, and the query.
     requests: Vec<(String, On, String)>,
     streams: Vec<TcpStream>,
+    /// What requests have to have for their token; open watches go on.
+    token: Option<String>,
+    refused: usize,
     /// Rises when everything is cut.
     epoch: u64,
     listening: bool,
@@ -180,6 +183,16 @@ impl Api {
         self.listen(place);
     }
 
+    /// Asks for this token from now on.
+    pub(crate) fn require(&self, token: &str) {
+        self.change(|state| state.token = Some(token.to_owned()));
+    }
+
+    /// How many requests had another token, or none.
+    pub(crate) fn refused(&self) -> usize {
+        self.lock().refused
+    }
+
     /// How many requests of this sort there were.
     pub(crate) fn asked(&self, plural: &str, on: On) -> usize {
         let state = self.lock();
@@ -299,9 +312,12 @@ fn converse(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             return Ok(());
         }
         let mut field = String::from("-");
+        let mut token = None;
         while !field.trim().is_empty() {
             field.clear();
             reader.read_line(&mut field)?;
+            token =
+                token.or(field.trim().strip_prefix("authorization: Bearer ").map(str::to_owned));
         }
         let target = first.split(' ').nth(1).unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -317,6 +333,11 @@ fn converse(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             () => On::List,
         };
         let mut state = shared.0.lock().expect("no holder panics");
+        if state.token.is_some() && state.token != token {
+            state.refused += 1;
+            drop(state);
+            return play(stream, &Fault::Status(401, ""));
+        }
         state.requests.push((plural.clone(), on, query.to_owned()));
         let fault = state.fault(&plural, on);
         let list = (on != On::Watch).then(|| state.list(&plural, &values).to_string());

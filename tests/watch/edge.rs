@@ -7,7 +7,7 @@ use ravelin::config::Config;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -19,14 +19,21 @@ pub(crate) struct Edge {
     stop: Arc<AtomicBool>,
     starting: Option<JoinHandle<Option<App>>>,
     app: Option<App>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Edge {
     /// Begins to follow the API server. `keys` are further lines of `[source]`.
     pub(crate) fn of(api: &Api, keys: &str) -> Self {
+        Self::as_user(api, keys, |_| String::from("{}"))
+    }
+
+    /// The same as a user with these credentials, as a kubeconfig has them. They may name files of the
+    /// folder.
+    pub(crate) fn as_user(api: &Api, keys: &str, user: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let text = config(api, folder.path(), keys);
+        write_kubeconfig(api, folder.path(), &user(folder.path()));
         let config = Config::parse(&text, "test").unwrap_or_else(|errors| panic!("{errors:?}"));
         let prepared = App::prepare(config).expect("it can be prepared");
         let stop = Arc::<AtomicBool>::default();
@@ -35,7 +42,17 @@ impl Edge {
             prepared.start(move || asked.load(Ordering::SeqCst)).expect("it can start")
         };
         let starting = Some(thread::spawn(move || start(prepared)));
-        Self { admin, stop, starting, app: None, _folder: folder }
+        Self { admin, stop, starting, app: None, folder }
+    }
+
+    /// Gives it other credentials.
+    pub(crate) fn set_user(&self, api: &Api, user: &str) {
+        write_kubeconfig(api, self.folder.path(), user);
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Waits until it serves.
@@ -105,15 +122,7 @@ impl Drop for Edge {
 /// A configuration that follows the API server. `keys` are further lines of `[source]`; what else it
 /// names is in `folder`.
 pub(crate) fn config(api: &Api, folder: &Path, keys: &str) -> String {
-    let kubeconfig = folder.join("kubeconfig");
-    let text = format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-         clusters: [{{name: c, cluster: {{server: \"http://{}\"}}}}]\n\
-         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
-         users: [{{name: u, user: {{}}}}]\n",
-        api.addr()
-    );
-    fs::write(&kubeconfig, text).expect("a folder of ours");
+    let kubeconfig = write_kubeconfig(api, folder, "{}");
     format!(
         "workers = 1\n[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
          admit = [\"loopback\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
@@ -122,6 +131,20 @@ pub(crate) fn config(api: &Api, folder: &Path, keys: &str) -> String {
          [source]\nkind = \"kubernetes\"\nwrite_back = false\n\
          kubeconfig = {kubeconfig:?}\n{keys}\n"
     )
+}
+
+fn write_kubeconfig(api: &Api, folder: &Path, user: &str) -> PathBuf {
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+         clusters: [{{name: c, cluster: {{server: \"http://{}\"}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+         users: [{{name: u, user: {user}}}]\n",
+        api.addr()
+    );
+    let (file, next) = (folder.join("kubeconfig"), folder.join("kubeconfig.next"));
+    fs::write(&next, text).expect("a folder of ours");
+    fs::rename(next, &file).expect("a folder of ours");
+    file
 }
 
 pub(crate) fn get(addr: SocketAddr, host: &str, path: &str) -> (u16, String) {

@@ -2,6 +2,7 @@
 //! the right table served.
 
 mod api;
+mod credentials;
 mod edge;
 #[path = "../support/eventually.rs"]
 mod eventually;

@@ -1,8 +1,9 @@
 //! Requests to the API server, each with bounds in time and size.
 //!
-//! The stack is kube's (TLS, tokens that are read anew when they rotate), without its retries, which
-//! we pace ourselves, and without its log lines, and with TCP keep-alive.
+//! The stack is kube's (TLS, tokens of files), without its retries, which we pace ourselves, and without
+//! its log lines, and with TCP keep-alive.
 
+use super::credentials::Renewing;
 use super::decode::{self, Page};
 use super::failure::Failure;
 use super::recovery::Recovery;
@@ -14,7 +15,7 @@ use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, Client, ConfigExt as _};
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::config::Config;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,25 +76,8 @@ pub(super) struct Api {
 impl Api {
     /// Reads where it is and who we are. Says nothing to it yet. Within a runtime.
     pub(super) async fn new(source: &Kubernetes) -> Result<Self, ConnectError> {
-        let config = match &source.kubeconfig {
-            Some(path) => {
-                let failed = |error: kube::config::KubeconfigError| {
-                    let problem = Failure::of_error(WatchFailure::Connect, &error).words;
-                    ConnectError::Kubeconfig { path: path.clone(), problem }
-                };
-                let file = Kubeconfig::read_from(path).map_err(failed)?;
-                let options = KubeConfigOptions::default();
-                Config::from_custom_kubeconfig(file, &options).await.map_err(failed)?
-            }
-            None => Config::incluster().map_err(|error| {
-                ConnectError::NoServiceAccount(
-                    Failure::of_error(WatchFailure::Connect, &error).words,
-                )
-            })?,
-        };
-        let client = client(&config).map_err(|error| {
-            ConnectError::Credentials(Failure::of_error(WatchFailure::Connect, &error).words)
-        })?;
+        let (service, namespace) = Renewing::new(source.kubeconfig.as_deref()).await?;
+        let client = Client::new(service, namespace);
         Ok(Self::of(client, source.request_timeout))
     }
 
@@ -230,6 +214,13 @@ impl Lines {
             }
         }
     }
+}
+
+/// A client with these credentials.
+pub(super) fn connect(config: &Config) -> Result<Client, ConnectError> {
+    client(config).map_err(|error| {
+        ConnectError::Credentials(Failure::of_error(WatchFailure::Connect, &error).words)
+    })
 }
 
 fn client(config: &Config) -> Result<Client, kube::Error> {

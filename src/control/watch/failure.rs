@@ -26,7 +26,7 @@ impl Failure {
         Self { why, words: words.into(), retry_after: None, unreached: false }
     }
 
-    /// Whether it is the API server that fails, whatever it was asked for.
+    /// Whether the API server fails whatever it is asked for.
     pub(super) fn is_of_server(&self) -> bool {
         match self.why {
             WatchFailure::Connect
@@ -34,9 +34,9 @@ impl Failure {
             | WatchFailure::Broken
             | WatchFailure::Closed
             | WatchFailure::Silent
+            | WatchFailure::Unauthorized
             | WatchFailure::ServerError => true,
             WatchFailure::Decode
-            | WatchFailure::Unauthorized
             | WatchFailure::Forbidden
             | WatchFailure::Gone
             | WatchFailure::Throttled
@@ -92,7 +92,7 @@ impl Failure {
 }
 
 /// Whether the handshake has failed, which comes as this kind, perhaps within others.
-fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+pub(super) fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
     let mut error = error.downcast_ref::<io::Error>();
     while let Some(within) = error {
         if within.kind() == io::ErrorKind::InvalidData {

@@ -12,6 +12,7 @@
 mod census;
 mod client;
 mod cluster;
+mod credentials;
 mod decode;
 mod failure;
 mod follow;
