@@ -230,6 +230,7 @@ impl Admin {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let unconfirmed = self.telemetry.watch().unconfirmed(now);
         let mut page = self.restored(now);
+        page.push_str(&self.telemetry.class_grace().words(now));
         if !unconfirmed.is_empty() {
             page.push_str("serves what was known; the API server does not confirm it now:\n");
             page.push_str(&unconfirmed);

@@ -34,6 +34,7 @@ pub fn options(config: &Config) -> Options {
         ingress_class: config.source.ingress_class.clone(),
         without_class: config.source.ingress_without_class,
         strict_class: of_cluster,
+        class_grace: config.source.class_grace,
         loopback_endpoints: !of_cluster,
         external_names: config.dns.external_names,
         admits_pods: sets.any(|set| set.members == Members::Pods),

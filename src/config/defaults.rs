@@ -22,6 +22,10 @@ pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr:
 /// `source.ingress_class`: the name of the IngressClass in `deploy/`.
 pub const INGRESS_CLASS: &str = "ravelin";
 
+/// `source.class_grace`: a class that was deleted by mistake, by a chart that is installed anew or by a
+/// tool that prunes, is created again within an hour of everybody's being told.
+pub const CLASS_GRACE: Duration = Duration::from_secs(60 * 60);
+
 /// `source.watch_timeout`: a watch can stay open and say nothing for ever (API server stopped, a
 /// firewall that has forgotten the connection). With 15 s for the answer on top, that is noticed
 /// within two minutes. A new watch costs the API server next to nothing.

@@ -88,6 +88,7 @@ pub(super) const SOURCE: Keys = Keys {
         "namespaces",
         "ingress_class",
         "ingress_without_class",
+        "class_grace",
         "node_name",
         "status_addresses",
         "watch_timeout",

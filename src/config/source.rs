@@ -7,9 +7,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use super::defaults;
 use super::raw::{self, Table};
-use super::units::Fault;
+use super::units::{self, Fault};
 use super::values::{duration, namespace, path, subdomain, unknown_word};
 
 /// `[source]`: where the manifests come from, and which of them are ours.
@@ -21,6 +23,8 @@ pub struct Source {
     pub ingress_class: String,
     /// Whether Ingresses that name no class are served too. Default: no.
     pub ingress_without_class: bool,
+    /// How long Ingresses are served whose IngressClass was deleted. Zero: not at all.
+    pub class_grace: Duration,
     /// `metadata.name` of the Node that we run on. `None`: what the environment says.
     pub node_name: Option<String>,
 }
@@ -129,8 +133,18 @@ pub(super) fn section(table: &Table<'_>) -> Option<Source> {
         kind: kind?,
         ingress_class: class.unwrap_or_else(|| defaults::INGRESS_CLASS.to_owned()),
         ingress_without_class: without_class.unwrap_or(false),
+        class_grace: table.read("class_grace", class_grace).unwrap_or(defaults::CLASS_GRACE),
         node_name: table.read("node_name", |value| raw::string(value).and_then(node_name)),
     })
+}
+
+/// A duration, or `off`.
+fn class_grace(value: &DeValue<'_>) -> Result<Duration, Fault> {
+    match raw::string(value)? {
+        "off" => Ok(Duration::ZERO),
+        text => units::duration(text)
+            .map_err(|Fault { problem, fix }| Fault::new(problem, format!("{fix}, or \"off\""))),
+    }
 }
 
 /// The name of a Node, which is a DNS subdomain as that of an IngressClass is.

@@ -61,11 +61,13 @@ pub enum Why {
     NotRendered,
     /// The document is encrypted.
     Encrypted,
+    /// The IngressClass was deleted, and the Ingress is served for a while.
+    ClassGone,
 }
 
 impl Why {
     /// Every cause, for metrics that name each of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unreadable,
         Self::Invalid,
         Self::UnknownField,
@@ -82,6 +84,7 @@ impl Why {
         Self::UnservedKind,
         Self::NotRendered,
         Self::Encrypted,
+        Self::ClassGone,
     ];
 
     /// The label value.
@@ -103,6 +106,7 @@ impl Why {
             Self::UnservedKind => "unserved_kind",
             Self::NotRendered => "not_rendered",
             Self::Encrypted => "encrypted",
+            Self::ClassGone => "class_gone",
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod access_log;
 mod admission;
 mod cells;
+mod class_grace;
 mod collector;
 mod histogram;
 mod json;
@@ -26,6 +27,7 @@ pub use cells::{
     ChangeEffect, CheckCells, Count, DnsCells, Evicted, ListenerCells, Refusal, Retry,
     SnapshotCells, UpstreamCells, WorkerCells,
 };
+pub use class_grace::ClassGrace;
 pub use collector::{Telemetry, Unready};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use levels::{Level, Raised, Stock};

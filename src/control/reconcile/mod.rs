@@ -8,8 +8,10 @@
 //! then.
 
 mod announce;
+mod grace;
 
 use self::announce::Announcer;
+use self::grace::Grace;
 use super::objects::Objects;
 use super::source::{Changes, Source};
 use super::translate::{Effect, FindingList, HostClients, Options, TlsSecret, Translator};
@@ -117,6 +119,7 @@ pub struct Reconciler {
     findings: FindingList,
     sweep: Sweep,
     announcer: Announcer,
+    grace: Grace,
 }
 
 /// When series that have lost their route are looked for.
@@ -143,6 +146,7 @@ impl Reconciler {
         audience: Audience,
     ) -> Self {
         let changes = source.look().unwrap_or_default();
+        let grace = Grace::new(options.class_grace);
         telemetry.follow(publisher.handle());
         let mut this = Self {
             source,
@@ -153,6 +157,7 @@ impl Reconciler {
             findings: FindingList::default(),
             sweep: Sweep { due: false, last: Instant::now() },
             announcer: Announcer::default(),
+            grace,
         };
         this.apply(changes);
         this
@@ -174,6 +179,7 @@ impl Reconciler {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.look();
+            self.give_up(Instant::now());
             self.publisher.collect();
             self.sweep();
         }
@@ -186,10 +192,26 @@ impl Reconciler {
         }
     }
 
+    /// Serves no longer by the classes that are gone and whose time is over.
+    fn give_up(&mut self, now: Instant) {
+        let expired = self.grace.expired(now);
+        if !expired.is_empty() {
+            let effect = self.translator.give_up(&expired);
+            self.put_in_force(effect, now);
+        }
+    }
+
     fn apply(&mut self, changes: Changes) {
         let started = Instant::now();
+        let effect = self.translator.apply(changes);
+        self.put_in_force(effect, started);
+    }
+
+    fn put_in_force(&mut self, effect: Effect, started: Instant) {
         let Effect { model, ingresses, endpoints, certificates, clients, addresses, findings } =
-            self.translator.apply(changes);
+            effect;
+        let gone = self.translator.classes_gone();
+        self.grace.note(gone, self.telemetry.class_grace(), Instant::now());
         if let Some(addresses) = &addresses {
             (self.audience.addresses)(addresses);
         }

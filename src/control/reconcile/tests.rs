@@ -279,3 +279,34 @@ fn two_lists_of_findings_differ_by_what_only_one_has() {
         assert_eq!(names, [gone, come], "{old:?} {new:?}");
     }
 }
+
+#[test]
+fn a_class_that_is_gone_is_served_by_for_its_time_and_told() {
+    let folder = TempDir::new().expect("temporary directory");
+    let class = folder.path().join("class.yaml");
+    let text = "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: ravelin}, \
+                spec: {controller: ravelin.dev/ingress-controller}}";
+    fs::write(&class, text).expect("written");
+    fs::write(folder.path().join("ingress.yaml"), mk_ingress("/a")).expect("written");
+    let publisher = Publisher::new(Table::empty());
+    let tables = publisher.handle();
+    let roots = Box::new(Directory::new([folder.path().to_owned()]));
+    let telemetry = Telemetry::new(&[], 1);
+    let class_grace = Duration::from_secs(3600);
+    let options = Options { class_grace, strict_class: true, ..options() };
+    let audience = audience(Box::new(|_| {}));
+    let mut reconciler =
+        Reconciler::start(roots, options, publisher, Arc::clone(&telemetry), audience);
+    assert_eq!(telemetry.class_grace().words(0), "");
+    fs::remove_file(&class).expect("removed");
+    reconciler.look();
+    let gone = Instant::now();
+    reconciler.give_up(gone + class_grace - Duration::from_secs(60));
+    assert_eq!(paths(&tables.load()), ["/a"]);
+    let until = telemetry.class_grace().read()["ravelin"];
+    let said = telemetry.class_grace().words(until - 3599);
+    assert!(said.contains("of IngressClass ravelin, which is gone, for 59 min more"), "{said}");
+    reconciler.give_up(gone + class_grace);
+    assert_eq!(paths(&tables.load()), [""; 0]);
+    assert_eq!(telemetry.class_grace().words(0), "");
+}

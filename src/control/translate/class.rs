@@ -6,8 +6,9 @@ use crate::control::objects::Objects;
 use crate::control::suggest::nearest;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `spec.controller` of the IngressClasses that ravelin serves.
 pub const CONTROLLER: &str = "ravelin.dev/ingress-controller";
@@ -25,50 +26,106 @@ const ANNOTATION_FIELD: &str = "metadata.annotations[kubernetes.io/ingress.class
 #[derive(Debug)]
 pub(super) struct Classes {
     options: Options,
-    /// Controller of every class, by name.
-    controllers: BTreeMap<Arc<str>, Arc<str>>,
-    /// Whether a class of ours is the default one.
-    default: bool,
-    /// Another class that is: its name and controller.
-    default_of_others: Option<(Arc<str>, Arc<str>)>,
+    /// Every class, by name; those that are gone and still served by are among them.
+    all: BTreeMap<Arc<str>, Class>,
+    /// Those of ours that are gone and still served by.
+    gone: BTreeSet<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Class {
+    controller: Arc<str>,
+    is_default: bool,
 }
 
 impl Classes {
     pub(super) fn new(objects: &Objects, options: &Options) -> Self {
-        let options = options.clone();
-        let mut classes =
-            Self { options, controllers: BTreeMap::new(), default: false, default_of_others: None };
-        for (_, name, class) in objects.classes().iter() {
-            classes.controllers.insert(Arc::clone(name), controller(class).into());
-            if is_default(class) && classes.is_ours(name) {
-                classes.default = true;
-            } else if is_default(class) {
-                classes.default_of_others = Some((Arc::clone(name), controller(class).into()));
-            }
-        }
-        classes
+        let all = objects.classes().iter().map(|(_, name, class)| {
+            let (controller, is_default) = (controller(class).into(), is_default(class));
+            (Arc::clone(name), Class { controller, is_default })
+        });
+        Self { options: options.clone(), all: all.collect(), gone: BTreeSet::new() }
     }
 
-    /// Whether the Ingress is for us; if not, why. The field wins over the annotation.
+    /// The classes of `objects` now, and those of ours that were there before and are gone: a class that
+    /// is deleted takes every site down at once, and is seldom meant to. One that has another controller
+    /// is handed over, and not kept.
+    pub(super) fn after(&self, objects: &Objects) -> Self {
+        let mut now = Self::new(objects, &self.options);
+        // Without the object the one that is configured is ours all the same.
+        let needs_object = self.options.strict_class || self.options.ingress_class.is_empty();
+        if self.options.class_grace.is_zero() || !needs_object {
+            return now;
+        }
+        for (name, Class { controller, is_default }) in &self.all {
+            if self.is_ours(name) && !now.all.contains_key(name) {
+                let class = Class { controller: Arc::clone(controller), is_default: *is_default };
+                now.all.insert(Arc::clone(name), class);
+                now.gone.insert(Arc::clone(name));
+            }
+        }
+        now
+    }
+
+    /// Those of ours that are gone and still served by.
+    pub(super) fn gone(&self) -> &BTreeSet<Arc<str>> {
+        &self.gone
+    }
+
+    /// Serves by a class no longer that is gone.
+    pub(super) fn give_up(&mut self, name: &str) {
+        if self.gone.remove(name) {
+            self.all.remove(name);
+        }
+    }
+
+    /// What is to be said of an Ingress that is ours by a class that is gone.
+    pub(super) fn warning(&self, ingress: &Ingress) -> Option<Flaw> {
+        if self.gone.is_empty() {
+            return None;
+        }
+        let (field, class) = match named(ingress) {
+            Some((field, class)) => (field, class),
+            None => {
+                let default = self.all.iter().find(|(name, class)| {
+                    class.is_default && self.is_ours(name) && !self.gone.contains(&***name)
+                });
+                // One that is there stands for it.
+                if default.is_some() || self.options.without_class {
+                    return None;
+                }
+                (CLASS_FIELD, self.gone.iter().find(|name| self.all[*name].is_default)?.as_ref())
+            }
+        };
+        self.gone.contains(class).then(|| {
+            let reason = format!(
+                "is of class \"{class}\", whose IngressClass is gone: it is served for {} more at most",
+                words(self.options.class_grace)
+            );
+            let fix = format!("create IngressClass {class} with spec.controller \"{CONTROLLER}\"");
+            Flaw::error(Why::ClassGone, field, reason, fix).with(Severity::Warning)
+        })
+    }
+
+    /// Whether the Ingress is for us; if not, why.
     pub(super) fn claim(&self, ingress: &Ingress) -> Result<(), Flaw> {
-        let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref());
-        if let Some(class) = field.filter(|class| !class.is_empty()) {
-            return self.claim_by_field(class);
+        match named(ingress) {
+            Some((CLASS_FIELD, class)) => return self.claim_by_field(class),
+            Some((_, class)) => return self.claim_by_annotation(class),
+            None => {}
         }
-        let annotations = ingress.metadata.annotations.as_ref();
-        let annotation = annotations.and_then(|all| all.get(LEGACY_ANNOTATION));
-        if let Some(class) = annotation.filter(|class| !class.is_empty()) {
-            return self.claim_by_annotation(class);
-        }
-        if self.default || self.options.without_class {
+        let mut all = self.all.iter();
+        let default = all.any(|(name, class)| class.is_default && self.is_ours(name));
+        if default || self.options.without_class {
             return Ok(());
         }
         let wanted = match self.options.ingress_class.as_str() {
             "" => "an IngressClass of ravelin".to_owned(),
             class => format!("\"{class}\""),
         };
-        let reason = match &self.default_of_others {
-            Some((name, controller)) => {
+        let mut all = self.all.iter();
+        let reason = match all.rfind(|(_, class)| class.is_default) {
+            Some((name, Class { controller, .. })) => {
                 format!("is not set, and IngressClass {name} of \"{controller}\" is the default")
             }
             None => "is not set, and no class of ravelin is the default".to_owned(),
@@ -82,7 +139,7 @@ impl Classes {
 
     fn claim_by_field(&self, class: &str) -> Result<(), Flaw> {
         let wanted = self.options.ingress_class.as_str();
-        match self.controllers.get(class).map(|controller| &**controller) {
+        match self.all.get(class).map(|class| &*class.controller) {
             Some(_) if self.is_ours(class) => Ok(()),
             Some(CONTROLLER) => Err(foreign(
                 CLASS_FIELD,
@@ -123,7 +180,7 @@ impl Classes {
         }
         let reason = format!("names \"{class}\", which is not a class of ravelin");
         // A controller may take the annotation without an IngressClass of that name.
-        if self.controllers.contains_key(class) {
+        if self.all.contains_key(class) {
             return Err(foreign(ANNOTATION_FIELD, reason, ""));
         }
         Err(self.unknown(ANNOTATION_FIELD, class, reason))
@@ -135,7 +192,7 @@ impl Classes {
             let fix = format!("did you mean \"{name}\"?");
             return foreign(field, reason, fix).with(Severity::Warning);
         }
-        if let Some(name) = nearest(class, self.controllers.keys().map(|name| &**name)) {
+        if let Some(name) = nearest(class, self.all.keys().map(|name| &**name)) {
             return foreign(field, reason, format!("did you mean \"{name}\"?"));
         }
         let fix = match self.our_names().next() {
@@ -149,18 +206,34 @@ impl Classes {
 
     fn is_ours(&self, class: &str) -> bool {
         let wanted = &self.options.ingress_class;
-        self.controllers.get(class).is_some_and(|controller| **controller == *CONTROLLER)
+        self.all.get(class).is_some_and(|class| *class.controller == *CONTROLLER)
             && (wanted.is_empty() || wanted == class)
     }
 
     fn our_names(&self) -> impl Iterator<Item = &str> {
         let configured = Some(self.options.ingress_class.as_str()).filter(|name| !name.is_empty());
-        self.controllers
-            .keys()
-            .map(|name| &**name)
-            .filter(|name| self.is_ours(name))
-            .chain(configured)
+        self.all.keys().map(|name| &**name).filter(|name| self.is_ours(name)).chain(configured)
     }
+}
+
+/// The class that an Ingress names, and where. The field wins over the annotation.
+fn named(ingress: &Ingress) -> Option<(&'static str, &str)> {
+    let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref());
+    let annotations = ingress.metadata.annotations.as_ref();
+    let annotation = || annotations?.get(LEGACY_ANNOTATION).map(String::as_str);
+    let field = field.filter(|class| !class.is_empty()).map(|class| (CLASS_FIELD, class));
+    field.or_else(|| {
+        let class = annotation().filter(|class| !class.is_empty())?;
+        Some((ANNOTATION_FIELD, class))
+    })
+}
+
+/// As it is written in the configuration: `1h`, `90s`.
+fn words(time: Duration) -> String {
+    let millis = time.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+    let fits = units.into_iter().find(|(length, _)| millis.is_multiple_of(*length));
+    fits.map_or_else(String::new, |(length, unit)| format!("{}{unit}", millis / length))
 }
 
 fn foreign(field: &'static str, reason: impl Into<String>, fix: impl Into<String>) -> Flaw {

@@ -48,6 +48,7 @@ use crate::model::{Https, Ingress, Kind, Model, ObjectRef, Prefer, Rejected};
 use findings::Findings;
 use routes::{Routes, Touched};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a translation depends on besides the objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,9 @@ pub struct Options {
     /// Whether the IngressClass object has to exist, as it does in a cluster. A directory may leave
     /// out the one that `ingress_class` names.
     pub strict_class: bool,
+    /// How long Ingresses are served whose class is ours and has been deleted. The translator has no clock:
+    /// whoever has one ends it. Zero: not at all.
+    pub class_grace: Duration,
     /// Whether slices may hold loopback addresses. The API server refuses them; a directory of
     /// manifests, for a demo or a test, may name servers on the same machine. Nodes likewise.
     pub loopback_endpoints: bool,

@@ -6,6 +6,7 @@ use super::{ConfigMapKey, HostClients, Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
 use crate::model::{Backend, ClusterAddresses, Kind, Model, Rejected};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Findings, sorted, each once.
@@ -35,7 +36,7 @@ pub struct Effect {
 /// Objects, and what was read of them.
 ///
 /// What it gives is the same as of a new one that is told all objects at once, whatever the changes
-/// that led to them. It costs what the changes touch, and a pass over the model where that is
+/// that led to them, but for classes that are gone and still served by. It costs what the changes touch, and a pass over the model where that is
 /// another one. Whoever holds the last model while the next changes are taken makes them cost a copy.
 #[derive(Debug)]
 pub struct Translator {
@@ -65,10 +66,24 @@ impl Translator {
         }
     }
 
+    /// The IngressClasses of ours that are gone and still served by.
+    pub fn classes_gone(&self) -> &BTreeSet<Arc<str>> {
+        self.routes.classes_gone()
+    }
+
+    /// Serves no longer by classes that are gone.
+    pub fn give_up(&mut self, classes: &[Arc<str>]) -> Effect {
+        self.routes.give_up(classes);
+        self.update(Changes::default(), Touched::of_classes())
+    }
+
     /// Takes changes.
     pub fn apply(&mut self, changes: Changes) -> Effect {
+        self.update(changes, Touched::default())
+    }
+
+    fn update(&mut self, changes: Changes, mut touched: Touched) -> Effect {
         let is_first = self.addresses.is_none();
-        let mut touched = Touched::default();
         let mut addresses_touched = is_first;
         for change in changes.objects {
             let (identity, now) = (change.identity.clone(), change.object.clone());

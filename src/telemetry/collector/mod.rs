@@ -16,6 +16,7 @@ use super::admission::PortCells;
 use super::cells::{
     ChangeEffect, CheckCells, Count, DnsCells, ListenerCells, SnapshotCells, WorkerCells,
 };
+use super::class_grace::ClassGrace;
 use super::last_good::LastGoodMetrics;
 use super::list::{ListMetrics, ListSource};
 use super::series::SeriesLabels;
@@ -55,6 +56,7 @@ pub struct Telemetry {
     watch: Arc<WatchMetrics>,
     write_back: Arc<WriteBackMetrics>,
     last_good: Arc<LastGoodMetrics>,
+    class_grace: ClassGrace,
     certificates: Arc<CertificateMetrics>,
     checks: Arc<CheckCells>,
     dns: Arc<DnsCells>,
@@ -101,6 +103,7 @@ impl Telemetry {
             watch: Arc::default(),
             write_back: Arc::default(),
             last_good: Arc::default(),
+            class_grace: ClassGrace::default(),
             certificates: Arc::default(),
             checks: Arc::default(),
             dns: Arc::default(),
@@ -142,6 +145,11 @@ impl Telemetry {
     /// What is known of the last good state of the cluster on disk.
     pub fn last_good(&self) -> &Arc<LastGoodMetrics> {
         &self.last_good
+    }
+
+    /// The IngressClasses that are gone and still served by.
+    pub fn class_grace(&self) -> &ClassGrace {
+        &self.class_grace
     }
 
     /// What is known of the certificates.

@@ -37,6 +37,16 @@ impl Telemetry {
             "Time that the table took: reading what had changed, and compiling",
             snapshot.build_seconds,
         )?;
+        encoder.gauge(
+            "ravelin_ingress_class_grace_until_timestamp_seconds",
+            "Until when Ingresses are served by an IngressClass that was deleted",
+            |family| {
+                self.class_grace.read().iter().try_for_each(|(class, until)| {
+                    let until = i64::try_from(*until).unwrap_or(i64::MAX);
+                    family.gauge(&[("class", class)], until)
+                })
+            },
+        )?;
         encoder.counter(
             "ravelin_object_changes",
             "Gathered changes of objects that were put in force, by what they came to",

@@ -40,7 +40,7 @@ use k8s_openapi::api::networking::v1::Ingress as Source;
 use reading::{Certificate, Reading, Served};
 use secrets::Secrets;
 use slab::Slab;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Namespace and name.
@@ -203,15 +203,26 @@ impl Routes {
         }
     }
 
+    /// The classes of ours that are gone and still served by.
+    pub(super) fn classes_gone(&self) -> &BTreeSet<Arc<str>> {
+        self.classes.gone()
+    }
+
+    /// Serves no longer by these.
+    pub(super) fn give_up(&mut self, classes: &[Arc<str>]) {
+        classes.iter().for_each(|class| self.classes.give_up(class));
+    }
+
     /// Reads the classes, and touches each Ingress that is ours and was not, or the other way
-    /// round, or is not for another reason.
+    /// round, or is not for another reason, or is by a class that is gone or there again.
     fn classify(&mut self, objects: &Objects, touched: &mut Touched) {
-        self.classes = Classes::new(objects, &self.options);
+        self.classes = self.classes.after(objects);
         for (_, reading) in self.readings.iter() {
             let Ingress { namespace, name, .. } = &reading.ingress;
             let source = objects.ingresses().get(namespace, name);
             if source.is_some_and(|source| {
                 self.classes.claim(source).err().as_ref() != reading.foreign.as_deref()
+                    || self.classes.warning(source).as_ref() != reading.warning.as_deref()
             }) {
                 touched.ingresses.insert((Arc::clone(namespace), Arc::clone(name)));
             }
@@ -239,7 +250,8 @@ impl Routes {
                 Ingress { namespace, name: own, created, https, timeouts, balance, raw_path };
             let (served, found) = (Served::default(), Found::default());
             let foreign = foreign.clone();
-            let number = self.readings.insert(Reading { ingress, foreign, served, found });
+            let warning = None;
+            let number = self.readings.insert(Reading { ingress, foreign, warning, served, found });
             self.known.insert(name.clone(), number);
             number
         });
@@ -265,6 +277,10 @@ impl Routes {
         reading.ingress.https = asks.https;
         (reading.ingress.timeouts, reading.ingress.balance) = (asks.timeouts, asks.balance);
         reading.ingress.raw_path = asks.raw_path;
+        reading.warning = match foreign {
+            None => self.classes.warning(source).map(Box::new),
+            Some(_) => None,
+        };
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
         touched.readings.insert(number);

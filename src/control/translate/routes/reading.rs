@@ -19,6 +19,8 @@ pub(super) struct Reading {
     pub(super) ingress: Ingress,
     /// Why it is not for us, if so.
     pub(super) foreign: Option<Box<Flaw>>,
+    /// What there is to be said of its class, if it is for us.
+    pub(super) warning: Option<Box<Flaw>>,
     pub(super) served: Served,
     /// What is wrong with it and with what it refers to.
     pub(super) found: Found,
@@ -75,7 +77,7 @@ impl Reading {
         let object = object_ref(&self.ingress);
         let mut findings = self.served.flaws.to_vec();
         let mut report = Report::new(&object, &mut findings);
-        if let Some(flaw) = &self.foreign {
+        for flaw in self.foreign.iter().chain(&self.warning) {
             report.add(flaw.field, Flaw::clone(flaw));
         }
         let of_rules =

@@ -41,6 +41,11 @@ pub(in crate::control::translate) struct Touched {
 }
 
 impl Touched {
+    /// The IngressClasses alone.
+    pub(in crate::control::translate) fn of_classes() -> Self {
+        Self { classes: true, ..Self::default() }
+    }
+
     /// Notes that an object is other than before.
     pub(in crate::control::translate) fn note(
         &mut self,

@@ -1,8 +1,11 @@
 //! Which Ingresses are ours.
 
 use super::{lines, mk_ingress, mk_paths, objects, options};
-use crate::control::translate::{Options, translate};
-use crate::model::{Severity, Why};
+use crate::control::objects::{Change, Objects};
+use crate::control::source::Changes;
+use crate::control::translate::{Effect, Options, Translator, translate};
+use crate::model::{Kind, ObjectRef, Severity, Why};
+use std::time::Duration;
 
 const TRAEFIK: &str = "
 apiVersion: networking.k8s.io/v1
@@ -175,4 +178,79 @@ fn without_class_it_is_told_who_would_serve_it() {
     let begin = "info: Ingress default/x: spec.ingressClassName: is not set, and IngressClass traefik of \
                  \"traefik.io/ingress-controller\" is the default (fix: set it to \"ravelin\" if";
     assert!(findings[0].starts_with(begin), "{findings:?}");
+}
+
+/// Removes the class, and all that is left is what the grace leaves.
+fn change(translator: &mut Translator, class: &str, to: Option<&str>) -> (usize, Vec<String>) {
+    let identity = ObjectRef::new(Kind::IngressClass, "", class);
+    let object = to.map(|yaml| objects(yaml).get(&identity).expect("the class"));
+    let changes = Changes { objects: vec![Change { identity, object }], findings: None };
+    summary(translator.apply(changes))
+}
+
+fn summary(effect: Effect) -> (usize, Vec<String>) {
+    let ingresses = effect.model.map_or(usize::MAX, |model| model.ingresses.len());
+    let findings = effect.findings.unwrap_or_default();
+    (ingresses, findings.iter().map(|finding| finding.to_string()).collect())
+}
+
+fn started(options: Options, yaml: &str) -> Translator {
+    let mut translator = Translator::new(options);
+    let all = objects(&format!("{yaml}{SERVICE}"));
+    let changes = all.changes_from(&Objects::default());
+    let effect = translator.apply(Changes { objects: changes, findings: None });
+    assert_eq!(effect.model.map(|model| model.ingresses.len()), Some(1));
+    translator
+}
+
+#[test]
+fn a_class_that_is_deleted_serves_on_until_it_is_given_up_created_again_or_handed_over() {
+    let grace = Options { class_grace: Duration::from_secs(3600), ..any_class() };
+    let kept = |finding: &str| {
+        assert!(finding.contains("class \"ravelin\", whose IngressClass is gone"), "{finding}");
+        assert!(finding.contains("for 1h more at most"), "{finding}");
+        assert!(finding.contains("create IngressClass ravelin"), "{finding}");
+    };
+    let by_default = mk_class("ravelin", "ingressclass.kubernetes.io/is-default-class: 'true'");
+    let cases = [
+        (mk_class("ravelin", ""), mk_claim(Some("ravelin"), "")),
+        (mk_class("ravelin", ""), mk_claim(None, "kubernetes.io/ingress.class: ravelin")),
+        (by_default, mk_claim(None, "")),
+    ];
+    for (class, claim) in cases {
+        let start = || started(grace.clone(), &format!("{class}{claim}"));
+        let mut translator = start();
+        let (model, findings) = change(&mut translator, "ravelin", None);
+        assert_eq!((model, findings.len()), (usize::MAX, 1), "nothing is served otherwise");
+        kept(&findings[0]);
+        assert_eq!(translator.classes_gone().len(), 1);
+
+        // Created again.
+        assert_eq!(change(&mut translator, "ravelin", Some(&class)), (usize::MAX, vec![]));
+        assert!(translator.classes_gone().is_empty());
+
+        // Given up.
+        change(&mut translator, "ravelin", None);
+        let (model, _) = summary(translator.give_up(&["ravelin".into()]));
+        assert_eq!((model, translator.classes_gone().len()), (0, 0));
+        assert_eq!(change(&mut translator, "ravelin", Some(&class)).0, 1);
+
+        // Handed over, at once or after it was gone.
+        let theirs = class.replace("ravelin.dev/ingress-controller", "example.com/other");
+        assert_eq!(change(&mut start(), "ravelin", Some(&theirs)).0, 0);
+        change(&mut translator, "ravelin", None);
+        assert_eq!(change(&mut translator, "ravelin", Some(&theirs)).0, 0);
+        assert!(translator.classes_gone().is_empty());
+    }
+}
+
+#[test]
+fn without_a_grace_and_for_a_class_that_needs_no_object_nothing_is_kept() {
+    let yaml = format!("{}{}", mk_class("ravelin", ""), mk_claim(Some("ravelin"), ""));
+    assert_eq!(change(&mut started(any_class(), &yaml), "ravelin", None).0, 0);
+    let grace = Duration::from_secs(1);
+    let directory = Options { class_grace: grace, strict_class: false, ..options() };
+    let mut translator = started(directory, &yaml);
+    assert_eq!(change(&mut translator, "ravelin", None).0, usize::MAX);
+    assert!(translator.classes_gone().is_empty());
 }
