@@ -35,6 +35,7 @@ pub fn options(config: &Config) -> Options {
         without_class: config.source.ingress_without_class,
         strict_class: of_cluster,
         class_grace: config.source.class_grace,
+        hosts: config.source.hosts,
         loopback_endpoints: !of_cluster,
         external_names: config.dns.external_names,
         admits_pods: sets.any(|set| set.members == Members::Pods),

@@ -89,6 +89,7 @@ pub(super) const SOURCE: Keys = Keys {
         "ingress_class",
         "ingress_without_class",
         "class_grace",
+        "hosts",
         "node_name",
         "status_addresses",
         "watch_timeout",

@@ -50,7 +50,7 @@ pub use dns::Dns;
 pub use http2::Http2;
 pub use log::{AccessLog, Log, LogLevel};
 pub use metrics::{Metrics, PerRoute, RequestLabels};
-pub use source::{Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
+pub use source::{HostPolicy, Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
 pub use state::LastGood;
 pub use timeouts::Timeouts;
 pub use units::{Fault, MAX_DURATION, duration};

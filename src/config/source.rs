@@ -25,8 +25,20 @@ pub struct Source {
     pub ingress_without_class: bool,
     /// How long Ingresses are served whose IngressClass was deleted. Zero: not at all.
     pub class_grace: Duration,
+    /// Whose paths a host has.
+    pub hosts: HostPolicy,
     /// `metadata.name` of the Node that we run on. `None`: what the environment says.
     pub node_name: Option<String>,
+}
+
+/// Whose paths a host has that Ingresses of several namespaces name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostPolicy {
+    /// Everybody's, as Ingress says.
+    #[default]
+    Shared,
+    /// Those of the namespace whose Ingress on the host is the oldest.
+    FirstNamespace,
 }
 
 /// The sort of source.
@@ -134,8 +146,17 @@ pub(super) fn section(table: &Table<'_>) -> Option<Source> {
         ingress_class: class.unwrap_or_else(|| defaults::INGRESS_CLASS.to_owned()),
         ingress_without_class: without_class.unwrap_or(false),
         class_grace: table.read("class_grace", class_grace).unwrap_or(defaults::CLASS_GRACE),
+        hosts: table.read("hosts", hosts).unwrap_or_default(),
         node_name: table.read("node_name", |value| raw::string(value).and_then(node_name)),
     })
+}
+
+fn hosts(value: &DeValue<'_>) -> Result<HostPolicy, Fault> {
+    match raw::string(value)? {
+        "shared" => Ok(HostPolicy::Shared),
+        "first-namespace" => Ok(HostPolicy::FirstNamespace),
+        other => Err(unknown_word(other, &["shared", "first-namespace"])),
+    }
 }
 
 /// A duration, or `off`.

@@ -61,13 +61,15 @@ pub enum Why {
     NotRendered,
     /// The document is encrypted.
     Encrypted,
+    /// Ingresses of several namespaces name one host.
+    HostShared,
     /// The IngressClass was deleted, and the Ingress is served for a while.
     ClassGone,
 }
 
 impl Why {
     /// Every cause, for metrics that name each of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Unreadable,
         Self::Invalid,
         Self::UnknownField,
@@ -84,6 +86,7 @@ impl Why {
         Self::UnservedKind,
         Self::NotRendered,
         Self::Encrypted,
+        Self::HostShared,
         Self::ClassGone,
     ];
 
@@ -106,6 +109,7 @@ impl Why {
             Self::UnservedKind => "unserved_kind",
             Self::NotRendered => "not_rendered",
             Self::Encrypted => "encrypted",
+            Self::HostShared => "host_shared",
             Self::ClassGone => "class_gone",
         }
     }

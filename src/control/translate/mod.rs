@@ -43,7 +43,7 @@ pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 
 use super::objects::{Change, Objects};
-use crate::config::ListOrigin;
+use crate::config::{HostPolicy, ListOrigin};
 use crate::model::{Https, Ingress, Kind, Model, ObjectRef, Prefer, Rejected};
 use findings::Findings;
 use routes::{Routes, Touched};
@@ -71,6 +71,8 @@ pub struct Options {
     /// Whether the set `pods` admits somebody, so that a Node which does not say where its pods are
     /// is worth a word.
     pub admits_pods: bool,
+    /// Whose paths a host has.
+    pub hosts: HostPolicy,
     /// What is for Ingresses that do not say.
     pub https: Https,
     /// Name of the Node that we run on, if it is known.

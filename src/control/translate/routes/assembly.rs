@@ -5,9 +5,11 @@
 //! order of their age, rules in that of the table, backends in that of their keys.
 
 use super::backends::Backends;
+use super::ownership::Ownership;
 use super::reading::Reading;
 use super::slab::Slab;
 use super::{Map, Set, Touched};
+use crate::config::HostPolicy;
 use crate::control::translate::findings::{Findings, Found};
 use crate::control::translate::shadow;
 use crate::model::{DefaultBackend, HostPattern, Ingress, Model, Rule};
@@ -26,6 +28,7 @@ pub(super) struct Assembly {
     shadowed: Map<HostPattern, Found>,
     /// About default backends that get no request.
     idle: Found,
+    ownership: Ownership,
 }
 
 /// What came of the Ingresses of the model.
@@ -37,6 +40,10 @@ struct Moved {
 }
 
 impl Assembly {
+    pub(super) fn new(policy: HostPolicy) -> Self {
+        Self { ownership: Ownership::new(policy), ..Self::default() }
+    }
+
     /// Brings the model up to date with what an update has touched. Returns it.
     pub(super) fn update(
         &mut self,
@@ -57,7 +64,7 @@ impl Assembly {
         let backend = |old: usize| of_backends.as_ref().map_or(old, |to| to[old]);
         let mut hosts = Set::default();
         let mut defaults_touched = false;
-        model.rules.retain_mut(|rule| {
+        let mut keep = |rule: &mut Rule| {
             let to = moved.to[rule.ingress];
             if to == GONE {
                 hosts.insert(rule.host.clone());
@@ -65,11 +72,15 @@ impl Assembly {
             }
             (rule.ingress, rule.backend) = (to, backend(rule.backend));
             true
-        });
-        model.defaults.retain_mut(|default| {
+        };
+        model.rules.retain_mut(&mut keep);
+        self.ownership.retain(&mut keep);
+        let defaults = self.ownership.defaults(model);
+        defaults.retain_mut(|default| {
             let to = moved.to[default.ingress];
             if to == GONE {
                 defaults_touched = true;
+                hosts.extend(default.hosts.drain(..));
                 return false;
             }
             (default.ingress, default.backend) = (to, backend(default.backend));
@@ -82,15 +93,18 @@ impl Assembly {
                 hosts.insert(rule.host.clone());
                 Rule { backend: backends.position(rule.backend), ingress, ..rule.clone() }
             }));
-            model.defaults.extend(served.default.iter().map(|default| {
+            defaults.extend(served.default.iter().map(|default| {
                 defaults_touched = true;
+                hosts.extend(default.hosts.iter().cloned());
                 let backend = backends.position(default.backend);
                 DefaultBackend { backend, ingress, ..default.clone() }
             }));
         }
+        defaults.sort_by_key(|default| default.ingress);
         rules.sort_by(table_order);
         merge(&mut model.rules, rules, table_order);
-        model.defaults.sort_by_key(|default| default.ingress);
+        self.ownership.divide(&hosts, model);
+        self.ownership.report(&hosts, model, findings);
         self.report(&hosts, defaults_touched, findings);
         Arc::clone(&self.model)
     }
@@ -173,7 +187,7 @@ fn place_ingresses(all: &mut Vec<Ingress>, left: &[Ingress], came: &[&Reading]) 
 }
 
 /// Puts sorted values among other sorted values. Looks at few of the old ones.
-fn merge<T>(all: &mut Vec<T>, new: Vec<T>, order: fn(&T, &T) -> Ordering) {
+pub(super) fn merge<T>(all: &mut Vec<T>, new: Vec<T>, order: fn(&T, &T) -> Ordering) {
     if new.is_empty() {
         return;
     }

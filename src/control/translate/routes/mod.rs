@@ -12,6 +12,7 @@ mod assembly;
 mod backends;
 mod certificates;
 mod clients;
+mod ownership;
 mod reading;
 mod secrets;
 mod slab;
@@ -109,7 +110,7 @@ impl Routes {
             secrets: Secrets::default(),
             authorities: Secrets::default(),
             policies: Policies::default(),
-            assembly: Assembly::default(),
+            assembly: Assembly::new(options.hosts),
             zone: None,
         }
     }

@@ -13,6 +13,7 @@ mod https;
 mod ingress;
 mod limits;
 mod messages;
+mod ownership;
 mod protocols;
 mod random;
 mod tls;

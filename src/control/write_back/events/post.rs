@@ -158,6 +158,7 @@ fn reason(why: Why) -> &'static str {
         Why::UnservedKind => "UnservedKind",
         Why::NotRendered => "NotRendered",
         Why::Encrypted => "Encrypted",
+        Why::HostShared => "HostShared",
         Why::ClassGone => "ClassGone",
     }
 }
