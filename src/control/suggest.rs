@@ -8,6 +8,9 @@ const MIN_SIMILARITY: f64 = 0.85;
 /// Jaro-Winkler rates such a mistake too low.
 const ONE_MISTAKE: f64 = 0.9;
 
+/// Similarity of a name that differs in capitals alone: above all others.
+const THE_SAME: f64 = 2.0;
+
 /// Shortest name of which one mistake leaves enough to recognise it.
 const MIN_LETTERS: usize = 3;
 
@@ -18,15 +21,23 @@ pub(super) fn nearest<'a>(
 ) -> Option<&'a str> {
     let mut best: Option<(f64, &str)> = None;
     for name in names {
-        if name.eq_ignore_ascii_case(wanted) {
-            return Some(name);
-        }
-        let similarity = similarity(name, wanted);
-        if similarity >= MIN_SIMILARITY && best.is_none_or(|(highest, _)| similarity > highest) {
+        let Some(similarity) = similarity_of(name, wanted) else { continue };
+        if best.is_none_or(|(highest, _)| similarity > highest) {
             best = Some((similarity, name));
+        }
+        if similarity >= THE_SAME {
+            break;
         }
     }
     best.map(|(_, name)| name)
+}
+
+/// How near a name is to one that does not exist, if it is near enough to be meant.
+pub(super) fn similarity_of(name: &str, wanted: &str) -> Option<f64> {
+    if name.eq_ignore_ascii_case(wanted) {
+        return Some(THE_SAME);
+    }
+    Some(similarity(name, wanted)).filter(|similarity| *similarity >= MIN_SIMILARITY)
 }
 
 fn similarity(name: &str, wanted: &str) -> f64 {

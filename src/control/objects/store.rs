@@ -27,6 +27,11 @@ impl<T> Store<T> {
         self.namespaces.get(namespace).into_iter().flat_map(BTreeMap::keys).map(|name| &**name)
     }
 
+    /// How many objects there are in one namespace.
+    pub fn count(&self, namespace: &str) -> usize {
+        self.namespaces.get(namespace).map_or(0, BTreeMap::len)
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.len

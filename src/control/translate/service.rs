@@ -12,7 +12,6 @@ use super::validate;
 use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
-use crate::control::suggest::nearest;
 use crate::model::{
     BackendState, Balancing, Broken, Kind, ObjectRef, PortKey, Prefer, Rejected, Severity,
     Treatment, Why,
@@ -179,14 +178,9 @@ fn object(kind: Kind, namespace: &Arc<str>, name: &Arc<str>) -> ObjectRef {
     ObjectRef { kind, namespace: Arc::clone(namespace), name: Arc::clone(name) }
 }
 
-/// What is wrong with a rule whose Service does not exist. `names` are those that do, as far as
-/// they may be compared.
-pub(super) fn missing<'n>(
-    namespace: &str,
-    name: &str,
-    names: impl Iterator<Item = &'n str>,
-) -> Flaw {
-    let fix = match nearest(name, names) {
+/// What is wrong with a rule whose Service does not exist. `near` may have been meant.
+pub(super) fn missing(namespace: &str, name: &str, near: Option<&str>) -> Flaw {
+    let fix = match near {
         Some(near) => format!("did you mean {}? Until then the answer is 503", quote(near)),
         None => "create it; until then the answer is 503".to_owned(),
     };

@@ -1,5 +1,6 @@
 //! The Service ports that rules name, each once, and who names them.
 
+use super::missing::Missing;
 use super::slab::Slab;
 use super::{Map, Name, Touched};
 use crate::control::objects::Objects;
@@ -12,12 +13,8 @@ use crate::control::translate::service::{self, ServiceRead, Verdict};
 use crate::endpoint_tls::EndpointTls;
 use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey, Protocol, Treatment};
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 use std::sync::Arc;
-
-/// Names of one namespace that may be compared for suggestions in one update: 10 000 rules whose
-/// Services are missing must not cost 10 000 times 10 000 comparisons. Of the missing Services the
-/// first by name are given one. 10 000 comparisons take some milliseconds.
-const MAX_COMPARISONS: usize = 10_000;
 
 /// The backends, by number.
 #[derive(Debug, Default)]
@@ -26,8 +23,7 @@ pub(super) struct Backends {
     /// By key, and by the reason if the rule itself is why it can have no endpoints.
     by_key: BTreeMap<(BackendKey, Option<Broken>), usize>,
     services: Map<Name, InUse>,
-    /// Names of the Services in use that do not exist, by namespace.
-    missing: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    missing: Missing,
     /// The Services, by the Secret with the authorities for their certificates.
     by_authorities: Map<Name, BTreeSet<Arc<str>>>,
     /// The zones that endpoints on our node say that it is in, and how many Services' do.
@@ -183,7 +179,7 @@ impl Backends {
         let is_silent = |&slot: &usize| slots.get(slot).is_some_and(|slot| slot.flaw.is_none());
         if is_missing && in_use.slots.iter().any(is_silent) {
             // A port of it is new, while the Service was missing before.
-            touched.namespaces.insert(Arc::clone(&service.0));
+            touched.unsaid.insert(service.clone());
         }
         let now = in_use.authorities.name.clone();
         self.follow(service, secret, now);
@@ -228,38 +224,16 @@ impl Backends {
     }
 
     fn set_missing(&mut self, service: &Name, is_missing: bool, touched: &mut Touched) {
-        let (namespace, name) = service;
-        if is_missing {
-            let names = self.missing.entry(Arc::clone(namespace)).or_default();
-            if names.insert(Arc::clone(name)) {
-                touched.namespaces.insert(Arc::clone(namespace));
-            }
-        } else if let Some(names) = self.missing.get_mut(namespace)
-            && names.remove(name)
-        {
-            if names.is_empty() {
-                self.missing.remove(namespace);
-            }
-            touched.namespaces.insert(Arc::clone(namespace));
+        if self.missing.set(service, is_missing) {
+            touched.unsaid.insert(service.clone());
         }
     }
 
-    /// Says of the missing Services of a namespace that they are, and which names are near.
-    pub(super) fn suggest(
-        &mut self,
-        objects: &Objects,
-        namespace: &Arc<str>,
-        touched: &mut Touched,
-    ) {
-        let mut left = MAX_COMPARISONS;
-        for name in self.missing.get(namespace).into_iter().flatten() {
-            let names = objects.services().names(namespace);
-            let names = names.take_while(|_| {
-                left = left.saturating_sub(1);
-                left > 0
-            });
-            let flaw = Arc::new(service::missing(namespace, name, names));
-            let service = (Arc::clone(namespace), Arc::clone(name));
+    /// Says of the Services that are missing that they are, and which names are near.
+    pub(super) fn suggest(&mut self, objects: &Objects, touched: &mut Touched) {
+        let (named, unsaid) = (take(&mut touched.named), take(&mut touched.unsaid));
+        for (service, near) in self.missing.look(objects, named, unsaid) {
+            let flaw = Arc::new(service::missing(&service.0, &service.1, near.as_deref()));
             for &slot in self.services.get(&service).iter().flat_map(|in_use| &in_use.slots) {
                 if let Some(slot) = self.slots.get_mut(slot) {
                     slot.set_flaw(Some(Arc::clone(&flaw)), touched);
@@ -276,7 +250,7 @@ impl Backends {
     /// Puts the backends of now, sorted, in the place of those of the last model. Returns where each
     /// of the latter is now; what it says of those that are gone means nothing.
     pub(super) fn place(&mut self, model: &mut Vec<Backend>) -> Vec<usize> {
-        let mut old: Vec<_> = std::mem::take(model).into_iter().map(Some).collect();
+        let mut old: Vec<_> = take(model).into_iter().map(Some).collect();
         let mut to = vec![0; old.len()];
         model.reserve_exact(self.by_key.len());
         for &number in self.by_key.values() {

@@ -58,11 +58,11 @@ impl Policies {
         authorities: &Secrets<Authority>,
         findings: &mut Findings,
     ) -> Option<Vec<HostClients>> {
-        let mut ours: Vec<&Reading> =
-            readings.iter().map(|(_, reading)| reading).filter(|r| r.foreign.is_none()).collect();
-        let is_asking = ours.iter().any(|reading| reading.served.clients.is_some());
+        let ours = || readings.iter().map(|(_, reading)| reading).filter(|r| r.foreign.is_none());
+        let is_asking = ours().any(|reading| reading.served.clients.is_some());
         let (mut now, mut found) = (Vec::new(), Vec::new());
         if is_asking {
+            let mut ours: Vec<&Reading> = ours().collect();
             ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
             now = combine(&ours, authorities, &mut found);
         }

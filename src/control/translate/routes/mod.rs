@@ -12,6 +12,7 @@ mod assembly;
 mod backends;
 mod certificates;
 mod clients;
+mod missing;
 mod ownership;
 mod reading;
 mod secrets;
@@ -141,9 +142,7 @@ impl Routes {
             touched.services.extend(self.backends.verified_by(secret));
         }
         self.resolve(objects, touched, findings);
-        for namespace in std::mem::take(&mut touched.namespaces) {
-            self.backends.suggest(objects, &namespace, touched);
-        }
+        self.backends.suggest(objects, touched);
         for secret in std::mem::take(&mut touched.secrets) {
             let checked = self.secrets.check(objects, &secret);
             touched.certificates |= checked.changed;

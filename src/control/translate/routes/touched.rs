@@ -12,8 +12,10 @@ pub(in crate::control::translate) struct Touched {
     pub(super) ingresses: Set<Name>,
     /// Services to read, with their slices, if a rule names them.
     pub(super) services: Set<Name>,
-    /// Namespaces where another name may now be the nearest to a missing Service's.
-    pub(super) namespaces: Set<Arc<str>>,
+    /// Services that have come or gone: one of them may be the nearest to a missing one.
+    pub(super) named: Set<Name>,
+    /// Missing Services of which that is to be said.
+    pub(super) unsaid: Set<Name>,
     /// Secrets to look at, if an Ingress names them.
     pub(super) secrets: Set<Name>,
     /// Whether to look at the IngressClasses.
@@ -62,7 +64,7 @@ impl Touched {
             Kind::IngressClass => self.classes = true,
             Kind::Service => {
                 if before.is_some() != now.is_some() {
-                    self.namespaces.insert(Arc::clone(namespace));
+                    self.named.insert(named.clone());
                 }
                 self.services.insert(named);
             }
