@@ -52,9 +52,7 @@ impl Assembly {
         backends: &mut Backends,
         findings: &mut Findings,
     ) -> Arc<Model> {
-        let mut came: Vec<&Reading> =
-            touched.came.iter().filter_map(|&number| readings.get(number)).collect();
-        came.sort_by(|a, b| by_age(&a.ingress, &b.ingress));
+        let came = by_age_of(&touched.came, readings);
         let model = Arc::make_mut(&mut self.model);
         let moved = place_ingresses(&mut model.ingresses, &touched.left, &came);
         let of_backends = touched.backends.then(|| backends.place(&mut model.backends));
@@ -104,7 +102,6 @@ impl Assembly {
         rules.sort_by(table_order);
         merge(&mut model.rules, rules, table_order);
         self.ownership.divide(&hosts, model);
-        self.ownership.report(&hosts, model, findings);
         self.report(&hosts, defaults_touched, findings);
         Arc::clone(&self.model)
     }
@@ -122,8 +119,9 @@ impl Assembly {
         }
     }
 
-    /// Says which rules of these hosts get no request, and, if asked for, which default backends.
+    /// Says who shares these hosts, which of their rules get no request, and, if asked for, which default backends.
     fn report(&mut self, hosts: &Set<HostPattern>, defaults: bool, findings: &mut Findings) {
+        self.ownership.report(hosts, &self.model, findings);
         let Model { ingresses, rules, defaults: all, .. } = &*self.model;
         for host in hosts {
             let start = rules.partition_point(|rule| rule.host < *host);
@@ -152,6 +150,13 @@ pub(super) fn by_age(a: &Ingress, b: &Ingress) -> Ordering {
         (ingress.created, &ingress.namespace, &ingress.name)
     }
     key(a).cmp(&key(b))
+}
+
+/// The Ingresses of these numbers, the oldest first.
+fn by_age_of<'r>(numbers: &[usize], readings: &'r Slab<Reading>) -> Vec<&'r Reading> {
+    let mut all: Vec<&Reading> = numbers.iter().filter_map(|&at| readings.get(at)).collect();
+    all.sort_by(|a, b| by_age(&a.ingress, &b.ingress));
+    all
 }
 
 /// Takes Ingresses out and puts others in; `came` is sorted by age. One that only asks for
