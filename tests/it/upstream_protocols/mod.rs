@@ -4,6 +4,7 @@
 mod certificates;
 mod connections;
 mod grpc;
+mod odd_certificates;
 mod peer;
 mod resetting;
 mod streams;
