@@ -199,6 +199,8 @@ pub struct UpstreamCells {
     pub tls_failures: Count,
     /// Requests sent on a connection that had served before.
     pub reuses: Count,
+    /// Connections with HTTP/2 that get no more requests, as too many on them were given up.
+    pub retired: Count,
     /// Requests sent again, to another endpoint or on another connection, by [`Retry`].
     pub retries: [Count; Retry::ALL.len()],
     /// Requests that would have been sent again, had the budget allowed it.

@@ -31,6 +31,7 @@ mod oddities;
 mod programs;
 mod resets;
 mod secured;
+mod shared;
 mod successor;
 mod switched;
 mod trailers;

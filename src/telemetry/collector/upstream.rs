@@ -98,6 +98,14 @@ impl Telemetry {
             },
         )?;
         encoder.counter(
+            "ravelin_upstream_connections_retired",
+            "Connections with HTTP/2 given no more requests, as too many on them were given up",
+            |family| {
+                let retired = cells().map(|cells| cells.retired.total());
+                family.count::<0>(&[], retired.sum())
+            },
+        )?;
+        encoder.counter(
             "ravelin_upstream_ejections",
             "Endpoints left out for a while because of failures in a row",
             |family| {

@@ -5,6 +5,7 @@
 //! reset with NO_ERROR. It counts as that only while the request is still under way (a stream that
 //! is through on both sides takes no reset) and no announced length is missed.
 
+use super::resets::{GivenUp, Resets};
 use super::upload::Sent;
 use bytes::Bytes;
 use h2::{Error, Reason, RecvStream};
@@ -12,12 +13,15 @@ use http::{HeaderMap, header};
 use http_body::{Frame, SizeHint};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 /// The body of a response in HTTP/2.
 #[derive(Debug)]
 pub struct Http2Body {
-    recv: RecvStream,
+    /// Taken when it is dropped.
+    recv: Option<RecvStream>,
     sent: Rc<Sent>,
+    resets: Rc<Resets>,
     /// Announced and yet to come, in bytes.
     left: Option<u64>,
     /// Only trailers are still to come.
@@ -26,27 +30,32 @@ pub struct Http2Body {
 }
 
 impl Http2Body {
-    pub(super) fn new(recv: RecvStream, headers: &HeaderMap, sent: Rc<Sent>) -> Self {
+    pub(super) fn new(
+        recv: RecvStream,
+        headers: &HeaderMap,
+        sent: Rc<Sent>,
+        resets: Rc<Resets>,
+    ) -> Self {
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let left = length.and_then(|length| length.parse().ok());
-        Self { recv, sent, left, data_ended: false, ended: false }
+        Self { recv: Some(recv), sent, resets, left, data_ended: false, ended: false }
     }
 
     pub(in crate::upstream) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.ended {
+        let Some(recv) = self.recv.as_mut().filter(|_| !self.ended) else {
             return Poll::Ready(None);
-        }
+        };
         if !self.data_ended {
-            match ready!(self.recv.poll_data(cx)) {
+            match ready!(recv.poll_data(cx)) {
                 Some(Ok(data)) => return Poll::Ready(Some(Ok(self.take(data)))),
                 Some(Err(error)) => return Poll::Ready(self.broken(error)),
                 None => self.data_ended = true,
             }
         }
-        let trailers = ready!(self.recv.poll_trailers(cx));
+        let trailers = ready!(recv.poll_trailers(cx));
         Poll::Ready(match trailers {
             Ok(trailers) => {
                 self.ended = true;
@@ -57,7 +66,7 @@ impl Http2Body {
     }
 
     pub(in crate::upstream) fn is_end_stream(&self) -> bool {
-        self.ended || self.recv.is_end_stream()
+        self.ended || self.recv.as_ref().is_none_or(RecvStream::is_end_stream)
     }
 
     pub(in crate::upstream) fn size_hint(&self) -> SizeHint {
@@ -71,7 +80,9 @@ impl Http2Body {
     /// Opens the window again by what is handed on: the client's connection takes it now.
     fn take(&mut self, data: Bytes) -> Frame<Bytes> {
         // An error: the stream is closed, and needs no window.
-        let _ = self.recv.flow_control().release_capacity(data.len());
+        if let Some(recv) = &mut self.recv {
+            let _ = recv.flow_control().release_capacity(data.len());
+        }
         self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
         Frame::data(data)
     }
@@ -81,5 +92,16 @@ impl Http2Body {
         let is_no_error = error.is_reset() && error.reason() == Some(Reason::NO_ERROR);
         let is_early = !self.sent.ended.get() && self.left.is_none_or(|left| left == 0);
         if is_no_error && error.is_remote() && is_early { None } else { Some(Err(error)) }
+    }
+}
+
+impl Drop for Http2Body {
+    fn drop(&mut self) {
+        if self.is_end_stream() {
+            return;
+        }
+        if let Some(recv) = self.recv.take() {
+            self.resets.give_up(GivenUp::Answer(recv), Instant::now());
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! for an abuser and close its connection (gRFC A8). One is sent when a request was given up and
 //! nothing at all had come in since it was sent; a peer that leaves that unanswered is gone.
 
+use super::resets::Resets;
 use crate::addr::EndpointAddr;
 use crate::error::Reason;
 use crate::upstream::connect::{self, EndpointStream, MOST_ANSWER_FIELDS, RESPONSE_HEAD_BYTES};
@@ -13,11 +14,12 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use http::uri::Scheme;
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
@@ -32,6 +34,8 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// section 6.5.2).
 #[expect(clippy::cast_possible_truncation, reason = "a small number")]
 const LIST_OVERHEAD: u32 = 32 * MOST_ANSWER_FIELDS as u32;
+/// The widest window of a connection (RFC 9113 section 6.9.1).
+const MOST_WINDOW: u32 = (1 << 31) - 1;
 /// What h2 may hold of one request's body, in bytes.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Streams where the peer does not say how many it takes; it is to take 100 at least (RFC 9113
@@ -58,6 +62,7 @@ pub(super) struct Shared {
     left: Cell<bool>,
     life: Rc<Life>,
     record: Arc<Record>,
+    resets: Rc<Resets>,
     /// Tells the driver, by being dropped, that nobody will ask for a stream any more.
     _last: oneshot::Sender<()>,
 }
@@ -70,9 +75,21 @@ pub(super) struct Life {
     /// Signalled when the peer has spoken for the first time, or the connection is closed.
     begun: Notify,
     probe: Notify,
+    /// Bytes that came on streams which are given up, and whose windows are not opened again.
+    held: Cell<u32>,
+    driver: RefCell<Option<Waker>>,
 }
 
 impl Life {
+    /// Has the connection's window be wider by so much.
+    pub(super) fn hold(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.held.set(self.held.get().saturating_add(bytes));
+        if let Some(driver) = &*self.driver.borrow() {
+            driver.wake_by_ref();
+        }
+    }
+
     /// Notes that something has come in.
     pub(super) fn note_read(&self) {
         self.reads.set(self.reads.get().wrapping_add(1));
@@ -121,14 +138,20 @@ impl Shared {
             streams: Cell::new(0),
             since_ms: Cell::new(now_ms),
             left: Cell::new(false),
-            life,
             record,
+            resets: Resets::new(Rc::clone(&life), Instant::now()),
+            life,
             _last: last,
         })
     }
 
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
         self.sender.clone()
+    }
+
+    /// The resets that it passes on.
+    pub(super) fn resets(&self) -> &Rc<Resets> {
+        &self.resets
     }
 
     /// What is known of its socket.
@@ -144,7 +167,7 @@ impl Shared {
     pub(super) fn is_open(&self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         let asked = self.asker.borrow_mut().poll_ready(&mut context);
-        !self.life.closed.get() && !matches!(asked, Poll::Ready(Err(_)))
+        !self.life.closed.get() && !self.resets.is_spent() && !matches!(asked, Poll::Ready(Err(_)))
     }
 
     /// Whether another stream can be opened at once.
@@ -214,8 +237,18 @@ async fn drive(
         let _ = nobody.await;
         sleep(GOODBYE).await;
     };
+    let mut window = CONNECTION_WINDOW;
+    let running = poll_fn(|cx| {
+        let wanted = CONNECTION_WINDOW.saturating_add(life.held.get()).min(MOST_WINDOW);
+        if wanted > window {
+            window = wanted;
+            connection.set_target_window_size(window);
+        }
+        *life.driver.borrow_mut() = Some(cx.waker().clone());
+        Pin::new(&mut connection).poll(cx)
+    });
     tokio::select! {
-        ended = connection => if let Err(error) = ended {
+        ended = running => if let Err(error) = ended {
             tracing::debug!(%addr, %error, "connection to an endpoint ended");
         },
         () = silence(ping, &life.probe) => {

@@ -9,6 +9,7 @@ mod body;
 mod connection;
 mod pool;
 mod request;
+mod resets;
 mod upload;
 
 pub use body::Http2Body;
@@ -20,8 +21,14 @@ use super::report::Unanswered;
 use crate::body::RequestBody;
 use crate::error::Reason;
 use connection::Shared;
+use h2::client::ResponseFuture;
 use http::{Request, Response};
+use resets::GivenUp;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::task::Poll;
+use std::time::Instant;
 use tokio::task::{AbortHandle, spawn_local};
 use upload::Sent;
 
@@ -32,6 +39,8 @@ pub(super) struct Http2Lease {
     shared: Rc<Shared>,
     pool: Weak<Http2Pool>,
     upload: Option<AbortHandle>,
+    /// What is waited for.
+    response: Option<ResponseFuture>,
     /// What the connection had heard when the request was sent; `None` before, and after an answer.
     waiting_since: Option<u64>,
     /// Where on the connection its request may begin.
@@ -41,7 +50,7 @@ pub(super) struct Http2Lease {
 impl Http2Lease {
     fn new(shared: Rc<Shared>, pool: Weak<Http2Pool>) -> Self {
         shared.begin();
-        Self { shared, pool, upload: None, waiting_since: None, mark: 0 }
+        Self { shared, pool, upload: None, response: None, waiting_since: None, mark: 0 }
     }
 
     /// Waits until a stream can be opened. Nothing has been sent before that.
@@ -72,10 +81,18 @@ impl Http2Lease {
             let task = spawn_local(async move { upload::send(body, stream, &sent).await });
             self.upload = Some(task.abort_handle());
         }
-        let response = response.await.map_err(|error| unanswered(&error, &sent))?;
+        self.response = Some(response);
+        let response = poll_fn(|cx| match &mut self.response {
+            Some(response) => Pin::new(response).poll(cx).map(Some),
+            None => Poll::Ready(None),
+        })
+        .await;
+        self.response = None;
+        let Some(response) = response else { return Err(Unanswered::of(Reason::Internal)) };
+        let response = response.map_err(|error| unanswered(&error, &sent))?;
         self.waiting_since = None;
         let (head, recv) = response.into_parts();
-        let body = Http2Body::new(recv, &head.headers, sent);
+        let body = Http2Body::new(recv, &head.headers, sent, Rc::clone(self.shared.resets()));
         Ok(Response::from_parts(head, ReplyBody::Http2(body)))
     }
 }
@@ -91,7 +108,14 @@ impl Drop for Http2Lease {
     fn drop(&mut self) {
         // Without it the rest of the client's body would go on being read.
         if let Some(upload) = &self.upload {
+            if self.response.is_none() && !upload.is_finished() {
+                // An answer that came before the end of the request: the rest is reset.
+                self.shared.resets().take(Instant::now());
+            }
             upload.abort();
+        }
+        if let Some(response) = self.response.take() {
+            self.shared.resets().give_up(GivenUp::Unanswered(response), Instant::now());
         }
         if self.waiting_since == Some(self.shared.heard()) {
             // Given up, and not a byte came meanwhile: is anybody there?

@@ -174,6 +174,9 @@ impl Http2Pool {
         entry.connections.retain(|shared| {
             let kept = is_kept(shared);
             if !kept {
+                if shared.resets().is_spent() {
+                    self.cells.upstream.retired.add(1);
+                }
                 shared.leave();
                 if shared.streams() == 0 {
                     self.cells.upstream.idle.shift(-1);

@@ -34,13 +34,13 @@ enum Step {
 /// Sends a body to its end.
 pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Bytes>, sent: &Sent) {
     loop {
-        // One byte of window: a frame may be longer, and the rest of it waits in h2.
+        // One byte of window: a frame may be longer, and the rest of it waits here.
         stream.reserve_capacity(1);
         match poll_fn(|cx| poll_step(&mut body, &mut stream, cx)).await {
             Step::Send(frame) => {
                 let ended = frame.is_trailers() || body.is_end_stream();
                 let done = match frame.into_data() {
-                    Ok(data) => stream.send_data(data, ended),
+                    Ok(data) => send_data(&mut stream, data, ended).await,
                     Err(frame) => frame.into_trailers().map_or(Ok(()), |trailers| {
                         stream.reserve_capacity(0);
                         // What h2 does not send must not leave the peer waiting for the end.
@@ -69,19 +69,48 @@ pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Bytes>, s
     }
 }
 
+/// Sends a frame as far as the peer has room for it, and then the rest: what h2 has been given is on its
+/// way, and by that a reset can be told from one that comes before the end of the request.
+async fn send_data(
+    stream: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    ended: bool,
+) -> Result<(), h2::Error> {
+    loop {
+        stream.reserve_capacity(data.len());
+        let room = stream.capacity().min(data.len());
+        if room == data.len() {
+            return stream.send_data(data, ended);
+        }
+        if room > 0 {
+            stream.send_data(data.split_to(room), false)?;
+        } else if !poll_fn(|cx| poll_room(stream, cx)).await {
+            return Err(Reason::CANCEL.into());
+        }
+    }
+}
+
+/// Waits for room. Returns whether the peer wants any more.
+fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<bool> {
+    if stream.poll_reset(cx).is_ready() {
+        return Poll::Ready(false);
+    }
+    while stream.capacity() == 0 {
+        match ready!(stream.poll_capacity(cx)) {
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return Poll::Ready(false),
+        }
+    }
+    Poll::Ready(true)
+}
+
 fn poll_step(
     body: &mut RequestBody,
     stream: &mut SendStream<Bytes>,
     cx: &mut Context<'_>,
 ) -> Poll<Step> {
-    if stream.poll_reset(cx).is_ready() {
+    if !ready!(poll_room(stream, cx)) {
         return Poll::Ready(Step::Stop);
-    }
-    while stream.capacity() == 0 {
-        match ready!(stream.poll_capacity(cx)) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return Poll::Ready(Step::Stop),
-        }
     }
     Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {
         Some(Ok(frame)) => Step::Send(frame),

@@ -71,7 +71,12 @@ pub(crate) fn refusal(stream: u32) -> Vec<u8> {
 
 /// No stream above `last` has been looked at, and none will be.
 pub(crate) fn goaway(last: u32) -> Vec<u8> {
-    frame(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat())
+    goaway_for(last, 0)
+}
+
+/// The same with an error (RFC 9113 section 7).
+pub(crate) fn goaway_for(last: u32, error: u32) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[last.to_be_bytes(), error.to_be_bytes()].concat())
 }
 
 /// Reads requests until the proxy closes. Each is handed over with its stream and its body when it is
