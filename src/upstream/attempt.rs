@@ -65,6 +65,7 @@ impl Upstream {
         let result = lease.send(request).await.map_err(|mut error| {
             *slot = error.take_message();
             let mut failed = Unanswered::of(reason(error.error()));
+            failed.unread = slot.is_some();
             if slot.is_none() && failed.reason == Reason::UpstreamClosed {
                 failed.unread = lease.was_unread();
                 *slot = (failed.unread || may_repeat).then(|| kept.request()).flatten();

@@ -278,3 +278,123 @@ impl Drop for PodSocket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{Future, poll_fn};
+    use std::net::Shutdown;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Our end of a connection that writes wait on when they have failed, and the pod's.
+    async fn mk_pair() -> (PodSocket, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let mut ours = PodSocket::new(TcpStream::connect(address).await.expect("it listens"));
+        ours.after_failure(AfterFailure::Wait);
+        (ours, listener.accept().expect("a connection").0)
+    }
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(test)
+    }
+
+    /// A request and its answer, after which acknowledgements are in no hurry.
+    async fn exchange(ours: &mut PodSocket, pods: &mut std::net::TcpStream) {
+        ours.write_all(b"request").await.expect("room");
+        pods.read_exact(&mut [0; 7]).expect("a request");
+        io::Write::write_all(pods, b"answer").expect("room");
+        ours.read_exact(&mut [0; 6]).await.expect("an answer");
+    }
+
+    fn reset(pods: std::net::TcpStream) {
+        SockRef::from(&pods).set_linger(Some(Duration::ZERO)).expect("a socket");
+        drop(pods);
+    }
+
+    #[test]
+    fn an_answer_is_read_behind_a_write_that_has_failed() {
+        run(async {
+            let (mut ours, mut pods) = mk_pair().await;
+            io::Write::write_all(&mut pods, b"answer").expect("room");
+            reset(pods);
+            let write =
+                poll_fn(|cx| Poll::Ready(Pin::new(&mut ours).poll_write(cx, b"body"))).await;
+            assert!(write.is_pending(), "{write:?}");
+            let mut answer = Vec::new();
+            assert_eq!(ours.read_to_end(&mut answer).await.expect("what was sent"), 6);
+            assert_eq!(answer, b"answer");
+            let error = ours.write_all(b"body").await.expect_err("nobody reads it");
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        });
+    }
+
+    #[test]
+    fn what_a_pod_had_not_received_when_it_ended_is_unread_and_nothing_else_is() {
+        run(async {
+            // How the pod ends, before or after the request, and what that proves of the second request.
+            for (before, reads, resets, unread) in [
+                (true, false, false, true),
+                (false, true, false, false),
+                (false, true, true, false),
+                (false, false, false, false),
+            ] {
+                let (mut ours, mut pods) = mk_pair().await;
+                exchange(&mut ours, &mut pods).await;
+                let mark = ours.record().mark();
+                if before {
+                    pods.shutdown(Shutdown::Both).expect("open");
+                    drop(pods);
+                    ours.write_all(b"request").await.expect("room");
+                } else {
+                    ours.write_all(b"request").await.expect("room");
+                    if reads {
+                        pods.read_exact(&mut [0; 7]).expect("a request");
+                    }
+                    if resets { reset(pods) } else { drop(pods) }
+                }
+                let _ = ours.read(&mut [0; 16]).await;
+                let record = Arc::clone(ours.record());
+                let what = format!("before {before}, reads {reads}, resets {resets}");
+                assert_eq!(record.is_unread_since(mark, false), unread, "{what}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_first_request_is_unread_if_its_reset_acknowledges_none_of_it() {
+        run(async {
+            let (mut ours, pods) = mk_pair().await;
+            ours.write_all(b"request").await.expect("room");
+            reset(pods);
+            assert!(ours.read(&mut [0; 16]).await.is_err());
+            assert!(!ours.record().is_unread_since(0, true), "it was acknowledged at once");
+            let (mut ours, pods) = mk_pair().await;
+            reset(pods);
+            let write =
+                poll_fn(|cx| Poll::Ready(Pin::new(&mut ours).poll_write(cx, b"request"))).await;
+            assert!(write.is_pending() && ours.record().is_unread_since(0, false), "none has left");
+        });
+    }
+
+    #[test]
+    fn a_suspect_is_asked_for_its_end_whether_the_runtime_knows_of_it_or_not() {
+        run(async {
+            let (mut ours, mut pods) = mk_pair().await;
+            exchange(&mut ours, &mut pods).await;
+            let mut one = [0; 1];
+            let mut read = async |ours: &mut PodSocket| {
+                let mut buf = ReadBuf::new(&mut one);
+                poll_fn(|cx| Poll::Ready(Pin::new(&mut *ours).poll_read(cx, &mut buf))).await
+            };
+            assert!(read(&mut ours).await.is_pending(), "nothing has come");
+            drop(pods);
+            // The runtime has not looked at its sockets since.
+            assert!(read(&mut ours).await.is_pending());
+            ours.record().suspect();
+            assert!(read(&mut ours).await.is_ready());
+        });
+    }
+}

@@ -7,3 +7,4 @@ mod ejection;
 mod ghost;
 mod replays;
 mod reuse;
+mod unread;
