@@ -6,6 +6,8 @@ use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, ResponseBody, TunnelSlot};
 use crate::http::{self as stage, ClientSocket, ClientStream, Notes};
+use bytes::Bytes;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Connection;
 use hyper::service::{HttpService, service_fn};
@@ -49,8 +51,8 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     let mut service = {
         let (downstream, notes, tunnel) =
             (Rc::clone(&downstream), Rc::clone(&notes), Rc::clone(&tunnel));
-        service_fn(move |request| {
-            notes.requested.set(true);
+        service_fn(move |request: Request<Incoming>| {
+            notes.begin(&request);
             forward::forward(&downstream, &tunnel, request)
         })
     };
@@ -58,7 +60,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     loop {
         let mut connection = server.serve_connection(TokioIo::new(stream), service);
         let pause = go_on(&downstream, &notes, &mut connection).await;
-        let parts = connection.into_parts();
+        let mut parts = connection.into_parts();
         let mut io = parts.io.into_inner();
         let mut lingers = false;
         let end = match pause {
@@ -66,18 +68,20 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
                 if let Some(tunnel) = tunnel.take() {
                     // The rest of the connection's state would outlive its use by hours.
                     drop(parts.service);
-                    Box::pin(tunnel.relay(io.into_socket(), parts.read_buf)).await;
+                    let (socket, early) = io.into_socket(parts.read_buf);
+                    Box::pin(tunnel.relay(socket, early)).await;
                     return;
                 }
                 // What is pipelined behind the last answer is unread as well.
                 lingers = downstream.unread.get()
                     || notes.refused.get().is_some()
-                    || !parts.read_buf.is_empty();
+                    || !parts.read_buf.is_empty()
+                    || io.has_unread();
                 None
             }
             Pause::Ended(end) => Some(end),
             Pause::Resting => {
-                io.put_back(parts.read_buf);
+                io.put_back(std::mem::take(&mut parts.read_buf));
                 match rest(&downstream, &io).await {
                     None => {
                         (stream, service) = (io, parts.service);
@@ -89,11 +93,11 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
         };
         let refused = end.and_then(|end| close(&downstream, &end, &mut io));
         if let Some(reason) = refused.or(notes.refused.get()) {
-            forward::record_unread(&downstream, reason);
+            forward::record_unread(&downstream, reason, io.refused_line(&parts.read_buf));
         }
         if lingers {
             drop(parts.service);
-            Box::pin(linger(&downstream, io.into_socket())).await;
+            Box::pin(linger(&downstream, io.into_socket(Bytes::new()).0)).await;
         }
         return;
     }

@@ -1,12 +1,12 @@
 //! The record of one request, from its head to the last byte of its answer.
 
 use super::Downstream;
+use super::parts::Parts;
 use super::routed::Routed;
-use crate::balance::{Choice, Endpoint, InFlight};
+use crate::balance::{Endpoint, InFlight};
 use crate::body::{Upload, UploadLimits, UploadState};
 use crate::deadline::{Phase, TICK, Watch};
 use crate::error::Reason;
-use crate::http::{Noted, Target};
 use crate::model::Timeouts;
 use crate::routing::{Held, RouteId};
 use crate::telemetry::access_log::{self, Line};
@@ -54,21 +54,6 @@ struct Record {
     /// Bytes of the client's that went through its tunnel.
     relayed: u64,
     parts: Parts,
-}
-
-/// The parts that `forward` fills in as it learns them.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    /// Host and path, once they could be read.
-    pub(super) target: Option<Target>,
-    /// The client's address as text, where it is another than the peer's.
-    pub(super) client: Option<HeaderValue>,
-    /// Whether the visitor came with TLS.
-    pub(super) over_tls: bool,
-    /// How its endpoint is chosen.
-    pub(super) choice: Choice,
-    /// Request fields for the log.
-    pub(super) noted: Noted,
 }
 
 impl std::ops::Deref for Exchange {
@@ -375,7 +360,7 @@ impl Record {
         let Some(log) = &self.downstream.worker.access_log else {
             return;
         };
-        let target = self.parts.target.as_ref();
+        let (host, path) = self.parts.asked();
         log.write(&Line {
             time: now,
             client: self.parts.client.as_ref().unwrap_or(&self.downstream.fields.client).as_bytes(),
@@ -384,8 +369,8 @@ impl Record {
             endpoint: self.journey.endpoint.as_ref().map(|sent| &*sent.endpoint().text),
             cf_ray: self.parts.noted.cf_ray.as_ref().map(HeaderValue::as_bytes),
             method: self.method.as_str(),
-            host: target.map_or(b"", |target| target.host.as_bytes()),
-            path: target.map_or("", |target| target.uri.path()),
+            host,
+            path,
             protocol: access_log::protocol(self.version),
             status: outcome.status.as_u16(),
             reason: self.reason.map(Reason::label),

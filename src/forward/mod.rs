@@ -4,6 +4,7 @@
 //! logs the request when its last byte is through or when it is given up.
 
 mod exchange;
+mod parts;
 mod response_body;
 mod routed;
 mod send;
@@ -39,6 +40,7 @@ use sender::Sender;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
+use unread::Unreadable;
 
 /// Answers one request. Never fails: whatever goes wrong becomes an answer of ours.
 ///
@@ -106,6 +108,9 @@ fn begin_upload(downstream: &Downstream, watch: &Rc<Watch>, body: Incoming) -> O
     Some(Upload::new(Rc::clone(watch), limits, body))
 }
 
+/// Longest method, in bytes: the longest that is registered has 17. RFC 9112 section 3 asks for 501.
+const MOST_METHOD_BYTES: usize = 32;
+
 /// A request that has somewhere to go.
 struct Decided {
     /// Taken when it is sent.
@@ -131,11 +136,12 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
         worker.cells.listeners[downstream.listener].unnamed[cause as usize].add(1);
     }
     let vouched = sender.vouched(worker.policy.secret_name());
-    Target::check_scheme(&head.uri, over_tls || downstream.tls.is_some())?;
-    let target =
-        Target::read(&mut head, worker.config.limits.request_target).inspect_err(|_| {
-            exchange.noted = stage::note_request(&head.headers, vouched);
-        })?;
+    let has_tls = over_tls || downstream.tls.is_some();
+    let target = read_target(&mut head, has_tls, worker.config.limits.request_target);
+    let target = target.inspect_err(|_| {
+        exchange.noted = stage::note_request(&head.headers, vouched);
+        exchange.unreadable = Some(Unreadable::of(&head));
+    })?;
     let target = &*exchange.target.insert(target);
     let allowed = match sender.via_cloudflare() {
         true => worker.policy.check(&head.headers),
@@ -173,6 +179,18 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
     exchange.routed(table, id);
     let request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);
     Ok(Decided { request: Some(request), endpoints: endpoints?, protocol })
+}
+
+fn read_target(
+    head: &mut request::Parts,
+    has_tls: bool,
+    target_bytes: usize,
+) -> Result<Target, Reason> {
+    if head.method.as_str().len() > MOST_METHOD_BYTES {
+        return Err(Reason::NotImplemented);
+    }
+    Target::check_scheme(&head.uri, has_tls)?;
+    Target::read(head, target_bytes)
 }
 
 /// Whether a request may come on its connection: with TLS, only for a host that the connection's

@@ -4,10 +4,12 @@ use super::Downstream;
 use crate::error::Reason;
 use crate::telemetry::access_log::Line;
 use crate::telemetry::{MethodLabel, Outcome};
+use http::{HeaderValue, Uri, header, request};
 use std::time::{Duration, Instant};
 
-/// Counts and logs what never became a request: a head that could not be read, or not in time.
-pub fn record_unread(downstream: &Downstream, reason: Reason) {
+/// Counts and logs what never became a request: a head that could not be read, or not in time. `line` is
+/// the begin of its first line.
+pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
     let worker = &downstream.worker;
     let outcome = Outcome {
         method: MethodLabel::Other,
@@ -21,6 +23,8 @@ pub fn record_unread(downstream: &Downstream, reason: Reason) {
     let table = worker.tables.load();
     worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome));
     if let Some(log) = &worker.access_log {
+        let line = String::from_utf8_lossy(line);
+        let (method, target, protocol) = parts(&line);
         log.write(&Line {
             time: Instant::now(),
             client: downstream.fields.client.as_bytes(),
@@ -28,10 +32,10 @@ pub fn record_unread(downstream: &Downstream, reason: Reason) {
             route: None,
             endpoint: None,
             cf_ray: None,
-            method: "",
+            method,
             host: b"",
-            path: "",
-            protocol: "",
+            path: target,
+            protocol,
             status: outcome.status.as_u16(),
             reason: Some(reason.label()),
             duration: Duration::ZERO,
@@ -41,5 +45,74 @@ pub fn record_unread(downstream: &Downstream, reason: Reason) {
             retries: 0,
             user_agent: None,
         });
+    }
+}
+
+/// Most bytes of a host or a path that the log has of a target that was refused.
+const MOST_BYTES: usize = 1024;
+
+/// Host and path of a request whose target was refused, as they were sent.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    host: Option<HeaderValue>,
+    target: Uri,
+}
+
+impl Unreadable {
+    pub(super) fn of(head: &request::Parts) -> Box<Self> {
+        let host = head.headers.get(header::HOST).cloned();
+        Box::new(Self { host, target: head.uri.clone() })
+    }
+
+    pub(super) fn host(&self) -> &[u8] {
+        let authority = self.target.authority().map(|authority| authority.as_str().as_bytes());
+        let host = authority.or(self.host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default();
+        &host[..host.len().min(MOST_BYTES)]
+    }
+
+    pub(super) fn path(&self) -> &str {
+        let path = self.target.path();
+        let mut end = path.len().min(MOST_BYTES);
+        while !path.is_char_boundary(end) {
+            end -= 1;
+        }
+        &path[..end]
+    }
+}
+
+/// Method, target without its query, and protocol of a first line, as far as it has them.
+fn parts(line: &str) -> (&str, &str, &'static str) {
+    let Some((method, rest)) = line.split_once(' ') else {
+        // TLS, or whatever else: nothing of it is a method.
+        return ("", "", "");
+    };
+    let (target, protocol) = rest.rsplit_once(' ').unwrap_or((rest, ""));
+    let path = target.split('?').next().unwrap_or_default();
+    let protocol = match protocol {
+        "HTTP/1.1" => "HTTP/1.1",
+        "HTTP/1.0" => "HTTP/1.0",
+        _ => "",
+    };
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if method.bytes().all(is_token) { (method, path, protocol) } else { ("", path, protocol) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_line_is_taken_apart_as_far_as_it_is_one() {
+        for (line, expected) in [
+            ("GET /a#b HTTP/1.1", ("GET", "/a#b", "HTTP/1.1")),
+            ("GET /a?key=secret#b HTTP/1.1", ("GET", "/a", "HTTP/1.1")),
+            ("GET /a b HTTP/1.0", ("GET", "/a b", "HTTP/1.0")),
+            ("GET /a", ("GET", "/a", "")),
+            ("G\0T /a HTTP/2.0", ("", "/a", "")),
+            ("GARBAGE", ("", "", "")),
+            ("", ("", "", "")),
+        ] {
+            assert_eq!(parts(line), expected, "{line:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod frames;
 mod head;
 mod headers;
+mod raw;
 mod respond;
 mod socket;
 mod stream;

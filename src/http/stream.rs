@@ -1,14 +1,18 @@
 //! The client's socket, as hyper reads and writes it.
 //!
-//! Two things are added to the bytes. The first byte of a request moves the connection from waiting
-//! to [`Phase::Head`]. And where hyper answers an unreadable request by itself, with a bare status,
-//! our own answer with its reason goes out instead.
+//! Three things are added to the bytes. The first byte of a request moves the connection from waiting
+//! to [`Phase::Head`]. What comes is looked at by [`RawReader`] before hyper gets it. And where hyper
+//! answers an unreadable request by itself, with a bare status, our own answer with its reason goes out
+//! instead.
 
+use super::raw::{self, Framing, Passed, RawReader};
 use super::respond;
 use super::socket::ClientSocket;
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
 use bytes::{Buf, Bytes};
+use http::Request;
+use http_body::Body;
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -23,8 +27,11 @@ pub struct ClientStream {
     socket: ClientSocket,
     watch: Rc<Watch>,
     head_limit: Duration,
-    /// What was read already.
-    unread: Bytes,
+    /// What hyper is to get next, as it is.
+    ready: Bytes,
+    /// What has come and was not looked at yet: it is behind a head.
+    held: Bytes,
+    raw: RawReader,
     /// The rest of an answer of ours that took the place of hyper's.
     substitute: Bytes,
     notes: Rc<Notes>,
@@ -38,6 +45,28 @@ pub struct Notes {
     pub requested: Cell<bool>,
     /// Why hyper could not read a request, if so.
     pub refused: Cell<Option<Reason>>,
+    /// How hyper reads the body of the request that it has handed over, until the stream takes note.
+    framing: Cell<Option<Framing>>,
+}
+
+impl Notes {
+    /// Whether the answer to the last request is through.
+    fn answered(&self) -> bool {
+        !self.requested.get()
+    }
+
+    /// Takes note of a request that hyper hands over. It does so before it reads on.
+    pub fn begin(&self, request: &Request<impl Body>) {
+        self.requested.set(true);
+        let body = request.body();
+        self.framing.set(Some(match body.size_hint().exact() {
+            // hyper leaves its way to the other protocol there, and nothing else.
+            _ if body.is_end_stream() && !request.extensions().is_empty() => Framing::Upgrade,
+            _ if body.is_end_stream() => Framing::None,
+            Some(length) => Framing::Length(length),
+            None => Framing::Chunked,
+        }));
+    }
 }
 
 impl ClientStream {
@@ -49,7 +78,9 @@ impl ClientStream {
         head_limit: Duration,
         notes: Rc<Notes>,
     ) -> Self {
-        Self { socket, watch, head_limit, unread: Bytes::new(), substitute: Bytes::new(), notes }
+        let (ready, held, substitute) = (Bytes::new(), Bytes::new(), Bytes::new());
+        let raw = RawReader::new();
+        Self { socket, watch, head_limit, ready, held, raw, substitute, notes }
     }
 
     /// Takes back what hyper has read of a request and not looked at.
@@ -57,17 +88,28 @@ impl ClientStream {
         if !unread.is_empty() {
             self.watch.enter(Phase::Head, self.head_limit);
         }
-        self.unread = unread;
+        self.ready = joined(unread, std::mem::take(&mut self.ready));
+    }
+
+    /// The first line of the request that was refused, without what follows its first KiB; `unread` is
+    /// what hyper has read and not looked at.
+    pub fn refused_line<'l>(&'l self, unread: &'l [u8]) -> &'l [u8] {
+        self.raw.refused_line().unwrap_or_else(|| raw::first_line(unread))
     }
 
     /// Waits until there is something to read, or the end.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.unread.is_empty() { self.socket.poll_readable(cx) } else { Poll::Ready(Ok(())) }
+        if self.has_unread() { Poll::Ready(Ok(())) } else { self.socket.poll_readable(cx) }
     }
 
-    /// The socket, for another protocol.
-    pub fn into_socket(self) -> ClientSocket {
-        self.socket
+    /// Whether something has come that hyper has not got.
+    pub fn has_unread(&self) -> bool {
+        !(self.ready.is_empty() && self.held.is_empty())
+    }
+
+    /// The socket, for another protocol, and what has come for that; `unread` is what hyper has of it.
+    pub fn into_socket(self, unread: Bytes) -> (ClientSocket, Bytes) {
+        (self.socket, joined(unread, joined(self.ready, self.held)))
     }
 
     /// Sends our answer for `reason`, as far as the socket takes it at once: for a connection that
@@ -79,6 +121,19 @@ impl ClientStream {
     /// Ends a connection that is between two requests.
     pub fn try_close(&mut self) {
         self.socket.try_end(&[]);
+    }
+
+    /// Gives hyper what it gets of `read`, and keeps the rest.
+    fn pass(&mut self, mut read: Bytes, passed: Passed, buf: &mut ReadBuf<'_>) {
+        let (count, instead) = match passed {
+            Passed::Whole => (read.len(), None),
+            Passed::Part(count) => (count, None),
+            Passed::Instead(count, instead) => (count, Some(instead)),
+        };
+        let rest = read.split_off(count);
+        self.held = joined(rest, std::mem::take(&mut self.held));
+        self.ready = instead.map_or(read, Bytes::from);
+        give(&mut self.ready, buf);
     }
 
     fn between_requests(&self) -> bool {
@@ -93,7 +148,7 @@ impl ClientStream {
             return false;
         }
         let reason = match first.get(..12) {
-            Some(b"HTTP/1.1 400") => Reason::MalformedRequest,
+            Some(b"HTTP/1.1 400") => self.raw.refused().unwrap_or(Reason::MalformedRequest),
             Some(b"HTTP/1.1 414") => Reason::TargetTooLong,
             Some(b"HTTP/1.1 431") => Reason::HeadersTooLarge,
             _ => return false,
@@ -115,23 +170,56 @@ impl ClientStream {
     }
 }
 
+/// Gives as many bytes as there is room for.
+fn give(bytes: &mut Bytes, buf: &mut ReadBuf<'_>) {
+    buf.put_slice(&bytes.split_to(bytes.len().min(buf.remaining())));
+    if bytes.is_empty() {
+        // The buffer that they are in is not to wait with an idle connection.
+        *bytes = Bytes::new();
+    }
+}
+
+/// One piece of two.
+fn joined(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (_, true) => first,
+        (false, false) => [first, second].concat().into(),
+    }
+}
+
 impl AsyncRead for ClientStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.unread.is_empty() {
-            let len = self.unread.len().min(buf.remaining());
-            buf.put_slice(&self.unread.split_to(len));
-            return Poll::Ready(Ok(()));
-        }
+        let this = &mut *self;
         let before = buf.filled().len();
-        let result = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
-        if self.watch.phase() == Phase::Idle && buf.filled().len() > before {
-            self.watch.enter(Phase::Head, self.head_limit);
+        if !this.ready.is_empty() {
+            give(&mut this.ready, buf);
+        } else if this.held.is_empty() {
+            ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+            let read = &buf.filled()[before..];
+            if !read.is_empty() {
+                let passed =
+                    this.raw.read(read, this.notes.framing.take(), this.notes.answered())?;
+                if passed != Passed::Whole {
+                    let read = Bytes::copy_from_slice(read);
+                    buf.set_filled(before);
+                    this.pass(read, passed, buf);
+                }
+            }
+        } else {
+            let mut read = std::mem::take(&mut this.held);
+            this.held = read.split_off(read.len().min(buf.remaining()));
+            let passed = this.raw.read(&read, this.notes.framing.take(), this.notes.answered())?;
+            this.pass(read, passed, buf);
         }
-        Poll::Ready(result)
+        if this.watch.phase() == Phase::Idle && buf.filled().len() > before {
+            this.watch.enter(Phase::Head, this.head_limit);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -176,5 +264,76 @@ impl AsyncWrite for ClientStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_substitute(cx))?;
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline::Deadlines;
+    use http::Response;
+    use http_body_util::BodyExt;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use std::convert::Infallible;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// What a client gets for these bytes, by a service that reads each body to its end.
+    fn converse(bytes: &str) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        runtime.expect("a runtime").block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let addr = listener.local_addr().expect("bound");
+            let mut client = TcpStream::connect(addr).await.expect("it listens");
+            let (socket, _) = listener.accept().await.expect("a connection");
+            let notes = Rc::new(Notes::default());
+            let limit = Duration::from_secs(60);
+            let watch = Deadlines::new().watch(limit);
+            watch.enter(Phase::Idle, limit);
+            let stream =
+                ClientStream::new(ClientSocket::Plain(socket), watch.clone(), limit, notes.clone());
+            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+                notes.begin(&request);
+                watch.enter(Phase::Exchange, limit);
+                let watch = Rc::clone(&watch);
+                async move {
+                    let _ = request.into_body().collect().await;
+                    watch.enter(Phase::Idle, limit);
+                    Ok::<_, Infallible>(Response::new(String::new()))
+                }
+            });
+            client.write_all(bytes.as_bytes()).await.expect("it reads");
+            let serving = crate::http::server(8192).serve_connection(TokioIo::new(stream), service);
+            let mut got = String::new();
+            let (_, read) = tokio::join!(serving, client.read_to_string(&mut got));
+            read.expect("an end");
+            got
+        })
+    }
+
+    /// [`ClientStream::intercept`] knows hyper's own answers by the first bytes that it writes.
+    #[test]
+    fn hypers_own_answers_begin_with_their_status_line() {
+        for (bytes, reason) in [
+            ("GARBAGE\r\n\r\n".to_owned(), "malformed_request"),
+            (format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(9000)), "headers_too_large"),
+            (format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(101)), "headers_too_large"),
+        ] {
+            let got = converse(&bytes);
+            assert!(got.contains(reason), "{reason}: {got:?}");
+            assert_eq!(got.matches("HTTP/1.1").count(), 1, "ours alone: {got:?}");
+        }
+    }
+
+    /// [`Notes::begin`] says how a body is read before hyper asks for the bytes of it.
+    #[test]
+    fn hyper_hands_a_request_over_before_it_reads_on() {
+        let requests = "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n\"<\
+                        GET / HTTP/1.1\r\n\r\n\
+                        POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+        let last = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
+        let got = converse(&(requests.repeat(3) + last));
+        assert_eq!(got.matches("HTTP/1.1 200").count(), 10, "{got:?}");
     }
 }

@@ -156,6 +156,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
 
     #[test]
     fn a_connection_without_streams_is_idle_and_one_with_half_of_many_given_up_is_a_flood() {
@@ -176,5 +177,47 @@ mod tests {
         assert!(streams.is_flood());
         assert_eq!(streams.spare.borrow().len(), 1, "one watch served all");
         assert_eq!(connection.phase(), Phase::Idle);
+    }
+
+    /// [`Streams::begin`] leaves a stream for the future that hyper hands over next: that has to be
+    /// the one of the same request, also where several come at once.
+    #[test]
+    fn hyper_hands_a_requests_future_over_before_it_asks_for_the_next_one() {
+        const COUNT: u64 = 3;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async {
+            let deadlines = Deadlines::new();
+            let connection = deadlines.watch(Duration::ZERO);
+            let streams = Streams::new(&deadlines, &connection, Duration::from_secs(1), 100);
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let called = Rc::clone(&streams);
+            let service = hyper::service::service_fn(move |_| {
+                assert!(called.next.borrow().is_none(), "the one before was handed over");
+                let watch = called.begin();
+                std::future::pending::<Result<http::Response<String>, std::convert::Infallible>>()
+                    .map(move |answer| {
+                        drop(watch);
+                        answer
+                    })
+            });
+            let server = hyper::server::conn::http2::Builder::new(Guarded(Rc::clone(&streams)));
+            let serving = server.serve_connection(hyper_util::rt::TokioIo::new(near), service);
+            tokio::task::spawn_local(serving);
+            let (mut sender, client) = h2::client::handshake(far).await.expect("a preface");
+            tokio::task::spawn_local(client);
+            let ask = || http::Request::get("http://a/").body(()).expect("a request");
+            let answers: Vec<_> =
+                (0..COUNT).map(|_| sender.send_request(ask(), true).expect("room")).collect();
+            while streams.begun.get() < COUNT {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(streams.open.get(), COUNT, "each has its own");
+            assert!(streams.next.borrow().is_none());
+            drop(answers);
+            while streams.open.get() > 0 {
+                tokio::task::yield_now().await;
+            }
+        });
     }
 }

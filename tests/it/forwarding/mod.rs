@@ -6,3 +6,4 @@ mod fields;
 mod limits;
 mod nginx;
 mod raw_path;
+mod raw_requests;

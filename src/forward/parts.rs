@@ -1,0 +1,34 @@
+//! What `forward` learns of a request, step by step.
+
+use super::unread::Unreadable;
+use crate::balance::Choice;
+use crate::http::{Noted, Target};
+use http::HeaderValue;
+
+/// The parts that `forward` fills in as it learns them.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// Host and path, once they could be read.
+    pub(super) target: Option<Target>,
+    /// What was sent in their place, if they could not: for the log.
+    pub(super) unreadable: Option<Box<Unreadable>>,
+    /// The client's address as text, where it is another than the peer's.
+    pub(super) client: Option<HeaderValue>,
+    /// Whether the visitor came with TLS.
+    pub(super) over_tls: bool,
+    /// How its endpoint is chosen.
+    pub(super) choice: Choice,
+    /// Request fields for the log.
+    pub(super) noted: Noted,
+}
+
+impl Parts {
+    /// Host and path, for the log: as they were read, or else as they were sent.
+    pub(super) fn asked(&self) -> (&[u8], &str) {
+        match (&self.target, &self.unreadable) {
+            (Some(target), _) => (target.host.as_bytes(), target.uri.path()),
+            (None, Some(sent)) => (sent.host(), sent.path()),
+            (None, None) => (b"", ""),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The bytes of HTTP/1.1 before hyper reads them: what hyper lets pass, and what it does not let us see.
+//!
+//! hyper finds where requests and bodies end; its word comes with each request that it hands over
+//! ([`Framing`]), before it reads on. So bytes are held back behind each head until then. In between
+//! three things are done: fragments are refused (hyper cuts them off), bytes that RFC 3986 has no place
+//! for are escaped in targets (hyper refuses some), and chunks are held to their grammar.
+
+mod chunks;
+
+use crate::error::Reason;
+use chunks::Chunks;
+use std::io;
+
+/// Most bytes that are kept of the first line of a refused request, for the log.
+const MOST_LINE_BYTES: usize = 1024;
+
+/// The first line of what has come, for the log.
+pub(super) fn first_line(bytes: &[u8]) -> &[u8] {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let start = bytes.iter().position(|byte| !is_end(byte)).unwrap_or(bytes.len());
+    let line = bytes[start..].split(is_end).next().unwrap_or_default();
+    &line[..line.len().min(MOST_LINE_BYTES)]
+}
+
+/// How hyper reads the body of the request that it has handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// There is none.
+    None,
+    /// So many bytes.
+    Length(u64),
+    /// By chunks.
+    Chunked,
+    /// There is none, and another protocol may follow if the pod agrees to it.
+    Upgrade,
+}
+
+/// Where in its requests a client is.
+#[derive(Debug)]
+pub(super) struct RawReader {
+    at: At,
+    /// Why the head that was read last is refused, and its first line.
+    refused: Option<(Reason, Vec<u8>)>,
+    /// A request for another protocol has no answer yet: no byte is exchanged.
+    verbatim: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// Before the first byte of a request line.
+    Start,
+    Method,
+    Target,
+    Version,
+    /// At the begin of a line, in which `true`: a carriage return has come.
+    Line(bool),
+    InLine,
+    /// Behind a head: what follows is for hyper to say.
+    Through,
+    Length(u64),
+    Chunks(Chunks),
+}
+
+/// What hyper gets of the bytes that have come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// All of them.
+    Whole,
+    /// So many; the rest has to wait.
+    Part(usize),
+    /// For so many of them these; the rest has to wait.
+    Instead(usize, Vec<u8>),
+}
+
+impl RawReader {
+    /// Before the first request.
+    pub(super) fn new() -> Self {
+        Self { at: At::Start, refused: None, verbatim: false }
+    }
+
+    /// Why the head that was read last is refused, if it was refused here.
+    pub(super) fn refused(&self) -> Option<Reason> {
+        self.refused.as_ref().map(|(reason, _)| *reason)
+    }
+
+    /// The first line of a head that was refused here.
+    pub(super) fn refused_line(&self) -> Option<&[u8]> {
+        self.refused.as_ref().map(|(_, line)| &**line)
+    }
+
+    /// Reads what has come. `framing` is the word of hyper, if there was one since the last call;
+    /// `answered`: whether the answer to that request is through.
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        framing: Option<Framing>,
+        answered: bool,
+    ) -> io::Result<Passed> {
+        self.at = match (framing, self.at) {
+            (Some(Framing::None | Framing::Upgrade), At::Through) => At::Start,
+            (Some(Framing::Length(length)), At::Through) => At::Length(length),
+            (Some(Framing::Chunked), At::Through) => At::Chunks(Chunks::new()),
+            // hyper and we do not agree where a head ends.
+            (Some(_), _) | (None, At::Through) => return Err(io::ErrorKind::InvalidData.into()),
+            (None, at) => at,
+        };
+        // What comes there may be for the other protocol.
+        self.verbatim = !answered && (self.verbatim || framing == Some(Framing::Upgrade));
+        if self.at == At::Start && is_plain_head(bytes) {
+            self.at = At::Through;
+            return Ok(Passed::Whole);
+        }
+        self.read_slowly(bytes)
+    }
+
+    fn read_slowly(&mut self, bytes: &[u8]) -> io::Result<Passed> {
+        let mut passing = Passing { bytes, copied: 0, instead: Vec::new() };
+        let (mut position, mut line) = (0, 0);
+        while position < bytes.len() {
+            let rest = &bytes[position..];
+            match self.at {
+                At::Through => break,
+                At::Length(left) => {
+                    let now = usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
+                    position += now;
+                    let left = left - now as u64;
+                    self.at = if left == 0 { At::Start } else { At::Length(left) };
+                    continue;
+                }
+                At::Chunks(mut chunks) => {
+                    let read = chunks.read(rest);
+                    let (read, ends) =
+                        read.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                    position += read;
+                    self.at = if ends { At::Start } else { At::Chunks(chunks) };
+                    continue;
+                }
+                At::InLine => {
+                    let end = memchr::memchr(b'\n', rest);
+                    position += end.map_or(rest.len(), |end| end + 1);
+                    self.at = if end.is_some() { At::Line(false) } else { At::InLine };
+                    continue;
+                }
+                At::Start | At::Method | At::Target | At::Version | At::Line(_) => {}
+            }
+            let byte = rest[0];
+            if self.at == At::Start {
+                line = position;
+            }
+            let is_looked_at = self.at == At::Target && !self.verbatim;
+            if is_looked_at && byte == b'#' && self.refused.is_none() {
+                self.refused = Some((Reason::BadTarget, first_line(&bytes[line..]).to_vec()));
+                // No byte of a request line: hyper refuses it, and we say why.
+                passing.put(position, b"\0");
+            } else if is_looked_at && has_to_be_escaped(byte) {
+                passing.put(position, &escape(byte));
+            }
+            self.at = step(self.at, byte);
+            position += 1;
+        }
+        Ok(passing.end(position))
+    }
+}
+
+/// What comes behind a byte of a head.
+fn step(at: At, byte: u8) -> At {
+    match (at, byte) {
+        // Empty lines before a request line are passed over (RFC 9112 section 2.2).
+        (At::Start, b'\r' | b'\n') => At::Start,
+        (At::Method | At::Target | At::Version, b'\n') => At::Line(false),
+        (At::Start | At::Method, b' ') => At::Target,
+        (At::Target, b' ') => At::Version,
+        (At::Start, _) => At::Method,
+        (At::Line(_), b'\n') => At::Through,
+        (At::Line(false), b'\r') => At::Line(true),
+        (At::Line(_), _) => At::InLine,
+        (at, _) => at,
+    }
+}
+
+/// Whether the bytes are one head from its first byte to its last, with nothing to be done about it:
+/// nearly all are.
+fn is_plain_head(bytes: &[u8]) -> bool {
+    let Some(fields) = bytes.strip_suffix(b"\r\n\r\n") else { return false };
+    let Some(line_end) = memchr::memchr(b'\n', bytes) else { return false };
+    if matches!(bytes[0], b'\r' | b'\n') {
+        return false;
+    }
+    // Without a branch for each byte, so that the compiler takes many at a time.
+    let is_odd = |&byte: &u8| u8::from(has_to_be_escaped(byte)) | u8::from(byte == b'#');
+    let odd = bytes[..line_end].iter().fold(0, |odd, byte| odd | is_odd(byte));
+    let ends = fields.iter().zip(fields.get(1..).unwrap_or_default());
+    let is_end =
+        |(&a, &b): (&u8, &u8)| u8::from(a == b'\n') & (u8::from(b == b'\n') | u8::from(b == b'\r'));
+    let inner = ends.fold(0, |inner, pair| inner | is_end(pair));
+    let last = u8::from(fields.last() == Some(&b'\n'));
+    odd | inner | last == 0
+}
+
+/// Whether a byte has no place in a target (RFC 3986 section 2) and is sent by people all the same. The
+/// others of them are escaped in paths, and left as they are in queries, as they always were.
+fn has_to_be_escaped(byte: u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..)
+}
+
+fn escape(byte: u8) -> [u8; 3] {
+    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
+    [b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+}
+
+/// Bytes on their way to hyper, some of them exchanged.
+struct Passing<'b> {
+    bytes: &'b [u8],
+    /// Up to where `instead` has them.
+    copied: usize,
+    instead: Vec<u8>,
+}
+
+impl Passing<'_> {
+    /// Puts something in the place of the byte at a position.
+    fn put(&mut self, position: usize, bytes: &[u8]) {
+        self.instead.extend_from_slice(&self.bytes[self.copied..position]);
+        self.instead.extend_from_slice(bytes);
+        self.copied = position + 1;
+    }
+
+    /// What hyper gets up to a position.
+    fn end(mut self, position: usize) -> Passed {
+        if self.copied > 0 {
+            self.instead.extend_from_slice(&self.bytes[self.copied..position]);
+            return Passed::Instead(position, self.instead);
+        }
+        if position == self.bytes.len() { Passed::Whole } else { Passed::Part(position) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
