@@ -163,6 +163,12 @@ reasons! {
     /// its certificate are missing.
     ProtocolUnusable = "protocol_unusable", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "How the Service is to be reached cannot be used.";
+    /// An annotation restricts who is served, and it is not obeyed.
+    RestrictionUnsupported = "restriction_unsupported", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "An annotation restricts this route in a way that is not supported.";
+    /// An annotation changes what the rule matches or what the pod gets, and it is not obeyed.
+    AnnotationUnsupported = "annotation_unsupported", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "An annotation changes this route in a way that is not supported.";
     /// Not one endpoint that may be used.
     NoEndpoint = "no_endpoint", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "The Service has no endpoint that is ready.";

@@ -42,6 +42,7 @@ pub fn options(config: &Config) -> Options {
         https: config.https.clone(),
         node: node(config).map(Arc::from),
         prefer: config.upstream.prefer,
+        details: false,
         cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
     }
 }

@@ -24,8 +24,9 @@ struct Report<'a> {
     warnings: usize,
 }
 
-/// Prints what would be served and what would not.
-pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
+/// Prints what would be served and what would not. `verbose`: with a line for each annotation that makes
+/// no difference.
+pub(super) fn check(what: &What, paths: Vec<PathBuf>, verbose: bool) -> Result<u8, Failure> {
     let read = manifests::read(what, paths)?;
     let (build, input) = (read.build, read.input);
     let certificates = Certificates::of(read.config.as_ref(), &build);
@@ -45,7 +46,7 @@ pub(super) fn check(what: &What, paths: Vec<PathBuf>) -> Result<u8, Failure> {
         Output::Text => {
             let count = routes.len();
             let table = if routes.is_empty() { String::new() } else { table::text(&routes) + "\n" };
-            let findings = findings::text(&found);
+            let findings = findings::text(&found, verbose);
             let input = input.text();
             let mut shown = certificates.text();
             if let Err(error) = &certificates.policies {

@@ -1,6 +1,6 @@
 //! Findings, as lines for people and for programs.
 
-use crate::model::{Rejected, Severity};
+use crate::model::{Rejected, Severity, Why};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -42,8 +42,20 @@ pub(super) fn count(findings: &[Rejected], severity: Severity) -> usize {
 /// So many objects with the same finding are told one by one.
 const MAX_ALIKE: usize = 3;
 
-/// A line each; but one for many objects of which the same is to be said.
-pub(super) fn text(findings: &[Rejected]) -> String {
+/// A line each; but, without `verbose`, one for many objects of which the same is to be said, and one for
+/// each sort of annotation that makes no difference.
+pub(super) fn text(findings: &[Rejected], verbose: bool) -> String {
+    if verbose {
+        return findings.iter().map(|finding| format!("{finding}\n")).collect();
+    }
+    let is_detail = |finding: &&Rejected| {
+        finding.severity == Severity::Info && finding.why == Why::AnnotationIgnored
+    };
+    let (details, lines): (Vec<&Rejected>, Vec<&Rejected>) = findings.iter().partition(is_detail);
+    each(&lines) + &sorts(&details)
+}
+
+fn each(findings: &[&Rejected]) -> String {
     let mut alike: BTreeMap<_, Vec<&Rejected>> = BTreeMap::new();
     for finding in findings {
         let Rejected { severity, object, field, why: _, reason, fix } = finding;
@@ -53,7 +65,7 @@ pub(super) fn text(findings: &[Rejected]) -> String {
     for finding in findings {
         let Rejected { severity, object, field, why: _, reason, fix } = finding;
         let others = &alike[&(severity, object.kind, field, reason, fix)];
-        let is_first = std::ptr::eq(others[0], finding);
+        let is_first = std::ptr::eq(others[0], *finding);
         if others.len() <= MAX_ALIKE {
             out.push_str(&format!("{finding}\n"));
         } else if is_first {
@@ -65,4 +77,29 @@ pub(super) fn text(findings: &[Rejected]) -> String {
         }
     }
     out
+}
+
+/// One line for each sort, with the number of objects.
+fn sorts(details: &[&Rejected]) -> String {
+    let mut sorts: BTreeMap<(&str, &str), BTreeMap<&'static str, usize>> = BTreeMap::new();
+    for finding in details {
+        let kinds = sorts.entry((&finding.field, &finding.reason)).or_default();
+        *kinds.entry(finding.object.kind.as_str()).or_default() += 1;
+    }
+    let mut text = String::new();
+    for ((field, reason), kinds) in sorts {
+        let kinds: Vec<String> = kinds.iter().map(|(kind, count)| many(kind, *count)).collect();
+        text.push_str(&format!("info: {}: {field}: {reason}\n", kinds.join(", ")));
+    }
+    text
+}
+
+/// Objects of a kind, counted.
+fn many(kind: &str, count: usize) -> String {
+    let plural = match (count, kind) {
+        (1, _) => "",
+        (_, kind) if kind.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{count} {kind}{plural}")
 }

@@ -31,6 +31,7 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
     let config = what.config.as_deref().map(Config::load).transpose();
     let config = config.map_err(|errors| super::run::config_failure(&errors))?;
     let options = config.as_ref().map_or_else(|| offline(&what.ingress_class), app::options);
+    let options = Options { details: true, ..options };
     if what.kubeconfig.is_some() && !paths.is_empty() {
         return Err(Failure::usage("name manifests, or a cluster by --kubeconfig, not both"));
     }

@@ -65,6 +65,9 @@ enum Verb {
     Check {
         #[command(flatten)]
         what: What,
+        /// List every finding by itself, where one line counts those that are alike.
+        #[arg(long)]
+        verbose: bool,
         /// Manifests: files or directories; `-` is standard input.
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
@@ -150,7 +153,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match line.verb {
         Verb::Run { config } => run::run(&config),
         Verb::Demo { port } => demo::demo(port),
-        Verb::Check { what, paths } => check::check(&what, paths),
+        Verb::Check { what, verbose, paths } => check::check(&what, paths, verbose),
         Verb::Explain { what, paths, method, origin, url } => {
             explain::explain(&what, paths, &method, &url, &origin)
         }

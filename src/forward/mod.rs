@@ -253,6 +253,8 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
         Some(Broken::PortMissing) => return Err(Reason::PortMissing),
         Some(Broken::Unsupported) => return Err(Reason::BackendUnsupported),
         Some(Broken::ProtocolUnusable) => return Err(Reason::ProtocolUnusable),
+        Some(Broken::Restricted) => return Err(Reason::RestrictionUnsupported),
+        Some(Broken::Altered) => return Err(Reason::AnnotationUnsupported),
         None => {}
     }
     let endpoints = arc_swap::Guard::into_inner(backend.endpoints());

@@ -11,7 +11,7 @@ pub enum Severity {
     Error,
     /// Everything is served, though perhaps not as its author thinks.
     Warning,
-    /// Nothing is wrong: an object that is not for us.
+    /// Nothing is wrong: an object that is not for us, or an annotation that makes no difference.
     Info,
 }
 
@@ -43,6 +43,12 @@ pub enum Why {
     PortMissing,
     /// A valid request for something ravelin does not do.
     Unsupported,
+    /// An annotation restricts who is served, and it is not obeyed: 503.
+    RestrictionUnsupported,
+    /// An annotation changes what is matched or what pods get, and it is not obeyed: 503.
+    AnnotationUnsupported,
+    /// An annotation of another controller that tunes or loosens; what it is on is served without it.
+    AnnotationIgnored,
     /// The Secret does not exist or is not a TLS Secret.
     SecretUnusable,
     /// The endpoints of a Service are not verified, or can hardly be.
@@ -69,7 +75,7 @@ pub enum Why {
 
 impl Why {
     /// Every cause, for metrics that name each of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Unreadable,
         Self::Invalid,
         Self::UnknownField,
@@ -77,6 +83,9 @@ impl Why {
         Self::ServiceMissing,
         Self::PortMissing,
         Self::Unsupported,
+        Self::RestrictionUnsupported,
+        Self::AnnotationUnsupported,
+        Self::AnnotationIgnored,
         Self::SecretUnusable,
         Self::UpstreamTls,
         Self::ConfigMapUnusable,
@@ -100,6 +109,9 @@ impl Why {
             Self::ServiceMissing => "service_missing",
             Self::PortMissing => "port_missing",
             Self::Unsupported => "unsupported",
+            Self::RestrictionUnsupported => "restriction_unsupported",
+            Self::AnnotationUnsupported => "annotation_unsupported",
+            Self::AnnotationIgnored => "annotation_ignored",
             Self::SecretUnusable => "secret_unusable",
             Self::UpstreamTls => "upstream_tls",
             Self::ConfigMapUnusable => "config_map_unusable",

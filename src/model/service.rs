@@ -104,6 +104,10 @@ pub enum Broken {
     /// How the endpoints are to be reached is not said in a way that can be used, or the authorities
     /// that their certificates are to be verified by are missing.
     ProtocolUnusable,
+    /// An annotation restricts who is served, and it is not obeyed.
+    Restricted,
+    /// An annotation changes what the rule matches or what the pod gets, and it is not obeyed.
+    Altered,
 }
 
 /// One endpoint of a Service port.

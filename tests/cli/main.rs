@@ -6,6 +6,7 @@ mod demo;
 #[path = "../support/eventually.rs"]
 mod eventually;
 mod explain;
+mod foreign;
 mod mistakes;
 mod origin;
 mod probe;

@@ -10,10 +10,11 @@ use super::{Failure, Output, What, check, manifests, say};
 use crate::client_certificate::Mode;
 use crate::client_ip::Scheme;
 use crate::config::{Config, Listener, Protocol};
+use crate::control::reconcile::Build;
 use crate::error::Reason;
 use crate::forward;
 use crate::http::Target;
-use crate::model::Host;
+use crate::model::{Host, Kind, ObjectRef, Rejected, Why};
 use crate::routing::Table;
 use http::{Request, Uri, header};
 use serde::Serialize;
@@ -110,11 +111,7 @@ pub(super) fn explain(
         None => "forwarded".to_owned(),
         Some(reason) => refusal(reason),
     };
-    explanation.note = match reason {
-        None => explanation.route.as_ref().map(|row| row.how.clone()).unwrap_or_default(),
-        Some(Reason::NoRoute) => no_route(table, &explanation),
-        Some(reason) => reason.text().to_owned(),
-    };
+    explanation.note = note(&read.build, &explanation, reason);
     print(what, &explanation)?;
     Ok(u8::from(reason.is_some()))
 }
@@ -221,6 +218,47 @@ fn decide(
         Err(Reason::NoEndpoint) if table.backend(id).external.is_some() => Ok(()),
         usable => usable.map(drop),
     }
+}
+
+/// What a person may want to know about an answer.
+fn note(build: &Build, explanation: &Explanation, reason: Option<Reason>) -> String {
+    let route = explanation.route.as_ref();
+    match reason {
+        None => route.map(|row| row.how.clone()).unwrap_or_default(),
+        Some(Reason::NoRoute) => no_route(&build.table, explanation),
+        Some(reason) => {
+            refused_by(build, route, reason).unwrap_or_else(|| reason.text().to_owned())
+        }
+    }
+}
+
+/// The annotations for which a route is not served: of its Ingress, or of its Service.
+fn refused_by(build: &Build, route: Option<&Row>, reason: Reason) -> Option<String> {
+    let why = match reason {
+        Reason::RestrictionUnsupported => Why::RestrictionUnsupported,
+        Reason::AnnotationUnsupported => Why::AnnotationUnsupported,
+        _ => return None,
+    };
+    let (ingress, service) = route.map(|route| (&route.ingress, &route.service))?;
+    let is_of_route = |object: &ObjectRef| {
+        let name = format!("{}/{}", object.namespace, object.name);
+        match object.kind {
+            Kind::Ingress => name == *ingress,
+            Kind::Service => service.rsplit_once(':').is_some_and(|(own, _)| own == name),
+            _ => false,
+        }
+    };
+    let found = build.findings.iter().filter(|finding| {
+        finding.why == why
+            && finding.field.starts_with("metadata.annotations")
+            && is_of_route(&finding.object)
+    });
+    let words = found.map(|finding| {
+        let Rejected { object, field, reason, fix, .. } = finding;
+        format!("{object}: {field}: {reason} (fix: {fix})")
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// The listener that takes the request, or the words that there is none.

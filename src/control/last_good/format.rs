@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
-/// The only format that there has been.
-pub const FORMAT: u32 = 1;
+/// The format. In files of the first one objects lack the annotations of other controllers, so that what
+/// they restrict would be served open.
+pub const FORMAT: u32 = 2;
 
 /// Largest file, in bytes: 100 000 Ingresses with Services and slices of 5 KiB together.
 pub const MOST_BYTES: u64 = 512 * 1024 * 1024;

@@ -190,8 +190,8 @@ fn a_file_that_is_cut_or_altered_anywhere_is_refused() {
 #[test]
 fn a_file_of_another_format_or_program_is_named_as_such() {
     let text = String::from_utf8(mk_file(true)).expect("JSON");
-    let other = text.replacen("\"format\":1", "\"format\":2,\"more\":[]", 1);
-    assert!(matches!(read(Cursor::new(other)), Err(Refusal::Format(2))));
+    let other = text.replacen("\"format\":2", "\"format\":1,\"more\":[]", 1);
+    assert!(matches!(read(Cursor::new(other)), Err(Refusal::Format(1))));
     let foreign = text.replacen("last-good state", "something", 1);
     assert!(matches!(read(Cursor::new(foreign)), Err(Refusal::Foreign)));
     assert!(matches!(read(Cursor::new("{}")), Err(Refusal::Foreign)));

@@ -6,18 +6,20 @@
 
 use super::balancing::{BALANCE, COOKIE_NAME, HASH_HEADER, PREFER};
 use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
-use super::report::{Flaw, Report};
-use super::{health_check, limits, protocol, timeouts};
+use super::report::Flaw;
+use super::{foreign, health_check, limits, protocol, timeouts};
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::model::{Severity, Why};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What annotations of our own begin with.
-const OURS: &str = "ravelin.dev/";
+pub(super) const OURS: &str = "ravelin.dev/";
+
+/// What those of Traefik begin with.
+pub(super) const TRAEFIKS: &str = "traefik.ingress.kubernetes.io/";
 
 /// Whether visitors without TLS are sent to the same address with it: `"true"` or `"false"`.
 pub(super) const HTTPS_REDIRECT: &str = "ravelin.dev/https-redirect";
@@ -29,7 +31,7 @@ pub(super) const HSTS: &str = "ravelin.dev/hsts";
 pub(super) const RAW_PATH: &str = "ravelin.dev/raw-path";
 
 /// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 14] = [
+pub(super) const OF_INGRESSES: [&str; 15] = [
     CLIENT_CERTIFICATE,
     CLIENT_CA,
     CLIENT_SUBJECT,
@@ -44,10 +46,11 @@ pub(super) const OF_INGRESSES: [&str; 14] = [
     BALANCE,
     HASH_HEADER,
     COOKIE_NAME,
+    foreign::IGNORE,
 ];
 
 /// The annotations of our own that Services may have.
-pub(super) const OF_SERVICES: [&str; 15] = [
+pub(super) const OF_SERVICES: [&str; 16] = [
     protocol::PROTOCOL,
     protocol::CA,
     protocol::SERVER_NAME,
@@ -63,6 +66,7 @@ pub(super) const OF_SERVICES: [&str; 15] = [
     HASH_HEADER,
     COOKIE_NAME,
     PREFER,
+    foreign::IGNORE,
 ];
 
 /// The annotations of one object.
@@ -75,9 +79,18 @@ impl<'o> Annotations<'o> {
         Self(metadata.annotations.as_ref())
     }
 
-    /// The value of one, without the spaces around it.
+    /// The value of one, without the spaces around it. Traefik reads its own without regard to case.
     pub(super) fn get(self, name: &str) -> Option<&'o str> {
-        self.0?.get(name).map(|value| value.trim())
+        let all = self.0?;
+        let exact = all.get(name);
+        let value = match exact {
+            None if name.starts_with(TRAEFIKS) => {
+                let mut alike = all.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+                alike.next().map(|(_, value)| value)
+            }
+            exact => exact,
+        };
+        value.map(|value| value.trim())
     }
 
     /// One of several words, and what it stands for.
@@ -108,20 +121,15 @@ impl<'o> Annotations<'o> {
         read.map_err(|fault| Flaw::invalid("", fault.problem, fault.fix))
     }
 
-    /// Warns of annotations of our own that are none of those in `known`: nobody reads them.
-    pub(super) fn warn_of_unknown(self, known: &[&str], report: &mut Report<'_>) {
-        let ours = self.0.into_iter().flat_map(BTreeMap::keys);
-        for name in ours.filter(|name| name.starts_with(OURS)) {
-            if known.contains(&name.as_str()) {
-                continue;
-            }
-            let fix = match nearest(name, known.iter().copied()) {
-                Some(near) => format!("did you mean {near}?"),
-                None => "remove it".to_owned(),
-            };
-            let flaw = Flaw::error(Why::UnknownField, "", "is not known, and has no effect", fix);
-            report.add(&field(name), flaw.with(Severity::Warning));
-        }
+    /// All of them, with their values without the spaces around them.
+    pub(super) fn all(self) -> impl Iterator<Item = (&'o str, &'o str)> {
+        self.0.into_iter().flatten().map(|(name, value)| (name.as_str(), value.trim()))
+    }
+
+    /// The values of a list with commas.
+    pub(super) fn list(self, name: &str) -> Vec<&'o str> {
+        let values = self.get(name).into_iter().flat_map(|list| list.split(','));
+        values.map(str::trim).filter(|value| !value.is_empty()).collect()
     }
 }
 
@@ -133,7 +141,6 @@ pub(super) fn field(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, ObjectRef};
 
     fn mk_metadata(annotations: &[(&str, &str)]) -> ObjectMeta {
         let annotations =
@@ -155,19 +162,22 @@ mod tests {
     }
 
     #[test]
-    fn an_annotation_of_ours_that_nobody_reads_is_warned_of() {
+    fn traefik_s_annotations_are_read_without_regard_to_case() {
         let metadata = mk_metadata(&[
-            ("other.example/x", "1"),
-            ("ravelin.dev/known", "1"),
-            ("ravelin.dev/knwon", "1"),
+            ("traefik.ingress.kubernetes.io/Router.TLS", "true"),
+            ("ravelin.dev/Balance", "x"),
         ]);
-        let object = ObjectRef { kind: Kind::Ingress, namespace: "ns".into(), name: "i".into() };
-        let mut findings = Vec::new();
-        let mut report = Report::new(&object, &mut findings);
-        Annotations::of(&metadata).warn_of_unknown(&["ravelin.dev/known"], &mut report);
-        let [only] = &findings[..] else { panic!("{findings:?}") };
-        assert_eq!(only.field, "metadata.annotations[ravelin.dev/knwon]");
-        assert_eq!(only.fix, "did you mean ravelin.dev/known?");
-        assert_eq!(only.severity, Severity::Warning);
+        let annotations = Annotations::of(&metadata);
+        assert_eq!(annotations.get("traefik.ingress.kubernetes.io/router.tls"), Some("true"));
+        assert_eq!(annotations.get("ravelin.dev/balance"), None);
+    }
+
+    #[test]
+    fn a_list_has_values_between_commas() {
+        let metadata = mk_metadata(&[("a", " x, y ,,"), ("b", "")]);
+        let annotations = Annotations::of(&metadata);
+        assert_eq!(annotations.list("a"), ["x", "y"]);
+        assert_eq!(annotations.list("b"), [""; 0]);
+        assert_eq!(annotations.list("absent"), [""; 0]);
     }
 }

@@ -26,14 +26,17 @@ pub(super) const PREFER: &str = "ravelin.dev/prefer";
 
 /// Traefik's words for a cookie (`loadBalancer.sticky.cookie`); `"true"`, or any of the others, asks for
 /// one.
-const STICKY: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie";
-const STICKY_NAME: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.name";
-const STICKY_SECURE: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.secure";
-const STICKY_HTTP_ONLY: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.httponly";
-const STICKY_SAME_SITE: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.samesite";
-const STICKY_MAX_AGE: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.maxage";
-const STICKY_PATH: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.path";
-const STICKY_DOMAIN: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.domain";
+pub(super) const STICKY: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie";
+pub(super) const STICKY_NAME: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.name";
+pub(super) const STICKY_SECURE: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.secure";
+pub(super) const STICKY_HTTP_ONLY: &str =
+    "traefik.ingress.kubernetes.io/service.sticky.cookie.httponly";
+pub(super) const STICKY_SAME_SITE: &str =
+    "traefik.ingress.kubernetes.io/service.sticky.cookie.samesite";
+pub(super) const STICKY_MAX_AGE: &str =
+    "traefik.ingress.kubernetes.io/service.sticky.cookie.maxage";
+pub(super) const STICKY_PATH: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.path";
+pub(super) const STICKY_DOMAIN: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie.domain";
 const OF_STICKY: [&str; 7] = [
     STICKY_NAME,
     STICKY_SECURE,

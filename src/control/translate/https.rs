@@ -1,13 +1,36 @@
 //! How an Ingress has its visitors brought to TLS, by annotations.
+//!
+//! `ravelin.dev/https-redirect` comes first. Without it, an annotation of another controller that has
+//! the Ingress served with TLS alone, or redirected to it, asks for the same.
 
 use super::annotations::{Annotations, HSTS, HTTPS_REDIRECT, field};
 use super::report::{Flaw, Report};
 use crate::error::Advice;
 use crate::model::{Hsts, Https};
 
-/// Reads it. What is not said, or cannot be understood, is as in `default`.
+/// Traefik's entry points of a route: one that has `websecure` and not `web` is not served without TLS.
+pub(super) const ENTRY_POINTS: &str = "traefik.ingress.kubernetes.io/router.entrypoints";
+/// `"true"`: Traefik does not serve the route without TLS.
+pub(super) const ROUTER_TLS: &str = "traefik.ingress.kubernetes.io/router.tls";
+/// `"true"`: visitors are redirected where the Ingress has `spec.tls`.
+pub(super) const NGINX_SSL_REDIRECT: &str = "nginx.ingress.kubernetes.io/ssl-redirect";
+/// `"true"`: visitors are redirected.
+pub(super) const NGINX_FORCE_SSL_REDIRECT: &str = "nginx.ingress.kubernetes.io/force-ssl-redirect";
+/// `"true"`: visitors are redirected.
+pub(super) const HAPROXY_SSL_REDIRECT: [&str; 4] = [
+    "haproxy.org/ssl-redirect",
+    "haproxy.com/ssl-redirect",
+    "haproxy-ingress.github.io/ssl-redirect",
+    "ingress.kubernetes.io/ssl-redirect",
+];
+/// `"false"`: not served without TLS (GKE).
+pub(super) const ALLOW_HTTP: &str = "kubernetes.io/ingress.allow-http";
+
+/// Reads it. What is not said, or cannot be understood, is as in `default`. `has_tls`: whether the
+/// Ingress has `spec.tls`.
 pub(super) fn read(
     annotations: Annotations<'_>,
+    has_tls: bool,
     default: &Https,
     report: &mut Report<'_>,
 ) -> Https {
@@ -25,5 +48,42 @@ pub(super) fn read(
             default.hsts.clone()
         }
     };
-    Https { redirect: redirect.unwrap_or(default.redirect), hsts }
+    let redirect = redirect.unwrap_or_else(|| default.redirect || others_ask(annotations, has_tls));
+    Https { redirect, hsts }
+}
+
+/// Whether an annotation of another controller asks for TLS.
+fn others_ask(annotations: Annotations<'_>, has_tls: bool) -> bool {
+    let is = |name: &str, word: &str| {
+        annotations.get(name).is_some_and(|value| value.eq_ignore_ascii_case(word))
+    };
+    let entry_points = annotations.get(ENTRY_POINTS).map(EntryPoints::read);
+    entry_points.is_some_and(|ways| ways.secure && !ways.plain)
+        || is(ROUTER_TLS, "true")
+        || is(NGINX_FORCE_SSL_REDIRECT, "true")
+        || (has_tls && is(NGINX_SSL_REDIRECT, "true"))
+        || HAPROXY_SSL_REDIRECT.iter().any(|name| is(name, "true"))
+        || is(ALLOW_HTTP, "false")
+}
+
+/// The entry points of Traefik that stand for ports 80 and 443, by the names that its charts and
+/// its documentation have for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct EntryPoints {
+    pub(super) plain: bool,
+    pub(super) secure: bool,
+}
+
+impl EntryPoints {
+    pub(super) fn read(list: &str) -> Self {
+        let mut ways = Self::default();
+        for name in list.split(',') {
+            match name.trim().to_ascii_lowercase().as_str() {
+                "web" | "http" => ways.plain = true,
+                "websecure" | "web-secure" | "https" => ways.secure = true,
+                _ => {}
+            }
+        }
+        ways
+    }
 }

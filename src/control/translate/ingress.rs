@@ -1,15 +1,16 @@
 //! One Ingress, read and checked by itself; the objects it refers to are looked up elsewhere.
 
-use super::annotations::{Annotations, OF_INGRESSES, RAW_PATH, field};
+use super::annotations::{Annotations, RAW_PATH, field};
 use super::balancing;
 use super::clients::{self, ClientsRead};
+use super::foreign::{self, Subject};
 use super::report::{Flaw, Report};
 use super::{https, timeouts, validate};
 use crate::model::{
     Algorithm, Broken, HostPattern, Https, PathPattern, PortKey, Severity, Timeouts, Why,
 };
 use k8s_openapi::api::networking::v1::{
-    HTTPIngressRuleValue, Ingress, IngressRule, IngressSpec, IngressTLS,
+    HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressSpec, IngressTLS,
 };
 
 /// What of an Ingress can be served.
@@ -23,6 +24,8 @@ pub(super) struct IngressRead<'i> {
     pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) balance: Option<Algorithm>,
     pub(super) raw_path: bool,
+    /// Why no route of it is served, though each has its place: annotations that are not obeyed.
+    pub(super) refused: Option<Broken>,
     /// What is asked of clients, with the hosts: all that it names, sorted, each once.
     pub(super) clients: Option<(ClientsRead, Vec<HostPattern>)>,
 }
@@ -99,7 +102,7 @@ pub(super) fn read<'i>(
 ) -> IngressRead<'i> {
     let Ingress { metadata, spec, status: _ } = ingress;
     let annotations = Annotations::of(metadata);
-    annotations.warn_of_unknown(&OF_INGRESSES, report);
+    let verdict = foreign::judge(annotations, Subject::Ingress(spec.as_ref()), report);
     let clients = clients::read(annotations, report);
     let Some(spec) = spec else {
         return read_nothing(report);
@@ -110,14 +113,20 @@ pub(super) fn read<'i>(
     if rules.is_empty() && default_backend.is_none() {
         return read_nothing(report);
     }
-    let https = https::read(annotations, https, report);
+    let has_tls = tls.as_ref().is_some_and(|tls| !tls.is_empty());
+    let mut https = https::read(annotations, has_tls, https, report);
+    // Whoever is sent to TLS is refused there: he may as well be told at once.
+    https.redirect &= verdict.broken.is_none();
+    let refused = verdict.broken;
     let timeouts = timeouts::read(annotations, report);
     let balance = balancing::of_ingress(annotations, report);
     let raw_path = read_raw_path(annotations, report);
-    let mut read = IngressRead { https, timeouts, balance, raw_path, ..IngressRead::default() };
+    let mut read =
+        IngressRead { https, timeouts, balance, raw_path, refused, ..IngressRead::default() };
     let (mut hosts, has_rules) = (Vec::new(), !rules.is_empty());
     for (position, rule) in rules.iter().enumerate() {
-        let rule = read_rule(position, rule, default_backend.is_some(), report);
+        let rule =
+            read_rule((position, rule), default_backend.is_some(), verdict.expressions, report);
         if let Some(rule) = rule {
             hosts.push(rule.host.clone());
             read.rules.push(rule);
@@ -127,20 +136,9 @@ pub(super) fn read<'i>(
     hosts.dedup();
     let of_rules: Vec<_> =
         hosts.iter().filter(|host| **host != HostPattern::Any).cloned().collect();
-    if let Some(backend) = default_backend {
-        let (backend, flaw) = validate::backend(backend);
-        if let Some(flaw) = flaw {
-            report.add(&Place::Default.field(flaw.field), flaw);
-        }
-        if hosts.is_empty() && !rules.is_empty() {
-            // Without hosts it would come before every other default backend: broken rules must
-            // not make an Ingress stronger.
-            let reason = "is not served, because no rule beside it has a valid host";
-            report.add("spec.defaultBackend", Flaw::invalid("", reason, "correct `spec.rules`"));
-        } else {
-            read.default = Some((backend, hosts.clone()));
-        }
-    }
+    read.default = default_backend
+        .as_ref()
+        .and_then(|backend| read_default(backend, has_rules, &hosts, report));
     let mut of_tls = Vec::new();
     read.tls = read_tls(tls.as_deref().unwrap_or_default(), &of_rules, &mut of_tls, report);
     read.clients = clients.map(|clients| {
@@ -150,6 +148,9 @@ pub(super) fn read<'i>(
         hosts.dedup();
         (clients, hosts)
     });
+    if verdict.left_out {
+        (read.rules, read.default) = (Vec::new(), None);
+    }
     read
 }
 
@@ -159,6 +160,27 @@ fn read_raw_path(annotations: Annotations<'_>, report: &mut Report<'_>) -> bool 
         None
     });
     raw_path.unwrap_or(false)
+}
+
+/// `hosts` are those of its rules.
+fn read_default<'i>(
+    backend: &'i IngressBackend,
+    has_rules: bool,
+    hosts: &[HostPattern],
+    report: &mut Report<'_>,
+) -> Option<(BackendRead<'i>, Vec<HostPattern>)> {
+    let (backend, flaw) = validate::backend(backend);
+    if let Some(flaw) = flaw {
+        report.add(&Place::Default.field(flaw.field), flaw);
+    }
+    if hosts.is_empty() && has_rules {
+        // Without hosts it would come before every other default backend: broken rules must not make
+        // an Ingress stronger.
+        let reason = "is not served, because no rule beside it has a valid host";
+        report.add("spec.defaultBackend", Flaw::invalid("", reason, "correct `spec.rules`"));
+        return None;
+    }
+    Some((backend, hosts.to_vec()))
 }
 
 fn check_class(name: Option<&str>, report: &mut Report<'_>) {
@@ -174,10 +196,11 @@ fn read_nothing<'i>(report: &mut Report<'_>) -> IngressRead<'i> {
     IngressRead::default()
 }
 
+/// `expressions`: whether its paths may be regular expressions, none of which is served.
 fn read_rule<'i>(
-    rule: usize,
-    source: &'i IngressRule,
+    (rule, source): (usize, &'i IngressRule),
     has_default: bool,
+    expressions: bool,
     report: &mut Report<'_>,
 ) -> Option<RuleRead<'i>> {
     let IngressRule { host, http } = source;
@@ -203,7 +226,7 @@ fn read_rule<'i>(
     let mut read = Vec::with_capacity(paths.len());
     for (position, path) in paths.iter().enumerate() {
         let place = Place::Path { rule, position };
-        let (pattern, warning) = validate::path(path);
+        let (pattern, warning) = validate::path(path, expressions);
         if let Some(flaw) = warning {
             report.add(&place.field(flaw.field), flaw);
         }

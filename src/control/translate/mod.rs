@@ -15,6 +15,7 @@ mod clients;
 mod endpoint_slice;
 mod external_name;
 mod findings;
+mod foreign;
 mod health_check;
 mod https;
 mod ingress;
@@ -38,6 +39,7 @@ pub(in crate::control) use protocol::authorities_of;
 pub use addresses::addresses;
 pub use class::CONTROLLER;
 pub use clients::{HostClients, Issuer, authority_secret};
+pub(in crate::control) use foreign::is_of_controller;
 pub use routes::TlsSecret;
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
@@ -79,6 +81,9 @@ pub struct Options {
     pub node: Option<Arc<str>>,
     /// Which endpoints come first for Services that do not say.
     pub prefer: Prefer,
+    /// Whether to say of annotations of other controllers what makes no difference: for those who look,
+    /// not for a process that serves.
+    pub details: bool,
     /// Where the list that stands in for Cloudflare's is; `None` if it is in no ConfigMap.
     pub cloudflare_list: Option<ConfigMapKey>,
 }

@@ -17,6 +17,8 @@ pub(super) struct Here<'h> {
     pub(super) loopback: bool,
     /// Whether Services of type ExternalName are served.
     pub(super) external_names: bool,
+    /// Whether to say of annotations what makes no difference.
+    pub(super) details: bool,
     /// Which endpoints come first.
     pub(super) prefer: Prefer,
     /// Our node.

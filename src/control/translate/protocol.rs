@@ -6,7 +6,7 @@
 //! says that it is not to be. A mistake in one of these leaves its ports without a protocol, and
 //! they answer 503: whoever asks for TLS must not get less for a typing mistake.
 
-use super::annotations::{Annotations, OF_SERVICES, field};
+use super::annotations::{Annotations, field};
 use super::external_name;
 use super::report::{Flaw, Report};
 use super::secret;
@@ -29,7 +29,7 @@ pub(super) const SERVER_NAME: &str = "ravelin.dev/upstream-server-name";
 pub(super) const INSECURE: &str = "ravelin.dev/upstream-tls-insecure";
 
 /// Traefik's word for the same.
-const TRAEFIK_SCHEME: &str = "traefik.ingress.kubernetes.io/service.serversscheme";
+pub(super) const TRAEFIK_SCHEME: &str = "traefik.ingress.kubernetes.io/service.serversscheme";
 
 /// The Secret that a Service names for authorities.
 pub(in crate::control) fn authorities_of(metadata: &ObjectMeta) -> Option<&str> {
@@ -81,7 +81,6 @@ impl Words {
         report: &mut Report<'_>,
     ) -> Self {
         let annotations = Annotations::of(&service.metadata);
-        annotations.warn_of_unknown(&OF_SERVICES, report);
         let mut of_tls = Vec::new();
         let scheme = scheme(annotations, report);
         let default = match external_name::of(service).and_then(external_name::parse) {

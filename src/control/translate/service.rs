@@ -2,6 +2,7 @@
 
 use super::annotations::Annotations;
 use super::external_name;
+use super::foreign::{self, Subject};
 use super::health_check;
 use super::limits;
 use super::names::Names;
@@ -71,13 +72,17 @@ pub(super) fn read<'p>(
     check(service, &mut report);
     let words = Words::read(objects, (namespace, name), service, last, &mut report);
     let annotations = Annotations::of(&service.metadata);
+    let refused = foreign::judge(annotations, Subject::Service, &mut report).broken;
     let preference = balancing::prefer(service, here.prefer, &mut report);
-    let algorithm = balancing::of_service(annotations, &mut report);
-    let treatment = Treatment {
-        balancing: Balancing { algorithm, prefer: preference.prefer },
-        check: health_check::read(annotations, &mut report).map(Arc::new),
-        limits: limits::read(annotations, &mut report),
-    };
+    let treatment = read_treatment(annotations, preference.prefer, &mut report);
+    if !here.details {
+        findings.retain(|finding| finding.severity != Severity::Info);
+    }
+    if let Some(broken) = refused {
+        let verdicts = ports.map(|_| refuse(name, broken)).collect();
+        return Some(ServiceRead { verdicts, findings, treatment, by_zone: false, zone: None });
+    }
+    let mut report = Report::new(&own, &mut findings);
     if let Some(external) = external_name::of(service) {
         let verdicts: Vec<Verdict> = match here.external_names {
             true => external_name::read((name, service, external), ports, &words, &mut report),
@@ -112,6 +117,30 @@ pub(super) fn read<'p>(
     }
     let by_zone = preference.hints || preference.prefer != Prefer::None;
     Some(ServiceRead { verdicts, findings, treatment, by_zone, zone })
+}
+
+fn read_treatment(
+    annotations: Annotations<'_>,
+    prefer: Prefer,
+    report: &mut Report<'_>,
+) -> Treatment {
+    let algorithm = balancing::of_service(annotations, report);
+    Treatment {
+        balancing: Balancing { algorithm, prefer },
+        check: health_check::read(annotations, report).map(Arc::new),
+        limits: limits::read(annotations, report),
+    }
+}
+
+/// What becomes of a port of a Service with annotations that are not obeyed.
+fn refuse(name: &str, broken: Broken) -> Verdict {
+    let why = match broken {
+        Broken::Restricted => Why::RestrictionUnsupported,
+        _ => Why::AnnotationUnsupported,
+    };
+    let reason = format!("Service \"{name}\" has an annotation that is not obeyed");
+    let fix = "see the findings about the Service; until then the answer is 503";
+    Verdict::broken(broken, Some(Flaw::error(why, "service.name", reason, fix)))
 }
 
 /// The endpoints of these ports out of all slices, the zone of those on our node, and the names that the

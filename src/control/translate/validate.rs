@@ -5,6 +5,7 @@
 //! rules are those of pkg/apis/networking/validation and pkg/apis/discovery/validation in
 //! Kubernetes.
 
+use super::foreign::place_of_expression;
 use super::near::Here;
 use super::report::{Flaw, Report};
 use super::{endpoint_slice, ingress, secret, service};
@@ -51,10 +52,22 @@ pub fn validate(object: &Object) -> Vec<Rejected> {
         // wrong with one must not hold back the file that it is in.
         Object::Node(_) | Object::ConfigMap(_) => {}
     }
-    findings.retain(|finding| finding.why != Why::Unsupported);
+    findings.retain(|finding| !is_valid(finding.why));
     findings.sort();
     findings.dedup();
     findings
+}
+
+/// Whether a cause leaves an object valid. A file that begins to restrict what it serves must not be kept
+/// out for that, with its open version served on.
+fn is_valid(why: Why) -> bool {
+    matches!(
+        why,
+        Why::Unsupported
+            | Why::RestrictionUnsupported
+            | Why::AnnotationUnsupported
+            | Why::AnnotationIgnored
+    )
 }
 
 /// Reads a port number.
@@ -85,8 +98,12 @@ const REFUSED_SUFFIXES: [&str; 2] = ["/..", "/."];
 const REGEX_SIGNS: [&str; 6] = ["(", "|", "$", "^", ".*", "\\"];
 
 /// Reads `pathType` and `path`. A warning beside the result is about a path that is served,
-/// perhaps not as meant.
-pub(super) fn path(path: &HTTPIngressPath) -> (Result<PathPattern, Flaw>, Option<Flaw>) {
+/// perhaps not as meant. `expressions`: whether it may be a regular expression, whose place is at what is
+/// plain before it.
+pub(super) fn path(
+    path: &HTTPIngressPath,
+    expressions: bool,
+) -> (Result<PathPattern, Flaw>, Option<Flaw>) {
     let HTTPIngressPath { backend: _, path, path_type } = path;
     let specific = path_type == "ImplementationSpecific";
     let kind = match path_type.as_str() {
@@ -109,6 +126,9 @@ pub(super) fn path(path: &HTTPIngressPath) -> (Result<PathPattern, Flaw>, Option
         "" if specific => "/",
         text => text,
     };
+    let place = expressions.then(|| place_of_expression(text)).flatten();
+    let kind = if place.is_some() { PathKind::Prefix } else { kind };
+    let text = place.as_deref().unwrap_or(text);
     let pattern = check_path(text, specific).and_then(|()| {
         PathPattern::new(kind, text).map_err(|error| {
             let reason = format!("{} can match no request: {error}", quote(text));

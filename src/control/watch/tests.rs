@@ -73,7 +73,16 @@ fn what_nobody_reads_is_not_kept() {
 
 #[test]
 fn of_a_service_its_type_ports_and_families_are_kept_and_of_annotations_those_that_are_read() {
-    let annotations = json!({"a": "b", "traefik.ingress.kubernetes.io/router.priority": "1"});
+    let annotations = json!({
+        "a": "b",
+        "kubectl.kubernetes.io/last-applied-configuration": "{}",
+        "traefik.ingress.kubernetes.io/router.priority": "1",
+        "nginx.ingress.kubernetes.io/auth-url": "1",
+        "haproxy.org/allow-list": "1",
+        "haproxy-ingress.github.io/oauth": "1",
+        "ingress.kubernetes.io/auth-secret": "1",
+        "kubernetes.io/ingress.allow-http": "false",
+    });
     let metadata = json!({"namespace": "ns", "name": "s", "annotations": annotations});
     let service = json!({
         "metadata": metadata,
@@ -91,11 +100,11 @@ fn of_a_service_its_type_ports_and_families_are_kept_and_of_annotations_those_th
                                  "appProtocol": "kubernetes.io/h2c"}]});
     assert_eq!(serde_json::to_value(&service.spec).expect("JSON"), kept);
     let annotations = service.metadata.annotations.as_ref().expect("one of them may be read");
-    assert_eq!(annotations.len(), 1, "{annotations:?}");
+    assert_eq!(annotations.len(), 6, "{annotations:?}");
     let all = items(Kind::Ingress, &[json!({"metadata": metadata})]);
     let Object::Ingress(ingress) = &all[0] else { panic!("{all:?}") };
     let annotations = ingress.metadata.annotations.as_ref().expect("one of them is read");
-    assert_eq!(annotations.len(), 1, "{annotations:?}");
+    assert_eq!(annotations.len(), 6, "{annotations:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 use crate::control::objects::SERVICE_NAME_LABEL;
+use crate::control::translate::is_of_controller;
 use crate::control::write_back::IngressRef;
 
 /// The keys of a Secret that are read.
@@ -32,19 +33,20 @@ pub(super) trait Trim {
 
 /// The annotations of Ingresses, IngressClasses and Services that are read, now or by what carries on from a
 /// state that was kept.
-const ANNOTATIONS: [&str; 4] = [
-    "kubernetes.io/ingress.class",
-    "ingressclass.kubernetes.io/",
-    "ravelin.dev/",
-    "traefik.ingress.kubernetes.io/",
-];
+const ANNOTATIONS: [&str; 3] =
+    ["kubernetes.io/ingress.", "ingressclass.kubernetes.io/", "ravelin.dev/"];
+
+/// Whether an annotation is read. Those of other controllers are: what restricts must not be overlooked.
+fn is_read(name: &str) -> bool {
+    ANNOTATIONS.iter().any(|read| name.starts_with(read)) || is_of_controller(name)
+}
 
 /// Keeps names, times and, if asked for, annotations that are read. The resourceVersion is not
 /// kept, so that a change of nothing else is none.
 fn keep(metadata: &mut ObjectMeta, annotations: bool) {
     let full = std::mem::take(metadata);
     let mut notes = full.annotations.filter(|_| annotations).unwrap_or_default();
-    notes.retain(|key, _| ANNOTATIONS.iter().any(|read| key.starts_with(read)));
+    notes.retain(|key, _| is_read(key));
     *metadata = ObjectMeta {
         name: full.name,
         namespace: full.namespace,

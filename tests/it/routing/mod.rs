@@ -2,6 +2,7 @@
 
 mod backends;
 mod classes;
+mod foreign;
 mod hosts;
 mod https;
 mod paths;

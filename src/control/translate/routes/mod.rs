@@ -33,7 +33,7 @@ use crate::client_certificate::Authority;
 use crate::control::objects::Objects;
 use crate::model::{
     Algorithm, Backend, BackendKey, DefaultBackend, Https, Ingress, Model, PortKey, Rejected, Rule,
-    Timeouts,
+    Severity, Timeouts,
 };
 use assembly::Assembly;
 use backends::Backends;
@@ -193,6 +193,7 @@ impl Routes {
             let here = Here {
                 loopback: self.options.loopback_endpoints,
                 external_names: self.options.external_names,
+                details: self.options.details,
                 prefer: self.options.prefer,
                 node,
                 zone: self.zone.as_deref(),
@@ -302,9 +303,9 @@ impl Routes {
         let read = ingress::read(source, &self.options.https, &mut report);
         let mut acquire = |backend: BackendRead<'_>| {
             let (service, port, broken) = match backend {
-                BackendRead::Service { name, port } => (name.into(), port, None),
+                BackendRead::Service { name, port } => (name.into(), port, read.refused),
                 BackendRead::Broken { service, broken } => {
-                    (service.into(), PortKey::Number(0), Some(broken))
+                    (service.into(), PortKey::Number(0), read.refused.or(Some(broken)))
                 }
             };
             let key = BackendKey { namespace: Arc::clone(namespace), service, port };
@@ -338,6 +339,9 @@ impl Routes {
             touched.secrets.insert(secret);
         }
         let clients = clients.map(Box::new);
+        if !self.options.details {
+            flaws.retain(|flaw| flaw.severity != Severity::Info);
+        }
         let served = Served { rules: rules.into(), default, tls, clients, flaws: flaws.into() };
         let ingress::IngressRead { https, timeouts, balance, raw_path, .. } = read;
         (served, Asks { https, timeouts, balance, raw_path })

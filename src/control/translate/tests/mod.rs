@@ -8,6 +8,7 @@ mod clients;
 mod demo;
 mod endpoints;
 mod external_name;
+mod foreign;
 mod health_check;
 mod https;
 mod ingress;

@@ -1,0 +1,201 @@
+//! ingress-nginx: `nginx.ingress.kubernetes.io/`, on Ingresses. The keys of its documentation (1.15),
+//! and those that it had before.
+
+use super::guard::{Change, Guard};
+use super::values::{NOT_VERIFIED, Unless};
+use super::{Class, Controller, DETAIL, Entry, LOGS, STICKY, TLS_POLICY};
+use crate::control::translate::https;
+use Class::{Alters, Differs, Restricts, Tunes};
+
+pub(super) const PREFIX: &str = "nginx.ingress.kubernetes.io/";
+
+pub(super) const NGINX: Controller =
+    Controller { name: "ingress-nginx", prefixes: &[PREFIX], obeyed: OBEYED, entries: ENTRIES };
+
+const OBEYED: &[&str] = &[https::NGINX_SSL_REDIRECT, https::NGINX_FORCE_SSL_REDIRECT];
+
+const BUFFERS: Class = Tunes("bodies are streamed, within bounds of ravelin's own");
+const RETRIES: Class = Tunes("what was not read by a pod is sent to another one");
+const TRACES: Class = Tunes("there are no traces");
+const CORS: Class =
+    Differs("no CORS fields are added, and pods answer preflights", "add them in the pod");
+const COOKIES: Class = Differs("Set-Cookie of the pod is passed on as it is", "set it in the pod");
+const LOCATION: Class = Differs("Location of the pod is passed on as it is", "set it in the pod");
+const ERRORS: Class = Differs("answers of the pod are passed on as they are", "answer in the pod");
+const HASH: Class = Differs("requests go by load", "use ravelin.dev/balance: hash-header");
+const MIRROR: Class = Differs("no request is sent twice", "remove it");
+const POD_TLS: Class = Differs(
+    "TLS to pods is as annotations of the Service say, and verified",
+    "use ravelin.dev/upstream-protocol, upstream-ca and upstream-server-name on the Service",
+);
+const SECONDS: Class = Differs(
+    "the time-outs of ravelin count",
+    "use ravelin.dev/response-head-timeout, body-progress-timeout or tunnel-idle-timeout",
+);
+
+const ENTRIES: &[Entry] = &[
+    // Who is served.
+    ("auth-type", Restricts(Guard::Authentication, Unless::Empty)),
+    ("auth-secret", Restricts(Guard::Authentication, Unless::Empty)),
+    ("auth-secret-type", DETAIL),
+    ("auth-realm", DETAIL),
+    ("auth-url", Restricts(Guard::Authentication, Unless::Empty)),
+    ("auth-signin", DETAIL),
+    ("auth-signin-redirect-param", DETAIL),
+    ("auth-method", DETAIL),
+    ("auth-response-headers", DETAIL),
+    ("auth-request-redirect", DETAIL),
+    ("auth-proxy-set-headers", DETAIL),
+    ("auth-always-set-cookie", DETAIL),
+    ("auth-cache-key", DETAIL),
+    ("auth-cache-duration", DETAIL),
+    ("auth-keepalive", DETAIL),
+    ("auth-keepalive-requests", DETAIL),
+    ("auth-keepalive-share-vars", DETAIL),
+    ("auth-keepalive-timeout", DETAIL),
+    ("auth-snippet", Restricts(Guard::Snippet, Unless::Empty)),
+    ("enable-global-auth", Restricts(Guard::Authentication, Unless::Off)),
+    ("satisfy", Tunes("each of the annotations that it combines counts by itself")),
+    ("auth-tls-secret", Restricts(Guard::Certificate, Unless::Unverified)),
+    ("auth-tls-verify-client", Restricts(Guard::Certificate, Unless::Certified(NOT_VERIFIED))),
+    ("auth-tls-match-cn", Restricts(Guard::Certificate, Unless::Certified(&[]))),
+    ("auth-tls-verify-depth", DETAIL),
+    ("auth-tls-error-page", DETAIL),
+    (
+        "auth-tls-pass-certificate-to-upstream",
+        Differs("pods do not see the certificates of clients", "remove it"),
+    ),
+    ("whitelist-source-range", Restricts(Guard::Sources, Unless::Everybody)),
+    ("allowlist-source-range", Restricts(Guard::Sources, Unless::Everybody)),
+    ("denylist-source-range", Restricts(Guard::Sources, Unless::Empty)),
+    ("limit-connections", Restricts(Guard::Rate, Unless::Zero)),
+    ("limit-rps", Restricts(Guard::Rate, Unless::Zero)),
+    ("limit-rpm", Restricts(Guard::Rate, Unless::Zero)),
+    ("limit-rate", Restricts(Guard::Rate, Unless::Zero)),
+    ("limit-rate-after", DETAIL),
+    ("limit-burst-multiplier", DETAIL),
+    ("limit-allowlist", DETAIL),
+    ("limit-whitelist", DETAIL),
+    ("global-rate-limit", Restricts(Guard::Rate, Unless::Zero)),
+    ("global-rate-limit-window", DETAIL),
+    ("global-rate-limit-key", DETAIL),
+    ("global-rate-limit-ignored-cidrs", DETAIL),
+    ("global-rate-limit-header-name", DETAIL),
+    ("proxy-body-size", Class::BodySize),
+    ("enable-modsecurity", Restricts(Guard::Firewall, Unless::Off)),
+    ("enable-owasp-core-rules", Restricts(Guard::Firewall, Unless::Off)),
+    ("modsecurity-snippet", Restricts(Guard::Firewall, Unless::Empty)),
+    ("modsecurity-transaction-id", DETAIL),
+    ("lua-resty-waf", Restricts(Guard::Firewall, Unless::Is(&["inactive", "simulate"]))),
+    ("configuration-snippet", Restricts(Guard::Snippet, Unless::Empty)),
+    ("server-snippet", Restricts(Guard::Snippet, Unless::Empty)),
+    ("stream-snippet", Restricts(Guard::Snippet, Unless::Empty)),
+    // What rules match, and what pods get.
+    ("rewrite-target", Class::Rewrite),
+    ("use-regex", Alters(Change::Match, Unless::Plain)),
+    ("preserve-trailing-slash", Tunes("a trailing slash is kept")),
+    (
+        "app-root",
+        Differs(
+            "visitors of `/` are not redirected, and get what the pod has",
+            "redirect in the pod",
+        ),
+    ),
+    ("permanent-redirect", Alters(Change::Redirect, Unless::Empty)),
+    ("permanent-redirect-code", DETAIL),
+    ("temporal-redirect", Alters(Change::Redirect, Unless::Empty)),
+    ("temporal-redirect-code", DETAIL),
+    (
+        "from-to-www-redirect",
+        Differs("the other name is not served", "redirect it by a rule of Cloudflare"),
+    ),
+    ("relative-redirects", LOCATION),
+    ("use-port-in-redirects", LOCATION),
+    ("server-alias", Differs("the further hosts are not served", "write a rule for each of them")),
+    ("ssl-passthrough", Alters(Change::Passthrough, Unless::Off)),
+    ("canary", Class::Canary),
+    ("canary-weight", DETAIL),
+    ("canary-weight-total", DETAIL),
+    ("canary-by-header", DETAIL),
+    ("canary-by-header-value", DETAIL),
+    ("canary-by-header-pattern", DETAIL),
+    ("canary-by-cookie", DETAIL),
+    ("backend-protocol", Class::PodProtocol),
+    ("secure-backends", Restricts(Guard::PodTls, Unless::Off)),
+    ("fastcgi-index", Alters(Change::Protocol, Unless::Empty)),
+    ("fastcgi-params-configmap", Alters(Change::Protocol, Unless::Empty)),
+    ("upstream-vhost", Differs("pods get the Host of the visitor", "serve that Host in the pod")),
+    ("x-forwarded-prefix", Differs("pods get no X-Forwarded-Prefix", "configure it in the pod")),
+    // How it is done.
+    ("affinity", STICKY),
+    ("affinity-mode", DETAIL),
+    ("affinity-canary-behavior", DETAIL),
+    ("session-cookie-change-on-failure", DETAIL),
+    ("session-cookie-conditional-samesite-none", DETAIL),
+    ("session-cookie-domain", DETAIL),
+    ("session-cookie-expires", DETAIL),
+    ("session-cookie-hash", DETAIL),
+    ("session-cookie-max-age", DETAIL),
+    ("session-cookie-name", DETAIL),
+    ("session-cookie-partitioned", DETAIL),
+    ("session-cookie-path", DETAIL),
+    ("session-cookie-samesite", DETAIL),
+    ("session-cookie-secure", DETAIL),
+    ("upstream-hash-by", HASH),
+    ("upstream-hash-by-subset", DETAIL),
+    ("upstream-hash-by-subset-size", DETAIL),
+    ("load-balance", Tunes("requests go by load, or as ravelin.dev/balance says")),
+    ("service-upstream", Tunes("requests go to pods, each by its own address")),
+    ("enable-cors", CORS),
+    ("cors-allow-credentials", DETAIL),
+    ("cors-allow-headers", DETAIL),
+    ("cors-allow-methods", DETAIL),
+    ("cors-allow-origin", DETAIL),
+    ("cors-expose-headers", DETAIL),
+    ("cors-max-age", DETAIL),
+    ("custom-headers", Differs("no fields are added to answers", "add them in the pod")),
+    ("custom-http-errors", ERRORS),
+    ("disable-proxy-intercept-errors", Tunes("answers of the pod are passed on as they are")),
+    ("default-backend", Differs("without endpoints the answer is 503", "use spec.defaultBackend")),
+    ("proxy-connect-timeout", SECONDS),
+    ("proxy-read-timeout", SECONDS),
+    ("proxy-send-timeout", SECONDS),
+    ("proxy-next-upstream", RETRIES),
+    ("proxy-next-upstream-timeout", RETRIES),
+    ("proxy-next-upstream-tries", RETRIES),
+    ("client-body-buffer-size", BUFFERS),
+    ("proxy-buffer-size", BUFFERS),
+    ("proxy-buffering", BUFFERS),
+    ("proxy-buffers-number", BUFFERS),
+    ("proxy-busy-buffers-size", BUFFERS),
+    ("proxy-max-temp-file-size", BUFFERS),
+    ("proxy-request-buffering", BUFFERS),
+    ("proxy-http-version", Tunes("pods are spoken to in HTTP/1.1, h2c or HTTP/2 over TLS")),
+    ("connection-proxy-header", Tunes("Connection is for each connection by itself")),
+    ("proxy-cookie-domain", COOKIES),
+    ("proxy-cookie-path", COOKIES),
+    ("proxy-redirect-from", LOCATION),
+    ("proxy-redirect-to", LOCATION),
+    ("proxy-ssl-secret", POD_TLS),
+    ("proxy-ssl-ciphers", TLS_POLICY),
+    ("proxy-ssl-name", POD_TLS),
+    ("proxy-ssl-protocols", TLS_POLICY),
+    ("proxy-ssl-server-name", Tunes("the name of the Service is sent in SNI")),
+    ("proxy-ssl-verify", Tunes("the certificates of pods are verified")),
+    ("proxy-ssl-verify-depth", Tunes("the certificates of pods are verified")),
+    ("ssl-ciphers", TLS_POLICY),
+    ("ssl-prefer-server-ciphers", TLS_POLICY),
+    ("http2-push-preload", Tunes("nothing is pushed")),
+    ("mirror-target", MIRROR),
+    ("mirror-host", DETAIL),
+    ("mirror-uri", MIRROR),
+    ("mirror-request-body", DETAIL),
+    ("enable-access-log", LOGS),
+    ("enable-rewrite-log", LOGS),
+    ("enable-opentelemetry", TRACES),
+    ("opentelemetry-operation-name", TRACES),
+    ("opentelemetry-trust-incoming-span", TRACES),
+    ("enable-opentracing", TRACES),
+    ("opentracing-trust-incoming-span", TRACES),
+    ("enable-influxdb", LOGS),
+];

@@ -1,0 +1,131 @@
+//! Annotations of which only the name tells what they do: those of controllers that have no table here,
+//! and those below `ravelin.dev/` that nobody reads.
+
+use super::super::annotations::{OF_INGRESSES, OF_SERVICES, OURS};
+use super::super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
+use super::{IGNORE, Subject};
+use crate::control::suggest::nearest;
+
+/// Controllers without a table, by the prefix of their annotations.
+pub(super) const OTHERS: [(&str, &str); 7] = [
+    ("nginx.org/", "F5's Ingress controller for NGINX"),
+    ("nginx.com/", "F5's Ingress controller for NGINX"),
+    ("konghq.com/", "Kong"),
+    ("alb.ingress.kubernetes.io/", "AWS"),
+    ("projectcontour.io/", "Contour"),
+    ("k8s.apisix.apache.org/", "APISIX"),
+    ("higress.io/", "Higress"),
+];
+
+/// How words begin that names of annotations have which keep somebody out.
+const PROTECTING: [&str; 28] = [
+    "access",
+    "acl",
+    "allow",
+    "auth",
+    "blacklist",
+    "block",
+    "certificate",
+    "cidrs",
+    "client",
+    "csrf",
+    "deny",
+    "denylist",
+    "firewall",
+    "jwt",
+    "keycloak",
+    "limit",
+    "method",
+    "oidc",
+    "openid",
+    "password",
+    "plugins",
+    "policies",
+    "protect",
+    "rate",
+    "restrict",
+    "security",
+    "waf",
+    "whitelist",
+];
+
+/// Whether a name says that the annotation keeps somebody out.
+pub(super) fn protects(name: &str) -> bool {
+    name.split(['-', '_', '.', '/'])
+        .any(|word| PROTECTING.iter().any(|protecting| word.starts_with(protecting)))
+}
+
+/// An annotation below `ravelin.dev/` that nobody reads on this object.
+pub(super) struct Unread {
+    /// Whether who wrote it meant to keep somebody out.
+    pub(super) protects: bool,
+    pub(super) mend: Mend,
+}
+
+/// What to do about an annotation that nobody reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mend {
+    /// Its name is nearly this one.
+    Write(String),
+    /// Objects of this kind have it.
+    Move(&'static str),
+    Remove,
+}
+
+/// What is to be said of an annotation below `ravelin.dev/`, unless it is read.
+pub(super) fn unread(name: &str, subject: Subject<'_>) -> Option<Unread> {
+    let (known, others): (&[&str], &[&str]) = match subject {
+        Subject::Ingress(_) => (&OF_INGRESSES, &OF_SERVICES),
+        Subject::Service => (&OF_SERVICES, &OF_INGRESSES),
+    };
+    if !name.starts_with(OURS) || known.contains(&name) || name == IGNORE {
+        return None;
+    }
+    if others.contains(&name) {
+        let owner = match subject {
+            Subject::Ingress(_) => "Service",
+            Subject::Service => "Ingress",
+        };
+        return Some(Unread { protects: is_guard(name), mend: Mend::Move(owner) });
+    }
+    // What all of them begin with would make all of them alike.
+    let key = &name[OURS.len()..];
+    Some(match nearest(key, known.iter().filter_map(|known| known.strip_prefix(OURS))) {
+        Some(near) => {
+            let near = format!("{OURS}{near}");
+            Unread { protects: is_guard(&near), mend: Mend::Write(near) }
+        }
+        None => Unread { protects: protects(key), mend: Mend::Remove },
+    })
+}
+
+/// Whether one of ours keeps somebody out.
+fn is_guard(name: &str) -> bool {
+    [CLIENT_CERTIFICATE, CLIENT_CA, CLIENT_SUBJECT].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_whether_an_annotation_protects() {
+        for name in ["allow-list", "basic-auth-secret", "ip-whitelist", "rate-limits", "waf_mode"] {
+            assert!(protects(name), "{name}");
+        }
+        for name in ["websocket-services", "proxy-buffers", "strip-path", "queue-timout"] {
+            assert!(!protects(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_ours_that_nobody_reads_those_near_a_guard_protect() {
+        let unread = |name| unread(name, Subject::Ingress(None)).map(|unread| unread.protects);
+        assert_eq!(unread("ravelin.dev/client-certificate"), None);
+        assert_eq!(unread("ravelin.dev/client-certifcate"), Some(true));
+        assert_eq!(unread("ravelin.dev/allow-from"), Some(true), "perhaps of a later version");
+        assert_eq!(unread("ravelin.dev/https-redirct"), Some(false));
+        assert_eq!(unread("ravelin.dev/max-connections"), Some(false), "it is for Services");
+        assert_eq!(unread("other.example/client-certificate"), None);
+    }
+}

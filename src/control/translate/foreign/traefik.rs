@@ -1,0 +1,72 @@
+//! Traefik 3: `traefik.ingress.kubernetes.io/`, on Ingresses `router.`, on Services `service.`.
+//!
+//! Traefik reads keys without regard to case, and drops an Ingress that has a key below `router.` which
+//! it does not know. Other keys do nothing in it, those of Traefik 1 included.
+
+use super::guard::{Change, Guard};
+use super::values::Unless;
+use super::{Class, Controller, Entry};
+use crate::control::translate::annotations::TRAEFIKS;
+use crate::control::translate::{balancing, https, protocol};
+use Class::{Alters, Differs, Restricts, Tunes};
+
+/// What keys of routers begin with.
+pub(super) const ROUTER: &str = "router.";
+
+/// What keys of Services begin with.
+pub(super) const SERVICE: &str = "service.";
+
+pub(super) const TRAEFIK: Controller =
+    Controller { name: "Traefik", prefixes: &[TRAEFIKS], obeyed: OBEYED, entries: ENTRIES };
+
+const OBEYED: &[&str] = &[
+    https::ROUTER_TLS,
+    protocol::TRAEFIK_SCHEME,
+    balancing::STICKY,
+    balancing::STICKY_NAME,
+    balancing::STICKY_SECURE,
+    balancing::STICKY_HTTP_ONLY,
+    balancing::STICKY_SAME_SITE,
+    balancing::STICKY_MAX_AGE,
+    balancing::STICKY_PATH,
+    balancing::STICKY_DOMAIN,
+];
+
+const OBSERVED: Class = Tunes("metrics and access log have every route");
+
+const ENTRIES: &[Entry] = &[
+    // `https` reads it as well: `websecure` alone brings visitors to TLS.
+    ("router.entrypoints", Class::EntryPoints),
+    ("router.middlewares", Restricts(Guard::Middlewares, Unless::Empty)),
+    (
+        "router.priority",
+        Differs("rules go by path: Exact first, then the longest Prefix", "compare with `explain`"),
+    ),
+    ("router.rulesyntax", Tunes("Ingresses have no rules in that syntax")),
+    ("router.pathmatcher", Alters(Change::Match, Unless::Specific(&["PathPrefix"]))),
+    (
+        "router.tls.certresolver",
+        Differs(
+            "no certificate is ordered",
+            "name a Secret in spec.tls, such as cert-manager makes",
+        ),
+    ),
+    ("router.tls.options", Restricts(Guard::TlsOptions, Unless::Certified(&[]))),
+    ("router.tls.domains.N.main", Tunes("it says what to order, and no certificate is ordered")),
+    ("router.tls.domains.N.sans", Tunes("it says what to order, and no certificate is ordered")),
+    ("router.observability.accesslogs", OBSERVED),
+    ("router.observability.metrics", OBSERVED),
+    ("router.observability.tracing", Tunes("there are no traces")),
+    ("router.observability.traceverbosity", Tunes("there are no traces")),
+    ("service.middlewares", Restricts(Guard::Middlewares, Unless::Empty)),
+    (
+        "service.serverstransport",
+        Differs(
+            "TLS to pods is as annotations of the Service say, and verified",
+            "use ravelin.dev/upstream-ca and ravelin.dev/upstream-server-name",
+        ),
+    ),
+    ("service.passhostheader", Class::PassHost),
+    ("service.nativelb", Tunes("requests go to pods, each by its own address")),
+    ("service.nodeportlb", Tunes("requests go to pods, each by its own address")),
+];
