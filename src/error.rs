@@ -178,6 +178,10 @@ reasons! {
     /// No endpoint had room in time.
     QueueTimeout = "queue_timeout", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "The Service had no room for the request in time.";
+    /// What connections and requests hold has reached its bound: for the process, or for the connection
+    /// that the request came on.
+    MemoryExhausted = "memory_exhausted", Ravelin, StatusCode::SERVICE_UNAVAILABLE,
+        "The proxy has no memory left for this request.";
     /// Every endpoint tried refused the connection.
     ConnectFailed = "connect_failed", Upstream, StatusCode::BAD_GATEWAY,
         "The upstream refused the connection.";

@@ -37,7 +37,8 @@
 //! hands each connection to the worker with the fewest; one follows the objects of the source; with a
 //! cluster, one follows and writes to the API server, and one keeps the last good state on disk; one
 //! keeps the list of Cloudflare's addresses; one serves the admin port; one writes the access log; one
-//! follows the files of certificates, and judges as Cloudflare would, if a listener has TLS.
+//! follows the files of certificates, and judges as Cloudflare would, if a listener has TLS; one watches
+//! the cgroup's memory, if that has a limit.
 //!
 //! # Modules
 //!
@@ -60,6 +61,7 @@
 //! | | [`deadline`] | a deadline for every phase, without a timer per request |
 //! | | [`gather`] | one send for a small message in several pieces |
 //! | | [`stream`] | a TCP connection, with or without TLS |
+//! | | [`memory`] | what connections and requests hold, and how much they may |
 //! | | [`random`] | numbers for spreading load and time |
 //! | | [`routing`] | the table: compiled, looked up, published |
 //! | | [`shutdown`] | the stages of leaving |
@@ -109,6 +111,7 @@ pub mod gather;
 pub mod health_check;
 pub mod http;
 pub mod listen;
+pub mod memory;
 pub mod model;
 pub mod proxy_protocol;
 pub mod random;

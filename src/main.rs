@@ -8,5 +8,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The allocator asks for huge pages, and then a buffer that is half used is in memory whole: 134 KiB
+    // against 100 for a client that does not read, 32 MiB against 15 at rest. What a request costs stays
+    // the same. Where it cannot be had it costs memory alone.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     ravelin::cli::main(std::env::args_os())
 }

@@ -37,6 +37,7 @@ use crate::config::Config;
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
 use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening, LocalName};
+use crate::memory::{self, Pressure};
 use crate::routing::{Table, TableHandle};
 use crate::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::telemetry::access_log::Sink;
@@ -232,12 +233,25 @@ fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<JoinHandle<()
             certificates: Arc::clone(&parts.certificates),
             access_log: parts.sink.as_ref().map(|sink| sink.worker(Arc::clone(cells))),
             cells: Arc::clone(cells),
+            memory: Arc::clone(parts.telemetry.memory()),
             shutdown: parts.signal.clone(),
             door,
         };
         spawn(&format!("worker-{number}"), move || worker::run(setup))
     })
     .collect()
+}
+
+/// Watches the cgroup's memory, if that has a limit.
+fn watch_memory(parts: &Parts) -> io::Result<Option<JoinHandle<()>>> {
+    let Some(pressure) = Pressure::new(parts.telemetry.memory()) else { return Ok(None) };
+    let mut signal = parts.signal.clone();
+    let watch = move || {
+        unprivileged("memory", async move {
+            signal.look_until(Stage::Aborting, memory::LOOK, || pressure.look()).await;
+        });
+    };
+    spawn("memory", watch).map(Some)
 }
 
 /// How often the leaving process looks whether its workers are through.

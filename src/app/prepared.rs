@@ -17,6 +17,7 @@ use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join_all, keep_list, on_runtime,
     privilege, spawn, start_accepting, start_admin, start_control, start_workers, unprivileged,
+    watch_memory,
 };
 use crate::config::{Config, Protocol, SourceKind};
 use crate::control::files::Directory;
@@ -233,6 +234,7 @@ impl Prepared {
             None => None,
         };
         let workers = start_workers(parts, ends)?;
+        self.others.extend(watch_memory(parts)?);
         let keeper = keep_list(parts, list)?;
         self.others.extend([keeper, start_accepting(parts, bound, doors)?]);
         if self.certificates.has_work() {
@@ -297,7 +299,8 @@ fn keep_last_good(parts: &Parts, last_good: Keeper) -> io::Result<JoinHandle<()>
 /// Cells for what the configuration names.
 fn telemetry(config: &Config) -> Arc<Telemetry> {
     let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
-    let telemetry = Telemetry::configured(&names, config.workers.get(), config.metrics.clone());
+    let (memory, metrics) = (config.limits.memory, config.metrics.clone());
+    let telemetry = Telemetry::configured(&names, config.workers.get(), memory, metrics);
     let protocols = config.listeners.iter().map(|listener| listener.protocol);
     telemetry.secure(protocols.map(|protocol| protocol == Protocol::Https));
     telemetry

@@ -8,6 +8,7 @@ use crate::deadline::{Deadlines, TICK};
 use crate::edge;
 use crate::forward::Worker;
 use crate::listen::{Door, Order};
+use crate::memory::{Budget, Ledger};
 use crate::random::Random;
 use crate::routing::{TableCache, TableHandle};
 use crate::shutdown::{ShutdownSignal, Stage};
@@ -30,6 +31,7 @@ pub(super) struct Setup {
     pub(super) certificates: Arc<Store>,
     pub(super) access_log: Option<AccessLog>,
     pub(super) cells: Arc<WorkerCells>,
+    pub(super) memory: Arc<Budget>,
     pub(super) shutdown: ShutdownSignal,
     pub(super) door: Door,
 }
@@ -62,6 +64,7 @@ async fn serve(setup: Setup) {
         config: Arc::clone(&setup.config),
         tables: TableCache::new(&setup.tables),
         upstream: Upstream::new(settings, Arc::clone(&setup.cells)),
+        memory: Ledger::new(setup.memory, Arc::clone(&setup.cells)),
         deadlines: Deadlines::with_room(door.room.clone()),
         series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
         cells: setup.cells,
@@ -101,6 +104,7 @@ fn obey(worker: &Rc<Worker>, order: Order) {
 
 /// What is due whether there are requests or not.
 fn on_tick(worker: &Worker) {
+    shed(worker);
     worker.deadlines.tick();
     worker.upstream.tick(worker.deadlines.now_ms());
     if let Some(log) = &worker.access_log {
@@ -110,8 +114,21 @@ fn on_tick(worker: &Worker) {
     drop(worker.tables.load());
 }
 
+/// Has idle connections close for as long as the cgroup's memory is nearly used up: they cost most for
+/// what they do. When the process leaves it closes them in its own time.
+fn shed(worker: &Worker) {
+    let is_pressed = worker.memory.budget().is_pressed();
+    if worker.draining.get() || worker.closing_idle.replace(is_pressed) == is_pressed {
+        return;
+    }
+    if is_pressed {
+        worker.deadlines.wake_all();
+    }
+}
+
 async fn leave(worker: &Rc<Worker>, mut door: Door, mut shutdown: ShutdownSignal) {
     worker.draining.set(true);
+    worker.closing_idle.set(false);
     // HTTP/2 connections say so at once.
     worker.deadlines.wake_all();
     let mut tick = tokio::time::interval(LEAVING_TICK);

@@ -5,18 +5,19 @@
 //! so that a request whose connection fails can be sent again, byte for byte.
 
 mod kept;
+mod piece;
 #[cfg(test)]
 mod tests;
 mod trailers;
 mod upload;
 
+pub use piece::{Flow, Piece, ROOM};
 pub use trailers::{clean_trailers, trim_values};
 pub use upload::{Reader, Upload, UploadLimits, UploadState};
 
-use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// A request body as upstream connections take it.
 #[derive(Debug)]
@@ -28,21 +29,23 @@ pub enum RequestBody {
 }
 
 impl Body for RequestBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = hyper::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, hyper::Error>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Streaming(reader) => {
-                let frame = Pin::new(reader).poll_frame(cx);
-                frame.map(|frame| match frame? {
-                    Ok(frame) => clean_trailers(frame).map(Ok),
+                let frame = ready!(Pin::new(&mut *reader).poll_frame(cx));
+                let flow = reader.upload().flow();
+                let send = |frame: Frame<_>| frame.map_data(|data| flow.send(data));
+                Poll::Ready(frame.and_then(|frame| match frame {
+                    Ok(frame) => clean_trailers(frame).map(|frame| Ok(send(frame))),
                     Err(error) => Some(Err(error)),
-                })
+                }))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Where an upload stands, and who reads it.
 
 use super::kept::Kept;
+use super::piece::Flow;
 use crate::deadline::{Phase, Watch};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -8,6 +9,7 @@ use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Upload<B: Body = Incoming> {
     watch: Rc<Watch>,
+    /// What of it the upstream has not taken.
+    flow: Arc<Flow>,
     limits: Cell<UploadLimits>,
     bytes: Cell<u64>,
     state: Cell<UploadState>,
@@ -74,11 +78,12 @@ pub enum UploadState {
 
 impl<B: Body> Upload<B> {
     /// An upload that has not begun.
-    pub fn new(watch: Rc<Watch>, limits: UploadLimits, incoming: B) -> Rc<Self> {
-        let source =
-            Source { incoming: Some(incoming), ended: false, rest: None, kept: Kept::default() };
+    pub fn new(watch: Rc<Watch>, flow: Arc<Flow>, limits: UploadLimits, incoming: B) -> Rc<Self> {
+        let kept = Kept::new(Arc::clone(flow.account()));
+        let source = Source { incoming: Some(incoming), ended: false, rest: None, kept };
         Rc::new(Self {
             watch,
+            flow,
             limits: Cell::new(limits),
             bytes: Cell::new(0),
             state: Cell::new(UploadState::AwaitsUpstream),
@@ -92,6 +97,11 @@ impl<B: Body> Upload<B> {
     /// How much of it has not been read, if that is known: 0 at its end.
     pub fn rest(&self) -> Option<u64> {
         self.source.borrow().rest()
+    }
+
+    /// What of it is on its way upstream.
+    pub fn flow(&self) -> &Arc<Flow> {
+        &self.flow
     }
 
     /// Body bytes that have come from the client and were passed on so far.
@@ -169,7 +179,7 @@ impl<B: Body> Upload<B> {
 pub struct Reader<B: Body = Incoming> {
     upload: Rc<Upload<B>>,
     number: u32,
-    /// The kept piece that comes next.
+    /// The byte that comes next.
     at: usize,
 }
 
@@ -200,8 +210,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Reader<B> {
         }
         let upload = &*this.upload;
         let source = &mut *upload.source.borrow_mut();
-        if let Some(piece) = source.kept.get(this.at).cloned() {
-            this.at += 1;
+        // Otherwise the upstream's buffer would fill with what it does not take.
+        ready!(upload.flow.poll_room(cx));
+        if let Some(piece) = source.kept.from(this.at) {
+            this.at += piece.len();
             upload.progress(0, source.ended && this.at == source.kept.len());
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
@@ -243,7 +255,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Reader<B> {
 
     fn size_hint(&self) -> SizeHint {
         let source = self.upload.source.borrow();
-        let kept = source.kept.bytes_from(self.at);
+        let kept = source.kept.len().saturating_sub(self.at) as u64;
         let rest = match &source.incoming {
             Some(incoming) if !source.ended => incoming.size_hint(),
             _ => SizeHint::with_exact(0),

@@ -133,6 +133,10 @@ pub const REQUEST_TARGET: usize = 16 * 1024;
 /// `limits.header_block`, in bytes: Cloudflare forwards request headers up to 128 KB in total.
 pub const HEADER_BLOCK: usize = 128 * 1024;
 
+/// `limits.memory`, in bytes: half of what the DaemonSet has. The rest is for the process itself, the
+/// table, and what the allocator and the kernel need beside what is charged.
+pub const MEMORY: usize = 256 * 1024 * 1024;
+
 /// Most fields in a request head. Not a key: hyper keeps its table of 100 fields on the stack, and
 /// another number would cost an allocation for every request
 /// (`hyper::server::conn::http1::Builder::max_headers`).

@@ -127,7 +127,7 @@ pub(super) const TIMEOUTS: Keys = Keys {
 /// `[limits]`.
 pub(super) const LIMITS: Keys = Keys {
     table: "limits",
-    keys: &["connections", "handshakes", "request_target", "header_block"],
+    keys: &["connections", "handshakes", "request_target", "header_block", "memory"],
 };
 /// `[https]`.
 pub(super) const HTTPS: Keys = Keys { table: "https", keys: &["redirect", "hsts"] };

@@ -56,8 +56,7 @@ pub use timeouts::Timeouts;
 pub use units::{Fault, MAX_DURATION, duration};
 pub use values::SOCKET_PATH_BYTES;
 
-/// Largest configuration file, in bytes. The commented one has about 6 KiB; a larger file by far is
-/// the wrong file.
+/// Largest configuration file, in bytes: one that is larger by far is the wrong file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Everything that `ravelin run` was told.
@@ -151,8 +150,7 @@ pub struct Admin {
     /// Who may connect. Default: [`defaults::ADMIN_ADMIT`].
     pub admit: Admit,
     /// A socket in the file system that serves the same, for `ravelin probe`: at most
-    /// [`SOCKET_PATH_BYTES`]. `None`: there is none. As written: relative to the working
-    /// directory.
+    /// [`SOCKET_PATH_BYTES`], as written: relative to the working directory. `None`: there is none.
     pub socket: Option<PathBuf>,
 }
 
@@ -167,6 +165,8 @@ pub struct Limits {
     pub request_target: usize,
     /// Largest request header block, in bytes, 1 KiB to 1 MiB.
     pub header_block: usize,
+    /// The most that connections and requests of the process may hold, in bytes, 16 MiB to 1 TiB.
+    pub memory: usize,
 }
 
 impl Default for Limits {
@@ -176,6 +176,7 @@ impl Default for Limits {
             handshakes: defaults::HANDSHAKES,
             request_target: defaults::REQUEST_TARGET,
             header_block: defaults::HEADER_BLOCK,
+            memory: defaults::MEMORY,
         }
     }
 }

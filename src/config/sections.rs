@@ -42,6 +42,8 @@ const HANDSHAKES: RangeInclusive<usize> = 1..=100_000;
 /// Sizes of request heads: below a KiB no browser's head fits; a MiB for each of 20 000 connections
 /// is more than any node has.
 const HEAD_BYTES: RangeInclusive<usize> = 1024..=1024 * 1024;
+/// What connections and requests may hold: below 16 MiB a few uploads would refuse the rest.
+const MEMORY_BYTES: RangeInclusive<usize> = 16 << 20..=1 << 40;
 /// Idle connections for one endpoint and worker.
 const IDLE_PER_ENDPOINT: RangeInclusive<usize> = 0..=1024;
 /// Further endpoints tried: each attempt may cost `timeouts.connect`.
@@ -262,11 +264,13 @@ fn limits(table: &Table<'_>) -> Limits {
     let connections = table.read("connections", |value| count(value, &CONNECTIONS));
     let handshakes = table.read("handshakes", |value| count(value, &HANDSHAKES));
     let size = |key| table.read(key, |value| bytes(value, &HEAD_BYTES));
+    let memory = table.read("memory", |value| bytes(value, &MEMORY_BYTES));
     Limits {
         connections: connections.and_then(NonZeroUsize::new).unwrap_or(default.connections),
         handshakes: handshakes.and_then(NonZeroUsize::new).unwrap_or(default.handshakes),
         request_target: size("request_target").unwrap_or(default.request_target),
         header_block: size("header_block").unwrap_or(default.header_block),
+        memory: memory.unwrap_or(default.memory),
     }
 }
 

@@ -102,6 +102,11 @@ impl Deadlines {
     /// whether there is one.
     pub fn make_room(&self) -> bool {
         self.seats.answered();
+        self.evict_idlest()
+    }
+
+    /// The same, where nobody has asked.
+    pub fn evict_idlest(&self) -> bool {
         let first = self.seats.first(self.now_ms());
         if let Some(watch) = &first {
             watch.evict();

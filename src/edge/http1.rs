@@ -16,6 +16,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ enum Pause {
     Ended(End),
     /// It has been idle for a while.
     Resting,
+    /// There is no memory for the rest of its request head.
+    Short,
 }
 
 /// Why we end a connection.
@@ -43,7 +46,7 @@ enum End {
 /// Speaks HTTP/1.1 until the connection ends.
 pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     let worker = &downstream.worker;
-    let notes = Rc::new(Notes::default());
+    let notes = Rc::new(Notes::new(Arc::clone(&downstream.account)));
     let head_limit = worker.config.timeouts.request_head;
     let watch = Rc::clone(&downstream.watch);
     let mut stream = ClientStream::new(socket, watch, head_limit, Rc::clone(&notes));
@@ -80,6 +83,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
                 None
             }
             Pause::Ended(end) => Some(end),
+            Pause::Short => return refuse(&downstream, &mut io, &parts.read_buf),
             Pause::Resting => {
                 io.put_back(std::mem::take(&mut parts.read_buf));
                 match rest(&downstream, &io).await {
@@ -103,6 +107,13 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     }
 }
 
+/// Ends a connection for whose request head there is no memory. `unread` is what hyper has of it.
+fn refuse(downstream: &Downstream, stream: &mut ClientStream, unread: &[u8]) {
+    stream.try_answer(Reason::MemoryExhausted);
+    let line = stream.refused_line(unread);
+    forward::record_unread(downstream, Reason::MemoryExhausted, line);
+}
+
 /// Lets hyper serve requests, until there is something else to do.
 async fn go_on<S>(
     downstream: &Downstream,
@@ -123,6 +134,9 @@ where
             Some(phase) => return Poll::Ready(Pause::Ended(End::Expired(phase))),
         }
         let mut polled = Pin::new(&mut *connection).poll(cx);
+        if notes.short.get() {
+            return Poll::Ready(Pause::Short);
+        }
         // After a look at what has come: a request that is here is not idle.
         let is_over = worker.closing_idle.get() || watch.is_evicted();
         if is_over && !leaving && polled.is_pending() {

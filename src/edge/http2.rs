@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ pub(super) async fn converse(
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);
     let head = worker.deadlines.watch(config.timeouts.downstream_idle);
-    let stream = stage::follow_frames(socket, Rc::clone(&head), config.timeouts.request_head);
+    let (limit, account) = (config.timeouts.request_head, Arc::clone(&downstream.account));
+    let stream = stage::follow_frames(socket, Rc::clone(&head), limit, account);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
     let (mut leaving, mut has_limit) = (false, false);
@@ -95,5 +97,5 @@ fn ended(downstream: &Downstream, result: hyper::Result<()>) {
 /// the end for a failure to connect; `is_over` says that he has had his time.
 fn is_to_go(downstream: &Downstream, streams: &Streams, is_over: bool) -> bool {
     let is_outdated = downstream.tls.as_ref().is_some_and(Session::is_outdated);
-    is_outdated || (downstream.worker.draining.get() && (streams.has_begun() || is_over))
+    is_outdated || is_over || (downstream.worker.draining.get() && streams.has_begun())
 }

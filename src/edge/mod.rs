@@ -6,12 +6,14 @@ mod linger;
 
 use crate::addr::PeerAddr;
 use crate::admission::Gate;
+use crate::body::{Flow, ROOM};
 use crate::client_ip::{self, ClientIp, Scheme};
-use crate::config::Protocol;
+use crate::config::{Listener, Protocol};
 use crate::deadline::{Phase, Watch};
 use crate::forward::{Downstream, Worker};
 use crate::http::{ClientSocket, ForwardedFields, Streams};
 use crate::listen::{self, Accepted};
+use crate::memory::{Account, Kind};
 use crate::proxy_protocol::{self, Header, ReadError};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
@@ -21,14 +23,20 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use tokio::net::TcpStream;
 
 /// Serves one connection to its end.
 pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Accepted { socket, peer, listener, slot, load } = accepted;
+    let cells = &worker.cells.listeners[listener];
+    if !has_room(&worker, worker.config.listeners[listener].protocol) {
+        cells.refuse(Refusal::Memory);
+        return;
+    }
     // Lowered however this ends, and before the slot is free.
-    let _open = worker.cells.listeners[listener].open.raise();
+    let _open = cells.open.raise();
     if let Ok(socket) = TcpStream::from_std(socket) {
         match meet(&worker, &socket, peer, listener).await {
             Ok(downstream) => {
@@ -48,6 +56,25 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         }
     }
     drop((slot, load));
+}
+
+/// What a connection holds, in bytes: its task, and the buffers for one request of HTTP/1.1.
+const PLAIN: usize = 16 * 1024;
+/// The same with TLS, which has a session and buffers of its own.
+const SECURE: usize = 32 * 1024;
+/// What HTTP/2 takes beside that: its state, its tables of fields, and its buffers.
+const HTTP2: usize = 32 * 1024;
+
+fn price(protocol: Protocol) -> usize {
+    match protocol {
+        Protocol::Http => PLAIN,
+        Protocol::Https => SECURE,
+    }
+}
+
+/// Whether a new connection may be held; else the one that has been idle for longest closes for it.
+fn has_room(worker: &Worker, protocol: Protocol) -> bool {
+    worker.memory.may_begin(price(protocol)).is_ok() || worker.deadlines.evict_idlest()
 }
 
 /// Nobody whose requests are served, and how the connection ends. It has been counted.
@@ -82,7 +109,9 @@ async fn meet(
         watch.enter(Phase::Idle, timeouts.first_request);
     }
     let Origin { source, balancer, port } = origin;
-    let name = &worker.config.listeners[listener].name;
+    let Listener { name, protocol, .. } = &worker.config.listeners[listener];
+    let account = Account::open(&worker.memory);
+    account.charge(Kind::Connections, price(*protocol));
     Ok(Downstream {
         worker: Rc::clone(worker),
         listener,
@@ -91,6 +120,8 @@ async fn meet(
         gate,
         watch,
         unread: Cell::new(false),
+        flow: Flow::new(Arc::clone(&account), ROOM),
+        account,
         streams: None,
         tls: None,
         text: ConnectionText::new(source, balancer, name),
@@ -217,6 +248,11 @@ async fn secure(
             let resets = worker.config.http2.resets;
             let streams = || Streams::new(&worker.deadlines, &watch, idle, resets);
             downstream.streams = session.http2.then(streams);
+            if session.http2 {
+                downstream.account.charge(Kind::Connections, HTTP2);
+                // Each stream has its room within h2.
+                downstream.flow = Flow::new(Arc::clone(&downstream.account), usize::MAX);
+            }
             downstream.tls = Some(session);
             watch.enter(Phase::Idle, worker.config.timeouts.first_request);
             Some((downstream, ClientSocket::Tls(Box::new(stream))))

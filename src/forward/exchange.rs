@@ -1,6 +1,7 @@
 //! The record of one request, from its head to the last byte of its answer.
 
 use super::Downstream;
+use super::charge::Charge;
 use super::parts::Parts;
 use super::routed::Routed;
 use crate::balance::{Endpoint, InFlight};
@@ -34,6 +35,7 @@ struct Record {
     downstream: Rc<Downstream>,
     /// The connection's deadline, or with HTTP/2 the stream's.
     watch: Rc<Watch>,
+    _charge: Charge,
     method: Method,
     version: Version,
     upload: Option<Rc<Upload>>,
@@ -76,12 +78,14 @@ impl Exchange {
         watch: Rc<Watch>,
         head: &request::Parts,
         upload: Option<Rc<Upload>>,
+        charge: Charge,
     ) -> Self {
         let patience = downstream.worker.config.timeouts.body_progress;
         let started = Instant::now();
         Self(Box::new(Record {
             downstream,
             watch,
+            _charge: charge,
             method: head.method.clone(),
             version: head.version,
             upload,

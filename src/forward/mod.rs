@@ -3,6 +3,7 @@
 //! Every way out of it, the pod's answer as well as ours, ends in an `Exchange`, which counts and
 //! logs the request when its last byte is through or when it is given up.
 
+mod charge;
 mod exchange;
 mod parts;
 mod response_body;
@@ -20,7 +21,7 @@ pub use unread::record_unread;
 pub use worker::{Downstream, Worker};
 
 use crate::balance::EndpointSet;
-use crate::body::{RequestBody, Upload, UploadLimits, trim_values};
+use crate::body::{Flow, ROOM, RequestBody, Upload, UploadLimits, trim_values};
 use crate::client_certificate::{Mode, Verdict};
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
@@ -30,6 +31,7 @@ use crate::routing::{Backend, RouteId, Table};
 use crate::tls::Session;
 use crate::upstream::{MOST_ANSWER_FIELDS, ReplyBody};
 use bytes::Bytes;
+use charge::Charge;
 use exchange::Exchange;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
 use http_body::Body;
@@ -56,9 +58,13 @@ pub fn forward(
         Some(streams) => streams.begin(),
         None => Rc::clone(&downstream.watch),
     };
+    let (charge, has_room) = Charge::of(&downstream.account, &head);
     let upload = begin_upload(downstream, &watch, body);
-    let mut exchange = Exchange::begin(Rc::clone(downstream), watch, &head, upload);
-    let mut decided = decide(&mut exchange, head);
+    let mut exchange = Exchange::begin(Rc::clone(downstream), watch, &head, upload, charge);
+    let mut decided = match has_room {
+        true => decide(&mut exchange, head),
+        false => Err(Reason::MemoryExhausted),
+    };
     if let (Err(_), Some(upload)) = (&decided, exchange.upload()) {
         upload.settle();
     }
@@ -79,7 +85,7 @@ pub fn forward(
             && (worker.draining.get()
                 || worker.deadlines.is_starving()
                 || leaves_unread
-                || matches!(result, Err(Reason::ConnectRefused))
+                || matches!(result, Err(Reason::ConnectRefused | Reason::MemoryExhausted))
                 || tls.as_ref().is_some_and(Session::is_outdated));
         let mut response = match result {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -105,7 +111,8 @@ fn begin_upload(downstream: &Downstream, watch: &Rc<Watch>, body: Incoming) -> O
     let progress = timeouts.body_progress;
     watch.enter(Phase::Exchange, progress);
     let limits = UploadLimits { progress, response_head: timeouts.response_head };
-    Some(Upload::new(Rc::clone(watch), limits, body))
+    let flow = Flow::new(Arc::clone(&downstream.account), ROOM);
+    Some(Upload::new(Rc::clone(watch), flow, limits, body))
 }
 
 /// Longest method, in bytes: the longest that is registered has 17. RFC 9112 section 3 asks for 501.

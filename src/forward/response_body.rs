@@ -5,13 +5,14 @@
 //! it a visibly broken response: no last chunk, or fewer bytes than announced.
 
 use super::exchange::Exchange;
-use crate::body::clean_trailers;
+use crate::body::{Piece, clean_trailers};
 use crate::error::Reason;
 use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 /// A response body as the client's connection takes it.
 #[derive(Debug)]
@@ -98,14 +99,18 @@ impl Source {
 }
 
 impl Body for ResponseBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Truncated;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Truncated>>> {
         let this = self.get_mut();
+        if let Some(exchange) = &this.exchange {
+            // What the client does not take is not read from the pod.
+            ready!(exchange.downstream().flow.poll_room(cx));
+        }
         let frame = match &mut this.source {
             Source::Upstream(incoming) => match Pin::new(incoming).poll_frame(cx) {
                 Poll::Ready(frame) => frame.and_then(|frame| match frame {
@@ -124,8 +129,13 @@ impl Body for ResponseBody {
                 (!rest.is_empty()).then_some(Ok(Frame::data(rest)))
             }
         };
+        let flow = this.exchange.as_ref().map(|exchange| Arc::clone(&exchange.downstream().flow));
         this.note(frame.as_ref());
-        Poll::Ready(frame)
+        let piece = |bytes| match &flow {
+            Some(flow) => flow.send(bytes),
+            None => Piece::of_ours(bytes),
+        };
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

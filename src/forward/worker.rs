@@ -2,10 +2,12 @@
 
 use crate::addr::PeerAddr;
 use crate::admission::{Gate, GateCell};
+use crate::body::Flow;
 use crate::client_ip::Policy;
 use crate::config::Config;
 use crate::deadline::{Deadlines, Watch};
 use crate::http::{ForwardedFields, Streams};
+use crate::memory::{Account, Ledger};
 use crate::random::Random;
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
@@ -27,6 +29,8 @@ pub struct Worker {
     pub tables: TableCache,
     /// The way to the pods.
     pub upstream: Upstream,
+    /// What its connections hold.
+    pub memory: Arc<Ledger>,
     /// Deadlines of the client connections.
     pub deadlines: Rc<Deadlines>,
     /// Series by route.
@@ -43,7 +47,7 @@ pub struct Worker {
     pub access_log: Option<AccessLog>,
     /// Set when the process is leaving: answers then close their connection.
     pub draining: Cell<bool>,
-    /// Set when idle client connections are to be closed.
+    /// Set when idle client connections are to be closed, for good or while memory is short.
     pub closing_idle: Cell<bool>,
     /// Set when what is left is cut.
     pub aborting: Cell<bool>,
@@ -77,6 +81,10 @@ pub struct Downstream {
     pub watch: Rc<Watch>,
     /// Set for a request that was answered before its body had come to its end.
     pub unread: Cell<bool>,
+    /// What it holds.
+    pub account: Arc<Account>,
+    /// What of its answers it has not taken.
+    pub flow: Arc<Flow>,
     /// Its streams, if it speaks HTTP/2.
     pub streams: Option<Rc<Streams>>,
     /// What every log line of it has.

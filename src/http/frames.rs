@@ -6,7 +6,9 @@
 
 use super::socket::ClientSocket;
 use crate::deadline::{Phase, Watch};
+use crate::memory::{Account, Kind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::io::InspectReader;
 
@@ -81,18 +83,48 @@ impl Frames {
     }
 }
 
+/// What h2 holds of a field block that has begun and not ended, at most: what it has decoded, which
+/// `limits.header_block` bounds, and what it could not decode yet.
+const BLOCK: usize = 192 * 1024;
+
+/// The charge for a block in several frames.
+struct Block {
+    account: Arc<Account>,
+    is_open: bool,
+}
+
+impl Block {
+    fn set(&mut self, is_open: bool) {
+        match (self.is_open, is_open) {
+            (false, true) => self.account.charge(Kind::Requests, BLOCK),
+            (true, false) => self.account.release(Kind::Requests, BLOCK),
+            _ => {}
+        }
+        self.is_open = is_open;
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.set(false);
+    }
+}
+
 /// A client's connection that follows its frames as they are read. `head` expires when a head, or
 /// another frame without data, has taken longer than `limit` from its first byte to its last.
 pub fn follow_frames(
     socket: ClientSocket,
     head: Rc<Watch>,
     limit: Duration,
+    account: Arc<Account>,
 ) -> InspectReader<ClientSocket, impl FnMut(&[u8])> {
     head.pause();
     let mut frames = Frames::new();
+    let mut block = Block { account, is_open: false };
     InspectReader::new(socket, move |read: &[u8]| {
         let was_amid = frames.is_amid();
         frames.read(read);
+        block.set(frames.in_block);
         match (was_amid, frames.is_amid()) {
             (false, true) => head.enter(Phase::Head, limit),
             (true, false) => head.pause(),

@@ -4,6 +4,7 @@
 mod frames;
 mod head;
 mod headers;
+mod notes;
 mod raw;
 mod respond;
 mod socket;
@@ -17,9 +18,10 @@ pub use headers::{
     ForwardedFields, Noted, Vouched, clean_request, clean_response, is_event_stream, is_grpc,
     may_have_body, note_request,
 };
+pub use notes::Notes;
 pub use respond::{answer, answer_grpc};
 pub use socket::ClientSocket;
-pub use stream::{ClientStream, Notes};
+pub use stream::ClientStream;
 pub use streams::{Guarded, Streams, is_flood};
 pub use target::Target;
 

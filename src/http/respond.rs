@@ -21,6 +21,9 @@ pub fn answer(reason: Reason) -> Response<Bytes> {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::DATE, super::headers::now());
     headers.insert(header::SERVER, HeaderValue::from_static(super::headers::SERVER_NAME));
+    if reason == Reason::MemoryExhausted {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     response
 }
 

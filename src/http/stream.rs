@@ -5,15 +5,14 @@
 //! answers an unreadable request by itself, with a bare status, our own answer with its reason goes out
 //! instead.
 
-use super::raw::{self, Framing, Passed, RawReader};
+use super::notes::Notes;
+use super::raw::{self, Passed, RawReader};
 use super::respond;
 use super::socket::ClientSocket;
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
+use crate::stream::InPieces;
 use bytes::{Buf, Bytes};
-use http::Request;
-use http_body::Body;
-use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A client connection with its deadline.
 #[derive(Debug)]
 pub struct ClientStream {
-    socket: ClientSocket,
+    socket: InPieces<ClientSocket>,
     watch: Rc<Watch>,
     head_limit: Duration,
     /// What hyper is to get next, as it is.
@@ -37,38 +36,6 @@ pub struct ClientStream {
     notes: Rc<Notes>,
 }
 
-/// What the stream and whoever serves its requests have to tell each other.
-#[derive(Debug, Default)]
-pub struct Notes {
-    /// Set for each request that is read, unset when its answer has left to the last byte. What
-    /// hyper writes while it is unset can only be its own answer to bytes that are no request.
-    pub requested: Cell<bool>,
-    /// Why hyper could not read a request, if so.
-    pub refused: Cell<Option<Reason>>,
-    /// How hyper reads the body of the request that it has handed over, until the stream takes note.
-    framing: Cell<Option<Framing>>,
-}
-
-impl Notes {
-    /// Whether the answer to the last request is through.
-    fn answered(&self) -> bool {
-        !self.requested.get()
-    }
-
-    /// Takes note of a request that hyper hands over. It does so before it reads on.
-    pub fn begin(&self, request: &Request<impl Body>) {
-        self.requested.set(true);
-        let body = request.body();
-        self.framing.set(Some(match body.size_hint().exact() {
-            // hyper leaves its way to the other protocol there, and nothing else.
-            _ if body.is_end_stream() && !request.extensions().is_empty() => Framing::Upgrade,
-            _ if body.is_end_stream() => Framing::None,
-            Some(length) => Framing::Length(length),
-            None => Framing::Chunked,
-        }));
-    }
-}
-
 impl ClientStream {
     /// Wraps an accepted socket. `head_limit` is how long a request head may take from its first
     /// byte to its last.
@@ -79,6 +46,7 @@ impl ClientStream {
         notes: Rc<Notes>,
     ) -> Self {
         let (ready, held, substitute) = (Bytes::new(), Bytes::new(), Bytes::new());
+        let socket = InPieces::new(socket);
         let raw = RawReader::new();
         Self { socket, watch, head_limit, ready, held, raw, substitute, notes }
     }
@@ -88,6 +56,8 @@ impl ClientStream {
         if !unread.is_empty() {
             self.watch.enter(Phase::Head, self.head_limit);
         }
+        // Even an empty one would keep hyper's buffer.
+        let unread = if unread.is_empty() { Bytes::new() } else { unread };
         self.ready = joined(unread, std::mem::take(&mut self.ready));
     }
 
@@ -99,7 +69,11 @@ impl ClientStream {
 
     /// Waits until there is something to read, or the end.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.has_unread() { Poll::Ready(Ok(())) } else { self.socket.poll_readable(cx) }
+        if self.has_unread() {
+            Poll::Ready(Ok(()))
+        } else {
+            self.socket.get_ref().poll_readable(cx)
+        }
     }
 
     /// Whether something has come that hyper has not got.
@@ -109,18 +83,18 @@ impl ClientStream {
 
     /// The socket, for another protocol, and what has come for that; `unread` is what hyper has of it.
     pub fn into_socket(self, unread: Bytes) -> (ClientSocket, Bytes) {
-        (self.socket, joined(unread, joined(self.ready, self.held)))
+        (self.socket.into_inner(), joined(unread, joined(self.ready, self.held)))
     }
 
     /// Sends our answer for `reason`, as far as the socket takes it at once: for a connection that
     /// is given up.
     pub fn try_answer(&mut self, reason: Reason) {
-        self.socket.try_end(&respond::raw(reason));
+        self.socket.get_mut().try_end(&respond::raw(reason));
     }
 
     /// Ends a connection that is between two requests.
     pub fn try_close(&mut self) {
-        self.socket.try_end(&[]);
+        self.socket.get_mut().try_end(&[]);
     }
 
     /// Gives hyper what it gets of `read`, and keeps the rest.
@@ -216,8 +190,12 @@ impl AsyncRead for ClientStream {
             let passed = this.raw.read(&read, this.notes.framing.take(), this.notes.answered())?;
             this.pass(read, passed, buf);
         }
-        if this.watch.phase() == Phase::Idle && buf.filled().len() > before {
+        let bytes = buf.filled().len() - before;
+        if this.watch.phase() == Phase::Idle && bytes > 0 {
             this.watch.enter(Phase::Head, this.head_limit);
+        }
+        if this.watch.phase() == Phase::Head {
+            this.notes.grow(bytes);
         }
         Poll::Ready(Ok(()))
     }
@@ -271,11 +249,14 @@ impl AsyncWrite for ClientStream {
 mod tests {
     use super::*;
     use crate::deadline::Deadlines;
-    use http::Response;
+    use crate::memory::{Account, Budget, Ledger};
+    use crate::telemetry::WorkerCells;
+    use http::{Request, Response};
     use http_body_util::BodyExt;
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
     use std::convert::Infallible;
+    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -287,7 +268,8 @@ mod tests {
             let addr = listener.local_addr().expect("bound");
             let mut client = TcpStream::connect(addr).await.expect("it listens");
             let (socket, _) = listener.accept().await.expect("a connection");
-            let notes = Rc::new(Notes::default());
+            let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+            let notes = Rc::new(Notes::new(Account::open(&ledger)));
             let limit = Duration::from_secs(60);
             let watch = Deadlines::new().watch(limit);
             watch.enter(Phase::Idle, limit);

@@ -5,6 +5,7 @@
 
 use super::histogram::Bounds;
 use super::levels::{Level, Stock};
+use super::memory::MemoryCells;
 use super::series::{Flow, Series};
 use super::tls::HandshakeCells;
 use crate::client_ip::Unnamed;
@@ -44,17 +45,20 @@ pub enum Refusal {
     ProxyTimeout,
     /// The process began to leave while all of `limits.connections` were open.
     ConnectionLimit,
+    /// Memory is short.
+    Memory,
 }
 
 impl Refusal {
     /// Every cause, in the order of the discriminants.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NotAdmitted,
         Self::SourceNotAdmitted,
         Self::ProxyMalformed,
         Self::ProxyTruncated,
         Self::ProxyTimeout,
         Self::ConnectionLimit,
+        Self::Memory,
     ];
 
     /// The word in metrics and logs.
@@ -66,6 +70,7 @@ impl Refusal {
             Self::ProxyTruncated => "proxy_truncated",
             Self::ProxyTimeout => "proxy_timeout",
             Self::ConnectionLimit => "connection_limit",
+            Self::Memory => "memory",
         }
     }
 }
@@ -222,6 +227,8 @@ pub struct WorkerCells {
     pub listeners: Box<[ListenerCells]>,
     /// Towards the pods.
     pub upstream: UpstreamCells,
+    /// What is held.
+    pub memory: MemoryCells,
     /// Access log lines dropped because the writer was behind.
     pub log_dropped: Count,
     /// Access log lines with a field that was cut.
@@ -247,6 +254,7 @@ impl WorkerCells {
             route_bounds: (metrics.per_route == PerRoute::All).then_some(bounds),
             listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
             upstream: UpstreamCells::default(),
+            memory: MemoryCells::default(),
             log_dropped: Count::default(),
             log_truncated: Count::default(),
             series: Mutex::default(),

@@ -25,6 +25,10 @@ use tokio_rustls::server::TlsStream;
 /// would say `access_denied`, which tells whether the name was looked at.
 const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 112];
 
+/// What of an answer rustls keeps for a client that does not read, in bytes: one piece of a body, so that
+/// it leaves with one send.
+const SEND_BUFFER: usize = 32 * 1024;
+
 /// The handshakes of one worker.
 #[derive(Debug)]
 pub struct Handshakes {
@@ -94,14 +98,15 @@ impl Handshakes {
         };
         let asked = policy.zip(attempt).map(|(policy, attempt)| Asked { policy, attempt });
         let start = StartHandshake::from_parts(accepted, socket);
-        let stream = self.turns.run(pin!(start.into_stream(config))).await.map_err(|error| {
-            tracing::debug!(%error, "TLS handshake");
-            let failure = of_io(&error);
-            if let (Some(asked), HandshakeFailure::ClientCertificate) = (&asked, failure) {
-                asked.note(asked.attempt.verdict(), cells);
-            }
-            failure
-        })?;
+        let mut stream =
+            self.turns.run(pin!(start.into_stream(config))).await.map_err(|error| {
+                tracing::debug!(%error, "TLS handshake");
+                let failure = of_io(&error);
+                if let (Some(asked), HandshakeFailure::ClientCertificate) = (&asked, failure) {
+                    asked.note(asked.attempt.verdict(), cells);
+                }
+                failure
+            })?;
         let client = asked.as_ref().map(|asked| asked.verdict(stream.get_ref().1));
         if let (Some(asked), Some(verdict)) = (&asked, client)
             && !asked.note(verdict, cells)
@@ -109,6 +114,7 @@ impl Handshakes {
             end_session(stream).await;
             return Err(HandshakeFailure::ClientCertificate.into());
         }
+        stream.get_mut().1.set_buffer_limit(Some(SEND_BUFFER));
         let connection = stream.get_ref().1;
         let session = Session {
             certificate: Arc::clone(certificate),

@@ -6,7 +6,7 @@ use crate::addr::EndpointAddr;
 use crate::endpoint_tls::{Alpn, EndpointTls};
 use crate::error::Reason;
 use crate::model::Protocol;
-use crate::stream::TcpOrTls;
+use crate::stream::{InPieces, TcpOrTls};
 use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -116,7 +116,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
     let handshake = http1::Builder::new()
         .max_buf_size(RESPONSE_HEAD_BYTES as usize)
         .max_headers(MOST_ANSWER_FIELDS)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(InPieces::new(stream)))
         .await;
     let (sender, connection) = handshake.map_err(|_| Failure::of(Reason::ConnectFailed))?;
     let driver = tokio::task::spawn_local(async move {

@@ -3,7 +3,8 @@
 //! hyper consumes the head that it writes, and a connection from the pool may turn out closed only
 //! then. So nearly every request has to be kept, and nearly none is needed: the fields are copied
 //! as text into a buffer that is used again, which takes a quarter of the time of cloning the map.
-//! The body is kept by its upload, as far as it is short enough.
+//! A head that is too large for that is cloned after all, which shares its values: a copy would double what
+//! it holds. The body is kept by its upload, as far as it is short enough.
 
 use crate::body::{RequestBody, Upload};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
@@ -13,42 +14,64 @@ use std::rc::Rc;
 /// Buffers kept for the next requests. More are in use only while more requests are in flight.
 const SPARE: usize = 256;
 
-/// Largest buffer worth keeping, in bytes: the head of a usual request has less than one KiB.
+/// Largest text, in bytes: the head of a usual request has less than one KiB.
 const LARGEST: usize = 16 * 1024;
 
 /// Buffers of one worker.
 #[derive(Debug, Default)]
 pub(super) struct Replays(RefCell<Vec<Vec<u8>>>);
 
-/// A request, its head as text.
+/// A request and its head.
 #[derive(Debug)]
 pub(super) struct Replay {
     method: Method,
-    /// Target, then name and value of each field, each behind its length.
-    text: Vec<u8>,
+    head: Head,
     upload: Option<Rc<Upload>>,
+}
+
+#[derive(Debug)]
+enum Head {
+    /// Target, then name and value of each field, each behind its length.
+    Text(Vec<u8>),
+    /// Of a large one, with the values shared.
+    Shared(Box<(Uri, HeaderMap)>),
 }
 
 impl Replays {
     /// Keeps a request.
     pub(super) fn keep(&self, request: &Request<RequestBody>) -> Replay {
-        let mut text = self.0.borrow_mut().pop().unwrap_or_default();
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        push(&mut text, target.as_bytes());
-        for (name, value) in request.headers() {
-            push(&mut text, name.as_str().as_bytes());
-            push(&mut text, value.as_bytes());
-        }
+        let head = self.head(request);
         let upload = match request.body() {
             RequestBody::Empty => None,
             RequestBody::Streaming(reader) => Some(Rc::clone(reader.upload())),
         };
-        Replay { method: request.method().clone(), text, upload }
+        Replay { method: request.method().clone(), head, upload }
+    }
+
+    fn head(&self, request: &Request<RequestBody>) -> Head {
+        let mut text = self.0.borrow_mut().pop().unwrap_or_default();
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        push(&mut text, target.as_bytes());
+        for (name, value) in request.headers() {
+            if text.len() + name.as_str().len() + value.len() > LARGEST {
+                self.spare(text);
+                let head = (request.uri().clone(), request.headers().clone());
+                return Head::Shared(Box::new(head));
+            }
+            push(&mut text, name.as_str().as_bytes());
+            push(&mut text, value.as_bytes());
+        }
+        Head::Text(text)
     }
 
     /// Takes the buffer of a request that is not needed any more.
     pub(super) fn forget(&self, replay: Replay) {
-        let mut text = replay.text;
+        if let Head::Text(text) = replay.head {
+            self.spare(text);
+        }
+    }
+
+    fn spare(&self, mut text: Vec<u8>) {
         let mut spare = self.0.borrow_mut();
         if spare.len() < SPARE && text.capacity() <= LARGEST {
             text.clear();
@@ -64,8 +87,22 @@ impl Replay {
             None => RequestBody::Empty,
             Some(upload) => RequestBody::Streaming(upload.read()?),
         };
+        let (target, headers) = self.head.read();
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target;
+        *request.headers_mut() = headers;
+        Some(request)
+    }
+}
+
+impl Head {
+    fn read(&self) -> (Uri, HeaderMap) {
+        let mut rest = match self {
+            Self::Shared(head) => return (**head).clone(),
+            Self::Text(text) => text.as_slice(),
+        };
         let mut headers = HeaderMap::new();
-        let mut rest = self.text.as_slice();
         let target = pop(&mut rest).and_then(|target| Uri::try_from(target).ok());
         while let Some((name, value)) = pop(&mut rest).zip(pop(&mut rest)) {
             // All were valid when they were kept.
@@ -75,11 +112,7 @@ impl Replay {
                 headers.append(name, value);
             }
         }
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = target.unwrap_or_default();
-        *request.headers_mut() = headers;
-        Some(request)
+        (target.unwrap_or_default(), headers)
     }
 }
 
@@ -121,5 +154,21 @@ mod tests {
         let again = replays.keep(&request).request().expect("no body is missing");
         assert_eq!(again.headers(), request.headers());
         assert_eq!(replays.0.borrow().len(), 0);
+    }
+
+    #[test]
+    fn of_a_large_head_the_values_are_shared_and_not_copied() {
+        let replays = Replays::default();
+        let mut request = Request::new(RequestBody::Empty);
+        let long = HeaderValue::from_bytes(&[b'v'; 4000]).expect("a value");
+        for _ in 0..LARGEST / 4000 + 1 {
+            request.headers_mut().append("x-long", long.clone());
+        }
+        let replay = replays.keep(&request);
+        let again = replay.request().expect("no body is missing");
+        assert_eq!(again.headers(), request.headers());
+        for value in again.headers().values() {
+            assert_eq!(value.as_bytes().as_ptr(), long.as_bytes().as_ptr());
+        }
     }
 }

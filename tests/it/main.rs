@@ -19,6 +19,7 @@ mod forwarding;
 mod handover;
 mod health_checks;
 mod memory;
+mod memory_bounds;
 mod metrics;
 mod reload;
 mod routing;

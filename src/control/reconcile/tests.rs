@@ -61,7 +61,7 @@ fn addresses_are_told_at_the_start_and_when_they_change_always_before_the_table(
         told.send((nodes, paths(&at_that_time.load()))).expect("the test listens");
     });
     let roots = Box::new(Directory::new([folder.path().to_owned()]));
-    let telemetry = Telemetry::new(&[], 1);
+    let telemetry = Telemetry::new(&[], 1, 1 << 20);
     let mut reconciler =
         Reconciler::start(roots, options(), publisher, telemetry, audience(on_addresses));
     let next = || tells.try_iter().collect::<Vec<_>>();
@@ -93,7 +93,13 @@ fn addresses_are_told_at_the_start_even_if_there_are_none() {
     });
     let roots = Box::new(Directory::new([folder.path().to_owned()]));
     let publisher = Publisher::new(Table::empty());
-    Reconciler::start(roots, options(), publisher, Telemetry::new(&[], 1), audience(on_addresses));
+    Reconciler::start(
+        roots,
+        options(),
+        publisher,
+        Telemetry::new(&[], 1, 1 << 20),
+        audience(on_addresses),
+    );
     assert_eq!(tells.try_iter().collect::<Vec<_>>(), [ClusterAddresses::default()]);
 }
 
@@ -147,7 +153,7 @@ impl Fixture {
         let publisher = Publisher::new(Table::empty());
         let tables = publisher.handle();
         let roots = Box::new(Directory::new([folder.path().to_owned()]));
-        let telemetry = Telemetry::new(&[], 1);
+        let telemetry = Telemetry::new(&[], 1, 1 << 20);
         let reconciler = Reconciler::start(
             roots,
             options(),
@@ -291,7 +297,7 @@ fn a_class_that_is_gone_is_served_by_for_its_time_and_told() {
     let publisher = Publisher::new(Table::empty());
     let tables = publisher.handle();
     let roots = Box::new(Directory::new([folder.path().to_owned()]));
-    let telemetry = Telemetry::new(&[], 1);
+    let telemetry = Telemetry::new(&[], 1, 1 << 20);
     let class_grace = Duration::from_secs(3600);
     let options = Options { class_grace, strict_class: true, ..options() };
     let audience = audience(Box::new(|_| {}));

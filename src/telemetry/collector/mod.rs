@@ -5,6 +5,7 @@ mod families;
 mod last_good;
 mod list;
 mod logs;
+mod memory;
 mod requests;
 mod snapshot;
 mod tls;
@@ -25,6 +26,8 @@ use super::watch::WatchMetrics;
 use super::write_back::WriteBackMetrics;
 use super::writer::LogCells;
 use crate::config::Metrics;
+use crate::error::Reason;
+use crate::memory::Budget;
 use crate::model::Rejected;
 use crate::routing::{Table, TableHandle};
 use families::Families;
@@ -50,6 +53,7 @@ pub struct Telemetry {
     /// Cells of the accepting thread, by listener.
     accepting: Arc<[ListenerCells]>,
     workers: Box<[Arc<WorkerCells>]>,
+    memory: Arc<Budget>,
     /// The listeners, and the admin port as the last.
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
@@ -85,19 +89,26 @@ pub enum Unready {
 }
 
 impl Telemetry {
-    /// Cells for these listeners and so many workers, with metrics as by default.
-    pub fn new(listeners: &[Arc<str>], workers: usize) -> Arc<Self> {
-        Self::configured(listeners, workers, Metrics::default())
+    /// Cells for these listeners and so many workers, with metrics as by default. `memory` is what all
+    /// workers may hold, in bytes.
+    pub fn new(listeners: &[Arc<str>], workers: usize, memory: usize) -> Arc<Self> {
+        Self::configured(listeners, workers, memory, Metrics::default())
     }
 
-    /// Cells for these listeners and so many workers.
-    pub fn configured(listeners: &[Arc<str>], workers: usize, metrics: Metrics) -> Arc<Self> {
+    /// The same, with these metrics.
+    pub fn configured(
+        listeners: &[Arc<str>],
+        workers: usize,
+        memory: usize,
+        metrics: Metrics,
+    ) -> Arc<Self> {
         let cells = || Arc::new(WorkerCells::configured(listeners.len(), &metrics));
         let ports = listeners.iter().cloned().chain([Arc::from(ADMIN)]);
         Arc::new(Self {
             listeners: listeners.into(),
             accepting: listeners.iter().map(|_| ListenerCells::default()).collect(),
             workers: (0..workers).map(|_| cells()).collect(),
+            memory: Budget::new(memory),
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
             watch: Arc::default(),
@@ -186,6 +197,11 @@ impl Telemetry {
         let _ = self.secured.set(listeners.into_iter().collect());
     }
 
+    /// What all of them may hold, and do.
+    pub fn memory(&self) -> &Arc<Budget> {
+        &self.memory
+    }
+
     /// The cells of each worker.
     pub fn workers(&self) -> &[Arc<WorkerCells>] {
         &self.workers
@@ -267,6 +283,7 @@ impl Collector for Telemetry {
         let mut families = Families::new(encoder);
         self.encode_requests(&mut families)?;
         self.encode_connections(&mut families)?;
+        self.encode_memory(&mut families)?;
         self.encode_admission(&mut families)?;
         self.encode_tls(&mut families)?;
         self.encode_list(&mut families)?;

@@ -6,10 +6,10 @@
 
 use super::resets::Resets;
 use crate::addr::EndpointAddr;
+use crate::body::Piece;
 use crate::error::Reason;
 use crate::upstream::connect::{self, EndpointStream, MOST_ANSWER_FIELDS, RESPONSE_HEAD_BYTES};
 use crate::upstream::socket::Record;
-use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use http::uri::Scheme;
@@ -51,9 +51,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// A connection for as long as somebody may use it.
 #[derive(Debug)]
 pub(super) struct Shared {
-    sender: SendRequest<Bytes>,
+    sender: SendRequest<Piece>,
     /// Asks whether it is open, by a method that wants it as its own. It has no stream, ever.
-    asker: RefCell<SendRequest<Bytes>>,
+    asker: RefCell<SendRequest<Piece>>,
     scheme: Scheme,
     streams: Cell<usize>,
     /// When the last stream ended, on the worker's clock.
@@ -119,7 +119,7 @@ impl Shared {
             .max_header_list_size(RESPONSE_HEAD_BYTES + LIST_OVERHEAD)
             .max_send_buffer_size(SEND_BUFFER)
             .enable_push(false)
-            .handshake(heard_by(stream, Rc::clone(&life)))
+            .handshake::<_, Piece>(heard_by(stream, Rc::clone(&life)))
             .await
             .map_err(|_| Reason::UpstreamClosed)?;
         let (last, nobody) = oneshot::channel();
@@ -145,7 +145,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn sender(&self) -> SendRequest<Bytes> {
+    pub(super) fn sender(&self) -> SendRequest<Piece> {
         self.sender.clone()
     }
 
@@ -227,7 +227,7 @@ fn heard_by(
 
 async fn drive(
     addr: EndpointAddr,
-    mut connection: Connection<impl AsyncRead + AsyncWrite + Unpin, Bytes>,
+    mut connection: Connection<impl AsyncRead + AsyncWrite + Unpin, Piece>,
     life: Rc<Life>,
     nobody: oneshot::Receiver<()>,
 ) {

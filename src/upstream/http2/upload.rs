@@ -3,7 +3,7 @@
 //! The body is asked for more only while the peer's window has room, so that one frame at most waits
 //! here. A stream that the peer resets ends it, and nothing else does but its own end.
 
-use crate::body::RequestBody;
+use crate::body::{Piece, RequestBody};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::{Body, Frame};
@@ -23,7 +23,7 @@ pub(super) struct Sent {
 
 /// What there is to do next.
 enum Step {
-    Send(Frame<Bytes>),
+    Send(Frame<Piece>),
     End,
     /// The client's side has failed.
     Fail,
@@ -32,7 +32,7 @@ enum Step {
 }
 
 /// Sends a body to its end.
-pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Bytes>, sent: &Sent) {
+pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Piece>, sent: &Sent) {
     loop {
         // One byte of window: a frame may be longer, and the rest of it waits here.
         stream.reserve_capacity(1);
@@ -45,7 +45,7 @@ pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Bytes>, s
                         stream.reserve_capacity(0);
                         // What h2 does not send must not leave the peer waiting for the end.
                         let sent = stream.send_trailers(trailers);
-                        sent.or_else(|_| stream.send_data(Bytes::new(), true))
+                        sent.or_else(|_| stream.send_data(Piece::of_ours(Bytes::new()), true))
                     }),
                 };
                 sent.ended.set(ended);
@@ -55,7 +55,7 @@ pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Bytes>, s
                 }
             }
             Step::End => {
-                let _ = stream.send_data(Bytes::new(), true);
+                let _ = stream.send_data(Piece::of_ours(Bytes::new()), true);
                 sent.ended.set(true);
                 return;
             }
@@ -106,7 +106,7 @@ fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<bool>
 
 fn poll_step(
     body: &mut RequestBody,
-    stream: &mut SendStream<Bytes>,
+    stream: &mut SendStream<Piece>,
     cx: &mut Context<'_>,
 ) -> Poll<Step> {
     if !ready!(poll_room(stream, cx)) {

@@ -1,0 +1,74 @@
+//! What a request holds, from its head to the last byte of its answer.
+
+use crate::memory::{Account, Kind};
+use http::HeaderMap;
+use http::request::Parts;
+use std::sync::Arc;
+
+/// What a request holds beside its head, in bytes: its task and record, and its connection to a pod with
+/// the buffers of that.
+const BASE: usize = 24 * 1024;
+
+/// How often a head is held: as it came, or as it is kept for sending it again; and as it is written.
+const COPIES: usize = 2;
+
+/// What the table of a head's fields takes for each, in bytes: name, value, hash and links.
+const FIELD: usize = 112;
+
+/// The charge for a request, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Charge {
+    account: Arc<Account>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Charges a request, whether there is room for it or not; says whether there is.
+    pub(super) fn of(account: &Arc<Account>, head: &Parts) -> (Self, bool) {
+        let bytes = BASE + of_head(head);
+        let has_room = account.may_hold(bytes).is_ok();
+        account.charge(Kind::Requests, bytes);
+        (Self { account: Arc::clone(account), bytes }, has_room)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account.release(Kind::Requests, self.bytes);
+    }
+}
+
+/// As it is written out: a field that HTTP/2 sends in one byte counts as what it stands for.
+fn of_head(head: &Parts) -> usize {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    COPIES * (target + text(&head.headers)) + FIELD * head.headers.capacity()
+}
+
+fn text(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Budget, Ledger};
+    use crate::telemetry::WorkerCells;
+    use http::{HeaderValue, Request};
+
+    #[test]
+    fn values_that_are_shared_count_each_time_as_they_are_written_each_time() {
+        let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+        let account = Account::open(&ledger);
+        let mut request = Request::new(());
+        let long = HeaderValue::from_bytes(&[b'v'; 4000]).expect("a value");
+        for _ in 0..32 {
+            request.headers_mut().append("x", long.clone());
+        }
+        let (head, ()) = request.into_parts();
+        let (charge, has_room) = Charge::of(&account, &head);
+        assert!(has_room);
+        assert!(account.held() > 2 * 128_000, "{} bytes", account.held());
+        drop(charge);
+        assert_eq!(account.held(), 0);
+    }
+}

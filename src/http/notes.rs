@@ -1,0 +1,95 @@
+//! What a client connection of HTTP/1.1 knows of the request that is read on it.
+
+use super::raw::Framing;
+use crate::error::Reason;
+use crate::memory::{Account, Kind};
+use http::Request;
+use http_body::Body;
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// What the stream and whoever serves its requests have to tell each other.
+#[derive(Debug)]
+pub struct Notes {
+    account: Arc<Account>,
+    /// Set for each request that is read, unset when its answer has left to the last byte. What
+    /// hyper writes while it is unset can only be its own answer to bytes that are no request.
+    pub requested: Cell<bool>,
+    /// Why hyper could not read a request, if so.
+    pub refused: Cell<Option<Reason>>,
+    /// How hyper reads the body of the request that it has handed over, until the stream takes note.
+    pub(super) framing: Cell<Option<Framing>>,
+    /// There is no memory for the rest of a request head.
+    pub short: Cell<bool>,
+    /// Bytes of a request head that has not ended.
+    head: Cell<usize>,
+    /// What is charged for it.
+    held: Cell<usize>,
+}
+
+impl Notes {
+    /// Of a connection on which nothing has been said. Heads are at the cost of its account.
+    pub fn new(account: Arc<Account>) -> Self {
+        Self {
+            account,
+            requested: Cell::new(false),
+            refused: Cell::new(None),
+            framing: Cell::new(None),
+            short: Cell::new(false),
+            head: Cell::new(0),
+            held: Cell::new(0),
+        }
+    }
+
+    /// Whether the answer to the last request is through.
+    pub(super) fn answered(&self) -> bool {
+        !self.requested.get()
+    }
+
+    /// Takes note of a request that hyper hands over, read to the end of its head. hyper does so before
+    /// it reads on.
+    pub fn begin(&self, request: &Request<impl Body>) {
+        self.requested.set(true);
+        self.head.set(0);
+        self.forget();
+        let body = request.body();
+        self.framing.set(Some(match body.size_hint().exact() {
+            // hyper leaves its way to the other protocol there, and nothing else.
+            _ if body.is_end_stream() && !request.extensions().is_empty() => Framing::Upgrade,
+            _ if body.is_end_stream() => Framing::None,
+            Some(length) => Framing::Length(length),
+            None => Framing::Chunked,
+        }));
+    }
+
+    /// Notes further bytes of a head. hyper's buffer for it grows by doubling.
+    pub(super) fn grow(&self, bytes: usize) {
+        let head = self.head.get() + bytes;
+        self.head.set(head);
+        if head <= FIRST_READ {
+            return;
+        }
+        let more = (2 * head).saturating_sub(self.held.get());
+        if self.account.may_hold(more).is_err() {
+            self.short.set(true);
+        }
+        self.held.set(self.held.get() + more);
+        self.account.charge(Kind::Requests, more);
+    }
+
+    fn forget(&self) {
+        let held = self.held.take();
+        if held > 0 {
+            self.account.release(Kind::Requests, held);
+        }
+    }
+}
+
+impl Drop for Notes {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+/// hyper's first buffer, which is in the price of a connection.
+const FIRST_READ: usize = 8 * 1024;

@@ -1,0 +1,292 @@
+//! What connections and requests hold: counted, and bounded for the process.
+//!
+//! Counted is memory that is held and not bytes that have come: a piece of 16 bytes keeps the buffer that
+//! it was read into, and a field that HTTP/2's compression sends in one byte is written out in full. The
+//! charges are estimates on the safe side; `pressure` measures what they miss.
+//!
+//! There is one bound, for the process. A connection may hold an eighth of what is free of it: as less
+//! becomes free, those that hold most are refused first, and one request of an honest client passes to
+//! the last.
+
+mod pressure;
+
+pub use pressure::{LOOK, Pressure};
+
+use crate::telemetry::{MemoryCells, Stock, WorkerCells};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+/// What a connection may hold is what is free, divided by this.
+const SHARE: i64 = 8;
+
+/// A worker tells the others once it holds so many bytes more or less than they know.
+const DRIFT: i64 = 64 * 1024;
+
+/// What memory is held for: label `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Connections of clients, whatever they do.
+    Connections,
+    /// Requests in flight, with their heads.
+    Requests,
+    /// Pieces of bodies that the other side has not taken.
+    Bodies,
+    /// Bodies kept for sending a request again.
+    Replays,
+}
+
+impl Kind {
+    /// Every kind, in the order of the discriminants.
+    pub const ALL: [Self; 4] = [Self::Connections, Self::Requests, Self::Bodies, Self::Replays];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Requests => "requests",
+            Self::Bodies => "bodies",
+            Self::Replays => "replays",
+        }
+    }
+}
+
+/// Why something new is refused: label `cause`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// The connection holds its share.
+    Connection,
+    /// Too little is free for anybody.
+    Process,
+    /// The memory of the cgroup is nearly used up.
+    Cgroup,
+}
+
+impl Shortage {
+    /// Every cause, in the order of the discriminants.
+    pub const ALL: [Self; 3] = [Self::Connection, Self::Process, Self::Cgroup];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Process => "process",
+            Self::Cgroup => "cgroup",
+        }
+    }
+}
+
+/// The bound of the process, and what is held of it.
+#[derive(Debug)]
+pub struct Budget {
+    limit: i64,
+    held: AtomicI64,
+    pressed: AtomicBool,
+}
+
+impl Budget {
+    /// A bound in bytes, of which nothing is held.
+    pub fn new(limit: usize) -> Arc<Self> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Arc::new(Self { limit, held: AtomicI64::new(0), pressed: AtomicBool::new(false) })
+    }
+
+    /// The bound, in bytes.
+    pub fn limit(&self) -> i64 {
+        self.limit
+    }
+
+    /// Whether the memory of the cgroup is nearly used up.
+    pub fn is_pressed(&self) -> bool {
+        self.pressed.load(Ordering::Relaxed)
+    }
+
+    /// Says whether it is.
+    pub fn press(&self, pressed: bool) {
+        self.pressed.store(pressed, Ordering::Relaxed);
+    }
+}
+
+/// What one worker holds of a budget. Only the worker's thread may change it; hyper wants it to be `Sync`.
+#[derive(Debug)]
+pub struct Ledger {
+    budget: Arc<Budget>,
+    cells: Arc<WorkerCells>,
+    /// What the others do not know of yet.
+    drift: Stock,
+}
+
+impl Ledger {
+    /// A worker's, which holds nothing.
+    pub fn new(budget: Arc<Budget>, cells: Arc<WorkerCells>) -> Arc<Self> {
+        Arc::new(Self { budget, cells, drift: Stock::default() })
+    }
+
+    /// The budget.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Whether a new connection may begin.
+    ///
+    /// # Errors
+    /// What is short; it has been counted.
+    pub fn may_begin(&self, bytes: usize) -> Result<(), Shortage> {
+        self.check(0, bytes).inspect_err(|shortage| self.count(*shortage))
+    }
+
+    fn count(&self, shortage: Shortage) {
+        self.memory().refused[shortage as usize].add(1);
+    }
+
+    fn check(&self, held: i64, bytes: usize) -> Result<(), Shortage> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let free = self.budget.limit - self.budget.held.load(Ordering::Relaxed) - self.drift.now();
+        let share = free / SHARE;
+        if self.budget.is_pressed() {
+            Err(Shortage::Cgroup)
+        } else if held.saturating_add(bytes) <= share {
+            Ok(())
+        } else if bytes > share {
+            Err(Shortage::Process)
+        } else {
+            Err(Shortage::Connection)
+        }
+    }
+
+    fn shift(&self, kind: Kind, bytes: i64) {
+        self.memory().held[kind as usize].shift(bytes);
+        self.drift.shift(bytes);
+        let drift = self.drift.now();
+        if drift.abs() >= DRIFT {
+            self.drift.shift(-drift);
+            self.budget.held.fetch_add(drift, Ordering::Relaxed);
+        }
+    }
+
+    fn memory(&self) -> &MemoryCells {
+        &self.cells.memory
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.budget.held.fetch_add(self.drift.now(), Ordering::Relaxed);
+    }
+}
+
+/// What one connection holds, with all that is under way on it.
+#[derive(Debug)]
+pub struct Account {
+    ledger: Arc<Ledger>,
+    held: Stock,
+}
+
+impl Account {
+    /// Of a connection that holds nothing yet.
+    pub fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
+        Arc::new(Self { ledger: Arc::clone(ledger), held: Stock::default() })
+    }
+
+    /// Whether so many bytes more are within the connection's share.
+    ///
+    /// # Errors
+    /// What is short; it has been counted.
+    pub fn may_hold(&self, bytes: usize) -> Result<(), Shortage> {
+        let checked = self.ledger.check(self.held.now(), bytes);
+        checked.inspect_err(|shortage| self.ledger.count(*shortage))
+    }
+
+    /// The same, for what is done without where there is no room.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.ledger.check(self.held.now(), bytes).is_ok()
+    }
+
+    /// Notes that so many bytes more are held, whether there is room or not.
+    pub fn charge(&self, kind: Kind, bytes: usize) {
+        self.shift(kind, i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Takes back what was charged.
+    pub fn release(&self, kind: Kind, bytes: usize) {
+        self.shift(kind, -i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// What it holds, in bytes.
+    pub fn held(&self) -> i64 {
+        self.held.now()
+    }
+
+    fn shift(&self, kind: Kind, bytes: i64) {
+        self.held.shift(bytes);
+        self.ledger.shift(kind, bytes);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        // What was under way on it has given back its own.
+        self.release(Kind::Connections, usize::try_from(self.held.now()).unwrap_or(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    fn mk_ledger(limit: usize) -> Arc<Ledger> {
+        Ledger::new(Budget::new(limit), Arc::new(WorkerCells::new(1)))
+    }
+
+    #[test]
+    fn whoever_holds_much_is_refused_while_others_still_pass() {
+        let ledger = mk_ledger(64 * MIB);
+        let (greedy, honest) = (Account::open(&ledger), Account::open(&ledger));
+        let mut taken = 0;
+        while greedy.may_hold(MIB).is_ok() {
+            greedy.charge(Kind::Requests, MIB);
+            taken += 1;
+        }
+        assert_eq!(taken, 7, "an eighth of what is then free");
+        assert_eq!(greedy.may_hold(MIB), Err(Shortage::Connection));
+        assert_eq!(honest.may_hold(MIB), Ok(()));
+        // However many of them there are, something is left for one small request.
+        for _ in 0..1000 {
+            let one = Account::open(&ledger);
+            while one.may_hold(MIB / 8).is_ok() {
+                one.charge(Kind::Bodies, MIB / 8);
+            }
+        }
+        assert_eq!(honest.may_hold(16 * 1024), Ok(()));
+        assert_eq!(honest.may_hold(MIB), Err(Shortage::Process));
+        let refused = &ledger.cells.memory.refused;
+        assert!(refused[Shortage::Connection as usize].total() > 0);
+        assert!(refused[Shortage::Process as usize].total() > 0);
+    }
+
+    #[test]
+    fn what_is_released_is_free_again_for_every_worker() {
+        let budget = Budget::new(8 * MIB);
+        let worker = || Ledger::new(Arc::clone(&budget), Arc::new(WorkerCells::new(1)));
+        let (first, second) = (worker(), worker());
+        let held = Account::open(&first);
+        held.charge(Kind::Requests, 7 * MIB);
+        let other = Account::open(&second);
+        assert_eq!(other.may_hold(MIB), Err(Shortage::Process));
+        held.release(Kind::Requests, 7 * MIB);
+        assert_eq!(other.may_hold(MIB), Ok(()));
+        assert_eq!(first.cells.memory.held[Kind::Requests as usize].now(), 0);
+        drop((held, other, first, second));
+        assert_eq!(budget.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn nothing_new_begins_while_the_cgroup_is_nearly_full() {
+        let ledger = mk_ledger(64 * MIB);
+        ledger.budget().press(true);
+        assert_eq!(ledger.may_begin(1), Err(Shortage::Cgroup));
+        ledger.budget().press(false);
+        assert_eq!(ledger.may_begin(1), Ok(()));
+    }
+}

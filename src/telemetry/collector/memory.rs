@@ -1,0 +1,45 @@
+//! What connections and requests hold.
+
+use super::Telemetry;
+use super::families::Families;
+use crate::memory::{Kind, Shortage};
+use std::fmt;
+
+impl Telemetry {
+    pub(super) fn encode_memory(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        encoder.gauge(
+            "ravelin_memory_held_bytes",
+            "What connections and requests hold, as it is charged, by kind",
+            |family| {
+                for kind in Kind::ALL {
+                    let held =
+                        self.workers.iter().map(|cells| cells.memory.held[kind as usize].now());
+                    family.gauge(&[("kind", kind.label())], held.sum())?;
+                }
+                Ok(())
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_memory_limit_bytes",
+            "The most that they may hold altogether: limits.memory",
+            |family| family.gauge::<0>(&[], self.memory.limit()),
+        )?;
+        encoder.gauge(
+            "ravelin_memory_pressed",
+            "1: the memory of the cgroup is nearly used up, and nothing new is taken",
+            |family| family.gauge::<0>(&[], i64::from(self.memory.is_pressed())),
+        )?;
+        encoder.counter(
+            "ravelin_memory_refused",
+            "Connections and requests refused because memory is short, by what is short",
+            |family| {
+                for cause in Shortage::ALL {
+                    let cells = self.workers.iter().map(|cells| &cells.memory);
+                    let refused = cells.map(|memory| memory.refused[cause as usize].total());
+                    family.count(&[("cause", cause.label())], refused.sum())?;
+                }
+                Ok(())
+            },
+        )
+    }
+}

@@ -1,0 +1,14 @@
+//! Numbers of what is held, and of what was refused for it.
+
+use super::cells::Count;
+use super::levels::Stock;
+use crate::memory::{Kind, Shortage};
+
+/// What one worker holds.
+#[derive(Debug, Default)]
+pub struct MemoryCells {
+    /// Bytes held, by [`Kind`].
+    pub held: [Stock; Kind::ALL.len()],
+    /// Connections and requests refused, by [`Shortage`].
+    pub refused: [Count; Shortage::ALL.len()],
+}
