@@ -13,11 +13,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 OPEN_SECONDS = 180
 
 
-def start_pod(directory, port):
+def yielding():
+    """What a child runs to have the CPU last: on a machine of its own it would not take the proxy's."""
+    os.nice(19)
+
+
+def start_pod(directory, port, prepare=yielding):
     """The pod, on a port of loopback."""
     output = open(directory / "pod.output", "ab")
     return subprocess.Popen([sys.executable, "-B", HERE / "pod.py", str(port)], stdin=subprocess.DEVNULL,
-                            stdout=output, stderr=output)
+                            stdout=output, stderr=output, preexec_fn=prepare)
 
 
 class Clients:
@@ -28,7 +33,8 @@ class Clients:
         search_path = f"{HERE}:{HERE.parent / 'compare'}"
         self._process = subprocess.Popen(
             [sys.executable, "-B", HERE / "attacks.py", kind, load.ADDRESS, str(port), str(count)],
-            env={**os.environ, "PYTHONPATH": search_path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            env={**os.environ, "PYTHONPATH": search_path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            preexec_fn=yielding)
 
     def __enter__(self):
         return self

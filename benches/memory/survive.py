@@ -22,6 +22,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Bounded in count: several times what 512 MiB would hold without bounds.
 COUNTS = {"heads": 4000, "unread": 2000, "drips": 3000, "half-heads": 4000, "idle-tls": 2000, "h2-answers": 4000,
           "h2-uploads": 200}
+# All at once in a quarter of that each.
+TOGETHER = 4
 BEFORE_SECONDS = 5
 PAUSE_SECONDS = 0.01
 READY_SECONDS = 15
@@ -189,13 +191,13 @@ def at_once(options, program, kinds):
         stack.callback(clients.stop, clients.start_pod(directory, port))
         # A pod of its own: what the others do to theirs is not what is measured.
         honest_port = clients.free_port()
-        stack.callback(clients.stop, clients.start_pod(directory, honest_port))
+        stack.callback(clients.stop, clients.start_pod(directory, honest_port, None))
         ravelin = Ravelin(directory, program, cgroup, port, honest_port)
         stack.callback(clients.stop, ravelin.process)
         before, _ = honest(ravelin, BEFORE_SECONDS)
         running = []
         for kind in kinds:
-            count = options.count or COUNTS[kind] // (2 if len(kinds) > 1 else 1)
+            count = options.count or COUNTS[kind] // (TOGETHER if len(kinds) > 1 else 1)
             attacked = ravelin.secure if kind in attacks.SECURE else ravelin.plain
             running.append(stack.enter_context(clients.Clients(kind, attacked, count)))
         times, failures = honest(ravelin, options.seconds)

@@ -238,9 +238,8 @@ impl Prepared {
         let keeper = keep_list(parts, list)?;
         self.others.extend([keeper, start_accepting(parts, bound, doors)?]);
         if self.certificates.has_work() {
-            let signal = parts.signal.clone();
+            let (signal, tables) = (parts.signal.clone(), parts.tables.clone());
             let certificates = self.certificates;
-            let tables = parts.tables.clone();
             let keep = move || on_runtime("certificates", certificates.run(tables, signal));
             self.others.push(spawn("certificates", keep)?);
         }

@@ -86,6 +86,12 @@ impl Piece {
         self.bytes.len()
     }
 
+    /// Takes the first `count` bytes off. They do not count by themselves: the rest, which is sent
+    /// behind them, counts for the buffer of both.
+    pub fn split_to(&mut self, count: usize) -> Self {
+        Self::of_ours(self.bytes.split_to(count))
+    }
+
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

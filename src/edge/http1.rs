@@ -76,10 +76,8 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
                     return;
                 }
                 // What is pipelined behind the last answer is unread as well.
-                lingers = downstream.unread.get()
-                    || notes.refused.get().is_some()
-                    || !parts.read_buf.is_empty()
-                    || io.has_unread();
+                let is_pipelined = !parts.read_buf.is_empty() || io.has_unread();
+                lingers = is_pipelined || downstream.unread.get() || notes.refused.get().is_some();
                 None
             }
             Pause::Ended(end) => Some(end),
@@ -124,7 +122,6 @@ where
     S: HttpService<Incoming, ResBody = ResponseBody, Error = Infallible>,
 {
     let Downstream { worker, watch, .. } = downstream;
-    let timeouts = &worker.config.timeouts;
     let (mut leaving, mut is_unread) = (false, false);
     poll_fn(|cx| {
         watch.register(cx);
@@ -162,21 +159,26 @@ where
         if leaving || !watch.is_resting() {
             return Poll::Pending;
         }
-        // The last answer has left to its last byte, and nothing has come since; or its client does
-        // not read the end of it, which is no idleness.
-        match (notes.requested.get(), is_unread) {
-            (true, true) => return Poll::Pending,
-            (true, false) => watch.extend(timeouts.body_progress),
-            (false, false) => return Poll::Ready(Pause::Resting),
-            (false, true) => {
-                watch.extend(timeouts.downstream_idle);
-                return Poll::Ready(Pause::Resting);
-            }
-        }
-        is_unread = true;
-        Poll::Pending
+        let was_unread = std::mem::replace(&mut is_unread, notes.requested.get());
+        may_rest(downstream, is_unread, was_unread)
     })
     .await
+}
+
+/// Whether a connection that has been idle for a while rests: the last answer has left to its last byte,
+/// and nothing has come since. A client that does not read the end of it is not idle.
+fn may_rest(downstream: &Downstream, is_unread: bool, was_unread: bool) -> Poll<Pause> {
+    let (watch, timeouts) = (&downstream.watch, &downstream.worker.config.timeouts);
+    if is_unread {
+        if !was_unread {
+            watch.extend(timeouts.body_progress);
+        }
+        return Poll::Pending;
+    }
+    if was_unread {
+        watch.extend(timeouts.downstream_idle);
+    }
+    Poll::Ready(Pause::Resting)
 }
 
 /// Waits for the next request without the 16 KiB of buffers that hyper keeps for one: most connections

@@ -57,9 +57,7 @@ pub(super) async fn converse(
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        if watch.is_evicted() && streams.is_empty() && !leaving {
-            count_evicted(&downstream);
-            watch.enter(Phase::Idle, MAKE_ROOM_LIMIT);
+        if !leaving && streams.is_empty() && is_evicted(&downstream) {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
@@ -81,6 +79,16 @@ pub(super) async fn converse(
         Pin::new(&mut connection).poll(cx).map(|result| ended(&downstream, result))
     })
     .await;
+}
+
+/// Whether the connection has to make room for another one; it has a little time to take note.
+fn is_evicted(downstream: &Downstream) -> bool {
+    let is_evicted = downstream.watch.is_evicted();
+    if is_evicted {
+        count_evicted(downstream);
+        downstream.watch.enter(Phase::Idle, MAKE_ROOM_LIMIT);
+    }
+    is_evicted
 }
 
 /// Notes why a connection has ended, if there is anything to say.

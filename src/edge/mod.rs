@@ -211,6 +211,13 @@ fn count_evicted(downstream: &Downstream) {
     downstream.worker.cells.listeners[downstream.listener].evict(state);
 }
 
+fn count_failed(cells: &ListenerCells, why: HandshakeFailure) {
+    cells.handshakes.fail(why);
+    if why == HandshakeFailure::Evicted {
+        cells.evict(Evicted::Handshake);
+    }
+}
+
 /// Shakes hands, where the listener has TLS. `None` for nobody to serve, which has been counted.
 async fn secure(
     mut downstream: Downstream,
@@ -263,10 +270,7 @@ async fn secure(
         }
         Err(Unmet::Failed(why)) => {
             tracing::debug!(peer = %downstream.peer, reason = why.label(), "no TLS handshake");
-            cells.handshakes.fail(why);
-            if why == HandshakeFailure::Evicted {
-                cells.evict(Evicted::Handshake);
-            }
+            count_failed(cells, why);
             None
         }
     }

@@ -252,8 +252,8 @@ mod tests {
         assert_eq!(greedy.may_hold(MIB), Err(Shortage::Connection));
         assert_eq!(honest.may_hold(MIB), Ok(()));
         // However many of them there are, something is left for one small request.
-        for _ in 0..1000 {
-            let one = Account::open(&ledger);
+        let crowd: Vec<_> = (0..1000).map(|_| Account::open(&ledger)).collect();
+        for one in &crowd {
             while one.may_hold(MIB / 8).is_ok() {
                 one.charge(Kind::Bodies, MIB / 8);
             }

@@ -14,6 +14,7 @@ mod client;
 #[expect(dead_code, unused_imports, reason = "tests/it uses the rest")]
 mod support;
 
+mod abandoned_streams;
 mod bodies;
 mod broken_off;
 mod crowded;
@@ -31,7 +32,6 @@ mod oddities;
 mod programs;
 mod resets;
 mod secured;
-mod shared;
 mod successor;
 mod switched;
 mod trailers;

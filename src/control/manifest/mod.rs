@@ -246,8 +246,10 @@ impl Reader<'_> {
         None
     }
 
-    /// What is wrong with a file that does not look like a manifest is told, and holds nothing back.
+    /// In a checkout, what is wrong with a file that does not look like a manifest is told, and holds
+    /// nothing back. A directory that is served has manifests alone.
     fn unreadable(&mut self, error: &yaml::Unreadable, is_manifest: bool) {
+        let is_manifest = is_manifest || self.purpose == Purpose::Serve;
         let severity = if is_manifest { Severity::Error } else { Severity::Warning };
         let yaml::Unreadable { line, column, reason, too_large } = error;
         let reason = match too_large {

@@ -68,10 +68,10 @@ pub(super) fn read<'p>(
     let service = objects.services().get(namespace, name)?;
     let mut findings = Vec::new();
     let own = object(Kind::Service, namespace, name);
+    let annotations = Annotations::of(&service.metadata);
     let mut report = Report::new(&own, &mut findings);
     check(service, &mut report);
     let words = Words::read(objects, (namespace, name), service, last, &mut report);
-    let annotations = Annotations::of(&service.metadata);
     let refused = foreign::judge(annotations, Subject::Service, &mut report).broken;
     let preference = balancing::prefer(service, here.prefer, &mut report);
     let treatment = read_treatment(annotations, preference.prefer, &mut report);
@@ -99,8 +99,7 @@ pub(super) fn read<'p>(
     for port in found.iter().flatten() {
         check_name(service, port, &in_slices, &mut Report::new(&own, &mut findings));
     }
-    let families = service.spec.as_ref().and_then(|spec| spec.ip_families.as_deref());
-    let preferred = families.and_then(<[String]>::first).map(String::as_str);
+    let preferred = preferred_family(service);
     let verdicts = found.into_iter().zip(joined).map(|(found, joined)| match found {
         Ok(port) => match words.of(port) {
             Some(asked) => {
@@ -117,6 +116,12 @@ pub(super) fn read<'p>(
     }
     let by_zone = preference.hints || preference.prefer != Prefer::None;
     Some(ServiceRead { verdicts, findings, treatment, by_zone, zone })
+}
+
+/// The first of its families, if it says.
+fn preferred_family(service: &Service) -> Option<&str> {
+    let families = service.spec.as_ref()?.ip_families.as_deref()?;
+    families.first().map(String::as_str)
 }
 
 fn read_treatment(

@@ -26,7 +26,6 @@ use super::watch::WatchMetrics;
 use super::write_back::WriteBackMetrics;
 use super::writer::LogCells;
 use crate::config::Metrics;
-use crate::error::Reason;
 use crate::memory::Budget;
 use crate::model::Rejected;
 use crate::routing::{Table, TableHandle};

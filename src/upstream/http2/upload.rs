@@ -72,8 +72,8 @@ pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Piece>, s
 /// Sends a frame as far as the peer has room for it, and then the rest: what h2 has been given is on its
 /// way, and by that a reset can be told from one that comes before the end of the request.
 async fn send_data(
-    stream: &mut SendStream<Bytes>,
-    mut data: Bytes,
+    stream: &mut SendStream<Piece>,
+    mut data: Piece,
     ended: bool,
 ) -> Result<(), h2::Error> {
     loop {
@@ -91,7 +91,7 @@ async fn send_data(
 }
 
 /// Waits for room. Returns whether the peer wants any more.
-fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<bool> {
+fn poll_room(stream: &mut SendStream<Piece>, cx: &mut Context<'_>) -> Poll<bool> {
     if stream.poll_reset(cx).is_ready() {
         return Poll::Ready(false);
     }

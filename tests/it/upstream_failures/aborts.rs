@@ -75,8 +75,9 @@ fn an_upload_that_breaks_off_never_reaches_the_upstream_as_a_whole() {
         let edge = Edge::to(&[upstream.addr()]);
         let mut client = edge.connect();
         client.send(format!("PUT / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"));
-        client.send(part);
+        // What is no chunk is refused as soon as it comes, be the pod asked or not.
         begun.wait();
+        client.send(part);
         client.wire.stream.shutdown(Shutdown::Both).expect("open");
         upstream.await_requests(1);
         let request = upstream.only_request();
