@@ -3,7 +3,7 @@
 use super::defaults;
 use std::time::Duration;
 
-/// `[timeouts]`: each more than zero and at most [`MAX_DURATION`]. Reasons: [`defaults`].
+/// `[timeouts]`: each more than zero and at most [`MAX_DURATION`](super::MAX_DURATION). Reasons: [`defaults`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// How long a client connection may be idle between requests.
