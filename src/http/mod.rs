@@ -49,9 +49,11 @@ pub fn server(header_bytes: usize) -> http1::Builder {
     builder
 }
 
-/// DATA frames that a client may have on their way to a stream: its window, in frames of 16 KiB and some
-/// shorter ones.
-const FRAMES_ON_THEIR_WAY: usize = 16;
+/// The DATA frames that a client may have on their way to a stream with this window, in bytes: those of
+/// 16 KiB, which fill it, and as many shorter ones.
+fn frames_on_their_way(window: u32) -> usize {
+    2 * (window as usize).div_ceil(16 * 1024)
+}
 
 /// A server for HTTP/2, for one connection. Each stream has its deadline by [`Guarded`]; hyper has
 /// none of its own without a timer.
@@ -76,7 +78,9 @@ pub fn server_http2(
         .max_pending_accept_reset_streams(limits.streams as usize)
         // What is still on its way to streams that were answered before their end is counted as errors
         // of the client's, once h2 has forgotten the streams. It is a window of each at most.
-        .max_local_error_reset_streams(limits.streams as usize * FRAMES_ON_THEIR_WAY)
+        .max_local_error_reset_streams(
+            limits.streams as usize * frames_on_their_way(limits.stream_window),
+        )
         .auto_date_header(false);
     builder
 }
