@@ -4,6 +4,7 @@
 //! more read from the client. What has been passed on of a short body is kept until the answer comes,
 //! so that a request whose connection fails can be sent again, byte for byte.
 
+mod inflow;
 mod kept;
 mod piece;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod trailers;
 mod upload;
 
+pub use inflow::{Inbound, Inflow};
 pub use piece::{Flow, Piece, ROOM};
 pub use trailers::{clean_trailers, trim_values};
 pub use upload::{Reader, Upload, UploadLimits, UploadState};

@@ -1,11 +1,11 @@
 //! Where an upload stands, and who reads it.
 
+use super::inflow::Inbound;
 use super::kept::Kept;
 use super::piece::Flow;
 use crate::deadline::{Phase, Watch};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// An upload: shared by the request, which waits, and by the reader of its body, which moves from
 /// connection to connection.
 #[derive(Debug)]
-pub struct Upload<B: Body = Incoming> {
+pub struct Upload<B: Body = Inbound> {
     watch: Rc<Watch>,
     /// What of it the upstream has not taken.
     flow: Arc<Flow>,
@@ -176,7 +176,7 @@ impl<B: Body> Upload<B> {
 
 /// Reads an upload from its beginning: what is kept of it, and then what comes from the client.
 #[derive(Debug)]
-pub struct Reader<B: Body = Incoming> {
+pub struct Reader<B: Body = Inbound> {
     upload: Rc<Upload<B>>,
     number: u32,
     /// The byte that comes next.

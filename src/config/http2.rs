@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 /// than 1 000 no client asks for.
 const STREAMS: RangeInclusive<usize> = 10..=1_000;
 /// Windows. RFC 9113 section 6.9.2 begins with 65 535 bytes; a smaller one makes every client wait.
-const WINDOW: RangeInclusive<usize> = 64 * 1024..=16 * 1024 * 1024;
+const WINDOW: RangeInclusive<usize> = 64 * 1024..=64 * 1024 * 1024;
 /// What is kept to be sent on one stream: one frame at least (RFC 9113 section 4.2).
 const SEND_BUFFER: RangeInclusive<usize> = 16 * 1024..=1024 * 1024;
 /// Streams that are looked at before a connection is judged by its resets.
@@ -22,7 +22,7 @@ pub struct Http2 {
     /// Most streams of one connection at a time, 10 to 1 000.
     pub streams: u32,
     /// Bytes of a request body that one stream may send before they have gone upstream, 64 KiB to
-    /// 16 MiB.
+    /// 64 MiB.
     pub stream_window: u32,
     /// The same for all streams of a connection together.
     pub connection_window: u32,

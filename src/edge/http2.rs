@@ -3,7 +3,7 @@
 use super::count_evicted;
 use crate::deadline::Phase;
 use crate::forward::{self, Downstream, TunnelSlot};
-use crate::http::{self as stage, ClientSocket, Streams};
+use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
 use crate::tls::Session;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -36,8 +36,9 @@ pub(super) async fn converse(
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);
     let head = worker.deadlines.watch(config.timeouts.downstream_idle);
-    let (limit, account) = (config.timeouts.request_head, Arc::clone(&downstream.account));
-    let stream = stage::follow_frames(socket, Rc::clone(&head), limit, account);
+    let deadline = HeadDeadline { watch: Rc::clone(&head), limit: config.timeouts.request_head };
+    let account = Arc::clone(&downstream.account);
+    let stream = FollowedFrames::new(socket, deadline, account, streams);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
     let (mut leaving, mut has_limit) = (false, false);
@@ -105,5 +106,8 @@ fn ended(downstream: &Downstream, result: hyper::Result<()>) {
 /// the end for a failure to connect; `is_over` says that he has had his time.
 fn is_to_go(downstream: &Downstream, streams: &Streams, is_over: bool) -> bool {
     let is_outdated = downstream.tls.as_ref().is_some_and(Session::is_outdated);
-    is_outdated || is_over || (downstream.worker.draining.get() && streams.has_begun())
+    is_outdated
+        || is_over
+        || streams.is_overdrawn()
+        || (downstream.worker.draining.get() && streams.has_begun())
 }

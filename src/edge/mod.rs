@@ -6,7 +6,7 @@ mod linger;
 
 use crate::addr::PeerAddr;
 use crate::admission::Gate;
-use crate::body::{Flow, ROOM};
+use crate::body::{Flow, Inflow, ROOM};
 use crate::client_ip::{self, ClientIp, Scheme};
 use crate::config::{Listener, Protocol};
 use crate::deadline::{Phase, Watch};
@@ -252,8 +252,12 @@ async fn secure(
             downstream.text = downstream.text.with_client_certificate(session.client);
             downstream.fields.proto = HeaderValue::from_static(Scheme::Https.as_str());
             let idle = worker.config.timeouts.downstream_idle;
-            let resets = worker.config.http2.resets;
-            let streams = || Streams::new(&worker.deadlines, &watch, idle, resets);
+            let limits = &worker.config.http2;
+            let streams = || {
+                let account = Arc::clone(&downstream.account);
+                let inflow = Inflow::new(account, limits.connection_window);
+                Streams::new(&worker.deadlines, &watch, idle, limits.resets, inflow)
+            };
             downstream.streams = session.http2.then(streams);
             if session.http2 {
                 downstream.account.charge(Kind::Connections, HTTP2);

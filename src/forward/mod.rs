@@ -21,7 +21,7 @@ pub use unread::record_unread;
 pub use worker::{Downstream, Worker};
 
 use crate::balance::EndpointSet;
-use crate::body::{Flow, ROOM, RequestBody, Upload, UploadLimits, trim_values};
+use crate::body::{Flow, Inbound, ROOM, RequestBody, Upload, UploadLimits, trim_values};
 use crate::client_certificate::{Mode, Verdict};
 use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
@@ -112,7 +112,8 @@ fn begin_upload(downstream: &Downstream, watch: &Rc<Watch>, body: Incoming) -> O
     watch.enter(Phase::Exchange, progress);
     let limits = UploadLimits { progress, response_head: timeouts.response_head };
     let flow = Flow::new(Arc::clone(&downstream.account), ROOM);
-    Some(Upload::new(Rc::clone(watch), flow, limits, body))
+    let inflow = downstream.streams.as_ref().map(|streams| Rc::clone(streams.inflow()));
+    Some(Upload::new(Rc::clone(watch), flow, limits, Inbound::new(body, inflow)))
 }
 
 /// Longest method, in bytes: the longest that is registered has 17. RFC 9112 section 3 asks for 501.

@@ -12,7 +12,7 @@ mod stream;
 mod streams;
 mod target;
 
-pub use frames::follow_frames;
+pub use frames::{FollowedFrames, HeadDeadline};
 pub use head::{forwards_left, read_http2};
 pub use headers::{
     ForwardedFields, Noted, Vouched, clean_request, clean_response, is_event_stream, is_grpc,
@@ -49,7 +49,10 @@ pub fn server(header_bytes: usize) -> http1::Builder {
     builder
 }
 
-/// The DATA frames that a client may have on their way to a stream with this window, in bytes: those of
+/// How often in the life of a connection all its uploads may be answered early at once.
+const EARLY_ANSWERS: usize = 4;
+
+/// The DATA frames that a client may have on their way within this window, in bytes: those of
 /// 16 KiB, which fill it, and as many shorter ones.
 fn frames_on_their_way(window: u32) -> usize {
     2 * (window as usize).div_ceil(16 * 1024)
@@ -77,9 +80,10 @@ pub fn server_http2(
         // A visitor who leaves a page makes Cloudflare reset all its streams at once.
         .max_pending_accept_reset_streams(limits.streams as usize)
         // What is still on its way to streams that were answered before their end is counted as errors
-        // of the client's, once h2 has forgotten the streams. It is a window of each at most.
+        // of the client's, once h2 has forgotten the streams. It is a window of the connection at most,
+        // each time that many uploads are answered at once.
         .max_local_error_reset_streams(
-            limits.streams as usize * frames_on_their_way(limits.stream_window),
+            EARLY_ANSWERS * frames_on_their_way(limits.connection_window),
         )
         .auto_date_header(false);
     builder

@@ -4,6 +4,7 @@
 //! executor: it ends what is past its time from outside, since a stream whose client has closed its
 //! window waits within hyper and asks nobody.
 
+use crate::body::Inflow;
 use crate::deadline::{Deadlines, Phase, Watch};
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -30,6 +31,9 @@ pub struct Streams {
     /// How many streams are looked at before the connection is judged.
     resets: u64,
     spare: RefCell<Vec<Rc<Watch>>>,
+    inflow: Rc<Inflow>,
+    /// The client was not read for a while, as its connection has its share of memory.
+    overdrawn: Cell<bool>,
     /// The stream whose future hyper hands over next.
     next: RefCell<Option<Stream>>,
 }
@@ -42,6 +46,7 @@ impl Streams {
         connection: &Rc<Watch>,
         idle: Duration,
         resets: u64,
+        inflow: Rc<Inflow>,
     ) -> Rc<Self> {
         Rc::new(Self {
             deadlines: Rc::clone(deadlines),
@@ -52,6 +57,8 @@ impl Streams {
             given_up: Cell::new(0),
             resets,
             spare: RefCell::default(),
+            inflow,
+            overdrawn: Cell::new(false),
             next: RefCell::default(),
         })
     }
@@ -72,6 +79,22 @@ impl Streams {
     /// Notes that the client has given up a stream before its answer was through.
     pub fn give_up(&self) {
         self.given_up.set(self.given_up.get() + 1);
+    }
+
+    /// Request body bytes that have come and that nobody has read.
+    pub fn inflow(&self) -> &Rc<Inflow> {
+        &self.inflow
+    }
+
+    /// Whether the connection has reached its share of memory: its client had better take another one
+    /// for what it asks next.
+    pub fn is_overdrawn(&self) -> bool {
+        self.overdrawn.get()
+    }
+
+    /// Notes that nothing is read from the client for want of memory.
+    pub(super) fn overdraw(&self) {
+        self.overdrawn.set(true);
     }
 
     /// Whether there has been any.
@@ -128,6 +151,7 @@ impl Drop for Stream {
         let Streams { open, connection, idle, spare, .. } = &*self.streams;
         open.set(open.get() - 1);
         if open.get() == 0 {
+            self.streams.inflow.clear();
             connection.enter(Phase::Idle, *idle);
         }
         let mut spare = spare.borrow_mut();
@@ -156,13 +180,21 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::{Account, Budget, Ledger};
+    use crate::telemetry::WorkerCells;
     use futures_util::FutureExt;
+    use std::sync::Arc;
+
+    fn mk_inflow() -> Rc<Inflow> {
+        let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+        Inflow::new(Account::open(&ledger), 1 << 20)
+    }
 
     #[test]
     fn a_connection_without_streams_is_idle_and_one_with_half_of_many_given_up_is_a_flood() {
         let deadlines = Deadlines::new();
         let connection = deadlines.watch(Duration::ZERO);
-        let streams = Streams::new(&deadlines, &connection, Duration::from_secs(1), 4);
+        let streams = Streams::new(&deadlines, &connection, Duration::from_secs(1), 4, mk_inflow());
         for given_up in [false, true, false, true] {
             assert!(!streams.is_flood());
             let watch = streams.begin();
@@ -189,7 +221,8 @@ mod tests {
         local.block_on(&runtime, async {
             let deadlines = Deadlines::new();
             let connection = deadlines.watch(Duration::ZERO);
-            let streams = Streams::new(&deadlines, &connection, Duration::from_secs(1), 100);
+            let streams =
+                Streams::new(&deadlines, &connection, Duration::from_secs(1), 100, mk_inflow());
             let (near, far) = tokio::io::duplex(64 * 1024);
             let called = Rc::clone(&streams);
             let service = hyper::service::service_fn(move |_| {

@@ -193,7 +193,7 @@ fn connect_is_refused_and_extended_connect_neither_offered_nor_taken() {
     let value = |id| settings.settings().iter().find(|(found, _)| *found == id).map(|(_, v)| *v);
     // RFC 9113 section 6.5.2; 8 is SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3).
     assert_eq!(value(3), Some(200), "streams");
-    assert_eq!(value(4), Some(128 * 1024), "window");
+    assert_eq!(value(4), Some(6 * 1024 * 1024), "window");
     assert_eq!(value(6), Some(128 * 1024 + 100 * 32 + 256 * 38 + 4 * 42), "header list");
     assert_eq!(value(8), None);
 

@@ -36,6 +36,7 @@ mod successor;
 mod switched;
 mod trailers;
 mod tunnels;
+mod unread_uploads;
 mod upgrades;
 mod websocket;
 

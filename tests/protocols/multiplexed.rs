@@ -9,6 +9,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use rustls::pki_types::ServerName;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
@@ -20,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 pub(crate) struct Connection {
     sender: SendRequest<Bytes>,
     /// Runs for as long as the connection.
-    driver: JoinHandle<Result<(), h2::Error>>,
+    driver: Rc<JoinHandle<Result<(), h2::Error>>>,
 }
 
 /// An answer, whole.
@@ -90,7 +91,12 @@ impl Connection {
     /// With settings of its own.
     pub(crate) async fn with(addr: SocketAddr, settings: &Builder) -> Self {
         let (sender, connection) = settings.handshake(shake(addr).await).await.expect("a preface");
-        Self { sender, driver: spawn_local(connection) }
+        Self { sender, driver: Rc::new(spawn_local(connection)) }
+    }
+
+    /// The same connection, for a task of its own.
+    pub(crate) fn share(&self) -> Self {
+        Self { sender: self.sender.clone(), driver: Rc::clone(&self.driver) }
     }
 
     /// Sends a request head; the body follows through what is returned.

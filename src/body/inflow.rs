@@ -1,0 +1,331 @@
+//! Request body bytes that an HTTP/2 connection has received and that nobody has read yet.
+//!
+//! The windows of HTTP/2 are wide, so that an upload over a long distance is as fast as with HTTP/1.1.
+//! Bytes that a pod does not take wait inside h2, which does not tell how many they are. They are counted
+//! here from both ends: DATA frames as they arrive, and pieces as they are read from the [`Inbound`] body.
+//! Bytes that h2 drops with a stream that we have reset are recognised by the reset. Whatever escapes all
+//! that, such as padding, is corrected by h2's own WINDOW_UPDATE frames: each one for the connection
+//! announces all bytes that h2 has given back since the last (RFC 9113 section 6.9).
+//!
+//! A connection that holds its share of memory is not read any further: TCP then slows its client down.
+
+use crate::memory::{Account, Kind};
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+/// Bytes that each connection may hold, however little memory is free: the windows of two uploads in the
+/// specification's own size.
+const LEAST: i64 = 128 * 1024;
+
+/// Streams that are remembered: those that send, and those that we have reset, to which a client goes on
+/// sending for a round trip. It may have 200 open at a time.
+const REMEMBERED: usize = 256;
+
+/// The window that each connection begins with (RFC 9113 section 6.9.2).
+const FIRST_WINDOW: u32 = 65_535;
+
+/// Unread request body bytes of one connection.
+#[derive(Debug)]
+pub struct Inflow {
+    account: Arc<Account>,
+    /// An upper bound of what h2 holds, in bytes: charged to the account.
+    held: Cell<i64>,
+    /// All bytes of DATA frames since the beginning.
+    received: Cell<i64>,
+    /// All bytes that h2 has announced as free again. Negative until it has widened the first window.
+    released: Cell<i64>,
+    streams: RefCell<Streams>,
+    reader: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
+    /// The bytes that each stream has sent so far.
+    sending: HashMap<u32, i64, foldhash::fast::RandomState>,
+    /// What was read of bodies that are dropped and whose streams are still to be reset. It does not
+    /// matter which is which: once all are reset, the sum is right.
+    dropped: Vec<i64>,
+    reset: VecDeque<u32>,
+}
+
+impl Inflow {
+    /// For a connection that h2 will widen to `window` bytes before anything else.
+    pub fn new(account: Arc<Account>, window: u32) -> Rc<Self> {
+        let widened = i64::from(window.saturating_sub(FIRST_WINDOW));
+        Rc::new(Self {
+            account,
+            held: Cell::new(0),
+            received: Cell::new(0),
+            released: Cell::new(-widened),
+            streams: RefCell::default(),
+            reader: AtomicWaker::new(),
+        })
+    }
+
+    /// Counts a DATA frame, whose payload has `bytes` with its padding.
+    pub fn received(&self, stream: u32, bytes: u32) {
+        let bytes = i64::from(bytes);
+        self.received.set(self.received.get() + bytes);
+        let mut streams = self.streams.borrow_mut();
+        if streams.reset.contains(&stream) {
+            return;
+        }
+        if streams.sending.len() < REMEMBERED || streams.sending.contains_key(&stream) {
+            *streams.sending.entry(stream).or_default() += bytes;
+        }
+        drop(streams);
+        self.hold(self.held.get() + bytes);
+    }
+
+    /// Notes that the client has ended a stream, or its request.
+    pub fn ended(&self, stream: u32) {
+        self.streams.borrow_mut().sending.remove(&stream);
+    }
+
+    /// Notes that we have reset a stream: h2 has dropped what it held, and drops what still arrives.
+    pub fn reset(&self, stream: u32) {
+        let mut streams = self.streams.borrow_mut();
+        if streams.reset.len() == REMEMBERED {
+            streams.reset.pop_front();
+        }
+        streams.reset.push_back(stream);
+        let Some(sent) = streams.sending.remove(&stream) else { return };
+        let unread = sent - streams.dropped.pop().unwrap_or(0);
+        drop(streams);
+        self.hold(self.held.get() - unread);
+    }
+
+    /// Notes a WINDOW_UPDATE of ours for the connection.
+    pub fn released(&self, bytes: u32) {
+        self.released.set(self.released.get() + i64::from(bytes));
+        self.hold(self.held.get().min(self.received.get() - self.released.get()));
+    }
+
+    /// Notes that no stream is open: nothing is held.
+    pub fn clear(&self) {
+        let mut streams = self.streams.borrow_mut();
+        streams.sending.clear();
+        streams.dropped.clear();
+        drop(streams);
+        self.hold(0);
+    }
+
+    /// What is held, in bytes.
+    pub fn held(&self) -> i64 {
+        self.held.get()
+    }
+
+    fn taken(&self, bytes: i64) {
+        self.hold(self.held.get() - bytes);
+    }
+
+    fn hold(&self, bytes: i64) {
+        let bytes = bytes.max(0);
+        let before = self.held.replace(bytes);
+        let change = usize::try_from(bytes.abs_diff(before)).unwrap_or(usize::MAX);
+        if bytes > before {
+            self.account.charge(Kind::Bodies, change);
+        } else if bytes < before {
+            self.account.release(Kind::Bodies, change);
+            self.reader.wake();
+        }
+    }
+
+    /// Ready when more may be read from the connection.
+    pub fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.held.get() < LEAST || self.account.has_room(0) {
+            return Poll::Ready(());
+        }
+        self.reader.register(cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Inflow {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// A request body as it comes from the client, counted as it is read. Dropping it reads what has already
+/// arrived, so that the count stays true.
+#[derive(Debug)]
+pub struct Inbound<B: Body<Data = Bytes> + Unpin = Incoming> {
+    body: B,
+    taken: i64,
+    /// The connection's, with HTTP/2.
+    inflow: Option<Rc<Inflow>>,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Inbound<B> {
+    /// A body of which nothing was read.
+    pub fn new(body: B, inflow: Option<Rc<Inflow>>) -> Self {
+        Self { body, taken: 0, inflow }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Inbound<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if let (Some(inflow), Some(Ok(frame))) = (&this.inflow, &frame) {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            this.taken += bytes;
+            inflow.taken(bytes);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Drop for Inbound<B> {
+    fn drop(&mut self) {
+        let Some(inflow) = self.inflow.clone() else { return };
+        let mut cx = Context::from_waker(Waker::noop());
+        let is_open = !self.body.is_end_stream()
+            && loop {
+                match Pin::new(&mut *self).poll_frame(&mut cx) {
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(_) => break false,
+                    Poll::Pending => break true,
+                }
+            };
+        // Its client has not ended it, so it is going to be reset.
+        if is_open && self.taken > 0 {
+            inflow.streams.borrow_mut().dropped.push(self.taken);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Budget, Ledger};
+    use crate::telemetry::WorkerCells;
+
+    const WINDOW: u32 = 8 << 20;
+
+    fn mk_account(limit: usize) -> Arc<Account> {
+        Account::open(&Ledger::new(Budget::new(limit), Arc::new(WorkerCells::new(1))))
+    }
+
+    /// As h2 begins: by widening the window of the connection.
+    fn mk_inflow(account: &Arc<Account>) -> Rc<Inflow> {
+        let inflow = Inflow::new(Arc::clone(account), WINDOW);
+        inflow.released(WINDOW - FIRST_WINDOW);
+        assert_eq!(inflow.held(), 0);
+        inflow
+    }
+
+    #[test]
+    fn a_connection_is_read_until_it_has_its_share_and_again_once_something_is_taken() {
+        let account = mk_account(8 << 20);
+        let inflow = mk_inflow(&account);
+        let is_ready = || inflow.poll_room(&Context::from_waker(Waker::noop())).is_ready();
+        let mut received = 0;
+        while is_ready() {
+            inflow.received(1, 16 * 1024);
+            received += 16 * 1024;
+        }
+        // An eighth of what is then free.
+        assert!((900_000..1_000_000).contains(&received), "{received} bytes");
+        inflow.taken(100_000);
+        assert!(is_ready());
+        inflow.clear();
+        assert_eq!(account.held(), 0);
+    }
+
+    #[test]
+    fn what_h2_drops_with_a_stream_that_is_reset_is_not_held() {
+        let account = mk_account(1 << 30);
+        let inflow = mk_inflow(&account);
+        let pieces = |pieces: &'static [&'static str]| {
+            let arrived = pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
+            Inbound::new(Arrived(arrived), Some(Rc::clone(&inflow)))
+        };
+        let (first, second) = (pieces(&["abc"]), pieces(&["de", "f"]));
+        for stream in [1, 3, 5] {
+            inflow.received(stream, 3);
+        }
+        drop((first, second));
+        assert_eq!(inflow.held(), 3, "stream 5, which goes on");
+        // Read before h2 has sent the resets.
+        inflow.received(1, 1000);
+        inflow.received(3, 500);
+        assert_eq!(inflow.held(), 1503);
+        inflow.reset(3);
+        inflow.reset(1);
+        assert_eq!(inflow.held(), 3);
+        inflow.received(3, 700);
+        assert_eq!((inflow.held(), account.held()), (3, 3), "nothing of a stream that is reset");
+    }
+
+    #[test]
+    fn what_h2_announces_as_free_is_not_held() {
+        let account = mk_account(1 << 30);
+        let inflow = mk_inflow(&account);
+        // 200 bytes of it are padding.
+        inflow.received(1, 1000);
+        inflow.taken(800);
+        assert_eq!(inflow.held(), 200);
+        inflow.released(1000);
+        assert_eq!(inflow.held(), 0);
+        inflow.received(1, 100);
+        inflow.taken(100);
+        // Announced only now: not subtracted twice.
+        inflow.received(1, 7);
+        inflow.released(100);
+        assert_eq!((inflow.held(), account.held()), (7, 7));
+    }
+
+    /// A body of pieces that have arrived already, whose end has not.
+    struct Arrived(Vec<Bytes>);
+
+    impl Body for Arrived {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            (!self.0.is_empty())
+                .then(|| self.0.remove(0))
+                .map_or(Poll::Pending, |piece| Poll::Ready(Some(Ok(Frame::data(piece)))))
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_dropped_holds_nothing_of_what_has_arrived() {
+        let account = mk_account(1 << 30);
+        let inflow = mk_inflow(&account);
+        let pieces = vec![Bytes::from_static(b"four"), Bytes::from_static(b"three")];
+        let body = Inbound::new(Arrived(pieces), Some(Rc::clone(&inflow)));
+        inflow.received(1, 9);
+        assert_eq!(account.held(), 9);
+        drop(body);
+        assert_eq!(account.held(), 0);
+    }
+}
