@@ -9,11 +9,11 @@
 //! Addresses of this node and its link are refused: a name must not lead to what listens there for the
 //! node alone, such as the metadata service of a cloud.
 
-use crate::addr::{EndpointAddr, special};
 use crate::config::Dns;
 use crate::model::{EndpointSpec, EndpointState, ExternalName};
+use crate::net::addr::{EndpointAddr, special};
+use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::routing::{Backend, TableHandle};
-use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::DnsCells;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{

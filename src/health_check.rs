@@ -7,12 +7,12 @@
 //! three checks in a row: it is ready by what Kubernetes says. How many may be left out is for the set to
 //! say, at each pick; where all fail their checks, half of them are tried all the same.
 
-use crate::addr::EndpointAddr;
 use crate::balance::Endpoint;
 use crate::model::{HealthCheck, Protocol};
-use crate::random::Random;
+use crate::net::addr::EndpointAddr;
+use crate::net::random::Random;
+use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::routing::{Backend, TableHandle};
-use crate::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::CheckCells;
 use crate::upstream;
 use std::cell::{Cell, RefCell};

@@ -47,24 +47,24 @@
 //!
 //! | row | module | job |
 //! |---|---|---|
-//! | words | [`addr`] | addresses by role; IPv4-mapped ones are unmapped here |
+//! | words | [`net::addr`] | addresses by role; IPv4-mapped ones are unmapped here |
 //! | | [`error`] | every way a request can end badly: status, label, culprit, words |
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //! | | [`config`] | the configuration file, valid by construction |
-//! | | [`trust`] | whom to believe: the proof that a peer may speak for its clients |
+//! | | [`net::trust`] | whom to believe: the proof that a peer may speak for its clients |
 //! | | [`certificate`] | a certificate with its chain and key, read; what Cloudflare says of it |
 //! | | [`client_certificate`] | what is asked of the clients of a host (Authenticated Origin Pulls) |
 //! | | [`endpoint_tls`] | TLS towards the pods: whose certificates are believed, for which name |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
 //! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |
-//! | | [`deadline`] | a deadline for every phase, without a timer per request |
-//! | | [`gather`] | one send for a small message in several pieces |
-//! | | [`stream`] | a TCP connection, with or without TLS |
-//! | | [`memory`] | what connections and requests hold, and how much they may |
-//! | | [`random`] | numbers for spreading load and time |
+//! | | [`net::deadline`] | a deadline for every phase, without a timer per request |
+//! | | [`net::gather`] | one send for a small message in several pieces |
+//! | | [`net::stream`] | a TCP connection, with or without TLS |
+//! | | [`net::memory`] | what connections and requests hold, and how much they may |
+//! | | [`net::random`] | numbers for spreading load and time |
 //! | | [`routing`] | the table: compiled, looked up, published |
-//! | | [`shutdown`] | the stages of leaving |
+//! | | [`net::shutdown`] | the stages of leaving |
 //! | | [`telemetry`] | metrics, access log, log of the process |
 //! | stages | [`admission`] | who may connect: in user space, and as a program for the kernel |
 //! | | [`proxy_protocol`] | the word of a balancer: whose connection it passes on |
@@ -89,7 +89,6 @@
 //! *client*: towards the one who asks; *upstream*: towards the pods. *Finding*: what is not served
 //! as its manifest was written.
 
-pub mod addr;
 pub mod admin;
 pub mod admission;
 pub mod app;
@@ -101,24 +100,18 @@ pub mod client_certificate;
 pub mod client_ip;
 pub mod config;
 pub mod control;
-pub mod deadline;
 pub mod dns;
 pub mod edge;
 pub mod endpoint_tls;
 pub mod error;
 pub mod forward;
-pub mod gather;
 pub mod health_check;
 pub mod http;
 pub mod listen;
-pub mod memory;
 pub mod model;
+pub mod net;
 pub mod proxy_protocol;
-pub mod random;
 pub mod routing;
-pub mod shutdown;
-pub mod stream;
 pub mod telemetry;
 pub mod tls;
-pub mod trust;
 pub mod upstream;

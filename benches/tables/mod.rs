@@ -1,10 +1,10 @@
 //! The models that the benchmarks compile: hosts with one Ingress each.
 
-use ravelin::addr::EndpointAddr;
 use ravelin::model::{
     Backend, BackendKey, BackendState, EndpointSpec, EndpointState, HostPattern, Https, Ingress,
     Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
 };
+use ravelin::net::addr::EndpointAddr;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 

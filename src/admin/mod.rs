@@ -6,7 +6,7 @@ mod seats;
 
 use crate::admission::GateCell;
 use crate::listen::{self, Accepting, LocalAccepting};
-use crate::shutdown::{ShutdownSignal, Stage};
+use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::scrape::scrape;
 use crate::telemetry::{Telemetry, Unready, age};
 use bytes::Bytes;

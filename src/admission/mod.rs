@@ -9,9 +9,9 @@ pub mod kernel;
 pub mod steer;
 mod sys;
 
-use crate::addr::AddrRanges;
 use crate::config::{Admin, Admit, CLOUDFLARE, Listener, Members};
-use crate::trust::{Believed, LiveSets};
+use crate::net::addr::AddrRanges;
+use crate::net::trust::{Believed, LiveSets};
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -7,8 +7,8 @@
 use crate::admission::{Gate, GateCell, bpf, kernel};
 use crate::config::Config;
 use crate::listen::Hold;
+use crate::net::trust::LiveSets;
 use crate::telemetry::{Mode, PortCells};
-use crate::trust::LiveSets;
 use arc_swap::ArcSwap;
 use socket2::Socket;
 use std::io;

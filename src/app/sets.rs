@@ -2,11 +2,11 @@
 
 use super::StartError;
 use super::gatekeeper::Gatekeeper;
-use crate::addr::AddrRanges;
 use crate::config::Config;
 use crate::control::cloudflare::{self, Pace, Setup};
 use crate::control::reconcile::OnAddresses;
 use crate::model::ClusterAddresses;
+use crate::net::addr::AddrRanges;
 use crate::telemetry::Telemetry;
 use std::sync::Arc;
 use tokio::sync::watch;

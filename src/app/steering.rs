@@ -10,7 +10,7 @@
 
 use crate::admission::steer;
 use crate::listen::{Bound, Hold, Listening, Listing, Place};
-use crate::shutdown::{ShutdownSignal, Stage};
+use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{PortCells, Telemetry};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -14,7 +14,7 @@ use super::steering::Steering;
 use super::{App, DRAIN_LOOK, join, spawn};
 use crate::config::Config;
 use crate::listen::HANDSHAKES;
-use crate::shutdown::Stage;
+use crate::net::shutdown::Stage;
 use crate::telemetry::Unready;
 use crate::tls::TicketKeys;
 use std::io;

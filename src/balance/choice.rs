@@ -4,8 +4,8 @@
 //! node meets the same pod. They are no secrets: who knows the addresses of pods can work them out, and
 //! who can choose the key of a hash can choose the pod.
 
-use crate::addr::EndpointAddr;
-use crate::random::mix;
+use crate::net::addr::EndpointAddr;
+use crate::net::random::mix;
 use http::HeaderValue;
 use std::fmt;
 use std::net::IpAddr;

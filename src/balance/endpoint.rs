@@ -3,7 +3,7 @@
 use super::health::Health;
 use super::latency::Latency;
 use super::{Moment, Queue, Token};
-use crate::addr::EndpointAddr;
+use crate::net::addr::EndpointAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;

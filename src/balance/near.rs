@@ -135,7 +135,7 @@ mod tests {
     use crate::balance::tests::{at, eject, numbers, spec};
     use crate::balance::{Choice, InFlight};
     use crate::model::{EndpointSpec, EndpointState};
-    use crate::random;
+    use crate::net::random;
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;
     use std::time::Duration;

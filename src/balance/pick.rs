@@ -6,7 +6,7 @@
 
 use super::health;
 use super::{Choice, Endpoint, EndpointSet, Moment, scale};
-use crate::random;
+use crate::net::random;
 use arc_swap::Guard;
 use std::sync::Arc;
 

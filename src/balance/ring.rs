@@ -7,7 +7,7 @@
 
 use super::Endpoint;
 use super::choice::{Key, Token};
-use crate::random;
+use crate::net::random;
 use std::sync::Arc;
 
 /// Hashes of a key: with 21 the endpoint with the most keys has a tenth more than the average (table 1

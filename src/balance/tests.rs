@@ -1,7 +1,7 @@
 //! Sets of endpoints, their state and the choice among them, by a clock of the test's.
 
 use super::*;
-use crate::addr::EndpointAddr;
+use crate::net::addr::EndpointAddr;
 use EndpointState::{NotReady, Ready, Terminating};
 use std::collections::BTreeMap;
 use std::time::Duration;

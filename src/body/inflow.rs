@@ -9,7 +9,7 @@
 //!
 //! A connection that holds its share of memory is not read any further: TCP then slows its client down.
 
-use crate::memory::{Account, Kind};
+use crate::net::memory::{Account, Kind};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
@@ -222,7 +222,7 @@ impl<B: Body<Data = Bytes> + Unpin> Drop for Inbound<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Budget, Ledger};
+    use crate::net::memory::{Budget, Ledger};
     use crate::telemetry::WorkerCells;
 
     const WINDOW: u32 = 8 << 20;

@@ -1,6 +1,6 @@
 //! What is kept of a request body that has been passed on.
 
-use crate::memory::{Account, Kind};
+use crate::net::memory::{Account, Kind};
 use bytes::Bytes;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -163,7 +163,7 @@ impl Drop for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Budget, Ledger};
+    use crate::net::memory::{Budget, Ledger};
     use crate::telemetry::WorkerCells;
 
     fn mk_account(limit: usize) -> Arc<Account> {

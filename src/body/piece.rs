@@ -4,7 +4,7 @@
 //! counts the memory: a short piece keeps the whole buffer that it was read into. Whoever gives pieces asks
 //! [`Flow::poll_room`] first, so that a side that takes nothing costs one buffer.
 
-use crate::memory::{Account, Kind};
+use crate::net::memory::{Account, Kind};
 use crate::telemetry::Stock;
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
@@ -123,7 +123,7 @@ impl Drop for Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Budget, Ledger};
+    use crate::net::memory::{Budget, Ledger};
     use crate::telemetry::WorkerCells;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,6 @@
 use super::{Flow, ROOM, Reader, Upload, UploadLimits, UploadState};
-use crate::deadline::Deadlines;
-use crate::memory::{Account, Budget, Ledger};
+use crate::net::deadline::Deadlines;
+use crate::net::memory::{Account, Budget, Ledger};
 use crate::telemetry::WorkerCells;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};

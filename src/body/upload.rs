@@ -3,7 +3,7 @@
 use super::inflow::Inbound;
 use super::kept::Kept;
 use super::piece::Flow;
-use crate::deadline::{Phase, Watch};
+use crate::net::deadline::{Phase, Watch};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::{Cell, RefCell};

@@ -4,7 +4,7 @@
 //! us; an entry further left may be believed only if the one to its right is a proxy of ours, too.
 
 use super::{Unnamed, address};
-use crate::trust::Believed;
+use crate::net::trust::Believed;
 use http::{HeaderMap, HeaderName};
 use std::net::IpAddr;
 
@@ -69,7 +69,7 @@ fn node(entry: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addr::AddrRanges;
+    use crate::net::addr::AddrRanges;
     use http::HeaderValue;
     use ipnet::IpNet;
 

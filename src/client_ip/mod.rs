@@ -26,8 +26,8 @@ pub use claims::is_claim;
 pub use policy::{NoSecret, Policy};
 pub use scheme::Scheme;
 
-use crate::addr::PeerAddr;
-use crate::trust::{Believed, Speaker, TrustedPeer};
+use crate::net::addr::PeerAddr;
+use crate::net::trust::{Believed, Speaker, TrustedPeer};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::net::IpAddr;

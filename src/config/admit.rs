@@ -92,11 +92,11 @@ pub enum Members {
     Any,
     /// These networks.
     Fixed(Vec<IpNet>),
-    /// [`crate::trust::LiveSets::cloudflare`].
+    /// [`crate::net::trust::LiveSets::cloudflare`].
     Cloudflare,
-    /// [`crate::trust::LiveSets::nodes`].
+    /// [`crate::net::trust::LiveSets::nodes`].
     Nodes,
-    /// [`crate::trust::LiveSets::pods`].
+    /// [`crate::net::trust::LiveSets::pods`].
     Pods,
 }
 

@@ -106,7 +106,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
 ///
 /// Refuses host bits (a slip of the length or of the address: nobody can tell which), networks that
 /// hold everybody, and IPv4 in IPv6 clothes, which would match nothing because peers are unmapped
-/// first ([`crate::addr::PeerAddr`]).
+/// first ([`crate::net::addr::PeerAddr`]).
 pub(super) fn net(text: &str) -> Result<IpNet, Fault> {
     let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(net) = parsed else {

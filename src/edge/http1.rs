@@ -2,10 +2,10 @@
 
 use super::count_evicted;
 use super::linger::linger;
-use crate::deadline::Phase;
 use crate::error::Reason;
 use crate::forward::{self, Downstream, ResponseBody, TunnelSlot};
 use crate::http::{self as stage, ClientSocket, ClientStream, Notes};
+use crate::net::deadline::Phase;
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;

@@ -1,9 +1,9 @@
 //! A conversation in HTTP/2: its streams have deadlines of their own.
 
 use super::count_evicted;
-use crate::deadline::Phase;
 use crate::forward::{self, Downstream, TunnelSlot};
 use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
+use crate::net::deadline::Phase;
 use crate::tls::Session;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;

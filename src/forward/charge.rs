@@ -1,6 +1,6 @@
 //! What a request holds, from its head to the last byte of its answer.
 
-use crate::memory::{Account, Kind};
+use crate::net::memory::{Account, Kind};
 use http::HeaderMap;
 use http::request::Parts;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn text(headers: &HeaderMap) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Budget, Ledger};
+    use crate::net::memory::{Budget, Ledger};
     use crate::telemetry::WorkerCells;
     use http::{HeaderValue, Request};
 

@@ -7,9 +7,9 @@
 use super::Downstream;
 use super::exchange::Exchange;
 use super::response_body::ResponseBody;
-use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
 use crate::http::{self as stage, ClientSocket};
+use crate::net::deadline::{Phase, Watch};
 use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};

@@ -1,19 +1,19 @@
 //! What the requests of a worker share, and those of a connection.
 
-use crate::addr::PeerAddr;
 use crate::admission::{Gate, GateCell};
 use crate::body::Flow;
 use crate::client_ip::Policy;
 use crate::config::Config;
-use crate::deadline::{Deadlines, Watch};
 use crate::http::{ForwardedFields, Streams};
-use crate::memory::{Account, Ledger};
-use crate::random::Random;
+use crate::net::addr::PeerAddr;
+use crate::net::deadline::{Deadlines, Watch};
+use crate::net::memory::{Account, Ledger};
+use crate::net::random::Random;
+use crate::net::trust::TrustedPeer;
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, WorkerCells};
 use crate::tls::{Handshakes, Session};
-use crate::trust::TrustedPeer;
 use crate::upstream::Upstream;
 use std::cell::Cell;
 use std::rc::Rc;

@@ -2,7 +2,7 @@
 
 use super::raw::Framing;
 use crate::error::Reason;
-use crate::memory::{Account, Kind};
+use crate::net::memory::{Account, Kind};
 use http::Request;
 use http_body::Body;
 use std::cell::Cell;

@@ -1,6 +1,6 @@
 //! The bytes of a client connection, with or without TLS around them.
 
-use crate::stream::{Now, TcpOrTls};
+use crate::net::stream::{Now, TcpOrTls};
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::pin::Pin;

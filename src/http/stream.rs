@@ -9,9 +9,9 @@ use super::notes::Notes;
 use super::raw::{self, Passed, RawReader};
 use super::respond;
 use super::socket::ClientSocket;
-use crate::deadline::{Phase, Watch};
 use crate::error::Reason;
-use crate::stream::InPieces;
+use crate::net::deadline::{Phase, Watch};
+use crate::net::stream::InPieces;
 use bytes::{Buf, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -248,8 +248,8 @@ impl AsyncWrite for ClientStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deadline::Deadlines;
-    use crate::memory::{Account, Budget, Ledger};
+    use crate::net::deadline::Deadlines;
+    use crate::net::memory::{Account, Budget, Ledger};
     use crate::telemetry::WorkerCells;
     use http::{Request, Response};
     use http_body_util::BodyExt;

@@ -5,7 +5,7 @@
 //! window waits within hyper and asks nobody.
 
 use crate::body::Inflow;
-use crate::deadline::{Deadlines, Phase, Watch};
+use crate::net::deadline::{Deadlines, Phase, Watch};
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -180,7 +180,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Account, Budget, Ledger};
+    use crate::net::memory::{Account, Budget, Ledger};
     use crate::telemetry::WorkerCells;
     use futures_util::FutureExt;
     use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! From the accepting thread to a worker: one message for each connection, none for each request.
 
-use crate::addr::PeerAddr;
-use crate::deadline::Room;
+use crate::net::addr::PeerAddr;
+use crate::net::deadline::Room;
 use std::net::TcpStream;
 use std::pin::pin;
 use std::sync::Arc;
@@ -160,7 +160,7 @@ impl Doors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deadline::{Deadlines, Phase};
+    use crate::net::deadline::{Deadlines, Phase};
     use tokio::runtime::Builder;
 
     fn mk_accepted(slot: Slot) -> Accepted {

@@ -15,8 +15,8 @@ pub use hold::Hold;
 pub use local::{LocalAccepting, LocalError, LocalListening, LocalName};
 pub use local::{bind_local, bind_local_aside};
 
-use crate::addr::PeerAddr;
-use crate::shutdown::{ShutdownSignal, Stage};
+use crate::net::addr::PeerAddr;
+use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{ListenerCells, Refusal};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;

@@ -1,7 +1,7 @@
 //! Service ports and the endpoints behind them.
 
 use super::{Balancing, HealthCheck, Limits, Protocol};
-use crate::addr::EndpointAddr;
+use crate::net::addr::EndpointAddr;
 use std::fmt;
 use std::sync::Arc;
 

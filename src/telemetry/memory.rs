@@ -2,7 +2,7 @@
 
 use super::cells::Count;
 use super::levels::Stock;
-use crate::memory::{Kind, Shortage};
+use crate::net::memory::{Kind, Shortage};
 
 /// What one worker holds.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use super::session::{Session, Standing};
 use super::snapshot::{Shown, Store};
 use super::turns::Turns;
 use crate::client_certificate::{Mode, Verdict};
-use crate::stream::Now;
+use crate::net::stream::Now;
 use crate::telemetry::{HandshakeCells, HandshakeFailure, TlsVersion};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor, ClientHello};

@@ -2,11 +2,11 @@
 
 use super::pool::Connection;
 use super::socket::{AfterFailure, PodSocket, Record};
-use crate::addr::EndpointAddr;
 use crate::endpoint_tls::{Alpn, EndpointTls};
 use crate::error::Reason;
 use crate::model::Protocol;
-use crate::stream::{InPieces, TcpOrTls};
+use crate::net::addr::EndpointAddr;
+use crate::net::stream::{InPieces, TcpOrTls};
 use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;

@@ -9,7 +9,7 @@
 //! by that a request that the pod cannot have read is told from one that it may have carried out.
 
 use super::sys;
-use crate::gather::WriteGathered;
+use crate::net::gather::WriteGathered;
 use socket2::SockRef;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::os::fd::AsFd;

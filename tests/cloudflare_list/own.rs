@@ -2,9 +2,9 @@
 
 use crate::process::{Process, config, pace};
 use ipnet::IpNet;
-use ravelin::addr::AddrRanges;
 use ravelin::config::{CLOUDFLARE, Cloudflare, ListOrigin};
 use ravelin::control::cloudflare::Pace;
+use ravelin::net::addr::AddrRanges;
 use ravelin::telemetry::{ListFailure, ListSource};
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! The keeper on a thread, as the process runs it, with what it published.
 
-use ravelin::addr::AddrRanges;
 use ravelin::config::{Cloudflare, ListOrigin, WorkerZones};
 use ravelin::control::cloudflare::fetch::Deadlines;
 use ravelin::control::cloudflare::{Keeper, Pace, Setup, initial};
-use ravelin::shutdown::{Shutdown, Stage};
+use ravelin::net::addr::AddrRanges;
+use ravelin::net::shutdown::{Shutdown, Stage};
 use ravelin::telemetry::{ListCells, ListMetrics};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};

@@ -3,11 +3,11 @@
 use crate::process::{Process, api, config, pace, wait_until};
 use crate::server::{Certificate, Play, Server, answer};
 use ipnet::IpNet;
-use ravelin::addr::AddrRanges;
 use ravelin::config::{CLOUDFLARE, Cloudflare, ListOrigin};
 use ravelin::control::cloudflare::Pace;
 use ravelin::control::cloudflare::fetch::Deadlines;
 use ravelin::control::cloudflare::store;
+use ravelin::net::addr::AddrRanges;
 use ravelin::telemetry::ListSource;
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;

@@ -43,15 +43,7 @@ const ROOMS: [(&str, Kind); 18] = [
 const OF_CONTROL: [&str; 2] = ["routing", "telemetry"];
 
 /// Modules that have not moved into their room yet.
-const MOVES: [(&str, &str); 18] = [
-    ("addr", "net"),
-    ("stream", "net"),
-    ("gather", "net"),
-    ("deadline", "net"),
-    ("shutdown", "net"),
-    ("trust", "net"),
-    ("random", "net"),
-    ("memory", "net"),
+const MOVES: [(&str, &str); 10] = [
     ("certificate", "pki"),
     ("client_certificate", "pki"),
     ("endpoint_tls", "pki"),

@@ -9,7 +9,7 @@ use ravelin::control::write_back::{
     Timing, Writer,
 };
 use ravelin::model::{Kind, ObjectRef, Rejected, Severity, Why};
-use ravelin::shutdown::{Shutdown, Stage};
+use ravelin::net::shutdown::{Shutdown, Stage};
 use ravelin::telemetry::WriteBackMetrics;
 use serde_json::{Value, json};
 use std::cell::RefCell;

@@ -16,7 +16,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use crate::addr::AddrRanges;
+use crate::net::addr::AddrRanges;
 use assembler::{Assembler, JUMP_EQUAL, LOAD_BYTE, SHIFT_RIGHT, Target};
 use std::net::Ipv6Addr;
 

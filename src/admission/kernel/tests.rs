@@ -3,8 +3,8 @@
 
 use super::super::bpf;
 use super::*;
-use crate::addr::AddrRanges;
 use crate::config::CLOUDFLARE;
+use crate::net::addr::AddrRanges;
 use ipnet::{IpNet, Ipv4Net};
 use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io::{Read, Write};

@@ -1,8 +1,8 @@
 use super::Queue;
-use crate::addr::EndpointAddr;
 use crate::balance::{Choice, EndpointSet, InFlight};
 use crate::error::Reason;
 use crate::model::{EndpointSpec, EndpointState, Limits};
+use crate::net::addr::EndpointAddr;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

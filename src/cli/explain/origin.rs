@@ -2,8 +2,6 @@
 //! same gate, proof and reading as at work.
 
 use super::refusal;
-use crate::addr::AddrRanges;
-use crate::addr::PeerAddr;
 use crate::admission::Gate;
 use crate::app;
 use crate::cli::manifests::Read;
@@ -11,7 +9,9 @@ use crate::cli::{Failure, USAGE};
 use crate::client_ip::{ClientIp, Identity, Scheme, Unnamed, identify};
 use crate::config::{Config, Listener};
 use crate::control::cloudflare::{self, Initial};
-use crate::trust::{LiveSets, Speaker};
+use crate::net::addr::AddrRanges;
+use crate::net::addr::PeerAddr;
+use crate::net::trust::{LiveSets, Speaker};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;

@@ -4,9 +4,9 @@
 //! on disk. The bounds are relative to what is compiled in, which no answer can change, so that no
 //! sequence of answers creeps to an empty list or to one that admits the world.
 
-use crate::addr::AddrRanges;
-use crate::addr::reserved;
 use crate::config::{CLOUDFLARE, NEVER_CLOUDFLARE};
+use crate::net::addr::AddrRanges;
+use crate::net::addr::reserved;
 use crate::telemetry::ListFailure;
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use std::fmt;

@@ -7,7 +7,7 @@
 
 use super::answer::List;
 use super::check::{Checked, Refused, Rules, check, networks, plausible};
-use crate::addr::AddrRanges;
+use crate::net::addr::AddrRanges;
 use crate::telemetry::ListSource;
 use ipnet::IpNet;
 use std::time::Duration;

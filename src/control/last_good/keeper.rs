@@ -5,7 +5,7 @@ use super::format::{Header, Refusal};
 use crate::config;
 use crate::control::utc::{now, when};
 use crate::control::watch::Cluster;
-use crate::shutdown::{ShutdownSignal, Stage};
+use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{LastGoodMetrics, WatchMetrics, age};
 use std::sync::Arc;
 use std::time::Duration;

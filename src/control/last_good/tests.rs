@@ -8,7 +8,7 @@ use crate::control::objects::{Object, Objects, is_content_left_out};
 use crate::control::source::Source as _;
 use crate::control::watch::{Cluster, Scope};
 use crate::model::Kind;
-use crate::shutdown::{Shutdown, Stage};
+use crate::net::shutdown::{Shutdown, Stage};
 use crate::telemetry::LastGoodMetrics;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service};

@@ -9,11 +9,11 @@
 
 use super::report::{Flaw, Report};
 use super::{ConfigMapKey, Options};
-use crate::addr::special_net;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::{ClusterAddresses, Kind, ObjectRef, Rejected, Severity, Why};
+use crate::net::addr::special_net;
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeAddress, NodeSpec};
 use std::net::IpAddr;

@@ -33,7 +33,7 @@ pub use standing::Standings;
 use crate::config::Kubernetes;
 use crate::control::translate::ConfigMapKey;
 use crate::control::write_back::{self, Facts, Inputs, Outcome, Writer};
-use crate::shutdown::{ShutdownSignal, Stage};
+use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{WatchMetrics, WriteBackMetrics};
 use client::Api;
 use follow::Follower;

@@ -35,7 +35,7 @@ pub use work::StatusPace;
 
 use crate::control::chance;
 use crate::model::ObjectRef;
-use crate::shutdown::{ShutdownSignal, Stage};
+use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::WriteBackMetrics;
 use kube::Client;
 use lease::Elector;

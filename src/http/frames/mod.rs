@@ -10,8 +10,8 @@ mod scan;
 use super::socket::ClientSocket;
 use super::streams::Streams;
 use crate::body::Inflow;
-use crate::deadline::{Phase, Watch};
-use crate::memory::{Account, Kind};
+use crate::net::deadline::{Phase, Watch};
+use crate::net::memory::{Account, Kind};
 use scan::Scanner;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -278,7 +278,7 @@ impl AsyncWrite for FollowedFrames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Budget, Ledger};
+    use crate::net::memory::{Budget, Ledger};
     use crate::telemetry::WorkerCells;
 
     fn mk_inflow() -> Rc<Inflow> {

@@ -5,12 +5,12 @@ mod precedence;
 mod random;
 
 use super::{Table, compile};
-use crate::addr::EndpointAddr;
 use crate::model::{
     Backend, BackendKey, BackendState, CanonicalPath, DefaultBackend, EndpointSpec, EndpointState,
     Host, HostPattern, Hsts, Https, Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule,
     Treatment,
 };
+use crate::net::addr::EndpointAddr;
 
 /// `*` for every host, else as a manifest has it.
 fn mk_host(host: &str) -> HostPattern {

@@ -155,7 +155,7 @@ pub fn start(output: Output, cells: Arc<LogCells>) -> io::Result<(Sink, Writer)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addr::PeerAddr;
+    use crate::net::addr::PeerAddr;
     use crate::telemetry::WorkerCells;
     use std::sync::Mutex;
     use std::sync::atomic::Ordering;

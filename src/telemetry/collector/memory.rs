@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use super::families::Families;
-use crate::memory::{Kind, Shortage};
+use crate::net::memory::{Kind, Shortage};
 use std::fmt;
 
 impl Telemetry {

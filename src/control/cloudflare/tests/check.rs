@@ -1,11 +1,11 @@
 //! Which lists are put in force.
 
 use super::{embedded_with, embedded_without, net};
-use crate::addr::AddrRanges;
 use crate::config::{CLOUDFLARE, NEVER_CLOUDFLARE};
 use crate::control::cloudflare::check::{
     Checked, Family, MOST_NETWORKS, Measure, Refused, Rules, check, networks,
 };
+use crate::net::addr::AddrRanges;
 use crate::telemetry::ListFailure;
 use ipnet::IpNet;
 

@@ -1,11 +1,11 @@
 //! What becomes of the list in time.
 
 use super::{embedded_with, embedded_without, net};
-use crate::addr::AddrRanges;
 use crate::config::{CLOUDFLARE, NEVER_CLOUDFLARE};
 use crate::control::cloudflare::answer::List;
 use crate::control::cloudflare::check::{Refused, Rules};
 use crate::control::cloudflare::life::{Answer, Kept, Life, Now, Outcome};
+use crate::net::addr::AddrRanges;
 use crate::telemetry::ListSource;
 use ipnet::IpNet;
 use std::time::Duration;

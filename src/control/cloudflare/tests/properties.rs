@@ -2,11 +2,11 @@
 //! or whom it must not; and nothing leaves before its time.
 
 use super::net;
-use crate::addr::AddrRanges;
 use crate::config::{CLOUDFLARE, NEVER_CLOUDFLARE};
 use crate::control::cloudflare::answer::{json, text};
 use crate::control::cloudflare::check::{Rules, networks};
 use crate::control::cloudflare::life::{Answer, Life, Now};
+use crate::net::addr::AddrRanges;
 use crate::telemetry::ListSource;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::prelude::*;

@@ -1,11 +1,11 @@
 //! The list at start, and what is kept on disk for it.
 
 use super::{embedded_with, embedded_without, net};
-use crate::addr::AddrRanges;
 use crate::config::{CLOUDFLARE, Cloudflare, ListOrigin, WorkerZones};
 use crate::control::cloudflare::life::Kept;
 use crate::control::cloudflare::store::{FILE, StoreError, load, save};
 use crate::control::cloudflare::{Initial, initial};
+use crate::net::addr::AddrRanges;
 use crate::telemetry::ListSource;
 use ipnet::IpNet;
 use std::fs;

@@ -4,7 +4,7 @@
 //! only with a [`TrustedPeer`] at hand, and one of those can be made in this file alone: by a peer
 //! whose address is in a set of ours.
 
-use crate::addr::{AddrRanges, PeerAddr};
+use crate::net::addr::{AddrRanges, PeerAddr};
 use std::net::IpAddr;
 
 /// The sets of addresses that change while the process runs. Empty where nothing is known yet, so

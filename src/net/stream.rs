@@ -1,6 +1,6 @@
 //! A TCP connection, as it is or within TLS, as hyper and h2 read and write it.
 
-use crate::gather::WriteGathered;
+use crate::net::gather::WriteGathered;
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};

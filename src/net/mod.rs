@@ -1,0 +1,13 @@
+//! What every stage is built on: addresses, byte streams, deadlines, the memory budget, shutdown.
+//!
+//! **Invariant**: knows nothing of HTTP routes, certificates or Kubernetes, and never blocks
+//! (`tests/layering`).
+
+pub mod addr;
+pub mod deadline;
+pub mod gather;
+pub mod memory;
+pub mod random;
+pub mod shutdown;
+pub mod stream;
+pub mod trust;
