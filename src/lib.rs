@@ -52,9 +52,9 @@
 //! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
 //! | | [`config`] | the configuration file, valid by construction |
 //! | | [`net::trust`] | whom to believe: the proof that a peer may speak for its clients |
-//! | | [`certificate`] | a certificate with its chain and key, read; what Cloudflare says of it |
-//! | | [`client_certificate`] | what is asked of the clients of a host (Authenticated Origin Pulls) |
-//! | | [`endpoint_tls`] | TLS towards the pods: whose certificates are believed, for which name |
+//! | | [`pki::certificate`] | a certificate with its chain and key, read; what Cloudflare says of it |
+//! | | [`pki::client_certificate`] | what is asked of the clients of a host (Authenticated Origin Pulls) |
+//! | | [`pki::endpoint_tls`] | TLS towards the pods: whose certificates are believed, for which name |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
 //! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |
@@ -94,15 +94,12 @@ pub mod admission;
 pub mod app;
 pub mod balance;
 pub mod body;
-pub mod certificate;
 pub mod cli;
-pub mod client_certificate;
 pub mod client_ip;
 pub mod config;
 pub mod control;
 pub mod dns;
 pub mod edge;
-pub mod endpoint_tls;
 pub mod error;
 pub mod forward;
 pub mod health_check;
@@ -110,6 +107,7 @@ pub mod http;
 pub mod listen;
 pub mod model;
 pub mod net;
+pub mod pki;
 pub mod proxy_protocol;
 pub mod routing;
 pub mod telemetry;

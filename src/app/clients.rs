@@ -2,11 +2,13 @@
 //! and by Ingresses.
 
 use super::followed::{Followed, Stamp, stamp};
-use crate::certificate::{LoadError, read_bounded};
-use crate::client_certificate::{Authority, AuthorityError, CLOUDFLARE_FINGERPRINT, Demand, Mode};
 use crate::config::{AuthoritySource, ClientCertificate, Config};
 use crate::control::translate::{HostClients, Issuer};
 use crate::model::HostPattern;
+use crate::pki::certificate::{LoadError, read_bounded};
+use crate::pki::client_certificate::{
+    Authority, AuthorityError, CLOUDFLARE_FINGERPRINT, Demand, Mode,
+};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -2,10 +2,10 @@
 
 use super::clients::AuthorityFileError;
 use super::tickets::TicketFileError;
-use crate::certificate::{AuthoritiesError, LoadError};
 use crate::control::cloudflare::InitialError;
 use crate::control::watch::ConnectError;
 use crate::listen::LocalError;
+use crate::pki::certificate::{AuthoritiesError, LoadError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;

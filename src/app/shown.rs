@@ -7,9 +7,9 @@
 //! handshakes of another one's site.
 
 use super::clients::{Demands, LastGood, of_ingresses};
-use crate::certificate::Certificate;
 use crate::control::translate::{HostClients, TlsSecret};
 use crate::model::HostPattern;
+use crate::pki::certificate::Certificate;
 use crate::telemetry::CertificateMetrics;
 use crate::tls::{Entry, Policies, Snapshot, Store};
 use std::collections::HashMap;

@@ -5,9 +5,11 @@
 //! the thread that follows the files of certificates.
 
 use super::verdict_log::VerdictLog;
-use crate::certificate::{Authorities, Certificate, Judgement, Proof, is_key_supported, judge};
 use crate::control::translate::TlsSecret;
 use crate::model::HostPattern;
+use crate::pki::certificate::{
+    Authorities, Certificate, Judgement, Proof, is_key_supported, judge,
+};
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::CertificateMetrics;
 use crate::tls::{Snapshot, Store};
@@ -186,11 +188,11 @@ impl SelfCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::Verdict;
     use crate::model::{
         Backend, BackendKey, BackendState, Https, Ingress, Model, PathKind, PathPattern, PortKey,
         Protocol, Rule, Treatment,
     };
+    use crate::pki::certificate::Verdict;
     use crate::routing::{Publisher, compile};
     use crate::tls::{Entry, Policies};
     use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};

@@ -4,9 +4,9 @@
 //! first makes. Both processes of an upgrade read the same, so that sessions go on at the successor.
 
 use super::followed::{Followed, Stamp, stamp};
-use crate::certificate::{LoadError, read_bounded};
 use crate::config::Config;
 use crate::control::replace::create;
+use crate::pki::certificate::{LoadError, read_bounded};
 use crate::tls::{MOST_SECRET_BYTES, SecretError, TicketKeys};
 use aws_lc_rs::rand;
 use std::fs;

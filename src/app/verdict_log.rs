@@ -3,8 +3,8 @@
 //! Flexible looks.
 
 use super::strict::Judged;
-use crate::certificate::Verdict;
 use crate::model::HostPattern;
+use crate::pki::certificate::Verdict;
 use std::collections::BTreeMap;
 
 /// Most hosts that one change writes a line about; the others are counted.
@@ -113,7 +113,7 @@ fn uncovered(hosts: &[&HostPattern], others_have: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::Judgement;
+    use crate::pki::certificate::Judgement;
 
     fn judged(host: &str, verdict: Verdict) -> Judged {
         Judged {

@@ -8,8 +8,8 @@ use super::keys;
 use super::raw::{self, Table};
 use super::units::Fault;
 use super::values::{path, unknown_word};
-use crate::client_certificate::{CLOUDFLARE, Mode, Subjects};
 use crate::model::HostPattern;
+use crate::pki::client_certificate::{CLOUDFLARE, Mode, Subjects};
 
 /// What is asked of the clients of hosts. Nothing here looks into files.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,11 +22,11 @@ pub use worker::{Downstream, Worker};
 
 use crate::balance::EndpointSet;
 use crate::body::{Flow, Inbound, ROOM, RequestBody, Upload, UploadLimits, trim_values};
-use crate::client_certificate::{Mode, Verdict};
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
 use crate::model::{Broken, Protocol};
 use crate::net::deadline::{Phase, Watch};
+use crate::pki::client_certificate::{Mode, Verdict};
 use crate::routing::{Backend, RouteId, Table};
 use crate::tls::Session;
 use crate::upstream::{MOST_ANSWER_FIELDS, ReplyBody};

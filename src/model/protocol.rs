@@ -1,6 +1,6 @@
 //! How requests reach the endpoints of a backend.
 
-use crate::endpoint_tls::{Alpn, EndpointTls, FIRST_ID, Trust};
+use crate::pki::endpoint_tls::{Alpn, EndpointTls, FIRST_ID, Trust};
 use std::fmt;
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@
 //! has to show a certificate again. So what a resumed session stands for is as good as what a full
 //! handshake would have said.
 
-use crate::client_certificate::{Demand, Mode, Verdict, validity};
+use crate::pki::client_certificate::{Demand, Mode, Verdict, validity};
 use rustls::SignatureScheme;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};

@@ -6,8 +6,8 @@
 
 use super::policy::Policy;
 use super::tickets::TicketKeys;
-use crate::client_certificate::{Demand, Mode};
 use crate::model::{Host, HostPattern};
+use crate::pki::client_certificate::{Demand, Mode};
 use foldhash::fast::RandomState;
 use rustls::Error;
 use std::collections::HashMap;

@@ -5,7 +5,7 @@
 
 use super::clients::{self, Asking, Attempt};
 use super::tickets::TicketKeys;
-use crate::client_certificate::{Demand, Mode, Verdict};
+use crate::pki::client_certificate::{Demand, Mode, Verdict};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::CertificateDer;

@@ -2,8 +2,8 @@
 
 use super::policy::Policy;
 use super::snapshot::{Snapshot, Store};
-use crate::certificate::Certificate;
-use crate::client_certificate::{Mode, Verdict};
+use crate::pki::certificate::Certificate;
+use crate::pki::client_certificate::{Mode, Verdict};
 use crate::telemetry::TlsVersion;
 use http::HeaderValue;
 use rustls::pki_types::CertificateDer;

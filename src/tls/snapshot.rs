@@ -2,8 +2,8 @@
 
 use super::policies::Policies;
 use super::policy::{Policy, suites};
-use crate::certificate::{Certificate, KeyKind};
 use crate::model::{Host, HostPattern};
+use crate::pki::certificate::{Certificate, KeyKind};
 use crate::telemetry::HandshakeFailure;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;

@@ -1,9 +1,9 @@
 //! Certificates out of PEM, and which one a name is shown.
 
 use super::*;
-use crate::certificate::{Certificate, KeyKind};
-use crate::client_certificate::{Authority, Demand, Mode, Subjects};
 use crate::model::HostPattern;
+use crate::pki::certificate::{Certificate, KeyKind};
+use crate::pki::client_certificate::{Authority, Demand, Mode, Subjects};
 use crate::telemetry::HandshakeFailure;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 use rcgen::{PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};

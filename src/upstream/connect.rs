@@ -2,11 +2,11 @@
 
 use super::pool::Connection;
 use super::socket::{AfterFailure, PodSocket, Record};
-use crate::endpoint_tls::{Alpn, EndpointTls};
 use crate::error::Reason;
 use crate::model::Protocol;
 use crate::net::addr::EndpointAddr;
 use crate::net::stream::{InPieces, TcpOrTls};
+use crate::pki::endpoint_tls::{Alpn, EndpointTls};
 use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;

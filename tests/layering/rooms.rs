@@ -43,10 +43,7 @@ const ROOMS: [(&str, Kind); 18] = [
 const OF_CONTROL: [&str; 2] = ["routing", "telemetry"];
 
 /// Modules that have not moved into their room yet.
-const MOVES: [(&str, &str); 10] = [
-    ("certificate", "pki"),
-    ("client_certificate", "pki"),
-    ("endpoint_tls", "pki"),
+const MOVES: [(&str, &str); 7] = [
     ("admission", "transport"),
     ("listen", "transport"),
     ("proxy_protocol", "transport"),

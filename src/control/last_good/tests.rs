@@ -144,7 +144,7 @@ fn without_certificates_secrets_are_known_by_name_alone() {
 
 #[test]
 fn the_authority_of_client_certificates_is_kept_without_its_key() {
-    let public = include_str!("../../client_certificate/cloudflare.pem");
+    let public = include_str!("../../pki/client_certificate/cloudflare.pem");
     let key = "-----BEGIN PRIVATE KEY-----";
     for (text, is_kept) in [(public.to_owned(), true), (format!("{public}{key}"), false)] {
         let data = [("ca.crt", text.as_str()), ("tls.key", key)];

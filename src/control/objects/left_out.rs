@@ -1,6 +1,6 @@
 //! Secrets of which only the name and the type are known, because their content was not kept.
 
-use crate::client_certificate::Authority;
+use crate::pki::client_certificate::Authority;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

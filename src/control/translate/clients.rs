@@ -5,9 +5,9 @@
 
 use super::annotations::{Annotations, field};
 use super::report::{Flaw, Report};
-use crate::client_certificate::{Authority, CLOUDFLARE, Demand, Mode, Subjects};
 use crate::control::quote::quote;
 use crate::model::HostPattern;
+use crate::pki::client_certificate::{Authority, CLOUDFLARE, Demand, Mode, Subjects};
 use std::sync::Arc;
 
 /// `off`, `request` or `require`, for all hosts of the Ingress.

@@ -1,12 +1,12 @@
 //! Whether a Secret can serve as a certificate, or as the authority of certificates of clients. No bytes of it get into a message.
 
 use super::report::Flaw;
-use crate::certificate::Certificate;
-use crate::client_certificate::Authority;
 use crate::control::objects::is_content_left_out;
-use crate::endpoint_tls::Authorities;
 use crate::error::Advice;
 use crate::model::{Severity, Why};
+use crate::pki::certificate::Certificate;
+use crate::pki::client_certificate::Authority;
+use crate::pki::endpoint_tls::Authorities;
 use k8s_openapi::api::core::v1::Secret;
 
 /// Type of a Secret that holds a certificate and its key.

@@ -2,8 +2,8 @@
 
 use super::{compile, mk_backend, mk_endpoints, mk_model, mk_rule};
 use crate::balance::InFlight;
-use crate::endpoint_tls::{Alpn, Authorities, EndpointTls, TlsSettings, Trust};
 use crate::model::{BackendState, Broken, Model, Protocol};
+use crate::pki::endpoint_tls::{Alpn, Authorities, EndpointTls, TlsSettings, Trust};
 use crate::routing::{Backend, Publisher, Table, TableCache};
 use std::sync::Arc;
 

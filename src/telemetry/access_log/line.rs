@@ -4,8 +4,8 @@
 //! HPACK lets a client repeat a field for one byte. A field that is longer is cut at a character, and
 //! the line names it in `truncated`.
 
-use crate::client_certificate::Verdict;
 use crate::net::addr::PeerAddr;
+use crate::pki::client_certificate::Verdict;
 use crate::telemetry::TlsVersion;
 use crate::telemetry::json;
 use http::Version;

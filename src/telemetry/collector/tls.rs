@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use super::families::Families;
-use crate::client_certificate::{Mode, Verdict};
+use crate::pki::client_certificate::{Mode, Verdict};
 use crate::telemetry::tls::{HandshakeFailure, TlsVersion};
 use std::fmt;
 

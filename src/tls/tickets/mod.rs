@@ -16,7 +16,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-use crate::client_certificate::Demand;
+use crate::pki::client_certificate::Demand;
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};

@@ -1,7 +1,7 @@
 //! What a policy is known by in the keys of its tickets: two processes with the same demand find the
 //! same, and no two demands do.
 
-use crate::client_certificate::Demand;
+use crate::pki::client_certificate::Demand;
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
 /// SHA-256 of a demand on clients.

@@ -1,7 +1,7 @@
 //! Which tickets can be opened, where and when.
 
 use super::*;
-use crate::client_certificate::{Authority, Mode, Subjects};
+use crate::pki::client_certificate::{Authority, Mode, Subjects};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const PLAIN: &[u8] = b"a session";

@@ -13,7 +13,7 @@ pub struct TlsSecret {
     /// `metadata.name`.
     pub name: Arc<str>,
     /// What is in it; `None` if it is missing or cannot be used, which has been reported.
-    pub certificate: Option<Arc<crate::certificate::Certificate>>,
+    pub certificate: Option<Arc<crate::pki::certificate::Certificate>>,
     /// The hosts of the entries that name it, or else of the rules beside; sorted, each once.
     pub hosts: Vec<HostPattern>,
 }

@@ -11,7 +11,6 @@ use super::reading::Reading;
 use super::secrets::Secrets;
 use super::slab::Slab;
 use super::{Map, Name};
-use crate::client_certificate::{Authority, Mode, Subjects};
 use crate::control::translate::annotations::field;
 use crate::control::translate::clients::{
     CLIENT_CERTIFICATE, ClientsRead, HostClients, Issuer, IssuerName,
@@ -20,6 +19,7 @@ use crate::control::translate::findings::{Findings, Found};
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
 use crate::model::{HostPattern, Ingress, Rejected};
+use crate::pki::client_certificate::{Authority, Mode, Subjects};
 use std::sync::Arc;
 
 /// What one Ingress asks, and of whose clients.

@@ -29,12 +29,12 @@ use super::ingress::{self, BackendRead};
 use super::near::{self, Here};
 use super::report::Report;
 use super::{Options, object_ref};
-use crate::client_certificate::Authority;
 use crate::control::objects::Objects;
 use crate::model::{
     Algorithm, Backend, BackendKey, DefaultBackend, Https, Ingress, Model, PortKey, Rejected, Rule,
     Severity, Timeouts,
 };
+use crate::pki::client_certificate::Authority;
 use assembly::Assembly;
 use backends::Backends;
 use clients::{Clients, Policies};
@@ -91,7 +91,7 @@ pub(super) struct Routes {
     readings: Slab<Reading>,
     known: Map<Name, usize>,
     backends: Backends,
-    secrets: Secrets<crate::certificate::Certificate>,
+    secrets: Secrets<crate::pki::certificate::Certificate>,
     authorities: Secrets<Authority>,
     policies: Policies,
     assembly: Assembly,

@@ -4,7 +4,6 @@ use super::Name;
 use super::backends::Backends;
 use super::clients::Clients;
 use super::secrets::Secrets;
-use crate::client_certificate::Authority;
 use crate::control::translate::annotations::field;
 use crate::control::translate::clients::CLIENT_CA;
 use crate::control::translate::findings::Found;
@@ -12,6 +11,7 @@ use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
 use crate::model::{DefaultBackend, HostPattern, Ingress, Rejected, Rule};
+use crate::pki::client_certificate::Authority;
 
 /// One Ingress, ours or not.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Reading {
     pub(super) fn findings(
         &self,
         backends: &Backends,
-        secrets: &Secrets<crate::certificate::Certificate>,
+        secrets: &Secrets<crate::pki::certificate::Certificate>,
         authorities: &Secrets<Authority>,
     ) -> Vec<Rejected> {
         let object = object_ref(&self.ingress);

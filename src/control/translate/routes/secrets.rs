@@ -1,11 +1,11 @@
 //! The Secrets that Ingresses name, each looked at once, and who names them.
 
 use super::{Map, Name};
-use crate::certificate::Certificate;
-use crate::client_certificate::Authority;
 use crate::control::objects::Objects;
 use crate::control::translate::report::Flaw;
 use crate::control::translate::secret;
+use crate::pki::certificate::Certificate;
+use crate::pki::client_certificate::Authority;
 use k8s_openapi::api::core::v1::Secret;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -105,7 +105,7 @@ static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
         }
     }
     for name in ["t", "u"] {
-        let authority = include_str!("../../../client_certificate/cloudflare.pem");
+        let authority = include_str!("../../../pki/client_certificate/cloudflare.pem");
         add(&format!(
             "{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, stringData: {{ca.crt: \
              {authority:?}}}}}"

@@ -1,8 +1,8 @@
 //! What Ingresses ask of clients.
 
 use super::{BASE, objects, options};
-use crate::client_certificate::{Authority, Demand, Mode};
 use crate::control::reconcile::{Build, build};
+use crate::pki::client_certificate::{Authority, Demand, Mode};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 /// An Ingress with annotations of ours, and a rule without a backend to complain about.

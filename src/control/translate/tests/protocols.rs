@@ -4,8 +4,8 @@ use super::{BASE, lines, mk_backend, mk_ingress, objects, options, run};
 use crate::control::objects::{Object, leave_out_content};
 use crate::control::source::Changes;
 use crate::control::translate::{Translator, translate};
-use crate::endpoint_tls::Trust;
 use crate::model::{BackendState, Broken, Model, Protocol, Severity};
+use crate::pki::endpoint_tls::Trust;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -167,7 +167,7 @@ fn authorities_that_cannot_be_read_are_an_error_and_nobody_is_believed() {
 #[test]
 fn authorities_of_a_last_good_state_count_though_the_keys_beside_them_were_left_out() {
     let annotations = "ravelin.dev/upstream-protocol: https, ravelin.dev/upstream-ca: ca";
-    let pem = include_str!("../../../client_certificate/cloudflare.pem");
+    let pem = include_str!("../../../pki/client_certificate/cloudflare.pem");
     for (key, expected) in [("ca.crt", None), ("other.crt", Some("is not in the last-good state"))]
     {
         let whole = Secret {

@@ -1,0 +1,7 @@
+//! Certificates, read and judged: our own, those of clients, those of pods.
+//!
+//! **Invariant**: pure functions over bytes; opens no connection and follows no file (`tests/layering`).
+
+pub mod certificate;
+pub mod client_certificate;
+pub mod endpoint_tls;
