@@ -66,10 +66,10 @@
 //! | | [`routing`] | the table: compiled, looked up, published |
 //! | | [`net::shutdown`] | the stages of leaving |
 //! | | [`telemetry`] | metrics, access log, log of the process |
-//! | stages | [`admission`] | who may connect: in user space, and as a program for the kernel |
-//! | | [`proxy_protocol`] | the word of a balancer: whose connection it passes on |
+//! | stages | [`transport::admission`] | who may connect: in user space, and as a program for the kernel |
+//! | | [`transport::proxy_protocol`] | the word of a balancer: whose connection it passes on |
 //! | | [`tls`] | the handshake, and which certificate a name is shown |
-//! | | [`listen`] | sockets, accepting, hand-over to workers |
+//! | | [`transport::listen`] | sockets, accepting, hand-over to workers |
 //! | | [`http`] | HTTP/1.1 towards the client: limits, targets, header hygiene, our answers |
 //! | | [`upstream`] | connections to pods, pools, retries |
 //! | paths | [`edge`] | the life of a connection |
@@ -90,7 +90,6 @@
 //! as its manifest was written.
 
 pub mod admin;
-pub mod admission;
 pub mod app;
 pub mod balance;
 pub mod body;
@@ -104,12 +103,11 @@ pub mod error;
 pub mod forward;
 pub mod health_check;
 pub mod http;
-pub mod listen;
 pub mod model;
 pub mod net;
 pub mod pki;
-pub mod proxy_protocol;
 pub mod routing;
 pub mod telemetry;
 pub mod tls;
+pub mod transport;
 pub mod upstream;

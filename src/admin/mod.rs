@@ -4,11 +4,11 @@
 mod page;
 mod seats;
 
-use crate::admission::GateCell;
-use crate::listen::{self, Accepting, LocalAccepting};
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::scrape::scrape;
 use crate::telemetry::{Telemetry, Unready, age};
+use crate::transport::admission::GateCell;
+use crate::transport::listen::{self, Accepting, LocalAccepting};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};

@@ -4,11 +4,11 @@
 //! Each change makes the gates anew and puts them in force, user space first: nobody whom the kernel
 //! lets in by the new sets is then reset by the old ones. Connections that are open stay open.
 
-use crate::admission::{Gate, GateCell, bpf, kernel};
 use crate::config::Config;
-use crate::listen::Hold;
 use crate::net::trust::LiveSets;
 use crate::telemetry::{Mode, PortCells};
+use crate::transport::admission::{Gate, GateCell, bpf, kernel};
+use crate::transport::listen::Hold;
 use arc_swap::ArcSwap;
 use socket2::Socket;
 use std::io;

@@ -36,13 +36,15 @@ use crate::client_ip::Policy;
 use crate::config::Config;
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
-use crate::listen::{self, Acceptor, Bound, Door, Doors, Listening, LocalListening, LocalName};
 use crate::net::memory::{self, Pressure};
 use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{Telemetry, Writer};
 use crate::tls::Store;
+use crate::transport::listen::{
+    self, Acceptor, Bound, Door, Doors, Listening, LocalListening, LocalName,
+};
 use gatekeeper::Gatekeeper;
 use std::io;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! Takes over the node's ports from the process before, and hands them on to the next one.
 //!
-//! Several processes may listen at one address at a time (`crate::listen::bind`). Once it is ready, the
+//! Several processes may listen at one address at a time (`crate::transport::listen::bind`). Once it is ready, the
 //! newest has the kernel give all new connections to its own sockets; the ones before serve what they
 //! have, and what waits in their queues, until they are told to leave. The kernel's program names a
 //! place in the group of sockets, so it is renewed when the group changes. Until that is seen, it may
@@ -8,10 +8,10 @@
 //! only when it can, and stops the new connections before it closes. So no mistake here costs a
 //! connection; what it can cost is that an older process gets some.
 
-use crate::admission::steer;
-use crate::listen::{Bound, Hold, Listening, Listing, Place};
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{PortCells, Telemetry};
+use crate::transport::admission::steer;
+use crate::transport::listen::{Bound, Hold, Listening, Listing, Place};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -13,10 +13,10 @@ use super::signals::{Asked, Signals};
 use super::steering::Steering;
 use super::{App, DRAIN_LOOK, join, spawn};
 use crate::config::Config;
-use crate::listen::HANDSHAKES;
 use crate::net::shutdown::Stage;
 use crate::telemetry::Unready;
 use crate::tls::TicketKeys;
+use crate::transport::listen::HANDSHAKES;
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -218,7 +218,7 @@ where
     }
 
     /// Whether one that is leaving listens still, in the first moments. A third one at the same addresses
-    /// could not tell its place among them (`crate::listen::Place`).
+    /// could not tell its place among them (`crate::transport::listen::Place`).
     fn is_letting_go(&self) -> bool {
         let listens = |one: &Leaving| !one.thread.is_finished() && !one.steering.is_closed();
         self.leaving.iter().any(|one| one.begun.elapsed() < LETTING_GO && listens(one))

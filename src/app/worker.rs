@@ -1,12 +1,10 @@
 //! A worker thread: a runtime of its own, its connections, its tick.
 
 use super::unprivileged;
-use crate::admission::GateCell;
 use crate::client_ip::Policy;
 use crate::config::Config;
 use crate::edge;
 use crate::forward::Worker;
-use crate::listen::{Door, Order};
 use crate::net::deadline::{Deadlines, TICK};
 use crate::net::memory::{Budget, Ledger};
 use crate::net::random::Random;
@@ -15,6 +13,8 @@ use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, WorkerCells};
 use crate::tls::{Handshakes, Store};
+use crate::transport::admission::GateCell;
+use crate::transport::listen::{Door, Order};
 use crate::upstream::{Settings, Upstream};
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,6 +1,5 @@
 //! What the requests of a worker share, and those of a connection.
 
-use crate::admission::{Gate, GateCell};
 use crate::body::Flow;
 use crate::client_ip::Policy;
 use crate::config::Config;
@@ -14,6 +13,7 @@ use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, WorkerCells};
 use crate::tls::{Handshakes, Session};
+use crate::transport::admission::{Gate, GateCell};
 use crate::upstream::Upstream;
 use std::cell::Cell;
 use std::rc::Rc;

@@ -43,15 +43,8 @@ const ROOMS: [(&str, Kind); 18] = [
 const OF_CONTROL: [&str; 2] = ["routing", "telemetry"];
 
 /// Modules that have not moved into their room yet.
-const MOVES: [(&str, &str); 7] = [
-    ("admission", "transport"),
-    ("listen", "transport"),
-    ("proxy_protocol", "transport"),
-    ("client_ip", "http"),
-    ("edge", "proxy"),
-    ("forward", "proxy"),
-    ("admin", "app"),
-];
+const MOVES: [(&str, &str); 4] =
+    [("client_ip", "http"), ("edge", "proxy"), ("forward", "proxy"), ("admin", "app")];
 
 /// Modules of `upstream` that have not moved yet.
 const UPSTREAM: [&str; 3] = ["body", "dns", "health_check"];

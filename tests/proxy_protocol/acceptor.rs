@@ -2,7 +2,7 @@
 
 use crate::PATIENCE;
 use crate::balancer::canonical;
-use ravelin::proxy_protocol::{Header, read};
+use ravelin::transport::proxy_protocol::{Header, read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -18,7 +18,7 @@ use acceptor::{Acceptor, Seen};
 use balancer::{Balancer, HaProxy};
 use eventually::eventually;
 use program::program;
-use ravelin::proxy_protocol::Header;
+use ravelin::transport::proxy_protocol::Header;
 use skipped::skipped;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;

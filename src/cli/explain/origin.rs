@@ -2,7 +2,6 @@
 //! same gate, proof and reading as at work.
 
 use super::refusal;
-use crate::admission::Gate;
 use crate::app;
 use crate::cli::manifests::Read;
 use crate::cli::{Failure, USAGE};
@@ -12,6 +11,7 @@ use crate::control::cloudflare::{self, Initial};
 use crate::net::addr::AddrRanges;
 use crate::net::addr::PeerAddr;
 use crate::net::trust::{LiveSets, Speaker};
+use crate::transport::admission::Gate;
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;

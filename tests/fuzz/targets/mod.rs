@@ -5,7 +5,7 @@
 
 use ravelin::control::last_good;
 use ravelin::control::objects::{Object, Objects};
-use ravelin::proxy_protocol::{Header, MAX_HEADER_BYTES, Malformed, Parsed, parse};
+use ravelin::transport::proxy_protocol::{Header, MAX_HEADER_BYTES, Malformed, Parsed, parse};
 use std::io::Cursor;
 use std::net::SocketAddr;
 

@@ -1,0 +1,7 @@
+//! From the network card to an accepted connection: who may connect, the sockets, the PROXY protocol.
+//!
+//! **Invariant**: reads no byte of HTTP or TLS (`tests/layering`).
+
+pub mod admission;
+pub mod listen;
+pub mod proxy_protocol;
