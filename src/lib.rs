@@ -57,7 +57,7 @@
 //! | | [`pki::endpoint_tls`] | TLS towards the pods: whose certificates are believed, for which name |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
 //! | | [`body`] | the request body on its way upstream |
-//! | | [`client_ip`] | the one client address, and what shows that a request is of our zone |
+//! | | [`http::client_ip`] | the one client address, and what shows that a request is of our zone |
 //! | | [`net::deadline`] | a deadline for every phase, without a timer per request |
 //! | | [`net::gather`] | one send for a small message in several pieces |
 //! | | [`net::stream`] | a TCP connection, with or without TLS |
@@ -94,7 +94,6 @@ pub mod app;
 pub mod balance;
 pub mod body;
 pub mod cli;
-pub mod client_ip;
 pub mod config;
 pub mod control;
 pub mod dns;

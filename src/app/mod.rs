@@ -32,10 +32,10 @@ pub use settings::{authorities, options, policy};
 pub use signals::Signals;
 
 use crate::admin::Admin;
-use crate::client_ip::Policy;
 use crate::config::Config;
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
+use crate::http::client_ip::Policy;
 use crate::net::memory::{self, Pressure};
 use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::routing::{Table, TableHandle};

@@ -1,9 +1,9 @@
 //! What the configuration comes to: the files that it names, and how manifests are read under it.
 
 use super::StartError;
-use crate::client_ip::Policy;
 use crate::config::{self, Config, Members, SourceKind};
 use crate::control::translate::{ConfigMapKey, Options};
+use crate::http::client_ip::Policy;
 use crate::pki::certificate::Authorities;
 use crate::telemetry::access_log::{self, Output, Sink};
 use crate::telemetry::{LogCells, Writer};

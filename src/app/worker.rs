@@ -1,10 +1,10 @@
 //! A worker thread: a runtime of its own, its connections, its tick.
 
 use super::unprivileged;
-use crate::client_ip::Policy;
 use crate::config::Config;
 use crate::edge;
 use crate::forward::Worker;
+use crate::http::client_ip::Policy;
 use crate::net::deadline::{Deadlines, TICK};
 use crate::net::memory::{Budget, Ledger};
 use crate::net::random::Random;

@@ -1,6 +1,6 @@
 //! Trailers, without what only a header section may carry.
 
-use crate::client_ip::is_claim;
+use crate::http::client_ip::is_claim;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Frame;

@@ -5,9 +5,9 @@ mod http2;
 mod linger;
 
 use crate::body::{Flow, Inflow, ROOM};
-use crate::client_ip::{self, ClientIp, Scheme};
 use crate::config::{Listener, Protocol};
 use crate::forward::{Downstream, Worker};
+use crate::http::client_ip::{self, ClientIp, Scheme};
 use crate::http::{ClientSocket, ForwardedFields, Streams};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Phase, Watch};

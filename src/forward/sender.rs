@@ -1,7 +1,7 @@
 //! Whom a request is from, and what the upstream is told of that.
 
 use super::Downstream;
-use crate::client_ip::{Scheme, Unnamed, identify};
+use crate::http::client_ip::{Scheme, Unnamed, identify};
 use crate::http::{ForwardedFields, Vouched};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;

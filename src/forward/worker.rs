@@ -1,8 +1,8 @@
 //! What the requests of a worker share, and those of a connection.
 
 use crate::body::Flow;
-use crate::client_ip::Policy;
 use crate::config::Config;
+use crate::http::client_ip::Policy;
 use crate::http::{ForwardedFields, Streams};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Deadlines, Watch};

@@ -1,6 +1,7 @@
 //! HTTP/1.1 and HTTP/2 on the client's side: hyper's settings and limits, the request target, the headers that
 //! must not pass, and our own answers.
 
+pub mod client_ip;
 mod frames;
 mod head;
 mod headers;

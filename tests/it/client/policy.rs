@@ -1,8 +1,8 @@
 //! What requests through Cloudflare have to show: the zone of a Worker, and the operator's secret.
 
 use crate::support::{Builder, Client, Message, Upstream, edge_to};
-use ravelin::client_ip::Policy;
 use ravelin::config::Config;
+use ravelin::http::client_ip::Policy;
 use serde_json::Value;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
