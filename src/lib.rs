@@ -56,7 +56,7 @@
 //! | | [`pki::client_certificate`] | what is asked of the clients of a host (Authenticated Origin Pulls) |
 //! | | [`pki::endpoint_tls`] | TLS towards the pods: whose certificates are believed, for which name |
 //! | base | [`balance`] | which endpoint of a Service takes a request |
-//! | | [`body`] | the request body on its way upstream |
+//! | | [`upstream::body`] | the request body on its way upstream |
 //! | | [`http::client_ip`] | the one client address, and what shows that a request is of our zone |
 //! | | [`net::deadline`] | a deadline for every phase, without a timer per request |
 //! | | [`net::gather`] | one send for a small message in several pieces |
@@ -74,8 +74,8 @@
 //! | | [`upstream`] | connections to pods, pools, retries |
 //! | paths | [`edge`] | the life of a connection |
 //! | | [`forward`] | the life of a request |
-//! | | [`dns`] | the addresses of external names, by the clock |
-//! | | [`health_check`] | requests by the clock, that tell which endpoints are fit |
+//! | | [`upstream::dns`] | the addresses of external names, by the clock |
+//! | | [`upstream::health_check`] | requests by the clock, that tell which endpoints are fit |
 //! | control | [`control`] | from manifests or a cluster to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
 //! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
 //! | | [`admin`] | the admin port |
@@ -92,15 +92,12 @@
 pub mod admin;
 pub mod app;
 pub mod balance;
-pub mod body;
 pub mod cli;
 pub mod config;
 pub mod control;
-pub mod dns;
 pub mod edge;
 pub mod error;
 pub mod forward;
-pub mod health_check;
 pub mod http;
 pub mod model;
 pub mod net;

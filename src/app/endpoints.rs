@@ -2,8 +2,8 @@
 //! in the table in force.
 
 use super::{Parts, spawn, unprivileged};
-use crate::dns::Names;
-use crate::health_check::Checker;
+use crate::upstream::dns::Names;
+use crate::upstream::health_check::Checker;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -4,7 +4,6 @@ mod http1;
 mod http2;
 mod linger;
 
-use crate::body::{Flow, Inflow, ROOM};
 use crate::config::{Listener, Protocol};
 use crate::forward::{Downstream, Worker};
 use crate::http::client_ip::{self, ClientIp, Scheme};
@@ -18,6 +17,7 @@ use crate::tls::Unmet;
 use crate::transport::admission::Gate;
 use crate::transport::listen::{self, Accepted};
 use crate::transport::proxy_protocol::{self, Header, ReadError};
+use crate::upstream::body::{Flow, Inflow, ROOM};
 use http::HeaderValue;
 use std::cell::Cell;
 use std::future::poll_fn;

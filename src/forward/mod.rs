@@ -21,7 +21,6 @@ pub use unread::record_unread;
 pub use worker::{Downstream, Worker};
 
 use crate::balance::EndpointSet;
-use crate::body::{Flow, Inbound, ROOM, RequestBody, Upload, UploadLimits, trim_values};
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
 use crate::model::{Broken, Protocol};
@@ -29,6 +28,7 @@ use crate::net::deadline::{Phase, Watch};
 use crate::pki::client_certificate::{Mode, Verdict};
 use crate::routing::{Backend, RouteId, Table};
 use crate::tls::Session;
+use crate::upstream::body::{Flow, Inbound, ROOM, RequestBody, Upload, UploadLimits, trim_values};
 use crate::upstream::{MOST_ANSWER_FIELDS, ReplyBody};
 use bytes::Bytes;
 use charge::Charge;

@@ -5,9 +5,9 @@
 //! it a visibly broken response: no last chunk, or fewer bytes than announced.
 
 use super::exchange::Exchange;
-use crate::body::{Piece, clean_trailers};
 use crate::error::Reason;
 use crate::upstream::ReplyBody;
+use crate::upstream::body::{Piece, clean_trailers};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;

@@ -2,10 +2,10 @@
 
 use super::Exchange;
 use crate::balance::{EndpointSet, Queue};
-use crate::body::{RequestBody, Upload, UploadState};
 use crate::error::Reason;
 use crate::model::Protocol;
 use crate::routing::Backend;
+use crate::upstream::body::{RequestBody, Upload, UploadState};
 use crate::upstream::{ReplyBody, To};
 use http::{Request, Response};
 use std::pin::pin;

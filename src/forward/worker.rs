@@ -1,6 +1,5 @@
 //! What the requests of a worker share, and those of a connection.
 
-use crate::body::Flow;
 use crate::config::Config;
 use crate::http::client_ip::Policy;
 use crate::http::{ForwardedFields, Streams};
@@ -15,6 +14,7 @@ use crate::telemetry::{SeriesCache, WorkerCells};
 use crate::tls::{Handshakes, Session};
 use crate::transport::admission::{Gate, GateCell};
 use crate::upstream::Upstream;
+use crate::upstream::body::Flow;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;

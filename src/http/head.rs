@@ -4,9 +4,9 @@
 //! (RFC 9113 sections 6.5.2, 8.2.3 and 8.3.1). What passes over HTTP/1.1 is to pass over HTTP/2 as well, so
 //! the limits are those of HTTP/1.1, for the same head written in that.
 
-use crate::body::trim_values;
 use crate::config::defaults;
 use crate::error::Reason;
+use crate::upstream::body::trim_values;
 use http::{HeaderMap, HeaderValue, Method, header, request};
 
 /// What RFC 9113 section 6.5.2 adds to each field when it counts a header list, in bytes.

@@ -4,8 +4,8 @@
 //! executor: it ends what is past its time from outside, since a stream whose client has closed its
 //! window waits within hyper and asks nobody.
 
-use crate::body::Inflow;
 use crate::net::deadline::{Deadlines, Phase, Watch};
+use crate::upstream::body::Inflow;
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::future::{Future, poll_fn};

@@ -4,9 +4,9 @@ use super::http2::Http2Lease;
 use super::pool::Http1Lease;
 use super::report::Unanswered;
 use super::{Kind, Lease, ReplyBody, Upstream};
-use crate::body::RequestBody;
 use crate::error::Reason;
 use crate::telemetry::Retry;
+use crate::upstream::body::RequestBody;
 use http::{Request, Response, header};
 
 /// A request that an upstream may have carried out is sent once more, and not twice.

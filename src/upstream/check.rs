@@ -3,10 +3,10 @@
 
 use super::connect::{self, EndpointStream, Opened};
 use super::http2;
-use crate::body::RequestBody;
 use crate::error::Reason;
 use crate::model::{HealthCheck, Protocol};
 use crate::net::addr::EndpointAddr;
+use crate::upstream::body::RequestBody;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use tokio::task::JoinSet;
 use tokio::time::timeout;

@@ -11,10 +11,13 @@
 //! for as long as all that was passed on of it is kept: see `body`.
 
 mod attempt;
+pub mod body;
 mod budget;
 mod check;
 mod connect;
 mod course;
+pub mod dns;
+pub mod health_check;
 mod http2;
 mod open;
 mod pool;
@@ -30,11 +33,11 @@ pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};
 
 use crate::balance::{Choice, Endpoint, EndpointSet, InFlight, Moment};
-use crate::body::RequestBody;
 use crate::error::Reason;
 use crate::model::Protocol;
 use crate::routing::Backend;
 use crate::telemetry::WorkerCells;
+use crate::upstream::body::RequestBody;
 use attempt::Once;
 use budget::Budget;
 use course::Course;

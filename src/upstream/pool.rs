@@ -7,9 +7,9 @@
 
 use super::socket::Record;
 use crate::balance::Endpoint;
-use crate::body::RequestBody;
 use crate::model::Protocol;
 use crate::telemetry::WorkerCells;
+use crate::upstream::body::RequestBody;
 use http::{HeaderMap, HeaderName, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1::SendRequest};

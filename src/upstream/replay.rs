@@ -6,7 +6,7 @@
 //! A head that is too large for that is cloned after all, which shares its values: a copy would double what
 //! it holds. The body is kept by its upload, as far as it is short enough.
 
-use crate::body::{RequestBody, Upload};
+use crate::upstream::body::{RequestBody, Upload};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use std::cell::RefCell;
 use std::rc::Rc;

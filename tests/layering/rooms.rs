@@ -46,9 +46,6 @@ const OF_CONTROL: [&str; 2] = ["routing", "telemetry"];
 const MOVES: [(&str, &str); 4] =
     [("client_ip", "http"), ("edge", "proxy"), ("forward", "proxy"), ("admin", "app")];
 
-/// Modules of `upstream` that have not moved yet.
-const UPSTREAM: [&str; 3] = ["body", "dns", "health_check"];
-
 /// Imports against the order that are still there.
 const TO_MEND: [(&str, &str); 5] = [
     ("net", "telemetry"),
@@ -60,9 +57,6 @@ const TO_MEND: [(&str, &str); 5] = [
 
 /// The room that a top-level module is, or is to be in.
 pub(crate) fn room_of(module: &str) -> &str {
-    if UPSTREAM.contains(&module) {
-        return "upstream";
-    }
     MOVES.iter().find(|(old, _)| *old == module).map_or(module, |(_, room)| room)
 }
 

@@ -9,9 +9,9 @@ mod scan;
 
 use super::socket::ClientSocket;
 use super::streams::Streams;
-use crate::body::Inflow;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::{Account, Kind};
+use crate::upstream::body::Inflow;
 use scan::Scanner;
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -5,9 +5,9 @@
 //! nothing at all had come in since it was sent; a peer that leaves that unanswered is gone.
 
 use super::resets::Resets;
-use crate::body::Piece;
 use crate::error::Reason;
 use crate::net::addr::EndpointAddr;
+use crate::upstream::body::Piece;
 use crate::upstream::connect::{self, EndpointStream, MOST_ANSWER_FIELDS, RESPONSE_HEAD_BYTES};
 use crate::upstream::socket::Record;
 use h2::client::{Builder, Connection, SendRequest};

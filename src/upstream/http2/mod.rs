@@ -18,8 +18,8 @@ pub(super) use request::convert;
 
 use super::reply::ReplyBody;
 use super::report::Unanswered;
-use crate::body::RequestBody;
 use crate::error::Reason;
+use crate::upstream::body::RequestBody;
 use connection::Shared;
 use h2::client::ResponseFuture;
 use http::{Request, Response};

@@ -1,6 +1,6 @@
 //! A request as HTTP/2 has it (RFC 9113 section 8.3.1), made of one in the shape of HTTP/1.1.
 
-use crate::body::RequestBody;
+use crate::upstream::body::RequestBody;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{Request, Uri, Version};

@@ -3,7 +3,7 @@
 //! The body is asked for more only while the peer's window has room, so that one frame at most waits
 //! here. A stream that the peer resets ends it, and nothing else does but its own end.
 
-use crate::body::{Piece, RequestBody};
+use crate::upstream::body::{Piece, RequestBody};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::{Body, Frame};
