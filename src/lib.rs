@@ -10,7 +10,7 @@
 //!                                    \-> our own answer (error, http)
 //! ```
 //!
-//! Read [`edge`] (life of a connection) and [`forward`] (life of a request) first: they tell the
+//! Read [`proxy::connection`] (life of a connection) and [`proxy::request`] (life of a request) first: they tell the
 //! story, and everything else is what they call.
 //!
 //! # The way of a change
@@ -72,8 +72,8 @@
 //! | | [`transport::listen`] | sockets, accepting, hand-over to workers |
 //! | | [`http`] | HTTP/1.1 towards the client: limits, targets, header hygiene, our answers |
 //! | | [`upstream`] | connections to pods, pools, retries |
-//! | paths | [`edge`] | the life of a connection |
-//! | | [`forward`] | the life of a request |
+//! | paths | [`proxy::connection`] | the life of a connection |
+//! | | [`proxy::request`] | the life of a request |
 //! | | [`upstream::dns`] | the addresses of external names, by the clock |
 //! | | [`upstream::health_check`] | requests by the clock, that tell which endpoints are fit |
 //! | control | [`control`] | from manifests or a cluster to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
@@ -95,13 +95,12 @@ pub mod balance;
 pub mod cli;
 pub mod config;
 pub mod control;
-pub mod edge;
 pub mod error;
-pub mod forward;
 pub mod http;
 pub mod model;
 pub mod net;
 pub mod pki;
+pub mod proxy;
 pub mod routing;
 pub mod telemetry;
 pub mod tls;

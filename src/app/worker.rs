@@ -2,13 +2,13 @@
 
 use super::unprivileged;
 use crate::config::Config;
-use crate::edge;
-use crate::forward::Worker;
 use crate::http::client_ip::Policy;
 use crate::net::deadline::{Deadlines, TICK};
 use crate::net::memory::{Budget, Ledger};
 use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
+use crate::proxy::connection;
+use crate::proxy::request::Worker;
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, WorkerCells};
@@ -93,7 +93,7 @@ async fn serve(setup: Setup) {
 fn obey(worker: &Rc<Worker>, order: Order) {
     match order {
         Order::Serve(accepted) => {
-            tokio::task::spawn_local(edge::serve(Rc::clone(worker), accepted));
+            tokio::task::spawn_local(connection::serve(Rc::clone(worker), accepted));
         }
         // It may be in use again by now: whoever waits asks again.
         Order::MakeRoom => {

@@ -5,8 +5,8 @@ use super::{Failure, echo, say};
 use crate::app::{App, Signals};
 use crate::config::Config;
 use crate::error::Reason;
-use crate::forward;
 use crate::http::Target;
+use crate::proxy::request;
 use crate::telemetry::log;
 use std::fmt::Write;
 use std::io;
@@ -158,7 +158,7 @@ fn decide(app: &App, host: &str, target: &str) -> Result<(Row, String), Reason> 
     let (mut head, ()) = request.map_err(|_| Reason::BadTarget)?.into_parts();
     let target = Target::read(&mut head, usize::MAX)?;
     let table = app.table();
-    let id = forward::find(&table, &target)?;
-    forward::usable(table.backend(id))?;
+    let id = request::find(&table, &target)?;
+    request::usable(table.backend(id))?;
     Ok((table::row(&table, id), target.uri.to_string()))
 }

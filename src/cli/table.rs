@@ -1,8 +1,8 @@
 //! What a routing table serves, as rows for people and for programs.
 
 use crate::error::Reason;
-use crate::forward;
 use crate::model::{Algorithm, HashKey, Prefer, Protocol};
+use crate::proxy::request;
 use crate::routing::{RouteId, Table};
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
     let (route, backend) = (table.route(id), table.backend(id));
     let external = backend.external.as_ref().filter(|_| backend.broken.is_none());
     let mut near = Vec::new();
-    let (endpoints, answer) = match forward::usable(backend) {
+    let (endpoints, answer) = match request::usable(backend) {
         // Nothing is resolved here.
         Err(_) if external.is_some() => (external.iter().map(ToString::to_string).collect(), None),
         Ok(set) => {

@@ -10,11 +10,11 @@ use super::{Failure, Output, What, check, manifests, say};
 use crate::config::{Config, Listener, Protocol};
 use crate::control::reconcile::Build;
 use crate::error::Reason;
-use crate::forward;
 use crate::http::Target;
 use crate::http::client_ip::Scheme;
 use crate::model::{Host, Kind, ObjectRef, Rejected, Why};
 use crate::pki::client_certificate::Mode;
+use crate::proxy::request;
 use crate::routing::Table;
 use http::{Request, Uri, header};
 use serde::Serialize;
@@ -205,15 +205,15 @@ fn decide(
     let target = Target::read(&mut head, limit)?;
     explanation.host = Some(target.host_name()?.as_str().to_owned());
     explanation.path = Some(target.uri.path().to_owned());
-    let found = forward::find(table, &target);
-    let may_go_on = found.map_or(Ok(()), |id| forward::secured(table, id, over_tls));
+    let found = request::find(table, &target);
+    let may_go_on = found.map_or(Ok(()), |id| request::secured(table, id, over_tls));
     may_go_on.and(belongs)?;
     let id = found?;
     explanation.route = Some(table::row(table, id));
-    let sent = forward::sent(table, id, &target)?;
+    let sent = request::sent(table, id, &target)?;
     explanation.raw_path = table.keeps_raw_path(id).then(|| sent.path().to_owned());
     explanation.timeouts = table.timeouts(id).map(ToString::to_string);
-    match forward::usable(table.backend(id)) {
+    match request::usable(table.backend(id)) {
         // Nothing is resolved here.
         Err(Reason::NoEndpoint) if table.backend(id).external.is_some() => Ok(()),
         usable => usable.map(drop),

@@ -5,12 +5,12 @@ mod http2;
 mod linger;
 
 use crate::config::{Listener, Protocol};
-use crate::forward::{Downstream, Worker};
 use crate::http::client_ip::{self, ClientIp, Scheme};
 use crate::http::{ClientSocket, ForwardedFields, Streams};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::{Account, Kind};
+use crate::proxy::request::{Downstream, Worker};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
 use crate::tls::Unmet;

@@ -6,9 +6,9 @@
 //! 9112 section 9.6), or for as long as is reasonable.
 
 use super::count_evicted;
-use crate::forward::Downstream;
 use crate::http::ClientSocket;
 use crate::net::deadline::Phase;
+use crate::proxy::request::Downstream;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Poll, ready};

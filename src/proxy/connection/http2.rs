@@ -1,9 +1,9 @@
 //! A conversation in HTTP/2: its streams have deadlines of their own.
 
 use super::count_evicted;
-use crate::forward::{self, Downstream, TunnelSlot};
 use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
 use crate::net::deadline::Phase;
+use crate::proxy::request::{self, Downstream, TunnelSlot};
 use crate::tls::Session;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -31,7 +31,7 @@ pub(super) async fn converse(
         let downstream = Rc::clone(&downstream);
         // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
         let tunnel = TunnelSlot::default();
-        service_fn(move |request| forward::forward(&downstream, &tunnel, request))
+        service_fn(move |request| request::forward(&downstream, &tunnel, request))
     };
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);

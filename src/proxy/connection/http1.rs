@@ -3,9 +3,9 @@
 use super::count_evicted;
 use super::linger::linger;
 use crate::error::Reason;
-use crate::forward::{self, Downstream, ResponseBody, TunnelSlot};
 use crate::http::{self as stage, ClientSocket, ClientStream, Notes};
 use crate::net::deadline::Phase;
+use crate::proxy::request::{self, Downstream, ResponseBody, TunnelSlot};
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
@@ -56,7 +56,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
             (Rc::clone(&downstream), Rc::clone(&notes), Rc::clone(&tunnel));
         service_fn(move |request: Request<Incoming>| {
             notes.begin(&request);
-            forward::forward(&downstream, &tunnel, request)
+            request::forward(&downstream, &tunnel, request)
         })
     };
     let server = stage::server(worker.config.limits.header_block);
@@ -95,7 +95,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
         };
         let refused = end.and_then(|end| close(&downstream, &end, &mut io));
         if let Some(reason) = refused.or(notes.refused.get()) {
-            forward::record_unread(&downstream, reason, io.refused_line(&parts.read_buf));
+            request::record_unread(&downstream, reason, io.refused_line(&parts.read_buf));
         }
         if lingers {
             drop(parts.service);
@@ -109,7 +109,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
 fn refuse(downstream: &Downstream, stream: &mut ClientStream, unread: &[u8]) {
     stream.try_answer(Reason::MemoryExhausted);
     let line = stream.refused_line(unread);
-    forward::record_unread(downstream, Reason::MemoryExhausted, line);
+    request::record_unread(downstream, Reason::MemoryExhausted, line);
 }
 
 /// Lets hyper serve requests, until there is something else to do.
