@@ -78,7 +78,7 @@
 //! | | [`upstream::health_check`] | requests by the clock, that tell which endpoints are fit |
 //! | control | [`control`] | from manifests or a cluster to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
 //! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
-//! | | [`admin`] | the admin port |
+//! | | [`app::admin`] | the admin port |
 //! | | [`cli`] | the verbs of the command line |
 //!
 //! # Words
@@ -89,7 +89,6 @@
 //! *client*: towards the one who asks; *upstream*: towards the pods. *Finding*: what is not served
 //! as its manifest was written.
 
-pub mod admin;
 pub mod app;
 pub mod balance;
 pub mod cli;

@@ -6,6 +6,7 @@
 //! to this process, one that checks endpoints, one that resolves names, one that writes the access log.
 //! The caller's thread waits for signals; a reload has all of these twice, while the one before leaves.
 
+pub mod admin;
 pub mod certificates;
 pub mod clients;
 mod endpoints;
@@ -31,7 +32,7 @@ pub use prepared::Prepared;
 pub use settings::{authorities, options, policy};
 pub use signals::Signals;
 
-use crate::admin::Admin;
+use crate::app::admin::Admin;
 use crate::config::Config;
 use crate::control::cloudflare::{Keeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler, Wake};
