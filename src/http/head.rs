@@ -6,7 +6,7 @@
 
 use crate::config::defaults;
 use crate::error::Reason;
-use crate::upstream::body::trim_values;
+use crate::net::fields::trim_values;
 use http::{HeaderMap, HeaderValue, Method, header, request};
 
 /// What RFC 9113 section 6.5.2 adds to each field when it counts a header list, in bytes.

@@ -5,7 +5,7 @@
 //! window waits within hyper and asks nobody.
 
 use crate::net::deadline::{Deadlines, Phase, Watch};
-use crate::upstream::body::Inflow;
+use crate::net::memory::Inflow;
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::future::{Future, poll_fn};

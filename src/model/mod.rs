@@ -6,7 +6,6 @@
 
 mod balancing;
 mod health_check;
-mod host;
 mod https;
 mod limits;
 mod object;
@@ -17,12 +16,12 @@ mod rejected;
 mod service;
 mod timeouts;
 
+pub use crate::net::host::{Host, HostError, HostPattern};
 pub use balancing::{
     Algorithm, Balancing, COOKIE_NAME, CookieSettings, HashKey, Prefer, SameSite, is_cookie_name,
     is_cookie_path,
 };
 pub use health_check::HealthCheck;
-pub use host::{Host, HostError, HostPattern};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
 pub use limits::Limits;
 pub use object::{Kind, ObjectRef};

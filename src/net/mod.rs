@@ -5,7 +5,9 @@
 
 pub mod addr;
 pub mod deadline;
+pub mod fields;
 pub mod gather;
+pub mod host;
 pub mod memory;
 pub mod random;
 pub mod shutdown;

@@ -8,9 +8,9 @@ use super::levels::{Level, Stock};
 use super::memory::MemoryCells;
 use super::series::{Flow, Series};
 use super::tls::HandshakeCells;
+use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
 use crate::error::Reason;
-use crate::http::client_ip::Unnamed;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

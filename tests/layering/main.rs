@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use code::{code_only, imports, indent, line_of, words};
 use lengths::outgrown;
-use rooms::{kind, may_import, room_of};
+use rooms::{kind, may_import};
 
 /// The crates of Kubernetes.
 const KUBERNETES: [&str; 5] = ["kube", "kube_client", "kube_core", "kube_runtime", "k8s_openapi"];
@@ -33,14 +33,14 @@ fn depth_of(path: &str) -> usize {
 /// Breaches of the table in one file.
 fn breaches(path: &str, text: &str) -> Vec<String> {
     let code = code_only(text);
-    let module = room_of(module_of(path));
+    let module = module_of(path);
     let mut found = Vec::new();
     let mut report = |line: usize, what: String| found.push(format!("{path}:{line}: {what}"));
     if kind(module).is_none() {
         report(1, format!("`{module}` is no room: give it a place in tests/layering/rooms.rs"));
     }
     for (at, imported) in imports(&code) {
-        let (line, imported) = (line_of(&code, at), room_of(imported));
+        let line = line_of(&code, at);
         match (kind(module), kind(imported)) {
             (_, None) => {
                 report(line, format!("`{imported}` is no room: see tests/layering/rooms.rs"))

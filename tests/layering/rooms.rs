@@ -42,23 +42,8 @@ const ROOMS: [(&str, Kind); 18] = [
 /// What `control` may import beside the words.
 const OF_CONTROL: [&str; 2] = ["routing", "telemetry"];
 
-/// Modules that have not moved into their room yet.
-const MOVES: [(&str, &str); 4] =
-    [("client_ip", "http"), ("edge", "proxy"), ("forward", "proxy"), ("admin", "app")];
-
 /// Imports against the order that are still there.
-const TO_MEND: [(&str, &str); 5] = [
-    ("net", "telemetry"),
-    ("telemetry", "http"),
-    ("pki", "model"),
-    ("http", "upstream"),
-    ("upstream", "http"),
-];
-
-/// The room that a top-level module is, or is to be in.
-pub(crate) fn room_of(module: &str) -> &str {
-    MOVES.iter().find(|(old, _)| *old == module).map_or(module, |(_, room)| room)
-}
+const TO_MEND: [(&str, &str); 1] = [("net", "telemetry")];
 
 /// The kind of a room; `None` if there is no such room.
 pub(crate) fn kind(room: &str) -> Option<Kind> {

@@ -1,6 +1,7 @@
 //! What Cloudflare says of the visitor.
 
-use super::{Unnamed, address, single, text};
+use super::{address, single, text};
+use crate::telemetry::Unnamed;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

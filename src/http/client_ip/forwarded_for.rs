@@ -3,8 +3,9 @@
 //! Each proxy appends the peer that it saw. So the right-most entry is the word of the proxy before
 //! us; an entry further left may be believed only if the one to its right is a proxy of ours, too.
 
-use super::{Unnamed, address};
+use super::address;
 use crate::net::trust::Believed;
+use crate::telemetry::Unnamed;
 use http::{HeaderMap, HeaderName};
 use std::net::IpAddr;
 

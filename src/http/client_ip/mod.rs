@@ -16,18 +16,17 @@
 //!
 //! Source: Cloudflare documentation, "Cloudflare HTTP headers" and "Pseudo IPv4".
 
-mod claims;
 mod cloudflare;
 mod forwarded_for;
 mod policy;
 mod scheme;
 
-pub use claims::is_claim;
 pub use policy::{NoSecret, Policy};
 pub use scheme::Scheme;
 
 use crate::net::addr::PeerAddr;
 use crate::net::trust::{Believed, Speaker, TrustedPeer};
+use crate::telemetry::Unnamed;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::net::IpAddr;
@@ -51,34 +50,6 @@ impl ClientIp {
 impl fmt::Display for ClientIp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// Why a trusted peer's word on its client was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unnamed {
-    /// No field names it.
-    Absent,
-    /// More than one does.
-    Repeated,
-    /// What stands there is not one address.
-    Unreadable,
-    /// An address that no visitor on the Internet has.
-    NotPublic,
-}
-
-impl Unnamed {
-    /// Every cause, in the order of the discriminants.
-    pub const ALL: [Self; 4] = [Self::Absent, Self::Repeated, Self::Unreadable, Self::NotPublic];
-
-    /// The word in metrics.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Repeated => "repeated",
-            Self::Unreadable => "unreadable",
-            Self::NotPublic => "not_public",
-        }
     }
 }
 

@@ -12,7 +12,7 @@ pub use response::{clean_response, may_have_body};
 pub use values::{is_event_stream, is_grpc};
 
 use crate::error::Reason;
-use crate::http::client_ip::is_claim;
+use crate::net::fields::is_claim;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use values::{
     asks_for_trailers, is_cloudflares, is_framing_alias, is_pseudo, is_type_of_grpc, join_cookies,

@@ -8,8 +8,10 @@
 //! becomes free, those that hold most are refused first, and one request of an honest client passes to
 //! the last.
 
+mod inflow;
 mod pressure;
 
+pub use inflow::Inflow;
 pub use pressure::{LOOK, Pressure};
 
 use crate::telemetry::{MemoryCells, Stock, WorkerCells};

@@ -10,7 +10,7 @@ pub use authorities::{Authorities, AuthoritiesError, Authority, Proof};
 pub use strict::{Judgement, Verdict, is_key_supported, judge};
 
 use crate::error::advice;
-use crate::model::HostPattern;
+use crate::net::host::HostPattern;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -5,7 +5,7 @@
 //! judgement is pure: a host, a certificate, the proof of its chain, and a time.
 
 use super::{Authority, Certificate, Proof};
-use crate::model::HostPattern;
+use crate::net::host::HostPattern;
 use rustls::SignatureScheme;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;

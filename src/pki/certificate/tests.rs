@@ -1,5 +1,5 @@
 use super::{Authorities, Authority, Certificate, Judgement, Proof, Verdict, judge};
-use crate::model::HostPattern;
+use crate::net::host::HostPattern;
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,

@@ -1,8 +1,9 @@
 //! Whom a request is from, and what the upstream is told of that.
 
 use super::Downstream;
-use crate::http::client_ip::{Scheme, Unnamed, identify};
+use crate::http::client_ip::{Scheme, identify};
 use crate::http::{ForwardedFields, Vouched};
+use crate::telemetry::Unnamed;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 

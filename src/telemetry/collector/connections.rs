@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use super::families::{Families, Family};
-use crate::http::client_ip::Unnamed;
+use crate::telemetry::Unnamed;
 use crate::telemetry::admission::Mode;
 use crate::telemetry::cells::{Count, Evicted, ListenerCells, Refusal};
 use crate::telemetry::levels::Level;

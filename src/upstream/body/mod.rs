@@ -4,7 +4,7 @@
 //! more read from the client. What has been passed on of a short body is kept until the answer comes,
 //! so that a request whose connection fails can be sent again, byte for byte.
 
-mod inflow;
+mod inbound;
 mod kept;
 mod piece;
 #[cfg(test)]
@@ -12,9 +12,9 @@ mod tests;
 mod trailers;
 mod upload;
 
-pub use inflow::{Inbound, Inflow};
+pub use inbound::Inbound;
 pub use piece::{Flow, Piece, ROOM};
-pub use trailers::{clean_trailers, trim_values};
+pub use trailers::clean_trailers;
 pub use upload::{Reader, Upload, UploadLimits, UploadState};
 
 use http_body::{Body, Frame, SizeHint};

@@ -1,8 +1,8 @@
 //! Trailers, without what only a header section may carry.
 
-use crate::http::client_ip::is_claim;
+use crate::net::fields::{is_claim, trim_values};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, header};
 use http_body::Frame;
 
 /// Removes from trailers what only a header section may carry (RFC 9110 section 6.5.1), what is for one
@@ -23,22 +23,6 @@ fn remove_forbidden(trailers: &mut HeaderMap) {
     let names: Vec<HeaderName> = trailers.keys().filter(|n| is_forbidden(n)).cloned().collect();
     for name in names {
         trailers.remove(name);
-    }
-}
-
-/// Takes spaces and tabs off both ends of values. HTTP/1.1 has them around values and not in them;
-/// HTTP/2 has no place for them (RFC 9113 section 8.2.1), and some peers send them all the same.
-pub fn trim_values(fields: &mut HeaderMap) {
-    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    for value in fields.values_mut() {
-        let bytes = value.as_bytes();
-        if is_blank(bytes.first()) || is_blank(bytes.last()) {
-            // A part of a value is one.
-            if let Ok(mut trimmed) = HeaderValue::from_bytes(bytes.trim_ascii()) {
-                trimmed.set_sensitive(value.is_sensitive());
-                *value = trimmed;
-            }
-        }
     }
 }
 
@@ -77,6 +61,7 @@ fn is_forbidden(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     #[test]
     fn trailers_lose_framing_and_identity_and_keep_the_rest() {
@@ -113,15 +98,5 @@ mod tests {
         trailers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
         assert!(clean_trailers(Frame::trailers(trailers)).is_none());
         assert!(clean_trailers(Frame::data(Bytes::from_static(b"x"))).is_some());
-    }
-
-    #[test]
-    fn values_lose_the_space_around_them_and_none_within() {
-        let mut fields = HeaderMap::new();
-        for value in [" a b\t", "\t", "", "c"] {
-            fields.append("x", HeaderValue::from_static(value));
-        }
-        trim_values(&mut fields);
-        assert_eq!(fields.get_all("x").iter().collect::<Vec<_>>(), ["a b", "", "", "c"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Where an upload stands, and who reads it.
 
-use super::inflow::Inbound;
+use super::inbound::Inbound;
 use super::kept::Kept;
 use super::piece::Flow;
 use crate::net::deadline::{Phase, Watch};

@@ -1,4 +1,7 @@
-//! Names of fields that claim to say who the client is, and how it came.
+//! Header fields, as every stage has to read them: which ones claim to say who the client is, and where a
+//! value begins and ends.
+
+use http::{HeaderMap, HeaderValue};
 
 /// Whether a field, whoever sends it, says whom a request is from or how it was sent: `Forwarded`,
 /// `X-Forwarded-*`, `X-Real-IP`, `CF-*` and what other proxies call the same. Whatever is neither
@@ -40,6 +43,22 @@ const BEGIN_WITH_X: [&str; 12] = [
     "x-url-scheme",
 ];
 
+/// Takes spaces and tabs off both ends of values. HTTP/1.1 has them around values and not in them;
+/// HTTP/2 has no place for them (RFC 9113 section 8.2.1), and some peers send them all the same.
+pub fn trim_values(fields: &mut HeaderMap) {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    for value in fields.values_mut() {
+        let bytes = value.as_bytes();
+        if is_blank(bytes.first()) || is_blank(bytes.last()) {
+            // A part of a value is one.
+            if let Ok(mut trimmed) = HeaderValue::from_bytes(bytes.trim_ascii()) {
+                trimmed.set_sensitive(value.is_sensitive());
+                *value = trimmed;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +93,15 @@ mod tests {
         for name in ["cookie", "cdn-loop", "cf", "x-request-id", "te", "", "client"] {
             assert!(!is_claim(name), "{name}");
         }
+    }
+
+    #[test]
+    fn values_lose_the_space_around_them_and_none_within() {
+        let mut fields = HeaderMap::new();
+        for value in [" a b\t", "\t", "", "c"] {
+            fields.append("x", HeaderValue::from_static(value));
+        }
+        trim_values(&mut fields);
+        assert_eq!(fields.get_all("x").iter().collect::<Vec<_>>(), ["a b", "", "", "c"]);
     }
 }

@@ -2,24 +2,20 @@
 //!
 //! The windows of HTTP/2 are wide, so that an upload over a long distance is as fast as with HTTP/1.1.
 //! Bytes that a pod does not take wait inside h2, which does not tell how many they are. They are counted
-//! here from both ends: DATA frames as they arrive, and pieces as they are read from the [`Inbound`] body.
+//! here from both ends: DATA frames as they arrive, and pieces as they are read from the bodies.
 //! Bytes that h2 drops with a stream that we have reset are recognised by the reset. Whatever escapes all
 //! that, such as padding, is corrected by h2's own WINDOW_UPDATE frames: each one for the connection
 //! announces all bytes that h2 has given back since the last (RFC 9113 section 6.9).
 //!
 //! A connection that holds its share of memory is not read any further: TCP then slows its client down.
 
-use crate::net::memory::{Account, Kind};
-use bytes::Bytes;
+use super::{Account, Kind};
 use futures_util::task::AtomicWaker;
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll};
 
 /// Bytes that each connection may hold, however little memory is free: the windows of two uploads in the
 /// specification's own size.
@@ -103,6 +99,14 @@ impl Inflow {
         self.hold(self.held.get() - unread);
     }
 
+    /// Notes that a body of which `taken` bytes were read, and nothing is left here, was dropped before its
+    /// client had ended it: its stream is going to be reset.
+    pub fn dropped(&self, taken: i64) {
+        if taken > 0 {
+            self.streams.borrow_mut().dropped.push(taken);
+        }
+    }
+
     /// Notes a WINDOW_UPDATE of ours for the connection.
     pub fn released(&self, bytes: u32) {
         self.released.set(self.released.get() + i64::from(bytes));
@@ -123,7 +127,8 @@ impl Inflow {
         self.held.get()
     }
 
-    fn taken(&self, bytes: i64) {
+    /// Counts bytes that were read.
+    pub fn taken(&self, bytes: i64) {
         self.hold(self.held.get() - bytes);
     }
 
@@ -155,70 +160,6 @@ impl Drop for Inflow {
     }
 }
 
-/// A request body as it comes from the client, counted as it is read. Dropping it reads what has already
-/// arrived, so that the count stays true.
-#[derive(Debug)]
-pub struct Inbound<B: Body<Data = Bytes> + Unpin = Incoming> {
-    body: B,
-    taken: i64,
-    /// The connection's, with HTTP/2.
-    inflow: Option<Rc<Inflow>>,
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Inbound<B> {
-    /// A body of which nothing was read.
-    pub fn new(body: B, inflow: Option<Rc<Inflow>>) -> Self {
-        Self { body, taken: 0, inflow }
-    }
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Inbound<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        if let (Some(inflow), Some(Ok(frame))) = (&this.inflow, &frame) {
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
-            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-            this.taken += bytes;
-            inflow.taken(bytes);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Drop for Inbound<B> {
-    fn drop(&mut self) {
-        let Some(inflow) = self.inflow.clone() else { return };
-        let mut cx = Context::from_waker(Waker::noop());
-        let is_open = !self.body.is_end_stream()
-            && loop {
-                match Pin::new(&mut *self).poll_frame(&mut cx) {
-                    Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(_) => break false,
-                    Poll::Pending => break true,
-                }
-            };
-        // Its client has not ended it, so it is going to be reset.
-        if is_open && self.taken > 0 {
-            inflow.streams.borrow_mut().dropped.push(self.taken);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +184,8 @@ mod tests {
     fn a_connection_is_read_until_it_has_its_share_and_again_once_something_is_taken() {
         let account = mk_account(8 << 20);
         let inflow = mk_inflow(&account);
-        let is_ready = || inflow.poll_room(&Context::from_waker(Waker::noop())).is_ready();
+        let is_ready =
+            || inflow.poll_room(&Context::from_waker(std::task::Waker::noop())).is_ready();
         let mut received = 0;
         while is_ready() {
             inflow.received(1, 16 * 1024);
@@ -255,31 +197,6 @@ mod tests {
         assert!(is_ready());
         inflow.clear();
         assert_eq!(account.held(), 0);
-    }
-
-    #[test]
-    fn what_h2_drops_with_a_stream_that_is_reset_is_not_held() {
-        let account = mk_account(1 << 30);
-        let inflow = mk_inflow(&account);
-        let pieces = |pieces: &'static [&'static str]| {
-            let arrived = pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
-            Inbound::new(Arrived(arrived), Some(Rc::clone(&inflow)))
-        };
-        let (first, second) = (pieces(&["abc"]), pieces(&["de", "f"]));
-        for stream in [1, 3, 5] {
-            inflow.received(stream, 3);
-        }
-        drop((first, second));
-        assert_eq!(inflow.held(), 3, "stream 5, which goes on");
-        // Read before h2 has sent the resets.
-        inflow.received(1, 1000);
-        inflow.received(3, 500);
-        assert_eq!(inflow.held(), 1503);
-        inflow.reset(3);
-        inflow.reset(1);
-        assert_eq!(inflow.held(), 3);
-        inflow.received(3, 700);
-        assert_eq!((inflow.held(), account.held()), (3, 3), "nothing of a stream that is reset");
     }
 
     #[test]
@@ -298,34 +215,5 @@ mod tests {
         inflow.received(1, 7);
         inflow.released(100);
         assert_eq!((inflow.held(), account.held()), (7, 7));
-    }
-
-    /// A body of pieces that have arrived already, whose end has not.
-    struct Arrived(Vec<Bytes>);
-
-    impl Body for Arrived {
-        type Data = Bytes;
-        type Error = std::convert::Infallible;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            (!self.0.is_empty())
-                .then(|| self.0.remove(0))
-                .map_or(Poll::Pending, |piece| Poll::Ready(Some(Ok(Frame::data(piece)))))
-        }
-    }
-
-    #[test]
-    fn a_body_that_is_dropped_holds_nothing_of_what_has_arrived() {
-        let account = mk_account(1 << 30);
-        let inflow = mk_inflow(&account);
-        let pieces = vec![Bytes::from_static(b"four"), Bytes::from_static(b"three")];
-        let body = Inbound::new(Arrived(pieces), Some(Rc::clone(&inflow)));
-        inflow.received(1, 9);
-        assert_eq!(account.held(), 9);
-        drop(body);
-        assert_eq!(account.held(), 0);
     }
 }

@@ -1,0 +1,29 @@
+//! Why the client of a request could not be told.
+
+/// Why a trusted peer's word on its client was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unnamed {
+    /// No field names it.
+    Absent,
+    /// More than one does.
+    Repeated,
+    /// What stands there is not one address.
+    Unreadable,
+    /// An address that no visitor on the Internet has.
+    NotPublic,
+}
+
+impl Unnamed {
+    /// Every cause, in the order of the discriminants.
+    pub const ALL: [Self; 4] = [Self::Absent, Self::Repeated, Self::Unreadable, Self::NotPublic];
+
+    /// The word in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Repeated => "repeated",
+            Self::Unreadable => "unreadable",
+            Self::NotPublic => "not_public",
+        }
+    }
+}
