@@ -1,10 +1,8 @@
 //! Why the process cannot start.
 
-use super::clients::AuthorityFileError;
-use super::tickets::TicketFileError;
 use crate::control::cloudflare::InitialError;
 use crate::control::watch::ConnectError;
-use crate::pki::certificate::{AuthoritiesError, LoadError};
+use crate::tls::store::TlsFileError;
 use crate::transport::listen::LocalError;
 use std::io;
 use std::net::SocketAddr;
@@ -47,26 +45,12 @@ pub enum StartError {
         /// What is wrong; never a part of the content.
         problem: String,
     },
-    /// The file with the authorities of the Custom Origin Trust Store cannot be used.
-    #[error("cloudflare.trust_store_file {path:?}: {problem}")]
-    TrustStore {
-        /// As configured.
-        path: PathBuf,
-        /// What is wrong.
-        problem: AuthoritiesError,
-    },
     /// The list that stands in for Cloudflare's cannot be used.
     #[error(transparent)]
     List(#[from] InitialError),
-    /// The files of a certificate cannot be used.
-    #[error("certificate: {0}")]
-    Certificate(#[from] LoadError),
-    /// The authority of certificates of clients cannot be used.
-    #[error("client_certificate: {0}")]
-    Clients(#[from] AuthorityFileError),
-    /// The secret of session tickets cannot be used.
-    #[error("session tickets: {0}")]
-    Tickets(#[from] TicketFileError),
+    /// A file of the TLS settings cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
     /// The API server cannot be asked.
     #[error(transparent)]
     Cluster(#[from] ConnectError),

@@ -7,29 +7,22 @@
 //! The caller's thread waits for signals; a reload has all of these twice, while the one before leaves.
 
 pub mod admin;
-pub mod certificates;
-pub mod clients;
 mod endpoints;
 mod error;
-mod followed;
 mod gatekeeper;
 mod prepared;
 mod privilege;
 mod sets;
 mod settings;
-pub mod shown;
 mod signals;
 mod steering;
-pub mod strict;
 mod succession;
-mod tickets;
-mod verdict_log;
 mod worker;
 mod write_back;
 
 pub use error::StartError;
 pub use prepared::Prepared;
-pub use settings::{authorities, options, policy};
+pub use settings::{options, policy};
 pub use signals::Signals;
 
 use crate::app::admin::Admin;

@@ -5,12 +5,10 @@
 //! to listen when the first table is in force: a listener that took connections earlier would answer
 //! 404 for every site.
 
-use super::certificates;
 use super::endpoints;
 use super::gatekeeper::Gatekeeper;
 use super::sets::{follow_cluster, start_list};
 use super::settings::{open_access_log, options, policy};
-use super::shown::Shown;
 use super::steering::Steering;
 use super::succession::Heritage;
 use super::write_back;
@@ -30,6 +28,7 @@ use crate::control::write_back::Outcome;
 use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::routing::{Publisher, Table};
 use crate::telemetry::{Telemetry, Writer};
+use crate::tls::store::{CertStore, TlsFiles};
 use crate::transport::listen::{self, Bound, Doors, LocalListening, LocalName};
 use std::fmt;
 use std::io;
@@ -60,7 +59,7 @@ pub struct Prepared {
     publisher: Publisher,
     source: Box<dyn Source>,
     /// Who follows the files of certificates.
-    certificates: certificates::Keeper,
+    certificates: TlsFiles,
     /// What the source is waited for, if it is a cluster.
     cluster: Option<Arc<Cluster>>,
     /// What is served where the wait takes too long, if it is kept.
@@ -125,7 +124,7 @@ impl Prepared {
         let connections = allowed_connections(&config, heritage.number);
         let telemetry = telemetry(&config);
         let keys = Arc::clone(&heritage.keys);
-        let certificates = certificates::Keeper::new(&config, telemetry.certificates(), keys)?;
+        let certificates = TlsFiles::new(&config, telemetry.certificates(), keys)?;
         let shown = certificates.shown();
         let Ports { listeners, admin, local, socket } = Ports::bind(&config, heritage.number)?;
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
@@ -306,7 +305,7 @@ fn telemetry(config: &Config) -> Arc<Telemetry> {
 }
 
 /// Who is told what: certificates and demands go to where certificates are shown.
-fn audience(addresses: OnAddresses, shown: &Arc<Shown>, outcomes: Outcomes) -> Audience {
+fn audience(addresses: OnAddresses, shown: &Arc<CertStore>, outcomes: Outcomes) -> Audience {
     let (of_certificates, of_clients) = (Arc::clone(shown), Arc::clone(shown));
     Audience {
         addresses,

@@ -4,7 +4,6 @@ use super::StartError;
 use crate::config::{self, Config, Members, SourceKind};
 use crate::control::translate::{ConfigMapKey, Options};
 use crate::http::client_ip::Policy;
-use crate::pki::certificate::Authorities;
 use crate::telemetry::access_log::{self, Output, Sink};
 use crate::telemetry::{LogCells, Writer};
 use std::sync::Arc;
@@ -64,14 +63,4 @@ pub fn policy(config: &Config) -> Result<Policy, StartError> {
     let failed = |problem| StartError::Secret { path: path.clone().unwrap_or_default(), problem };
     let text = text.map_err(|error| failed(error.to_string()))?.unwrap_or_default();
     Policy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
-}
-
-/// Whom Cloudflare believes under Full (strict): reads the trust store.
-pub fn authorities(config: &Config) -> Result<Authorities, StartError> {
-    let mut authorities = Authorities::of_cloudflare();
-    if let Some(path) = &config.cloudflare.trust_store {
-        let failed = |problem| StartError::TrustStore { path: path.clone(), problem };
-        authorities.load_trust_store(path).map_err(failed)?;
-    }
-    Ok(authorities)
 }

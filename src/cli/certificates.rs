@@ -1,19 +1,19 @@
 //! The certificates of a configuration, as `check` and `explain` see them.
 
-use super::strict;
+use super::full_strict;
 use super::{Failure, USAGE};
-use crate::app;
-use crate::app::certificates::{certificate, dates, now, time};
-use crate::app::clients::{of_config, of_ingresses};
-use crate::app::shown::{OfFile, entries};
-use crate::app::strict::{Origins, Proofs, judge_all, of_secret, shown};
 use crate::config::{CertificateFiles, Config};
 use crate::control::reconcile::Build;
-use crate::control::translate::{HostClients, TlsSecret};
 use crate::model::HostPattern;
-use crate::pki::certificate::{Authorities, Certificate, Judgement, LoadError, judge};
+use crate::model::{HostClients, TlsSecret};
+use crate::pki::certificate::{Authorities, Certificate, LoadError};
 use crate::pki::client_certificate::Demand;
+use crate::pki::full_strict::{Judgement, judge};
 use crate::routing::Table;
+use crate::tls::store::{OfFile, entries};
+use crate::tls::store::{Origins, Proofs, judge_all, of_secret, shown};
+use crate::tls::store::{certificate, dates, now, time};
+use crate::tls::store::{of_config, of_ingresses};
 use crate::tls::{Policies, Snapshot, covers, is_one_policy};
 use serde::Serialize;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ impl<'b> Certificates<'b> {
 
     /// What Cloudflare says, under Full (strict), of each host that is served with TLS. Without a
     /// configuration nobody knows which rules are; then of those of `spec.tls`.
-    pub(super) fn strict(&self, table: &Table) -> Result<Vec<strict::Row>, Failure> {
+    pub(super) fn strict(&self, table: &Table) -> Result<Vec<full_strict::Row>, Failure> {
         let none = Table::empty();
         let table = match self.config {
             Some(config) if !config.has_tls() => return Ok(Vec::new()),
@@ -144,7 +144,7 @@ impl<'b> Certificates<'b> {
         let of = (table, self.secrets, &snapshot);
         let authorities = self.authorities()?;
         let judged = judge_all(of, &self.origins, &authorities, &mut Proofs::default(), now());
-        Ok(judged.into_iter().map(strict::Row::from).collect())
+        Ok(judged.into_iter().map(full_strict::Row::from).collect())
     }
 
     /// What Cloudflare says, under Full (strict), of what it is shown for `name` in a handshake for
@@ -176,7 +176,7 @@ impl<'b> Certificates<'b> {
 
     fn authorities(&self) -> Result<Authorities, Failure> {
         let Some(config) = self.config else { return Ok(Authorities::of_cloudflare()) };
-        let authorities = app::authorities(config);
+        let authorities = crate::tls::store::authorities(config);
         authorities.map_err(|error| Failure { code: USAGE, text: error.to_string() })
     }
 

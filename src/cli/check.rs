@@ -3,7 +3,7 @@
 use super::certificates::{self, Certificates};
 use super::checkout::{JudgedAs, Verdict};
 use super::findings::{self, Finding};
-use super::{Failure, Output, What, manifests, say, strict, table};
+use super::{Failure, Output, What, full_strict, manifests, say, table};
 use crate::model::Severity;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     certificates: &'a [certificates::Row],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    full_strict: &'a [strict::Row],
+    full_strict: &'a [full_strict::Row],
     /// Why the process would not start with what is asked of clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     clients: Option<&'a String>,
@@ -52,7 +52,7 @@ pub(super) fn check(what: &What, paths: Vec<PathBuf>, verbose: bool) -> Result<u
             if let Err(error) = &certificates.policies {
                 shown.push_str(&format!("error: client_certificate: {error}\n"));
             }
-            let strict: String = strict.iter().map(strict::Row::text).collect();
+            let strict: String = strict.iter().map(full_strict::Row::text).collect();
             format!(
                 "{table}{shown}{strict}{findings}{input}{count} routes, {errors} errors, {warnings} \
                  warnings\n"

@@ -10,10 +10,10 @@ mod demo;
 mod echo;
 mod explain;
 mod findings;
+mod full_strict;
 mod manifests;
 mod probe;
 mod run;
-mod strict;
 mod table;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -11,11 +11,13 @@
 //! somewhere and has its working directory fixed.
 
 mod admit;
+pub mod atomic_file;
 mod certificates;
 mod client_certificate;
 mod cloudflare;
 pub mod defaults;
 mod dns;
+mod followed_file;
 mod http2;
 mod keys;
 mod log;
@@ -47,6 +49,7 @@ pub use certificates::CertificateFiles;
 pub use client_certificate::{AuthoritySource, ClientCertificate};
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use dns::Dns;
+pub use followed_file::{FileIdentity, Followed};
 pub use http2::Http2;
 pub use log::{AccessLog, Log, LogLevel};
 pub use metrics::{Metrics, PerRoute, RequestLabels};

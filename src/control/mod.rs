@@ -9,7 +9,6 @@ pub mod manifest;
 pub mod objects;
 mod quote;
 pub mod reconcile;
-pub(crate) mod replace;
 pub mod source;
 mod suggest;
 pub mod translate;

@@ -15,6 +15,7 @@ mod raw_path;
 mod rejected;
 mod service;
 mod timeouts;
+mod tls;
 
 pub use crate::net::host::{Host, HostError, HostPattern};
 pub use balancing::{
@@ -34,6 +35,7 @@ pub use service::{
     Treatment,
 };
 pub use timeouts::Timeouts;
+pub use tls::{HostClients, Issuer, TlsSecret};
 
 use ipnet::IpNet;
 use std::sync::Arc;

@@ -5,3 +5,4 @@
 pub mod certificate;
 pub mod client_certificate;
 pub mod endpoint_tls;
+pub mod full_strict;

@@ -3,8 +3,8 @@
 use super::cells::Count;
 use super::levels::Level;
 use super::locked::Locked;
-use crate::pki::certificate::Verdict as Strict;
 use crate::pki::client_certificate::{Mode, Verdict};
+use crate::pki::full_strict::Verdict as Strict;
 use std::sync::Arc;
 
 /// Why a handshake failed: label `reason`.

@@ -18,6 +18,7 @@ mod policies;
 mod policy;
 mod session;
 mod snapshot;
+pub mod store;
 #[cfg(test)]
 mod tests;
 mod tickets;

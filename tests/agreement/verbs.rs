@@ -73,10 +73,10 @@ impl Verbs {
         rule: &mut Option<RouteId>,
     ) -> Result<Outcome, Reason> {
         let target = Target::read(head, usize::MAX)?;
-        let id = forward::find(&self.table, &target)?;
+        let id = request::find(&self.table, &target)?;
         *rule = Some(id);
         let backend = self.table.backend(id);
-        forward::usable(backend)?;
+        request::usable(backend)?;
         let service = format!("{}/{}", backend.key.namespace, backend.key.service);
         Ok(Outcome::Forwarded { service, target: target.uri.to_string() })
     }

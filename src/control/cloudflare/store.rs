@@ -3,8 +3,8 @@
 //! What is read is not trusted: the caller checks it as it does any list.
 
 use super::life::Kept;
+use crate::config::atomic_file::replace;
 use crate::control::quote::quote;
-use crate::control::replace::replace;
 use crate::control::utc::Utc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! The file in the state directory: who may have written it, and who may read it.
 
 use super::format::{self, Header, Refusal};
+use crate::config::atomic_file::replace;
 use crate::control::objects::{Object, Objects};
-use crate::control::replace::replace;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};

@@ -6,8 +6,7 @@
 use super::annotations::{Annotations, field};
 use super::report::{Flaw, Report};
 use crate::control::quote::quote;
-use crate::model::HostPattern;
-use crate::pki::client_certificate::{Authority, CLOUDFLARE, Demand, Mode, Subjects};
+use crate::pki::client_certificate::{CLOUDFLARE, Mode, Subjects};
 use std::sync::Arc;
 
 /// `off`, `request` or `require`, for all hosts of the Ingress.
@@ -20,48 +19,6 @@ pub(super) const CLIENT_SUBJECT: &str = "ravelin.dev/client-subject";
 
 /// Longest name of an object (RFC 1123 subdomain), in bytes.
 const MOST_NAME_BYTES: usize = 253;
-
-/// What is asked of the clients of one host, by its Ingresses.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HostClients {
-    /// The host.
-    pub host: HostPattern,
-    /// What happens without a good certificate.
-    pub mode: Mode,
-    /// Who has to have issued it. `None`, unless the mode is `off`: nobody, which has been reported.
-    pub issuer: Option<Issuer>,
-    /// Whom it has to be for.
-    pub subjects: Subjects,
-}
-
-/// Who issues certificates of clients.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Issuer {
-    /// Cloudflare's shared authority.
-    Cloudflare,
-    /// The authority in a Secret.
-    Secret {
-        /// `metadata.namespace`.
-        namespace: Arc<str>,
-        /// `metadata.name`.
-        name: Arc<str>,
-        /// What is in it; `None` if it is missing or cannot be used, which has been reported.
-        authority: Option<Arc<Authority>>,
-    },
-}
-
-impl HostClients {
-    /// The demand; one that nobody can meet, where the authority is missing.
-    pub fn demand(&self) -> Demand {
-        let authority = match &self.issuer {
-            _ if self.mode == Mode::Off => return Demand::off(),
-            None => None,
-            Some(Issuer::Cloudflare) => Some(Arc::new(Authority::cloudflare())),
-            Some(Issuer::Secret { authority, .. }) => authority.clone(),
-        };
-        Demand { mode: self.mode, authority, subjects: self.subjects.clone() }
-    }
-}
 
 /// What the annotations of one Ingress ask.
 #[derive(Clone, Debug, PartialEq)]

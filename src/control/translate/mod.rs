@@ -38,9 +38,8 @@ pub(in crate::control) use protocol::authorities_of;
 
 pub use addresses::addresses;
 pub use class::CONTROLLER;
-pub use clients::{HostClients, Issuer, authority_secret};
+pub use clients::authority_secret;
 pub(in crate::control) use foreign::is_of_controller;
-pub use routes::TlsSecret;
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 

@@ -1,11 +1,12 @@
 //! The translation that is kept up to date, change by change.
 
 use super::findings::{Findings, Found};
-use super::routes::{Routes, TlsSecret, Touched, Update};
-use super::{ConfigMapKey, HostClients, Options, addresses};
+use super::routes::{Routes, Touched, Update};
+use super::{ConfigMapKey, Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
 use crate::model::{Backend, ClusterAddresses, Kind, Model, Rejected};
+use crate::model::{HostClients, TlsSecret};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -2,12 +2,10 @@
 //! of it.
 
 mod authorities;
-mod strict;
 #[cfg(test)]
 mod tests;
 
 pub use authorities::{Authorities, AuthoritiesError, Authority, Proof};
-pub use strict::{Judgement, Verdict, is_key_supported, judge};
 
 use crate::error::advice;
 use crate::net::host::HostPattern;

@@ -1,5 +1,6 @@
-use super::{Authorities, Authority, Certificate, Judgement, Proof, Verdict, judge};
+use super::{Authorities, Authority, Certificate, Proof};
 use crate::net::host::HostPattern;
+use crate::pki::full_strict::{Judgement, Verdict, judge};
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,

@@ -2,21 +2,8 @@
 
 use super::reading::Certificate;
 use super::{Map, Name, Routes, assembly};
-use crate::model::HostPattern;
+use crate::model::TlsSecret;
 use std::sync::Arc;
-
-/// A Secret that Ingresses of ours name in `spec.tls`.
-#[derive(Clone, Debug)]
-pub struct TlsSecret {
-    /// `metadata.namespace`.
-    pub namespace: Arc<str>,
-    /// `metadata.name`.
-    pub name: Arc<str>,
-    /// What is in it; `None` if it is missing or cannot be used, which has been reported.
-    pub certificate: Option<Arc<crate::pki::certificate::Certificate>>,
-    /// The hosts of the entries that name it, or else of the rules beside; sorted, each once.
-    pub hosts: Vec<HostPattern>,
-}
 
 impl Routes {
     /// The Secrets that Ingresses name, in the order of the first Ingress that does.

@@ -12,12 +12,11 @@ use super::secrets::Secrets;
 use super::slab::Slab;
 use super::{Map, Name};
 use crate::control::translate::annotations::field;
-use crate::control::translate::clients::{
-    CLIENT_CERTIFICATE, ClientsRead, HostClients, Issuer, IssuerName,
-};
+use crate::control::translate::clients::{CLIENT_CERTIFICATE, ClientsRead, IssuerName};
 use crate::control::translate::findings::{Findings, Found};
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
+use crate::model::{HostClients, Issuer};
 use crate::model::{HostPattern, Ingress, Rejected};
 use crate::pki::client_certificate::{Authority, Mode, Subjects};
 use std::sync::Arc;

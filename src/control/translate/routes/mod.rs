@@ -19,11 +19,9 @@ mod secrets;
 mod slab;
 mod touched;
 
-pub use certificates::TlsSecret;
 pub(super) use touched::Touched;
 
 use super::class::Classes;
-use super::clients::HostClients;
 use super::findings::{Findings, Found};
 use super::ingress::{self, BackendRead};
 use super::near::{self, Here};
@@ -34,6 +32,7 @@ use crate::model::{
     Algorithm, Backend, BackendKey, DefaultBackend, Https, Ingress, Model, PortKey, Rejected, Rule,
     Severity, Timeouts,
 };
+use crate::model::{HostClients, TlsSecret};
 use crate::pki::client_certificate::Authority;
 use assembly::Assembly;
 use backends::Backends;

@@ -5,10 +5,9 @@ use super::{BASE, objects, options};
 use crate::control::manifest;
 use crate::control::objects::{Object, Objects};
 use crate::control::source::Changes;
-use crate::control::translate::{
-    ConfigMapKey, Effect, HostClients, Options, TlsSecret, Translator, addresses, translate,
-};
+use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
 use crate::model::{Backend, BackendState, ClusterAddresses, HostPattern, Model, Rejected};
+use crate::model::{HostClients, TlsSecret};
 use crate::routing::{Publisher, Table, compile, table_order};
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};

@@ -5,13 +5,14 @@
 //! certificate in force; it is told at the second look, because a pair of files is not replaced in
 //! one step.
 
-use super::clients::Group;
-use super::followed::{Followed, Stamp, stamp};
-use super::shown::Shown;
-use super::strict::{Origins, SelfCheck, of_secret};
-use super::tickets::TicketFile;
+use super::TlsFileError;
+use super::cert_store::CertStore;
+use super::client_authorities::Group;
+use super::self_check::{Origins, SelfCheck, of_secret};
+use super::ticket_file::TicketFile;
 use crate::config::{CertificateFiles, Config};
-use crate::control::translate::TlsSecret;
+use crate::config::{FileIdentity, Followed};
+use crate::model::TlsSecret;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::pki::certificate::{Authorities, Certificate, CertificateError, LoadError};
 use crate::routing::TableHandle;
@@ -24,6 +25,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// How often the files are looked at. Two `stat` calls each: cheap enough to do without inotify,
 /// which network file systems do not have.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Whom Cloudflare believes under Full (strict): reads the trust store.
+///
+/// # Errors
+/// `cloudflare.trust_store_file` cannot be used.
+pub fn authorities(config: &Config) -> Result<Authorities, TlsFileError> {
+    let mut authorities = Authorities::of_cloudflare();
+    if let Some(path) = &config.cloudflare.trust_store {
+        let failed = |problem| TlsFileError::TrustStore { path: path.clone(), problem };
+        authorities.load_trust_store(path).map_err(failed)?;
+    }
+    Ok(authorities)
+}
 
 /// Reads a pair of files. One without a DNS name can only be the default.
 pub fn certificate(files: &CertificateFiles) -> Result<Certificate, LoadError> {
@@ -61,12 +75,12 @@ pub fn time(seconds: i64) -> String {
 }
 
 /// Keeps the certificates for as long as the process runs.
-pub(super) struct Keeper {
+pub struct TlsFiles {
     pairs: Vec<Pair>,
     groups: Vec<Group>,
     tickets: Option<TicketFile>,
     keys: Arc<TicketKeys>,
-    shown: Arc<Shown>,
+    shown: Arc<CertStore>,
     metrics: Arc<CertificateMetrics>,
     /// Whom Cloudflare believes.
     authorities: Arc<Authorities>,
@@ -75,21 +89,21 @@ pub(super) struct Keeper {
 /// A pair of files.
 struct Pair {
     files: CertificateFiles,
-    followed: Followed<[Stamp; 2]>,
+    followed: Followed<[FileIdentity; 2]>,
     good: Arc<Certificate>,
 }
 
-impl Keeper {
+impl TlsFiles {
     /// Reads the files and puts them in force in a new [`Store`].
     ///
     /// # Errors
     /// Any file that cannot be used, the trust store's too: a process that starts is better not
     /// started with it.
-    pub(super) fn new(
+    pub fn new(
         config: &Config,
         metrics: &Arc<CertificateMetrics>,
         keys: Arc<TicketKeys>,
-    ) -> Result<Self, super::StartError> {
+    ) -> Result<Self, TlsFileError> {
         let has_tls = config.has_tls();
         let pairs = config.certificates.iter().filter(|_| has_tls).map(|files| {
             let followed = Followed::new(stamps(files));
@@ -103,29 +117,29 @@ impl Keeper {
         groups.iter().for_each(Group::tell);
         let tickets = TicketFile::read(config, &keys)?;
         let policies = Policies::sealing(Arc::clone(&keys)).map_err(std::io::Error::other)?;
-        let shown = Arc::new(Shown::new(has_tls, policies, metrics));
-        let authorities = Arc::new(super::authorities(config)?);
+        let shown = Arc::new(CertStore::new(has_tls, policies, metrics));
+        let authorities = Arc::new(authorities(config)?);
         let metrics = Arc::clone(metrics);
-        let keeper = Self { pairs, groups, tickets, keys, shown, metrics, authorities };
-        keeper.publish();
-        keeper.note();
-        Ok(keeper)
+        let this = Self { pairs, groups, tickets, keys, shown, metrics, authorities };
+        this.publish();
+        this.note();
+        Ok(this)
     }
 
     /// Whether there is something to look at: a file, or, where a listener has TLS, what Cloudflare
     /// says of the certificates, which may all be of Secrets.
-    pub(super) fn has_work(&self) -> bool {
+    pub fn has_work(&self) -> bool {
         self.shown.has_tls() || self.groups.iter().any(|group| group.file().is_some())
     }
 
     /// What is in force.
-    pub(super) fn shown(&self) -> Arc<Shown> {
+    pub fn shown(&self) -> Arc<CertStore> {
         Arc::clone(&self.shown)
     }
 
     /// Looks at the files, and at what Cloudflare says of the certificates, until the process
     /// leaves.
-    pub(super) async fn run(mut self, tables: TableHandle, mut shutdown: ShutdownSignal) {
+    pub async fn run(mut self, tables: TableHandle, mut shutdown: ShutdownSignal) {
         let authorities = Arc::clone(&self.authorities);
         let mut strict = SelfCheck::new(tables, self.shown.store(), authorities, &self.metrics);
         loop {
@@ -217,6 +231,6 @@ fn tell(path: &Path, certificate: &Certificate) {
     }
 }
 
-fn stamps(files: &CertificateFiles) -> Option<[Stamp; 2]> {
-    Some([stamp(&files.cert_file)?, stamp(&files.key_file)?])
+fn stamps(files: &CertificateFiles) -> Option<[FileIdentity; 2]> {
+    Some([FileIdentity::of(&files.cert_file)?, FileIdentity::of(&files.key_file)?])
 }

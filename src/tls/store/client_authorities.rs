@@ -1,10 +1,10 @@
 //! What is asked of the clients of which host: by the operator's tables, whose files are followed,
 //! and by Ingresses.
 
-use super::followed::{Followed, Stamp, stamp};
 use crate::config::{AuthoritySource, ClientCertificate, Config};
-use crate::control::translate::{HostClients, Issuer};
+use crate::config::{FileIdentity, Followed};
 use crate::model::HostPattern;
+use crate::model::{HostClients, Issuer};
 use crate::pki::certificate::{LoadError, read_bounded};
 use crate::pki::client_certificate::{
     Authority, AuthorityError, CLOUDFLARE_FINGERPRINT, Demand, Mode,
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A demand for each host of the configuration.
-pub type Demands = Vec<(HostPattern, Demand)>;
+pub(super) type Demands = Vec<(HostPattern, Demand)>;
 
 /// Why a file is no authority.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub(super) struct Group {
     config: ClientCertificate,
     authority: Option<Arc<Authority>>,
     /// Its file, if it has one.
-    followed: Followed<Stamp>,
+    followed: Followed<FileIdentity>,
 }
 
 impl Group {
@@ -58,7 +58,7 @@ impl Group {
             None => None,
             Some(AuthoritySource::Cloudflare) => Some(Arc::new(Authority::cloudflare())),
             Some(AuthoritySource::File(path)) => {
-                seen = stamp(path);
+                seen = FileIdentity::of(path);
                 Some(Arc::new(load(path)?))
             }
         };
@@ -70,7 +70,7 @@ impl Group {
         let Some(AuthoritySource::File(path)) = &self.config.authority else {
             return false;
         };
-        if !self.followed.is_due(stamp(path)) {
+        if !self.followed.is_due(FileIdentity::of(path)) {
             return false;
         }
         match load(path) {

@@ -5,11 +5,10 @@
 //! the thread that follows the files of certificates.
 
 use super::verdict_log::VerdictLog;
-use crate::control::translate::TlsSecret;
 use crate::model::HostPattern;
-use crate::pki::certificate::{
-    Authorities, Certificate, Judgement, Proof, is_key_supported, judge,
-};
+use crate::model::TlsSecret;
+use crate::pki::certificate::{Authorities, Certificate, Proof};
+use crate::pki::full_strict::{Judgement, is_key_supported, judge};
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::CertificateMetrics;
 use crate::tls::{Snapshot, Store};
@@ -192,7 +191,7 @@ mod tests {
         Backend, BackendKey, BackendState, Https, Ingress, Model, PathKind, PathPattern, PortKey,
         Protocol, Rule, Treatment,
     };
-    use crate::pki::certificate::Verdict;
+    use crate::pki::full_strict::Verdict;
     use crate::routing::{Publisher, compile};
     use crate::tls::{Entry, Policies};
     use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};

@@ -6,9 +6,9 @@
 //! else's certificate is shown for it: whoever may create an Ingress could otherwise take the
 //! handshakes of another one's site.
 
-use super::clients::{Demands, LastGood, of_ingresses};
-use crate::control::translate::{HostClients, TlsSecret};
+use super::client_authorities::{Demands, LastGood, of_ingresses};
 use crate::model::HostPattern;
+use crate::model::{HostClients, TlsSecret};
 use crate::pki::certificate::Certificate;
 use crate::telemetry::CertificateMetrics;
 use crate::tls::{Entry, Policies, Snapshot, Store};
@@ -55,7 +55,7 @@ pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
 }
 
 /// What is in force, for those who know of files and those who know of Secrets.
-pub(super) struct Shown {
+pub struct CertStore {
     /// Whether a listener has TLS: without one, certificates are of no use, and what is asked of
     /// clients counts all the same.
     has_tls: bool,
@@ -79,13 +79,9 @@ struct Known {
     good: HashMap<Name, Arc<Certificate>>,
 }
 
-impl Shown {
+impl CertStore {
     /// Shows nothing yet.
-    pub(super) fn new(
-        has_tls: bool,
-        policies: Policies,
-        metrics: &Arc<CertificateMetrics>,
-    ) -> Self {
+    pub fn new(has_tls: bool, policies: Policies, metrics: &Arc<CertificateMetrics>) -> Self {
         let known = Known {
             policies,
             demands: Demands::new(),
@@ -101,17 +97,17 @@ impl Shown {
     }
 
     /// Whether a listener has TLS.
-    pub(super) fn has_tls(&self) -> bool {
+    pub fn has_tls(&self) -> bool {
         self.has_tls
     }
 
     /// What is in force.
-    pub(super) fn store(&self) -> Arc<Store> {
+    pub fn store(&self) -> Arc<Store> {
         Arc::clone(&self.store)
     }
 
     /// The Secrets in use, each with the certificate that is shown of it.
-    pub(super) fn secrets(&self) -> Vec<TlsSecret> {
+    pub fn secrets(&self) -> Vec<TlsSecret> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).secrets.clone()
     }
 
@@ -128,7 +124,7 @@ impl Shown {
 
     /// Puts what Ingresses ask of clients in force. A Secret that cannot be used any more leaves its
     /// last good authority there; where there was none, every certificate is refused.
-    pub(super) fn set_clients(&self, mut clients: Vec<HostClients>) {
+    pub fn set_clients(&self, mut clients: Vec<HostClients>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let failing = known.good_authorities.mend(&mut clients);
         for (secret, has_last) in &failing {
@@ -146,7 +142,7 @@ impl Shown {
 
     /// Puts the certificates of all Secrets in force. One that cannot be used any more leaves its
     /// last good one there, for as long as an Ingress names it.
-    pub(super) fn set_secrets(&self, mut secrets: Vec<TlsSecret>) {
+    pub fn set_secrets(&self, mut secrets: Vec<TlsSecret>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.has_tls {
             secrets.clear();
@@ -271,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_breaks_leaves_its_last_good_certificate_until_nobody_names_it() {
-        let shown = Shown::new(true, Policies::new().expect("policies"), &Arc::default());
+        let shown = CertStore::new(true, Policies::new().expect("policies"), &Arc::default());
         let has = |host: &str| shown.store().load().has(host);
         let whole = || mk_secret("shop", "s", Some(&["a.example"]), &["a.example"]);
         let broken = || mk_secret("shop", "s", None, &["a.example"]);

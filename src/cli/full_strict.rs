@@ -1,7 +1,7 @@
 //! What Cloudflare says of each host under Full (strict), as lines for people and for programs.
 
-use crate::app::certificates::time;
-use crate::app::strict::Judged;
+use crate::tls::store::Judged;
+use crate::tls::store::time;
 use serde::Serialize;
 
 /// One host that is served with TLS.

@@ -3,9 +3,9 @@
 //! Either the operator names the file, or it is `ticket.key` in the state directory, which whoever comes
 //! first makes. Both processes of an upgrade read the same, so that sessions go on at the successor.
 
-use super::followed::{Followed, Stamp, stamp};
 use crate::config::Config;
-use crate::control::replace::create;
+use crate::config::atomic_file::create;
+use crate::config::{FileIdentity, Followed};
 use crate::pki::certificate::{LoadError, read_bounded};
 use crate::tls::{MOST_SECRET_BYTES, SecretError, TicketKeys};
 use aws_lc_rs::rand;
@@ -55,7 +55,7 @@ pub(super) struct TicketFile {
     path: PathBuf,
     /// Whether it is that of the state directory, which is ours alone.
     is_ours: bool,
-    followed: Followed<Stamp>,
+    followed: Followed<FileIdentity>,
 }
 
 impl TicketFile {
@@ -82,7 +82,7 @@ impl TicketFile {
             );
             return Ok(None);
         }
-        let followed = Followed::new(stamp(&path));
+        let followed = Followed::new(FileIdentity::of(&path));
         let file = Self { path, is_ours, followed };
         file.load(keys)?;
         Ok(Some(file))
@@ -90,7 +90,7 @@ impl TicketFile {
 
     /// Looks at the file; what cannot be used leaves the last good secret in force.
     pub(super) fn look(&mut self, keys: &TicketKeys) {
-        if !self.followed.is_due(stamp(&self.path)) {
+        if !self.followed.is_due(FileIdentity::of(&self.path)) {
             return;
         }
         match self.load(keys) {

@@ -2,9 +2,9 @@
 //! changed, and one for all the hosts that have no certificate yet, because that is how a zone on
 //! Flexible looks.
 
-use super::strict::Judged;
+use super::self_check::Judged;
 use crate::model::HostPattern;
-use crate::pki::certificate::Verdict;
+use crate::pki::full_strict::Verdict;
 use std::collections::BTreeMap;
 
 /// Most hosts that one change writes a line about; the others are counted.
@@ -113,7 +113,7 @@ fn uncovered(hosts: &[&HostPattern], others_have: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::certificate::Judgement;
+    use crate::pki::full_strict::Judgement;
 
     fn judged(host: &str, verdict: Verdict) -> Judged {
         Judged {

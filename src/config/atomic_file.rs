@@ -20,7 +20,7 @@ const GIVEN_UP: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// What the file system or `write` says; the file that was there is there still.
-pub(super) fn replace(
+pub fn replace(
     directory: &Path,
     name: &str,
     mode: u32,
@@ -43,7 +43,7 @@ pub(super) fn replace(
 ///
 /// # Errors
 /// What the file system or `write` says.
-pub(crate) fn create(
+pub fn create(
     path: &Path,
     mode: u32,
     write: impl FnOnce(&mut File) -> io::Result<()>,

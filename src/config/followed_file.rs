@@ -1,21 +1,30 @@
-//! Files that are looked at again and again: read when they have changed, and told of when they cannot
-//! be used.
+//! Files that are followed: read again when they have changed, and reported when they cannot be used.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Device, inode, size, and when it was written, in nanoseconds too.
-pub(super) type Stamp = (u64, u64, u64, i64, i64);
+/// Tells one version of a file from another, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Time of the last write: seconds, and nanoseconds of the second.
+    written: (i64, i64),
+}
 
-/// What the file at a path is known again by, if there is one.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
+impl FileIdentity {
+    /// The identity of the file at `path`; `None` if there is none.
+    pub fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        let written = (file.mtime(), file.mtime_nsec());
+        Some(Self { device: file.dev(), inode: file.ino(), size: file.size(), written })
+    }
 }
 
 /// What was seen of a file, or of several that belong together (`S`).
 #[derive(Debug)]
-pub(super) struct Followed<S> {
+pub struct Followed<S> {
     /// What was read, so that only what has changed is read again.
     seen: Option<S>,
     /// What is wrong with what is there now, and whether it was told.
@@ -24,25 +33,25 @@ pub(super) struct Followed<S> {
 
 impl<S: PartialEq> Followed<S> {
     /// With what was there when it was read, and was good.
-    pub(super) fn new(seen: Option<S>) -> Self {
+    pub fn new(seen: Option<S>) -> Self {
         Self { seen, failing: None }
     }
 
     /// Whether it is to be read: it is another one, or what is wrong with it may be right by now.
-    pub(super) fn is_due(&mut self, now: Option<S>) -> bool {
+    pub fn is_due(&mut self, now: Option<S>) -> bool {
         let is_due = now != self.seen || self.failing.is_some();
         self.seen = now;
         is_due
     }
 
     /// Notes that it can be used. Says whether it was told that it cannot.
-    pub(super) fn succeed(&mut self) -> bool {
+    pub fn succeed(&mut self) -> bool {
         self.failing.take().is_some_and(|(_, told)| told)
     }
 
     /// Notes why it cannot be used. Says whether that is to be told now: at the second look, for files
     /// are not replaced in one step, and once.
-    pub(super) fn fail(&mut self, why: &str) -> bool {
+    pub fn fail(&mut self, why: &str) -> bool {
         let before = self.failing.take();
         let again = before.as_ref().is_some_and(|(before, _)| before == why);
         self.failing = Some((why.to_owned(), again));
@@ -50,7 +59,7 @@ impl<S: PartialEq> Followed<S> {
     }
 
     /// Whether it cannot be used, as was told.
-    pub(super) fn is_failing(&self) -> bool {
+    pub fn is_failing(&self) -> bool {
         matches!(self.failing, Some((_, true)))
     }
 }

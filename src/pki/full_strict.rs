@@ -4,7 +4,7 @@
 //! authority or by Cloudflare Origin CA; a subjectAltName or common name that matches the host. The
 //! judgement is pure: a host, a certificate, the proof of its chain, and a time.
 
-use super::{Authority, Certificate, Proof};
+use super::certificate::{Authority, Certificate, Proof};
 use crate::net::host::HostPattern;
 use rustls::SignatureScheme;
 use x509_parser::certificate::X509Certificate;
