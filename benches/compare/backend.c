@@ -1,10 +1,10 @@
 /*
- * The backend of the comparison: one thread, one epoll loop, two fixed answers.
+ * The backend of the comparison: one thread, one epoll loop, three fixed answers.
  *
  * Every request costs the same: one epoll event, one recv, one send. A request ends at the first
  * empty line (bodies are not read: the generator sends GET only). Requests that arrive together
  * are answered one after the other, so pipelining is safe. A path that begins with /64k gets
- * 64 KiB, every other path 128 bytes.
+ * 64 KiB, one that begins with /1m 1 MiB, every other path 128 bytes.
  *
  * usage: backend PORT      (listens on 127.0.0.1)
  */
@@ -23,6 +23,7 @@
 enum {
     SMALL_BODY_BYTES = 128,
     LARGE_BODY_BYTES = 64 * 1024,
+    HUGE_BODY_BYTES = 1024 * 1024,
     /* A request head is about 600 B after a proxy has added its fields; longer ones are refused. */
     MAX_HEAD_BYTES = 16 * 1024,
     MAX_EVENTS = 256,
@@ -43,7 +44,7 @@ struct connection {
     char head[MAX_HEAD_BYTES];
 };
 
-static struct answer small_answer, large_answer;
+static struct answer small_answer, large_answer, huge_answer;
 
 static void fail(const char *what) {
     perror(what);
@@ -97,7 +98,8 @@ static int answer_complete_requests(int epoll, struct connection *connection) {
         char *end = memmem(connection->head, connection->have, "\r\n\r\n", 4);
         if (!end) return connection->have < MAX_HEAD_BYTES;
         int large = connection->have > 8 && memcmp(connection->head, "GET /64k", 8) == 0;
-        const struct answer *answer = large ? &large_answer : &small_answer;
+        int huge = connection->have > 8 && memcmp(connection->head, "GET /1m", 7) == 0;
+        const struct answer *answer = large ? &large_answer : huge ? &huge_answer : &small_answer;
         size_t used = (size_t)(end + 4 - connection->head);
         connection->have -= used;
         memmove(connection->head, connection->head + used, connection->have);
@@ -150,6 +152,7 @@ int main(int argc, char **argv) {
     if (argc != 2) return fprintf(stderr, "usage: backend PORT\n"), 2;
     small_answer = make_answer(SMALL_BODY_BYTES);
     large_answer = make_answer(LARGE_BODY_BYTES);
+    huge_answer = make_answer(HUGE_BODY_BYTES);
     int listener = listen_on(atoi(argv[1]));
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};

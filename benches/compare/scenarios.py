@@ -30,6 +30,7 @@ SCENARIOS = {
     for scenario in (
         Scenario("h1", "HTTP/1.1, 128 B", "wrk"),
         Scenario("h1-64k", "HTTP/1.1, 64 KiB", "wrk", path="/64k", body_bytes=64 * 1024),
+        Scenario("h1-1m", "HTTP/1.1, 1 MiB", "wrk", path="/1m", body_bytes=1024 * 1024),
         Scenario("tls-h1", "HTTP/1.1 within TLS, 128 B", "wrk", tls=True),
         Scenario("tls-h2", "HTTP/2 within TLS, 8 streams a connection, 128 B", "h2load", tls=True, alpn="h2"),
         Scenario("handshake", "a full TLS handshake and one request", "handshakes", tls=True, full_handshakes=True,
