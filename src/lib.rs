@@ -80,6 +80,7 @@
 //! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
 //! | | [`app::admin`] | the admin port |
 //! | | [`cli`] | the verbs of the command line |
+//! | | [`app::allocator`] | where memory comes from |
 //!
 //! # Words
 //!

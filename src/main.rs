@@ -5,7 +5,7 @@ use std::process::ExitCode;
 // Chosen by `benches/compare/run --extra`: with the system's allocator a request costs 11 % more CPU
 // (1.05 to 1.41 of ours over six rounds). jemalloc is on a par and takes far longer to build.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ravelin::app::allocator::Allocator = ravelin::app::allocator::Allocator;
 
 fn main() -> ExitCode {
     // The allocator asks for huge pages, and then a buffer that is half used is in memory whole: 134 KiB

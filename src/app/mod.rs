@@ -7,6 +7,7 @@
 //! The caller's thread waits for signals; a reload has all of these twice, while the one before leaves.
 
 pub mod admin;
+pub mod allocator;
 mod endpoints;
 mod error;
 mod gatekeeper;
