@@ -116,7 +116,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
     let handshake = http1::Builder::new()
         .max_buf_size(RESPONSE_HEAD_BYTES as usize)
         .max_headers(MOST_ANSWER_FIELDS)
-        .handshake(TokioIo::new(InPieces::new(stream)))
+        .handshake(TokioIo::new(InPieces::of_answers(stream)))
         .await;
     let (sender, connection) = handshake.map_err(|_| Failure::of(Reason::ConnectFailed))?;
     let driver = tokio::task::spawn_local(async move {
