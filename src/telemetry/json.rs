@@ -48,24 +48,25 @@ fn write_char(out: &mut Vec<u8>, character: char) {
 }
 
 /// Whether a JSON string may hold the bytes as they are: ASCII without quote, backslash and control
-/// characters. Eight at a time: every value of every line comes by here.
+/// characters. Sixteen at a time, without a branch for each, so that the compiler has them in one register:
+/// every value of every line comes by here.
 fn is_plain(value: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // High bit set in each byte that is zero (or follows one that is, which only errs towards no).
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let special = |word: u64| {
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        quote | backslash | control | (word & HIGHS)
+    const WIDE: usize = 16;
+    let is_odd = |bytes: &[u8; WIDE]| {
+        bytes.iter().fold(false, |odd, &byte| {
+            // As a signed number what is no ASCII is below the control characters.
+            odd | (byte.cast_signed() < 0x20) | (byte == b'"') | (byte == b'\\')
+        })
     };
-    let (words, rest) = value.as_chunks::<8>();
-    // What is missing in the last word is filled with a byte that is plain.
-    let mut last = [b' '; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let bits = words.iter().fold(0, |bits, word| bits | special(u64::from_le_bytes(*word)));
-    bits | special(u64::from_le_bytes(last)) == 0
+    let Some(last) = value.last_chunk() else {
+        // What is missing is filled with a byte that is plain.
+        let mut short = [b' '; WIDE];
+        short[..value.len()].copy_from_slice(value);
+        return !is_odd(&short);
+    };
+    // The last of them in part again, which costs less than to look at a rest by itself.
+    let (whole, _) = value.as_chunks();
+    !whole.iter().fold(is_odd(last), |odd, bytes| odd | is_odd(bytes))
 }
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_json_escapes_is_seen_at_every_position() {
-        for length in 0..20 {
+        for length in 0..40 {
             let plain = vec![b'~'; length];
             assert!(is_plain(&plain));
             for position in 0..length {

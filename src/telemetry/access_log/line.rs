@@ -157,28 +157,29 @@ impl Line<'_> {
         out.extend_from_slice(b"{\"time\":\"");
         clock.write(self.time, out);
         out.extend_from_slice(b"\",");
-        let bytes = |text: Option<&'static str>| text.map(str::as_bytes);
-        let mut cut = Cut::default();
-        cut.note(0, field(out, FIELDS[0], self.client, NAME_BYTES));
-        out.extend_from_slice(&self.connection.0);
+        let mut text = Text { out, cut: Cut::default() };
+        text.field::<CLIENT>(self.client);
+        text.out.extend_from_slice(&self.connection.0);
         if let Some(route) = self.route {
-            out.extend_from_slice(&route.0);
+            text.out.extend_from_slice(&route.0);
         }
-        let fields = [
-            (self.endpoint.map(str::as_bytes), NAME_BYTES),
-            (self.cf_ray, RAY_BYTES),
-            (Some(self.method.as_bytes()), METHOD_BYTES),
-            (Some(self.host), HOST_BYTES),
-            (Some(self.path.as_bytes()), PATH_BYTES),
-            (bytes(Some(self.protocol)), NAME_BYTES),
-            (bytes(self.reason), NAME_BYTES),
-            (self.user_agent, USER_AGENT_BYTES),
-        ];
-        for (position, (value, most)) in (1..).zip(fields) {
-            if let Some(value) = value {
-                cut.note(position, field(out, FIELDS[position], value, most));
-            }
+        if let Some(endpoint) = self.endpoint {
+            text.field::<ENDPOINT>(endpoint.as_bytes());
         }
+        if let Some(cf_ray) = self.cf_ray {
+            text.field::<CF_RAY>(cf_ray);
+        }
+        text.field::<METHOD>(self.method.as_bytes());
+        text.field::<HOST>(self.host);
+        text.field::<PATH>(self.path.as_bytes());
+        plain(text.out, br#""protocol":""#, self.protocol);
+        if let Some(reason) = self.reason {
+            plain(text.out, br#""reason":""#, reason);
+        }
+        if let Some(user_agent) = self.user_agent {
+            text.field::<USER_AGENT>(user_agent);
+        }
+        let Text { out, cut } = text;
         number(out, br#""status":"#, u64::from(self.status));
         number(out, br#""duration_us":"#, micros(self.duration));
         if let Some(upstream) = self.upstream {
@@ -195,18 +196,42 @@ impl Line<'_> {
     }
 }
 
-/// The fields of a line that are text, each with everything before its value.
-const FIELDS: [&[u8]; 9] = [
-    br#""client":""#,
-    br#""endpoint":""#,
-    br#""cf_ray":""#,
-    br#""method":""#,
-    br#""host":""#,
-    br#""path":""#,
-    br#""protocol":""#,
-    br#""reason":""#,
-    br#""user_agent":""#,
+/// The fields of a line that are a client's text or long, each with everything before its value and its
+/// bound.
+const FIELDS: [(&[u8], usize); 7] = [
+    (br#""client":""#, NAME_BYTES),
+    (br#""endpoint":""#, NAME_BYTES),
+    (br#""cf_ray":""#, RAY_BYTES),
+    (br#""method":""#, METHOD_BYTES),
+    (br#""host":""#, HOST_BYTES),
+    (br#""path":""#, PATH_BYTES),
+    (br#""user_agent":""#, USER_AGENT_BYTES),
 ];
+
+// Positions in FIELDS.
+const CLIENT: usize = 0;
+const ENDPOINT: usize = 1;
+const CF_RAY: usize = 2;
+const METHOD: usize = 3;
+const HOST: usize = 4;
+const PATH: usize = 5;
+const USER_AGENT: usize = 6;
+
+/// A line on its way.
+struct Text<'o> {
+    out: &'o mut Vec<u8>,
+    cut: Cut,
+}
+
+impl Text<'_> {
+    /// Appends one of [`FIELDS`], known by the compiler, so that what is before it is copied without a
+    /// call.
+    #[inline(always)]
+    fn field<const POSITION: usize>(&mut self, value: &[u8]) {
+        let (prefix, most) = FIELDS[POSITION];
+        self.cut.note(POSITION, field(self.out, prefix, value, most));
+    }
+}
 
 /// Which of [`FIELDS`] were cut, a bit each.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -223,7 +248,7 @@ impl Cut {
             return;
         }
         out.extend_from_slice(br#""truncated":["#);
-        for (position, name) in FIELDS.into_iter().enumerate() {
+        for (position, (name, _)) in FIELDS.into_iter().enumerate() {
             if self.0 & (1 << position) != 0 {
                 // With its quotes, without what stands before the value.
                 out.extend_from_slice(name.strip_suffix(b":\"").unwrap_or(name));
@@ -246,6 +271,7 @@ fn name(out: &mut Vec<u8>, prefix: &[u8], value: &str) {
 
 /// Appends `"name":"value",`; `prefix` is everything before the value. Returns whether the value would
 /// take more than `most` bytes and was cut.
+#[inline(always)]
 fn field(out: &mut Vec<u8>, prefix: &[u8], value: &[u8], most: usize) -> bool {
     out.extend_from_slice(prefix);
     let cut = json::write_text(out, value, most);
@@ -253,10 +279,23 @@ fn field(out: &mut Vec<u8>, prefix: &[u8], value: &[u8], most: usize) -> bool {
     cut
 }
 
+/// The same for a word of ours, in which there is nothing to escape.
+#[inline(always)]
+fn plain(out: &mut Vec<u8>, prefix: &[u8], word: &str) {
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(word.as_bytes());
+    out.extend_from_slice(b"\",");
+}
+
 /// Appends `"name":number,`; `name` is everything before the number.
+#[inline(always)]
 fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
     out.extend_from_slice(name);
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    match u8::try_from(value) {
+        // Nearly all there is of retries, and of bytes from the client.
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+    }
     out.push(b',');
 }
 
