@@ -19,6 +19,8 @@ pub struct Notes {
     pub refused: Cell<Option<Reason>>,
     /// How hyper reads the body of the request that it has handed over, until the stream takes note.
     pub(super) framing: Cell<Option<Framing>>,
+    /// Bytes of the head that the stream has read last, as they came.
+    pub(super) head_read: Cell<usize>,
     /// There is no memory for the rest of a request head.
     pub short: Cell<bool>,
     /// Bytes of a request head that has not ended.
@@ -35,6 +37,7 @@ impl Notes {
             requested: Cell::new(false),
             refused: Cell::new(None),
             framing: Cell::new(None),
+            head_read: Cell::new(0),
             short: Cell::new(false),
             head: Cell::new(0),
             held: Cell::new(0),
@@ -47,8 +50,8 @@ impl Notes {
     }
 
     /// Takes note of a request that hyper hands over, read to the end of its head. hyper does so before
-    /// it reads on.
-    pub fn begin(&self, request: &Request<impl Body>) {
+    /// it reads on. Returns how many bytes the head is long.
+    pub fn begin(&self, request: &Request<impl Body>) -> usize {
         self.requested.set(true);
         self.head.set(0);
         self.forget();
@@ -60,6 +63,7 @@ impl Notes {
             Some(length) => Framing::Length(length),
             None => Framing::Chunked,
         }));
+        self.head_read.get()
     }
 
     /// Notes further bytes of a head. hyper's buffer for it grows by doubling.

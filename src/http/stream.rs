@@ -197,6 +197,7 @@ impl AsyncRead for ClientStream {
         if this.watch.phase() == Phase::Head {
             this.notes.grow(bytes);
         }
+        this.notes.head_read.set(this.raw.head());
         Poll::Ready(Ok(()))
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct RawReader {
     refused: Option<(Reason, Vec<u8>)>,
     /// A request for another protocol has no answer yet: no byte is exchanged.
     verbatim: bool,
+    /// Bytes of the head that is read, or was read last, as it came.
+    head: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +77,12 @@ pub(super) enum Passed {
 impl RawReader {
     /// Before the first request.
     pub(super) fn new() -> Self {
-        Self { at: At::Start, refused: None, verbatim: false }
+        Self { at: At::Start, refused: None, verbatim: false, head: 0 }
+    }
+
+    /// How many bytes of a head have come, of the one that was read last if it is through.
+    pub(super) fn head(&self) -> usize {
+        self.head
     }
 
     /// Why the head that was read last is refused, if it was refused here.
@@ -106,8 +113,12 @@ impl RawReader {
         };
         // What comes there may be for the other protocol.
         self.verbatim = !answered && (self.verbatim || framing == Some(Framing::Upgrade));
+        if framing.is_some() {
+            self.head = 0;
+        }
         if self.at == At::Start && is_plain_head(bytes) {
             self.at = At::Through;
+            self.head += bytes.len();
             return Ok(Passed::Whole);
         }
         self.read_slowly(bytes)
@@ -137,7 +148,8 @@ impl RawReader {
                 }
                 At::InLine => {
                     let end = memchr::memchr(b'\n', rest);
-                    position += end.map_or(rest.len(), |end| end + 1);
+                    let read = end.map_or(rest.len(), |end| end + 1);
+                    (position, self.head) = (position + read, self.head + read);
                     self.at = if end.is_some() { At::Line(false) } else { At::InLine };
                     continue;
                 }
@@ -156,7 +168,7 @@ impl RawReader {
                 passing.put(position, &escape(byte));
             }
             self.at = step(self.at, byte);
-            position += 1;
+            (position, self.head) = (position + 1, self.head + 1);
         }
         Ok(passing.end(position))
     }
@@ -178,23 +190,45 @@ fn step(at: At, byte: u8) -> At {
     }
 }
 
+/// How many bytes are looked at at a time. All loops below are over a multiple of it and without a branch for
+/// each byte: so the compiler has as many in one register, and no rest to look at one by one.
+const WIDE: usize = 16;
+
 /// Whether the bytes are one head from its first byte to its last, with nothing to be done about it:
-/// nearly all are.
+/// nearly all are. Those that are hard to tell are none.
 fn is_plain_head(bytes: &[u8]) -> bool {
     let Some(fields) = bytes.strip_suffix(b"\r\n\r\n") else { return false };
     let Some(line_end) = memchr::memchr(b'\n', bytes) else { return false };
-    if matches!(bytes[0], b'\r' | b'\n') {
+    if matches!(bytes[0], b'\r' | b'\n') || fields.last() == Some(&b'\n') {
         return false;
     }
-    // Without a branch for each byte, so that the compiler takes many at a time.
+    is_plain_target(bytes, line_end) && has_no_empty_line(fields)
+}
+
+/// Whether there is nothing to be done about the first line. Looks at some bytes behind it, too.
+fn is_plain_target(bytes: &[u8], line_end: usize) -> bool {
+    let (all, _) = bytes.as_chunks::<WIDE>();
+    let Some(first) = all.get(..=line_end / WIDE) else { return false };
     let is_odd = |&byte: &u8| u8::from(has_to_be_escaped(byte)) | u8::from(byte == b'#');
-    let odd = bytes[..line_end].iter().fold(0, |odd, byte| odd | is_odd(byte));
-    let ends = fields.iter().zip(fields.get(1..).unwrap_or_default());
-    let is_end =
-        |(&a, &b): (&u8, &u8)| u8::from(a == b'\n') & (u8::from(b == b'\n') | u8::from(b == b'\r'));
-    let inner = ends.fold(0, |inner, pair| inner | is_end(pair));
-    let last = u8::from(fields.last() == Some(&b'\n'));
-    odd | inner | last == 0
+    first.as_flattened().iter().fold(0, |odd, byte| odd | is_odd(byte)) == 0
+}
+
+/// Whether no line is empty, or begins with a control character, which nobody sends.
+fn has_no_empty_line(fields: &[u8]) -> bool {
+    let [_, behind @ ..] = fields else { return false };
+    let before = &fields[..behind.len()];
+    let last = before.last_chunk::<WIDE>().zip(behind.last_chunk::<WIDE>());
+    let Some((last, last_behind)) = last else { return empty_lines(before, behind) == 0 };
+    let (whole, _) = before.as_chunks::<WIDE>();
+    // The last of them in part again, in place of a rest.
+    empty_lines(whole.as_flattened(), behind) | empty_lines(last, last_behind) == 0
+}
+
+/// Other than 0 if a byte ends a line and the one behind it the next, or is a control character.
+#[inline(always)]
+fn empty_lines(bytes: &[u8], behind: &[u8]) -> u8 {
+    let is_empty = |(&a, &b): (&u8, &u8)| u8::from(a == b'\n') & u8::from(b <= b'\r');
+    bytes.iter().zip(behind).fold(0, |found, pair| found | is_empty(pair))
 }
 
 /// Whether a byte has no place in a target (RFC 3986 section 2) and is sent by people all the same. The

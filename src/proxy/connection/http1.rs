@@ -55,8 +55,8 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
         let (downstream, notes, tunnel) =
             (Rc::clone(&downstream), Rc::clone(&notes), Rc::clone(&tunnel));
         service_fn(move |request: Request<Incoming>| {
-            notes.begin(&request);
-            request::forward(&downstream, &tunnel, request)
+            let head_bytes = notes.begin(&request);
+            request::forward(&downstream, &tunnel, request, Some(head_bytes))
         })
     };
     let server = stage::server(worker.config.limits.header_block);

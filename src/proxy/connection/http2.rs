@@ -31,7 +31,7 @@ pub(super) async fn converse(
         let downstream = Rc::clone(&downstream);
         // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
         let tunnel = TunnelSlot::default();
-        service_fn(move |request| request::forward(&downstream, &tunnel, request))
+        service_fn(move |request| request::forward(&downstream, &tunnel, request, None))
     };
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);

@@ -23,9 +23,10 @@ pub(super) struct Charge {
 }
 
 impl Charge {
-    /// Charges a request, whether there is room for it or not; says whether there is.
-    pub(super) fn of(account: &Arc<Account>, head: &Parts) -> (Self, bool) {
-        let bytes = BASE + of_head(head);
+    /// Charges a request, whether there is room for it or not; says whether there is. `came`: how many
+    /// bytes of the client's its head was, where all of it was written out.
+    pub(super) fn of(account: &Arc<Account>, head: &Parts, came: Option<usize>) -> (Self, bool) {
+        let bytes = BASE + of_head(head, came);
         let has_room = account.may_hold(bytes).is_ok();
         account.charge(Kind::Requests, bytes);
         (Self { account: Arc::clone(account), bytes }, has_room)
@@ -38,10 +39,12 @@ impl Drop for Charge {
     }
 }
 
-/// As it is written out: a field that HTTP/2 sends in one byte counts as what it stands for.
-fn of_head(head: &Parts) -> usize {
+/// As it is written out: a field that HTTP/2 sends in one byte counts as what it stands for. The target
+/// is by itself, because escapes lengthen it.
+fn of_head(head: &Parts, came: Option<usize>) -> usize {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    COPIES * (target + text(&head.headers)) + FIELD * head.headers.capacity()
+    let fields = came.unwrap_or_else(|| text(&head.headers));
+    COPIES * (target + fields) + FIELD * head.headers.capacity()
 }
 
 fn text(headers: &HeaderMap) -> usize {
@@ -65,7 +68,7 @@ mod tests {
             request.headers_mut().append("x", long.clone());
         }
         let (head, ()) = request.into_parts();
-        let (charge, has_room) = Charge::of(&account, &head);
+        let (charge, has_room) = Charge::of(&account, &head, None);
         assert!(has_room);
         assert!(account.held() > 2 * 128_000, "{} bytes", account.held());
         drop(charge);

@@ -48,18 +48,19 @@ use unread::Unreadable;
 /// Answers one request. Never fails: whatever goes wrong becomes an answer of ours.
 ///
 /// The decision is made in the call. Only the way to the pod is a future, and that is kept small:
-/// hyper moves it for every request.
+/// hyper moves it for every request. `head_bytes`: how long its head was, if it came in HTTP/1.1.
 pub fn forward(
     downstream: &Rc<Downstream>,
     tunnel: &TunnelSlot,
     request: Request<Incoming>,
+    head_bytes: Option<usize>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
     let (head, body) = request.into_parts();
     let watch = match &downstream.streams {
         Some(streams) => streams.begin(),
         None => Rc::clone(&downstream.watch),
     };
-    let (charge, has_room) = Charge::of(&downstream.account, &head);
+    let (charge, has_room) = Charge::of(&downstream.account, &head, head_bytes);
     let upload = begin_upload(downstream, &watch, body);
     let mut exchange = Exchange::begin(Rc::clone(downstream), watch, &head, upload, charge);
     let mut decided = match has_room {
