@@ -21,7 +21,7 @@ use std::time::Instant;
 
 /// That of the program.
 #[global_allocator]
-static ALLOCATOR: ravelin::allocator::Allocator = ravelin::allocator::Allocator;
+static ALLOCATOR: ravelin::app::allocator::Allocator = ravelin::app::allocator::Allocator;
 
 /// What the control thread holds.
 struct InForce {

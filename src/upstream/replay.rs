@@ -31,7 +31,7 @@ pub(super) struct Replay {
 
 #[derive(Debug)]
 enum Head {
-    /// Target, then name and value of each field, each behind its length.
+    /// Target and nothing, then name and value of each field: each pair behind its two lengths.
     Text(Vec<u8>),
     /// Of a large one, with the values shared.
     Shared(Box<(Uri, HeaderMap)>),
@@ -51,15 +51,13 @@ impl Replays {
     fn head(&self, request: &Request<RequestBody>) -> Head {
         let mut text = self.0.borrow_mut().pop().unwrap_or_default();
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        push(&mut text, target.as_bytes());
+        let mut has_room = push(&mut text, target.as_bytes(), &[]);
         for (name, value) in request.headers() {
-            if text.len() + name.as_str().len() + value.len() > LARGEST {
-                self.spare(text);
-                let head = (request.uri().clone(), request.headers().clone());
-                return Head::Shared(Box::new(head));
-            }
-            push(&mut text, name.as_str().as_bytes());
-            push(&mut text, value.as_bytes());
+            has_room = has_room && push(&mut text, name.as_str().as_bytes(), value.as_bytes());
+        }
+        if !has_room {
+            self.spare(text);
+            return Head::Shared(Box::new((request.uri().clone(), request.headers().clone())));
         }
         Head::Text(text)
     }
@@ -103,8 +101,8 @@ impl Head {
             Self::Text(text) => text.as_slice(),
         };
         let mut headers = HeaderMap::new();
-        let target = pop(&mut rest).and_then(|target| Uri::try_from(target).ok());
-        while let Some((name, value)) = pop(&mut rest).zip(pop(&mut rest)) {
+        let target = pop(&mut rest).and_then(|(target, _)| Uri::try_from(target).ok());
+        while let Some((name, value)) = pop(&mut rest) {
             // All were valid when they were kept.
             if let (Ok(name), Ok(value)) =
                 (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
@@ -116,18 +114,27 @@ impl Head {
     }
 }
 
-/// Appends a length and the bytes. No field is longer than the head, and that is bounded.
-fn push(text: &mut Vec<u8>, bytes: &[u8]) {
-    let len = u32::try_from(bytes.len()).unwrap_or(0);
-    text.extend_from_slice(&len.to_le_bytes());
-    text.extend_from_slice(&bytes[..len as usize]);
+/// Appends a pair behind its lengths, if there is room for it within [`LARGEST`].
+fn push(text: &mut Vec<u8>, name: &[u8], value: &[u8]) -> bool {
+    if text.len() + name.len() + value.len() > LARGEST {
+        return false;
+    }
+    // Both are below LARGEST.
+    let lengths = ((name.len() as u64) << 32) | value.len() as u64;
+    text.extend_from_slice(&lengths.to_le_bytes());
+    text.extend_from_slice(name);
+    text.extend_from_slice(value);
+    true
 }
 
-fn pop<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (len, tail) = rest.split_first_chunk()?;
-    let (bytes, tail) = tail.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+fn pop<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (lengths, tail) = rest.split_first_chunk()?;
+    let lengths = u64::from_le_bytes(*lengths);
+    let (name, tail) = tail.split_at_checked(usize::try_from(lengths >> 32).ok()?)?;
+    let (value, tail) =
+        tail.split_at_checked(usize::try_from(lengths & u64::from(u32::MAX)).ok()?)?;
     *rest = tail;
-    Some(bytes)
+    Some((name, value))
 }
 
 #[cfg(test)]

@@ -97,8 +97,8 @@ pub(super) struct PodSocket {
 
 impl PodSocket {
     pub(super) fn new(socket: TcpStream) -> Self {
-        let (record, after_failure) = (Arc::default(), AfterFailure::Fail);
-        Self { socket, record, after_failure, failed: None, read_ended: false }
+        let after_failure = AfterFailure::Fail;
+        Self { socket, record: Arc::default(), after_failure, failed: None, read_ended: false }
     }
 
     pub(super) fn record(&self) -> &Arc<Record> {
@@ -128,6 +128,32 @@ impl PodSocket {
             ErrorKind::ConnectionReset => self.ended(End::Reset),
             _ => {}
         }
+    }
+
+    /// What there is to read at this moment, events or not. Nothing if there is nothing.
+    #[cold]
+    fn read_now(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        self.record.suspect.store(false, Relaxed);
+        let is_none = |kind| matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted);
+        match (&*SockRef::from(&self.socket)).read(buf.initialize_unfilled()) {
+            Ok(read) => buf.advance(read),
+            Err(error) if is_none(error.kind()) => return None,
+            Err(error) => return Some(Err(error)),
+        }
+        Some(Ok(()))
+    }
+
+    /// Takes note of a read that gave nothing; `had_room`: there was room for something.
+    #[cold]
+    fn read_nothing(&mut self, result: &io::Result<()>, had_room: bool) {
+        match result {
+            Ok(()) if !had_room => return,
+            // Behind a write that failed it may be the end that a reset makes.
+            Ok(()) if self.failed.is_none() => self.ended(End::Fin),
+            Ok(()) => {}
+            Err(error) => self.failed(error),
+        }
+        self.end_reading();
     }
 
     fn end_reading(&mut self) {
@@ -173,51 +199,21 @@ impl PodSocket {
 
 impl AsyncRead for PodSocket {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = buf.filled().len();
-        let asked = match self.record.suspect.load(Relaxed) {
-            false => None,
-            true => {
-                self.record.suspect.store(false, Relaxed);
-                read_now(&self.socket, buf)
-            }
-        };
-        let result = match asked {
+        let is_suspect = this.record.suspect.load(Relaxed);
+        let result = match if is_suspect { this.read_now(buf) } else { None } {
             Some(result) => result,
-            None => ready!(Pin::new(&mut self.socket).poll_read(cx, buf)),
+            None => ready!(Pin::new(&mut this.socket).poll_read(cx, buf)),
         };
-        match &result {
-            Ok(()) if buf.filled().len() == before && buf.remaining() > 0 => {
-                // Behind a write that failed it may be the end that a reset makes.
-                if self.failed.is_none() {
-                    self.ended(End::Fin);
-                }
-                self.end_reading();
-            }
-            Ok(()) => {}
-            Err(error) => {
-                self.failed(error);
-                self.end_reading();
-            }
+        if result.is_err() || buf.filled().len() == before {
+            this.read_nothing(&result, buf.remaining() > 0);
         }
         Poll::Ready(result)
-    }
-}
-
-/// What there is to read at this moment, events or not. Nothing if there is nothing.
-fn read_now(socket: &TcpStream, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
-    match (&*SockRef::from(socket)).read(buf.initialize_unfilled()) {
-        Ok(read) => {
-            buf.advance(read);
-            Some(Ok(()))
-        }
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-            None
-        }
-        Err(error) => Some(Err(error)),
     }
 }
 

@@ -84,9 +84,13 @@ fn join_lengths(headers: &mut HeaderMap) -> Result<(), Reason> {
 
 /// A length: digits and nothing else.
 fn length(text: &[u8]) -> Option<u64> {
-    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    let digits = str::from_utf8(text).ok().filter(|_| is_number);
-    digits.and_then(|digits| digits.parse().ok())
+    let (first, rest) = text.split_first()?;
+    rest.iter()
+        .try_fold(digit(*first)?, |length, byte| length.checked_mul(10)?.checked_add(digit(*byte)?))
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    byte.is_ascii_digit().then(|| u64::from(byte - b'0'))
 }
 
 /// The time as RFC 9110 section 5.6.7 has it. A response without `Date` gets one (section 6.6.1).

@@ -240,9 +240,12 @@ impl Watch {
 
     /// The moment at which a limit that begins now is over.
     fn after(&self, limit: Duration) -> u64 {
-        // One tick more: the clock may be that far behind, and a deadline must not be early.
-        let limit = u64::try_from((limit + TICK).as_millis()).unwrap_or(u64::MAX);
-        self.clock.now_ms().saturating_add(limit)
+        // One tick more: the clock may be that far behind, and a deadline must not be early. Not by way of
+        // `as_millis`, which counts in 128 bits, as this is done several times for each request.
+        let millis = |time: Duration| {
+            time.as_secs().saturating_mul(1_000).saturating_add(u64::from(time.subsec_millis()))
+        };
+        self.clock.now_ms().saturating_add(millis(limit)).saturating_add(millis(TICK))
     }
 
     /// Whether the whole exchange has taken longer than it may.

@@ -11,7 +11,6 @@ use crate::upstream::body::{Piece, clean_trailers};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// A response body as the client's connection takes it.
@@ -68,10 +67,10 @@ impl ResponseBody {
     }
 
     /// Takes note of what the source gave.
-    fn note(&mut self, frame: Option<&Result<Frame<Bytes>, Truncated>>) {
+    fn note(&mut self, frame: Option<&Result<Frame<Piece>, Truncated>>) {
         match frame {
             Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                let bytes = frame.data_ref().map_or(0, Piece::len);
                 if let Some(exchange) = &mut self.exchange {
                     exchange.passed(bytes);
                 }
@@ -129,13 +128,13 @@ impl Body for ResponseBody {
                 (!rest.is_empty()).then_some(Ok(Frame::data(rest)))
             }
         };
-        let flow = this.exchange.as_ref().map(|exchange| Arc::clone(&exchange.downstream().flow));
-        this.note(frame.as_ref());
-        let piece = |bytes| match &flow {
-            Some(flow) => flow.send(bytes),
+        let piece = |bytes| match &this.exchange {
+            Some(exchange) => exchange.downstream().flow.send(bytes),
             None => Piece::of_ours(bytes),
         };
-        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
+        let frame = frame.map(|frame| frame.map(|frame| frame.map_data(piece)));
+        this.note(frame.as_ref());
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
