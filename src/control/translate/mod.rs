@@ -10,6 +10,7 @@
 mod addresses;
 mod annotations;
 mod balancing;
+mod catalogue;
 mod class;
 mod clients;
 mod endpoint_slice;
@@ -37,6 +38,9 @@ mod validate;
 pub(in crate::control) use protocol::authorities_of;
 
 pub use addresses::addresses;
+pub use catalogue::{
+    ForeignAnnotation, Objects as AnnotatedObjects, foreign_annotations, own_annotations,
+};
 pub use class::CONTROLLER;
 pub use clients::authority_secret;
 pub(in crate::control) use foreign::is_of_controller;

@@ -16,6 +16,7 @@
 //!   Ingress.
 //! - [`IGNORE`] lists those to be served without. That is a word of the author's own.
 
+mod catalogue;
 mod expression;
 mod findings;
 mod guard;
@@ -27,6 +28,7 @@ mod tests;
 mod traefik;
 mod values;
 
+pub(super) use catalogue::catalogue;
 pub(super) use expression::place as place_of_expression;
 
 use super::annotations::{Annotations, OURS};

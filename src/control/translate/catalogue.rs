@@ -1,0 +1,44 @@
+//! Every annotation that is known, as data: `config/README.md` is held against it.
+
+use super::annotations::{OF_INGRESSES, OF_SERVICES};
+use super::foreign;
+use std::collections::BTreeMap;
+
+/// The objects that may have an annotation of our own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// Ingresses may have it.
+    pub ingress: bool,
+    /// Services may have it.
+    pub service: bool,
+}
+
+/// An annotation of another controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignAnnotation {
+    /// Name of the controller.
+    pub controller: &'static str,
+    /// The prefixes below which it is read.
+    pub prefixes: &'static [&'static str],
+    /// Its name behind the prefix; `N` stands for any number.
+    pub key: &'static str,
+    /// What ravelin does with it: `obeyed`, `restricts`, `changes`, `by value`, `replaced` or `tuning`.
+    pub treatment: &'static str,
+}
+
+/// The annotations of our own, with the objects that may have them.
+pub fn own_annotations() -> BTreeMap<&'static str, Objects> {
+    let mut all = BTreeMap::<_, Objects>::new();
+    for name in OF_INGRESSES {
+        all.entry(name).or_default().ingress = true;
+    }
+    for name in OF_SERVICES {
+        all.entry(name).or_default().service = true;
+    }
+    all
+}
+
+/// The annotations of other controllers that are known one by one.
+pub fn foreign_annotations() -> Vec<ForeignAnnotation> {
+    foreign::catalogue()
+}
