@@ -159,9 +159,11 @@ fn components_can_be_added_to_an_overlay() {
 }
 
 #[test]
-fn the_page_names_only_files_that_are_there() {
-    let page = fs::read_to_string(deploy("README.md")).expect("the page");
-    let words = page.split(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c)));
+fn the_pages_name_only_files_that_are_there() {
+    let pages = files("", "md");
+    let pages: String =
+        pages.iter().map(|page| fs::read_to_string(page).expect("a page")).collect();
+    let words = pages.split(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c)));
     let mut seen = 0;
     for word in words.filter_map(|word| word.trim_end_matches(['.', '/']).strip_prefix("deploy/")) {
         assert!(deploy(word).exists(), "deploy/{word}");

@@ -54,7 +54,7 @@ fn a_host_that_requires_certificates_is_shut_without_its_authority_and_opens_wit
         secured.await_status(&bad, Some(200));
     }
 
-    // The way back of deploy/README.md.
+    // The way back of deploy/full-strict.md, step 7.
     secured.annotate(&["ravelin.dev/client-certificate=request"]);
     secured.await_status(&stranger, Some(200));
     assert_eq!(secured.edge.get(&secured.host, "/").0, 200);

@@ -170,7 +170,7 @@ fn kubectl(plane: &Plane, namespace: &str, arguments: &[&str]) -> String {
     plane.kubectl_fed(&[&["-n", namespace], arguments].concat(), "")
 }
 
-/// Puts a certificate into a Secret, as `deploy/README.md` has it.
+/// Puts a certificate into a Secret, as `deploy/full-strict.md` has it.
 pub(crate) fn put_certificate(plane: &Plane, namespace: &str, name: &str, issued: &Issued) {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let parts = [("cert", &issued.chain), ("key", &issued.key)].map(|(flag, text)| {
