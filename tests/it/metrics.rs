@@ -122,7 +122,7 @@ fn scrapes_that_nobody_reads_keep_no_one_from_asking() {
 }
 
 /// Not a test: `cargo test --release --test it -- --ignored --nocapture the_cost_of_a_scrape` prints the
-/// table of README.
+/// table of `config/behaviour.md`.
 #[test]
 #[ignore = "prints figures; run it in a release build"]
 fn the_cost_of_a_scrape() {
