@@ -1,6 +1,8 @@
 //! The files under `config/`: the commented one says what the code does, and every wrong one is
 //! refused with the message in its first line.
 
+mod reference;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
