@@ -1,5 +1,5 @@
-# The image around a program that is there already: `ravelin` in the context, static, and with its
-# file capabilities set. deploy/image/build prepares that.
+# The image around a program that is already built: `ravelin` in the context, static, with its file capabilities
+# set. deploy/image/build prepares it.
 FROM scratch
 COPY ravelin /ravelin
 USER 65532:65532
