@@ -56,7 +56,8 @@ enum Verb {
         ravelin check --output json app.yaml service.yaml\n  \
         ravelin check --config ravelin.toml\n  \
         helm template CHART | ravelin check -\n  \
-        ravelin check --ingress-class traefik --kubeconfig ~/.kube/config\n\n\
+        ravelin check --kubeconfig ~/.kube/config\n  \
+        ravelin check --ingress-class traefik cluster.yaml\n\n\
         Files without EndpointSlices are judged as a checkout: a Service is enough, and a Secret that\n\
         cert-manager, SealedSecrets or SOPS will make is no error. What is not read (IngressRoutes,\n\
         templates, charts, encrypted documents) is counted.\n\n\
