@@ -3,13 +3,13 @@
 use super::page::{Row, hold, root};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use ravelin::pki::certificate::Verdict as Strict;
-use ravelin::pki::client_certificate::{Mode, Verdict};
 use ravelin::config::{Metrics, PerRoute};
 use ravelin::control::files::Directory;
 use ravelin::control::translate::{Options, translate};
 use ravelin::error::Reason;
 use ravelin::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use ravelin::pki::client_certificate::{Mode, Verdict};
+use ravelin::pki::full_strict::Verdict as Strict;
 use ravelin::routing::{Publisher, compile};
 use ravelin::telemetry::{MethodLabel, Outcome, SeriesCache, Telemetry};
 use std::collections::BTreeMap;
