@@ -12,6 +12,8 @@ pub enum Protocol {
     Http,
     /// HTTP/2 without TLS, with prior knowledge (RFC 9113 section 3.3).
     H2c,
+    /// The same, and every request is a call of gRPC, as the Service says.
+    Grpc,
     /// TLS; what is spoken inside is agreed on by ALPN.
     Https(Arc<EndpointTls>),
 }
@@ -23,7 +25,7 @@ impl Protocol {
         const { assert!(FIRST_ID > 1) };
         match self {
             Self::Http => 0,
-            Self::H2c => 1,
+            Self::H2c | Self::Grpc => 1,
             Self::Https(tls) => tls.id(),
         }
     }
@@ -42,7 +44,7 @@ impl Protocol {
     pub fn may_be_http2(&self) -> bool {
         match self {
             Self::Http => false,
-            Self::H2c => true,
+            Self::H2c | Self::Grpc => true,
             Self::Https(tls) => tls.settings().alpn != Alpn::Http1,
         }
     }
@@ -51,8 +53,18 @@ impl Protocol {
     pub fn may_be_http1(&self) -> bool {
         match self {
             Self::Http => true,
-            Self::H2c => false,
+            Self::H2c | Self::Grpc => false,
             Self::Https(tls) => tls.settings().alpn != Alpn::Http2,
+        }
+    }
+
+    /// Whether the Service says that gRPC is spoken: `grpc`, or `grpcs`, which is all that asks for HTTP/2
+    /// and nothing else inside TLS.
+    pub fn is_grpc(&self) -> bool {
+        match self {
+            Self::Http | Self::H2c => false,
+            Self::Grpc => true,
+            Self::Https(tls) => tls.settings().alpn == Alpn::Http2,
         }
     }
 }
@@ -63,6 +75,7 @@ impl fmt::Display for Protocol {
         let settings = match self {
             Self::Http => return f.write_str("http"),
             Self::H2c => return f.write_str("h2c"),
+            Self::Grpc => return f.write_str("grpc (h2c)"),
             Self::Https(tls) => tls.settings(),
         };
         let inside = match settings.alpn {

@@ -41,6 +41,7 @@ pub(super) fn backends(
             let endpoints = ArcSwap::from_pointee(set);
             let (key, protocol) = (backend.key.clone(), protocol.clone());
             let queue = old.map(|old| old.queue.clone()).unwrap_or_default();
+            let answers_calls = old.is_some_and(|old| old.answers_calls());
             return Arc::new(Backend {
                 key,
                 broken,
@@ -50,6 +51,7 @@ pub(super) fn backends(
                 external: external.cloned(),
                 endpoints,
                 queue,
+                answers_calls: answers_calls.into(),
             });
         };
         let old_set = old.endpoints();

@@ -31,6 +31,7 @@ use hosts::HostMap;
 use http::HeaderValue;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// "No such entry" in the index fields below.
@@ -165,6 +166,8 @@ pub struct Backend {
     endpoints: ArcSwap<EndpointSet>,
     /// Where requests wait; nothing while there was never a limit.
     queue: OnceLock<Arc<Queue>>,
+    /// Whether an endpoint has answered a call of gRPC as one.
+    answers_calls: AtomicBool,
 }
 
 impl Backend {
@@ -190,6 +193,22 @@ impl Backend {
         if let Some(queue) = self.queue.get() {
             queue.wake();
         }
+    }
+
+    /// Whether it speaks gRPC: its Service says so, or an endpoint of it has shown it.
+    pub fn speaks_grpc(&self) -> bool {
+        self.protocol.is_grpc() || (self.protocol.may_be_http2() && self.answers_calls())
+    }
+
+    /// Notes that an endpoint has answered a call of gRPC as one.
+    pub fn answered_call(&self) {
+        if !self.answers_calls() {
+            self.answers_calls.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn answers_calls(&self) -> bool {
+        self.answers_calls.load(Ordering::Relaxed)
     }
 
     /// Where requests wait while every endpoint has as many as it takes; `None` without a limit.

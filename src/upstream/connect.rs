@@ -104,7 +104,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
     let socket = PodSocket::new(socket);
     let (mut stream, is_http2) = match protocol {
         Protocol::Http => (EndpointStream::Plain(socket), false),
-        Protocol::H2c => (EndpointStream::Plain(socket), true),
+        Protocol::H2c | Protocol::Grpc => (EndpointStream::Plain(socket), true),
         Protocol::Https(tls) => handshake(addr, tls, socket).await.map_err(Failure::of)?,
     };
     if is_http2 {

@@ -41,6 +41,7 @@ pub(in crate::control) fn authorities_of(metadata: &ObjectMeta) -> Option<&str> 
 pub(super) enum Asked {
     Http,
     H2c,
+    Grpc,
     Https(TlsSettings),
 }
 
@@ -49,6 +50,7 @@ pub(super) enum Asked {
 enum Scheme {
     Http,
     H2c,
+    Grpc,
     Https(Alpn),
 }
 
@@ -108,6 +110,7 @@ impl Words {
         match asked.or_else(|| by_app_protocol(port)).unwrap_or_else(|| by_port(port)) {
             Scheme::Http => Some(Asked::Http),
             Scheme::H2c => Some(Asked::H2c),
+            Scheme::Grpc => Some(Asked::Grpc),
             Scheme::Https(alpn) => {
                 self.tls.clone().ok().map(|tls| Asked::Https(TlsSettings { alpn, ..tls }))
             }
@@ -138,7 +141,7 @@ fn scheme(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Optio
         ("http", Scheme::Http),
         ("h2c", Scheme::H2c),
         ("https", https),
-        ("grpc", Scheme::H2c),
+        ("grpc", Scheme::Grpc),
         ("grpcs", Scheme::Https(Alpn::Http2)),
     ];
     let traefiks = [("http", Scheme::Http), ("h2c", Scheme::H2c), ("https", https)];
@@ -159,7 +162,8 @@ fn scheme(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Optio
 fn by_app_protocol(port: &ServicePort) -> Option<Scheme> {
     match port.app_protocol.as_deref()? {
         "http" | "kubernetes.io/ws" => Some(Scheme::Http),
-        "kubernetes.io/h2c" | "h2c" | "grpc" => Some(Scheme::H2c),
+        "kubernetes.io/h2c" | "h2c" => Some(Scheme::H2c),
+        "grpc" => Some(Scheme::Grpc),
         "https" => Some(Scheme::Https(Alpn::Either)),
         // The opening handshake of RFC 6455 is one of HTTP/1.1.
         "kubernetes.io/wss" => Some(Scheme::Https(Alpn::Http1)),

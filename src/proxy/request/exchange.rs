@@ -142,7 +142,7 @@ impl Exchange {
             self.0.watch.end_after(timeouts.request);
         }
         // Those of a call are others even if its route has none of its own.
-        if self.0.timeouts.is_some() || self.is_call() {
+        if self.0.timeouts.is_some() || self.may_pause() {
             self.await_head();
         }
     }
@@ -174,7 +174,7 @@ impl Exchange {
         let own = self.0.timeouts.as_ref().and_then(|own| own.response_head);
         let response_head = own.unwrap_or(self.0.downstream.worker.config.timeouts.response_head);
         let limit = self.0.upload.as_ref().map_or(response_head, |upload| {
-            let progress = if self.is_call() { self.tunnel_idle() } else { self.body_progress() };
+            let progress = if self.may_pause() { self.tunnel_idle() } else { self.body_progress() };
             upload.set_limits(UploadLimits { progress, response_head });
             progress
         });
@@ -193,15 +193,9 @@ impl Exchange {
         self.await_head();
     }
 
-    /// Whether its client reads errors as those of gRPC, which there is over HTTP/2 alone.
-    pub(super) fn is_grpc(&self) -> bool {
-        self.0.parts.noted.grpc && self.0.version == Version::HTTP_2
-    }
-
-    /// Whether it is a call of gRPC to a Service that may speak it: its messages may be long in coming.
-    pub(super) fn is_call(&self) -> bool {
-        let may_be = |(table, id): (&Held, _)| table.backend(id).protocol.may_be_http2();
-        self.is_grpc() && self.route().is_some_and(may_be)
+    /// Whether it came over HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.version == Version::HTTP_2
     }
 
     /// What its route has visitors with TLS told in `Strict-Transport-Security`, if this is one.
@@ -241,6 +235,10 @@ impl Exchange {
         let is_timed = record.upload.as_ref().is_none_or(is_short);
         let worker = &record.downstream.worker;
         worker.upstream.answered(&record.journey, (status, now), is_timed, || worker.random());
+        // From here on the pod's word counts for both ways.
+        if let Some(upload) = &record.upload {
+            upload.set_limits(UploadLimits { progress: record.patience, ..upload.limits() });
+        }
         if let Some(route) = &mut record.route {
             route.release(&record.downstream);
         }

@@ -3,6 +3,7 @@
 //! Every way out of it, the pod's answer as well as ours, ends in an `Exchange`, which counts and
 //! logs the request when its last byte is through or when it is given up.
 
+mod calls;
 mod charge;
 mod exchange;
 mod parts;
@@ -327,8 +328,12 @@ async fn switch(
 
 /// Passes the pod's answer on, in the shape of HTTP/1.1, or answers that it cannot be.
 fn pass_on(mut exchange: Exchange, mut response: Response<ReplyBody>) -> Response<ResponseBody> {
+    let is_http2 = response.version() == Version::HTTP_2;
     match make_ready(&exchange, &mut response) {
-        Ok(()) => answer_of_upstream(exchange, response),
+        Ok(()) => {
+            exchange.heard(response.headers(), is_http2);
+            answer_of_upstream(exchange, response)
+        }
         Err(reason) => {
             exchange.give_up_upstream();
             answer_of_ours(exchange, reason)
@@ -359,11 +364,6 @@ fn answer_of_upstream(
     mut exchange: Exchange,
     mut response: Response<ReplyBody>,
 ) -> Response<ResponseBody> {
-    // The pod says so, whatever the client has called its request.
-    let is_call = exchange.is_call() && stage::is_grpc(response.headers());
-    if is_call || stage::is_event_stream(response.headers()) {
-        exchange.streams();
-    }
     sticky::set_cookie(&exchange, response.headers_mut());
     if let Some(hsts) = exchange.hsts() {
         response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts.clone());

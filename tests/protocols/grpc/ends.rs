@@ -1,12 +1,13 @@
 //! How calls end: by deadlines, by either side giving up, by a server or a proxy that leaves.
 
 use super::client::{Client, fed, next, text};
-use super::in_front_of;
 use super::server::Server;
+use super::{h2c, in_front_of};
 use crate::multiplexed::{Connection, request, run, until};
 use crate::secured::secured;
 use crate::support::{Edge, Upstream, framed};
 use bytes::Bytes;
+use serde_json::json;
 use std::thread;
 use std::time::Duration;
 use tonic::transport;
@@ -158,11 +159,7 @@ fn calls_in_which_nobody_speaks_outlast_the_patience_with_bodies() {
         let (uploader, uploaded) = fed();
         uploader.send(Bytes::from_static(b"one")).expect("a call");
         let up = async {
-            // The patience is over for a body that began last and is no call.
-            let mut plain = Connection::open(edge.addr()).await;
-            let head = request("POST", "/t.Calls/Up").body(()).expect("valid");
-            let (response, _stream) = plain.begin(head).await;
-            assert_eq!(response.await.expect("an answer").status(), 408);
+            wait_out_a_body(&edge).await;
             uploader.send(Bytes::from_static(b"two")).expect("an open call");
             drop(uploader);
         };
@@ -173,6 +170,37 @@ fn calls_in_which_nobody_speaks_outlast_the_patience_with_bodies() {
         server.go();
         assert_eq!(next(&mut held).await, "ended");
     });
+}
+
+#[test]
+fn a_service_that_says_grpc_has_that_patience_before_its_pods_have_answered_anything() {
+    let server = Server::start();
+    let mut says_so = h2c("web");
+    says_so["spec"]["ports"][0]["appProtocol"] = json!("grpc");
+    let (builder, authority) = in_front_of(server.addr());
+    let builder = builder.object("web.json", &says_so);
+    let edge = builder.timeout("body_progress", "1s").timeout("tunnel_idle", "30s").start();
+    run(async {
+        let client = Client::connect(edge.addr(), &authority).await;
+        let (uploader, uploaded) = fed();
+        uploader.send(Bytes::from_static(b"one")).expect("a call");
+        let up = async {
+            until("the call is there", || server.connections() == 1).await;
+            wait_out_a_body(&edge).await;
+            uploader.send(Bytes::from_static(b"two")).expect("an open call");
+            drop(uploader);
+        };
+        let (told, ()) = tokio::join!(client.up("/t.Calls/Up", uploaded), up);
+        assert_eq!(told.expect("an answer"), "2 6");
+    });
+}
+
+/// Sees the patience end for a body that begins now and is no call.
+async fn wait_out_a_body(edge: &Edge) {
+    let mut plain = Connection::open(edge.addr()).await;
+    let head = request("POST", "/t.Calls/Up").body(()).expect("valid");
+    let (response, _stream) = plain.begin(head).await;
+    assert_eq!(response.await.expect("an answer").status(), 408);
 }
 
 /// Sends a call to a proxy and leaves the answer to the log: the call is never whole.
@@ -191,6 +219,13 @@ fn what_only_the_client_calls_grpc_has_the_patience_with_bodies() {
         conn.request();
     });
     let edge = secured(pod.addr()).timeout("body_progress", "300ms").start();
+    run(half_a_call(&edge, "/t.Calls/Up"));
+    edge.ended("request_timeout");
+
+    // It speaks HTTP/2, and has never answered a call.
+    let pod = Upstream::scripted(|conn| framed::serve(conn, |_, _, _| {}));
+    let (builder, _) = in_front_of(pod.addr());
+    let edge = builder.timeout("body_progress", "300ms").start();
     run(half_a_call(&edge, "/t.Calls/Up"));
     edge.ended("request_timeout");
 

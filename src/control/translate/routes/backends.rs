@@ -356,6 +356,7 @@ impl Slot {
         let protocol = match (asked, &self.protocol) {
             (Asked::Http, _) => Protocol::Http,
             (Asked::H2c, _) => Protocol::H2c,
+            (Asked::Grpc, _) => Protocol::Grpc,
             (Asked::Https(now), Protocol::Https(tls)) if *tls.settings() == now => return false,
             (Asked::Https(now), _) => Protocol::Https(Arc::new(EndpointTls::new(now))),
         };

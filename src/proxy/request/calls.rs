@@ -1,0 +1,42 @@
+//! Calls of gRPC, whose messages may be long in coming, and who may say that a request is one.
+//!
+//! The client's word is not enough: a request that is called gRPC could stand still for as long as a
+//! tunnel. Its Service has to speak gRPC, by its own word (`grpc`, `grpcs`) or because one of its pods has
+//! answered a call as one; until then it has the bounds of every request. Once the pod has answered, what
+//! it says counts for both ways.
+
+use super::exchange::Exchange;
+use crate::http as stage;
+use crate::routing::Backend;
+use http::HeaderMap;
+
+impl Exchange {
+    /// Whether its client reads errors as those of gRPC, which there is over HTTP/2 alone.
+    pub(super) fn is_grpc(&self) -> bool {
+        self.noted.grpc && self.is_http2()
+    }
+
+    /// The Service that it is a call of gRPC to, if that may speak it.
+    fn called(&self) -> Option<&Backend> {
+        let (table, id) = self.route().filter(|_| self.is_grpc())?;
+        let backend: &Backend = table.backend(id);
+        backend.protocol.may_be_http2().then_some(backend)
+    }
+
+    /// Whether its messages may be long in coming before its pod has said anything.
+    pub(super) fn may_pause(&self) -> bool {
+        self.called().is_some_and(Backend::speaks_grpc)
+    }
+
+    /// Notes whether its pod says that messages may be long in coming: it answers with events, or over
+    /// HTTP/2 as a call of gRPC is answered.
+    pub(super) fn heard(&mut self, headers: &HeaderMap, is_http2: bool) {
+        let called = self.called().filter(|_| is_http2 && stage::is_grpc(headers));
+        if let Some(backend) = called {
+            backend.answered_call();
+        }
+        if called.is_some() || stage::is_event_stream(headers) {
+            self.streams();
+        }
+    }
+}
