@@ -4,6 +4,7 @@
 //! Nothing here makes a worker wait.
 
 pub mod access_log;
+mod admin;
 mod admission;
 mod cells;
 mod class_grace;
@@ -24,6 +25,7 @@ mod watch;
 mod write_back;
 mod writer;
 
+pub use admin::{AdminCells, AdminDoor};
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{
     ChangeEffect, CheckCells, Count, DnsCells, Evicted, ListenerCells, Refusal, Retry,

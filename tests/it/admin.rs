@@ -18,6 +18,9 @@ fn metrics_are_valid_and_every_family_is_there() {
         ("ravelin_access_log_truncated_lines", "counter"),
         ("ravelin_process_log_dropped_lines", "counter"),
         ("ravelin_process_log_truncated_lines", "counter"),
+        ("ravelin_admin_connections_ended", "counter"),
+        ("ravelin_admin_connections_open", "gauge"),
+        ("ravelin_admin_pages_refused", "counter"),
         ("ravelin_body_bytes", "counter"),
         ("ravelin_connections_accepted", "counter"),
         ("ravelin_connections_at_limit", "counter"),
@@ -267,6 +270,12 @@ fn scrapers_and_probes_are_answered_whoever_holds_connections_and_says_nothing()
     let mut first = [0];
     assert_eq!((&ports[0]).read(&mut first).ok(), Some(0), "the longest silent one has gone");
     assert_eq!((&probes[0]).read(&mut first).ok(), Some(0));
+    let ended = |on| [("on", on), ("cause", "crowded")];
+    let seen = edge.metrics();
+    assert!(seen.sum("ravelin_admin_connections_ended_total", &ended("port")) >= 17.0);
+    assert!(seen.sum("ravelin_admin_connections_ended_total", &ended("socket")) >= 5.0);
+    drop((ports, probes));
+    edge.await_metric("ravelin_admin_connections_open", &[("on", "socket")], 0.0);
 }
 
 #[test]

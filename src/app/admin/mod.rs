@@ -6,9 +6,9 @@ mod seats;
 
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::scrape::scrape;
-use crate::telemetry::{Telemetry, Unready, age};
+use crate::telemetry::{AdminDoor, Telemetry, Unready, age};
 use crate::transport::admission::GateCell;
-use crate::transport::listen::{self, Accepting, LocalAccepting};
+use crate::transport::listen::{Accepting, LocalAccepting, self};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};
@@ -101,7 +101,7 @@ impl Admin {
     }
 
     async fn serve_port(self: &Rc<Self>, port: Accepting, gate: &GateCell) {
-        let seats = Seats::new(CONNECTIONS);
+        let seats = Seats::new(CONNECTIONS, AdminDoor::Port, self.telemetry.admin());
         loop {
             let Ok((socket, peer)) = port.accept().await else {
                 // As for clients: whatever is missing comes back when connections end.
@@ -117,7 +117,7 @@ impl Admin {
     }
 
     async fn serve_socket(self: &Rc<Self>, socket: LocalAccepting) {
-        let seats = Seats::new(PROBES);
+        let seats = Seats::new(PROBES, AdminDoor::Socket, self.telemetry.admin());
         loop {
             match socket.accept().await {
                 Ok(stream) => self.serve(stream, seats.take()),
@@ -182,6 +182,7 @@ impl Admin {
         let is_one = page.is_some();
         seat.asked(page);
         if !is_one {
+            self.telemetry.admin().refused_page();
             let text = "other scrapers have not read theirs yet; ask again in a moment\n";
             return self::text(StatusCode::SERVICE_UNAVAILABLE, text);
         }

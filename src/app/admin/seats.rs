@@ -5,11 +5,13 @@
 //! the first to go has asked nothing yet, then who waits between two requests, then who reads its
 //! answer, and of each the one whose state has lasted longest.
 
+use crate::telemetry::{AdminCells, AdminDoor};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -40,6 +42,8 @@ enum Standing {
 #[derive(Debug)]
 pub(super) struct Seats {
     most: usize,
+    door: AdminDoor,
+    cells: Arc<AdminCells>,
     /// The number of the next change of state.
     next: Cell<u64>,
     /// Those taken, in the order of their arrival: by the number of the change.
@@ -69,8 +73,9 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    pub(super) fn new(most: usize) -> Rc<Self> {
-        Rc::new(Self { most, next: Cell::new(0), taken: RefCell::default() })
+    pub(super) fn new(most: usize, door: AdminDoor, cells: &Arc<AdminCells>) -> Rc<Self> {
+        let (next, taken, cells) = (Cell::new(0), RefCell::default(), Arc::clone(cells));
+        Rc::new(Self { most, door, cells, next, taken })
     }
 
     /// A seat for a new connection. If all are taken, another one ends.
@@ -81,8 +86,10 @@ impl Seats {
             let first = taken.iter().min_by_key(|(_, state)| key(state)).map(|(number, _)| *number);
             if let Some(state) = first.and_then(|number| taken.remove(&number)) {
                 state.end.notify_one();
+                self.cells.evicted(self.door);
             }
         }
+        self.cells.opened(self.door);
         let number = self.count();
         let state = Rc::new(State {
             standing: Cell::new(Standing::Silent),
@@ -126,7 +133,7 @@ impl Seat {
             }
         };
         tokio::select! {
-            () = overdue => {}
+            () = overdue => self.seats.cells.overdue(self.seats.door),
             () = self.state.end.notified() => {}
         }
     }
@@ -175,6 +182,7 @@ impl Drop for Reading {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.taken.borrow_mut().remove(&self.number);
+        self.seats.cells.closed(self.seats.door);
     }
 }
 
@@ -236,12 +244,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Seated<S> {
 mod tests {
     use super::*;
     use futures_util::FutureExt as _;
-    use std::sync::Arc;
     use tokio::runtime::Builder;
     use tokio::sync::Semaphore;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(future)
+    }
+
+    fn three() -> Rc<Seats> {
+        Seats::new(3, AdminDoor::Port, &Arc::default())
     }
 
     fn has_ended(seat: &Seat) -> bool {
@@ -251,7 +262,7 @@ mod tests {
     #[test]
     fn the_first_to_go_has_asked_nothing_then_who_waits_then_who_reads() {
         block_on(async {
-            let seats = Seats::new(3);
+            let seats = three();
             let [reading, idle, silent] = [(); 3].map(|()| seats.take());
             reading.asked(None);
             idle.asked(None);
@@ -271,7 +282,7 @@ mod tests {
     #[test]
     fn each_state_has_its_time_from_when_it_last_got_on() {
         block_on(async {
-            let seat = Seats::new(3).take();
+            let seat = three().take();
             let moved = || seat.state.moved.get();
             assert_eq!(seat.due(), moved() + FIRST_REQUEST);
             seat.asked(None);
@@ -290,7 +301,7 @@ mod tests {
     fn a_page_counts_until_it_is_read_or_its_reader_is_gone() {
         block_on(async {
             let pages = Arc::new(Semaphore::new(2));
-            let seats = Seats::new(3);
+            let seats = three();
             let (read, gone) = (seats.take(), seats.take());
             for seat in [&read, &gone] {
                 seat.asked(Arc::clone(&pages).try_acquire_owned().ok());

@@ -1,5 +1,6 @@
 //! The scrape: adds up the cells of all threads and encodes them.
 
+mod admin;
 mod connections;
 mod families;
 mod last_good;
@@ -13,6 +14,7 @@ mod upstream;
 mod watch;
 mod write_back;
 
+use super::admin::AdminCells;
 use super::admission::PortCells;
 use super::cells::{
     ChangeEffect, CheckCells, Count, DnsCells, ListenerCells, SnapshotCells, WorkerCells,
@@ -53,6 +55,7 @@ pub struct Telemetry {
     accepting: Arc<[ListenerCells]>,
     workers: Box<[Arc<WorkerCells>]>,
     memory: Arc<Budget>,
+    admin: Arc<AdminCells>,
     /// The listeners, and the admin port as the last.
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
@@ -108,6 +111,7 @@ impl Telemetry {
             accepting: listeners.iter().map(|_| ListenerCells::default()).collect(),
             workers: (0..workers).map(|_| cells()).collect(),
             memory: Budget::new(memory),
+            admin: Arc::default(),
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
             watch: Arc::default(),
@@ -201,6 +205,11 @@ impl Telemetry {
         &self.memory
     }
 
+    /// Where connections to the admin port are counted.
+    pub fn admin(&self) -> &Arc<AdminCells> {
+        &self.admin
+    }
+
     /// The cells of each worker.
     pub fn workers(&self) -> &[Arc<WorkerCells>] {
         &self.workers
@@ -283,6 +292,7 @@ impl Collector for Telemetry {
         self.encode_requests(&mut families)?;
         self.encode_connections(&mut families)?;
         self.encode_memory(&mut families)?;
+        self.encode_admin(&mut families)?;
         self.encode_admission(&mut families)?;
         self.encode_tls(&mut families)?;
         self.encode_list(&mut families)?;

@@ -1,0 +1,88 @@
+//! Numbers of the admin port and its socket. Written by the thread that serves them; during a reload by
+//! that of the successor as well.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// Where a connection to the admin side came in: label `on`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminDoor {
+    /// The port.
+    Port,
+    /// The socket in the file system.
+    Socket,
+}
+
+impl AdminDoor {
+    /// Both, in the order of the discriminants.
+    pub const ALL: [Self; 2] = [Self::Port, Self::Socket];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Port => "port",
+            Self::Socket => "socket",
+        }
+    }
+}
+
+/// What is known of the connections.
+#[derive(Debug, Default)]
+pub struct AdminCells {
+    doors: [DoorCells; AdminDoor::ALL.len()],
+    pages_refused: AtomicU64,
+}
+
+/// The same, of one door.
+#[derive(Debug, Default)]
+pub(super) struct DoorCells {
+    open: AtomicI64,
+    crowded: AtomicU64,
+    slow: AtomicU64,
+}
+
+impl AdminCells {
+    /// Notes a new connection.
+    pub fn opened(&self, door: AdminDoor) {
+        self.door(door).open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes the end of one.
+    pub fn closed(&self, door: AdminDoor) {
+        self.door(door).open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that one is ended to make room for another.
+    pub fn evicted(&self, door: AdminDoor) {
+        self.door(door).crowded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that one is ended because it asks or reads too slowly.
+    pub fn overdue(&self, door: AdminDoor) {
+        self.door(door).slow.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes a scrape that is refused because too many pages are on their way.
+    pub fn refused_page(&self) {
+        self.pages_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn door(&self, door: AdminDoor) -> &DoorCells {
+        &self.doors[door as usize]
+    }
+
+    pub(super) fn pages_refused(&self) -> u64 {
+        self.pages_refused.load(Ordering::Relaxed)
+    }
+}
+
+impl DoorCells {
+    pub(super) fn open(&self) -> i64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// How many were ended, with the label of why.
+    pub(super) fn ended(&self) -> [(&'static str, u64); 2] {
+        [("crowded", &self.crowded), ("slow", &self.slow)]
+            .map(|(cause, count)| (cause, count.load(Ordering::Relaxed)))
+    }
+}
