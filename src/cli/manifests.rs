@@ -1,10 +1,10 @@
 //! Reading manifests for the verbs that look at them offline: the same code as `run`.
 
 use super::checkout::Input;
-use super::{Failure, What};
+use super::{Failure, What, middlewares};
 use crate::app;
 use crate::config::{Config, Kubernetes, SourceKind};
-use crate::control::files::{Directory, MAX_FILE_BYTES};
+use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster};
 use crate::control::reconcile::{Build, build};
 use crate::control::translate::Options;
 use crate::control::watch::Watch;
@@ -43,13 +43,13 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
                 _ => Kubernetes::default(),
             };
             let settings = Kubernetes { kubeconfig: Some(file.clone()), ..settings };
-            let build = build_cluster(&settings, &of_cluster(options))?;
-            return Ok(Read { config, build, input: Input::Cluster });
+            let (build, input) = build_cluster(&settings, &of_cluster(options))?;
+            return Ok(Read { config, build, input });
         }
         (Some(SourceKind::Directory { path }), None) if paths.is_empty() => vec![path.clone()],
         (Some(SourceKind::Kubernetes(settings)), None) if paths.is_empty() => {
-            let build = build_cluster(settings, &options)?;
-            return Ok(Read { config, build, input: Input::Cluster });
+            let (build, input) = build_cluster(settings, &options)?;
+            return Ok(Read { config, build, input });
         }
         _ => paths,
     };
@@ -71,7 +71,8 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
         directory.add_text(STANDARD_INPUT[1], &standard_input()?);
     }
     let objects = directory.objects();
-    let build = build(&objects, directory.findings(), &options);
+    let mut build = build(&objects, directory.findings(), &options);
+    middlewares::name(&mut build.findings, &objects, directory.surroundings());
     let surroundings = Box::new(directory.surroundings().clone());
     let input = Input::Files { objects: Box::new(objects), surroundings };
     Ok(Read { config, build, input })
@@ -89,13 +90,18 @@ fn standard_input() -> Result<String, Failure> {
 }
 
 /// Lists the cluster once, and translates what is in it.
-fn build_cluster(settings: &Kubernetes, options: &Options) -> Result<Build, Failure> {
+fn build_cluster(settings: &Kubernetes, options: &Options) -> Result<(Build, Input), Failure> {
     let failed = |text| Failure { code: 1, text };
     let metrics = Arc::default();
     let watch = Watch::new(settings, options.cloudflare_list.as_ref(), &metrics);
     let watch = watch.map_err(|error| failed(error.to_string()))?;
-    let cluster = watch.list_once().map_err(failed)?;
-    Ok(build(&cluster.objects(), Vec::new(), options))
+    let others = watch.list_others(&settings.namespaces);
+    let objects = watch.list_once().map_err(failed)?.objects();
+    let (surroundings, mut findings) = around_cluster(&others.notes);
+    findings.extend(others.findings);
+    let mut build = build(&objects, findings, options);
+    middlewares::name(&mut build.findings, &objects, &surroundings);
+    Ok((build, Input::Cluster))
 }
 
 /// As `run` reads a cluster, whatever the source of the configuration is.

@@ -12,6 +12,7 @@ mod explain;
 mod findings;
 mod full_strict;
 mod manifests;
+mod middlewares;
 mod probe;
 mod run;
 mod table;

@@ -22,10 +22,12 @@ pub enum Kind {
     ConfigMap,
     /// Not an object: a file of a manifest directory that could not be read as objects.
     File,
+    /// Not an object: what an API server has of kinds that are not read.
+    Cluster,
 }
 
 impl Kind {
-    /// Every kind, for metrics that name each of them.
+    /// Every kind that a running process has findings about, for metrics that name each of them.
     pub const ALL: [Self; 8] = [
         Self::Ingress,
         Self::IngressClass,
@@ -48,12 +50,13 @@ impl Kind {
             Self::Node => "Node",
             Self::ConfigMap => "ConfigMap",
             Self::File => "File",
+            Self::Cluster => "Cluster",
         }
     }
 
     /// Whether its objects are in namespaces. Cluster-wide kinds and files are not.
     pub fn is_namespaced(self) -> bool {
-        !matches!(self, Self::IngressClass | Self::Node | Self::File)
+        !matches!(self, Self::IngressClass | Self::Node | Self::File | Self::Cluster)
     }
 }
 
@@ -77,7 +80,9 @@ impl ObjectRef {
 
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() {
+        if self.name.is_empty() {
+            f.write_str(self.kind.as_str())
+        } else if self.namespace.is_empty() {
             write!(f, "{} {}", self.kind.as_str(), self.name)
         } else {
             write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)

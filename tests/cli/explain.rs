@@ -49,6 +49,26 @@ fn a_request_that_is_forwarded() {
 }
 
 #[test]
+fn a_checkout_has_no_pods_and_is_not_told_that_it_has_none() {
+    let line = ["--ingress-class", "traefik", "--manifests", "tests/cli/cases/git.yaml"];
+    let url = "http://a.example.com/";
+    assert_says(
+        &[&line[..], &[url]].concat(),
+        0,
+        &[
+            "service shop/web:80",
+            "endpoints not in the input",
+            "answer forwarded",
+            "note judged as a checkout: the input has no EndpointSlices, and a Service is enough; in a \
+             cluster its ready pods decide, and without one the answer is 503 no_endpoint",
+        ],
+    );
+    let ran = ravelin(&[&["explain", "--output", "json"], &line[..], &[url]].concat());
+    let said: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!((&said["judged_as"], &said["answer"]), (&"checkout".into(), &"forwarded".into()));
+}
+
+#[test]
 fn json_has_the_same_and_the_row_of_check() {
     let line = ["explain", "--output", "json", "--manifests", "config/demo"];
     let ran = ravelin(&[&line[..], &["http://pr-7.preview.example.test/"]].concat());

@@ -23,6 +23,7 @@ fn a_middleware_is_not_passed_over() {
         "admin.example.com  Prefix  /     shop/web:80  503 restriction_unsupported  shop/admin",
         "error: Ingress shop/admin: metadata.annotations[traefik.ingress.kubernetes.io/router.middlewares]: \
          \"shop-auth@kubernetescrd\" names Middlewares",
+        "and is not obeyed: the routes of this Ingress answer 503 (shop-auth: basicAuth) (fix: do the same",
         "warning: File tests/cli/cases/auth.yaml: 1 Middleware (traefik.io) is not obeyed yet: shop/auth",
         "1 routes, 1 errors, 1 warnings",
     ] {

@@ -1,7 +1,9 @@
 //! `ravelin check` and `ravelin explain` against a cluster: one look, with the rights of `run`.
 
 use crate::edge::{Backend, QUICK, Setup, Site, account, class, program, without};
+use crate::eventually;
 use crate::plane::Plane;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
@@ -74,4 +76,76 @@ fn check_names_what_it_may_not_read() {
     let (code, page) = said(&setup.write(folder.path()), "check", &[]);
     assert_eq!(code, Some(1), "{page}");
     assert!(page.contains("secrets: forbidden: secrets is forbidden: User"), "{page}");
+}
+
+/// A kind of Traefik's, as its CRD defines it, without its schema.
+fn traefiks(kind: &str, plural: &str) -> Value {
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let version = json!({
+        "name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema},
+    });
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.traefik.io")},
+        "spec": {
+            "group": "traefik.io",
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
+            "versions": [version],
+        },
+    })
+}
+
+#[test]
+fn what_traefik_serves_is_counted_and_named_and_a_refusal_is_no_failure() {
+    let Some(plane) = Plane::shared() else { return };
+    let kubeconfig = account(&plane, "others");
+    class(&plane, "others");
+    let backend = Backend::start("others");
+    let site = Site { namespace: "others", name: "shop", class: "others", host: "shop.others" };
+    site.create(&plane, &backend);
+    let guard = json!({"metadata": {"annotations": {
+        "traefik.ingress.kubernetes.io/router.middlewares": "others-auth@kubernetescrd",
+    }}});
+    let ingress = format!("{}/shop", site.ingresses());
+    assert_eq!(plane.request("PATCH", &ingress, Some(&guard)).status, 200);
+    let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let at = "/apis/traefik.io/v1alpha1/namespaces/others";
+    for (kind, plural) in [("IngressRoute", "ingressroutes"), ("Middleware", "middlewares")] {
+        plane.create(crds, &traefiks(kind, plural));
+    }
+    let made = [("IngressRoute", "ingressroutes", "b"), ("IngressRoute", "ingressroutes", "a")];
+    for (kind, plural, name) in made.into_iter().chain([("Middleware", "middlewares", "auth")]) {
+        let object = json!({
+            "apiVersion": "traefik.io/v1alpha1", "kind": kind, "metadata": {"name": name},
+            "spec": {"basicAuth": {"secret": "users"}},
+        });
+        let path = format!("{at}/{plural}");
+        eventually("the kind is served", || {
+            (plane.request("POST", &path, Some(&object)).status == 201).then_some(())
+        });
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let keys = format!("namespaces = [\"others\"]\n{QUICK}");
+    let setup = Setup { kubeconfig: &kubeconfig, class: "others", keys: &keys };
+    let (code, page) = said(&setup.write(folder.path()), "check", &[]);
+    assert_eq!(code, Some(1), "{page}");
+    let forbidden =
+        "Cluster: ingressroutes, middlewares (traefik.io) could not be counted: forbidden: ";
+    assert!(page.contains(forbidden) && page.contains("1 routes, 1 errors, 0 warnings"), "{page}");
+
+    let admin = plane.admin_kubeconfig();
+    let setup = Setup { kubeconfig: &admin, class: "others", keys: &keys };
+    let (code, page) = said(&setup.write(folder.path()), "check", &[]);
+    assert_eq!(code, Some(1), "{page}");
+    for expected in [
+        "warning: Cluster: 2 IngressRoutes (traefik.io) are not served yet: others/a, others/b (fix: write \
+         Ingresses",
+        "warning: Cluster: 1 Middleware (traefik.io) is not obeyed yet: others/auth",
+        "the routes of this Ingress answer 503 (others-auth: basicAuth) (fix: ",
+        "1 routes, 1 errors, 2 warnings",
+    ] {
+        assert!(page.contains(expected), "{expected}\n{page}");
+    }
 }

@@ -5,6 +5,7 @@ mod origin;
 pub(super) use origin::Origin;
 
 use super::certificates::Certificates;
+use super::checkout::JudgedAs;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
 use crate::config::{Config, Listener, Protocol};
@@ -54,6 +55,9 @@ struct Explanation {
     /// Time-outs of its Ingress's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeouts: Option<String>,
+    /// Present where the pods were not looked for, as the input names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judged_as: Option<JudgedAs>,
     /// `forwarded`, or the status and reason of our own answer.
     answer: String,
     /// What a person may want to know about it.
@@ -106,7 +110,8 @@ pub(super) fn explain(
     };
     let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
     let over_tls = told.map_or(scheme == "https", |told| told == Scheme::Https);
-    let reason = decide(table, &request, limit, (belongs, over_tls), &mut explanation).err();
+    let way = Way { belongs, over_tls, without_pods: read.input.judged_as() == JudgedAs::Checkout };
+    let reason = decide(table, &request, limit, &way, &mut explanation).err();
     explanation.answer = match reason {
         None => "forwarded".to_owned(),
         Some(reason) => refusal(reason),
@@ -193,12 +198,21 @@ fn without_tls(
     }
 }
 
+/// How a request comes, and what is known of where it goes.
+struct Way {
+    /// Whether it belongs on its connection.
+    belongs: Result<(), Reason>,
+    over_tls: bool,
+    /// No pods are named in the input: a Service is enough.
+    without_pods: bool,
+}
+
 /// The steps of `forward`, each noted.
 fn decide(
     table: &Table,
     request: &Request<()>,
     limit: usize,
-    (belongs, over_tls): (Result<(), Reason>, bool),
+    way: &Way,
     explanation: &mut Explanation,
 ) -> Result<(), Reason> {
     let (mut head, ()) = request.clone().into_parts();
@@ -206,8 +220,8 @@ fn decide(
     explanation.host = Some(target.host_name()?.as_str().to_owned());
     explanation.path = Some(target.uri.path().to_owned());
     let found = request::find(table, &target);
-    let may_go_on = found.map_or(Ok(()), |id| request::secured(table, id, over_tls));
-    may_go_on.and(belongs)?;
+    let may_go_on = found.map_or(Ok(()), |id| request::secured(table, id, way.over_tls));
+    may_go_on.and(way.belongs)?;
     let id = found?;
     explanation.route = Some(table::row(table, id));
     let sent = request::sent(table, id, &target)?;
@@ -216,14 +230,23 @@ fn decide(
     match request::usable(table.backend(id)) {
         // Nothing is resolved here.
         Err(Reason::NoEndpoint) if table.backend(id).external.is_some() => Ok(()),
+        Err(Reason::NoEndpoint) if way.without_pods => {
+            explanation.judged_as = Some(JudgedAs::Checkout);
+            Ok(())
+        }
         usable => usable.map(drop),
     }
 }
+
+/// What is said of a Service whose pods the input does not name.
+const NO_SLICES: &str = "judged as a checkout: the input has no EndpointSlices, and a Service is enough; \
+                         in a cluster its ready pods decide, and without one the answer is 503 no_endpoint";
 
 /// What a person may want to know about an answer.
 fn note(build: &Build, explanation: &Explanation, reason: Option<Reason>) -> String {
     let route = explanation.route.as_ref();
     match reason {
+        None if explanation.judged_as.is_some() => NO_SLICES.to_owned(),
         None => route.map(|row| row.how.clone()).unwrap_or_default(),
         Some(Reason::NoRoute) => no_route(&build.table, explanation),
         Some(reason) => {
@@ -324,6 +347,7 @@ fn text(explanation: &Explanation) -> String {
         lines.push((
             "endpoints",
             match route.endpoints.as_slice() {
+                [] if explanation.judged_as.is_some() => "not in the input".to_owned(),
                 [] => "none".to_owned(),
                 some => some.join(" "),
             },

@@ -14,7 +14,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
-pub use surroundings::Surroundings;
+pub use surroundings::{Surroundings, around_cluster};
 
 use super::manifest::{self, Note, Parsed, Purpose};
 use super::objects::{Object, Objects};

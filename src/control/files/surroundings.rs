@@ -18,6 +18,8 @@ pub struct Surroundings {
     pub makers: BTreeMap<(String, String), String>,
     /// Who brings objects that are not here, by the namespace where they will be.
     pub bringers: BTreeMap<String, String>,
+    /// What Middlewares of Traefik do, by what Ingresses call them: `namespace-name`.
+    pub middlewares: BTreeMap<String, String>,
     /// The words that stand in for variables of Flux, and what is written.
     pub variables: BTreeMap<String, String>,
 }
@@ -43,6 +45,16 @@ pub(super) struct Gathered {
     pub(super) patches: BTreeSet<PathBuf>,
     /// Whether kustomize is to make something else of the files.
     pub(super) kustomized: bool,
+}
+
+/// The same for what a cluster has: notes about objects of its API server.
+pub fn around_cluster(notes: &[Note]) -> (Surroundings, Vec<Rejected>) {
+    let Gathered { surroundings, mut findings, .. } =
+        gather(std::iter::once((Path::new(""), notes)));
+    for finding in &mut findings {
+        finding.object = ObjectRef::new(Kind::Cluster, "", "");
+    }
+    (surroundings, findings)
 }
 
 /// Several of a sort, and where they are.
@@ -107,6 +119,10 @@ impl<'n> Sorted<'n> {
         match note {
             Note::Unserved { group, kind, name } => {
                 self.unserved.entry((kind, group)).or_default().add(file, name);
+            }
+            Note::Middleware { reference, does } => {
+                let does = does.clone();
+                self.surroundings.middlewares.entry(reference.clone()).or_insert(does);
             }
             Note::Bringer { kind, namespace, name } => {
                 self.bringers.entry(kind).or_default().add(file, name);

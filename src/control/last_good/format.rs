@@ -273,7 +273,7 @@ fn object(line: &[u8]) -> Option<Object> {
         Kind::Secret => typed::<core::Secret>(line),
         Kind::Node => typed::<core::Node>(line),
         Kind::ConfigMap => typed::<core::ConfigMap>(line),
-        Kind::File => None,
+        Kind::File | Kind::Cluster => None,
     }
 }
 

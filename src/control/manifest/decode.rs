@@ -34,7 +34,7 @@ pub(super) fn decode(kind: Kind, value: Value) -> Result<(Object, Vec<Unknown>),
         Kind::Secret => typed::<core::Secret>(value),
         Kind::Node => typed::<core::Node>(addresses_only(value)),
         Kind::ConfigMap => typed::<core::ConfigMap>(value),
-        Kind::File => Err((String::new(), "is not an object".to_owned())),
+        Kind::File | Kind::Cluster => Err((String::new(), "is not an object".to_owned())),
     }
     .map_err(|(field, text)| mistyped(kind, field, &text))?;
     let unknown = fields.into_iter().map(|field| Unknown { fix: unknown_fix(kind, &field), field });
@@ -164,7 +164,7 @@ fn known_keys(kind: Kind) -> impl Iterator<Item = &'static str> {
              configSource externalID"
         }
         Kind::ConfigMap => "namespace data binaryData immutable",
-        Kind::File => "",
+        Kind::File | Kind::Cluster => "",
     };
     "apiVersion kind metadata spec name labels annotations".split(' ').chain(own.split(' '))
 }

@@ -10,7 +10,7 @@ mod others;
 mod tests;
 mod variables;
 
-pub use others::Note;
+pub use others::{Note, is_of_edges, note};
 pub use variables::word;
 
 use super::objects::{DEFAULT_NAMESPACE, Object};
@@ -142,7 +142,7 @@ impl Reader<'_> {
         if let Some((kind, current)) = VERSIONS.into_iter().find(|(k, _)| k.as_str() == kind) {
             self.object(kind, current, version.as_deref(), value);
         } else {
-            let notes = others::note(&kind, version.as_deref().unwrap_or_default(), &value);
+            let notes = note(&kind, version.as_deref().unwrap_or_default(), &value);
             self.parsed.notes.extend(notes);
         }
     }
@@ -156,7 +156,7 @@ impl Reader<'_> {
             )),
             // A kind of the same name in another group, such as a Knative Service.
             Some(other) => {
-                return self.parsed.notes.extend(others::note(kind.as_str(), other, &value));
+                return self.parsed.notes.extend(note(kind.as_str(), other, &value));
             }
             None => Some((
                 format!("is missing{}", self.place()),

@@ -15,6 +15,13 @@ pub enum Note {
         /// Namespace and name.
         name: String,
     },
+    /// A Middleware of Traefik: what Ingresses call it, and what it does.
+    Middleware {
+        /// `namespace-name`
+        reference: String,
+        /// The key of its `spec`, such as `basicAuth`; of several all.
+        does: String,
+    },
     /// An object that brings others, which are not here.
     Bringer {
         /// `kind`
@@ -77,16 +84,27 @@ const BRINGERS: [(&str, &str); 5] = [
     ("ApplicationSet", "argoproj.io"),
 ];
 
+/// Whether the objects of a group ask an edge for something.
+pub fn is_of_edges(group: &str) -> bool {
+    OF_EDGES.contains(&group)
+}
+
 /// What is worth a note in an object of a kind that is not read.
-pub(super) fn note(kind: &str, version: &str, value: &Value) -> Vec<Note> {
+pub fn note(kind: &str, version: &str, value: &Value) -> Vec<Note> {
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let text = |path: &str| value.pointer(path).and_then(Value::as_str).map(str::to_owned);
     let own = text("/metadata/name").unwrap_or_default();
     let namespace = text("/metadata/namespace").unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     let name = format!("{namespace}/{own}");
     let (group, kind) = (group.to_owned(), kind.to_owned());
-    if OF_EDGES.contains(&group.as_str()) {
-        return vec![Note::Unserved { group, kind, name }];
+    if is_of_edges(&group) {
+        let middleware = (kind == "Middleware").then(|| {
+            let spec = value.get("spec").and_then(Value::as_object);
+            let keys: Vec<&str> = spec.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+            Note::Middleware { reference: format!("{namespace}-{own}"), does: keys.join(", ") }
+        });
+        let unserved = Note::Unserved { group, kind, name };
+        return std::iter::once(unserved).chain(middleware).collect();
     }
     if BRINGERS.contains(&(kind.as_str(), group.as_str())) {
         let target = ["/spec/targetNamespace", "/spec/destination/namespace"].map(text);

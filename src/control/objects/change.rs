@@ -31,7 +31,7 @@ impl Objects {
             Kind::ConfigMap => {
                 self.config_maps.get(namespace, name).cloned().map(Object::ConfigMap)
             }
-            Kind::File => None,
+            Kind::File | Kind::Cluster => None,
         }
     }
 

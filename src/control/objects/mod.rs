@@ -203,7 +203,7 @@ impl Objects {
             Kind::Secret => self.secrets.remove(namespace, name).map(Object::Secret),
             Kind::Node => self.nodes.remove(namespace, name).map(Object::Node),
             Kind::ConfigMap => self.config_maps.remove(namespace, name).map(Object::ConfigMap),
-            Kind::File => None,
+            Kind::File | Kind::Cluster => None,
         }
     }
 

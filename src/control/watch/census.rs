@@ -36,7 +36,7 @@ pub(super) fn count_all(objects: &Objects, kind: Kind) -> usize {
         Kind::Secret => objects.secrets().len(),
         Kind::Node => objects.nodes().len(),
         Kind::ConfigMap => objects.config_maps().len(),
-        Kind::File => 0,
+        Kind::File | Kind::Cluster => 0,
     }
 }
 
@@ -49,7 +49,7 @@ fn each(objects: &Objects, scope: &Scope, see: &mut dyn FnMut(&Arc<str>, &Arc<st
         Kind::Secret => walk(objects.secrets(), scope, see),
         Kind::Node => walk(objects.nodes(), scope, see),
         Kind::ConfigMap => walk(objects.config_maps(), scope, see),
-        Kind::File => {}
+        Kind::File | Kind::Cluster => {}
     }
 }
 

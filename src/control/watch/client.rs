@@ -34,7 +34,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Largest page, in bytes: 500 objects of half a MiB each, or 100 Secrets of 1.5 MiB, twice that in
 /// JSON. Ordinary pages have half a MiB in all.
-const MAX_PAGE_BYTES: usize = 256 * 1024 * 1024;
+pub(super) const MAX_PAGE_BYTES: usize = 256 * 1024 * 1024;
 
 /// Longest line of a watch, in bytes: etcd takes objects of 1.5 MiB, and JSON escapes some of it.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -128,7 +128,7 @@ impl Api {
         Ok(Lines { body, buffer: Vec::new(), searched: 0 })
     }
 
-    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
+    pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
         let sent = self.client.send(request.map(Body::from));
         let answer = timeout(self.patience, sent)
             .await
@@ -145,7 +145,7 @@ impl Api {
         Err(Failure::of_answer(status, &head.headers, &words))
     }
 
-    async fn read(&self, mut body: Body, most: usize) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn read(&self, mut body: Body, most: usize) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         loop {
             let frame = timeout(self.patience, body.frame()).await;

@@ -89,7 +89,7 @@ pub(super) fn page(kind: Kind, bytes: &[u8]) -> Result<Page, Failure> {
         Kind::EndpointSlice => typed_page::<discovery::EndpointSlice>(bytes),
         Kind::Secret => typed_page::<core::Secret>(bytes),
         Kind::Node => typed_page::<core::Node>(bytes),
-        Kind::ConfigMap | Kind::File => typed_page::<core::ConfigMap>(bytes),
+        Kind::ConfigMap | Kind::File | Kind::Cluster => typed_page::<core::ConfigMap>(bytes),
     }
 }
 
@@ -105,7 +105,7 @@ pub(super) fn event(kind: Kind, line: &[u8]) -> Result<(Event, String), Failure>
         Kind::EndpointSlice => typed_event::<discovery::EndpointSlice>(line),
         Kind::Secret => typed_event::<core::Secret>(line),
         Kind::Node => typed_event::<core::Node>(line),
-        Kind::ConfigMap | Kind::File => typed_event::<core::ConfigMap>(line),
+        Kind::ConfigMap | Kind::File | Kind::Cluster => typed_event::<core::ConfigMap>(line),
     }
 }
 

@@ -16,6 +16,7 @@ mod credentials;
 mod decode;
 mod failure;
 mod follow;
+mod others;
 mod pace;
 mod recovery;
 mod scope;
@@ -27,6 +28,7 @@ mod trim;
 pub use client::ConnectError;
 pub use cluster::Cluster;
 pub use decode::kept_of_page;
+pub use others::Others;
 pub use scope::Scope;
 pub use standing::Standings;
 
@@ -145,6 +147,11 @@ impl Watch {
             let _ = timeout(RELEASE, writing.join_next()).await;
         });
         self.runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    }
+
+    /// Lists once what others serve: for a verdict, which leaves nothing unsaid. These `namespaces`, or all.
+    pub fn list_others(&self, namespaces: &[String]) -> Others {
+        self.runtime.block_on(others::list(&self.api, namespaces))
     }
 
     /// Lists every kind once.

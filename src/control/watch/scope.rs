@@ -159,6 +159,6 @@ fn resource(kind: Kind) -> (&'static str, &'static str) {
         Kind::Secret => (CORE, "secrets"),
         Kind::Node => (CORE, "nodes"),
         // Files are in no cluster, and in no scope.
-        Kind::ConfigMap | Kind::File => (CORE, "configmaps"),
+        Kind::ConfigMap | Kind::File | Kind::Cluster => (CORE, "configmaps"),
     }
 }

@@ -80,7 +80,7 @@ impl Touched {
             Kind::Secret => {
                 self.secrets.insert(named);
             }
-            Kind::Node | Kind::ConfigMap | Kind::File => {}
+            Kind::Node | Kind::ConfigMap | Kind::File | Kind::Cluster => {}
         }
     }
 }

@@ -67,7 +67,7 @@ impl Notice {
     pub(super) fn of(finding: &Finding, scope: &str) -> Option<Self> {
         let Finding { rejected, uid } = finding;
         let Rejected { severity, object, field, why, reason, fix } = rejected;
-        if *severity == Severity::Info || object.kind == Kind::File {
+        if *severity == Severity::Info || matches!(object.kind, Kind::File | Kind::Cluster) {
             return None;
         }
         let parts = [

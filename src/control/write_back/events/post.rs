@@ -135,7 +135,12 @@ fn api_version(kind: Kind) -> &'static str {
     match kind {
         Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
         Kind::EndpointSlice => "discovery.k8s.io/v1",
-        Kind::Service | Kind::Secret | Kind::Node | Kind::ConfigMap | Kind::File => "v1",
+        Kind::Service
+        | Kind::Secret
+        | Kind::Node
+        | Kind::ConfigMap
+        | Kind::File
+        | Kind::Cluster => "v1",
     }
 }
 

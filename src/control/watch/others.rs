@@ -1,0 +1,171 @@
+//! What a cluster has of kinds that ask an edge for something and that are not served: IngressRoutes,
+//! Middlewares, HTTPRoutes. Read once, for a verdict; nothing is watched, and no right is needed to run.
+
+use super::client::{Api, MAX_PAGE_BYTES};
+use super::failure::Failure;
+use crate::control::manifest::{self, Note};
+use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Objects of a page.
+const PAGE: u32 = 500;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Others {
+    /// About the objects.
+    pub notes: Vec<Note>,
+    /// Kinds that could not be listed.
+    pub findings: Vec<Rejected>,
+}
+
+/// `meta/v1` APIGroupList.
+#[derive(Deserialize)]
+struct Groups {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    name: String,
+    preferred_version: Version,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    group_version: String,
+}
+
+/// `meta/v1` APIResourceList.
+#[derive(Deserialize)]
+struct Resources {
+    resources: Vec<Resource>,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    name: String,
+    kind: String,
+    namespaced: bool,
+    verbs: Vec<String>,
+}
+
+/// A page of objects of any kind.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    metadata: PageMetadata,
+    items: Vec<Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMetadata {
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+/// Lists them in these namespaces, or in all.
+pub(super) async fn list(api: &Api, namespaces: &[String]) -> Others {
+    let mut others = Others::default();
+    let groups = match get::<Groups>(api, "/apis").await {
+        Ok(Groups { groups }) => groups,
+        Err(failure) => {
+            others.unread("kinds of other controllers", "", &failure);
+            return others;
+        }
+    };
+    for group in groups.iter().filter(|group| manifest::is_of_edges(&group.name)) {
+        let version = &group.preferred_version.group_version;
+        match get::<Resources>(api, &format!("/apis/{version}")).await {
+            Ok(Resources { resources }) => {
+                others.list_group(api, (&group.name, version), &resources, namespaces).await;
+            }
+            Err(failure) => others.unread("its kinds", &group.name, &failure),
+        }
+    }
+    others.notes.sort();
+    others.notes.dedup();
+    others
+}
+
+impl Others {
+    async fn list_group(
+        &mut self,
+        api: &Api,
+        (group, version): (&str, &str),
+        resources: &[Resource],
+        namespaces: &[String],
+    ) {
+        let mut unread: Vec<&str> = Vec::new();
+        let mut first = None;
+        let is_listed = |resource: &&Resource| {
+            resource.verbs.iter().any(|verb| verb == "list") && !resource.name.contains('/')
+        };
+        for resource in resources.iter().filter(is_listed) {
+            let Resource { name, kind, namespaced, .. } = resource;
+            let paths = match *namespaced && !namespaces.is_empty() {
+                false => vec![format!("/apis/{version}/{name}")],
+                true => {
+                    let path = |namespace| format!("/apis/{version}/namespaces/{namespace}/{name}");
+                    namespaces.iter().map(path).collect()
+                }
+            };
+            for path in paths {
+                match pages(api, &path).await {
+                    Ok(items) => {
+                        let notes = items.iter().map(|item| manifest::note(kind, version, item));
+                        self.notes.extend(notes.flatten());
+                    }
+                    Err(failure) => {
+                        unread.push(name);
+                        first.get_or_insert(failure);
+                    }
+                }
+            }
+        }
+        unread.dedup();
+        if let Some(failure) = first {
+            self.unread(&unread.join(", "), group, &failure);
+        }
+    }
+
+    /// Says of what could not be listed that it is not counted: what is served is not affected.
+    fn unread(&mut self, what: &str, group: &str, failure: &Failure) {
+        let of_group = if group.is_empty() { String::new() } else { format!(" ({group})") };
+        let (why, words) = (failure.why.as_str(), &failure.words);
+        self.findings.push(Rejected {
+            severity: Severity::Info,
+            object: ObjectRef::new(Kind::Cluster, "", ""),
+            field: String::new(),
+            why: Why::UnservedKind,
+            reason: format!("{what}{of_group} could not be counted: {why}: {words}"),
+            fix: "ask as a user who may list them, if they matter".to_owned(),
+        });
+    }
+}
+
+async fn pages(api: &Api, path: &str) -> Result<Vec<Value>, Failure> {
+    let mut all = Vec::new();
+    let mut next = String::new();
+    loop {
+        let page: Page = get(api, &format!("{path}?limit={PAGE}{next}")).await?;
+        all.extend(page.items);
+        match page.metadata.next.filter(|token| !token.is_empty()) {
+            // A token is of base64 without padding (apiserver, pkg/storage/continue.go).
+            Some(token) => next = format!("&continue={token}"),
+            None => return Ok(all),
+        }
+    }
+}
+
+async fn get<T: DeserializeOwned>(api: &Api, path: &str) -> Result<T, Failure> {
+    let request = http::Request::get(path).body(Vec::new());
+    let request = request.expect("a path of names makes a valid request");
+    let answer = api.send(request).await?;
+    let bytes = api.read(answer.into_body(), MAX_PAGE_BYTES).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Failure::of_decoding(&error))
+}
