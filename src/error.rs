@@ -138,6 +138,9 @@ reasons! {
     /// Head or body came too slowly.
     RequestTimeout = "request_timeout", Client, StatusCode::REQUEST_TIMEOUT,
         "The request took too long to arrive.";
+    /// A body that is larger than its Ingress lets it be.
+    BodyTooLarge = "body_too_large", Client, StatusCode::PAYLOAD_TOO_LARGE,
+        "The body of the request is larger than it may be.";
     /// The body broke its own framing or ended early.
     MalformedBody = "malformed_body", Client, StatusCode::BAD_REQUEST,
         "The body of the request is not valid.";

@@ -56,6 +56,7 @@ pub(crate) fn simple(
         timeouts: None,
         balance: None,
         raw_path: false,
+        max_body: None,
     };
     let rule = |number| Rule {
         host: pattern(host(number).into()),

@@ -56,7 +56,7 @@ pub use metrics::{Metrics, PerRoute, RequestLabels};
 pub use source::{HostPolicy, Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
 pub use state::LastGood;
 pub use timeouts::Timeouts;
-pub use units::{Fault, MAX_DURATION, duration};
+pub use units::{Fault, MAX_DURATION, duration, size};
 pub use values::SOCKET_PATH_BYTES;
 
 /// Largest configuration file, in bytes: one that is larger by far is the wrong file.

@@ -65,9 +65,12 @@ pub fn duration(text: &str) -> Result<Duration, Fault> {
 
 const DURATION_FIX: &str = "write a whole number with ms, s, m or h, such as \"15s\"";
 
-/// Parses `16KiB`, `64kB`, `1MiB`, `1MB` or `512B` into bytes. Bounds are the caller's.
-pub(super) fn size(text: &str) -> Result<usize, Fault> {
-    let fix = "write a whole number with B, kB, KiB, MB or MiB, such as \"16KiB\"";
+/// Parses `16KiB`, `64kB`, `1MiB`, `1MB`, `1GiB`, `1GB` or `512B` into bytes. Bounds are the caller's.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn size(text: &str) -> Result<usize, Fault> {
+    let fix = "write a whole number with B, kB, KiB, MB, MiB, GB or GiB, such as \"16KiB\"";
     let (number, unit) =
         split(text).ok_or_else(|| Fault::new(format!("\"{text}\" is not a size"), fix))?;
     let bytes_per_unit: u64 = match unit {
@@ -76,6 +79,8 @@ pub(super) fn size(text: &str) -> Result<usize, Fault> {
         "KiB" => 1 << 10,
         "MB" => 1_000_000,
         "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
         "" => {
             return Err(Fault::new(
                 format!("\"{text}\" has no unit"),

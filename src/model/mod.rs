@@ -38,6 +38,7 @@ pub use timeouts::Timeouts;
 pub use tls::{HostClients, Issuer, TlsSecret};
 
 use ipnet::IpNet;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// Everything that is to be served, in no particular order: `routing::compile` gives it one.
@@ -88,6 +89,8 @@ pub struct Ingress {
     pub balance: Option<Algorithm>,
     /// Whether its pods get the path as it was sent, where it can be read in one way only.
     pub raw_path: bool,
+    /// The most bytes that the body of a request may have, if there is a limit; more than zero.
+    pub max_body: Option<NonZeroU64>,
 }
 
 /// One path of one rule (`spec.rules[rule].http.paths[path]`).

@@ -222,6 +222,7 @@ impl<'m> Builder<'m> {
             timeouts: ingress.timeouts.as_ref().map_or(NONE, |own| position(&mut timeouts, own)),
             algorithm: ingress.balance.as_ref().map_or(NONE, |own| position(&mut algorithms, own)),
             raw_path: ingress.raw_path,
+            max_body: ingress.max_body,
         });
         let ingresses = ingresses.collect();
         let hsts = hsts.into_iter().map(|value| field(value.as_str()));

@@ -30,6 +30,7 @@ use arc_swap::ArcSwap;
 use hosts::HostMap;
 use http::HeaderValue;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -142,6 +143,7 @@ struct IngressEntry {
     /// Position in [`Table::algorithms`], or [`NONE`].
     algorithm: u32,
     raw_path: bool,
+    max_body: Option<NonZeroU64>,
 }
 
 /// A Service port that routes lead to.
@@ -310,6 +312,12 @@ impl Table {
     pub fn keeps_raw_path(&self, id: RouteId) -> bool {
         let ingress = self.routes[id.0 as usize].ingress;
         self.ingresses[ingress as usize].raw_path
+    }
+
+    /// The most bytes that the bodies of its requests may have, if there is a limit.
+    pub fn max_body(&self, id: RouteId) -> Option<NonZeroU64> {
+        let ingress = self.routes[id.0 as usize].ingress;
+        self.ingresses[ingress as usize].max_body
     }
 
     /// How long its requests may take, where its Ingress says so.

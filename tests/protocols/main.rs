@@ -16,6 +16,7 @@ mod support;
 
 mod abandoned_streams;
 mod bodies;
+mod body_size;
 mod broken_off;
 mod crowded;
 mod deadlines;

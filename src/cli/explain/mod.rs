@@ -20,6 +20,7 @@ use crate::routing::Table;
 use http::{Request, Uri, header};
 use serde::Serialize;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 /// Where a request goes, and why.
@@ -58,6 +59,9 @@ struct Explanation {
     /// Present where the pods were not looked for, as the input names none.
     #[serde(skip_serializing_if = "Option::is_none")]
     judged_as: Option<JudgedAs>,
+    /// The most bytes of a body, where its Ingress has a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_body: Option<NonZeroU64>,
     /// `forwarded`, or the status and reason of our own answer.
     answer: String,
     /// What a person may want to know about it.
@@ -226,6 +230,7 @@ fn decide(
     explanation.route = Some(table::row(table, id));
     let sent = request::sent(table, id, &target)?;
     explanation.raw_path = table.keeps_raw_path(id).then(|| sent.path().to_owned());
+    explanation.max_body = table.max_body(id);
     explanation.timeouts = table.timeouts(id).map(ToString::to_string);
     match request::usable(table.backend(id)) {
         // Nothing is resolved here.
@@ -357,6 +362,8 @@ fn text(explanation: &Explanation) -> String {
     lines.extend(route.iter().filter_map(|route| Some(("check", route.check.clone()?))));
     lines.extend(explanation.raw_path.clone().map(|path| ("raw path", path)));
     lines.extend(timeouts.clone().map(|timeouts| ("timeouts", timeouts)));
+    let max_body = explanation.max_body.map(|most| ("max body", format!("{most} bytes")));
+    lines.extend(max_body);
     lines.push(("answer", answer.clone()));
     lines.push(("note", note.clone()));
     lines.into_iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()

@@ -7,7 +7,7 @@
 use super::balancing::{BALANCE, COOKIE_NAME, HASH_HEADER, PREFER};
 use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
 use super::report::Flaw;
-use super::{foreign, health_check, limits, protocol, timeouts};
+use super::{body_size, foreign, health_check, limits, protocol, timeouts};
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
@@ -31,13 +31,14 @@ pub(super) const HSTS: &str = "ravelin.dev/hsts";
 pub(super) const RAW_PATH: &str = "ravelin.dev/raw-path";
 
 /// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 15] = [
+pub(super) const OF_INGRESSES: [&str; 16] = [
     CLIENT_CERTIFICATE,
     CLIENT_CA,
     CLIENT_SUBJECT,
     HTTPS_REDIRECT,
     HSTS,
     RAW_PATH,
+    body_size::MAX_BODY_SIZE,
     timeouts::CONNECT,
     timeouts::RESPONSE_HEAD,
     timeouts::BODY_PROGRESS,

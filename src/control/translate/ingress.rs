@@ -5,13 +5,14 @@ use super::balancing;
 use super::clients::{self, ClientsRead};
 use super::foreign::{self, Subject};
 use super::report::{Flaw, Report};
-use super::{https, timeouts, validate};
+use super::{body_size, https, timeouts, validate};
 use crate::model::{
     Algorithm, Broken, HostPattern, Https, PathPattern, PortKey, Severity, Timeouts, Why,
 };
 use k8s_openapi::api::networking::v1::{
     HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressSpec, IngressTLS,
 };
+use std::num::NonZeroU64;
 
 /// What of an Ingress can be served.
 #[derive(Default)]
@@ -24,6 +25,7 @@ pub(super) struct IngressRead<'i> {
     pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) balance: Option<Algorithm>,
     pub(super) raw_path: bool,
+    pub(super) max_body: Option<NonZeroU64>,
     /// Why no route of it is served, though each has its place: annotations that are not obeyed.
     pub(super) refused: Option<Broken>,
     /// What is asked of clients, with the hosts: all that it names, sorted, each once.
@@ -116,13 +118,22 @@ pub(super) fn read<'i>(
     let has_tls = tls.as_ref().is_some_and(|tls| !tls.is_empty());
     let mut https = https::read(annotations, has_tls, https, report);
     // Whoever is sent to TLS is refused there: he may as well be told at once.
-    https.redirect &= verdict.broken.is_none();
-    let refused = verdict.broken;
+    let max_body = body_size::read(annotations, report);
+    let refused = verdict.broken.or(max_body.err());
+    https.redirect &= refused.is_none();
     let timeouts = timeouts::read(annotations, report);
     let balance = balancing::of_ingress(annotations, report);
     let raw_path = read_raw_path(annotations, report);
-    let mut read =
-        IngressRead { https, timeouts, balance, raw_path, refused, ..IngressRead::default() };
+    let max_body = max_body.unwrap_or_default();
+    let mut read = IngressRead {
+        https,
+        timeouts,
+        balance,
+        raw_path,
+        max_body,
+        refused,
+        ..IngressRead::default()
+    };
     let (mut hosts, has_rules) = (Vec::new(), !rules.is_empty());
     for (position, rule) in rules.iter().enumerate() {
         let rule =

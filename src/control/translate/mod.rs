@@ -10,6 +10,7 @@
 mod addresses;
 mod annotations;
 mod balancing;
+mod body_size;
 mod catalogue;
 mod class;
 mod clients;

@@ -253,6 +253,12 @@ impl Watch {
         self.end.get() <= self.clock.now_ms()
     }
 
+    /// Ends the phase now, as if its deadline had passed.
+    pub fn expire(&self) {
+        self.expired.set(true);
+        self.wake();
+    }
+
     /// Stays in its phase for as long as need be: others have deadlines now.
     pub fn pause(&self) {
         self.expired.set(false);

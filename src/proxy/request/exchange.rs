@@ -307,6 +307,7 @@ impl Drop for Exchange {
         if !record.complete {
             record.reason.get_or_insert(match (watch.expired(), record.starved) {
                 _ if worker.aborting.get() => Reason::CutByDrain,
+                _ if record.is_too_large() => Reason::BodyTooLarge,
                 (Some(Phase::Response), _) if watch.is_overdue() => Reason::RequestDeadline,
                 (Some(Phase::Response), true) => Reason::UpstreamStalled,
                 (Some(Phase::Response), false) => Reason::ClientStalled,
@@ -329,6 +330,11 @@ impl Drop for Exchange {
 }
 
 impl Record {
+    /// Whether its client has sent more than it may.
+    fn is_too_large(&self) -> bool {
+        self.upload.as_ref().is_some_and(|upload| upload.state() == UploadState::TooLarge)
+    }
+
     fn finish(&self) {
         let now = Instant::now();
         let worker = &self.downstream.worker;

@@ -3,6 +3,7 @@
 //! Every way out of it, the pod's answer as well as ours, ends in an `Exchange`, which counts and
 //! logs the request when its last byte is through or when it is given up.
 
+mod body_size;
 mod calls;
 mod charge;
 mod exchange;
@@ -187,7 +188,9 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
     if takes_trailers && protocol.may_be_http2() {
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    let most = table.max_body(id);
     exchange.routed(table, id);
+    body_size::fits(exchange, most)?;
     let request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);
     Ok(Decided { request: Some(request), endpoints: endpoints?, protocol })
 }

@@ -53,6 +53,7 @@ async fn send_in_turn(
         Some(result) => result,
         None if watch.is_overdue() => Err(Reason::RequestDeadline),
         None => Err(match upload.as_deref().map(Upload::state) {
+            Some(UploadState::TooLarge) => Reason::BodyTooLarge,
             Some(UploadState::AwaitsClient) => Reason::RequestTimeout,
             _ => Reason::UpstreamTimeout,
         }),

@@ -38,6 +38,7 @@ fn mk_model(ingresses: usize) -> Model {
         timeouts: None,
         balance: None,
         raw_path: false,
+        max_body: None,
     };
     Model {
         ingresses: (0..ingresses).map(ingress).collect(),

@@ -327,6 +327,7 @@ mod tests {
             timeouts: None,
             balance: None,
             raw_path: false,
+            max_body: None,
         });
         model.backends.push(Backend {
             key,

@@ -238,6 +238,7 @@ mod tests {
                 timeouts: None,
                 balance: None,
                 raw_path: false,
+                max_body: None,
             }],
             rules: hosts.iter().enumerate().map(rule).collect(),
             backends: vec![Backend {

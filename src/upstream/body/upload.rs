@@ -21,6 +21,8 @@ pub struct Upload<B: Body = Inbound> {
     /// What of it the upstream has not taken.
     flow: Arc<Flow>,
     limits: Cell<UploadLimits>,
+    /// The most bytes that it may have.
+    most: Cell<u64>,
     bytes: Cell<u64>,
     state: Cell<UploadState>,
     source: RefCell<Source<B>>,
@@ -74,6 +76,8 @@ pub enum UploadState {
     Done,
     /// The client broke off or broke the framing.
     Failed,
+    /// Nobody: the client has sent more than it may.
+    TooLarge,
 }
 
 impl<B: Body> Upload<B> {
@@ -85,6 +89,7 @@ impl<B: Body> Upload<B> {
             watch,
             flow,
             limits: Cell::new(limits),
+            most: Cell::new(u64::MAX),
             bytes: Cell::new(0),
             state: Cell::new(UploadState::AwaitsUpstream),
             source: RefCell::new(source),
@@ -122,6 +127,22 @@ impl<B: Body> Upload<B> {
     /// Sets other limits, for what moves from now on.
     pub fn set_limits(&self, limits: UploadLimits) {
         self.limits.set(limits);
+    }
+
+    /// Bounds it to so many bytes. Whether it is not known to have more.
+    pub fn may_have(&self, most: u64) -> bool {
+        self.most.set(most);
+        self.rest().is_none_or(|rest| self.bytes() + rest <= most)
+    }
+
+    fn has_no_room_for(&self, frame: &Frame<Bytes>) -> bool {
+        frame.data_ref().is_some_and(|data| data.len() as u64 > self.most.get() - self.bytes.get())
+    }
+
+    /// Notes that it has more than it may, which ends the exchange.
+    fn exceed(&self) {
+        self.state.set(UploadState::TooLarge);
+        self.watch.expire();
     }
 
     /// Reads it from its beginning; `None` if that is not there any more. A reader of before reads
@@ -204,8 +225,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Reader<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.get_mut();
-        if !this.is_last() {
-            // Its connection has failed and is about to be dropped.
+        if !this.is_last() || this.upload.state() == UploadState::TooLarge {
+            // Its connection has failed, or is no longer wanted, and is about to be dropped.
             return Poll::Pending;
         }
         let upload = &*this.upload;
@@ -225,6 +246,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Reader<B> {
         let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         upload.state.set(UploadState::AwaitsUpstream);
         match &frame {
+            Some(Ok(frame)) if upload.has_no_room_for(frame) => {
+                source.kept.close();
+                upload.exceed();
+                return Poll::Pending;
+            }
             Some(Ok(frame)) => {
                 source.ended = incoming.is_end_stream() || frame.is_trailers();
                 match frame.data_ref() {

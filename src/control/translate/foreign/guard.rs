@@ -68,7 +68,7 @@ impl Guard {
             Self::Certificate | Self::TlsOptions => {
                 "use ravelin.dev/client-certificate and ravelin.dev/client-ca"
             }
-            Self::Body => "limit it in the pod",
+            Self::Body => "use ravelin.dev/max-body-size on the Ingress",
             Self::Firewall => "use Cloudflare's WAF",
             Self::Snippet => "say the same by annotations of ravelin.dev, or do it in the pod",
             Self::Middlewares => "do the same in the pod or at Cloudflare",

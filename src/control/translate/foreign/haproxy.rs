@@ -85,7 +85,7 @@ const ENTRIES: &[Entry] = &[
     ("rate-limit-size", DETAIL),
     ("rate-limit-status-code", DETAIL),
     ("rate-limit-whitelist", DETAIL),
-    ("proxy-body-size", Restricts(Guard::Body, Unless::Is(&["0", "unlimited"]))),
+    ("proxy-body-size", Class::BodySize),
     ("waf", Restricts(Guard::Firewall, Unless::Empty)),
     ("waf-mode", DETAIL),
     ("config-backend", Restricts(Guard::Snippet, Unless::Empty)),

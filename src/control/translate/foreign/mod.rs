@@ -40,6 +40,7 @@ use guard::{Change, Guard};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, IngressSpec};
 use others::Mend;
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 use values::Unless;
 
 /// Full names of annotations of the same object, separated by commas, that are not obeyed and are not
@@ -60,7 +61,7 @@ enum Class {
     Differs(&'static str, &'static str),
     /// What is done instead, which makes no difference.
     Tunes(&'static str),
-    /// A limit of nginx for bodies, which has one of 1 MiB without it.
+    /// A limit for bodies, in the units of nginx.
     BodySize,
     /// What is spoken with the pods.
     PodProtocol,
@@ -98,6 +99,18 @@ pub(in crate::control) fn is_of_controller(name: &str) -> bool {
     let of_tables = CONTROLLERS.into_iter().flat_map(|controller| controller.prefixes);
     let of_others = others::OTHERS.iter().map(|(prefix, _)| prefix);
     of_tables.chain(of_others).any(|prefix| name.starts_with(prefix))
+}
+
+/// The smallest limit for bodies among the annotations of an Ingress that are obeyed.
+pub(super) fn body_size(annotations: Annotations<'_>) -> Option<NonZeroU64> {
+    let ignored = annotations.list(IGNORE);
+    let limits = annotations.all().filter_map(|(name, value)| {
+        let (controller, prefix) = find(name).filter(|_| !ignored.contains(&name))?;
+        let class = controller.class(&name[prefix.len()..])?;
+        let limit = values::bytes(value).filter(|_| class == Class::BodySize)?;
+        NonZeroU64::new(limit)
+    });
+    limits.min()
 }
 
 /// The object that has the annotations.
@@ -318,11 +331,9 @@ impl Class {
             Self::Differs(instead, fix) => Outcome::Differs(instead, fix),
             Self::Tunes(instead) => Outcome::Tunes(instead),
             Self::BodySize => match values::bytes(value) {
+                _ if value == "unlimited" => Outcome::Tunes("there is no limit"),
                 Some(0) => Outcome::Tunes("there is no limit"),
-                Some(bytes) if bytes >= NGINX_BODY => Outcome::Differs(
-                    "it raises a limit of ingress-nginx, and ravelin has none",
-                    "rely on that of Cloudflare (100 MB on most plans) or of the pod",
-                ),
+                Some(_) if matches!(subject, Subject::Ingress(_)) => Outcome::Obeyed,
                 _ => Outcome::Restricts(Guard::Body),
             },
             Self::PodProtocol => pod_protocol(value),
@@ -344,9 +355,6 @@ impl Class {
         }
     }
 }
-
-/// The limit that ingress-nginx has for bodies without an annotation.
-const NGINX_BODY: u64 = 1 << 20;
 
 /// The words of ingress-nginx, and those of HAProxy Ingress.
 fn pod_protocol(value: &str) -> Outcome {

@@ -8,6 +8,7 @@
 //! What is kept never depends on the order of changes: the first update with everything gives what
 //! any sequence of updates to the same objects does.
 
+mod asks;
 mod assembly;
 mod backends;
 mod certificates;
@@ -29,11 +30,11 @@ use super::report::Report;
 use super::{Options, object_ref};
 use crate::control::objects::Objects;
 use crate::model::{
-    Algorithm, Backend, BackendKey, DefaultBackend, Https, Ingress, Model, PortKey, Rejected, Rule,
-    Severity, Timeouts,
+    Backend, BackendKey, DefaultBackend, Ingress, Model, PortKey, Rejected, Rule, Severity,
 };
 use crate::model::{HostClients, TlsSecret};
 use crate::pki::client_certificate::Authority;
+use asks::Asks;
 use assembly::Assembly;
 use backends::Backends;
 use clients::{Clients, Policies};
@@ -62,24 +63,6 @@ pub(super) struct Update {
     pub(super) certificates: Option<Vec<TlsSecret>>,
     /// What is asked of clients, if it is other than before.
     pub(super) clients: Option<Vec<HostClients>>,
-}
-
-/// What an Ingress asks of all of its rules.
-#[derive(Default)]
-struct Asks {
-    https: Https,
-    timeouts: Option<Box<Timeouts>>,
-    balance: Option<Algorithm>,
-    raw_path: bool,
-}
-
-impl Asks {
-    fn are_of(&self, ingress: &Ingress) -> bool {
-        self.https == ingress.https
-            && self.timeouts == ingress.timeouts
-            && self.balance == ingress.balance
-            && self.raw_path == ingress.raw_path
-    }
 }
 
 /// Everything that was read for the routes.
@@ -243,11 +226,7 @@ impl Routes {
         let is_known = known.is_some();
         let number = known.unwrap_or_else(|| {
             let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
-            let https = Https::default();
-            let (timeouts, balance) = (None, None);
-            let raw_path = false;
-            let ingress =
-                Ingress { namespace, name: own, created, https, timeouts, balance, raw_path };
+            let ingress = Ingress { created, ..Asks::default().ingress(namespace, own) };
             let (served, found) = (Served::default(), Found::default());
             let foreign = foreign.clone();
             let warning = None;
@@ -273,10 +252,9 @@ impl Routes {
         let has_tls = !(served.tls.is_empty() && reading.served.tls.is_empty());
         touched.certificates |= reading.served.tls != served.tls || (is_moved && has_tls);
         touched.clients |= reading.served.clients != served.clients;
-        reading.ingress.created = created;
-        reading.ingress.https = asks.https;
-        (reading.ingress.timeouts, reading.ingress.balance) = (asks.timeouts, asks.balance);
-        reading.ingress.raw_path = asks.raw_path;
+        let Ingress { namespace, name: own, .. } = &reading.ingress;
+        let asks = asks.ingress(Arc::clone(namespace), Arc::clone(own));
+        reading.ingress = Ingress { created, ..asks };
         reading.warning = match foreign {
             None => self.classes.warning(source).map(Box::new),
             Some(_) => None,
@@ -342,8 +320,8 @@ impl Routes {
             flaws.retain(|flaw| flaw.severity != Severity::Info);
         }
         let served = Served { rules: rules.into(), default, tls, clients, flaws: flaws.into() };
-        let ingress::IngressRead { https, timeouts, balance, raw_path, .. } = read;
-        (served, Asks { https, timeouts, balance, raw_path })
+        let ingress::IngressRead { https, timeouts, balance, raw_path, max_body, .. } = read;
+        (served, Asks { https, timeouts, balance, raw_path, max_body })
     }
 
     fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {

@@ -1,0 +1,32 @@
+//! How large the bodies of an Ingress's requests may be, by annotations: ours, that of ingress-nginx, and
+//! those of HAProxy Ingress. Ours comes first; of the others the smallest counts.
+//!
+//! A limit protects, so that one which is not understood leaves its routes with 503.
+
+use super::annotations::{Annotations, field};
+use super::foreign;
+use super::report::{Flaw, Report};
+use crate::config;
+use crate::model::Broken;
+use std::num::NonZeroU64;
+
+/// Such as `8MiB`.
+pub(super) const MAX_BODY_SIZE: &str = "ravelin.dev/max-body-size";
+
+/// Reads it. An error is why nothing of the Ingress is served, which has been reported.
+pub(super) fn read(
+    annotations: Annotations<'_>,
+    report: &mut Report<'_>,
+) -> Result<Option<NonZeroU64>, Broken> {
+    let Some(text) = annotations.get(MAX_BODY_SIZE) else {
+        return Ok(foreign::body_size(annotations));
+    };
+    let size = config::size(text).map_err(|fault| (fault.problem, fault.fix));
+    let none = || ("is no size of a body".to_owned(), "remove it, if there is no limit".to_owned());
+    let size = size.and_then(|bytes| NonZeroU64::new(bytes as u64).ok_or_else(none));
+    size.map(Some).map_err(|(reason, fix)| {
+        let fix = format!("{fix}; until then the routes of this Ingress answer 503");
+        report.add(&field(MAX_BODY_SIZE), Flaw::invalid("", reason, fix));
+        Broken::Restricted
+    })
+}
