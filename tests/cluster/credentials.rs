@@ -6,7 +6,7 @@ use crate::plane::Plane;
 use crate::served::Served;
 use serde_json::json;
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_binding_that_is_removed_costs_nothing_that_is_served_and_is_named() {
@@ -48,4 +48,21 @@ fn a_token_that_has_ended_costs_nothing_and_the_next_one_is_taken_from_its_file(
     assert!(served.has_logged("ingresses", "unauthorized"));
     plane.renew_token("rotated", "ravelin");
     served.recovers("after-rotation", Instant::now());
+}
+
+/// Whoever renews it replaces the file, and the kubeconfig that names it stays as it is.
+#[test]
+fn a_certificate_that_has_ended_costs_nothing_and_the_next_one_is_taken_from_its_file() {
+    let Some(plane) = Plane::shared() else { return };
+    account(&plane, "expired");
+    class(&plane, "expired");
+    // Longer than a start takes on a busy machine.
+    let kubeconfig = plane.certified("expired", "ravelin", Duration::from_secs(20));
+    let setup = Setup { kubeconfig: &kubeconfig, class: "expired", keys: QUICK };
+    let served = Served::start_with(&plane, "expired", &setup);
+    served.edge.await_failure("Ingress", "unauthorized");
+    served.is_served_in_absence();
+    assert!(served.has_logged("ingresses", "unauthorized"));
+    plane.certified("expired", "ravelin", Duration::from_secs(3600));
+    served.recovers("after-renewal", Instant::now());
 }

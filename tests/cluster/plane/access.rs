@@ -5,6 +5,7 @@ use crate::plane::{ADMIN_KUBECONFIG, Api, Plane};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Lifetime of a token in seconds: the least that a real API server gives.
 const TOKEN_SECONDS: u32 = 600;
@@ -44,6 +45,20 @@ impl Plane {
         let token = self.renew_token(namespace, name);
         let kubeconfig = self.folder.join(format!("{namespace}-{name}.kubeconfig"));
         self.write_kubeconfig(&kubeconfig, &format!("tokenFile: {}", token.display()));
+        kubeconfig
+    }
+
+    /// The same with a certificate for its name, good for so long. Called again, it replaces the file with
+    /// certificate and key that the kubeconfig names.
+    pub(crate) fn certified(&self, namespace: &str, name: &str, lifetime: Duration) -> PathBuf {
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        let file = self.authority.certify_user(&format!("{namespace}-{name}.pem"), &user, lifetime);
+        let kubeconfig = self.folder.join(format!("{namespace}-{name}.certified"));
+        let file = file.display();
+        let user = format!("client-certificate: {file}\n    client-key: {file}");
+        if !kubeconfig.exists() {
+            self.write_kubeconfig(&kubeconfig, &user);
+        }
         kubeconfig
     }
 

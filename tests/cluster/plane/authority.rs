@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The authority of one control plane. Server and clients believe it and nothing else.
 pub(crate) struct Authority {
@@ -82,6 +83,19 @@ impl Authority {
         let [certificate, key] = ["admin.crt", "admin.key"].map(|name| self.path(name));
         let (certificate, key) = (certificate.display(), key.display());
         format!("client-certificate: {certificate}\n    client-key: {key}")
+    }
+
+    /// Writes a file with a certificate for a user of this name, good for so long, and its key.
+    pub(crate) fn certify_user(&self, file: &str, user: &str, lifetime: Duration) -> PathBuf {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, user);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + now + lifetime;
+        let key = key();
+        let certificate = params.signed_by(&key, &self.issuer).expect("plain parameters");
+        self.write(file, &(certificate.pem() + &key.serialize_pem()));
+        self.path(file)
     }
 
     /// One of its files.
