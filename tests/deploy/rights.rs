@@ -17,7 +17,7 @@ const CLUSTER: [(&str, &str, &[&str]); 8] = [
     ("", "nodes", READ),
     ("", "secrets", READ),
     ("networking.k8s.io", "ingresses/status", &["patch"]),
-    ("events.k8s.io", "events", &["get", "create", "patch"]),
+    ("events.k8s.io", "events", &["get", "list", "create", "patch"]),
 ];
 /// What it takes to elect the one who writes, and to know which nodes serve.
 const OWN: [(&str, &str, &[&str]); 2] = [

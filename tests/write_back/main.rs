@@ -60,14 +60,14 @@ fn one_of_three_writes_and_when_it_dies_another_does_and_nothing_is_written_twic
         renewed(&server).await;
         first.kill().await;
         let second = leader(&mut instances).await;
-        // It asks for the Event, finds it, and leaves it.
+        // It has found the Event when its term began, and leaves it.
         let suppressed = || second.metrics.read().suppressed().collect::<Vec<_>>();
         until("it found the Event", || suppressed().contains(&(Suppressed::Repeated, 1))).await;
         renewed(&server).await;
         assert_eq!(server.writes("/status").len(), 1);
         assert_eq!(server.objects(EVENTS).len(), 1);
         let events: Vec<_> = server.writes(EVENTS).iter().map(|write| write.status).collect();
-        assert_eq!(events, [201, 409]);
+        assert_eq!(events, [201]);
         // What is new is said by the new one.
         world.findings.borrow_mut().push(mk_finding("shop", "another"));
         server.put(&ingress_path("other"), mk_ingress("other", "ravelin", None));
@@ -176,6 +176,34 @@ fn what_was_said_and_is_mended_gets_a_normal_event() {
         let expected =
             [(Some("Normal"), Some("Resolved")), (Some("Warning"), Some("ServiceMissing"))];
         assert_eq!(said, expected);
+    });
+}
+
+#[test]
+fn what_is_mended_between_two_leaders_gets_its_normal_event_from_the_second_once() {
+    with_server(|server| async move {
+        server.put(&ingress_path("shop"), mk_ingress("shop", "ravelin", None));
+        let world = World::default();
+        world.findings.replace(vec![mk_finding("shop", "broken"), mk_finding("shop", "worse")]);
+        let first = Instance::start(&server, &world, "a", fixed("192.0.2.1")).await;
+        until("the Events are there", || server.objects(EVENTS).len() == 2).await;
+        first.leave().await;
+        world.findings.borrow_mut().pop();
+        let second = Instance::start(&server, &world, "b", fixed("192.0.2.1")).await;
+        until("that one is mended is there", || server.objects(EVENTS).len() == 3).await;
+        renewed(&server).await;
+        second.leave().await;
+        // The third finds it said.
+        let third = Instance::start(&server, &world, "c", fixed("192.0.2.1")).await;
+        until("it leads", || third.leads()).await;
+        renewed(&server).await;
+        let events = server.objects(EVENTS);
+        let resolved: Vec<_> =
+            events.iter().filter(|event| event["reason"] == "Resolved").collect();
+        assert_eq!((events.len(), resolved.len()), (3, 1));
+        let note = resolved[0]["note"].as_str().unwrap_or_default();
+        assert!(note.contains("right again") && note.contains("worse"), "{note}");
+        assert_eq!(server.writes(EVENTS).len(), 3, "nothing is written twice");
     });
 }
 

@@ -111,6 +111,12 @@ impl Server {
         if head.method == Method::GET {
             return match path.ends_with("/pods") {
                 true => self.pods(&path, query).await,
+                false if path.ends_with("/events") => {
+                    let items = self.objects("/events/");
+                    let field = "fieldSelector=reportingController%3Dravelin.dev%2Ftest";
+                    assert!(query.contains(field), "{query}");
+                    respond(200, &json!({"metadata": {}, "items": items}))
+                }
                 false => found(self.object(&path)),
             };
         }

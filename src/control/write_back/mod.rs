@@ -10,7 +10,7 @@
 //! what is under way; the Lease is let go at the first stage of leaving.
 //!
 //! Rights: `get`, `create`, `update` on leases and `list`, `watch` on pods in the own namespace;
-//! `patch` on ingresses/status and `get`, `create`, `patch` on events.k8s.io/events everywhere, and
+//! `patch` on ingresses/status and `get`, `list`, `create`, `patch` on events.k8s.io/events everywhere, and
 //! thus in `default` for what has no namespace. The pods are not read if the addresses are fixed.
 
 mod address;

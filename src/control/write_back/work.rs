@@ -3,7 +3,7 @@
 
 use super::address::{Address, node_addresses};
 use super::bucket::{Bucket, Rate};
-use super::events::{Ledger, Next, Reporter, post};
+use super::events::{Ledger, Next, Reporter, post, standing};
 use super::failure::{Backoff, Failure};
 use super::ready::{self, Ready};
 use super::status::{Board, Patch, apply, field_manager};
@@ -200,6 +200,18 @@ fn count(metrics: &WriteBackMetrics, kind: WriteKind, failure: Option<Failure>) 
     metrics.update(|cells| cells.wrote(kind, result));
 }
 
+/// Takes what a predecessor has left standing. Nothing depends on it but that what is mended is said to be.
+async fn adopt(client: &Client, settings: &Settings, ledger: &mut Ledger) {
+    let (scope, most) = (ledger.scope().to_owned(), ledger.room());
+    match standing(client.clone(), &settings.controller, &scope, most).await {
+        Ok(said) => ledger.adopt(said, Instant::now()),
+        Err(_) => tracing::info!(
+            fix = "let the ClusterRole list events in events.k8s.io",
+            "Events that stand cannot be read; what was mended before this term is not said to be"
+        ),
+    }
+}
+
 async fn write_events(
     client: &Client,
     settings: &Settings,
@@ -210,7 +222,9 @@ async fn write_events(
     let reporter = Reporter {
         controller: settings.controller.clone(),
         instance: settings.election.identity.clone(),
+        scope: ledger.scope().to_owned(),
     };
+    adopt(client, settings, ledger).await;
     loop {
         {
             let inputs = inputs.borrow_and_update();

@@ -1,6 +1,7 @@
 //! Which Event is written when: each once, again at long intervals as long as it is true, and never
 //! too many at once. It decides, and does no I/O.
 
+use super::standing::Standing as Stands;
 use super::{EventKey, Finding, Notice};
 use crate::control::write_back::bucket::{Bucket, Rate};
 use crate::control::write_back::events::Said;
@@ -127,6 +128,30 @@ impl Ledger {
         let total = Bucket::new(pace.total, now);
         let (entries, due, objects) = (HashMap::new(), BTreeSet::new(), HashMap::new());
         Self { pace, scope, entries, due, objects, total, suppressed: Vec::new() }
+    }
+
+    /// Takes what predecessors said of things that were wrong, before what is wrong now.
+    pub(in crate::control::write_back) fn adopt(&mut self, said: Vec<Stands>, now: Instant) {
+        for Stands { notice, age, was_mended } in said {
+            if self.entries.contains_key(&notice.key) || self.entries.len() >= self.pace.tracked {
+                continue;
+            }
+            let at = now.checked_sub(age).unwrap_or(now);
+            let standing = Standing::Wrong(at);
+            let key = notice.key.clone();
+            let entry = Entry { current: false, standing, was_mended, ..self.entry(notice, now) };
+            self.entries.insert(key, entry);
+        }
+    }
+
+    /// How much it keeps track of.
+    pub(in crate::control::write_back) fn room(&self) -> usize {
+        self.pace.tracked
+    }
+
+    /// Who it writes for.
+    pub(in crate::control::write_back) fn scope(&self) -> &str {
+        &self.scope
     }
 
     /// Takes what is wrong now; `is_there` says whether an object of this uid exists. Also makes good for

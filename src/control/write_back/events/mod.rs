@@ -9,15 +9,20 @@
 //! A finding is written once it has lasted, and where it was written and is mended, a Normal Event of
 //! the reason `Resolved` follows, for Events cannot be taken back.
 //!
+//! Where it is mended while nobody leads, the next leader says so: it looks at what stands when its term
+//! begins.
+//!
 //! The name of an Event follows from what it says. So a new leader that does not know what its
 //! predecessor wrote finds it by the attempt to create it, and says nothing twice.
 
 mod ledger;
 mod post;
+mod standing;
 
 pub use ledger::Pace;
 pub(super) use ledger::{Ledger, Next};
 pub(super) use post::{Reporter, Said, post};
+pub(super) use standing::standing;
 
 use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
 use std::sync::Arc;

@@ -19,7 +19,11 @@ const MAX_INSTANCE_BYTES: usize = 128;
 const ACTION: &str = "Serve";
 
 /// The reason of an Event about what is right again.
-const RESOLVED: &str = "Resolved";
+pub(super) const RESOLVED: &str = "Resolved";
+
+/// The annotation that says which installation an Event is of: its Lease. Two can have one controller's
+/// name.
+pub(super) const SCOPE: &str = "ravelin.dev/lease";
 
 /// Who writes Events.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ pub(in crate::control::write_back) struct Reporter {
     pub(in crate::control::write_back) controller: String,
     /// The elected instance: `reportingInstance`.
     pub(in crate::control::write_back) instance: String,
+    /// Namespace and name of the Lease.
+    pub(in crate::control::write_back) scope: String,
 }
 
 /// What came of it.
@@ -87,7 +93,7 @@ async fn create(
 
 /// How long ago an Event was last written, by the clocks of two machines: a difference between them
 /// only moves the repetition.
-fn age(event: &Event, now: Timestamp) -> Duration {
+pub(super) fn age(event: &Event, now: Timestamp) -> Duration {
     let last = event.series.as_ref().map(|series| &series.last_observed_time);
     let last = last.or(event.event_time.as_ref()).map(|MicroTime(time)| *time);
     let created = event.metadata.creation_timestamp.as_ref().map(|Time(time)| *time);
@@ -95,7 +101,7 @@ fn age(event: &Event, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(last)).unwrap_or_default()
 }
 
-fn event(notice: &Notice, reporter: &Reporter, now: Timestamp) -> Event {
+pub(super) fn event(notice: &Notice, reporter: &Reporter, now: Timestamp) -> Event {
     let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let mut instance = reporter.instance.clone();
     instance.truncate(super::up_to(&instance, MAX_INSTANCE_BYTES).len());
@@ -108,6 +114,7 @@ fn event(notice: &Notice, reporter: &Reporter, now: Timestamp) -> Event {
         metadata: ObjectMeta {
             name: Some(notice.key.name.to_string()),
             namespace: Some(notice.key.namespace.to_string()),
+            annotations: Some([(SCOPE.to_owned(), reporter.scope.clone())].into()),
             ..ObjectMeta::default()
         },
         action: Some(ACTION.to_owned()),
@@ -145,7 +152,7 @@ fn api_version(kind: Kind) -> &'static str {
 }
 
 /// The cause as the API writes reasons.
-fn reason(why: Why) -> &'static str {
+pub(super) fn reason(why: Why) -> &'static str {
     match why {
         Why::Unreadable => "Unreadable",
         Why::Invalid => "Invalid",
@@ -184,8 +191,11 @@ mod tests {
     #[test]
     fn an_event_has_what_the_api_server_and_describe_ask_for() {
         let notice = Notice::of(&mk_finding("shop"), "s").expect("an error");
-        let reporter =
-            Reporter { controller: "ravelin.dev/c".to_owned(), instance: "x".repeat(200) };
+        let reporter = Reporter {
+            controller: "ravelin.dev/c".to_owned(),
+            instance: "x".repeat(200),
+            scope: "n/l".to_owned(),
+        };
         let written = event(&notice, &reporter, at(1_700_000_000));
         let name = notice.key.name;
         assert_eq!(
@@ -193,7 +203,11 @@ mod tests {
             json!({
                 "apiVersion": "events.k8s.io/v1",
                 "kind": "Event",
-                "metadata": {"name": *name, "namespace": "n"},
+                "metadata": {
+                    "name": *name,
+                    "namespace": "n",
+                    "annotations": {"ravelin.dev/lease": "n/l"},
+                },
                 "action": "Serve",
                 "eventTime": "2023-11-14T22:13:20.000000Z",
                 "note": "spec.rules[0]: Service \"web\" does not exist. Fix: create it",
@@ -217,7 +231,11 @@ mod tests {
         let wrong = Notice::of(&mk_finding("shop"), "s").expect("an error");
         let mended = wrong.mended("s");
         assert!(mended.key != wrong.key && mended.of == wrong.key);
-        let reporter = Reporter { controller: "c".to_owned(), instance: "i".to_owned() };
+        let reporter = Reporter {
+            controller: "c".to_owned(),
+            instance: "i".to_owned(),
+            scope: "s".to_owned(),
+        };
         let written = event(&mended, &reporter, at(0));
         assert_eq!(
             (written.type_.as_deref(), written.reason.as_deref()),
