@@ -9,6 +9,7 @@
 
 mod announce;
 mod grace;
+mod told;
 
 use self::announce::Announcer;
 use self::grace::Grace;
@@ -16,8 +17,7 @@ use super::objects::Objects;
 use super::source::{Changes, Source};
 use super::translate::{Effect, FindingList, Options, Translator};
 use super::write_back::Outcome;
-use crate::model::{Backend, ClusterAddresses, Ingress, Model, Rejected, Severity};
-use crate::model::{HostClients, TlsSecret};
+use crate::model::{Backend, ClusterAddresses, HostClients, Ingress, Model, Rejected, Severity, TlsSecret};
 use crate::routing::{Publisher, Table, compile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
 use std::cmp::Ordering;
@@ -313,22 +313,8 @@ impl Reconciler {
     /// Logs the findings that are new, and those that are gone.
     fn report(&mut self, findings: FindingList) {
         let [gone, new] = difference(&self.findings, &findings);
-        for finding in new {
-            let (object, field) = (&finding.object, &finding.field);
-            let (reason, fix) = (&finding.reason, &finding.fix);
-            match finding.severity {
-                Severity::Error => {
-                    tracing::warn!(%object, %field, %reason, %fix, "not served as written");
-                }
-                Severity::Warning => {
-                    tracing::info!(%object, %field, %reason, %fix, "perhaps not served as meant");
-                }
-                Severity::Info => tracing::debug!(%object, %field, %reason, "not for us"),
-            }
-        }
-        for finding in gone.into_iter().filter(|finding| finding.severity == Severity::Error) {
-            tracing::info!(object = %finding.object, field = %finding.field, "mended");
-        }
+        told::news(&new);
+        told::mended(&gone);
         self.findings = findings;
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::control::files::Directory;
 use crate::control::translate::ConfigMapKey;
-use crate::model::Kind;
+use crate::model::{Kind, Severity};
 use crate::routing::TableHandle;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
