@@ -24,10 +24,13 @@ struct Reading {
 
 #[test]
 fn random_documents_are_read_as_by_kubectl() {
-    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agreement/kubectl_yaml/build");
-    let found = Command::new(build).arg("--find").output().expect("it can be run");
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/go_program");
+    let found = Command::new(build)
+        .args(["tests/agreement/kubectl_yaml", "--find"])
+        .output()
+        .expect("it can be run");
     if !found.status.success() {
-        skipped("the reader of YAML is not built (tests/agreement/kubectl_yaml/build)");
+        skipped("the reader of YAML is not built (tests/run builds it)");
         return;
     }
     let program = String::from_utf8(found.stdout).expect("a path in UTF-8");
