@@ -4,22 +4,16 @@ The relay holds every byte for half a round trip, and lets no more than a window
 would with the kernel's largest buffers.
 """
 
-import os
-import pathlib
 import re
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections import deque
 
-import clients
-import credentials
 import load
-import measure as compare
 import proxies
-from scenarios import Scenario
+import standing
 
 ROUND_TRIP_SECONDS = 0.1
 # 45 MB/s at that round trip: what HTTP/1.1 was measured to have over a real one.
@@ -85,12 +79,9 @@ def measure(options):
     """MB/s of each proxy over each protocol. Returns and prints the figures."""
     proxies.require(["curl"])
     # nginx takes bodies of 1 MiB by default, and defaults are what is compared.
+    programs = standing.programs(options)
     names = [name for name in options.proxies.split(",") if name != "nginx"]
-    programs = {"ravelin": proxies.ravelin_program(options.ravelin)} if "ravelin" in names else {}
-    for pair in options.extra:
-        name, _, path = pair.partition("=")
-        programs[name] = proxies.ravelin_program(path)
-        names.append(name)
+    names.extend(pair.partition("=")[0] for pair in options.extra)
     figures = {}
     print(f"{'MB/s at 100 ms':<24}{'HTTP/1.1':>10}{'HTTP/2':>10}{'ratio':>8}", flush=True)
     for name in names:
@@ -102,26 +93,13 @@ def measure(options):
 
 
 def at_proxy(name, programs):
-    with tempfile.TemporaryDirectory(prefix="ravelin-memory-") as directory:
-        directory = pathlib.Path(directory)
-        tls = credentials.make(directory)
-        launcher = proxies.Launcher(directory, *cpus(), logs=False, tls=tls)
-        launcher.backend_port = clients.free_port()
-        pod = clients.start_pod(directory, launcher.backend_port, None)
+    with standing.proxy(name, programs, True, None) as (server, directory, tls):
         body = directory / "body"
         body.write_bytes(bytes(UPLOAD_BYTES))
-        server = None
-        try:
-            server = compare.start(launcher, name, programs)
-            server.wait_until_ready(Scenario("memory", "", "idle", body_bytes=5, tls=True))
-            with socket.create_server(("127.0.0.1", 0)) as listener:
-                threading.Thread(target=relay, args=(listener, server.port), daemon=True).start()
-                port = listener.getsockname()[1]
-                return {protocol: upload(protocol, port, body, tls) for protocol in ("--http1.1", "--http2")}
-        finally:
-            if server:
-                server.stop()
-            clients.stop(pod)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=relay, args=(listener, server.port), daemon=True).start()
+            port = listener.getsockname()[1]
+            return {protocol: upload(protocol, port, body, tls) for protocol in ("--http1.1", "--http2")}
 
 
 def upload(protocol, port, body, tls):
@@ -134,8 +112,3 @@ def upload(protocol, port, body, tls):
     if not found:
         raise load.LoadFailed(f"curl {protocol}: {result.stdout} {result.stderr}")
     return float(found.group(2)) / 1e6
-
-
-def cpus():
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[-1], allowed[0]
