@@ -36,15 +36,30 @@ impl InForce {
         for kind in [Kind::Ingress, Kind::Service, Kind::EndpointSlice] {
             cluster::add(&mut objects, kind);
         }
+        let this = Self::with(&objects);
+        assert_eq!(this.publisher.current().route_count(), INGRESSES);
+        this
+    }
+
+    /// So many Ingresses, each with a Service of its own.
+    fn of(count: usize) -> Self {
+        let mut objects = Objects::default();
+        for at in 0..count {
+            objects.insert(object(Kind::Ingress, &shop(at, at)));
+            objects.insert(object(Kind::Service, &service(at, "http")));
+        }
+        Self::with(&objects)
+    }
+
+    fn with(objects: &Objects) -> Self {
         let options = Options { ingress_class: "ravelin".to_owned(), ..Options::default() };
         let mut this = Self {
-            objects: objects.clone(),
+            objects: Objects::default(),
             translator: Translator::new(options),
             publisher: Publisher::new(Table::empty()),
         };
         let objects = objects.changes_from(&Objects::default());
         this.apply(Changes { objects, findings: None });
-        assert_eq!(this.publisher.current().route_count(), INGRESSES);
         this
     }
 
@@ -119,6 +134,17 @@ fn percentiles(in_force: &mut InForce) {
     each(in_force, "service_mended", numbers().map(mended));
 }
 
+/// All Ingresses of a cluster deleted one by one, each a change of its own: whether the cost of one grows
+/// with how many there are.
+fn deletes() {
+    for count in [1_250, 2_500, 5_000, 10_000] {
+        let mut in_force = InForce::of(count);
+        let gone = |at| Change { object: None, ..applied(Kind::Ingress, &shop(at, at)) };
+        let all: Vec<Change> = (0..count).map(|turn| gone(turn * 4_999 % count)).collect();
+        each(&mut in_force, "delete", all.into_iter());
+    }
+}
+
 /// Memory of this process, of which what is measured is most.
 fn resident() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -132,6 +158,7 @@ fn changes(c: &mut Criterion) {
     let in_force = &mut in_force;
     println!("resident with all objects: {}", resident());
     percentiles(in_force);
+    deletes();
     println!("resident after changes: {}", resident());
     turns(c, in_force, "slice", &[1, 2].map(|turn| applied(Kind::EndpointSlice, &slice(7, turn))));
     turns(c, in_force, "ingress", &[7, 8].map(|to| applied(Kind::Ingress, &shop(7, to))));
