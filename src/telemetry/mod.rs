@@ -19,6 +19,8 @@ pub mod log;
 mod memory;
 pub mod scrape;
 mod series;
+#[cfg(test)]
+mod stuck;
 mod tls;
 mod unnamed;
 mod watch;

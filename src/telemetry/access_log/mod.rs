@@ -157,9 +157,10 @@ mod tests {
     use super::*;
     use crate::net::addr::PeerAddr;
     use crate::telemetry::WorkerCells;
+    use crate::telemetry::stuck::Stuck;
     use std::sync::Mutex;
     use std::sync::atomic::Ordering;
-    use std::sync::mpsc::{self, Receiver};
+    use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
     #[derive(Clone, Default)]
@@ -239,19 +240,6 @@ mod tests {
         assert_eq!(value, expected);
         let time = value["time"].as_str().expect("text");
         assert!(time.starts_with("2023-11-14T22:13:20.") && time.ends_with('Z'), "{time}");
-    }
-
-    /// Blocks in its first write until told to go on.
-    struct Stuck(Receiver<()>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
     }
 
     #[test]

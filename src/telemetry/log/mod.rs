@@ -137,20 +137,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::{Receiver, channel};
-
-    /// Blocks until told to go on.
-    struct Stuck(Receiver<()>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::stuck::Stuck;
 
     #[test]
     fn a_stuck_sink_costs_lines_and_bounded_memory_and_nobody_waits() {
