@@ -32,6 +32,16 @@ pub(super) struct IngressRead<'i> {
     pub(super) clients: Option<(ClientsRead, Vec<HostPattern>)>,
 }
 
+impl IngressRead<'_> {
+    /// What its annotations ask for all of its rules.
+    fn asking(annotations: Annotations<'_>, https: Https, report: &mut Report<'_>) -> Self {
+        let timeouts = timeouts::read(annotations, report);
+        let balance = balancing::of_ingress(annotations, report);
+        let raw_path = read_raw_path(annotations, report);
+        Self { https, timeouts, balance, raw_path, ..Self::default() }
+    }
+}
+
 /// One of `spec.rules`.
 pub(super) struct RuleRead<'i> {
     /// Position in `spec.rules`.
@@ -117,23 +127,12 @@ pub(super) fn read<'i>(
     }
     let has_tls = tls.as_ref().is_some_and(|tls| !tls.is_empty());
     let mut https = https::read(annotations, has_tls, https, report);
-    // Whoever is sent to TLS is refused there: he may as well be told at once.
     let max_body = body_size::read(annotations, report);
     let refused = verdict.broken.or(max_body.err());
+    // Whoever is sent to TLS is refused there: he may as well be told at once.
     https.redirect &= refused.is_none();
-    let timeouts = timeouts::read(annotations, report);
-    let balance = balancing::of_ingress(annotations, report);
-    let raw_path = read_raw_path(annotations, report);
-    let max_body = max_body.unwrap_or_default();
-    let mut read = IngressRead {
-        https,
-        timeouts,
-        balance,
-        raw_path,
-        max_body,
-        refused,
-        ..IngressRead::default()
-    };
+    let mut read = IngressRead { refused, ..IngressRead::asking(annotations, https, report) };
+    read.max_body = max_body.unwrap_or_default();
     let (mut hosts, has_rules) = (Vec::new(), !rules.is_empty());
     for (position, rule) in rules.iter().enumerate() {
         let rule =

@@ -1,6 +1,7 @@
 //! The record of one request, from its head to the last byte of its answer.
 
 use super::Downstream;
+use super::body_size;
 use super::charge::Charge;
 use super::parts::Parts;
 use super::routed::Routed;
@@ -133,8 +134,9 @@ impl Exchange {
         rest.is_none_or(|rest| rest > SHORT_REST)
     }
 
-    /// Notes the route. Its time-outs count from here on.
-    pub(super) fn routed(&mut self, table: Held, id: RouteId) {
+    /// Notes the route. Its time-outs count from here on. An error, if the body is larger than it may be.
+    pub(super) fn routed(&mut self, table: Held, id: RouteId) -> Result<(), Reason> {
+        let most = table.max_body(id);
         self.0.timeouts = table.timeouts(id).copied();
         self.0.route = Some(Routed::by(table, id));
         if let Some(timeouts) = self.0.timeouts {
@@ -145,6 +147,7 @@ impl Exchange {
         if self.0.timeouts.is_some() || self.may_pause() {
             self.await_head();
         }
+        body_size::fits(self.0.upload.as_deref(), most)
     }
 
     /// Its route, if it has one, until the head of the answer.

@@ -188,9 +188,7 @@ fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, 
     if takes_trailers && protocol.may_be_http2() {
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    let most = table.max_body(id);
-    exchange.routed(table, id);
-    body_size::fits(exchange, most)?;
+    exchange.routed(table, id)?;
     let request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);
     Ok(Decided { request: Some(request), endpoints: endpoints?, protocol })
 }
