@@ -1,5 +1,6 @@
 //! What Cloudflare would say under Full (strict), by the program at work: its metric and its log.
 
+use crate::eventually::eventually;
 use crate::program::{PATIENCE, command, config, ravelin};
 use serde_json::Value;
 use std::fs;
@@ -9,7 +10,6 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A certificate for `a.example` that signs itself, and its key, as PEM.
@@ -104,20 +104,15 @@ impl Drop for Running {
 
 /// Waits for a line of the metrics.
 fn await_series(socket: &Path, line: &str) {
-    let started = Instant::now();
-    loop {
+    eventually(line, || {
         let mut page = String::new();
         if let Ok(mut stream) = UnixStream::connect(socket) {
             let request = b"GET /metrics HTTP/1.0\r\n\r\n";
             stream.write_all(request).expect("it reads");
             stream.read_to_string(&mut page).expect("UTF-8");
         }
-        if page.lines().any(|found| found == line) {
-            return;
-        }
-        assert!(started.elapsed() < PATIENCE, "{line} is not in {page}");
-        thread::park_timeout(Duration::from_millis(20));
-    }
+        page.lines().any(|found| found == line).then_some(())
+    });
 }
 
 #[test]

@@ -2,7 +2,12 @@
 //! against files and ConfigMaps that change: what is in force stays or changes as it should, and
 //! the metrics say why.
 
+#[path = "../support/eventually.rs"]
+mod eventually;
 mod own;
 mod process;
 mod published;
 mod server;
+
+use eventually::eventually;
+use process::PATIENCE;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
+use crate::eventually;
 use crate::server::Server;
 
 /// Far more than anything here takes, so that only a fault reaches it.
@@ -116,9 +117,5 @@ impl Process {
 }
 
 pub(crate) fn wait_until(what: &str, so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !so() {
-        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
-        std::thread::park_timeout(Duration::from_millis(2));
-    }
+    eventually(what, || so().then_some(()));
 }

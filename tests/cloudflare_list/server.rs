@@ -149,6 +149,7 @@ async fn perform(stream: &mut TlsStream<TcpStream>, play: Play, head: &str) -> s
             loop {
                 stream.write_all(b" ").await?;
                 stream.flush().await?;
+                // The pace of the server: a byte now and then, for ever.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

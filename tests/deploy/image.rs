@@ -2,6 +2,7 @@
 //! user, few capabilities, no way to more of them, and ports 80 and 443 in a network of its own.
 
 use crate::container::{ARGUMENTS, GRANTED, ROOT, USER, set};
+use crate::eventually;
 use crate::{deploy, program, skipped};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde_json::{Value, json};
@@ -13,11 +14,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a test waits for what has to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The configuration of the containers: a directory, because there is no cluster.
 const CONFIG: &str = r#"
@@ -175,14 +176,7 @@ impl Container {
     /// A page of the admin side, as soon as there is one.
     fn page(&self, target: &str) -> String {
         let socket = self.proc("root/run/ravelin/admin.sock");
-        let end = Instant::now() + PATIENCE;
-        let mut stream = loop {
-            match UnixStream::connect(&socket) {
-                Ok(stream) => break stream,
-                Err(error) => assert!(Instant::now() < end, "{error}: {}", self.log()),
-            }
-            thread::park_timeout(Duration::from_millis(10));
-        };
+        let mut stream = eventually("the admin side answers", || UnixStream::connect(&socket).ok());
         let request = format!("GET {target} HTTP/1.0\r\nHost: a\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut answer = String::new();
@@ -310,14 +304,7 @@ fn the_image_holds_one_program_and_serves_as_a_pod_is_allowed_to() {
 
     // One that grants nothing: the program starts, and says what it lacks.
     let mut container = Container::start(&image, "");
-    let end = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = container.child.try_wait().expect("our child") {
-            break status;
-        }
-        assert!(Instant::now() < end, "it does not end: {}", container.log());
-        thread::park_timeout(Duration::from_millis(10));
-    };
+    let status = eventually("it ends", || container.child.try_wait().expect("our child"));
     let log = container.log();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("cannot bind [::]:80") && log.contains("NET_BIND_SERVICE"), "{log}");

@@ -7,11 +7,15 @@
 mod config;
 mod container;
 mod daemonset;
+#[path = "../support/eventually.rs"]
+mod eventually;
 mod image;
 mod objects;
 mod rights;
 mod scrape;
 
+use eventually::eventually;
+use image::PATIENCE;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,8 @@
 //! A connection of HTTP/2 to a pod, which clients share: what one of them does costs no other its answer.
+use crate::until::until;
 
 use crate::frames::HEADERS;
-use crate::multiplexed::{Connection, get, run, until};
+use crate::multiplexed::{Connection, get, run};
 use crate::secured::secured;
 use crate::support::framed::{answer, frame, goaway_for};
 use crate::support::{Builder, PATIENCE, service};

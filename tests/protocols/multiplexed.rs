@@ -55,15 +55,6 @@ pub(crate) fn run_for<T>(patience: Duration, test: impl Future<Output = T>) -> T
     runtime.expect("a runtime").block_on(within).expect("it takes no longer than our patience")
 }
 
-/// Waits for something outside, while the connections of this test go on.
-pub(crate) async fn until(what: &str, there: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !there() {
-        assert!(Instant::now() < end, "never happened: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// GET of a path at [`HOST`].
 pub(crate) fn get(path: &str) -> Request<()> {
     request("GET", path).body(()).expect("a request")

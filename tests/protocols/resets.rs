@@ -1,7 +1,8 @@
 //! More streams than may be, and streams that their client gives up.
+use crate::until::until;
 
 use crate::frames::{self, Frames, HEADERS, REFUSED_STREAM, RST_STREAM};
-use crate::multiplexed::{Connection, get, next, request, run, until, whole};
+use crate::multiplexed::{Connection, get, next, request, run, whole};
 use crate::secured::secured;
 use crate::support::{Edge, Gate, Upstream};
 use bytes::Bytes;

@@ -15,13 +15,10 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_local};
-
-/// Longer than anything takes, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const TIMING: Timing = Timing {
     duration: Duration::from_secs(3),
@@ -37,15 +34,6 @@ pub(crate) const PODS: &str = "/api/v1/namespaces/edge/pods";
 pub(crate) fn with_server<F: Future<Output = ()>>(test: impl FnOnce(Server) -> F) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     runtime.expect("a runtime").block_on(async { test(Server::start().await).await });
-}
-
-/// Waits until something is true.
-pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "still not: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 pub(crate) fn ingress_path(name: &str) -> String {

@@ -3,15 +3,19 @@
 
 mod instance;
 mod server;
+#[path = "../support/until.rs"]
+mod until;
 
-use instance::{
-    Instance, LEASE, PODS, World, ingress_path, mk_finding, mk_ingress, until, with_server,
-};
+use instance::{Instance, LEASE, PODS, World, ingress_path, mk_finding, mk_ingress, with_server};
 use ravelin::control::write_back::{Address, Addresses, NodeAddresses, Pods};
 use ravelin::telemetry::{Suppressed, WriteKind, WriteResult};
 use serde_json::{Value, json};
 use server::Server;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use until::until;
+
+/// Longer than anything takes, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/n/events";
 

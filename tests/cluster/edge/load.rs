@@ -119,6 +119,7 @@ fn visit(
             let micros = u64::try_from((ended - begun).as_micros()).expect("below an hour");
             seen.slowest.fetch_max(micros, Ordering::Relaxed);
         }
+        // The client's pace.
         thread::park_timeout(pause);
     }
 }

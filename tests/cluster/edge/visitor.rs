@@ -70,6 +70,7 @@ impl Visitor {
                 if word.is_some_and(|word| tell.send(word).is_err()) {
                     return;
                 }
+                // The visitor's pace.
                 thread::park_timeout(PAUSE);
             }
         });

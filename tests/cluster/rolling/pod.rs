@@ -112,6 +112,7 @@ fn be_one_if_asked() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let mut term = signal(SignalKind::terminate()).expect("a handler");
+        // The pace of the pod: how long it takes to listen, to answer, and to leave.
         tokio::select! {
             _ = term.recv() => exit(0),
             () = tokio::time::sleep(span(0)) => {}

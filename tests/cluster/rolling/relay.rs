@@ -74,6 +74,7 @@ fn read(mut from: &TcpStream, mut take: impl FnMut(Vec<u8>) -> bool) {
 
 fn write_when_due(held: &Receiver<(Instant, Vec<u8>)>, mut to: &TcpStream) {
     for (due, bytes) in held {
+        // The way that it stands for.
         while let Some(left) = due.checked_duration_since(Instant::now()).filter(|l| !l.is_zero()) {
             thread::park_timeout(left);
         }

@@ -102,6 +102,7 @@ fn an_exchange_that_takes_too_long_is_a_504_before_the_head_and_broken_off_after
         conn.request();
         conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         while conn.send("4\r\nmore\r\n") && !conn.is_stopping() {
+            // The pod's pace.
             std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
         over.open();

@@ -97,6 +97,7 @@ fn serve(mut socket: TcpStream, speaks: Speaks, then: Then) {
         Then::Closes => {}
         Then::ResetsSoon | Then::ResetsAtOnce => {
             if then == Then::ResetsSoon {
+                // The pod's pace.
                 thread::park_timeout(Duration::from_millis(50));
             }
             SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket");

@@ -77,7 +77,8 @@ fn a_long_stream_with_a_slow_reader_leaves_memory_flat() {
     assert_eq!(server.sent(), COUNT * SIZE);
 }
 
-/// Waits until the server has sent nothing for a while.
+/// Reads nothing until the server has sent nothing for a while: the pace of a slow reader. That no more can
+/// be sent is an event of the kernel's, which tells nobody.
 async fn settle(server: &Server) {
     let mut last = (server.sent(), Instant::now());
     while last.1.elapsed() < Duration::from_millis(200) {

@@ -1,9 +1,10 @@
 //! How calls end: by deadlines, by either side giving up, by a server or a proxy that leaves.
+use crate::until::until;
 
 use super::client::{Client, fed, next, text};
 use super::server::Server;
 use super::{h2c, in_front_of};
-use crate::multiplexed::{Connection, request, run, until};
+use crate::multiplexed::{Connection, request, run};
 use crate::secured::secured;
 use crate::support::{Edge, Upstream, framed};
 use bytes::Bytes;
