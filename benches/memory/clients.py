@@ -31,7 +31,7 @@ class Clients:
     def __init__(self, kind, port, count):
         self.kind, self.notes = kind, []
         search_path = f"{HERE}:{HERE.parent / 'compare'}"
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-B", HERE / "attacks.py", kind, load.ADDRESS, str(port), str(count)],
             env={**os.environ, "PYTHONPATH": search_path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             preexec_fn=yielding)
@@ -40,12 +40,12 @@ class Clients:
         return self
 
     def __exit__(self, *_):
-        self._process.kill()
-        self._process.communicate()
+        self.process.kill()
+        self.process.communicate()
 
     def wait_until_held(self):
         """Returns how many connections are held. Clients that take too long are ended."""
-        watchdog = threading.Timer(OPEN_SECONDS, self._process.kill)
+        watchdog = threading.Timer(OPEN_SECONDS, self.process.kill)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -55,7 +55,7 @@ class Clients:
 
     def _held(self):
         while True:
-            line = self._process.stdout.readline()
+            line = self.process.stdout.readline()
             word, _, rest = line.strip().partition(" ")
             if word == "HELD":
                 return int(rest)
@@ -65,7 +65,7 @@ class Clients:
 
     def end(self):
         """Ends them. Returns how many were still open, or -1 where that was not counted."""
-        output, _ = self._process.communicate(timeout=60)
+        output, _ = self.process.communicate(timeout=60)
         return int(output.rpartition("OPEN ")[2] or -1)
 
 

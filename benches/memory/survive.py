@@ -4,6 +4,7 @@ The honest client asks on new connections and on one that stays, before and duri
 has to live, every honest request has to be answered, and its p99 is compared with the one before.
 """
 
+import collections
 import contextlib
 import http.client
 import os
@@ -35,7 +36,8 @@ HONEST = "honest"
 class Cgroup:
     """A memory cgroup of its own, in either version. A context manager, so that none is left."""
 
-    def __init__(self, limit_mib):
+    def __init__(self, limit_mib, cpu=None):
+        self.cpu = cpu
         second = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
         root = pathlib.Path("/sys/fs/cgroup") if second else pathlib.Path("/sys/fs/cgroup/memory")
         self.path = root / f"ravelin-memory-{os.getpid()}"
@@ -63,7 +65,9 @@ class Cgroup:
             time.sleep(0.1)
 
     def join(self):
-        """What a child runs to be in it."""
+        """What a child runs to be in it, and on its own CPU if it has one."""
+        if self.cpu is not None:
+            os.sched_setaffinity(0, {self.cpu})
         (self.path / "cgroup.procs").write_text(str(os.getpid()))
 
     def peak_mib(self):
@@ -127,6 +131,16 @@ class Ravelin:
         return int(sum(float(line.rpartition(" ")[2]) for line in lines))
 
 
+def cpu_seconds(processes):
+    """CPU time that these have used so far; nothing for one that has ended."""
+    ticks = 0
+    for process in processes:
+        with contextlib.suppress(OSError):
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def new_connection(port):
     return http.client.HTTPConnection(load.ADDRESS, port, timeout=5)
 
@@ -142,18 +156,18 @@ def ask(connection):
 
 def honest(ravelin, seconds):
     """Asks for so long, in turn on a connection that stays and on a new one. Times and failures."""
-    times, failures, kept = [], 0, new_connection(ravelin.plain)
+    times, failures, kept = [], collections.Counter(), new_connection(ravelin.plain)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for connection in (kept, new_connection(ravelin.plain)):
             try:
                 took = ask(connection)
                 if took is None:
-                    failures += 1
+                    failures["status"] += 1
                 else:
                     times.append(took)
-            except (OSError, http.client.HTTPException):
-                failures += 1
+            except (OSError, http.client.HTTPException) as error:
+                failures[type(error).__name__] += 1
                 connection.close()
             if connection is not kept:
                 connection.close()
@@ -169,26 +183,32 @@ def percentile(times, share):
 
 def measure(options):
     """Runs each kind, and `together`. Returns and prints the figures."""
+    cpus = sorted(os.sched_getaffinity(0))
+    options.cpu = cpus[-1] if options.apart else None
+    if options.apart:
+        os.sched_setaffinity(0, cpus[:-1])
     program = proxies.ravelin_program(options.ravelin)
     print(f"{'in ' + str(options.limit) + ' MiB':<14}{'lives':>6}{'peak MiB':>10}{'p50 ms':>14}{'p99 ms':>14}"
-          f"{'failed':>12}{'refused':>9}{'held MiB':>10}", flush=True)
+          f"{'failed':>14}{'refused':>9}{'ended':>7}{'held MiB':>10}{'CPU % own':>11}{'clients':>9}", flush=True)
     figures = {}
     for kind in options.kinds:
         kinds = list(attacks.KINDS) if kind == "together" else [kind]
         figures[kind] = one = at_once(options, program, kinds)
         print(f"{kind:<14}{'yes' if one['lives'] else 'NO':>6}{one['peak_mib']:>10}"
               f"{one['p50_before']:>7.1f}{one['p50']:>7.1f}{one['p99_before']:>7.1f}{one['p99']:>7.1f}"
-              f"{one['failed']:>6} of {one['asked']:<5}{one['refused']:>6}{one['held_mib']:>10}", flush=True)
+              f"{one['failed']:>6} of {one['asked']:<5}{one['refused']:>8}{one['ended']:>7}{one['held_mib']:>10}"
+              f"{one['cpu']:>11.0f}{one['cpu_clients']:>9.0f}  {one['failures'] or ''}", flush=True)
     return figures
 
 
 def at_once(options, program, kinds):
     """These kinds of clients at the same time."""
-    with tempfile.TemporaryDirectory(prefix="ravelin-memory-") as directory, Cgroup(options.limit) as cgroup, \
+    with tempfile.TemporaryDirectory(prefix="ravelin-memory-") as directory, Cgroup(options.limit, options.cpu) as cgroup, \
             contextlib.ExitStack() as stack:
         directory = pathlib.Path(directory)
         port = clients.free_port()
-        stack.callback(clients.stop, clients.start_pod(directory, port))
+        pod = clients.start_pod(directory, port)
+        stack.callback(clients.stop, pod)
         # A pod of its own: what the others do to theirs is not what is measured.
         honest_port = clients.free_port()
         stack.callback(clients.stop, clients.start_pod(directory, honest_port, None))
@@ -200,13 +220,19 @@ def at_once(options, program, kinds):
             count = options.count or COUNTS[kind] // (TOGETHER if len(kinds) > 1 else 1)
             attacked = ravelin.secure if kind in attacks.SECURE else ravelin.plain
             running.append(stack.enter_context(clients.Clients(kind, attacked, count)))
+        others = [pod, *(attack.process for attack in running)]
+        used, used_clients, began = cpu_seconds([ravelin.process]), cpu_seconds(others), time.monotonic()
         times, failures = honest(ravelin, options.seconds)
+        took = time.monotonic() - began
+        cpu, cpu_clients = cpu_seconds([ravelin.process]) - used, cpu_seconds(others) - used_clients
         figures = {
             "lives": ravelin.lives(), "peak_mib": cgroup.peak_mib(), "used_mib": cgroup.used_mib(),
             "p50_before": percentile(before, 0.5), "p50": percentile(times, 0.5),
             "p99_before": percentile(before, 0.99), "p99": percentile(times, 0.99),
-            "asked": len(times) + failures, "failed": failures,
+            "asked": len(times) + failures.total(), "failed": failures.total(), "failures": dict(failures),
             "refused": ravelin.metric("ravelin_memory_refused_total"),
+            "ended": ravelin.metric("ravelin_memory_ended_total"),
+            "cpu": 100 * cpu / took, "cpu_clients": 100 * cpu_clients / took,
             "held_mib": ravelin.metric("ravelin_memory_held_bytes") // MIB,
         }
         figures["lives"] = ravelin.lives()
