@@ -25,7 +25,6 @@ mod replay;
 mod reply;
 mod report;
 mod socket;
-mod sys;
 
 pub use check::check;
 pub use connect::MOST_ANSWER_FIELDS;

@@ -8,8 +8,8 @@
 //! And the socket remembers how it ended, and how much of what was written had been acknowledged by then:
 //! by that a request that the pod cannot have read is told from one that it may have carried out.
 
-use super::sys;
 use crate::net::gather::WriteGathered;
+use crate::net::stream::unacknowledged;
 use socket2::SockRef;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::os::fd::AsFd;
@@ -114,7 +114,7 @@ impl PodSocket {
     fn ended(&self, end: End) {
         let record = &self.record;
         if record.end.load(Relaxed) == End::None as u8
-            && let Ok(unacknowledged) = sys::unacknowledged(self.socket.as_fd())
+            && let Ok(unacknowledged) = unacknowledged(self.socket.as_fd())
         {
             record.end.store(end as u8, Relaxed);
             record.acknowledged.store(record.mark().saturating_sub(unacknowledged), Relaxed);

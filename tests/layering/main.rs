@@ -18,7 +18,7 @@ use rooms::{kind, may_import};
 const KUBERNETES: [&str; 5] = ["kube", "kube_client", "kube_core", "kube_runtime", "k8s_openapi"];
 /// The only files with `unsafe` in them: four calls into libc, and the allocator.
 const UNSAFE: [&str; 3] =
-    ["src/transport/admission/sys.rs", "src/upstream/sys.rs", "src/app/allocator.rs"];
+    ["src/transport/admission/sys.rs", "src/net/stream/sys.rs", "src/app/allocator.rs"];
 
 /// `src/a/b.rs` is of module `a`, `src/a.rs` too.
 fn module_of(path: &str) -> &str {

@@ -8,7 +8,7 @@ use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::scrape::scrape;
 use crate::telemetry::{AdminDoor, Telemetry, Unready, age};
 use crate::transport::admission::GateCell;
-use crate::transport::listen::{Accepting, LocalAccepting, self};
+use crate::transport::listen::{self, Accepting, LocalAccepting};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};

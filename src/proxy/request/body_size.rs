@@ -1,7 +1,7 @@
 //! How large the body of a request may be.
 
-use crate::upstream::body::Upload;
 use crate::error::Reason;
+use crate::upstream::body::Upload;
 use std::num::NonZeroU64;
 
 /// Bounds the body of a request, if its route has a limit; an error where it is known to be larger.

@@ -1,5 +1,9 @@
 //! A TCP connection, as it is or within TLS, as hyper and h2 read and write it.
 
+mod sys;
+
+pub use sys::unacknowledged;
+
 use crate::net::gather::WriteGathered;
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
