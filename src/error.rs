@@ -185,6 +185,9 @@ reasons! {
     /// that the request came on.
     MemoryExhausted = "memory_exhausted", Ravelin, StatusCode::SERVICE_UNAVAILABLE,
         "The proxy has no memory left for this request.";
+    /// Memory was short, and nothing of the request or its answer had moved for a while.
+    MemoryReclaimed = "memory_reclaimed", Ravelin, StatusCode::SERVICE_UNAVAILABLE,
+        "The request stood still, and the proxy needed its memory for others.";
     /// Every endpoint tried refused the connection.
     ConnectFailed = "connect_failed", Upstream, StatusCode::BAD_GATEWAY,
         "The upstream refused the connection.";

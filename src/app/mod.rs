@@ -13,6 +13,7 @@ mod error;
 mod gatekeeper;
 mod prepared;
 mod privilege;
+mod reclaim;
 mod sets;
 mod settings;
 mod signals;

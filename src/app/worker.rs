@@ -1,5 +1,6 @@
 //! A worker thread: a runtime of its own, its connections, its tick.
 
+use super::reclaim::reclaim;
 use super::unprivileged;
 use crate::config::Config;
 use crate::http::client_ip::Policy;
@@ -77,6 +78,7 @@ async fn serve(setup: Setup) {
         aborting: Cell::new(false),
         random: Random::seeded(),
     });
+    tokio::task::spawn_local(reclaim(Rc::clone(&worker)));
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -106,6 +108,7 @@ fn obey(worker: &Rc<Worker>, order: Order) {
 fn on_tick(worker: &Worker) {
     shed(worker);
     worker.deadlines.tick();
+    worker.memory.set_now(worker.deadlines.now_ms());
     worker.upstream.tick(worker.deadlines.now_ms());
     if let Some(log) = &worker.access_log {
         log.flush();

@@ -21,6 +21,8 @@ pub struct Notes {
     pub(super) framing: Cell<Option<Framing>>,
     /// Bytes of the head that the stream has read last, as they came.
     pub(super) head_read: Cell<usize>,
+    /// What the client had not acknowledged when it was last asked why it stands still, in bytes.
+    unacknowledged: Cell<Option<u64>>,
     /// There is no memory for the rest of a request head.
     pub short: Cell<bool>,
     /// Bytes of a request head that has not ended.
@@ -38,6 +40,7 @@ impl Notes {
             refused: Cell::new(None),
             framing: Cell::new(None),
             head_read: Cell::new(0),
+            unacknowledged: Cell::new(None),
             short: Cell::new(false),
             head: Cell::new(0),
             held: Cell::new(0),
@@ -77,8 +80,19 @@ impl Notes {
         if self.account.may_hold(more).is_err() {
             self.short.set(true);
         }
+        self.account.move_on();
         self.held.set(self.held.get() + more);
         self.account.charge(Kind::Requests, more);
+    }
+
+    /// Whether the client has acknowledged something since it was last asked, or was never asked. The
+    /// kernel takes on what may be the way of a slow client for seconds.
+    pub(super) fn acknowledges(&self, unacknowledged: Option<u64>) -> bool {
+        let moves = self.unacknowledged.replace(unacknowledged) != unacknowledged;
+        if moves {
+            self.account.move_on();
+        }
+        moves
     }
 
     fn forget(&self) {

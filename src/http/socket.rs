@@ -1,10 +1,13 @@
 //! The bytes of a client connection, with or without TLS around them.
 
-use crate::net::stream::{Now, TcpOrTls};
+use crate::net::stream::{Now, TcpOrTls, unacknowledged};
+use socket2::SockRef;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -39,6 +42,24 @@ impl ClientSocket {
         };
         ready!(Pin::new(socket).poll_read(cx, &mut dropped))?;
         Poll::Ready(Ok(dropped.filled().len()))
+    }
+
+    /// Bytes that the client has not acknowledged, if the kernel says.
+    pub(super) fn unacknowledged(&self) -> Option<u64> {
+        unacknowledged(self.tcp().as_fd()).ok()
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// Has the end of the connection be a reset.
+    pub(super) fn reset_at_end(&self) {
+        // Without a linger time. If that fails, the end is a FIN.
+        let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
     }
 
     /// Sends the last that we have to say, as far as the socket takes it at once. With TLS that ends

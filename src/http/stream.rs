@@ -92,6 +92,11 @@ impl ClientStream {
         self.socket.get_mut().try_end(&respond::raw(reason));
     }
 
+    /// Has the end of the connection be a reset, and what was not sent be dropped by the kernel.
+    pub fn reset_at_end(&self) {
+        self.socket.get_ref().reset_at_end();
+    }
+
     /// Ends a connection that is between two requests.
     pub fn try_close(&mut self) {
         self.socket.get_mut().try_end(&[]);
@@ -108,6 +113,14 @@ impl ClientStream {
         self.held = joined(rest, std::mem::take(&mut self.held));
         self.ready = instead.map_or(read, Bytes::from);
         give(&mut self.ready, buf);
+    }
+
+    /// Spares an answer that is about to end because nothing of it has left, if its client has
+    /// acknowledged something nevertheless.
+    fn look(&self) {
+        if self.notes.acknowledges(self.socket.get_ref().unacknowledged()) {
+            self.watch.spare();
+        }
     }
 
     fn between_requests(&self) -> bool {
@@ -211,7 +224,11 @@ impl AsyncWrite for ClientStream {
         if self.intercept(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        if written.is_pending() && self.watch.ends_early() {
+            self.look();
+        }
+        written
     }
 
     fn poll_write_vectored(
@@ -224,7 +241,11 @@ impl AsyncWrite for ClientStream {
         {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        if written.is_pending() && self.watch.ends_early() {
+            self.look();
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

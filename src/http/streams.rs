@@ -18,6 +18,10 @@ use std::time::Duration;
 /// as a rule.
 const SPARE: usize = 32;
 
+/// Streams ended for their memory from which on their client may be told to go: one page that hangs is
+/// no hoard.
+const HOARD: u64 = 16;
+
 /// The streams of one connection.
 #[derive(Debug)]
 pub struct Streams {
@@ -28,6 +32,8 @@ pub struct Streams {
     open: Cell<u64>,
     begun: Cell<u64>,
     given_up: Cell<u64>,
+    /// Streams that were ended for their memory.
+    ended: Cell<u64>,
     /// How many streams are looked at before the connection is judged.
     resets: u64,
     spare: RefCell<Vec<Rc<Watch>>>,
@@ -55,6 +61,7 @@ impl Streams {
             open: Cell::new(0),
             begun: Cell::new(0),
             given_up: Cell::new(0),
+            ended: Cell::new(0),
             resets,
             spare: RefCell::default(),
             inflow,
@@ -66,7 +73,11 @@ impl Streams {
     /// A new stream's deadline. The future that hyper hands over next belongs to it.
     pub fn begin(self: &Rc<Self>) -> Rc<Watch> {
         let spare = self.spare.borrow_mut().pop();
-        let watch = spare.unwrap_or_else(|| self.deadlines.watch(self.idle));
+        let watch = spare.unwrap_or_else(|| {
+            let watch = self.deadlines.watch(self.idle);
+            watch.set_account(self.inflow.account());
+            watch
+        });
         self.open.set(self.open.get() + 1);
         self.begun.set(self.begun.get() + 1);
         self.connection.pause();
@@ -79,6 +90,11 @@ impl Streams {
     /// Notes that the client has given up a stream before its answer was through.
     pub fn give_up(&self) {
         self.given_up.set(self.given_up.get() + 1);
+    }
+
+    /// Whether the client opens streams to hold memory: several were ended for that, and half of all.
+    pub fn is_hoard(&self) -> bool {
+        self.ended.get() >= HOARD && self.ended.get() >= self.begun.get() / 2
     }
 
     /// Request body bytes that have come and that nobody has read.
@@ -139,6 +155,11 @@ impl Stream {
             match self.watch.expired() {
                 // Dropping it resets the stream.
                 Some(Phase::Response) => Poll::Ready(()),
+                _ if self.watch.ends_early() => {
+                    self.watch.count_ended_early();
+                    self.streams.ended.set(self.streams.ended.get() + 1);
+                    Poll::Ready(())
+                }
                 _ => future.as_mut().poll(cx),
             }
         })
@@ -206,7 +227,7 @@ mod tests {
             drop(streams.next.take());
             assert!(streams.is_empty());
         }
-        assert!(streams.is_flood());
+        assert!(streams.is_flood() && !streams.is_hoard());
         assert_eq!(streams.spare.borrow().len(), 1, "one watch served all");
         assert_eq!(connection.phase(), Phase::Idle);
     }

@@ -2,7 +2,7 @@
 
 use super::cells::Count;
 use super::levels::Stock;
-use crate::net::memory::{Kind, Shortage};
+use crate::net::memory::{Kind, Shortage, Stalled};
 
 /// What one worker holds.
 #[derive(Debug, Default)]
@@ -11,4 +11,6 @@ pub struct MemoryCells {
     pub held: [Stock; Kind::ALL.len()],
     /// Connections and requests refused, by [`Shortage`].
     pub refused: [Count; Shortage::ALL.len()],
+    /// What was ended before its time, by [`Stalled`] and [`Shortage`].
+    pub ended: [[Count; Shortage::ALL.len()]; Stalled::ALL.len()],
 }

@@ -33,6 +33,7 @@ mod leaving;
 mod multiplexed;
 mod oddities;
 mod programs;
+mod reclaimed;
 mod resets;
 mod secured;
 mod successor;

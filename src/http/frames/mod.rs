@@ -58,6 +58,8 @@ impl Received {
             match header.kind {
                 DATA => inflow.received(header.stream, header.len),
                 HEADERS | CONTINUATION => self.in_block = header.flags & END_HEADERS == 0,
+                // The client takes what it is sent.
+                WINDOW_UPDATE => inflow.account().move_on(),
                 _ => {}
             }
             let may_end = matches!(header.kind, DATA | HEADERS);

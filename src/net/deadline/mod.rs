@@ -6,16 +6,20 @@
 //! [`TICK`], which is fine for limits of seconds, and costs a request nothing.
 
 mod room;
+mod stalled;
 #[cfg(test)]
 mod tests;
 
 pub use room::{Candidate, Room, Starving};
 
+use crate::net::memory::{Account, Shortage};
 use room::{List, NO_SEAT, Seats};
-use std::cell::{Cell, RefCell};
+use stalled::Looks;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -50,17 +54,28 @@ pub struct Deadlines {
     now: Cell<u64>,
     watches: RefCell<Vec<Weak<Watch>>>,
     seats: Seats,
+    looks: Looks,
 }
 
 impl Deadlines {
     /// Starts the clock of a worker that makes room as `room` says.
     pub fn with_room(room: Room) -> Rc<Self> {
-        Rc::new(Self { now: Cell::new(0), watches: RefCell::default(), seats: Seats::new(room) })
+        let (now, watches, looks) = (Cell::new(0), RefCell::default(), Looks::default());
+        Rc::new(Self { now, watches, seats: Seats::new(room), looks })
     }
 
     /// Milliseconds since the start of the workers, at most one [`TICK`] behind.
     pub fn now_ms(&self) -> u64 {
         self.now.get()
+    }
+
+    /// The same, not behind.
+    fn now_exactly(&self) -> u64 {
+        #[cfg(test)]
+        let ticks = self.now.get();
+        #[cfg(not(test))]
+        let ticks = self.seats.now();
+        ticks
     }
 
     /// A watch, in [`Phase::Idle`].
@@ -82,6 +97,7 @@ impl Deadlines {
         let watch = Rc::new(Watch {
             clock: Rc::clone(self),
             phase: Cell::new(Phase::Idle),
+            since: Cell::new(0),
             due: Cell::new(0),
             end: Cell::new(u64::MAX),
             expired: Cell::new(false),
@@ -92,6 +108,8 @@ impl Deadlines {
             listed: Cell::new(seat != NO_SEAT),
             served: Cell::new(false),
             evicted: Cell::new(false),
+            account: OnceCell::new(),
+            ends_early: Cell::new(None),
         });
         watch.enter(Phase::Idle, limit);
         self.watches.borrow_mut().push(Rc::downgrade(&watch));
@@ -145,6 +163,8 @@ impl Deadlines {
 pub struct Watch {
     clock: Rc<Deadlines>,
     phase: Cell<Phase>,
+    /// When something has moved for the last time.
+    since: Cell<u64>,
     due: Cell<u64>,
     /// When the whole exchange has to be over, whatever its phase.
     end: Cell<u64>,
@@ -160,6 +180,10 @@ pub struct Watch {
     /// Whether a request has been read.
     served: Cell<bool>,
     evicted: Cell<bool>,
+    /// Who pays for what it watches.
+    account: OnceCell<Arc<Account>>,
+    /// Whether its exchange has to end because memory is short.
+    ends_early: Cell<Option<Shortage>>,
 }
 
 impl Watch {
@@ -167,14 +191,16 @@ impl Watch {
     pub fn enter(&self, phase: Phase, limit: Duration) {
         self.phase.set(phase);
         self.expired.set(false);
+        self.ends_early.set(None);
         let now = self.clock.now_ms();
+        self.since.set(now);
         if phase == Phase::Idle {
             self.end.set(u64::MAX);
         }
         self.due.set(self.after(limit).min(self.end.get()));
         self.resting.set(false);
         self.rest.set(if phase == Phase::Idle { now + REST } else { u64::MAX });
-        if self.seat != NO_SEAT {
+        if self.is_whole() {
             self.follow(phase);
         }
     }
@@ -195,6 +221,11 @@ impl Watch {
             Phase::Head if self.served.get() => self.used(),
             Phase::Idle | Phase::Handshake | Phase::Head | Phase::Response | Phase::Tunnel => {}
         }
+    }
+
+    /// Whether it is of a connection, and not of one of its streams.
+    fn is_whole(&self) -> bool {
+        self.seat != NO_SEAT
     }
 
     /// A connection in use is closed for nobody.
@@ -264,7 +295,7 @@ impl Watch {
         self.expired.set(false);
         self.due.set(u64::MAX);
         self.rest.set(u64::MAX);
-        if self.seat != NO_SEAT {
+        if self.is_whole() {
             self.used();
         }
     }
@@ -329,7 +360,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if self.seat != NO_SEAT {
+        if self.is_whole() {
             self.clock.seats.remove(self.seat);
         }
     }

@@ -122,6 +122,11 @@ impl Inflow {
         self.hold(0);
     }
 
+    /// The connection's account.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
     /// What is held, in bytes.
     pub fn held(&self) -> i64 {
         self.held.get()

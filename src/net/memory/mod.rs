@@ -6,20 +6,30 @@
 //!
 //! There is one bound, for the process. A connection may hold an eighth of what is free of it: as less
 //! becomes free, those that hold most are refused first, and one request of an honest client passes to
-//! the last.
+//! the last. A quarter is for connections with one request alone. Before anybody has to be refused,
+//! workers are told to end what stands still ([`Budget::shortage`]).
 
 mod inflow;
 mod pressure;
+mod shortage;
 
 pub use inflow::Inflow;
 pub use pressure::{LOOK, Pressure};
+pub use shortage::{Shortage, Stalled};
 
 use crate::telemetry::{MemoryCells, Stock, WorkerCells};
+use shortage::Alarm;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// What a connection may hold is what is free, divided by this.
 const SHARE: i64 = 8;
+
+/// The part of the limit that is kept for connections which hold little: this, divided by it.
+const RESERVE: i64 = 4;
+
+/// What those hold at most, in bytes: one usual request, also over HTTP/2.
+const LITTLE: i64 = 96 * 1024;
 
 /// A worker tells the others once it holds so many bytes more or less than they know.
 const DRIFT: i64 = 64 * 1024;
@@ -52,44 +62,21 @@ impl Kind {
     }
 }
 
-/// Why something new is refused: label `cause`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shortage {
-    /// The connection holds its share.
-    Connection,
-    /// Too little is free for anybody.
-    Process,
-    /// The memory of the cgroup is nearly used up.
-    Cgroup,
-}
-
-impl Shortage {
-    /// Every cause, in the order of the discriminants.
-    pub const ALL: [Self; 3] = [Self::Connection, Self::Process, Self::Cgroup];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Connection => "connection",
-            Self::Process => "process",
-            Self::Cgroup => "cgroup",
-        }
-    }
-}
-
 /// The bound of the process, and what is held of it.
 #[derive(Debug)]
 pub struct Budget {
     limit: i64,
     held: AtomicI64,
     pressed: AtomicBool,
+    alarm: Alarm,
 }
 
 impl Budget {
     /// A bound in bytes, of which nothing is held.
     pub fn new(limit: usize) -> Arc<Self> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        Arc::new(Self { limit, held: AtomicI64::new(0), pressed: AtomicBool::new(false) })
+        let (held, pressed) = (AtomicI64::new(0), AtomicBool::new(false));
+        Arc::new(Self { limit, held, pressed, alarm: Alarm::default() })
     }
 
     /// The bound, in bytes.
@@ -115,12 +102,14 @@ pub struct Ledger {
     cells: Arc<WorkerCells>,
     /// What the others do not know of yet.
     drift: Stock,
+    /// Milliseconds of the worker's clock.
+    now: AtomicU64,
 }
 
 impl Ledger {
     /// A worker's, which holds nothing.
     pub fn new(budget: Arc<Budget>, cells: Arc<WorkerCells>) -> Arc<Self> {
-        Arc::new(Self { budget, cells, drift: Stock::default() })
+        Arc::new(Self { budget, cells, drift: Stock::default(), now: AtomicU64::new(0) })
     }
 
     /// The budget.
@@ -136,17 +125,27 @@ impl Ledger {
         self.check(0, bytes).inspect_err(|shortage| self.count(*shortage))
     }
 
+    /// Says what the time is: as of the last tick.
+    pub fn set_now(&self, now: u64) {
+        self.now.store(now, Ordering::Relaxed);
+    }
+
     fn count(&self, shortage: Shortage) {
         self.memory().refused[shortage as usize].add(1);
+        if shortage != Shortage::Connection {
+            self.budget.raise_alarm();
+        }
     }
 
     fn check(&self, held: i64, bytes: usize) -> Result<(), Shortage> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let free = self.budget.limit - self.budget.held.load(Ordering::Relaxed) - self.drift.now();
-        let share = free / SHARE;
+        let wanted = held.saturating_add(bytes);
+        let reserve = if wanted <= LITTLE { 0 } else { self.budget.limit / RESERVE };
+        let used = self.budget.held.load(Ordering::Relaxed) + self.drift.now();
+        let share = (self.budget.limit - used - reserve) / SHARE;
         if self.budget.is_pressed() {
             Err(Shortage::Cgroup)
-        } else if held.saturating_add(bytes) <= share {
+        } else if wanted <= share {
             Ok(())
         } else if bytes > share {
             Err(Shortage::Process)
@@ -161,7 +160,10 @@ impl Ledger {
         let drift = self.drift.now();
         if drift.abs() >= DRIFT {
             self.drift.shift(-drift);
-            self.budget.held.fetch_add(drift, Ordering::Relaxed);
+            let before = self.budget.held.fetch_add(drift, Ordering::Relaxed);
+            if self.budget.is_high(before + drift) {
+                self.budget.raise_alarm();
+            }
         }
     }
 
@@ -181,12 +183,15 @@ impl Drop for Ledger {
 pub struct Account {
     ledger: Arc<Ledger>,
     held: Stock,
+    /// When bytes have left for the last time.
+    moved: AtomicU64,
 }
 
 impl Account {
     /// Of a connection that holds nothing yet.
     pub fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
-        Arc::new(Self { ledger: Arc::clone(ledger), held: Stock::default() })
+        let moved = AtomicU64::new(ledger.now.load(Ordering::Relaxed));
+        Arc::new(Self { ledger: Arc::clone(ledger), held: Stock::default(), moved })
     }
 
     /// Whether so many bytes more are within the connection's share.
@@ -216,6 +221,21 @@ impl Account {
     /// What it holds, in bytes.
     pub fn held(&self) -> i64 {
         self.held.now()
+    }
+
+    /// Notes that bytes have left, or have come.
+    pub fn move_on(&self) {
+        self.moved.store(self.ledger.now.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// When that was for the last time, in milliseconds of the worker's clock.
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Counts an exchange of it that ends before its time.
+    pub fn count_ended(&self, what: Stalled, why: Shortage) {
+        self.ledger.memory().ended[what as usize][why as usize].add(1);
     }
 
     fn shift(&self, kind: Kind, bytes: i64) {
@@ -250,7 +270,7 @@ mod tests {
             greedy.charge(Kind::Requests, MIB);
             taken += 1;
         }
-        assert_eq!(taken, 7, "an eighth of what is then free");
+        assert_eq!(taken, 5, "an eighth of what is then free for more than a little");
         assert_eq!(greedy.may_hold(MIB), Err(Shortage::Connection));
         assert_eq!(honest.may_hold(MIB), Ok(()));
         // However many of them there are, something is left for one small request.
@@ -258,6 +278,9 @@ mod tests {
         for one in &crowd {
             while one.may_hold(MIB / 8).is_ok() {
                 one.charge(Kind::Bodies, MIB / 8);
+            }
+            if one.may_hold(MIB / 32).is_ok() {
+                one.charge(Kind::Bodies, MIB / 32);
             }
         }
         assert_eq!(honest.may_hold(16 * 1024), Ok(()));
@@ -269,14 +292,14 @@ mod tests {
 
     #[test]
     fn what_is_released_is_free_again_for_every_worker() {
-        let budget = Budget::new(8 * MIB);
+        let budget = Budget::new(16 * MIB);
         let worker = || Ledger::new(Arc::clone(&budget), Arc::new(WorkerCells::new(1)));
         let (first, second) = (worker(), worker());
         let held = Account::open(&first);
-        held.charge(Kind::Requests, 7 * MIB);
+        held.charge(Kind::Requests, 14 * MIB);
         let other = Account::open(&second);
         assert_eq!(other.may_hold(MIB), Err(Shortage::Process));
-        held.release(Kind::Requests, 7 * MIB);
+        held.release(Kind::Requests, 14 * MIB);
         assert_eq!(other.may_hold(MIB), Ok(()));
         assert_eq!(first.cells.memory.held[Kind::Requests as usize].now(), 0);
         drop((held, other, first, second));

@@ -41,6 +41,8 @@ enum End {
     Expired(Phase),
     /// It has to make room for another one.
     Evicted,
+    /// Memory is short, and it stands still.
+    Stalled,
 }
 
 /// Speaks HTTP/1.1 until the connection ends.
@@ -131,6 +133,10 @@ where
             Some(phase) => return Poll::Ready(Pause::Ended(End::Expired(phase))),
         }
         let mut polled = Pin::new(&mut *connection).poll(cx);
+        // Unless it has moved in this look.
+        if watch.ends_early() && polled.is_pending() {
+            return Poll::Ready(Pause::Ended(End::Stalled));
+        }
         if notes.short.get() {
             return Poll::Ready(Pause::Short);
         }
@@ -215,6 +221,7 @@ fn close(downstream: &Downstream, end: &End, stream: &mut ClientStream) -> Optio
             count_evicted(downstream);
             downstream.watch.phase()
         }
+        End::Stalled => return give_up(downstream, stream),
     };
     if phase == Phase::Head {
         stream.try_answer(Reason::RequestTimeout);
@@ -222,4 +229,26 @@ fn close(downstream: &Downstream, end: &End, stream: &mut ClientStream) -> Optio
     }
     stream.try_close();
     None
+}
+
+/// Ends a connection whose memory others need. What has been answered in part is reset: the kernel would
+/// keep what its client does not read. Returns why its request could not be read, if it was about to be.
+fn give_up(downstream: &Downstream, stream: &mut ClientStream) -> Option<Reason> {
+    let reason = Reason::MemoryReclaimed;
+    downstream.watch.count_ended_early();
+    match downstream.watch.phase() {
+        Phase::Response => {
+            stream.reset_at_end();
+            None
+        }
+        Phase::Head => {
+            stream.try_answer(reason);
+            Some(reason)
+        }
+        _ => {
+            // The exchange has said so.
+            stream.try_answer(reason);
+            None
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! A conversation in HTTP/2: its streams have deadlines of their own.
 
 use super::count_evicted;
+use crate::net::deadline::{Phase, Watch};
+use crate::proxy::request::{Downstream, TunnelSlot, self};
 use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
 use crate::net::deadline::Phase;
-use crate::proxy::request::{self, Downstream, TunnelSlot};
+use crate::proxy::request::{Downstream, TunnelSlot, self};
+use crate::telemetry::ListenerCells;
 use crate::tls::Session;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -36,6 +39,7 @@ pub(super) async fn converse(
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);
     let head = worker.deadlines.watch(config.timeouts.downstream_idle);
+    head.set_account(&downstream.account);
     let deadline = HeadDeadline { watch: Rc::clone(&head), limit: config.timeouts.request_head };
     let account = Arc::clone(&downstream.account);
     let stream = FollowedFrames::new(socket, deadline, account, streams);
@@ -45,8 +49,7 @@ pub(super) async fn converse(
     poll_fn(|cx| {
         watch.register(cx);
         head.register(cx);
-        if head.expired().is_some() {
-            cells.idle_closed.add(1);
+        if is_over_for(&head, cells) {
             return Poll::Ready(());
         }
         if watch.expired().is_some() && streams.is_empty() {
@@ -73,6 +76,9 @@ pub(super) async fn converse(
             cells.reset_floods.add(1);
             return Poll::Ready(());
         }
+        if streams.is_hoard() && streams.is_empty() {
+            return Poll::Ready(());
+        }
         if is_to_go(&downstream, streams, is_over) && !leaving {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
@@ -80,6 +86,19 @@ pub(super) async fn converse(
         Pin::new(&mut connection).poll(cx).map(|result| ended(&downstream, result))
     })
     .await;
+}
+
+/// Whether a head has taken too long, or holds what others need.
+fn is_over_for(head: &Watch, cells: &ListenerCells) -> bool {
+    if head.ends_early() {
+        head.count_ended_early();
+        return true;
+    }
+    let is_late = head.expired().is_some();
+    if is_late {
+        cells.idle_closed.add(1);
+    }
+    is_late
 }
 
 /// Whether the connection has to make room for another one; it has a little time to take note.
@@ -109,5 +128,6 @@ fn is_to_go(downstream: &Downstream, streams: &Streams, is_over: bool) -> bool {
     is_outdated
         || is_over
         || streams.is_overdrawn()
+        || streams.is_hoard()
         || (downstream.worker.draining.get() && streams.has_begun())
 }

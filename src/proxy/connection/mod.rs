@@ -93,7 +93,9 @@ async fn meet(
 ) -> Result<Downstream, Stranger> {
     let gate = worker.gates[listener].load_full();
     let timeouts = &worker.config.timeouts;
+    let account = Account::open(&worker.memory);
     let watch = worker.deadlines.connection(timeouts.first_request);
+    watch.set_account(&account);
     let mut origin = Origin {
         source: peer,
         balancer: None,
@@ -111,7 +113,6 @@ async fn meet(
     }
     let Origin { source, balancer, port } = origin;
     let Listener { name, protocol, .. } = &worker.config.listeners[listener];
-    let account = Account::open(&worker.memory);
     account.charge(Kind::Connections, price(*protocol));
     Ok(Downstream {
         worker: Rc::clone(worker),

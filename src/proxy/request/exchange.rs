@@ -311,6 +311,7 @@ impl Drop for Exchange {
             record.reason.get_or_insert(match (watch.expired(), record.starved) {
                 _ if worker.aborting.get() => Reason::CutByDrain,
                 _ if record.is_too_large() => Reason::BodyTooLarge,
+                _ if watch.ends_early() => Reason::MemoryReclaimed,
                 (Some(Phase::Response), _) if watch.is_overdue() => Reason::RequestDeadline,
                 (Some(Phase::Response), true) => Reason::UpstreamStalled,
                 (Some(Phase::Response), false) => Reason::ClientStalled,
@@ -326,7 +327,7 @@ impl Drop for Exchange {
             return;
         }
         // A deadline that has passed is for the connection to act on; it must not be covered up.
-        if watch.expired().is_none() {
+        if watch.expired().is_none() && !watch.ends_early() {
             watch.enter(Phase::Idle, worker.config.timeouts.downstream_idle);
         }
     }

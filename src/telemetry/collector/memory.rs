@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use super::families::Families;
-use crate::net::memory::{Kind, Shortage};
+use crate::net::memory::{Kind, Shortage, Stalled};
 use std::fmt;
 
 impl Telemetry {
@@ -37,6 +37,23 @@ impl Telemetry {
                     let cells = self.workers.iter().map(|cells| &cells.memory);
                     let refused = cells.map(|memory| memory.refused[cause as usize].total());
                     family.count(&[("cause", cause.label())], refused.sum())?;
+                }
+                Ok(())
+            },
+        )?;
+        encoder.counter(
+            "ravelin_memory_ended",
+            "Requests ended because memory is short and nothing of them has moved for a while, by \
+             what has begun of them, and by what is short",
+            |family| {
+                for state in Stalled::ALL {
+                    for cause in [Shortage::Process, Shortage::Cgroup] {
+                        let cells = self.workers.iter().map(|cells| &cells.memory);
+                        let ended = cells
+                            .map(|memory| memory.ended[state as usize][cause as usize].total());
+                        let labels = [("state", state.label()), ("cause", cause.label())];
+                        family.count(&labels, ended.sum())?;
+                    }
                 }
                 Ok(())
             },

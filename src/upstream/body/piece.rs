@@ -109,6 +109,9 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
+        if let Some((flow, _)) = &self.sending {
+            flow.account.move_on();
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) use edge::{Builder, Edge, edge, edge_to};
 pub(crate) use eventually::eventually;
 pub(crate) use gate::Gate;
 pub(crate) use manifest::{ingress, rule, service, slice};
-pub(crate) use message::{Fault, Framing, Message, chunked};
+pub(crate) use message::{Fault, Framing, Message, Wire, chunked};
 pub(crate) use metrics::Metrics;
 pub(crate) use nginx::Nginx;
 pub(crate) use process::Process;

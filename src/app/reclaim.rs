@@ -1,0 +1,24 @@
+//! What a worker does while memory is short: it ends what stands still, before others are refused.
+
+use crate::proxy::request::Worker;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Between two looks: what was ended has given its memory back by then.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Idle connections that close in one go where nothing else is left to end.
+const IDLE: usize = 16;
+
+/// Looks whenever memory is short, for as long as the worker serves.
+pub(super) async fn reclaim(worker: Rc<Worker>) {
+    loop {
+        let why = worker.memory.budget().shortage().await;
+        let budget = worker.memory.budget();
+        let ended = worker.deadlines.end_stalled(why, budget.is_scarce());
+        if ended == 0 && budget.is_nearly_full() {
+            let _ = (0..IDLE).take_while(|_| worker.deadlines.evict_idlest()).count();
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

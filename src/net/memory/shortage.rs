@@ -1,0 +1,124 @@
+//! What is short, and who is told: workers that end what stands still, before others are refused.
+
+use super::Budget;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// Why something new is refused: label `cause`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// The connection holds its share.
+    Connection,
+    /// Too little is free for anybody.
+    Process,
+    /// The memory of the cgroup is nearly used up.
+    Cgroup,
+}
+
+impl Shortage {
+    /// Every cause, in the order of the discriminants.
+    pub const ALL: [Self; 3] = [Self::Connection, Self::Process, Self::Cgroup];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Process => "process",
+            Self::Cgroup => "cgroup",
+        }
+    }
+}
+
+/// What is ended in a shortage, by what has begun of it: label `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stalled {
+    /// A part of a request head.
+    Head,
+    /// A request, with or without the rest of its body, and no answer.
+    Exchange,
+    /// A part of an answer.
+    Answer,
+}
+
+impl Stalled {
+    /// Every state, in the order of the discriminants.
+    pub const ALL: [Self; 3] = [Self::Head, Self::Exchange, Self::Answer];
+
+    /// The label value.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Exchange => "exchange",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+/// Parts of the limit, in percent: from the first on it is short, and no more below the second. Half of it
+/// is more than usual traffic holds; the rest has to last for as long as new clients may stand still.
+const HIGH: i64 = 60;
+const LOW: i64 = 45;
+
+/// Parts of it from which on whoever stands still has less time, and from which on idle connections make
+/// room as well.
+const SCARCE: i64 = 70;
+const LAST: i64 = 90;
+
+/// Whether memory is short, for all workers.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    raised: AtomicBool,
+    told: Notify,
+}
+
+impl Budget {
+    /// Tells all workers that memory is short.
+    pub(super) fn raise_alarm(&self) {
+        let raised = &self.alarm.raised;
+        if !raised.load(Ordering::Relaxed) && !raised.swap(true, Ordering::Relaxed) {
+            self.alarm.told.notify_waiters();
+        }
+    }
+
+    pub(super) fn is_high(&self, held: i64) -> bool {
+        held > self.limit / 100 * HIGH
+    }
+
+    /// Whether most of it is held.
+    pub fn is_scarce(&self) -> bool {
+        self.is_pressed() || self.holds_more_than(SCARCE)
+    }
+
+    /// Whether nearly all of it is.
+    pub fn is_nearly_full(&self) -> bool {
+        self.holds_more_than(LAST)
+    }
+
+    fn holds_more_than(&self, percent: i64) -> bool {
+        self.held.load(Ordering::Relaxed) > self.limit / 100 * percent
+    }
+
+    /// What is short, unless enough is free again: then the alarm is over.
+    pub fn short(&self) -> Option<Shortage> {
+        if self.is_pressed() {
+            return Some(Shortage::Cgroup);
+        }
+        let raised = self.alarm.raised.load(Ordering::Relaxed);
+        if raised && !self.holds_more_than(LOW) {
+            self.alarm.raised.store(false, Ordering::Relaxed);
+            return None;
+        }
+        raised.then_some(Shortage::Process)
+    }
+
+    /// Waits until memory is short.
+    pub async fn shortage(&self) -> Shortage {
+        loop {
+            let told = self.alarm.told.notified();
+            if let Some(shortage) = self.short() {
+                return shortage;
+            }
+            told.await;
+        }
+    }
+}

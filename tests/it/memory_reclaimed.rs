@@ -1,0 +1,186 @@
+//! Who loses what it holds when memory is short: whoever stands still, and nobody who moves.
+
+use crate::support::{Client, Conn, Edge, Framing, PATIENCE, Upstream, edge_to, eventually};
+use socket2::{Domain, Socket, Type};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+
+/// More than all sockets of a connection hold.
+const LONG: usize = 256 << 20;
+
+/// Clients that together ask for several times what a small proxy may hold.
+const CROWD: usize = 250;
+
+/// A pod: `/` is a word, `/long` is [`LONG`], `/up` takes a body of any length, and all else waits.
+fn pod() -> Upstream {
+    Upstream::scripted(|conn: &mut Conn| {
+        while let Some(mut request) = conn.head() {
+            match request.target() {
+                "/" => conn.answer("through"),
+                "/up" => {
+                    conn.body(&mut request);
+                    conn.answer(&request.body.len().to_string());
+                }
+                "/long" => {
+                    conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n"));
+                    let piece = vec![b'x'; 64 * 1024];
+                    // Until nobody wants more of it.
+                    while conn.wire.stream.write_all(&piece).is_ok() {}
+                    return;
+                }
+                _ => return conn.closes(),
+            }
+        }
+    })
+}
+
+fn small(pod: &Upstream) -> Edge {
+    edge_to(&[pod.addr()]).set("limits", "memory", "\"16MiB\"").start()
+}
+
+/// A client whose socket takes little: the rest is the proxy's to hold.
+fn narrow(edge: &Edge) -> Client {
+    let addr = edge.addr();
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a size");
+    socket.connect_timeout(&addr.into(), PATIENCE).expect("the proxy listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    Client { wire: crate::support::Wire::new(stream) }
+}
+
+/// Clients of which each has sent this. The proxy may have refused one before all of it was sent.
+fn crowd(edge: &Edge, text: &str) -> Vec<Client> {
+    let each = (0..CROWD).map(|_| {
+        let mut client = narrow(edge);
+        let _ = client.wire.send(text.as_bytes());
+        client
+    });
+    each.collect()
+}
+
+/// A request head of 60 kB, without its end.
+fn long_head(target: &str) -> String {
+    let fields: String =
+        (0..60).map(|number| format!("X-{number}: {}\r\n", "v".repeat(1000))).collect();
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}")
+}
+
+fn ended(edge: &Edge, state: &str) -> f64 {
+    let labels = [("state", state), ("cause", "process")];
+    edge.metrics().sum("ravelin_memory_ended_total", &labels)
+}
+
+/// Waits until some have been ended for their memory, and checks that there is room and the log says so.
+fn is_reclaimed(edge: &Edge, state: &str) {
+    eventually("some were ended", || (ended(edge, state) > 0.0).then_some(()));
+    eventually("it is enough", || {
+        let held = edge.metrics().sum("ravelin_memory_held_bytes", &[]);
+        (held < 0.6 * 16.0 * 1024.0 * 1024.0).then_some(())
+    });
+    assert_eq!(edge.get("a", "/").text(), "through");
+    eventually("the log has the reason", || {
+        let lines = edge.await_log(1);
+        lines.iter().any(|line| line["reason"] == "memory_reclaimed").then_some(())
+    });
+    let reason = [("reason", "memory_reclaimed")];
+    assert!(edge.metrics().sum("ravelin_requests_total", &reason) > 0.0);
+}
+
+#[test]
+fn answers_that_nobody_reads_are_ended_by_a_reset_and_others_are_served() {
+    let pod = pod();
+    let edge = small(&pod);
+    let request = "GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut unread = crowd(&edge, request);
+    is_reclaimed(&edge, "answer");
+    // What was in the socket comes, and then the reset.
+    let is_reset = |client: &mut Client| {
+        let stream = &mut client.wire.stream;
+        stream.set_nonblocking(true).expect("a socket");
+        let mut piece = [0; 1 << 16];
+        loop {
+            match stream.read(&mut piece) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+            }
+        }
+    };
+    eventually("one is reset", || unread.iter_mut().any(is_reset).then_some(()));
+}
+
+#[test]
+fn requests_that_wait_for_a_pod_are_told_so_the_largest_first() {
+    let pod = pod();
+    let edge = small(&pod);
+    // A small one, and the first of all.
+    let mut small = edge.connect();
+    small.ask("GET", "a", "/waits");
+    eventually("it waits", || {
+        let held = edge.metrics().sum("ravelin_memory_held_bytes", &[("kind", "requests")]);
+        (held > 0.0).then_some(())
+    });
+    let mut waiting = crowd(&edge, &(long_head("/waits") + "\r\n"));
+    is_reclaimed(&edge, "exchange");
+    small.wire.stream.set_nonblocking(true).expect("a socket");
+    let peeked = small.wire.stream.peek(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(peeked, Err(ErrorKind::WouldBlock), "it waits still");
+    let told = waiting.iter_mut().find_map(|client| {
+        client.wire.stream.set_nonblocking(true).expect("a socket");
+        let answered = client.wire.stream.peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
+        client.wire.stream.set_nonblocking(false).expect("a socket");
+        answered.then(|| client.response()).filter(|answer| answer.text().contains("reclaimed"))
+    });
+    assert_eq!(told.expect("one that was ended").status(), 503);
+}
+
+#[test]
+fn heads_that_do_not_end_are_ended_and_say_why() {
+    let pod = pod();
+    let edge = small(&pod);
+    let _unfinished = crowd(&edge, &long_head("/"));
+    is_reclaimed(&edge, "head");
+}
+
+/// A large transfer each way that goes on in small steps, and an answer that its client takes slowly.
+#[test]
+fn whoever_moves_is_not_ended_however_much_of_it_there_is() {
+    let pod = pod();
+    let edge = small(&pod);
+    let mut down = edge.connect();
+    down.ask("GET", "a", "/long");
+    assert_eq!(down.head().framing, Framing::Length(LONG as u64));
+    let mut up = edge.connect();
+    up.send("PUT /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        // As fast as the proxy takes it.
+        let uploading = scope.spawn(move || {
+            let mut sent = 0;
+            while stopped.try_recv().is_err() {
+                up.send("4\r\nbody\r\n");
+                sent += 4;
+            }
+            up.send("0\r\n\r\n");
+            (up.response().text().to_owned(), sent)
+        });
+        let _unread = crowd(&edge, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut taken = 0;
+        eventually("others were ended meanwhile", || {
+            let mut little = [0; 1024];
+            taken += down.wire.stream.read(&mut little).expect("it goes on");
+            (ended(&edge, "answer") > 50.0).then_some(())
+        });
+        let mut piece = vec![0; 1 << 20];
+        while taken < 32 << 20 {
+            let read = down.wire.stream.read(&mut piece).expect("it goes on");
+            assert!(read > 0, "it was ended after {taken} bytes");
+            taken += read;
+        }
+        drop(stop);
+        let (answer, sent) = uploading.join().expect("no panic");
+        assert_eq!(answer, sent.to_string());
+    });
+}
