@@ -10,6 +10,8 @@ use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::proxy::connection;
 use crate::proxy::request::Worker;
+use crate::http::HeadTurns;
+use crate::transport::listen::{Door, Order};
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, WorkerCells};
@@ -71,6 +73,7 @@ async fn serve(setup: Setup) {
         cells: setup.cells,
         gates: setup.gates,
         policy: setup.policy,
+        head_turns: HeadTurns::default(),
         handshakes: Handshakes::new(setup.certificates, setup.config.limits.handshakes.get()),
         access_log: setup.access_log,
         draining: Cell::new(false),

@@ -4,6 +4,7 @@
 pub mod client_ip;
 mod frames;
 mod head;
+mod head_turns;
 mod headers;
 mod notes;
 mod raw;
@@ -15,6 +16,7 @@ mod target;
 
 pub use frames::{FollowedFrames, HeadDeadline};
 pub use head::{forwards_left, read_http2};
+pub use head_turns::HeadTurns;
 pub use headers::{
     ForwardedFields, Noted, Vouched, clean_request, clean_response, is_event_stream, is_grpc,
     may_have_body, note_request,

@@ -7,6 +7,7 @@
 
 mod scan;
 
+use super::head_turns::{PIECE, Turn};
 use super::socket::ClientSocket;
 use super::streams::Streams;
 use crate::net::deadline::{Phase, Watch};
@@ -19,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::time::{Sleep, sleep};
 
 /// What a client begins with (RFC 9113 section 3.4), in bytes.
@@ -51,8 +52,9 @@ impl Received {
         Self { scanner: Scanner::new(PREFACE), in_block: false }
     }
 
-    /// Takes note of bytes that have come from the socket.
-    fn read(&mut self, mut bytes: &[u8], inflow: &Inflow) {
+    /// Takes note of bytes that have come from the socket. Returns how many heads have begun.
+    fn read(&mut self, mut bytes: &[u8], inflow: &Inflow) -> u32 {
+        let mut heads = 0;
         while let Some((header, rest)) = self.scanner.next(bytes) {
             bytes = rest;
             match header.kind {
@@ -62,11 +64,13 @@ impl Received {
                 WINDOW_UPDATE => inflow.account().move_on(),
                 _ => {}
             }
+            heads += u32::from(header.kind == HEADERS);
             let may_end = matches!(header.kind, DATA | HEADERS);
             if header.kind == RST_STREAM || (may_end && header.flags & END_STREAM != 0) {
                 inflow.ended(header.stream);
             }
         }
+        heads
     }
 
     /// Whether something has begun that is of no use until its end. Of data each stream has a
@@ -171,7 +175,9 @@ impl HeadDeadline {
 /// A client's connection whose frames are followed.
 #[derive(Debug)]
 pub struct FollowedFrames {
-    socket: ClientSocket,
+    socket: Take<ClientSocket>,
+    /// Of those that read many heads.
+    turn: Turn,
     received: Received,
     sent: Sent,
     block: Block,
@@ -185,13 +191,14 @@ impl FollowedFrames {
     /// Follows `socket` from its first byte. The deadline is paused until a head begins.
     pub fn new(
         socket: ClientSocket,
-        head: HeadDeadline,
+        (head, turn): (HeadDeadline, Turn),
         account: Arc<Account>,
         streams: &Rc<Streams>,
     ) -> Self {
         head.watch.pause();
         Self {
-            socket,
+            socket: socket.take(0),
+            turn,
             received: Received::new(),
             sent: Sent::new(),
             block: Block { account, is_open: false },
@@ -204,7 +211,8 @@ impl FollowedFrames {
     fn note(&mut self, read: &[u8]) {
         let was_amid = self.received.is_amid();
         let inflow = self.streams.inflow();
-        self.received.read(read, inflow);
+        let heads = self.received.read(read, inflow);
+        self.turn.count(heads);
         self.block.set(self.received.in_block);
         self.head.change(was_amid, self.received.is_amid());
     }
@@ -228,9 +236,17 @@ impl AsyncRead for FollowedFrames {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.turn.poll(cx));
         ready!(self.poll_room(cx));
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        // With the header behind it.
+        let most = (self.received.scanner.left() + scan::HEADER).max(PIECE);
+        self.socket.set_limit(most as u64);
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if read.is_pending() {
+            self.turn.pass();
+        }
+        ready!(read)?;
         self.note(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
@@ -242,7 +258,7 @@ impl AsyncWrite for FollowedFrames {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
+        let written = ready!(Pin::new(self.socket.get_mut()).poll_write(cx, buf))?;
         let Self { sent, streams, .. } = &mut *self;
         sent.wrote(&buf[..written], streams.inflow());
         Poll::Ready(Ok(written))
@@ -253,7 +269,7 @@ impl AsyncWrite for FollowedFrames {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, bufs))?;
+        let written = ready!(Pin::new(self.socket.get_mut()).poll_write_vectored(cx, bufs))?;
         let Self { sent, streams, .. } = &mut *self;
         let mut left = written;
         for buf in bufs {
@@ -265,15 +281,15 @@ impl AsyncWrite for FollowedFrames {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.socket.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        Pin::new(self.socket.get_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(self.socket.get_mut()).poll_shutdown(cx)
     }
 }
 

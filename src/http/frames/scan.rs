@@ -54,6 +54,11 @@ impl Scanner {
         (self.have > 0).then(|| (self.have == HEADER).then(|| self.header()))
     }
 
+    /// Payload bytes of a frame that are still to come.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
     fn header(&self) -> Header {
         let [a, b, c, kind, flags, d, e, f, g] = self.header;
         Header {

@@ -42,7 +42,8 @@ pub(super) async fn converse(
     head.set_account(&downstream.account);
     let deadline = HeadDeadline { watch: Rc::clone(&head), limit: config.timeouts.request_head };
     let account = Arc::clone(&downstream.account);
-    let stream = FollowedFrames::new(socket, deadline, account, streams);
+    let turn = worker.head_turns.none();
+    let stream = FollowedFrames::new(socket, (deadline, turn), account, streams);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
     let (mut leaving, mut has_limit) = (false, false);

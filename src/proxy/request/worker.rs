@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::http::client_ip::Policy;
-use crate::http::{ForwardedFields, Streams};
+use crate::http::{ForwardedFields, HeadTurns, Streams};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Deadlines, Watch};
 use crate::net::memory::{Account, Ledger};
@@ -41,6 +41,8 @@ pub struct Worker {
     pub gates: Arc<[GateCell]>,
     /// What requests through Cloudflare have to show.
     pub policy: Arc<Policy>,
+    /// Turns of clients with many requests at once.
+    pub head_turns: HeadTurns,
     /// TLS handshakes.
     pub handshakes: Handshakes,
     /// Where requests are logged, if they are.
