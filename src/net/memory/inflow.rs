@@ -196,8 +196,8 @@ mod tests {
             inflow.received(1, 16 * 1024);
             received += 16 * 1024;
         }
-        // An eighth of what is then free.
-        assert!((900_000..1_000_000).contains(&received), "{received} bytes");
+        // An eighth of what is then free for more than a little.
+        assert!((650_000..750_000).contains(&received), "{received} bytes");
         inflow.taken(100_000);
         assert!(is_ready());
         inflow.clear();

@@ -38,12 +38,7 @@ pub(super) async fn converse(
     };
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);
-    let head = worker.deadlines.watch(config.timeouts.downstream_idle);
-    head.set_account(&downstream.account);
-    let deadline = HeadDeadline { watch: Rc::clone(&head), limit: config.timeouts.request_head };
-    let account = Arc::clone(&downstream.account);
-    let turn = worker.head_turns.none();
-    let stream = FollowedFrames::new(socket, (deadline, turn), account, streams);
+    let (head, stream) = follow(&downstream, streams, socket);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
     let (mut leaving, mut has_limit) = (false, false);
@@ -87,6 +82,22 @@ pub(super) async fn converse(
         Pin::new(&mut connection).poll(cx).map(|result| ended(&downstream, result))
     })
     .await;
+}
+
+/// Follows the frames of a connection. The watch is that of its heads.
+fn follow(
+    downstream: &Downstream,
+    streams: &Rc<Streams>,
+    socket: ClientSocket,
+) -> (Rc<Watch>, FollowedFrames) {
+    let Downstream { worker, account, .. } = downstream;
+    let timeouts = &worker.config.timeouts;
+    let head = worker.deadlines.watch(timeouts.downstream_idle);
+    head.set_account(account);
+    let deadline = HeadDeadline { watch: Rc::clone(&head), limit: timeouts.request_head };
+    let turn = worker.head_turns.none();
+    let stream = FollowedFrames::new(socket, (deadline, turn), Arc::clone(account), streams);
+    (head, stream)
 }
 
 /// Whether a head has taken too long, or holds what others need.
