@@ -3,6 +3,7 @@
 use super::reclaim::reclaim;
 use super::unprivileged;
 use crate::config::Config;
+use crate::http::HeadTurns;
 use crate::http::client_ip::Policy;
 use crate::net::deadline::{Deadlines, TICK};
 use crate::net::memory::{Budget, Ledger};
@@ -10,8 +11,6 @@ use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::proxy::connection;
 use crate::proxy::request::Worker;
-use crate::http::HeadTurns;
-use crate::transport::listen::{Door, Order};
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, WorkerCells};

@@ -95,7 +95,7 @@ mod tests {
             // One that goes in the middle of its turn keeps nobody waiting.
             let mut gone = turns.none();
             gone.count(HEADS);
-            poll_fn(|cx| Poll::Ready(assert!(gone.poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(gone.poll(cx).is_pending())).await);
             drop(gone);
             for _ in 0..left.get() {
                 let mut turn = turns.none();

@@ -10,7 +10,7 @@ use rustls::pki_types::ServerName;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
 use tokio::task::{JoinHandle, spawn_local};

@@ -1,8 +1,9 @@
 //! Request bodies that nobody reads: how much a connection may hold, and what is dropped holds nothing.
 
-use crate::multiplexed::{Connection, get, request, run, until, whole};
+use crate::multiplexed::{Connection, get, request, run, whole};
 use crate::secured::secured;
 use crate::support::{Edge, Gate, Upstream};
+use crate::until::until;
 use bytes::Bytes;
 use http::StatusCode;
 use std::future::poll_fn;

@@ -17,9 +17,7 @@ use super::objects::Objects;
 use super::source::{Changes, Source};
 use super::translate::{Effect, FindingList, Options, Translator};
 use super::write_back::Outcome;
-use crate::model::{
-    Backend, ClusterAddresses, HostClients, Ingress, Model, Rejected, Severity, TlsSecret,
-};
+use crate::model::{Backend, ClusterAddresses, HostClients, Ingress, Model, Rejected, TlsSecret};
 use crate::routing::{Publisher, Table, compile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
 use std::cmp::Ordering;

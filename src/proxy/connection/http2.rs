@@ -1,11 +1,9 @@
 //! A conversation in HTTP/2: its streams have deadlines of their own.
 
 use super::count_evicted;
-use crate::net::deadline::{Phase, Watch};
-use crate::proxy::request::{Downstream, TunnelSlot, self};
 use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
-use crate::net::deadline::Phase;
-use crate::proxy::request::{Downstream, TunnelSlot, self};
+use crate::net::deadline::{Phase, Watch};
+use crate::proxy::request::{self, Downstream, TunnelSlot};
 use crate::telemetry::ListenerCells;
 use crate::tls::Session;
 use hyper::service::service_fn;
