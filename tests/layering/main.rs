@@ -44,7 +44,7 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
         let line = line_of(&code, at);
         match (kind(module), kind(imported)) {
             (_, None) => {
-                report(line, format!("`{imported}` is no room: see tests/layering/rooms.rs"))
+                report(line, format!("`{imported}` is no room: see tests/layering/rooms.rs"));
             }
             (Some(from), Some(to)) if !may_import(module, imported) => {
                 let why = format!("{from:?} may not import {to:?}");
