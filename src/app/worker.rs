@@ -66,7 +66,7 @@ async fn serve(setup: Setup) {
         config: Arc::clone(&setup.config),
         tables: TableCache::new(&setup.tables),
         upstream: Upstream::new(settings, Arc::clone(&setup.cells)),
-        memory: Ledger::new(setup.memory, Arc::clone(&setup.cells)),
+        memory: Ledger::new(setup.memory, Arc::clone(&setup.cells.memory)),
         deadlines: Deadlines::with_room(door.room.clone()),
         series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
         cells: setup.cells,

@@ -272,7 +272,6 @@ mod tests {
     use super::*;
     use crate::net::deadline::Deadlines;
     use crate::net::memory::{Account, Budget, Ledger};
-    use crate::telemetry::WorkerCells;
     use http::{Request, Response};
     use http_body_util::BodyExt;
     use hyper::service::service_fn;
@@ -290,7 +289,7 @@ mod tests {
             let addr = listener.local_addr().expect("bound");
             let mut client = TcpStream::connect(addr).await.expect("it listens");
             let (socket, _) = listener.accept().await.expect("a connection");
-            let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+            let ledger = Ledger::new(Budget::new(1 << 30), Arc::default());
             let notes = Rc::new(Notes::new(Account::open(&ledger)));
             let limit = Duration::from_secs(60);
             let watch = Deadlines::new().watch(limit);

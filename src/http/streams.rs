@@ -202,12 +202,11 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Guarded {
 mod tests {
     use super::*;
     use crate::net::memory::{Account, Budget, Ledger};
-    use crate::telemetry::WorkerCells;
     use futures_util::FutureExt;
     use std::sync::Arc;
 
     fn mk_inflow() -> Rc<Inflow> {
-        let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+        let ledger = Ledger::new(Budget::new(1 << 30), Arc::default());
         Inflow::new(Account::open(&ledger), 1 << 20)
     }
 

@@ -4,31 +4,14 @@
 //! locked instruction, no line that travels between cores.
 
 use super::histogram::Bounds;
-use super::levels::{Level, Stock};
-use super::memory::MemoryCells;
 use super::series::{Flow, Series};
 use super::tls::HandshakeCells;
 use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
 use crate::error::Reason;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::net::counters::{Count, Level, Stock};
+use crate::net::memory::MemoryCells;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// A counter with a single writing thread.
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
-
-impl Count {
-    /// Adds `n`. Only the owning thread may call this.
-    pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
-    }
-
-    /// The count so far, from any thread.
-    pub fn total(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// Why a connection was reset before a byte of HTTP was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,7 +211,7 @@ pub struct WorkerCells {
     /// Towards the pods.
     pub upstream: UpstreamCells,
     /// What is held.
-    pub memory: MemoryCells,
+    pub memory: Arc<MemoryCells>,
     /// Access log lines dropped because the writer was behind.
     pub log_dropped: Count,
     /// Access log lines with a field that was cut.
@@ -254,7 +237,7 @@ impl WorkerCells {
             route_bounds: (metrics.per_route == PerRoute::All).then_some(bounds),
             listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
             upstream: UpstreamCells::default(),
-            memory: MemoryCells::default(),
+            memory: Arc::default(),
             log_dropped: Count::default(),
             log_truncated: Count::default(),
             series: Mutex::default(),

@@ -1,6 +1,6 @@
 //! Durations in buckets.
 
-use super::cells::Count;
+use crate::net::counters::Count;
 use std::sync::Arc;
 use std::time::Duration;
 

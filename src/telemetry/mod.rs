@@ -12,11 +12,9 @@ mod collector;
 mod histogram;
 mod json;
 mod last_good;
-mod levels;
 mod list;
 mod locked;
 pub mod log;
-mod memory;
 pub mod scrape;
 mod series;
 #[cfg(test)]
@@ -27,19 +25,18 @@ mod watch;
 mod write_back;
 mod writer;
 
+pub use crate::net::counters::{Count, Level, Raised, Stock};
 pub use admin::{AdminCells, AdminDoor};
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{
-    ChangeEffect, CheckCells, Count, DnsCells, Evicted, ListenerCells, Refusal, Retry,
-    SnapshotCells, UpstreamCells, WorkerCells,
+    ChangeEffect, CheckCells, DnsCells, Evicted, ListenerCells, Refusal, Retry, SnapshotCells,
+    UpstreamCells, WorkerCells,
 };
 pub use class_grace::ClassGrace;
 pub use collector::{Telemetry, Unready};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
-pub use levels::{Level, Raised, Stock};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use locked::Locked;
-pub use memory::MemoryCells;
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
 pub use tls::{CertificateCells, CertificateMetrics, HandshakeCells, HandshakeFailure, TlsVersion};
 pub use unnamed::Unnamed;

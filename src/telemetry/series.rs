@@ -5,9 +5,10 @@
 //! what a client sent.
 
 use super::access_log::RouteText;
-use super::cells::{ByReason, Count, WorkerCells};
+use super::cells::{ByReason, WorkerCells};
 use super::histogram::{Bounds, Histogram};
 use crate::error::Reason;
+use crate::net::counters::Count;
 use crate::routing::{RouteId, Table};
 use http::{Method, StatusCode};
 use std::cell::{Cell, RefCell};

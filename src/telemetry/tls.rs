@@ -1,8 +1,8 @@
 //! What becomes of TLS handshakes, and what is known of the certificates.
 
-use super::cells::Count;
-use super::levels::Level;
 use super::locked::Locked;
+use crate::net::counters::Count;
+use crate::net::counters::Level;
 use crate::pki::client_certificate::{Mode, Verdict};
 use crate::pki::full_strict::Verdict as Strict;
 use std::sync::Arc;

@@ -157,9 +157,9 @@ fn files_and_functions_stay_short_and_have_telling_names() {
 /// A path, a text with one breach, and how its report goes on after the path.
 const PLANTED: [(&str, &str, &str); 16] = [
     (
-        "src/tls/mod.rs",
+        "src/http/mod.rs",
         "use crate::net::addr;\nuse crate::upstream::Pool;",
-        ":2: `tls` imports `upstream`",
+        ":2: `http` imports `upstream`",
     ),
     ("src/net/addr.rs", "fn f() { crate::routing::g() }", ":1: `net` imports `routing`"),
     ("src/pki/a.rs", "use crate::config::A;", ":1: `pki` imports `config`"),

@@ -42,9 +42,6 @@ const ROOMS: [(&str, Kind); 18] = [
 /// What `control` may import beside the words.
 const OF_CONTROL: [&str; 2] = ["routing", "telemetry"];
 
-/// Imports against the order that are still there.
-const TO_MEND: [(&str, &str); 1] = [("net", "telemetry")];
-
 /// The kind of a room; `None` if there is no such room.
 pub(crate) fn kind(room: &str) -> Option<Kind> {
     ROOMS.iter().find(|(name, _)| *name == room).map(|(_, kind)| *kind)
@@ -59,7 +56,7 @@ pub(crate) fn may_import(from: &str, to: &str) -> bool {
     let (Some(from_kind), Some(to_kind)) = (kind(from), kind(to)) else {
         return false;
     };
-    if from == to || TO_MEND.contains(&(from, to)) {
+    if from == to {
         return true;
     }
     match from_kind {

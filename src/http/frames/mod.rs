@@ -297,10 +297,9 @@ impl AsyncWrite for FollowedFrames {
 mod tests {
     use super::*;
     use crate::net::memory::{Budget, Ledger};
-    use crate::telemetry::WorkerCells;
 
     fn mk_inflow() -> Rc<Inflow> {
-        let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+        let ledger = Ledger::new(Budget::new(1 << 30), Arc::default());
         Inflow::new(Account::open(&ledger), 65_535)
     }
 

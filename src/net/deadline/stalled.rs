@@ -123,8 +123,8 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::memory::MemoryCells;
     use crate::net::memory::{Budget, Kind, Ledger};
-    use crate::telemetry::WorkerCells;
     use std::time::Duration;
 
     /// The clock begins at 0, which is before any time that is looked for.
@@ -135,12 +135,12 @@ mod tests {
     struct Worker {
         clock: Rc<Deadlines>,
         ledger: Arc<Ledger>,
-        cells: Arc<WorkerCells>,
+        cells: Arc<MemoryCells>,
     }
 
     impl Worker {
         fn new() -> Self {
-            let cells = Arc::new(WorkerCells::new(1));
+            let cells = Arc::new(MemoryCells::default());
             let ledger = Ledger::new(Budget::new(1 << 30), Arc::clone(&cells));
             let worker = Self { clock: Deadlines::new(), ledger, cells };
             worker.at(0);
@@ -198,7 +198,7 @@ mod tests {
         worker.at(4 * STILL);
         assert_eq!(worker.look(), 1);
         connection.count_ended_early();
-        let ended = &worker.cells.memory.ended[Stalled::Answer as usize];
+        let ended = &worker.cells.ended[Stalled::Answer as usize];
         assert_eq!(ended[Shortage::Process as usize].total(), 1);
     }
 

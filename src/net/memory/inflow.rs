@@ -169,12 +169,11 @@ impl Drop for Inflow {
 mod tests {
     use super::*;
     use crate::net::memory::{Budget, Ledger};
-    use crate::telemetry::WorkerCells;
 
     const WINDOW: u32 = 8 << 20;
 
     fn mk_account(limit: usize) -> Arc<Account> {
-        Account::open(&Ledger::new(Budget::new(limit), Arc::new(WorkerCells::new(1))))
+        Account::open(&Ledger::new(Budget::new(limit), Arc::default()))
     }
 
     /// As h2 begins: by widening the window of the connection.

@@ -9,15 +9,17 @@
 //! the last. A quarter is for connections with one request alone. Before anybody has to be refused,
 //! workers are told to end what stands still ([`Budget::shortage`]).
 
+mod cells;
 mod inflow;
 mod pressure;
 mod shortage;
 
+pub use cells::MemoryCells;
 pub use inflow::Inflow;
 pub use pressure::{LOOK, Pressure};
 pub use shortage::{Shortage, Stalled};
 
-use crate::telemetry::{MemoryCells, Stock, WorkerCells};
+use crate::net::counters::Stock;
 use shortage::Alarm;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -99,7 +101,7 @@ impl Budget {
 #[derive(Debug)]
 pub struct Ledger {
     budget: Arc<Budget>,
-    cells: Arc<WorkerCells>,
+    cells: Arc<MemoryCells>,
     /// What the others do not know of yet.
     drift: Stock,
     /// Milliseconds of the worker's clock.
@@ -108,7 +110,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// A worker's, which holds nothing.
-    pub fn new(budget: Arc<Budget>, cells: Arc<WorkerCells>) -> Arc<Self> {
+    pub fn new(budget: Arc<Budget>, cells: Arc<MemoryCells>) -> Arc<Self> {
         Arc::new(Self { budget, cells, drift: Stock::default(), now: AtomicU64::new(0) })
     }
 
@@ -168,7 +170,7 @@ impl Ledger {
     }
 
     fn memory(&self) -> &MemoryCells {
-        &self.cells.memory
+        &self.cells
     }
 }
 
@@ -258,7 +260,7 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     fn mk_ledger(limit: usize) -> Arc<Ledger> {
-        Ledger::new(Budget::new(limit), Arc::new(WorkerCells::new(1)))
+        Ledger::new(Budget::new(limit), Arc::default())
     }
 
     #[test]
@@ -285,7 +287,7 @@ mod tests {
         }
         assert_eq!(honest.may_hold(16 * 1024), Ok(()));
         assert_eq!(honest.may_hold(MIB), Err(Shortage::Process));
-        let refused = &ledger.cells.memory.refused;
+        let refused = &ledger.cells.refused;
         assert!(refused[Shortage::Connection as usize].total() > 0);
         assert!(refused[Shortage::Process as usize].total() > 0);
     }
@@ -293,7 +295,7 @@ mod tests {
     #[test]
     fn what_is_released_is_free_again_for_every_worker() {
         let budget = Budget::new(16 * MIB);
-        let worker = || Ledger::new(Arc::clone(&budget), Arc::new(WorkerCells::new(1)));
+        let worker = || Ledger::new(Arc::clone(&budget), Arc::default());
         let (first, second) = (worker(), worker());
         let held = Account::open(&first);
         held.charge(Kind::Requests, 14 * MIB);
@@ -301,7 +303,7 @@ mod tests {
         assert_eq!(other.may_hold(MIB), Err(Shortage::Process));
         held.release(Kind::Requests, 14 * MIB);
         assert_eq!(other.may_hold(MIB), Ok(()));
-        assert_eq!(first.cells.memory.held[Kind::Requests as usize].now(), 0);
+        assert_eq!(first.cells.held[Kind::Requests as usize].now(), 0);
         drop((held, other, first, second));
         assert_eq!(budget.held.load(Ordering::Relaxed), 0);
     }

@@ -55,12 +55,11 @@ fn text(headers: &HeaderMap) -> usize {
 mod tests {
     use super::*;
     use crate::net::memory::{Budget, Ledger};
-    use crate::telemetry::WorkerCells;
     use http::{HeaderValue, Request};
 
     #[test]
     fn values_that_are_shared_count_each_time_as_they_are_written_each_time() {
-        let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+        let ledger = Ledger::new(Budget::new(1 << 30), Arc::default());
         let account = Account::open(&ledger);
         let mut request = Request::new(());
         let long = HeaderValue::from_bytes(&[b'v'; 4000]).expect("a value");

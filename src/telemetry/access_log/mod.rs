@@ -8,8 +8,8 @@ mod line;
 
 pub use line::{ConnectionText, Line, RouteText, protocol};
 
-use super::cells::Count;
 use super::writer::{Batch, LogCells, Message, Open, Report, Writer};
+use crate::net::counters::Count;
 use line::ClockText;
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};

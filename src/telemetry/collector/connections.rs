@@ -2,10 +2,11 @@
 
 use super::Telemetry;
 use super::families::{Families, Family};
+use crate::net::counters::Count;
+use crate::net::counters::Level;
 use crate::telemetry::Unnamed;
 use crate::telemetry::admission::Mode;
-use crate::telemetry::cells::{Count, Evicted, ListenerCells, Refusal};
-use crate::telemetry::levels::Level;
+use crate::telemetry::cells::{Evicted, ListenerCells, Refusal};
 use std::fmt;
 
 impl Telemetry {

@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use super::families::Families;
-use crate::telemetry::cells::Count;
+use crate::net::counters::Count;
 use crate::telemetry::log;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

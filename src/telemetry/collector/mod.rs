@@ -16,9 +16,7 @@ mod write_back;
 
 use super::admin::AdminCells;
 use super::admission::PortCells;
-use super::cells::{
-    ChangeEffect, CheckCells, Count, DnsCells, ListenerCells, SnapshotCells, WorkerCells,
-};
+use super::cells::{ChangeEffect, CheckCells, DnsCells, ListenerCells, SnapshotCells, WorkerCells};
 use super::class_grace::ClassGrace;
 use super::last_good::LastGoodMetrics;
 use super::list::{ListMetrics, ListSource};
@@ -29,6 +27,7 @@ use super::write_back::WriteBackMetrics;
 use super::writer::LogCells;
 use crate::config::Metrics;
 use crate::model::Rejected;
+use crate::net::counters::Count;
 use crate::net::memory::Budget;
 use crate::routing::{Table, TableHandle};
 use families::Families;

@@ -75,11 +75,10 @@ impl<B: Body<Data = Bytes> + Unpin> Drop for Inbound<B> {
 mod tests {
     use super::*;
     use crate::net::memory::{Account, Budget, Ledger};
-    use crate::telemetry::WorkerCells;
     use std::sync::Arc;
 
     fn mk_account() -> Arc<Account> {
-        Account::open(&Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1))))
+        Account::open(&Ledger::new(Budget::new(1 << 30), Arc::default()))
     }
 
     #[test]

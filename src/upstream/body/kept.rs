@@ -164,10 +164,9 @@ impl Drop for Kept {
 mod tests {
     use super::*;
     use crate::net::memory::{Budget, Ledger};
-    use crate::telemetry::WorkerCells;
 
     fn mk_account(limit: usize) -> Arc<Account> {
-        Account::open(&Ledger::new(Budget::new(limit), Arc::new(WorkerCells::new(1))))
+        Account::open(&Ledger::new(Budget::new(limit), Arc::default()))
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! counts the memory: a short piece keeps the whole buffer that it was read into. Whoever gives pieces asks
 //! [`Flow::poll_room`] first, so that a side that takes nothing costs one buffer.
 
+use crate::net::counters::Stock;
 use crate::net::memory::{Account, Kind};
-use crate::telemetry::Stock;
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;
@@ -127,7 +127,6 @@ impl Drop for Piece {
 mod tests {
     use super::*;
     use crate::net::memory::{Budget, Ledger};
-    use crate::telemetry::WorkerCells;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
@@ -143,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_piece_counts_as_the_buffer_that_it_keeps_until_it_is_sent() {
-        let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+        let ledger = Ledger::new(Budget::new(1 << 30), Arc::default());
         let account = Account::open(&ledger);
         let flow = Flow::new(Arc::clone(&account), ROOM);
         let woken = Arc::new(Woken::default());

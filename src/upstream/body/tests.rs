@@ -1,7 +1,6 @@
 use super::{Flow, ROOM, Reader, Upload, UploadLimits, UploadState};
 use crate::net::deadline::Deadlines;
 use crate::net::memory::{Account, Budget, Ledger};
-use crate::telemetry::WorkerCells;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
@@ -53,7 +52,7 @@ fn mk_upload(pieces: &[&'static [u8]], ends: bool) -> (Rc<Upload<Fed>>, Rc<()>) 
     let alive = Rc::new(());
     let pieces = pieces.iter().map(|piece| Bytes::from_static(piece)).collect();
     let fed = Fed { pieces, ends, _alive: Rc::clone(&alive) };
-    let ledger = Ledger::new(Budget::new(1 << 30), Arc::new(WorkerCells::new(1)));
+    let ledger = Ledger::new(Budget::new(1 << 30), Arc::default());
     let flow = Flow::new(Account::open(&ledger), ROOM);
     (Upload::new(watch, flow, limits, fed), alive)
 }

@@ -1,8 +1,7 @@
 //! Numbers of what is held, and of what was refused for it.
 
-use super::cells::Count;
-use super::levels::Stock;
-use crate::net::memory::{Kind, Shortage, Stalled};
+use super::{Kind, Shortage, Stalled};
+use crate::net::counters::{Count, Stock};
 
 /// What one worker holds.
 #[derive(Debug, Default)]

@@ -1,6 +1,25 @@
-//! Gauges that one thread writes and the scrape reads.
+//! Counters and gauges that one thread writes and every thread may read.
+//!
+//! Each has one writer, so that counting is a load and a store of a line in that core's cache: no locked
+//! instruction, no line that travels between cores.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// A counter with a single writing thread.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds `n`. Only the owning thread may call this.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// The count so far, from any thread.
+    pub fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// A gauge of what lives in the thread that writes it: whatever raises it lowers it by being dropped,
 /// also where a task is cut or panics.
