@@ -4,4 +4,5 @@
 //! (`tests/layering`).
 
 pub mod connection;
+mod middleware;
 pub mod request;

@@ -1,7 +1,6 @@
 //! The record of one request, from its head to the last byte of its answer.
 
 use super::Downstream;
-use super::body_size;
 use super::charge::Charge;
 use super::parts::Parts;
 use super::routed::Routed;
@@ -9,6 +8,7 @@ use crate::balance::{Endpoint, InFlight};
 use crate::error::Reason;
 use crate::model::Timeouts;
 use crate::net::deadline::{Phase, TICK, Watch};
+use crate::proxy::middleware::{self, Step};
 use crate::routing::{Held, RouteId};
 use crate::telemetry::access_log::{self, Line};
 use crate::telemetry::{MethodLabel, Outcome, Series};
@@ -136,7 +136,6 @@ impl Exchange {
 
     /// Notes the route. Its time-outs count from here on. An error, if the body is larger than it may be.
     pub(super) fn routed(&mut self, table: Held, id: RouteId) -> Result<(), Reason> {
-        let most = table.max_body(id);
         self.0.timeouts = table.timeouts(id).copied();
         self.0.route = Some(Routed::by(table, id));
         if let Some(timeouts) = self.0.timeouts {
@@ -147,7 +146,8 @@ impl Exchange {
         if self.0.timeouts.is_some() || self.may_pause() {
             self.await_head();
         }
-        body_size::fits(self.0.upload.as_deref(), most)
+        let upload = self.0.upload.as_deref();
+        self.steps().try_for_each(|step| step.on_request(upload))
     }
 
     /// Its route, if it has one, until the head of the answer.
@@ -201,10 +201,11 @@ impl Exchange {
         self.0.version == Version::HTTP_2
     }
 
-    /// What its route has visitors with TLS told in `Strict-Transport-Security`, if this is one.
-    pub(super) fn hsts(&self) -> Option<&HeaderValue> {
-        let (table, id) = self.route().filter(|_| self.over_tls)?;
-        table.hsts(id)
+    /// The steps of its route, if it has one, until the head of the response.
+    pub(super) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        let over_tls = self.over_tls;
+        let route = self.route().into_iter();
+        route.flat_map(move |(table, id)| middleware::steps(table, id, over_tls))
     }
 
     /// The endpoint that it went to last.
