@@ -1,67 +1,113 @@
-//! One attempt: a request on one connection, and what is kept of it for another attempt.
+//! A request that is being sent: its state, and one exchange on the connection that it has.
+//!
+//! How it gets a connection is in `acquire`, what follows a failure in `retry`.
 
-use super::http2::Http2Lease;
-use super::pool::Http1Lease;
-use super::report::Unanswered;
-use super::{Kind, Lease, ReplyBody, Upstream};
+use super::retry::Unanswered;
+use super::{Destination, Kind, Lease, ReplyBody, Upstream, UpstreamState};
+use crate::balance::{Endpoint, EndpointSet, Moment};
 use crate::error::Reason;
-use crate::telemetry::Retry;
 use crate::upstream::body::RequestBody;
 use http::{Request, Response, header};
+use std::sync::Arc;
 
-/// A request that an upstream may have carried out is sent once more, and not twice.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Once {
-    used: bool,
+/// A request that is being sent, through all of its retries. `R` draws random numbers.
+pub(super) struct Attempt<'a, R> {
+    pub(super) upstream: &'a Upstream,
+    pub(super) destination: Destination<'a>,
+    /// Empty while it is on a connection. A failure puts it back if it may be sent again.
+    pub(super) request: &'a mut Option<Request<RequestBody>>,
+    pub(super) state: &'a mut UpstreamState,
+    pub(super) random: R,
+    /// Endpoints that are not to be tried again.
+    pub(super) tried: Vec<Arc<Endpoint>>,
+    /// The endpoints in force, read again after the first failure.
+    pub(super) renewed: Option<Arc<EndpointSet>>,
+    /// Whether it was repeated after an upstream may have carried it out: once, and not twice.
+    pub(super) is_repeated: bool,
+    /// Why the last exchange failed.
+    pub(super) last: Reason,
 }
 
-impl Once {
-    fn may_repeat(self, request: &Request<RequestBody>) -> bool {
-        !self.used && request.method().is_idempotent()
+impl<R: Fn() -> u64> Attempt<'_, R> {
+    /// Sends the request until there is an answer or no retry is allowed.
+    pub(super) async fn run(mut self) -> Result<Response<ReplyBody>, Reason> {
+        // The clock has been read when the request came.
+        let mut now = Moment::at(self.state.started);
+        let mut first = self.state.endpoint.take();
+        self.upstream.budget.request();
+        loop {
+            let key = self.choose(first.take(), now)?;
+            self.state.lease = self.reuse(key).await;
+            if self.state.lease.is_some() {
+                self.upstream.cells.upstream.reuses.add(1);
+                match self.exchange().await {
+                    Ok(response) => return Ok(response),
+                    Err(failed) => self.after_reused(&failed)?,
+                }
+            }
+            let Some(endpoint) = self.endpoint() else { return Err(self.last) };
+            let mut failed = None;
+            // Its address may be another's by now.
+            if !endpoint.has_left() {
+                // Boxed: it is rare, and its size would be moved with every request.
+                match Box::pin(self.exchange_anew(&endpoint)).await {
+                    Ok(response) => return Ok(response),
+                    Err(unanswered) => failed = Some(unanswered),
+                }
+            }
+            self.after_new(endpoint, failed)?;
+            now = Moment::now();
+        }
     }
 
-    pub(super) fn note(&mut self, why: Retry) {
-        self.used |= matches!(why, Retry::Closed | Retry::ReusedClosed);
-    }
-}
-
-impl Upstream {
-    /// Sends on one connection. If it fails, a request that may be sent again is put back, and the
-    /// connection is closed.
-    pub(super) async fn send_on(
-        &self,
-        lease: &mut Option<Lease>,
-        slot: &mut Option<Request<RequestBody>>,
-        once: Once,
+    /// Sends it on a new connection, and notes what that says of the endpoint.
+    async fn exchange_anew(
+        &mut self,
+        endpoint: &Arc<Endpoint>,
     ) -> Result<Response<ReplyBody>, Unanswered> {
-        let result = match lease {
-            Some(Lease(Kind::Http1(lease))) => self.send_http1(lease, slot, once).await,
-            // Boxed, as its size would be that of every request.
-            Some(Lease(Kind::Http2(lease))) => Box::pin(self.send_http2(lease, slot, once)).await,
-            None => Err(Unanswered::of(Reason::Internal)),
-        };
-        if result.is_err() {
-            *lease = None;
+        let acquired = self.open(endpoint).await?;
+        self.state.lease = Some(acquired.lease);
+        let result = self.exchange().await;
+        // A failure of a shared connection is counted once, by the request that opened it.
+        if let Err(Unanswered { reason, refused: false, .. }) = result
+            && matches!(reason, Reason::UpstreamClosed | Reason::UpstreamInDoubt)
+            && acquired.is_own
+        {
+            self.upstream.note_failure(endpoint, (self.random)());
         }
         result
     }
 
-    async fn send_http1(
-        &self,
-        lease: &mut Http1Lease,
-        slot: &mut Option<Request<RequestBody>>,
-        once: Once,
-    ) -> Result<Response<ReplyBody>, Unanswered> {
-        let Some(mut request) = slot.take() else {
+    /// Sends it on the connection that it has. If that fails, a request that may be sent again is
+    /// put back, and the connection is closed.
+    async fn exchange(&mut self) -> Result<Response<ReplyBody>, Unanswered> {
+        let result = match &self.state.lease {
+            Some(Lease(Kind::Http1(_))) => self.exchange_http1().await,
+            // Boxed, as its size would be that of every request.
+            Some(Lease(Kind::Http2(_))) => Box::pin(self.exchange_http2()).await,
+            None => Err(Unanswered::of(Reason::Internal)),
+        };
+        if result.is_err() {
+            self.state.lease = None;
+        }
+        result
+    }
+
+    async fn exchange_http1(&mut self) -> Result<Response<ReplyBody>, Unanswered> {
+        let (Some(Lease(Kind::Http1(lease))), Some(mut request)) =
+            (&mut self.state.lease, self.request.take())
+        else {
             return Err(Unanswered::of(Reason::Internal));
         };
         if lease.is_negotiated() {
             // It is for HTTP/2; here it would be a field of the connection.
             request.headers_mut().remove(header::TE);
         }
-        let (is_idempotent, may_repeat) =
-            (request.method().is_idempotent(), once.may_repeat(&request));
-        let kept = self.replays.keep(&request);
+        let is_idempotent = request.method().is_idempotent();
+        let may_repeat = is_idempotent && !self.is_repeated;
+        let replays = &self.upstream.replays;
+        let kept = replays.keep(&request);
+        let slot = &mut *self.request;
         let result = lease.send(request).await.map_err(|mut error| {
             *slot = error.take_message();
             let mut failed = Unanswered::of(reason(error.error()));
@@ -73,30 +119,30 @@ impl Upstream {
             }
             failed
         });
-        self.replays.forget(kept);
+        replays.forget(kept);
         if let Ok(response) = &result {
             lease.answered(response.headers());
         }
         result.map(|response| response.map(ReplyBody::Http1))
     }
 
-    /// As [`Upstream::send_http1`]. What the upstream has refused is put back too, whatever its
-    /// method.
-    async fn send_http2(
-        &self,
-        lease: &mut Http2Lease,
-        slot: &mut Option<Request<RequestBody>>,
-        once: Once,
-    ) -> Result<Response<ReplyBody>, Unanswered> {
+    /// As [`Attempt::exchange_http1`]. A request that the upstream has refused is put back too,
+    /// whatever its method.
+    async fn exchange_http2(&mut self) -> Result<Response<ReplyBody>, Unanswered> {
+        let Some(Lease(Kind::Http2(lease))) = &mut self.state.lease else {
+            return Err(Unanswered::of(Reason::Internal));
+        };
         if lease.ready().await.is_err() {
             return Err(Unanswered::of(Reason::UpstreamClosed));
         }
-        let Some(request) = slot.take() else {
+        let Some(request) = self.request.take() else {
             return Err(Unanswered::of(Reason::Internal));
         };
-        let (is_idempotent, may_repeat) =
-            (request.method().is_idempotent(), once.may_repeat(&request));
-        let kept = self.replays.keep(&request);
+        let is_idempotent = request.method().is_idempotent();
+        let may_repeat = is_idempotent && !self.is_repeated;
+        let replays = &self.upstream.replays;
+        let kept = replays.keep(&request);
+        let slot = &mut *self.request;
         let result = lease.send(request).await.map_err(|mut failed| {
             let closed = failed.reason == Reason::UpstreamClosed;
             failed.unread = closed && lease.was_unread();
@@ -105,7 +151,7 @@ impl Upstream {
             failed.doubt(is_idempotent);
             failed
         });
-        self.replays.forget(kept);
+        replays.forget(kept);
         result
     }
 }

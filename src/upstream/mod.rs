@@ -10,26 +10,27 @@
 //! when the connection ended, as ours can tell: see `socket`. A body is sent again from its beginning,
 //! for as long as all that was passed on of it is kept: see `body`.
 
+mod acquire;
 mod attempt;
 pub mod body;
 mod budget;
 mod check;
 mod connect;
-mod course;
 pub mod dns;
 pub mod health_check;
 mod http2;
-mod open;
 mod pool;
 mod replay;
 mod reply;
 mod report;
+mod retry;
 mod socket;
 
 pub use check::check;
 pub use connect::MOST_ANSWER_FIELDS;
 pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};
+pub use report::ResponseHead;
 
 use crate::balance::{Choice, Endpoint, EndpointSet, InFlight, Moment};
 use crate::error::Reason;
@@ -37,15 +38,12 @@ use crate::model::Protocol;
 use crate::routing::Backend;
 use crate::telemetry::WorkerCells;
 use crate::upstream::body::RequestBody;
-use attempt::Once;
+use attempt::Attempt;
 use budget::Budget;
-use course::Course;
 use http::{Request, Response};
 use http2::{Http2Lease, Http2Pool};
-use open::Target;
-use pool::{Http1Lease, Key, Pool};
+use pool::{Http1Lease, Pool};
 use replay::Replays;
-use report::Unanswered;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,10 +78,9 @@ pub struct Upstream {
     cells: Arc<WorkerCells>,
 }
 
-/// A request on its way: what has become of it so far. It outlives a send that is given up, so that
-/// the log can tell how far it came.
+/// How far a request has come upstream. It outlives a send that is given up, for the log.
 #[derive(Debug)]
-pub struct Journey {
+pub struct UpstreamState {
     /// When the request came.
     pub started: Instant,
     /// Where it is, or was last.
@@ -98,20 +95,20 @@ pub struct Journey {
 
 /// Where a request is to go.
 #[derive(Debug)]
-pub struct To<'t> {
+pub struct Destination<'a> {
     /// The Service port.
-    pub backend: &'t Backend,
+    pub backend: &'a Backend,
     /// Its endpoints when the request came.
-    pub endpoints: &'t EndpointSet,
+    pub endpoints: &'a EndpointSet,
     /// How one of them is chosen.
     pub choice: Choice,
     /// What is spoken with them.
-    pub protocol: &'t Protocol,
+    pub protocol: &'a Protocol,
     /// How long one attempt to connect may take, if not as long as the configuration says.
     pub connect: Option<Duration>,
 }
 
-impl To<'_> {
+impl Destination<'_> {
     /// Begins the request at one of the endpoints, if one of them takes it.
     fn begin(
         &self,
@@ -132,7 +129,7 @@ impl To<'_> {
     }
 }
 
-impl Journey {
+impl UpstreamState {
     /// Of a request that has just come.
     pub fn new(started: Instant) -> Self {
         Self { started, endpoint: None, queued: Duration::ZERO, retries: 0, lease: None }
@@ -178,79 +175,28 @@ impl Upstream {
         self.budget.tick(now_ms);
     }
 
-    /// Sends the request to one of the endpoints of `to`, and takes it. The first is that of the
-    /// journey, if there is one already. `random` draws a random number.
+    /// Sends the request to one of the endpoints of `destination`, and takes it. The first is that
+    /// of `state`, if there is one already. `random` draws a random number.
     ///
     /// The request is taken from where it is when it is sent, not moved from future to future.
-    pub async fn send(
-        &self,
-        to: To<'_>,
-        request: &mut Option<Request<RequestBody>>,
-        journey: &mut Journey,
-        random: impl Fn() -> u64,
-    ) -> Result<Response<ReplyBody>, Reason> {
-        let mut course = Course::new();
-        // Of the first try: the clock has been read for it.
-        let mut now = Moment::at(journey.started);
-        let mut first = journey.endpoint.take();
-        self.budget.request();
-        loop {
-            let set = course.endpoints(&to);
-            let begun = first.take().or_else(|| to.begin(set, random(), now, &course.tried));
-            let Some(begun) = begun else { return Err(course.last) };
-            let endpoint = journey.endpoint.insert(begun).endpoint();
-            self.note_pick(set, endpoint);
-            let key = Key::new(endpoint, to.protocol);
-            journey.lease = self.take(key, to.protocol).await;
-            if journey.lease.is_some() {
-                self.cells.upstream.reuses.add(1);
-                match self.send_on(&mut journey.lease, request, course.once).await {
-                    Ok(response) => return Ok(response),
-                    Err(failed) => {
-                        let failed = (failed, request.is_some());
-                        self.turn_elsewhere((&to, &mut course), failed, journey, random())?;
-                    }
-                }
-            }
-            let Some(sent) = &journey.endpoint else { return Err(course.last) };
-            let endpoint = sent.endpoint();
-            let mut failed = None;
-            // Its address may be another's by now.
-            if !endpoint.has_left() {
-                let target = Target::new(endpoint, &to, self.settings.connect);
-                let (slot, once) = (&mut journey.lease, course.once);
-                // Boxed: it is rare, and its size would be moved with every request.
-                let sending = Box::pin(self.send_anew(target, request, slot, once, &random));
-                match sending.await {
-                    Ok(response) => return Ok(response),
-                    Err(unanswered) => failed = Some(unanswered),
-                }
-            }
-            let failed = (failed, request.is_some());
-            self.give_up_on(endpoint, (&to, &mut course), failed, &mut journey.retries)?;
-            now = Moment::now();
-        }
-    }
-
-    /// Sends on a new connection, and notes what that says of the endpoint.
-    async fn send_anew(
-        &self,
-        target: Target<'_>,
-        request: &mut Option<Request<RequestBody>>,
-        slot: &mut Option<Lease>,
-        once: Once,
-        random: &impl Fn() -> u64,
-    ) -> Result<Response<ReplyBody>, Unanswered> {
-        let (lease, is_own) = self.open(target, random).await?;
-        *slot = Some(lease);
-        let result = self.send_on(slot, request, once).await;
-        // Of a connection that others share, the one who made it speaks for all.
-        if let Err(Unanswered { reason, refused: false, .. }) = result
-            && matches!(reason, Reason::UpstreamClosed | Reason::UpstreamInDoubt)
-            && is_own
-        {
-            self.note_failure(target.endpoint, random());
-        }
-        result
+    pub fn send<'a>(
+        &'a self,
+        destination: Destination<'a>,
+        request: &'a mut Option<Request<RequestBody>>,
+        state: &'a mut UpstreamState,
+        random: impl Fn() -> u64 + 'a,
+    ) -> impl Future<Output = Result<Response<ReplyBody>, Reason>> + 'a {
+        let attempt = Attempt {
+            upstream: self,
+            destination,
+            request,
+            state,
+            random,
+            tried: Vec::new(),
+            renewed: None,
+            is_repeated: false,
+            last: Reason::NoEndpoint,
+        };
+        attempt.run()
     }
 }

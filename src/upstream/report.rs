@@ -1,52 +1,23 @@
-//! What became of a request, for those who learn from it: the state of its endpoint, the budget of
-//! retries, and the numbers.
+//! What became of a request, for those who learn from it: the state of its endpoint, and the metrics.
 
-use super::{Journey, Upstream};
+use super::{Upstream, UpstreamState};
 use crate::balance::{Endpoint, EndpointSet, Moment};
-use crate::error::Reason;
-use crate::telemetry::Retry;
 use http::StatusCode;
 use std::time::{Duration, Instant};
 
-/// A request that got no answer.
-#[derive(Debug)]
-pub(super) struct Unanswered {
-    pub(super) reason: Reason,
-    /// The peer has not looked at it, and says so: it may be sent again, whatever its method.
-    pub(super) refused: bool,
-    /// The peer has not read it, as is proven: the same.
-    pub(super) unread: bool,
+/// The head of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead {
+    /// Its status.
+    pub status: StatusCode,
+    /// When it came.
+    pub received: Instant,
+    /// Whether the time until then is the pod's: not where a long body had to come from the client
+    /// first.
+    pub is_timed: bool,
 }
 
-impl Unanswered {
-    /// For a reason that says nothing of what the peer has done.
-    pub(super) fn of(reason: Reason) -> Self {
-        Self { reason, refused: false, unread: false }
-    }
-
-    /// Says so if the peer may have carried out what must not be done twice.
-    pub(super) fn doubt(&mut self, is_idempotent: bool) {
-        let is_known = is_idempotent || self.refused || self.unread;
-        if self.reason == Reason::UpstreamClosed && !is_known {
-            self.reason = Reason::UpstreamInDoubt;
-        }
-    }
-
-    /// What it would be sent again for; `reused` is said of its connection.
-    pub(super) fn retry(&self, reused: bool) -> Retry {
-        match self.reason {
-            _ if self.refused => Retry::StreamRefused,
-            _ if self.unread => Retry::Unread,
-            Reason::ConnectFailed => Retry::ConnectFailed,
-            Reason::ConnectTimeout => Retry::ConnectTimeout,
-            Reason::UpstreamTlsFailed | Reason::UpstreamUntrusted => Retry::TlsFailed,
-            _ if reused => Retry::ReusedClosed,
-            _ => Retry::Closed,
-        }
-    }
-}
-
-impl Journey {
+impl UpstreamState {
     /// Notes that its endpoint was given up on, without an answer in time.
     pub fn timed_out(&self) {
         self.took(Instant::now());
@@ -75,23 +46,16 @@ impl Upstream {
         }
     }
 
-    /// Notes the head of an answer, and whether the time until then is the pod's: it is not where a
-    /// long body had to come from the client first. `random` draws a random number.
-    pub fn answered(
-        &self,
-        journey: &Journey,
-        (status, at): (StatusCode, Instant),
-        is_timed: bool,
-        random: impl Fn() -> u64,
-    ) {
-        let Some(sent) = &journey.endpoint else {
+    /// Notes what an answer says of the endpoint. `random` draws a random number.
+    pub fn answered(&self, state: &UpstreamState, head: ResponseHead, random: impl Fn() -> u64) {
+        let Some(sent) = &state.endpoint else {
             return;
         };
-        if is_timed {
-            journey.took(at);
+        if head.is_timed {
+            state.took(head.received);
         }
         let endpoint = sent.endpoint();
-        if self.settings.eject_on_status && matches!(status.as_u16(), 502..=504) {
+        if self.settings.eject_on_status && matches!(head.status.as_u16(), 502..=504) {
             self.note_failure(endpoint, random());
         } else if endpoint.answered() {
             tracing::debug!(endpoint = &*endpoint.text, "an endpoint answers again");
@@ -104,17 +68,5 @@ impl Upstream {
             self.cells.upstream.ejections.add(1);
             tracing::debug!(endpoint = &*endpoint.text, "an endpoint is left out for a while");
         }
-    }
-
-    /// Takes a retry from the budget, and counts it.
-    pub(super) fn may_retry(&self, retries: &mut u32, why: Retry) -> bool {
-        let cells = &self.cells.upstream;
-        if !self.budget.take() {
-            cells.retries_refused.add(1);
-            return false;
-        }
-        *retries += 1;
-        cells.retries[why as usize].add(1);
-        true
     }
 }

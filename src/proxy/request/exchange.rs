@@ -12,8 +12,8 @@ use crate::proxy::middleware::{self, Step};
 use crate::routing::{Held, RouteId};
 use crate::telemetry::access_log::{self, Line};
 use crate::telemetry::{MethodLabel, Outcome, Series};
-use crate::upstream::Journey;
 use crate::upstream::body::{Upload, UploadLimits, UploadState};
+use crate::upstream::{ResponseHead, UpstreamState};
 use http::{HeaderValue, Method, StatusCode, Version, request};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ struct Record {
     route: Option<Routed>,
     /// The time-outs of its route, if that has some of its own.
     timeouts: Option<Timeouts>,
-    journey: Journey,
+    upstream: UpstreamState,
     sent: bool,
     head: Option<Instant>,
     status: Option<StatusCode>,
@@ -92,7 +92,7 @@ impl Exchange {
             upload,
             route: None,
             timeouts: None,
-            journey: Journey::new(started),
+            upstream: UpstreamState::new(started),
             sent: false,
             head: None,
             status: None,
@@ -191,8 +191,8 @@ impl Exchange {
 
     /// Notes that it has had its turn.
     pub(super) fn dequeued(&mut self, endpoint: InFlight) {
-        self.0.journey.queued = self.0.journey.started.elapsed();
-        self.0.journey.endpoint = Some(endpoint);
+        self.0.upstream.queued = self.0.upstream.started.elapsed();
+        self.0.upstream.endpoint = Some(endpoint);
         self.await_head();
     }
 
@@ -210,18 +210,18 @@ impl Exchange {
 
     /// The endpoint that it went to last.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
-        self.0.journey.endpoint.as_ref().map(|sent| &**sent.endpoint())
+        self.0.upstream.endpoint.as_ref().map(|sent| &**sent.endpoint())
     }
 
     /// Notes that the request goes upstream now.
-    pub(super) fn sent(&mut self) -> &mut Journey {
+    pub(super) fn sent(&mut self) -> &mut UpstreamState {
         self.0.sent = true;
-        &mut self.0.journey
+        &mut self.0.upstream
     }
 
     /// Closes the connection, or the stream, that it was sent on: what is still to come is not wanted.
     pub(super) fn give_up_upstream(&mut self) {
-        self.0.journey.lease = None;
+        self.0.upstream.lease = None;
     }
 
     /// Notes that its answer is a stream of messages, which may be long in coming.
@@ -238,7 +238,8 @@ impl Exchange {
         let is_short = |upload: &Rc<Upload>| upload.bytes() <= SHORT_UPLOAD;
         let is_timed = record.upload.as_ref().is_none_or(is_short);
         let worker = &record.downstream.worker;
-        worker.upstream.answered(&record.journey, (status, now), is_timed, || worker.random());
+        let head = ResponseHead { status, received: now, is_timed };
+        worker.upstream.answered(&record.upstream, head, || worker.random());
         // From here on the pod's word counts for both ways.
         if let Some(upload) = &record.upload {
             upload.set_limits(UploadLimits { progress: record.patience, ..upload.limits() });
@@ -252,7 +253,7 @@ impl Exchange {
     /// Notes that we answer ourselves.
     pub(super) fn refused(&mut self, reason: Reason) {
         if reason == Reason::UpstreamTimeout {
-            self.0.journey.timed_out();
+            self.0.upstream.timed_out();
         }
         self.0.reason = Some(reason);
         self.0.status = Some(reason.status());
@@ -291,7 +292,7 @@ impl Exchange {
         record.complete = true;
         let sent = |upload: &Rc<Upload>| upload.state() == UploadState::Done;
         if record.upload.as_ref().is_none_or(sent)
-            && let Some(lease) = record.journey.lease.take()
+            && let Some(lease) = record.upstream.lease.take()
         {
             lease.release();
         }
@@ -345,14 +346,14 @@ impl Record {
         let worker = &self.downstream.worker;
         // A tunnel is through as a request when it begins; how long it lasts is for the log.
         let through = self.head.filter(|_| self.status == Some(StatusCode::SWITCHING_PROTOCOLS));
-        let duration = through.unwrap_or(now) - self.journey.started;
+        let duration = through.unwrap_or(now) - self.upstream.started;
         let status = self.status.or(self.reason.map(Reason::status));
         let outcome = Outcome {
             method: MethodLabel::of(&self.method),
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             reason: self.reason,
             duration,
-            upstream: self.head.filter(|_| self.sent).map(|head| self.journey.took_until(head)),
+            upstream: self.head.filter(|_| self.sent).map(|head| self.upstream.took_until(head)),
             bytes_in: self.upload.as_deref().map_or(self.relayed, Upload::bytes),
             bytes_out: self.bytes_out,
         };
@@ -379,7 +380,7 @@ impl Record {
             client: self.parts.client.as_ref().unwrap_or(&self.downstream.fields.client).as_bytes(),
             connection: &self.downstream.text,
             route: self.route.is_some().then(|| series.text()),
-            endpoint: self.journey.endpoint.as_ref().map(|sent| &*sent.endpoint().text),
+            endpoint: self.upstream.endpoint.as_ref().map(|sent| &*sent.endpoint().text),
             cf_ray: self.parts.noted.cf_ray.as_ref().map(HeaderValue::as_bytes),
             method: self.method.as_str(),
             host,
@@ -387,11 +388,11 @@ impl Record {
             protocol: access_log::protocol(self.version),
             status: outcome.status.as_u16(),
             reason: self.reason.map(Reason::label),
-            duration: now - self.journey.started,
+            duration: now - self.upstream.started,
             upstream: outcome.upstream,
             bytes_in: outcome.bytes_in,
             bytes_out: outcome.bytes_out,
-            retries: self.journey.retries,
+            retries: self.upstream.retries,
             user_agent: self.parts.noted.user_agent.as_ref().map(HeaderValue::as_bytes),
         });
     }

@@ -70,7 +70,7 @@ pub fn forward(
     async move {
         let result = match &mut decided {
             Ok(Decided { request, endpoints, protocol }) => {
-                send(&mut exchange, request, (endpoints, protocol)).await
+                send(&mut exchange, request, endpoints, protocol).await
             }
             Err(reason) => Err(*reason),
         };

@@ -6,7 +6,7 @@ use crate::error::Reason;
 use crate::model::Protocol;
 use crate::routing::Backend;
 use crate::upstream::body::{RequestBody, Upload, UploadState};
-use crate::upstream::{ReplyBody, To};
+use crate::upstream::{Destination, ReplyBody};
 use http::{Request, Response};
 use std::pin::pin;
 use std::rc::Rc;
@@ -16,10 +16,11 @@ use std::sync::Arc;
 pub(super) async fn send(
     exchange: &mut Exchange,
     request: &mut Option<Request<RequestBody>>,
-    to: (&EndpointSet, &Protocol),
+    endpoints: &EndpointSet,
+    protocol: &Protocol,
 ) -> Result<Response<ReplyBody>, Reason> {
     let upload = exchange.upload();
-    let result = send_in_turn(exchange, request, to).await;
+    let result = send_in_turn(exchange, request, endpoints, protocol).await;
     if let Some(upload) = upload {
         upload.settle();
     }
@@ -29,7 +30,8 @@ pub(super) async fn send(
 async fn send_in_turn(
     exchange: &mut Exchange,
     request: &mut Option<Request<RequestBody>>,
-    (endpoints, protocol): (&EndpointSet, &Protocol),
+    endpoints: &EndpointSet,
+    protocol: &Protocol,
 ) -> Result<Response<ReplyBody>, Reason> {
     let (table, id) = exchange.route().ok_or(Reason::Internal)?;
     let table = Rc::clone(table);
@@ -45,10 +47,10 @@ async fn send_in_turn(
     }
     let watch = Rc::clone(exchange.watch());
     let upload = exchange.upload();
-    let to =
-        To { backend, endpoints, choice: exchange.choice, protocol, connect: exchange.connect() };
+    let (choice, connect) = (exchange.choice, exchange.connect());
+    let destination = Destination { backend, endpoints, choice, protocol, connect };
     let random = || worker.random();
-    let sending = pin!(worker.upstream.send(to, request, exchange.sent(), random));
+    let sending = pin!(worker.upstream.send(destination, request, exchange.sent(), random));
     match watch.guard(sending).await {
         Some(result) => result,
         None if watch.is_overdue() => Err(Reason::RequestDeadline),

@@ -202,8 +202,8 @@ impl Shared {
         self.since_ms.set(now_ms);
     }
 
-    /// Counts up whenever something comes in.
-    pub(super) fn heard(&self) -> u64 {
+    /// How often something has come in.
+    pub(super) fn read_count(&self) -> u64 {
         self.life.reads.get()
     }
 

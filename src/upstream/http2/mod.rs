@@ -17,7 +17,7 @@ pub(super) use pool::{Begun, Http2Pool};
 pub(super) use request::convert;
 
 use super::reply::ReplyBody;
-use super::report::Unanswered;
+use super::retry::Unanswered;
 use crate::error::Reason;
 use crate::upstream::body::RequestBody;
 use connection::Shared;
@@ -41,7 +41,7 @@ pub(super) struct Http2Lease {
     upload: Option<AbortHandle>,
     /// What is waited for.
     response: Option<ResponseFuture>,
-    /// What the connection had heard when the request was sent; `None` before, and after an answer.
+    /// How often the connection had read when the request was sent; `None` before, and after an answer.
     waiting_since: Option<u64>,
     /// Where on the connection its request may begin.
     mark: u64,
@@ -75,7 +75,7 @@ impl Http2Lease {
                 Unanswered { refused: error.is_io() || error.is_go_away(), ..unanswered }
             })?;
         sent.ended.set(bodyless);
-        self.waiting_since = Some(self.shared.heard());
+        self.waiting_since = Some(self.shared.read_count());
         if !bodyless {
             let sent = Rc::clone(&sent);
             let task = spawn_local(async move { upload::send(body, stream, &sent).await });
@@ -117,7 +117,7 @@ impl Drop for Http2Lease {
         if let Some(response) = self.response.take() {
             self.shared.resets().give_up(GivenUp::Unanswered(response), Instant::now());
         }
-        if self.waiting_since == Some(self.shared.heard()) {
+        if self.waiting_since == Some(self.shared.read_count()) {
             // Given up, and not a byte came meanwhile: is anybody there?
             self.shared.probe();
         }

@@ -122,7 +122,8 @@ impl Http2Pool {
     /// Begins HTTP/2 on a connection within `limit`, and lends out its first stream.
     pub(in crate::upstream) async fn adopt(
         self: &Rc<Self>,
-        (key, endpoint): (Key, &Arc<Endpoint>),
+        key: Key,
+        endpoint: &Arc<Endpoint>,
         stream: EndpointStream,
         limit: Duration,
     ) -> Result<Http2Lease, Reason> {

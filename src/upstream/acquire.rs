@@ -1,0 +1,128 @@
+//! How a request gets its connection: an endpoint is chosen, and a connection to it is used again or
+//! opened.
+
+use super::attempt::Attempt;
+use super::connect::{self, Failure, Opened};
+use super::http2::Begun;
+use super::pool::{Connection, Key};
+use super::retry::Unanswered;
+use super::{Kind, Lease};
+use crate::balance::{Endpoint, InFlight, Moment};
+use crate::error::Reason;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A connection that was opened, or a stream of one.
+pub(super) struct Acquired {
+    pub(super) lease: Lease,
+    /// Whether this request opened it; another one may have, meanwhile.
+    pub(super) is_own: bool,
+}
+
+impl<R: Fn() -> u64> Attempt<'_, R> {
+    /// Begins the request at one of the endpoints, `first` if it has begun there already, and
+    /// returns which connections lead there.
+    pub(super) fn choose(&mut self, first: Option<InFlight>, now: Moment) -> Result<Key, Reason> {
+        let set = self.renewed.as_deref().unwrap_or(self.destination.endpoints);
+        let destination = &self.destination;
+        let begun = first.or_else(|| destination.begin(set, (self.random)(), now, &self.tried));
+        let Some(begun) = begun else { return Err(self.last) };
+        let endpoint = self.state.endpoint.insert(begun).endpoint();
+        self.upstream.note_pick(set, endpoint);
+        Ok(Key::new(endpoint, destination.protocol))
+    }
+
+    /// Where the request is.
+    pub(super) fn endpoint(&self) -> Option<Arc<Endpoint>> {
+        self.state.endpoint.as_ref().map(|sent| Arc::clone(sent.endpoint()))
+    }
+
+    /// A connection that has served before.
+    pub(super) async fn reuse(&self, key: Key) -> Option<Lease> {
+        let protocol = self.destination.protocol;
+        if protocol.may_be_http2()
+            && let Some(lease) = self.upstream.http2.take(key)
+        {
+            return Some(Lease(Kind::Http2(lease)));
+        }
+        if !protocol.may_be_http1() {
+            return None;
+        }
+        Some(Lease(Kind::Http1(self.upstream.pool.take(key).await?)))
+    }
+
+    /// Opens a connection to an endpoint, or takes a stream of one that another request has opened
+    /// meanwhile.
+    pub(super) async fn open(&self, endpoint: &Arc<Endpoint>) -> Result<Acquired, Unanswered> {
+        let protocol = self.destination.protocol;
+        let key = Key::new(endpoint, protocol);
+        let http2 = &self.upstream.http2;
+        if !protocol.may_be_http2() {
+            return match self.connect(endpoint).await? {
+                Opened::Http1(connection) => Ok(self.adopt(key, endpoint, connection)),
+                Opened::Http2(_) => Err(Unanswered::of(Reason::UpstreamTlsFailed)),
+            };
+        }
+        loop {
+            let guard = match http2.begin(key, endpoint) {
+                Begun::Lease(lease) => {
+                    self.upstream.cells.upstream.reuses.add(1);
+                    return Ok(Acquired { lease: Lease(Kind::Http2(lease)), is_own: false });
+                }
+                Begun::Wait(opening) => match opening.wait().await {
+                    Some(reason) => return Err(Unanswered::of(reason)),
+                    None => continue,
+                },
+                Begun::Open(guard) => guard,
+            };
+            let opened = match self.connect(endpoint).await {
+                Ok(Opened::Http1(connection)) => {
+                    http2.note_http1(key);
+                    return Ok(self.adopt(key, endpoint, connection));
+                }
+                Ok(Opened::Http2(stream)) => {
+                    let adopting = http2.adopt(key, endpoint, stream, self.connect_limit());
+                    adopting.await.map_err(|reason| {
+                        self.upstream.note_failure(endpoint, (self.random)());
+                        Unanswered::of(reason)
+                    })
+                }
+                Err(failed) => Err(failed),
+            };
+            return match opened {
+                Ok(lease) => Ok(Acquired { lease: Lease(Kind::Http2(lease)), is_own: true }),
+                Err(failed) => {
+                    guard.fail(failed.reason);
+                    Err(failed)
+                }
+            };
+        }
+    }
+
+    /// Lends a connection that this request has opened.
+    fn adopt(&self, key: Key, endpoint: &Arc<Endpoint>, connection: Connection) -> Acquired {
+        let lease = self.upstream.pool.adopt(key, endpoint, connection);
+        Acquired { lease: Lease(Kind::Http1(lease)), is_own: true }
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Opened, Unanswered> {
+        let cells = &self.upstream.cells.upstream;
+        let protocol = self.destination.protocol;
+        let opened = connect::connect(endpoint.addr, protocol, self.connect_limit()).await;
+        opened.inspect(|_| cells.connects.add(1)).map_err(|Failure { reason, is_ours }| {
+            cells.connect_failures.add(1);
+            if matches!(reason, Reason::UpstreamTlsFailed | Reason::UpstreamUntrusted) {
+                cells.tls_failures.add(1);
+            }
+            if !is_ours {
+                self.upstream.note_failure(endpoint, (self.random)());
+            }
+            Unanswered::of(reason)
+        })
+    }
+
+    /// How long connecting may take.
+    fn connect_limit(&self) -> Duration {
+        self.destination.connect.unwrap_or(self.upstream.settings.connect)
+    }
+}

@@ -1,0 +1,114 @@
+//! What follows a failure: whether the request is sent again, why, and where.
+
+use super::Upstream;
+use super::attempt::Attempt;
+use crate::balance::{Endpoint, InFlight, Moment};
+use crate::error::Reason;
+use crate::telemetry::Retry;
+use std::sync::Arc;
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) reason: Reason,
+    /// The peer has not looked at it, and says so: it may be sent again, whatever its method.
+    pub(super) refused: bool,
+    /// The peer has not read it, as is proven: the same.
+    pub(super) unread: bool,
+}
+
+impl Unanswered {
+    /// For a reason that says nothing of what the peer has done.
+    pub(super) fn of(reason: Reason) -> Self {
+        Self { reason, refused: false, unread: false }
+    }
+
+    /// Says so if the peer may have carried out what must not be done twice.
+    pub(super) fn doubt(&mut self, is_idempotent: bool) {
+        let is_known = is_idempotent || self.refused || self.unread;
+        if self.reason == Reason::UpstreamClosed && !is_known {
+            self.reason = Reason::UpstreamInDoubt;
+        }
+    }
+
+    /// What it would be sent again for; `reused` is said of its connection.
+    fn retry(&self, reused: bool) -> Retry {
+        match self.reason {
+            _ if self.refused => Retry::StreamRefused,
+            _ if self.unread => Retry::Unread,
+            Reason::ConnectFailed => Retry::ConnectFailed,
+            Reason::ConnectTimeout => Retry::ConnectTimeout,
+            Reason::UpstreamTlsFailed | Reason::UpstreamUntrusted => Retry::TlsFailed,
+            _ if reused => Retry::ReusedClosed,
+            _ => Retry::Closed,
+        }
+    }
+}
+
+impl<R: Fn() -> u64> Attempt<'_, R> {
+    /// After a connection that was used again has failed: moves the request to another endpoint, or
+    /// else keeps it at the same one. Errors if no retry is allowed.
+    pub(super) fn after_reused(&mut self, failed: &Unanswered) -> Result<(), Reason> {
+        let why = failed.retry(true);
+        if self.request.is_none() || !self.take_retry(why) {
+            return Err(failed.reason);
+        }
+        self.note_retry(failed, why);
+        if let Some(other) = self.endpoint().and_then(|closed| self.another(closed)) {
+            self.state.endpoint = Some(other);
+        }
+        Ok(())
+    }
+
+    /// After a new connection to an endpoint has failed, or was not made because the endpoint has
+    /// gone (`failed` is `None`): leaves the endpoint out of the next choice. Errors if no retry is
+    /// allowed.
+    pub(super) fn after_new(
+        &mut self,
+        endpoint: Arc<Endpoint>,
+        failed: Option<Unanswered>,
+    ) -> Result<(), Reason> {
+        self.tried.push(endpoint);
+        let set = self.renewed.insert(self.destination.renew());
+        let Some(failed) = failed else { return Ok(()) };
+        self.last = failed.reason;
+        let why = failed.retry(false);
+        let is_last = self.tried.len() > self.upstream.settings.connect_retries as usize
+            || set.all_tried(&self.tried);
+        if is_last || self.request.is_none() || !self.take_retry(why) {
+            return Err(failed.reason);
+        }
+        self.note_retry(&failed, why);
+        Ok(())
+    }
+
+    /// Another endpoint for a request whose connection has closed when it was used again, if one is
+    /// neither tried nor left out. A process that ends closes its connections before it stops to
+    /// listen, and the kernel takes a new one meanwhile: there the request would be lost.
+    fn another(&mut self, closed: Arc<Endpoint>) -> Option<InFlight> {
+        let set = self.renewed.insert(self.destination.renew());
+        self.tried.push(closed);
+        let other = self.destination.begin(set, (self.random)(), Moment::now(), &self.tried);
+        // It may be well, and is asked again if the other cannot be reached.
+        self.tried.pop();
+        other.filter(|other| !other.endpoint().is_ejected())
+    }
+
+    fn note_retry(&mut self, failed: &Unanswered, why: Retry) {
+        self.last = failed.reason;
+        self.is_repeated |= matches!(why, Retry::Closed | Retry::ReusedClosed);
+    }
+
+    /// Takes a retry from the budget, and counts it.
+    fn take_retry(&mut self, why: Retry) -> bool {
+        let Upstream { budget, cells, .. } = self.upstream;
+        let cells = &cells.upstream;
+        if !budget.take() {
+            cells.retries_refused.add(1);
+            return false;
+        }
+        self.state.retries += 1;
+        cells.retries[why as usize].add(1);
+        true
+    }
+}
