@@ -42,7 +42,10 @@ use tokio::sync::watch::Receiver;
 const WAIT_LOOK: Duration = Duration::from_millis(50);
 
 /// The admin port and the socket for probes.
-type IdleAdmin = (Bound, Option<LocalListening>);
+struct IdleAdmin {
+    port: Bound,
+    socket: Option<LocalListening>,
+}
 
 /// A process that is bound; with a cluster as its source, it answers on its admin port. Dropping it
 /// ends its threads.
@@ -85,10 +88,8 @@ impl fmt::Debug for Prepared {
 /// What is bound.
 struct Ports {
     listeners: Vec<Bound>,
-    admin: Bound,
-    /// The socket for probes.
-    local: Option<LocalListening>,
-    /// Its name.
+    admin: IdleAdmin,
+    /// The name of the socket for probes.
     socket: Option<Arc<LocalName>>,
 }
 
@@ -103,7 +104,7 @@ impl Ports {
         };
         let local = config.admin.socket.as_deref().map(bind_local).transpose()?;
         let socket = local.as_ref().map(LocalListening::name);
-        Ok(Self { listeners, admin, local, socket })
+        Ok(Self { listeners, admin: IdleAdmin { port: admin, socket: local }, socket })
     }
 }
 
@@ -126,9 +127,9 @@ impl Prepared {
         let keys = Arc::clone(&heritage.keys);
         let certificates = TlsFiles::new(&config, telemetry.certificates(), keys)?;
         let shown = certificates.shown();
-        let Ports { listeners, admin, local, socket } = Ports::bind(&config, heritage.number)?;
+        let Ports { listeners, admin, socket } = Ports::bind(&config, heritage.number)?;
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
-        let holds = || listeners.iter().chain([&admin]).map(Bound::hold);
+        let holds = || listeners.iter().chain([&admin.port]).map(Bound::hold);
         let gatekeeper = Arc::new(Gatekeeper::new(Arc::clone(&config), holds(), telemetry.ports()));
         let steering = Arc::new(Steering::new(holds(), telemetry.ports()));
         let publisher = Publisher::new(Table::empty());
@@ -151,10 +152,10 @@ impl Prepared {
             steering,
             certificates: shown.store(),
         };
-        let (address, mut others) = (admin.local_addr()?, Vec::from_iter(begun.thread));
+        let (address, mut others) = (admin.port.local_addr()?, Vec::from_iter(begun.thread));
         let idle_admin = match begun.cluster {
-            Some(_) => serve_admin(&parts, (admin, local), &mut others)?,
-            None => Some((admin, local)),
+            Some(_) => serve_admin(&parts, admin, &mut others)?,
+            None => Some(admin),
         };
         Ok(Self {
             parts,
@@ -229,7 +230,7 @@ impl Prepared {
         let steering = Arc::clone(&parts.steering);
         let bound = steering.listen(self.listeners)?;
         let idle_admin = match self.idle_admin {
-            Some((admin, socket)) => Some((steering.listen_admin(admin)?, socket)),
+            Some(admin) => Some((steering.listen_admin(admin.port)?, admin.socket)),
             None => None,
         };
         let workers = start_workers(parts, ends)?;
@@ -281,11 +282,11 @@ impl Prepared {
 /// and whoever finds its admin port finds the listeners too.
 fn serve_admin(
     parts: &Parts,
-    (admin, local): IdleAdmin,
+    admin: IdleAdmin,
     others: &mut Vec<JoinHandle<()>>,
 ) -> io::Result<Option<IdleAdmin>> {
     parts.gatekeeper.arm();
-    others.push(start_admin(parts, parts.steering.listen_admin(admin)?, local)?);
+    others.push(start_admin(parts, parts.steering.listen_admin(admin.port)?, admin.socket)?);
     Ok(None)
 }
 

@@ -11,7 +11,7 @@ use crate::pki::client_certificate::Demand;
 use crate::pki::full_strict::{Judgement, judge};
 use crate::routing::Table;
 use crate::tls::store::{OfFile, entries};
-use crate::tls::store::{Origins, Proofs, judge_all, of_secret, shown};
+use crate::tls::store::{Origins, Proofs, Served, judge_all, of_secret, shown};
 use crate::tls::store::{certificate, dates, now, time};
 use crate::tls::store::{of_config, of_ingresses};
 use crate::tls::{Policies, Snapshot, covers, is_one_policy};
@@ -141,9 +141,9 @@ impl<'b> Certificates<'b> {
             None => &none,
         };
         let snapshot = self.snapshot()?;
-        let of = (table, self.secrets, &snapshot);
+        let served = Served { table, secrets: self.secrets, snapshot: &snapshot };
         let authorities = self.authorities()?;
-        let judged = judge_all(of, &self.origins, &authorities, &mut Proofs::default(), now());
+        let judged = judge_all(served, &self.origins, &authorities, &mut Proofs::default(), now());
         Ok(judged.into_iter().map(full_strict::Row::from).collect())
     }
 

@@ -193,7 +193,7 @@ impl<'d> Table<'d> {
 
     /// The same for a list of something else; `wanted` and `example` say what.
     pub(super) fn list_of(&self, key: &str, wanted: &str, example: &str) -> Option<List<'d>> {
-        List::of(self.document, self.value(key)?, &self.path(key), (wanted, example))
+        List::of(self.document, self.value(key)?, &self.path(key), wanted, example)
     }
 
     /// Notes a fault of a key; where the key is absent, at the head of the table.
@@ -226,14 +226,15 @@ pub(super) struct List<'d> {
 
 impl<'d> List<'d> {
     fn new(document: &'d Document<'d>, value: &'d Spanned<DeValue<'d>>, key: &str) -> Option<Self> {
-        Self::of(document, value, key, ("a list of strings", "[\"...\"]"))
+        Self::of(document, value, key, "a list of strings", "[\"...\"]")
     }
 
     fn of(
         document: &'d Document<'d>,
         value: &'d Spanned<DeValue<'d>>,
         key: &str,
-        (wanted, example): (&str, &str),
+        wanted: &str,
+        example: &str,
     ) -> Option<Self> {
         let at = value.span().start;
         if let DeValue::Array(items) = value.get_ref() {

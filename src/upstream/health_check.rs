@@ -113,7 +113,7 @@ impl Checker {
         let backend = Arc::clone(&checked.backend);
         let addr = checked.endpoint.upgrade().map(|endpoint| endpoint.addr);
         if let (Some(addr), Some(check)) = (addr, &backend.check) {
-            self.ask(&checked, addr, (&backend.protocol, check)).await;
+            self.ask(&checked, addr, &backend.protocol, check).await;
             // A tenth more or less, so that those that began together do not stay so.
             let interval = check.interval * 9 / 10 + self.share_of(check.interval / 5);
             checked.due.set(Instant::now() + interval);
@@ -125,7 +125,8 @@ impl Checker {
         &self,
         checked: &Checked,
         addr: EndpointAddr,
-        (protocol, check): (&Protocol, &HealthCheck),
+        protocol: &Protocol,
+        check: &HealthCheck,
     ) {
         let answer = upstream::check(addr, protocol, check).await;
         // What a kubelet takes for success (core/v1 HTTPGetAction).

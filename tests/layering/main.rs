@@ -5,6 +5,7 @@
 
 mod code;
 mod lengths;
+mod parameters;
 mod rooms;
 
 use std::fs;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use code::{code_only, imports, indent, line_of, words};
 use lengths::outgrown;
+use parameters::tuple_parameters;
 use rooms::{kind, may_import};
 
 /// The crates of Kubernetes.
@@ -259,4 +261,33 @@ fn a_planted_long_file_and_an_empty_name_are_found() {
     assert_eq!(outgrown("src/a.rs", &"\n".repeat(400)), Vec::<String>::new());
     let found = outgrown("src/http/utils.rs", &"\n".repeat(401));
     assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn functions_take_no_tuple_apart() {
+    let files = sources("src");
+    assert!(files.len() >= 10, "only {} files seen", files.len());
+    let found: Vec<String> =
+        files.iter().flat_map(|(path, text)| tuple_parameters(path, text)).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_planted_tuple_parameter_is_found_with_its_line() {
+    for text in [
+        "fn a() {}\nfn b((x, y): (u8, u8)) {}",
+        "trait T {\n    async fn b<F: Fn(u8) -> u8>(\n        self,\n        (x, y): Pair,\n    );\n}",
+        "\nfn b(a: &[(u8, u8)], f: impl Fn((u8, u8)) -> u8, &(x, y): &(u8, u8)) {}",
+    ] {
+        let found = tuple_parameters("src/a.rs", text);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].starts_with("src/a.rs:2: `b` takes a tuple"), "{text}: {found:?}");
+        assert_eq!(tuple_parameters("src/a/tests.rs", text), Vec::<String>::new());
+    }
+    for text in [
+        "fn a(x: (u8, u8), f: fn((u8, u8)) -> (u8, u8)) -> (u8, u8) { b(|(x, y)| x) }",
+        "#[cfg(test)]\nmod tests {\n    fn a((x, y): (u8, u8)) {}\n}",
+    ] {
+        assert_eq!(tuple_parameters("src/a.rs", text), Vec::<String>::new(), "{text}");
+    }
 }

@@ -125,7 +125,7 @@ fn read_endpoint<'s>(
         state: state(conditions.as_ref()),
         node: node_name.as_deref(),
         zone: zone.as_deref(),
-        place: Place::of((node_name.as_deref(), zone.as_deref()), hints.as_ref(), here),
+        place: Place::of(node_name.as_deref(), zone.as_deref(), hints.as_ref(), here),
     })
 }
 

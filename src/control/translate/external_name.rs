@@ -28,7 +28,9 @@ pub(super) fn refused(service: &str) -> Verdict {
 
 /// A verdict for each of the ports that rules name. `written` is the name.
 pub(super) fn read<'p>(
-    (name, service, written): (&str, &Service, &str),
+    name: &str,
+    service: &Service,
+    written: &str,
     ports: impl Iterator<Item = &'p PortKey>,
     words: &Words,
     report: &mut Report<'_>,

@@ -136,7 +136,7 @@ pub(super) fn read<'i>(
     let (mut hosts, has_rules) = (Vec::new(), !rules.is_empty());
     for (position, rule) in rules.iter().enumerate() {
         let rule =
-            read_rule((position, rule), default_backend.is_some(), verdict.expressions, report);
+            read_rule(position, rule, default_backend.is_some(), verdict.expressions, report);
         if let Some(rule) = rule {
             hosts.push(rule.host.clone());
             read.rules.push(rule);
@@ -206,9 +206,10 @@ fn read_nothing<'i>(report: &mut Report<'_>) -> IngressRead<'i> {
     IngressRead::default()
 }
 
-/// `expressions`: whether its paths may be regular expressions, none of which is served.
+/// `rule` is its position. `expressions`: whether its paths may be regular expressions, none of which is served.
 fn read_rule<'i>(
-    (rule, source): (usize, &'i IngressRule),
+    rule: usize,
+    source: &'i IngressRule,
     has_default: bool,
     expressions: bool,
     report: &mut Report<'_>,

@@ -6,6 +6,13 @@ use std::sync::Arc;
 /// So many names are kept before it is looked at which are still in use.
 const FIRST_LOOK: usize = 64;
 
+/// Which Service it is.
+#[derive(Clone, Copy)]
+pub(super) struct ServiceName<'n> {
+    pub(super) namespace: &'n Arc<str>,
+    pub(super) name: &'n Arc<str>,
+}
+
 /// Names in use.
 #[derive(Debug, Default)]
 pub(super) struct Names {

@@ -47,7 +47,8 @@ pub(super) struct Place {
 impl Place {
     /// That of an endpoint with this `nodeName` and `zone`.
     pub(super) fn of(
-        (node, zone): (Option<&str>, Option<&str>),
+        node: Option<&str>,
+        zone: Option<&str>,
         hints: Option<&EndpointHints>,
         here: &Here<'_>,
     ) -> Self {

@@ -8,6 +8,7 @@
 
 use super::annotations::{Annotations, field};
 use super::external_name;
+use super::names::ServiceName;
 use super::report::{Flaw, Report};
 use super::secret;
 use crate::control::objects::Objects;
@@ -77,7 +78,7 @@ impl Words {
     /// Reads the annotations of a Service, and the Secret that they name.
     pub(super) fn read(
         objects: &Objects,
-        (namespace, name): (&str, &str),
+        key: ServiceName<'_>,
         service: &Service,
         last: &mut LastRead,
         report: &mut Report<'_>,
@@ -87,10 +88,10 @@ impl Words {
         let scheme = scheme(annotations, report);
         let default = match external_name::of(service).and_then(external_name::parse) {
             Some(external) => external.to_string(),
-            None => format!("{name}.{namespace}.svc"),
+            None => format!("{}.{}.svc", key.name, key.namespace),
         };
         let server_name = server_name(annotations, default, report);
-        let trust = trust(annotations, (objects, namespace), last, &mut of_tls, report);
+        let trust = trust(annotations, objects, key.namespace, last, &mut of_tls, report);
         if let (Ok(Trust::Public), None, None) =
             (&trust, annotations.get(SERVER_NAME), external_name::of(service))
         {
@@ -199,7 +200,8 @@ fn server_name(
 
 fn trust(
     annotations: Annotations<'_>,
-    (objects, namespace): (&Objects, &str),
+    objects: &Objects,
+    namespace: &str,
     last: &mut LastRead,
     of_tls: &mut Vec<(&'static str, Flaw)>,
     report: &mut Report<'_>,

@@ -5,7 +5,7 @@ use super::external_name;
 use super::foreign::{self, Subject};
 use super::health_check;
 use super::limits;
-use super::names::Names;
+use super::names::{Names, ServiceName};
 use super::near::Here;
 use super::protocol::{Asked, LastRead, Words};
 use super::report::{Flaw, Report};
@@ -59,19 +59,20 @@ pub(super) struct ServiceRead {
 /// is what was read before of the Secret that the Service names.
 pub(super) fn read<'p>(
     objects: &Objects,
-    (namespace, name): (&Arc<str>, &Arc<str>),
+    key: ServiceName<'_>,
     ports: impl Iterator<Item = &'p PortKey>,
     here: &Here<'_>,
     names: &mut Names,
     last: &mut LastRead,
 ) -> Option<ServiceRead> {
+    let ServiceName { namespace, name } = key;
     let service = objects.services().get(namespace, name)?;
     let mut findings = Vec::new();
     let own = object(Kind::Service, namespace, name);
     let annotations = Annotations::of(&service.metadata);
     let mut report = Report::new(&own, &mut findings);
     check(service, &mut report);
-    let words = Words::read(objects, (namespace, name), service, last, &mut report);
+    let words = Words::read(objects, key, service, last, &mut report);
     let refused = foreign::judge(annotations, Subject::Service, &mut report).broken;
     let preference = balancing::prefer(service, here.prefer, &mut report);
     let treatment = read_treatment(annotations, preference.prefer, &mut report);
@@ -85,7 +86,7 @@ pub(super) fn read<'p>(
     let mut report = Report::new(&own, &mut findings);
     if let Some(external) = external_name::of(service) {
         let verdicts: Vec<Verdict> = match here.external_names {
-            true => external_name::read((name, service, external), ports, &words, &mut report),
+            true => external_name::read(name, service, external, ports, &words, &mut report),
             false => ports.map(|_| external_name::refused(name)).collect(),
         };
         if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
@@ -94,8 +95,7 @@ pub(super) fn read<'p>(
         return Some(ServiceRead { verdicts, findings, treatment, by_zone: false, zone: None });
     }
     let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
-    let (joined, zone, in_slices) =
-        join(objects, (namespace, name), &found, here, names, &mut findings);
+    let (joined, zone, in_slices) = join(objects, key, &found, here, names, &mut findings);
     for port in found.iter().flatten() {
         check_name(service, port, &in_slices, &mut Report::new(&own, &mut findings));
     }
@@ -152,12 +152,13 @@ fn refuse(name: &str, broken: Broken) -> Verdict {
 /// slices have for ports.
 fn join<'o>(
     objects: &'o Objects,
-    (namespace, name): (&Arc<str>, &Arc<str>),
+    key: ServiceName<'_>,
     ports: &[Result<&ServicePort, (Broken, Flaw)>],
     here: &Here<'_>,
     names: &mut Names,
     findings: &mut Vec<Rejected>,
 ) -> (Vec<endpoint_slice::Joined>, Option<Arc<str>>, BTreeSet<&'o str>) {
+    let ServiceName { namespace, name } = key;
     let mut zone: Option<&str> = None;
     let mut in_slices = BTreeSet::new();
     let mut joined: Vec<endpoint_slice::Joined> = Vec::new();

@@ -34,6 +34,13 @@ struct Group {
     preferred_version: Version,
 }
 
+impl Group {
+    /// Group and version, as paths have it.
+    fn version(&self) -> &str {
+        &self.preferred_version.group_version
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Version {
@@ -79,10 +86,9 @@ pub(super) async fn list(api: &Api, namespaces: &[String]) -> Others {
         }
     };
     for group in groups.iter().filter(|group| manifest::is_of_edges(&group.name)) {
-        let version = &group.preferred_version.group_version;
-        match get::<Resources>(api, &format!("/apis/{version}")).await {
+        match get::<Resources>(api, &format!("/apis/{}", group.version())).await {
             Ok(Resources { resources }) => {
-                others.list_group(api, (&group.name, version), &resources, namespaces).await;
+                others.list_group(api, group, &resources, namespaces).await;
             }
             Err(failure) => others.unread("its kinds", &group.name, &failure),
         }
@@ -96,10 +102,11 @@ impl Others {
     async fn list_group(
         &mut self,
         api: &Api,
-        (group, version): (&str, &str),
+        group: &Group,
         resources: &[Resource],
         namespaces: &[String],
     ) {
+        let version = group.version();
         let mut unread: Vec<&str> = Vec::new();
         let mut first = None;
         let is_listed = |resource: &&Resource| {
@@ -129,7 +136,7 @@ impl Others {
         }
         unread.dedup();
         if let Some(failure) = first {
-            self.unread(&unread.join(", "), group, &failure);
+            self.unread(&unread.join(", "), &group.name, &failure);
         }
     }
 

@@ -191,7 +191,8 @@ impl FollowedFrames {
     /// Follows `socket` from its first byte. The deadline is paused until a head begins.
     pub fn new(
         socket: ClientSocket,
-        (head, turn): (HeadDeadline, Turn),
+        head: HeadDeadline,
+        turn: Turn,
         account: Arc<Account>,
         streams: &Rc<Streams>,
     ) -> Self {

@@ -94,7 +94,7 @@ fn follow(
     head.set_account(account);
     let deadline = HeadDeadline { watch: Rc::clone(&head), limit: timeouts.request_head };
     let turn = worker.head_turns.none();
-    let stream = FollowedFrames::new(socket, (deadline, turn), Arc::clone(account), streams);
+    let stream = FollowedFrames::new(socket, deadline, turn, Arc::clone(account), streams);
     (head, stream)
 }
 

@@ -117,10 +117,9 @@ fn begin_upload(downstream: &Downstream, watch: &Rc<Watch>, body: Incoming) -> O
 /// Hands both connections over, if the client has asked for that.
 async fn switch(
     exchange: Exchange,
-    response: Response<ReplyBody>,
+    mut response: Response<ReplyBody>,
     slot: Option<TunnelSlot>,
 ) -> Response<ResponseBody> {
-    let mut response = response;
     sticky::set_cookie(&exchange, response.headers_mut());
     let switched = match slot {
         Some(slot) => tunnel::switch(exchange, response, &slot).await,

@@ -13,6 +13,6 @@ mod verdict_log;
 pub use cert_store::{CertStore, OfFile, entries};
 pub use client_authorities::{AuthorityFileError, of_config, of_ingresses};
 pub use error::TlsFileError;
-pub use self_check::{Judged, Origins, Proofs, judge_all, of_secret, shown};
+pub use self_check::{Judged, Origins, Proofs, Served, judge_all, of_secret, shown};
 pub use ticket_file::TicketFileError;
 pub use tls_files::{TlsFiles, authorities, certificate, dates, now, time};

@@ -32,6 +32,17 @@ pub struct Judged {
     pub judgement: Judgement,
 }
 
+/// What is served with TLS at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Served<'s> {
+    /// The rules.
+    pub table: &'s Table,
+    /// The Secrets that `spec.tls` names.
+    pub secrets: &'s [TlsSecret],
+    /// The certificates of each host.
+    pub snapshot: &'s Snapshot,
+}
+
 /// Certificates, and where they are from.
 pub type Origins = Vec<(Arc<Certificate>, String)>;
 
@@ -95,12 +106,13 @@ pub fn shown<'s>(snapshot: &'s Snapshot, host: &HostPattern) -> Option<&'s Arc<C
 /// What Cloudflare says of every host at a time, in seconds since the Unix epoch. `origins` name
 /// the certificates.
 pub fn judge_all(
-    (table, secrets, snapshot): (&Table, &[TlsSecret], &Snapshot),
+    served: Served<'_>,
     origins: &Origins,
     authorities: &Authorities,
     proofs: &mut Proofs,
     now: i64,
 ) -> Vec<Judged> {
+    let Served { table, secrets, snapshot } = served;
     let address = |of: &Arc<Certificate>| Arc::as_ptr(of).addr();
     let names: HashMap<usize, &str> =
         origins.iter().map(|(of, name)| (address(of), name.as_str())).collect();
@@ -169,8 +181,8 @@ impl SelfCheck {
             return;
         }
         let (secrets, origins) = sources();
-        let of = (&*table, &*secrets, &*snapshot);
-        let judged = judge_all(of, &origins, &self.authorities, &mut self.proofs, now);
+        let served = Served { table: &table, secrets: &secrets, snapshot: &snapshot };
+        let judged = judge_all(served, &origins, &self.authorities, &mut self.proofs, now);
         let moments = judged.iter().filter_map(|judged| judged.judgement.changes_at);
         self.due = moments.min().unwrap_or(i64::MAX).min(now.saturating_add(PROOF_LASTS));
         self.seen = Some((table.generation(), snapshot));

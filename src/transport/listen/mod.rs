@@ -112,14 +112,17 @@ impl Accepting {
     /// The next connection. What filter it has from the listening socket is taken off: it was for
     /// those who connect, and would be run for every packet from now on.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.socket.accept().await.map(unfiltered)
+        self.socket.accept().await.inspect(|(socket, _)| remove_filter(socket))
     }
 
     /// A connection that waits already, if there is one.
     async fn accept_at_once(&self) -> Option<(TcpStream, SocketAddr)> {
         let accepted = std::future::poll_fn(|cx| Poll::Ready(self.socket.poll_accept(cx))).await;
         match accepted {
-            Poll::Ready(Ok(accepted)) => Some(unfiltered(accepted)),
+            Poll::Ready(Ok((socket, peer))) => {
+                remove_filter(&socket);
+                Some((socket, peer))
+            }
             Poll::Ready(Err(_)) | Poll::Pending => None,
         }
     }
@@ -139,10 +142,9 @@ pub fn reset(socket: TcpStream) {
     drop(socket);
 }
 
-fn unfiltered((socket, peer): (TcpStream, SocketAddr)) -> (TcpStream, SocketAddr) {
+fn remove_filter(socket: &TcpStream) {
     // There may be none, which is an error of no interest.
-    let _ = SockRef::from(&socket).detach_filter();
-    (socket, peer)
+    let _ = SockRef::from(socket).detach_filter();
 }
 
 /// One listener at work.

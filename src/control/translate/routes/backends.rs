@@ -5,7 +5,7 @@ use super::slab::Slab;
 use super::{Map, Name, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Found};
-use crate::control::translate::names::Names;
+use crate::control::translate::names::{Names, ServiceName};
 use crate::control::translate::near::Here;
 use crate::control::translate::protocol::{Asked, LastRead};
 use crate::control::translate::report::Flaw;
@@ -155,7 +155,7 @@ impl Backends {
         let slots = &self.slots;
         let ports: Vec<&PortKey> =
             in_use.slots.iter().filter_map(|&slot| Some(&slots.get(slot)?.key.port)).collect();
-        let name = (&service.0, &service.1);
+        let name = ServiceName { namespace: &service.0, name: &service.1 };
         let secret = in_use.authorities.name.take();
         let (names, last) = (&mut self.names, &mut in_use.authorities);
         let read = service::read(objects, name, ports.into_iter(), here, names, last);
