@@ -4,7 +4,8 @@
 //! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
 //! follows the files of certificates and judges all as Cloudflare would, one that steers the kernel
 //! to this process, one that checks endpoints, one that resolves names, one that writes the access log.
-//! The caller's thread waits for signals; a reload has all of these twice, while the one before leaves.
+//! One more catches signals for the process. The caller's thread sleeps until [`Wakeup`] is told of a
+//! signal; a reload has all of these twice, while the one before leaves.
 
 pub mod admin;
 pub mod allocator;
@@ -19,6 +20,8 @@ mod settings;
 mod signals;
 mod steering;
 mod succession;
+mod thread;
+mod wakeup;
 mod worker;
 mod write_back;
 
@@ -26,6 +29,7 @@ pub use error::StartError;
 pub use prepared::Prepared;
 pub use settings::{options, policy};
 pub use signals::Signals;
+pub use wakeup::Wakeup;
 
 use crate::app::admin::Admin;
 use crate::config::Config;
@@ -46,10 +50,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use steering::Steering;
 use succession::Heritage;
+use thread::Thread;
 use tokio::runtime::{Builder, LocalOptions};
 use worker::Setup as WorkerSetup;
 
@@ -70,8 +74,8 @@ pub struct App {
     admin_end: Shutdown,
     wake: Sender<Wake>,
     /// Those that end when the last request is through, or at the deadline.
-    workers: Vec<JoinHandle<()>>,
-    others: Vec<JoinHandle<()>>,
+    workers: Vec<Thread>,
+    others: Vec<Thread>,
     log_writer: Option<Writer>,
 }
 
@@ -80,6 +84,7 @@ struct Parts {
     config: Arc<Config>,
     telemetry: Arc<Telemetry>,
     signal: ShutdownSignal,
+    wakeup: Wakeup,
     /// When the admin port ends before the rest.
     admin_ends: ShutdownSignal,
     tables: TableHandle,
@@ -132,7 +137,8 @@ impl App {
     /// left at once. Make `signals` before [`App::start`]: until they are caught, one of them ends
     /// the process on the spot.
     pub fn run_until_signal(self, signals: &Signals) {
-        while signals.wait() != signals::Asked::Leave {}
+        signals.wake(self.wakeup());
+        self.wakeup().wait(|| signals.again().then_some(()));
         self.stop_with(|| signals.again());
     }
 
@@ -148,78 +154,90 @@ impl App {
         tracing::info!(open, "leaving: listeners close, requests in flight finish");
         self.shutdown.advance(Stage::Draining);
         let started = Instant::now();
-        let mut cut = false;
-        while self.workers.iter().any(|worker| !worker.is_finished()) {
-            let elapsed = started.elapsed();
-            if elapsed >= timeouts.drain_idle {
+        let idle = timeouts.drain_idle.min(timeouts.drain);
+        let mut drained = self.wait_drained(started + idle, &impatient);
+        if drained.is_none() {
+            if timeouts.drain_idle <= timeouts.drain {
                 self.shutdown.advance(Stage::ClosingIdle);
             }
-            cut = cut || impatient();
-            if elapsed >= timeouts.drain || cut {
-                let open = self.telemetry.open_connections();
-                tracing::warn!(open, "connections are cut");
-                self.shutdown.advance(Stage::Aborting);
-                break;
-            }
-            thread::park_timeout(DRAIN_LOOK);
+            drained = self.wait_drained(started + timeouts.drain, &impatient);
         }
+        if drained != Some(Drained::Through) {
+            let open = self.telemetry.open_connections();
+            tracing::warn!(open, "connections are cut");
+            self.shutdown.advance(Stage::Aborting);
+        }
+        let mut cut = drained == Some(Drained::Cut);
         let mut hasty = || {
             cut = cut || impatient();
             cut
         };
-        join_all(self.workers, &mut hasty);
+        join_all(self.workers, &self.heritage.wakeup, &mut hasty);
         self.shutdown.advance(Stage::Aborting);
         // The receiver is gone only if that thread is.
         let _ = self.wake.send(Wake::Stop);
-        join_all(self.others, &mut hasty);
+        join_all(self.others, &self.heritage.wakeup, &mut hasty);
         let lost = self.log_writer.map_or(0, |writer| writer.close(hasty));
         if lost > 0 {
             tracing::warn!(lines = lost, "the access log is stuck: its last lines are lost");
         }
         tracing::info!("left");
     }
+
+    /// Who is told of what the process waits for.
+    fn wakeup(&self) -> &Wakeup {
+        &self.heritage.wakeup
+    }
+
+    /// Waits for the workers until `end`. Returns `None` if they are not through by then.
+    fn wait_drained(&self, end: Instant, impatient: impl Fn() -> bool) -> Option<Drained> {
+        self.wakeup().wait_until(Some(end), || match self.workers.iter().all(Thread::is_finished) {
+            true => Some(Drained::Through),
+            false => impatient().then_some(Drained::Cut),
+        })
+    }
+}
+
+/// Why the workers are no longer waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Drained {
+    /// Their last request is through.
+    Through,
+    /// The process was told twice to leave.
+    Cut,
 }
 
 /// Waits for threads that have been told to end: for as long as [`LAST_STEPS`], or not at all once
 /// `hasty` says so. One that hangs, in a disk or a file system that does, ends with the process.
-fn join_all(mut threads: Vec<JoinHandle<()>>, mut hasty: impl FnMut() -> bool) {
+fn join_all(mut threads: Vec<Thread>, wakeup: &Wakeup, mut hasty: impl FnMut() -> bool) {
     let begun = Instant::now();
-    while threads.iter().any(|thread| !thread.is_finished()) {
-        let limit = if hasty() { LAST_STEPS_IN_HASTE } else { LAST_STEPS };
-        if begun.elapsed() >= limit {
-            break;
-        }
-        thread::park_timeout(DRAIN_LOOK);
-    }
-    for thread in threads.extract_if(.., |thread| thread.is_finished()) {
-        join(thread);
-    }
+    let is_through = || threads.iter().all(Thread::is_finished);
+    wakeup.wait_until(Some(begun + LAST_STEPS), || (is_through() || hasty()).then_some(()));
+    wakeup.wait_until(Some(begun + LAST_STEPS_IN_HASTE), || is_through().then_some(()));
+    threads.extract_if(.., |thread| thread.is_finished()).for_each(Thread::join);
     for thread in threads {
-        let name = thread.thread().name().unwrap_or("unnamed").to_owned();
-        tracing::warn!(thread = name, "thread does not end: it is left to itself");
+        tracing::warn!(thread = thread.name(), "thread does not end: it is left to itself");
     }
 }
 
 /// On a thread of its own, because to ask may take half a minute, and the cluster must not wait.
-fn keep_list(parts: &Parts, list: Setup) -> io::Result<JoinHandle<()>> {
+fn keep_list(parts: &Parts, list: Setup) -> io::Result<Thread> {
     let signal = parts.signal.clone();
     let keeper = Keeper::new(list);
-    spawn("cloudflare", move || on_runtime("cloudflare", keeper.run(signal)))
+    Thread::spawn(&parts.wakeup, "cloudflare", move || on_runtime("cloudflare", keeper.run(signal)))
 }
 
-fn start_control(
-    parts: &Parts,
-    reconciler: Reconciler,
-) -> io::Result<(Sender<Wake>, JoinHandle<()>)> {
+fn start_control(parts: &Parts, reconciler: Reconciler) -> io::Result<(Sender<Wake>, Thread)> {
     let (wake, wakes) = channel();
     let timeouts = &parts.config.timeouts;
     let coalesce = Coalesce { quiet: timeouts.coalesce, most: timeouts.coalesce_max };
     let change = wake.clone();
-    let thread = spawn("control", move || reconciler.run(&change, &wakes, coalesce))?;
+    let thread =
+        Thread::spawn(&parts.wakeup, "control", move || reconciler.run(&change, &wakes, coalesce))?;
     Ok((wake, thread))
 }
 
-fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<JoinHandle<()>>> {
+fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<Thread>> {
     let each = ends.into_iter().zip(parts.telemetry.workers()).enumerate();
     each.map(|(number, (door, cells))| {
         let setup = WorkerSetup {
@@ -235,13 +253,13 @@ fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<JoinHandle<()
             shutdown: parts.signal.clone(),
             door,
         };
-        spawn(&format!("worker-{number}"), move || worker::run(setup))
+        Thread::spawn(&parts.wakeup, &format!("worker-{number}"), move || worker::run(setup))
     })
     .collect()
 }
 
 /// Watches the cgroup's memory, if that has a limit.
-fn watch_memory(parts: &Parts) -> io::Result<Option<JoinHandle<()>>> {
+fn watch_memory(parts: &Parts) -> io::Result<Option<Thread>> {
     let Some(pressure) = Pressure::new(parts.telemetry.memory()) else { return Ok(None) };
     let mut signal = parts.signal.clone();
     let watch = move || {
@@ -249,28 +267,14 @@ fn watch_memory(parts: &Parts) -> io::Result<Option<JoinHandle<()>>> {
             signal.look_until(Stage::Aborting, memory::LOOK, || pressure.look()).await;
         });
     };
-    spawn("memory", watch).map(Some)
+    Thread::spawn(&parts.wakeup, "memory", watch).map(Some)
 }
-
-/// How often the leaving process looks whether its workers are through.
-const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 /// How long a thread that was told to end may take: it writes a file, or lets a Lease go, at the most.
 const LAST_STEPS: Duration = Duration::from_secs(5);
 
 /// The same once the process was told twice to end. Tunnels are closed within it.
 const LAST_STEPS_IN_HASTE: Duration = Duration::from_millis(500);
-
-fn join(thread: JoinHandle<()>) {
-    let name = thread.thread().name().unwrap_or("unnamed").to_owned();
-    if thread.join().is_err() {
-        tracing::error!(thread = name, "thread panicked");
-    }
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(run)
-}
 
 fn bind(what: &str, address: SocketAddr) -> Result<Bound, StartError> {
     listen::bind(address).map_err(|source| StartError::Bind {
@@ -289,11 +293,11 @@ fn start_admin(
     parts: &Parts,
     port: Listening,
     socket: Option<LocalListening>,
-) -> io::Result<JoinHandle<()>> {
-    let admin = Admin::new(&parts.telemetry, parts.signal.clone());
+) -> io::Result<Thread> {
+    let admin = Admin::new(&parts.telemetry, parts.signal.clone(), parts.wakeup.clone());
     let gates = parts.gatekeeper.gates();
     let successor = parts.admin_ends.clone();
-    spawn("admin", move || {
+    Thread::spawn(&parts.wakeup, "admin", move || {
         unprivileged("admin", async move {
             let socket = socket.map(LocalListening::accept_here).transpose();
             match (port.accept_here(), socket, gates.last()) {
@@ -309,16 +313,12 @@ fn start_admin(
     })
 }
 
-fn start_accepting(
-    parts: &Parts,
-    sockets: Vec<Listening>,
-    doors: Doors,
-) -> io::Result<JoinHandle<()>> {
+fn start_accepting(parts: &Parts, sockets: Vec<Listening>, doors: Doors) -> io::Result<Thread> {
     let cells = parts.telemetry.accepting();
     let signal = parts.signal.clone();
     let gates = parts.gatekeeper.gates();
     let steering = Arc::clone(&parts.steering);
-    spawn("accept", move || {
+    Thread::spawn(&parts.wakeup, "accept", move || {
         unprivileged("accept", async move {
             let mut running = tokio::task::JoinSet::new();
             for (listener, socket) in sockets.into_iter().enumerate() {

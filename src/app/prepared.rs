@@ -11,10 +11,12 @@ use super::sets::{follow_cluster, start_list};
 use super::settings::{open_access_log, options, policy};
 use super::steering::Steering;
 use super::succession::Heritage;
+use super::thread::Thread;
+use super::wakeup::Wakeup;
 use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join_all, keep_list, on_runtime,
-    privilege, spawn, start_accepting, start_admin, start_control, start_workers, unprivileged,
+    privilege, start_accepting, start_admin, start_control, start_workers, unprivileged,
     watch_memory,
 };
 use crate::config::{Config, Protocol, SourceKind};
@@ -34,12 +36,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::watch::Receiver;
-
-/// How often the wait for a cluster asks whether it is to go on.
-const WAIT_LOOK: Duration = Duration::from_millis(50);
 
 /// The admin port and the socket for probes.
 struct IdleAdmin {
@@ -72,7 +70,7 @@ pub struct Prepared {
     texts: Receiver<Option<Arc<str>>>,
     shutdown: Shutdown,
     admin_end: Shutdown,
-    others: Vec<JoinHandle<()>>,
+    others: Vec<Thread>,
     log_writer: Option<Writer>,
 }
 
@@ -112,7 +110,7 @@ impl Ports {
 struct Begun {
     source: Box<dyn Source>,
     cluster: Option<Arc<Cluster>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
 }
 
 impl Prepared {
@@ -131,20 +129,20 @@ impl Prepared {
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
         let holds = || listeners.iter().chain([&admin.port]).map(Bound::hold);
         let gatekeeper = Arc::new(Gatekeeper::new(Arc::clone(&config), holds(), telemetry.ports()));
-        let steering = Arc::new(Steering::new(holds(), telemetry.ports()));
+        let steering = Arc::new(Steering::new(holds(), telemetry.ports(), heritage.wakeup.clone()));
         let publisher = Publisher::new(Table::empty());
         let (on_addresses, texts) = follow_cluster(&gatekeeper);
         let (shutdown, signal) = Shutdown::new();
         let (admin_end, admin_ends) = Shutdown::new();
         let (outcomes, outcome) = tokio::sync::watch::channel(None);
         let audience = audience(on_addresses, &shown, outcomes);
-        let begun = begin(&config, &telemetry, &signal, outcome, heritage.number)?;
-        let last_good = keeper(&config, begun.cluster.as_ref(), &telemetry);
+        let begun = begin(&config, &telemetry, &signal, outcome, &heritage)?;
         let parts = Parts {
             policy: Arc::new(policy(&config)?),
             config,
             telemetry,
             signal,
+            wakeup: heritage.wakeup.clone(),
             admin_ends,
             tables: publisher.handle(),
             sink,
@@ -158,6 +156,7 @@ impl Prepared {
             None => Some(admin),
         };
         Ok(Self {
+            last_good: keeper(&parts.config, begun.cluster.as_ref(), &parts.telemetry),
             parts,
             listeners,
             admin: address,
@@ -169,7 +168,6 @@ impl Prepared {
             source: begun.source,
             certificates,
             cluster: begun.cluster,
-            last_good,
             audience,
             texts,
             shutdown,
@@ -184,36 +182,58 @@ impl Prepared {
         self.admin
     }
 
+    /// Who is told of what the process waits for: have `interrupted` of [`Prepared::start`] asked by it.
+    pub fn wakeup(&self) -> &Wakeup {
+        &self.parts.wakeup
+    }
+
     /// Waits for the first list of everything, or for the time to serve from what was kept of the
-    /// cluster, and begins to serve. `interrupted` is asked now and
-    /// then; once it says so, the process is taken down and there is no [`App`].
-    pub fn start(self, mut interrupted: impl FnMut() -> bool) -> Result<Option<App>, StartError> {
-        if !self.await_cluster(&mut interrupted) {
+    /// cluster, and begins to serve. `interrupted` is asked now, and when [`Prepared::wakeup`] is
+    /// told; once it says so, the process is taken down and there is no [`App`].
+    pub fn start(self, interrupted: impl FnMut() -> bool) -> Result<Option<App>, StartError> {
+        self.start_until(None, interrupted)
+    }
+
+    /// As [`Prepared::start`], and waits at most until `end`.
+    pub(super) fn start_until(
+        self,
+        end: Option<Instant>,
+        mut interrupted: impl FnMut() -> bool,
+    ) -> Result<Option<App>, StartError> {
+        if !self.await_cluster(end, &mut interrupted) {
             tracing::info!("leaving: the cluster has not been listed");
             self.shutdown.advance(Stage::Aborting);
-            join_all(self.others, || false);
+            join_all(self.others, &self.parts.wakeup, || false);
             return Ok(None);
         }
         self.serve().map(Some)
     }
 
     /// Returns when there is something to serve, or with `false` when the wait was interrupted.
-    fn await_cluster(&self, interrupted: &mut dyn FnMut() -> bool) -> bool {
+    fn await_cluster(&self, end: Option<Instant>, interrupted: &mut dyn FnMut() -> bool) -> bool {
         let Some(cluster) = &self.cluster else { return true };
         tracing::info!(admin = %self.admin, "waits for the first list of the cluster");
         let begun = Instant::now();
         let mut kept = self.last_good.as_ref();
-        while !cluster.wait_synced(WAIT_LOOK) {
-            if interrupted() {
+        loop {
+            let due = kept.map(|kept| begun + kept.restore_after());
+            let until = [end, due].into_iter().flatten().min();
+            let synced = self.wakeup().wait_until(until, || match cluster.is_synced() {
+                true => Some(true),
+                false => interrupted().then_some(false),
+            });
+            if let Some(synced) = synced {
+                return synced;
+            }
+            let now = Instant::now();
+            // Tried once: a file that is no good does not become so.
+            if due.is_some_and(|due| now >= due) && kept.take().is_some_and(Keeper::restore) {
+                return true;
+            }
+            if end.is_some_and(|end| now >= end) {
                 return false;
             }
-            // Tried once: a file that is no good does not become so.
-            let due = kept.take_if(|kept| begun.elapsed() >= kept.restore_after());
-            if due.is_some_and(Keeper::restore) {
-                break;
-            }
         }
-        true
     }
 
     fn serve(mut self) -> Result<App, StartError> {
@@ -241,7 +261,7 @@ impl Prepared {
             let (signal, tables) = (parts.signal.clone(), parts.tables.clone());
             let certificates = self.certificates;
             let keep = move || on_runtime("certificates", certificates.run(tables, signal));
-            self.others.push(spawn("certificates", keep)?);
+            self.others.push(Thread::spawn(&parts.wakeup, "certificates", keep)?);
         }
         if let Some(last_good) = self.last_good {
             self.others.push(keep_last_good(parts, last_good)?);
@@ -254,7 +274,7 @@ impl Prepared {
         let (telemetry, signal) = (Arc::clone(&parts.telemetry), parts.signal.clone());
         let steers = Arc::clone(&steering);
         let steer = move || unprivileged("steer", steers.run(telemetry, signal));
-        self.others.push(spawn("steer", steer)?);
+        self.others.push(Thread::spawn(&parts.wakeup, "steer", steer)?);
         // As the last one: it ends when it is told to, the others also when nobody holds the rest.
         let (wake, control) = start_control(parts, reconciler)?;
         self.others.push(control);
@@ -283,16 +303,18 @@ impl Prepared {
 fn serve_admin(
     parts: &Parts,
     admin: IdleAdmin,
-    others: &mut Vec<JoinHandle<()>>,
+    others: &mut Vec<Thread>,
 ) -> io::Result<Option<IdleAdmin>> {
     parts.gatekeeper.arm();
     others.push(start_admin(parts, parts.steering.listen_admin(admin.port)?, admin.socket)?);
     Ok(None)
 }
 
-fn keep_last_good(parts: &Parts, last_good: Keeper) -> io::Result<JoinHandle<()>> {
+fn keep_last_good(parts: &Parts, last_good: Keeper) -> io::Result<Thread> {
     let signal = parts.signal.clone();
-    spawn("last-good", move || on_runtime("last-good", last_good.run(signal)))
+    Thread::spawn(&parts.wakeup, "last-good", move || {
+        on_runtime("last-good", last_good.run(signal));
+    })
 }
 
 /// Cells for what the configuration names.
@@ -335,7 +357,7 @@ fn begin(
     telemetry: &Telemetry,
     signal: &ShutdownSignal,
     outcome: Receiver<Option<Outcome>>,
-    number: u64,
+    heritage: &Heritage,
 ) -> Result<Begun, StartError> {
     match &config.source.kind {
         SourceKind::Directory { path } => {
@@ -349,12 +371,14 @@ fn begin(
             let config_map = ConfigMapKey::of(&config.cloudflare.origin);
             let mut watch = Watch::new(settings, config_map.as_ref(), telemetry.watch())?;
             if let Some(config) = &settings.write_back {
-                let settings = write_back::settings(config, watch.namespace(), number);
+                let settings = write_back::settings(config, watch.namespace(), heritage.number);
                 watch.write_back(settings, outcome, telemetry.write_back());
             }
             let cluster = Arc::clone(watch.cluster());
+            let wakeup = heritage.wakeup.clone();
+            cluster.on_synced(move || wakeup.notify());
             let signal = signal.clone();
-            let thread = spawn("watch", move || {
+            let thread = Thread::spawn(&heritage.wakeup, "watch", move || {
                 privilege::run_without("watch", privilege::give_up(), || watch.run(signal));
             })?;
             let source = Box::new(Arc::clone(&cluster));

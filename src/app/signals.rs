@@ -8,15 +8,14 @@
 //! - SIGKILL cannot be caught: connections are reset, and other processes at the same addresses serve
 //!   on.
 
-use std::cell::RefCell;
+use super::wakeup::Wakeup;
 use std::future::pending;
 use std::io;
-use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// How long a look at what has been caught takes.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +26,22 @@ pub(super) enum Asked {
     Reload,
 }
 
-/// The signals that are caught.
-pub struct Signals {
-    runtime: Runtime,
-    caught: RefCell<Caught>,
+/// The signals that are caught, on a thread of their own that lasts as long as the process.
+#[derive(Debug)]
+pub struct Signals(Arc<Caught>);
+
+/// What has been caught and not looked at yet.
+#[derive(Debug, Default)]
+struct Caught {
+    term: AtomicBool,
+    interrupt: AtomicBool,
+    hangup: AtomicBool,
+    /// Who waits for them.
+    wakeup: Mutex<Wakeup>,
 }
 
-struct Caught {
+/// Where the signals come from.
+struct Streams {
     term: Signal,
     interrupt: Signal,
     hangup: Option<Signal>,
@@ -43,7 +51,7 @@ impl Signals {
     /// Begins to catch SIGTERM and SIGINT. One that comes before it is waited for is not lost.
     ///
     /// # Errors
-    /// Where the system has no files left.
+    /// Where the system has no files or threads left.
     pub fn new() -> io::Result<Self> {
         Self::catching(false)
     }
@@ -63,45 +71,56 @@ impl Signals {
         let interrupt = signal(SignalKind::interrupt())?;
         let hangup = hangup.then(|| signal(SignalKind::hangup())).transpose()?;
         drop(within);
-        Ok(Self { runtime, caught: RefCell::new(Caught { term, interrupt, hangup }) })
+        let caught = Arc::<Caught>::default();
+        let (streams, noting) = (Streams { term, interrupt, hangup }, Arc::clone(&caught));
+        let follow = move || runtime.block_on(streams.follow(&noting));
+        thread::Builder::new().name("signals".to_owned()).spawn(follow)?;
+        Ok(Self(caught))
     }
 
-    /// Waits for one.
-    pub(super) fn wait(&self) -> Asked {
-        self.runtime.block_on(self.caught.borrow_mut().next(true))
+    /// From now on, signals wake those who wait on this channel, and no longer those on another one.
+    pub fn wake(&self, wakeup: &Wakeup) {
+        *self.0.wakeup.lock().unwrap_or_else(PoisonError::into_inner) = wakeup.clone();
     }
 
-    /// One that has come since the last that was seen, if there is one. Takes a moment.
+    /// One that has come since the last that was seen, if there is one.
     pub(super) fn look(&self) -> Option<Asked> {
-        self.look_for(true)
+        if self.again() {
+            return Some(Asked::Leave);
+        }
+        self.0.hangup.swap(false, Ordering::AcqRel).then_some(Asked::Reload)
     }
 
     /// Whether it was asked to leave since the last time that was seen; anything else is left for later.
-    /// Takes a moment.
     pub fn again(&self) -> bool {
-        self.look_for(false).is_some()
-    }
-
-    fn look_for(&self, reload: bool) -> Option<Asked> {
-        let mut caught = self.caught.borrow_mut();
-        let next = async { tokio::time::timeout(LOOK, caught.next(reload)).await.ok() };
-        self.runtime.block_on(next)
+        let is_caught = |flag: &AtomicBool| flag.swap(false, Ordering::AcqRel);
+        is_caught(&self.0.term) || is_caught(&self.0.interrupt)
     }
 }
 
 impl Caught {
-    async fn next(&mut self, reload: bool) -> Asked {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) if reload => hangup.recv().await,
-                _ => pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            _ = self.term.recv() => Asked::Leave,
-            _ = self.interrupt.recv() => Asked::Leave,
-            _ = hangup => Asked::Reload,
+    fn note(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Release);
+        let wakeup = self.wakeup.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        wakeup.notify();
+    }
+}
+
+impl Streams {
+    async fn follow(mut self, caught: &Caught) {
+        loop {
+            let hangup = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => pending().await,
+                }
+            };
+            let flag = tokio::select! {
+                _ = self.term.recv() => &caught.term,
+                _ = self.interrupt.recv() => &caught.interrupt,
+                _ = hangup => &caught.hangup,
+            };
+            caught.note(flag);
         }
     }
 }

@@ -8,6 +8,7 @@
 //! only when it can, and stops the new connections before it closes. So no mistake here costs a
 //! connection; what it can cost is that an older process gets some.
 
+use super::wakeup::Wakeup;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{PortCells, Telemetry};
 use crate::transport::admission::steer;
@@ -27,6 +28,8 @@ pub(super) struct Steering {
     ports: Vec<Port>,
     /// Whether, being ready, it has seen to it that the kernel is steered.
     looked: AtomicBool,
+    /// Who is told that it has.
+    wakeup: Wakeup,
 }
 
 #[derive(Debug)]
@@ -61,14 +64,18 @@ enum Steered {
 
 impl Steering {
     /// `holds` and `cells` have the admin port as their last.
-    pub(super) fn new(holds: impl IntoIterator<Item = Hold>, cells: &[Arc<PortCells>]) -> Self {
+    pub(super) fn new(
+        holds: impl IntoIterator<Item = Hold>,
+        cells: &[Arc<PortCells>],
+        wakeup: Wakeup,
+    ) -> Self {
         let port = |(hold, cells): (Hold, &Arc<PortCells>)| Port {
             hold,
             cells: Arc::clone(cells),
             state: Mutex::default(),
         };
         let ports = holds.into_iter().zip(cells).map(port).collect();
-        Self { ports, looked: AtomicBool::new(false) }
+        Self { ports, looked: AtomicBool::new(false), wakeup }
     }
 
     /// Has the listeners listen, and notes their places.
@@ -97,8 +104,8 @@ impl Steering {
                 Ok(listing) => self.ports.iter().for_each(|port| port.look(&listing, ready)),
                 Err(error) => tracing::debug!(%error, "listening sockets cannot be listed"),
             }
-            if ready {
-                self.looked.store(true, Ordering::Release);
+            if ready && !self.looked.swap(true, Ordering::AcqRel) {
+                self.wakeup.notify();
             }
         };
         signal.look_until(Stage::Draining, LOOK, look).await;

@@ -9,9 +9,11 @@
 //! one leaves both use memory and files. Secrets of session tickets that the process has made for
 //! itself are handed on.
 
+use super::App;
 use super::signals::{Asked, Signals};
 use super::steering::Steering;
-use super::{App, DRAIN_LOOK, join, spawn};
+use super::thread::Thread;
+use super::wakeup::Wakeup;
 use crate::config::Config;
 use crate::net::shutdown::Stage;
 use crate::telemetry::Unready;
@@ -21,7 +23,6 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Apps that are leaving at one time: a further reload waits until one of them is gone. Each has the
@@ -39,6 +40,8 @@ pub(super) struct Heritage {
     pub(super) number: u64,
     /// Where the keys of session tickets come from.
     pub(super) keys: Arc<TicketKeys>,
+    /// What wakes those who wait for any of them.
+    pub(super) wakeup: Wakeup,
 }
 
 impl Heritage {
@@ -47,11 +50,13 @@ impl Heritage {
     /// # Errors
     /// Where the system has no random numbers.
     pub(super) fn none() -> io::Result<Self> {
-        Ok(Self { number: 0, keys: TicketKeys::new().map_err(io::Error::other)? })
+        let keys = TicketKeys::new().map_err(io::Error::other)?;
+        Ok(Self { number: 0, keys, wakeup: Wakeup::default() })
     }
 
     pub(super) fn next(&self) -> Self {
-        Self { number: self.number + 1, keys: self.keys.successor() }
+        let (keys, wakeup) = (self.keys.successor(), self.wakeup.clone());
+        Self { number: self.number + 1, keys, wakeup }
     }
 }
 
@@ -83,8 +88,10 @@ impl App {
         load: impl FnMut() -> Result<Config, Vec<String>>,
         in_force: impl FnMut(&Self),
     ) {
-        let mut line = Line { app: self, leaving: Vec::new(), load, in_force };
-        while signals.wait() == Asked::Reload {
+        let wakeup = self.wakeup().clone();
+        signals.wake(&wakeup);
+        let mut line = Line { app: self, leaving: Vec::new(), wakeup, load, in_force };
+        while line.wakeup.wait(|| signals.look()) == Asked::Reload {
             let end = loop {
                 match line.reload(signals) {
                     End::Again => {}
@@ -103,6 +110,7 @@ impl App {
 struct Line<L, F> {
     app: App,
     leaving: Vec<Leaving>,
+    wakeup: Wakeup,
     load: L,
     in_force: F,
 }
@@ -114,12 +122,8 @@ where
 {
     fn reload(&mut self, signals: &Signals) -> End {
         tracing::info!("the configuration is read anew");
-        while self.leaving() >= MOST_LEAVING || self.is_letting_go() {
-            match signals.look() {
-                Some(Asked::Leave) => return End::Leave,
-                // The one that waits already reads what is there then.
-                Some(Asked::Reload) | None => thread::park_timeout(DRAIN_LOOK),
-            }
+        if !self.wait_for_room(signals) {
+            return End::Leave;
         }
         let config = match (self.load)() {
             Ok(config) => config,
@@ -147,6 +151,26 @@ where
         }
     }
 
+    /// Waits until one more may leave. Returns false if the process is asked to leave.
+    fn wait_for_room(&mut self, signals: &Signals) -> bool {
+        let wakeup = self.wakeup.clone();
+        loop {
+            let now = Instant::now();
+            let ends = self.leaving.iter().map(|one| one.begun + LETTING_GO);
+            let end = ends.filter(|end| *end > now).min();
+            let room = wakeup.wait_until(end, || {
+                if self.leaving() < MOST_LEAVING && !self.is_letting_go() {
+                    return Some(true);
+                }
+                // The reload that waits already reads what is there then.
+                (signals.look() == Some(Asked::Leave)).then_some(false)
+            });
+            if let Some(room) = room {
+                return room;
+            }
+        }
+    }
+
     /// Builds the successor, and waits until the kernel gives it the new connections. Returns it with
     /// why it is not waited for any longer, if it is not.
     fn build(
@@ -161,11 +185,12 @@ where
             halt = halt.take().or_else(|| limit.halt(signals));
             halt.is_some()
         };
-        let next = prepared.start(&mut halted).map_err(|error| error.to_string())?;
+        let next = prepared
+            .start_until(Some(limit.end()), &mut halted)
+            .map_err(|error| error.to_string())?;
         if let Some(next) = &next {
-            while !next.steering.has_looked() && !halted() {
-                thread::park_timeout(DRAIN_LOOK);
-            }
+            let is_over = || (next.steering.has_looked() || halted()).then_some(());
+            self.wakeup.wait_until(Some(limit.end()), is_over);
         }
         Ok((next, halt))
     }
@@ -199,7 +224,9 @@ where
             Halt::Asked(Asked::Leave) => {
                 // It hands its ports back to the one that serves, which leaves next.
                 if let Some(leaving) = &leaving {
-                    leaving.wait(2 * HANDSHAKES);
+                    let end = Instant::now() + 2 * HANDSHAKES;
+                    let is_gone = || leaving.thread.is_finished().then_some(());
+                    self.wakeup.wait_until(Some(end), is_gone);
                 }
                 End::Leave
             }
@@ -212,7 +239,7 @@ where
     fn leaving(&mut self) -> usize {
         let (gone, left): (Vec<_>, _) =
             mem::take(&mut self.leaving).into_iter().partition(|one| one.thread.is_finished());
-        gone.into_iter().for_each(|one| join(one.thread));
+        gone.into_iter().for_each(|one| one.thread.join());
         self.leaving = left;
         self.leaving.len()
     }
@@ -227,13 +254,17 @@ where
     /// All of them leave. A second signal cuts what is left of each.
     fn leave(mut self, signals: &Signals) {
         self.leaving.extend(Leaving::begin(self.app, false));
-        while self.leaving.iter().any(|one| !one.thread.is_finished()) {
+        self.wakeup.wait(|| {
+            if self.leaving.iter().all(|one| one.thread.is_finished()) {
+                return Some(());
+            }
             if signals.again() {
                 self.leaving.iter().for_each(|one| one.cut.store(true, Ordering::Relaxed));
+                self.wakeup.notify();
             }
-            thread::park_timeout(DRAIN_LOOK);
-        }
-        self.leaving.into_iter().for_each(|one| join(one.thread));
+            None
+        });
+        self.leaving.into_iter().for_each(|one| one.thread.join());
     }
 }
 
@@ -248,6 +279,10 @@ struct Limit {
 }
 
 impl Limit {
+    fn end(&self) -> Instant {
+        self.begun + self.length
+    }
+
     fn halt(&self, signals: &Signals) -> Option<Halt> {
         let late = self.begun.elapsed() >= self.length;
         signals.look().map(Halt::Asked).or_else(|| late.then_some(Halt::TooLate))
@@ -256,7 +291,7 @@ impl Limit {
 
 /// An App on its way out.
 struct Leaving {
-    thread: JoinHandle<()>,
+    thread: Thread,
     cut: Arc<AtomicBool>,
     begun: Instant,
     steering: Arc<Steering>,
@@ -272,20 +307,14 @@ impl Leaving {
         }
         let cut = Arc::new(AtomicBool::new(false));
         let impatient = Arc::clone(&cut);
+        let wakeup = app.wakeup().clone();
         let leave = move || app.stop_with(|| impatient.load(Ordering::Relaxed));
-        match spawn("leave", leave) {
+        match Thread::spawn(&wakeup, "leave", leave) {
             Ok(thread) => Some(Self { thread, cut, begun, steering }),
             Err(error) => {
                 tracing::error!(%error, "no thread to leave on: connections are cut");
                 None
             }
-        }
-    }
-
-    fn wait(&self, most: Duration) {
-        let begun = Instant::now();
-        while !self.thread.is_finished() && begun.elapsed() < most {
-            thread::park_timeout(DRAIN_LOOK);
         }
     }
 }

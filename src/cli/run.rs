@@ -16,6 +16,7 @@ pub(super) fn run(config: &Path) -> Result<u8, Failure> {
     let log = log::init(level(config.log.level))?;
     let failed = |error: StartError| Failure { code: 1, text: error.to_string() };
     let prepared = App::prepare(config).map_err(failed)?;
+    signals.wake(prepared.wakeup());
     let Some(app) = prepared.start(|| signals.again()).map_err(failed)? else {
         return Ok(0);
     };

@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::{PATIENCE, eventually};
-use ravelin::app::{App, Prepared};
+use ravelin::app::{App, Prepared, Wakeup};
 use ravelin::config::Config;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -17,6 +17,7 @@ use tempfile::TempDir;
 pub(crate) struct Edge {
     admin: SocketAddr,
     stop: Arc<AtomicBool>,
+    wakeup: Wakeup,
     starting: Option<JoinHandle<Option<App>>>,
     app: Option<App>,
     folder: TempDir,
@@ -36,13 +37,13 @@ impl Edge {
         write_kubeconfig(api, folder.path(), &user(folder.path()));
         let config = Config::parse(&text, "test").unwrap_or_else(|errors| panic!("{errors:?}"));
         let prepared = App::prepare(config).expect("it can be prepared");
-        let stop = Arc::<AtomicBool>::default();
+        let (stop, wakeup) = (Arc::<AtomicBool>::default(), prepared.wakeup().clone());
         let (admin, asked) = (prepared.admin(), Arc::clone(&stop));
         let start = |prepared: Prepared| {
             prepared.start(move || asked.load(Ordering::SeqCst)).expect("it can start")
         };
         let starting = Some(thread::spawn(move || start(prepared)));
-        Self { admin, stop, starting, app: None, folder }
+        Self { admin, stop, wakeup, starting, app: None, folder }
     }
 
     /// Gives it other credentials.
@@ -66,6 +67,7 @@ impl Edge {
     /// Asks it to give up the wait, and says whether it did.
     pub(crate) fn interrupt(&mut self) -> bool {
         self.stop.store(true, Ordering::SeqCst);
+        self.wakeup.notify();
         let starting = self.starting.take().expect("joined once");
         self.app = starting.join().expect("no panic");
         self.app.is_none()

@@ -4,6 +4,7 @@
 mod page;
 mod seats;
 
+use crate::app::Wakeup;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::scrape::scrape;
 use crate::telemetry::{AdminDoor, Telemetry, Unready, age};
@@ -51,17 +52,20 @@ pub struct Admin {
     registry: Arc<Registry>,
     telemetry: Arc<Telemetry>,
     shutdown: ShutdownSignal,
+    /// Who is told that the port is closed.
+    wakeup: Wakeup,
     pages: Arc<Semaphore>,
 }
 
 impl Admin {
     /// An admin side that exports `telemetry`. The process is ready once its first table is in
     /// force and it knows who Cloudflare is, until it begins to leave.
-    pub fn new(telemetry: &Arc<Telemetry>, shutdown: ShutdownSignal) -> Self {
+    pub fn new(telemetry: &Arc<Telemetry>, shutdown: ShutdownSignal, wakeup: Wakeup) -> Self {
         let mut registry = Registry::default();
         telemetry.register(&mut registry);
         let pages = Arc::new(Semaphore::new(PAGES));
-        Self { registry: Arc::new(registry), telemetry: Arc::clone(telemetry), shutdown, pages }
+        let (registry, telemetry) = (Arc::new(registry), Arc::clone(telemetry));
+        Self { registry, telemetry, shutdown, wakeup, pages }
     }
 
     /// Serves until the process aborts: the port, to whom `gate` admits, and the socket, to whoever
@@ -85,6 +89,7 @@ impl Admin {
                     tokio::time::sleep(listen::HANDSHAKES).await;
                 } => {}
             }
+            this.wakeup.notify();
         };
         let serve = async {
             match socket {

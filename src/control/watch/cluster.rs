@@ -14,8 +14,9 @@ use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -27,14 +28,23 @@ const FETCH: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Cluster {
     state: Mutex<State>,
-    /// Signalled when the last scope has been listed.
-    synced: Condvar,
+    /// Who is told when the last scope has been listed.
+    on_synced: OnceLock<OnSynced>,
     /// How often a Secret without content was found to be needed.
     wanted: watch::Sender<u64>,
     /// How often something has changed, or come to be listed.
     changes: watch::Sender<u64>,
     /// Everything that is followed.
     scopes: Box<[Scope]>,
+}
+
+/// What is called when everything has been listed.
+struct OnSynced(Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for OnSynced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnSynced")
+    }
 }
 
 #[derive(Debug)]
@@ -65,19 +75,18 @@ impl Cluster {
                 missing: BTreeSet::new(),
                 fetched: BTreeMap::new(),
             }),
-            synced: Condvar::new(),
+            on_synced: OnceLock::new(),
             wanted: watch::Sender::new(0),
             changes: watch::Sender::new(0),
             scopes: scopes.into(),
         }
     }
 
-    /// Waits until everything has been listed once, for at most `limit`. Returns whether it has.
-    pub fn wait_synced(&self, limit: Duration) -> bool {
-        let state = self.lock();
-        let waited =
-            self.synced.wait_timeout_while(state, limit, |state| !state.pending.is_empty());
-        waited.unwrap_or_else(PoisonError::into_inner).0.pending.is_empty()
+    /// Has `notify` called whenever a list has come and nothing is missing any more. The first one
+    /// that is given stays.
+    pub fn on_synced(&self, notify: impl Fn() + Send + Sync + 'static) {
+        // A second one is never given: one App follows a cluster.
+        let _ = self.on_synced.set(OnSynced(Box::new(notify)));
     }
 
     /// Puts a whole list in the place of what is known of its scope.
@@ -96,7 +105,7 @@ impl Cluster {
         }
         state.pending.remove(scope);
         if state.pending.is_empty() {
-            self.synced.notify_all();
+            self.on_synced.get().into_iter().for_each(|told| (told.0)());
         }
         self.changes.send_modify(|times| *times += 1);
         self.settle(&state, changed, known);
