@@ -1,11 +1,19 @@
 //! Where objects come from: a directory of manifests, or the watch of a cluster.
 
 use super::objects::Change;
-use super::reconcile::Wake;
 use crate::model::Rejected;
 use std::any::Any;
 use std::fmt;
 use std::sync::mpsc::Sender;
+
+/// What wakes the control thread.
+#[derive(Debug)]
+pub enum Wake {
+    /// Something in the watched places may have changed.
+    Change,
+    /// The process is leaving.
+    Stop,
+}
 
 /// Keeps objects up to date and says when they change. Owned by the control thread.
 pub trait Source: fmt::Debug + Send {

@@ -4,6 +4,7 @@
 //! rules are pure functions over a path and a text, and the last tests plant a breach of each.
 
 mod code;
+mod cycles;
 mod lengths;
 mod parameters;
 mod rooms;
@@ -12,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use code::{code_only, imports, indent, line_of, words};
+use cycles::{circles, graph};
 use lengths::outgrown;
 use parameters::tuple_parameters;
 use rooms::{kind, may_import};
@@ -290,4 +292,43 @@ fn a_planted_tuple_parameter_is_found_with_its_line() {
     ] {
         assert_eq!(tuple_parameters("src/a.rs", text), Vec::<String>::new(), "{text}");
     }
+}
+
+/// Parents whose modules name each other in no circle.
+const WITHOUT_CIRCLES: [&str; 2] = ["control", "control/translate"];
+
+#[test]
+fn modules_of_control_name_each_other_in_no_circle() {
+    let files = sources("src/control");
+    for parent in WITHOUT_CIRCLES {
+        let graph = graph(parent, &files);
+        assert!(graph.len() >= 10, "only {} modules seen in {parent}", graph.len());
+        assert!(graph.values().any(|others| !others.is_empty()), "{parent}: nobody names anybody");
+        let found = circles(graph);
+        assert!(found.is_empty(), "{parent}:\n{}", found.join("\n"));
+    }
+}
+
+#[test]
+fn a_planted_circle_is_found_with_who_is_in_it() {
+    let files = |texts: &[(&str, &str)]| -> Vec<(String, String)> {
+        texts.iter().map(|(path, text)| (format!("src/{path}"), (*text).to_owned())).collect()
+    };
+    let planted = files(&[
+        ("p/mod.rs", "mod a;\nmod b;\npub use c::C;"),
+        ("p/a.rs", "use super::b::B;"),
+        ("p/b/mod.rs", "use super::{\n    C,\n    c::{self, D},\n};"),
+        ("p/b/e.rs", "use super::B;"),
+        ("p/c.rs", "fn f() { crate::p::d::g() }"),
+        ("p/d/inner.rs", "use super::super::b::{B};\nuse super::super::e::E;"),
+        ("p/e.rs", "// use super::a::A;\nconst A: &str = \"super::a\";"),
+        ("p/e/tests.rs", "use crate::p::d::D;"),
+    ]);
+    let found = circles(graph("p", &planted));
+    assert_eq!(found, ["b -> c", "c -> d", "d -> b"]);
+    let mended = files(&[
+        ("p/a.rs", "use super::b::B;"),
+        ("p/b.rs", "use crate::q::a;\n#[cfg(test)]\nmod tests {\n    use crate::p::a::A;\n}"),
+    ]);
+    assert_eq!(circles(graph("p", &mended)), Vec::<String>::new());
 }

@@ -1,6 +1,6 @@
 //! What the file system reports of the paths of a directory.
 
-use super::super::reconcile::Wake;
+use crate::control::source::Wake;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};

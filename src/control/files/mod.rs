@@ -18,8 +18,7 @@ pub use surroundings::{Surroundings, around_cluster};
 
 use super::manifest::{self, Note, Parsed, Purpose};
 use super::objects::{Object, Objects};
-use super::reconcile::Wake;
-use super::source::{Changes, Source};
+use super::source::{Changes, Source, Wake};
 use super::translate::validate;
 use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
 use std::any::Any;

@@ -14,7 +14,7 @@ mod told;
 use self::announce::Announcer;
 use self::grace::Grace;
 use super::objects::Objects;
-use super::source::{Changes, Source};
+use super::source::{Changes, Source, Wake};
 use super::translate::{Effect, FindingList, Options, Translator};
 use super::write_back::Outcome;
 use crate::model::{Backend, ClusterAddresses, HostClients, Ingress, Model, Rejected, TlsSecret};
@@ -99,15 +99,6 @@ pub struct Coalesce {
     pub quiet: Duration,
     /// The most that the first event waits.
     pub most: Duration,
-}
-
-/// What wakes the control thread.
-#[derive(Debug)]
-pub enum Wake {
-    /// Something in the watched places may have changed.
-    Change,
-    /// The process is leaving.
-    Stop,
 }
 
 /// The control thread's work.

@@ -4,10 +4,7 @@
 //! A value that is not understood is an error with its field and its fix. What then happens is for
 //! whoever reads the annotation to decide: what protects must not be left out for a typing mistake.
 
-use super::balancing::{BALANCE, COOKIE_NAME, HASH_HEADER, PREFER};
-use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
 use super::report::Flaw;
-use super::{body_size, foreign, health_check, limits, protocol, timeouts};
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
@@ -30,45 +27,12 @@ pub(super) const HSTS: &str = "ravelin.dev/hsts";
 /// Whether pods get the path as it was sent and not its canonical form: `"true"` or `"false"`.
 pub(super) const RAW_PATH: &str = "ravelin.dev/raw-path";
 
-/// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 16] = [
-    CLIENT_CERTIFICATE,
-    CLIENT_CA,
-    CLIENT_SUBJECT,
-    HTTPS_REDIRECT,
-    HSTS,
-    RAW_PATH,
-    body_size::MAX_BODY_SIZE,
-    timeouts::CONNECT,
-    timeouts::RESPONSE_HEAD,
-    timeouts::BODY_PROGRESS,
-    timeouts::TUNNEL_IDLE,
-    timeouts::REQUEST,
-    BALANCE,
-    HASH_HEADER,
-    COOKIE_NAME,
-    foreign::IGNORE,
-];
+/// Largest body of a request, such as `8MiB`.
+pub(super) const MAX_BODY_SIZE: &str = "ravelin.dev/max-body-size";
 
-/// The annotations of our own that Services may have.
-pub(super) const OF_SERVICES: [&str; 16] = [
-    protocol::PROTOCOL,
-    protocol::CA,
-    protocol::SERVER_NAME,
-    protocol::INSECURE,
-    health_check::PATH,
-    health_check::HOST,
-    health_check::INTERVAL,
-    health_check::TIMEOUT,
-    limits::MAX_CONNECTIONS,
-    limits::QUEUE,
-    limits::QUEUE_TIMEOUT,
-    BALANCE,
-    HASH_HEADER,
-    COOKIE_NAME,
-    PREFER,
-    foreign::IGNORE,
-];
+/// Full names of annotations of the same object, separated by commas, that are not obeyed and are not
+/// to be missed.
+pub(super) const IGNORE: &str = "ravelin.dev/ignore-annotations";
 
 /// The annotations of one object.
 #[derive(Clone, Copy)]

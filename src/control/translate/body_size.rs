@@ -3,15 +3,12 @@
 //!
 //! A limit protects, so that one which is not understood leaves its routes with 503.
 
-use super::annotations::{Annotations, field};
+use super::annotations::{Annotations, MAX_BODY_SIZE, field};
 use super::foreign;
 use super::report::{Flaw, Report};
 use crate::config;
 use crate::model::Broken;
 use std::num::NonZeroU64;
-
-/// Such as `8MiB`.
-pub(super) const MAX_BODY_SIZE: &str = "ravelin.dev/max-body-size";
 
 /// Reads it. An error is why nothing of the Ingress is served, which has been reported.
 pub(super) fn read(

@@ -1,7 +1,7 @@
 //! Every annotation that is known, as data: `config/README.md` is held against it.
 
-use super::annotations::{OF_INGRESSES, OF_SERVICES};
-use super::foreign;
+use super::foreign::{self, ForeignAnnotation};
+use super::own::{OF_INGRESSES, OF_SERVICES};
 use std::collections::BTreeMap;
 
 /// The objects that may have an annotation of our own.
@@ -11,19 +11,6 @@ pub struct Objects {
     pub ingress: bool,
     /// Services may have it.
     pub service: bool,
-}
-
-/// An annotation of another controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForeignAnnotation {
-    /// Name of the controller.
-    pub controller: &'static str,
-    /// The prefixes below which it is read.
-    pub prefixes: &'static [&'static str],
-    /// Its name behind the prefix; `N` stands for any number.
-    pub key: &'static str,
-    /// What ravelin does with it: `obeyed`, `restricts`, `changes`, `by value`, `replaced` or `tuning`.
-    pub treatment: &'static str,
 }
 
 /// The annotations of our own, with the objects that may have them.

@@ -4,10 +4,10 @@
 //! controller moves it, is taken once, in its better state.
 
 use super::balancing::Preference;
+use super::fields;
 use super::names::Names;
 use super::near::{Here, Place, mark_near};
 use super::report::{Flaw, Report};
-use super::{service, validate};
 use crate::control::quote::quote;
 use crate::model::{EndpointSpec, EndpointState, Severity, Why};
 use crate::net::addr::{EndpointAddr, special};
@@ -78,10 +78,10 @@ pub(super) fn read<'s>(
     for (position, port) in ports.iter().flatten().enumerate() {
         let EndpointPort { app_protocol: _, name, port, protocol } = port;
         // A port without a number means all ports, which no HTTP backend is.
-        let Some(port) = port.filter(|_| service::is_tcp(protocol.as_deref())) else {
+        let Some(port) = port.filter(|_| fields::is_tcp(protocol.as_deref())) else {
             continue;
         };
-        match validate::port(port) {
+        match fields::port(port) {
             Ok(port) => read.ports.push((name.as_deref().unwrap_or_default(), port)),
             Err(flaw) => report.add(&format!("ports[{position}].port"), flaw),
         }

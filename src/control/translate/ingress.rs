@@ -3,12 +3,11 @@
 use super::annotations::{Annotations, RAW_PATH, field};
 use super::balancing;
 use super::clients::{self, ClientsRead};
+use super::fields::BackendRead;
 use super::foreign::{self, Subject};
 use super::report::{Flaw, Report};
-use super::{body_size, https, timeouts, validate};
-use crate::model::{
-    Algorithm, Broken, HostPattern, Https, PathPattern, PortKey, Severity, Timeouts, Why,
-};
+use super::{body_size, fields, https, timeouts};
+use crate::model::{Algorithm, Broken, HostPattern, Https, PathPattern, Severity, Timeouts, Why};
 use k8s_openapi::api::networking::v1::{
     HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressSpec, IngressTLS,
 };
@@ -56,19 +55,6 @@ pub(super) struct PathRead<'i> {
     pub(super) position: usize,
     pub(super) pattern: PathPattern,
     pub(super) backend: BackendRead<'i>,
-}
-
-/// A backend as its rule names it.
-pub(super) enum BackendRead<'i> {
-    Service {
-        name: &'i str,
-        port: PortKey,
-    },
-    /// Reported already.
-    Broken {
-        service: String,
-        broken: Broken,
-    },
 }
 
 /// One of `spec.tls` that names a Secret.
@@ -179,7 +165,7 @@ fn read_default<'i>(
     hosts: &[HostPattern],
     report: &mut Report<'_>,
 ) -> Option<(BackendRead<'i>, Vec<HostPattern>)> {
-    let (backend, flaw) = validate::backend(backend);
+    let (backend, flaw) = fields::backend(backend);
     if let Some(flaw) = flaw {
         report.add(&Place::Default.field(flaw.field), flaw);
     }
@@ -215,7 +201,7 @@ fn read_rule<'i>(
     report: &mut Report<'_>,
 ) -> Option<RuleRead<'i>> {
     let IngressRule { host, http } = source;
-    let host = match validate::host(host.as_deref()) {
+    let host = match fields::host(host.as_deref()) {
         Ok(host) => host,
         Err(flaw) => {
             report.add(&format!("spec.rules[{rule}].host"), flaw);
@@ -237,11 +223,11 @@ fn read_rule<'i>(
     let mut read = Vec::with_capacity(paths.len());
     for (position, path) in paths.iter().enumerate() {
         let place = Place::Path { rule, position };
-        let (pattern, warning) = validate::path(path, expressions);
+        let (pattern, warning) = fields::path(path, expressions);
         if let Some(flaw) = warning {
             report.add(&place.field(flaw.field), flaw);
         }
-        let (backend, flaw) = validate::backend(&path.backend);
+        let (backend, flaw) = fields::backend(&path.backend);
         if let Some(flaw) = flaw {
             report.add(&place.field(flaw.field), flaw);
         }
@@ -267,7 +253,7 @@ fn read_tls<'i>(
         for (number, host) in hosts.iter().flatten().enumerate() {
             let checked = match host.as_str() {
                 "" => Err(Flaw::invalid("", "is empty", "write a DNS name or remove it")),
-                host => validate::host(Some(host)),
+                host => fields::host(Some(host)),
             };
             match checked {
                 Ok(host) => named.push(host),

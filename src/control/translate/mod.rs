@@ -16,6 +16,7 @@ mod class;
 mod clients;
 mod endpoint_slice;
 mod external_name;
+mod fields;
 mod findings;
 mod foreign;
 mod health_check;
@@ -24,6 +25,7 @@ mod ingress;
 mod limits;
 mod names;
 mod near;
+mod own;
 mod protocol;
 mod report;
 mod routes;
@@ -39,11 +41,10 @@ mod validate;
 pub(in crate::control) use protocol::authorities_of;
 
 pub use addresses::addresses;
-pub use catalogue::{
-    ForeignAnnotation, Objects as AnnotatedObjects, foreign_annotations, own_annotations,
-};
+pub use catalogue::{Objects as AnnotatedObjects, foreign_annotations, own_annotations};
 pub use class::CONTROLLER;
 pub use clients::authority_secret;
+pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;

@@ -2,6 +2,7 @@
 
 use super::annotations::Annotations;
 use super::external_name;
+use super::fields;
 use super::foreign::{self, Subject};
 use super::health_check;
 use super::limits;
@@ -9,13 +10,12 @@ use super::names::{Names, ServiceName};
 use super::near::Here;
 use super::protocol::{Asked, LastRead, Words};
 use super::report::{Flaw, Report};
-use super::validate;
 use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::model::{
-    BackendState, Balancing, Broken, Kind, ObjectRef, PortKey, Prefer, Rejected, Severity,
-    Treatment, Why,
+    BackendState, Balancing, Broken, ExternalName, Kind, ObjectRef, PortKey, Prefer, Rejected,
+    Severity, Treatment, Why,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use std::collections::BTreeSet;
@@ -34,6 +34,10 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    fn of(asked: Asked) -> Self {
+        Self { asked, ..Self::broken(Broken::Unsupported, None) }
+    }
+
     pub(super) fn broken(broken: Broken, flaw: Option<Flaw>) -> Self {
         let state = BackendState::Broken(broken);
         Self { state, asked: Asked::Http, flaw }
@@ -86,8 +90,8 @@ pub(super) fn read<'p>(
     let mut report = Report::new(&own, &mut findings);
     if let Some(external) = external_name::of(service) {
         let verdicts: Vec<Verdict> = match here.external_names {
-            true => external_name::read(name, service, external, ports, &words, &mut report),
-            false => ports.map(|_| external_name::refused(name)).collect(),
+            true => read_external(name, service, external, ports, &words, &mut report),
+            false => ports.map(|_| refuse_external(name)).collect(),
         };
         if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
             words.report_tls(&mut report);
@@ -116,6 +120,66 @@ pub(super) fn read<'p>(
     }
     let by_zone = preference.hints || preference.prefer != Prefer::None;
     Some(ServiceRead { verdicts, findings, treatment, by_zone, zone })
+}
+
+/// What becomes of a Service of type ExternalName where they are not served.
+fn refuse_external(service: &str) -> Verdict {
+    let reason = format!("Service \"{service}\" is of type ExternalName");
+    let fix = "set external_names = true under [dns] in the configuration, or use a Service with a \
+               selector or with EndpointSlices of its own";
+    let flaw = Flaw::error(Why::Unsupported, "service.name", reason, fix);
+    Verdict::broken(Broken::Unsupported, Some(flaw))
+}
+
+/// A verdict for each of the ports that rules name of a Service of type ExternalName. `written` is its
+/// name in DNS.
+fn read_external<'p>(
+    name: &str,
+    service: &Service,
+    written: &str,
+    ports: impl Iterator<Item = &'p PortKey>,
+    words: &Words,
+    report: &mut Report<'_>,
+) -> Vec<Verdict> {
+    let target = external_name::parse(written);
+    if target.is_none() {
+        let reason = format!("{} is not a DNS name", quote(written));
+        let fix = "write one such as \"api.example.com\"; until then the answer is 503";
+        report.add("spec.externalName", Flaw::invalid("", reason, fix));
+    }
+    let verdict = |wanted: &PortKey| {
+        let port = match external_port(name, service, wanted) {
+            Ok(port) => port,
+            Err((broken, flaw)) => return Verdict::broken(broken, Some(flaw)),
+        };
+        let number = u16::try_from(port.port).ok().filter(|number| *number > 0);
+        let (Some(name), Some(number)) = (&target, number) else {
+            return Verdict::broken(Broken::Unsupported, None);
+        };
+        match words.of(&port) {
+            Some(asked) => {
+                let external = ExternalName { name: Arc::clone(name), port: number };
+                Verdict { state: BackendState::Named(external), ..Verdict::of(asked) }
+            }
+            None => Verdict::broken(Broken::ProtocolUnusable, None),
+        }
+    };
+    ports.map(verdict).collect()
+}
+
+/// The port; such a Service need not have any, and then a number stands for itself.
+fn external_port(
+    name: &str,
+    service: &Service,
+    wanted: &PortKey,
+) -> Result<ServicePort, (Broken, Flaw)> {
+    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    match wanted {
+        PortKey::Number(number) if ports.is_empty() => {
+            Ok(ServicePort { port: i32::from(*number), ..ServicePort::default() })
+        }
+        _ => find_port(name, service, wanted).cloned(),
+    }
 }
 
 /// The first of its families, if it says.
@@ -225,7 +289,7 @@ pub(super) fn missing(namespace: &str, name: &str, near: Option<&str>) -> Flaw {
 
 /// The Service port that a backend means. The slices know it by its name; `targetPort` is not looked
 /// at, as each slice has resolved it already.
-pub(super) fn find_port<'s>(
+fn find_port<'s>(
     name: &str,
     service: &'s Service,
     wanted: &PortKey,
@@ -251,7 +315,7 @@ pub(super) fn find_port<'s>(
         return Err((Broken::PortMissing, Flaw::error(Why::PortMissing, field, reason, fix)));
     }
     // A number may be there once for TCP and once for UDP.
-    match found.find(|port| is_tcp(port.protocol.as_deref())) {
+    match found.find(|port| fields::is_tcp(port.protocol.as_deref())) {
         Some(port) => Ok(port),
         None => {
             let reason = format!("port {wanted} of Service \"{name}\" is not TCP");
@@ -259,11 +323,6 @@ pub(super) fn find_port<'s>(
             Err((Broken::Unsupported, flaw))
         }
     }
-}
-
-/// Whether a `protocol` is the one that HTTP needs, which is also the default.
-pub(super) fn is_tcp(protocol: Option<&str>) -> bool {
-    matches!(protocol, None | Some("" | "TCP"))
 }
 
 fn list(ports: &[ServicePort]) -> String {
@@ -288,7 +347,7 @@ pub(super) fn check(service: &Service, report: &mut Report<'_>) {
         let ServicePort { app_protocol: _, name, node_port: _, port, protocol, target_port: _ } =
             port;
         let name = name.as_deref().unwrap_or_default();
-        if let Err(flaw) = validate::port(*port) {
+        if let Err(flaw) = fields::port(*port) {
             report.add(&format!("spec.ports[{position}].port"), flaw);
         }
         if !matches!(protocol.as_deref(), None | Some("" | "TCP" | "UDP" | "SCTP")) {

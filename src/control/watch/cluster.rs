@@ -6,8 +6,7 @@
 use super::census::{count, count_all, identities};
 use super::scope::Scope;
 use crate::control::objects::{Change, Object, Objects};
-use crate::control::reconcile::Wake;
-use crate::control::source::{Changes, Source};
+use crate::control::source::{Changes, Source, Wake};
 use crate::control::translate::{authorities_of, authority_secret};
 use crate::control::write_back::NodeAddresses;
 use crate::model::{Kind, ObjectRef};

@@ -16,7 +16,6 @@
 mod address;
 mod bucket;
 mod events;
-mod facts;
 mod failure;
 mod lease;
 mod ready;
@@ -26,7 +25,6 @@ mod work;
 pub use address::{Address, NodeAddresses, node_addresses};
 pub use bucket::Rate;
 pub use events::{Finding, Pace as EventPace};
-pub use facts::{Facts, Outcome};
 pub use failure::Backoff;
 pub use lease::Timing;
 pub use ready::Pods;
@@ -34,6 +32,7 @@ pub use status::{IngressRef, Patch, field_manager, plan};
 pub use work::StatusPace;
 
 use crate::control::chance;
+use crate::control::translate::FindingList;
 use crate::model::ObjectRef;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::WriteBackMetrics;
@@ -44,6 +43,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use work::Worker;
+
+/// What the reconciler has made of the objects.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Namespace and name of the Ingresses of our class.
+    pub ours: Arc<[(Arc<str>, Arc<str>)]>,
+    /// What is not served as written.
+    pub findings: FindingList,
+}
 
 /// What there is to be written about: the state of the reconciler, after its first full sync.
 #[derive(Clone, Debug, Default)]

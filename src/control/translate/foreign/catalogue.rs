@@ -1,8 +1,20 @@
 //! The annotations of other controllers, as data.
 
 use super::{CONTROLLERS, Class, Controller};
-use crate::control::translate::catalogue::ForeignAnnotation;
 use crate::control::translate::https::ALLOW_HTTP;
+
+/// An annotation of another controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignAnnotation {
+    /// Name of the controller.
+    pub controller: &'static str,
+    /// The prefixes below which it is read.
+    pub prefixes: &'static [&'static str],
+    /// Its name behind the prefix; `N` stands for any number.
+    pub key: &'static str,
+    /// What ravelin does with it: `obeyed`, `restricts`, `changes`, `by value`, `replaced` or `tuning`.
+    pub treatment: &'static str,
+}
 
 /// The annotations of the controllers with a table, and the one that is obeyed without.
 pub(in crate::control::translate) fn catalogue() -> Vec<ForeignAnnotation> {

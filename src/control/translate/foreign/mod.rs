@@ -28,10 +28,11 @@ mod tests;
 mod traefik;
 mod values;
 
+pub use catalogue::ForeignAnnotation;
 pub(super) use catalogue::catalogue;
 pub(super) use expression::place as place_of_expression;
 
-use super::annotations::{Annotations, OURS};
+use super::annotations::{Annotations, IGNORE, OURS};
 use super::report::Report;
 use crate::control::suggest::nearest;
 use crate::model::Broken;
@@ -42,10 +43,6 @@ use others::Mend;
 use std::borrow::Cow;
 use std::num::NonZeroU64;
 use values::Unless;
-
-/// Full names of annotations of the same object, separated by commas, that are not obeyed and are not
-/// to be missed.
-pub(super) const IGNORE: &str = "ravelin.dev/ignore-annotations";
 
 /// A key without its prefix, and what it does. `N` in a key stands for any number.
 type Entry = (&'static str, Class);

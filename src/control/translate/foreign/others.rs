@@ -1,10 +1,11 @@
 //! Annotations of which only the name tells what they do: those of controllers that have no table here,
 //! and those below `ravelin.dev/` that nobody reads.
 
-use super::super::annotations::{OF_INGRESSES, OF_SERVICES, OURS};
-use super::super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
-use super::{IGNORE, Subject};
+use super::Subject;
 use crate::control::suggest::nearest;
+use crate::control::translate::annotations::{IGNORE, OURS};
+use crate::control::translate::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
+use crate::control::translate::own::{OF_INGRESSES, OF_SERVICES};
 
 /// Controllers without a table, by the prefix of their annotations.
 pub(super) const OTHERS: [(&str, &str); 7] = [

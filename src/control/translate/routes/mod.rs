@@ -23,8 +23,9 @@ mod touched;
 pub(super) use touched::Touched;
 
 use super::class::Classes;
+use super::fields::BackendRead;
 use super::findings::{Findings, Found};
-use super::ingress::{self, BackendRead};
+use super::ingress;
 use super::near::{self, Here};
 use super::report::Report;
 use super::{Options, object_ref};

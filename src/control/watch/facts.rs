@@ -1,10 +1,10 @@
-//! What the writer has to know, gathered from the watch and the reconciler while this instance
+//! What the writer of statuses has to know, gathered from the watch and the reconciler while this instance
 //! leads. The others gather nothing: with 10 000 Ingresses that would be a list of 10 000 for each
 //! change, on every node.
 
-use super::{Finding, Inputs, Presence};
-use crate::control::translate::FindingList;
-use crate::control::watch::{Cluster, Standings};
+use super::cluster::Cluster;
+use super::standing::Standings;
+use crate::control::write_back::{Finding, Inputs, Outcome, Presence};
 use crate::model::{Kind, ObjectRef, Rejected};
 use crate::telemetry::WriteBackMetrics;
 use std::collections::HashSet;
@@ -18,18 +18,9 @@ const LEADER_LOOK: Duration = Duration::from_millis(500);
 /// How long changes are gathered: statuses are read by people and by controllers of DNS.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// What the reconciler has made of the objects.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Namespace and name of the Ingresses of our class.
-    pub ours: Arc<[(Arc<str>, Arc<str>)]>,
-    /// What is not served as written.
-    pub findings: FindingList,
-}
-
 /// Where the facts are.
 #[derive(Debug)]
-pub struct Facts {
+pub(super) struct Facts {
     /// The objects.
     pub cluster: Arc<Cluster>,
     /// The statuses of the Ingresses.
@@ -40,7 +31,7 @@ pub struct Facts {
 
 impl Facts {
     /// Resolves when everything has been listed and translated once.
-    pub async fn complete(&mut self) {
+    pub(super) async fn complete(&mut self) {
         self.cluster.wait_listed().await;
         if self.outcome.wait_for(Option::is_some).await.is_err() {
             // Nobody will ever say: the process is leaving.
@@ -49,7 +40,11 @@ impl Facts {
     }
 
     /// Keeps `inputs` up to date while this instance leads, for ever.
-    pub async fn follow(mut self, inputs: watch::Sender<Inputs>, metrics: Arc<WriteBackMetrics>) {
+    pub(super) async fn follow(
+        mut self,
+        inputs: watch::Sender<Inputs>,
+        metrics: Arc<WriteBackMetrics>,
+    ) {
         let mut statuses = self.standings.changes();
         loop {
             // What was true in an earlier term is not to be written in the next one.

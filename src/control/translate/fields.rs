@@ -1,0 +1,192 @@
+//! Single fields of the objects, read and checked by the rules of the API server.
+
+use super::foreign::place_of_expression;
+use super::report::Flaw;
+use crate::control::quote::quote;
+use crate::control::suggest::nearest;
+use crate::model::{Broken, HostPattern, PathKind, PathPattern, PortKey, Severity, Why};
+use k8s_openapi::api::core::v1::TypedLocalObjectReference;
+use k8s_openapi::api::networking::v1::{
+    HTTPIngressPath, IngressBackend, IngressServiceBackend, ServiceBackendPort,
+};
+
+/// A backend as its rule names it.
+pub(super) enum BackendRead<'i> {
+    Service {
+        name: &'i str,
+        port: PortKey,
+    },
+    /// Reported already.
+    Broken {
+        service: String,
+        broken: Broken,
+    },
+}
+
+/// Whether a `protocol` is the one that HTTP needs, which is also the default.
+pub(super) fn is_tcp(protocol: Option<&str>) -> bool {
+    matches!(protocol, None | Some("" | "TCP"))
+}
+
+/// Reads a port number.
+pub(super) fn port(number: i32) -> Result<u16, Flaw> {
+    u16::try_from(number).ok().filter(|&port| port != 0).ok_or_else(|| {
+        Flaw::invalid("", format!("{number} is not a port number"), "use a number from 1 to 65535")
+    })
+}
+
+/// Reads `spec.rules[].host`.
+pub(super) fn host(host: Option<&str>) -> Result<HostPattern, Flaw> {
+    HostPattern::parse(host).map_err(|reason| {
+        let reason = format!("{} {reason}", quote(host.unwrap_or_default()));
+        let fix = "write a DNS name, or `*.` before one, or leave it out to mean every host";
+        Flaw::invalid("", reason, fix)
+    })
+}
+
+const PATH_TYPES: [&str; 3] = ["Exact", "Prefix", "ImplementationSpecific"];
+
+/// Sequences and ends that the API server refuses in Exact and Prefix paths
+/// (`invalidPathSequences` and `invalidPathSuffixes` of its Ingress validation): what two servers
+/// could read differently.
+const REFUSED_SEQUENCES: [&str; 5] = ["//", "/./", "/../", "%2f", "%2F"];
+const REFUSED_SUFFIXES: [&str; 2] = ["/..", "/."];
+
+/// What regular expressions are made of and paths are not.
+const REGEX_SIGNS: [&str; 6] = ["(", "|", "$", "^", ".*", "\\"];
+
+/// Reads `pathType` and `path`. A warning beside the result is about a path that is served,
+/// perhaps not as meant. `expressions`: whether it may be a regular expression, whose place is at what is
+/// plain before it.
+pub(super) fn path(
+    path: &HTTPIngressPath,
+    expressions: bool,
+) -> (Result<PathPattern, Flaw>, Option<Flaw>) {
+    let HTTPIngressPath { backend: _, path, path_type } = path;
+    let specific = path_type == "ImplementationSpecific";
+    let kind = match path_type.as_str() {
+        "Exact" => PathKind::Exact,
+        "Prefix" | "ImplementationSpecific" => PathKind::Prefix,
+        "" => {
+            let fix = "add `pathType: Prefix`";
+            return (Err(Flaw::invalid("pathType", "is missing", fix)), None);
+        }
+        other => {
+            let reason = format!("{} is not a path type", quote(other));
+            let fix = match nearest(other, PATH_TYPES) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("use one of {}", PATH_TYPES.join(", ")),
+            };
+            return (Err(Flaw::invalid("pathType", reason, fix)), None);
+        }
+    };
+    let text = match path.as_deref().unwrap_or_default() {
+        "" if specific => "/",
+        text => text,
+    };
+    let place = expressions.then(|| place_of_expression(text)).flatten();
+    let kind = if place.is_some() { PathKind::Prefix } else { kind };
+    let text = place.as_deref().unwrap_or(text);
+    let pattern = check_path(text, specific).and_then(|()| {
+        PathPattern::new(kind, text).map_err(|error| {
+            let reason = format!("{} can match no request: {error}", quote(text));
+            Flaw::invalid("path", reason, "write the path as it stands in a URL")
+        })
+    });
+    let regex = specific && REGEX_SIGNS.iter().any(|sign| text.contains(sign));
+    let warning = (regex && pattern.is_ok()).then(|| {
+        let reason = format!(
+            "{} looks like a regular expression, and is matched as a plain prefix",
+            quote(text)
+        );
+        let fix = "write the part before the expression; paths are compared element by element";
+        Flaw::error(Why::Unsupported, "path", reason, fix).with(Severity::Warning)
+    });
+    (pattern, warning)
+}
+
+fn check_path(text: &str, specific: bool) -> Result<(), Flaw> {
+    if text.is_empty() {
+        return Err(Flaw::invalid("path", "is missing", "write `/` for all paths"));
+    }
+    if !text.starts_with('/') {
+        let reason = format!("{} does not begin with a slash", quote(text));
+        return Err(Flaw::invalid("path", reason, format!("write {}", quote(&format!("/{text}")))));
+    }
+    if specific {
+        return Ok(());
+    }
+    let sequence = REFUSED_SEQUENCES.iter().find(|sequence| text.contains(**sequence));
+    let suffix = REFUSED_SUFFIXES.iter().find(|suffix| text.ends_with(**suffix));
+    match sequence.or(suffix) {
+        None => Ok(()),
+        Some(part) => Err(Flaw::invalid(
+            "path",
+            format!("{} must not contain `{part}`", quote(text)),
+            "write the path that is left when it is resolved",
+        )),
+    }
+}
+
+/// Reads a backend. One with a flaw keeps its place, as broken.
+pub(super) fn backend(backend: &IngressBackend) -> (BackendRead<'_>, Option<Flaw>) {
+    let IngressBackend { resource, service } = backend;
+    match (service, resource) {
+        (Some(service), None) => match service_port(service) {
+            Ok(port) => (BackendRead::Service { name: &service.name, port }, None),
+            Err((broken, flaw)) => {
+                (BackendRead::Broken { service: service.name.clone(), broken }, Some(flaw))
+            }
+        },
+        (None, Some(resource)) => {
+            let service = resource_name(resource);
+            let reason = format!("{} is not a Service", quote(&service));
+            let fix = "use `service`; until then the answer is 503";
+            let flaw = Flaw::error(Why::Unsupported, "resource", reason, fix);
+            (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(flaw))
+        }
+        (Some(_), Some(resource)) => {
+            let flaw = Flaw::invalid("", "has both `service` and `resource`", "remove `resource`");
+            let service = resource_name(resource);
+            (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(flaw))
+        }
+        (None, None) => {
+            let fix = "add `service.name` and `service.port.number`";
+            let flaw = Flaw::invalid("", "names no Service", fix);
+            let broken = Broken::ServiceMissing;
+            (BackendRead::Broken { service: String::new(), broken }, Some(flaw))
+        }
+    }
+}
+
+fn resource_name(resource: &TypedLocalObjectReference) -> String {
+    let TypedLocalObjectReference { api_group: _, kind, name } = resource;
+    format!("{kind}/{name}")
+}
+
+fn service_port(service: &IngressServiceBackend) -> Result<PortKey, (Broken, Flaw)> {
+    let IngressServiceBackend { name, port: key } = service;
+    let flaw = |field, reason: &str, fix: &str| Flaw::invalid(field, reason, fix);
+    if name.is_empty() {
+        let flaw = flaw("service.name", "is missing", "name a Service of the same namespace");
+        return Err((Broken::ServiceMissing, flaw));
+    }
+    let (name, number) = match key {
+        None => (None, None),
+        Some(ServiceBackendPort { name, number }) => (name.as_deref(), *number),
+    };
+    match (name.filter(|name| !name.is_empty()), number) {
+        (Some(name), None | Some(0)) => Ok(PortKey::Name(name.into())),
+        (None, Some(number)) => port(number)
+            .map(PortKey::Number)
+            .map_err(|flaw| (Broken::PortMissing, Flaw { field: "service.port.number", ..flaw })),
+        (Some(_), Some(_)) => Err((
+            Broken::PortMissing,
+            flaw("service.port", "has both `name` and `number`", "remove one of the two"),
+        )),
+        (None, None) => Err((
+            Broken::PortMissing,
+            flaw("service.port", "is missing", "add `number` or `name` of a port of the Service"),
+        )),
+    }
+}
