@@ -108,42 +108,42 @@ reasons! {
         "The request target is too long.";
     /// No canonical path.
     BadTarget = "bad_target", Client, StatusCode::BAD_REQUEST,
-        "The path of the request cannot be read in one way only.";
+        "The path of the request is ambiguous or invalid.";
     /// No `Host` in HTTP/1.1, or several (RFC 9112 section 3.2).
     BadHost = "bad_host", Client, StatusCode::BAD_REQUEST,
-        "The request has no valid Host.";
+        "The request has no valid Host header.";
     /// HTTP/1.1 CONNECT: ravelin is no forward proxy.
     ConnectRefused = "connect_refused", Client, StatusCode::NOT_IMPLEMENTED,
-        "CONNECT is not served here.";
-    /// A method that is longer than any, TRACE that is to go no further, or a transfer coding beside
+        "CONNECT is not supported.";
+    /// A method that is longer than any, TRACE with `Max-Forwards: 0`, or a transfer coding beside
     /// `chunked` (RFC 9112 section 6.1).
     NotImplemented = "not_implemented", Client, StatusCode::NOT_IMPLEMENTED,
-        "The method or the transfer coding of the request is not served here.";
-    /// OPTIONS that is to go no further (RFC 9110 section 7.6.2).
+        "The method or transfer coding of the request is not supported.";
+    /// OPTIONS with `Max-Forwards: 0` (RFC 9110 section 7.6.2).
     MaxForwards = "max_forwards", Client, StatusCode::OK,
-        "The request was to be answered here and not forwarded.";
+        "The request asked not to be forwarded (Max-Forwards: 0).";
     /// A host that the connection's certificate does not cover (RFC 9110 section 15.5.20), or `https` in
     /// the target on a connection without TLS (section 7.4).
     MisdirectedRequest = "misdirected_request", Client, StatusCode::MISDIRECTED_REQUEST,
-        "The certificates of this connection are not for this host.";
+        "The certificate of this connection does not cover this host.";
     /// A request without TLS for a host whose clients have to show a certificate.
     ClientCertificateRequired = "client_certificate_required", Client, StatusCode::FORBIDDEN,
-        "This host is served to clients with a certificate alone, over TLS.";
+        "This host requires TLS with a client certificate.";
     /// A Worker of a zone that is not named in `cloudflare.worker_zones`.
     WorkerRefused = "worker_refused", Client, StatusCode::FORBIDDEN,
-        "Requests of this Worker are not served here.";
+        "Requests from this Worker are not allowed.";
     /// A request through Cloudflare without the field of `cloudflare.secret_header`.
     SecretMissing = "secret_missing", Client, StatusCode::FORBIDDEN,
-        "The request does not show that it came through the right zone.";
+        "The request does not prove that it came through the right zone.";
     /// Head or body came too slowly.
     RequestTimeout = "request_timeout", Client, StatusCode::REQUEST_TIMEOUT,
         "The request took too long to arrive.";
     /// A body that is larger than its Ingress lets it be.
     BodyTooLarge = "body_too_large", Client, StatusCode::PAYLOAD_TOO_LARGE,
-        "The body of the request is larger than it may be.";
+        "The request body is too large.";
     /// The body broke its own framing or ended early.
     MalformedBody = "malformed_body", Client, StatusCode::BAD_REQUEST,
-        "The body of the request is not valid.";
+        "The request body is not valid.";
     /// The client went away before it had the whole answer. The status is for the log alone.
     ClientGone = "client_gone", Client, client_closed_request(),
         "The client closed the connection.";
@@ -152,7 +152,7 @@ reasons! {
         "The client stopped reading the response.";
     /// No rule for host and path.
     NoRoute = "no_route", Configuration, StatusCode::NOT_FOUND,
-        "No Ingress rule is for this host and path.";
+        "No Ingress rule matches this host and path.";
     /// The rule names a Service that does not exist.
     ServiceMissing = "service_missing", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "The Service of this rule does not exist.";
@@ -162,10 +162,10 @@ reasons! {
     /// The rule's backend is of a sort that we do not serve.
     BackendUnsupported = "backend_unsupported", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "The backend of this rule is not supported.";
-    /// The Service says in no way that can be used how it is to be reached, or the authorities for
+    /// The Service has no usable protocol or TLS settings, or the CAs for
     /// its certificate are missing.
     ProtocolUnusable = "protocol_unusable", Configuration, StatusCode::SERVICE_UNAVAILABLE,
-        "How the Service is to be reached cannot be used.";
+        "The protocol or TLS settings of the Service cannot be used.";
     /// An annotation restricts who is served, and it is not obeyed.
     RestrictionUnsupported = "restriction_unsupported", Configuration, StatusCode::SERVICE_UNAVAILABLE,
         "An annotation restricts this route in a way that is not supported.";
@@ -174,69 +174,69 @@ reasons! {
         "An annotation changes this route in a way that is not supported.";
     /// Not one endpoint that may be used.
     NoEndpoint = "no_endpoint", Configuration, StatusCode::SERVICE_UNAVAILABLE,
-        "The Service has no endpoint that is ready.";
+        "The Service has no ready endpoint.";
     /// Every endpoint has as many requests as its Service lets it have, and as many more wait.
     QueueFull = "queue_full", Configuration, StatusCode::SERVICE_UNAVAILABLE,
-        "Too many requests wait for the Service.";
+        "Too many requests are queued for the Service.";
     /// No endpoint had room in time.
     QueueTimeout = "queue_timeout", Configuration, StatusCode::SERVICE_UNAVAILABLE,
-        "The Service had no room for the request in time.";
+        "The request waited too long in the queue of the Service.";
     /// What connections and requests hold has reached its bound: for the process, or for the connection
     /// that the request came on.
     MemoryExhausted = "memory_exhausted", Ravelin, StatusCode::SERVICE_UNAVAILABLE,
         "The proxy has no memory left for this request.";
     /// Memory was short, and nothing of the request or its answer had moved for a while.
     MemoryReclaimed = "memory_reclaimed", Ravelin, StatusCode::SERVICE_UNAVAILABLE,
-        "The request stood still, and the proxy needed its memory for others.";
+        "The request made no progress, and the proxy needed its memory.";
     /// Every endpoint tried refused the connection.
     ConnectFailed = "connect_failed", Upstream, StatusCode::BAD_GATEWAY,
         "The upstream refused the connection.";
     /// Every endpoint tried left the connection attempt unanswered.
     ConnectTimeout = "connect_timeout", Upstream, StatusCode::GATEWAY_TIMEOUT,
-        "The upstream did not accept a connection in time.";
+        "Connecting to the upstream timed out.";
     /// No TLS with any endpoint tried: a failed handshake, or no protocol in common.
     UpstreamTlsFailed = "upstream_tls_failed", Upstream, StatusCode::BAD_GATEWAY,
         "The TLS handshake with the upstream failed.";
     /// The certificate of every endpoint tried was refused: another authority, another name, or out
     /// of its dates.
     UpstreamUntrusted = "upstream_untrusted", Upstream, StatusCode::BAD_GATEWAY,
-        "The certificate of the upstream cannot be trusted.";
+        "The certificate of the upstream is not trusted.";
     /// Closed or reset before a whole response head.
     UpstreamClosed = "upstream_closed", Upstream, StatusCode::BAD_GATEWAY,
-        "The upstream closed the connection without an answer.";
+        "The upstream closed the connection without a response.";
     /// The same for a request that must not be sent twice, and may have been carried out.
     UpstreamInDoubt = "upstream_in_doubt", Upstream, StatusCode::BAD_GATEWAY,
-        "The upstream closed the connection without an answer, and may have done what was asked.";
+        "The upstream closed the connection without a response, and may have carried out the request.";
     /// The response head is not HTTP.
     UpstreamMalformed = "upstream_malformed", Upstream, StatusCode::BAD_GATEWAY,
-        "The answer of the upstream is not valid HTTP.";
+        "The response of the upstream is not valid HTTP.";
     /// 101 to a request that asked for no upgrade.
     UpstreamUpgraded = "upstream_upgraded", Upstream, StatusCode::BAD_GATEWAY,
-        "The upstream switched protocols without being asked.";
+        "The upstream switched protocols without a request to.";
     /// No response head in time.
     UpstreamTimeout = "upstream_timeout", Upstream, StatusCode::GATEWAY_TIMEOUT,
-        "The upstream did not answer in time.";
+        "The upstream did not respond in time.";
     /// The whole exchange took longer than its Ingress allows.
     RequestDeadline = "request_deadline", Upstream, StatusCode::GATEWAY_TIMEOUT,
-        "The request took longer than it may.";
+        "The request took longer than its timeout.";
     /// The response broke off; so did ours, visibly.
     UpstreamTruncated = "upstream_truncated", Upstream, StatusCode::BAD_GATEWAY,
-        "The upstream broke off its answer.";
+        "The upstream broke off its response.";
     /// A WebSocket, or whatever else the connection was upgraded to, was silent.
     TunnelIdle = "tunnel_idle", Upstream, StatusCode::GATEWAY_TIMEOUT,
-        "Nothing moved in the tunnel for too long.";
+        "The tunnel was idle for too long.";
     /// The response body made no progress; ours was broken off.
     UpstreamStalled = "upstream_stalled", Upstream, StatusCode::GATEWAY_TIMEOUT,
-        "The upstream stopped sending its answer.";
+        "The upstream stopped sending its response.";
     /// The process left before the answer was complete.
     CutByDrain = "cut_by_drain", Ravelin, StatusCode::SERVICE_UNAVAILABLE,
-        "The proxy is leaving and could wait no longer.";
+        "The proxy is shutting down, and the drain timeout has passed.";
     /// The visitor came without TLS, and the Ingress asks for it.
     HttpsRedirect = "https_redirect", Configuration, StatusCode::PERMANENT_REDIRECT,
-        "The same address is served with TLS.";
+        "This URL is served over TLS.";
     /// A fault of ours.
     Internal = "internal", Ravelin, StatusCode::INTERNAL_SERVER_ERROR,
-        "The proxy failed.";
+        "Internal error of the proxy.";
 }
 
 #[cfg(test)]

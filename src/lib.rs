@@ -1,94 +1,97 @@
-//! **ravelin** is a reverse proxy that runs on every node of a small Kubernetes cluster behind
-//! Cloudflare: it takes the node's ports 80 and 443, admits whom its sets admit, routes by Host and
-//! path to the pods behind Services, and says in metrics, logs and `explain` what it did and why.
+//! **ravelin** is an edge reverse proxy for Kubernetes. It runs on every node of a small cluster behind
+//! Cloudflare, listens on ports 80 and 443 of the node, and accepts connections only from configured
+//! sources. It routes requests by host and path to the pods behind Services. Metrics, logs and `explain`
+//! show what it did and why.
 //!
-//! # The way of a request
+//! # Life of a request
 //!
 //! ```text
-//! admission (kernel) -> listen -> edge: proxy_protocol -> admission -> tls -> http
-//!     -> forward: client_ip -> routing -> balance -> upstream
-//!                                    \-> our own answer (error, http)
+//! transport: admission (kernel) -> listen -> proxy::connection: proxy_protocol -> admission -> tls -> http
+//!     -> proxy::request: http::client_ip -> routing -> balance -> upstream -> pod
+//!                                    \-> our own response (error, http::respond)
 //! ```
 //!
-//! Read [`proxy::connection`] (life of a connection) and [`proxy::request`] (life of a request) first: they tell the
-//! story, and everything else is what they call.
+//! Read [`proxy::connection`] (life of a connection) and [`proxy::request`] (life of a request) first.
+//! Everything else is called from there.
 //!
-//! # The way of a change
+//! # Life of a change
 //!
 //! ```text
 //! API server  -> control::watch -\
 //! directory   -> control::files --> control::translate -> Model
 //!     -> routing::compile -> Publisher (the one ArcSwap) => workers
-//!                                             \-> endpoints alone: into the cells of its backends
-//! findings, statuses -> control::write_back (the elected instance) -> API server
+//!                                             \-> endpoints only: into the cells of their backends
+//! findings, statuses -> control::write_back (the elected leader) -> API server
 //! objects -> control::last_good -> disk, for a start without an API server
 //!
-//! addresses of the cluster, control::cloudflare -> LiveSets -> admission::Gate => acceptors, workers
-//!                                                           -> admission::bpf => kernel
+//! cluster addresses, control::cloudflare -> LiveSets -> admission::Gate => acceptors, workers
+//!                                                    -> admission::bpf => kernel
 //! ```
 //!
-//! The translator keeps what it has read and takes changes; it gives what a translation from scratch
-//! would. `compile` is pure. `check`, `explain` and `run` go through the same functions.
+//! The translator keeps the objects that it has read and takes changes; its result equals a translation
+//! from scratch. `compile` is pure. `check`, `explain` and `run` call the same functions.
 //!
 //! # Threads
 //!
-//! One per worker: a single-threaded runtime with its own connections to clients and pods, its own
-//! counters and log buffer. Nothing on the request path crosses a thread. One thread accepts and
-//! hands each connection to the worker with the fewest; one follows the objects of the source; with a
-//! cluster, one follows and writes to the API server, and one keeps the last good state on disk; one
-//! keeps the list of Cloudflare's addresses; one serves the admin port; one writes the access log; one
-//! follows the files of certificates, and judges as Cloudflare would, if a listener has TLS; one watches
-//! the cgroup's memory, if that has a limit.
+//! Each worker is a single-threaded runtime with its own connections to clients and pods, its own counters
+//! and its own log buffer. Nothing on the request path crosses a thread. The other threads:
 //!
-//! # Modules
+//! - the acceptor, which hands each connection to the worker with the fewest;
+//! - the reconciler, which follows the objects of the source;
+//! - with a cluster: the API client (watch and write-back), and the writer of the last-good state;
+//! - the keeper of Cloudflare's address list;
+//! - the admin port; the writers of access log and process log;
+//! - with TLS: the certificate store, which follows files and checks Full (strict);
+//! - health checks and DNS, if a Service needs them;
+//! - the watch of the cgroup's memory, if it has a limit.
 //!
-//! A module imports only from rows above its own, and a stage never imports another stage.
-//! `tests/layering` fails on anything else.
+//! # Rooms
 //!
-//! | row | module | job |
-//! |---|---|---|
-//! | words | [`net::addr`] | addresses by role; IPv4-mapped ones are unmapped here |
-//! | | [`error`] | every way a request can end badly: status, label, culprit, words |
-//! | | [`model`] | what the cluster asks for, as plain data; hosts and paths in one form |
-//! | | [`config`] | the configuration file, valid by construction |
-//! | | [`net::trust`] | whom to believe: the proof that a peer may speak for its clients |
-//! | | [`pki::certificate`] | a certificate with its chain and key, read; what Cloudflare says of it |
-//! | | [`pki::client_certificate`] | what is asked of the clients of a host (Authenticated Origin Pulls) |
-//! | | [`pki::endpoint_tls`] | TLS towards the pods: whose certificates are believed, for which name |
-//! | base | [`balance`] | which endpoint of a Service takes a request |
-//! | | [`upstream::body`] | the request body on its way upstream |
-//! | | [`http::client_ip`] | the one client address, and what shows that a request is of our zone |
-//! | | [`net::deadline`] | a deadline for every phase, without a timer per request |
-//! | | [`net::gather`] | one send for a small message in several pieces |
-//! | | [`net::stream`] | a TCP connection, with or without TLS |
-//! | | [`net::memory`] | what connections and requests hold, and how much they may |
-//! | | [`net::random`] | numbers for spreading load and time |
-//! | | [`routing`] | the table: compiled, looked up, published |
-//! | | [`net::shutdown`] | the stages of leaving |
-//! | | [`telemetry`] | metrics, access log, log of the process |
-//! | stages | [`transport::admission`] | who may connect: in user space, and as a program for the kernel |
-//! | | [`transport::proxy_protocol`] | the word of a balancer: whose connection it passes on |
-//! | | [`tls`] | the handshake, and which certificate a name is shown |
-//! | | [`transport::listen`] | sockets, accepting, hand-over to workers |
-//! | | [`http`] | HTTP/1.1 towards the client: limits, targets, header hygiene, our answers |
-//! | | [`upstream`] | connections to pods, pools, retries |
-//! | paths | [`proxy::connection`] | the life of a connection |
-//! | | [`proxy::request`] | the life of a request |
-//! | | [`upstream::dns`] | the addresses of external names, by the clock |
-//! | | [`upstream::health_check`] | requests by the clock, that tell which endpoints are fit |
-//! | control | [`control`] | from manifests or a cluster to a table in force, and the life of Cloudflare's list; the only place that knows Kubernetes' types |
-//! | process | [`app`] | builds all of it from a configuration, runs it, takes it down |
-//! | | [`app::admin`] | the admin port |
-//! | | [`cli`] | the verbs of the command line |
-//! | | [`app::allocator`] | where memory comes from |
+//! A room imports only from rooms above it in this table, and a stage never imports another stage.
+//! `tests/layering` fails on anything else. It also limits files to 400 lines and functions to 60.
 //!
-//! # Words
+//! | kind | room | job | **Invariant** | held by |
+//! |---|---|---|---|---|
+//! | words | [`error`] | every reason for a response of our own: label, status, culprit, text | a new reason does not compile until all four are decided | its own unit tests |
+//! | | [`net`] | addresses, streams, deadlines, memory budget, shutdown, trust | never blocks; knows no route, certificate or Kubernetes type | `tests/layering` |
+//! | | [`pki`] | certificates, parsed and checked | pure functions over bytes; opens no connection and follows no file | `tests/layering` |
+//! | | [`model`] | what the cluster asks for | plain data: no Kubernetes type, no live object, no I/O | `tests/layering` |
+//! | | [`config`] | the configuration file | valid by construction: nothing downstream validates a value again | `tests/config_files.rs` |
+//! | base | [`balance`] | which endpoint of a Service takes a request | does no I/O; knows neither HTTP nor Kubernetes | `tests/layering` |
+//! | | [`routing`] | the routing table: compiled, looked up, published | one place swaps the table; a request uses one table from start to end | `tests/it` |
+//! | | [`telemetry`] | metrics, access log, process log | never makes a worker wait; one writing thread per cell | `tests/layering`, `tests/cli` |
+//! | stage | [`transport`] | admission, sockets, PROXY protocol | reads no byte of HTTP or TLS | `tests/layering` |
+//! | | [`tls`] | handshake, certificate store, session tickets | without a matching certificate, no certificate is presented | `tests/tls` |
+//! | | [`http`] | HTTP/1.1 and HTTP/2 to the client, header rules, client address, our responses | only `http::client_ip` creates a client address | `tests/layering` |
+//! | | [`upstream`] | connections to pods, pools, retries, health checks, DNS | retries no request that a pod may have processed, unless it is idempotent | `tests/it` |
+//! | path | [`proxy`] | life of a connection, life of a request | the only room that imports more than one stage | `tests/layering` |
+//! | control | [`control`] | from manifests or a cluster to a table in force | the only room that knows Kubernetes types; imports no stage | `tests/layering` |
+//! | process | [`app`] | builds, runs, reloads and shuts down; the admin port | only `cli` imports it | `tests/layering` |
+//! | | [`cli`] | the commands | `check` and `explain` agree with `run` | `tests/agreement` |
 //!
-//! *Listener*: an address that takes connections. *Set*: addresses under a name. *Gate*: what one
-//! listener admits and believes now. *Route*: one path of one rule of an Ingress.
-//! *Backend*: a Service port. *Endpoint*: address and port of one pod behind it. *Downstream* and
-//! *client*: towards the one who asks; *upstream*: towards the pods. *Finding*: what is not served
-//! as its manifest was written.
+//! # How to add something
+//!
+//! `CONTRIBUTING.md` lists the files for an annotation, a middleware, a metric, a reason and a configuration
+//! key.
+//!
+//! # Glossary
+//!
+//! | term | meaning |
+//! |---|---|
+//! | listener | an address that accepts connections |
+//! | admission set | a named set of source addresses that may connect |
+//! | gate | the admission sets and trusted proxies of one listener, as they are now |
+//! | route | one path of one rule of an Ingress |
+//! | backend | a port of a Service |
+//! | endpoint | address and port of one pod of a backend |
+//! | client, downstream | the side that sends requests |
+//! | upstream | the side of the pods |
+//! | table | the compiled, immutable routing table |
+//! | snapshot | an immutable value that workers read, replaced as a whole |
+//! | finding | an object that is not served as written, with field, reason and fix |
+//! | reason | why a request got a response of our own |
+//! | last-good state | the last complete state of the cluster, stored on disk |
+//! | drain | shutdown that lets requests in flight finish |
 
 pub mod app;
 pub mod balance;

@@ -169,7 +169,7 @@ fn an_address_in_two_spellings_is_one_address() {
         "#,
     );
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("is the address of listener \"a\""), "{said:?}");
+    assert!(said[0].contains("is already the address of listener \"a\""), "{said:?}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn start_names(parts: &Parts) -> io::Result<Thread> {
         unprivileged("dns", async move {
             match Names::new(tables, &config.dns, cells) {
                 Ok(names) => names.run(signal).await,
-                Err(error) => tracing::error!(%error, "external names cannot be resolved"),
+                Err(error) => tracing::error!(%error, "ExternalName Services cannot be resolved"),
             }
         });
     })

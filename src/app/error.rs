@@ -30,7 +30,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The file for the access log cannot be opened.
-    #[error("log.access {path:?} cannot be opened: {source}; name a file that can be written")]
+    #[error("log.access {path:?} cannot be opened: {source}; name a writable file")]
     AccessLog {
         /// As configured.
         path: PathBuf,
@@ -38,7 +38,9 @@ pub enum StartError {
         source: io::Error,
     },
     /// The file with the secret cannot be used.
-    #[error("cloudflare.secret_file {path:?}: {problem}; write the secret into it, one a line")]
+    #[error(
+        "cloudflare.secret_file {path:?}: {problem}; write the accepted values into it, one per line"
+    )]
     Secret {
         /// As configured.
         path: PathBuf,
@@ -59,8 +61,8 @@ pub enum StartError {
     AdminSocket(#[from] LocalError),
     /// Threads cannot give up their capabilities, and so must not read from clients.
     #[error(
-        "threads cannot give up their capabilities: {0}; allow the system call capset, or grant the \
-         process no capabilities"
+        "threads cannot drop their capabilities: {0}; allow the system call capset, or run the \
+            process without capabilities"
     )]
     Privileges(#[source] io::Error),
     /// The system refuses threads, files or memory.
@@ -74,7 +76,9 @@ fn bind_hint(error: &io::Error, address: SocketAddr) -> String {
              capability NET_BIND_SERVICE (setcap cap_net_bind_service=+p on the binary) or the \
              node's net.ipv4.ip_unprivileged_port_start"
             .to_owned(),
-        io::ErrorKind::AddrInUse => "; stop what listens there, or use another port".to_owned(),
+        io::ErrorKind::AddrInUse => {
+            "; stop the process that listens there, or use another port".to_owned()
+        }
         io::ErrorKind::AddrNotAvailable => "; no interface has this address".to_owned(),
         _ => String::new(),
     }

@@ -1,7 +1,7 @@
 //! Keeps the gates: what is admitted now, in user space and in the kernel, for every port.
 //!
 //! The sets that change come from several threads (the list of Cloudflare's addresses, the cluster).
-//! Each change makes the gates anew and puts them in force, user space first: nobody whom the kernel
+//! Each change rebuilds the gates and puts them in force, user space first: no source that the kernel
 //! lets in by the new sets is then reset by the old ones. Connections that are open stay open.
 
 use crate::config::Config;
@@ -83,7 +83,7 @@ impl Gatekeeper {
             if state.armed {
                 port.enforce(&next);
             }
-            tracing::debug!(listener = %port.cells.name(), "admits by changed sets");
+            tracing::debug!(listener = %port.cells.name(), "admission sets changed");
         }
     }
 
@@ -102,14 +102,15 @@ impl Gatekeeper {
         for (gate, port) in self.gates.iter().zip(&self.ports) {
             let (gate, listener) = (gate.load(), port.cells.name());
             for (set, _) in gate.sets().filter(|(_, ranges)| ranges.is_empty()) {
-                tracing::warn!(%listener, %set, "the set is empty: nobody is admitted by it");
+                tracing::warn!(%listener, %set, "the admission set is empty: it admits no address");
             }
             match port.cells.mode() {
-                Mode::Kernel => tracing::info!(%listener, "the kernel drops who is not admitted"),
+                Mode::Kernel => tracing::info!(%listener, "the kernel drops connections from \
+                    addresses that are not admitted"),
                 Mode::UserSpace => tracing::warn!(
                     %listener,
-                    "the kernel accepts everybody, and who is not admitted is reset: the port can \
-                     be seen"
+                    "the kernel filter is off: connections that are not admitted are accepted and \
+                        reset, so the port is visible"
                 ),
                 Mode::Off => {
                     tracing::warn!(%listener, "admits ANY address: admit = [\"any\"]");
@@ -148,12 +149,13 @@ impl Port {
             Err(too_large) => {
                 // The filter of the sets before would drop whom the new ones admit.
                 if let Err(error) = kernel::detach(socket) {
-                    tracing::error!(%listener, %error, "an old filter is still in force");
+                    tracing::error!(%listener, %error, "the kernel filter could not be replaced: \
+                        the previous one is still attached");
                 }
                 too_large.to_string()
             }
         };
-        tracing::warn!(%listener, error, "the kernel does not filter");
+        tracing::warn!(%listener, error, "the kernel filter is not attached");
         Mode::UserSpace
     }
 }
@@ -162,8 +164,8 @@ impl Port {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "; kernels since June 2026 ask for the capability NET_ADMIN: grant it (add NET_ADMIN to \
-             the container's capabilities, setcap cap_net_admin=+p on the binary)"
+            "; kernels since June 2026 require the capability NET_ADMIN: grant it (add NET_ADMIN to \
+                the container's capabilities, setcap cap_net_admin=+p on the binary)"
         }
         _ => "",
     }

@@ -1,11 +1,13 @@
-//! The process: builds everything from a configuration, runs it, and takes it down in order.
+//! The process: builds everything from a configuration, runs it, reloads it and shuts it down.
 //!
-//! Threads: one for each worker (requests), one that accepts, one for the admin port, one that
-//! follows the manifests, one that watches the cluster, one that keeps its last good state, one that
-//! follows the files of certificates and judges all as Cloudflare would, one that steers the kernel
-//! to this process, one that checks endpoints, one that resolves names, one that writes the access log.
-//! One more catches signals for the process. The caller's thread sleeps until [`Wakeup`] is told of a
-//! signal; a reload has all of these twice, while the one before leaves.
+//! Threads: one for each worker (requests), the acceptor, the admin port, the reconciler of manifests,
+//! the cluster watch, the writer of the last-good state, the certificate store with its Full (strict)
+//! check, socket steering, health checks, DNS, the access log writer, and one that receives signals. The
+//! caller's thread sleeps until [`Wakeup`] reports a signal. During a reload all of these exist twice, until
+//! the old set has drained.
+//!
+//! **Invariant**: the only room that spawns threads for the data path and owns their shutdown; nothing
+//! imports it but `cli` (`tests/layering`).
 
 pub mod admin;
 pub mod allocator;
@@ -109,7 +111,7 @@ impl App {
         Prepared::new(config, Heritage::none()?)
     }
 
-    /// The same beside this one, which serves on: it is to be its successor in the process.
+    /// The same next to this one, which keeps serving: its successor in the process.
     fn prepare_beside(&self, config: Config) -> Result<Prepared, StartError> {
         Prepared::new(config, self.heritage.next())
     }
@@ -152,7 +154,7 @@ impl App {
     fn stop_with(self, impatient: impl Fn() -> bool) {
         let timeouts = &self.config.timeouts;
         let open = self.telemetry.open_connections();
-        tracing::info!(open, "leaving: listeners close, requests in flight finish");
+        tracing::info!(open, "shutting down: listeners close, requests in flight finish");
         self.shutdown.advance(Stage::Draining);
         let started = Instant::now();
         let idle = timeouts.drain_idle.min(timeouts.drain);
@@ -165,7 +167,7 @@ impl App {
         }
         if drained != Some(Drained::Through) {
             let open = self.telemetry.open_connections();
-            tracing::warn!(open, "connections are cut");
+            tracing::warn!(open, "the drain timeout has passed: open connections are closed");
             self.shutdown.advance(Stage::Aborting);
         }
         let mut cut = drained == Some(Drained::Cut);
@@ -180,7 +182,7 @@ impl App {
         join_all(self.others, &self.heritage.wakeup, &mut hasty);
         let lost = self.log_writer.map_or(0, |writer| writer.close(hasty));
         if lost > 0 {
-            tracing::warn!(lines = lost, "the access log is stuck: its last lines are lost");
+            tracing::warn!(lines = lost, "the access log sink is stuck: its last lines are lost");
         }
         tracing::info!("left");
     }
@@ -217,7 +219,7 @@ fn join_all(mut threads: Vec<Thread>, wakeup: &Wakeup, mut hasty: impl FnMut() -
     wakeup.wait_until(Some(begun + LAST_STEPS_IN_HASTE), || is_through().then_some(()));
     threads.extract_if(.., |thread| thread.is_finished()).for_each(Thread::join);
     for thread in threads {
-        tracing::warn!(thread = thread.name(), "thread does not end: it is left to itself");
+        tracing::warn!(thread = thread.name(), "a thread did not end in time and is abandoned");
     }
 }
 
@@ -271,7 +273,7 @@ fn watch_memory(parts: &Parts) -> io::Result<Option<Thread>> {
     Thread::spawn(&parts.wakeup, "memory", watch).map(Some)
 }
 
-/// How long a thread that was told to end may take: it writes a file, or lets a Lease go, at the most.
+/// How long a thread that was told to end may take: it writes a file, or releases a Lease.
 const LAST_STEPS: Duration = Duration::from_secs(5);
 
 /// The same once the process was told twice to end. Tunnels are closed within it.
@@ -306,7 +308,7 @@ fn start_admin(
                     admin.run(port, socket, gate, successor).await;
                 }
                 (Err(error), ..) | (_, Err(error), _) => {
-                    tracing::error!(%error, "the admin port cannot be served");
+                    tracing::error!(%error, "the admin port failed");
                 }
                 (.., None) => {}
             }
@@ -337,7 +339,7 @@ fn start_accepting(parts: &Parts, sockets: Vec<Listening>, doors: Doors) -> io::
                             async move { acceptor.run(&cells[listener], signal).await },
                         );
                     }
-                    Err(error) => tracing::error!(%error, listener, "cannot be served"),
+                    Err(error) => tracing::error!(%error, listener, "a listener failed"),
                 }
             }
             drop(doors);
@@ -375,7 +377,7 @@ fn allowed_connections(config: &Config, before: u64) -> usize {
         _ => std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
     };
     let limit = rlimit::increase_nofile_limit(wanted + open).or_else(|error| {
-        tracing::warn!(%error, "the limit on open files cannot be raised");
+        tracing::warn!(%error, "cannot raise the limit on open files");
         rlimit::Resource::NOFILE.get_soft()
     });
     let limit = limit.unwrap_or(wanted);
@@ -388,8 +390,8 @@ fn allowed_connections(config: &Config, before: u64) -> usize {
         limit,
         wanted,
         connections = allowed,
-        "the limit on open files is too low for limits.connections, fewer are taken; raise it \
-         (LimitNOFILE) or lower limits.connections"
+        "the limit on open files is too low for limits.connections, so fewer connections are \
+            accepted; raise it (LimitNOFILE) or lower limits.connections"
     );
     allowed
 }

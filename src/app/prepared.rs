@@ -201,7 +201,7 @@ impl Prepared {
         mut interrupted: impl FnMut() -> bool,
     ) -> Result<Option<App>, StartError> {
         if !self.await_cluster(end, &mut interrupted) {
-            tracing::info!("leaving: the cluster has not been listed");
+            tracing::info!("exiting: the cluster has not been listed");
             self.shutdown.advance(Stage::Aborting);
             join_all(self.others, &self.parts.wakeup, || false);
             return Ok(None);
@@ -212,7 +212,7 @@ impl Prepared {
     /// Returns when there is something to serve, or with `false` when the wait was interrupted.
     fn await_cluster(&self, end: Option<Instant>, interrupted: &mut dyn FnMut() -> bool) -> bool {
         let Some(cluster) = &self.cluster else { return true };
-        tracing::info!(admin = %self.admin, "waits for the first list of the cluster");
+        tracing::info!(admin = %self.admin, "waiting for the first list of the cluster");
         let begun = Instant::now();
         let mut kept = self.last_good.as_ref();
         loop {
@@ -299,7 +299,7 @@ impl Prepared {
 }
 
 /// Serves the admin port while the cluster is listed: nothing of it is idle. A directory is read at once,
-/// and whoever finds its admin port finds the listeners too.
+/// and a client that finds its admin port finds the listeners too.
 fn serve_admin(
     parts: &Parts,
     admin: IdleAdmin,
@@ -327,7 +327,7 @@ fn telemetry(config: &Config) -> Arc<Telemetry> {
     telemetry
 }
 
-/// Who is told what: certificates and demands go to where certificates are shown.
+/// Recipients of changes: certificates and client policies go to the certificate store.
 fn audience(addresses: OnAddresses, shown: &Arc<CertStore>, outcomes: Outcomes) -> Audience {
     let (of_certificates, of_clients) = (Arc::clone(shown), Arc::clone(shown));
     Audience {
@@ -338,7 +338,7 @@ fn audience(addresses: OnAddresses, shown: &Arc<CertStore>, outcomes: Outcomes) 
     }
 }
 
-/// Who keeps the last good state of the cluster, if the configuration wants it.
+/// The writer of the last-good state of the cluster, if it is configured.
 fn keeper(
     config: &Config,
     cluster: Option<&Arc<Cluster>>,

@@ -1,7 +1,7 @@
 //! Capabilities (capabilities(7)): raised for what needs them, given up where clients are read.
 //!
 //! Two are of use: NET_BIND_SERVICE to bind ports below 1024, NET_ADMIN to filter in the kernel. An
-//! image had better grant them as permitted and not as effective (`setcap ...=+p`): a binary with
+//! image should grant them as permitted and not as effective (`setcap ...=+p`): a binary with
 //! effective ones cannot even be started where the pod's bounding set lacks one of them. So they are
 //! raised here. Capabilities belong to threads: those that read what clients send have none.
 
@@ -19,7 +19,7 @@ pub(super) fn raise() {
         set_capabilities(None, CapabilitySets { effective, ..held })
     });
     if let Err(error) = raised {
-        tracing::debug!(%error, "capabilities stay as they are");
+        tracing::debug!(%error, "cannot drop capabilities; the process keeps them");
     }
 }
 
@@ -56,8 +56,8 @@ pub(super) fn run_without(thread: &str, given_up: io::Result<()>, run: impl FnOn
         Err(error) => tracing::error!(
             thread,
             %error,
-            "the thread cannot give up its capabilities and does not run; \
-             allow the system call capset, or grant the process no capabilities"
+            "the thread cannot drop its capabilities and does not run; allow the system call \
+                capset, or run the process without capabilities"
         ),
     }
 }

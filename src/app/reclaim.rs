@@ -1,4 +1,4 @@
-//! What a worker does while memory is short: it ends what stands still, before others are refused.
+//! Reclaim of a worker while memory is short: ends stalled requests before others are refused.
 
 use crate::proxy::request::Worker;
 use std::rc::Rc;

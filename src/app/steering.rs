@@ -56,7 +56,7 @@ enum Steered {
     Here,
     /// A newer process listens, and takes them when it is ready.
     Newer,
-    /// Whoever the kernel chooses: the place of our socket is not known.
+    /// The kernel's choice, because the place of our socket is not known.
     Unknown,
     /// Likewise: the kernel takes no program.
     Refused,
@@ -102,7 +102,7 @@ impl Steering {
             ready = ready || telemetry.unready().is_none();
             match Listing::read() {
                 Ok(listing) => self.ports.iter().for_each(|port| port.look(&listing, ready)),
-                Err(error) => tracing::debug!(%error, "listening sockets cannot be listed"),
+                Err(error) => tracing::debug!(%error, "cannot list listening sockets"),
             }
             if ready && !self.looked.swap(true, Ordering::AcqRel) {
                 self.wakeup.notify();
@@ -179,7 +179,8 @@ impl Port {
         match self.hold.with(|socket| steer::to_place(socket, place)) {
             Some(Err(error)) => {
                 if before != Some(Steered::Refused) {
-                    tracing::warn!(listener = %self.cells.name(), %error, "the kernel is not steered");
+                    tracing::warn!(listener = %self.cells.name(), %error, "the kernel does not \
+                        steer new connections");
                 }
                 Steered::Refused
             }
@@ -193,13 +194,15 @@ impl Port {
         let sockets = place.map_or(0, Place::sockets);
         match steered {
             Steered::Here => {
-                tracing::info!(%listener, sockets, "new connections are steered to this process");
+                tracing::info!(%listener, sockets, "the kernel steers new connections to this process");
             }
-            Steered::Newer => tracing::info!(%listener, sockets, "a newer process listens as well"),
+            Steered::Newer => {
+                tracing::info!(%listener, sockets, "a newer process listens on the same address")
+            }
             Steered::Unknown | Steered::Refused => tracing::warn!(
                 %listener,
                 sockets,
-                "new connections are shared with the other processes that listen here"
+                "new connections are shared with the other processes on this address"
             ),
         }
     }
@@ -230,7 +233,7 @@ impl Port {
             Some(Ok(())) => true,
             Some(Err(error)) => {
                 let listener = self.cells.name();
-                tracing::warn!(%listener, %error, "handshakes that have begun may be reset");
+                tracing::warn!(%listener, %error, "TCP handshakes in progress may be reset");
                 false
             }
             None => false,

@@ -1,9 +1,9 @@
-//! A configuration read anew while the process runs: the same steps as an upgrade, inside one process.
+//! Reload of the configuration while the process runs: the same steps as an upgrade, inside one process.
 //!
 //! A second [`App`] is built from it beside the first. It binds the same addresses, reads or lists what
 //! it serves, and listens; once it is ready and the kernel gives it the new connections, the first one
 //! leaves as by SIGTERM, on a thread of its own. So every key may change, and no connection is lost.
-//! Whatever is wrong before that is logged, the second one is dropped, and the first one serves on.
+//! Whatever is wrong before that is logged, the second one is dropped, and the first one keeps serving.
 //!
 //! The two share nothing but the process: counters begin at 0 in the second one, and while the first
 //! one leaves both use memory and files. Secrets of session tickets that the process has made for
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// tables and the threads of a whole process, for up to `timeouts.drain`.
 const MOST_LEAVING: usize = 4;
 
-/// For how long at the most one that is leaving is waited for to close its sockets: by far more than it
+/// The longest wait for a process that is shutting down to close its sockets: by far more than it
 /// takes.
 const LETTING_GO: Duration = HANDSHAKES.saturating_mul(10);
 
@@ -121,7 +121,7 @@ where
     F: FnMut(&App),
 {
     fn reload(&mut self, signals: &Signals) -> End {
-        tracing::info!("the configuration is read anew");
+        tracing::info!("reloading the configuration");
         if !self.wait_for_room(signals) {
             return End::Leave;
         }
@@ -197,25 +197,28 @@ where
 
     fn hand_over(&mut self, next: App, limit: &Limit) {
         if let Some(Err(error)) = next.socket.as_ref().map(|name| name.take_over()) {
-            tracing::error!(%error, "admin.socket is not taken over: probes find nobody there soon");
+            tracing::error!(%error, "admin.socket cannot be taken over: probes will fail soon");
         }
         let before = mem::replace(&mut self.app, next);
         (self.in_force)(&self.app);
         let seconds = limit.begun.elapsed().as_secs_f64();
-        tracing::info!(seconds, "the new configuration is in force; the old one is left");
+        tracing::info!(seconds, "the new configuration is in force; the old one is draining");
         self.leaving.extend(Leaving::begin(before, true));
     }
 
     fn give_up(&mut self, next: Option<App>, halt: Halt, limit: &Limit) -> End {
         let missing = next.as_ref().map_or_else(
             || "the cluster has not been listed".to_owned(),
-            |next| next.unready().unwrap_or_else(|| "the kernel is not steered to it".to_owned()),
+            |next| {
+                next.unready()
+                    .unwrap_or_else(|| "the kernel does not steer connections to it".to_owned())
+            },
         );
         let leaving = next.and_then(|next| Leaving::begin(next, true));
         let end = match halt {
             Halt::TooLate => {
                 refused(&format!(
-                    "it is not ready after {:?} (timeouts.reload): {missing}",
+                    "not ready after {:?} (timeouts.reload): {missing}",
                     limit.length
                 ));
                 End::Settled
@@ -269,7 +272,7 @@ where
 }
 
 fn refused(error: &str) {
-    tracing::error!(error, "the new configuration is not in force; the old one serves on");
+    tracing::error!(error, "the new configuration is not in force; the old one stays in use");
 }
 
 /// How long a successor is waited for.
@@ -312,7 +315,7 @@ impl Leaving {
         match Thread::spawn(&wakeup, "leave", leave) {
             Ok(thread) => Some(Self { thread, cut, begun, steering }),
             Err(error) => {
-                tracing::error!(%error, "no thread to leave on: connections are cut");
+                tracing::error!(%error, "cannot start a thread to drain: connections are closed");
                 None
             }
         }
@@ -324,7 +327,7 @@ impl App {
     fn unready(&self) -> Option<String> {
         self.telemetry.unready().map(|why| match why {
             Unready::Table(missing) => missing.trim_end().to_owned(),
-            Unready::List => "Cloudflare's addresses are not known".to_owned(),
+            Unready::List => "Cloudflare's address ranges are not known".to_owned(),
         })
     }
 }

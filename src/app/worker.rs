@@ -99,7 +99,7 @@ fn obey(worker: &Rc<Worker>, order: Order) {
         Order::Serve(accepted) => {
             tokio::task::spawn_local(connection::serve(Rc::clone(worker), accepted));
         }
-        // It may be in use again by now: whoever waits asks again.
+        // It may be in use again by now; the waiting task then asks again.
         Order::MakeRoom => {
             worker.deadlines.make_room();
         }
@@ -115,7 +115,7 @@ fn on_tick(worker: &Worker) {
     if let Some(log) = &worker.access_log {
         log.flush();
     }
-    // An idle worker must not hold an old table for ever.
+    // An idle worker must not hold an old table forever.
     drop(worker.tables.load());
 }
 

@@ -1,4 +1,4 @@
-//! What a request says about where it is to go: numbers, worked out once.
+//! The inputs of a request to load balancing, computed once.
 //!
 //! The numbers are the same in every process and on every node, so that a visitor who comes by another
 //! node meets the same pod. They are no secrets: who knows the addresses of pods can work them out, and
@@ -24,7 +24,7 @@ pub enum Choice {
     Token(Token),
 }
 
-/// What a key of consistent hashing comes to.
+/// The hash of a consistent hashing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub(super) u64);
 
@@ -44,7 +44,7 @@ impl Key {
     }
 }
 
-/// What the cookie of a visitor says of an endpoint: a hash of its address, as 16 hexadecimal digits.
+/// The affinity cookie's value: a hash of an endpoint address, as 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token(pub(super) u64);
 
@@ -65,7 +65,7 @@ impl Token {
         Self(hash(&bytes))
     }
 
-    /// Reads the value of a cookie; `None` for any other text than one of ours.
+    /// Parses the value of a cookie; `None` for any text that is not one of our tokens.
     pub fn parse(value: &[u8]) -> Option<Self> {
         if value.len() != Self::DIGITS {
             return None;
@@ -117,7 +117,7 @@ mod tests {
         }
     }
 
-    /// Whoever changes the hash moves every visitor of every cluster to another pod once.
+    /// Changing the hash moves every client of every cluster to another pod once.
     #[test]
     fn the_numbers_are_the_same_for_ever() {
         assert_eq!(Token::of(addr("10.0.0.1:80")).to_string(), "2eceb24cfb463151");

@@ -14,8 +14,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 /// An endpoint with its live state, shared by all workers.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Its number: no other endpoint of this process has it, before or after. Connections are told
-    /// apart by it, as an address that was one pod's may be another's a moment later.
+    /// Its number, unique in this process. It tells connections apart: another pod may soon have the same
+    /// address.
     pub id: u64,
     /// Where it listens.
     pub addr: EndpointAddr,
@@ -45,7 +45,7 @@ impl Endpoint {
         }
     }
 
-    /// What a cookie says that is to lead here again.
+    /// The cookie value that leads to this endpoint.
     pub fn token(&self) -> Token {
         Token::of(self.addr)
     }
@@ -55,8 +55,7 @@ impl Endpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Whether it has gone from its Service for good. A pod that comes with its address is another
-    /// endpoint.
+    /// Whether it was removed from its Service. A later pod with its address is a new endpoint.
     pub fn has_left(&self) -> bool {
         self.left.load(Ordering::Relaxed)
     }
@@ -72,9 +71,8 @@ impl Endpoint {
         (u64::from(self.in_flight()) + 1) * u64::from(self.latency.micros(now))
     }
 
-    /// Whether it has failed so often that it is to be left out, and has not answered since, or fails
-    /// its checks. Whether
-    /// it is left out depends on how many others are: [`super::EndpointSet::ejected`].
+    /// Whether it has failed too often without a response since, or fails its health checks. Whether it is
+    /// ejected depends on how many others are: [`super::EndpointSet::ejected`].
     pub fn is_ejected(&self) -> bool {
         self.health.is_out()
     }
@@ -85,30 +83,29 @@ impl Endpoint {
         !self.has_left() && !tried.iter().any(|other| other.id == self.id)
     }
 
-    /// Notes what its checks have come to: whether it may have requests, as far as they know.
-    /// Returns whether that is news.
+    /// Records the result of its health checks: whether it may get requests. Returns whether that changed.
     pub fn checked(&self, fit: bool) -> bool {
         self.health.set_fit(fit)
     }
 
-    /// Notes the head of an answer. Returns whether that ends an ejection.
+    /// Records a response head. Returns whether that ends an ejection.
     pub fn answered(&self) -> bool {
         self.health.succeed()
     }
 
-    /// Notes what it took from sending a request to the head of its answer, or to giving up on it.
+    /// Records the time from sending a request to its response head, or to giving up.
     pub fn took(&self, span: Duration, now: Moment) {
         self.latency.add(span, now);
     }
 
-    /// Notes that it failed. `most` failures in a row eject it, 0 never; `random` is a fresh random
-    /// number. Returns whether this one did.
+    /// Records a failure. `most` consecutive failures eject it, 0 never; `random` is a fresh random number.
+    /// Returns whether this failure ejected it.
     pub fn failed(&self, now: Moment, most: u32, random: u64) -> bool {
         self.health.fail(now, most, random)
     }
 }
 
-/// Counts one request in flight for as long as it lives.
+/// Counts one request in flight until it is dropped.
 #[derive(Debug)]
 pub struct InFlight {
     endpoint: Arc<Endpoint>,
@@ -117,7 +114,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Begins a request.
+    /// Starts a request.
     pub fn begin(endpoint: &Arc<Endpoint>) -> Self {
         endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
         Self { endpoint: Arc::clone(endpoint), queue: None }

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// linkerd2-proxy.
 const DECAY_MS: f32 = 10_000.0;
 
-/// Below this, in milliseconds, the estimate is taken as it stands: it would be wrong by less than
+/// Below this, in milliseconds, the estimate is used unchanged: it would be wrong by less than
 /// a hundredth.
 const UNCHANGED_MS: u32 = 100;
 

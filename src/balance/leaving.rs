@@ -1,6 +1,6 @@
 //! Endpoints that go from their Service.
 //!
-//! A request keeps the set that it began with, perhaps for minutes. So that a set does not keep what
+//! A request keeps its first set, possibly for minutes. So that a set does not keep what
 //! has gone from it in use, an endpoint knows itself that it has: its idle connections are closed
 //! then, and no request is sent again to it.
 
@@ -8,7 +8,7 @@ use super::{Endpoint, EndpointSet};
 use std::sync::Arc;
 
 impl EndpointSet {
-    /// Notes that this set was in force, and that `next` is now; nothing, if no set follows it.
+    /// Records that `next` replaced this set; does nothing if no set follows it.
     pub fn leave_for(&self, next: Option<&Self>) {
         for endpoint in self.usable.iter().chain(&self.ending).chain(&self.resting) {
             if !next.is_some_and(|next| next.has(endpoint)) {

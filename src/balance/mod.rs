@@ -1,14 +1,16 @@
-//! Which endpoint of a Service takes a request.
+//! Load balancing: which endpoint of a Service takes a request.
 //!
-//! An [`EndpointSet`] is immutable and replaced as a whole when an EndpointSlice changes; the
-//! [`Endpoint`]s in it carry live state and pass from set to set while their address stays. An address
-//! that was gone in between is another endpoint, which has nothing of the first.
+//! An [`EndpointSet`] is immutable and replaced as a whole when an EndpointSlice changes. The
+//! [`Endpoint`]s in it carry live state and move from set to set while their address stays. An address
+//! that was removed and added again is a new endpoint with fresh state.
 //!
-//! Ordinarily, of two endpoints drawn at random the one with less load takes the request (power of two
-//! choices); load is requests in flight times how long answers take of late. Those on our node or in
-//! our zone may come first. Other ways to choose, by a key, a cookie, or in turn, are a [`Choice`].
-//! Endpoints that fail several times in a row are left out for a while, but never more than half of a
-//! set.
+//! The default is power of two choices: of two random endpoints, the one with less load takes the
+//! request. Load is requests in flight times recent response latency. Endpoints on the same node or in
+//! the same zone can be preferred. A [`Choice`] selects another strategy: hash of a key, cookie, or
+//! round robin. Endpoints that fail several times in a row are ejected for a while, but never more than
+//! half of a set.
+//!
+//! **Invariant**: does no I/O and knows neither HTTP nor Kubernetes (`tests/layering`).
 
 mod choice;
 mod endpoint;
@@ -58,7 +60,7 @@ pub struct EndpointSet {
     places: Places,
     /// Whose turn it is, where they take turns.
     turn: AtomicU32,
-    /// For keys and cookies; made by the first who asks.
+    /// For keys and cookies; built on first use.
     ring: OnceLock<Box<Ring>>,
 }
 
@@ -99,7 +101,7 @@ impl EndpointSet {
             turn: AtomicU32::new(previous.map_or(0, |set| set.turn.load(Ordering::Relaxed))),
             ring: OnceLock::new(),
         };
-        // Who needs one asks again: not a worker is to make it, which has better things to do.
+        // Rebuilt here so that workers never pay for it.
         if previous.is_some_and(|set| set.ring.get().is_some()) {
             set.ring();
         }
@@ -139,12 +141,12 @@ impl EndpointSet {
         &self.usable
     }
 
-    /// Whether any of them comes before others, or would.
+    /// Whether any of the endpoints is or would be preferred as local.
     pub fn has_near(&self) -> bool {
         self.places.has_near()
     }
 
-    /// Whether one of them comes before those that do not. Costs a search.
+    /// Whether one of them is preferred as local. Costs a search.
     pub fn is_near(&self, endpoint: &Endpoint) -> bool {
         let position = self.usable.binary_search_by(|other| other.addr.cmp(&endpoint.addr));
         position.is_ok_and(|position| self.places.is_near(position))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// What the clock counts from. Every [`Moment`] is of this process, so that any instant of it does.
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A moment, in milliseconds since this process first asked for one.
+/// A point in time, in milliseconds since the first use in this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 

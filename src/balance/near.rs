@@ -12,7 +12,7 @@
 //! - A far pod is asked rarely, and what is not asked for long looks fast, because estimates decay. So a
 //!   far estimate decays to that of the near pod and not below what was measured last: it is asked
 //!   again when it may be as good, and not because nothing is known of it. One that was never asked is
-//!   taken to be as fast as the near one, up to [`UNKNOWN`]: whoever is slower has the others tried.
+//!   taken to be as fast as the near one, up to [`UNKNOWN`]: a slower one has the others tried.
 
 use super::pick::{Among, Draws};
 use super::{Endpoint, EndpointSet, Moment};
@@ -92,7 +92,7 @@ impl EndpointSet {
     ) -> Option<&Arc<Endpoint>> {
         let (near, far) = (Among::These(self.places.near()), Among::These(self.places.far()));
         let mut draws = Draws(random);
-        // Whoever is drawn when its ejection is over is probed, as elsewhere.
+        // An endpoint drawn after its ejection is probed, as elsewhere.
         let drawn = [draws.next(near), draws.next(near), draws.next(far)];
         let is_due = |&at: &usize| {
             let endpoint = &self.usable[at];
@@ -259,7 +259,7 @@ mod tests {
 
     /// Four pods with eight servers each and 10 ms a request, which is 800 requests a second a pod;
     /// requests come at random, so many a second, for a minute. `varied`: service times are spread
-    /// exponentially, or else all the same.
+    /// exponentially, or else constant.
     fn simulate(near: u8, rate: f64, varied: bool) -> Came {
         const PODS: u8 = 4;
         let set = mk_set(near, PODS);

@@ -1,7 +1,7 @@
 //! The choice itself.
 //!
 //! Ordinarily it is two draws and a comparison. Only where a draw meets an endpoint that is ejected,
-//! or one has been tried already, it is asked which ones are left out; that list is made anew only
+//! or one has been tried already, it returns which ones are left out; that list is rebuilt only
 //! when an ejection has begun or ended since.
 
 use super::health;
@@ -86,7 +86,7 @@ impl EndpointSet {
         probed.or_else(|| self.pick_around(random, now, tried))
     }
 
-    /// How many endpoints are left out now. Not for every request.
+    /// How many endpoints are ejected now. Not for every request.
     pub fn ejected(&self) -> u32 {
         match self.usable.iter().any(|endpoint| endpoint.is_ejected()) {
             true => self.left_out().as_ref().map_or(0, |list| list.count),
@@ -148,7 +148,7 @@ impl EndpointSet {
         all.filter(|(at, _)| self.is_good(*at, tried)).map(|(_, endpoint)| endpoint)
     }
 
-    /// The list in force. Whoever finds it old makes it anew; all see the one or the other, whole.
+    /// The list in force. A reader that finds it stale rebuilds it; all readers see a complete list, old or new.
     fn left_out(&self) -> Guard<Option<Arc<LeftOut>>> {
         let list = self.left_out.load();
         if list.as_ref().is_some_and(|list| list.changes == health::changes()) {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     file: String,
-    /// What it is shown for.
+    /// The hosts it is presented for.
     names: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     default: bool,
@@ -147,7 +147,7 @@ impl<'b> Certificates<'b> {
         Ok(judged.into_iter().map(full_strict::Row::from).collect())
     }
 
-    /// What Cloudflare says, under Full (strict), of what it is shown for `name` in a handshake for
+    /// Cloudflare's verdict, under Full (strict), on the certificate for `name` in a handshake for
     /// requests to `host`: either may be in the certificate. `None` for hosts that are no names.
     pub(super) fn judge(
         &self,
@@ -185,7 +185,7 @@ impl<'b> Certificates<'b> {
         self.policies.as_ref().map(|policies| policies.of(host).demand()).map_err(Clone::clone)
     }
 
-    /// What a handshake for `name` ends with, by the look-up of the handshake: the words for the
+    /// The result of a handshake for `name`, by the lookup of the handshake: the text for the
     /// certificate, and whether a request for `host` belongs on the connection; or the words for
     /// why there is none.
     pub(super) fn shown(&self, name: Option<&str>, host: &str) -> Result<(String, bool), String> {

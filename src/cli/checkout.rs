@@ -1,4 +1,4 @@
-//! The verdict on files: what a cluster has and a Git checkout has not is no mistake of the checkout.
+//! The verdict on files: an object that only a cluster has is not a mistake of a Git checkout.
 
 use super::table::Row;
 use crate::control::files::Surroundings;
@@ -46,7 +46,9 @@ impl Input {
     /// As a line.
     pub(super) fn text(&self) -> String {
         let files = match self {
-            Self::Cluster => return "judged as a cluster, listed from its API server\n".to_owned(),
+            Self::Cluster => {
+                return "checked as a cluster, listed from its API server\n".to_owned();
+            }
             Self::Files { surroundings, .. } => match surroundings.files {
                 1 => "1 file".to_owned(),
                 number => format!("{number} files"),
@@ -54,10 +56,9 @@ impl Input {
         };
         match self.judged_as() {
             JudgedAs::Checkout => format!(
-                "judged as a checkout ({files} without EndpointSlices): a Service is enough, pods are \
-                 not looked for\n"
+                "checked as a repository ({files} without EndpointSlices): a Service is enough, pods are not required\n"
             ),
-            JudgedAs::Cluster => format!("judged as a cluster ({files} with EndpointSlices)\n"),
+            JudgedAs::Cluster => format!("checked as a cluster ({files} with EndpointSlices)\n"),
         }
     }
 
@@ -72,7 +73,8 @@ impl Input {
             let mut finding = finding.clone();
             if surroundings.has_variable(&finding.reason) {
                 finding.severity = Severity::Info;
-                finding.fix = "nothing, if what Flux fills in is right".to_owned();
+                finding.fix =
+                    "none needed, if the values that Flux substitutes are right".to_owned();
             } else if let Some(secret) = missing_secret(objects, &finding) {
                 await_secret(objects, surroundings, &secret, is_checkout, &mut finding);
                 if finding.severity != Severity::Error {
@@ -83,7 +85,7 @@ impl Input {
                 if let Some(by) = by {
                     finding.severity = Severity::Warning;
                     finding.reason.push_str(" among the manifests");
-                    finding.fix = format!("nothing, if {by} brings it");
+                    finding.fix = format!("none needed, if {by} creates it");
                 }
             }
             as_written(surroundings, &mut finding);
@@ -174,15 +176,15 @@ fn await_secret(
         .then(|| objects.ingresses().get(&finding.object.namespace, &finding.object.name))??;
         let annotations = ingress.metadata.annotations.as_ref()?;
         let issuer = ISSUERS.iter().find(|issuer| annotations.contains_key(**issuer))?;
-        Some(format!("cert-manager, by the annotation {issuer}"))
+        Some(format!("cert-manager, through the annotation {issuer}"))
     };
     if let Some(maker) = maker.or_else(asking) {
         finding.severity = Severity::Info;
-        finding.reason = format!("Secret {name:?} will come from {maker}");
+        finding.reason = format!("Secret {name:?} will be created by {maker}");
         finding.fix.clear();
     } else if is_checkout {
         finding.severity = Severity::Warning;
         finding.reason.push_str(" among the manifests");
-        finding.fix = format!("nothing, if the cluster has it; else {}", finding.fix);
+        finding.fix = format!("none needed, if the cluster has it; otherwise {}", finding.fix);
     }
 }

@@ -114,7 +114,7 @@ fn page(app: &App, samples: &Path, backends: &[(&str, u16, u16)]) -> String {
     // Writing into a String cannot fail.
     let _ = writeln!(page, "ravelin serves these routes:\n\n{}", table::text(&rows));
     let web = app.listeners().first().map_or_else(String::new, SocketAddr::to_string);
-    let _ = writeln!(page, "Try (the first line of each answer is shown):\n");
+    let _ = writeln!(page, "Try (with the first line of each response):\n");
     for (host, target) in TRIES {
         let _ = writeln!(page, "  curl -s --path-as-is -H 'Host: {host}' 'http://{web}{target}'");
         let _ = writeln!(page, "      {}", expected(app, backends, host, target));
@@ -122,7 +122,7 @@ fn page(app: &App, samples: &Path, backends: &[(&str, u16, u16)]) -> String {
     let _ = writeln!(page, "  curl -s http://{}/metrics", app.admin());
     let _ = writeln!(
         page,
-        "\nThe manifests are in {}: edit them, changes apply at once.",
+        "\nThe manifests are in {}: edit them; changes apply at once.",
         samples.display()
     );
     let _ = writeln!(page, "Ctrl-C ends the demo.");

@@ -15,7 +15,7 @@ pub(super) struct Row {
     certificate: Option<String>,
     /// From a closed set.
     verdict: &'static str,
-    /// Whose word Cloudflare takes.
+    /// The CA that Cloudflare trusts.
     #[serde(skip_serializing_if = "Option::is_none")]
     authority: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

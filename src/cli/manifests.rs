@@ -33,7 +33,7 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
     let options = config.as_ref().map_or_else(|| offline(&what.ingress_class), app::options);
     let options = Options { details: true, ..options };
     if what.kubeconfig.is_some() && !paths.is_empty() {
-        return Err(Failure::usage("name manifests, or a cluster by --kubeconfig, not both"));
+        return Err(Failure::usage("name manifests or a cluster (--kubeconfig), not both"));
     }
     let kind = config.as_ref().map(|config| &config.source.kind);
     let paths = match (kind, &what.kubeconfig) {

@@ -2,6 +2,9 @@
 //!
 //! Exit codes: 0 for success, 1 for a finding or a failure, 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
+//!
+//! **Invariant**: calls the functions that `run` uses and decides nothing by itself, so `check` and
+//! `explain` agree with the proxy (`tests/agreement`).
 
 mod certificates;
 mod check;
@@ -23,7 +26,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A wrong command line or configuration.
+/// Exit code for a wrong command line or configuration.
 const USAGE: u8 = 64;
 
 /// Edge reverse proxy for Kubernetes nodes behind Cloudflare.
@@ -36,52 +39,53 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Serve, as the configuration says, until SIGTERM.
+    /// Run the proxy until SIGTERM.
     #[command(after_help = "Examples:\n  ravelin run --config /etc/ravelin/ravelin.toml\n\n\
-        SIGTERM or SIGINT: listeners close, requests in flight finish, exit 0. A second one cuts.\n  \
-        SIGHUP: the configuration is read anew; if it is wrong, the old one serves on.")]
+        SIGTERM or SIGINT: close listeners, finish requests in flight, exit 0. A second signal closes\n  \
+        connections at once.\n  \
+        SIGHUP: reload the configuration; if it is invalid, the old one stays in use.")]
     Run {
         /// The configuration file (TOML; config/ravelin.toml lists every key).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Serve sample manifests with echo backends on loopback, and print what to try.
+    /// Serve sample manifests with echo backends on loopback, and print commands to try.
     #[command(after_help = "Examples:\n  ravelin demo\n  ravelin demo --port 8080")]
     Demo {
-        /// Port on 127.0.0.1; another free one is taken if it is in use. 0: any free port.
+        /// Port on 127.0.0.1. If it is in use, or 0, a free port is chosen.
         #[arg(long, default_value_t = 18080)]
         port: u16,
     },
-    /// Say what manifests would serve, and what is wrong with them.
+    /// Show what manifests would serve, and report mistakes in them.
     #[command(after_help = "Examples:\n  ravelin check manifests/\n  \
         ravelin check --output json app.yaml service.yaml\n  \
         ravelin check --config ravelin.toml\n  \
         helm template CHART | ravelin check -\n  \
         ravelin check --kubeconfig ~/.kube/config\n  \
         ravelin check --ingress-class traefik cluster.yaml\n\n\
-        Files without EndpointSlices are judged as a checkout: a Service is enough, and a Secret that\n\
-        cert-manager, SealedSecrets or SOPS will make is no error. What is not read (IngressRoutes,\n\
-        templates, charts, encrypted documents) is counted.\n\n\
-        Exit code: 0 no error (there may be warnings), 1 errors: something is not served as written,\n\
+        Files without EndpointSlices are checked as a repository: a Service is enough, and a Secret that\n\
+        cert-manager, SealedSecrets or SOPS will create is not an error. Documents that are not read\n\
+        (IngressRoutes, templates, charts, encrypted documents) are counted.\n\n\
+        Exit code: 0 no errors (there may be warnings), 1 errors: something is not served as written,\n\
         64 wrong usage or configuration.")]
     Check {
         #[command(flatten)]
         what: What,
-        /// List every finding by itself, where one line counts those that are alike.
+        /// List every finding; by default, similar findings share one line.
         #[arg(long)]
         verbose: bool,
         /// Manifests: files or directories; `-` is standard input.
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
-    /// Say where a URL would go, and why.
+    /// Show where a request for a URL would go, and why.
     #[command(
         after_help = "Examples:\n  ravelin explain --manifests manifests/ http://app.example.com/login\n  \
         ravelin explain --config ravelin.toml --output json http://app.example.com/\n  \
         ravelin explain --kubeconfig ~/.kube/config http://app.example.com/\n  \
         ravelin explain --config ravelin.toml --from 104.16.0.1 \
         --header \"CF-Connecting-IP: 203.0.113.7\" http://app.example.com/\n\n\
-        Exit code: 0 it reaches an endpoint, 1 it gets an answer of ravelin's own, 64 wrong usage."
+        Exit code: 0 the request reaches an endpoint, 1 ravelin answers it itself, 64 wrong usage."
     )]
     Explain {
         #[command(flatten)]
@@ -97,18 +101,18 @@ enum Verb {
         /// The URL as a client would write it.
         url: String,
     },
-    /// Ask the process of this container whether it is ready, or alive. For the kubelet.
+    /// Check whether the process in this container is ready or alive. For the kubelet.
     #[command(after_help = "Examples:\n  ravelin probe ready --socket /run/ravelin/admin.sock\n  \
         ravelin probe live --config ravelin.toml\n\n\
-        Exit code: 0 yes, 1 no or no answer within 2 s, 64 wrong usage or configuration.")]
+        Exit code: 0 yes, 1 no, or no response within 2 s, 64 wrong usage or configuration.")]
     Probe {
-        /// What to ask.
+        /// What to check.
         #[arg(value_enum)]
         question: probe::Question,
-        /// The socket, as `admin.socket` names it.
+        /// The socket: the value of `admin.socket`.
         #[arg(long, value_name = "PATH", conflicts_with = "config")]
         socket: Option<PathBuf>,
-        /// The configuration that names the socket.
+        /// A configuration file that sets `admin.socket`.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
@@ -117,28 +121,28 @@ enum Verb {
     Version,
 }
 
-/// What `check` and `explain` look at, and how they say it.
+/// The input and the output format of `check` and `explain`.
 #[derive(Debug, Args)]
 struct What {
-    /// A configuration file: checked as well; its class and directory are used.
+    /// A configuration file. It is checked too; its class and directory are used.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A kubeconfig file: look at that cluster, as `kubectl get` would.
+    /// A kubeconfig file. Reads the objects of that cluster, as `kubectl get` would.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The class to serve, where no configuration says so.
+    /// The IngressClass to serve, if no configuration file is given.
     #[arg(long, value_name = "NAME", default_value = crate::config::defaults::INGRESS_CLASS)]
     ingress_class: String,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs: one JSON object.
+    /// One JSON object for programs.
     Json,
 }
 
@@ -147,7 +151,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line = match Line::try_parse_from(line) {
         Ok(line) => line,
         Err(error) => {
-            // Help and version come this way too. A closed pipe is nothing to report.
+            // Help and version are errors here too. A closed pipe needs no report.
             let _ = error.print();
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
@@ -173,7 +177,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// What a verb could not do, in the words for its user.
+/// The failure of a command: exit code and message.
 #[derive(Debug)]
 struct Failure {
     code: u8,
@@ -192,7 +196,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Writes to standard output. A reader that has seen enough (`| head`) is not an error.
+/// Writes to standard output. A closed pipe (`| head`) is not an error.
 fn say(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -202,6 +206,6 @@ fn say(text: &str) -> Result<(), Failure> {
 }
 
 fn complain(text: &str) {
-    // If standard error is closed, there is nobody to tell.
+    // If standard error is closed, the message is lost.
     let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
 }

@@ -46,13 +46,13 @@ pub(super) fn probe(
         (Some(socket), _) => socket,
         (None, Some(config)) => configured(config)?,
         (None, None) => {
-            return Err(Failure::usage("no socket: name it with --socket PATH or --config FILE"));
+            return Err(Failure::usage("no socket; name it with --socket PATH or --config FILE"));
         }
     };
     let answer = ask(&socket, question.path()).and_then(|text| parse(&text));
     let (status, body) = answer.map_err(|error| Failure {
         code: 1,
-        text: format!("no answer over {}: {}", socket.display(), reason(&error)),
+        text: format!("no response over {}: {}", socket.display(), reason(&error)),
     })?;
     say(&body)?;
     Ok(u8::from(status != 200))
@@ -102,12 +102,12 @@ fn parse(answer: &[u8]) -> io::Result<(u16, String)> {
 /// An error, with what it means here.
 fn reason(error: &io::Error) -> String {
     match error.kind() {
-        ErrorKind::NotFound => format!("{error}; ravelin has not got that far, or has left"),
-        ErrorKind::ConnectionRefused => format!("{error}; the process that made it is gone"),
-        ErrorKind::PermissionDenied => format!("{error}; only its user and root may ask"),
+        ErrorKind::NotFound => format!("{error}; ravelin has not started fully, or has exited"),
+        ErrorKind::ConnectionRefused => format!("{error}; the process that created it has exited"),
+        ErrorKind::PermissionDenied => format!("{error}; only its user and root may connect"),
         // A read with a time limit says `WouldBlock`, and so does a queue that is full.
         ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            format!("nothing within {} s", LIMIT.as_secs())
+            format!("no response within {} s", LIMIT.as_secs())
         }
         _ => error.to_string(),
     }

@@ -1,4 +1,4 @@
-//! `ravelin run`: serves by a configuration file, and reads it anew on SIGHUP.
+//! `ravelin run`: serves with a configuration file, and reloads it on SIGHUP.
 
 use super::Failure;
 use crate::app::{App, Signals, StartError};

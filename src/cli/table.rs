@@ -101,19 +101,19 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
 /// How an endpoint is chosen.
 fn how(algorithm: &Algorithm, has_near: bool) -> String {
     let how = match algorithm {
-        Algorithm::LeastLoad => "one of the endpoints, by load".to_owned(),
-        Algorithm::RoundRobin => "the endpoints in turn".to_owned(),
+        Algorithm::LeastLoad => "one endpoint, by load".to_owned(),
+        Algorithm::RoundRobin => "each endpoint in turn".to_owned(),
         Algorithm::Hash(HashKey::Client) => {
-            "the endpoint that the client's address leads to".to_owned()
+            "an endpoint by hash of the client's address".to_owned()
         }
         Algorithm::Hash(HashKey::Header(name)) => {
-            format!("the endpoint that the value of {name} leads to, without it one by load")
+            format!("an endpoint by hash of the header {name}; by load without it")
         }
         Algorithm::Cookie(settings) => {
-            format!("the endpoint that the cookie {} names, or else one by load", settings.name)
+            format!("the endpoint that the cookie {} names; by load without it", settings.name)
         }
     };
-    if has_near { format!("{how}; near ones first") } else { how }
+    if has_near { format!("{how}; local ones first") } else { how }
 }
 
 /// Every route, by host and path.

@@ -115,7 +115,7 @@ impl Admit {
     fn from_names(names: Vec<String>, sets: &Sets) -> Result<Self, Fault> {
         if names.len() > 1 && names.iter().any(|name| name == ANY) {
             return Err(Fault::new(
-                "\"any\" beside other sets makes them pointless",
+                "\"any\" makes the other sets redundant",
                 "name \"any\" alone or leave it out",
             ));
         }
@@ -159,7 +159,7 @@ impl Sets {
     pub(super) fn admit(&self, names: Vec<String>) -> Result<Admit, Fault> {
         if names.is_empty() {
             return Err(Fault::new(
-                "the list is empty, so nobody could connect",
+                "the list is empty, so no client could connect",
                 format!("name a set: {}", self.known()),
             ));
         }
@@ -187,9 +187,9 @@ impl Sets {
         let fix = match nearest(name, names) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None if units::net(name).is_ok() => {
-                "write networks as a set under [admit] and name the set here".to_owned()
+                "define the networks as a set under [admit], and name the set here".to_owned()
             }
-            None => format!("write it under [admit], or name one of {}", self.known()),
+            None => format!("define it under [admit], or use one of {}", self.known()),
         };
         Fault::new(format!("there is no set \"{name}\""), fix)
     }

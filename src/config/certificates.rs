@@ -15,7 +15,7 @@ pub struct CertificateFiles {
     pub cert_file: PathBuf,
     /// PEM: its key (PKCS#8, PKCS#1 or SEC1). As written.
     pub key_file: PathBuf,
-    /// Whether it is shown where no name, or an unknown one, was asked for. Default: no.
+    /// Whether it is presented for an absent or unknown server name. Default: no.
     pub default: bool,
 }
 
@@ -28,11 +28,11 @@ pub(super) fn section(root: &Table<'_>) -> Vec<CertificateFiles> {
         let key_file = table.require("key_file", &fix("key"), path);
         let default = table.read("default", raw::boolean).unwrap_or(false);
         if default && certificates.iter().any(|other| other.default) {
-            let problem = "another certificate is the default already";
+            let problem = "another certificate is already the default";
             table.complain("default", Fault::new(problem, "remove one of them"));
         }
         if certificates.iter().any(|other| Some(&other.cert_file) == cert_file.as_ref()) {
-            let problem = "the file is that of another certificate";
+            let problem = "the file is already used by another certificate";
             table.complain("cert_file", Fault::new(problem, "remove one of them"));
         }
         if let (Some(cert_file), Some(key_file)) = (cert_file, key_file) {

@@ -53,11 +53,11 @@ pub(super) fn section(root: &Table<'_>) -> Vec<ClientCertificate> {
         });
         let is_known = |host: &HostPattern| all.iter().any(|other| other.hosts.contains(host));
         if let Some(host) = hosts.iter().find(|host| is_known(host)) {
-            let problem = format!("\"{host}\" is in another table already");
+            let problem = format!("\"{host}\" is already in another table");
             table.complain("hosts", Fault::new(problem, "remove one of the two"));
         } else if hosts.is_empty() && all.iter().any(|other| other.hosts.is_empty()) {
-            let problem = "another table is for all hosts already";
-            table.complain("hosts", Fault::new(problem, "name the hosts of one of the two"));
+            let problem = "another table is already for all hosts";
+            table.complain("hosts", Fault::new(problem, "set hosts in one of the two"));
         }
         if let Some(mode) = mode {
             all.push(ClientCertificate { hosts, mode, authority, subjects });
@@ -72,11 +72,11 @@ fn authority(table: &Table<'_>, mode: Option<Mode>) -> Option<AuthoritySource> {
     let fault = |problem: &str, fix: &str| Fault::new(problem.to_owned(), fix.to_owned());
     let has = ["ca", "ca_file"].map(|key| table.has(key));
     if has == [true, true] {
-        let problem = "there is a `ca` as well";
+        let problem = "`ca` is set as well";
         table.complain("ca_file", fault(problem, "remove one of the two"));
     }
     if has == [false, false] && matches!(mode, Some(Mode::Request | Mode::Require)) {
-        let fix = "name the PEM file of the authority, or write ca = \"cloudflare\"";
+        let fix = "name the PEM file of the CA, or write ca = \"cloudflare\"";
         table.complain("ca_file", fault("the key is missing", fix));
     }
     built_in.or(file)

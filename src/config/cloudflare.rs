@@ -21,7 +21,7 @@ pub struct Cloudflare {
     pub worker_zones: WorkerZones,
     /// A field that every request of Cloudflare has to carry.
     pub secret: Option<SecretHeader>,
-    /// PEM file with the authorities in the Custom Origin Trust Store of zones: Cloudflare believes
+    /// PEM file with the CAs in the Custom Origin Trust Store of zones: Cloudflare trusts
     /// them in certificates of ours. `None`: there are none. As written.
     pub trust_store: Option<PathBuf>,
 }
@@ -33,7 +33,7 @@ pub enum ListOrigin {
     Published {
         /// `https` URL that answers as `GET /client/v4/ips` of Cloudflare's API does.
         url: Uri,
-        /// PEM file with the only authorities to believe, for a mirror. `None`: the public ones.
+        /// PEM file with the only CAs to trust, for a mirror. `None`: the public CAs.
         ca_file: Option<PathBuf>,
         /// How often to ask. `None`: never, only what is compiled in or was kept is used.
         refresh: Option<Duration>,
@@ -105,7 +105,8 @@ fn origin(table: &Table<'_>) -> ListOrigin {
     let file = table.read("file", path);
     let config_map = table.read("config_map", |value| raw::string(value).and_then(config_map));
     if file.is_some() && config_map.is_some() {
-        let fault = Fault::new("the list comes from cloudflare.file already", "remove one of them");
+        let fault =
+            Fault::new("cloudflare.file is already the source of the list", "remove one of them");
         table.complain("config_map", fault);
     }
     if let Some(path) = file {
@@ -124,12 +125,12 @@ fn secret(table: &Table<'_>) -> Option<SecretHeader> {
         let text = raw::string(value)?;
         let fix = "write a name that begins with x-, such as \"x-origin-secret\"";
         let name = HeaderName::try_from(text)
-            .map_err(|_| Fault::new(format!("\"{text}\" is not the name of a field"), fix))?;
+            .map_err(|_| Fault::new(format!("\"{text}\" is not a header name"), fix))?;
         // Anything else is Cloudflare's, ravelin's or HTTP's own, or may be dropped on the way.
         let own = name.as_str().starts_with("x-") && !text.contains('_');
         if !own || ["x-forwarded-", "x-real-ip"].iter().any(|ours| name.as_str().starts_with(ours))
         {
-            let problem = format!("\"{text}\" is not a name for a field of one's own");
+            let problem = format!("\"{text}\" is not a custom header name");
             return Err(Fault::new(problem, fix));
         }
         Ok(name)
@@ -139,12 +140,12 @@ fn secret(table: &Table<'_>) -> Option<SecretHeader> {
         (Some(name), Some(file)) => Some(SecretHeader { name, file }),
         (Some(_), None) if !table.has("secret_file") => {
             let fix = "name the file with the secret in secret_file";
-            table.complain("secret_header", Fault::new("there is no secret for it", fix));
+            table.complain("secret_header", Fault::new("secret_file is not set", fix));
             None
         }
         (None, Some(_)) if !table.has("secret_header") => {
-            let fix = "name the field in secret_header";
-            table.complain("secret_file", Fault::new("there is no field that carries it", fix));
+            let fix = "name the header in secret_header";
+            table.complain("secret_file", Fault::new("secret_header is not set", fix));
             None
         }
         // Neither is there, or what is there was reported.
@@ -174,7 +175,7 @@ fn config_map(text: &str) -> Result<ListOrigin, Fault> {
             })
         }
         _ => Err(Fault::new(
-            format!("\"{text}\" does not name a key of a ConfigMap"),
+            format!("\"{text}\" is not a key of a ConfigMap"),
             "write \"namespace/name/key\"",
         )),
     }

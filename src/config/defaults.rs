@@ -22,11 +22,11 @@ pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr:
 /// `source.ingress_class`: the name of the IngressClass in `deploy/`.
 pub const INGRESS_CLASS: &str = "ravelin";
 
-/// `source.class_grace`: a class that was deleted by mistake, by a chart that is installed anew or by a
+/// `source.class_grace`: a class that was deleted by mistake, by a chart that is reinstalled or by a
 /// tool that prunes, is created again within an hour of everybody's being told.
 pub const CLASS_GRACE: Duration = Duration::from_secs(60 * 60);
 
-/// `source.watch_timeout`: a watch can stay open and say nothing for ever (API server stopped, a
+/// `source.watch_timeout`: a watch can stay open and silent forever (API server stopped, a
 /// firewall that has forgotten the connection). With 15 s for the answer on top, that is noticed
 /// within two minutes. A new watch costs the API server next to nothing.
 pub const WATCH_TIMEOUT: Duration = Duration::from_secs(90);
@@ -50,7 +50,7 @@ pub const POD_SELECTOR: &str = "app.kubernetes.io/name=ravelin";
 /// takes its share of that.
 pub const RESTORE_AFTER: Duration = Duration::from_millis(500);
 
-/// `timeouts.downstream_idle`: Cloudflare reuses an idle origin connection for 900 s. Whoever
+/// `timeouts.downstream_idle`: Cloudflare reuses an idle origin connection for 900 s. The side that
 /// closes earlier races with that reuse, and the visitor sees a 520; 30 s on top cover clocks and
 /// travel.
 pub const DOWNSTREAM_IDLE: Duration = Duration::from_secs(930);
@@ -124,7 +124,7 @@ pub const COALESCE_MAX: Duration = Duration::from_millis(50);
 pub const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
 
 /// `limits.handshakes`, for each worker: with RSA (2048 bits) the signature takes 0.7 ms of a core, so
-/// that requests wait 6 ms at the most for eight handshakes that are ready at once.
+/// that requests wait at most 6 ms for eight handshakes that are ready at once.
 pub const HANDSHAKES: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 
 /// `limits.request_target`, in bytes: Cloudflare forwards URLs up to 16 KB.

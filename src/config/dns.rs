@@ -25,7 +25,7 @@ pub(super) fn section(table: &Table<'_>) -> Dns {
         table.complain("servers", Fault::new(problem, "name three at most"));
     }
     if !servers.is_empty() && !external_names {
-        let problem = "nothing is resolved with external_names = false";
+        let problem = "it has no effect with external_names = false";
         table.complain("servers", Fault::new(problem, "remove it, or set external_names = true"));
     }
     Dns { external_names, servers }

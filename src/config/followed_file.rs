@@ -76,7 +76,7 @@ mod tests {
         assert!(file.is_due(Some(2)));
         assert!(file.fail("half written") && file.is_failing());
         assert!(file.is_due(Some(2)) && !file.fail("half written") && file.is_failing());
-        assert!(!file.fail("gone") && !file.is_failing(), "another mistake, another look");
+        assert!(!file.fail("gone") && !file.is_failing(), "another mistake, another poll");
         assert!(!file.succeed(), "nothing was told of it");
         assert!(!file.is_due(Some(2)));
         file.fail("gone");

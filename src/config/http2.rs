@@ -68,7 +68,7 @@ pub(super) fn section(table: &Table<'_>) -> Http2 {
             "{} bytes are more than connection_window, {}",
             http2.stream_window, http2.connection_window
         );
-        let fix = "shorten it or lengthen connection_window (a key not written has its default)";
+        let fix = "lower it or raise connection_window (an absent key has its default)";
         table.complain("stream_window", Fault::new(problem, fix));
     }
     http2

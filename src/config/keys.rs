@@ -180,24 +180,27 @@ pub(super) const TABLES: [&Keys; 17] = [
 const MEANINGS: [(&str, &str); 21] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
-    ("refresh", "how often Cloudflare's list is fetched; \"off\" is never"),
-    ("removal_delay", "how long what has left Cloudflare's list is admitted still"),
+    ("refresh", "how often Cloudflare's list is fetched; \"off\" means never"),
+    ("removal_delay", "how long a range that has left Cloudflare's list stays admitted"),
     ("tls_handshake", "how long a TLS handshake may take"),
-    ("first_request", "how long a new connection may be without a request"),
+    ("first_request", "how long a new connection may wait before its first request"),
     ("request_head", "how long a request head may take to arrive"),
     ("body_progress", "how long a body may make no progress"),
-    ("connect", "how long a connect to an endpoint may take"),
-    ("response_head", "how long a pod may take to begin its answer"),
+    ("connect", "how long connecting to an endpoint may take"),
+    ("response_head", "how long a pod may take to begin its response"),
     ("tunnel_idle", "how long a WebSocket or other tunnel may be silent"),
     ("drain", "how long requests may go on after SIGTERM"),
     ("drain_idle", "how long idle client connections stay open after SIGTERM"),
-    ("reload", "how long a configuration read anew may take to be ready"),
-    ("coalesce", "how long a change waits for a further one"),
-    ("coalesce_max", "how long a change may wait altogether"),
+    ("reload", "how long a reloaded configuration may take to become ready"),
+    ("coalesce", "how long a change waits for further changes"),
+    ("coalesce_max", "how long a change may wait in total"),
     ("watch_timeout", "how long one watch of the API server lasts"),
-    ("request_timeout", "how long the API server may be silent while it owes an answer"),
-    ("consistency_check", "how often the API server is asked whether we know what it has"),
-    ("restore_after", "how long a start waits for the API server before it uses what was kept"),
+    ("request_timeout", "how long the API server may take to respond"),
+    ("consistency_check", "how often the watched state is compared with the API server"),
+    (
+        "restore_after",
+        "how long a start waits for the API server before it uses the last-good state",
+    ),
     ("idle", "how long an unused connection to a pod is kept"),
 ];
 
@@ -217,7 +220,7 @@ pub(super) fn unknown_key(keys: &Keys, key: &str) -> (Fault, Option<&'static str
             "" => "at the top of the file, before the first table".to_owned(),
             table => format!("in [{table}]"),
         };
-        return (Fault::new("unknown key", format!("its place is {place}")), None);
+        return (Fault::new("unknown key", format!("it belongs {place}")), None);
     }
     let valid = keys.keys.iter().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
     (Fault::new("unknown key", format!("the keys here are {valid}")), None)
@@ -264,7 +267,7 @@ mod tests {
         let missing: Vec<_> = tables.filter(|key| !known.contains(key)).collect();
         assert_eq!(missing, [&"workers"], "not a table");
         let (fault, _) = unknown_key(&UPSTREAM, "external_names");
-        assert_eq!(fault.fix, "its place is in [dns]");
+        assert_eq!(fault.fix, "it belongs in [dns]");
     }
 
     #[test]

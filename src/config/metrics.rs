@@ -118,10 +118,10 @@ fn buckets(table: &Table<'_>) -> Option<Box<[Duration]>> {
     };
     if buckets.is_empty() || buckets.len() > MOST_BUCKETS {
         let fix = format!("write 1 to {MOST_BUCKETS} upper bounds in seconds");
-        return complain(&format!("{} are no histogram", buckets.len()), &fix);
+        return complain(&format!("{} bounds do not make a histogram", buckets.len()), &fix);
     }
     if !buckets.is_sorted_by(|a, b| a < b) {
-        return complain("the bounds do not ascend", "sort them, each once");
+        return complain("the bounds are not in ascending order", "sort them without duplicates");
     }
     Some(buckets.into())
 }

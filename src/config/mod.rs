@@ -1,14 +1,15 @@
-//! The configuration file, read once at start: valid by construction.
+//! The configuration file, read once at start and valid by construction.
 //!
-//! [`Config::parse`] turns text into a [`Config`] or into every mistake that it contains, each with
-//! file, line, key and what to write. Nothing downstream checks a value again. Unknown keys are
-//! mistakes, and so is what this version does not do yet: it is refused, never silently ignored.
-//! `keys` lists what may be written, `raw` is the text's tree, `sections` gives it meaning,
-//! `defaults` holds what is not written.
+//! [`Config::parse`] turns text into a [`Config`] or into all of its mistakes, each with file, line, key
+//! and fix. Nothing downstream validates a value again. Unknown and unsupported keys are errors, never
+//! ignored. `keys` lists the keys, `raw` is the parsed TOML, `sections` interprets it, and `defaults`
+//! holds the default values.
 //!
-//! Relative paths (`source.directory`, `log.access`) are resolved against the working directory,
-//! as `haproxy -f` does, and not against the place of the file: a DaemonSet mounts the file
-//! somewhere and has its working directory fixed.
+//! Relative paths (`source.directory`, `log.access`) are resolved against the working directory, as
+//! `haproxy -f` does, not against the directory of the file: a DaemonSet mounts the file anywhere, and
+//! its working directory is fixed.
+//!
+//! **Invariant**: reads the file and nothing else; every key is documented (`tests/config_files.rs`).
 
 mod admit;
 pub mod atomic_file;
@@ -122,7 +123,7 @@ pub struct Listener {
     /// Balancers that have to begin with a PROXY header; nobody else may. `admit` then applies to
     /// the source that the header names.
     pub proxy_protocol_from: Vec<IpNet>,
-    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
     pub trusted_proxies: Vec<IpNet>,
 }
 

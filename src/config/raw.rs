@@ -83,7 +83,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// One table of the document, perhaps absent.
+/// One table of the document, which may be absent.
 pub(super) struct Table<'d> {
     document: &'d Document<'d>,
     keys: &'static Keys,

@@ -82,10 +82,11 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let has_tls = listeners.iter().any(|listener| listener.protocol == Protocol::Https);
     if !has_tls && tls.has("ticket_key_file") {
         let fix = "write protocol = \"https\" in a listener, or remove the key";
-        tls.complain("ticket_key_file", Fault::new("no listener has TLS", fix));
+        tls.complain("ticket_key_file", Fault::new("no listener uses TLS", fix));
     }
     if let Some(same) = listeners.iter().find(|other| collide(other.address, admin.address)) {
-        let problem = format!("{} is the address of listener \"{}\"", admin.address, same.name);
+        let problem =
+            format!("{} is already the address of listener \"{}\"", admin.address, same.name);
         admin_table.complain("address", Fault::new(problem, "use another port"));
     }
     Some(Config {
@@ -128,12 +129,13 @@ fn listeners(root: &Table<'_>, sets: &Sets) -> Option<Vec<Listener>> {
             continue;
         };
         if listeners.iter().any(|other| other.name == listener.name) {
-            let problem = format!("\"{}\" is the name of another listener", listener.name);
-            table.complain("name", Fault::new(problem, "names are metric labels: choose another"));
+            let problem = format!("\"{}\" is already the name of another listener", listener.name);
+            table.complain("name", Fault::new(problem, "names are metric labels; choose another"));
         }
         if let Some(same) = listeners.iter().find(|other| collide(other.address, listener.address))
         {
-            let problem = format!("{} is the address of listener \"{}\"", same.address, same.name);
+            let problem =
+                format!("{} is already the address of listener \"{}\"", same.address, same.name);
             table.complain("address", Fault::new(problem, "use another address or port"));
         }
         listeners.push(listener);
@@ -145,7 +147,7 @@ fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
     let name = table.require("name", "give it one, such as name = \"web\"", |value| {
         match raw::string(value)? {
             "admin" => Err(Fault::new(
-                "\"admin\" is what the admin port is called in metrics and logs",
+                "\"admin\" is reserved for the admin port in metrics and logs",
                 "choose another name",
             )),
             name => label(name),
@@ -191,9 +193,9 @@ fn admin(table: &Table<'_>, sets: &Sets) -> Option<Admin> {
     let address = table.read("address", socket_addr).unwrap_or(defaults::ADMIN_ADDRESS);
     let admit = admit(table, sets, defaults::ADMIN_ADMIT)?;
     if admit.sets.iter().any(|set| set.members == Members::Cloudflare) {
-        let problem = "the admin port is never open for Cloudflare's addresses: all its customers \
-                       share them";
-        let fix = "name other sets, such as \"loopback\" or one of your own";
+        let problem =
+            "the admin port cannot admit Cloudflare's addresses: all its customers share them";
+        let fix = "use other sets, such as \"loopback\" or one of your own";
         table.complain("admit", Fault::new(problem, fix));
     }
     Some(Admin { address, admit, socket: table.read("socket", socket_path) })
@@ -207,8 +209,8 @@ fn log(table: &Table<'_>) -> Log {
         // "none" or "stderr" would otherwise quietly become a file of that name.
         path if path.contains('/') => Ok(AccessLog::File(PathBuf::from(path))),
         other => Err(Fault::new(
-            format!("\"{other}\" is neither \"stdout\" nor \"off\" nor a path"),
-            format!("a file is written with a slash: \"./{other}\""),
+            format!("\"{other}\" is not \"stdout\", \"off\" or a path"),
+            format!("a path contains a slash: \"./{other}\""),
         )),
     });
     let level = table.read("level", |value| {
@@ -251,10 +253,8 @@ fn timeouts(document: &Document<'_>, table: &Table<'_>) -> Timeouts {
 fn at_most(table: &Table<'_>, short: (&str, Duration), long: (&str, Duration)) {
     if short.1 > long.1 {
         let problem = format!("{:?} is longer than {}, {:?}", short.1, long.0, long.1);
-        let fix = format!(
-            "shorten {} or lengthen {} (a key not written has its default)",
-            short.0, long.0
-        );
+        let fix =
+            format!("shorten {} or lengthen {} (an absent key has its default)", short.0, long.0);
         table.complain(short.0, Fault::new(problem, fix));
     }
 }

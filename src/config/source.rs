@@ -1,7 +1,7 @@
 //! `[source]`: where the objects come from, and which of them are ours.
 //!
-//! The keys of one kind are refused with the other: whoever names a directory beside
-//! `kind = "kubernetes"` believes that it is read.
+//! The keys of one kind are refused with the other: an operator who sets a directory with
+//! `kind = "kubernetes"` expects it to be read.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ pub struct Kubernetes {
     pub kubeconfig: Option<PathBuf>,
     /// The namespaces that are followed, each once. Empty: all of them.
     pub namespaces: Vec<String>,
-    /// How long one watch lasts before it is opened anew. More than zero, at most
+    /// How long one watch lasts before it is reopened. More than zero, at most
     /// [`super::MAX_DURATION`]; the API server counts whole seconds.
     pub watch_timeout: Duration,
     /// How long the API server may be silent while it owes an answer.
@@ -179,7 +179,7 @@ fn node_name(text: &str) -> Result<String, Fault> {
 fn directory(table: &Table<'_>) -> Option<SourceKind> {
     refuse(table, &OF_KUBERNETES, "kubernetes");
     if table.list("status_addresses").is_some_and(|list| !list.is_empty()) {
-        let problem = "manifests in a directory have no status to write addresses into";
+        let problem = "manifests in a directory have no status to write to";
         table.complain("status_addresses", Fault::new(problem, "leave the list empty"));
     }
     let path = table.require("directory", "name a directory of manifests", path);
@@ -211,7 +211,7 @@ fn write_back(table: &Table<'_>) -> Option<WriteBack> {
         let named = [("status_addresses", addresses)].into_iter();
         let named = named.chain(["lease", "pod_selector"].map(|key| (key, table.has(key))));
         for (key, _) in named.filter(|(_, is_named)| *is_named) {
-            let fault = Fault::new("nothing is written with write_back = false", "remove one");
+            let fault = Fault::new("it has no effect with write_back = false", "remove one");
             table.complain(key, fault);
         }
         return None;
@@ -239,8 +239,8 @@ fn status_address(text: &str) -> Result<String, Fault> {
     let lower = text.to_ascii_lowercase();
     match text.parse::<IpAddr>() {
         Ok(ip) if ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() => Err(Fault::new(
-            format!("nobody else can connect to {ip}"),
-            "write the address that DNS names, or leave the list empty for those of the nodes",
+            format!("clients cannot connect to {ip}"),
+            "write the address that DNS points to, or leave the list empty to use the nodes' addresses",
         )),
         Ok(ip) => Ok(ip.to_string()),
         // An address that is not one would pass for a name.

@@ -1,6 +1,6 @@
 //! `[state]`: what has to outlive the process, and how much of the cluster is among it.
 //!
-//! A key that has no effect is refused: whoever writes `certificates = true` believes that they are
+//! A key that has no effect is refused: an operator who writes `certificates = true` expects them to be
 //! kept.
 
 use std::path::PathBuf;
@@ -44,11 +44,11 @@ pub(super) fn section(
         return (directory, None);
     }
     if !table.has("directory") {
-        let fix = "name a directory in state.directory that outlives the process";
-        table.complain("cluster", Fault::new("there is no directory to keep it in", fix));
+        let fix = "set state.directory to a persistent directory";
+        table.complain("cluster", Fault::new("state.directory is not set", fix));
     }
     if source.is_some_and(|source| matches!(source.kind, SourceKind::Directory { .. })) {
-        let problem = "manifests in a directory outlive the process anyway";
+        let problem = "it has no effect with kind = \"directory\"";
         let fix = "remove it, or change source.kind to \"kubernetes\"";
         table.complain("cluster", Fault::new(problem, fix));
     }

@@ -30,11 +30,11 @@ pub struct Timeouts {
     /// How long idle client connections stay open after SIGTERM, so that a busy one gets its
     /// `Connection: close`. At most `drain`.
     pub drain_idle: Duration,
-    /// From SIGHUP until the configuration that was read anew is ready, or is given up.
+    /// From SIGHUP until the new configuration is ready, or the reload fails.
     pub reload: Duration,
     /// How long a change waits for a further one.
     pub coalesce: Duration,
-    /// How long a change may wait altogether. At least `coalesce`.
+    /// How long a change may wait in total. At least `coalesce`.
     pub coalesce_max: Duration,
 }
 

@@ -55,7 +55,7 @@ pub fn duration(text: &str) -> Result<Duration, Fault> {
     // A number too large for the type is too long as well.
     let length = number.checked_mul(millis_per_unit).map_or(Duration::MAX, Duration::from_millis);
     if length.is_zero() {
-        return Err(Fault::new(format!("\"{text}\" is no time at all"), "give \"1ms\" to \"24h\""));
+        return Err(Fault::new(format!("\"{text}\" is zero"), "give \"1ms\" to \"24h\""));
     }
     if length > MAX_DURATION {
         return Err(Fault::new(format!("\"{text}\" is too long"), "give \"1ms\" to \"24h\""));
@@ -122,14 +122,14 @@ pub(super) fn net(text: &str) -> Result<IpNet, Fault> {
     };
     if net.trunc() != net {
         return Err(Fault::new(
-            format!("\"{text}\" has bits set behind its prefix length"),
+            format!("\"{text}\" has host bits set"),
             format!("the network is \"{}\"; the address alone is \"{}\"", net.trunc(), net.addr()),
         ));
     }
     if net.prefix_len() == 0 {
         return Err(Fault::new(
-            format!("\"{text}\" is everybody"),
-            "name the set \"any\" where that is meant",
+            format!("\"{text}\" is every address"),
+            "name the set \"any\" if that is intended",
         ));
     }
     if let IpNet::V6(v6) = net
@@ -172,7 +172,7 @@ mod tests {
             ("15sec", "unknown unit \"sec\""),
             ("1h30m", "unknown unit \"h30m\""),
             ("1.5s", "unknown unit"),
-            ("0s", "is no time at all"),
+            ("0s", "is zero"),
             ("25h", "is too long"),
             ("99999999999999999999h", "is too long"),
         ] {

@@ -73,8 +73,10 @@ pub(super) fn socket_path(value: &DeValue<'_>) -> Result<PathBuf, Fault> {
     match path.as_os_str().len() {
         ..=SOCKET_PATH_BYTES => Ok(path),
         bytes => Err(Fault::new(
-            format!("the path has {bytes} bytes, and a socket's may have {SOCKET_PATH_BYTES}"),
-            "name a shorter one, such as \"/run/ravelin/admin.sock\"",
+            format!(
+                "the path has {bytes} bytes; a socket path may have at most {SOCKET_PATH_BYTES}"
+            ),
+            "use a shorter path, such as \"/run/ravelin/admin.sock\"",
         )),
     }
 }
@@ -114,7 +116,7 @@ pub(super) fn label(text: &str) -> Result<Arc<str>, Fault> {
         return Ok(text.into());
     }
     let fix = format!("use 1 to {MAX_LABEL_BYTES} of a-z, 0-9 and -");
-    Err(Fault::new(format!("\"{text}\" cannot be a name, which becomes a metric label"), fix))
+    Err(Fault::new(format!("\"{text}\" is not a valid name (it becomes a metric label)"), fix))
 }
 
 /// The name of an IngressClass (RFC 1123, as the API server checks it).

@@ -35,13 +35,13 @@ fn plain(error: &(dyn Error + 'static)) -> Option<String> {
         }
         let words = match error.kind() {
             io::ErrorKind::ConnectionRefused => "the server refuses connections",
-            io::ErrorKind::ConnectionReset => "the server has reset the connection",
-            io::ErrorKind::TimedOut => "the server does not answer in time",
+            io::ErrorKind::ConnectionReset => "the server reset the connection",
+            io::ErrorKind::TimedOut => "the server did not respond in time",
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                "there is no route to the server"
+                "no route to the server"
             }
             io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
-                "the server has closed the connection"
+                "the server closed the connection"
             }
             _ => return None,
         };
@@ -59,14 +59,14 @@ fn of_tls(error: &rustls::Error) -> String {
     let why = match error {
         rustls::Error::InvalidCertificate(why) => why,
         rustls::Error::AlertReceived(alert) => {
-            return format!("the server ends the TLS handshake with the alert {alert:?}");
+            return format!("the server ended the TLS handshake with the alert {alert:?}");
         }
-        _ => return format!("TLS with the server fails: {error}"),
+        _ => return format!("the TLS handshake with the server failed: {error}"),
     };
     let why = match why {
-        UnknownIssuer | BadSignature => "was not issued by the authority of the configuration",
+        UnknownIssuer | BadSignature => "was not issued by the configured CA",
         Expired | ExpiredContext { .. } => "has expired, or the clock of this node is wrong",
-        NotValidForName | NotValidForNameContext { .. } => "is for another name",
+        NotValidForName | NotValidForNameContext { .. } => "is not valid for this name",
         _ => return format!("the server's certificate is not accepted: {error}"),
     };
     format!("the server's certificate {why}")
@@ -104,7 +104,7 @@ mod tests {
         let tcp = Layer("tcp connect error", Box::new(refused));
         assert_eq!(wrapped(tcp), "the server refuses connections");
         let stranger = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let words = "the server's certificate was not issued by the authority of the configuration";
+        let words = "the server's certificate was not issued by the configured CA";
         assert_eq!(wrapped(io::Error::other(stranger)), words);
         let dns = Layer("dns error", Box::new(io::Error::other("Name or service not known")));
         assert_eq!(wrapped(dns), "the server's name cannot be resolved");

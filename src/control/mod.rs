@@ -1,4 +1,7 @@
-//! The control plane: what the cluster, or a directory of manifests, says is to be served.
+//! The control plane: from a cluster or a directory of manifests to the routing table in force.
+//!
+//! **Invariant**: the only room that knows Kubernetes types; imports no stage and no path
+//! (`tests/layering`).
 
 mod cause;
 mod chance;

@@ -17,7 +17,7 @@ pub enum Wake {
 
 /// Keeps objects up to date and says when they change. Owned by the control thread.
 pub trait Source: fmt::Debug + Send {
-    /// Looks for changes. Returns what is other than at the last look, if anything is; at the first
+    /// Polls for changes. Returns the changes since the last poll, if any; at the first
     /// look that is everything.
     fn look(&mut self) -> Option<Changes>;
 
@@ -26,7 +26,7 @@ pub trait Source: fmt::Debug + Send {
     fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>>;
 }
 
-/// What is other than at the last look.
+/// Changes since the last poll.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Objects that have come, gone or changed, each once.

@@ -30,7 +30,7 @@ pub(super) fn when(unix: u64) -> String {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
 }
 
-/// Seconds since the Unix epoch, by the clock of the system.
+/// Seconds since the Unix epoch, from the system clock.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -47,7 +47,7 @@ pub fn read_http2(head: &mut request::Parts, header_bytes: usize) -> Result<(), 
 /// Counts `Max-Forwards` down where it has a meaning (RFC 9110 section 7.6.2).
 ///
 /// # Errors
-/// The request is to go no further: it is answered here. TRACE is not implemented here.
+/// `Max-Forwards: 0`: the request is answered here. TRACE is not implemented here.
 pub fn forwards_left(method: &Method, headers: &mut HeaderMap) -> Result<(), Reason> {
     if !matches!(*method, Method::OPTIONS | Method::TRACE) {
         return Ok(());

@@ -17,7 +17,7 @@ const HEADS: u32 = 4;
 /// not a hundred of somebody else.
 pub(super) const PIECE: usize = 1024;
 
-/// The turns of one worker: of the connections with more than [`HEADS`], one at a time goes on.
+/// The turns of one worker: of the connections with more than [`HEADS`], only one continues at a time.
 #[derive(Debug)]
 pub struct HeadTurns(Arc<Semaphore>);
 
@@ -34,7 +34,7 @@ impl HeadTurns {
     }
 }
 
-/// What one connection has had of its turn.
+/// How much of its turn one connection has used.
 #[derive(Debug)]
 pub struct Turn {
     /// Heads read in this turn.

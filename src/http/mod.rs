@@ -1,5 +1,8 @@
-//! HTTP/1.1 and HTTP/2 on the client's side: hyper's settings and limits, the request target, the headers that
-//! must not pass, and our own answers.
+//! HTTP/1.1 and HTTP/2 on the client side: settings and limits of hyper, the request target, header
+//! rules, and ravelin's own responses.
+//!
+//! **Invariant**: imports no other stage: knows neither TLS handshakes nor upstream connections
+//! (`tests/layering`).
 
 pub mod client_ip;
 mod frames;

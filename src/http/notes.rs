@@ -8,7 +8,7 @@ use http_body::Body;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// What the stream and whoever serves its requests have to tell each other.
+/// State shared between the stream and the task that serves its requests.
 #[derive(Debug)]
 pub struct Notes {
     account: Arc<Account>,
@@ -21,7 +21,7 @@ pub struct Notes {
     pub(super) framing: Cell<Option<Framing>>,
     /// Bytes of the head that the stream has read last, as they came.
     pub(super) head_read: Cell<usize>,
-    /// What the client had not acknowledged when it was last asked why it stands still, in bytes.
+    /// What the client had not acknowledged when its stall was last checked, in bytes.
     unacknowledged: Cell<Option<u64>>,
     /// There is no memory for the rest of a request head.
     pub short: Cell<bool>,
@@ -32,7 +32,7 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Of a connection on which nothing has been said. Heads are at the cost of its account.
+    /// For a new connection. Heads are charged to its account.
     pub fn new(account: Arc<Account>) -> Self {
         Self {
             account,
@@ -52,8 +52,8 @@ impl Notes {
         !self.requested.get()
     }
 
-    /// Takes note of a request that hyper hands over, read to the end of its head. hyper does so before
-    /// it reads on. Returns how many bytes the head is long.
+    /// Registers a request that hyper hands over, read to the end of its head, before hyper reads on.
+    /// Returns the length of the head in bytes.
     pub fn begin(&self, request: &Request<impl Body>) -> usize {
         self.requested.set(true);
         self.head.set(0);
@@ -86,7 +86,7 @@ impl Notes {
     }
 
     /// Whether the client has acknowledged something since it was last asked, or was never asked. The
-    /// kernel takes on what may be the way of a slow client for seconds.
+    /// kernel buffers, which may be seconds of a slow client.
     pub(super) fn acknowledges(&self, unacknowledged: Option<u64>) -> bool {
         let moves = self.unacknowledged.replace(unacknowledged) != unacknowledged;
         if moves {

@@ -27,9 +27,9 @@ pub fn answer(reason: Reason) -> Response<Bytes> {
     response
 }
 
-/// The same for a call of gRPC, which takes its status from `grpc-status` and shows the text of
-/// `grpc-message`: an answer of trailers only ("gRPC over HTTP2", Responses). The HTTP status is 200,
-/// but for one that is meant for the connection and not for the call.
+/// The same for a gRPC call, which takes its status from `grpc-status` and shows the text of
+/// `grpc-message`: a trailers-only response ("gRPC over HTTP2", Responses). The HTTP status is 200, except
+/// for a response about the connection and not the call.
 pub fn answer_grpc(reason: Reason) -> Response<Bytes> {
     let mut response = answer(reason).map(|_| Bytes::new());
     if reason != Reason::MisdirectedRequest {

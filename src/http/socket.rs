@@ -28,8 +28,7 @@ impl ClientSocket {
         }
     }
 
-    /// Reads what has come and drops it, as it is: with TLS nobody asks what it says. Returns how many
-    /// bytes it was, 0 for the end.
+    /// Reads and drops what arrived, without decryption. Returns the number of bytes, 0 at the end.
     ///
     /// # Errors
     /// What the socket says.
@@ -62,10 +61,10 @@ impl ClientSocket {
         let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
     }
 
-    /// Sends the last that we have to say, as far as the socket takes it at once. With TLS that ends
-    /// with `close_notify`, by which the peer knows that nothing was cut off.
+    /// Sends the end of our data, as far as the socket takes it at once. With TLS that ends with
+    /// `close_notify`, so that the peer knows that nothing was truncated.
     pub fn try_end(&mut self, last: &[u8]) {
-        // Whoever does not read what we have to say has given up as well.
+        // A client that does not read our response has given up as well.
         let _ = match self {
             Self::Plain(_) if last.is_empty() => Ok(()),
             Self::Plain(socket) => socket.try_write(last).map(drop),

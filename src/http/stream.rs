@@ -51,7 +51,7 @@ impl ClientStream {
         Self { socket, watch, head_limit, ready, held, raw, substitute, notes }
     }
 
-    /// Takes back what hyper has read of a request and not looked at.
+    /// Puts back what hyper has read of a request but not parsed.
     pub fn put_back(&mut self, unread: Bytes) {
         if !unread.is_empty() {
             self.watch.enter(Phase::Head, self.head_limit);
@@ -61,8 +61,8 @@ impl ClientStream {
         self.ready = joined(unread, std::mem::take(&mut self.ready));
     }
 
-    /// The first line of the request that was refused, without what follows its first KiB; `unread` is
-    /// what hyper has read and not looked at.
+    /// The first line of the rejected request, at most 1 KiB of it; `unread` is what hyper has read but not
+    /// parsed.
     pub fn refused_line<'l>(&'l self, unread: &'l [u8]) -> &'l [u8] {
         self.raw.refused_line().unwrap_or_else(|| raw::first_line(unread))
     }
@@ -76,18 +76,19 @@ impl ClientStream {
         }
     }
 
-    /// Whether something has come that hyper has not got.
+    /// Whether bytes have arrived that hyper has not read.
     pub fn has_unread(&self) -> bool {
         !(self.ready.is_empty() && self.held.is_empty())
     }
 
-    /// The socket, for another protocol, and what has come for that; `unread` is what hyper has of it.
+    /// The socket, for another protocol, and the bytes that already arrived for it; `unread` is what hyper
+    /// has of them.
     pub fn into_socket(self, unread: Bytes) -> (ClientSocket, Bytes) {
         (self.socket.into_inner(), joined(unread, joined(self.ready, self.held)))
     }
 
-    /// Sends our answer for `reason`, as far as the socket takes it at once: for a connection that
-    /// is given up.
+    /// Sends our response for `reason`, as far as the socket takes it at once, before the connection is
+    /// closed.
     pub fn try_answer(&mut self, reason: Reason) {
         self.socket.get_mut().try_end(&respond::raw(reason));
     }
@@ -129,7 +130,7 @@ impl ClientStream {
 
     /// Takes note of hyper's own answer, if this is one, and of ours to send instead.
     fn intercept(&mut self, first: &[u8]) -> bool {
-        // The phase does not tell: hyper takes the last byte of a short answer, and with it ends the
+        // The phase is not enough: hyper takes the last byte of a short answer, and with it ends the
         // exchange, before it writes the first.
         if self.notes.requested.get() {
             return false;

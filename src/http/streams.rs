@@ -87,7 +87,7 @@ impl Streams {
         watch
     }
 
-    /// Notes that the client has given up a stream before its answer was through.
+    /// Records that the client cancelled a stream before its response was complete.
     pub fn give_up(&self) {
         self.given_up.set(self.given_up.get() + 1);
     }
@@ -97,18 +97,18 @@ impl Streams {
         self.ended.get() >= HOARD && self.ended.get() >= self.begun.get() / 2
     }
 
-    /// Request body bytes that have come and that nobody has read.
+    /// Request body bytes that were received and not read.
     pub fn inflow(&self) -> &Rc<Inflow> {
         &self.inflow
     }
 
-    /// Whether the connection has reached its share of memory: its client had better take another one
-    /// for what it asks next.
+    /// Whether the connection has reached its share of memory: its client should use another one for its
+    /// next requests.
     pub fn is_overdrawn(&self) -> bool {
         self.overdrawn.get()
     }
 
-    /// Notes that nothing is read from the client for want of memory.
+    /// Notes that nothing is read from the client for lack of memory.
     pub(super) fn overdraw(&self) {
         self.overdrawn.set(true);
     }

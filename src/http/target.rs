@@ -17,8 +17,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads the target of a request head, with the limit `target_bytes` on its length, and takes
-    /// it out of the head.
+    /// Parses the target of a request head and takes it out of the head. `target_bytes` limits its length.
     pub fn read(head: &mut request::Parts, target_bytes: usize) -> Result<Self, Reason> {
         if head.method == Method::CONNECT {
             return Err(Reason::ConnectRefused);
@@ -68,8 +67,8 @@ impl Target {
         is_same.then(|| Uri::from(PathAndQuery::clone(raw))).ok_or(Reason::BadTarget)
     }
 
-    /// Whether a target with this scheme may come on its connection: none for `https` where nobody has
-    /// TLS (RFC 9110 section 7.4), and none for other schemes than HTTP's.
+    /// Whether a target with this scheme is allowed on its connection: `https` only if a listener has TLS
+    /// (RFC 9110 section 7.4), and only schemes of HTTP.
     pub fn check_scheme(uri: &Uri, has_tls: bool) -> Result<(), Reason> {
         match uri.scheme() {
             None => Ok(()),
@@ -80,7 +79,7 @@ impl Target {
         }
     }
 
-    /// The same with TLS, at its usual port: whatever port the visitor named was for the other scheme.
+    /// The same URL over TLS, at the default port: the client's port was for the other scheme.
     pub fn over_tls(&self) -> Option<HeaderValue> {
         let host = self.host_name().ok()?;
         let path = self.uri.path_and_query().map_or("/", PathAndQuery::as_str);

@@ -1,4 +1,4 @@
-//! Active checks of endpoints: a request by the clock, whether or not there are visitors.
+//! Active health checks of endpoints: a request at intervals, with or without client traffic.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl HealthCheck {
 
 impl fmt::Display for HealthCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GET {} every {:?}, within {:?}", self.path, self.interval, self.timeout)?;
+        write!(f, "GET {} every {:?}, timeout {:?}", self.path, self.interval, self.timeout)?;
         match &self.host {
             Some(host) => write!(f, ", as {host}"),
             None => Ok(()),

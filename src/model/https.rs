@@ -90,7 +90,7 @@ advice! { HstsError:
         "has no max-age in whole seconds",
         "write \"max-age=31536000\" for a year";
     HstsError::Unknown =>
-        "has more than max-age, includeSubDomains and preload, each once",
+        "may only have max-age, includeSubDomains and preload, each once",
         "write \"max-age=31536000; includeSubDomains\"";
 }
 

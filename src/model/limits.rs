@@ -36,7 +36,7 @@ impl fmt::Display for Limits {
         write!(f, "{} at once", self.max_connections)?;
         match self.queue {
             0 => f.write_str(", none waits"),
-            queue => write!(f, ", {queue} may wait for {:?}", self.queue_timeout),
+            queue => write!(f, ", {queue} queued for up to {:?}", self.queue_timeout),
         }
     }
 }

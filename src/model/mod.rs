@@ -1,8 +1,10 @@
 //! What the cluster asks for, as plain data.
 //!
-//! `control::translate` writes a [`Model`] from Kubernetes objects and `routing::compile` reads it.
-//! The model knows neither kube nor I/O; it is `PartialEq`, so a test compares whole values and the
-//! control plane can see that an event changed nothing.
+//! `control::translate` writes a [`Model`] from Kubernetes objects, and `routing::compile` reads it. It is
+//! `PartialEq`, so a test compares whole values, and the control plane can detect that an event changed
+//! nothing.
+//!
+//! **Invariant**: plain data: no Kubernetes type, no live object, no I/O (`tests/layering`).
 
 mod balancing;
 mod health_check;

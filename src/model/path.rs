@@ -36,7 +36,7 @@ impl<'a> CanonicalPath<'a> {
         &self.0
     }
 
-    /// Whether it differs from what was parsed, so that the request target has to be written anew.
+    /// Whether it differs from what was parsed, so that the request target has to be rewritten.
     pub fn is_rewritten(&self) -> bool {
         matches!(self.0, Cow::Owned(_))
     }
@@ -214,7 +214,7 @@ pub enum PathError {
     #[error("path has a dot segment with parameters")]
     DotParameters,
     /// A segment like `..%2Fx`.
-    #[error("path has a dot segment beside an escaped separator")]
+    #[error("path has a dot segment next to an escaped separator")]
     EncodedSeparator,
 }
 

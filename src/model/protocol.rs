@@ -85,9 +85,9 @@ impl fmt::Display for Protocol {
         };
         write!(f, "https ({inside}")?;
         match &settings.trust {
-            Trust::Public => write!(f, "{}, public authorities)", settings.server_name.to_str()),
+            Trust::Public => write!(f, "{}, public CAs)", settings.server_name.to_str()),
             Trust::Secret { name, .. } => {
-                write!(f, "{}, authorities of Secret {name})", settings.server_name.to_str())
+                write!(f, "{}, CA of Secret {name})", settings.server_name.to_str())
             }
             Trust::Anybody => write!(f, "{}, not verified)", settings.server_name.to_str()),
         }

@@ -7,7 +7,7 @@
 /// What has to be asked of a raw path before it is forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RawPath {
-    /// Nothing: whoever reads it gets to the canonical path, or to one with the same segments.
+    /// Nothing: a reader arrives at the canonical path, or at one with the same segments.
     Clear,
     /// Some servers take its escaped separators for real ones, and read this. It has to lead to the same
     /// rule.

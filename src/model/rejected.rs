@@ -9,7 +9,7 @@ pub enum Severity {
     /// The object, or the part of it that `field` names, is not served; where it protects a host
     /// or path it keeps its place and answers 503.
     Error,
-    /// Everything is served, though perhaps not as its author thinks.
+    /// Everything is served, but possibly not as intended.
     Warning,
     /// Nothing is wrong: an object that is not for us, or an annotation that makes no difference.
     Info,

@@ -47,7 +47,7 @@ pub struct Backend {
     pub key: BackendKey,
     /// Its endpoints, or why it can have none.
     pub state: BackendState,
-    /// What is spoken with the endpoints. With authorities that are missing, the backend counts as
+    /// The protocol to the endpoints. If its CAs are missing, the backend counts as
     /// [`Broken::ProtocolUnusable`], unless they were there before.
     pub protocol: Protocol,
     /// How the endpoints are treated.
@@ -68,7 +68,7 @@ pub struct Treatment {
 /// Whether a backend can be used at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendState {
-    /// The Service and its port exist; the endpoints (perhaps none), sorted by address, each once.
+    /// The Service and its port exist; the endpoints (may be none), sorted by address, without duplicates.
     Resolved(Arc<[EndpointSpec]>),
     /// A Service of type ExternalName, where they are served: its endpoints are the addresses that
     /// DNS has for the name.
@@ -101,7 +101,7 @@ pub enum Broken {
     PortMissing,
     /// A `resource` backend, or an ExternalName Service where they are not served.
     Unsupported,
-    /// How the endpoints are to be reached is not said in a way that can be used, or the authorities
+    /// The protocol or TLS settings to the endpoints cannot be used, or the CAs
     /// that their certificates are to be verified by are missing.
     ProtocolUnusable,
     /// An annotation restricts who is served, and it is not obeyed.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Time-outs of one Ingress; `None` leaves what the configuration says. Each is more than zero and at
+/// Timeouts of one Ingress; `None` keeps the configured value. Each is more than zero and at
 /// most a day (`config::MAX_DURATION`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeouts {

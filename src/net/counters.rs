@@ -21,8 +21,8 @@ impl Count {
     }
 }
 
-/// A gauge of what lives in the thread that writes it: whatever raises it lowers it by being dropped,
-/// also where a task is cut or panics.
+/// A gauge of values that live in the thread that writes it: each lowers it again on drop, even if a task
+/// is cancelled or panics.
 #[derive(Debug, Default)]
 pub struct Level(Stock);
 
@@ -39,7 +39,7 @@ impl Level {
     }
 }
 
-/// A gauge of what is kept somewhere, with a single writing thread.
+/// A gauge with a single writing thread, set as a whole.
 #[derive(Debug, Default)]
 pub struct Stock(AtomicI64);
 
@@ -55,7 +55,7 @@ impl Stock {
     }
 }
 
-/// One more of what a [`Level`] counts.
+/// One unit of a [`Level`].
 #[derive(Debug)]
 pub struct Raised<'l>(&'l Level);
 

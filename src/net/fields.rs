@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-/// Whether a field, whoever sends it, says whom a request is from or how it was sent: `Forwarded`,
+/// Whether a header names the client of a request or how it was sent: `Forwarded`,
 /// `X-Forwarded-*`, `X-Real-IP`, `CF-*` and what other proxies call the same. Whatever is neither
 /// letter nor digit counts as a hyphen, because CGI, WSGI and their kin cannot tell them apart
 /// (RFC 3875 section 4.1.18; lighttpd and PHP go further and map all of them). `name` is in lower
@@ -43,8 +43,8 @@ const BEGIN_WITH_X: [&str; 12] = [
     "x-url-scheme",
 ];
 
-/// Takes spaces and tabs off both ends of values. HTTP/1.1 has them around values and not in them;
-/// HTTP/2 has no place for them (RFC 9113 section 8.2.1), and some peers send them all the same.
+/// Trims spaces and tabs at both ends of values. In HTTP/1.1 they surround values without being part of
+/// them; HTTP/2 does not allow them (RFC 9113 section 8.2.1), but some peers send them.
 pub fn trim_values(fields: &mut HeaderMap) {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     for value in fields.values_mut() {

@@ -19,7 +19,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A socket that takes several pieces at once.
+/// A socket with vectored writes.
 pub trait WriteGathered {
     /// Writes the pieces with one system call, as far as the socket takes them.
     fn poll_write_gathered(

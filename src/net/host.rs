@@ -79,7 +79,7 @@ fn literal(value: &str) -> Result<(&str, bool), HostError> {
     Ok((name, name.bytes().any(|byte| byte.is_ascii_uppercase())))
 }
 
-/// RFC 3986 section 3.2.3: digits, perhaps none.
+/// RFC 3986 section 3.2.3: zero or more digits.
 fn port(digits: &str) -> Result<(), HostError> {
     let valid = digits.len() <= 5
         && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -126,7 +126,7 @@ impl HostPattern {
             return Err("is an IP address, not a DNS name".to_owned());
         }
         if lower.contains('/') {
-            return Err("must be a host name alone, without scheme and path".to_owned());
+            return Err("must be a host name only, without scheme or path".to_owned());
         }
         if lower.contains(':') {
             return Err("must not contain a port".to_owned());

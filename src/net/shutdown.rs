@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How far the process has gone on its way out. Stages only ever advance.
+/// The stage of shutdown. Stages only ever advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// Serving.
@@ -17,11 +17,11 @@ pub enum Stage {
     Aborting,
 }
 
-/// The one who decides.
+/// The owner, which decides.
 #[derive(Debug)]
 pub struct Shutdown(watch::Sender<Stage>);
 
-/// One who acts on it.
+/// The receiver of the stage.
 #[derive(Clone, Debug)]
 pub struct ShutdownSignal(watch::Receiver<Stage>);
 
@@ -56,7 +56,7 @@ impl ShutdownSignal {
         let _ = self.0.wait_for(|now| *now >= stage).await;
     }
 
-    /// Looks now, and then again and again, `every` so long after the last time, until `stage` has been
+    /// Polls now and then repeatedly, `every` after the last time, until `stage` has been
     /// reached. Needs a clock (tokio's `time`).
     pub async fn look_until(&mut self, stage: Stage, every: Duration, mut look: impl FnMut()) {
         let mut looks = interval(every);

@@ -1,6 +1,6 @@
-//! Whom to believe: the proof that the other end of a connection may speak for somebody else.
+//! Trust: the proof that a peer may name the client of its requests.
 //!
-//! A field such as `CF-Connecting-IP` is free text from whoever opened the connection. It is read
+//! A header such as `CF-Connecting-IP` is free text from the peer of the connection. It is read
 //! only with a [`TrustedPeer`] at hand, and one of those can be made in this file alone: by a peer
 //! whose address is in a set of ours.
 
@@ -8,7 +8,7 @@ use crate::net::addr::{AddrRanges, PeerAddr};
 use std::net::IpAddr;
 
 /// The sets of addresses that change while the process runs. Empty where nothing is known yet, so
-/// that nobody is admitted or believed by them.
+/// that they admit and trust no address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveSets {
     /// Where Cloudflare connects from.
@@ -19,14 +19,14 @@ pub struct LiveSets {
     pub pods: AddrRanges,
 }
 
-/// Who may speak for others on one listener.
+/// The trusted sources of one listener: peers that may name the client of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Believed {
     cloudflare: AddrRanges,
     proxies: AddrRanges,
 }
 
-/// In what way a trusted peer speaks for its clients.
+/// How a trusted peer names the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaker {
     /// Cloudflare: one address in `CF-Connecting-IP`.
@@ -35,8 +35,8 @@ pub enum Speaker {
     Proxy,
 }
 
-/// The proof that a peer may say who its client is. Holds for the connection, whatever becomes of
-/// the sets while it is open: it says who is at the other end, and that does not change.
+/// The proof that a peer may name its client. Valid as long as the connection, even if the sets change: the
+/// peer stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedPeer(Speaker);
 
@@ -48,13 +48,13 @@ impl TrustedPeer {
 }
 
 impl Believed {
-    /// Believes Cloudflare's addresses, and those of these proxies. What is in both sets speaks as
+    /// Trusts Cloudflare's addresses, and those of these proxies. An address in both sets counts as
     /// Cloudflare does.
     pub fn new(cloudflare: AddrRanges, proxies: AddrRanges) -> Self {
         Self { cloudflare, proxies }
     }
 
-    /// The proof for a peer, if it may be believed.
+    /// The proof for a peer, if it is trusted.
     pub fn check(&self, peer: PeerAddr) -> Option<TrustedPeer> {
         let speaker = if self.cloudflare.contains(peer.ip()) {
             Speaker::Cloudflare
@@ -71,7 +71,7 @@ impl Believed {
         self.proxies.contains(ip) && !self.cloudflare.contains(ip)
     }
 
-    /// Whether this is one of Cloudflare's addresses. Not a proof by itself: whoever told the
+    /// Whether this is one of Cloudflare's addresses. Not a proof by itself: the source that told the
     /// address has to be proven.
     pub fn is_cloudflare(&self, ip: IpAddr) -> bool {
         self.cloudflare.contains(ip)

@@ -22,7 +22,7 @@ const SESSIONS: usize = 256;
 /// Certificates in one bundle. A public bundle has some 150; more by far is the wrong file.
 const MOST_AUTHORITIES: usize = 1024;
 
-/// The authorities that browsers trust, in the binary.
+/// The CAs that browsers trust, embedded in the binary.
 static PUBLIC: LazyLock<Arc<RootCertStore>> =
     LazyLock::new(|| Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
 
@@ -43,14 +43,16 @@ impl Authorities {
         let mut certificates = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|_| "is not valid PEM")?;
-            store.add(certificate.clone()).map_err(|_| "holds what is no certificate")?;
+            store
+                .add(certificate.clone())
+                .map_err(|_| "contains something other than a certificate")?;
             certificates.push(certificate);
             if certificates.len() > MOST_AUTHORITIES {
-                return Err("holds more than 1024 certificates");
+                return Err("contains more than 1024 certificates");
             }
         }
         if certificates.is_empty() {
-            return Err("holds no PEM certificate");
+            return Err("contains no PEM certificate");
         }
         Ok(Self { certificates: certificates.into(), store: Arc::new(store) })
     }
@@ -70,12 +72,12 @@ impl fmt::Debug for Authorities {
     }
 }
 
-/// Whose certificates are believed.
+/// Which certificates are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Those of the authorities that browsers trust.
+    /// Certificates of the CAs that browsers trust.
     Public,
-    /// Those of the authorities in this Secret of the Service's namespace; `None` while it is
+    /// Certificates of the CAs in this Secret of the Service's namespace; `None` while it is
     /// missing or cannot be read, and then none are.
     Secret {
         /// `metadata.name` of the Secret.
@@ -83,7 +85,7 @@ pub enum Trust {
         /// What is under its key `ca.crt`.
         authorities: Option<Authorities>,
     },
-    /// Everybody's: the connection is encrypted to whoever answers.
+    /// Any certificate: the connection is encrypted, but the peer is not verified.
     Anybody,
 }
 
@@ -112,7 +114,7 @@ pub struct TlsSettings {
 /// TLS towards the endpoints of one Service port. Equal to another one with the same settings.
 pub struct EndpointTls {
     settings: TlsSettings,
-    /// `None` while the authorities are.
+    /// `None` while the CAs are.
     config: Option<Arc<ClientConfig>>,
     id: u64,
     /// The same without HTTP/2, once somebody has asked for that.
@@ -144,7 +146,7 @@ impl EndpointTls {
         })
     }
 
-    /// For rustls. `None` while the authorities are missing: then there is no connection.
+    /// For rustls. `None` while the CAs are missing: then there is no connection.
     pub fn config(&self) -> Option<&Arc<ClientConfig>> {
         self.config.as_ref()
     }
@@ -155,7 +157,7 @@ impl EndpointTls {
         self.id
     }
 
-    /// Whether it is the same but for authorities, which this one has and `other` misses: what may
+    /// Whether the two differ only in CAs, which this one has and `other` misses: what may
     /// serve on in its place.
     pub fn is_last_good_of(&self, other: &Self) -> bool {
         let (Trust::Secret { name, authorities: Some(_) }, Trust::Secret { name: now, .. }) =
@@ -286,8 +288,11 @@ mod tests {
     #[test]
     fn what_is_no_bundle_of_certificates_is_refused() {
         for (pem, why) in [
-            ("", "holds no PEM certificate"),
-            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds what is no"),
+            ("", "contains no PEM certificate"),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "contains something other than",
+            ),
             ("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n", "is not valid PEM"),
         ] {
             let error = Authorities::from_pem(pem.as_bytes()).expect_err(pem);

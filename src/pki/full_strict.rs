@@ -40,7 +40,7 @@ pub enum Verdict {
     Ok,
     /// It accepts it, and not for much longer.
     ExpiresSoon,
-    /// The host is shown no certificate.
+    /// The host has no certificate.
     NoCertificate,
     /// The key is of a kind that Cloudflare does not offer to check.
     KeyUnsupported,
@@ -52,7 +52,7 @@ pub enum Verdict {
     IncompleteChain,
     /// It is not for servers.
     NotForServers,
-    /// A signature of its chain is of a kind that is not believed any more.
+    /// A signature of its chain uses an obsolete algorithm.
     WeakSignature,
     /// It, or an intermediate certificate, has expired.
     Expired,
@@ -98,7 +98,7 @@ impl Verdict {
     }
 
     /// What visitors get from Cloudflare: 525 where the handshake fails, 526 where the certificate
-    /// is not believed; `None` if all is well.
+    /// is not trusted; `None` if all is well.
     pub const fn status(self) -> Option<u16> {
         match self {
             Self::Ok | Self::ExpiresSoon => None,
@@ -113,7 +113,7 @@ impl Verdict {
 pub struct Judgement {
     /// In one word.
     pub verdict: Verdict,
-    /// Whose word Cloudflare takes, if it takes it.
+    /// The CA that Cloudflare trusts, if it trusts one.
     pub authority: Option<Authority>,
     /// Until when the certificate is valid, in seconds since the Unix epoch; `None` without one.
     pub until: Option<i64>,
@@ -128,7 +128,7 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Of a host that is shown no certificate.
+    /// The verdict of a host without a certificate.
     pub fn of_nothing() -> Self {
         let fix = "name a Secret for it in spec.tls of an Ingress, or files in [[certificate]]";
         Self::refused(Verdict::NoCertificate, "it has no certificate".to_owned(), fix)
@@ -167,7 +167,7 @@ pub fn is_key_supported(certificate: &Certificate) -> bool {
     certificate.key().key.choose_scheme(&SCHEMES).is_some()
 }
 
-/// What Cloudflare says of a certificate that is shown for a host; `proof` is that of its chain, and
+/// Cloudflare's verdict on a certificate that is presented for a host; `proof` is that of its chain, and
 /// `now` in seconds since the Unix epoch. For a wildcard: for the names that it stands for.
 pub fn judge(host: &HostPattern, certificate: &Certificate, proof: &Proof, now: i64) -> Judgement {
     let (begin, end) = (certificate.not_before(), certificate.not_after());
@@ -176,7 +176,7 @@ pub fn judge(host: &HostPattern, certificate: &Certificate, proof: &Proof, now: 
     let mut judgement = verdict.unwrap_or_else(|| {
         let mut accepted = Judgement::refused(Verdict::Ok, String::new(), "");
         if now >= soon {
-            let fix = "renew it, or find out why nobody has";
+            let fix = "renew it, or find out why it was not renewed";
             accepted = Judgement::refused(Verdict::ExpiresSoon, "it expires soon".to_owned(), fix);
         }
         if let Proof::Trusted(authority) = proof {
@@ -191,7 +191,7 @@ pub fn judge(host: &HostPattern, certificate: &Certificate, proof: &Proof, now: 
     judgement
 }
 
-/// Why Cloudflare refuses it, if it does: what mends several faults at once comes first.
+/// Why Cloudflare refuses it, if it does. A fix for several faults comes first.
 fn refusal(
     host: &HostPattern,
     certificate: &Certificate,
@@ -200,7 +200,7 @@ fn refusal(
 ) -> Option<Judgement> {
     let refused = Judgement::refused;
     if !is_key_supported(certificate) {
-        let reason = "its key is of a kind that Cloudflare does not offer to check".to_owned();
+        let reason = "its key type is not one that Cloudflare verifies".to_owned();
         let fix = "use an ECDSA key on P-256 or P-384, or an RSA key";
         return Some(refused(Verdict::KeyUnsupported, reason, fix));
     }
@@ -215,52 +215,50 @@ fn refusal(
         return Some(refused(
             Verdict::NotYetValid,
             reason,
-            "wait, or mend the clock of its issuer",
+            "wait, or correct the clock of its issuer",
         ));
     }
     (!names(host, certificate)).then(|| {
-        let fix = "use one with the name in it (subjectAltName); a wildcard stands for one label";
-        refused(Verdict::NameMismatch, "it is not for this name".to_owned(), fix)
+        let fix = "use one for this name (subjectAltName); a wildcard covers one label";
+        refused(Verdict::NameMismatch, "it is not valid for this name".to_owned(), fix)
     })
 }
 
-/// Why Cloudflare does not believe the chain.
+/// Why Cloudflare does not trust the chain.
 fn distrust(proof: &Proof) -> Option<Judgement> {
-    let origin_ca = "use one of Cloudflare Origin CA or of a public authority";
+    let origin_ca = "use one of Cloudflare Origin CA or of a public CA";
     let (verdict, reason, fix) = match proof {
         Proof::Trusted(_) => return None,
-        Proof::SelfSigned => (Verdict::SelfSigned, "it has signed itself".to_owned(), origin_ca),
+        Proof::SelfSigned => (Verdict::SelfSigned, "it is self-signed".to_owned(), origin_ca),
         Proof::Incomplete { issuer } => (
             Verdict::IncompleteChain,
-            format!("its issuer, {issuer}, is neither in the chain nor an authority"),
-            "put the intermediate certificates after it; for an authority of your own, see \
-             cloudflare.trust_store_file",
+            format!("its issuer, {issuer}, is neither in the chain nor a known CA"),
+            "put the intermediate certificates after it; for a CA of your own, see cloudflare.trust_store_file",
         ),
         Proof::UnknownIssuer { issuer } => (
             Verdict::UnknownIssuer,
-            format!("its chain ends at {issuer}, which is no authority that Cloudflare knows"),
-            "use one of Cloudflare Origin CA or of a public authority; for an authority of your own, \
-             see cloudflare.trust_store_file",
+            format!("its chain ends at {issuer}, which is not a CA that Cloudflare trusts"),
+            "use one of Cloudflare Origin CA or of a public CA; for a CA of your own, see \
+                cloudflare.trust_store_file",
         ),
         Proof::Forged { issuer } => (
             Verdict::UnknownIssuer,
-            format!("its chain does not bear the signature of the issuer that it names, {issuer}"),
+            format!("a signature in its chain does not match the issuer, {issuer}"),
             origin_ca,
         ),
         Proof::IntermediateDates => (
             Verdict::Expired,
-            "an intermediate certificate of its chain is out of its dates".to_owned(),
-            "put those after it that its authority hands out today",
+            "an intermediate certificate of its chain is expired or not yet valid".to_owned(),
+            "use the current intermediate certificates of its CA",
         ),
         Proof::NotForServers => (
             Verdict::NotForServers,
-            "it is not for servers".to_owned(),
-            "use one with serverAuth in its extended key usage, that is no authority (CA:FALSE)",
+            "it is not a server certificate".to_owned(),
+            "use one with serverAuth in its extended key usage that is not a CA (CA:FALSE)",
         ),
         Proof::WeakSignature => (
             Verdict::WeakSignature,
-            "its chain has a signature that is not believed any more, such as one with SHA-1"
-                .to_owned(),
+            "its chain has a signature with an obsolete algorithm, such as SHA-1".to_owned(),
             origin_ca,
         ),
     };

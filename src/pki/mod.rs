@@ -1,4 +1,4 @@
-//! Certificates, read and judged: our own, those of clients, those of pods.
+//! Certificates, parsed and checked: our own, those of clients, those of pods.
 //!
 //! **Invariant**: pure functions over bytes; opens no connection and follows no file (`tests/layering`).
 

@@ -77,7 +77,7 @@ pub(super) fn limits(
     both.filter(is_due).map(|(limits, backend)| (Arc::clone(backend), limits)).collect()
 }
 
-/// The protocol to use: the one asked for, or, while the authorities for that are missing, what was
+/// The protocol to use: the configured one, or, while its CAs are missing, what was
 /// in use before with those of the same Secret.
 fn usable<'p>(wanted: &'p Protocol, old: Option<&'p Arc<Backend>>) -> Option<&'p Protocol> {
     match (wanted, old.map(|old| &old.protocol)) {

@@ -2,7 +2,7 @@
 //!
 //! A record is a name and what it leads to, and all records stand in one block; a hash table knows
 //! where. The name stands in the record because it has to be compared anyway: with the names
-//! elsewhere, a look-up in a table of 100 000 hosts waits for memory twice more.
+//! elsewhere, a lookup in a table of 100 000 hosts waits for memory twice more.
 
 use super::index;
 use hashbrown::HashTable;

@@ -4,10 +4,13 @@
 //! Model -> compile -> Table -> Publisher::publish => TableHandle::load (once per request)
 //! ```
 //!
-//! Lookup is a hash of the host, one probe for a wildcard, and a binary search over the paths of
-//! that host: its cost grows neither with the number of hosts nor, but for the logarithm, with the
-//! number of paths. The table holds its text in blocks and refers to it by position, and a host
-//! with the one rule `/`, as most are, needs no more than its record in the map of hosts.
+//! A lookup is a hash of the host, one probe for a wildcard, and a binary search over the paths of the
+//! host. Its cost does not depend on the number of hosts, and only logarithmically on the number of
+//! paths. The table stores its text in blocks and refers to it by position. A host whose only rule is
+//! `/`, the common case, needs no more than its record in the map of hosts.
+//!
+//! **Invariant**: `compile` and lookup are pure, and [`Publisher`] is the only place that swaps the table;
+//! knows no Kubernetes type (`tests/layering`).
 
 mod backends;
 mod compile;
@@ -76,7 +79,7 @@ pub struct Table {
     ingresses: Box<[IngressEntry]>,
     /// The values of `Strict-Transport-Security`, each once.
     hsts: Box<[Option<HeaderValue>]>,
-    /// The time-outs of Ingresses that have some, each once.
+    /// The timeouts set by Ingresses, without duplicates.
     timeouts: Box<[Timeouts]>,
     /// How Ingresses have their requests spread, each once.
     algorithms: Box<[Algorithm]>,
@@ -160,10 +163,9 @@ pub struct Backend {
     pub protocol: Protocol,
     /// How its endpoints are checked, if they are.
     pub check: Option<Arc<HealthCheck>>,
-    /// The name whose addresses its endpoints are, if they are not told by slices: see
-    /// [`Backend::resolve`].
+    /// The DNS name of its endpoints, if they do not come from EndpointSlices: see [`Backend::resolve`].
     pub external: Option<ExternalName>,
-    /// How requests are spread over them, where their Ingress does not say.
+    /// The load balancing of its Service, for Ingresses that set none.
     pub balancing: Balancing,
     endpoints: ArcSwap<EndpointSet>,
     /// Where requests wait; nothing while there was never a limit.
@@ -178,7 +180,7 @@ impl Backend {
         self.endpoints.load()
     }
 
-    /// Puts in force the addresses that DNS has for its name: for whoever resolves the names, and for
+    /// Puts in force the addresses that DNS has for its name: for the resolver, and for
     /// backends with one alone.
     pub fn resolve(&self, specs: &[EndpointSpec]) {
         let old = self.endpoints();
@@ -197,12 +199,12 @@ impl Backend {
         }
     }
 
-    /// Whether it speaks gRPC: its Service says so, or an endpoint of it has shown it.
+    /// Whether it speaks gRPC: its Service is configured so, or an endpoint has responded with gRPC.
     pub fn speaks_grpc(&self) -> bool {
         self.protocol.is_grpc() || (self.protocol.may_be_http2() && self.answers_calls())
     }
 
-    /// Notes that an endpoint has answered a call of gRPC as one.
+    /// Records a gRPC response of an endpoint.
     pub fn answered_call(&self) {
         if !self.answers_calls() {
             self.answers_calls.store(true, Ordering::Relaxed);
@@ -213,7 +215,7 @@ impl Backend {
         self.answers_calls.load(Ordering::Relaxed)
     }
 
-    /// Where requests wait while every endpoint has as many as it takes; `None` without a limit.
+    /// The queue for requests while every endpoint has reached its limit; `None` without a limit.
     pub fn queue(&self) -> Option<&Arc<Queue>> {
         self.queue.get().filter(|queue| queue.is_limited())
     }
@@ -248,7 +250,7 @@ pub struct Route<'a> {
 }
 
 impl Route<'_> {
-    /// The field of the Ingress that this route comes from.
+    /// The field of the Ingress that defines this route.
     pub fn field(&self) -> String {
         match self.position {
             Some((rule, path)) => format!("spec.rules[{rule}].http.paths[{path}]"),
@@ -256,7 +258,7 @@ impl Route<'_> {
         }
     }
 
-    /// The host as the manifest has it, `*` for every host.
+    /// The host as in the manifest, `*` for every host.
     pub fn host_pattern(&self) -> String {
         match (self.host, self.wildcard) {
             ("", _) => "*".to_owned(),
@@ -272,7 +274,7 @@ impl Table {
         compile(&crate::model::Model::default(), None)
     }
 
-    /// Counts up with every compiled table of this process.
+    /// The number of this table: increases with every compiled table of this process.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -302,7 +304,7 @@ impl Table {
         self.routes[id.0 as usize].redirects
     }
 
-    /// What a visitor with TLS is told in `Strict-Transport-Security`.
+    /// The value of `Strict-Transport-Security` for clients with TLS.
     pub fn hsts(&self, id: RouteId) -> Option<&HeaderValue> {
         let ingress = self.routes[id.0 as usize].ingress;
         self.hsts.get(self.ingresses[ingress as usize].hsts as usize)?.as_ref()
@@ -320,13 +322,13 @@ impl Table {
         self.ingresses[ingress as usize].max_body
     }
 
-    /// How long its requests may take, where its Ingress says so.
+    /// The timeouts of its requests, if its Ingress sets any.
     pub fn timeouts(&self, id: RouteId) -> Option<&Timeouts> {
         let ingress = self.routes[id.0 as usize].ingress;
         self.timeouts.get(self.ingresses[ingress as usize].timeouts as usize)
     }
 
-    /// How the requests of a route are spread: as its Ingress says, or else its Service.
+    /// The load balancing of a route: from its Ingress, or else from its Service.
     pub fn algorithm(&self, id: RouteId) -> &Algorithm {
         let route = &self.routes[id.0 as usize];
         let ingress = route.spreads.then(|| self.ingresses[route.ingress as usize]);

@@ -25,7 +25,7 @@ impl TableHandle {
     }
 }
 
-/// The one writer.
+/// The only writer of the table.
 #[derive(Debug)]
 pub struct Publisher {
     shared: Arc<ArcSwap<Table>>,
@@ -34,7 +34,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Begins with `table`.
+    /// Starts with `table`.
     pub fn new(table: Table) -> Self {
         Self { shared: Arc::new(ArcSwap::from_pointee(table)), retired: Vec::new() }
     }
@@ -65,9 +65,8 @@ impl Publisher {
         self.collect();
     }
 
-    /// Puts new endpoints into the cells of the table in force: for every request from now on,
-    /// whichever table it began with. No table is built and none is replaced. Each backend comes
-    /// with its position in [`Table::backends`].
+    /// Stores new endpoints in the cells of the table in force: for every request from now on, in any
+    /// table. No table is built or replaced. Each backend comes with its position in [`Table::backends`].
     ///
     /// Returns whether all of them were put. Backends that this table does not have, with this
     /// state, at these positions, are left alone: they need a table of their own.
@@ -95,7 +94,7 @@ impl Publisher {
         all
     }
 
-    /// Frees retired tables that nobody reads any more; returns how many are left.
+    /// Frees retired tables without readers; returns how many are left.
     pub fn collect(&mut self) -> usize {
         self.retired.retain(|table| Arc::strong_count(table) > 1);
         self.retired.len()

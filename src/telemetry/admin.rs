@@ -41,27 +41,27 @@ pub(super) struct DoorCells {
 }
 
 impl AdminCells {
-    /// Notes a new connection.
+    /// Counts a new connection.
     pub fn opened(&self, door: AdminDoor) {
         self.door(door).open.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes the end of one.
+    /// Counts a closed connection.
     pub fn closed(&self, door: AdminDoor) {
         self.door(door).open.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Notes that one is ended to make room for another.
+    /// Counts a connection that was closed to make room for another.
     pub fn evicted(&self, door: AdminDoor) {
         self.door(door).crowded.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that one is ended because it asks or reads too slowly.
+    /// Counts a connection that was closed because it sent or read too slowly.
     pub fn overdue(&self, door: AdminDoor) {
         self.door(door).slow.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes a scrape that is refused because too many pages are on their way.
+    /// Counts a scrape that was refused because too many are in progress.
     pub fn refused_page(&self) {
         self.pages_refused.fetch_add(1, Ordering::Relaxed);
     }

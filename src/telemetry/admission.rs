@@ -1,10 +1,10 @@
-//! What the ports do with strangers: the mode in force, and how many packets the kernel dropped.
+//! Admission of the ports: the mode in force, and how many packets the kernel dropped.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Who keeps strangers out of a port.
+/// Where admission to a port is enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The kernel: their packets are dropped, and nothing answers.
@@ -19,7 +19,7 @@ impl Mode {
     /// Every mode, in the order of the discriminants.
     pub const ALL: [Self; 3] = [Self::Kernel, Self::UserSpace, Self::Off];
 
-    /// The word in metrics and logs.
+    /// The label in metrics and logs.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
@@ -68,7 +68,7 @@ impl PortCells {
         &self.name
     }
 
-    /// Notes the mode in force.
+    /// Sets the mode in force.
     pub fn set_mode(&self, mode: Mode) {
         self.mode.store(mode as u8, Ordering::Relaxed);
     }
@@ -79,17 +79,17 @@ impl PortCells {
         Mode::ALL.get(stored).copied().unwrap_or(Mode::UserSpace)
     }
 
-    /// Notes whether the kernel gives every new connection of this port to this process.
+    /// Sets whether the kernel steers every new connection of this port to this process.
     pub fn set_steered(&self, steered: bool) {
         self.steered.store(steered, Ordering::Relaxed);
     }
 
-    /// Whether the kernel gives every new connection of this port to this process, as far as it knows.
+    /// Whether the kernel is known to steer every new connection of this port to this process.
     pub fn steered(&self) -> bool {
         self.steered.load(Ordering::Relaxed)
     }
 
-    /// Says where the counter of drops is read. Once: a further call changes nothing.
+    /// Sets the source of the drop counter. Only the first call has an effect.
     pub fn count_drops(&self, source: Drops) {
         let _ = self.source.set(source);
     }

@@ -44,7 +44,7 @@ impl Refusal {
         Self::Memory,
     ];
 
-    /// The word in metrics and logs.
+    /// The label in metrics and logs.
     pub const fn label(self) -> &'static str {
         match self {
             Self::NotAdmitted => "not_admitted",
@@ -95,25 +95,25 @@ pub struct ListenerCells {
     pub at_limit: Count,
     /// Connections closed to make room for others, by [`Evicted`] (worker).
     pub evicted: [Count; Evicted::ALL.len()],
-    /// Connections refused, by [`Refusal`] (accepting thread for `NotAdmitted` and `ConnectionLimit`,
-    /// else worker).
+    /// Refused connections, by [`Refusal`] (accepting thread for `NotAdmitted` and `ConnectionLimit`,
+    /// otherwise worker).
     pub refused: [Count; Refusal::ALL.len()],
-    /// Connections on nobody's behalf: balancers' own, and those to a listener with TLS that are
-    /// closed without a byte (worker).
+    /// Connections without a client: health checks of load balancers, and TLS connections closed without a
+    /// byte (worker).
     pub health_checks: Count,
-    /// Requests of trusted peers whose client could not be told, by [`Unnamed`] (worker).
+    /// Requests of trusted peers without a usable client address, by [`Unnamed`] (worker).
     pub unnamed: [Count; Unnamed::ALL.len()],
     /// `accept` calls that failed (accepting thread).
     pub errors: Count,
     /// Connections open (worker).
     pub open: Level,
-    /// Connections closed by us because they kept us waiting: idle, head (worker).
+    /// Connections closed because they were idle or too slow with a head (worker).
     pub idle_closed: Count,
     /// HTTP/2 connections closed because their client floods them, with resets as a rule (worker).
     pub reset_floods: Count,
     /// Tunnels open: WebSocket and other protocols that a connection was handed over to (worker).
     pub tunnels: Level,
-    /// Connections that were answered and closed by us, and whose clients still send (worker).
+    /// Connections that we closed and whose clients still send (worker).
     pub lingering: Level,
     /// TLS handshakes (worker).
     pub handshakes: HandshakeCells,
@@ -183,21 +183,21 @@ pub struct UpstreamCells {
     pub connects: Count,
     /// Connection attempts that failed.
     pub connect_failures: Count,
-    /// Of these, the ones whose TLS handshake failed.
+    /// Of these, those whose TLS handshake failed.
     pub tls_failures: Count,
-    /// Requests sent on a connection that had served before.
+    /// Requests on reused connections.
     pub reuses: Count,
-    /// Connections with HTTP/2 that get no more requests, as too many on them were given up.
+    /// HTTP/2 connections retired because too many of their requests were cancelled.
     pub retired: Count,
     /// Requests sent again, to another endpoint or on another connection, by [`Retry`].
     pub retries: [Count; Retry::ALL.len()],
-    /// Requests that would have been sent again, had the budget allowed it.
+    /// Retries that the retry budget refused.
     pub retries_refused: Count,
     /// Endpoints ejected.
     pub ejections: Count,
-    /// Endpoints picked where some come first: those that do not, and those that do.
+    /// Endpoints picked where some are local: remote ones, and local ones.
     pub picks: [Count; 2],
-    /// Connections kept for reuse.
+    /// Idle connections.
     pub idle: Stock,
     /// Requests that wait for an endpoint with room.
     pub queued: Level,
@@ -273,7 +273,7 @@ impl WorkerCells {
     }
 }
 
-/// What succeeded and what failed, counted by the one thread that does it.
+/// Counts of successes and failures, written by one thread.
 #[derive(Debug, Default)]
 pub struct Results {
     pub(super) ok: Count,
@@ -291,10 +291,10 @@ impl Results {
 /// Health checks.
 pub type CheckCells = Results;
 
-/// Names asked for.
+/// DNS lookups.
 pub type DnsCells = Results;
 
-/// What the control thread says of the table in force.
+/// The properties of the table in force, written by the control thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SnapshotCells {
     /// Generation of the table.

@@ -19,7 +19,7 @@ impl ClassGrace {
             // Writing into a String cannot fail.
             let _ = writeln!(
                 page,
-                "serves the Ingresses of IngressClass {class}, which is gone, for {left} more: create it again"
+                "serving the Ingresses of the deleted IngressClass {class} for {left} more: create it again"
             );
         }
         page

@@ -1,6 +1,6 @@
 //! Text within JSON, with a bound on what is written.
 
-/// Appends the inside of a JSON string (RFC 8259 section 7), `most` bytes of it at the most. Returns
+/// Appends the inside of a JSON string (RFC 8259 section 7), at most `most` bytes of it. Returns
 /// whether that was too little: the text is cut then, at a character. Bytes that are no UTF-8 become
 /// U+FFFD.
 pub(super) fn write_text(out: &mut Vec<u8>, value: &[u8], most: usize) -> bool {

@@ -6,9 +6,9 @@ use super::locked::Locked;
 /// The state. Times are seconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastGoodCells {
-    /// Whether it is kept at all.
+    /// Whether the state is stored at all.
     pub kept: bool,
-    /// While the last good state is served: until when it was known to be what the API server had.
+    /// While the last-good state is served: when the API server last confirmed it.
     pub restored: Option<u64>,
     /// When it was last written by this process.
     pub written: Option<u64>,
@@ -19,7 +19,7 @@ pub struct LastGoodCells {
 }
 
 impl LastGoodCells {
-    /// Notes a write.
+    /// Records a write.
     pub fn succeed(&mut self, unix: u64) {
         self.written = Some(unix);
         self.failing = None;

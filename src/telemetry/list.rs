@@ -48,7 +48,7 @@ pub enum ListFailure {
     Connect,
     /// The handshake, or the certificate.
     Tls,
-    /// The file with the authorities.
+    /// The file with the CAs.
     Authorities,
     /// One of the deadlines.
     Timeout,
@@ -62,7 +62,7 @@ pub enum ListFailure {
     Encoded,
     /// Neither JSON nor a list of networks.
     Syntax,
-    /// The API says itself that it failed.
+    /// The API reported a failure.
     Unsuccessful,
     /// A part of the answer, the file or the ConfigMap's key is not there.
     Missing,
@@ -147,7 +147,7 @@ pub struct ListCells {
     pub v6_ranges: usize,
     /// Ranges that have left the list and are admitted still.
     pub leaving: usize,
-    /// When the source last said that this is the list; for the one compiled in, its date.
+    /// When the source last confirmed the list; for the embedded list, its date.
     pub confirmed: Option<u64>,
     /// When an attempt last succeeded in this process.
     pub succeeded: Option<u64>,

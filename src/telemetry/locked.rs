@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Cells behind one lock, which nothing on the way of a request takes.
+/// Cells behind one lock, which the request path never takes.
 #[derive(Debug, Default)]
 pub struct Locked<C>(Mutex<C>);
 

@@ -1,7 +1,9 @@
-//! Metrics, access log, and the log of the process itself.
+//! Metrics, access log and process log.
 //!
-//! Workers write into cells and buffers of their own; the scrape and the writer thread do the rest.
-//! Nothing here makes a worker wait.
+//! Workers write into cells and buffers of their own; the scrape and the writer threads do the rest.
+//!
+//! **Invariant**: never makes a worker wait; each cell has one writing thread; knows nothing of HTTP or
+//! Kubernetes (`tests/layering`).
 
 pub mod access_log;
 mod admin;

@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Above the 0 of those who serve requests: where a core is missing, it is missing here.
 const NICENESS: i32 = 10;
 
-/// A page on its way to its reader.
+/// A page that is being sent to its reader.
 #[derive(Debug)]
 pub struct Page {
     pieces: Receiver<Piece>,
@@ -48,10 +48,10 @@ enum Piece {
 
 /// The page ended before its end: it could not be encoded, or its reader took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the page of metrics broke off")]
+#[error("the metrics page is truncated")]
 pub struct BrokenOff;
 
-/// Begins a page, compressed with gzip or not.
+/// Starts a page, compressed with gzip or not.
 ///
 /// # Errors
 /// The system has no thread left.
@@ -64,7 +64,7 @@ fn begin(registry: Arc<Registry>, gzip: bool, limit: Duration) -> io::Result<Pag
     let until = Instant::now() + limit;
     let encoding = thread::Builder::new().name("scrape".to_owned()).spawn(move || {
         // Of this thread alone (setpriority(2), C library/kernel differences). Without it the page is
-        // made all the same.
+        // made anyway.
         let _ = rustix::process::setpriority_process(None, NICENESS);
         let output = Pieces { sender, until, filled: Vec::with_capacity(PIECE) };
         // Without its end the reader knows that it is not whole.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What tells one series from another.
+/// The labels of a series.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesLabels {
     /// Name of the listener.
@@ -197,7 +197,7 @@ impl Series {
         }
     }
 
-    /// What tells it from others.
+    /// Its labels.
     pub fn labels(&self) -> &SeriesLabels {
         &self.labels
     }
@@ -262,7 +262,7 @@ impl Series {
 /// Series by listener and route of one table.
 type ByRoute = HashMap<(usize, Option<RouteId>), Arc<Series>, foldhash::fast::RandomState>;
 
-/// One worker's way from a route to its series.
+/// One worker's cache from a route to its series.
 #[derive(Debug)]
 pub struct SeriesCache {
     cells: Arc<WorkerCells>,
@@ -285,7 +285,7 @@ impl SeriesCache {
         }
     }
 
-    /// Gives the series for requests of `route` on the listener at position `listener` to `act`.
+    /// Calls `act` with the series for requests of `route` on the listener at position `listener`.
     pub fn with<R>(
         &self,
         listener: usize,
@@ -304,7 +304,7 @@ impl SeriesCache {
         act(by_route.entry((listener, route)).or_insert_with(|| self.find(listener, table, route)))
     }
 
-    /// Has a series seen by scrapes again whose route was gone for minutes while a request of it went on.
+    /// Lists a series in scrapes again whose route was removed while one of its requests continued.
     pub fn list_again(&self, series: &Arc<Series>) {
         if !series.is_listed() {
             series.mark(true, 0);

@@ -106,23 +106,23 @@ pub struct HandshakeCells {
     pub(super) failed: [Count; HandshakeFailure::ALL.len()],
     /// What became of the demand for a certificate: by [`Mode`] and [`Verdict`].
     pub(super) clients: [[Count; Verdict::ALL.len()]; Mode::ALL.len()],
-    /// Under way, connections that have sent nothing yet included.
+    /// Handshakes in progress, including connections that have sent nothing yet.
     pub in_flight: Level,
 }
 
 impl HandshakeCells {
-    /// Counts one that succeeded. Only the owning worker may call this.
+    /// Counts a success. Only the owning worker may call this.
     pub fn succeed(&self, version: TlsVersion, resumed: bool) {
         self.done[version as usize][usize::from(resumed)].add(1);
     }
 
-    /// Counts one that failed. Only the owning worker may call this.
+    /// Counts a failure. Only the owning worker may call this.
     pub fn fail(&self, why: HandshakeFailure) {
         self.failed[why as usize].add(1);
     }
 
-    /// Counts a client that was asked for a certificate, or a request without TLS for a host whose
-    /// clients are. Only the owning worker may call this.
+    /// Counts the result of a client certificate request, or a request without TLS for a host that requires
+    /// one. Only the owning worker may call this.
     pub fn judge(&self, mode: Mode, verdict: Verdict) {
         self.clients[mode as usize][verdict as usize].add(1);
     }
@@ -131,19 +131,18 @@ impl HandshakeCells {
 /// What is known of the certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateCells {
-    /// Until when the host's certificate is valid, the one of several that ends first; in seconds
-    /// since the Unix epoch.
+    /// When the host's certificate expires, the earliest of several; in seconds since the Unix epoch.
     pub not_after: Vec<(String, i64)>,
-    /// What Cloudflare says of each host under Full (strict), and until when the certificate is
-    /// valid that it accepts, in seconds since the Unix epoch.
+    /// The verdict of each host under Full (strict), and when the accepted certificate expires, in seconds
+    /// since the Unix epoch.
     pub full_strict: Vec<(String, Strict, Option<i64>)>,
-    /// The files, those of authorities too, and whether what is in them now cannot be used.
+    /// The files, including CA files, and whether their current content cannot be used.
     pub files: Vec<(Arc<str>, bool)>,
     /// The Secrets (`namespace/name`) that Ingresses name and that cannot be used, and whether an
-    /// earlier certificate is shown in their place.
+    /// earlier certificate is presented instead.
     pub failing_secrets: Vec<(String, bool)>,
-    /// The Secrets (`namespace/name`) that Ingresses name as the authority of certificates of clients
-    /// and that cannot be used, and whether an earlier authority counts in their place.
+    /// The unusable Secrets (`namespace/name`) that Ingresses name as CA for client certificates, and
+    /// whether an earlier CA applies instead.
     pub failing_authorities: Vec<(String, bool)>,
 }
 

@@ -1,6 +1,6 @@
 //! Why the client of a request could not be told.
 
-/// Why a trusted peer's word on its client was not taken.
+/// Why a trusted peer's client address was not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unnamed {
     /// No field names it.
@@ -17,7 +17,7 @@ impl Unnamed {
     /// Every cause, in the order of the discriminants.
     pub const ALL: [Self; 4] = [Self::Absent, Self::Repeated, Self::Unreadable, Self::NotPublic];
 
-    /// The word in metrics.
+    /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Absent => "absent",

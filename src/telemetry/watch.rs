@@ -97,26 +97,25 @@ pub struct WatchCells {
     pub proof: Option<f64>,
     /// Lists that were read to their end.
     pub lists: u64,
-    /// Why the last attempt failed, and the API server's words, until one succeeds.
+    /// Why the last attempt failed, with the API server's message, until one succeeds.
     pub failing: Option<(WatchFailure, String)>,
     failures: [u64; WatchFailure::ALL.len()],
 }
 
 impl WatchCells {
-    /// Counts a failure. Of `words` only the beginning is kept, for `/readyz`: others choose how many
-    /// there are.
+    /// Counts a failure. Only the start of `words` is kept, for `/readyz`: the server controls its length.
     pub fn fail(&mut self, why: WatchFailure, words: &str) {
         self.failures[why as usize] += 1;
         self.failing = Some((why, words.chars().take(MOST_WORDS).collect()));
     }
 
-    /// Notes that what is held is what the API server has.
+    /// Records a proof that the cache matches the API server.
     pub fn prove(&mut self) {
         self.proof = Some(now());
         self.failing = None;
     }
 
-    /// Notes an event.
+    /// Records an event.
     pub fn hear(&mut self) {
         self.event = Some(now());
     }
@@ -163,14 +162,14 @@ impl State {
 pub struct WatchMetrics(Mutex<State>);
 
 impl WatchMetrics {
-    /// Says which kinds are watched. Without a call, none is.
+    /// Sets which kinds are watched. Without a call, none is.
     pub fn expect(&self, kinds: impl IntoIterator<Item = Kind>) {
         self.with(|state| {
             state.kinds = kinds.into_iter().map(|kind| (kind, <_>::default())).collect();
         });
     }
 
-    /// Says that the first table is in force and the listeners take connections.
+    /// Records that the first table is in force and the listeners accept connections.
     pub fn begin(&self) {
         self.with(|state| state.in_force = true);
     }
@@ -222,8 +221,8 @@ impl WatchMetrics {
         })
     }
 
-    /// Since when at least one kind has not been shown to be what the API server has, in seconds
-    /// since the Unix epoch. `None` before all of them were.
+    /// Since when at least one kind has not been proven to match the API server, in seconds since the Unix
+    /// epoch. `None` before all of them were.
     pub fn proven(&self) -> Option<u64> {
         self.with(|state| {
             let proofs: Option<Vec<f64>> = state.kinds.values().map(|cells| cells.proof).collect();

@@ -101,13 +101,13 @@ impl Suppressed {
 /// The state of writing back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteBackCells {
-    /// Whether this instance takes part in the election. Without, there are no metrics of it.
+    /// Whether this instance takes part in the election. If not, it has no metrics of it.
     pub enabled: bool,
     /// Whether this instance leads.
     pub leader: bool,
     /// How often it became the leader.
     pub elections: u64,
-    /// The addresses that the leader writes into Ingresses; 0 for everybody else.
+    /// The addresses that the leader writes into Ingresses; 0 on other instances.
     pub addresses: usize,
     writes: [[u64; WriteResult::ALL.len()]; WriteKind::ALL.len()],
     suppressed: [u64; Suppressed::ALL.len()],
@@ -119,7 +119,7 @@ impl WriteBackCells {
         self.writes[kind as usize][result as usize] += 1;
     }
 
-    /// Counts an Event that was held back.
+    /// Counts an Event that was not sent because of rate limits.
     pub fn suppress(&mut self, why: Suppressed) {
         self.suppressed[why as usize] += 1;
     }

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long the end of a process waits for its last lines: a disk that works takes milliseconds, and
-/// whoever sent the signal waits as well.
+/// the sender of the signal waits as well.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// The same once the process was told twice to end.
@@ -115,9 +115,9 @@ impl Writer {
         Ok(Self { thread, shared, ended: Mutex::new(ended) })
     }
 
-    /// Waits until everything is written: for two seconds, or hardly any time once `hasty` says so.
-    /// Returns how many lines were lost because the sink was stuck until then; the thread, which
-    /// cannot be woken, is left to itself.
+    /// Waits until everything is written: for two seconds, or hardly any time once `hasty` returns true.
+    /// Returns how many lines were lost because the sink was stuck; the thread, which cannot be woken, is
+    /// abandoned.
     pub fn close(self, mut hasty: impl FnMut() -> bool) -> u64 {
         let begun = Instant::now();
         let ended = self.ended.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -190,7 +190,7 @@ impl ClientCertVerifier for Verifier {
     }
 
     /// None: a client then shows what it has, and the verdict says what is wrong with it. Nor does
-    /// anybody learn whom we believe.
+    /// a client learn which CAs we trust.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

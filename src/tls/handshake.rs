@@ -36,7 +36,7 @@ pub struct Handshakes {
     turns: Turns,
 }
 
-/// Why there is nobody to serve.
+/// Why a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmet {
     /// The peer closed the connection without a byte: it wanted to know whether somebody answers.
@@ -52,24 +52,24 @@ impl From<HandshakeFailure> for Unmet {
 }
 
 impl Handshakes {
-    /// At most `most` compute at a time; whoever waits for its client's bytes does not count.
+    /// At most `most` handshakes compute at a time; one that waits for bytes of its client does not count.
     pub fn new(store: Arc<Store>, most: usize) -> Self {
         Self { store, turns: Turns::new(most) }
     }
 
-    /// Whether clients of any host are asked for a certificate: what a listener without TLS has to
-    /// ask for every request, before it looks at the host.
+    /// Whether any host requests client certificates: a listener without TLS must check every request for
+    /// that.
     pub fn is_asking(&self) -> bool {
         self.store.is_asking()
     }
 
-    /// What is asked of the clients of a host.
+    /// The client certificate mode of a host.
     pub fn mode(&self, host: &str) -> Mode {
         self.store.load().policy(Some(host)).map_or(Mode::Off, |policy| policy.mode())
     }
 
     /// Reads the ClientHello, chooses the certificate and shakes hands. Has no deadline of its own:
-    /// whoever drops the future ends the connection.
+    /// dropping the future ends the connection.
     ///
     /// # Errors
     /// The connection is closed, with an alert if there is one to send. It has not been counted.
@@ -209,7 +209,7 @@ async fn hello(socket: TcpStream) -> Result<(Accepted, TcpStream), Unmet> {
     }
 }
 
-/// Ends a connection before a certificate is shown.
+/// Ends a connection before a certificate is presented.
 async fn refuse(mut socket: TcpStream) {
     // Seven bytes fit a socket that nothing was written to. Who is gone already misses nothing.
     let _ = socket.try_write(&UNRECOGNIZED_NAME);

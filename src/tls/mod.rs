@@ -1,15 +1,17 @@
-//! TLS towards the client: which certificate a connection is shown, and the handshake.
+//! TLS towards the client: choice of the certificate, and the handshake.
 //!
-//! The ClientHello is read first. The name in it chooses the certificate out of an immutable
-//! [`Snapshot`], or the connection ends with `unrecognized_name` before anybody has seen one: who
-//! scans addresses learns no host of ours. Then rustls does the handshake. How many compute before
-//! requests have their turn is limited for each worker; how long one may take is the caller's to limit.
+//! The ClientHello is read first. Its server name selects a certificate from an immutable [`Snapshot`]. If
+//! none matches, the handshake ends with `unrecognized_name` before a certificate is presented, so
+//! scanners learn no host names. Then rustls does the handshake. Each worker limits how many handshakes
+//! compute before requests get a turn; the caller limits how long one may take.
 //!
-//! Hosts may demand certificates of their clients: see [`Policies`]. Everything that is agreed on under
-//! one policy, tickets included, counts for the hosts of that policy alone.
+//! A host can require client certificates: see [`Policies`]. A session, including its tickets, is valid
+//! only for hosts of the policy under which it was made.
 //!
-//! A certificate is read where the process is built and where its files are followed, never on a
-//! worker: [`Store`] is the cell between them.
+//! Certificates are parsed at start and by the certificate store, never on a worker: [`Store`] is the cell
+//! between them.
+//!
+//! **Invariant**: imports no other stage; a worker reads no file (`tests/layering`).
 
 mod clients;
 mod failure;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Demands, each with the hosts that it is for.
 pub type Demands = [(HostPattern, Demand)];
 
-/// The policies by host. A look-up costs the same however many there are.
+/// The policies by host. The cost of a lookup does not depend on their number.
 #[derive(Clone, Debug)]
 pub struct Policies {
     /// For hosts of which nothing is demanded.
@@ -48,7 +48,7 @@ impl ByHost {
 }
 
 impl Policies {
-    /// Nobody is asked for a certificate.
+    /// No host requests client certificates.
     ///
     /// # Errors
     /// Only where the system has no random numbers.
@@ -56,7 +56,7 @@ impl Policies {
         Self::sealing(TicketKeys::new()?)
     }
 
-    /// The same, with tickets whose keys come from here.
+    /// The same, with ticket keys from here.
     ///
     /// # Errors
     /// Where the cryptography has no TLS 1.2 and 1.3.
@@ -87,7 +87,7 @@ impl Policies {
         &self.off
     }
 
-    /// Whether clients of any host are asked for a certificate.
+    /// Whether any host requests client certificates.
     pub fn is_asking(&self) -> bool {
         self.operator.all().chain(self.ingresses.all()).any(|policy| policy.mode() != Mode::Off)
     }

@@ -65,7 +65,7 @@ impl Policy {
         Ok(Self { config, demand, asking })
     }
 
-    /// What is asked of clients.
+    /// The requirement on clients.
     pub fn demand(&self) -> &Demand {
         &self.demand
     }

@@ -10,14 +10,14 @@ use rustls::pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-/// A connection whose handshake is through.
+/// A connection with a completed handshake.
 #[derive(Debug)]
 pub struct Session {
-    /// What was shown.
+    /// The presented certificate.
     pub certificate: Arc<Certificate>,
     /// The name in the ClientHello, in lower case.
     pub server_name: Option<Box<str>>,
-    /// Whether it was shown because the name has none of its own.
+    /// Whether it was presented as the default, because the name has no certificate.
     pub by_default: bool,
     /// What was agreed on.
     pub version: TlsVersion,
@@ -25,7 +25,7 @@ pub struct Session {
     pub resumed: bool,
     /// Whether HTTP/2 was agreed on, rather than HTTP/1.1.
     pub http2: bool,
-    /// What the client's certificate was found to be, if it was asked for one.
+    /// The result of the client certificate check, if one was requested.
     pub client: Option<Verdict>,
     pub(super) store: Arc<Store>,
     /// The `Host` field that was last found to belong here, and the version of the store then.
@@ -79,9 +79,9 @@ impl Session {
             .is_some_and(|(version, host)| host == field && *version == self.store.version())
     }
 
-    /// Whether requests for this host belong on the connection: its certificate covers the host, and
-    /// what is asked of the clients of both is the same. `field` is the host as it was written, to
-    /// know it again.
+    /// Whether requests for this host are allowed on the connection: its certificate covers the host, and
+    /// both hosts have the same client certificate policy. `field` is the host as written, to recognise it
+    /// again.
     pub fn covers(&self, field: &HeaderValue, host: &str) -> bool {
         let named = self.server_name.as_deref();
         let version = self.store.version();
@@ -97,8 +97,8 @@ impl Session {
         covers
     }
 
-    /// Whether the connection is of no use any more: its own name now asks for a certificate that the
-    /// client has not shown. It is to be closed, because only a handshake can mend that.
+    /// Whether the connection must be closed: its own name now requires a client certificate that the
+    /// client has not presented. Only a new handshake can change that.
     pub fn is_outdated(&self) -> bool {
         self.standing.outdated.get()
     }
@@ -118,7 +118,7 @@ pub fn covers(
     server_name == Some(host) || certificate.covers(host) || by_default && !snapshot.has(host)
 }
 
-/// Whether what is asked of the clients of a host is what the handshake for `server_name` asked.
+/// Whether the host has the same client certificate policy as `server_name` of the handshake.
 pub fn is_one_policy(snapshot: &Snapshot, server_name: Option<&str>, host: &str) -> bool {
     is_same(snapshot.policy(server_name), snapshot.policy(Some(host)))
 }

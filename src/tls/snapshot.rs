@@ -1,4 +1,4 @@
-//! Which certificate a name is shown: an immutable map, and the cell that holds the one in force.
+//! The certificate for a server name: an immutable map, and the cell that holds the map in force.
 
 use super::policies::Policies;
 use super::policy::{Policy, suites};
@@ -13,20 +13,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A certificate and where it is shown.
+/// A certificate and the hosts it is presented for.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The certificate.
     pub certificate: Arc<Certificate>,
-    /// The hosts that are shown it; [`HostPattern::Any`] is none.
+    /// The hosts it is presented for; [`HostPattern::Any`] is none.
     pub hosts: Vec<HostPattern>,
-    /// Whether it is shown where no name, or an unknown one, was asked for. Of several the first
-    /// is.
+    /// Whether it is presented for an absent or unknown server name. Of several the first
+    /// applies.
     pub default: bool,
 }
 
 impl Entry {
-    /// Shown for the names that stand in it.
+    /// Presented for the names in the certificate.
     pub fn of_names(certificate: Arc<Certificate>, default: bool) -> Self {
         let hosts = certificate.names().to_vec();
         Self { certificate, hosts, default }
@@ -67,7 +67,7 @@ type Shelf = Vec<Arc<Shown>>;
 
 type ByName = HashMap<Arc<str>, Shelf, RandomState>;
 
-/// What is shown to which name. A look-up costs the same however many there are.
+/// The certificates by server name. The cost of a lookup does not depend on their number.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     exact: ByName,
@@ -78,7 +78,7 @@ pub struct Snapshot {
     policies: Option<Policies>,
 }
 
-/// What a name is shown.
+/// The certificate for a server name.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'s> {
     shelf: &'s [Arc<Shown>],
@@ -87,7 +87,7 @@ pub struct Found<'s> {
 }
 
 impl<'s> Found<'s> {
-    /// The one that a client gets that takes all kinds of keys.
+    /// The certificate for a client that accepts all key types.
     pub fn preferred(self) -> &'s Arc<Shown> {
         // A shelf is made by putting the first one on it.
         &self.shelf[0]
@@ -105,7 +105,7 @@ impl<'s> Found<'s> {
 
 impl Snapshot {
     /// Puts certificates in their places. Of two with the same kind of key for one name, the first
-    /// is shown.
+    /// is presented.
     pub fn build(policies: &Policies, entries: &[Entry]) -> Self {
         let mut snapshot = Self { policies: Some(policies.clone()), ..Self::default() };
         for Entry { certificate, hosts, default } in entries {
@@ -126,11 +126,11 @@ impl Snapshot {
         snapshot
     }
 
-    /// What the name in a ClientHello is shown: the name itself, then a wildcard for its first
+    /// The certificate for the server name in a ClientHello: the name itself, then a wildcard for its first
     /// label, then the default.
     ///
     /// # Errors
-    /// Nothing is shown: the handshake ends with `unrecognized_name`.
+    /// No certificate: the handshake ends with `unrecognized_name`.
     pub fn find(&self, name: Option<&str>) -> Result<Found<'_>, HandshakeFailure> {
         if let Some(shelf) = name.and_then(|name| self.own(name)) {
             return Ok(Found { shelf, by_default: false });
@@ -144,8 +144,8 @@ impl Snapshot {
         Ok(Found { shelf: &self.default, by_default: true })
     }
 
-    /// The certificates that a host may be shown, the one to prefer first; none if its handshakes
-    /// are refused. A wildcard is looked up for the names that have none of their own.
+    /// The certificates for a host, in order of preference; none if its handshakes are refused. A wildcard
+    /// applies to names without certificates of their own.
     pub fn shelf(&self, host: &HostPattern) -> &[Arc<Shown>] {
         let own = match host {
             HostPattern::Exact(name) => self.own(name),
@@ -155,22 +155,22 @@ impl Snapshot {
         own.unwrap_or(&self.default)
     }
 
-    /// What is asked of the clients of a host; `None` for the name where there is none.
+    /// The client certificate policy of a host; `None` if it has none.
     pub fn policy(&self, host: Option<&str>) -> Option<&Arc<Policy>> {
         self.policies.as_ref().map(|policies| policies.of(host))
     }
 
-    /// Whether no name is shown anything.
+    /// Whether there is no certificate at all.
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.wildcard.is_empty() && self.default.is_empty()
     }
 
-    /// Whether the name has a certificate beside the default.
+    /// Whether the name has a certificate other than the default.
     pub fn has(&self, name: &str) -> bool {
         self.own(name).is_some()
     }
 
-    /// Every name, and the certificates that it may be shown.
+    /// Every name, and the certificates for it.
     pub fn names(&self) -> impl Iterator<Item = (HostPattern, &[Arc<Shown>])> {
         let exact = self.exact.iter();
         let exact = exact.map(|(name, shelf)| (HostPattern::Exact(Arc::clone(name)), &**shelf));
@@ -220,7 +220,7 @@ impl Store {
         self.snapshot.load_full()
     }
 
-    /// Puts a snapshot in force: it counts for the next ClientHello, and for the next request.
+    /// Puts a snapshot in force, for the next ClientHello and the next request.
     pub fn publish(&self, snapshot: Snapshot) {
         let asking = snapshot.policies.as_ref().is_some_and(Policies::is_asking);
         // Who sees the new number sees the new snapshot; who sees the old one for a moment longer is

@@ -1,4 +1,4 @@
-//! Certificates out of PEM, and which one a name is shown.
+//! Certificates from PEM, and which one a server name gets.
 
 use super::*;
 use crate::model::HostPattern;
@@ -100,16 +100,16 @@ fn what_is_no_pair_is_refused_with_the_file_and_a_fix() {
     let cut = &chain[..chain.len() / 2];
     let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (chain, key, file, expected) in [
-        ("", &*key, "crt", "has no certificate in it"),
-        (&*key, &*key, "crt", "has no certificate in it"),
-        (cut, &*key, "crt", "is broken PEM"),
-        (junk, &*key, "crt", "has a first certificate that cannot be read"),
-        (&*chain, "", "key", "has no private key in it"),
-        (&*chain, &*chain, "key", "has no private key in it"),
+        ("", &*key, "crt", "contains no certificate"),
+        (&*key, &*key, "crt", "contains no certificate"),
+        (cut, &*key, "crt", "is not valid PEM"),
+        (junk, &*key, "crt", "has a first certificate that cannot be parsed"),
+        (&*chain, "", "key", "contains no private key"),
+        (&*chain, &*chain, "key", "contains no private key"),
         (&*chain, &*encrypted, "key", "is an encrypted key; decrypt it"),
-        (&*chain, &key[..key.len() / 2], "key", "is broken PEM"),
-        (&*chain, &*other, "key", "does not belong to the first certificate"),
-        (&*chain, &*other_kind, "key", "does not belong to the first certificate"),
+        (&*chain, &key[..key.len() / 2], "key", "is not valid PEM"),
+        (&*chain, &*other, "key", "does not match the first certificate"),
+        (&*chain, &*other_kind, "key", "does not match the first certificate"),
     ] {
         let (crt_file, key_file) = (folder.path().join("crt"), folder.path().join("key"));
         std::fs::write(&crt_file, chain).expect("a writable folder");
@@ -215,7 +215,7 @@ fn a_connection_is_for_the_hosts_that_its_certificate_covers() {
         (false, Some("a.example"), "unknown.example", false),
         (false, Some("a.example"), "", false),
         (false, Some("a.example"), "192.0.2.1", false),
-        // A host of the handshake that the certificate does not name: shown for it all the same.
+        // A host of the handshake that the certificate does not name: presented for it anyway.
         (false, Some("other.example"), "other.example", true),
         (true, None, "unknown.example", true),
         (true, None, "", true),

@@ -16,7 +16,7 @@ use tokio::task::yield_now;
 pub(super) struct Turns(Semaphore);
 
 impl Turns {
-    /// At most `most` steps between two looks at what else is ready.
+    /// At most `most` steps before other ready tasks run.
     pub(super) fn new(most: usize) -> Self {
         Self(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
     }

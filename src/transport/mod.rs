@@ -1,4 +1,4 @@
-//! From the network card to an accepted connection: who may connect, the sockets, the PROXY protocol.
+//! From the network card to an accepted connection: admission, sockets, PROXY protocol.
 //!
 //! **Invariant**: reads no byte of HTTP or TLS (`tests/layering`).
 

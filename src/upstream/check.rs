@@ -14,10 +14,11 @@ use tokio::time::timeout;
 /// What a pod sees in `User-Agent`, to tell checks from visitors.
 const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"), " health check");
 
-/// Asks an endpoint once, and returns the status of its answer. The body is not waited for.
+/// Sends one health check to an endpoint, and returns the status of the response. Does not wait for the
+/// body.
 ///
 /// # Errors
-/// Why there is no answer: [`Reason::UpstreamTimeout`] where it does not come within the time-out.
+/// Why there is no answer: [`Reason::UpstreamTimeout`] on a timeout.
 pub async fn check(
     addr: EndpointAddr,
     protocol: &Protocol,
@@ -51,7 +52,7 @@ async fn ask_http2(
     let scheme = connect::scheme(&stream);
     let closed = |_: h2::Error| Reason::UpstreamClosed;
     let (sender, connection) = h2::client::handshake(stream).await.map_err(closed)?;
-    // Ends with the check. Whoever waits for the answer learns of an error by that.
+    // Ends with the check. The receiver of the response sees the error.
     let mut driver = JoinSet::new();
     driver.spawn_local(connection);
     let mut sender = sender.ready().await.map_err(closed)?;

@@ -93,7 +93,7 @@ pub(super) async fn connect(
 
 async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure> {
     let socket = TcpStream::connect(addr.socket_addr()).await.map_err(|error| {
-        tracing::debug!(%addr, %error, "connection to an endpoint failed");
+        tracing::debug!(%addr, %error, "connecting to an endpoint failed");
         Failure { reason: Reason::ConnectFailed, is_ours: is_ours(&error) }
     })?;
     // A small request must not wait for the acknowledgement of another. Without it all still works.
@@ -120,7 +120,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
         .await;
     let (sender, connection) = handshake.map_err(|_| Failure::of(Reason::ConnectFailed))?;
     let driver = tokio::task::spawn_local(async move {
-        // Whoever waits for a response on it learns of the error by that.
+        // The receiver of a response on it sees the error.
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%addr, %error, "connection to an endpoint ended");
         }
@@ -128,7 +128,7 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
     Ok(Opened::Http1(Connection::new(sender, driver.abort_handle(), record, is_plain)))
 }
 
-/// Whether a connection failed for want of something on this node (`connect(2)`, `socket(2)`).
+/// Whether a connection failed for lack of a resource on this node (`connect(2)`, `socket(2)`).
 fn is_ours(error: &io::Error) -> bool {
     use libc::{EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM};
     let code = error.raw_os_error();
@@ -136,7 +136,7 @@ fn is_ours(error: &io::Error) -> bool {
 }
 
 /// Has the kernel notice a host that is gone without a word: many requests may wait on one
-/// connection. A PING by the clock would do the same, but see `http2::connection`.
+/// connection. A periodic PING would do the same, but see `http2::connection`.
 fn notice_silence(socket: &TcpStream) {
     let socket = SockRef::from(socket);
     let keepalive = TcpKeepalive::new().with_time(QUIET).with_interval(QUIET / 3).with_retries(3);
@@ -151,7 +151,7 @@ async fn handshake(
     tls: &EndpointTls,
     socket: PodSocket,
 ) -> Result<(EndpointStream, bool), Reason> {
-    // A backend whose authorities are missing is broken, and no request gets here.
+    // A backend whose CAs are missing is broken, and no request gets here.
     let config = tls.config().ok_or(Reason::ProtocolUnusable)?;
     let name = tls.settings().server_name.clone();
     let connecting = TlsConnector::from(Arc::clone(config)).connect(name, socket);
@@ -161,7 +161,7 @@ async fn handshake(
     })?;
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     if !is_http2 && tls.settings().alpn == Alpn::Http2 {
-        tracing::debug!(%addr, "the endpoint has TLS, but no HTTP/2 (ALPN)");
+        tracing::debug!(%addr, "the endpoint did not negotiate HTTP/2 (ALPN)");
         return Err(Reason::UpstreamTlsFailed);
     }
     Ok((EndpointStream::Tls(Box::new(stream)), is_http2))

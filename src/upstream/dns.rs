@@ -1,6 +1,6 @@
-//! Names of Services of type ExternalName, resolved by the clock.
+//! DNS for Services of type ExternalName: names are resolved at intervals.
 //!
-//! On a thread of its own, off the workers: it looks at the table in force now and then, asks for the
+//! On a thread of its own, off the workers: it reads the table in force at intervals, looks up the
 //! names that are due, and puts what comes into the cells of their backends. No request ever waits for
 //! DNS. A name is asked for again when the answer's time to live is over. Where the servers do not
 //! answer, the last good addresses stay; where they say that there is no such name, or no address of
@@ -95,7 +95,7 @@ impl Names {
         Ok(Rc::new(Self { tables, resolver, cells, known: RefCell::default() }))
     }
 
-    /// Resolves until the process leaves. Needs a local runtime.
+    /// Resolves names until shutdown. Needs a local runtime.
     pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
         signal.look_until(Stage::Aborting, LOOK, || self.look()).await;
     }
@@ -132,14 +132,14 @@ impl Names {
             }
             Answer::Nothing => {
                 self.cells.count(false);
-                tracing::warn!(%name, "DNS has no address for it: requests are answered 503");
+                tracing::warn!(%name, "DNS has no address for the name: requests get 503");
                 known.set(&name, Vec::new());
                 SHORTEST
             }
             Answer::Failed(error) => {
                 self.cells.count(false);
                 if !known.failing.replace(true) {
-                    tracing::warn!(%name, %error, "DNS does not answer: its last addresses are used");
+                    tracing::warn!(%name, %error, "DNS does not respond: the last addresses are used");
                 }
                 SHORTEST
             }
@@ -168,13 +168,13 @@ impl Known {
         addresses.retain(|ip| match special(*ip) {
             None => true,
             Some(what) => {
-                tracing::warn!(name, %ip, what, "DNS names an address that is refused");
+                tracing::warn!(name, %ip, what, "DNS returned an address that is refused");
                 false
             }
         });
         addresses.truncate(MOST_ADDRESSES);
         if *self.addresses.borrow() != addresses {
-            tracing::info!(name, ?addresses, "addresses of an external name");
+            tracing::info!(name, ?addresses, "addresses of an external name changed");
         }
         self.failing.set(false);
         self.addresses.replace(addresses);

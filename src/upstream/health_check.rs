@@ -1,11 +1,10 @@
-//! Active checks: endpoints of Services that ask for it get a request by the clock, and those that
-//! fail several in a row get no visitors until they pass one.
+//! Active health checks: endpoints of Services that configure them get a request at intervals. An
+//! endpoint that fails three checks in a row gets no requests until it passes one.
 //!
-//! It runs on a thread of its own, off the workers, and looks at the table in force now and then, so
-//! that new endpoints are checked soon and those that are gone no more. Every process checks for
-//! itself, as every node may see a pod differently. An endpoint counts as fit until it has failed
-//! three checks in a row: it is ready by what Kubernetes says. How many may be left out is for the set to
-//! say, at each pick; where all fail their checks, half of them are tried all the same.
+//! The checks run on a thread of their own, off the workers, which reads the table in force at intervals:
+//! new endpoints are checked soon, removed ones no more. Every process checks for itself, because each node
+//! may reach a pod differently. A new endpoint counts as healthy, because Kubernetes reports it ready. The
+//! set decides at each pick how many endpoints may be left out; if all fail, half of them are used anyway.
 
 use crate::balance::Endpoint;
 use crate::model::{HealthCheck, Protocol};
@@ -39,7 +38,7 @@ struct Checked {
     due: Cell<Instant>,
     failures: Cell<u32>,
     under_way: Cell<bool>,
-    /// The last look that saw it.
+    /// The last poll that saw it.
     seen: Cell<u64>,
 }
 
@@ -67,7 +66,7 @@ impl Checker {
         })
     }
 
-    /// Checks until the process leaves. Needs a local runtime.
+    /// Checks endpoints until shutdown. Needs a local runtime.
     pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
         // Requests go on for a while, and are to find endpoints that answer.
         signal.look_until(Stage::Aborting, LOOK, || self.look()).await;
@@ -147,18 +146,20 @@ impl Checker {
         let endpoint = &*endpoint.text;
         let service = checked.backend.key.to_string();
         match answer {
-            Ok(_) if passed => tracing::info!(service, endpoint, "passes its health check"),
+            Ok(_) if passed => {
+                tracing::info!(service, endpoint, "an endpoint passes its health check")
+            }
             Ok(status) => tracing::warn!(
                 service,
                 endpoint,
                 status = status.as_u16(),
-                "fails its health check, and gets no requests while others can have them"
+                "an endpoint fails its health check, and gets no requests while others are available"
             ),
             Err(reason) => tracing::warn!(
                 service,
                 endpoint,
                 reason = reason.label(),
-                "fails its health check, and gets no requests while others can have them"
+                "an endpoint fails its health check, and gets no requests while others are available"
             ),
         }
     }

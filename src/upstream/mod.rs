@@ -1,14 +1,20 @@
 //! One request to one Service: endpoint, connection, retry, response head.
 //!
-//! A request comes in the shape of HTTP/1.1 and is converted where HTTP/2 is spoken.
+//! A request has the shape of HTTP/1.1 and is converted for HTTP/2 connections.
 //!
-//! What may be tried again, within a budget: a connection that could not be made (nothing was sent),
-//! on another endpoint; one that closed before an answer, if the request had not been written yet, or
-//! if it is safe to repeat (RFC 9110 section 9.2.2): once, on another endpoint, or, where there is none
-//! and the closed connection was from the pool, on a new one; a request that an upstream with HTTP/2
-//! says it has not looked at (RFC 9113 section 8.7); and one of which the pod's kernel had seen nothing
-//! when the connection ended, as ours can tell: see `socket`. A body is sent again from its beginning,
-//! for as long as all that was passed on of it is kept: see `body`.
+//! What is retried, within the retry budget:
+//!
+//! - a failed connection attempt (nothing was sent), on another endpoint;
+//! - a connection that closed before a response, if the request had not been written yet or is idempotent
+//!   (RFC 9110 section 9.2.2): once, on another endpoint, or on a new connection if there is no other
+//!   endpoint and the closed connection came from the pool;
+//! - a request that an HTTP/2 upstream reports as unprocessed (RFC 9113 section 8.7);
+//! - a request of which the pod's kernel acknowledged nothing before the connection ended: see `socket`.
+//!
+//! A body is sent again from its start, as long as everything that was sent of it is kept: see `body`.
+//!
+//! **Invariant**: imports no other stage; retries no request that a pod may have processed, unless it is
+//! idempotent (`tests/layering`, `tests/it`).
 
 mod acquire;
 mod attempt;
@@ -48,16 +54,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Settings of the way to the pods.
+/// Settings of upstream connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How long one connection attempt may take.
     pub connect: Duration,
     /// Other endpoints to try when a connection cannot be made.
     pub connect_retries: u32,
-    /// How long an unused connection is kept.
+    /// How long an idle connection is kept.
     pub idle: Duration,
-    /// Unused connections kept for one endpoint by one worker.
+    /// Idle connections to one endpoint that one worker keeps.
     pub idle_per_endpoint: usize,
     /// Failures in a row that eject an endpoint, 0 for none.
     pub eject_after: u32,
@@ -67,7 +73,7 @@ pub struct Settings {
     pub retry_budget: u32,
 }
 
-/// One worker's way to the pods.
+/// The upstream connections of one worker.
 #[derive(Debug)]
 pub struct Upstream {
     pool: Rc<Pool>,
@@ -89,11 +95,11 @@ pub struct UpstreamState {
     pub queued: Duration,
     /// How often it was sent again.
     pub retries: u32,
-    /// The connection that it is on: to be given back, or dropped to close it.
+    /// Its connection: to be returned to the pool, or dropped to close it.
     pub lease: Option<Lease>,
 }
 
-/// Where a request is to go.
+/// The destination of a request.
 #[derive(Debug)]
 pub struct Destination<'a> {
     /// The Service port.
@@ -104,7 +110,7 @@ pub struct Destination<'a> {
     pub choice: Choice,
     /// What is spoken with them.
     pub protocol: &'a Protocol,
-    /// How long one attempt to connect may take, if not as long as the configuration says.
+    /// The timeout of one connection attempt, if it differs from the configured one.
     pub connect: Option<Duration>,
 }
 
@@ -130,7 +136,7 @@ impl Destination<'_> {
 }
 
 impl UpstreamState {
-    /// Of a request that has just come.
+    /// For a new request.
     pub fn new(started: Instant) -> Self {
         Self { started, endpoint: None, queued: Duration::ZERO, retries: 0, lease: None }
     }
@@ -148,8 +154,8 @@ enum Kind {
 }
 
 impl Lease {
-    /// Gives the connection back for the next request. Only for one whose request has been sent and
-    /// whose response has been read, both to the end.
+    /// Returns the connection to the pool. Only after the request was sent and the response was read, both
+    /// completely.
     pub fn release(self) {
         match self.0 {
             Kind::Http1(lease) => lease.release(),

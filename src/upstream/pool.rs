@@ -1,9 +1,9 @@
-//! Connections to endpoints that wait for the next request: one pool for each worker, so that
-//! nothing is locked and nothing crosses a thread.
+//! The pool of idle connections to endpoints: one for each worker, so nothing is locked and nothing
+//! crosses a thread.
 //!
-//! A connection comes back only when request and response are both completely through. Everything
-//! else, a response nobody wanted to the end as well as a body still on its way, closes it. And it
-//! belongs to an endpoint, not to an address: when the one has gone, the other may be anybody's.
+//! A connection is returned only when request and response are both complete; otherwise it is closed. It
+//! belongs to an endpoint, not to an address: after the endpoint is removed, another pod may have the
+//! address.
 
 use super::socket::Record;
 use crate::balance::Endpoint;

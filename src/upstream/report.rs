@@ -18,7 +18,7 @@ pub struct ResponseHead {
 }
 
 impl UpstreamState {
-    /// Notes that its endpoint was given up on, without an answer in time.
+    /// Records that its endpoint did not respond in time.
     pub fn timed_out(&self) {
         self.took(Instant::now());
     }
@@ -58,7 +58,7 @@ impl Upstream {
         if self.settings.eject_on_status && matches!(head.status.as_u16(), 502..=504) {
             self.note_failure(endpoint, random());
         } else if endpoint.answered() {
-            tracing::debug!(endpoint = &*endpoint.text, "an endpoint answers again");
+            tracing::debug!(endpoint = &*endpoint.text, "an endpoint responds again");
         }
     }
 
@@ -66,7 +66,7 @@ impl Upstream {
     pub(super) fn note_failure(&self, endpoint: &Endpoint, random: u64) {
         if endpoint.failed(Moment::now(), self.settings.eject_after, random) {
             self.cells.upstream.ejections.add(1);
-            tracing::debug!(endpoint = &*endpoint.text, "an endpoint is left out for a while");
+            tracing::debug!(endpoint = &*endpoint.text, "an endpoint is ejected for a while");
         }
     }
 }

@@ -18,7 +18,7 @@ fn without_the_kernels_filter_a_stranger_is_reset_and_counted() {
     assert_eq!(edge.mode("admin"), "kernel", "the switch is the listener's");
     let warnings = edge.warnings("web");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("the port can be seen"), "{warnings:?}");
+    assert!(warnings[0].contains("the port is visible"), "{warnings:?}");
 }
 
 #[test]
@@ -51,11 +51,11 @@ fn a_set_that_the_kernel_cannot_hold_is_enforced_in_user_space() {
     reset(&lab.listed, at(NODE_V4, 80));
     assert_eq!(edge.refused("web", "not_admitted"), 2);
     let warnings = edge.warnings("web").concat();
-    for part in ["4001 ranges", "holds the first", "checked in user space", "can be seen"] {
+    for part in ["4001 address ranges", "the first", "checked in user space", "is visible"] {
         assert!(warnings.contains(part), "{part}: {warnings}");
     }
     // The number that fits is said, and is none of those that cannot be.
-    let (_, fits) = warnings.split_once("holds the first ").expect("asserted");
+    let (_, fits) = warnings.split_once("the first ").expect("asserted");
     let fits: usize = fits.split(' ').next().expect("a word").parse().expect("a number");
     assert!((1000..4001).contains(&fits), "{fits}");
 }

@@ -24,8 +24,7 @@ fn findings(name: &str) -> (Vec<String>, i32) {
     (out.lines().filter(is_finding).map(str::to_owned).collect(), code)
 }
 
-const CHECKOUT: &str = "judged as a checkout (1 file without EndpointSlices): a Service is enough, pods \
-                        are not looked for\n";
+const CHECKOUT: &str = "checked as a repository (1 file without EndpointSlices): a Service is enough, pods are not required\n";
 
 #[test]
 fn an_ingress_route_is_counted_and_named() {
@@ -33,11 +32,9 @@ fn an_ingress_route_is_counted_and_named() {
     assert_eq!(code, 0);
     assert_eq!(
         findings,
-        [
-            "warning: File tests/cli/cases/ir.yaml: 1 IngressRoute (traefik.io) is not served yet: b/a \
-          (fix: write Ingresses for what ravelin is to serve, and leave the rest to its own \
-          controller)"
-        ]
+        ["warning: File tests/cli/cases/ir.yaml: 1 IngressRoute (traefik.io) is not served yet: \
+                b/a (fix: write Ingresses for the routes that ravelin should serve, and leave the \
+                rest to its own controller)"]
     );
 }
 
@@ -45,13 +42,7 @@ fn an_ingress_route_is_counted_and_named() {
 fn a_checkout_is_judged_without_endpoints_and_with_the_secret_to_come() {
     let Ran { code, out, .. } = check("git");
     let expected = format!(
-        "HOST           TYPE    PATH  SERVICE      GOES TO   INGRESS\n\
-         a.example.com  Prefix  /     shop/web:80  its pods  shop/app\n\
-         \n\
-         info: Ingress shop/app: spec.tls[0].secretName: Secret \"app-tls\" will come from \
-         cert-manager, by the annotation cert-manager.io/cluster-issuer\n\
-         {CHECKOUT}\
-         1 routes, 0 errors, 0 warnings\n"
+        "HOST           TYPE    PATH  SERVICE      GOES TO   INGRESS\na.example.com  Prefix  /     shop/web:80  its pods  shop/app\n\ninfo: Ingress shop/app: spec.tls[0].secretName: Secret \"app-tls\" will be created by cert-manager, through the annotation cert-manager.io/cluster-issuer\n{CHECKOUT}1 routes, 0 errors, 0 warnings\n"
     );
     assert_eq!((code, out), (0, expected));
     let ran = ravelin(&[
@@ -75,8 +66,8 @@ fn templates_are_one_line_a_directory() {
     assert_eq!(code, 0);
     assert_eq!(
         lines[0],
-        "warning: File tests/cli/cases: 2 files are templates and not judged (fix: render first, as \
-         by: helm template CHART | ravelin check -)"
+        "warning: File tests/cli/cases: 2 files are templates and not checked (fix: render first: \
+            helm template CHART | ravelin check -)"
     );
     assert_eq!(lines[lines.len() - 1], "0 routes, 0 errors, 1 warnings");
     assert_eq!(lines.len(), 3, "{out}");
@@ -92,8 +83,7 @@ fn of_a_flux_substitution_the_rest_is_judged() {
     );
     assert!(
         out.contains(
-            "info: File tests/cli/cases/flux.yaml: has variables that Flux fills in \
-             (postBuild.substitute), which are not judged: DOMAIN\n"
+            "info: File tests/cli/cases/flux.yaml: has variables that Flux substitutes (postBuild.substitute), which are not checked: DOMAIN\n"
         ),
         "{out}"
     );
@@ -108,7 +98,7 @@ fn what_sops_has_encrypted_is_skipped() {
     assert_eq!(
         findings,
         [
-            "info: File tests/cli/cases/sops.yaml: is encrypted by SOPS and not judged: Secret shop/t"
+            "info: File tests/cli/cases/sops.yaml: is encrypted by SOPS and not checked: Secret shop/t"
         ]
     );
 }
@@ -122,9 +112,9 @@ fn comments_and_alias_keys_are_valid() {
 #[test]
 fn the_last_of_two_equal_keys_counts_with_a_warning() {
     let (findings, _) = findings("dup");
-    let expected = "warning: File tests/cli/cases/dup.yaml: has the key \
-                    \"traefik.ingress.kubernetes.io/router.middlewares\" again at line 8: the last \
-                    counts (fix: remove one of the two, or put both values into one)";
+    let expected = "warning: File tests/cli/cases/dup.yaml: repeats the key \
+        \"traefik.ingress.kubernetes.io/router.middlewares\" at line 8: the last one is used (fix: \
+        remove one of the two, or put both values into one)";
     assert!(findings.iter().any(|line| line == expected), "{findings:?}");
 }
 
@@ -216,7 +206,7 @@ fn what_cannot_be_read_is_named() {
     for expected in [
         "binary.yaml: is not UTF-8 (fix",
         "wide.yaml: is UTF-16, not UTF-8 (fix",
-        "link.yaml: is a link to nothing (fix",
+        "link.yaml: is a dangling symbolic link (fix",
         "self.yaml: Too many levels of symbolic links",
         "huge.yaml: is larger than 16 MiB (fix",
         "0 routes, 5 errors, 0 warnings",

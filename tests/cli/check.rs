@@ -92,7 +92,6 @@ items:
 ",
     );
     let ran = ravelin(&["check", &file]);
-    let expected = "judged as a checkout (1 file without EndpointSlices): a Service is enough, pods are \
-                    not looked for\n0 routes, 0 errors, 0 warnings\n";
+    let expected = "checked as a repository (1 file without EndpointSlices): a Service is enough, pods are not required\n0 routes, 0 errors, 0 warnings\n";
     assert_eq!((ran.code, ran.out.as_str()), (0, expected));
 }

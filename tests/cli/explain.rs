@@ -40,7 +40,7 @@ fn a_request_that_is_forwarded() {
                 "service demo/admin:80",
                 "endpoints 127.0.0.1:18083",
                 "answer forwarded",
-                "note one of the endpoints, by load",
+                "note one endpoint, by load",
             ]
             .map(str::to_owned)
             .to_vec()
@@ -59,8 +59,8 @@ fn a_checkout_has_no_pods_and_is_not_told_that_it_has_none() {
             "service shop/web:80",
             "endpoints not in the input",
             "answer forwarded",
-            "note judged as a checkout: the input has no EndpointSlices, and a Service is enough; in a \
-             cluster its ready pods decide, and without one the answer is 503 no_endpoint",
+            "note checked as a repository: the input has no EndpointSlices, so a Service is enough; \
+                in a cluster, a Service without a ready pod answers 503 no_endpoint",
         ],
     );
     let ran = ravelin(&[&["explain", "--output", "json"], &line[..], &[url]].concat());
@@ -87,7 +87,7 @@ fn a_404_says_what_the_host_has_instead() {
         1,
         &[
             "answer 404 no_route",
-            "note the host has rules, but none for this path: Exact /v1/status, Prefix /v1, Prefix /v2",
+            "note the host has rules, but none matches this path: Exact /v1/status, Prefix /v1, Prefix /v2",
         ],
     );
     assert_says(
@@ -95,7 +95,7 @@ fn a_404_says_what_the_host_has_instead() {
         1,
         &[
             "answer 404 no_route",
-            "note no rule names the host \"unknown.test\", and no wildcard or default covers it",
+            "note no rule, wildcard or default backend matches the host \"unknown.test\"",
         ],
     );
 }
@@ -193,7 +193,7 @@ fn with_a_configuration_the_listener_is_named() {
     assert_says(&["--config", file, &long], 1, &["answer 414 target_too_long"]);
 }
 
-/// A Service with annotations, its two pods, one of them on our node, and an Ingress with time-outs.
+/// A Service with annotations, its two pods, one of them on our node, and an Ingress with timeouts.
 const SPREAD: &str = "
 apiVersion: v1
 kind: Service
@@ -249,7 +249,7 @@ fn what_annotations_say_of_pods_is_told() {
             "prefer same-node",
             "endpoints 10.0.0.1:8080 10.0.0.2:8080",
             "near 10.0.0.1:8080",
-            "check GET /up every 10s, within 2s",
+            "check GET /up every 10s, timeout 2s",
             "timeouts request 90s",
             "answer forwarded",
         ],
@@ -258,7 +258,7 @@ fn what_annotations_say_of_pods_is_told() {
         &["--config", file, "http://a.example/out"],
         0,
         &[
-            "protocol https (api.example.com, public authorities)",
+            "protocol https (api.example.com, public CAs)",
             "endpoints api.example.com:443",
             "answer forwarded",
         ],

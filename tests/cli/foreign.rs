@@ -23,8 +23,8 @@ fn a_middleware_is_not_passed_over() {
         "admin.example.com  Prefix  /     shop/web:80  503 restriction_unsupported  shop/admin",
         "error: Ingress shop/admin: metadata.annotations[traefik.ingress.kubernetes.io/router.middlewares]: \
          \"shop-auth@kubernetescrd\" names Middlewares",
-        "and is not obeyed: the routes of this Ingress answer 503 (shop-auth: basicAuth) (fix: do the same",
-        "warning: File tests/cli/cases/auth.yaml: 1 Middleware (traefik.io) is not obeyed yet: shop/auth",
+        "and is not supported: the routes of this Ingress answer 503 (shop-auth: basicAuth) (fix: do the same",
+        "warning: File tests/cli/cases/auth.yaml: 1 Middleware (traefik.io) is not supported yet: shop/auth",
         "1 routes, 1 errors, 1 warnings",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
@@ -37,10 +37,10 @@ fn annotations_of_ingress_nginx_that_restrict_are_named_each() {
     assert_eq!(ran.code, 1, "{}", ran.out);
     for expected in [
         "503 restriction_unsupported",
-        "[nginx.ingress.kubernetes.io/auth-url]: asks visitors to authenticate, and is not obeyed: the \
-         routes of this Ingress answer 503 (fix: authenticate in the pod or with Cloudflare Access;",
-        "[nginx.ingress.kubernetes.io/whitelist-source-range]: \"10.0.0.0/8\" restricts the addresses of \
-         visitors",
+        "[nginx.ingress.kubernetes.io/auth-url]: requires authentication, and is not supported: the \
+            routes of this Ingress answer 503 (fix: authenticate in the pod or with Cloudflare \
+            Access;",
+        "[nginx.ingress.kubernetes.io/whitelist-source-range]: \"10.0.0.0/8\" restricts client addresses",
         "1 routes, 2 errors, 1 warnings",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
@@ -53,9 +53,9 @@ fn a_regular_expression_is_not_matched_as_text() {
     assert_eq!(ran.code, 1, "{}", ran.out);
     for expected in [
         "a.example.com  Prefix  /api  shop/web:80  503 annotation_unsupported  shop/api",
-        "[nginx.ingress.kubernetes.io/use-regex]: has paths matched in another way, perhaps as regular \
-         expressions, and is not obeyed: the routes of this Ingress answer 503 (fix: write plain paths of \
-         type Prefix or Exact;",
+        "[nginx.ingress.kubernetes.io/use-regex]: changes how paths are matched, possibly as \
+            regular expressions, and is not supported: the routes of this Ingress answer 503 (fix: \
+            write plain paths of type Prefix or Exact;",
         "[nginx.ingress.kubernetes.io/rewrite-target]: rewrites the path of requests",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
@@ -138,10 +138,9 @@ spec:
     };
     assert_eq!(
         lines(&["check", &file]),
-        [
-            "info: 200 Ingresses: metadata.annotations[nginx.ingress.kubernetes.io/proxy-buffering]: is not \
-          obeyed: bodies are streamed, within bounds of ravelin's own"
-        ]
+        ["info: 200 Ingresses: \
+                metadata.annotations[nginx.ingress.kubernetes.io/proxy-buffering]: is not supported: \
+                bodies are streamed within ravelin's limits"]
     );
     assert_eq!(lines(&["check", "--verbose", &file]).len(), 200);
     assert_eq!(lines(&["check", "--output", "json", &file]).len(), 200);

@@ -51,7 +51,7 @@ fn a_wrong_command_line_is_64_and_says_what_is_wrong() {
         (&["check"], "no manifests: name files or directories, --config FILE or --kubeconfig FILE"),
         (
             &["check", "--kubeconfig", "kubeconfig", "config/demo"],
-            "name manifests, or a cluster by --kubeconfig, not both",
+            "name manifests or a cluster (--kubeconfig), not both",
         ),
         (&["explain", "http://a.example/"], "no manifests"),
         (&["explain", "--manifests", "config/demo"], "<URL>"),
@@ -59,7 +59,7 @@ fn a_wrong_command_line_is_64_and_says_what_is_wrong() {
         (&["demo", "--port", "70000"], "70000"),
         (&["probe"], "<QUESTION>"),
         (&["probe", "healthy"], "healthy"),
-        (&["probe", "ready"], "no socket: name it with --socket PATH or --config FILE"),
+        (&["probe", "ready"], "no socket; name it with --socket PATH or --config FILE"),
     ];
     for (line, expected) in cases {
         let ran = ravelin(line);

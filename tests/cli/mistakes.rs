@@ -41,7 +41,7 @@ const MISTAKES: [Mistake; 11] = [
         severity: "error",
         field: "backend.service.name",
         reason: "there is no Service \"wbe\" in namespace default",
-        fix: "did you mean \"web\"? Until then the answer is 503",
+        fix: "did you mean \"web\"? Until then requests get 503",
         routes: 1,
     },
     Mistake {
@@ -49,7 +49,7 @@ const MISTAKES: [Mistake; 11] = [
         severity: "error",
         field: "backend.service.port.number",
         reason: "Service \"web\" has no port \"8080\"",
-        fix: "it has 80 (http); until then the answer is 503",
+        fix: "it has 80 (http); until then requests get 503",
         routes: 1,
     },
     Mistake {
@@ -80,7 +80,7 @@ const MISTAKES: [Mistake; 11] = [
         instead: ("ingressClassName: ravelin", "ingressClassName: ravelinn"),
         severity: "warning",
         field: "spec.ingressClassName",
-        reason: "names \"ravelinn\", and there is no IngressClass of that name",
+        reason: "is \"ravelinn\", but no IngressClass has that name",
         fix: "did you mean \"ravelin\"?",
         routes: 0,
     },
@@ -105,7 +105,8 @@ const MISTAKES: [Mistake; 11] = [
         severity: "warning",
         field: "spec.tls[0].secretName",
         reason: "there is no Secret \"cert\" in namespace default among the manifests",
-        fix: "nothing, if the cluster has it; else kubectl create secret tls cert -n default --cert=tls.crt --key=tls.key",
+        fix: "none needed, if the cluster has it; otherwise kubectl create secret tls cert -n \
+            default --cert=tls.crt --key=tls.key",
         routes: 1,
     },
     Mistake {
@@ -127,8 +128,8 @@ const MISTAKES: [Mistake; 11] = [
         ),
         severity: "warning",
         field: "spec.rules[1].http.paths[0].path",
-        reason: "Prefix / of host a.example.com is taken by Ingress default/shop \
-                 (spec.rules[0].http.paths[0].path)",
+        reason: "Prefix / of host a.example.com is already used by Ingress default/shop \
+            (spec.rules[0].http.paths[0].path)",
         fix: "remove one of the two, or give them different paths",
         routes: 1,
     },

@@ -42,7 +42,7 @@ const URL: &str = "http://api.example.test/v1/x";
 
 #[test]
 fn who_is_admitted_and_by_which_set() {
-    let refused = "refused: in none of the sets cloudflare, office";
+    let refused = "refused: not in any of the sets cloudflare, office";
     let dropped = "the kernel drops its packets: neither SYN-ACK nor RST";
     for (from, code, admission, answer, note) in [
         ("104.16.0.1", 0, "admitted: in the set cloudflare", "forwarded", None),
@@ -67,27 +67,27 @@ fn without_the_kernel_a_stranger_is_reset() {
     let url = "http://api.example.test:81/v1/x";
     let (code, said) = explain(&["--from", "104.16.0.1"], url, &names);
     assert_eq!(code, 1);
-    assert_eq!(said, ["plain 127.0.0.1:81", "refused: in none of the sets office", "reset"]);
+    assert_eq!(said, ["plain 127.0.0.1:81", "refused: not in any of the sets office", "reset"]);
     let url = "http://api.example.test:82/v1/x";
     let (code, said) = explain(&["--from", "104.16.0.1"], url, &names);
     assert_eq!(code, 1);
-    assert_eq!(said, ["none for http on port 82", "no listener takes it", "refused"]);
+    assert_eq!(said, ["none for http on port 82", "no listener accepts it", "refused"]);
 }
 
 #[test]
 fn a_balancer_is_asked_for_its_source() {
     let names = ["admission", "answer"];
     for (source, code, expected) in [
-        (None, 1, ["a balancer: it has to name a source (--proxy-source)", "closed"]),
+        (None, 1, ["a load balancer: it must name a source (--proxy-source)", "closed"]),
         (
             Some("104.16.0.1"),
             0,
-            ["admitted: the source that the balancer names is in the set cloudflare", "forwarded"],
+            ["admitted: the source in its PROXY header is in the set cloudflare", "forwarded"],
         ),
         (
             Some("9.9.9.9"),
             1,
-            ["refused: 9.9.9.9 is in none of the sets cloudflare, office", "reset"],
+            ["refused: 9.9.9.9 is not in any of the sets cloudflare, office", "reset"],
         ),
     ] {
         let mut args = vec!["--from", "10.0.0.2"];
@@ -98,14 +98,14 @@ fn a_balancer_is_asked_for_its_source() {
 
 #[test]
 fn the_client_is_found_as_at_work() {
-    let nobody = "nobody: fields that name a client are removed";
+    let nobody = "none: headers that name a client are removed";
     let cloudflare = "Cloudflare: CF-Connecting-IP names the client";
     let proxy = "a trusted proxy: X-Forwarded-For names the client";
-    let unreadable = "104.16.0.1 (what the field says was not taken: unreadable)";
+    let unreadable = "104.16.0.1 (the header was not used: unreadable)";
     for (from, field, believed, client) in [
         ("104.16.0.1", "CF-Connecting-IP: 203.0.113.7", cloudflare, "203.0.113.7"),
         ("104.16.0.1", "cf-connecting-ip: a, b", cloudflare, unreadable),
-        ("104.16.0.1", "X-Real-IP: 6.6.6.6", cloudflare, "104.16.0.1 (no field names another)"),
+        ("104.16.0.1", "X-Real-IP: 6.6.6.6", cloudflare, "104.16.0.1 (no header names another)"),
         ("192.0.2.7", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", proxy, "203.0.113.7"),
         ("192.0.2.8", "CF-Connecting-IP: 6.6.6.6", nobody, "192.0.2.8"),
     ] {
@@ -120,7 +120,7 @@ fn a_policy_that_refuses_is_named() {
     let args = ["--from", "104.16.0.1", "--header", "CF-Worker: evil.example"];
     let (code, said) = explain(&args, URL, &["answer", "note"]);
     assert_eq!(code, 1);
-    assert_eq!(said, ["403 worker_refused", "Requests of this Worker are not served here."]);
+    assert_eq!(said, ["403 worker_refused", "Requests from this Worker are not allowed."]);
 }
 
 #[test]

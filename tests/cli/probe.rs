@@ -19,7 +19,7 @@ fn said(code: i32, out: &str) -> Ran {
 /// What it says where there is no answer, after the path of the socket.
 fn unanswered(ran: &Ran, socket: &Path) -> String {
     assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
-    let start = format!("no answer over {}: ", socket.display());
+    let start = format!("no response over {}: ", socket.display());
     ran.err.strip_prefix(&start).unwrap_or_else(|| panic!("{}", ran.err)).to_owned()
 }
 
@@ -56,7 +56,7 @@ fn a_process_that_leaves_is_alive_and_not_ready() {
     let mut byte = [0];
     std::io::Read::read_exact(&mut client, &mut byte).expect("it answers");
     running.signal("TERM");
-    running.until("leaving");
+    running.until("shutting down");
     // The stage is told to the other threads right after the log is.
     let ready = loop {
         let ran = probe("ready", &running.socket());
@@ -76,7 +76,7 @@ fn a_process_that_leaves_is_alive_and_not_ready() {
 fn a_socket_that_is_not_there_is_named() {
     let socket = Path::new("/nonexistent/admin.sock");
     let why = unanswered(&probe("ready", socket), socket);
-    assert!(why.ends_with("; ravelin has not got that far, or has left\n"), "{why}");
+    assert!(why.ends_with("; ravelin has not started fully, or has exited\n"), "{why}");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn what_a_dead_process_left_is_told_apart() {
     let socket = folder.path().join("admin.sock");
     drop(UnixListener::bind(&socket).expect("a new socket"));
     let why = unanswered(&probe("ready", &socket), &socket);
-    assert!(why.ends_with("; the process that made it is gone\n"), "{why}");
+    assert!(why.ends_with("; the process that created it has exited\n"), "{why}");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_process_that_hangs_is_given_up_after_two_seconds() {
     let socket = folder.path().join("admin.sock");
     let _listener = UnixListener::bind(&socket).expect("a new socket");
     let why = unanswered(&probe("live", &socket), &socket);
-    assert_eq!(why, "nothing within 2 s\n");
+    assert_eq!(why, "no response within 2 s\n");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn who_may_not_open_the_socket_is_told_so() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("Permission denied"), "{said}");
-    assert!(said.ends_with("; only its user and root may ask\n"), "{said}");
+    assert!(said.ends_with("; only its user and root may connect\n"), "{said}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn a_port_in_use_is_named_with_the_way_out() {
         line,
         format!(
             "cannot bind {address} for listener \"web\": Address already in use (os error 98); stop \
-             what listens there, or use another port"
+                the process that listens there, or use another port"
         )
     );
 }

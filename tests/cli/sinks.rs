@@ -32,7 +32,7 @@ fn standard_output_that_nobody_reads_costs_the_last_lines_alone() {
     flood(address, 150);
     assert!(probe("ready", &running.socket()).code == 0);
     running.signal("TERM");
-    let lost = running.until("the access log is stuck");
+    let lost = running.until("the access log sink is stuck");
     let lost: serde_json::Value = serde_json::from_str(&lost).expect("a JSON line");
     assert!(lost["lines"].as_u64().is_some_and(|lines| lines > 0), "{lost}");
     running.until("\"left\"");
@@ -82,7 +82,7 @@ fn lines_that_a_full_disk_loses_are_counted_and_told() {
         let lost = running.metric("ravelin_access_log_dropped_lines_total{cause=\"sink\"}");
         (lost == Some(3)).then_some(())
     });
-    running.until("access log cannot be written");
+    running.until("the access log cannot be written");
     running.signal("TERM");
     assert!(await_end(&mut running.child).success());
 }
@@ -127,7 +127,7 @@ fn a_fifo_that_nobody_ever_reads_keeps_no_process() {
     ask(address, "");
     running.signal("HUP");
     running.until("the new configuration is in force");
-    running.until("the access log is stuck");
+    running.until("the access log sink is stuck");
     running.signal("TERM");
     assert!(await_end(&mut running.child).success());
 }
@@ -146,9 +146,9 @@ fn a_second_signal_ends_it_at_once_whatever_is_stuck() {
     client.read_exact(&mut [0]).expect("it answers");
     client.write_all(b"GET / HT").expect("it reads");
     running.signal("TERM");
-    running.until("leaving");
+    running.until("shutting down");
     running.signal("TERM");
-    running.until("connections are cut");
+    running.until("the drain timeout has passed: open connections are closed");
     assert!(await_end(&mut running.child).success());
     drop((scrape, client));
 }

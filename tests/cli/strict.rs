@@ -155,7 +155,7 @@ fn what_cloudflare_refuses_is_told_once_with_host_object_and_fix() {
         let from = folder.path().join("trusted").join(name);
         fs::rename(from, folder.path().join(name)).expect("the same file system");
     }
-    running.await_line(&["Cloudflare accepts it again", "a.example"]);
+    running.await_line(&["Full (strict) accepts the certificate again", "a.example"]);
     await_series(&socket, &series("a.example", "ok"));
 }
 

@@ -187,7 +187,7 @@ fn a_process_that_leaves_is_alive_and_not_ready() {
     client.ask("GET", "a", "/");
     upstream.await_requests(1);
     process.signal("TERM");
-    process.await_message("leaving");
+    process.await_message("shutting down");
     let ask = |target| Client::connect(process.admin()).get("admin", target).status();
     eventually("not ready", || (ask("/readyz") == 503).then_some(()));
     assert_eq!(ask("/livez"), 200);

@@ -146,7 +146,7 @@ fn unanswering() -> Option<(Socket, Vec<TcpStream>, SocketAddr)> {
             Err(_) => return Some((socket, filling, addr)),
         }
     }
-    unsupported("this kernel answers every SYN: no connect time-out can be made");
+    unsupported("this kernel answers every SYN: no connect timeout can be made");
     None
 }
 

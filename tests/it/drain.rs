@@ -138,7 +138,7 @@ fn a_second_signal_cuts_at_once() {
     let mut process = spawn(&upstream, "1h", "1h");
     let mut client = in_flight(&process, &upstream);
     process.signal("TERM");
-    process.await_message("leaving");
+    process.await_message("shutting down");
     process.signal("TERM");
     assert_eq!(client.wire.rest(), b"");
     assert_eq!(process.exit().code(), Some(0));

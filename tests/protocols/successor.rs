@@ -29,7 +29,7 @@ fn succeed(old: &Process, next: Option<Builder>) -> Option<Process> {
     let new = next.map(|builder| spawn(builder.at(old.addr())));
     if new.is_some() {
         old.signal("TERM");
-        old.await_message("leaving");
+        old.await_message("shutting down");
     } else {
         old.reload(|text| text);
         old.await_message("the new configuration is in force");

@@ -62,9 +62,9 @@ fn a_proxy_does_not_start_with_files_that_are_no_certificate() {
     let (a, b) = (Issued::new(&["a.example"]), Issued::new(&["b.example"]));
     let mixed = Issued { chain: a.chain, key: b.key };
     for (issued, expected) in [
-        (Issued { chain: String::new(), key: a.key }, "has no certificate in it"),
-        (mixed, "does not belong to the first certificate of the chain"),
-        (Issued::new(&[]), "has no DNS name in it"),
+        (Issued { chain: String::new(), key: a.key }, "contains no certificate"),
+        (mixed, "does not match the first certificate of the chain"),
+        (Issued::new(&[]), "contains no DNS name"),
     ] {
         let refusal = proxy().certificate(&issued).refusal();
         assert!(refusal.starts_with("certificate: \"/"), "{refusal}");
@@ -87,8 +87,8 @@ fn a_proxy_does_not_start_with_a_file_that_is_no_authority_and_keeps_the_last_go
     };
     for (text, expected) in [
         (None, "cannot be read"),
-        (Some("no PEM"), "has no certificate in it"),
-        (Some(&*issued.chain), "is not an authority's"),
+        (Some("no PEM"), "contains no certificate"),
+        (Some(&*issued.chain), "is not a CA's"),
     ] {
         let refusal = mk(text).0.refusal();
         assert!(refusal.starts_with("client_certificate: \"/"), "{refusal}");
@@ -105,7 +105,7 @@ fn a_proxy_does_not_start_with_a_file_that_is_no_authority_and_keeps_the_last_go
     fs::write(&file, "half a certif").expect("a folder of ours");
     let series = format!("ravelin_tls_certificate_file_failing{{file=\"{}\"}}", file.display());
     proxy.await_metric(&series, 1.0);
-    assert!(served(), "the last good authority counts");
+    assert!(served(), "the last good CA applies");
     fs::write(&file, Authority::new("Another").pem()).expect("a folder of ours");
     eventually("the other authority counts", || (!served()).then_some(()));
 }

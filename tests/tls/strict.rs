@@ -93,8 +93,8 @@ fn check_says_for_every_host_what_cloudflare_would() {
         ("old.example", &"526 expired: it has expired; renew it (".to_owned()),
         ("later.example", &"526 not_yet_valid: it is not valid yet; ".to_owned()),
         ("alone.example", &"526 incomplete_chain: its issuer, CN=Intermediate, ".to_owned()),
-        ("self.example", &"526 self_signed: it has signed itself; ".to_owned()),
-        ("wrong.example", &"526 name_mismatch: it is not for this name; ".to_owned()),
+        ("self.example", &"526 self_signed: it is self-signed; ".to_owned()),
+        ("wrong.example", &"526 name_mismatch: it is not valid for this name; ".to_owned()),
         ("none.example", &"525 no_certificate: it has no certificate; ".to_owned()),
     ] {
         let is_fine = expected.starts_with("ok");
@@ -129,7 +129,7 @@ fn explain_says_it_of_the_host_of_a_url() {
     for (line, expected) in [
         (&["https://a.example:8443/"][..], "strict ok, 1460 days left, by the Custom Origin"),
         (&["https://x.b.example:8443/"], "strict ok, "),
-        (&["https://c.example:8443/"], "strict 526 self_signed: it has signed itself; use one of"),
+        (&["https://c.example:8443/"], "strict 526 self_signed: it is self-signed; use one of"),
         (&["https://d.example:8443/"], "strict 525 no_certificate: it has no certificate; "),
         // The requested name or that of the handshake: either is enough.
         (&["--sni", "a.example", "https://x.b.example:8443/"], "strict ok, "),

@@ -84,7 +84,7 @@ fn what_is_known_is_served_while_the_server_is_away_and_again_followed_when_it_i
     edge.await_failure("Ingress", "connect");
     let (status, body) = edge.readyz();
     assert_eq!((edge.status("a.test"), status), (503, 200));
-    let said = "ok\nserves what was known; the API server does not confirm it now:\n";
+    let said = "ok\nserving the last known state; the API server does not confirm it:\n";
     assert!(body.starts_with(said), "{body}");
     assert!(body.contains("\nIngress: ") && body.contains(" s old: connect: "), "{body}");
     assert!(edge.metric("ravelin_watch_age_seconds{kind=\"Ingress\"}") > 0.0);

@@ -149,7 +149,7 @@ fn a_namespace_that_was_not_followed_is_waited_for() {
     api.cut(true);
     let config = config(&api, folder.path(), &with("[\"ns\", \"new\"]", ""));
     let process = Process::run(&config, folder.path());
-    let line = process.says("the last-good state is not used");
+    let line = process.says("the last-good state is not usable");
     let reason = line["reason"].as_str().expect("a reason");
     assert_eq!(reason, "it has no ingresses in namespace new, which the configuration follows");
 }
@@ -187,9 +187,9 @@ fn a_file_that_was_altered_is_named_and_the_api_server_waited_for() {
     api.cut(true);
     let config = config(&api, folder.path(), &keys(folder.path(), ""));
     let process = Process::run(&config, folder.path());
-    let line = process.says("the last-good state is not used");
+    let line = process.says("the last-good state is not usable");
     assert!(line["file"].as_str().is_some_and(|path| path.contains("last-good.jsonl")), "{line}");
-    assert_eq!(line["reason"], "it was cut off or altered: its checksum does not fit");
+    assert_eq!(line["reason"], "it is truncated or altered: its checksum does not match");
     assert!(line["fix"].as_str().is_some_and(|fix| fix.contains("remove it")), "{line}");
     api.back();
     let address = process.address();

@@ -206,7 +206,7 @@ fn what_is_mended_between_two_leaders_gets_its_normal_event_from_the_second_once
             events.iter().filter(|event| event["reason"] == "Resolved").collect();
         assert_eq!((events.len(), resolved.len()), (3, 1));
         let note = resolved[0]["note"].as_str().unwrap_or_default();
-        assert!(note.contains("right again") && note.contains("worse"), "{note}");
+        assert!(note.contains("resolved") && note.contains("worse"), "{note}");
         assert_eq!(server.writes(EVENTS).len(), 3, "nothing is written twice");
     });
 }

@@ -1,5 +1,5 @@
-//! The admin port: metrics and health, on a thread of its own, so that a scrape never takes time
-//! from a request. The same is served on a socket in the file system, for `ravelin probe`.
+//! The admin port: metrics and health checks. It has a thread of its own, so a scrape never delays a
+//! request. A Unix socket serves the same paths to `ravelin probe`.
 
 mod page;
 mod seats;
@@ -29,7 +29,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
-/// Connections to the port at one time: a handful of scrapers, and probes. Whoever comes then takes the
+/// Connections to the port at one time: a handful of scrapers, and probes. Another connection then takes the
 /// place of another one.
 const CONNECTIONS: usize = 64;
 
@@ -68,7 +68,7 @@ impl Admin {
         Self { registry, telemetry, shutdown, wakeup, pages }
     }
 
-    /// Serves until the process aborts: the port, to whom `gate` admits, and the socket, to whoever
+    /// Serves until the process aborts: the port, to sources that `gate` admits, and the socket, to every process that can
     /// may open it. The port is closed when `successor` says so: another one in the process is asked
     /// there then.
     pub async fn run(
@@ -188,14 +188,14 @@ impl Admin {
         seat.asked(page);
         if !is_one {
             self.telemetry.admin().refused_page();
-            let text = "other scrapers have not read theirs yet; ask again in a moment\n";
+            let text = "too many scrapes are in progress; retry in a moment\n";
             return self::text(StatusCode::SERVICE_UNAVAILABLE, text);
         }
         let gzip = accepts_gzip(request.headers());
         match scrape(Arc::clone(&self.registry), gzip) {
             Ok(page) => metrics(Either::Right(Sent { page, _reading: seat.reads() }), gzip),
             Err(error) => {
-                let text = format!("there is no thread for the page: {error}\n");
+                let text = format!("cannot start a thread to encode the metrics: {error}\n");
                 self::text(StatusCode::SERVICE_UNAVAILABLE, text)
             }
         }
@@ -227,7 +227,9 @@ impl Admin {
         }
         self.telemetry.unready().map(|why| match why {
             Unready::Table(missing) => missing,
-            Unready::List => "cloudflare.config_map has not been read, or is no list\n".to_owned(),
+            Unready::List => {
+                "cloudflare.config_map has not been read, or is not a valid list\n".to_owned()
+            }
         })
     }
 
@@ -238,7 +240,7 @@ impl Admin {
         let mut page = self.restored(now);
         page.push_str(&self.telemetry.class_grace().words(now));
         if !unconfirmed.is_empty() {
-            page.push_str("serves what was known; the API server does not confirm it now:\n");
+            page.push_str("serving the last known state; the API server does not confirm it:\n");
             page.push_str(&unconfirmed);
         }
         page
@@ -253,7 +255,7 @@ impl Admin {
         let time = time.unwrap_or_default();
         let missing = self.telemetry.watch().missing();
         format!(
-            "serves the last-good state of {time}, {age} old, until these are listed:\n{missing}"
+            "serving the last-good state of {time}, {age} old, until these are listed:\n{missing}"
         )
     }
 }

@@ -1,7 +1,7 @@
 //! The connections to the admin port or its socket: how many there may be, how long each may take for
 //! what it does, and which one ends when there are too many.
 //!
-//! Whoever comes is served, so that nobody can keep a probe or a scraper out by holding connections:
+//! New connections are always served, so that held connections cannot lock out a probe or scraper:
 //! the first to go has asked nothing yet, then who waits between two requests, then who reads its
 //! answer, and of each the one whose state has lasted longest.
 

@@ -1,9 +1,9 @@
-//! Requests that wait because every endpoint of their Service port has as many as it takes.
+//! The queue of requests for a Service port whose endpoints have all reached their limit.
 //!
-//! One queue for each Service port with a limit, shared by all workers. It is first come, first
-//! served: only the first in it may take an endpoint, and who comes while others wait goes behind
-//! them. Whoever leaves, with an endpoint or without, lets the next one look; so does a request that
-//! ends, and a change of endpoints or limits. Count and time are bounded by [`Limits`].
+//! Each Service port with a limit has one queue, shared by all workers. It is first in, first out: only
+//! the request at the front may take an endpoint, and new requests join at the back. When a request
+//! leaves the queue, when one ends, or when endpoints or limits change, the front is woken. [`Limits`]
+//! bounds the length of the queue and the waiting time.
 
 #[cfg(test)]
 mod tests;
@@ -50,7 +50,7 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Puts limits in force, for those who wait already as well; `None` lets everybody through.
+    /// Puts limits in force, also for requests that already wait; `None` removes them.
     pub fn set(&self, limits: Option<Limits>) {
         let mut state = self.state();
         state.limits = limits;
@@ -75,7 +75,7 @@ impl Queue {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Begins a request at once, unless others wait or every endpoint has as many as it takes.
+    /// Starts a request at once, unless others wait or every endpoint has reached its limit.
     pub fn begin_now(
         self: &Arc<Self>,
         set: &EndpointSet,
@@ -85,8 +85,8 @@ impl Queue {
         (self.waiting() == 0).then(|| self.begin(set, choice, random, Moment::now(), &[])).flatten()
     }
 
-    /// Begins a request at an endpoint that is not among `tried` and takes one more. For a request
-    /// that has had its turn.
+    /// Starts a request at an endpoint below its limit that is not among `tried`. For a request that has
+    /// had its turn.
     pub fn begin(
         self: &Arc<Self>,
         set: &EndpointSet,
@@ -136,7 +136,7 @@ impl Queue {
         timeout(limit, waiting).await.unwrap_or(Err(Reason::QueueTimeout))
     }
 
-    /// Lets the first one look again.
+    /// Wakes the first request in the queue.
     pub fn wake(&self) {
         if let Some(first) = self.state().places.values().next() {
             first.notify_one();

@@ -198,7 +198,7 @@ fn no_endpoint_ever_has_more_than_it_takes_whichever_worker_asks() {
 #[test]
 fn a_request_that_finds_an_endpoint_takes_no_lock() {
     let (queue, set) = (mk_queue(mk_limits(2)), mk_set(&[1], None));
-    // Whoever waits for it now waits for ever.
+    // A task that waits for it now waits forever.
     let _held = queue.state();
     assert!(queue.is_limited());
     let sent = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");

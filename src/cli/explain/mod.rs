@@ -1,4 +1,4 @@
-//! `ravelin explain`: the decision of the request path, step by step.
+//! `ravelin explain`: the decisions of the request path for one URL, step by step.
 
 mod origin;
 
@@ -30,7 +30,7 @@ struct Explanation {
     /// Name and address of the listener that takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     listener: Option<String>,
-    /// Whether the one who asks gets in, and whom the request is taken to be from.
+    /// Whether the connection is admitted, and the client address of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<origin::Findings>,
     /// What the TLS handshake shows, if there is one.
@@ -53,7 +53,7 @@ struct Explanation {
     /// As forwarded, where the Ingress has it sent as it came.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_path: Option<String>,
-    /// Time-outs of its Ingress's own.
+    /// Timeouts set by its Ingress.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeouts: Option<String>,
     /// Present where the pods were not looked for, as the input names none.
@@ -244,8 +244,8 @@ fn decide(
 }
 
 /// What is said of a Service whose pods the input does not name.
-const NO_SLICES: &str = "judged as a checkout: the input has no EndpointSlices, and a Service is enough; \
-                         in a cluster its ready pods decide, and without one the answer is 503 no_endpoint";
+const NO_SLICES: &str = "checked as a repository: the input has no EndpointSlices, so a Service is \
+    enough; in a cluster, a Service without a ready pod answers 503 no_endpoint";
 
 /// What a person may want to know about an answer.
 fn note(build: &Build, explanation: &Explanation, reason: Option<Reason>) -> String {
@@ -317,9 +317,9 @@ fn no_route(table: &Table, explanation: &Explanation) -> String {
         .collect();
     paths.sort();
     if paths.is_empty() {
-        return format!("no rule names the host {host:?}, and no wildcard or default covers it");
+        return format!("no rule, wildcard or default backend matches the host {host:?}");
     }
-    format!("the host has rules, but none for this path: {}", paths.join(", "))
+    format!("the host has rules, but none matches this path: {}", paths.join(", "))
 }
 
 fn text(explanation: &Explanation) -> String {

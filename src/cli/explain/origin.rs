@@ -18,19 +18,19 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 
-/// Who asks.
+/// The client of the explained request.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Origin {
-    /// The address that connects: is it admitted, and by which set? Needs --config.
+    /// Source address of the connection; shows whether and by which set it is admitted. Needs --config.
     #[arg(long, value_name = "IP", requires = "config")]
     from: Option<IpAddr>,
-    /// The source that a balancer at --from names in its PROXY header.
+    /// The source address in the PROXY header, if --from is a load balancer.
     #[arg(long, value_name = "IP", requires = "from")]
     proxy_source: Option<IpAddr>,
-    /// The name in the TLS handshake, if it is another than the URL's. Needs --config.
+    /// The server name (SNI) of the TLS handshake, if it differs from the URL's host. Needs --config.
     #[arg(long, value_name = "NAME", requires = "config")]
     pub(super) sni: Option<String>,
-    /// A field of the request, as NAME: VALUE; may be given several times.
+    /// A request header, as NAME: VALUE; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
 }
@@ -50,7 +50,7 @@ pub(super) struct Findings {
     /// The scheme that the visitor used, where a trusted peer says.
     #[serde(skip)]
     pub(super) scheme: Option<Scheme>,
-    /// What the one who asks gets, and why, if it is not the answer of a route.
+    /// The response to the client, and why, if no route answers.
     #[serde(skip)]
     pub(super) stopped: Option<(String, String)>,
 }
@@ -84,7 +84,7 @@ impl Origin {
         Ok(())
     }
 
-    /// Holds the address against what the listener admits and believes.
+    /// Checks the address against the admission sets and trusted proxies of the listener.
     pub(super) fn judge(
         &self,
         read: &Read,
@@ -98,7 +98,7 @@ impl Origin {
         let from = from.to_canonical();
         let mut findings = Findings {
             from: from.to_string(),
-            admission: "no listener takes it".to_owned(),
+            admission: "no listener accepts it".to_owned(),
             set: None,
             list: describe(&list),
             believed: None,
@@ -107,7 +107,7 @@ impl Origin {
             stopped: None,
         };
         let Some(listener) = listener else {
-            let note = "no listener is for this scheme and port".to_owned();
+            let note = "no listener serves this scheme and port".to_owned();
             findings.stopped = Some(("refused".to_owned(), note));
             return Ok(Some(findings));
         };
@@ -147,7 +147,7 @@ impl Findings {
         headers: &HeaderMap,
     ) -> Result<(), Failure> {
         let Some(trusted) = gate.believed().check(peer) else {
-            self.believed = Some("nobody: fields that name a client are removed".to_owned());
+            self.believed = Some("none: headers that name a client are removed".to_owned());
             self.client = Some(ClientIp::of_peer(peer).to_string());
             return Ok(());
         };
@@ -160,9 +160,9 @@ impl Findings {
         self.scheme = scheme;
         self.client = Some(match unnamed {
             None => client.to_string(),
-            Some(Unnamed::Absent) => format!("{client} (no field names another)"),
+            Some(Unnamed::Absent) => format!("{client} (no header names another)"),
             Some(cause) => {
-                format!("{client} (what the field says was not taken: {})", cause.label())
+                format!("{client} (the header was not used: {})", cause.label())
             }
         });
         if via_cloudflare {
@@ -210,19 +210,20 @@ fn meet(gate: &Gate, listener: &Listener, from: IpAddr, source: Option<IpAddr>) 
     };
     if gate.is_balancer(from) {
         let Some(source) = source.map(|source| source.to_canonical()) else {
-            return admitted(from, "on its own behalf, the balancer is ").unwrap_or_else(|| {
-                Met::Nobody {
-                    admission: "a balancer: it has to name a source (--proxy-source)".to_owned(),
+            return admitted(from, "without a PROXY header, the load balancer is ").unwrap_or_else(
+                || Met::Nobody {
+                    admission: "a load balancer: it must name a source (--proxy-source)".to_owned(),
                     answer: "closed",
-                    note: "without a source it is taken for a health check".to_owned(),
-                }
-            });
+                    note: "without a source, it counts as a health check".to_owned(),
+                },
+            );
         };
-        return admitted(source, "the source that the balancer names is ").unwrap_or_else(|| {
+        return admitted(source, "the source in its PROXY header is ").unwrap_or_else(|| {
             Met::Nobody {
-                admission: format!("refused: {source} is in none of the sets {}", sets()),
+                admission: format!("refused: {source} is not in any of the sets {}", sets()),
                 answer: "reset",
-                note: "the balancer may connect, the source that it names may not".to_owned(),
+                note: "the load balancer is admitted, the source in its PROXY header is not"
+                    .to_owned(),
             }
         });
     }
@@ -232,7 +233,7 @@ fn meet(gate: &Gate, listener: &Listener, from: IpAddr, source: Option<IpAddr>) 
         } else {
             ("reset", "accepted and reset: kernel_filter is off")
         };
-        let admission = format!("refused: in none of the sets {}", sets());
+        let admission = format!("refused: not in any of the sets {}", sets());
         Met::Nobody { admission, answer, note: note.to_owned() }
     })
 }

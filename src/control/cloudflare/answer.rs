@@ -38,34 +38,34 @@ pub struct TextError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// Above [`MOST_BYTES`].
-    #[error("the text has more than {MOST_BYTES} bytes, which is no list of networks")]
+    #[error("the text has more than {MOST_BYTES} bytes, too many for a list of networks")]
     TooLarge,
     /// Not UTF-8.
     #[error("this is not text")]
     NotText,
     /// Cut off, another document, or not JSON at all.
-    #[error("this is not the JSON of Cloudflare's API")]
+    #[error("this is not JSON of Cloudflare's API")]
     Json,
     /// `success` is not `true`.
-    #[error("the answer says itself that it failed: \"success\" is false")]
+    #[error("the response reports a failure: \"success\" is false")]
     Unsuccessful,
     /// A part of `result`.
-    #[error("the answer has no \"{0}\"")]
+    #[error("the response has no \"{0}\"")]
     Missing(&'static str),
     /// Not a network; the text, in quotes.
     #[error("{0} is not a network; write one such as 104.16.0.0/13")]
     NotNetwork(String),
     /// Bits behind the prefix; the text in quotes, and what it should be.
-    #[error("{0} has bits behind its prefix; write {1}, or the whole line if it was cut off")]
+    #[error("{0} has host bits set; write {1}, or the whole line if it was cut off")]
     HostBits(String, IpNet),
     /// Two networks without anything between them; the text, in quotes.
     #[error(
-        "{0} is two networks on one line, as when /ips-v4 and /ips-v6 are put together \
-        without a line break; write one on each line"
+        "{0} is two networks on one line (such as /ips-v4 and /ips-v6 joined without a line break); \
+            write one per line"
     )]
     Glued(String),
     /// A network under the key of the other family; the text, in quotes.
-    #[error("{0} is of the wrong family")]
+    #[error("{0} is of the wrong address family")]
     Family(String),
 }
 
@@ -172,7 +172,7 @@ pub fn text(bytes: &[u8]) -> Result<List, TextError> {
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with('{') {
-        // Whoever puts the China Network into a file of his own wants it.
+        // An operator's own file may contain the China Network.
         let jdcloud = text.contains("\"jdcloud_cidrs\"");
         return json(text.as_bytes(), jdcloud).map(|list| List { digest: None, ..list });
     }

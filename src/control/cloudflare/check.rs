@@ -68,10 +68,10 @@ pub enum Measure {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Nothing is in it, or nothing but [`NEVER_CLOUDFLARE`].
-    #[error("it names no network that could be admitted")]
+    #[error("it has no network that could be admitted")]
     Empty,
     /// Above [`MOST_NETWORKS`].
-    #[error("it names {0} networks, and more than {MOST_NETWORKS} are no list of addresses")]
+    #[error("it has {0} networks; at most {MOST_NETWORKS} are accepted")]
     TooMany(usize),
     /// A prefix shorter than any of theirs by far; `/0` among them.
     #[error("{net} is broader than a /{broadest}")]
@@ -82,7 +82,7 @@ pub enum Refused {
         broadest: u8,
     },
     /// Private, reserved, multicast and the like.
-    #[error("{net} meets {block} ({what}), where Cloudflare cannot be")]
+    #[error("{net} overlaps {block} ({what}), which Cloudflare cannot use")]
     Reserved {
         /// The network.
         net: IpNet,
@@ -92,12 +92,12 @@ pub enum Refused {
         what: &'static str,
     },
     /// More addresses than a list of theirs can have.
-    #[error("it has more than {MOST_GROWTH} times the {0} addresses that are compiled in")]
+    #[error("it has more than {MOST_GROWTH} times the {0} addresses of the embedded list")]
     Grown(Family),
     /// Too little of what is compiled in.
     #[error(
-        "{percent} % of the {family} {measure} that are compiled in are missing, such as \
-        {example}: more than half"
+        "{percent} % of the {family} {measure} of the embedded list are missing, such as {example}: \
+            more than half"
     )]
     Short {
         /// The family.
@@ -126,8 +126,8 @@ pub enum Refused {
     },
     /// An override with too few of the ranges that it had.
     #[error(
-        "it has {now} ranges and had {before}, more than a quarter less at once; if that is meant, \
-         restart: at start nothing is compared"
+        "it has {now} ranges and had {before}: more than a quarter are missing at once; if this is \
+            intended, restart: the first list is not compared"
     )]
     Cut {
         /// Ranges of both families in it.

@@ -16,10 +16,10 @@ pub enum Failure {
     #[error(transparent)]
     Text(#[from] TextError),
     /// It is a list, and not one to put in force.
-    #[error("the list is refused: {0}")]
+    #[error("the list is rejected: {0}")]
     Refused(#[from] Refused),
     /// The file, or the ConfigMap's key, is not there.
-    #[error("it is not there")]
+    #[error("it does not exist")]
     Absent,
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]

@@ -27,7 +27,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Largest head of an answer, in bytes; theirs has about 1 KiB.
 const HEAD_BYTES: usize = 64 * 1024;
-/// Largest file of authorities, in bytes: all public ones together have about 250 KB.
+/// Largest file of CAs, in bytes: all public CAs together have about 250 KB.
 const MOST_CA_BYTES: u64 = 1 << 20;
 /// Longest `ETag` that is repeated to the server; usual ones have less than 80 bytes.
 const MOST_ETAG: usize = 256;
@@ -39,7 +39,7 @@ const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"));
 pub struct Deadlines {
     /// For the connection to one address, with the TLS handshake.
     pub connect: Duration,
-    /// For everything, from the look-up of the name to the last byte.
+    /// Limit for everything, from the DNS lookup to the last byte.
     pub whole: Duration,
 }
 
@@ -58,7 +58,7 @@ pub struct Origin {
     port: u16,
     /// Path and query.
     target: String,
-    /// The only authorities to believe; the public ones if absent. Read for each attempt.
+    /// The only CAs to trust; the public CAs if absent. Read for each attempt.
     ca_file: Option<PathBuf>,
 }
 
@@ -88,22 +88,22 @@ pub enum FetchError {
         what: String,
     },
     /// No TCP connection.
-    #[error("no connection to {addr}: {source}")]
+    #[error("cannot connect to {addr}: {source}")]
     Connect {
         /// The last address that was tried.
         addr: SocketAddr,
         /// What the kernel says.
         source: io::Error,
     },
-    /// The handshake failed, or the certificate is not to be believed.
-    #[error("no TLS with {addr}: {what}")]
+    /// The handshake failed, or the certificate is not trusted.
+    #[error("TLS handshake with {addr} failed: {what}")]
     Tls {
         /// The last address that was tried.
         addr: SocketAddr,
         /// What rustls says.
         what: String,
     },
-    /// The file with the authorities.
+    /// The file with the CAs.
     #[error("cloudflare.ca_file {path:?}: {what}; name a PEM file with certificates")]
     Authorities {
         /// As configured.
@@ -120,25 +120,21 @@ pub enum FetchError {
         limit: Duration,
     },
     /// The answer is not HTTP, or breaks off.
-    #[error("the answer breaks off or is not HTTP: {0}")]
+    #[error("the response is truncated or not HTTP: {0}")]
     Http(String),
     /// Neither 200, nor a 304 that was asked for.
     #[error("the status is {0}{hint}", hint = redirect_hint(*.0))]
     Status(StatusCode),
     /// The body is larger than [`MOST_BYTES`].
-    #[error("the answer has more than {MOST_BYTES} bytes, which is no list")]
+    #[error("the response has more than {MOST_BYTES} bytes, too many for a list")]
     TooLarge,
     /// Compressed without having been asked to be.
-    #[error("the answer has a content coding, and none was asked for")]
+    #[error("the response has a content coding that was not requested")]
     Encoded,
 }
 
 fn redirect_hint(status: StatusCode) -> &'static str {
-    if status.is_redirection() {
-        ", and redirects are not followed: name the place itself"
-    } else {
-        ""
-    }
+    if status.is_redirection() { "; redirects are not followed: use the final URL" } else { "" }
 }
 
 impl FetchError {
@@ -187,7 +183,7 @@ impl Origin {
         deadlines: Deadlines,
     ) -> Result<Fetched, FetchError> {
         let limit = deadlines.whole;
-        let late = |_| FetchError::Timeout { what: "the whole answer", limit };
+        let late = |_| FetchError::Timeout { what: "the whole response", limit };
         timeout(limit, self.exchange(etag, deadlines.connect)).await.map_err(late)?
     }
 
@@ -237,7 +233,7 @@ impl Origin {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let unknown = |what: String| FetchError::Resolve { host: host.to_owned(), what };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| unknown(said(&error)))?;
-        let mut last = unknown("the answer is empty".to_owned());
+        let mut last = unknown("the response is empty".to_owned());
         for addr in resolve(host, self.port).await.map_err(unknown)? {
             let attempt = handshake(addr, name.clone(), Arc::clone(&config));
             match timeout(limit, attempt).await {
@@ -283,7 +279,7 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     started.map_err(|error| said(&error))?;
     match answer.await {
         Ok(found) => found.map_err(|error: io::Error| said(&error)),
-        Err(_) => Err("the look-up ended without an answer".to_owned()),
+        Err(_) => Err("the DNS lookup ended without a result".to_owned()),
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Initial {
 
 /// The operator's file cannot be used, and no good list of it was kept.
 #[derive(Debug, thiserror::Error)]
-#[error("cloudflare.file: {0}; mend the file, or remove the key to use the published list")]
+#[error("cloudflare.file: {0}; fix the file, or remove the key to use the published list")]
 pub struct InitialError(String);
 
 /// Finds the list to start with. Reads files, and nothing from the network.
@@ -105,12 +105,12 @@ impl Start<'_> {
         let failed = taken.and_then(Result::err).map(|failure| failure.why());
         let life = match self.kept(&mut warnings) {
             Some(life) => {
-                warnings.push(format!("{problem}; the last good list of it is used"));
+                warnings.push(format!("{problem}; its last good list is used"));
                 life
             }
             None if source == ListSource::File => return Err(InitialError(problem)),
             None => {
-                warnings.push(format!("{problem}; until then nobody counts as Cloudflare"));
+                warnings.push(format!("{problem}; until then no address counts as Cloudflare"));
                 self.nobody()
             }
         };
@@ -141,7 +141,7 @@ impl Start<'_> {
         let ignored = match store::load(directory, &identity(&self.config.origin)) {
             Ok(None) => return None,
             Ok(Some(kept)) if self.is_older(kept.confirmed) => format!(
-                "it was last confirmed at {}, before the list that is compiled in",
+                "it was last confirmed at {}, before the date of the embedded list",
                 when(kept.confirmed)
             ),
             Ok(Some(kept)) => {
@@ -155,7 +155,7 @@ impl Start<'_> {
             Err(error) => error.to_string(),
         };
         let path = directory.join(FILE);
-        warnings.push(format!("{}: {ignored}; the kept list is ignored", path.display()));
+        warnings.push(format!("{}: {ignored}; the stored list is ignored", path.display()));
         None
     }
 
@@ -199,7 +199,7 @@ pub(super) fn place(origin: &ListOrigin) -> String {
 
 fn never_admitted(place: &str, never: &[ipnet::IpNet]) -> Option<String> {
     let list = named(never);
-    let what = "was given to WARP users and is not admitted: the list is an old one";
+    let what = "was reassigned to WARP users and is not admitted: the list is outdated";
     (!never.is_empty()).then(|| format!("{place}: {list} {what}"))
 }
 

@@ -94,7 +94,11 @@ impl Keeper {
         let Setup { config, state, initial, texts, metrics, publish, pace } = setup;
         let Initial { life, clock, seen, failed, warnings, .. } = initial;
         for warning in &warnings {
-            tracing::warn!(warning, "the list of Cloudflare's addresses is not as configured");
+            tracing::warn!(
+                warning,
+                "the list of Cloudflare's addresses does not come from the \
+                configured source"
+            );
         }
         let (place, identity) = (place(&config.origin), identity(&config.origin));
         let way = match config.origin {
@@ -142,7 +146,10 @@ impl Keeper {
         let leaving = networks(&self.life.leaving());
         if !leaving.is_empty() {
             let networks = named(&leaving);
-            tracing::warn!(networks, "Cloudflare's addresses: no longer listed, about to leave");
+            tracing::warn!(
+                networks,
+                "Cloudflare's addresses: no longer listed, to be removed after the delay"
+            );
         }
         if matches!(source, ListSource::File | ListSource::ConfigMap) {
             self.save();
@@ -247,7 +254,7 @@ impl Keeper {
             return;
         }
         let networks = named(&removed);
-        tracing::warn!(networks, "Cloudflare's addresses: removed, not listed for the whole delay");
+        tracing::warn!(networks, "Cloudflare's addresses: removed after the delay");
         self.note();
         (self.publish)(self.life.in_force());
         self.save();
@@ -261,7 +268,7 @@ impl Keeper {
                 self.metrics.update(|cells| cells.succeed(outcome.changed(), unix));
                 if std::mem::take(&mut self.failing) {
                     let source = &self.place;
-                    tracing::info!(source, "the list of Cloudflare's addresses is read again");
+                    tracing::info!(source, "the list of Cloudflare's addresses can be read again");
                 }
                 self.tell(&outcome);
             }
@@ -272,7 +279,7 @@ impl Keeper {
                 tracing::warn!(
                     reason = why.as_str(),
                     error = %failure.at(&self.place),
-                    "the list of Cloudflare's addresses stays as it is"
+                    "the list of Cloudflare's addresses is unchanged"
                 );
             }
         }
@@ -292,7 +299,7 @@ impl Keeper {
             tracing::info!(networks, "Cloudflare's addresses: added");
         }
         if let Some(networks) = list(&outcome.back) {
-            tracing::info!(networks, "Cloudflare's addresses: listed again, not removed");
+            tracing::info!(networks, "Cloudflare's addresses: listed again, kept");
         }
         if let Some(networks) = list(&outcome.leaving) {
             let delay = self.life.delay();
@@ -303,14 +310,17 @@ impl Keeper {
             );
         }
         if let Some(networks) = list(&outcome.removed) {
-            tracing::warn!(networks, "Cloudflare's addresses: removed, as the list was changed");
+            tracing::warn!(
+                networks,
+                "Cloudflare's addresses: removed, because the source of the list changed"
+            );
         }
         if !outcome.never.is_empty() {
             let networks = named(&outcome.never);
             tracing::warn!(
                 networks,
                 source = %self.place,
-                "listed and not admitted: given to WARP users, the list is an old one"
+                "listed but not admitted: reassigned to WARP users, so the list is outdated"
             );
         }
     }
@@ -333,7 +343,7 @@ impl Keeper {
             tracing::warn!(
                 %error,
                 ?directory,
-                "the last good list cannot be kept: make state.directory a writable directory"
+                "the last good list cannot be stored: make state.directory a writable directory"
             );
         }
     }

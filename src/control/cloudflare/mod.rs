@@ -1,16 +1,16 @@
-//! Cloudflare's address list from start to end of the process.
+//! Cloudflare's address list, from start to end of the process.
 //!
 //! ```text
-//! start:   the operator's list | the last good one on disk | what is compiled in  -> initial
-//! running: API, file or ConfigMap -> answer -> check -> life -> whoever admits by it
+//! start:   the operator's list | the last good list on disk | the embedded list  -> initial
+//! running: API, file or ConfigMap -> answer -> check -> life -> admission sets
 //! ```
 //!
-//! The list decides who may connect and who is believed, so every fault leaves it as it is: `check`
-//! says what may be put in force, `life` what becomes of it in time; both are pure. `fetch` and
-//! `store` do the I/O, and [`Keeper`] drives them on a thread of its own, off the data workers.
+//! The list decides which addresses may connect and which are trusted, so every error leaves it
+//! unchanged. `check` decides whether a list may be put in force, and `life` when its entries expire; both
+//! are pure. `fetch` and `store` do the I/O. [`Keeper`] runs them on a thread of its own, off the workers.
 //!
-//! A list of the operator's stands alone: if it cannot be read at start, neither the published list
-//! nor the compiled-in one takes its place, for they admit whom he has not named.
+//! An operator's list has no fallback: if it cannot be read at start, neither the published nor the
+//! embedded list replaces it, because they admit addresses that the operator did not list.
 
 pub mod answer;
 pub mod check;

@@ -62,7 +62,7 @@ impl Followed {
     pub(super) fn new(path: PathBuf) -> Self {
         let changed = Arc::new(Notify::new());
         let watcher = watch(&path, Arc::clone(&changed)).map_err(|error| {
-            tracing::warn!(%error, ?path, "changes are not reported, looking at intervals");
+            tracing::warn!(%error, ?path, "file change notifications are not available; polling instead");
         });
         // The first look is at once: the file may have changed since the process began.
         Self { path, changed, next_look: Instant::now(), _watcher: watcher.ok() }

@@ -28,13 +28,13 @@ pub enum StoreError {
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     /// Not what [`save`] writes: cut off, edited, somebody else's.
-    #[error("it is not a list that ravelin kept: {0}")]
+    #[error("it is not a list that ravelin stored: {0}")]
     Corrupt(String),
     /// Written by another version.
-    #[error("it is of format {0}, and this version knows {FORMAT}")]
+    #[error("its format is {0}; this version reads {FORMAT}")]
     Format(u32),
     /// Kept under another configuration.
-    #[error("it is the list of {theirs}, and {ours} is configured")]
+    #[error("it is the list of {theirs}; the configured source is {ours}")]
     Foreign {
         /// The source in the file.
         theirs: String,

@@ -24,7 +24,7 @@ pub(super) fn follow(paths: &[PathBuf], wake: Sender<Wake>) -> Option<Recommende
     });
     watched
         .inspect_err(|error| {
-            tracing::warn!(%error, "changes are not reported, looking at intervals");
+            tracing::warn!(%error, "file change notifications are not available; polling instead");
         })
         .ok()
 }

@@ -76,7 +76,7 @@ impl Listing {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     // Or else it was removed between the listing and this.
                     if is_manifest(&path) && path.is_symlink() {
-                        self.unreadable.push((path, "is a link to nothing".to_owned()));
+                        self.unreadable.push((path, "is a dangling symbolic link".to_owned()));
                     }
                 }
                 Err(error) if is_manifest(&path) => {

@@ -1,12 +1,11 @@
 //! A directory of manifests as a source of objects.
 //!
-//! [`Directory::scan`] compares the files with what was read before and reads those that changed.
-//! The module neither waits nor watches: whoever owns the directory says when to look.
+//! [`Directory::scan`] compares the files with the previous scan and reads those that changed. The module
+//! neither waits nor watches: its owner decides when to scan.
 //!
-//! What was served is given up only for a reason that can be seen. A file that becomes invalid, a
-//! file of no bytes (an editor between truncating and writing) and a directory that cannot be read
-//! keep what they served, and are reported. A file that is gone, or holds comments alone, takes its
-//! objects with it.
+//! Objects are removed only for a visible reason. A file that becomes invalid, an empty file (an editor
+//! between truncating and writing) and an unreadable directory keep their last good objects and are
+//! reported. A file that is deleted, or that has only comments, takes its objects with it.
 
 mod events;
 mod list;
@@ -50,7 +49,7 @@ pub struct Directory {
     objects: Objects,
     findings: Vec<Rejected>,
     surroundings: Surroundings,
-    /// Objects and findings as of the last look of the reconciler.
+    /// Objects and findings as of the last scan of the reconciler.
     told: (Objects, Vec<Rejected>),
     /// Whether they may be other now.
     untold: bool,
@@ -141,7 +140,7 @@ impl Directory {
 
     /// What is wrong with the files as of the last scan, sorted: from reading them, from
     /// [`validate`], and objects that several files have. A finding that a translation of the same
-    /// objects has too is equal to it in every field, unless its file is not served as it stands.
+    /// objects has too is equal to it in every field, unless its file is not served as it is.
     pub fn findings(&self) -> Vec<Rejected> {
         self.findings.clone()
     }
@@ -174,7 +173,7 @@ impl Directory {
     ) -> Objects {
         let mut objects = Objects::default();
         for (path, reason) in &self.unreadable {
-            let fix = "make it readable; what was served from it still is";
+            let fix = "make it readable; its last good content is still served";
             findings.push(unreadable(path, reason.clone(), fix));
         }
         let mut owners: BTreeMap<ObjectRef, &Path> = BTreeMap::new();

@@ -155,12 +155,12 @@ impl<'n> Sorted<'n> {
         findings.extend(bringers.iter().map(|(kind, all)| not_rendered(kind, all)));
         findings.extend(templates.iter().map(|(directory, all)| of_template(directory, all)));
         if !encrypted.names.is_empty() {
-            let reason = format!("is encrypted by SOPS and not judged: {}", encrypted.names());
+            let reason = format!("is encrypted by SOPS and not checked: {}", encrypted.names());
             findings.push(finding(Severity::Info, Why::Encrypted, &encrypted.place(), reason, ""));
         }
         if !variables.names.is_empty() {
             let reason = format!(
-                "has variables that Flux fills in (postBuild.substitute), which are not judged: {}",
+                "has variables that Flux substitutes (postBuild.substitute), which are not checked: {}",
                 variables.names()
             );
             findings.push(finding(
@@ -190,14 +190,14 @@ fn not_served(kind: &str, group: &str, several: &Several<'_>) -> Rejected {
         _ => (plural(kind), "are"),
     };
     let routes = ["Route", "Ingress", "Gateway", "Proxy", "Virtual", "Mapping"];
-    let asked = if routes.iter().any(|word| kind.contains(word)) { "served" } else { "obeyed" };
+    let asked = if routes.iter().any(|word| kind.contains(word)) { "served" } else { "supported" };
     let reason = format!("{number} {kinds} ({group}) {are} not {asked} yet: {}", several.names());
     let fix = match group {
         "traefik.containo.us" => {
-            "Traefik 3 passes this over: change the group to traefik.io; here write Ingresses"
+            "Traefik 3 ignores this group: change it to traefik.io; for ravelin, write Ingresses"
         }
         _ => {
-            "write Ingresses for what ravelin is to serve, and leave the rest to its own controller"
+            "write Ingresses for the routes that ravelin should serve, and leave the rest to its own controller"
         }
     };
     finding(Severity::Warning, Why::UnservedKind, &several.place(), reason, fix)
@@ -208,8 +208,9 @@ fn not_rendered(kind: &str, several: &Several<'_>) -> Rejected {
     let (kinds, bring) =
         if number == 1 { (kind.to_owned(), "brings") } else { (plural(kind), "bring") };
     let names = several.names();
-    let reason =
-        format!("{number} {kinds} {bring} objects that are not here and not judged: {names}");
+    let reason = format!(
+        "{number} {kinds} {bring} objects that are not in the input and not checked: {names}"
+    );
     let fix = "render them: helm template CHART --values FILE | ravelin check -";
     finding(Severity::Info, Why::NotRendered, &several.place(), reason, fix)
 }
@@ -224,14 +225,14 @@ fn of_templates(file: &Path) -> PathBuf {
 fn of_template(directory: &Path, several: &Several<'_>) -> Rejected {
     let number = several.files.len();
     let are = if number == 1 { "file is a template" } else { "files are templates" };
-    let reason = format!("{number} {are} and not judged");
+    let reason = format!("{number} {are} and not checked");
     let chart = directory.parent().filter(|_| directory.ends_with("templates"));
     let fix = match chart {
         Some(chart) => {
             let chart = if chart.as_os_str().is_empty() { Path::new(".") } else { chart };
             format!("render first: helm template {} | ravelin check -", chart.display())
         }
-        None => "render first, as by: helm template CHART | ravelin check -".to_owned(),
+        None => "render first: helm template CHART | ravelin check -".to_owned(),
     };
     let place = match directory.as_os_str().is_empty() {
         true => ".".to_owned(),
@@ -262,7 +263,8 @@ fn kustomize(all: &[Kustomization<'_>], gathered: &mut Gathered) {
         return;
     };
     let first = if first.as_os_str().is_empty() { PathBuf::from(".") } else { first };
-    let reason = "makes other objects of the files: they are judged as they stand".to_owned();
+    let reason =
+        "generates other objects from the files: the files are checked as they are".to_owned();
     let fix = format!("build first: kubectl kustomize {} | ravelin check -", first.display());
     let place = roots.place();
     gathered.findings.push(finding(Severity::Warning, Why::NotRendered, &place, reason, &fix));

@@ -219,10 +219,8 @@ fn a_link_that_leads_upwards_ends_and_one_to_nothing_is_told() {
     assert_eq!(fixture.rescan(), ["a"]);
     assert_eq!(
         fixture.findings(),
-        [
-            "error: File sub/dangling.yaml: is a link to nothing (fix: make it readable; what was served \
-          from it still is)"
-        ]
+        ["error: File sub/dangling.yaml: is a dangling symbolic link (fix: make it readable; its \
+                last good content is still served)"]
     );
 }
 
@@ -267,8 +265,8 @@ fn what_is_not_read_is_counted_over_all_files() {
     assert_eq!(fixture.rescan(), ["s"]);
     let expected = |place: &str, what: &str| {
         format!(
-            "warning: File {place}: {what} (fix: write Ingresses for what ravelin is to serve, and leave \
-             the rest to its own controller)"
+            "warning: File {place}: {what} (fix: write Ingresses for the routes that ravelin should \
+                serve, and leave the rest to its own controller)"
         )
     };
     let both = "2 IngressRoutes (traefik.io) are not served yet: shop/a, shop/b";
@@ -286,5 +284,5 @@ fn a_file_that_becomes_a_template_keeps_what_it_served() {
     fixture.rescan();
     fixture.write("a.yaml", "kind: Service\nmetadata: {name: {{ .Values.name }}}\n");
     assert_eq!(fixture.rescan(), ["a"]);
-    assert!(fixture.findings()[0].contains("1 file is a template and not judged"));
+    assert!(fixture.findings()[0].contains("1 file is a template and not checked"));
 }

@@ -21,7 +21,7 @@ pub struct LastGood {
     pub header: Header,
     /// The objects, as they were in memory but for the content of Secrets.
     pub objects: Vec<Object>,
-    /// Whether others than the owner could read the file. They cannot any more.
+    /// Whether users other than the owner could read the file. The mode is corrected.
     pub exposed: bool,
 }
 

@@ -54,7 +54,7 @@ pub enum Refusal {
         ours: u32,
     },
     /// Somebody else may have written it.
-    #[error("others than its owner may write into it (mode {0:03o})")]
+    #[error("users other than its owner may write to it (mode {0:03o})")]
     Writable(u32),
     /// More than [`MOST_BYTES`].
     #[error("it has more than {MOST_BYTES} bytes")]
@@ -63,10 +63,10 @@ pub enum Refusal {
     #[error("it is not a last-good state")]
     Foreign,
     /// Written by another version.
-    #[error("it is of format {0}, and this version knows {FORMAT}")]
+    #[error("its format is {0}; this version reads {FORMAT}")]
     Format(u32),
     /// Its end is not the digest of what is before it.
-    #[error("it was cut off or altered: its checksum does not fit")]
+    #[error("it is truncated or altered: its checksum does not match")]
     Checksum,
     /// The line is not an object of a kind that is kept. Counted from 1.
     #[error("its line {0} cannot be read")]

@@ -23,7 +23,7 @@ pub struct Pace {
 
 impl Default for Pace {
     /// 10 s: a roll-out is some seconds of events, and a file of 20 MB each 10 s is what a disk
-    /// bears for ever. 1 h.
+    /// bears forever. 1 h.
     fn default() -> Self {
         Self { every: Duration::from_secs(10), refresh: Duration::from_secs(3600) }
     }
@@ -68,7 +68,7 @@ impl Keeper {
         match self.try_restore() {
             Ok(true) => true,
             Ok(false) => {
-                tracing::info!(file = ?path, "nothing was kept of the cluster: waits on");
+                tracing::info!(file = ?path, "there is no last-good state: still waiting for the API server");
                 false
             }
             Err(refusal) => {
@@ -76,7 +76,7 @@ impl Keeper {
                     file = ?path,
                     reason = %refusal,
                     fix = fix(&refusal),
-                    "the last-good state is not used: waits on for the API server"
+                    "the last-good state is not usable: still waiting for the API server"
                 );
                 false
             }
@@ -90,7 +90,7 @@ impl Keeper {
             tracing::warn!(
                 directory = ?self.settings.directory,
                 certificates = header.certificates,
-                "others than its owner could read the last-good state; it is closed for them now"
+                "other users could read the last-good state; its mode is corrected"
             );
         }
         let restored = self.cluster.restore(&header.scopes, objects);
@@ -102,7 +102,7 @@ impl Keeper {
                 age = age(header.confirmed, now()),
                 objects = restored,
                 missing = self.watch.missing().trim_end(),
-                "the API server could not be listed: the last-good state is served"
+                "the API server could not be listed: serving the last-good state"
             );
         }
         Ok(true)
@@ -164,10 +164,10 @@ impl Keeper {
             Some(error) if before.as_ref() != Some(&error) => tracing::warn!(
                 error,
                 directory = ?self.settings.directory,
-                "the last-good state cannot be kept: make state.directory a writable directory \
-                 with room for it"
+                "the last-good state cannot be stored: make state.directory a writable directory \
+                    with enough space"
             ),
-            None if before.is_some() => tracing::info!("the last-good state is kept again"),
+            None if before.is_some() => tracing::info!("the last-good state can be stored again"),
             _ => {}
         }
     }
@@ -175,16 +175,16 @@ impl Keeper {
 
 fn fix(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::Unreadable(_) => "let this process read it, or remove it",
+        Refusal::Unreadable(_) => "make it readable for this process, or remove it",
         Refusal::Owner { .. } | Refusal::Writable(_) => {
-            "find out who wrote it, and remove it: it is written anew when the API server is back"
+            "find out who wrote it, and remove it: it is rewritten when the API server is back"
         }
-        Refusal::Scope(_) => "none until the API server is back: then it is written anew",
+        Refusal::Scope(_) => "none needed: it is rewritten when the API server is back",
         Refusal::NotAFile
         | Refusal::TooLarge
         | Refusal::Foreign
         | Refusal::Format(_)
         | Refusal::Checksum
-        | Refusal::Line(_) => "remove it: it is written anew when the API server is back",
+        | Refusal::Line(_) => "remove it: it is rewritten when the API server is back",
     }
 }

@@ -1,14 +1,13 @@
-//! The last good state of the cluster on disk: what a process that starts while the API server is
-//! away serves from.
+//! The last-good state of the cluster on disk. A process that starts while the API server is away serves
+//! from it.
 //!
 //! ```text
 //! running: Cluster -> Keeper (thread of its own) -> file -> format -> last-good.jsonl
 //! start:   last-good.jsonl -> format -> file -> Keeper::restore -> Cluster
 //! ```
 //!
-//! Opt-in. Only a state that was listed whole is kept, never one that was itself restored. What is
-//! read is not trusted: whatever is wrong with the file, the process starts as if there were none,
-//! and says so.
+//! Opt-in. Only a completely listed state is stored, never a restored one. The file is not trusted: on
+//! any error in it, the process logs the error and starts as if there were no file.
 
 mod file;
 mod format;

@@ -361,6 +361,6 @@ fn a_bad_file_restores_nothing() {
     save(&state, &mk_header(false), &mk_objects(&mk_all())).expect("kept");
     assert!(!keeper.restore(), "it has no Services");
     fs::write(state.join(FILE), "{}").expect("written");
-    assert!(!keeper.restore(), "it is none of ours");
+    assert!(!keeper.restore(), "it is not one of ours");
     assert_eq!((cluster.objects(), metrics.read().restored), (Objects::default(), None));
 }

@@ -7,7 +7,7 @@ use crate::model::Kind;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Unknown fields of one object that are reported; whoever has more has another problem.
+/// Maximum of reported unknown fields per object.
 const MAX_UNKNOWN_FIELDS: usize = 16;
 
 /// A field that the type does not have.
@@ -101,7 +101,7 @@ fn mistyped(kind: Kind, field: String, text: &str) -> Mistyped {
     let fix = if is_number && text.starts_with("invalid type: string") {
         "write the number without quotes".to_owned()
     } else if expected == "a string" || expected == "a borrowed string" {
-        "put the value into quotes".to_owned()
+        "put the value in quotes".to_owned()
     } else {
         explain(kind, &field)
     };

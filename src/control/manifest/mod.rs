@@ -1,8 +1,8 @@
-//! Manifest text to objects: what kubectl would send to the API server.
+//! Manifest text to objects, as kubectl would send them to the API server.
 //!
-//! Pure. Reads YAML streams (JSON is YAML), takes `List`s apart, passes over kinds that ravelin
-//! does not read (a Git repository has Deployments too), and rejects one object at a time. It looks at
-//! types and names only; whether the values make sense is for [`super::translate`].
+//! Pure. Reads YAML streams (JSON is YAML), unpacks `List`s, skips kinds that ravelin does not read (a
+//! Git repository has Deployments too), and rejects each broken object alone. It checks types and names;
+//! [`super::translate`] checks values.
 
 mod decode;
 mod others;
@@ -31,14 +31,14 @@ pub struct Parsed {
     pub objects: Vec<Object>,
     /// What could not be read, and what was read though it is strange.
     pub findings: Vec<Rejected>,
-    /// What is not ours and matters all the same, sorted, each once.
+    /// Objects that are not ours but matter, sorted, without duplicates.
     pub notes: Vec<Note>,
 }
 
 /// What a manifest is read for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be served as it stands.
+    /// Served as it is.
     #[default]
     Serve,
     /// To be judged before it is applied: something stands in for what is filled in then.
@@ -256,12 +256,12 @@ impl Reader<'_> {
             true => format!("is too large or too deep at line {line}, column {column}"),
             false => format!("is not valid YAML at line {line}, column {column}: {reason}"),
         };
-        let fix = "correct it; the document that it is in is not read".to_owned();
+        let fix = "correct it; its document is not read".to_owned();
         let file = ObjectRef::new(Kind::File, "", self.file);
         self.report(file, severity, Why::Unreadable, "", reason, fix);
     }
 
-    /// Keys that a document has twice. Whoever writes a key twice means both, and one of them is lost.
+    /// Duplicate keys of a document. One of the two values is lost, though both were intended.
     fn repeated(&mut self, document: &Value, repeated: Vec<yaml::Repeated>) {
         // Not in what is nobody's business here, such as the values of a chart.
         if document.get("kind").is_none() {
@@ -269,7 +269,7 @@ impl Reader<'_> {
         }
         for yaml::Repeated { line, key } in repeated {
             let reason =
-                format!("has the key {} again at line {line}: the last counts", quote(&key));
+                format!("repeats the key {} at line {line}: the last one is used", quote(&key));
             let fix = "remove one of the two, or put both values into one".to_owned();
             let file = ObjectRef::new(Kind::File, "", self.file);
             self.report(file, Severity::Warning, Why::Duplicate, "", reason, fix);

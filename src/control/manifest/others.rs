@@ -1,4 +1,4 @@
-//! What a manifest holds that ravelin does not read, and that matters to whoever reads its verdict.
+//! Contents of manifests that ravelin does not read, but that matter for the verdict of `check`.
 
 use super::DEFAULT_NAMESPACE;
 use serde_json::{Map, Value};
@@ -190,7 +190,7 @@ pub(super) fn kustomization(value: &Value) -> Note {
     Note::Kustomization { resources, patches, changes: CHANGES.iter().any(|key| is_set(key)) }
 }
 
-/// Whether an object that was read as YAML is a template all the same: `host: "{{ .Values.host }}"`.
+/// Whether an object that was read as YAML is a template anyway: `host: "{{ .Values.host }}"`.
 pub(super) fn is_template(value: &Value) -> bool {
     let of_object = |key: &str| value.get(key).is_some_and(has_braces);
     let name = |key: &str| value.pointer(key).is_some_and(has_braces);

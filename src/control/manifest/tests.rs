@@ -88,8 +88,8 @@ fn a_syntax_error_loses_its_document_and_says_where_it_is() {
     assert_eq!(objects, ["Service default/a", "Service default/b"]);
     assert_eq!(
         findings,
-        ["error: File m.yaml: is not valid YAML at line 3, column 4: unclosed bracket '[' \
-          (fix: correct it; the document that it is in is not read)"]
+        ["error: File m.yaml: is not valid YAML at line 3, column 4: unclosed bracket '[' (fix: \
+            correct it; its document is not read)"]
     );
 }
 
@@ -100,8 +100,8 @@ fn of_a_key_that_is_there_twice_the_last_counts() {
     assert_eq!(objects, ["Service default/b"]);
     assert_eq!(
         findings,
-        ["warning: File m.yaml: has the key \"name\" again at line 4: the last counts \
-          (fix: remove one of the two, or put both values into one)"]
+        ["warning: File m.yaml: repeats the key \"name\" at line 4: the last one is used (fix: \
+            remove one of the two, or put both values into one)"]
     );
 }
 
@@ -126,7 +126,7 @@ spec:
         (
             ingress.replace("'80'", "80").replace("name: s,", "name: 7,"),
             "error: Ingress prod/x: spec.rules[0].http.paths[0].backend.service.name: invalid type: \
-             integer `7`, expected a string, in m.yaml (fix: put the value into quotes)",
+                integer `7`, expected a string, in m.yaml (fix: put the value in quotes)",
         ),
         (
             ingress.replace("'80'", "80").replace("- http:", "  http:"),
@@ -137,13 +137,13 @@ spec:
             // YAML 1.1, and so kubectl, reads a bare `n` or `no` as a boolean.
             "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: no}}".to_owned(),
             "error: Service false/s: metadata.namespace: invalid type: boolean `false`, expected a \
-             string, in m.yaml (fix: put the value into quotes)",
+                string, in m.yaml (fix: put the value in quotes)",
         ),
         (
             "{apiVersion: v1, kind: Service, metadata: {name: s, annotations: {a: true}}}"
                 .to_owned(),
             "error: Service default/s: metadata.annotations.a: invalid type: boolean `true`, \
-             expected a string, in m.yaml (fix: put the value into quotes)",
+                expected a string, in m.yaml (fix: put the value in quotes)",
         ),
     ] {
         assert_eq!(parsed(&text), (vec![], vec![expected.to_owned()]));
@@ -262,8 +262,8 @@ fn of_a_node_status_only_the_addresses_have_to_be_right() {
         (
             vec![],
             vec![
-                "error: Node edge: status.addresses[0].address: invalid type: integer `7`, expected a \
-                 string, in m.yaml (fix: put the value into quotes)"
+                "error: Node edge: status.addresses[0].address: invalid type: integer `7`, expected \
+                    a string, in m.yaml (fix: put the value in quotes)"
                     .to_owned()
             ]
         )

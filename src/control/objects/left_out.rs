@@ -29,7 +29,7 @@ pub fn leave_out_content(secret: &Secret) -> Secret {
     Secret { metadata, type_: type_.clone(), data, ..Secret::default() }
 }
 
-/// Whether there is nothing in a text but certificates of authorities.
+/// Whether a text contains only CA certificates.
 fn is_public(text: &ByteString) -> bool {
     !text.0.windows(7).any(|part| part == b"PRIVATE") && Authority::from_pem(&text.0).is_ok()
 }

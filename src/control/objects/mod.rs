@@ -1,7 +1,7 @@
 //! The raw Kubernetes objects that a translation starts from, by kind and name.
 //!
-//! A source (the watch or a directory) keeps one [`Objects`] up to date and hands out each
-//! [`Change`]; the translator keeps another. Both point to the same objects.
+//! A source (the watch or a directory) keeps one [`Objects`] up to date and emits each [`Change`]; the
+//! translator keeps another. Both share the same objects.
 
 mod change;
 mod left_out;
@@ -242,8 +242,8 @@ impl Objects {
         &self.config_maps
     }
 
-    /// The EndpointSlices of one Service in the order of their names, whoever manages them. Costs
-    /// two look-ups, however many slices there are.
+    /// The EndpointSlices of one Service in the order of their names, from all managers. Costs
+    /// two lookups, for any number of slices.
     pub fn slices_of(
         &self,
         namespace: &str,

@@ -26,10 +26,11 @@ impl Grace {
         for class in gone.iter().filter(|class| !self.until.contains_key(*class)) {
             let fix = format!("create it again, with spec.controller \"{CONTROLLER}\"");
             let served = self.length;
-            tracing::warn!(%class, ?served, fix, "an IngressClass of ours is gone; its Ingresses are served on");
+            tracing::warn!(%class, ?served, fix, "an IngressClass of ravelin was deleted; its \
+                Ingresses are still served");
         }
         for class in self.until.keys().filter(|class| !gone.contains(*class)) {
-            tracing::warn!(%class, "the grace of an IngressClass that was gone has ended");
+            tracing::warn!(%class, "the grace period of a deleted IngressClass has ended");
         }
         let length = self.length;
         let before = std::mem::take(&mut self.until);

@@ -1,11 +1,10 @@
-//! From a change to a table in force.
+//! From a change of objects to a table in force.
 //!
-//! A change is anything that the source reports, or that the regular look finds: an event may be
-//! missed, so none is relied on. Changes are gathered for some milliseconds, for a checkout writes
-//! many files and a roll-out many objects; then what they touch is translated, off the workers. New
-//! endpoints go into the table in force; where more is other than before, a table is compiled and
-//! published whole; a change of nothing that is used ends here. What is already served stays until
-//! then.
+//! A change is reported by the source or found by the periodic scan, because events can be lost. Changes
+//! are collected for some milliseconds: a checkout writes many files and a roll-out many objects. The
+//! affected objects are then translated, off the workers. If only endpoints changed, they are updated in
+//! the table in force; otherwise a new table is compiled and published as a whole. A change of unused
+//! objects ends here. The current table is served until then.
 
 mod announce;
 mod grace;
@@ -86,7 +85,7 @@ pub struct Audience {
     pub addresses: OnAddresses,
     /// Of the Ingresses.
     pub certificates: OnCertificates,
-    /// Of the Ingresses. Told before their certificates: who is shown one is asked for his at once.
+    /// Of the Ingresses. Published before their certificates, so that clients are asked for theirs at once.
     pub clients: OnClients,
     /// After the table.
     pub outcomes: Outcomes,
@@ -128,7 +127,7 @@ impl fmt::Debug for Reconciler {
 }
 
 impl Reconciler {
-    /// Looks at the source for the first time and puts the result in force. The audience is told
+    /// Polls the source for the first time and puts the result in force. The audience is told
     /// before the first table is published: who may connect is known before what is served.
     pub fn start(
         mut source: Box<dyn Source>,
@@ -218,7 +217,7 @@ impl Reconciler {
             None if !self.store(&endpoints) => {
                 tracing::error!(
                     backends = endpoints.len(),
-                    "endpoints do not fit the table in force; it is compiled anew"
+                    "endpoints do not match the table in force; compiling a new table"
                 );
                 Some(self.translator.model())
             }

@@ -233,7 +233,7 @@ fn endpoints_that_the_table_has_no_place_for_get_a_table() {
     ]);
     fixture.reconciler.publisher.publish(Table::empty());
     fixture.write("slice.yaml", &mk_slice("s", "10.0.0.2"));
-    assert_eq!(paths(&fixture.tables.load()), ["/"], "it was compiled anew");
+    assert_eq!(paths(&fixture.tables.load()), ["/"], "it was compiled again");
     assert_eq!(fixture.endpoints(), ["10.0.0.2:8080"]);
 }
 
@@ -311,7 +311,7 @@ fn a_class_that_is_gone_is_served_by_for_its_time_and_told() {
     assert_eq!(paths(&tables.load()), ["/a"]);
     let until = telemetry.class_grace().read()["ravelin"];
     let said = telemetry.class_grace().words(until - 3599);
-    assert!(said.contains("of IngressClass ravelin, which is gone, for 59 min more"), "{said}");
+    assert!(said.contains("of the deleted IngressClass ravelin for 59 min more"), "{said}");
     reconciler.give_up(gone + class_grace);
     assert_eq!(paths(&tables.load()), [""; 0]);
     assert_eq!(telemetry.class_grace().words(0), "");

@@ -35,9 +35,9 @@ pub(super) fn news(findings: &[&Rejected]) {
                 tracing::warn!(%object, %field, %reason, %fix, "not served as written");
             }
             Severity::Warning => {
-                tracing::info!(%object, %field, %reason, %fix, "perhaps not served as meant");
+                tracing::info!(%object, %field, %reason, %fix, "possibly not served as intended");
             }
-            Severity::Info => tracing::debug!(%object, %field, %reason, "not for us"),
+            Severity::Info => tracing::debug!(%object, %field, %reason, "not for this ravelin"),
         }
     }
     let fix = "`ravelin check` lists them";
@@ -46,23 +46,23 @@ pub(super) fn news(findings: &[&Rejected]) {
         match severity {
             Severity::Error => tracing::warn!(more, kind, why, fix, "more not served as written"),
             Severity::Warning => {
-                tracing::info!(more, kind, why, fix, "more perhaps not served as meant");
+                tracing::info!(more, kind, why, fix, "more possibly not served as intended");
             }
-            Severity::Info => tracing::debug!(more, kind, why, "more not for us"),
+            Severity::Info => tracing::debug!(more, kind, why, "more not for this ravelin"),
         }
     }
 }
 
-/// Says which errors are there no more.
+/// Logs errors that were resolved.
 pub(super) fn mended(findings: &[&Rejected]) {
     let is_error = |finding: &&&Rejected| finding.severity == Severity::Error;
     let errors: Vec<&Rejected> = findings.iter().filter(is_error).copied().collect();
     let (lines, more) = bounded(&errors);
     for finding in lines {
-        tracing::info!(object = %finding.object, field = %finding.field, "mended");
+        tracing::info!(object = %finding.object, field = %finding.field, "resolved");
     }
     for ((_, kind, why), more) in more {
-        tracing::info!(more, kind = kind.as_str(), why = why.as_str(), "more mended");
+        tracing::info!(more, kind = kind.as_str(), why = why.as_str(), "more resolved");
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
 
     fn mk_finding(kind: Kind, why: Why, number: usize) -> Rejected {
         let object = ObjectRef::new(kind, "shop", &format!("x-{number}"));
-        let (field, reason, fix) = (String::new(), "is broken".to_owned(), "mend it".to_owned());
+        let (field, reason, fix) = (String::new(), "is broken".to_owned(), "fix it".to_owned());
         Rejected { severity: Severity::Error, object, field, why, reason, fix }
     }
 

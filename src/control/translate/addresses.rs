@@ -69,7 +69,7 @@ fn read_addresses(node: &Node, loopback: bool, into: &mut Vec<IpNet>, report: &m
         match read_address(address, loopback) {
             Ok(net) => into.push(net),
             Err(reason) => {
-                let fix = "use the address of an interface of the node; this one admits nobody";
+                let fix = "use the address of an interface of the node; this one is not admitted";
                 let flaw = Flaw::invalid("", reason, fix);
                 report.add(&format!("status.addresses[{position}].address"), flaw);
             }
@@ -115,7 +115,7 @@ fn read_network(text: &str) -> Result<IpNet, Flaw> {
         Flaw::invalid(
             "",
             format!("{} {problem}", quote(text)),
-            format!("{fix}; this one admits nobody"),
+            format!("{fix}; this one is not admitted"),
         )
     };
     let fix = "write the network of the node's pods, such as \"10.42.0.0/24\"";
@@ -124,11 +124,11 @@ fn read_network(text: &str) -> Result<IpNet, Flaw> {
     };
     if net.trunc() != net {
         let fix = format!("the network is \"{}\"", net.trunc());
-        return Err(flaw("has bits set behind its prefix length", &fix));
+        return Err(flaw("has host bits set", &fix));
     }
     let shortest = if net.addr().is_ipv4() { SHORTEST_V4 } else { SHORTEST_V6 };
     if net.prefix_len() < shortest {
-        return Err(flaw(&format!("is wider than a /{shortest}, too much for one node"), fix));
+        return Err(flaw(&format!("is wider than a /{shortest}, too wide for one node"), fix));
     }
     match special_net(&net) {
         Some(word) => Err(flaw(&format!("has {word} addresses"), fix)),
@@ -139,13 +139,12 @@ fn read_network(text: &str) -> Result<IpNet, Flaw> {
 /// Reports the Nodes that say nothing of their pods; `count` is the number of all.
 fn report_silent(silent: &[ObjectRef], count: usize, findings: &mut Vec<Rejected>) {
     let (silent, reason) = if silent.len() == count {
-        (&silent[..count.min(1)], "is empty, as in every Node, and so is the set \"pods\"")
+        (&silent[..count.min(1)], "is empty in every Node, so the set \"pods\" is empty")
     } else {
         (silent, "is empty, so the set \"pods\" lacks the pods of this Node")
     };
     for object in silent {
-        let fix = "write the pod network as a set of your own under [admit], and name it beside \
-                   \"pods\"";
+        let fix = "define the pod network as a set of your own under [admit], and name it besides \"pods\"";
         let flaw = Flaw::error(Why::PodNetworkUnknown, "", reason, fix).with(Severity::Info);
         Report::new(object, findings).add("spec.podCIDRs", flaw);
     }
@@ -170,7 +169,7 @@ fn read_list(
     let Some(config_map) = objects.config_maps().get(namespace, name) else {
         let near = nearest(name, objects.config_maps().names(namespace));
         let fix = instead(near, format!("create it with the key {}", quote(key)));
-        let reason = "is named by cloudflare.config_map, and cannot be read or does not exist";
+        let reason = "is set in cloudflare.config_map, but does not exist or cannot be read";
         report.add("", unusable("", reason.to_owned(), fix).with(Severity::Warning));
         return None;
     };
@@ -190,7 +189,7 @@ fn read_list(
     let keys = data.iter().flat_map(|data| data.keys());
     let keys = keys.chain(binary_data.iter().flat_map(|data| data.keys()));
     let fix = instead(nearest(key, keys.map(String::as_str)), "put the list there".to_owned());
-    let reason = "is missing, and named by cloudflare.config_map".to_owned();
+    let reason = "is missing, but set in cloudflare.config_map".to_owned();
     report.add(&format!("data[{key}]"), unusable("", reason, fix));
     None
 }

@@ -2,7 +2,7 @@
 //! take as well.
 //!
 //! A value that is not understood is an error with its field and its fix. What then happens is for
-//! whoever reads the annotation to decide: what protects must not be left out for a typing mistake.
+//! the reader of the annotation: a protection must not be lost because of a typing mistake.
 
 use super::report::Flaw;
 use crate::config;
@@ -67,7 +67,7 @@ impl<'o> Annotations<'o> {
             return Ok(Some(*meaning));
         }
         let all: Vec<String> = words.iter().map(|(word, _)| quote(word)).collect();
-        let reason = format!("{} is none of {}", quote(value), all.join(", "));
+        let reason = format!("{} is not one of {}", quote(value), all.join(", "));
         let fix = match nearest(value, words.iter().map(|(word, _)| *word)) {
             Some(near) => format!("did you mean {}?", quote(near)),
             None => "write one of them".to_owned(),
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(annotations.switch("a"), Ok(Some(true)));
         assert_eq!(annotations.switch("absent"), Ok(None));
         let flaw = |name| annotations.switch(name).expect_err("not a word");
-        assert_eq!(flaw("b").reason, r#""yes" is none of "true", "false""#);
+        assert_eq!(flaw("b").reason, r#""yes" is not one of "true", "false""#);
         assert_eq!(flaw("b").fix, "write one of them");
         assert_eq!(flaw("c").fix, r#"did you mean "true"?"#);
         assert_eq!(flaw("d").fix, "write one of them");

@@ -75,7 +75,7 @@ fn ours(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Option<
     for (annotation, with) in [(HASH_HEADER, "hash-header"), (COOKIE_NAME, "sticky-cookie")] {
         if annotations.get(annotation).is_some() && needed != Some(annotation) {
             let reason = format!("has no effect without {BALANCE}: {with}");
-            let flaw = Flaw::error(Why::Invalid, "", reason, "add that, or remove it");
+            let flaw = Flaw::error(Why::Invalid, "", reason, "add it, or remove this one");
             report.add(&field(annotation), flaw.with(Severity::Warning));
         }
     }
@@ -100,20 +100,20 @@ fn ours(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Option<
 
 /// Reports a mistake after which the object says nothing.
 fn refuse(report: &mut Report<'_>, annotation: &str, flaw: Flaw) {
-    let fix = format!("{}; until then requests go by load", flaw.fix);
+    let fix = format!("{}; until then requests are balanced by load", flaw.fix);
     report.add(&field(annotation), Flaw { fix, ..flaw });
 }
 
 fn header(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Arc<HeaderName>, ()> {
-    let fix = "name a header field, such as X-User";
+    let fix = "name a request header, such as X-User";
     let Some(text) = annotations.get(HASH_HEADER) else {
-        let reason = format!("is missing beside {BALANCE}: hash-header");
+        let reason = format!("is missing; {BALANCE}: hash-header requires it");
         refuse(report, HASH_HEADER, Flaw::invalid("", reason, fix));
         return Err(());
     };
     let name = text.parse::<HeaderName>().map(Arc::new);
     name.map_err(|_| {
-        let reason = format!("{} is not the name of a header field", quote(text));
+        let reason = format!("{} is not a header name", quote(text));
         refuse(report, HASH_HEADER, Flaw::invalid("", reason, fix));
     })
 }
@@ -123,7 +123,7 @@ fn cookie_name(annotations: Annotations<'_>, annotation: &str) -> Result<Option<
         None => Ok(None),
         Some(name) if is_cookie_name(name) => Ok(Some(name.into())),
         Some(name) => {
-            let reason = format!("{} cannot be the name of a cookie", quote(name));
+            let reason = format!("{} is not a valid cookie name", quote(name));
             Err(Flaw::invalid("", reason, "use letters, digits, - and _"))
         }
     }
@@ -160,7 +160,7 @@ fn traefiks(annotations: Annotations<'_>, report: &mut Report<'_>) -> Option<Alg
         return None;
     }
     if annotations.get(STICKY_DOMAIN).is_some() {
-        let reason = "has no effect: the cookie is for the host that set it";
+        let reason = "has no effect: the cookie is always for the host that set it";
         let flaw = Flaw::error(Why::Unsupported, "", reason, "remove it");
         report.add(&field(STICKY_DOMAIN), flaw.with(Severity::Warning));
     }
@@ -184,12 +184,15 @@ fn settings(annotations: Annotations<'_>) -> Result<CookieSettings, (&'static st
     let max_age = annotations.get(STICKY_MAX_AGE).map(|text| {
         text.parse::<u32>().map_err(|_| {
             let reason = format!("{} is not a number of seconds", quote(text));
-            (STICKY_MAX_AGE, Flaw::invalid("", reason, "write 3600 for an hour, 0 for none"))
+            (
+                STICKY_MAX_AGE,
+                Flaw::invalid("", reason, "write 3600 for an hour, 0 for a session cookie"),
+            )
         })
     });
     let path = annotations.get(STICKY_PATH).map(|text| {
         is_cookie_path(text).then(|| text.into()).ok_or_else(|| {
-            let reason = format!("{} cannot be the path of a cookie", quote(text));
+            let reason = format!("{} is not a valid cookie path", quote(text));
             (STICKY_PATH, Flaw::invalid("", reason, "write a path that begins with /"))
         })
     });
@@ -208,7 +211,7 @@ fn settings(annotations: Annotations<'_>) -> Result<CookieSettings, (&'static st
 pub(super) fn prefer(service: &Service, default: Prefer, report: &mut Report<'_>) -> Preference {
     let annotations = Annotations::of(&service.metadata);
     let word = annotations.word(PREFER, &Prefer::WORDS).unwrap_or_else(|flaw| {
-        let fix = format!("{}; until then it counts as absent", flaw.fix);
+        let fix = format!("{}; until then it is ignored", flaw.fix);
         report.add(&field(PREFER), Flaw { fix, ..flaw });
         None
     });

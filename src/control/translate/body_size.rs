@@ -19,7 +19,7 @@ pub(super) fn read(
         return Ok(foreign::body_size(annotations));
     };
     let size = config::size(text).map_err(|fault| (fault.problem, fault.fix));
-    let none = || ("is no size of a body".to_owned(), "remove it, if there is no limit".to_owned());
+    let none = || ("is not a size".to_owned(), "remove it for no limit".to_owned());
     let size = size.and_then(|bytes| NonZeroU64::new(bytes as u64).ok_or_else(none));
     size.map(Some).map_err(|(reason, fix)| {
         let fix = format!("{fix}; until then the routes of this Ingress answer 503");

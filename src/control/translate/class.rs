@@ -52,7 +52,7 @@ impl Classes {
     /// is handed over, and not kept.
     pub(super) fn after(&self, objects: &Objects) -> Self {
         let mut now = Self::new(objects, &self.options);
-        // Without the object the one that is configured is ours all the same.
+        // Without the object, the configured class is still ours.
         let needs_object = self.options.strict_class || self.options.ingress_class.is_empty();
         if self.options.class_grace.is_zero() || !needs_object {
             return now;
@@ -99,7 +99,7 @@ impl Classes {
         };
         self.gone.contains(class).then(|| {
             let reason = format!(
-                "is of class \"{class}\", whose IngressClass is gone: it is served for {} more at most",
+                "has the class \"{class}\", whose IngressClass was deleted: it is served for at most {} more",
                 words(self.options.class_grace)
             );
             let fix = format!("create IngressClass {class} with spec.controller \"{CONTROLLER}\"");
@@ -131,8 +131,8 @@ impl Classes {
             None => "is not set, and no class of ravelin is the default".to_owned(),
         };
         let fix = format!(
-            "set it to {wanted} if ravelin shall serve it; for all without a class \
-             `source.ingress_without_class`, or {DEFAULT_ANNOTATION}: \"true\" on the class"
+            "set it to {wanted} if ravelin should serve it; for all Ingresses without a class, \
+                `source.ingress_without_class`, or {DEFAULT_ANNOTATION}: \"true\" on the class"
         );
         Err(foreign(CLASS_FIELD, reason, fix))
     }
@@ -143,31 +143,31 @@ impl Classes {
             Some(_) if self.is_ours(class) => Ok(()),
             Some(CONTROLLER) => Err(foreign(
                 CLASS_FIELD,
-                format!("names \"{class}\", and this ravelin serves \"{wanted}\" alone"),
-                "nothing, if another ravelin serves that class",
+                format!("is \"{class}\", but this ravelin serves only \"{wanted}\""),
+                "none needed, if another ravelin serves that class",
             )),
             Some(controller) if class == wanted => Err(foreign(
                 CLASS_FIELD,
-                format!("names \"{class}\", whose controller is \"{controller}\""),
+                format!("is \"{class}\", whose controller is \"{controller}\""),
                 format!("set spec.controller of IngressClass {class} to \"{CONTROLLER}\""),
             )),
             Some(controller) => Err(foreign(
                 CLASS_FIELD,
-                format!("names \"{class}\", a class of \"{controller}\""),
+                format!("is \"{class}\", a class of \"{controller}\""),
                 "",
             )),
             None if class == wanted && !self.options.strict_class => Ok(()),
             // By its name it is ours, so nobody else will serve it either.
             None if class == wanted => Err(foreign(
                 CLASS_FIELD,
-                format!("names \"{class}\", and there is no IngressClass of that name"),
+                format!("is \"{class}\", but no IngressClass has that name"),
                 format!("create IngressClass {class} with spec.controller \"{CONTROLLER}\""),
             )
             .with(Severity::Error)),
             None => Err(self.unknown(
                 CLASS_FIELD,
                 class,
-                format!("names \"{class}\", and there is no IngressClass of that name"),
+                format!("is \"{class}\", but no IngressClass has that name"),
             )),
         }
     }
@@ -178,7 +178,7 @@ impl Classes {
         if ours {
             return Ok(());
         }
-        let reason = format!("names \"{class}\", which is not a class of ravelin");
+        let reason = format!("is \"{class}\", which is not a class of ravelin");
         // A controller may take the annotation without an IngressClass of that name.
         if self.all.contains_key(class) {
             return Err(foreign(ANNOTATION_FIELD, reason, ""));
@@ -197,9 +197,11 @@ impl Classes {
         }
         let fix = match self.our_names().next() {
             Some(name) => {
-                format!("nothing, if another controller takes it; for ravelin \"{name}\"")
+                format!(
+                    "none needed, if another controller serves it; for ravelin, write \"{name}\""
+                )
             }
-            None => "nothing, if another controller takes it".to_owned(),
+            None => "none needed, if another controller serves it".to_owned(),
         };
         foreign(field, reason, fix)
     }

@@ -49,13 +49,14 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
         Ok(None) => {
             let names = [CLIENT_CA, CLIENT_SUBJECT];
             let alone = names.into_iter().find(|name| annotations.get(name).is_some())?;
-            let reason = format!("is there without {CLIENT_CERTIFICATE}, and taken for `require`");
+            let reason =
+                format!("is set without {CLIENT_CERTIFICATE}, which defaults to `require`");
             let fix = format!("add {CLIENT_CERTIFICATE}: `request` or `require`");
             report.add(&field(alone), Flaw::invalid("", reason, fix));
             Mode::Require
         }
         Err(mut flaw) => {
-            flaw.reason.push_str(", and taken for `require`");
+            flaw.reason.push_str(", so `require` applies");
             report.add(&field(CLIENT_CERTIFICATE), flaw);
             Mode::Require
         }
@@ -66,7 +67,7 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
     let issuer = issuer(annotations).map_err(|flaw| report.add(&field(CLIENT_CA), flaw)).ok();
     let subjects = annotations.get(CLIENT_SUBJECT).map(Subjects::parse).transpose();
     let subjects = subjects.map_err(|error| {
-        let reason = format!("{error}: no certificate is good");
+        let reason = format!("{error}: no certificate is accepted");
         let fix = "write values separated by commas, or remove it";
         report.add(&field(CLIENT_SUBJECT), Flaw::invalid("", reason, fix));
     });
@@ -77,16 +78,17 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
 }
 
 fn issuer(annotations: Annotations<'_>) -> Result<IssuerName, Flaw> {
-    let fix = format!("write `{CLOUDFLARE}`, or the name of a Secret with the authority in ca.crt");
+    let fix = format!("write `{CLOUDFLARE}`, or the name of a Secret with the CA in ca.crt");
     match annotations.get(CLIENT_CA) {
         None => {
-            let reason = "is missing: no certificate is good";
+            let reason = "is missing: no certificate is accepted";
             Err(Flaw::invalid("", reason, format!("add it: {fix}")))
         }
         Some(CLOUDFLARE) => Ok(IssuerName::Cloudflare),
         Some(name) if is_secret_name(name) => Ok(IssuerName::Secret(name.into())),
         Some(other) => {
-            let reason = format!("{} is no name of a Secret: no certificate is good", quote(other));
+            let reason =
+                format!("{} is not the name of a Secret: no certificate is accepted", quote(other));
             Err(Flaw::invalid("", reason, fix))
         }
     }

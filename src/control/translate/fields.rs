@@ -56,7 +56,7 @@ const REFUSED_SUFFIXES: [&str; 2] = ["/..", "/."];
 const REGEX_SIGNS: [&str; 6] = ["(", "|", "$", "^", ".*", "\\"];
 
 /// Reads `pathType` and `path`. A warning beside the result is about a path that is served,
-/// perhaps not as meant. `expressions`: whether it may be a regular expression, whose place is at what is
+/// possibly not as intended. `expressions`: whether it may be a regular expression, whose place is at what is
 /// plain before it.
 pub(super) fn path(
     path: &HTTPIngressPath,
@@ -89,14 +89,14 @@ pub(super) fn path(
     let text = place.as_deref().unwrap_or(text);
     let pattern = check_path(text, specific).and_then(|()| {
         PathPattern::new(kind, text).map_err(|error| {
-            let reason = format!("{} can match no request: {error}", quote(text));
-            Flaw::invalid("path", reason, "write the path as it stands in a URL")
+            let reason = format!("{} cannot match any request: {error}", quote(text));
+            Flaw::invalid("path", reason, "write the path as in a URL")
         })
     });
     let regex = specific && REGEX_SIGNS.iter().any(|sign| text.contains(sign));
     let warning = (regex && pattern.is_ok()).then(|| {
         let reason = format!(
-            "{} looks like a regular expression, and is matched as a plain prefix",
+            "{} looks like a regular expression, but is matched as a plain prefix",
             quote(text)
         );
         let fix = "write the part before the expression; paths are compared element by element";
@@ -123,12 +123,12 @@ fn check_path(text: &str, specific: bool) -> Result<(), Flaw> {
         Some(part) => Err(Flaw::invalid(
             "path",
             format!("{} must not contain `{part}`", quote(text)),
-            "write the path that is left when it is resolved",
+            "write the resolved path",
         )),
     }
 }
 
-/// Reads a backend. One with a flaw keeps its place, as broken.
+/// Reads a backend. An invalid one keeps its place, as broken.
 pub(super) fn backend(backend: &IngressBackend) -> (BackendRead<'_>, Option<Flaw>) {
     let IngressBackend { resource, service } = backend;
     match (service, resource) {
@@ -141,7 +141,7 @@ pub(super) fn backend(backend: &IngressBackend) -> (BackendRead<'_>, Option<Flaw
         (None, Some(resource)) => {
             let service = resource_name(resource);
             let reason = format!("{} is not a Service", quote(&service));
-            let fix = "use `service`; until then the answer is 503";
+            let fix = "use `service`; until then requests get 503";
             let flaw = Flaw::error(Why::Unsupported, "resource", reason, fix);
             (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(flaw))
         }

@@ -46,7 +46,7 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
     let mut interval = duration(INTERVAL, HealthCheck::INTERVAL);
     let timeout = duration(TIMEOUT, HealthCheck::TIMEOUT);
     if interval < HealthCheck::SHORTEST {
-        let reason = "is less than a second";
+        let reason = "is less than one second";
         report.add(&field(INTERVAL), Flaw::invalid("", reason, "write \"1s\" or more"));
         interval = HealthCheck::SHORTEST;
     }

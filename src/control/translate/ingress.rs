@@ -115,7 +115,7 @@ pub(super) fn read<'i>(
     let mut https = https::read(annotations, has_tls, https, report);
     let max_body = body_size::read(annotations, report);
     let refused = verdict.broken.or(max_body.err());
-    // Whoever is sent to TLS is refused there: he may as well be told at once.
+    // The request would be refused after the redirect to TLS, so it is refused at once.
     https.redirect &= refused.is_none();
     let mut read = IngressRead { refused, ..IngressRead::asking(annotations, https, report) };
     read.max_body = max_body.unwrap_or_default();
@@ -172,7 +172,7 @@ fn read_default<'i>(
     if hosts.is_empty() && has_rules {
         // Without hosts it would come before every other default backend: broken rules must not make
         // an Ingress stronger.
-        let reason = "is not served, because no rule beside it has a valid host";
+        let reason = "is not served, because no other rule has a valid host";
         report.add("spec.defaultBackend", Flaw::invalid("", reason, "correct `spec.rules`"));
         return None;
     }
@@ -181,7 +181,7 @@ fn read_default<'i>(
 
 fn check_class(name: Option<&str>, report: &mut Report<'_>) {
     if name == Some("") {
-        let flaw = Flaw::invalid("", "is empty", "name an IngressClass or leave it out");
+        let flaw = Flaw::invalid("", "is empty", "name an IngressClass, or remove it");
         report.add("spec.ingressClassName", flaw);
     }
 }

@@ -47,8 +47,8 @@ fn count(
     let number = text.parse().ok().filter(|number| is_plain && bounds.contains(number));
     if number.is_none() {
         let (least, most) = (bounds.start(), bounds.end());
-        let reason = format!("{} is no whole number from {least} to {most}", quote(text));
-        let fix = "write one in quotes; until then the default counts";
+        let reason = format!("{} is not a whole number from {least} to {most}", quote(text));
+        let fix = "write one in quotes; until then the default applies";
         report.add(&field(name), Flaw::invalid("", reason, fix));
     }
     number

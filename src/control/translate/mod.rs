@@ -1,10 +1,9 @@
 //! Kubernetes objects to [`Model`] and [`crate::model::ClusterAddresses`].
 //!
-//! The same objects give the same model and the same findings, in whatever order they arrived:
-//! [`translate`] reads all of them once, and a [`Translator`] is the same code, which is told of
-//! changes and reads again what they touch. The
-//! smallest broken unit is left out and reported. What has a host and a path but no usable backend
-//! keeps its place as [`crate::model::BackendState::Broken`], so that no broader rule takes its
+//! The same objects give the same model and the same findings, in any order of arrival: [`translate`]
+//! reads all of them once, and a [`Translator`] is the same code, which takes changes and reads the
+//! affected objects again. The smallest broken unit is left out and reported. A path whose backend is not
+//! usable keeps its place as [`crate::model::BackendState::Broken`], so that no broader rule takes its
 //! traffic.
 
 mod addresses;
@@ -68,7 +67,7 @@ pub struct Options {
     /// out the one that `ingress_class` names.
     pub strict_class: bool,
     /// How long Ingresses are served whose class is ours and has been deleted. The translator has no clock:
-    /// whoever has one ends it. Zero: not at all.
+    /// the caller ends it. Zero: not at all.
     pub class_grace: Duration,
     /// Whether slices may hold loopback addresses. The API server refuses them; a directory of
     /// manifests, for a demo or a test, may name servers on the same machine. Nodes likewise.

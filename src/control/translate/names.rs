@@ -17,13 +17,13 @@ pub(super) struct ServiceName<'n> {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     known: HashSet<Arc<str>, foldhash::fast::RandomState>,
-    /// How many were in use at the last look.
+    /// How many were in use at the last cleanup.
     used: usize,
 }
 
 impl Names {
-    /// The name, shared with whoever has it already. Names that nobody has any more are dropped when
-    /// there are twice as many as at the last look.
+    /// The name, shared with its other holders. Names without a holder are dropped when
+    /// there are twice as many as at the last cleanup.
     pub(super) fn share(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.known.get(name) {
             return Arc::clone(known);

@@ -4,7 +4,7 @@
 //! `service.serversscheme`, `appProtocol` (KEP-3726), and, as with Traefik, https for the port 443
 //! and for names that begin with `https`. Over TLS the certificate is verified, unless the Service
 //! says that it is not to be. A mistake in one of these leaves its ports without a protocol, and
-//! they answer 503: whoever asks for TLS must not get less for a typing mistake.
+//! they answer 503: a typing mistake must not downgrade from TLS.
 
 use super::annotations::{Annotations, field};
 use super::external_name;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// `http`, `h2c`, `https`, `grpc` (h2c) or `grpcs` (https with HTTP/2 and nothing else).
 pub(super) const PROTOCOL: &str = "ravelin.dev/upstream-protocol";
-/// Name of a Secret in the Service's namespace, whose `ca.crt` has the authorities.
+/// Name of a Secret in the Service's namespace, whose `ca.crt` has the CAs.
 pub(super) const CA: &str = "ravelin.dev/upstream-ca";
 /// The name in SNI and in the certificate; default: `service.namespace.svc`, or the external name.
 pub(super) const SERVER_NAME: &str = "ravelin.dev/upstream-server-name";
@@ -32,7 +32,7 @@ pub(super) const INSECURE: &str = "ravelin.dev/upstream-tls-insecure";
 /// Traefik's word for the same.
 pub(super) const TRAEFIK_SCHEME: &str = "traefik.ingress.kubernetes.io/service.serversscheme";
 
-/// The Secret that a Service names for authorities.
+/// The Secret with the CAs of a Service.
 pub(in crate::control) fn authorities_of(metadata: &ObjectMeta) -> Option<&str> {
     Annotations::of(metadata).get(CA)
 }
@@ -55,7 +55,7 @@ enum Scheme {
     Https(Alpn),
 }
 
-/// A Secret of authorities as it was read last: it is not read again for each change of an
+/// A Secret with CAs as it was read last: it is not read again for each change of an
 /// EndpointSlice.
 #[derive(Debug, Default)]
 pub(super) struct LastRead {
@@ -95,8 +95,9 @@ impl Words {
         if let (Ok(Trust::Public), None, None) =
             (&trust, annotations.get(SERVER_NAME), external_name::of(service))
         {
-            let reason = "is missing, and no public authority signs for a name in the cluster";
-            let fix = format!("name a Secret with the authority, or {SERVER_NAME}");
+            let reason =
+                "is missing, and no public CA issues certificates for names in the cluster";
+            let fix = format!("name a Secret with the CA, or set {SERVER_NAME}");
             of_tls.push((CA, warning(reason, fix)));
         }
         let tls = server_name.and_then(|server_name| {
@@ -132,7 +133,7 @@ fn warning(reason: impl Into<String>, fix: impl Into<String>) -> Flaw {
 
 /// Reports a mistake that leaves ports without a protocol.
 fn refuse(report: &mut Report<'_>, annotation: &str, flaw: Flaw) {
-    let fix = format!("{}; until then the answer is 503", flaw.fix);
+    let fix = format!("{}; until then requests get 503", flaw.fix);
     report.add(&field(annotation), Flaw { fix, ..flaw });
 }
 
@@ -191,8 +192,8 @@ fn server_name(
     ServerName::try_from(text).map_err(|_| {
         // The Service's own name is none only if the API server would refuse the Service.
         let reason = match written {
-            Some(written) => format!("{} is neither a host name nor an address", quote(written)),
-            None => "is missing, and the Service's own name is no host name".to_owned(),
+            Some(written) => format!("{} is not a host name or an address", quote(written)),
+            None => "is missing, and the Service's own name is not a host name".to_owned(),
         };
         refuse(report, SERVER_NAME, Flaw::invalid("", reason, "write the name in the certificate"));
     })
@@ -215,19 +216,19 @@ fn trust(
             return Ok(Trust::Public);
         }
         let reason = "is \"true\": the certificates of the endpoints are not verified";
-        let fix = format!("name the authority with {CA}");
+        let fix = format!("name the CA with {CA}");
         of_tls.push((INSECURE, warning(reason, fix)));
         return Ok(Trust::Anybody);
     };
     if insecure {
-        let reason = format!("has no effect beside {CA}");
+        let reason = format!("has no effect together with {CA}");
         of_tls.push((INSECURE, warning(reason, "remove it")));
     }
     let authorities = match last.read(objects, namespace, &name) {
         Ok(authorities) => Some(authorities),
         Err(flaw) => {
             let fix = format!(
-                "{}; until then what was last good is used, or the answer is 503",
+                "{}; until then the last good value is used, or requests get 503",
                 flaw.fix
             );
             of_tls.push((CA, Flaw { fix, ..flaw }));

@@ -1,4 +1,4 @@
-//! How the readers of this module complain: the flaw without its place, and the place added.
+//! Diagnostics of the readers of this module: the problem without its place, and the place added.
 
 use crate::model::{ObjectRef, Rejected, Severity, Why};
 
@@ -51,14 +51,14 @@ impl<'a> Report<'a> {
         Self { object, findings }
     }
 
-    /// Adds a flaw under the whole path of its field.
+    /// Adds a problem under the whole path of its field.
     pub(super) fn add(&mut self, field: &str, flaw: Flaw) {
         let Flaw { severity, why, field: _, reason, fix } = flaw;
         let (object, field) = (self.object.clone(), field.to_owned());
         self.findings.push(Rejected { severity, object, field, why, reason, fix });
     }
 
-    /// Adds a flaw under a path that ends with the flaw's own field.
+    /// Adds a problem under a path that ends with the problem's own field.
     pub(super) fn add_below(&mut self, parent: &str, flaw: Flaw) {
         let field = match (parent, flaw.field) {
             (parent, "") => parent.to_owned(),

@@ -15,7 +15,7 @@ const TLS_TYPE: &str = "kubernetes.io/tls";
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
-/// The key for authorities, of clients or pods, as cert-manager has it.
+/// The key for the CAs of clients or pods, as cert-manager names it.
 const AUTHORITIES: &str = "ca.crt";
 
 /// Reads the Secret that `spec.tls[].secretName` names.
@@ -41,9 +41,14 @@ pub(super) fn read_authority(
     let create = format!("generic {name} -n {namespace} --from-file={AUTHORITIES}=ca.pem");
     let secret = present(namespace, name, secret, &create)?;
     let flaw = |field, reason: &str, fix: &str| {
-        Flaw::error(Why::SecretUnusable, field, format!("{reason}: no certificate is good"), fix)
+        Flaw::error(
+            Why::SecretUnusable,
+            field,
+            format!("{reason}: no certificate is accepted"),
+            fix,
+        )
     };
-    let fix = format!("write the authority into it, as PEM under {AUTHORITIES}");
+    let fix = format!("put the CA into it, as PEM under {AUTHORITIES}");
     // The last-good state leaves the authority in a Secret, if it has one.
     if value(secret, AUTHORITIES).is_none() && is_content_left_out(secret) {
         return Err(left_out(name));
@@ -75,7 +80,7 @@ fn present<'s>(
     })
 }
 
-/// The flaw, in an object that names the Secret.
+/// The problem, in an object that names the Secret.
 fn of_secret(name: &str, flaw: Flaw) -> Flaw {
     let reason = match flaw.field {
         "" => format!("Secret \"{name}\" {}", flaw.reason),
@@ -84,13 +89,13 @@ fn of_secret(name: &str, flaw: Flaw) -> Flaw {
     unusable(reason, flaw.fix)
 }
 
-/// Reads the authorities in a Secret, for the certificates of pods.
+/// Reads the CAs in a Secret, for the certificates of pods.
 pub(super) fn authorities(
     namespace: &str,
     name: &str,
     secret: Option<&Secret>,
 ) -> Result<Authorities, Flaw> {
-    let fix = format!("make one with the authorities in PEM under the key {AUTHORITIES}");
+    let fix = format!("create one with the CAs in PEM under the key {AUTHORITIES}");
     let flaw = |reason: String| Flaw::error(Why::SecretUnusable, "", reason, fix.clone());
     let Some(secret) = secret else {
         let reason = format!("there is no Secret \"{name}\" in namespace {namespace}");
@@ -109,7 +114,7 @@ pub(super) fn authorities(
 
 fn left_out(name: &str) -> Flaw {
     let reason = format!("the content of Secret \"{name}\" is not in the last-good state");
-    let fix = "it comes with the API server, or, next time, with state.certificates = true";
+    let fix = "it is read when the API server is back; with state.certificates = true it is stored from then on";
     Flaw::error(Why::SecretUnusable, "", reason, fix).with(Severity::Warning)
 }
 

@@ -124,7 +124,7 @@ pub(super) fn read<'p>(
 
 /// What becomes of a Service of type ExternalName where they are not served.
 fn refuse_external(service: &str) -> Verdict {
-    let reason = format!("Service \"{service}\" is of type ExternalName");
+    let reason = format!("Service \"{service}\" has type ExternalName");
     let fix = "set external_names = true under [dns] in the configuration, or use a Service with a \
                selector or with EndpointSlices of its own";
     let flaw = Flaw::error(Why::Unsupported, "service.name", reason, fix);
@@ -144,7 +144,7 @@ fn read_external<'p>(
     let target = external_name::parse(written);
     if target.is_none() {
         let reason = format!("{} is not a DNS name", quote(written));
-        let fix = "write one such as \"api.example.com\"; until then the answer is 503";
+        let fix = "write one such as \"api.example.com\"; until then requests get 503";
         report.add("spec.externalName", Flaw::invalid("", reason, fix));
     }
     let verdict = |wanted: &PortKey| {
@@ -207,8 +207,8 @@ fn refuse(name: &str, broken: Broken) -> Verdict {
         Broken::Restricted => Why::RestrictionUnsupported,
         _ => Why::AnnotationUnsupported,
     };
-    let reason = format!("Service \"{name}\" has an annotation that is not obeyed");
-    let fix = "see the findings about the Service; until then the answer is 503";
+    let reason = format!("Service \"{name}\" has an annotation that is not supported");
+    let fix = "see the findings about the Service; until then requests get 503";
     Verdict::broken(broken, Some(Flaw::error(why, "service.name", reason, fix)))
 }
 
@@ -263,10 +263,9 @@ fn check_name(
     let listed = listed.join(", ");
     let is = if name.is_empty() { "is not set".to_owned() } else { format!("is {}", quote(name)) };
     let reason = format!(
-        "{is}, and its EndpointSlices name theirs {listed}: the names differ, so no endpoint is used"
+        "{is}, but its EndpointSlices name their ports {listed}: the names differ, so no endpoint is used"
     );
-    let fix =
-        "give it the same name in both; one that names a port of the pods has to be there in each";
+    let fix = "use the same port name in both; a named targetPort must exist in every pod";
     let flaw = Flaw::error(Why::PortMissing, "", reason, fix).with(Severity::Warning);
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     let position = ports.iter().position(|other| std::ptr::eq(other, port)).unwrap_or_default();
@@ -280,8 +279,8 @@ fn object(kind: Kind, namespace: &Arc<str>, name: &Arc<str>) -> ObjectRef {
 /// What is wrong with a rule whose Service does not exist. `near` may have been meant.
 pub(super) fn missing(namespace: &str, name: &str, near: Option<&str>) -> Flaw {
     let fix = match near {
-        Some(near) => format!("did you mean {}? Until then the answer is 503", quote(near)),
-        None => "create it; until then the answer is 503".to_owned(),
+        Some(near) => format!("did you mean {}? Until then requests get 503", quote(near)),
+        None => "create it; until then requests get 503".to_owned(),
     };
     let reason = format!("there is no Service {} in namespace {namespace}", quote(name));
     Flaw::error(Why::ServiceMissing, "service.name", reason, fix)
@@ -310,7 +309,7 @@ fn find_port<'s>(
             PortKey::Name(name) if name.bytes().all(|byte| byte.is_ascii_digit()) => {
                 format!("write `number: {name}` for a port by number; it has {}", list(ports))
             }
-            _ => format!("it has {}; until then the answer is 503", list(ports)),
+            _ => format!("it has {}; until then requests get 503", list(ports)),
         };
         return Err((Broken::PortMissing, Flaw::error(Why::PortMissing, field, reason, fix)));
     }
@@ -357,10 +356,14 @@ pub(super) fn check(service: &Service, report: &mut Report<'_>) {
         }
         let is_taken = |other: &ServicePort| other.name.as_deref().unwrap_or_default() == name;
         if name.is_empty() && ports.len() > 1 {
-            let flaw = Flaw::invalid("", "is missing", "name each port where there are several");
+            let flaw = Flaw::invalid(
+                "",
+                "is missing",
+                "a Service with several ports must name each of them",
+            );
             report.add(&format!("spec.ports[{position}].name"), flaw);
         } else if ports[..position].iter().any(is_taken) {
-            let reason = format!("{} is the name of another port already", quote(name));
+            let reason = format!("{} is already the name of another port", quote(name));
             let flaw = Flaw::invalid("", reason, "give each port a name of its own");
             report.add(&format!("spec.ports[{position}].name"), flaw);
         }

@@ -18,7 +18,7 @@ pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut
         for rule in losers {
             let place = Place::Path { rule: rule.rule, position: rule.position };
             let reason = format!(
-                "{} of host {} is taken by {} ({})",
+                "{} of host {} is already used by {} ({})",
                 rule.path,
                 rule.host,
                 object_ref(&ingresses[winner.ingress]),
@@ -58,7 +58,7 @@ pub(super) fn report_defaults(
             let host = default.hosts.first().unwrap_or(&HostPattern::Any);
             let winner = object_ref(&ingresses[winners[host].ingress]);
             let flaw = shadowed(
-                format!("is never used, because that of {winner} comes first"),
+                format!("is never used, because the one of {winner} comes first"),
                 "keep one default backend",
             );
             let object = object_ref(&ingresses[default.ingress]);

@@ -39,7 +39,7 @@ pub(super) fn span(
     report: &mut Report<'_>,
 ) -> Option<Duration> {
     annotations.duration(name).unwrap_or_else(|flaw| {
-        let fix = format!("{}; until then the default counts", flaw.fix);
+        let fix = format!("{}; until then the default applies", flaw.fix);
         report.add(&field(name), Flaw { fix, ..flaw });
         None
     })

@@ -38,7 +38,7 @@ pub struct Effect {
 ///
 /// What it gives is the same as of a new one that is told all objects at once, whatever the changes
 /// that led to them, but for classes that are gone and still served by. It costs what the changes touch, and a pass over the model where that is
-/// another one. Whoever holds the last model while the next changes are taken makes them cost a copy.
+/// another one. Holding the last model while the next changes are applied makes them cost a copy.
 #[derive(Debug)]
 pub struct Translator {
     options: Options,

@@ -60,7 +60,7 @@ pub enum ConnectError {
     )]
     NoServiceAccount(String),
     /// The certificates or credentials in it cannot be used.
-    #[error("the credentials for the API server cannot be used: {0}")]
+    #[error("the credentials for the API server are not usable: {0}")]
     Credentials(String),
 }
 
@@ -132,7 +132,7 @@ impl Api {
         let sent = self.client.send(request.map(Body::from));
         let answer = timeout(self.patience, sent)
             .await
-            .map_err(|_| silent("has not answered", self.patience))?
+            .map_err(|_| silent("did not respond", self.patience))?
             .map_err(|error| Failure::of_error(WatchFailure::Connect, &error))?;
         let status = answer.status();
         if status.is_success() {
@@ -149,7 +149,7 @@ impl Api {
         let mut bytes = Vec::new();
         loop {
             let frame = timeout(self.patience, body.frame()).await;
-            let frame = frame.map_err(|_| silent("has stopped in an answer", self.patience))?;
+            let frame = frame.map_err(|_| silent("stopped within a response", self.patience))?;
             let Some(frame) = frame else {
                 return Ok(bytes);
             };
@@ -232,7 +232,7 @@ fn client(config: &Config) -> Result<Client, kube::Error> {
     connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
     connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
     if config.cluster_url.scheme() == Some(&http::uri::Scheme::HTTP) {
-        // Without TLS no authorities are needed, and an image may have none.
+        // Without TLS no CAs are needed, and an image may have none.
         return stack(config, connector);
     }
     if CryptoProvider::get_default().is_none() {

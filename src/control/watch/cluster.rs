@@ -51,7 +51,7 @@ struct State {
     objects: Objects,
     /// What has not been listed yet.
     pending: BTreeSet<Scope>,
-    /// What is other than at the last look, each object once.
+    /// Changes since the last poll, each object once.
     changed: BTreeSet<ObjectRef>,
     /// How many times Ingresses and Services refer to a Secret.
     references: HashMap<ObjectRef, usize>,
@@ -290,7 +290,7 @@ impl State {
     }
 
     /// Whether an object refers to a Secret that is being fetched. Without it the object would be
-    /// reported, and perhaps served worse than before.
+    /// reported, and possibly served worse than before.
     fn is_early(&self, identity: &ObjectRef, now: Instant) -> bool {
         let is_fetched = |secret: &ObjectRef| {
             self.fetched.get(secret).is_some_and(|since| now.duration_since(*since) < FETCH)

@@ -1,4 +1,4 @@
-//! Who we are for the API server: read anew when that has changed, or is refused.
+//! Credentials for the API server: reloaded when they have changed or are refused.
 //!
 //! Tokens end, certificates are renewed, and a kubeconfig is replaced as a whole. What is open goes on
 //! with the old ones; every new request is sent with those that are there by then.
@@ -137,7 +137,7 @@ impl Shared {
             // A plug-in may take its time, and everything else is on this thread.
             tokio::task::spawn_blocking(move || {
                 let read = runtime.block_on(read_anew(kubeconfig.as_deref()));
-                // Whoever waited may have given up.
+                // The receiver may have given up.
                 let _ = give.send(read);
             });
             (state.reading, state.tried) = (Some(reading), Instant::now());
@@ -175,7 +175,7 @@ impl State {
         match read {
             Ok(read) => {
                 let why = if self.refused { "refused" } else { "changed" };
-                tracing::info!(why, "the credentials for the API server have been read anew");
+                tracing::info!(why, "the credentials for the API server were reloaded");
                 self.read = read;
                 self.number += 1;
                 self.refused = false;
@@ -185,7 +185,7 @@ impl State {
                 if self.problem.as_ref() != Some(&problem) {
                     tracing::warn!(
                         problem,
-                        "the credentials for the API server cannot be read anew; those before are used"
+                        "the credentials for the API server cannot be reloaded; the previous ones are used"
                     );
                 }
                 self.problem = Some(problem);

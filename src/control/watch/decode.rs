@@ -71,7 +71,7 @@ struct RawVersion {
 }
 
 /// What is kept of the objects in one page of a list, and of the statuses of Ingresses: for
-/// whoever measures it.
+/// its measurement.
 ///
 /// # Errors
 /// Why it is no page of this kind.
@@ -178,5 +178,5 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 fn version(version: Option<String>) -> Result<String, Failure> {
     version
         .filter(|version| !version.is_empty())
-        .ok_or_else(|| Failure::new(WatchFailure::Decode, "the answer has no resourceVersion"))
+        .ok_or_else(|| Failure::new(WatchFailure::Decode, "the response has no resourceVersion"))
 }

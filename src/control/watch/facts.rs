@@ -39,7 +39,7 @@ impl Facts {
         }
     }
 
-    /// Keeps `inputs` up to date while this instance leads, for ever.
+    /// Keeps `inputs` up to date while this instance leads, forever.
     pub(super) async fn follow(
         mut self,
         inputs: watch::Sender<Inputs>,

@@ -61,7 +61,7 @@ impl Failure {
     /// quote a Secret.
     pub(super) fn of_decoding(error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
-        let words = format!("the answer cannot be read, at line {line} column {column}");
+        let words = format!("the response cannot be parsed at line {line}, column {column}");
         Self::new(WatchFailure::Decode, words)
     }
 
@@ -91,7 +91,7 @@ impl Failure {
     }
 }
 
-/// Whether the handshake has failed, which comes as this kind, perhaps within others.
+/// Whether the handshake has failed. The error may be nested in others.
 pub(super) fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
     let mut error = error.downcast_ref::<io::Error>();
     while let Some(within) = error {

@@ -77,7 +77,7 @@ impl Follower {
             let (failure, listed) = match self.list().await {
                 Ok(version) => {
                     if last.take().is_some() {
-                        tracing::info!(of = self.scope.words(), "the API server is followed again");
+                        tracing::info!(of = self.scope.words(), "watching the API server again");
                     }
                     self.pace.reset();
                     (self.follow(version).await, true)
@@ -96,14 +96,14 @@ impl Follower {
                     reason,
                     words,
                     ?wait,
-                    "not in step with the API server; what is known is served"
+                    "out of sync with the API server; the last known state is served"
                 );
             }
             self.pause(failure, wait).await;
         }
     }
 
-    /// Waits for so long, or until the API server is back, whoever notices; but for as long as it has
+    /// Waits for so long, or until any follower finds the API server back; but for as long as it has
     /// asked for in any case.
     async fn pause(&mut self, failure: Failure, wait: Duration) {
         let asked = failure.retry_after.unwrap_or_default().min(wait);
@@ -123,7 +123,7 @@ impl Follower {
         sleep_until(least).await;
     }
 
-    /// Asks for one object, again and again, until somebody has a good answer. One follower at a time
+    /// Requests one object repeatedly until a follower gets a good response. One follower at a time
     /// does.
     async fn ask_until_back(&self, mut last: Failure) {
         let recovery = self.api.recovery();
@@ -193,7 +193,7 @@ impl Follower {
                 return failure;
             }
             if opened.elapsed() + EARLY < Duration::from_secs(length) {
-                return Failure::new(WatchFailure::Closed, "a watch ended before its time");
+                return Failure::new(WatchFailure::Closed, "a watch ended early");
             }
             self.watching.reset();
             // What is resumed is trusted blindly: a server that was restored in between would say
@@ -238,7 +238,7 @@ impl Follower {
                 // Its sender is in the cluster, which we hold.
                 _ = wanted.changed(), if keeps_secrets => self.fetch_missing().await?,
                 () = sleep_until(deadline) => {
-                    return Err(Failure::new(WatchFailure::Silent, "a watch outlasted its time"));
+                    return Err(Failure::new(WatchFailure::Silent, "a watch exceeded its timeout"));
                 }
             }
         }
@@ -297,7 +297,7 @@ impl Follower {
         if let (Ok(theirs), Ok(ours)) = (page.version.parse::<u64>(), before.parse::<u64>())
             && theirs < ours
         {
-            let words = format!("the API server is at {theirs}, behind our {ours}");
+            let words = format!("the API server is at {theirs}, behind the watched {ours}");
             return Err(Failure::new(WatchFailure::Behind, words));
         }
         let held = self.cluster.count(&self.scope);
@@ -305,7 +305,7 @@ impl Follower {
             Some(total) if total != held => {
                 // Events may be under way, unless there are none between the two.
                 if page.version == run.version || std::mem::replace(&mut run.doubt, true) {
-                    let words = format!("the API server has {total} objects, we have {held}");
+                    let words = format!("the API server has {total} objects, the watch has {held}");
                     return Err(Failure::new(WatchFailure::Differs, words));
                 }
             }

@@ -1,13 +1,13 @@
 //! A cluster as a source of objects: one list and watch for each kind, on a thread of its own.
 //!
 //! ```text
-//! API server -> client -> decode + trim -> follow (one task a kind) -> Cluster => reconciler
+//! API server -> client -> decode + trim -> follow (one task per kind) -> Cluster => reconciler
 //! ```
 //!
-//! Nothing is served before every kind has been listed once, or was restored from what an earlier
-//! process had listed (`last_good`); after that, whatever happens to the API server, what is known is
-//! served. Silence is not health: a watch can stay open and say nothing for ever, so each is short,
-//! and now and then a consistent read shows whether we are still in step.
+//! Nothing is served until every kind has been listed once, or restored from the last-good state
+//! (`last_good`). After that, the last known state is served whatever happens to the API server. A silent
+//! watch may be a broken one, so each watch is short, and a periodic consistent read proves that the
+//! cache matches the API server.
 
 mod census;
 mod client;
@@ -53,7 +53,7 @@ use tokio::time::timeout;
 /// How long a process that leaves waits for the Lease to be let go.
 const RELEASE: Duration = Duration::from_secs(1);
 
-/// What is left of a process that leaves: a look-up of a name may hang.
+/// Time for the thread to end at shutdown: a DNS lookup may hang.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(100);
 
 /// Everything that follows a cluster, before it begins.

@@ -150,7 +150,7 @@ impl Others {
             field: String::new(),
             why: Why::UnservedKind,
             reason: format!("{what}{of_group} could not be counted: {why}: {words}"),
-            fix: "ask as a user who may list them, if they matter".to_owned(),
+            fix: "use credentials that may list them, if they matter".to_owned(),
         });
     }
 }

@@ -60,7 +60,7 @@ impl Standings {
         }
     }
 
-    /// Whoever is told may look at once.
+    /// The audience may read at once.
     fn changed(&self, all: MutexGuard<'_, BTreeMap<Name, IngressRef>>) {
         drop(all);
         self.changes.send_modify(|times| *times += 1);

@@ -14,7 +14,7 @@ use crate::control::write_back::IngressRef;
 /// The keys of a Secret that are read.
 const SECRET_KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
 
-/// The types of Secrets that may hold a certificate, or authorities of clients or pods.
+/// The types of Secrets that may hold a certificate, or CAs of clients or pods.
 const SECRET_TYPES: [&str; 3] = ["", "Opaque", "kubernetes.io/tls"];
 
 /// A kind that ravelin watches.

@@ -59,14 +59,14 @@ pub(super) async fn within<T>(
             let failure = Failure::of(&error);
             let words = words(&error);
             if failure == Failure::Refused {
-                tracing::warn!(what, words, "the API server refuses a request");
+                tracing::warn!(what, words, "the API server rejected a request");
             } else {
                 tracing::debug!(what, words, "a request to the API server failed");
             }
             Err(failure)
         }
         Err(_) => {
-            tracing::debug!(what, seconds = limit.as_secs_f64(), "no answer in time");
+            tracing::debug!(what, seconds = limit.as_secs_f64(), "no response in time");
             Err(Failure::Unreachable)
         }
     }

@@ -1,17 +1,17 @@
-//! Writing back into the cluster, by one elected instance: the status of Ingresses, and Events.
+//! Writes to the cluster by one elected leader: the status of Ingresses, and Events.
 //!
 //! ```text
-//! reconciler -> Inputs (what is ours, what is wrong) -> planners (pure) -> API server
-//! Lease -> lease::Machine (pure) -> who plans at all
+//! reconciler -> Inputs (Ingresses of ravelin, findings) -> planners (pure) -> API server
+//! Lease -> lease::Machine (pure) -> whether this instance plans
 //! pods of the DaemonSet -> ready nodes -> addresses -> planner of the status
 //! ```
-//! Nothing here is needed to serve: without an API server, without rights or without a leader the
-//! statuses are old and that is all. The leader stops in the moment in which its belief ends, with
-//! what is under way; the Lease is let go at the first stage of leaving.
+//! Serving does not depend on it: without an API server, rights or a leader, only the statuses become
+//! stale. When its lease expires, the leader stops all writes at once. The Lease is released at the first
+//! stage of shutdown.
 //!
 //! Rights: `get`, `create`, `update` on leases and `list`, `watch` on pods in the own namespace;
-//! `patch` on ingresses/status and `get`, `list`, `create`, `patch` on events.k8s.io/events everywhere, and
-//! thus in `default` for what has no namespace. The pods are not read if the addresses are fixed.
+//! `patch` on ingresses/status and `get`, `list`, `create`, `patch` on events.k8s.io/events in all
+//! namespaces, including `default` for cluster-scoped objects. With fixed addresses, pods are not read.
 
 mod address;
 mod bucket;

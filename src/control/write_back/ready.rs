@@ -1,8 +1,8 @@
 //! The nodes whose ravelin is ready, by the pods of the DaemonSet.
 //!
 //! Only the leader watches them: a thousand instances that watch a thousand pods would cost the API
-//! server a million events for one roll-out. A watch can be silent for ever although things change
-//! (a stopped server, a restored etcd), so it is begun anew with a list now and then, whatever it
+//! server a million events for one roll-out. A watch can be silent forever although things change
+//! (a stopped server, a restored etcd), so it is restarted with a list at intervals, whatever it
 //! says.
 
 use super::failure::words;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long one watch is believed: nothing goes unnoticed for longer than two minutes.
+/// How long one watch is trusted: nothing goes unnoticed for longer than two minutes.
 const BELIEVED: Duration = Duration::from_secs(100);
 
 /// How long the API server is asked to keep a watch open, in seconds.
@@ -35,13 +35,13 @@ pub struct Pods {
 /// Names of nodes with a ready ravelin; `None` until the first list is complete.
 pub(super) type Ready = Option<BTreeSet<Arc<str>>>;
 
-/// Keeps `ready` true, for ever.
+/// Keeps `ready` up to date, forever.
 pub(super) async fn follow(client: Client, pods: &Pods, ready: &watch::Sender<Ready>) {
     let api: Api<Pod> = Api::namespaced(client, &pods.namespace);
     loop {
         let config = watcher::Config::default().labels(&pods.selector).timeout(WATCH_SECONDS);
         let events = watcher::watcher(api.clone(), config).default_backoff();
-        // The stream never ends by itself; the time-out is the rule and not an error.
+        // The stream never ends by itself; the timeout is expected and not an error.
         let _ = tokio::time::timeout(BELIEVED, read(events, ready)).await;
     }
 }

@@ -61,7 +61,7 @@ impl Worker {
         Self { client, settings, inputs, metrics, ledger }
     }
 
-    /// Works whenever `leading` says so, for ever.
+    /// Works whenever `leading` is set, forever.
     pub(super) async fn run(&mut self, mut leading: watch::Receiver<Option<Instant>>) {
         loop {
             if leading.wait_for(Option::is_some).await.is_err() {
@@ -118,7 +118,7 @@ async fn sleep_until(time: Option<Instant>) {
     }
 }
 
-/// Waits for another value; for ever if there will be none.
+/// Waits for another value; forever if there will be none.
 async fn changed<T>(receiver: &mut watch::Receiver<T>) {
     if receiver.changed().await.is_err() {
         std::future::pending::<()>().await;
@@ -200,14 +200,14 @@ fn count(metrics: &WriteBackMetrics, kind: WriteKind, failure: Option<Failure>) 
     metrics.update(|cells| cells.wrote(kind, result));
 }
 
-/// Takes what a predecessor has left standing. Nothing depends on it but that what is mended is said to be.
+/// Takes over the Events of a predecessor. They are needed only to report findings as resolved.
 async fn adopt(client: &Client, settings: &Settings, ledger: &mut Ledger) {
     let (scope, most) = (ledger.scope().to_owned(), ledger.room());
     match standing(client.clone(), &settings.controller, &scope, most).await {
         Ok(said) => ledger.adopt(said, Instant::now()),
         Err(_) => tracing::info!(
             fix = "let the ClusterRole list events in events.k8s.io",
-            "Events that stand cannot be read; what was mended before this term is not said to be"
+            "existing Events cannot be read; findings fixed before this term are not reported as resolved"
         ),
     }
 }

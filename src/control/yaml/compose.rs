@@ -141,7 +141,7 @@ impl<'c> Composer<'c> {
                     Some(Some((_, size))) => *size,
                     // An anchor without a node, or of a collection that is still open.
                     Some(None) | None => {
-                        return Err(Unreadable::new(span, "an alias stands in its own anchor"));
+                        return Err(Unreadable::new(span, "an alias refers to its own anchor"));
                     }
                 };
                 self.nodes += size.nodes;
@@ -152,9 +152,10 @@ impl<'c> Composer<'c> {
                 let value = value.map(|(value, _)| value.clone()).unwrap_or_default();
                 self.node(value, 0, span)
             }
-            Event::UnresolvedAlias(_) => {
-                Err(Unreadable::new(span, "an alias refers to an anchor that is not before it"))
-            }
+            Event::UnresolvedAlias(_) => Err(Unreadable::new(
+                span,
+                "an alias refers to an anchor that is not defined before it",
+            )),
             _ => Ok(()),
         }
     }
@@ -177,7 +178,7 @@ impl<'c> Composer<'c> {
 
     fn close(&mut self, span: &Span) -> Result<(), Unreadable> {
         let Some(Open { anchor, node }) = self.open.pop() else {
-            return Err(Unreadable::new(span, "a collection ends that did not begin"));
+            return Err(Unreadable::new(span, "a collection ends without a start"));
         };
         let value = match node {
             OpenNode::Sequence(items) => Value::Array(items),
@@ -209,7 +210,7 @@ impl<'c> Composer<'c> {
                 Some(Key::Merge) => return merge(open, value, span),
                 None => {
                     let name = scalar::key(value).ok_or_else(|| {
-                        Unreadable::new(span, "a key is a list, a mapping or nothing")
+                        Unreadable::new(span, "a key is a list, a mapping or empty")
                     })?;
                     return self.key(Key::Name(name), span);
                 }
@@ -242,7 +243,7 @@ fn merge(open: &mut OpenMapping, value: Value, span: &Span) -> Result<(), Unread
             open.map.extend(other);
             Ok(())
         }
-        _ => Err(Unreadable::new(span, "a merge wants a mapping, or a list of them")),
+        _ => Err(Unreadable::new(span, "a merge key requires a mapping, or a list of mappings")),
     };
     match value {
         Value::Array(others) => others.into_iter().rev().try_for_each(take),

@@ -1,11 +1,12 @@
-//! YAML to JSON values, as kubectl turns one into the other.
+//! YAML to JSON values, with the semantics of kubectl.
 //!
-//! Pure. The events come from a parser of YAML 1.2; what they mean is what `sigs.k8s.io/yaml` says,
-//! through which every manifest goes on its way to an API server, so YAML 1.1 in plain scalars: `yes`
-//! and `off` are booleans, `010` is 8, `<<` merges. Of two equal keys the last counts, and is told.
+//! Pure. A YAML 1.2 parser produces the events; they are interpreted as `sigs.k8s.io/yaml` does, which
+//! every manifest passes on its way to an API server. So plain scalars follow YAML 1.1: `yes` and `off`
+//! are booleans, `010` is 8, `<<` merges. Of duplicate keys the last one is used, and reported.
 //! `tests/agreement` compares random documents with that library.
 //!
-//! Bounds are on the size of a document and on what aliases copy, never on comments or blank lines.
+//! Limits apply to the size of a document and to the size of expanded aliases, not to comments or blank
+//! lines.
 
 mod alias_keys;
 mod compose;
@@ -51,7 +52,7 @@ pub struct Unreadable {
     pub column: usize,
     /// What is wrong there.
     pub reason: String,
-    /// Whether it is no mistake of form: the document is beyond a bound.
+    /// Whether the document exceeds a limit, and is not malformed.
     pub too_large: bool,
 }
 

@@ -18,13 +18,11 @@ pub(super) fn resolve(
         None if style == ScalarStyle::Plain => plain(),
         None => None,
         Some(tag) => match tag.strip_prefix(CORE) {
-            Some("int") => Some(plain().filter(is_integer).ok_or("is not what !!int says")?),
-            Some("float") => Some(plain().filter(is_number).ok_or("is not what !!float says")?),
-            Some("bool") => {
-                Some(plain().filter(Value::is_boolean).ok_or("is not what !!bool says")?)
-            }
-            Some("null") => Some(plain().filter(Value::is_null).ok_or("is not what !!null says")?),
-            Some("binary") => Some(binary(&text).ok_or("is not base64, as !!binary says")?),
+            Some("int") => Some(plain().filter(is_integer).ok_or("is not an !!int")?),
+            Some("float") => Some(plain().filter(is_number).ok_or("is not a !!float")?),
+            Some("bool") => Some(plain().filter(Value::is_boolean).ok_or("is not a !!bool")?),
+            Some("null") => Some(plain().filter(Value::is_null).ok_or("is not a !!null")?),
+            Some("binary") => Some(binary(&text).ok_or("is not base64, as !!binary requires")?),
             _ => None,
         },
     };

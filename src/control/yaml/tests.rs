@@ -61,8 +61,8 @@ fn plain_scalars_mean_what_kubectl_says() {
     assert_eq!(value("{80: a, yes: b, 1.5: c, 12345678.0: d}"), {
         json!({"80": "a", "true": "b", "1.5": "c", "1.2345678e+07": "d"})
     });
-    assert_eq!(error("a: !!int x").reason, "is not what !!int says");
-    assert_eq!(error("? [a]\n: b\n").reason, "a key is a list, a mapping or nothing");
+    assert_eq!(error("a: !!int x").reason, "is not an !!int");
+    assert_eq!(error("? [a]\n: b\n").reason, "a key is a list, a mapping or empty");
 }
 
 #[test]
@@ -83,10 +83,10 @@ fn an_alias_may_be_a_key_with_the_colon_at_its_name() {
             Ok(json!({"a": "k", "k": ["k", {"k": 1}]})),
         ]
     );
-    let unknown = "an alias refers to an anchor that is not before it";
+    let unknown = "an alias refers to an anchor that is not defined before it";
     assert_eq!(error("a: *b\n").reason, unknown);
     assert_eq!(error("a: 1\n*b: 2\n").reason, unknown);
-    assert_eq!(error("a: &a [*a]\n").reason, "an alias stands in its own anchor");
+    assert_eq!(error("a: &a [*a]\n").reason, "an alias refers to its own anchor");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn merges_follow_the_order_in_which_they_stand() {
     assert_eq!(value(text)["z"], expected);
     assert_eq!(value(text)["<<"], json!(4));
     assert_eq!(documents(text)[0].repeated, [], "to overwrite what was merged is the purpose");
-    assert_eq!(error("<<: 1\n").reason, "a merge wants a mapping, or a list of them");
+    assert_eq!(error("<<: 1\n").reason, "a merge key requires a mapping, or a list of mappings");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `X-Forwarded-For` from proxies of ours: the right-most address that is none of theirs.
 //!
-//! Each proxy appends the peer that it saw. So the right-most entry is the word of the proxy before
-//! us; an entry further left may be believed only if the one to its right is a proxy of ours, too.
+//! Each proxy appends the peer that it saw. So the right-most entry was written by the proxy before
+//! us; an entry further left is trusted only if the one to its right is a trusted proxy, too.
 
 use super::address;
 use crate::net::trust::Believed;
@@ -41,7 +41,7 @@ pub(super) fn client(
     if any { Ok(hop) } else { Err((peer, Unnamed::Absent)) }
 }
 
-/// An address, perhaps with a port as some balancers write it: `192.0.2.1:80`, `[2001:db8::1]:80`.
+/// An address, optionally with a port as some load balancers write it: `192.0.2.1:80`, `[2001:db8::1]:80`.
 fn node(entry: &[u8]) -> Option<IpAddr> {
     if let Some(ip) = address(entry) {
         return Some(ip);

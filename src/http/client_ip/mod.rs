@@ -1,17 +1,16 @@
-//! The one client address that logs, limits and forwarded fields use, and the visitor's scheme.
+//! The client address for logs, limits and forwarded headers, and the client's scheme.
 //!
-//! A client's address can be made in this module only, so that every maker can be found. The peer of
-//! a connection speaks for itself; what a field says is read with a [`TrustedPeer`] at hand. What is
-//! absent, doubled, unreadable or not of the Internet is not guessed at: the peer is then taken, and
-//! counted.
+//! Only this module can create a client address, so all sources of one are in one place. The peer of a
+//! connection always has its own address; a header is read only with a [`TrustedPeer`]. If the header is
+//! absent, repeated, invalid or not a public address, the peer's address is used, and counted.
 //!
 //! | from Cloudflare | client |
 //! |---|---|
 //! | one address in `CF-Connecting-IP` | that address |
 //! | none ("Remove visitor IP headers") | the peer |
-//! | two fields, a list, not an address | the peer |
-//! | of 240.0.0.0/4 (Pseudo IPv4) beside `CF-Connecting-IPv6` | the IPv6 address |
-//! | loopback, private, link-local, multicast | the peer: no visitor has it, a Worker can write it |
+//! | two headers, a list, not an address | the peer |
+//! | of 240.0.0.0/4 (Pseudo IPv4) with `CF-Connecting-IPv6` | the IPv6 address |
+//! | loopback, private, link-local, multicast | the peer: no client has such an address, but a Worker can send it |
 //! | `2a06:98c0:3600::103` (a Worker of another zone) | that address, as any other; it proves nothing |
 //!
 //! Source: Cloudflare documentation, "Cloudflare HTTP headers" and "Pseudo IPv4".
@@ -31,7 +30,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::net::IpAddr;
 
-/// Whom a request is from.
+/// The verified client address of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientIp(IpAddr);
 
@@ -53,14 +52,14 @@ impl fmt::Display for ClientIp {
     }
 }
 
-/// What a request proves of where it comes from.
+/// The verified origin of a request: client and proofs.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Whom it is from.
+    /// The client address.
     pub client: ClientIp,
     /// The same as text. Where a field had it in that form, it shares that field's memory.
     pub text: HeaderValue,
-    /// The scheme that the visitor used, where a trusted peer says.
+    /// The client's scheme, if a trusted peer reports it.
     pub scheme: Option<Scheme>,
     /// Whether it came through Cloudflare, so that its `CF-*` fields are Cloudflare's.
     pub via_cloudflare: bool,

@@ -1,6 +1,6 @@
 //! What a request that came through Cloudflare has to show beside its address.
 //!
-//! Cloudflare's addresses are all its customers'. Whoever has an account can point a record, or a
+//! All customers of Cloudflare share its addresses. Anyone with an account can point a record, or a
 //! Worker, at this node, and arrives from an admitted address. Two things tell the operator's own
 //! zone from theirs: a secret field that only the zone's Transform Rule sets, and `CF-Worker`, which
 //! names the zone that owns a Worker. Neither is asked of peers that an own set admits.
@@ -27,7 +27,7 @@ struct Secret {
 
 /// A file of secrets that holds none.
 #[derive(Debug, thiserror::Error)]
-#[error("it has no line with a secret")]
+#[error("it has no line with a value")]
 pub struct NoSecret;
 
 impl Policy {

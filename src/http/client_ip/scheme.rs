@@ -35,7 +35,7 @@ impl Scheme {
     }
 }
 
-/// What a trusted peer says: `X-Forwarded-Proto`, of a list the word of the proxy next to us; else,
+/// The scheme from a trusted peer: the last entry of `X-Forwarded-Proto`; otherwise,
 /// from Cloudflare, `CF-Visitor`. `None` where neither is readable.
 pub(super) fn of_visitor(headers: &HeaderMap, via_cloudflare: bool) -> Option<Scheme> {
     let told = headers.get_all(&X_FORWARDED_PROTO).iter().next_back();

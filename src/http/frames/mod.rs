@@ -1,9 +1,9 @@
-//! A client's socket as HTTP/2 reads and writes it: its frames are followed by their headers alone.
+//! Framing of a client's HTTP/2 socket: parses frame headers in both directions, and only those.
 //!
-//! h2 takes a head when it is whole: one in many small pieces, or without its last CONTINUATION frame
-//! (RFC 9113 section 6.10), would wait for as long as the connection has other streams. So heads have a
-//! deadline here. And h2 does not tell how many bytes of request bodies it holds: [`Inflow`] counts them
-//! from the DATA frames that come in, and from our RST_STREAM and WINDOW_UPDATE frames that go out.
+//! h2 delivers a complete head only. A head in many small pieces, or without its last CONTINUATION frame
+//! (RFC 9113 section 6.10), would wait as long as the connection has other streams, so heads have a
+//! deadline here. h2 does not expose how many bytes of request bodies it buffers either: [`Inflow`] counts
+//! them from received DATA frames and from the RST_STREAM and WINDOW_UPDATE frames that we send.
 
 mod scan;
 
@@ -43,7 +43,7 @@ const END_HEADERS: u8 = 4;
 #[derive(Debug)]
 struct Received {
     scanner: Scanner,
-    /// Whether a field block is to go on in the next frame.
+    /// Whether a field block continues in the next frame.
     in_block: bool,
 }
 
@@ -156,7 +156,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// The deadline for a request head, or another frame without data, from its first byte to its last.
 #[derive(Debug)]
 pub struct HeadDeadline {
-    /// Expires when one has taken longer.
+    /// Expires when a head takes longer.
     pub watch: Rc<Watch>,
     /// How long one may take.
     pub limit: Duration,
@@ -172,7 +172,7 @@ impl HeadDeadline {
     }
 }
 
-/// A client's connection whose frames are followed.
+/// A client's connection whose HTTP/2 frames are parsed.
 #[derive(Debug)]
 pub struct FollowedFrames {
     socket: Take<ClientSocket>,

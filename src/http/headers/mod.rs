@@ -1,8 +1,8 @@
-//! Fields that end here, and fields that we write.
+//! Headers that are removed, and headers that ravelin sets.
 //!
-//! Hop-by-hop fields go (RFC 9110 section 7.6.1), those that `Connection` names first, so that no
-//! client can have one removed that we add afterwards. What claims to tell the client's address is
-//! replaced by what we know.
+//! Hop-by-hop headers are removed (RFC 9110 section 7.6.1), those listed in `Connection` first, so that a
+//! client cannot remove a header that we set later. Headers that claim the client's address are replaced
+//! by the verified one.
 
 mod response;
 mod values;
@@ -44,7 +44,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     HTTP2_SETTINGS,
 ];
 
-/// What the upstream is told of a client. Cloned by reference.
+/// The forwarded headers that describe the client to the upstream. Cloned by reference.
 #[derive(Clone, Debug)]
 pub struct ForwardedFields {
     /// `X-Forwarded-For` and `X-Real-IP`: the client's address.
@@ -60,13 +60,13 @@ pub struct ForwardedFields {
 pub struct Vouched<'a> {
     /// Whether its `CF-*` fields are Cloudflare's. Everybody else's are removed.
     pub via_cloudflare: bool,
-    /// Whether `CF-Connecting-IP` could not be taken: then no backend shall take it.
+    /// Whether `CF-Connecting-IP` was not usable: then it is not forwarded.
     pub unnamed: bool,
     /// The field with the operator's secret, which is for us alone.
     pub secret: Option<&'a HeaderName>,
 }
 
-/// What is noted of a request's fields on the way through, for the log and for framing.
+/// Properties of a request's headers, collected on the way through, for the log and for framing.
 #[derive(Debug, Default)]
 pub struct Noted {
     /// `CF-Ray`, if it is Cloudflare's.
@@ -79,7 +79,7 @@ pub struct Noted {
     pub upgrade: Option<HeaderValue>,
     /// Whether it is a call of gRPC, which reads errors from `grpc-status` alone.
     pub grpc: bool,
-    /// Whether `TE` asked for trailers, as gRPC does.
+    /// Whether `TE` requested trailers, as gRPC does.
     pub trailers: bool,
     /// Why the fields cannot be obeyed, if so.
     pub refused: Option<Reason>,
@@ -143,7 +143,7 @@ impl Ours {
     }
 }
 
-/// Notes of a request that goes nowhere what the log has of its fields.
+/// Collects the logged headers of a request that is not forwarded.
 pub fn note_request(headers: &HeaderMap, vouched: Vouched<'_>) -> Noted {
     let field = |name: &str| headers.get(name).cloned();
     Noted {
@@ -159,7 +159,7 @@ pub fn note_request(headers: &HeaderMap, vouched: Vouched<'_>) -> Noted {
 
 /// Makes a client's request fields ready for the upstream. `host` is the one `Host` to send.
 ///
-/// `Content-Length` goes as well: hyper frames the body anew, from what it has read.
+/// `Content-Length` is removed as well: hyper frames the body again, from what it has read.
 pub fn clean_request(
     headers: &mut HeaderMap,
     host: &HeaderValue,

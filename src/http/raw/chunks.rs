@@ -39,7 +39,7 @@ enum At {
 
 /// The body breaks its own framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a chunk is not framed as RFC 9112 has it")]
+#[error("the chunk framing is not valid (RFC 9112)")]
 pub(super) struct BadChunk;
 
 impl Chunks {

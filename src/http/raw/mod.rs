@@ -1,9 +1,9 @@
-//! The bytes of HTTP/1.1 before hyper reads them: what hyper lets pass, and what it does not let us see.
+//! The bytes of HTTP/1.1 before hyper parses them: checks and rewrites that hyper does not offer.
 //!
-//! hyper finds where requests and bodies end; its word comes with each request that it hands over
-//! ([`Framing`]), before it reads on. So bytes are held back behind each head until then. In between
-//! three things are done: fragments are refused (hyper cuts them off), bytes that RFC 3986 has no place
-//! for are escaped in targets (hyper refuses some), and chunks are held to their grammar.
+//! hyper finds where requests and bodies end. It reports that with each request ([`Framing`]), before it
+//! reads on, so bytes after each head are held back until then. In between, fragments in targets are
+//! rejected (hyper drops them), bytes that RFC 3986 does not allow in targets are escaped (hyper rejects
+//! some), and the chunk grammar is enforced.
 
 mod chunks;
 
@@ -95,7 +95,7 @@ impl RawReader {
         self.refused.as_ref().map(|(_, line)| &**line)
     }
 
-    /// Reads what has come. `framing` is the word of hyper, if there was one since the last call;
+    /// Reads what has come. `framing` is the last report of hyper, if there was one since the last call;
     /// `answered`: whether the answer to that request is through.
     pub(super) fn read(
         &mut self,
@@ -231,7 +231,7 @@ fn empty_lines(bytes: &[u8], behind: &[u8]) -> u8 {
     bytes.iter().zip(behind).fold(0, |found, pair| found | is_empty(pair))
 }
 
-/// Whether a byte has no place in a target (RFC 3986 section 2) and is sent by people all the same. The
+/// Whether a byte has no place in a target (RFC 3986 section 2) but is sent in practice. The
 /// others of them are escaped in paths, and left as they are in queries, as they always were.
 fn has_to_be_escaped(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..)

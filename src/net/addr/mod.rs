@@ -1,8 +1,8 @@
-//! Addresses by role, so that one cannot be taken for another.
+//! Addresses as newtypes by role, so that one cannot be used for another.
 //!
-//! Every address enters through a constructor here, and there an IPv4 address that arrived on a
-//! dual-stack socket (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) becomes plain IPv4. Nothing
-//! downstream has to think of the mapped form again.
+//! Every address is created by a constructor here, which turns an IPv4-mapped address of a dual-stack
+//! socket (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) into plain IPv4. Nothing downstream has to
+//! handle the mapped form.
 
 mod ranges;
 mod special;
@@ -13,13 +13,13 @@ pub use special::{Block, reserved, special, special_net};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// The remote end of a connection: what the kernel says, or what a balancer of ours says in a PROXY
-/// header; never what an HTTP field says.
+/// The peer address of a connection: from the kernel, or from the PROXY header of a trusted load balancer;
+/// never from an HTTP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddr(SocketAddr);
 
 impl PeerAddr {
-    /// Takes the address that `accept` returned, unmapping IPv4-mapped IPv6.
+    /// Wraps the address that `accept` returned, unmapping IPv4-mapped IPv6.
     pub fn new(addr: SocketAddr) -> Self {
         Self(SocketAddr::new(addr.ip().to_canonical(), addr.port()))
     }
@@ -46,7 +46,7 @@ impl fmt::Display for PeerAddr {
 pub struct EndpointAddr(SocketAddr);
 
 impl EndpointAddr {
-    /// Takes an address of an EndpointSlice and the port resolved for it.
+    /// Wraps an address of an EndpointSlice and its resolved port.
     pub fn new(ip: IpAddr, port: u16) -> Self {
         Self(SocketAddr::new(ip.to_canonical(), port))
     }

@@ -70,9 +70,9 @@ const fn v6(a: u16, b: u16, length: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), length))
 }
 
-/// What an address is that no pod and no server elsewhere can have, in a word: `unspecified`,
-/// `loopback`, `multicast`, `link-local`, `broadcast`, or `reserved` for IPv4 in IPv6. The mapped form
-/// is the IPv4 address that it stands for.
+/// The special purpose of an address that no pod and no remote server can have: `unspecified`, `loopback`,
+/// `multicast`, `link-local`, `broadcast`, or `reserved` for IPv4 in IPv6. The mapped form counts as its
+/// IPv4 address.
 pub fn special(ip: IpAddr) -> Option<&'static str> {
     let ip = ip.to_canonical();
     NOBODYS.iter().find(|(block, _)| block.contains(&ip)).map(|(_, word)| *word)
@@ -83,8 +83,7 @@ pub fn special_net(net: &IpNet) -> Option<&'static str> {
     NOBODYS.iter().find(|(block, _)| meet(block, net)).map(|(_, word)| *word)
 }
 
-/// The first block that has an address in common with the network and that nobody on the Internet has,
-/// and what it is for.
+/// The first reserved block that overlaps the network, and its purpose.
 pub fn reserved(net: &IpNet) -> Option<Block> {
     NOBODYS.into_iter().chain(NOT_GLOBAL).find(|(block, _)| meet(block, net))
 }

@@ -1,9 +1,9 @@
 //! Deadlines without a timer per request.
 //!
-//! Every client connection has one [`Watch`], and with HTTP/2 every stream: the phase it is in and the
-//! moment at which that phase is over. Moving on to the next phase stores two numbers; a tick of the worker looks at all
-//! watches and wakes the tasks of those that are past their time. A deadline is kept to within one
-//! [`TICK`], which is fine for limits of seconds, and costs a request nothing.
+//! Every client connection, and every HTTP/2 stream, has one [`Watch`]: its current phase and the
+//! deadline of that phase. Entering the next phase stores two numbers. A periodic tick of the worker
+//! checks all watches and wakes the tasks whose deadline has passed. A deadline is accurate to one
+//! [`TICK`], which is enough for limits of seconds, and costs a request nothing.
 
 mod room;
 mod stalled;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// How often a worker looks at its deadlines: the most that one can be late.
+/// How often a worker checks its deadlines: the most that one can be late.
 pub const TICK: Duration = Duration::from_millis(250);
 
 /// How long a connection is idle before it is [`Watch::is_resting`]: visitors who read a page ask again
@@ -58,7 +58,7 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    /// Starts the clock of a worker that makes room as `room` says.
+    /// Creates the clock of a worker that closes connections as `room` requests.
     pub fn with_room(room: Room) -> Rc<Self> {
         let (now, watches, looks) = (Cell::new(0), RefCell::default(), Looks::default());
         Rc::new(Self { now, watches, seats: Seats::new(room), looks })
@@ -83,8 +83,8 @@ impl Deadlines {
         self.watch_at(NO_SEAT, idle)
     }
 
-    /// The watch of a new client connection, in [`Phase::Idle`]: one that may be closed to make room,
-    /// until its first request is here and whenever it is idle afterwards.
+    /// The watch of a new client connection, in [`Phase::Idle`]: it may be closed to make room until its
+    /// first request arrives and whenever it is idle later.
     pub fn connection(self: &Rc<Self>, limit: Duration) -> Rc<Watch> {
         let seat = self.seats.add();
         let watch = self.watch_at(seat, limit);
@@ -116,14 +116,13 @@ impl Deadlines {
         watch
     }
 
-    /// Tells the connection that has been idle for longest to close, after a [`Room::ask`]. Returns
-    /// whether there is one.
+    /// Closes the longest idle connection, after a [`Room::ask`]. Returns whether there is one.
     pub fn make_room(&self) -> bool {
         self.seats.answered();
         self.evict_idlest()
     }
 
-    /// The same, where nobody has asked.
+    /// The same, without a request.
     pub fn evict_idlest(&self) -> bool {
         let first = self.seats.first(self.now_ms());
         if let Some(watch) = &first {
@@ -150,7 +149,7 @@ impl Deadlines {
         });
     }
 
-    /// Wakes every connection, so that each looks at what has changed around it.
+    /// Wakes every connection, so that each checks for changes of shared state.
     pub fn wake_all(&self) {
         for watch in self.watches.borrow().iter().filter_map(Weak::upgrade) {
             watch.wake();
@@ -187,7 +186,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Moves to a phase that may last `limit`, or gives the same phase that long from now.
+    /// Enters a phase with the limit `limit`, or restarts the limit of the same phase.
     pub fn enter(&self, phase: Phase, limit: Duration) {
         self.phase.set(phase);
         self.expired.set(false);
@@ -257,7 +256,7 @@ impl Watch {
         self.served.get()
     }
 
-    /// Moves the end of its phase, and nothing else.
+    /// Extends the deadline of its phase only.
     pub fn extend(&self, limit: Duration) {
         self.expired.set(false);
         self.due.set(self.after(limit));
@@ -279,7 +278,7 @@ impl Watch {
         self.clock.now_ms().saturating_add(millis(limit)).saturating_add(millis(TICK))
     }
 
-    /// Whether the whole exchange has taken longer than it may.
+    /// Whether the whole exchange has exceeded its limit.
     pub fn is_overdue(&self) -> bool {
         self.end.get() <= self.clock.now_ms()
     }
@@ -300,8 +299,8 @@ impl Watch {
         }
     }
 
-    /// Whether it has been idle for a while: then what it does not need may be given back. Its task is
-    /// woken once when that comes true.
+    /// Whether it has been idle for a while, so that unneeded buffers can be freed. Its task is woken once
+    /// when that becomes true.
     pub fn is_resting(&self) -> bool {
         self.resting.get()
     }
@@ -324,8 +323,8 @@ impl Watch {
         }
     }
 
-    /// Runs `future` to its end, or gives up with `None` when the current deadline has passed. The
-    /// task must have been registered.
+    /// Runs `future` to its end, or returns `None` when the current deadline passes. The task must have
+    /// been registered.
     ///
     /// Takes the future where it is: moving a large one costs time.
     pub fn guard<F: Future>(

@@ -32,7 +32,7 @@ pub(super) enum List {
     Idle = 1,
 }
 
-/// What the accepting thread and one worker tell each other about room for connections.
+/// Shared state of the accepting thread and one worker about room for connections.
 #[derive(Clone, Debug)]
 pub struct Room {
     /// When the clocks of all workers began.
@@ -45,7 +45,7 @@ pub struct Room {
     starving: Arc<AtomicUsize>,
 }
 
-/// Who a worker would close first. The least one is the first of all workers.
+/// The connection that a worker would close first. The smallest one is the first of all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
     list: List,
@@ -90,8 +90,8 @@ impl Room {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Notes that the worker is told to close one, unless it has `most` to close already: it is slow, and
-    /// would close them all for one that waits.
+    /// Requests the worker to close one connection, unless `most` requests are pending: a slow worker would
+    /// otherwise close all of them for one that waits.
     pub fn ask(&self, most: usize) -> bool {
         let asks = self.asked.load(Ordering::Relaxed) < most;
         if asks {
@@ -115,7 +115,7 @@ impl Room {
     }
 }
 
-/// A connection waits, and nobody can be closed for it.
+/// A connection waits, and no connection can be closed for it.
 #[derive(Debug)]
 pub struct Starving(Arc<AtomicUsize>);
 

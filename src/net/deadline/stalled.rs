@@ -31,11 +31,11 @@ pub(super) struct Looks {
 }
 
 /// Who goes first: the least. That of a connection which moves goes last; of the others that of the one
-/// which holds most, to a power of two; of equal ones the one that has stood still for longest.
+/// which holds most, to a power of two; of equal ones the one that has stalled longest.
 type Rank = (bool, u32, u64);
 
 impl Deadlines {
-    /// Tells some exchanges that stand still to end, as `why` is short. Returns how many.
+    /// Ends some stalled exchanges, because `why` is short. Returns how many.
     pub fn end_stalled(&self, why: Shortage, is_scarce: bool) -> usize {
         let watches = self.watches.borrow();
         let found = &mut *self.looks.found.borrow_mut();
@@ -61,7 +61,7 @@ impl Deadlines {
 }
 
 impl Watch {
-    /// Says who pays for what it watches: without that it never ends early.
+    /// Sets the account that its memory is charged to. Without one it never ends early.
     pub fn set_account(&self, account: &Arc<Account>) {
         // The first one stays: a watch is of one connection.
         let _ = self.account.set(Arc::clone(account));
@@ -72,12 +72,12 @@ impl Watch {
         self.ends_early.get().is_some()
     }
 
-    /// Takes that back: it moves after all.
+    /// Cancels that: it makes progress after all.
     pub fn spare(&self) {
         self.ends_early.set(None);
     }
 
-    /// Counts that it has ended so.
+    /// Counts the early end.
     pub fn count_ended_early(&self) {
         if let (Some(account), Some(what), Some(why)) =
             (self.account.get(), self.stalled(), self.ends_early.get())
@@ -86,7 +86,7 @@ impl Watch {
         }
     }
 
-    /// What it is that stands still, if that holds memory of its own. An idle connection makes room in
+    /// The kind of what has stalled, if it holds memory of its own. An idle connection makes room in
     /// another way, and a tunnel may be silent.
     fn stalled(&self) -> Option<Stalled> {
         match self.phase() {

@@ -1,7 +1,7 @@
 //! Request body bytes that an HTTP/2 connection has received and that nobody has read yet.
 //!
 //! The windows of HTTP/2 are wide, so that an upload over a long distance is as fast as with HTTP/1.1.
-//! Bytes that a pod does not take wait inside h2, which does not tell how many they are. They are counted
+//! Bytes that a pod does not take wait inside h2, which does not report how many they are. They are counted
 //! here from both ends: DATA frames as they arrive, and pieces as they are read from the bodies.
 //! Bytes that h2 drops with a stream that we have reset are recognised by the reset. Whatever escapes all
 //! that, such as padding, is corrected by h2's own WINDOW_UPDATE frames: each one for the connection
@@ -53,7 +53,7 @@ struct Streams {
 }
 
 impl Inflow {
-    /// For a connection that h2 will widen to `window` bytes before anything else.
+    /// For a connection whose window h2 will widen to `window` bytes first.
     pub fn new(account: Arc<Account>, window: u32) -> Rc<Self> {
         let widened = i64::from(window.saturating_sub(FIRST_WINDOW));
         Rc::new(Self {
@@ -66,7 +66,7 @@ impl Inflow {
         })
     }
 
-    /// Counts a DATA frame, whose payload has `bytes` with its padding.
+    /// Counts a DATA frame with a payload of `bytes`, including padding.
     pub fn received(&self, stream: u32, bytes: u32) {
         let bytes = i64::from(bytes);
         self.received.set(self.received.get() + bytes);
@@ -81,12 +81,12 @@ impl Inflow {
         self.hold(self.held.get() + bytes);
     }
 
-    /// Notes that the client has ended a stream, or its request.
+    /// Records that the client ended a stream, or its request.
     pub fn ended(&self, stream: u32) {
         self.streams.borrow_mut().sending.remove(&stream);
     }
 
-    /// Notes that we have reset a stream: h2 has dropped what it held, and drops what still arrives.
+    /// Records that we reset a stream: h2 dropped its buffered data, and drops what still arrives.
     pub fn reset(&self, stream: u32) {
         let mut streams = self.streams.borrow_mut();
         if streams.reset.len() == REMEMBERED {
@@ -99,21 +99,21 @@ impl Inflow {
         self.hold(self.held.get() - unread);
     }
 
-    /// Notes that a body of which `taken` bytes were read, and nothing is left here, was dropped before its
-    /// client had ended it: its stream is going to be reset.
+    /// Records that a body was dropped after `taken` bytes were read, before the client ended it: its
+    /// stream will be reset.
     pub fn dropped(&self, taken: i64) {
         if taken > 0 {
             self.streams.borrow_mut().dropped.push(taken);
         }
     }
 
-    /// Notes a WINDOW_UPDATE of ours for the connection.
+    /// Records a WINDOW_UPDATE that we sent for the connection.
     pub fn released(&self, bytes: u32) {
         self.released.set(self.released.get() + i64::from(bytes));
         self.hold(self.held.get().min(self.received.get() - self.released.get()));
     }
 
-    /// Notes that no stream is open: nothing is held.
+    /// Records that no stream is open, so nothing is held.
     pub fn clear(&self) {
         let mut streams = self.streams.borrow_mut();
         streams.sending.clear();

@@ -1,13 +1,13 @@
-//! What connections and requests hold: counted, and bounded for the process.
+//! The memory budget of connections and requests: counted, and bounded for the process.
 //!
-//! Counted is memory that is held and not bytes that have come: a piece of 16 bytes keeps the buffer that
-//! it was read into, and a field that HTTP/2's compression sends in one byte is written out in full. The
-//! charges are estimates on the safe side; `pressure` measures what they miss.
+//! It counts memory that is held, not bytes that were received: a piece of 16 bytes keeps its whole read
+//! buffer, and a header that HPACK sends in one byte is stored in full. The charges are estimates on the
+//! safe side; `pressure` measures what they miss.
 //!
-//! There is one bound, for the process. A connection may hold an eighth of what is free of it: as less
-//! becomes free, those that hold most are refused first, and one request of an honest client passes to
-//! the last. A quarter is for connections with one request alone. Before anybody has to be refused,
-//! workers are told to end what stands still ([`Budget::shortage`]).
+//! There is one limit, for the process. A connection may hold an eighth of the free budget: as it
+//! shrinks, the largest holders are refused first, and a single request of an honest client passes until
+//! the end. A quarter is reserved for connections with one request only. Before anything is refused,
+//! workers end stalled requests ([`Budget::shortage`]).
 
 mod cells;
 mod inflow;
@@ -91,7 +91,7 @@ impl Budget {
         self.pressed.load(Ordering::Relaxed)
     }
 
-    /// Says whether it is.
+    /// Sets whether it is.
     pub fn press(&self, pressed: bool) {
         self.pressed.store(pressed, Ordering::Relaxed);
     }
@@ -127,7 +127,7 @@ impl Ledger {
         self.check(0, bytes).inspect_err(|shortage| self.count(*shortage))
     }
 
-    /// Says what the time is: as of the last tick.
+    /// Sets the current time, as of the last tick.
     pub fn set_now(&self, now: u64) {
         self.now.store(now, Ordering::Relaxed);
     }
@@ -180,7 +180,7 @@ impl Drop for Ledger {
     }
 }
 
-/// What one connection holds, with all that is under way on it.
+/// The memory account of one connection and its requests.
 #[derive(Debug)]
 pub struct Account {
     ledger: Arc<Ledger>,
@@ -210,12 +210,12 @@ impl Account {
         self.ledger.check(self.held.now(), bytes).is_ok()
     }
 
-    /// Notes that so many bytes more are held, whether there is room or not.
+    /// Charges more bytes, even if there is no room.
     pub fn charge(&self, kind: Kind, bytes: usize) {
         self.shift(kind, i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Takes back what was charged.
+    /// Releases charged bytes.
     pub fn release(&self, kind: Kind, bytes: usize) {
         self.shift(kind, -i64::try_from(bytes).unwrap_or(i64::MAX));
     }
@@ -225,7 +225,7 @@ impl Account {
         self.held.now()
     }
 
-    /// Notes that bytes have left, or have come.
+    /// Records progress: bytes were sent or received.
     pub fn move_on(&self) {
         self.moved.store(self.ledger.now.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -235,7 +235,7 @@ impl Account {
         self.moved.load(Ordering::Relaxed)
     }
 
-    /// Counts an exchange of it that ends before its time.
+    /// Counts an exchange on it that was ended early.
     pub fn count_ended(&self, what: Stalled, why: Shortage) {
         self.ledger.memory().ended[what as usize][why as usize].add(1);
     }

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it is looked at: at a gigabyte in three seconds the limit of 512 MiB is 5 looks away when it
-/// is noticed.
+/// Polling interval: at a gigabyte in three seconds, 512 MiB are 5 polls.
 pub const LOOK: Duration = Duration::from_millis(50);
 
 /// From this share of the limit on, in percent, nothing new begins.
@@ -92,7 +91,7 @@ impl Cgroup {
     }
 }
 
-/// Who watches the memory of the cgroup that the process is in.
+/// The watch of the memory of this process's cgroup.
 #[derive(Debug)]
 pub struct Pressure {
     cgroup: Cgroup,
@@ -107,7 +106,7 @@ impl Pressure {
         Some(Self { cgroup, budget: Arc::clone(budget) })
     }
 
-    /// Looks how things stand: every [`LOOK`].
+    /// Polls the cgroup: every [`LOOK`].
     pub fn look(&self) {
         let Self { cgroup, budget } = self;
         let Some(used) = cgroup.used() else { return };
@@ -117,11 +116,11 @@ impl Pressure {
             tracing::warn!(
                 used,
                 limit,
-                "the cgroup's memory is nearly used up: nothing new is taken"
+                "the cgroup's memory is nearly used up: new connections and requests are refused"
             );
         } else if is_pressed && !cgroup.reaches(used, LOW) {
             budget.press(false);
-            tracing::info!(used, limit, "the cgroup's memory is enough again");
+            tracing::info!(used, limit, "the cgroup has enough free memory again");
         }
     }
 }

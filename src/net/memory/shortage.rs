@@ -1,4 +1,4 @@
-//! What is short, and who is told: workers that end what stands still, before others are refused.
+//! The state of memory shortage, which tells workers to end stalled requests before others are refused.
 
 use super::Budget;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,11 +55,11 @@ impl Stalled {
 }
 
 /// Parts of the limit, in percent: from the first on it is short, and no more below the second. Half of it
-/// is more than usual traffic holds; the rest has to last for as long as new clients may stand still.
+/// is more than usual traffic holds; the rest has to last for as long as new clients may stall.
 const HIGH: i64 = 60;
 const LOW: i64 = 45;
 
-/// Parts of it from which on whoever stands still has less time, and from which on idle connections make
+/// Parts of it from which on stalled requests have less time, and from which on idle connections make
 /// room as well.
 const SCARCE: i64 = 70;
 const LAST: i64 = 90;

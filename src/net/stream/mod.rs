@@ -1,4 +1,4 @@
-//! A TCP connection, as it is or within TLS, as hyper and h2 read and write it.
+//! A TCP connection, plain or within TLS, with the read and write traits of hyper and h2.
 
 mod sys;
 
@@ -20,7 +20,7 @@ pub enum TcpOrTls<T, P = TcpStream> {
     Tls(Box<T>),
 }
 
-/// A socket, as far as it goes without waiting.
+/// A socket without waiting: does what is possible at once.
 #[derive(Debug)]
 pub struct Now<'s>(pub &'s TcpStream);
 

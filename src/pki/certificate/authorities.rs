@@ -1,6 +1,6 @@
-//! Whom Cloudflare believes under Full (strict), and whether a chain leads to one of them.
+//! The CAs that Cloudflare trusts under Full (strict), and whether a chain leads to one of them.
 //!
-//! The public authorities are Mozilla's; Cloudflare's own list is nearly the same
+//! The public CAs are Mozilla's; Cloudflare's own list is nearly the same
 //! (github.com/cloudflare/cfssl_trust). The two roots of Origin CA are those of Cloudflare's
 //! program cloudflared (tlsconfig/cloudflare_ca.go). Every chain is proven by its signatures.
 //! Revocation is not looked at: only Cloudflare can tell.
@@ -29,9 +29,9 @@ const MOST_OF_A_NAME: usize = 160;
 /// Who vouches for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authority {
-    /// Cloudflare Origin CA, which nobody but Cloudflare believes.
+    /// Cloudflare Origin CA, which only Cloudflare trusts.
     OriginCa,
-    /// One that browsers believe, too.
+    /// A CA that browsers trust, too.
     Public,
     /// One of the operator's, uploaded to the Custom Origin Trust Store of a zone.
     TrustStore,
@@ -45,7 +45,7 @@ impl Authority {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OriginCa => "Cloudflare Origin CA",
-            Self::Public => "a public authority",
+            Self::Public => "a public CA",
             Self::TrustStore => "the Custom Origin Trust Store",
         }
     }
@@ -79,28 +79,28 @@ pub enum Proof {
     /// The certificate is not for servers: it is an authority's, or its extended key usage lacks
     /// `serverAuth`.
     NotForServers,
-    /// A signature of the chain is of a kind that is not believed any more (SHA-1).
+    /// A signature of the chain uses an obsolete algorithm (SHA-1).
     WeakSignature,
 }
 
-/// Why a file is no list of authorities.
+/// Why a file is not a valid list of CAs.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthoritiesError {
     /// It cannot be read.
     #[error("cannot be read: {0}; name a readable file")]
     File(#[from] io::Error),
     /// The PEM is broken.
-    #[error("is broken PEM; write the certificates anew")]
+    #[error("is not valid PEM; replace the file")]
     Syntax,
     /// There is none in it.
-    #[error("has no certificate in it; write PEM, with -----BEGIN CERTIFICATE-----")]
+    #[error("contains no certificate; write PEM, with -----BEGIN CERTIFICATE-----")]
     Empty,
     /// One of them is no X.509 certificate.
-    #[error("has a certificate that cannot be read; write the certificates anew")]
+    #[error("contains a certificate that cannot be parsed; replace the file")]
     Unreadable,
 }
 
-/// Authorities, by kind.
+/// CAs, by kind.
 #[derive(Debug)]
 pub struct Authorities {
     stores: [(Authority, RootCertStore); Authority::ALL.len()],
@@ -109,7 +109,7 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    /// Nobody: nothing is believed.
+    /// None: no certificate is trusted.
     pub fn none() -> Self {
         Self {
             stores: Authority::ALL.map(|authority| (authority, RootCertStore::empty())),
@@ -117,7 +117,7 @@ impl Authorities {
         }
     }
 
-    /// Those that Cloudflare believes in every zone.
+    /// The CAs that Cloudflare trusts in every zone.
     pub fn of_cloudflare() -> Self {
         let mut all = Self::none();
         all.add(Authority::OriginCa, ORIGIN_CA).expect("compiled in, and held by a test");
@@ -125,7 +125,7 @@ impl Authorities {
         all
     }
 
-    /// Believes in all certificates of a PEM text.
+    /// Trusts all certificates of a PEM text.
     ///
     /// # Errors
     /// Where there is none, or not all of them can be read.
@@ -143,7 +143,7 @@ impl Authorities {
         if count == 0 { Err(AuthoritiesError::Empty) } else { Ok(()) }
     }
 
-    /// Believes in all certificates of a PEM file, of at most 1 MiB, as those of the operator's
+    /// Trusts all certificates of a PEM file, of at most 1 MiB, as those of the operator's
     /// trust store.
     ///
     /// # Errors

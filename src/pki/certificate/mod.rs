@@ -1,5 +1,5 @@
-//! A certificate with its chain and key, read from PEM and checked; and what Cloudflare would say
-//! of it.
+//! A certificate with its chain and key, parsed from PEM and checked; and its verdict under Cloudflare's
+//! Full (strict).
 
 mod authorities;
 #[cfg(test)]
@@ -232,32 +232,32 @@ pub enum CertificateError {
 
 advice! { CertificateError:
     CertificateError::NoCertificate =>
-        "has no certificate in it",
+        "contains no certificate",
         "write PEM, with -----BEGIN CERTIFICATE-----";
     CertificateError::ChainSyntax(_) =>
-        "is broken PEM",
-        "write the certificates anew";
+        "is not valid PEM",
+        "replace the file";
     CertificateError::Unreadable =>
-        "has a first certificate that cannot be read",
-        "write the chain anew, the host's own first";
+        "has a first certificate that cannot be parsed",
+        "replace the chain, leaf certificate first";
     CertificateError::NoName =>
-        "has no DNS name in it (subjectAltName)",
-        "use one that names the hosts";
+        "contains no DNS name (subjectAltName)",
+        "use one for the hosts";
     CertificateError::NoKey =>
-        "has no private key in it",
+        "contains no private key",
         "write PEM, with -----BEGIN PRIVATE KEY-----";
     CertificateError::KeySyntax =>
-        "is broken PEM",
-        "write the key anew";
+        "is not valid PEM",
+        "replace the key";
     CertificateError::KeyEncrypted =>
         "is an encrypted key",
         "decrypt it (openssl pkey)";
     CertificateError::KeyUnsupported =>
-        "is a key of no kind that is served",
+        "is a key of an unsupported type",
         "use ECDSA (P-256) or RSA (2048 bits)";
     CertificateError::KeyMismatch =>
-        "does not belong to the first certificate of the chain",
-        "name the pair";
+        "does not match the first certificate of the chain",
+        "use a matching pair";
 }
 
 impl CertificateError {

@@ -377,11 +377,11 @@ fn a_trust_store_is_a_file_with_certificates() {
     };
     assert!(problem(None).expect_err("no file").starts_with("cannot be read: "));
     for (text, expected) in [
-        (&b"nothing"[..], "has no certificate in it"),
-        (b"-----BEGIN CERTIFICATE-----\nAA", "is broken PEM"),
+        (&b"nothing"[..], "contains no certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nAA", "is not valid PEM"),
         (
             b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "has a certificate that cannot be read",
+            "contains a certificate that cannot be parsed",
         ),
     ] {
         let said = problem(Some(text)).expect_err(expected);

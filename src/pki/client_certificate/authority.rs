@@ -1,4 +1,4 @@
-//! Who may issue the certificates of clients: certificates of authorities, read from PEM.
+//! The CAs that may issue client certificates, read from PEM.
 
 use crate::error::advice;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -100,7 +100,7 @@ impl Authority {
 /// The subject of the first certificate.
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the authority {:?}", self.subject)?;
+        write!(f, "the CA {:?}", self.subject)?;
         match self.certificates.len() {
             1 => Ok(()),
             several => write!(f, " and {} more", several - 1),
@@ -131,20 +131,20 @@ pub enum AuthorityError {
 
 advice! { AuthorityError:
     AuthorityError::Empty =>
-        "has no certificate in it",
+        "contains no certificate",
         "write PEM, with -----BEGIN CERTIFICATE-----";
     AuthorityError::Syntax(_) =>
-        "is broken PEM",
-        "write the certificates anew";
+        "is not valid PEM",
+        "replace the file";
     AuthorityError::TooMany =>
-        "has more than 16 certificates in it",
-        "leave those that issue certificates of clients";
+        "contains more than 16 certificates",
+        "keep those that issue client certificates";
     AuthorityError::Unreadable =>
-        "has a certificate in it that cannot be read",
-        "write the certificates anew";
+        "contains a certificate that cannot be parsed",
+        "replace the file";
     AuthorityError::NoAuthority =>
-        "has a certificate in it that is not an authority's (basicConstraints)",
-        "name the one that has issued it";
+        "contains a certificate that is not a CA's (basicConstraints)",
+        "use the CA that issued it";
 }
 
 #[cfg(test)]
@@ -177,14 +177,14 @@ mod tests {
         let both = Authority::from_pem(format!("{ca}{CLOUDFLARE_PEM}").as_bytes());
         assert!(both.expect("two").is_cloudflare());
         for (text, expected) in [
-            (String::new(), "has no certificate in it"),
-            (leaf.clone(), "not an authority's"),
-            (format!("{ca}{leaf}"), "not an authority's"),
-            (ca[..ca.len() / 2].to_owned(), "is broken PEM"),
+            (String::new(), "contains no certificate"),
+            (leaf.clone(), "not a CA's"),
+            (format!("{ca}{leaf}"), "not a CA's"),
+            (ca[..ca.len() / 2].to_owned(), "is not valid PEM"),
             (ca.repeat(17), "more than 16"),
             (
                 "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
-                "cannot be read",
+                "cannot be parsed",
             ),
         ] {
             let error = Authority::from_pem(text.as_bytes()).expect_err(expected);

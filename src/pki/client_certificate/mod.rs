@@ -1,10 +1,9 @@
-//! What is asked of the clients of a host, and what became of it: the words of Authenticated Origin
-//! Pulls.
+//! Client certificates of a host (Authenticated Origin Pulls): the policy, and the result of a check.
 //!
-//! Cloudflare shows an origin a certificate of its own, if it is told to. Which one says what that
-//! proves. Cloudflare's shared one ("global" Authenticated Origin Pulls) is the same for all of its
-//! customers: a request with it came out of Cloudflare's network, for whichever zone. One's own (for
-//! a zone or a host) proves that zone or host.
+//! Cloudflare presents a client certificate to the origin, if configured to. What it proves depends on
+//! the certificate. The shared one ("global" Authenticated Origin Pulls) is the same for all customers: it
+//! proves that a request came through Cloudflare, for any zone. A certificate that you uploaded (for a
+//! zone or a host) proves that zone or host.
 //!
 //! Source: Cloudflare's documentation, SSL/TLS, "Authenticated Origin Pulls".
 
@@ -23,7 +22,7 @@ pub enum Mode {
     /// Nobody is asked for one.
     #[default]
     Off,
-    /// Asked, counted and logged, and served all the same.
+    /// Requested, counted and logged, but served in any case.
     Request,
     /// Refused.
     Require,
@@ -80,7 +79,7 @@ impl fmt::Display for Demand {
             return Ok(());
         }
         match &self.authority {
-            None => f.write_str(", of no known authority: every certificate is refused")?,
+            None => f.write_str(", without a known CA: every certificate is refused")?,
             Some(authority) => {
                 write!(f, ", of {authority}")?;
                 if authority.is_cloudflare() {

@@ -41,7 +41,7 @@ enum End {
     Expired(Phase),
     /// It has to make room for another one.
     Evicted,
-    /// Memory is short, and it stands still.
+    /// Memory is short, and the request has stalled.
     Stalled,
 }
 

@@ -66,7 +66,7 @@ pub(super) async fn converse(
         }
         has_limit = is_over;
         if streams.is_flood() {
-            tracing::debug!(peer = %downstream.peer, "client resets its streams");
+            tracing::debug!(peer = %downstream.peer, "client resets too many streams");
             cells.reset_floods.add(1);
             return Poll::Ready(());
         }
@@ -130,7 +130,7 @@ fn ended(downstream: &Downstream, result: hyper::Result<()>) {
     tracing::debug!(peer = %downstream.peer, %error, "connection ended");
 }
 
-/// Whether the client has to be told that it is to go. GOAWAY loses no request: the client knows which
+/// Whether the client has to be told to close. GOAWAY loses no request: the client knows which
 /// ones are served still. But one who has just connected has his first request on its way, and may take
 /// the end for a failure to connect; `is_over` says that he has had his time.
 fn is_to_go(downstream: &Downstream, streams: &Streams, is_over: bool) -> bool {

@@ -78,7 +78,7 @@ fn has_room(worker: &Worker, protocol: Protocol) -> bool {
     worker.memory.may_begin(price(protocol)).is_ok() || worker.deadlines.evict_idlest()
 }
 
-/// Nobody whose requests are served, and how the connection ends. It has been counted.
+/// A rejected connection, and how to close it. It has been counted.
 enum Stranger {
     Closed,
     Reset,

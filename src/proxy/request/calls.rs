@@ -1,6 +1,6 @@
 //! Calls of gRPC, whose messages may be long in coming, and who may say that a request is one.
 //!
-//! The client's word is not enough: a request that is called gRPC could stand still for as long as a
+//! The content type alone is not enough: a request that claims to be gRPC could stall for as long as a
 //! tunnel. Its Service has to speak gRPC, by its own word (`grpc`, `grpcs`) or because one of its pods has
 //! answered a call as one; until then it has the bounds of every request. Once the pod has answered, what
 //! it says counts for both ways.

@@ -139,8 +139,8 @@ pub fn find(table: &Table, target: &Target) -> Result<RouteId, Reason> {
     table.lookup(host.as_str(), target.uri.path()).ok_or(Reason::NoRoute)
 }
 
-/// What is sent to the pods of a route: the canonical target, or, where its Ingress says so, the one that
-/// came.
+/// The target that is sent to the pods of a route: the canonical one, or the original one if the Ingress
+/// requests it.
 pub fn sent(table: &Table, id: RouteId, target: &Target) -> Result<Uri, Reason> {
     if !table.keeps_raw_path(id) {
         return Ok(target.uri.clone());

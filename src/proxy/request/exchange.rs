@@ -41,7 +41,7 @@ struct Record {
     version: Version,
     upload: Option<Rc<Upload>>,
     route: Option<Routed>,
-    /// The time-outs of its route, if that has some of its own.
+    /// The timeouts of its route, if the route sets any.
     timeouts: Option<Timeouts>,
     upstream: UpstreamState,
     sent: bool,
@@ -134,7 +134,7 @@ impl Exchange {
         rest.is_none_or(|rest| rest > SHORT_REST)
     }
 
-    /// Notes the route. Its time-outs count from here on. An error, if the body is larger than it may be.
+    /// Notes the route. Its timeouts start here. Errors if the body is larger than allowed.
     pub(super) fn routed(&mut self, table: Held, id: RouteId) -> Result<(), Reason> {
         self.0.timeouts = table.timeouts(id).copied();
         self.0.route = Some(Routed::by(table, id));

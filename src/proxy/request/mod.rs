@@ -1,7 +1,7 @@
 //! The life of a request: target, route, endpoint, upstream, response.
 //!
-//! Every way out of it, the pod's answer as well as ours, ends in an `Exchange`, which counts and
-//! logs the request when its last byte is through or when it is given up.
+//! Every outcome ends in an `Exchange`. It counts and logs the request when the last byte has been sent
+//! or the request is dropped.
 
 mod calls;
 mod charge;
@@ -41,10 +41,9 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Answers one request. Never fails: whatever goes wrong becomes an answer of ours.
-///
-/// The decision is made in the call. Only the way to the pod is a future, and that is kept small:
-/// hyper moves it for every request. `head_bytes`: how long its head was, if it came in HTTP/1.1.
+/// Answers one request. Never fails: every error becomes a response of our own.
+/// Routing happens in the call; only the upstream exchange is a future, kept small because hyper moves it
+/// for every request. `head_bytes`: length of the request head, if it came in HTTP/1.1.
 pub fn forward(
     downstream: &Rc<Downstream>,
     tunnel: &TunnelSlot,

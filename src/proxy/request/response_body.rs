@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// A response body as the client's connection takes it.
+/// A response body as it is sent to the client.
 #[derive(Debug)]
 pub struct ResponseBody {
     source: Source,
@@ -30,7 +30,7 @@ enum Source {
 
 /// The upstream's answer ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the upstream broke off its answer")]
+#[error("the upstream broke off its response")]
 pub struct Truncated;
 
 impl ResponseBody {

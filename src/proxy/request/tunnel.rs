@@ -24,7 +24,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional};
 
-/// Where a request leaves its tunnel for the connection that it came on.
+/// The slot in which a request leaves its tunnel for its connection.
 pub type TunnelSlot = Rc<RefCell<Option<Tunnel>>>;
 
 /// Both have agreed to change the protocol.
@@ -78,8 +78,8 @@ enum Cut {
 }
 
 impl Tunnel {
-    /// Relays until both sides have ended, nothing moves for too long, or the process leaves. `early`
-    /// is what the client has sent behind its request head.
+    /// Relays until both sides have ended, the tunnel is idle for too long, or the process shuts down.
+    /// `early` is what the client sent after its request head.
     pub async fn relay(self, client: ClientSocket, early: Bytes) {
         let Self { mut exchange, upstream } = self;
         let downstream = Rc::clone(exchange.downstream());

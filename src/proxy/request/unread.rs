@@ -7,8 +7,7 @@ use crate::telemetry::{MethodLabel, Outcome};
 use http::{HeaderValue, Uri, header, request};
 use std::time::{Duration, Instant};
 
-/// Counts and logs what never became a request: a head that could not be read, or not in time. `line` is
-/// the begin of its first line.
+/// Counts and logs a request head that was invalid or incomplete. `line` is the start of its first line.
 pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
     let worker = &downstream.worker;
     let outcome = Outcome {

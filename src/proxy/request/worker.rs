@@ -27,7 +27,7 @@ pub struct Worker {
     pub config: Arc<Config>,
     /// The routing table.
     pub tables: TableCache,
-    /// The way to the pods.
+    /// The upstream of this worker.
     pub upstream: Upstream,
     /// What its connections hold.
     pub memory: Arc<Ledger>,
@@ -47,7 +47,7 @@ pub struct Worker {
     pub handshakes: Handshakes,
     /// Where requests are logged, if they are.
     pub access_log: Option<AccessLog>,
-    /// Set when the process is leaving: answers then close their connection.
+    /// Set at shutdown: responses then close their connection.
     pub draining: Cell<bool>,
     /// Set when idle client connections are to be closed, for good or while memory is short.
     pub closing_idle: Cell<bool>,
@@ -75,22 +75,22 @@ pub struct Downstream {
     pub peer: PeerAddr,
     /// The proof that the peer may speak for others, if it may.
     pub trusted: Option<TrustedPeer>,
-    /// What the listener admitted and believed when the connection was accepted.
+    /// The gate of the listener when the connection was accepted.
     pub gate: Arc<Gate>,
     /// What was agreed on, if it has TLS.
     pub tls: Option<Session>,
     /// Its deadline.
     pub watch: Rc<Watch>,
-    /// Set for a request that was answered before its body had come to its end.
+    /// Set for a request that was answered before its body was complete.
     pub unread: Cell<bool>,
     /// What it holds.
     pub account: Arc<Account>,
-    /// What of its answers it has not taken.
+    /// The response data that the client has not taken.
     pub flow: Arc<Flow>,
     /// Its streams, if it speaks HTTP/2.
     pub streams: Option<Rc<Streams>>,
     /// What every log line of it has.
     pub text: ConnectionText,
-    /// What we tell the upstream of requests that are the peer's own.
+    /// The forwarded headers of requests whose client is the peer itself.
     pub fields: ForwardedFields,
 }

@@ -12,7 +12,7 @@ use http::Version;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Names out of manifests and the configuration, and addresses: a name with its namespace is 317 bytes
-/// at the most (RFC 1123, 253 and 63).
+/// at most (RFC 1123, 253 and 63).
 const NAME_BYTES: usize = 512;
 
 /// `CF-Ray` is 20 bytes.
@@ -45,8 +45,8 @@ const LINE_BYTES: usize = 6 * NAME_BYTES
 pub struct ConnectionText(Box<[u8]>);
 
 impl ConnectionText {
-    /// Text for a connection whose other end is `peer`, to a listener of this name; `balancer` is
-    /// who brought it, if somebody did.
+    /// Text for a connection from `peer` to a listener of this name; `balancer` is the load balancer, if it
+    /// came through one.
     pub fn new(peer: PeerAddr, balancer: Option<PeerAddr>, listener: &str) -> Self {
         let mut text = Vec::new();
         name(&mut text, br#""peer":""#, &peer.to_string());
@@ -73,7 +73,7 @@ impl ConnectionText {
         Self(text.into())
     }
 
-    /// The same for a connection whose client was asked for a certificate: what it was found to be.
+    /// The same for a connection with a client certificate request: its result.
     pub fn with_client_certificate(self, verdict: Option<Verdict>) -> Self {
         let Some(verdict) = verdict else {
             return self;
@@ -99,8 +99,7 @@ impl RouteText {
     }
 }
 
-/// One request, as the log has it. The query of the target is left out: it is where credentials
-/// are.
+/// The log line of one request. The query of the target is omitted, because it may contain credentials.
 #[derive(Debug)]
 pub struct Line<'a> {
     /// When the answer was complete; written as RFC 3339 in UTC.
@@ -315,7 +314,7 @@ impl ClockText {
     pub(super) fn set(&mut self, now: Instant, wall: Duration) {
         self.anchor = Some((now, wall));
         self.second = wall.as_secs();
-        // A clock past the year 9999 is shown as the epoch.
+        // A clock past the year 9999 is written as the epoch.
         let second = i64::try_from(self.second).unwrap_or_default();
         let stamp = jiff::Timestamp::from_second(second).unwrap_or_default();
         self.text = stamp.to_string();

@@ -1,8 +1,8 @@
-//! One JSON line for each request, written by a thread of its own.
+//! The access log: one JSON line per request, written by a thread of its own.
 //!
-//! A worker appends to a buffer in its own memory and hands it over when it is large enough or old
-//! enough. If the writer is behind, the buffer's lines are dropped and counted: a slow disk or a
-//! full pipe never slows a request.
+//! A worker appends to its own buffer and hands it over when it is large or old enough. If the writer is
+//! behind, the lines of the buffer are dropped and counted: a slow disk or a full pipe never delays a
+//! request.
 
 mod line;
 
@@ -24,7 +24,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 /// costs a request nothing worth naming.
 const FLUSH_BYTES: usize = 128 * 1024;
 
-/// Buffers on their way to the writer, for all workers: 8 MiB at the most. What comes when they are
+/// Buffers on their way to the writer, for all workers: at most 8 MiB. What comes when they are
 /// all full is dropped.
 const QUEUED_BUFFERS: usize = 64;
 
@@ -68,7 +68,7 @@ impl AccessLog {
         let (TrySendError::Full(lost) | TrySendError::Disconnected(lost)) = refused;
         if let Message::Lines(mut lost) = lost {
             self.dropped_lines().add(lost.lines);
-            // Its memory at least serves on.
+            // Its memory at least stays usable.
             lost.bytes.clear();
             *buffer = Batch { lines: 0, ..lost };
         }
@@ -86,12 +86,12 @@ impl Drop for AccessLog {
     }
 }
 
-/// The way into the writer thread; one [`AccessLog`] is made of it for each worker.
+/// The sender to the writer thread; each worker gets one [`AccessLog`] from it.
 #[derive(Clone, Debug)]
 pub struct Sink(SyncSender<Message>);
 
 impl Sink {
-    /// The end of one worker, which counts what it drops in `cells`.
+    /// The access log of one worker, which counts dropped lines in `cells`.
     pub fn worker(&self, cells: Arc<super::WorkerCells>) -> AccessLog {
         AccessLog {
             buffer: RefCell::default(),
@@ -136,8 +136,8 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Starts the writer thread, which counts in `cells` what it could not write. It ends, with everything
-/// written, when every [`Sink`] and [`AccessLog`] is gone: close the writer to wait for that.
+/// Starts the writer thread, which counts lost lines in `cells`. It ends, with everything written, when
+/// every [`Sink`] and [`AccessLog`] is dropped: close the writer to wait for that.
 ///
 /// # Errors
 /// The output cannot be opened, or there is no thread.
@@ -145,8 +145,8 @@ pub fn start(output: Output, cells: Arc<LogCells>) -> io::Result<(Sink, Writer)>
     let open = output.open()?;
     let (sender, receiver) = sync_channel(QUEUED_BUFFERS);
     let report = Report {
-        failing: |error| tracing::warn!(%error, "access log cannot be written"),
-        works_again: |lost| tracing::warn!(lost, "access log can be written again"),
+        failing: |error| tracing::warn!(%error, "the access log cannot be written"),
+        works_again: |lost| tracing::warn!(lost, "the access log can be written again"),
     };
     let writer = Writer::start("access-log", receiver, open, cells, report)?;
     Ok((Sink(sender), writer))

@@ -9,7 +9,7 @@ impl Telemetry {
     pub(super) fn encode_admin(&self, encoder: &mut Families<'_>) -> fmt::Result {
         encoder.gauge(
             "ravelin_admin_connections_open",
-            "Connections to the admin port and to its socket; 64 and 16 at most",
+            "Open connections to the admin port (at most 64) and to the admin socket (at most 16)",
             |family| {
                 for door in AdminDoor::ALL {
                     family.gauge(&[("on", door.label())], self.admin.door(door).open())?;
@@ -19,8 +19,8 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_admin_connections_ended",
-            "Connections to the admin port and its socket that were ended: crowded, to make room for \
-             another one; slow, for asking or reading too slowly",
+            "Connections closed on the admin port and socket: crowded to make room for another, \
+                slow for sending or reading too slowly",
             |family| {
                 for door in AdminDoor::ALL {
                     for (cause, count) in self.admin.door(door).ended() {
@@ -32,7 +32,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_admin_pages_refused",
-            "Scrapes answered 503 because four others had not read their page yet",
+            "Scrapes answered 503 because four others were in progress",
             |family| family.count::<0>(&[], self.admin.pages_refused()),
         )
     }

@@ -18,7 +18,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_connections_refused",
-            "Connections reset before HTTP, after the kernel has accepted them",
+            "Connections accepted by the kernel and reset before HTTP",
             |family| {
                 let labels = Refusal::ALL.map(Refusal::label);
                 self.by_cause(family, "reason", &labels, |cells| &cells.refused)
@@ -26,12 +26,12 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_connections_at_limit",
-            "Connections that came while all of limits.connections were open, and waited",
+            "Connections that had to wait because limits.connections were open",
             |family| self.by_listener(family, |cells| &cells.at_limit),
         )?;
         encoder.counter(
             "ravelin_connections_evicted",
-            "Connections closed to make room for others, by what they were waiting for",
+            "Connections closed to make room for others, by their phase",
             |family| {
                 let labels = Evicted::ALL.map(Evicted::label);
                 self.by_cause(family, "state", &labels, |cells| &cells.evicted)
@@ -39,7 +39,8 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_connections_health_checks",
-            "Connections on nobody's behalf: balancers' own, and to TLS those closed without a byte",
+            "Connections without a client: health checks of load balancers, and TLS connections \
+                closed without a byte",
             |family| self.by_listener(family, |cells| &cells.health_checks),
         )?;
         encoder.counter("ravelin_accept_errors", "Failed accept calls", |family| {
@@ -47,12 +48,12 @@ impl Telemetry {
         })?;
         encoder.counter(
             "ravelin_connections_idle_closed",
-            "Connections closed for being idle, or too slow with a request head",
+            "Connections closed because they were idle or too slow with a request head",
             |family| self.by_listener(family, |cells| &cells.idle_closed),
         )?;
         encoder.counter(
             "ravelin_connections_reset_floods",
-            "HTTP/2 connections closed because their client floods them, with resets as a rule",
+            "HTTP/2 connections closed because the client floods them, mostly with resets",
             |family| self.by_listener(family, |cells| &cells.reset_floods),
         )?;
         encoder.gauge("ravelin_connections_open", "Client connections open", |family| {
@@ -61,7 +62,7 @@ impl Telemetry {
         self.encode_beyond(encoder)?;
         encoder.counter(
             "ravelin_client_unnamed",
-            "Requests of trusted peers whose client could not be told: the peer was taken for it",
+            "Requests from trusted peers without a usable client address: the address of the peer was used",
             |family| {
                 let labels = Unnamed::ALL.map(Unnamed::label);
                 self.by_cause(family, "cause", &labels, |cells| &cells.unnamed)
@@ -73,12 +74,12 @@ impl Telemetry {
     fn encode_beyond(&self, encoder: &mut Families<'_>) -> fmt::Result {
         encoder.gauge(
             "ravelin_tunnels_open",
-            "Client connections handed over to another protocol, such as WebSocket",
+            "Client connections upgraded to another protocol, such as WebSocket",
             |family| self.level_by_listener(family, |cells| &cells.tunnels),
         )?;
         encoder.gauge(
             "ravelin_connections_lingering",
-            "Client connections closed on our side whose clients still send: what comes is dropped",
+            "Connections closed by ravelin whose client still sends: the data is dropped",
             |family| self.level_by_listener(family, |cells| &cells.lingering),
         )
     }
@@ -86,7 +87,7 @@ impl Telemetry {
     pub(super) fn encode_admission(&self, encoder: &mut Families<'_>) -> fmt::Result {
         encoder.counter(
             "ravelin_admission_dropped_packets",
-            "Packets that the kernel dropped at the listening socket",
+            "Packets dropped by the kernel at the listening socket",
             |family| {
                 self.ports
                     .iter()
@@ -95,7 +96,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_admission_mode",
-            "Who keeps strangers out: 1 for the mode in force",
+            "Where admission is enforced: 1 for the mode in force",
             |family| {
                 self.ports.iter().try_for_each(|port| {
                     Mode::ALL.into_iter().try_for_each(|mode| {
@@ -107,7 +108,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_listener_steered",
-            "1: the kernel gives every new connection of this port to this process",
+            "1 if the kernel steers every new connection of this port to this process",
             |family| {
                 self.ports.iter().try_for_each(|port| {
                     family.gauge(&[("listener", port.name())], i64::from(port.steered()))

@@ -18,22 +18,22 @@ impl Telemetry {
         };
         gauge(
             "ravelin_last_good_restored",
-            "Whether the last-good state of the cluster is served, for lack of an API server",
+            "1 if the last-good state is served because the API server cannot be reached",
             Some(u64::from(cells.restored.is_some())),
         )?;
         gauge(
             "ravelin_last_good_confirmed_timestamp_seconds",
-            "Until when the last-good state that is served was known to be right",
+            "When the last-good state in use was last confirmed by the API server",
             cells.restored,
         )?;
         gauge(
             "ravelin_last_good_written_timestamp_seconds",
-            "When this process last kept the state of the cluster",
+            "When this process last stored the state of the cluster",
             cells.written,
         )?;
         encoder.counter(
             "ravelin_last_good_write_failures",
-            "Times that the state of the cluster could not be kept",
+            "Failures to store the state of the cluster",
             |family| family.count::<0>(&[], cells.failures),
         )
     }

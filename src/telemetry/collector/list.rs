@@ -16,7 +16,7 @@ impl Telemetry {
         };
         plain(
             "ravelin_cloudflare_list_confirmed_timestamp_seconds",
-            "When its source last said that this is the list; of the embedded one, its date",
+            "When the source last confirmed the list; for the embedded list, its date",
             list.confirmed,
         )?;
         plain(
@@ -31,7 +31,7 @@ impl Telemetry {
         )?;
         plain(
             "ravelin_cloudflare_list_leaving_ranges",
-            "Ranges that have left the list and are admitted still",
+            "Ranges that have left the list and are still admitted",
             u64::try_from(list.leaving).ok(),
         )?;
         self.encode_list_state(encoder)
@@ -47,7 +47,7 @@ impl Telemetry {
         })?;
         encoder.gauge(
             "ravelin_cloudflare_list_origin",
-            "Where the list in force is from: 1 for the one",
+            "Source of the list in force: 1 for the current source",
             |family| {
                 ListSource::ALL.into_iter().try_for_each(|source| {
                     let labels = [("origin", source.as_str())];

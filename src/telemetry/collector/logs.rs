@@ -37,12 +37,12 @@ impl Telemetry {
         let cut = [
             (
                 "ravelin_access_log_truncated_lines",
-                "Access log lines with a field that was cut",
+                "Access log lines with a truncated field",
                 access(|cells| &cells.log_truncated),
             ),
             (
                 "ravelin_process_log_truncated_lines",
-                "Process log lines with a field that was cut or left out",
+                "Process log lines with a truncated or omitted field",
                 total(&process.truncated),
             ),
         ];

@@ -9,7 +9,7 @@ impl Telemetry {
     pub(super) fn encode_memory(&self, encoder: &mut Families<'_>) -> fmt::Result {
         encoder.gauge(
             "ravelin_memory_held_bytes",
-            "What connections and requests hold, as it is charged, by kind",
+            "Memory charged to connections and requests, by kind",
             |family| {
                 for kind in Kind::ALL {
                     let held =
@@ -21,17 +21,17 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_memory_limit_bytes",
-            "The most that they may hold altogether: limits.memory",
+            "Limit of that memory: limits.memory",
             |family| family.gauge::<0>(&[], self.memory.limit()),
         )?;
         encoder.gauge(
             "ravelin_memory_pressed",
-            "1: the memory of the cgroup is nearly used up, and nothing new is taken",
+            "1 if the cgroup's memory is nearly used up, so that new connections and requests are refused",
             |family| family.gauge::<0>(&[], i64::from(self.memory.is_pressed())),
         )?;
         encoder.counter(
             "ravelin_memory_refused",
-            "Connections and requests refused because memory is short, by what is short",
+            "Connections and requests refused because memory is short, by cause",
             |family| {
                 for cause in Shortage::ALL {
                     let cells = self.workers.iter().map(|cells| &cells.memory);
@@ -43,8 +43,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_memory_ended",
-            "Requests ended because memory is short and nothing of them has moved for a while, by \
-             what has begun of them, and by what is short",
+            "Requests ended because memory is short and they made no progress, by state and cause",
             |family| {
                 for state in Stalled::ALL {
                     for cause in [Shortage::Process, Shortage::Cgroup] {

@@ -1,4 +1,4 @@
-//! The scrape: adds up the cells of all threads and encodes them.
+//! The scrape: adds up the cells of all threads and encodes the metric families.
 
 mod admin;
 mod connections;
@@ -135,7 +135,7 @@ impl Telemetry {
         Arc::clone(&self.accepting)
     }
 
-    /// The ports that strangers are kept out of: the listeners, then the admin port.
+    /// The ports with admission: the listeners, then the admin port.
     pub fn ports(&self) -> &[Arc<PortCells>] {
         &self.ports
     }
@@ -160,7 +160,7 @@ impl Telemetry {
         &self.last_good
     }
 
-    /// The IngressClasses that are gone and still served by.
+    /// Deleted IngressClasses whose Ingresses are still served.
     pub fn class_grace(&self) -> &ClassGrace {
         &self.class_grace
     }
@@ -180,21 +180,20 @@ impl Telemetry {
         &self.dns
     }
 
-    /// Where the writer of the access log counts.
+    /// The cells of the access log writer.
     pub fn access_log(&self) -> &Arc<LogCells> {
         &self.access_log
     }
 
-    /// Why the process is not ready: the first table is not in force, or it is not known who Cloudflare
-    /// is.
+    /// Why the process is not ready: the first table is not in force, or Cloudflare's ranges are not known.
     pub fn unready(&self) -> Option<Unready> {
         let unknown = self.list.read().source == ListSource::Nothing;
         let missing = self.watch.unready().map(Unready::Table);
         missing.or_else(|| unknown.then_some(Unready::List))
     }
 
-    /// Says which listeners terminate TLS, in the order of the cells: the others have no series of
-    /// handshakes. Only the first time counts.
+    /// Sets which listeners terminate TLS, in the order of the cells: only those have handshake series.
+    /// Only the first call has an effect.
     pub fn secure(&self, listeners: impl IntoIterator<Item = bool>) {
         let _ = self.secured.set(listeners.into_iter().collect());
     }
@@ -225,30 +224,28 @@ impl Telemetry {
         listeners.map(|listener| listener.open.now()).sum()
     }
 
-    /// Says where the table in force is, for what is counted at a scrape. Only the first time
-    /// counts.
+    /// Sets the table handle for what is counted at a scrape. Only the first call has an effect.
     pub fn follow(&self, tables: TableHandle) {
         let _ = self.tables.set(tables);
     }
 
-    /// Notes which table the control thread has put in force.
+    /// Records the table that the control thread put in force.
     pub fn set_snapshot(&self, snapshot: SnapshotCells) {
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
     }
 
-    /// Counts changes that were gathered and are now in force. Only the control thread may call
-    /// this.
+    /// Counts a batch of changes in force. Only the control thread may call this.
     pub fn count_change(&self, effect: ChangeEffect) {
         self.changes[effect as usize].add(1);
     }
 
-    /// Notes what is not served as written.
+    /// Sets the current findings.
     pub fn set_findings(&self, findings: Arc<[Arc<Rejected>]>) {
         *self.findings.lock().unwrap_or_else(PoisonError::into_inner) = findings;
     }
 
-    /// Notes which series have no route in this table, and drops those that have had none for some
-    /// minutes. Looks at every route, unless there are no series.
+    /// Marks the series without a route in this table, and drops those without one for some minutes. Visits
+    /// every route, unless there are no series.
     pub fn mark_gone(&self, table: &Table) {
         let seen: Vec<_> = self.workers.iter().map(|worker| (worker, worker.series())).collect();
         if seen.iter().all(|(_, series)| series.is_empty()) {

@@ -30,7 +30,7 @@ impl Telemetry {
         }
         encoder.counter(
             "ravelin_requests",
-            "Requests by route and outcome; reason is empty for the pod's own answer",
+            "Requests by route and outcome; reason is empty for a response of the pod",
             |family| {
                 by_labels.iter().try_for_each(|(labels, series)| self.count(family, labels, series))
             },
@@ -101,12 +101,12 @@ fn encode_flows(encoder: &mut Families<'_>, flows: &By<'_, Flow>) -> fmt::Result
     };
     histogram(
         "ravelin_request_duration_seconds",
-        "From the request head to the last byte of the answer",
+        "Time from the request head to the last byte of the response",
         |flow| &flow.durations,
     )?;
     histogram(
         "ravelin_upstream_duration_seconds",
-        "From sending upstream to the upstream's response head",
+        "Time from sending the request upstream to the response head",
         |flow| &flow.upstream,
     )?;
     encoder.counter(

@@ -21,7 +21,7 @@ impl Telemetry {
         {
             plain(
                 "ravelin_snapshot_generation",
-                "Generation of the routing table; new endpoints alone make no new table",
+                "Generation of the routing table; a change of endpoints alone does not advance it",
                 snapshot.generation as f64,
             )?;
             plain("ravelin_snapshot_routes", "Routes in the table", snapshot.routes as f64)?;
@@ -34,12 +34,12 @@ impl Telemetry {
         )?;
         plain(
             "ravelin_snapshot_build_seconds",
-            "Time that the table took: reading what had changed, and compiling",
+            "Time taken to build the table: translating changes and compiling",
             snapshot.build_seconds,
         )?;
         encoder.gauge(
             "ravelin_ingress_class_grace_until_timestamp_seconds",
-            "Until when Ingresses are served by an IngressClass that was deleted",
+            "Until when the Ingresses of a deleted IngressClass are served",
             |family| {
                 self.class_grace.read().iter().try_for_each(|(class, until)| {
                     let until = i64::try_from(*until).unwrap_or(i64::MAX);
@@ -49,7 +49,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_object_changes",
-            "Gathered changes of objects that were put in force, by what they came to",
+            "Batches of object changes put in force, by effect",
             |family| {
                 for effect in ChangeEffect::ALL {
                     let count = self.changes[effect as usize].total();
@@ -100,7 +100,7 @@ impl Telemetry {
                     let endpoints = backend.endpoints();
                     for state in EndpointState::ALL {
                         let count = endpoints.count(state);
-                        // Of thousands of Services hardly one has others than ready ones.
+                        // Of thousands of Services, hardly one has endpoints that are not ready.
                         if count == 0 && state != EndpointState::Ready {
                             continue;
                         }
@@ -117,7 +117,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_endpoints_ejected",
-            "Endpoints of the Services in use that are left out because of failures in a row",
+            "Endpoints of the Services in use that are ejected because of consecutive failures",
             |family| {
                 for backend in backends() {
                     let service = format!("{}:{}", backend.key.service, backend.key.port);

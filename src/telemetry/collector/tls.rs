@@ -40,7 +40,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_tls_handshakes_in_flight",
-            "TLS handshakes under way",
+            "TLS handshakes in progress",
             |family| {
                 self.secured().try_for_each(|(position, name)| {
                     let now = self.cells_of(position).map(|cells| cells.handshakes.in_flight.now());
@@ -57,7 +57,7 @@ impl Telemetry {
         let hosts = self.certificates.read().full_strict;
         encoder.gauge(
             "ravelin_tls_full_strict",
-            "What Cloudflare says of the host's certificate under Full (strict): 1 for the verdict",
+            "Verdict of Full (strict) on the host's certificate: 1 for the verdict",
             |family| {
                 hosts.iter().try_for_each(|(host, verdict, _)| {
                     family.gauge(&[("host", host), ("verdict", verdict.label())], 1)
@@ -66,7 +66,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_tls_full_strict_until_timestamp_seconds",
-            "Until when Cloudflare accepts the host's certificate, if it does",
+            "Until when Full (strict) accepts the host's certificate, if it does",
             |family| {
                 let mut accepted =
                     hosts.iter().filter_map(|(host, _, until)| Some((host, (*until)?)));
@@ -79,8 +79,8 @@ impl Telemetry {
     fn encode_clients(&self, encoder: &mut Families<'_>) -> fmt::Result {
         encoder.counter(
             "ravelin_tls_client_certificates",
-            "Clients asked for a certificate, by what they showed; policy=request: served all the \
-             same, policy=require: refused unless valid",
+            "Client certificate requests, by result; policy=request: served in any case, \
+                policy=require: refused unless valid",
             |family| {
                 for (position, name) in self.listeners.iter().enumerate() {
                     for mode in [Mode::Request, Mode::Require] {
@@ -112,7 +112,7 @@ impl Telemetry {
         let certificates = self.certificates.read();
         encoder.gauge(
             "ravelin_tls_certificate_not_after_timestamp_seconds",
-            "Until when the host's certificate is valid, the one of several that ends first",
+            "Until when the host's certificate is valid; of several, the one that expires first",
             |family| {
                 let mut hosts = certificates.not_after.iter();
                 hosts.try_for_each(|(host, end)| family.gauge(&[("host", host)], *end))
@@ -120,7 +120,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_tls_certificate_file_failing",
-            "1 while what is in the file cannot be used and what was last good in it counts",
+            "1 if the file cannot be used and its last good content is in use",
             |family| {
                 certificates.files.iter().try_for_each(|(file, failing)| {
                     family.gauge(&[("file", file)], i64::from(*failing))
@@ -129,7 +129,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_tls_secret_failing",
-            "Secrets that Ingresses name and that cannot be used, by what is shown in their place",
+            "TLS Secrets that cannot be used, by what is presented instead",
             |family| {
                 for (shown, word) in [(false, "nothing"), (true, "last_good")] {
                     let failing = certificates.failing_secrets.iter();
@@ -142,8 +142,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_tls_client_authority_failing",
-            "Secrets that Ingresses name as the authority of certificates of clients and that cannot \
-             be used, by what counts in their place",
+            "CA Secrets for client certificates that cannot be used, by what applies instead",
             |family| {
                 for (counts, word) in [(false, "nothing"), (true, "last_good")] {
                     let failing = certificates.failing_authorities.iter();

@@ -25,12 +25,12 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_upstream_reuses",
-            "Requests sent on a connection that had served before",
+            "Requests sent on a reused connection",
             |family| family.count::<0>(&[], sum(|cells| cells.reuses.total())),
         )?;
         encoder.counter(
             "ravelin_upstream_picks",
-            "Endpoints picked for Services that have some near by, on our node or in our zone",
+            "Endpoints picked for Services with endpoints on the same node or in the same zone, by place",
             |family| {
                 family.count(&[("place", "near")], sum(|cells| cells.picks[1].total()))?;
                 family.count(&[("place", "far")], sum(|cells| cells.picks[0].total()))
@@ -39,7 +39,7 @@ impl Telemetry {
         self.encode_retries(encoder)?;
         encoder.gauge(
             "ravelin_upstream_idle_connections",
-            "Connections kept for reuse",
+            "Idle connections kept for reuse",
             |family| {
                 let idle: i64 = self.workers.iter().map(|worker| worker.upstream.idle.now()).sum();
                 family.gauge::<0>(&[], idle)
@@ -47,7 +47,7 @@ impl Telemetry {
         )?;
         encoder.gauge(
             "ravelin_upstream_queued",
-            "Requests that wait because every endpoint has as many as its Service lets it have",
+            "Requests queued because every endpoint has reached ravelin.dev/max-connections",
             |family| {
                 let waiting = self.workers.iter().map(|worker| worker.upstream.queued.now());
                 family.gauge::<0>(&[], waiting.sum::<i64>())
@@ -68,7 +68,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_dns_lookups",
-            "Names of Services of type ExternalName that were asked for, by result",
+            "DNS lookups for Services of type ExternalName, by result",
             |family| {
                 family.count(&[("result", "ok")], self.dns.ok.total())?;
                 family.count(&[("result", "failed")], self.dns.failed.total())
@@ -80,7 +80,7 @@ impl Telemetry {
         let cells = || self.workers.iter().map(|worker| &worker.upstream);
         encoder.counter(
             "ravelin_upstream_retries",
-            "Requests sent again, to another endpoint or on another connection, by reason",
+            "Requests retried on another endpoint or connection, by reason",
             |family| {
                 for reason in Retry::ALL {
                     let retries = cells().map(|cells| cells.retries[reason as usize].total());
@@ -91,7 +91,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_upstream_retries_refused",
-            "Requests not sent again because the budget of retries was used up",
+            "Requests not retried because the retry budget was used up",
             |family| {
                 let refused = cells().map(|cells| cells.retries_refused.total());
                 family.count::<0>(&[], refused.sum())
@@ -99,7 +99,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_upstream_connections_retired",
-            "Connections with HTTP/2 given no more requests, as too many on them were given up",
+            "HTTP/2 connections retired because too many of their requests were cancelled",
             |family| {
                 let retired = cells().map(|cells| cells.retired.total());
                 family.count::<0>(&[], retired.sum())
@@ -107,7 +107,7 @@ impl Telemetry {
         )?;
         encoder.counter(
             "ravelin_upstream_ejections",
-            "Endpoints left out for a while because of failures in a row",
+            "Ejections of endpoints because of consecutive failures",
             |family| {
                 let ejections = cells().map(|cells| cells.ejections.total());
                 family.count::<0>(&[], ejections.sum())

@@ -28,25 +28,25 @@ impl Telemetry {
         };
         gauge(
             "ravelin_watch_synced",
-            "Whether all objects of the kind have been listed once",
+            "1 once all objects of the kind have been listed",
             &|cells| Some(f64::from(u8::from(cells.synced))),
         )?;
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-        gauge("ravelin_watch_objects", "Objects that are held", &|cells| {
+        gauge("ravelin_watch_objects", "Objects in the watch cache", &|cells| {
             Some(cells.objects as f64)
         })?;
         gauge(
             "ravelin_watch_event_timestamp_seconds",
-            "When an event or a bookmark last came",
+            "When the last event or bookmark arrived",
             &|cells| cells.event,
         )?;
         gauge(
             "ravelin_watch_proof_timestamp_seconds",
-            "When the API server last showed that what is held is what it has",
+            "When the watch cache was last proven to match the API server",
             &|cells| cells.proof,
         )?;
         // What was restored is as old as the last proof of the process that kept it.
-        let help = "Time since that proof, of whichever process: the age of what is served";
+        let help = "Time since that proof, also of an earlier process: the age of the state that is served";
         gauge("ravelin_watch_age_seconds", help, &|cells| {
             cells.proof.or(restored).map(|proof| (now - proof).max(0.0))
         })?;
@@ -56,13 +56,13 @@ impl Telemetry {
 
 /// Attempts, and what came of them.
 fn encode_counts(encoder: &mut Families<'_>, kinds: &BTreeMap<Kind, WatchCells>) -> fmt::Result {
-    encoder.counter("ravelin_watch_lists", "Lists that were read to their end", |family| {
+    encoder.counter("ravelin_watch_lists", "Completed lists", |family| {
         let mut kinds = kinds.iter();
         kinds.try_for_each(|(kind, cells)| family.count(&[("kind", kind.as_str())], cells.lists))
     })?;
     encoder.counter(
         "ravelin_watch_errors",
-        "Lists, watches and checks that came to nothing, by reason",
+        "Failed lists, watches and checks, by reason",
         |family| {
             each_reason(kinds, |kind, cells| {
                 for (why, count) in cells.failures() {

@@ -15,13 +15,13 @@ impl Telemetry {
         };
         gauge(
             "ravelin_leader",
-            "Whether this instance is the one that writes status and Events",
+            "1 if this instance is the leader, which writes status and Events",
             f64::from(u8::from(cells.leader)),
         )?;
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
         gauge(
             "ravelin_status_addresses",
-            "Addresses that the leader writes into Ingresses, 0 on the others",
+            "Addresses that the leader writes into Ingresses; 0 on other instances",
             cells.addresses as f64,
         )?;
         encoder.counter("ravelin_elections", "How often this instance became the leader", |f| {
@@ -32,10 +32,14 @@ impl Telemetry {
                 family.count(&[("kind", kind.as_str()), ("result", result.as_str())], count)
             })
         })?;
-        encoder.counter("ravelin_events_suppressed", "Events that were held back", |family| {
-            cells
-                .suppressed()
-                .try_for_each(|(why, count)| family.count(&[("reason", why.as_str())], count))
-        })
+        encoder.counter(
+            "ravelin_events_suppressed",
+            "Events not sent because of rate limits",
+            |family| {
+                cells
+                    .suppressed()
+                    .try_for_each(|(why, count)| family.count(&[("reason", why.as_str())], count))
+            },
+        )
     }
 }

@@ -1,5 +1,5 @@
-//! The log of the process: what happened to us, not to each request. JSON lines on standard error,
-//! written by a thread of its own: nobody who has something to say waits for who reads it.
+//! The process log: events of the process, not of single requests. JSON lines on standard error, written
+//! by a thread of its own, so that logging never waits for the reader of standard error.
 
 mod line;
 
@@ -31,7 +31,7 @@ pub(super) fn cells() -> &'static LogCells {
     &CELLS
 }
 
-/// The log. Dropping it waits for the last lines, for two seconds at the most; what is said after that
+/// The log. Dropping it waits for the last lines, for at most two seconds; what is logged after that
 /// is lost.
 #[derive(Debug)]
 pub struct Log {

@@ -1,9 +1,9 @@
-//! Which certificate is shown for which host, and what is asked of its clients: by the files, and by
+//! Which certificate is presented for which host, and which client certificates it requires: by the files, and by
 //! the Secrets that Ingresses name.
 //!
-//! A host belongs to whom names it first: the operator's files, then the namespace of the oldest
+//! A host belongs to the first source that names it: the operator's files, then the namespace of the oldest
 //! Ingress that names it in `spec.tls`, then that of the first certificate that is for it. Nobody
-//! else's certificate is shown for it: whoever may create an Ingress could otherwise take the
+//! else's certificate is presented for it: anyone who may create an Ingress could otherwise take the
 //! handshakes of another one's site.
 
 use super::client_authorities::{Demands, LastGood, of_ingresses};
@@ -21,7 +21,7 @@ pub type OfFile = (Arc<Certificate>, bool);
 /// Namespace and name of a Secret.
 type Name = (Arc<str>, Arc<str>);
 
-/// Where each certificate is shown. `secrets` are in the order of the first Ingress that names each.
+/// Where each certificate is presented. `secrets` are in the order of the first Ingress that names each.
 pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
     let mut owners: HashMap<&HostPattern, Option<&str>> = HashMap::new();
     for host in files.iter().flat_map(|(certificate, _)| certificate.names()) {
@@ -54,10 +54,10 @@ pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
     of_files.chain(of_secrets).collect()
 }
 
-/// What is in force, for those who know of files and those who know of Secrets.
+/// The certificates in force, shared by the readers of files and of Secrets.
 pub struct CertStore {
     /// Whether a listener has TLS: without one, certificates are of no use, and what is asked of
-    /// clients counts all the same.
+    /// clients applies anyway.
     has_tls: bool,
     store: Arc<Store>,
     metrics: Arc<CertificateMetrics>,
@@ -106,7 +106,7 @@ impl CertStore {
         Arc::clone(&self.store)
     }
 
-    /// The Secrets in use, each with the certificate that is shown of it.
+    /// The Secrets in use, each with its presented certificate.
     pub fn secrets(&self) -> Vec<TlsSecret> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).secrets.clone()
     }
@@ -122,15 +122,15 @@ impl CertStore {
         }
     }
 
-    /// Puts what Ingresses ask of clients in force. A Secret that cannot be used any more leaves its
-    /// last good authority there; where there was none, every certificate is refused.
+    /// Puts the client certificate policies of Ingresses in force. A Secret that becomes unusable keeps its
+    /// last good CA; if it never had one, every certificate is refused.
     pub fn set_clients(&self, mut clients: Vec<HostClients>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let failing = known.good_authorities.mend(&mut clients);
         for (secret, has_last) in &failing {
             let counts =
-                if *has_last { "its last good authority counts" } else { "no certificate is good" };
-            tracing::error!(secret, counts, "the authority of client certificates cannot be used");
+                if *has_last { "its last good CA applies" } else { "no certificate is accepted" };
+            tracing::error!(secret, counts, "the CA for client certificates cannot be used");
         }
         known.clients = clients;
         self.metrics.update(|cells| cells.failing_authorities = failing);
@@ -160,7 +160,10 @@ impl CertStore {
             }
         }
         for (secret, _) in failing.iter().filter(|(_, has_last)| *has_last) {
-            tracing::error!(secret, "a Secret cannot be used; its last good certificate is shown");
+            tracing::error!(
+                secret,
+                "a Secret cannot be used; its last good certificate is presented"
+            );
         }
         (known.good, known.secrets, known.told) = (good, secrets, true);
         self.metrics.update(|cells| cells.failing_secrets = failing);
@@ -171,8 +174,8 @@ impl CertStore {
         match known.policies.with(&known.demands, &of_ingresses(&known.clients)) {
             Ok(policies) => known.policies = policies,
             Err(error) => {
-                // What is in force stays, whole: nothing is shown under an older policy.
-                tracing::error!(%error, "no random numbers for tickets; nothing is changed");
+                // The state in force stays as a whole: no certificate is presented under an older policy.
+                tracing::error!(%error, "no random numbers for session tickets; the keys are unchanged");
                 return;
             }
         }
@@ -186,8 +189,8 @@ impl CertStore {
         self.metrics.update(|cells| cells.not_after = ends);
         if self.has_tls && snapshot.is_empty() {
             tracing::warn!(
-                "there is no certificate: every TLS handshake is refused; name a Secret in spec.tls \
-                 of an Ingress, or files in [[certificate]]"
+                "no certificate is configured: every TLS handshake is refused; name a Secret in \
+                    spec.tls of an Ingress, or files in [[certificate]]"
             );
         }
         self.store.publish(snapshot);
@@ -203,7 +206,10 @@ fn warn_of_hidden(files: &[OfFile]) {
         };
         if !default && certificate.names().iter().all(is_taken) {
             let names: Vec<_> = certificate.names().iter().map(ToString::to_string).collect();
-            tracing::warn!(?names, "a certificate is never shown: one before it has its names");
+            tracing::warn!(
+                ?names,
+                "a certificate is never presented: an earlier one covers its names"
+            );
         }
     }
 }

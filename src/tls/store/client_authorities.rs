@@ -65,7 +65,7 @@ impl Group {
         Ok(Self { config: config.clone(), authority, followed: Followed::new(seen) })
     }
 
-    /// Looks at the file; says whether there is another authority now.
+    /// Checks the file; returns whether the CA changed.
     pub(super) fn look(&mut self) -> bool {
         let Some(AuthoritySource::File(path)) = &self.config.authority else {
             return false;
@@ -79,14 +79,14 @@ impl Group {
                 if self.authority.as_deref() == Some(&read) {
                     return false;
                 }
-                tracing::info!(?path, authority = %read, "authority of client certificates changed");
+                tracing::info!(?path, authority = %read, "the CA for client certificates changed");
                 self.authority = Some(Arc::new(read));
                 true
             }
             Err(error) => {
                 let error = error.to_string();
                 if self.followed.fail(&error) {
-                    tracing::error!(error, "the last good authority counts");
+                    tracing::error!(error, "the last good CA applies");
                 }
                 false
             }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// A file that TLS needs, and what is wrong with it. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFileError {
-    /// The file with the authorities of the Custom Origin Trust Store cannot be used.
+    /// The file with the CAs of the Custom Origin Trust Store cannot be used.
     #[error("cloudflare.trust_store_file {path:?}: {problem}")]
     TrustStore {
         /// As configured.

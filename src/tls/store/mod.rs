@@ -1,4 +1,4 @@
-//! The certificates and authorities in force: read from files and Secrets, followed, judged, published.
+//! The certificates and CAs in use: loaded from files and Secrets, followed, checked, published.
 //!
 //! Runs on a thread of its own; workers read what it publishes in [`crate::tls::Store`].
 

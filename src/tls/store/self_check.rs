@@ -1,6 +1,6 @@
 //! What Cloudflare says, under Full (strict), of each host that is served with TLS.
 //!
-//! [`judge_all`] is what `check` and the running process share. The process judges anew when the table
+//! [`judge_all`] is what `check` and the running process share. The process checks again when the table
 //! or the certificates are others, and when the time has come that a verdict changes by itself; on
 //! the thread that follows the files of certificates.
 
@@ -19,16 +19,16 @@ use std::sync::Arc;
 /// it. The host's own are looked at each time.
 const PROOF_LASTS: i64 = 60 * 60;
 
-/// A host and what Cloudflare says of it.
+/// A host and its verdict under Full (strict).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// The host; never [`HostPattern::Any`].
     pub host: HostPattern,
-    /// What serves it: the Ingress of its first route, else the Secret of its `spec.tls`.
+    /// The object behind it: the Ingress of its first route, else the Secret of its `spec.tls`.
     pub object: String,
     /// Where its certificate is from: a file or a Secret. `None`: it has none.
     pub certificate: Option<String>,
-    /// What Cloudflare says.
+    /// The verdict.
     pub judgement: Judgement,
 }
 
@@ -51,7 +51,7 @@ pub type Origins = Vec<(Arc<Certificate>, String)>;
 #[derive(Debug, Default)]
 pub struct Proofs(HashMap<usize, (Arc<Certificate>, Proof, i64)>);
 
-/// The words for a Secret.
+/// The text for a Secret.
 pub fn of_secret(secret: &TlsSecret) -> String {
     format!("Secret {}/{}", secret.namespace, secret.name)
 }
@@ -97,14 +97,13 @@ fn hosts(
     all
 }
 
-/// The certificate that Cloudflare is shown for a host: the first that it can check, else the first.
+/// The certificate that Cloudflare gets for a host: the first that it can check, else the first.
 pub fn shown<'s>(snapshot: &'s Snapshot, host: &HostPattern) -> Option<&'s Arc<Certificate>> {
     let mut all = snapshot.shelf(host).iter().map(|shown| shown.certificate());
     all.clone().find(|certificate| is_key_supported(certificate)).or_else(|| all.next())
 }
 
-/// What Cloudflare says of every host at a time, in seconds since the Unix epoch. `origins` name
-/// the certificates.
+/// The verdict of every host at a time, in seconds since the Unix epoch. `origins` name the certificates.
 pub fn judge_all(
     served: Served<'_>,
     origins: &Origins,
@@ -170,7 +169,7 @@ impl SelfCheck {
         }
     }
 
-    /// Judges anew if there is a reason to: something is another one, or the time has come.
+    /// Checks again if an input has changed or the check is due.
     /// `sources` are the Secrets and the names of all certificates.
     pub(super) fn look(&mut self, sources: impl FnOnce() -> (Vec<TlsSecret>, Origins), now: i64) {
         let (table, snapshot) = (self.tables.load(), self.store.load_full());

@@ -1,6 +1,6 @@
 //! The secret behind session tickets in its file: read at the start, made where it may be, and followed.
 //!
-//! Either the operator names the file, or it is `ticket.key` in the state directory, which whoever comes
+//! Either the operator names the file, or it is `ticket.key` in the state directory, which the process that comes
 //! first makes. Both processes of an upgrade read the same, so that sessions go on at the successor.
 
 use crate::config::Config;
@@ -78,7 +78,7 @@ impl TicketFile {
             tracing::warn!(
                 ?path,
                 %error,
-                "no secret for session tickets can be kept: sessions end with this process"
+                "the secret of session tickets cannot be stored: sessions end with this process"
             );
             return Ok(None);
         }
@@ -88,7 +88,7 @@ impl TicketFile {
         Ok(Some(file))
     }
 
-    /// Looks at the file; what cannot be used leaves the last good secret in force.
+    /// Checks the file; an unusable one leaves the last good secret in force.
     pub(super) fn look(&mut self, keys: &TicketKeys) {
         if !self.followed.is_due(FileIdentity::of(&self.path)) {
             return;
@@ -97,12 +97,12 @@ impl TicketFile {
             Ok(()) => {
                 self.followed.succeed();
                 let path = &self.path;
-                tracing::info!(?path, "the secret of session tickets was read again");
+                tracing::info!(?path, "the secret of session tickets can be read again");
             }
             Err(error) => {
                 let error = error.to_string();
                 if self.followed.fail(&error) {
-                    tracing::error!(error, "the last good secret of session tickets counts");
+                    tracing::error!(error, "the last good secret of session tickets is in use");
                 }
             }
         }
@@ -121,8 +121,8 @@ impl TicketFile {
         let mode = found.mode() & 0o777;
         // A mounted Secret can be read by the pod's group, and by all of the pod: it is the pod's alone.
         let (refused, who, right) = match self.is_ours {
-            true => (0o077, "others than its owner have a part in it", "600"),
-            false => (0o002, "everybody may write into it", "o-w"),
+            true => (0o077, "users other than its owner have access", "600"),
+            false => (0o002, "everyone may write to it", "o-w"),
         };
         if mode & refused != 0 {
             return Err(TicketFileError::Mode { path: path(), mode, who, right });
@@ -219,7 +219,7 @@ mod tests {
         assert!(error().contains("31 bytes"));
         fs::write(&path, SECRET).expect("a file");
         fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("ours");
-        assert!(error().contains("everybody may write"));
+        assert!(error().contains("everyone may write"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The certificates in files, the authorities of those of clients, and the secret of tickets: read at
+//! The certificates in files, the CAs for client certificates, and the secret of tickets: read at
 //! the start, and followed.
 //!
-//! A thread of its own looks at them every few seconds. What cannot be used leaves the last good
+//! A thread of its own checks them every few seconds. An unusable file leaves the last good
 //! certificate in force; it is told at the second look, because a pair of files is not replaced in
 //! one step.
 
@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// which network file systems do not have.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Whom Cloudflare believes under Full (strict): reads the trust store.
+/// The CAs that Cloudflare trusts under Full (strict): reads the trust store.
 ///
 /// # Errors
 /// `cloudflare.trust_store_file` cannot be used.
@@ -55,7 +55,7 @@ pub fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// What is wrong with the dates of a certificate now, if anything is. It is served all the same:
+/// What is wrong with the dates of a certificate now, if anything is. It is presented anyway:
 /// only the client can say whether it minds.
 pub fn dates(certificate: &Certificate) -> Option<String> {
     let now = now();
@@ -74,7 +74,7 @@ pub fn time(seconds: i64) -> String {
     }
 }
 
-/// Keeps the certificates for as long as the process runs.
+/// Follows the certificate files as long as the process runs.
 pub struct TlsFiles {
     pairs: Vec<Pair>,
     groups: Vec<Group>,
@@ -82,7 +82,7 @@ pub struct TlsFiles {
     keys: Arc<TicketKeys>,
     shown: Arc<CertStore>,
     metrics: Arc<CertificateMetrics>,
-    /// Whom Cloudflare believes.
+    /// The CAs that Cloudflare trusts.
     authorities: Arc<Authorities>,
 }
 
@@ -126,8 +126,8 @@ impl TlsFiles {
         Ok(this)
     }
 
-    /// Whether there is something to look at: a file, or, where a listener has TLS, what Cloudflare
-    /// says of the certificates, which may all be of Secrets.
+    /// Whether there is something to check: a file, or, with a TLS listener, the verdicts on certificates,
+    /// which may all come from Secrets.
     pub fn has_work(&self) -> bool {
         self.shown.has_tls() || self.groups.iter().any(|group| group.file().is_some())
     }
@@ -137,7 +137,7 @@ impl TlsFiles {
         Arc::clone(&self.shown)
     }
 
-    /// Looks at the files, and at what Cloudflare says of the certificates, until the process
+    /// Checks the files, and Cloudflare's verdict on the certificates, until the process
     /// leaves.
     pub async fn run(mut self, tables: TableHandle, mut shutdown: ShutdownSignal) {
         let authorities = Arc::clone(&self.authorities);
@@ -193,7 +193,7 @@ impl TlsFiles {
 }
 
 impl Pair {
-    /// Looks at the files; says whether there is another certificate now.
+    /// Checks the files; returns whether a certificate changed.
     fn look(&mut self) -> bool {
         if !self.followed.is_due(stamps(&self.files)) {
             return false;
@@ -216,7 +216,7 @@ impl Pair {
                 let error = error.to_string();
                 if self.followed.fail(&error) {
                     let until = time(self.good.not_after());
-                    tracing::error!(error, until, "the last good certificate is shown");
+                    tracing::error!(error, until, "the last good certificate is presented");
                 }
                 false
             }
@@ -227,7 +227,7 @@ impl Pair {
 /// Warns of dates that are none of today's.
 fn tell(path: &Path, certificate: &Certificate) {
     if let Some(problem) = dates(certificate) {
-        tracing::warn!(?path, problem, "certificate; shown all the same");
+        tracing::warn!(?path, problem, "certificate; presented anyway");
     }
 }
 

@@ -13,7 +13,7 @@ const MOST_LINES: usize = 20;
 /// Hosts without a certificate that a line names.
 const NAMED: usize = 3;
 
-/// The verdicts that are known, as of the last look.
+/// The known verdicts, as of the last check.
 #[derive(Debug, Default)]
 pub(super) struct VerdictLog(BTreeMap<HostPattern, Verdict>);
 
@@ -37,7 +37,7 @@ impl VerdictLog {
                 Line::Uncovered { hosts, others_have } => uncovered(&hosts, others_have),
                 Line::More(more) => tracing::warn!(
                     more,
-                    "further hosts have another verdict under Full (strict): see ravelin_tls_full_strict"
+                    "the verdict of more hosts changed under Full (strict): see ravelin_tls_full_strict"
                 ),
             }
         }
@@ -73,7 +73,7 @@ fn changed(Judged { host, object, certificate, judgement }: &Judged) {
     let (verdict, fix) = (judgement.verdict.label(), judgement.fix);
     match judgement.verdict.status() {
         None if judgement.verdict == Verdict::Ok => {
-            tracing::info!(%host, object, certificate, "Cloudflare accepts it again");
+            tracing::info!(%host, object, certificate, "Full (strict) accepts the certificate again");
         }
         None => {
             let days = judgement.days_left;
@@ -99,13 +99,13 @@ fn uncovered(hosts: &[&HostPattern], others_have: bool) {
             hosts = count,
             named,
             fix = "name a Secret for them in spec.tls of an Ingress",
-            "hosts have no certificate: under Full (strict) their visitors get 525"
+            "hosts have no certificate: under Full (strict), clients get 525"
         );
     } else {
         tracing::info!(
             hosts = count,
             named,
-            "no host has a certificate: Cloudflare reaches them while the zone is on Flexible"
+            "no host has a certificate: Cloudflare can connect only in mode Flexible"
         );
     }
 }

@@ -1,15 +1,14 @@
-//! Session tickets that a successor can open: the keys are derived from a secret, and nothing of them
-//! is kept.
+//! Session tickets that other processes can open: the keys are derived from a secret, and no state is
+//! kept.
 //!
-//! A ticket is sealed with AES-256-GCM under a key of its own: HKDF-SHA256 (RFC 5869) of the secret, the
-//! time, the policy that the session belongs to, and a random salt that stands in the ticket. So no
-//! number of tickets on any number of nodes wears a key out, and a ticket of another policy, of another
-//! secret or of an old time cannot be opened: the client gets a full handshake, never an error.
+//! A ticket is encrypted with AES-256-GCM under its own key: HKDF-SHA256 (RFC 5869) of the secret, the
+//! time, the policy of the session, and a random salt in the ticket. So no number of tickets on any
+//! number of nodes wears out a key, and a ticket of another policy, another secret or an expired period
+//! cannot be opened: the client gets a full handshake, never an error.
 //!
-//! Who has the secret can make tickets, and with them sessions that stand for a certificate of a client
-//! that was never shown; and can read what was recorded of sessions of TLS 1.2. It is as precious as a
-//! private key. Without one that is given, each process has secrets of its own, which change with the
-//! time and are never written down.
+//! The secret can forge tickets, and so sessions that claim a client certificate that was never
+//! presented; and it can decrypt recorded TLS 1.2 sessions. It is as sensitive as a private key. Without
+//! a configured secret, each process has secrets of its own, which rotate and are never written to disk.
 
 mod local;
 mod policy;
@@ -36,8 +35,8 @@ const EPOCH_SECONDS: u64 = 6 * 60 * 60;
 /// Shortest secret, in bytes: the strength of the keys that are derived from it.
 const LEAST_SECRET_BYTES: usize = 32;
 
-/// What else may be in a file of a secret, in bytes: by far less than any other file that could be
-/// named by mistake, such as a certificate chain with its key.
+/// Maximum size of a secret file, in bytes: far less than any other file that could be named by mistake,
+/// such as a certificate chain with its key.
 pub const MOST_SECRET_BYTES: usize = 1024;
 
 /// In front of everything that is derived, so that the secret may serve other ends as well.
@@ -52,17 +51,17 @@ const HEAD_BYTES: usize = 8 + SALT_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// Fewer than 32, which is the strength of the keys that are derived from it.
-    #[error("has {0} bytes, and 32 are the least; write random ones: openssl rand -hex 32")]
+    #[error("has {0} bytes, fewer than 32; write random ones: openssl rand -hex 32")]
     TooShort(usize),
     /// More than [`MOST_SECRET_BYTES`].
-    #[error("has {0} bytes, and 1024 are the most; write random ones: openssl rand -hex 32")]
+    #[error("has {0} bytes, more than 1024; write random ones: openssl rand -hex 32")]
     TooLong(usize),
-    /// One byte again and again.
-    #[error("has one byte again and again; write random ones: openssl rand -hex 32")]
+    /// One byte, repeated.
+    #[error("repeats one byte; write random ones: openssl rand -hex 32")]
     Monotonous,
 }
 
-/// Where keys of tickets come from. One for all policies.
+/// The source of ticket keys, shared by all policies.
 pub struct TicketKeys {
     /// The secret that was given.
     given: ArcSwapOption<Prk>,
@@ -77,7 +76,7 @@ impl fmt::Debug for TicketKeys {
 }
 
 impl TicketKeys {
-    /// Secrets of this process alone, until one is given.
+    /// Secrets of this process only, until one is configured.
     ///
     /// # Errors
     /// Only where the system has no random numbers.
@@ -86,13 +85,13 @@ impl TicketKeys {
         Ok(Arc::new(Self { given: ArcSwapOption::empty(), local }))
     }
 
-    /// With the same secrets of the process, and none that was given yet.
+    /// With the same secrets of the process, and no configured one yet.
     pub fn successor(&self) -> Arc<Self> {
         Arc::new(Self { given: ArcSwapOption::empty(), local: Arc::clone(&self.local) })
     }
 
     /// Takes a secret that others have too: from now on tickets are sealed with it, and those of before
-    /// are not opened any more, because whoever changes a secret may have lost it. A line end behind
+    /// are not opened any more, because a secret may be changed after a leak. A line end behind
     /// the last byte is not a part of it.
     ///
     /// # Errors

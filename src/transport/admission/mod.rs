@@ -1,8 +1,8 @@
-//! Who may connect: a listener's sets, in the kernel and again in user space.
+//! Admission: which sources may connect to a listener. Enforced in the kernel and again in user space.
 //!
-//! The check in user space costs one binary search for each set and connection. It is the only one
-//! for the sources that balancers name, and for hosts whose kernel refuses the filter; else it
-//! covers the moment in which the sets change.
+//! The check in user space costs one binary search for each set and connection. It is the only one for
+//! sources in PROXY headers, and on hosts whose kernel refuses the filter; otherwise it covers the moment
+//! in which the sets change.
 
 pub mod bpf;
 pub mod kernel;
@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The sets of one listener as they are now, ready for look-ups.
+/// The sets of one listener as they are now, ready for lookups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
     sets: Vec<(Arc<str>, AddrRanges)>,
@@ -39,8 +39,8 @@ impl Gate {
         }
     }
 
-    /// The gate of the admin port: whatever the sets hold, Cloudflare's addresses, which all its
-    /// customers share, stay out.
+    /// The gate of the admin port: never admits Cloudflare's addresses, which all its customers share, even
+    /// if a set contains them.
     pub fn of_admin(admin: &Admin, live: &LiveSets) -> Self {
         let cloudflare = live.cloudflare.union(&AddrRanges::new(&CLOUDFLARE));
         Self::new(&admin.admit, live).closed_for(&cloudflare)
@@ -85,7 +85,7 @@ impl Gate {
         self.balancers.contains(ip)
     }
 
-    /// Who may speak for others.
+    /// The trusted sources of the listener.
     pub fn believed(&self) -> &Believed {
         &self.believed
     }
@@ -95,12 +95,12 @@ impl Gate {
         self.open
     }
 
-    /// The sets and how many addresses they are ranges of, in the order in which they are asked.
+    /// The sets and their numbers of ranges, in the order of the checks.
     pub fn sets(&self) -> impl Iterator<Item = (&Arc<str>, &AddrRanges)> {
         self.sets.iter().map(|(name, ranges)| (name, ranges))
     }
 
-    /// Everybody who may open a connection: the sets and the balancers.
+    /// Every source that may open a connection: the sets and the load balancers.
     pub fn connecting(&self) -> AddrRanges {
         self.sets.iter().fold(self.balancers.clone(), |all, (_, ranges)| all.union(ranges))
     }

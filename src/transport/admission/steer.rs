@@ -2,7 +2,7 @@
 //!
 //! Sockets of one user that share an address and port (SO_REUSEPORT) are a group, and the kernel gives
 //! each SYN to one of them: by a hash of the addresses, or as a program says that was attached to any
-//! of them. It stays when the socket that brought it is closed. It returns a place in the group: whoever
+//! of them. It stays when the socket that brought it is closed. It returns a place in the group: the socket that
 //! listens last has the last place, and when one closes, the last one takes over its place
 //! (`reuseport_detach_sock` of net/core/sock_reuseport.c). A place that does not exist means the hash.
 //!
@@ -16,9 +16,9 @@ use std::os::fd::AsFd;
 /// A number that no interface has: they are counted from 1.
 const NO_INTERFACE: i32 = i32::MAX;
 
-/// Gives every new connection of the group that this socket belongs to, to the socket at `place`. The
-/// kernel swaps one pointer: every SYN meets the program before or this one. Handshakes that have begun
-/// end where they began. Takes about 20 us.
+/// Steers every new connection of the reuseport group of this socket to the socket at `place`. The kernel
+/// swaps one pointer: every SYN meets the old program or this one. Handshakes in progress end where they
+/// began. Takes about 20 us.
 ///
 /// # Errors
 ///
@@ -30,8 +30,8 @@ pub fn to_place(socket: &Socket, place: usize) -> io::Result<()> {
     sys::always_select(socket.as_fd(), place)
 }
 
-/// Refuses new connections with RST while the socket goes on listening: handshakes that have begun end,
-/// and what they lead to can be accepted. To close at once would answer them with RST.
+/// Refuses new connections with RST while the socket keeps listening: handshakes in progress complete and
+/// can be accepted. Closing at once would answer them with RST.
 ///
 /// The socket is bound to an interface that does not exist. A SYN comes in by another one and finds no
 /// listener (`compute_score` of net/ipv4/inet_hashtables.c); the ACK that ends a handshake finds the
@@ -111,7 +111,7 @@ mod tests {
             let b = listener(at(&a), only_v6);
             let c = listener(at(&a), only_v6);
             for (place, all) in [(0, [32, 0, 0]), (1, [0, 32, 0]), (2, [0, 0, 32])] {
-                // Whoever attaches it.
+                // The process that attaches it.
                 to_place(&b, place).expect("shared");
                 assert_eq!(shares(to, &[&a, &b, &c]), all, "{bind}");
             }

@@ -1,7 +1,7 @@
 //! The place of a listening socket among those that share its address and port.
 //!
 //! The kernel keeps a group of them in an array and tells nobody the order. It follows from what can be
-//! seen: whoever listens last has the last place, and when one closes, the last one takes over its place
+//! seen: the socket that listens last has the last place, and when one closes, the last one takes over its place
 //! (net/core/sock_reuseport.c). So a socket knows its place when it begins to listen, and keeps it as
 //! long as it is not the last one while another one closes. If it is, and two or more are left, its
 //! place is not known any more, and nothing is guessed.
@@ -28,8 +28,8 @@ struct Row {
 }
 
 impl Listing {
-    /// Reads it: listening sockets come first in the files, and nothing further is read of those that
-    /// are connected. Takes some 100 us; blocks for no longer.
+    /// Reads the group: listening sockets come first in the files, and connected ones are not read. Takes
+    /// some 100 us; blocks for no longer.
     ///
     /// # Errors
     /// Where /proc is not mounted, or has no such files.
@@ -113,7 +113,7 @@ impl Place {
         let gone = self.members.difference(&members).count();
         let before = self.members.len();
         // With a lower index it was the last one at none of these closings, in whichever order, and
-        // whoever came and went in between.
+        // sockets that were opened and closed in between.
         let kept = self.index.filter(|index| index + gone < before);
         self.index = if members.len() == 1 { Some(0) } else { kept };
         self.members = members;
@@ -130,7 +130,7 @@ impl Place {
         self.members.len()
     }
 
-    /// Whether no other one that listens began later.
+    /// Whether no other socket started to listen later.
     pub fn is_newest(&self) -> bool {
         self.members.iter().all(|member| *member == self.own || self.older.contains(member))
     }

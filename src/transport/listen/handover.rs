@@ -15,11 +15,11 @@ use tokio::time::timeout;
 /// confirm the end.
 const MAKE_ROOM: Duration = Duration::from_millis(50);
 
-/// Connections that are told to close at a time, at the most, for one that waits: more than are gone
+/// At most so many connections are told to close at a time for one that waits: more than are gone
 /// within [`MAKE_ROOM`] would be closed for nobody.
 const MOST_TOLD: usize = 64;
 
-/// The right to have one connection open; given back when dropped.
+/// The right to have one connection open; released on drop.
 #[derive(Debug)]
 pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
@@ -38,7 +38,7 @@ pub struct Accepted {
     pub load: Option<Load>,
 }
 
-/// What a worker is told.
+/// Commands to a worker.
 #[derive(Debug)]
 pub enum Order {
     /// To serve a connection.
@@ -70,12 +70,12 @@ impl Drop for Load {
     }
 }
 
-/// The worker's end: connections come in here.
+/// The worker's end: receives connections.
 #[derive(Debug)]
 pub struct Door {
     /// Connections to serve, and to close; ends when no acceptor is left.
     pub orders: UnboundedReceiver<Order>,
-    /// What this worker and the acceptors tell each other about connections to close.
+    /// Shared state of this worker and the acceptors about connections to close.
     pub room: Room,
     load: Arc<AtomicUsize>,
 }
@@ -94,7 +94,7 @@ struct Way {
     load: Arc<AtomicUsize>,
 }
 
-/// The acceptors' end: all workers, and the slots that bound what is on its way or open.
+/// The acceptors' end: all workers, and the slots that limit open connections.
 #[derive(Clone, Debug)]
 pub struct Doors {
     ways: Arc<[Way]>,
@@ -102,7 +102,7 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Ways to `workers` workers, for at most `connections` connections altogether.
+    /// Ways to `workers` workers, for at most `connections` connections in total.
     pub fn new(workers: usize, connections: usize) -> (Self, Vec<Door>) {
         let pairs = Room::for_workers(workers).into_iter().map(|room| {
             let (sender, orders) = unbounded_channel();
@@ -198,7 +198,7 @@ mod tests {
                 assert!(clock.make_room() && connection.is_evicted());
                 drop(taken);
             });
-            // In use now: whoever waits gets it when it is through.
+            // In use now: the waiting task gets it when it is complete.
             connection.enter(Phase::Exchange, limit);
             tokio::join!(doors.slot(), async {
                 while !clock.is_starving() {

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A hold on a listening socket. It does not keep the socket open: whoever accepts on it releases
+/// A handle of a listening socket. It does not keep the socket open: the acceptor releases
 /// the hold before closing, and from then on there is nothing to hold.
 #[derive(Clone, Debug)]
 pub struct Hold(Arc<Mutex<Option<Socket>>>);

@@ -1,7 +1,7 @@
 //! A listening socket in the file system, for the probes of the kubelet: `ravelin probe` runs in the
 //! pod's own container, and meets this process and no other one that shares the node's ports.
 //!
-//! The file appears in one step and listens from the first moment; whoever comes later to the same
+//! The file appears in one step and listens from the first moment; a process that comes later to the same
 //! path takes the name over: at once, or when it says so. It can be opened by our user alone, and goes when we go.
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::{UnixListener, UnixStream};
 
-/// Connections that wait, at the most. A probe comes every few seconds.
+/// Maximum of waiting connections. A probe comes every few seconds.
 const BACKLOG: i32 = 64;
 
 /// Appended to the path while the socket is made: four bytes, for which
@@ -30,15 +30,15 @@ pub struct LocalError {
     problem: String,
 }
 
-/// A path that takes connections, which nobody accepts yet.
+/// A listening Unix socket without an acceptor yet.
 #[derive(Debug)]
 pub struct LocalListening {
     socket: Socket,
     name: Arc<LocalName>,
 }
 
-/// Makes the socket, in place of one that is there already: a process that died left it, or the one
-/// that we succeed still answers there.
+/// Binds the socket and replaces an existing one: left by a dead process, or still served by the
+/// predecessor.
 ///
 /// # Errors
 /// Anything else than a socket has this name, or the directory cannot be written.
@@ -49,7 +49,7 @@ pub fn bind_local(path: &Path) -> Result<LocalListening, LocalError> {
     Ok(listening)
 }
 
-/// Makes the socket, under a name beside the one that it is for: whoever answers there goes on to, until
+/// Makes the socket, under a name next to its final one: the process that answers there keeps doing so until
 /// [`LocalName::take_over`].
 ///
 /// # Errors
@@ -57,7 +57,7 @@ pub fn bind_local(path: &Path) -> Result<LocalListening, LocalError> {
 pub fn bind_local_aside(path: &Path) -> Result<LocalListening, LocalError> {
     match fs::symlink_metadata(path) {
         Ok(there) if !there.file_type().is_socket() => {
-            let problem = "is there and no socket; name another path".to_owned();
+            let problem = "exists and is not a socket; use another path".to_owned();
             return Err(LocalError { path: path.to_owned(), problem });
         }
         _ => {}
@@ -66,7 +66,7 @@ pub fn bind_local_aside(path: &Path) -> Result<LocalListening, LocalError> {
 }
 
 fn wrong(path: &Path, error: &io::Error) -> LocalError {
-    let problem = format!("{error}; name a path in a directory of its own");
+    let problem = format!("{error}; use a path in a directory of its own");
     LocalError { path: path.to_owned(), problem }
 }
 
@@ -107,7 +107,7 @@ impl LocalListening {
     }
 }
 
-/// A path whose connections are accepted here. Closed and removed when dropped.
+/// A Unix socket with its acceptor. Closed and removed on drop.
 #[derive(Debug)]
 pub struct LocalAccepting {
     socket: UnixListener,
@@ -132,13 +132,13 @@ pub struct LocalName {
 }
 
 impl LocalName {
-    /// Puts the socket in its place, in one step: whoever asks there asks us from now on.
+    /// Moves the socket to its path in one step; new connections there reach this process.
     ///
     /// # Errors
     /// What the file system says, or that somebody else has made a socket for the same path meanwhile.
     pub fn take_over(&self) -> io::Result<()> {
         if identity(&self.aside)? != self.file {
-            return Err(io::Error::other("another process wants the same path"));
+            return Err(io::Error::other("another process uses the same path"));
         }
         fs::rename(&self.aside, &self.path)?;
         self.is_taken.store(true, Ordering::Relaxed);
@@ -150,7 +150,7 @@ impl Drop for LocalName {
     fn drop(&mut self) {
         let path = if *self.is_taken.get_mut() { &self.path } else { &self.aside };
         if identity(path).is_ok_and(|file| file == self.file) {
-            // Whoever finds it left over replaces it.
+            // The next process replaces it if it is left over.
             let _ = fs::remove_file(path);
         }
     }
@@ -226,7 +226,7 @@ mod tests {
         let path = folder.path().join("admin.sock");
         fs::write(&path, "mine").expect("a new file");
         let error = bind_local(&path).expect_err("it is a file").to_string();
-        assert!(error.starts_with("admin.socket ") && error.contains("no socket"), "{error}");
+        assert!(error.starts_with("admin.socket ") && error.contains("not a socket"), "{error}");
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "mine");
         let absent = folder.path().join("absent/admin.sock");
         let error = bind_local(&absent).expect_err("there is no folder").to_string();

@@ -1,7 +1,7 @@
-//! Listening sockets, and the loop that hands what they accept to the workers.
+//! Listening sockets, and the loop that hands accepted connections to the workers.
 //!
-//! One socket for each address, one thread for all of them. A connection goes to the worker with
-//! the fewest: Cloudflare's are few and long-lived, and hashing would leave some workers idle. The
+//! One socket for each address, one thread for all of them. A connection goes to the worker with the
+//! fewest: Cloudflare's connections are few and long-lived, and hashing would leave some workers idle. The
 //! loop never ends on an error, only at shutdown.
 
 mod group;
@@ -26,16 +26,16 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Connections that the kernel completes and keeps for us, at the most (`net.core.somaxconn` caps
+/// Connections that the kernel completes and queues, at most (`net.core.somaxconn` caps
 /// it): a burst of Cloudflare's whole fleet after a restart.
 const BACKLOG: i32 = 4096;
 
-/// How long to wait after `accept` has failed for want of files or memory: what it lacks comes back
+/// How long to wait after `accept` has failed for lack of files or memory: what it lacks comes back
 /// with connections that end, not by asking at once again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long handshakes that have begun may take to end after the process has begun to leave: the time
-/// of a way there and back from wherever on Earth. Whoever has got our SYN-ACK by then is connected,
+/// of a way there and back from wherever on Earth. A client that has got our SYN-ACK by then is connected,
 /// and a listener that closes earlier answers the ACK with RST.
 pub const HANDSHAKES: Duration = Duration::from_millis(300);
 
@@ -75,19 +75,19 @@ impl Bound {
         address.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// A second hold on the socket, which outlives neither this nor what comes of it.
+    /// A second handle of the socket; it does not keep the socket open.
     pub fn hold(&self) -> Hold {
         self.hold.clone()
     }
 
-    /// Begins to take connections: from now on the kernel completes them and keeps them for us.
+    /// Starts to listen: from now on the kernel completes and queues connections.
     pub fn listen(self) -> io::Result<Listening> {
         self.socket.listen(BACKLOG)?;
         Ok(Listening(self))
     }
 }
 
-/// An address that takes connections, which nobody accepts yet.
+/// A listening address without an acceptor yet.
 #[derive(Debug)]
 pub struct Listening(Bound);
 
@@ -101,7 +101,7 @@ impl Listening {
     }
 }
 
-/// An address whose connections are accepted here. Closed when dropped.
+/// A listening address with its acceptor. Closed on drop.
 #[derive(Debug)]
 pub struct Accepting {
     socket: TcpListener,
@@ -135,7 +135,7 @@ impl Drop for Accepting {
     }
 }
 
-/// Closes a connection with RST: whoever is not admitted learns nothing more.
+/// Closes a connection with RST, so that a source that is not admitted learns nothing more.
 pub fn reset(socket: TcpStream) {
     // Closing with no linger time sends RST. If that fails, FIN does as well.
     let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
@@ -153,18 +153,18 @@ pub struct Acceptor {
     pub socket: Accepting,
     /// Position in the configuration.
     pub listener: usize,
-    /// Who may connect.
+    /// The admitted sources.
     pub admits: Box<dyn Fn(IpAddr) -> bool>,
     /// Where connections go.
     pub doors: Doors,
-    /// Called once when the process begins to leave: keeps new SYNs from the socket. Whether that is
-    /// done, so that it is worth while to wait for the handshakes that have begun.
+    /// Called once at shutdown: keeps new SYNs from the socket. Returns whether that succeeded, so that it
+    /// is worth waiting for handshakes in progress.
     pub turn_away: Box<dyn Fn() -> bool>,
 }
 
 impl Acceptor {
     /// Accepts until shutdown begins, then what connects of those whose handshake had begun, then what
-    /// the kernel has queued, and closes the socket: whoever connects afterwards is refused at once
+    /// the kernel has queued, and closes the socket: a client that connects afterwards is refused at once
     /// and can try another node.
     pub async fn run(self, cells: &ListenerCells, shutdown: ShutdownSignal) {
         let (mut leaving, mut aborting) = (shutdown.clone(), shutdown);

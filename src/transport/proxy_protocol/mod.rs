@@ -4,8 +4,8 @@
 //! Versions 1 and 2 as a receiver, after "The PROXY protocol, versions 1 & 2" of HAProxy
 //! (proxy-protocol.txt; sections are quoted by number). [`parse`] is pure and knows bytes only;
 //! [`read`] takes exactly the header off a socket and leaves what is behind it, a request or a TLS
-//! handshake, to whoever reads next. Who may send a header, and who must, is decided elsewhere: a
-//! header is the word of whoever opened the connection.
+//! handshake, to every process that can reads next. Who may send a header, and who must, is decided elsewhere: a
+//! header is an unverified claim of the peer.
 
 mod read;
 mod v1;
@@ -24,7 +24,7 @@ use thiserror::Error;
 /// what balancers send: addresses, a server name of at most 255 bytes, a few identifiers.
 pub const MAX_HEADER_BYTES: usize = 4096;
 
-/// What a header says.
+/// A parsed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     /// The connection is somebody else's.
@@ -40,7 +40,7 @@ pub enum Header {
     Local,
 }
 
-/// How far a header has come.
+/// The progress of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// All of these bytes belong to a header, and its end is not among them. Never said of
@@ -57,17 +57,17 @@ pub enum Parsed {
 
 macro_rules! malformed {
     ($($(#[$doc:meta])* $name:ident = $label:literal, $text:literal;)*) => {
-        /// In what way bytes are not a header: the rule that they break first.
+        /// Why bytes are not a header: the first rule that they break.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
         pub enum Malformed {
             $($(#[$doc])* #[error($text)] $name,)*
         }
 
         impl Malformed {
-            /// Every way, in the order of the discriminants.
+            /// Every variant, in the order of the discriminants.
             pub const ALL: [Self; [$($label),*].len()] = [$(Self::$name),*];
 
-            /// The word in metrics.
+            /// The label in metrics.
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$name => $label,)* }
             }
@@ -81,7 +81,7 @@ malformed! {
     /// Longer than the version or [`MAX_HEADER_BYTES`] allows.
     TooLong = "too_long", "the header is too long";
     /// Version 1: the word behind `PROXY`.
-    Protocol = "protocol", "the protocol is none of TCP4, TCP6 and UNKNOWN";
+    Protocol = "protocol", "the protocol is not TCP4, TCP6 or UNKNOWN";
     /// Version 1: an address that is not of the family, or not in canonical form.
     Address = "address", "an address is not valid in its family";
     /// Version 1: a port that is no number in 0..=65535 without leading zeros.
@@ -104,7 +104,7 @@ malformed! {
     AddressBlock = "address_block", "the header is too short for its addresses";
     /// Version 2: the fields behind the addresses do not end where the header ends. Sender and
     /// receiver may then differ on where that is, so the header is refused, as HAProxy does.
-    Tlv = "tlv", "the fields behind the addresses do not end with the header";
+    Tlv = "tlv", "a TLV field extends beyond the header";
     /// The unspecified address as source: nobody connects from there, and an address set or a log
     /// must not meet it.
     Source = "source", "the source is the unspecified address";

@@ -31,7 +31,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// The word in metrics; for what is malformed, that of the broken rule.
+    /// The label in metrics; for a malformed header, that of the broken rule.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Closed => "closed",

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-/// A request body as it comes from the client, counted as it is read. Dropping it reads what has already
-/// arrived, so that the count stays true.
+/// A request body from the client, counted as it is read. Dropping it reads what has already arrived, so
+/// that the count stays correct.
 #[derive(Debug)]
 pub struct Inbound<B: Body<Data = Bytes> + Unpin = Incoming> {
     body: B,

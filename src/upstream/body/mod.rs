@@ -1,8 +1,8 @@
 //! The request body on its way upstream: streamed, counted, and watched for progress.
 //!
-//! Nothing is read ahead: the upstream connection polls the body when it can write, and only then is
-//! more read from the client. What has been passed on of a short body is kept until the answer comes,
-//! so that a request whose connection fails can be sent again, byte for byte.
+//! Nothing is read ahead: the upstream connection polls the body when it can write, and only then is more
+//! read from the client. A short body is kept until the response arrives, so that a request whose
+//! connection fails can be retried byte for byte.
 
 mod inbound;
 mod kept;

@@ -1,7 +1,7 @@
 //! A piece of a body on its way to the other side, which counts until the socket has taken it.
 //!
 //! hyper buffers what it is given, up to bounds that also bound heads, and counts the bytes. A [`Flow`]
-//! counts the memory: a short piece keeps the whole buffer that it was read into. Whoever gives pieces asks
+//! counts the memory: a short piece keeps the whole buffer that it was read into. The producer of pieces asks
 //! [`Flow::poll_room`] first, so that a side that takes nothing costs one buffer.
 
 use crate::net::counters::Stock;
@@ -14,12 +14,12 @@ use std::task::{Context, Poll};
 /// What a piece keeps at least: the smallest buffer that hyper and h2 read into.
 const LEAST: usize = 8 * 1024;
 
-/// How much may wait for the socket before the next piece is asked for. Two short pieces, or one of what
-/// a read gives at most.
+/// How much may wait for the socket before the next piece is requested: two short pieces, or one maximal
+/// read.
 pub const ROOM: usize = 2 * LEAST;
 
-/// The pieces of one direction that the other side has not taken. Of one thread; hyper's client wants what
-/// it sends to be `Send`.
+/// The pieces of one direction that the other side has not taken. Single-threaded; hyper's client requires
+/// `Send`.
 #[derive(Debug)]
 pub struct Flow {
     account: Arc<Account>,
@@ -29,7 +29,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Nothing waits yet; more is given while less than `room` waits, in bytes.
+    /// Starts empty; accepts more while less than `room` bytes wait.
     pub fn new(account: Arc<Account>, room: usize) -> Arc<Self> {
         let room = i64::try_from(room).unwrap_or(i64::MAX);
         Arc::new(Self { account, room, waiting: Stock::default(), giver: AtomicWaker::new() })
@@ -40,7 +40,7 @@ impl Flow {
         &self.account
     }
 
-    /// Ready when a further piece may be given.
+    /// Ready when the next piece is accepted.
     pub fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         if self.waiting.now() < self.room {
             return Poll::Ready(());
@@ -49,7 +49,7 @@ impl Flow {
         Poll::Pending
     }
 
-    /// Takes a piece on its way.
+    /// Sends a piece.
     pub fn send(self: &Arc<Self>, bytes: Bytes) -> Piece {
         let held = bytes.len().max(LEAST);
         self.waiting.shift(i64::try_from(held).unwrap_or(i64::MAX));
@@ -76,7 +76,7 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// Bytes that nobody has to count.
+    /// Bytes that are not counted.
     pub fn of_ours(bytes: Bytes) -> Self {
         Self { bytes, sending: None }
     }
@@ -86,8 +86,8 @@ impl Piece {
         self.bytes.len()
     }
 
-    /// Takes the first `count` bytes off. They do not count by themselves: the rest, which is sent
-    /// behind them, counts for the buffer of both.
+    /// Splits off the first `count` bytes. They are not counted: the rest, which is sent after them, counts
+    /// for the buffer of both.
     pub fn split_to(&mut self, count: usize) -> Self {
         Self::of_ours(self.bytes.split_to(count))
     }

@@ -56,7 +56,7 @@ impl<B: Body> Source<B> {
     }
 }
 
-/// How long an upload may stand still, and the upstream think afterwards.
+/// How long an upload may stall, and how long the upstream may take to respond afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadLimits {
     /// Between two pieces of the body.
@@ -65,7 +65,7 @@ pub struct UploadLimits {
     pub response_head: Duration,
 }
 
-/// Who has to move next.
+/// Which side has to make progress next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadState {
     /// The upstream, which takes no more.
@@ -104,17 +104,17 @@ impl<B: Body> Upload<B> {
         self.source.borrow().rest()
     }
 
-    /// What of it is on its way upstream.
+    /// The part of it that is on its way upstream.
     pub fn flow(&self) -> &Arc<Flow> {
         &self.flow
     }
 
-    /// Body bytes that have come from the client and were passed on so far.
+    /// Body bytes that were received and passed on so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.get()
     }
 
-    /// Who has to move next.
+    /// Which side has to make progress next.
     pub fn state(&self) -> UploadState {
         self.state.get()
     }
@@ -195,7 +195,7 @@ impl<B: Body> Upload<B> {
     }
 }
 
-/// Reads an upload from its beginning: what is kept of it, and then what comes from the client.
+/// Reads an upload from its start: the kept part, then what arrives from the client.
 #[derive(Debug)]
 pub struct Reader<B: Body = Inbound> {
     upload: Rc<Upload<B>>,

@@ -1,6 +1,6 @@
 //! A connection that the requests of a worker share, and the task that drives it.
 //!
-//! No PING is sent by the clock: gRPC servers take a client that sends more than one in five minutes
+//! No periodic PING is sent: gRPC servers take a client that sends more than one in five minutes
 //! for an abuser and close its connection (gRFC A8). One is sent when a request was given up and
 //! nothing at all had come in since it was sent; a peer that leaves that unanswered is gone.
 
@@ -252,7 +252,7 @@ async fn drive(
             tracing::debug!(%addr, %error, "connection to an endpoint ended");
         },
         () = silence(ping, &life.probe) => {
-            tracing::info!(%addr, "an endpoint no longer answers; its connection is closed");
+            tracing::info!(%addr, "an endpoint no longer responds; its connection is closed");
         }
         () = goodbye => {}
     }

@@ -1,9 +1,9 @@
-//! HTTP/2 towards the pods: one connection for many requests of a worker.
+//! HTTP/2 to the pods: one connection for many requests of a worker.
 //!
-//! h2 is used directly: hyper's client takes a response that the peer cancelled for one that has
-//! ended, does not tell how many streams the peer allows, nor whether it has refused a request. A
-//! request that is given up resets its own stream; a connection closes when the peer closes it,
-//! when it has been idle for too long, and when it no longer answers.
+//! It uses h2 directly. hyper's client reports a response that the peer cancelled as complete, and
+//! exposes neither the peer's stream limit nor refused requests. A cancelled request resets its own
+//! stream. A connection closes when the peer closes it, when it is idle for too long, or when the peer no
+//! longer responds.
 
 mod body;
 mod connection;

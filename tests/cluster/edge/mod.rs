@@ -123,7 +123,7 @@ impl Edge {
         });
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut edge = Self { child, _folder: folder, log, admin: nowhere };
-        edge.admin = edge.address("waits for the first list", "admin", 0);
+        edge.admin = edge.address("waiting for the first list", "admin", 0);
         edge
     }
 

@@ -24,6 +24,6 @@ fn visitors_without_tls_are_sent_to_it_for_as_long_as_the_annotation_says_so() {
     }
     // A word that is none is reported, and counts as if it was not there.
     secured.annotate(&["ravelin.dev/https-redirect=yes"]);
-    secured.await_event("Invalid", "\"yes\" is none of \"true\", \"false\"");
+    secured.await_event("Invalid", "\"yes\" is not one of \"true\", \"false\"");
     plain(200);
 }

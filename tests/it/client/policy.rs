@@ -177,13 +177,13 @@ fn a_secret_file_that_is_missing_or_empty_stops_the_start_and_is_named() {
     let (empty, blank) = (secret_file(""), secret_file(" \n\t\n\n"));
     let gone = both_secrets().path().to_owned();
     for (path, problem) in [
-        (empty.path(), "it has no line with a secret"),
-        (blank.path(), "it has no line with a secret"),
+        (empty.path(), "it has no line with a value"),
+        (blank.path(), "it has no line with a value"),
         (&*gone, "No such file or directory (os error 2)"),
     ] {
         let refusal = with_secret(&upstream, path).refusal();
         let expected = format!(
-            "cloudflare.secret_file {path:?}: {problem}; write the secret into it, one a line"
+            "cloudflare.secret_file {path:?}: {problem}; write the accepted values into it, one per line"
         );
         assert_eq!(refusal, expected);
     }

@@ -125,7 +125,7 @@ fn what_is_not_ready_in_time_is_dropped_and_nobody_notices() {
     process.reload(|text| within("700ms")(unready(&text)));
     let error = refusal(&process);
     let expected =
-        "it is not ready after 700ms (timeouts.reload): Cloudflare's addresses are not known";
+        "it is not ready after 700ms (timeouts.reload): Cloudflare's address ranges are not known";
     assert_eq!(error, expected);
     process.await_message("left");
     await_steered(&process);
@@ -138,7 +138,7 @@ fn of_two_signals_the_last_one_wins() {
     let upstream = Upstream::saying("done");
     let process = start(&upstream);
     process.reload(|text| within("1h")(unready(&text)));
-    process.await_message("the configuration is read anew");
+    process.await_message("reloading the configuration");
     process.reload(|text| ready(&text));
     process.await_message(IN_FORCE);
     assert_eq!(process.connect().get("a", "/").text(), "done");
@@ -151,7 +151,7 @@ fn sigterm_during_a_reload_ends_both() {
     let load = Load::on(&[process.addr()]);
     load.await_answers(50);
     process.reload(|text| within("1h")(unready(&text)));
-    process.await_message("the configuration is read anew");
+    process.await_message("reloading the configuration");
     process.signal("TERM");
     assert_eq!(process.exit().code(), Some(0));
     let faults = load.faults();
@@ -178,8 +178,8 @@ fn a_second_sigterm_cuts_those_before_too() {
     process.await_message(IN_FORCE);
     let mut after = ask(2);
     process.signal("TERM");
-    process.await_message("leaving");
-    process.await_message("leaving");
+    process.await_message("shutting down");
+    process.await_message("shutting down");
     process.signal("TERM");
     assert_eq!((before.wire.rest(), after.wire.rest()), (Vec::new(), Vec::new()));
     assert_eq!(process.exit().code(), Some(0));
@@ -204,7 +204,7 @@ fn probes_find_the_one_that_serves_whatever_becomes_of_a_reload() {
     let is_ready = || assert!(probe(&socket).starts_with("HTTP/1.1 200 "));
     is_ready();
     process.reload(|text| within("300ms")(unready(&text)));
-    process.await_message("the configuration is read anew");
+    process.await_message("reloading the configuration");
     // The one that is not ready yet is not asked.
     is_ready();
     refusal(&process);

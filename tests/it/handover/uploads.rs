@@ -18,7 +18,7 @@ fn a_slow_upload_finishes_on_the_old_process() {
     let new = at(&upstream, old.addr()).spawn(1);
     await_steered(&new);
     old.signal("TERM");
-    old.await_message("leaving");
+    old.await_message("shutting down");
     // Everybody else is with the new one meanwhile, and what is idle is closed.
     eventually("the new one serves", || {
         assert_eq!(old.connect().get("a", "/").text(), "done");

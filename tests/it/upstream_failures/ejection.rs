@@ -68,7 +68,7 @@ fn an_endpoint_that_does_not_answer_connections_is_left_out() {
     ask_until_ejected(&edge);
     let timeouts =
         edge.metrics().sum("ravelin_upstream_retries_total", &[("reason", "connect_timeout")]);
-    assert!((3.0 - 0.5..3.5 + probes(begun)).contains(&timeouts), "{timeouts} time-outs");
+    assert!((3.0 - 0.5..3.5 + probes(begun)).contains(&timeouts), "{timeouts} timeouts");
 }
 
 #[test]

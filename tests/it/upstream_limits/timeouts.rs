@@ -1,4 +1,4 @@
-//! Time-outs of an Ingress, each with its own reason; those of the configuration are long.
+//! Timeouts of an Ingress, each with its own reason; those of the configuration are long.
 
 use crate::support::{Edge, Gate, Silent, Upstream, edge_to, ingress, rule};
 use serde_json::{Value, json};

@@ -28,16 +28,16 @@ fn the_apis_answer_is_read_with_its_digest() {
 fn an_answer_that_is_not_a_whole_success_is_refused() {
     for (from, to, why, says) in [
         ("true", "false", ListFailure::Unsuccessful, "\"success\" is false"),
-        ("\"success\":true,", "", ListFailure::Syntax, "not the JSON"),
+        ("\"success\":true,", "", ListFailure::Syntax, "not JSON"),
         ("ipv4_cidrs", "ipv4", ListFailure::Missing, "has no \"ipv4_cidrs\""),
         ("ipv6_cidrs", "ipv6", ListFailure::Missing, "has no \"ipv6_cidrs\""),
         ("jdcloud_cidrs", "jd", ListFailure::Missing, "has no \"jdcloud_cidrs\""),
         ("\"result\"", "\"results\"", ListFailure::Missing, "has no \"result\""),
-        ("104.16.0.0/13", "104.16.0.0/1", ListFailure::Syntax, "has bits behind its prefix"),
+        ("104.16.0.0/13", "104.16.0.0/1", ListFailure::Syntax, "has host bits set"),
         ("104.16.0.0/13", "104.16.0.0", ListFailure::Syntax, "is not a network"),
-        ("104.16.0.0/13", "2606:4701::/32", ListFailure::Syntax, "is of the wrong family"),
-        ("2606:4700::/32", "104.16.0.0/13", ListFailure::Syntax, "is of the wrong family"),
-        ("{\"result\"", "<html>", ListFailure::Syntax, "not the JSON"),
+        ("104.16.0.0/13", "2606:4701::/32", ListFailure::Syntax, "is of the wrong address family"),
+        ("2606:4700::/32", "104.16.0.0/13", ListFailure::Syntax, "is of the wrong address family"),
+        ("{\"result\"", "<html>", ListFailure::Syntax, "not JSON"),
     ] {
         let answer = API.replacen(from, to, 1);
         assert_ne!(answer, API);
@@ -73,11 +73,8 @@ fn a_mistake_in_a_text_is_named_with_its_line() {
             "line 1: \"131.0.72.0/222400:cb00::/32\" is two networks on one line",
         ),
         ("104.16.0.0/13104.24.0.0/14", "is two networks on one line"),
-        (
-            "104.28.0.0/13",
-            "line 1: \"104.28.0.0/13\" has bits behind its prefix; write 104.24.0.0/13",
-        ),
-        ("{\n\"result\": {},\n", "line 3: this is not the JSON"),
+        ("104.28.0.0/13", "line 1: \"104.28.0.0/13\" has host bits set; write 104.24.0.0/13"),
+        ("{\n\"result\": {},\n", "line 3: this is not JSON"),
         ("a\u{1b}[31m", "line 1: \"a\\u{1b}[31m\" is not a network"),
     ] {
         let found = error(text(list.as_bytes()));

@@ -169,7 +169,7 @@ fn a_kept_list_is_checked_like_any_other() {
     };
     leaving(&["10.1.0.0/16"], u64::MAX).expect_err("private");
     leaving(&["20.0.0.0/10", "21.0.0.0/10"], u64::MAX).expect_err("too much");
-    // Listed and leaving is listed; never admitted is never admitted; for ever is a delay.
+    // Listed and leaving is listed; never admitted is never admitted; forever is a delay.
     let life = leaving(&[GONE, "20.1.0.0/16", "104.28.0.0/15"], u64::MAX).expect("plausible");
     assert_eq!(life.leaving(), ranges(&[net("20.1.0.0/16")]));
     assert_eq!(life.due(), Some(DELAY));

@@ -110,7 +110,7 @@ fn a_kept_file_that_is_old_broken_foreign_or_hostile_is_ignored() {
     keep("https://other.example:443/ips", &kept(&CLOUDFLARE));
     ignored("it is the list of \"https://other.example:443/ips\"");
     keep(SOURCE, &Kept { confirmed: 1_617_839_999, ..kept(&CLOUDFLARE) });
-    ignored("before the list that is compiled in");
+    ignored("before the date of the embedded list");
     keep(SOURCE, &kept(&embedded_with(&["0.0.0.0/0"])));
     ignored("0.0.0.0/0 is broader");
     keep(SOURCE, &kept(&CLOUDFLARE[..3]));
@@ -118,13 +118,13 @@ fn a_kept_file_that_is_old_broken_foreign_or_hostile_is_ignored() {
     keep(SOURCE, &kept(&CLOUDFLARE));
     let whole = fs::read_to_string(&path).expect("text");
     fs::write(&path, &whole[..whole.len() / 2]).expect("written");
-    ignored("not a list that ravelin kept: line ");
+    ignored("not a list that ravelin stored: line ");
     fs::write(&path, whole.replace("\"format\": 1", "\"format\": 2")).expect("written");
-    ignored("format 2");
+    ignored("its format is 2");
     fs::write(&path, whole.replace("173.245.48.0/20", "173.245.48.0/2")).expect("written");
-    ignored("not a list that ravelin kept");
+    ignored("not a list that ravelin stored");
     fs::write(&path, [0xff; 9]).expect("written");
-    ignored("not a list that ravelin kept");
+    ignored("not a list that ravelin stored");
     fs::write(&path, " ".repeat(1 << 20)).expect("written");
     ignored("more than 524288 bytes");
     fs::remove_file(&path).expect("there");
@@ -151,7 +151,7 @@ fn the_operators_file_stands_alone() {
     let found = start(&file(&path), &state);
     assert_eq!(found.source, ListSource::File);
     assert_eq!(found.ranges, AddrRanges::new(&[net("198.41.128.7/32")]));
-    assert!(found.warnings[0].contains("104.28.1.0/24 was given to WARP users"));
+    assert!(found.warnings[0].contains("104.28.1.0/24 was reassigned to WARP users"));
 }
 
 #[test]
@@ -161,21 +161,21 @@ fn a_broken_file_is_an_error_with_its_line_unless_a_good_one_was_kept() {
     let name = path.display();
     let error = |says: &str| {
         let found = initial(&file(&path), Some(state.path()), None).expect_err(says).to_string();
-        assert!(found.contains(says) && found.contains("mend the file"), "{found}");
+        assert!(found.contains(says) && found.contains("fix the file"), "{found}");
     };
-    error(&format!("cloudflare.file: {name}: it is not there"));
+    error(&format!("cloudflare.file: {name}: it does not exist"));
     fs::write(&path, "104.16.0.0/13\nfoo\n").expect("written");
     error(&format!("{name}:2: \"foo\" is not a network"));
     fs::write(&path, "# all gone").expect("written");
-    error("it names no network");
+    error("it has no network");
     fs::write(&path, "10.0.0.0/24").expect("written");
-    error("10.0.0.0/24 meets 10.0.0.0/8 (private)");
+    error("10.0.0.0/24 overlaps 10.0.0.0/8 (private)");
     let own = Kept { leaving: vec![], ..kept(&CLOUDFLARE[..2]) };
     save(state.path(), &format!("file:{name}"), &own).expect("saved");
     let found = start(&file(&path), &state);
     assert_eq!(found.source, ListSource::Disk);
     assert_eq!(found.ranges, AddrRanges::new(&CLOUDFLARE[..2]));
-    assert!(found.warnings[0].ends_with("the last good list of it is used"));
+    assert!(found.warnings[0].ends_with("its last good list is used"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub struct ForeignAnnotation {
     pub treatment: &'static str,
 }
 
-/// The annotations of the controllers with a table, and the one that is obeyed without.
+/// The annotations of the controllers with a table, and the supported one without.
 pub(in crate::control::translate) fn catalogue() -> Vec<ForeignAnnotation> {
     let of_one = |controller: &'static Controller| {
         let own = |name: &'static str| {
@@ -45,7 +45,7 @@ pub(in crate::control::translate) fn catalogue() -> Vec<ForeignAnnotation> {
 }
 
 impl Class {
-    /// The word of [`ForeignAnnotation::treatment`].
+    /// The label of [`ForeignAnnotation::treatment`].
     fn word(self) -> &'static str {
         match self {
             Self::Restricts(..) => "restricts",

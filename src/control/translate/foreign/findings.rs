@@ -33,7 +33,7 @@ impl Say<'_, '_> {
 
     /// What is to be said of an annotation that somebody reads, here or elsewhere.
     pub(super) fn outcome(&mut self, outcome: Outcome) {
-        let serve_without = format!("list it in {IGNORE} to be served without it");
+        let serve_without = format!("list it in {IGNORE} to serve without it");
         match outcome {
             Outcome::Obeyed => {}
             Outcome::Tunes(instead) => {
@@ -48,22 +48,22 @@ impl Say<'_, '_> {
                     None => format!("{}; then remove it", guard.instead()),
                 };
                 let (what, routes) = (self.restriction(guard), self.routes());
-                let reason = format!("{what}, and is not obeyed: {routes}");
+                let reason = format!("{what}, and is not supported: {routes}");
                 let fix = format!("{mend}, or {serve_without}");
                 self.add(Severity::Error, Why::RestrictionUnsupported, reason, fix);
             }
             Outcome::Alters(change) => {
                 let (what, instead, routes) = (change.what(), change.instead(), self.routes());
-                let reason = format!("{what}, and is not obeyed: {routes}");
+                let reason = format!("{what}, and is not supported: {routes}");
                 let fix = format!("{instead}; then remove it, or {serve_without}");
                 self.add(Severity::Error, Why::AnnotationUnsupported, reason, fix);
             }
             Outcome::LeftOut => {
                 let reason =
-                    "makes this Ingress a canary, whose share of requests is none: it is left \
-                              out, and the other Ingress of its hosts has all"
+                    "makes this Ingress a canary with no share of requests: it is ignored, and the \
+                        other Ingress of its hosts gets all requests"
                         .to_owned();
-                let fix = format!("remove the Ingress, or {serve_without}, as any other Ingress");
+                let fix = format!("remove the Ingress, or {serve_without}, like any other Ingress");
                 self.add(Severity::Error, Why::AnnotationUnsupported, reason, fix);
             }
         }
@@ -99,7 +99,7 @@ impl Say<'_, '_> {
             Outcome::LeftOut => "makes this Ingress a canary",
             Outcome::Obeyed | Outcome::Tunes(_) | Outcome::Differs(..) => return false,
         };
-        let reason = format!("{what}, and is not obeyed, as {IGNORE} says");
+        let reason = format!("{what}, and is ignored because of {IGNORE}");
         self.add(Severity::Warning, Why::AnnotationIgnored, reason, "");
         true
     }
@@ -110,13 +110,12 @@ impl Say<'_, '_> {
         if let Some(guard) = meant.filter(|_| !self.value.is_empty()) {
             let what = guard.what();
             let reason = format!(
-                "{what} by its name, but is no annotation of {name}: nobody obeys it, and it protects \
-                 nothing"
+                "{what}, by its name, but is not an annotation of {name}: it has no effect, and it protects nothing"
             );
             let fix = format!("{}, and remove it", guard.instead());
             return self.add(Severity::Warning, Why::AnnotationIgnored, reason, fix);
         }
-        let reason = format!("is no annotation of {name}: nobody obeys it");
+        let reason = format!("is not an annotation of {name}: it has no effect");
         self.add(Severity::Warning, Why::UnknownField, reason, mend.question());
     }
 
@@ -132,7 +131,7 @@ impl Say<'_, '_> {
                 let what = guard.what();
                 format!("{what}, but {name} does not read it on {here}: it protects nothing")
             }
-            _ => format!("has no effect on {here}, with {name} neither"),
+            _ => format!("has no effect on {here}, not even with {name}"),
         };
         let fix = format!("move it to the {there}, or remove it");
         self.add(Severity::Warning, Why::AnnotationIgnored, reason, fix);
@@ -140,13 +139,13 @@ impl Say<'_, '_> {
 
     /// Says of an annotation of ours that nobody reads it.
     pub(super) fn unread(&mut self, mend: &Mend) {
-        let reason = "is not known, and has no effect".to_owned();
+        let reason = "is unknown, and has no effect".to_owned();
         self.add(Severity::Warning, Why::UnknownField, reason, mend.question());
     }
 
     /// Says of an annotation whose controller has no table.
     pub(super) fn strange(&mut self, controller: &str) {
-        let reason = format!("is of {controller}, and is not obeyed");
+        let reason = format!("is an annotation of {controller}, and is not supported");
         self.add(Severity::Info, Why::AnnotationIgnored, reason, "");
     }
 }
@@ -175,7 +174,7 @@ impl Mend {
 }
 
 fn not_obeyed(instead: &str) -> String {
-    format!("is not obeyed: {instead}")
+    format!("is not supported: {instead}")
 }
 
 /// Reports what [`IGNORE`] lists and the object does not have.

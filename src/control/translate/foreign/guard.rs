@@ -39,23 +39,23 @@ impl Guard {
     /// What it does, after "the annotation ...".
     pub(super) fn what(self) -> &'static str {
         match self {
-            Self::Authentication => "asks visitors to authenticate",
-            Self::Sources => "restricts the addresses of visitors",
-            Self::Rate => "limits what each visitor may ask for",
-            Self::Certificate => "asks visitors for a certificate",
+            Self::Authentication => "requires authentication",
+            Self::Sources => "restricts client addresses",
+            Self::Rate => "limits requests per client",
+            Self::Certificate => "requires client certificates",
             Self::Body => "limits the size of requests",
-            Self::Firewall => "filters requests by a firewall",
-            Self::Snippet => "is text for another proxy, which may restrict who is served",
-            Self::Middlewares => "names Middlewares, which may restrict who is served",
-            Self::TlsOptions => "names TLS options, which may ask visitors for a certificate",
+            Self::Firewall => "filters requests with a firewall",
+            Self::Snippet => "is configuration of another proxy, which may restrict access",
+            Self::Middlewares => "names Middlewares, which may restrict access",
+            Self::TlsOptions => "names TLS options, which may require client certificates",
             Self::EntryPoint => {
-                "names neither `web` nor `websecure`, but a way in that is not public"
+                "names an entry point other than `web` and `websecure`, which may not be public"
             }
-            Self::Condition => "serves the requests that meet a condition, and no others",
-            Self::PodTls => "asks for TLS between proxy and pods",
-            Self::UnknownRouterKey => "is no key of Traefik, which serves no Ingress that has one",
-            Self::Unread => "is not known, and protects by its name",
-            Self::Unknown => "protects, by its name",
+            Self::Condition => "serves only requests that meet a condition",
+            Self::PodTls => "requires TLS between proxy and pods",
+            Self::UnknownRouterKey => "is not a key of Traefik, and Traefik rejects the Ingress",
+            Self::Unread => "is unknown, but suggests by its name that it protects",
+            Self::Unknown => "suggests by its name that it protects",
         }
     }
 
@@ -70,12 +70,12 @@ impl Guard {
             }
             Self::Body => "use ravelin.dev/max-body-size on the Ingress",
             Self::Firewall => "use Cloudflare's WAF",
-            Self::Snippet => "say the same by annotations of ravelin.dev, or do it in the pod",
+            Self::Snippet => "use annotations of ravelin.dev, or do it in the pod",
             Self::Middlewares => "do the same in the pod or at Cloudflare",
-            Self::EntryPoint => "add `websecure`, if the internet may have it",
+            Self::EntryPoint => "add `websecure`, if it may be public",
             Self::Condition => "decide it in the pod",
             Self::PodTls => "set ravelin.dev/upstream-protocol: https on the Service",
-            Self::UnknownRouterKey | Self::Unread | Self::Unknown => "write what is meant",
+            Self::UnknownRouterKey | Self::Unread | Self::Unknown => "write the intended value",
         }
     }
 }
@@ -100,21 +100,21 @@ impl Change {
     pub(super) fn what(self) -> &'static str {
         match self {
             Self::Rewrite => "rewrites the path of requests",
-            Self::Match => "has paths matched in another way, perhaps as regular expressions",
-            Self::Redirect => "redirects visitors, so that pods get no request",
-            Self::Passthrough => "passes TLS on to the pods",
-            Self::Protocol => "has pods spoken to in a protocol that is not HTTP",
+            Self::Match => "changes how paths are matched, possibly as regular expressions",
+            Self::Redirect => "redirects requests, so that pods get none",
+            Self::Passthrough => "passes TLS through to the pods",
+            Self::Protocol => "uses a protocol other than HTTP to the pods",
         }
     }
 
     /// What does the same with ravelin, or beside it.
     pub(super) fn instead(self) -> &'static str {
         match self {
-            Self::Rewrite => "have the pod serve the path as visitors write it",
+            Self::Rewrite => "serve the original path in the pod",
             Self::Match => "write plain paths of type Prefix or Exact",
-            Self::Redirect => "redirect by a rule of Cloudflare, or in the pod",
+            Self::Redirect => "redirect with a rule of Cloudflare, or in the pod",
             Self::Passthrough => {
-                "end TLS here with a Secret, or keep the host on a balancer of its own"
+                "terminate TLS here with a Secret, or keep the host on its own load balancer"
             }
             Self::Protocol => "speak HTTP in the pod",
         }

@@ -21,26 +21,25 @@ pub(super) const HAPROXY: Controller = Controller {
 };
 
 const CORS: Class =
-    Differs("no CORS fields are added, and pods answer preflights", "add them in the pod");
-const HSTS: Class = Differs("Strict-Transport-Security is as [https] says", "use ravelin.dev/hsts");
-const FIELDS: Class = Differs("fields are passed on as they are", "set them in the pod");
-const CHECKS: Class = Differs(
-    "pods are not asked for their health",
-    "use ravelin.dev/health-check-path on the Service",
-);
-const WEIGHTS: Class = Differs("pods get requests by load, whatever their labels", "remove it");
+    Differs("no CORS headers are added, and pods answer preflights", "add them in the pod");
+const HSTS: Class = Differs("[https] sets Strict-Transport-Security", "use ravelin.dev/hsts");
+const FIELDS: Class = Differs("headers are passed on unchanged", "set them in the pod");
+const CHECKS: Class =
+    Differs("pods are not health-checked", "use ravelin.dev/health-check-path on the Service");
+const WEIGHTS: Class =
+    Differs("requests are balanced by load, whatever the labels of pods", "remove it");
 const SECONDS: Class = Differs(
-    "the time-outs of ravelin count",
+    "the timeouts of ravelin apply",
     "use ravelin.dev/response-head-timeout, body-progress-timeout or tunnel-idle-timeout",
 );
-const SLOTS: Class = Tunes("pods come and go without slots");
-const GKE: Class = Tunes("the controller of Google's load balancers has written it");
+const SLOTS: Class = Tunes("endpoints are added and removed without slots");
+const GKE: Class = Tunes("it was written by the controller of Google's load balancers");
 const POD_TLS: Class = Differs(
-    "TLS to pods is as annotations of the Service say, and verified",
+    "annotations of the Service configure TLS to pods, and it is verified",
     "use ravelin.dev/upstream-protocol, upstream-ca and upstream-server-name on the Service",
 );
 const POD_LIMIT: Class = Differs(
-    "pods take as many requests as there are",
+    "the number of requests to a pod is not limited",
     "use ravelin.dev/max-connections on the Service",
 );
 
@@ -61,7 +60,7 @@ const ENTRIES: &[Entry] = &[
     ("auth-tls-verify-client", Restricts(Guard::Certificate, Unless::Certified(NOT_VERIFIED))),
     ("auth-tls-strict", Restricts(Guard::Certificate, Unless::Certified(&["false"]))),
     ("auth-tls-error-page", DETAIL),
-    ("auth-tls-cert-header", Differs("pods do not see the certificates of clients", "remove it")),
+    ("auth-tls-cert-header", Differs("client certificates are not forwarded to pods", "remove it")),
     ("ssl-fingerprint-lower", DETAIL),
     ("ssl-fingerprint-sha2-bits", DETAIL),
     ("client-ca", Restricts(Guard::Certificate, Unless::Certified(&[]))),
@@ -107,7 +106,7 @@ const ENTRIES: &[Entry] = &[
         "redirect-from-regex",
         Differs("the further hosts are not served", "write a rule for each of them"),
     ),
-    ("app-root", Differs("visitors of `/` get what the pod has", "redirect in the pod")),
+    ("app-root", Differs("requests for `/` go to the pod", "redirect in the pod")),
     ("server-alias", Differs("the further hosts are not served", "write a rule for each of them")),
     (
         "server-alias-regex",
@@ -123,15 +122,15 @@ const ENTRIES: &[Entry] = &[
     ("server-ssl", Restricts(Guard::PodTls, Unless::Off)),
     ("secure-backends", Restricts(Guard::PodTls, Unless::Off)),
     ("backend-protocol", Class::PodProtocol),
-    (
-        "server-proto",
-        Differs("pods are spoken to in HTTP/1.1", "use ravelin.dev/upstream-protocol: h2c"),
-    ),
-    ("set-host", Differs("pods get the Host of the visitor", "serve that Host in the pod")),
+    ("server-proto", Differs("pods get HTTP/1.1", "use ravelin.dev/upstream-protocol: h2c")),
+    ("set-host", Differs("pods get the Host of the client", "serve that Host in the pod")),
     ("request-set-header", FIELDS),
     ("response-set-header", FIELDS),
     ("headers", FIELDS),
-    ("http-response-N", Differs("answers of ravelin's own have its words", "answer in the pod")),
+    (
+        "http-response-N",
+        Differs("ravelin's own responses cannot be customised", "answer in the pod"),
+    ),
     // How it is done.
     ("ssl-redirect-code", Tunes("the redirect to TLS is a 308")),
     ("ssl-redirect-port", Tunes("the redirect to TLS is to port 443")),
@@ -161,15 +160,15 @@ const ENTRIES: &[Entry] = &[
     ("session-cookie-shared", DETAIL),
     ("session-cookie-strategy", DETAIL),
     ("session-cookie-value-strategy", DETAIL),
-    ("load-balance", Tunes("requests go by load, or as ravelin.dev/balance says")),
-    ("balance-algorithm", Tunes("requests go by load, or as ravelin.dev/balance says")),
+    ("load-balance", Tunes("requests are balanced by load, or by ravelin.dev/balance")),
+    ("balance-algorithm", Tunes("requests are balanced by load, or by ravelin.dev/balance")),
     ("blue-green-balance", WEIGHTS),
     ("blue-green-deploy", WEIGHTS),
     ("blue-green-cookie", DETAIL),
     ("blue-green-header", DETAIL),
     ("blue-green-mode", DETAIL),
-    ("initial-weight", Tunes("pods get requests by load")),
-    ("check", Tunes("pods that fail are left out for a while")),
+    ("initial-weight", Tunes("requests are balanced by load")),
+    ("check", Tunes("endpoints that fail are ejected for a while")),
     ("check-http", CHECKS),
     ("check-interval", DETAIL),
     ("health-check-uri", CHECKS),
@@ -208,10 +207,10 @@ const ENTRIES: &[Entry] = &[
     ("ssl-options-backend", TLS_POLICY),
     ("ssl-options-host", TLS_POLICY),
     ("tls-alpn", Tunes("HTTP/2 and HTTP/1.1 are offered")),
-    ("cert-signer", Differs("no certificate is ordered", "name a Secret in spec.tls")),
+    ("cert-signer", Differs("no certificate is requested", "name a Secret in spec.tls")),
     ("acme-preferred-chain", DETAIL),
-    ("forwarded-for", Tunes("pods get X-Forwarded-For with the one client address")),
-    ("service-upstream", Tunes("requests go to pods, each by its own address")),
+    ("forwarded-for", Tunes("pods get X-Forwarded-For with the client address alone")),
+    ("service-upstream", Tunes("requests go to the addresses of pods")),
     ("assign-backend-server-id", SLOTS),
     ("backend-server-naming", SLOTS),
     ("backend-server-slots-increment", SLOTS),
@@ -219,8 +218,8 @@ const ENTRIES: &[Entry] = &[
     ("scale-server-slots", SLOTS),
     ("slots-min-free", SLOTS),
     ("standalone-backend", SLOTS),
-    ("source-address-intf", Tunes("the node chooses the address to come from")),
-    ("use-resolver", Tunes("names are resolved as [dns] says")),
+    ("source-address-intf", Tunes("the node chooses the source address")),
+    ("use-resolver", Tunes("[dns] configures how names are resolved")),
     ("var-namespace", LOGS),
     ("request-capture", LOGS),
     ("request-capture-len", LOGS),

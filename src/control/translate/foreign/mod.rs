@@ -1,6 +1,6 @@
-//! Annotations of other controllers, of which nobody has to think that they are obeyed.
+//! Annotations of other controllers. Each is handled visibly, so that nobody assumes that it applies.
 //!
-//! Each is **obeyed** (a reader elsewhere in this crate has it), **tolerated** (it tunes or loosens; what
+//! Each is **obeyed** (a reader elsewhere in this crate supports it), **tolerated** (it tunes or loosens; what
 //! it is on is served, and a finding says what is done instead), or it **restricts** who is served or
 //! **changes** what a rule matches or a pod gets. Of the latter two the routes keep their place and answer
 //! 503: what is meant to protect is never served open. The rules:
@@ -74,11 +74,11 @@ enum Class {
     Canary,
 }
 
-const DETAIL: Class = Class::Tunes("it says more of another annotation, and does nothing alone");
-const LOGS: Class = Class::Tunes("the access log is that of [access_log]");
-const TLS_POLICY: Class = Class::Tunes("TLS 1.2 and 1.3 have the ciphers that are safe today");
+const DETAIL: Class = Class::Tunes("it configures another annotation, and has no effect alone");
+const LOGS: Class = Class::Tunes("[access_log] configures the access log");
+const TLS_POLICY: Class = Class::Tunes("only safe ciphers of TLS 1.2 and 1.3 are offered");
 const STICKY: Class =
-    Class::Differs("requests go by load", "use ravelin.dev/balance: sticky-cookie");
+    Class::Differs("requests are balanced by load", "use ravelin.dev/balance: sticky-cookie");
 
 /// The annotations of one controller, or of several that share prefixes.
 struct Controller {
@@ -311,14 +311,14 @@ impl Class {
         subject: Subject<'_>,
     ) -> Outcome {
         let holds = |unless: Unless| unless.holds(value, prefix, annotations, subject);
-        let nothing = Outcome::Tunes("with this value it does nothing");
+        let nothing = Outcome::Tunes("it has no effect with this value");
         if value.is_empty() {
             return nothing;
         }
         match self {
             Self::Restricts(_, unless) | Self::Alters(_, unless) if holds(unless) => match unless {
                 Unless::Plain if !holds(Unless::Off) => Outcome::Differs(
-                    "no path is an expression, and all are matched as they are",
+                    "no path is a regular expression, and all are matched literally",
                     "",
                 ),
                 _ => nothing,
@@ -334,13 +334,13 @@ impl Class {
                 _ => Outcome::Restricts(Guard::Body),
             },
             Self::PodProtocol => pod_protocol(value),
-            Self::PassHost if value == "true" => Outcome::Tunes("pods get the Host of the visitor"),
+            Self::PassHost if value == "true" => Outcome::Tunes("pods get the Host of the client"),
             Self::PassHost => {
-                Outcome::Differs("pods get the Host of the visitor", "serve that Host in the pod")
+                Outcome::Differs("pods get the Host of the client", "serve that Host in the pod")
             }
             Self::EntryPoints => match super::https::EntryPoints::read(value) {
                 ways if ways.secure => Outcome::Obeyed,
-                ways if ways.plain => Outcome::Tunes("it is served with TLS as well"),
+                ways if ways.plain => Outcome::Tunes("it is served over TLS as well"),
                 _ => Outcome::Restricts(Guard::EntryPoint),
             },
             Self::PathType if holds(Unless::Specific(&["prefix", "begin"])) => nothing,
@@ -356,9 +356,9 @@ impl Class {
 /// The words of ingress-nginx, and those of HAProxy Ingress.
 fn pod_protocol(value: &str) -> Outcome {
     match value.to_ascii_lowercase().as_str() {
-        "http" | "auto_http" | "h1" => Outcome::Tunes("pods are spoken to in HTTP"),
+        "http" | "auto_http" | "h1" => Outcome::Tunes("pods get HTTP"),
         "grpc" | "h2" => Outcome::Differs(
-            "pods are spoken to as their Service says",
+            "the Service selects the protocol to pods",
             "set ravelin.dev/upstream-protocol: h2c on the Service",
         ),
         "fcgi" => Outcome::Alters(Change::Protocol),

@@ -14,22 +14,23 @@ pub(super) const NGINX: Controller =
 
 const OBEYED: &[&str] = &[https::NGINX_SSL_REDIRECT, https::NGINX_FORCE_SSL_REDIRECT];
 
-const BUFFERS: Class = Tunes("bodies are streamed, within bounds of ravelin's own");
-const RETRIES: Class = Tunes("what was not read by a pod is sent to another one");
-const TRACES: Class = Tunes("there are no traces");
+const BUFFERS: Class = Tunes("bodies are streamed within ravelin's limits");
+const RETRIES: Class = Tunes("a request that no pod has read is retried on another one");
+const TRACES: Class = Tunes("tracing is not supported");
 const CORS: Class =
-    Differs("no CORS fields are added, and pods answer preflights", "add them in the pod");
-const COOKIES: Class = Differs("Set-Cookie of the pod is passed on as it is", "set it in the pod");
-const LOCATION: Class = Differs("Location of the pod is passed on as it is", "set it in the pod");
-const ERRORS: Class = Differs("answers of the pod are passed on as they are", "answer in the pod");
-const HASH: Class = Differs("requests go by load", "use ravelin.dev/balance: hash-header");
-const MIRROR: Class = Differs("no request is sent twice", "remove it");
+    Differs("no CORS headers are added, and pods answer preflights", "add them in the pod");
+const COOKIES: Class = Differs("Set-Cookie of the pod is passed on unchanged", "set it in the pod");
+const LOCATION: Class = Differs("Location of the pod is passed on unchanged", "set it in the pod");
+const ERRORS: Class = Differs("responses of the pod are passed on unchanged", "answer in the pod");
+const HASH: Class =
+    Differs("requests are balanced by load", "use ravelin.dev/balance: hash-header");
+const MIRROR: Class = Differs("requests are not mirrored", "remove it");
 const POD_TLS: Class = Differs(
-    "TLS to pods is as annotations of the Service say, and verified",
+    "annotations of the Service configure TLS to pods, and it is verified",
     "use ravelin.dev/upstream-protocol, upstream-ca and upstream-server-name on the Service",
 );
 const SECONDS: Class = Differs(
-    "the time-outs of ravelin count",
+    "the timeouts of ravelin apply",
     "use ravelin.dev/response-head-timeout, body-progress-timeout or tunnel-idle-timeout",
 );
 
@@ -55,7 +56,7 @@ const ENTRIES: &[Entry] = &[
     ("auth-keepalive-timeout", DETAIL),
     ("auth-snippet", Restricts(Guard::Snippet, Unless::Empty)),
     ("enable-global-auth", Restricts(Guard::Authentication, Unless::Off)),
-    ("satisfy", Tunes("each of the annotations that it combines counts by itself")),
+    ("satisfy", Tunes("each of the annotations that it combines applies by itself")),
     ("auth-tls-secret", Restricts(Guard::Certificate, Unless::Unverified)),
     ("auth-tls-verify-client", Restricts(Guard::Certificate, Unless::Certified(NOT_VERIFIED))),
     ("auth-tls-match-cn", Restricts(Guard::Certificate, Unless::Certified(&[]))),
@@ -63,7 +64,7 @@ const ENTRIES: &[Entry] = &[
     ("auth-tls-error-page", DETAIL),
     (
         "auth-tls-pass-certificate-to-upstream",
-        Differs("pods do not see the certificates of clients", "remove it"),
+        Differs("client certificates are not forwarded to pods", "remove it"),
     ),
     ("whitelist-source-range", Restricts(Guard::Sources, Unless::Everybody)),
     ("allowlist-source-range", Restricts(Guard::Sources, Unless::Everybody)),
@@ -96,10 +97,7 @@ const ENTRIES: &[Entry] = &[
     ("preserve-trailing-slash", Tunes("a trailing slash is kept")),
     (
         "app-root",
-        Differs(
-            "visitors of `/` are not redirected, and get what the pod has",
-            "redirect in the pod",
-        ),
+        Differs("requests for `/` are not redirected, and go to the pod", "redirect in the pod"),
     ),
     ("permanent-redirect", Alters(Change::Redirect, Unless::Empty)),
     ("permanent-redirect-code", DETAIL),
@@ -107,7 +105,7 @@ const ENTRIES: &[Entry] = &[
     ("temporal-redirect-code", DETAIL),
     (
         "from-to-www-redirect",
-        Differs("the other name is not served", "redirect it by a rule of Cloudflare"),
+        Differs("the other host name is not served", "redirect it with a rule of Cloudflare"),
     ),
     ("relative-redirects", LOCATION),
     ("use-port-in-redirects", LOCATION),
@@ -124,7 +122,7 @@ const ENTRIES: &[Entry] = &[
     ("secure-backends", Restricts(Guard::PodTls, Unless::Off)),
     ("fastcgi-index", Alters(Change::Protocol, Unless::Empty)),
     ("fastcgi-params-configmap", Alters(Change::Protocol, Unless::Empty)),
-    ("upstream-vhost", Differs("pods get the Host of the visitor", "serve that Host in the pod")),
+    ("upstream-vhost", Differs("pods get the Host of the client", "serve that Host in the pod")),
     ("x-forwarded-prefix", Differs("pods get no X-Forwarded-Prefix", "configure it in the pod")),
     // How it is done.
     ("affinity", STICKY),
@@ -144,8 +142,8 @@ const ENTRIES: &[Entry] = &[
     ("upstream-hash-by", HASH),
     ("upstream-hash-by-subset", DETAIL),
     ("upstream-hash-by-subset-size", DETAIL),
-    ("load-balance", Tunes("requests go by load, or as ravelin.dev/balance says")),
-    ("service-upstream", Tunes("requests go to pods, each by its own address")),
+    ("load-balance", Tunes("requests are balanced by load, or by ravelin.dev/balance")),
+    ("service-upstream", Tunes("requests go to the addresses of pods")),
     ("enable-cors", CORS),
     ("cors-allow-credentials", DETAIL),
     ("cors-allow-headers", DETAIL),
@@ -153,10 +151,10 @@ const ENTRIES: &[Entry] = &[
     ("cors-allow-origin", DETAIL),
     ("cors-expose-headers", DETAIL),
     ("cors-max-age", DETAIL),
-    ("custom-headers", Differs("no fields are added to answers", "add them in the pod")),
+    ("custom-headers", Differs("no headers are added to responses", "add them in the pod")),
     ("custom-http-errors", ERRORS),
-    ("disable-proxy-intercept-errors", Tunes("answers of the pod are passed on as they are")),
-    ("default-backend", Differs("without endpoints the answer is 503", "use spec.defaultBackend")),
+    ("disable-proxy-intercept-errors", Tunes("responses of the pod are passed on unchanged")),
+    ("default-backend", Differs("requests get 503 without endpoints", "use spec.defaultBackend")),
     ("proxy-connect-timeout", SECONDS),
     ("proxy-read-timeout", SECONDS),
     ("proxy-send-timeout", SECONDS),
@@ -170,8 +168,8 @@ const ENTRIES: &[Entry] = &[
     ("proxy-busy-buffers-size", BUFFERS),
     ("proxy-max-temp-file-size", BUFFERS),
     ("proxy-request-buffering", BUFFERS),
-    ("proxy-http-version", Tunes("pods are spoken to in HTTP/1.1, h2c or HTTP/2 over TLS")),
-    ("connection-proxy-header", Tunes("Connection is for each connection by itself")),
+    ("proxy-http-version", Tunes("pods get HTTP/1.1, h2c or HTTP/2 over TLS")),
+    ("connection-proxy-header", Tunes("the Connection header is hop-by-hop")),
     ("proxy-cookie-domain", COOKIES),
     ("proxy-cookie-path", COOKIES),
     ("proxy-redirect-from", LOCATION),
@@ -185,7 +183,7 @@ const ENTRIES: &[Entry] = &[
     ("proxy-ssl-verify-depth", Tunes("the certificates of pods are verified")),
     ("ssl-ciphers", TLS_POLICY),
     ("ssl-prefer-server-ciphers", TLS_POLICY),
-    ("http2-push-preload", Tunes("nothing is pushed")),
+    ("http2-push-preload", Tunes("server push is not supported")),
     ("mirror-target", MIRROR),
     ("mirror-host", DETAIL),
     ("mirror-uri", MIRROR),

@@ -124,7 +124,7 @@ mod tests {
         let unread = |name| unread(name, Subject::Ingress(None)).map(|unread| unread.protects);
         assert_eq!(unread("ravelin.dev/client-certificate"), None);
         assert_eq!(unread("ravelin.dev/client-certifcate"), Some(true));
-        assert_eq!(unread("ravelin.dev/allow-from"), Some(true), "perhaps of a later version");
+        assert_eq!(unread("ravelin.dev/allow-from"), Some(true), "possibly of a later version");
         assert_eq!(unread("ravelin.dev/https-redirct"), Some(false));
         assert_eq!(unread("ravelin.dev/max-connections"), Some(false), "it is for Services");
         assert_eq!(unread("other.example/client-certificate"), None);

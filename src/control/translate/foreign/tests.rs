@@ -92,19 +92,18 @@ fn a_key_that_nobody_knows_is_a_warning_with_the_nearest() {
     assert_eq!(broken, None);
     assert_eq!(
         lines,
-        [
-            "warning: [nginx.ingress.kubernetes.io/enable-corss]: is no annotation of ingress-nginx: nobody \
-          obeys it (fix: did you mean nginx.ingress.kubernetes.io/enable-cors?)"
-        ]
+        ["warning: [nginx.ingress.kubernetes.io/enable-corss]: is not an annotation of \
+                ingress-nginx: it has no effect (fix: did you mean \
+                nginx.ingress.kubernetes.io/enable-cors?)"]
     );
 }
 
 #[test]
 fn words_of_another_controller_below_a_prefix_are_warned_of_loudly() {
     for (name, what) in [
-        ("traefik.ingress.kubernetes.io/auth-url", "asks visitors to authenticate"),
-        ("traefik.ingress.kubernetes.io/whitelist-source-range", "restricts the addresses"),
-        ("nginx.ingress.kubernetes.io/deny-list", "restricts the addresses"),
+        ("traefik.ingress.kubernetes.io/auth-url", "requires authentication"),
+        ("traefik.ingress.kubernetes.io/whitelist-source-range", "restricts client addresses"),
+        ("nginx.ingress.kubernetes.io/deny-list", "restricts client addresses"),
     ] {
         let (broken, lines) = on_ingress(&[(name, "10.0.0.0/8")]);
         assert_eq!(broken, None, "{name}: it has never protected anything");
@@ -121,9 +120,9 @@ fn a_key_of_routers_that_traefik_does_not_know_is_refused_as_traefik_does() {
     assert_eq!(
         lines,
         [format!(
-            "error: [{name}]: is no key of Traefik, which serves no Ingress that has one, and is not \
-             obeyed: the routes of this Ingress answer 503 (fix: write {name}s, or list it in \
-             ravelin.dev/ignore-annotations to be served without it)"
+            "error: [{name}]: is not a key of Traefik, and Traefik rejects the Ingress, and is \
+                not supported: the routes of this Ingress answer 503 (fix: write {name}s, or list it in \
+                ravelin.dev/ignore-annotations to serve without it)"
         )]
     );
 }
@@ -139,7 +138,7 @@ fn traefik_s_keys_are_known_in_any_case_and_with_any_number() {
         let name = format!("traefik.ingress.kubernetes.io/{name}");
         let (broken, lines) = on_ingress(&[(&name, "x")]);
         assert_eq!(broken, expected, "{name}: {lines:?}");
-        assert!(!lines[0].contains("no annotation of"), "{lines:?}");
+        assert!(!lines[0].contains("not an annotation of"), "{lines:?}");
     }
 }
 
@@ -181,8 +180,13 @@ fn a_controller_without_a_table_is_judged_by_names() {
         ("nginx.org/websocket-services", "ws"),
     ]);
     assert_eq!(broken, Some(Broken::Restricted));
-    assert!(lines[0].starts_with("error: [nginx.org/basic-auth-secret]: protects, by its name"));
-    assert!(lines[1].starts_with("info: [nginx.org/websocket-services]: is of F5's"), "{lines:?}");
+    assert!(lines[0].starts_with(
+        "error: [nginx.org/basic-auth-secret]: suggests by its name that it protects"
+    ));
+    assert!(
+        lines[1].starts_with("info: [nginx.org/websocket-services]: is an annotation of F5's"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -197,10 +201,9 @@ fn what_is_listed_as_ignored_is_served_without_and_said() {
     assert_eq!(
         lines,
         [
-            "warning: [nginx.ingress.kubernetes.io/auth-url]: asks visitors to authenticate, and is not \
-             obeyed, as ravelin.dev/ignore-annotations says",
-            "warning: [nginx.ingress.kubernetes.io/limit-rps]: limits what each visitor may ask for, and \
-             is not obeyed, as ravelin.dev/ignore-annotations says",
+            "warning: [nginx.ingress.kubernetes.io/auth-url]: requires authentication, and is ignored because of ravelin.dev/ignore-annotations",
+            "warning: [nginx.ingress.kubernetes.io/limit-rps]: limits requests per client, and is \
+                ignored because of ravelin.dev/ignore-annotations",
         ]
     );
 }

@@ -32,7 +32,7 @@ const OBEYED: &[&str] = &[
     balancing::STICKY_DOMAIN,
 ];
 
-const OBSERVED: Class = Tunes("metrics and access log have every route");
+const OBSERVED: Class = Tunes("metrics and access log cover every route");
 
 const ENTRIES: &[Entry] = &[
     // `https` reads it as well: `websecure` alone brings visitors to TLS.
@@ -40,33 +40,36 @@ const ENTRIES: &[Entry] = &[
     ("router.middlewares", Restricts(Guard::Middlewares, Unless::Empty)),
     (
         "router.priority",
-        Differs("rules go by path: Exact first, then the longest Prefix", "compare with `explain`"),
+        Differs(
+            "rules are ordered by path: Exact first, then the longest Prefix",
+            "compare with `explain`",
+        ),
     ),
     ("router.rulesyntax", Tunes("Ingresses have no rules in that syntax")),
     ("router.pathmatcher", Alters(Change::Match, Unless::Specific(&["PathPrefix"]))),
     (
         "router.tls.certresolver",
         Differs(
-            "no certificate is ordered",
+            "no certificate is requested",
             "name a Secret in spec.tls, such as cert-manager makes",
         ),
     ),
     ("router.tls.options", Restricts(Guard::TlsOptions, Unless::Certified(&[]))),
-    ("router.tls.domains.N.main", Tunes("it says what to order, and no certificate is ordered")),
-    ("router.tls.domains.N.sans", Tunes("it says what to order, and no certificate is ordered")),
+    ("router.tls.domains.N.main", Tunes("no certificate is requested")),
+    ("router.tls.domains.N.sans", Tunes("no certificate is requested")),
     ("router.observability.accesslogs", OBSERVED),
     ("router.observability.metrics", OBSERVED),
-    ("router.observability.tracing", Tunes("there are no traces")),
-    ("router.observability.traceverbosity", Tunes("there are no traces")),
+    ("router.observability.tracing", Tunes("tracing is not supported")),
+    ("router.observability.traceverbosity", Tunes("tracing is not supported")),
     ("service.middlewares", Restricts(Guard::Middlewares, Unless::Empty)),
     (
         "service.serverstransport",
         Differs(
-            "TLS to pods is as annotations of the Service say, and verified",
+            "annotations of the Service configure TLS to pods, and it is verified",
             "use ravelin.dev/upstream-ca and ravelin.dev/upstream-server-name",
         ),
     ),
     ("service.passhostheader", Class::PassHost),
-    ("service.nativelb", Tunes("requests go to pods, each by its own address")),
-    ("service.nodeportlb", Tunes("requests go to pods, each by its own address")),
+    ("service.nativelb", Tunes("requests go to the addresses of pods")),
+    ("service.nodeportlb", Tunes("requests go to the addresses of pods")),
 ];

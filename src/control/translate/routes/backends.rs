@@ -24,7 +24,7 @@ pub(super) struct Backends {
     by_key: BTreeMap<(BackendKey, Option<Broken>), usize>,
     services: Map<Name, InUse>,
     missing: Missing,
-    /// The Services, by the Secret with the authorities for their certificates.
+    /// The Services, by the Secret with the CAs for their certificates.
     by_authorities: Map<Name, BTreeSet<Arc<str>>>,
     /// The zones that endpoints on our node say that it is in, and how many Services' do.
     zones: BTreeMap<Arc<str>, usize>,
@@ -55,7 +55,7 @@ struct InUse {
     slots: Vec<usize>,
     /// About the Service and its slices.
     found: Found,
-    /// The Secret with the authorities for its certificates.
+    /// The Secret with the CAs for its certificates.
     authorities: LastRead,
     /// Whether it matters in which zone we are.
     by_zone: bool,
@@ -197,7 +197,7 @@ impl Backends {
         matters.map(|(name, _)| name.clone())
     }
 
-    /// Notes which Secret a Service names for authorities, and which it named before.
+    /// Notes which Secret with CAs a Service names, and which it named before.
     fn follow(&mut self, service: &Name, before: Option<Arc<str>>, now: Option<Arc<str>>) {
         if before == now {
             return;
@@ -217,7 +217,7 @@ impl Backends {
         }
     }
 
-    /// The Services whose certificates are verified by the authorities in a Secret.
+    /// The Services whose certificates are verified with the CAs in a Secret.
     pub(super) fn verified_by(&self, secret: &Name) -> impl Iterator<Item = Name> {
         let services = self.by_authorities.get(secret).into_iter().flatten();
         services.map(|service| (Arc::clone(&secret.0), Arc::clone(service)))
@@ -326,7 +326,7 @@ impl Slot {
         touched: &mut Touched,
     ) {
         let Verdict { state, asked, flaw } = verdict;
-        // The flaw of a missing one is written by `suggest`.
+        // `suggest` writes the problem of a missing one.
         if !is_missing {
             self.set_flaw(flaw.map(Arc::new), touched);
         }

@@ -50,7 +50,7 @@ pub(super) struct Policies {
 type Say<'r> = (&'r Ingress, &'r ClientsRead);
 
 impl Policies {
-    /// Reads all of it anew. Returns it if it is other than before.
+    /// Reads all of it again. Returns it if it changed.
     pub(super) fn update(
         &mut self,
         readings: &Slab<Reading>,
@@ -91,7 +91,7 @@ fn combine(
                 continue;
             }
             let owner = owner.map_or("another one", |owner| owner);
-            let reason = format!("has no effect on {host}, which is a host of namespace {owner}");
+            let reason = format!("has no effect on {host}, which belongs to namespace {owner}");
             let fix = "ask its owner, or use a host of your own";
             report(&reading.ingress, Flaw::invalid("", reason, fix), found);
         }
@@ -146,8 +146,8 @@ fn strictest(
     for (ingress, read) in says.iter().skip(1).filter(|(_, read)| *read != first) {
         let other = object_ref(oldest);
         let reason = format!(
-            "says of {host} {:?}, and {other} says {:?}, or names another authority or subject; the \
-             strictest counts, and where several are required, no certificate is good",
+            "sets {:?} for {host}, while {other} sets {:?}, or another CA or subject; the strictest \
+                applies, and where several are required, no certificate is accepted",
             read.mode.as_str(),
             first.mode.as_str(),
         );

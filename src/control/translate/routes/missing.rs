@@ -25,7 +25,7 @@ type Near = (f64, Arc<str>);
 #[derive(Debug, Default)]
 pub(super) struct Missing {
     namespaces: BTreeMap<Arc<str>, Namespace>,
-    /// Namespaces where fewer are missing than at the last look.
+    /// Namespaces where fewer are missing than at the last report.
     fewer: BTreeSet<Arc<str>>,
     /// Names that were compared: the work.
     compared: u64,
@@ -71,7 +71,7 @@ impl Missing {
     }
 
     /// Takes which Services have come or gone, and of which missing ones nothing was said yet. Returns of
-    /// which it is to be said anew, and which name may have been meant.
+    /// which it is reported again, and which name may have been intended.
     pub(super) fn look(
         &mut self,
         objects: &Objects,
@@ -185,7 +185,7 @@ mod tests {
         ("default".into(), name.into())
     }
 
-    /// Takes a Service away that a rule names. Returns what is said anew.
+    /// Takes a Service away that a rule names. Returns what is reported again.
     fn delete(missing: &mut Missing, objects: &mut Objects, name: &str) -> usize {
         objects.remove(&ObjectRef::new(Kind::Service, "default", name));
         let service = mk_name(name);
@@ -210,7 +210,7 @@ mod tests {
         // again when there are too many.
         let (few, all) = (MOST_MISSING as u64, MANY as u64);
         assert!(missing.compared <= few * (few + 1) * all, "{} names compared", missing.compared);
-        assert!(said <= MANY + MOST_MISSING * (MOST_MISSING + 2), "{said} flaws written");
+        assert!(said <= MANY + MOST_MISSING * (MOST_MISSING + 2), "{said} problems written");
         let before = missing.compared;
         objects.insert(mk_service("another"));
         missing.look(&objects, [mk_name("another")].into_iter().collect(), Set::default());

@@ -159,8 +159,8 @@ impl Routes {
         Update { model: None, ingresses: false, endpoints, certificates, clients }
     }
 
-    /// Reads the Services that are touched, and, if our zone is another one now, those to whom that
-    /// matters. Our zone is what our Node says, or else what endpoints on it say.
+    /// Reads the Services that are touched, and, if our zone has changed, those that depend
+    /// on it. Our zone is what our Node says, or else what endpoints on it say.
     fn resolve(&mut self, objects: &Objects, touched: &mut Touched, findings: &mut Findings) {
         loop {
             let node = self.options.node.as_deref();

@@ -42,7 +42,7 @@ impl Ownership {
         }
     }
 
-    /// Looks at every rule that is not served; those that are not kept are forgotten.
+    /// Visits every rule that is not served; those that are not kept are forgotten.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut Rule) -> bool) {
         self.refused.retain(|_, rules| {
             rules.retain_mut(&mut keep);
@@ -173,7 +173,7 @@ fn report_shared(
         let (object, is_first) =
             (object_ref(&ingresses[rule.ingress]), of(rule.ingress) == of(oldest));
         let theirs = object_ref(&ingresses[if is_first { other } else { oldest }]);
-        let reason = format!("is {host}, on which {theirs} of another namespace has paths, too");
+        let reason = format!("is {host}, on which {theirs} of another namespace also has paths");
         let fix =
             "use hosts of your own, or set source.hosts = \"first-namespace\" to keep others out";
         let flaw = Flaw::error(Why::HostShared, "", reason, fix).with(Severity::Warning);

@@ -86,7 +86,7 @@ impl<C: Content> Secrets<C> {
         }
     }
 
-    /// Looks at a Secret, if it is in use.
+    /// Reads a Secret, if it is in use.
     pub(super) fn check(&mut self, objects: &Objects, wanted: &Name) -> Checked {
         let Some(in_use) = self.0.get_mut(wanted) else {
             return Checked::default();

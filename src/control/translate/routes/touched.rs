@@ -20,7 +20,7 @@ pub(in crate::control::translate) struct Touched {
     pub(super) secrets: Set<Name>,
     /// Whether to look at the IngressClasses.
     pub(super) classes: bool,
-    /// Ingresses whose findings have to be listed anew, by their number.
+    /// Ingresses whose findings have to be listed again, by their number.
     pub(super) readings: Set<usize>,
     /// Backends with other endpoints, by their number.
     pub(super) endpoints: Set<usize>,

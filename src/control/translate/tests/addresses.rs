@@ -155,14 +155,10 @@ fn a_broken_pod_network_keeps_out_itself_alone() {
         ("''", "\"\" is not a network", usual),
         ("10.42.9.1", "\"10.42.9.1\" is not a network", usual),
         ("10.42.9.0/33", "\"10.42.9.0/33\" is not a network", usual),
-        (
-            "10.42.9.1/24",
-            "\"10.42.9.1/24\" has bits set behind its prefix length",
-            "the network is \"10.42.9.0/24\"",
-        ),
-        ("0.0.0.0/0", "\"0.0.0.0/0\" is wider than a /8, too much for one node", usual),
-        ("'::/0'", "\"::/0\" is wider than a /32, too much for one node", usual),
-        ("192.0.0.0/3", "\"192.0.0.0/3\" is wider than a /8, too much for one node", usual),
+        ("10.42.9.1/24", "\"10.42.9.1/24\" has host bits set", "the network is \"10.42.9.0/24\""),
+        ("0.0.0.0/0", "\"0.0.0.0/0\" is wider than a /8, too wide for one node", usual),
+        ("'::/0'", "\"::/0\" is wider than a /32, too wide for one node", usual),
+        ("192.0.0.0/3", "\"192.0.0.0/3\" is wider than a /8, too wide for one node", usual),
         ("127.0.0.0/8", "\"127.0.0.0/8\" has loopback addresses", usual),
         ("127.4.0.0/16", "\"127.4.0.0/16\" has loopback addresses", usual),
         ("'::1/128'", "\"::1/128\" has loopback addresses", usual),
@@ -174,7 +170,7 @@ fn a_broken_pod_network_keeps_out_itself_alone() {
         let broken = mk_node("b", &format!("10.42.1.0/24, {cidr}"), &mk_internal("10.0.0.9"));
         let (addresses, findings) = run(&format!("{K3S}{broken}"));
         let expected = format!(
-            "error: Node b: spec.podCIDRs[1]: {reason} (fix: {fix}; this one admits nobody)"
+            "error: Node b: spec.podCIDRs[1]: {reason} (fix: {fix}; this one is not admitted)"
         );
         assert_eq!(findings, [expected]);
         assert_eq!(addresses.pods, run(K3S).0.pods, "{cidr}");
@@ -218,7 +214,7 @@ fn a_broken_node_address_keeps_out_itself_alone() {
         let (addresses, findings) = run(&yaml);
         let expected = format!(
             "error: Node edge: status.addresses[1].address: {reason} (fix: use the address of an \
-             interface of the node; this one admits nobody)"
+                interface of the node; this one is not admitted)"
         );
         assert_eq!(findings, [expected]);
         assert_eq!(addresses.nodes, nets(&["10.0.0.1/32"]));
@@ -246,10 +242,9 @@ fn a_node_of_a_directory_may_be_on_this_machine_and_its_pods_may_not() {
 #[test]
 fn nodes_without_pod_networks_are_one_line_and_only_where_pods_admit() {
     let yaml = ["b", "a"].map(|name| mk_node(name, "", "")).concat();
-    let fix = "(fix: write the pod network as a set of your own under [admit], and name it beside \
-               \"pods\")";
+    let fix = "(fix: define the pod network as a set of your own under [admit], and name it besides \"pods\")";
     let line = format!(
-        "info: Node a: spec.podCIDRs: is empty, as in every Node, and so is the set \"pods\" {fix}"
+        "info: Node a: spec.podCIDRs: is empty in every Node, so the set \"pods\" is empty {fix}"
     );
     assert_eq!(run(&yaml), (ClusterAddresses::default(), vec![line]));
     assert_eq!(addresses(&objects(&yaml), &options()).1, []);
@@ -279,10 +274,9 @@ fn the_list_is_the_text_under_the_key_of_the_named_config_map() {
 
 #[test]
 fn a_list_that_is_not_there_is_told_without_the_content() {
-    let absent = "warning: ConfigMap kube-system/ips: is named by cloudflare.config_map, and cannot \
-                  be read or does not exist";
-    let lacks = "error: ConfigMap kube-system/ips: data[list]: is missing, and named by \
-                 cloudflare.config_map";
+    let absent = "warning: ConfigMap kube-system/ips: is set in cloudflare.config_map, but does not \
+        exist or cannot be read";
+    let lacks = "error: ConfigMap kube-system/ips: data[list]: is missing, but set in cloudflare.config_map";
     for (yaml, expected) in [
         (String::new(), format!("{absent} (fix: create it with the key \"list\")")),
         (

@@ -142,45 +142,44 @@ fn a_mistake_is_named_and_requests_go_by_load() {
         (
             "ravelin.dev/balance: round-robbin".to_owned(),
             "ravelin.dev/balance".to_owned(),
-            "\"round-robbin\" is none of \"least-load\", \"round-robin\", \"hash-client\", \
-             \"hash-header\", \"sticky-cookie\" (fix: did you mean \"round-robin\"?; until then \
-             requests go by load)",
+            "\"round-robbin\" is not one of \"least-load\", \"round-robin\", \"hash-client\", \
+                \"hash-header\", \"sticky-cookie\" (fix: did you mean \"round-robin\"?; until then \
+                requests are balanced by load)",
         ),
         (
             "ravelin.dev/balance: hash-header".into(),
             "ravelin.dev/hash-header".into(),
-            "is missing beside ravelin.dev/balance: hash-header (fix: name a header field, such as \
-             X-User; until then requests go by load)",
+            "is missing; ravelin.dev/balance: hash-header requires it (fix: name a request header, such \
+                as X-User; until then requests are balanced by load)",
         ),
         (
             "ravelin.dev/balance: hash-header, ravelin.dev/hash-header: 'X User'".into(),
             "ravelin.dev/hash-header".into(),
-            "\"X User\" is not the name of a header field (fix: name a header field, such as \
-             X-User; until then requests go by load)",
+            "\"X User\" is not a header name (fix: name a request header, such as \
+                X-User; until then requests are balanced by load)",
         ),
         (
             "ravelin.dev/balance: sticky-cookie, ravelin.dev/cookie-name: a=b".into(),
             "ravelin.dev/cookie-name".into(),
-            "\"a=b\" cannot be the name of a cookie (fix: use letters, digits, - and _; until then \
-             requests go by load)",
+            "\"a=b\" is not a valid cookie name (fix: use letters, digits, - and _; until then \
+                requests are balanced by load)",
         ),
         (
             format!("{T}: 'yes'"),
             T.into(),
-            "\"yes\" is none of \"true\", \"false\" (fix: write one of them; until then requests \
-             go by load)",
+            "\"yes\" is not one of \"true\", \"false\" (fix: write one of them; until then requests are balanced by load)",
         ),
         (
             format!("{T}: 'true', {T}.maxage: 1h"),
             format!("{T}.maxage"),
-            "\"1h\" is not a number of seconds (fix: write 3600 for an hour, 0 for none; until then \
-             requests go by load)",
+            "\"1h\" is not a number of seconds (fix: write 3600 for an hour, 0 for a session \
+                cookie; until then requests are balanced by load)",
         ),
         (
             format!("{T}: 'true', {T}.path: shop"),
             format!("{T}.path"),
-            "\"shop\" cannot be the path of a cookie (fix: write a path that begins with /; until \
-             then requests go by load)",
+            "\"shop\" is not a valid cookie path (fix: write a path that begins with /; until then \
+                requests are balanced by load)",
         ),
     ] {
         assert_eq!(of_service(&annotations), (Algorithm::LeastLoad, at(&name, said)));
@@ -204,7 +203,7 @@ fn annotations_that_go_with_another_word_are_warned_of() {
     }
     // Ingresses have no say in which endpoints come first.
     let (_, said) = of_ingress("ravelin.dev/prefer: same-node");
-    assert!(said[0].contains("is not known, and has no effect"), "{said:?}");
+    assert!(said[0].contains("is unknown, and has no effect"), "{said:?}");
 }
 
 /// Four endpoints: on our node, in our zone, elsewhere, and of an unknown place.
@@ -276,7 +275,7 @@ fn the_first_word_about_what_comes_first_counts() {
         (near_of(&backend), backend.treatment.balancing.prefer),
         (vec![1, 2], Prefer::SameZone)
     );
-    assert!(said[0].contains("did you mean \"same-node\"?; until then it counts as absent"));
+    assert!(said[0].contains("did you mean \"same-node\"?; until then it is ignored"));
 }
 
 #[test]

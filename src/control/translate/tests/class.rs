@@ -56,8 +56,8 @@ fn the_class_of_the_field_has_to_be_of_our_controller() {
     assert_eq!(claim(&options(), &ours), (1, vec![]));
     assert_eq!(claim(&any_class(), &ours), (1, vec![]));
     let foreign = [TRAEFIK, &mk_claim(Some("traefik"), "")].concat();
-    let line = "info: Ingress default/x: spec.ingressClassName: names \"traefik\", a class of \
-                \"traefik.io/ingress-controller\"";
+    let line = "info: Ingress default/x: spec.ingressClassName: is \"traefik\", a class of \
+        \"traefik.io/ingress-controller\"";
     assert_eq!(claim(&options(), &foreign), (0, vec![line.to_owned()]));
     assert_eq!(claim(&any_class(), &foreign).0, 0);
 }
@@ -68,7 +68,7 @@ fn another_class_of_our_controller_is_ours_only_if_none_is_configured() {
     assert_eq!(claim(&any_class(), &yaml), (1, vec![]));
     let (served, findings) = claim(&options(), &yaml);
     assert_eq!(served, 0);
-    assert!(findings[0].contains("this ravelin serves \"ravelin\" alone"), "{findings:?}");
+    assert!(findings[0].contains("this ravelin serves only \"ravelin\""), "{findings:?}");
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn our_class_name_with_a_foreign_controller_is_not_ours_and_says_how_to_make_it(
     assert_eq!(served, 0);
     assert_eq!(
         findings,
-        ["info: Ingress default/x: spec.ingressClassName: names \"ravelin\", whose controller is \
-          \"traefik.io/ingress-controller\" (fix: set spec.controller of IngressClass ravelin to \
-          \"ravelin.dev/ingress-controller\")"]
+        ["info: Ingress default/x: spec.ingressClassName: is \"ravelin\", whose controller is \
+            \"traefik.io/ingress-controller\" (fix: set spec.controller of IngressClass ravelin to \
+            \"ravelin.dev/ingress-controller\")"]
     );
 }
 
@@ -146,8 +146,8 @@ fn a_foreign_default_class_gives_us_nothing() {
 fn a_class_that_nobody_defines_has_a_fix() {
     let line = |class: &str, fix: &str| {
         format!(
-            "Ingress default/x: spec.ingressClassName: names \"{class}\", and there is no \
-             IngressClass of that name (fix: {fix})"
+            "Ingress default/x: spec.ingressClassName: is \"{class}\", but no IngressClass has that \
+                name (fix: {fix})"
         )
     };
     let told =
@@ -159,13 +159,13 @@ fn a_class_that_nobody_defines_has_a_fix() {
     let meant = line("traefk", "did you mean \"traefik\"?");
     assert_eq!(told(&other), [format!("info: {meant}")]);
     let foreign = mk_claim(Some("nginx"), "");
-    let fix = "nothing, if another controller takes it; for ravelin \"ravelin\"";
+    let fix = "none needed, if another controller serves it; for ravelin, write \"ravelin\"";
     assert_eq!(told(&foreign), [format!("info: {}", line("nginx", fix))]);
     let annotated = mk_claim(None, "kubernetes.io/ingress.class: ravelni");
     assert_eq!(
         told(&annotated),
-        ["warning: Ingress default/x: metadata.annotations[kubernetes.io/ingress.class]: names \
-          \"ravelni\", which is not a class of ravelin (fix: did you mean \"ravelin\"?)"]
+        ["warning: Ingress default/x: metadata.annotations[kubernetes.io/ingress.class]: is \
+            \"ravelni\", which is not a class of ravelin (fix: did you mean \"ravelin\"?)"]
     );
 }
 
@@ -207,8 +207,8 @@ fn started(options: Options, yaml: &str) -> Translator {
 fn a_class_that_is_deleted_serves_on_until_it_is_given_up_created_again_or_handed_over() {
     let grace = Options { class_grace: Duration::from_secs(3600), ..any_class() };
     let kept = |finding: &str| {
-        assert!(finding.contains("class \"ravelin\", whose IngressClass is gone"), "{finding}");
-        assert!(finding.contains("for 1h more at most"), "{finding}");
+        assert!(finding.contains("class \"ravelin\", whose IngressClass was deleted"), "{finding}");
+        assert!(finding.contains("for at most 1h more"), "{finding}");
         assert!(finding.contains("create IngressClass ravelin"), "{finding}");
     };
     let by_default = mk_class("ravelin", "ingressclass.kubernetes.io/is-default-class: 'true'");

@@ -84,7 +84,7 @@ const OWN: (&str, &str) = ("client-ca", "ca");
 #[test]
 fn the_words_of_one_ingress_and_what_is_wrong_with_them_makes_nothing_weaker() {
     let secret = mk_secret("ns/ca", "ca.crt", &mk_authority());
-    let no_good = "no certificate is good";
+    let no_good = "no certificate is accepted";
     for (annotations, expected, complaint) in [
         (&[][..], None, None),
         (&[OFF], Some("off"), None),
@@ -95,8 +95,8 @@ fn the_words_of_one_ingress_and_what_is_wrong_with_them_makes_nothing_weaker() {
         (&[REQUIRE, OWN, ("client-subject", "x, y")], Some("require own x or y"), None),
         (&[REQUIRE], Some("require nobody"), Some(no_good)),
         (&[REQUEST], Some("request nobody"), Some(no_good)),
-        (&[OWN], Some("require own"), Some("taken for `require`")),
-        (&[("client-subject", "x")], Some("require nobody x"), Some("taken for `require`")),
+        (&[OWN], Some("require own"), Some("defaults to `require`")),
+        (&[("client-subject", "x")], Some("require nobody x"), Some("defaults to `require`")),
         (&[("client-certificate", "requir"), OWN], Some("require own"), Some("`require`")),
         (&[("client-certificate", ""), OWN], Some("require own"), Some("`require`")),
         (&[REQUIRE, ("client-ca", "absent")], Some("require nobody"), Some("there is no Secret")),
@@ -121,8 +121,8 @@ fn the_words_of_one_ingress_and_what_is_wrong_with_them_makes_nothing_weaker() {
 fn a_secret_that_holds_no_authority_leaves_nobody_and_is_named() {
     let ingress = mk_ingress("ns/a1", "a.example", &[REQUIRE, OWN]);
     for (key, text, expected) in [
-        ("ca.crt", "hunter2".to_owned(), "data[ca.crt] of Secret \"ca\" has no certificate in it"),
-        ("ca.crt", super::tls::mk_pair().0, "is not an authority's"),
+        ("ca.crt", "hunter2".to_owned(), "data[ca.crt] of Secret \"ca\" contains no certificate"),
+        ("ca.crt", super::tls::mk_pair().0, "is not a CA's"),
         ("tls.crt", mk_authority(), "data[ca.crt] of Secret \"ca\" is missing"),
     ] {
         let build = run(&format!("{}{ingress}", mk_secret("ns/ca", key, &text)));
@@ -174,8 +174,8 @@ fn a_host_has_the_policy_of_its_owner_whatever_other_namespaces_say() {
         assert_eq!(policies(&both), policies(&alone));
         let said = said(&both);
         let [only] = &said[..] else { panic!("{said:?}") };
-        let expected = "Ingress thief/b1 client-certificate: has no effect on a.example, which is a \
-                        host of namespace shop";
+        let expected = "Ingress thief/b1 client-certificate: has no effect on a.example, which \
+            belongs to namespace shop";
         assert_eq!(only, expected);
     }
 }

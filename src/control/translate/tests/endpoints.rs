@@ -268,22 +268,21 @@ fn a_port_that_has_another_name_in_the_slices_is_told() {
         assert_eq!(endpoints, [""; 0]);
         lines(&findings)
     };
-    let fix = "(fix: give it the same name in both; one that names a port of the pods has to be there in \
-               each)";
+    let fix = "(fix: use the same port name in both; a named targetPort must exist in every pod)";
     let named = mk_slice("{name: web, port: 8080}", "{addresses: [10.0.0.1]}");
     let unnamed = mk_slice("{name: '', port: 8080}", "{addresses: [10.0.0.1]}");
     assert_eq!(
         told(&mk_service("ports: [{port: 80}]", &[&named]), "{number: 80}"),
         [format!(
-            "warning: Service default/s: spec.ports[0].name: is not set, and its EndpointSlices name \
-             theirs \"web\": the names differ, so no endpoint is used {fix}"
+            "warning: Service default/s: spec.ports[0].name: is not set, but its EndpointSlices \
+                name their ports \"web\": the names differ, so no endpoint is used {fix}"
         )]
     );
     assert_eq!(
         told(&mk_service(HTTP, &[&named, &unnamed]), BY_NAME),
         [format!(
-            "warning: Service default/s: spec.ports[0].name: is \"http\", and its EndpointSlices name \
-             theirs \"\", \"web\": the names differ, so no endpoint is used {fix}"
+            "warning: Service default/s: spec.ports[0].name: is \"http\", but its EndpointSlices \
+                name their ports \"\", \"web\": the names differ, so no endpoint is used {fix}"
         )]
     );
     // No pod is ready for either.

@@ -30,13 +30,9 @@ fn it_leads_to_its_name_by_the_port_of_the_service_or_of_the_rule() {
         (
             &format!("externalName: a.example, {ports}"),
             "name: secure",
-            "a.example:443 https (a.example, public authorities)",
+            "a.example:443 https (a.example, public CAs)",
         ),
-        (
-            "externalName: a.example",
-            "number: 443",
-            "a.example:443 https (a.example, public authorities)",
-        ),
+        ("externalName: a.example", "number: 443", "a.example:443 https (a.example, public CAs)"),
         (&format!("externalName: a.example, {ports}"), "number: 80", "Broken(PortMissing)"),
         ("externalName: a.example", "name: web", "Broken(PortMissing)"),
     ] {
@@ -51,8 +47,8 @@ fn what_is_no_name_is_said_to_be_none() {
         assert_eq!(to, "Broken(Unsupported)", "{name}");
         let name = name.trim_matches('\'');
         let expected = format!(
-            "error: Service default/out: spec.externalName: \"{name}\" is not a DNS name (fix: write \
-             one such as \"api.example.com\"; until then the answer is 503)"
+            "error: Service default/out: spec.externalName: \"{name}\" is not a DNS name (fix: \
+                write one such as \"api.example.com\"; until then requests get 503)"
         );
         assert_eq!(said, [expected]);
     }

@@ -228,12 +228,12 @@ spec: {ports: [{port: 80}]}
         lines(&findings),
         [
             "error: Ingress default/x: spec.rules[0].http.paths[1].backend.service.name: Service \
-             \"guarded\" has an annotation that is not obeyed (fix: see the findings about the Service; \
-             until then the answer is 503)",
-            "error: Service default/guarded: metadata.annotations[haproxy.org/route-acl]: serves the \
-             requests that meet a condition, and no others, and is not obeyed: the routes to this \
-             Service answer 503 (fix: decide it in the pod; then remove it, or list it in \
-             ravelin.dev/ignore-annotations to be served without it)",
+                \"guarded\" has an annotation that is not supported (fix: see the findings about the \
+                Service; until then requests get 503)",
+            "error: Service default/guarded: metadata.annotations[haproxy.org/route-acl]: serves \
+                only requests that meet a condition, and is not supported: the routes to this Service \
+                answer 503 (fix: decide it in the pod; then remove it, or list it in \
+                ravelin.dev/ignore-annotations to serve without it)",
         ]
     );
 }

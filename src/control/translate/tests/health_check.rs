@@ -61,8 +61,8 @@ fn a_mistake_is_named_with_its_fix_and_takes_no_pod_away() {
         (
             "ravelin.dev/health-check-path: /, ravelin.dev/health-check-interval: 100ms",
             Some(HealthCheck { interval: HealthCheck::SHORTEST, ..mk_check("/") }),
-            "error: Service default/pods: metadata.annotations[ravelin.dev/health-check-interval]: is \
-             less than a second (fix: write \"1s\" or more)",
+            "error: Service default/pods: metadata.annotations[ravelin.dev/health-check-interval]: \
+                is less than one second (fix: write \"1s\" or more)",
         ),
         (
             "ravelin.dev/health-check-path: /, ravelin.dev/health-check-host: a b",

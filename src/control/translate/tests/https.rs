@@ -49,8 +49,8 @@ fn paths_are_sent_as_they_came_where_an_ingress_says_so_and_only_there() {
             "ravelin.dev/raw-path: 'on'",
             false,
             vec![
-                "error: Ingress default/x: metadata.annotations[ravelin.dev/raw-path]: \"on\" is none \
-                 of \"true\", \"false\" (fix: write one of them)"
+                "error: Ingress default/x: metadata.annotations[ravelin.dev/raw-path]: \"on\" is \
+                    not one of \"true\", \"false\" (fix: write one of them)"
                     .to_owned(),
             ],
         ),
@@ -67,7 +67,7 @@ fn a_mistake_is_named_and_what_is_configured_stays() {
         (
             "ravelin.dev/https-redirect: 'no'",
             "error: Ingress default/x: metadata.annotations[ravelin.dev/https-redirect]: \"no\" is \
-             none of \"true\", \"false\" (fix: write one of them)",
+                not one of \"true\", \"false\" (fix: write one of them)",
         ),
         (
             "ravelin.dev/hsts: 31536000s",
@@ -76,8 +76,8 @@ fn a_mistake_is_named_and_what_is_configured_stays() {
         ),
         (
             "ravelin.dev/https-redirct: 'true'",
-            "warning: Ingress default/x: metadata.annotations[ravelin.dev/https-redirct]: is not \
-             known, and has no effect (fix: did you mean ravelin.dev/https-redirect?)",
+            "warning: Ingress default/x: metadata.annotations[ravelin.dev/https-redirct]: is \
+                unknown, and has no effect (fix: did you mean ravelin.dev/https-redirect?)",
         ),
     ] {
         assert_eq!(https(on(), annotations), (on(), vec![expected.to_owned()]));

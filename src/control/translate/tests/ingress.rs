@@ -183,8 +183,8 @@ fn of_a_prefix_with_and_without_slash_the_longer_wins() {
     assert_eq!(
         lines(&findings),
         ["warning: Ingress default/x: spec.rules[0].http.paths[0].path: Prefix /foo of host \
-          a.example is taken by Ingress default/x (spec.rules[0].http.paths[1].path) \
-          (fix: remove one of the two, or give them different paths)"]
+            a.example is already used by Ingress default/x (spec.rules[0].http.paths[1].path) (fix: \
+            remove one of the two, or give them different paths)"]
     );
 }
 
@@ -202,8 +202,8 @@ fn a_default_backend_that_is_never_used_is_reported() {
     assert_eq!(findings.len(), 1);
     assert_eq!(
         findings[0].to_string(),
-        "warning: Ingress default/b: spec.defaultBackend: is never used, because that of \
-         Ingress default/a comes first (fix: keep one default backend)"
+        "warning: Ingress default/b: spec.defaultBackend: is never used, because the one of Ingress \
+            default/a comes first (fix: keep one default backend)"
     );
 }
 

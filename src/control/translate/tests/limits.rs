@@ -1,4 +1,4 @@
-//! Time-outs of Ingresses and limits of Services, by annotations.
+//! Timeouts of Ingresses and limits of Services, from annotations.
 
 use super::{lines, mk_ingress, mk_paths, options, run_with};
 use crate::model::{Limits, Timeouts};
@@ -50,9 +50,11 @@ fn a_time_out_that_is_none_is_named_and_leaves_the_default_and_the_others() {
     assert_eq!(timeouts, Some(expected));
     assert_eq!(
         findings,
-        ["error: Ingress default/x: metadata.annotations[ravelin.dev/connect-timeout]: \"3\" has \
-          no unit (fix: write \"3s\" for seconds or \"3ms\" for milliseconds; until then the \
-          default counts)"]
+        [
+            "error: Ingress default/x: metadata.annotations[ravelin.dev/connect-timeout]: \"3\" has no \
+            unit (fix: write \"3s\" for seconds or \"3ms\" for milliseconds; until then the default \
+            applies)"
+        ]
     );
     for value in ["0s", "25h", "1.5s", "soon", "''"] {
         let (timeouts, _, findings) = read(&format!("ravelin.dev/request-timeout: {value}"), "");
@@ -82,8 +84,8 @@ fn a_limit_that_is_none_is_named_and_a_queue_without_a_limit_is_warned_of() {
             read("", &format!("ravelin.dev/max-connections: '{value}', ravelin.dev/queue: '5'"));
         let expected = format!(
             "error: Service default/own: metadata.annotations[ravelin.dev/max-connections]: \
-             \"{value}\" is no whole number from 1 to 1000000 (fix: write one in quotes; until \
-             then the default counts)"
+                \"{value}\" is not a whole number from 1 to 1000000 (fix: write one in quotes; until \
+                then the default applies)"
         );
         assert_eq!((limits, findings), (None, vec![expected]));
     }

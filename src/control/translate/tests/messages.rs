@@ -19,18 +19,18 @@ fn services_and_ports() {
     for (backend, expected) in [
         (
             "{service: {name: wbe, port: {number: 80}}}",
-            ".backend.service.name: there is no Service \"wbe\" in namespace default \
-             (fix: did you mean \"web\"? Until then the answer is 503)",
+            ".backend.service.name: there is no Service \"wbe\" in namespace default (fix: did you \
+                mean \"web\"? Until then requests get 503)",
         ),
         (
             "{service: {name: payments, port: {number: 80}}}",
-            ".backend.service.name: there is no Service \"payments\" in namespace default \
-             (fix: create it; until then the answer is 503)",
+            ".backend.service.name: there is no Service \"payments\" in namespace default (fix: \
+                create it; until then requests get 503)",
         ),
         (
             "{service: {name: web, port: {number: 8080}}}",
-            ".backend.service.port.number: Service \"web\" has no port \"8080\" \
-             (fix: it has 80 (http); until then the answer is 503)",
+            ".backend.service.port.number: Service \"web\" has no port \"8080\" (fix: it has 80 \
+                (http); until then requests get 503)",
         ),
         (
             "{service: {name: web, port: {name: '80'}}}",
@@ -51,8 +51,8 @@ fn services_and_ports() {
         ),
         (
             "{resource: {kind: Bucket, name: static}}",
-            ".backend.resource: \"Bucket/static\" is not a Service \
-             (fix: use `service`; until then the answer is 503)",
+            ".backend.resource: \"Bucket/static\" is not a Service (fix: use `service`; until then \
+                requests get 503)",
         ),
         ("{}", ".backend: names no Service (fix: add `service.name` and `service.port.number`)"),
     ] {
@@ -65,16 +65,12 @@ fn paths_and_path_types() {
     for (kind, path, expected) in [
         ("Prefix", "api", "path: \"api\" does not begin with a slash (fix: write \"/api\")"),
         ("Prefix", "", "path: is missing (fix: write `/` for all paths)"),
-        (
-            "Exact",
-            "/a//b",
-            "path: \"/a//b\" must not contain `//` (fix: write the path that is left when it is resolved)",
-        ),
+        ("Exact", "/a//b", "path: \"/a//b\" must not contain `//` (fix: write the resolved path)"),
         (
             "Prefix",
             "/a%",
-            "path: \"/a%\" can match no request: path has a percent sign without two hexadecimal \
-             digits (fix: write the path as it stands in a URL)",
+            "path: \"/a%\" cannot match any request: path has a percent sign without two hexadecimal \
+                digits (fix: write the path as in a URL)",
         ),
         ("prefix", "/", "pathType: \"prefix\" is not a path type (fix: did you mean `Prefix`?)"),
         ("''", "/", "pathType: is missing (fix: add `pathType: Prefix`)"),
@@ -94,8 +90,8 @@ fn a_regular_expression_is_served_as_a_prefix_with_a_warning() {
     assert_eq!(
         warning,
         "warning: Ingress default/x: spec.rules[0].http.paths[0].path: \"/api(/|$)(.*)\" looks like \
-         a regular expression, and is matched as a plain prefix (fix: write the part before the \
-         expression; paths are compared element by element)"
+            a regular expression, but is matched as a plain prefix (fix: write the part before the \
+            expression; paths are compared element by element)"
     );
 }
 
@@ -141,14 +137,14 @@ fn objects_are_validated_by_themselves_in_the_same_words() {
     assert_eq!(
         validated(service),
         [
-            "error: Service default/s: spec.ports[0].name: is missing (fix: name each port where \
-             there are several)",
+            "error: Service default/s: spec.ports[0].name: is missing (fix: a Service with several \
+                ports must name each of them)",
             "error: Service default/s: spec.ports[0].port: 0 is not a port number (fix: use a number \
              from 1 to 65535)",
             "error: Service default/s: spec.ports[1].protocol: \"HTTP\" is not a protocol (fix: use \
              TCP, UDP or SCTP)",
-            "error: Service default/s: spec.ports[2].name: \"a\" is the name of another port already \
-             (fix: give each port a name of its own)",
+            "error: Service default/s: spec.ports[2].name: \"a\" is already the name of another \
+                port (fix: give each port a name of its own)",
         ]
     );
     let class = "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: r}}";

@@ -74,8 +74,8 @@ fn a_path_on_the_host_of_another_namespace_is_served_and_said_on_both() {
     let fix = "(fix: use hosts of your own, or set source.hosts = \"first-namespace\" to keep others out)";
     let line = |ingress: &str, theirs: &str| {
         format!(
-            "warning: Ingress {ingress}: spec.rules[0].host: is shop.example, on which Ingress {theirs} of \
-             another namespace has paths, too {fix}"
+            "warning: Ingress {ingress}: spec.rules[0].host: is shop.example, on which Ingress \
+                {theirs} of another namespace also has paths {fix}"
         )
     };
     let expected =

@@ -1,4 +1,4 @@
-//! What is spoken with the pods of a Service port, and whom TLS believes.
+//! The protocol to the pods of a Service port, and which CAs TLS trusts.
 
 use super::{BASE, lines, mk_backend, mk_ingress, objects, options, run};
 use crate::control::objects::{Object, leave_out_content};
@@ -35,9 +35,9 @@ fn protocol(model: &Model) -> String {
     }
 }
 
-const PUBLIC: &str = "https (pods.default.svc, public authorities)";
-const GRPCS: &str = "https (HTTP/2, pods.default.svc, public authorities)";
-const WSS: &str = "https (HTTP/1.1, pods.default.svc, public authorities)";
+const PUBLIC: &str = "https (pods.default.svc, public CAs)";
+const GRPCS: &str = "https (HTTP/2, pods.default.svc, public CAs)";
+const WSS: &str = "https (HTTP/1.1, pods.default.svc, public CAs)";
 
 #[test]
 fn the_first_that_says_something_says_what_is_spoken() {
@@ -82,22 +82,22 @@ fn a_mistake_leaves_the_port_without_a_protocol_and_says_so() {
         (
             "ravelin.dev/upstream-protocol: h2".to_owned(),
             "ravelin.dev/upstream-protocol",
-            "\"h2\" is none of \"http\", \"h2c\", \"https\", \"grpc\", \"grpcs\"",
+            "\"h2\" is not one of \"http\", \"h2c\", \"https\", \"grpc\", \"grpcs\"",
         ),
         (
             "traefik.ingress.kubernetes.io/service.serversscheme: ftp".to_owned(),
             "traefik.ingress.kubernetes.io/service.serversscheme",
-            "\"ftp\" is none of \"http\", \"h2c\", \"https\"",
+            "\"ftp\" is not one of \"http\", \"h2c\", \"https\"",
         ),
         (
             format!("{https}, ravelin.dev/upstream-tls-insecure: 'yes'"),
             "ravelin.dev/upstream-tls-insecure",
-            "\"yes\" is none of \"true\", \"false\"",
+            "\"yes\" is not one of \"true\", \"false\"",
         ),
         (
             format!("{https}, ravelin.dev/upstream-server-name: a b"),
             "ravelin.dev/upstream-server-name",
-            "\"a b\" is neither a host name nor an address",
+            "\"a b\" is not a host name or an address",
         ),
     ] {
         let (model, findings) = run(&mk_service(&annotations, "port: 80"));
@@ -105,7 +105,7 @@ fn a_mistake_leaves_the_port_without_a_protocol_and_says_so() {
         let found = findings.iter().find(|found| found.reason == reason);
         let found = found.unwrap_or_else(|| panic!("{:?}", lines(&findings)));
         assert_eq!(found.field, format!("metadata.annotations[{field}]"));
-        assert!(found.fix.ends_with("until then the answer is 503"), "{}", found.fix);
+        assert!(found.fix.ends_with("until then requests get 503"), "{}", found.fix);
     }
 }
 
@@ -122,13 +122,13 @@ fn who_is_believed_is_said_by_the_service_and_not_to_verify_is_told() {
             "https (pods.default.svc, not verified)",
             &["is \"true\": the certificates of the endpoints are not verified"][..],
         ),
-        (format!("{https}, {ca}"), "https (pods.default.svc, authorities of Secret ca)", &[]),
-        (format!("{https}, {ca}, {name}"), "https (a.example, authorities of Secret ca)", &[]),
-        (format!("{https}, {name}"), "https (a.example, public authorities)", &[]),
+        (format!("{https}, {ca}"), "https (pods.default.svc, CA of Secret ca)", &[]),
+        (format!("{https}, {ca}, {name}"), "https (a.example, CA of Secret ca)", &[]),
+        (format!("{https}, {name}"), "https (a.example, public CAs)", &[]),
         (
             format!("{https}, {ca}, {insecure}"),
-            "https (pods.default.svc, authorities of Secret ca)",
-            &["has no effect beside ravelin.dev/upstream-ca"],
+            "https (pods.default.svc, CA of Secret ca)",
+            &["has no effect together with ravelin.dev/upstream-ca"],
         ),
         // Of no port with TLS there is nothing to say.
         (format!("{insecure}, {ca}"), "http", &[]),
@@ -145,7 +145,10 @@ fn authorities_that_cannot_be_read_are_an_error_and_nobody_is_believed() {
     let annotations = "ravelin.dev/upstream-protocol: https, ravelin.dev/upstream-ca: ca";
     for (secret, reason) in [
         (String::new(), "there is no Secret \"ca\" in namespace default"),
-        (mk_authorities("ca", "hunter2"), "data[ca.crt] of Secret \"ca\" holds no PEM certificate"),
+        (
+            mk_authorities("ca", "hunter2"),
+            "data[ca.crt] of Secret \"ca\" contains no PEM certificate",
+        ),
         (mk_authorities("ca", "x").replace("ca.crt", "tls.crt"), "Secret \"ca\" has no ca.crt"),
         (
             mk_authorities("ca", "x").replace("stringData", "type: other\nstringData"),
@@ -197,10 +200,8 @@ fn annotations_of_our_own_that_nobody_reads_are_told() {
     let (_, findings) = run(&mk_service("ravelin.dev/upstream-protcol: h2c", "port: 80"));
     assert_eq!(
         lines(&findings),
-        [
-            "warning: Service default/pods: metadata.annotations[ravelin.dev/upstream-protcol]: is not \
-          known, and has no effect (fix: did you mean ravelin.dev/upstream-protocol?)"
-        ]
+        ["warning: Service default/pods: metadata.annotations[ravelin.dev/upstream-protcol]: is \
+                unknown, and has no effect (fix: did you mean ravelin.dev/upstream-protocol?)"]
     );
 }
 
@@ -230,6 +231,6 @@ fn a_change_of_an_endpoint_keeps_the_tls_and_its_sessions_and_one_of_the_secret_
     let second = go_on(all(&pairs[0], "10.0.0.2"));
     assert!(second.model.is_none(), "only endpoints are other ones");
     assert_eq!(second.endpoints[0].1.protocol.id(), id(&first));
-    let third = go_on(all(&pairs[1], "10.0.0.2")).model.expect("other authorities");
+    let third = go_on(all(&pairs[1], "10.0.0.2")).model.expect("other CAs");
     assert_ne!(id(&third), id(&first));
 }

@@ -28,11 +28,10 @@ fn the_secret_of_tls_has_to_exist_and_to_hold_a_certificate_with_its_key() {
         (
             secret("Opaque", &own_crt, &other_key),
             Some(
-                "data[tls.key] of Secret \"cert\" does not belong to the first certificate of the \
-                 chain",
+                "data[tls.key] of Secret \"cert\" does not match the first certificate of the chain",
             ),
         ),
-        (secret("Opaque", crt, key), Some("data[tls.crt] of Secret \"cert\" is broken PEM")),
+        (secret("Opaque", crt, key), Some("data[tls.crt] of Secret \"cert\" is not valid PEM")),
         (secret("helm.sh/x", crt, key), Some("type of Secret \"cert\" is \"helm.sh/x\"")),
         (
             secret("Opaque", "hunter2", key),
@@ -48,7 +47,7 @@ fn the_secret_of_tls_has_to_exist_and_to_hold_a_certificate_with_its_key() {
         ),
     ] {
         let (model, findings) = translate(&objects(&format!("{BASE}{secret}{yaml}")), &options());
-        assert_eq!(model.rules.len(), 1, "the rule is served all the same");
+        assert_eq!(model.rules.len(), 1, "the rule is served anyway");
         let reasons: Vec<_> = findings.iter().map(|finding| finding.reason.as_str()).collect();
         assert_eq!(reasons, expected.into_iter().collect::<Vec<_>>());
         assert!(findings.iter().all(|f| f.field == "spec.tls[0].secretName"));
@@ -72,7 +71,7 @@ fn mk_secret(name: &str, (chain, key): &(String, String)) -> String {
     )
 }
 
-/// What is shown for these objects, as `secret: hosts`; `-` before one that cannot be.
+/// What is presented for these objects, as `secret: hosts`; `-` before one that cannot be.
 fn shown(yaml: &str) -> Vec<String> {
     let objects = objects(&format!("{BASE}{yaml}"));
     let all = build(&objects, Vec::new(), &options()).certificates;

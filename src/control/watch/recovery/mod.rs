@@ -27,7 +27,7 @@ const UNWELL: Duration = Duration::from_secs(5);
 pub(super) const SPREAD: Duration = Duration::from_millis(300);
 
 /// Between two returns that are told, after the first. It doubles up to [`MOST_SPACING`] while the
-/// server comes and goes: whoever is overloaded is not asked for all lists again and again.
+/// server comes and goes: an overloaded server is not asked for all lists repeatedly.
 const SPACING: Duration = Duration::from_secs(1);
 const MOST_SPACING: Duration = Duration::from_secs(30);
 
@@ -41,13 +41,13 @@ pub(super) struct Recovery {
     /// How often it has come back.
     returns: watch::Sender<u64>,
     away: watch::Sender<bool>,
-    /// Held by who asks whether it is back.
+    /// Held by the follower that probes whether the server is back.
     asking: tokio::sync::Mutex<Asking>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Who has failed for want of the server since its last good answer.
+    /// Followers that failed because of the server since its last good response.
     failed: BTreeSet<Scope>,
     /// When it was last told that it is back, and how long it is before that is told again.
     told: Option<(Instant, Duration)>,

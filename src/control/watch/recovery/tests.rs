@@ -168,7 +168,7 @@ fn a_server_that_comes_and_goes_is_told_to_be_back_ever_more_rarely() {
     recovery.answered(start + Duration::from_secs(300) + CALM);
     recovery.failed(&mk_scope(Kind::Node), &failure);
     recovery.answered(start + Duration::from_secs(301) + CALM);
-    assert_eq!(*returns.borrow(), 16, "after a calm the intervals begin anew");
+    assert_eq!(*returns.borrow(), 16, "after a calm the intervals start again");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct Pace {
     /// From one Event to its repetition. Below the hour that an API server keeps Events by default
     /// (`--event-ttl`), so that what is wrong for days can be seen all the time.
     pub repeat: Duration,
-    /// From an Event to the next of the same finding if that was mended in between.
+    /// From an Event to the next one of the same finding if it was resolved in between.
     pub relapse: Duration,
     /// For one object.
     pub object: Rate,
@@ -64,10 +64,10 @@ struct Entry {
     notice: Arc<Notice>,
     /// Whether it is still true.
     current: bool,
-    /// Whether its object is there: who has deleted it needs no word that it is mended.
+    /// Whether its object exists: a deleted object gets no Event that the finding is resolved.
     present: bool,
     standing: Standing,
-    /// Whether it was mended in an Event before, which is counted on then.
+    /// Whether an earlier Event reported it as resolved; that Event's count then continues.
     was_mended: bool,
     /// Until when nothing is to be written: it has not lasted yet, or a write has failed.
     quiet: Instant,

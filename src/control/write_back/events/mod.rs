@@ -6,10 +6,10 @@
 //! is of type Normal, so that alerts on Warnings stay worth reading. What is not for us, and files,
 //! have none.
 //!
-//! A finding is written once it has lasted, and where it was written and is mended, a Normal Event of
+//! A finding is written once it has lasted. When a written finding is resolved, a Normal Event of
 //! the reason `Resolved` follows, for Events cannot be taken back.
 //!
-//! Where it is mended while nobody leads, the next leader says so: it looks at what stands when its term
+//! If it is resolved while there is no leader, the next leader reports that: it reads the existing Events when its term
 //! begins.
 //!
 //! The name of an Event follows from what it says. So a new leader that does not know what its
@@ -56,7 +56,7 @@ pub(super) struct EventKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) key: EventKey,
-    /// The key of the Event about what is wrong: its own, but for one that says that it is mended.
+    /// The key of the Event about the finding: its own, except for an Event that reports it as resolved.
     pub(super) of: EventKey,
     pub(super) is_mended: bool,
     pub(super) object: ObjectRef,
@@ -104,7 +104,7 @@ impl Notice {
         let key = key(object, &[scope, "mended", &of.name]);
         // What was to be done has been done.
         let was = self.note.split(". Fix: ").next().unwrap_or_default();
-        let note = cut(format!("right again, it was: {was}"));
+        let note = cut(format!("resolved: {was}"));
         let (object, uid) = (object.clone(), uid.clone());
         Self { key, is_mended: true, of: of.clone(), object, uid, note, ..self.clone() }
     }

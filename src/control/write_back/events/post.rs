@@ -241,7 +241,7 @@ mod tests {
             (written.type_.as_deref(), written.reason.as_deref()),
             (Some("Normal"), Some("Resolved"))
         );
-        let note = "right again, it was: spec.rules[0]: Service \"web\" does not exist";
+        let note = "resolved: spec.rules[0]: Service \"web\" does not exist";
         assert_eq!(written.note.as_deref(), Some(note));
     }
 

@@ -1,5 +1,5 @@
 //! The Events of ours that stand in the cluster when a term begins. A predecessor wrote them; what was
-//! mended since then, while nobody led, is to be said to be.
+//! resolved since then, while there was no leader, is reported as resolved.
 
 use super::post::{RESOLVED, SCOPE, age};
 use super::{EventKey, Notice, up_to};
@@ -122,7 +122,7 @@ mod tests {
         let standing = unmended(&events, "s", at(300));
         assert_eq!(standing.len(), 1);
         assert_eq!((standing[0].age, standing[0].was_mended), (Duration::from_secs(50), true));
-        // Its fix is in the note and not in that it is mended: the keys are those of the finding.
+        // Its fix is in the note, but not in the note of the resolution: the keys are those of the finding.
         assert_eq!(standing[0].notice, wrong);
         assert_eq!(standing[0].notice.mended("s"), right);
     }

@@ -177,14 +177,14 @@ fn what_was_said_and_is_mended_is_said_to_be_once_that_has_lasted() {
     desk.set(&[]);
     desk.set(&finding);
     desk.now += SECOND * 10;
-    assert_eq!(desk.write_all(), [], "it was mended for a moment");
+    assert_eq!(desk.write_all(), [], "it was resolved for a moment");
     desk.set(&[]);
     desk.now += SECOND;
     assert_eq!(desk.write_all(), [(mended.clone(), false)]);
     desk.now += HOUR;
     assert_eq!(desk.ledger.next(desk.now), Next::Idle, "that is the last word");
 
-    // Again wrong, and again mended: both are counted on, and not more often than once a minute.
+    // Wrong again, and resolved again: both counts continue, at most once a minute.
     desk.set(&finding);
     desk.now += SECOND;
     assert_eq!(desk.write_all(), [(wrong.clone(), true)]);

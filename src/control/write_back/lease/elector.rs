@@ -38,7 +38,7 @@ impl Elector {
         Self { api, election, machine, last: None, metrics }
     }
 
-    /// Takes part for ever. `belief` is told until when we lead.
+    /// Takes part in the election forever. `belief` receives until when we lead.
     pub(in crate::control::write_back) async fn run(
         &mut self,
         belief: &watch::Sender<Option<Instant>>,
@@ -72,7 +72,7 @@ impl Elector {
             let Some(request) = self.machine.release() else { return };
             match self.ask(request, limit).await {
                 Answer::Found(_) => {
-                    tracing::info!(lease = %self.election.name, "leadership given up");
+                    tracing::info!(lease = %self.election.name, "leadership released");
                     return;
                 }
                 Answer::Conflict => {

@@ -2,12 +2,12 @@
 //!
 //! [`Machine`] decides and does no I/O. Each instance goes by its own monotonic clock alone: the
 //! times that are written into the Lease are never compared with it, only with each other, for
-//! being the same. The holder believes in its leadership for less time than the others wait:
+//! being the same. The holder gives up its leadership earlier than the others take it:
 //! - it counts from before it *sent* the write that the API server stored, for `deadline`;
 //! - they count from after they *received* the stored value, for the duration that it names.
 //!
 //! Every write is conditional on the resourceVersion that was read, so of several one is stored. A
-//! clock that stands still with its machine (a paused virtual machine) can let a former holder
+//! clock that stops with its machine (a paused virtual machine) can let a former holder
 //! write for the rest of its belief; what it writes is idempotent and known by name.
 
 mod elector;
@@ -21,8 +21,8 @@ pub(super) use elector::Elector;
 use crate::control::chance::spread;
 use std::time::{Duration, Instant};
 
-/// The longest duration of somebody else's Lease that is believed: nobody shuts the others out for
-/// ever by a large number.
+/// The longest accepted duration of another instance's Lease: no instance can shut the others out
+/// forever with a large number.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// From a refusal to the next attempt: a right that is given works within a minute, and one that is
@@ -35,7 +35,7 @@ pub struct Timing {
     /// How long the others wait for a sign of life, in whole seconds (rounded up): the Lease's
     /// `leaseDurationSeconds`.
     pub duration: Duration,
-    /// How long the holder believes in its leadership without a renewal. Counts for two thirds of
+    /// How long the holder leads without a renewal. Counts for two thirds of
     /// `duration` at most.
     pub deadline: Duration,
     /// Between renewals, and between looks of those who wait. Within a tenth at random, so that a
@@ -70,7 +70,7 @@ impl Timing {
     }
 }
 
-/// What a Lease says. `renewed` is `renewTime` in microseconds by the clock of its writer.
+/// What a Lease says. `renewed` is `renewTime` in microseconds of the writer's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) holder: Option<String>,
@@ -208,7 +208,7 @@ impl Machine {
         let Some((Found { record, .. }, since)) = &self.seen else { return };
         let free = match record.holder.as_deref() {
             None | Some("") => true,
-            // Written by us, though we did not hear of it, or believed too long ago.
+            // Written by us without a response, or confirmed too long ago.
             Some(holder) => holder == self.identity,
         };
         let expires = *since + record.duration.min(LONGEST);

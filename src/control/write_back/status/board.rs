@@ -42,7 +42,7 @@ impl Board {
         }
     }
 
-    /// Plans anew. What waits after a failure goes on waiting.
+    /// Plans again. Entries that wait after a failure keep waiting.
     pub(in crate::control::write_back) fn replan(
         &mut self,
         ingresses: &[IngressRef],
@@ -95,7 +95,7 @@ impl Board {
         self.waiting.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Takes the result of a write. Says whether to plan anew.
+    /// Takes the result of a write. Returns whether to plan again.
     pub(in crate::control::write_back) fn finished(
         &mut self,
         patch: Patch,

@@ -88,7 +88,7 @@ pub struct Patch {
     pub namespace: Arc<str>,
     /// `metadata.name`.
     pub name: Arc<str>,
-    /// `metadata.uid`: an object that was made anew is not written to.
+    /// `metadata.uid`: an object that was recreated is not written to.
     pub uid: Arc<str>,
     /// The resourceVersion from which this was concluded.
     pub version: Arc<str>,

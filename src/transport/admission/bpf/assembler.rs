@@ -47,7 +47,7 @@ pub(super) struct Assembler {
     reversed: Vec<Instruction>,
     /// The last stepping stone to a target.
     stones: HashMap<Target, usize>,
-    /// What is written already: offset in the packet and steps of its word.
+    /// What is written already: offset in the packet and steps of the word there.
     blocks: HashMap<(u32, Rc<[Step]>), Target>,
 }
 

@@ -42,7 +42,7 @@ pub struct Instruction {
     pub k: u32,
 }
 
-/// A program that the kernel takes: 1 to 4096 instructions, jumps forward only, `ret` at its end.
+/// A program that the kernel accepts: 1 to 4096 instructions, forward jumps only, `ret` at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program(Box<[Instruction]>);
 
@@ -56,9 +56,8 @@ impl Program {
 /// A set of more addresses than a program can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{ranges} ranges of addresses are too many for the kernel's filter, which holds the first \
-     {fits} of them: they take {instructions} instructions of {limit}, so connections are checked \
-     in user space instead"
+    "{ranges} address ranges do not fit into the kernel filter ({instructions} instructions of \
+        {limit}; the first {fits} would fit), so connections are checked in user space"
 )]
 pub struct TooLarge {
     /// Ranges of the set, both families: networks that touch are one.

@@ -33,7 +33,7 @@ use std::os::fd::AsFd;
 /// # Errors
 ///
 /// What the kernel says. No program is in force then, not even the old one: it would keep out
-/// whoever has been added since, while user space can refuse those who were removed. `ENOMEM`: the
+/// sources that have been added since, while user space can refuse those that were removed. `ENOMEM`: the
 /// program alone is too much for that memory. `EPERM` ([`io::ErrorKind::PermissionDenied`]): the
 /// process lacks CAP_NET_ADMIN. `ENOPROTOOPT` and others: a sandbox without filters.
 pub fn attach(socket: &Socket, program: &Program) -> io::Result<()> {
@@ -67,7 +67,7 @@ pub fn detach(socket: &Socket) -> io::Result<()> {
 ///
 /// On a listening socket it counts (net/ipv4/tcp_ipv4.c, tcp_input.c, tcp_minisocks.c of Linux 6.18):
 ///
-/// - what its filter drops, packets and not clients: whoever waits for an answer repeats the SYN
+/// - what its filter drops, packets and not clients: a client that waits for an answer repeats the SYN
 ///   after 1 s, 3 s, 7 s and so on, and other segments than SYNs count as well;
 /// - what a filter of its cgroup or a security module drops, and packets short of memory;
 /// - connections that the accept queue has no room for: once for a SYN, twice for the ACK that ends

@@ -130,7 +130,7 @@ fn a_header_of_4096_bytes_is_taken_and_one_more_is_not() {
     let longer = with_tlvs(&value(1));
     assert_eq!(parse(&longer), Err(TooLong));
     assert_eq!(parse(&longer[..16]), Err(TooLong));
-    // A block that is not looked at is bound all the same.
+    // A block that is not inspected is bounded too.
     assert_eq!(parse(&frame(0x20, 0, &[0; MAX_HEADER_BYTES])), Err(TooLong));
 }
 

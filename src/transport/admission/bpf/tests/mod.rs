@@ -196,9 +196,8 @@ fn a_set_that_does_not_fit_says_how_much_of_it_does() {
     assert_eq!(
         too_large.to_string(),
         format!(
-            "3007 ranges of addresses are too many for the kernel's filter, which holds the first \
-             {fits} of them: they take {instructions} instructions of 4096, so connections are \
-             checked in user space instead"
+            "3007 address ranges do not fit into the kernel filter ({instructions} instructions of \
+             4096; the first {fits} would fit), so connections are checked in user space"
         )
     );
 }
