@@ -17,6 +17,24 @@ pub(crate) fn code_only(text: &str) -> String {
     String::from_utf8_lossy(&code).into_owned()
 }
 
+/// The comments and literals of the text, with the code between them blanked out; lines kept.
+pub(crate) fn prose(text: &str) -> String {
+    let code = code_only(text);
+    let kept = text.bytes().zip(code.bytes());
+    let kept: Vec<u8> =
+        kept.map(|(byte, code)| if byte == code && byte != b'\n' { b' ' } else { byte }).collect();
+    let mut prose = String::with_capacity(text.len());
+    let text = String::from_utf8_lossy(&kept);
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        // `\n` and its like are no part of a word.
+        let escaped = if letter == '\\' { letters.next() } else { None };
+        prose.push(if letter == '\\' { ' ' } else { letter });
+        prose.extend(escaped.map(|escaped| if escaped == '\n' { '\n' } else { ' ' }));
+    }
+    prose
+}
+
 /// Bytes of the comment or literal that begins here, 0 if none does.
 fn blank_length(rest: &[u8], before: Option<u8>) -> usize {
     let until = |from: usize, end: &[u8]| {

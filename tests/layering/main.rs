@@ -1,7 +1,7 @@
 //! The table of rooms in the crate doc, enforced over the sources, with file and line.
 //!
-//! Who may import whom, where Kubernetes may be known, and how long files and functions may be. The
-//! rules are pure functions over a path and a text, and the last tests plant a breach of each.
+//! Who may import whom, where Kubernetes may be known, how long files and functions may be, and which
+//! phrases are banned. The rules are pure functions over a path and a text, and the last tests plant a breach of each.
 
 mod code;
 mod cycles;
