@@ -6,7 +6,7 @@
 
 use http::StatusCode;
 
-/// An error that says what to do about it. Its words are both, `reason; fix`.
+/// An error with its fix. Displayed as `reason; fix`.
 pub trait Advice: std::error::Error {
     /// What is wrong, behind the name of what is.
     fn reason(&self) -> &'static str;
@@ -38,7 +38,7 @@ macro_rules! advice {
 }
 pub(crate) use advice;
 
-/// Who has to act when a reason shows up.
+/// The party that has to act on a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Culprit {
     /// The peer sent something wrong, or went away.

@@ -57,16 +57,16 @@
 //! | | [`pki`] | certificates, parsed and checked | pure functions over bytes; opens no connection and follows no file | `tests/layering` |
 //! | | [`model`] | what the cluster asks for | plain data: no Kubernetes type, no live object, no I/O | `tests/layering` |
 //! | | [`config`] | the configuration file | valid by construction: nothing downstream validates a value again | `tests/config_files.rs` |
-//! | base | [`balance`] | which endpoint of a Service takes a request | does no I/O; knows neither HTTP nor Kubernetes | `tests/layering` |
+//! | base | [`balance`] | which endpoint of a Service takes a request | pure decisions without I/O; imports neither HTTP nor Kubernetes types | `tests/layering` |
 //! | | [`routing`] | the routing table: compiled, looked up, published | one place swaps the table; a request uses one table from start to end | `tests/it` |
-//! | | [`telemetry`] | metrics, access log, process log | never makes a worker wait; one writing thread per cell | `tests/layering`, `tests/cli` |
+//! | | [`telemetry`] | metrics, access log, process log | never makes a worker wait, even if a sink is stuck | `tests/cli` |
 //! | stage | [`transport`] | admission, sockets, PROXY protocol | reads no byte of HTTP or TLS | `tests/layering` |
-//! | | [`tls`] | handshake, certificate store, session tickets | without a matching certificate, no certificate is presented | `tests/tls` |
-//! | | [`http`] | HTTP/1.1 and HTTP/2 to the client, header rules, client address, our responses | only `http::client_ip` creates a client address | `tests/layering` |
+//! | | [`tls`] | handshake, certificate store, session tickets | an unknown server name ends the handshake before a certificate is presented, unless one is the default | `tests/tls` |
+//! | | [`http`] | HTTP/1.1 and HTTP/2 to the client, header rules, client address, our responses | only `http::client_ip` creates a client address; imports no other stage | the compiler; `tests/layering` |
 //! | | [`upstream`] | connections to pods, pools, retries, health checks, DNS | retries no request that a pod may have processed, unless it is idempotent | `tests/it` |
-//! | path | [`proxy`] | life of a connection, life of a request | the only room that imports more than one stage | `tests/layering` |
+//! | path | [`proxy`] | life of a connection, life of a request | calls the stages in their order; `request` never imports `connection` | `tests/layering` |
 //! | control | [`control`] | from manifests or a cluster to a table in force | the only room that knows Kubernetes types; imports no stage | `tests/layering` |
-//! | process | [`app`] | builds, runs, reloads and shuts down; the admin port | only `cli` imports it | `tests/layering` |
+//! | process | [`app`] | builds, runs, reloads and shuts down; the admin port | no room but `cli` imports it | `tests/layering` |
 //! | | [`cli`] | the commands | `check` and `explain` agree with `run` | `tests/agreement` |
 //!
 //! # How to add something

@@ -6,8 +6,7 @@
 //! caller's thread sleeps until [`Wakeup`] reports a signal. During a reload all of these exist twice, until
 //! the old set has drained.
 //!
-//! **Invariant**: the only room that spawns threads for the data path and owns their shutdown; nothing
-//! imports it but `cli` (`tests/layering`).
+//! **Invariant**: no room but `cli` imports it (`tests/layering`).
 
 pub mod admin;
 pub mod allocator;
@@ -99,14 +98,14 @@ struct Parts {
 }
 
 impl App {
-    /// Binds, reads the manifests, and only then begins to listen. With a cluster as the source it
-    /// waits for the API server for as long as it takes: see [`App::prepare`].
+    /// Binds, reads the manifests, and then starts to listen. With a cluster as the source it waits for the
+    /// API server: see [`App::prepare`].
     pub fn start(config: Config) -> Result<Self, StartError> {
         let started = Self::prepare(config)?.start(|| false)?;
         Ok(started.expect("nothing interrupts it"))
     }
 
-    /// Binds, and begins to watch the cluster, if it is the source; serves nothing yet.
+    /// Binds, and starts to watch the cluster if it is the source; serves nothing yet.
     pub fn prepare(config: Config) -> Result<Prepared, StartError> {
         Prepared::new(config, Heritage::none()?)
     }
@@ -136,9 +135,9 @@ impl App {
         self.tables.load()
     }
 
-    /// Waits for SIGTERM or SIGINT, then leaves as [`App::stop`] does. A second signal cuts what is
-    /// left at once. Make `signals` before [`App::start`]: until they are caught, one of them ends
-    /// the process on the spot.
+    /// Waits for SIGTERM or SIGINT, then shuts down as [`App::stop`] does. A second signal closes all
+    /// connections at once. Create `signals` before [`App::start`]: until they are caught, a signal ends
+    /// the process immediately.
     pub fn run_until_signal(self, signals: &Signals) {
         signals.wake(self.wakeup());
         self.wakeup().wait(|| signals.again().then_some(()));

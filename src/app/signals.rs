@@ -48,7 +48,7 @@ struct Streams {
 }
 
 impl Signals {
-    /// Begins to catch SIGTERM and SIGINT. One that comes before it is waited for is not lost.
+    /// Starts to catch SIGTERM and SIGINT. A signal that arrives before it is awaited is not lost.
     ///
     /// # Errors
     /// Where the system has no files or threads left.

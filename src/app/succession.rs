@@ -79,9 +79,9 @@ enum Halt {
 }
 
 impl App {
-    /// Serves until SIGTERM or SIGINT, as [`App::run_until_signal`]; on SIGHUP `load` reads the
-    /// configuration, and what it says is put in force beside this one. `load` fails with all mistakes,
-    /// a line each. `in_force` is called when a successor has taken over.
+    /// Serves until SIGTERM or SIGINT, as [`App::run_until_signal`]. On SIGHUP `load` reads the
+    /// configuration, which then replaces this one. `load` fails with all mistakes, one per line.
+    /// `in_force` is called when a successor has taken over.
     pub fn run(
         self,
         signals: &Signals,

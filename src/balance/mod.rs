@@ -10,7 +10,7 @@
 //! round robin. Endpoints that fail several times in a row are ejected for a while, but never more than
 //! half of a set.
 //!
-//! **Invariant**: does no I/O and knows neither HTTP nor Kubernetes (`tests/layering`).
+//! **Invariant**: pure decisions without I/O; imports neither HTTP nor Kubernetes types (`tests/layering`).
 
 mod choice;
 mod endpoint;

@@ -68,11 +68,10 @@ const BUILT_IN: [&str; 5] = ["cloudflare", "loopback", "nodes", "pods", ANY];
 
 const ANY: &str = "any";
 
-/// Who may connect to one listener.
+/// The sources that may connect to one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admit {
-    /// The sets, in the order in which they are asked. Never empty, each once; [`Members::Any`] is
-    /// alone.
+    /// The sets, in the order of the checks. Never empty, without duplicates; [`Members::Any`] is alone.
     pub sets: Vec<NamedSet>,
 }
 
@@ -81,11 +80,11 @@ pub struct Admit {
 pub struct NamedSet {
     /// As written: the label in metrics and logs.
     pub name: Arc<str>,
-    /// Who is in it.
+    /// The members of the set.
     pub members: Members,
 }
 
-/// Who is in a set.
+/// The members of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Members {
     /// Everybody.
@@ -106,7 +105,7 @@ impl Admit {
         Self::from_names(vec![name.to_owned()], &Sets::default()).ok()
     }
 
-    /// Whether everybody may connect.
+    /// Whether every source may connect.
     pub fn is_any(&self) -> bool {
         self.sets.iter().any(|set| set.members == Members::Any)
     }

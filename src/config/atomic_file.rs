@@ -38,8 +38,8 @@ pub fn replace(
     File::open(directory)?.sync_all()
 }
 
-/// Lets `write` fill a new file of this mode, and puts it at `path` unless there is one by then: of
-/// several processes that try at once the first has its way, and that is no error.
+/// Lets `write` fill a new file of this mode, and moves it to `path` unless a file exists there by then: of
+/// several processes that try at once the first one succeeds, and that is not an error.
 ///
 /// # Errors
 /// What the file system or `write` says.

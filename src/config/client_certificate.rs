@@ -11,16 +11,16 @@ use super::values::{path, unknown_word};
 use crate::model::HostPattern;
 use crate::pki::client_certificate::{CLOUDFLARE, Mode, Subjects};
 
-/// What is asked of the clients of hosts. Nothing here looks into files.
+/// The client certificate policy of hosts. Reads no files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The hosts; empty for all of them. No host is in two tables.
     pub hosts: Vec<HostPattern>,
     /// What happens without a good certificate.
     pub mode: Mode,
-    /// Who has to have issued it; there unless the mode is `off`.
+    /// The required CA; set unless the mode is `off`.
     pub authority: Option<AuthoritySource>,
-    /// Whom it has to be for. Default: whomever the authority says.
+    /// The accepted subjects. Default: every certificate of the CA.
     pub subjects: Subjects,
 }
 

@@ -10,10 +10,10 @@ use super::raw::{self, Table};
 use super::units::Fault;
 use super::values::{duration, path, subdomain};
 
-/// What was said of Cloudflare.
+/// The section `[cloudflare]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cloudflare {
-    /// Where the list comes from.
+    /// The source of the list.
     pub origin: ListOrigin,
     /// How long what has left the list is admitted still.
     pub removal_delay: Duration,
@@ -21,12 +21,12 @@ pub struct Cloudflare {
     pub worker_zones: WorkerZones,
     /// A field that every request of Cloudflare has to carry.
     pub secret: Option<SecretHeader>,
-    /// PEM file with the CAs in the Custom Origin Trust Store of zones: Cloudflare trusts
-    /// them in certificates of ours. `None`: there are none. As written.
+    /// PEM file with the CAs in the Custom Origin Trust Store of zones: Cloudflare trusts them in our
+    /// certificates. `None`: there are none. As written.
     pub trust_store: Option<PathBuf>,
 }
 
-/// Where the list of Cloudflare's addresses comes from.
+/// The source of the list of Cloudflare's addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListOrigin {
     /// What is compiled in, kept up to date from Cloudflare's API.
@@ -53,9 +53,9 @@ pub enum ListOrigin {
     },
 }
 
-/// Zones whose Workers may send requests. A Worker of anybody's can: its requests come from
-/// Cloudflare's addresses and carry `CF-Worker`, the zone that owns it (Cloudflare documentation,
-/// "HTTP request headers").
+/// Zones whose Workers may send requests. Any customer's Worker can send them: its requests come from
+/// Cloudflare's addresses and carry `CF-Worker`, the zone that owns it (Cloudflare documentation, "HTTP
+/// request headers").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkerZones {
     /// Workers are not looked at.

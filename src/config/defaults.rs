@@ -11,8 +11,8 @@ use std::time::Duration;
 /// Cloudflare and not the world.
 pub const LISTENER_ADMIT: &str = "cloudflare";
 
-/// `admin.admit`: metrics and `explain` name hosts and pods, so nobody outside of the node reads
-/// them unless somebody says so.
+/// `admin.admit`: metrics and `explain` name hosts and pods, so only the node itself may read them by
+/// default.
 pub const ADMIN_ADMIT: &str = "loopback";
 
 /// `admin.address`: loopback for the same reason. 9180 is none of the ports that k3s, the kubelet,
@@ -22,8 +22,8 @@ pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr:
 /// `source.ingress_class`: the name of the IngressClass in `deploy/`.
 pub const INGRESS_CLASS: &str = "ravelin";
 
-/// `source.class_grace`: a class that was deleted by mistake, by a chart that is reinstalled or by a
-/// tool that prunes, is created again within an hour of everybody's being told.
+/// `source.class_grace`: a class that was deleted by mistake, by a chart that is reinstalled or by a tool
+/// that prunes, is recreated within an hour of the warning.
 pub const CLASS_GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// `source.watch_timeout`: a watch can stay open and silent forever (API server stopped, a
@@ -31,8 +31,8 @@ pub const CLASS_GRACE: Duration = Duration::from_secs(60 * 60);
 /// within two minutes. A new watch costs the API server next to nothing.
 pub const WATCH_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// `source.request_timeout`: a consistent read takes milliseconds, or hangs for as long as etcd
-/// does; between two packets of a long list there is no such silence either.
+/// `source.request_timeout`: a consistent read takes milliseconds, or hangs as long as etcd does; between
+/// two packets of a long list there is no such silence either.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// `source.consistency_check`: a read of one object of each kind. Two of them, and the answer, are
@@ -92,8 +92,8 @@ pub const BODY_PROGRESS: Duration = Duration::from_secs(60);
 /// retransmission comes after 1 s, RFC 6298 section 2) before the next endpoint is tried.
 pub const CONNECT: Duration = Duration::from_secs(2);
 
-/// `timeouts.response_head`: Cloudflare gives up after 100 s to 125 s with a 524 that says nothing.
-/// Our 504 comes before it and carries a reason.
+/// `timeouts.response_head`: Cloudflare gives up after 100 s to 125 s with a 524 without a cause. Our 504
+/// comes before it and carries a reason.
 pub const RESPONSE_HEAD: Duration = Duration::from_secs(95);
 
 /// `timeouts.tunnel_idle`: what WebSocket servers and clients that never ping expect of a proxy.
@@ -112,8 +112,8 @@ pub const DRAIN_IDLE: Duration = Duration::from_secs(5);
 /// fifteen times that waits for something that is not there.
 pub const RELOAD: Duration = Duration::from_secs(30);
 
-/// `timeouts.coalesce`: a roll-out sends several events within a millisecond; waiting longer than
-/// 5 ms would be felt as a pod that is gone and still dialled.
+/// `timeouts.coalesce`: a roll-out sends several events within a millisecond; after more than 5 ms,
+/// requests would be sent to pods that are already removed.
 pub const COALESCE: Duration = Duration::from_millis(5);
 
 /// `timeouts.coalesce_max`: a cluster that never falls silent is still published 20 times a second.
@@ -155,7 +155,7 @@ pub const HTTP2_STREAM_WINDOW: u32 = 6 * 1024 * 1024;
 /// connection go on.
 pub const HTTP2_CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
 
-/// `http2.send_buffer`, in bytes, for each stream: four frames, which is what a send takes at most.
+/// `http2.send_buffer`, in bytes, for each stream: four frames, the most that one send takes.
 pub const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 
 /// `http2.resets`: the bound that Envoy has against floods of resets (CVE-2023-44487). Visitors who
@@ -180,6 +180,6 @@ pub const CONNECT_RETRIES: u32 = 2;
 /// five that has gone, and pods that fail under load get a fifth more of it at most.
 pub const RETRY_BUDGET: u32 = 20;
 
-/// `upstream.eject_after`: one failure is a restart or a lost packet, three in a row are a pod that is
-/// gone. Envoy waits for five answers of 5xx; a connection that fails says more.
+/// `upstream.eject_after`: one failure is a restart or a lost packet, three in a row are a dead pod. Envoy
+/// waits for five 5xx responses; a failed connection is a stronger sign.
 pub const EJECT_AFTER: u32 = 3;

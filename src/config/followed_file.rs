@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Tells one version of a file from another, without reading it.
+/// Identifies a version of a file, without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileIdentity {
     device: u64,
@@ -44,13 +44,13 @@ impl<S: PartialEq> Followed<S> {
         is_due
     }
 
-    /// Notes that it can be used. Says whether it was told that it cannot.
+    /// Records that it can be used. Returns whether a failure was reported before.
     pub fn succeed(&mut self) -> bool {
         self.failing.take().is_some_and(|(_, told)| told)
     }
 
-    /// Notes why it cannot be used. Says whether that is to be told now: at the second look, for files
-    /// are not replaced in one step, and once.
+    /// Records why it cannot be used. Returns whether to report that now: at the second poll, because files
+    /// are not replaced in one step, and only once.
     pub fn fail(&mut self, why: &str) -> bool {
         let before = self.failing.take();
         let again = before.as_ref().is_some_and(|(before, _)| before == why);
@@ -58,7 +58,7 @@ impl<S: PartialEq> Followed<S> {
         again && before.is_some_and(|(_, told)| !told)
     }
 
-    /// Whether it cannot be used, as was told.
+    /// Whether a failure is currently reported.
     pub fn is_failing(&self) -> bool {
         matches!(self.failing, Some((_, true)))
     }

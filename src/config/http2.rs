@@ -21,13 +21,12 @@ const RESETS: RangeInclusive<usize> = 100..=100_000;
 pub struct Http2 {
     /// Most streams of one connection at a time, 10 to 1 000.
     pub streams: u32,
-    /// Bytes of a request body that one stream may send before they have gone upstream, 64 KiB to
-    /// 64 MiB.
+    /// Bytes of a request body that one stream may send before they were forwarded, 64 KiB to 64 MiB.
     pub stream_window: u32,
     /// The same for all streams of a connection together.
     pub connection_window: u32,
-    /// Bytes of an answer that are kept for one stream while its client does not read, 16 KiB to
-    /// 1 MiB.
+    /// Bytes of a response that are buffered for one stream while its client does not read, 16 KiB to 1
+    /// MiB.
     pub send_buffer: usize,
     /// After this many streams, 100 to 100 000, a connection is closed if the client has reset half
     /// of them before their answer was through.

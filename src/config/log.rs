@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Where the access log goes. Default: standard output.
+    /// The access log's sink. Default: standard output.
     pub access: AccessLog,
     /// The least severe event that is written. Default: `info`.
     pub level: LogLevel,
@@ -17,7 +17,7 @@ impl Default for Log {
     }
 }
 
-/// Where the access log goes.
+/// The access log's sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessLog {
     /// Standard output, where the collectors of a cluster read.
@@ -47,7 +47,7 @@ impl LogLevel {
     /// Every level, the most severe first.
     pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
-    /// The word in the file.
+    /// The value in the file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",

@@ -21,10 +21,10 @@ const LONGEST: Duration = super::MAX_DURATION;
 /// `[metrics]`: labels and buckets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics {
-    /// What is told route by route. Default: how many requests there were.
+    /// The metrics by route. Default: the number of requests.
     pub per_route: PerRoute,
-    /// Which labels `ravelin_requests_total` has beside listener, status and reason; with
-    /// [`PerRoute::All`] all families of requests have them. Default: all.
+    /// The labels of `ravelin_requests_total` in addition to listener, status and reason; with
+    /// [`PerRoute::All`] of all families of requests. Default: all.
     pub labels: RequestLabels,
     /// Upper bounds of the histograms: 1 to 32, ascending.
     pub buckets: Box<[Duration]>,
@@ -40,7 +40,7 @@ impl Default for Metrics {
     }
 }
 
-/// What is told route by route.
+/// Which metrics are split by route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PerRoute {
     /// Requests, bytes and times.
@@ -56,7 +56,7 @@ impl PerRoute {
         [("all", Self::All), ("requests", Self::Requests), ("none", Self::Nothing)];
 }
 
-/// Labels that may be left out.
+/// Labels that can be omitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLabels {
     /// `host`: of the rule.

@@ -9,7 +9,7 @@
 //! `haproxy -f` does, not against the directory of the file: a DaemonSet mounts the file anywhere, and
 //! its working directory is fixed.
 //!
-//! **Invariant**: reads the file and nothing else; every key is documented (`tests/config_files.rs`).
+//! **Invariant**: a [`Config`] is valid, and every key is documented (`tests/config_files.rs`).
 
 mod admit;
 pub mod atomic_file;
@@ -63,7 +63,7 @@ pub use values::SOCKET_PATH_BYTES;
 /// Largest configuration file, in bytes: one that is larger by far is the wrong file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Everything that `ravelin run` was told.
+/// The whole configuration of `ravelin run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Worker threads, 1 to 256. Default: the cores that the cgroup grants.
@@ -73,19 +73,19 @@ pub struct Config {
     /// Certificates out of files. At most one is the default; there is one at least if a listener
     /// has TLS.
     pub certificates: Vec<CertificateFiles>,
-    /// What is asked of the clients of hosts, before what Ingresses ask.
+    /// The client certificate policies of hosts, which Ingresses can make stricter.
     pub client_certificates: Vec<ClientCertificate>,
     /// `[tls] ticket_key_file`: the secret behind session tickets. As written. `None`: one in the state
     /// directory, or, without that, secrets of the process alone.
     pub ticket_key_file: Option<PathBuf>,
     /// Cloudflare: its list of addresses, and what its requests have to show.
     pub cloudflare: Cloudflare,
-    /// `[state] directory`: where what has to outlive the process is kept. `None`: nowhere. As
-    /// written: relative to the working directory.
+    /// `[state] directory`: the directory for persistent state. `None`: no state is stored. As written:
+    /// relative to the working directory.
     pub state: Option<PathBuf>,
-    /// What of the cluster is kept there. `None`: nothing; always with a directory as the source.
+    /// What of the cluster is stored there. `None`: nothing; always with a directory as the source.
     pub last_good: Option<LastGood>,
-    /// Where the manifests come from.
+    /// The source of the manifests.
     pub source: Source,
     /// The port for metrics and questions.
     pub admin: Admin,
@@ -95,7 +95,7 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Bounds on what clients may use.
     pub limits: Limits,
-    /// How visitors are brought to TLS, where their Ingress does not say.
+    /// The default for redirects to TLS and HSTS, for Ingresses that set none.
     pub https: Https,
     /// HTTP/2 on the clients' side.
     pub http2: Http2,
@@ -107,7 +107,7 @@ pub struct Config {
     pub upstream: Upstream,
 }
 
-/// `[[listener]]`: one address that takes requests.
+/// `[[listener]]`: one address that accepts connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// The label in metrics and logs: 1 to 63 of `a-z`, `0-9` and `-`.
@@ -116,12 +116,12 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What is spoken there.
     pub protocol: Protocol,
-    /// Who may connect. Default: [`defaults::LISTENER_ADMIT`].
+    /// The admitted sources. Default: [`defaults::LISTENER_ADMIT`].
     pub admit: Admit,
     /// Whether the kernel is to drop what is not admitted. Default: yes.
     pub kernel_filter: bool,
-    /// Balancers that have to begin with a PROXY header; nobody else may. `admit` then applies to
-    /// the source that the header names.
+    /// Load balancers that must send a PROXY header; it is refused from all other sources. `admit` then
+    /// applies to the source in the header.
     pub proxy_protocol_from: Vec<IpNet>,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
     pub trusted_proxies: Vec<IpNet>,
@@ -137,7 +137,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The word in the file.
+    /// The value in the file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -151,7 +151,7 @@ impl Protocol {
 pub struct Admin {
     /// Where to bind. Default: [`defaults::ADMIN_ADDRESS`].
     pub address: SocketAddr,
-    /// Who may connect. Default: [`defaults::ADMIN_ADMIT`].
+    /// The admitted sources. Default: [`defaults::ADMIN_ADMIT`].
     pub admit: Admit,
     /// A socket in the file system that serves the same, for `ravelin probe`: at most
     /// [`SOCKET_PATH_BYTES`], as written: relative to the working directory. `None`: there is none.
@@ -188,19 +188,19 @@ impl Default for Limits {
 /// `[upstream]`: connections to pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// How long an unused connection is kept. More than zero, at most [`MAX_DURATION`].
+    /// How long an idle connection is kept. More than zero, at most [`MAX_DURATION`].
     pub idle: Duration,
-    /// Unused connections kept for each endpoint by each worker, 0 (none is reused) to 1024.
+    /// Idle connections kept for each endpoint by each worker, 0 (none is reused) to 1024.
     pub idle_per_endpoint: usize,
     /// Other endpoints tried after a failed connect, 0 to 10.
     pub connect_retries: u32,
-    /// Requests of a hundred that may be sent again, 0 to 100, beside three a second.
+    /// Retries per hundred requests, 0 to 100, in addition to three a second.
     pub retry_budget: u32,
-    /// Failures in a row after which an endpoint is left out for a while, 0 (never) to 100.
+    /// Consecutive failures after which an endpoint is ejected for a while, 0 (never) to 100.
     pub eject_after: u32,
     /// Whether answers of 502, 503 and 504 count as failures.
     pub eject_on_status: bool,
-    /// Which endpoints come first, for Services that do not say.
+    /// Which endpoints are preferred, for Services that do not set it.
     pub prefer: Prefer,
 }
 

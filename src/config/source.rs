@@ -14,7 +14,7 @@ use super::raw::{self, Table};
 use super::units::{self, Fault};
 use super::values::{duration, namespace, path, subdomain, unknown_word};
 
-/// `[source]`: where the manifests come from, and which of them are ours.
+/// `[source]`: the source of the manifests, and which of them are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The sort of source.
@@ -23,15 +23,15 @@ pub struct Source {
     pub ingress_class: String,
     /// Whether Ingresses that name no class are served too. Default: no.
     pub ingress_without_class: bool,
-    /// How long Ingresses are served whose IngressClass was deleted. Zero: not at all.
+    /// How long Ingresses of a deleted IngressClass are served. Zero: not at all.
     pub class_grace: Duration,
-    /// Whose paths a host has.
+    /// Which namespaces may add paths to a host.
     pub hosts: HostPolicy,
     /// `metadata.name` of the Node that we run on. `None`: what the environment says.
     pub node_name: Option<String>,
 }
 
-/// Whose paths a host has that Ingresses of several namespaces name.
+/// Which namespaces may add paths to a host that Ingresses of several namespaces name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostPolicy {
     /// Everybody's, as Ingress says.
@@ -65,7 +65,7 @@ pub struct Kubernetes {
     pub watch_timeout: Duration,
     /// How long the API server may be silent while it owes an answer.
     pub request_timeout: Duration,
-    /// How often it is asked whether what we know is still what it has.
+    /// How often the watch cache is compared with the API server.
     pub consistency_check: Duration,
     /// What is written into the cluster. `None`: nothing.
     pub write_back: Option<WriteBack>,
@@ -77,7 +77,7 @@ pub struct WriteBack {
     /// `metadata.name` of the Lease by which the instances agree on one, in the namespace of the
     /// pod.
     pub lease: String,
-    /// Label selector of ravelin's pods, in the same namespace: whose nodes are in the status.
+    /// Label selector of ravelin's pods, in the same namespace: their nodes are in the status.
     pub pod_selector: String,
     /// IP addresses and host names for the status. Empty: those of the nodes with a ready pod.
     pub addresses: Vec<String>,

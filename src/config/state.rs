@@ -12,15 +12,15 @@ use super::source::{Source, SourceKind};
 use super::units::Fault;
 use super::values::{duration, path};
 
-/// `[state] cluster = true`: what is known of the cluster is kept for the next process.
+/// `[state] cluster = true`: the state of the cluster is stored for the next process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastGood {
     /// `[state] directory`. As written: relative to the working directory.
     pub directory: PathBuf,
-    /// Whether the content of Secrets is kept as well.
+    /// Whether the content of Secrets is stored as well.
     pub certificates: bool,
-    /// How long a process that starts waits for the API server before it serves from what was kept.
-    /// More than zero, at most [`super::MAX_DURATION`].
+    /// How long a start waits for the API server before it serves from the last-good state. More than zero,
+    /// at most [`super::MAX_DURATION`].
     pub restore_after: Duration,
 }
 

@@ -23,7 +23,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the end of the request to the head of the response.
     pub response_head: Duration,
-    /// Without a byte either way in a tunnel, and in an answer that is a stream of events or gRPC's.
+    /// The idle timeout of a tunnel, and of an event stream or a gRPC response.
     pub tunnel_idle: Duration,
     /// From SIGTERM until what is left is cut off.
     pub drain: Duration,

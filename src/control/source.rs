@@ -15,7 +15,7 @@ pub enum Wake {
     Stop,
 }
 
-/// Keeps objects up to date and says when they change. Owned by the control thread.
+/// Keeps objects up to date and reports changes. Owned by the control thread.
 pub trait Source: fmt::Debug + Send {
     /// Polls for changes. Returns the changes since the last poll, if any; at the first
     /// look that is everything.
@@ -29,7 +29,7 @@ pub trait Source: fmt::Debug + Send {
 /// Changes since the last poll.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Objects that have come, gone or changed, each once.
+    /// Objects that were added, deleted or changed, without duplicates.
     pub objects: Vec<Change>,
     /// What is wrong with the objects before they are translated, if that is other than before.
     pub findings: Option<Vec<Rejected>>,

@@ -4,7 +4,7 @@ use http::HeaderName;
 use std::fmt;
 use std::sync::Arc;
 
-/// Name of the cookie where none is given.
+/// Default name of the cookie.
 pub const COOKIE_NAME: &str = "ravelin";
 
 /// Longest name or path of a cookie, in bytes: browsers drop cookies whose name, value and attributes
@@ -25,7 +25,7 @@ pub enum Algorithm {
     Cookie(Arc<CookieSettings>),
 }
 
-/// What of a request decides where it goes.
+/// The part of a request that is hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HashKey {
     /// The address of the client; of an IPv6 address its /64, which is one visitor's.
@@ -112,7 +112,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// Which endpoints come before the others.
+/// Which endpoints are preferred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Prefer {
     /// None, unless the slices of the Service say so (`hints`).
@@ -125,11 +125,11 @@ pub enum Prefer {
 }
 
 impl Prefer {
-    /// The words and what they stand for.
+    /// The values in text form.
     pub const WORDS: [(&'static str, Self); 3] =
         [("same-node", Self::SameNode), ("same-zone", Self::SameZone), ("none", Self::None)];
 
-    /// The word in annotations, configuration and `explain`.
+    /// The value in annotations, configuration and `explain`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -142,10 +142,9 @@ impl Prefer {
 /// How the requests for one Service port are spread, as the Service and the configuration have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Balancing {
-    /// For requests whose Ingress does not say.
+    /// For requests whose Ingress does not set it.
     pub algorithm: Algorithm,
-    /// Which endpoints come first. Those that do are marked:
-    /// [`EndpointSpec::near`](super::EndpointSpec::near).
+    /// Which endpoints are preferred. They are marked: [`EndpointSpec::near`](super::EndpointSpec::near).
     pub prefer: Prefer,
 }
 

@@ -18,14 +18,14 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
-    /// `interval` where nothing is said: a failed pod is out after half a minute, for a request every
-    /// three seconds from three nodes.
+    /// Default of `interval`: a failed pod is ejected after half a minute, for a request every three
+    /// seconds from three nodes.
     pub const INTERVAL: Duration = Duration::from_secs(10);
 
     /// Shortest `interval`: checks must not become a load.
     pub const SHORTEST: Duration = Duration::from_secs(1);
 
-    /// `timeout` where nothing is said: that of a connection attempt.
+    /// Default of `timeout`: that of a connection attempt.
     pub const TIMEOUT: Duration = Duration::from_secs(2);
 }
 

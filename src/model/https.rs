@@ -4,16 +4,16 @@ use crate::error::advice;
 use std::fmt;
 use std::sync::Arc;
 
-/// Where ACME's HTTP-01 challenges are looked for (RFC 8555 section 8.3). A rule for a path below it
-/// answers without TLS whatever is asked for.
+/// The path of ACME's HTTP-01 challenges (RFC 8555 section 8.3). A rule for a path below it answers without
+/// TLS, whatever the policy.
 pub const ACME_CHALLENGES: &str = "/.well-known/acme-challenge";
 
-/// How visitors are brought to TLS and kept there.
+/// Redirects to TLS, and HSTS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Https {
     /// Whether a visitor without TLS is sent to the same address with it.
     pub redirect: bool,
-    /// What visitors with TLS are told.
+    /// The HSTS header for clients with TLS.
     pub hsts: Option<Hsts>,
 }
 

@@ -22,11 +22,11 @@ impl Limits {
     /// The most that `queue` may be: five times the client connections of a process. A request that
     /// waits keeps its head in memory.
     pub const LONGEST_QUEUE: u32 = 100_000;
-    /// `queue` where nothing is said: what a pod of 100 requests a second is through with in ten
-    /// seconds, longer than anybody waits.
+    /// Default of `queue`: what a pod of 100 requests a second completes in ten seconds, longer than
+    /// clients wait.
     pub const QUEUE: u32 = 1024;
-    /// `queue_timeout` where nothing is said: long enough for a burst, and short enough that visitors
-    /// are told before they leave.
+    /// Default of `queue_timeout`: long enough for a burst, and short enough that clients get a response
+    /// before they give up.
     pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 }
 

@@ -43,11 +43,10 @@ use ipnet::IpNet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-/// Everything that is to be served, in no particular order: `routing::compile` gives it one.
+/// Everything that is to be served, in no particular order: `routing::compile` sorts it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
-    /// The Ingresses that are ours, in the order of `(created, namespace, name)`: a lower index
-    /// wins a tie.
+    /// The Ingresses of ravelin, in the order of `(created, namespace, name)`: a lower index wins a tie.
     pub ingresses: Vec<Ingress>,
     /// One entry for each path of each rule of each Ingress. From a translation they are in the
     /// order of the table (`routing::table_order`), which then costs nothing to find.
@@ -59,14 +58,13 @@ pub struct Model {
     pub backends: Vec<Backend>,
 }
 
-/// The addresses that the cluster tells of itself: what the sets `nodes` and `pods` hold, and the
-/// list that stands in for Cloudflare's.
+/// The addresses from the cluster: the sets `nodes` and `pods`, and the list that replaces Cloudflare's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterAddresses {
     /// The addresses of type InternalIP and ExternalIP in `status.addresses` of every Node, sorted,
     /// each once.
     pub nodes: Vec<IpNet>,
-    /// `spec.podCIDRs` of every Node, or else its `spec.podCIDR`; sorted, each once.
+    /// `spec.podCIDRs` of every Node, or else its `spec.podCIDR`; sorted, without duplicates.
     pub pods: Vec<IpNet>,
     /// The text under the key of the ConfigMap that `cloudflare.config_map` names; `None` without
     /// one.
@@ -83,13 +81,13 @@ pub struct Ingress {
     /// `metadata.creationTimestamp` in seconds since the Unix epoch; `i64::MAX` where absent, so
     /// that an object without one (a manifest in Git) is younger than every object that has one.
     pub created: i64,
-    /// What visitors without TLS get, and those with it are told.
+    /// Its redirect to TLS and its HSTS header.
     pub https: Https,
-    /// How long its requests may take, where it says so; boxed, because few Ingresses do.
+    /// The timeouts of its requests, if it sets any; boxed, because few Ingresses do.
     pub timeouts: Option<Box<Timeouts>>,
-    /// How its requests are spread, if it says so: it comes before the Service's word.
+    /// Its load balancing, if it sets any: it takes precedence over the Service's.
     pub balance: Option<Algorithm>,
-    /// Whether its pods get the path as it was sent, where it can be read in one way only.
+    /// Whether its pods get the path as it was sent, if it is unambiguous.
     pub raw_path: bool,
     /// The most bytes that the body of a request may have, if there is a limit; more than zero.
     pub max_body: Option<NonZeroU64>,

@@ -39,7 +39,7 @@ impl Kind {
         Self::File,
     ];
 
-    /// The word that manifests and messages use.
+    /// The kind in manifests and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingress => "Ingress",

@@ -228,7 +228,7 @@ pub enum PathKind {
 }
 
 impl PathKind {
-    /// The word that manifests use.
+    /// The value in manifests.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Exact => "Exact",
@@ -247,7 +247,7 @@ pub struct PathPattern {
 }
 
 impl PathPattern {
-    /// Takes `path`, in whichever spelling, and `pathType`.
+    /// Parses `path`, in any spelling, and `pathType`.
     pub fn new(kind: PathKind, path: &str) -> Result<Self, PathError> {
         let canonical = CanonicalPath::parse(path)?;
         Ok(Self { kind, text: canonical.as_str().into() })

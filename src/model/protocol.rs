@@ -58,8 +58,7 @@ impl Protocol {
         }
     }
 
-    /// Whether the Service says that gRPC is spoken: `grpc`, or `grpcs`, which is all that asks for HTTP/2
-    /// and nothing else inside TLS.
+    /// Whether the Service declares gRPC: `grpc`, or `grpcs`, the only one that requires HTTP/2 inside TLS.
     pub fn is_grpc(&self) -> bool {
         match self {
             Self::Http | Self::H2c => false,

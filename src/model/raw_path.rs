@@ -4,7 +4,7 @@
 //! the names of things. They get the bytes that came, if those can mean nothing else than the canonical
 //! path that the rule was found by.
 
-/// What has to be asked of a raw path before it is forwarded.
+/// The check that a raw path needs before it is forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RawPath {
     /// Nothing: a reader arrives at the canonical path, or at one with the same segments.

@@ -16,7 +16,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The word printed in front of a finding.
+    /// The label in front of a finding.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -132,7 +132,7 @@ impl Why {
 pub struct Rejected {
     /// How much of it is lost.
     pub severity: Severity,
-    /// Whose fault it is.
+    /// The object that causes the finding.
     pub object: ObjectRef,
     /// Path of the field as in `kubectl explain`, with indices: `spec.rules[0].host`. Empty where
     /// the finding is about the whole object.

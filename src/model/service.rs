@@ -54,14 +54,14 @@ pub struct Backend {
     pub treatment: Treatment,
 }
 
-/// What a Service says of all of its endpoints.
+/// The settings of a Service for all of its endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Treatment {
     /// How requests are spread over them.
     pub balancing: Balancing,
     /// How they are checked, if they are.
     pub check: Option<Arc<HealthCheck>>,
-    /// How many requests each takes at once, where the Service says so.
+    /// Concurrent requests per endpoint, if the Service limits them.
     pub limits: Option<Limits>,
 }
 
@@ -82,7 +82,7 @@ pub enum BackendState {
 pub struct ExternalName {
     /// `spec.externalName`: a DNS name, in lower case, without the dot at its end.
     pub name: Arc<str>,
-    /// The port of the Service, or, if it has none, the one that the rule names.
+    /// The port of the Service, or, if it has none, the port in the rule.
     pub port: u16,
 }
 
@@ -115,14 +115,14 @@ pub enum Broken {
 pub struct EndpointSpec {
     /// Address and resolved port.
     pub addr: EndpointAddr,
-    /// Whether it takes new requests.
+    /// Whether it accepts new requests.
     pub state: EndpointState,
     /// `nodeName`, where the slice names one.
     pub node: Option<Arc<str>>,
     /// `zone`, where the slice names one.
     pub zone: Option<Arc<str>>,
-    /// Whether it comes before those that are not: it is on our node or in our zone, and that is
-    /// asked for, or a hint of its slice says so (`hints`).
+    /// Whether it is preferred: it is on our node or in our zone and that is configured, or a hint of its
+    /// slice selects it (`hints`).
     pub near: bool,
 }
 
@@ -141,7 +141,7 @@ impl EndpointState {
     /// Every state, for metrics that name each of them.
     pub const ALL: [Self; 3] = [Self::Ready, Self::Terminating, Self::NotReady];
 
-    /// The word in metrics and `explain`.
+    /// The label in metrics and `explain`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",

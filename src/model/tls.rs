@@ -5,7 +5,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::{Authority, Demand, Mode, Subjects};
 use std::sync::Arc;
 
-/// A Secret that Ingresses of ours name in `spec.tls`.
+/// A Secret in `spec.tls` of Ingresses of ravelin.
 #[derive(Clone, Debug)]
 pub struct TlsSecret {
     /// `metadata.namespace`.
@@ -14,24 +14,25 @@ pub struct TlsSecret {
     pub name: Arc<str>,
     /// What is in it; `None` if it is missing or cannot be used, which has been reported.
     pub certificate: Option<Arc<Certificate>>,
-    /// The hosts of the entries that name it, or else of the rules beside; sorted, each once.
+    /// The hosts of the entries that name it, or else of the rules; sorted, without duplicates.
     pub hosts: Vec<HostPattern>,
 }
 
-/// What is asked of the clients of one host, by its Ingresses.
+/// The client certificate policy of one host, from its Ingresses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostClients {
     /// The host.
     pub host: HostPattern,
     /// What happens without a good certificate.
     pub mode: Mode,
-    /// Who has to have issued it. `None`, unless the mode is `off`: nobody, which has been reported.
+    /// The required issuer. `None`, unless the mode is `off`: no certificate is accepted, which has been
+    /// reported.
     pub issuer: Option<Issuer>,
-    /// Whom it has to be for.
+    /// The accepted subjects.
     pub subjects: Subjects,
 }
 
-/// Who issues certificates of clients.
+/// The issuer of client certificates.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Issuer {
     /// Cloudflare's shared authority.
@@ -48,7 +49,7 @@ pub enum Issuer {
 }
 
 impl HostClients {
-    /// The demand; one that nobody can meet, where the authority is missing.
+    /// The policy; one that no certificate satisfies, if the CA is missing.
     pub fn demand(&self) -> Demand {
         let authority = match &self.issuer {
             _ if self.mode == Mode::Off => return Demand::off(),

@@ -100,12 +100,12 @@ pub enum Alpn {
     Http1,
 }
 
-/// What a Service asks for.
+/// The TLS settings of a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// The name in SNI, which the certificate has to be for.
     pub server_name: ServerName<'static>,
-    /// Who may have signed the certificate.
+    /// Which CAs may have signed the certificate.
     pub trust: Trust,
     /// What is spoken inside.
     pub alpn: Alpn,
@@ -134,7 +134,7 @@ impl EndpointTls {
         }
     }
 
-    /// What the Service asks for.
+    /// The settings of the Service.
     pub fn settings(&self) -> &TlsSettings {
         &self.settings
     }

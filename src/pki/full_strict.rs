@@ -33,7 +33,7 @@ const SCHEMES: [SignatureScheme; 8] = [
     SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
-/// What Cloudflare would say of a host's certificate, in one word.
+/// The verdict of Full (strict) on a host's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// It accepts it.
@@ -79,7 +79,7 @@ impl Verdict {
         Self::NameMismatch,
     ];
 
-    /// The word for metrics and JSON.
+    /// The label in metrics and JSON.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -111,7 +111,7 @@ impl Verdict {
 /// A verdict, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// In one word.
+    /// The verdict.
     pub verdict: Verdict,
     /// The CA that Cloudflare trusts, if it trusts one.
     pub authority: Option<Authority>,
@@ -119,7 +119,7 @@ pub struct Judgement {
     pub until: Option<i64>,
     /// Whole days until then; less than zero when it is past.
     pub days_left: Option<i64>,
-    /// Why, in words without the host; empty if all is well.
+    /// The reason, as text without the host; empty if the certificate is accepted.
     pub reason: String,
     /// What to do about it; empty if all is well.
     pub fix: &'static str,

@@ -1,6 +1,6 @@
 //! The data path: the life of a connection and of a request, in the order of their stages.
 //!
-//! **Invariant**: the only room that imports more than one stage; `request` never imports `connection`
+//! **Invariant**: calls the stages in their order; `request` never imports `connection`
 //! (`tests/layering`).
 
 pub mod connection;

@@ -2,8 +2,7 @@
 //!
 //! Workers write into cells and buffers of their own; the scrape and the writer threads do the rest.
 //!
-//! **Invariant**: never makes a worker wait; each cell has one writing thread; knows nothing of HTTP or
-//! Kubernetes (`tests/layering`).
+//! **Invariant**: never makes a worker wait, even if a sink is stuck (`tests/cli`).
 
 pub mod access_log;
 mod admin;

@@ -146,7 +146,7 @@ fn what_traefik_serves_is_counted_and_named_and_a_refusal_is_no_failure() {
     for expected in [
         "warning: Cluster: 2 IngressRoutes (traefik.io) are not served yet: others/a, others/b (fix: write \
          Ingresses",
-        "warning: Cluster: 1 Middleware (traefik.io) is not obeyed yet: others/auth",
+        "warning: Cluster: 1 Middleware (traefik.io) is not supported yet: others/auth",
         "the routes of this Ingress answer 503 (others-auth: basicAuth) (fix: ",
         "1 routes, 1 errors, 2 warnings",
     ] {

@@ -46,7 +46,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// An answer: a text, or the page of metrics.
 type Answer = Response<Either<Full<Bytes>, Sent>>;
 
-/// What the admin port tells.
+/// The data that the admin port serves.
 #[derive(Debug)]
 pub struct Admin {
     registry: Arc<Registry>,

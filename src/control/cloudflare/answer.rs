@@ -16,7 +16,7 @@ pub const MOST_BYTES: usize = 256 * 1024;
 /// Longest `result.etag`; theirs has 32 characters.
 const MOST_DIGEST: usize = 128;
 
-/// A list as its source has it, not checked yet.
+/// A parsed list, not checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
     /// Both families, in the order of the source.

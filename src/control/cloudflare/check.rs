@@ -23,7 +23,7 @@ const BROADEST_V6: u8 = 24;
 /// tenth in ten years; what is beyond is somebody else's.
 const MOST_GROWTH: u128 = 4;
 
-/// Whose list it is, and so how far it may be from the ones before.
+/// The source of the list, which decides how far it may differ from the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
     /// Cloudflare's: it holds at least half of what is compiled in, and at least three quarters of

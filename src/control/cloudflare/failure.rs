@@ -38,7 +38,7 @@ impl Failure {
         }
     }
 
-    /// Says where: `place:line: what is wrong`.
+    /// Adds the position: `place:line: problem`.
     pub fn at(&self, place: &str) -> String {
         match self {
             Self::Text(TextError { line: Some(line), problem }) => {

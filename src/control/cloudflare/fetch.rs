@@ -51,7 +51,7 @@ impl Default for Deadlines {
     }
 }
 
-/// What is asked, and whom.
+/// The request for the list and its server.
 #[derive(Clone, Debug)]
 pub struct Origin {
     host: String,
@@ -155,8 +155,8 @@ impl FetchError {
 }
 
 impl Origin {
-    /// Asks `url`, an `https` one; for the China Network's addresses too if `jdcloud`. User
-    /// information in the URL is left out: nothing is sent that could leak.
+    /// Prepares requests to `url`, an `https` one; `jdcloud` requests the China Network's addresses too.
+    /// User information in the URL is dropped, so that no credentials can leak.
     pub fn new(url: &Uri, jdcloud: bool, ca_file: Option<PathBuf>) -> Self {
         let mut target = url.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         if jdcloud {
@@ -167,13 +167,12 @@ impl Origin {
         Self { host, port: url.port_u16().unwrap_or(443), target, ca_file }
     }
 
-    /// What tells one source from another: `https://host:port/path?query`, without user
-    /// information.
+    /// Identifies the source: `https://host:port/path?query`, without user information.
     pub fn identity(&self) -> String {
         format!("https://{}:{}{}", self.host, self.port, self.target)
     }
 
-    /// Asks. With `etag`, the answer may be that nothing has changed.
+    /// Sends the request. With `etag`, the response may be that nothing changed.
     ///
     /// # Errors
     /// Whatever is not a whole answer in time.

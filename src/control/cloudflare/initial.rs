@@ -24,7 +24,7 @@ pub struct Initial {
     /// When its source last confirmed it, in seconds since the Unix epoch; for the list that is
     /// compiled in, its date.
     pub confirmed: Option<u64>,
-    /// What is not as configured, for the log and for `explain`: each says what is used instead.
+    /// Deviations from the configuration, for the log and for `explain`: each names what is used instead.
     pub warnings: Vec<String>,
     pub(super) life: Life,
     pub(super) clock: Clock,
@@ -34,7 +34,7 @@ pub struct Initial {
     pub(super) failed: Option<ListFailure>,
 }
 
-/// The operator's file cannot be used, and no good list of it was kept.
+/// The operator's file cannot be used, and there is no stored copy of it.
 #[derive(Debug, thiserror::Error)]
 #[error("cloudflare.file: {0}; fix the file, or remove the key to use the published list")]
 pub struct InitialError(String);

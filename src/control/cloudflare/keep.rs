@@ -32,10 +32,10 @@ pub struct Setup {
     pub state: Option<PathBuf>,
     /// The list that is in force already.
     pub initial: Initial,
-    /// The text under the ConfigMap's key whenever the control thread has read it; `None` sent:
-    /// there is no such key. Only for [`ListOrigin::ConfigMap`]; not looked at otherwise.
+    /// The text under the ConfigMap's key whenever the control thread has read it; `None` means that the
+    /// key does not exist. Only for [`ListOrigin::ConfigMap`]; ignored otherwise.
     pub texts: watch::Receiver<Option<Arc<str>>>,
-    /// Where the state is noted.
+    /// The metrics of the list.
     pub metrics: Arc<ListMetrics>,
     /// Called with every new set of addresses in force, from the keeper's thread. Not for the
     /// initial one.
@@ -44,7 +44,7 @@ pub struct Setup {
     pub pace: Pace,
 }
 
-/// Keeps the list for as long as the process runs.
+/// Keeps the list up to date as long as the process runs.
 pub struct Keeper {
     life: Life,
     clock: Clock,
@@ -89,7 +89,7 @@ enum Event {
 }
 
 impl Keeper {
-    /// Prepares, notes the initial state in the metrics and its warnings in the log.
+    /// Prepares, and reports the initial state in the metrics and its warnings in the log.
     pub fn new(setup: Setup) -> Self {
         let Setup { config, state, initial, texts, metrics, publish, pace } = setup;
         let Initial { life, clock, seen, failed, warnings, .. } = initial;
@@ -156,8 +156,8 @@ impl Keeper {
         }
     }
 
-    /// Keeps the list until the process begins to leave, on a runtime with I/O and time. Dropping
-    /// the future ends everything.
+    /// Keeps the list up to date until shutdown, on a runtime with I/O and time. Dropping the future ends
+    /// everything.
     pub async fn run(mut self, mut shutdown: ShutdownSignal) {
         let live = async {
             if let Way::ConfigMap(texts) = &mut self.way {

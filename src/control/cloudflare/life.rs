@@ -12,17 +12,16 @@ use crate::telemetry::ListSource;
 use ipnet::IpNet;
 use std::time::Duration;
 
-/// A moment on both clocks: deadlines are kept on the one that never jumps, what outlives the
-/// process on the other.
+/// A point in time on both clocks: deadlines use the monotonic one, persistent times the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Since some moment in the life of the process; never goes back.
+    /// Since an arbitrary point in the life of the process; monotonic.
     pub monotonic: Duration,
-    /// Seconds since the Unix epoch, as the system has it.
+    /// Seconds since the Unix epoch, from the system clock.
     pub unix: u64,
 }
 
-/// What a source said of the list.
+/// The response of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It is the one of the last answer (HTTP 304).
@@ -89,7 +88,7 @@ pub struct Life {
 }
 
 impl Life {
-    /// Begins with addresses that need no check; `confirmed` in seconds since the Unix epoch.
+    /// Starts with addresses that need no check; `confirmed` in seconds since the Unix epoch.
     pub fn new(
         rules: Rules,
         delay: Duration,
@@ -100,9 +99,9 @@ impl Life {
         Self { rules, delay, source, confirmed, digest: None, listed, leaving: Vec::new() }
     }
 
-    /// Begins with what an earlier process kept. It is checked as any list is: somebody else may
-    /// have written it. What was about to leave does so at its time by the system's clock, at the
-    /// latest after a whole delay. A clock behind the moment of saving counts as that moment.
+    /// Starts with the list that an earlier process stored. It is checked like any list, because another
+    /// user may have written it. Pending removals happen at their time by the system clock, at the latest
+    /// after a whole delay. A clock behind the time of saving counts as that time.
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -128,7 +127,7 @@ impl Life {
         Ok(life)
     }
 
-    /// Takes an answer from `source`.
+    /// Applies a response of `source`.
     ///
     /// # Errors
     /// Why the list in it is not taken; everything stays as it was.
@@ -183,7 +182,7 @@ impl Life {
         }
     }
 
-    /// Removes what has had its delay, and returns it.
+    /// Removes ranges whose delay has passed, and returns them.
     pub fn expire(&mut self, now: Now) -> AddrRanges {
         let mut removed = AddrRanges::default();
         self.leaving.retain(|batch| {
@@ -222,7 +221,7 @@ impl Life {
         self.confirmed
     }
 
-    /// Notes that the source still has the list that is in force.
+    /// Records that the source still has the list that is in force.
     pub fn confirm(&mut self, now: Now) {
         self.confirmed = Some(now.unix);
     }

@@ -6,17 +6,17 @@ use crate::control::chance;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-/// The intervals beside the configured ones.
+/// The intervals that are not configurable.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// The first attempt comes within this time of the start, at random: a thousand nodes that are
-    /// started together do not ask together.
+    /// The first attempt happens within this time of the start, at random, so that a thousand nodes that
+    /// start together do not fetch together.
     pub first: Duration,
     /// From a failed attempt to the next; doubled with each further failure, up to the configured
     /// `refresh`.
     pub retry: Duration,
-    /// How often a file is looked at without an event: inotify drops events when its queue is full
-    /// and has none for network file systems.
+    /// Polling interval of a file without events: inotify drops events when its queue is full and has none
+    /// for network file systems.
     pub look: Duration,
     /// How long the events of a file have to pause: to save is to truncate, write and close.
     pub quiet: Duration,

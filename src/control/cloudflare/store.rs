@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 512 * 1024;
 /// Anybody may read it: it holds public networks, and `explain` runs as somebody else.
 const MODE: u32 = 0o644;
 
-/// Why a kept list is not used.
+/// Why a stored list is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system.
@@ -79,7 +79,7 @@ impl From<IpText> for String {
     }
 }
 
-/// Reads what was kept for `source`. `None` if nothing was kept.
+/// Reads the stored list of `source`. `None` if there is none.
 ///
 /// # Errors
 /// Why the file is not used.
@@ -116,7 +116,7 @@ pub fn load(directory: &Path, source: &str) -> Result<Option<Kept>, StoreError> 
     }))
 }
 
-/// Keeps the list of `source`.
+/// Stores the list of `source`.
 ///
 /// # Errors
 /// What the file system says; the file that was there is there still.

@@ -108,8 +108,8 @@ impl Directory {
         self.merge();
     }
 
-    /// Looks for changes and reads the files that have one. Returns whether objects or findings
-    /// are now other than before. Blocks on the file system.
+    /// Polls for changes and reads the files that changed. Returns whether objects or findings changed.
+    /// Blocks on the file system.
     pub fn scan(&mut self) -> bool {
         let list::Listing { files, unreadable } = list::list(&self.paths);
         let known = self.files.len();

@@ -14,13 +14,13 @@ const MAX_LISTED: usize = 3;
 pub struct Surroundings {
     /// How many files there are.
     pub files: usize,
-    /// Who makes which Secret, by namespace and name.
+    /// The objects that create Secrets, by namespace and name.
     pub makers: BTreeMap<(String, String), String>,
-    /// Who brings objects that are not here, by the namespace where they will be.
+    /// The objects that create others that are not in the input, by their target namespace.
     pub bringers: BTreeMap<String, String>,
     /// What Middlewares of Traefik do, by what Ingresses call them: `namespace-name`.
     pub middlewares: BTreeMap<String, String>,
-    /// The words that stand in for variables of Flux, and what is written.
+    /// The placeholders for variables of Flux, and the original text.
     pub variables: BTreeMap<String, String>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Gathered {
     pub(super) kustomized: bool,
 }
 
-/// The same for what a cluster has: notes about objects of its API server.
+/// The same for a cluster: notes about objects of its API server.
 pub fn around_cluster(notes: &[Note]) -> (Surroundings, Vec<Rejected>) {
     let Gathered { surroundings, mut findings, .. } =
         gather(std::iter::once((Path::new(""), notes)));

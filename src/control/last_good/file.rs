@@ -14,18 +14,18 @@ pub const FILE: &str = "last-good.jsonl";
 /// Nobody else reads it: it names every route, and may hold keys.
 const MODE: u32 = 0o600;
 
-/// What was kept.
+/// The stored state.
 #[derive(Debug)]
 pub struct LastGood {
-    /// What the file says of itself.
+    /// The header of the file.
     pub header: Header,
-    /// The objects, as they were in memory but for the content of Secrets.
+    /// The objects, as they were in memory except for the content of Secrets.
     pub objects: Vec<Object>,
     /// Whether users other than the owner could read the file. The mode is corrected.
     pub exposed: bool,
 }
 
-/// Reads what was kept. `None` if nothing was.
+/// Reads the stored state. `None` if there is none.
 ///
 /// A file that others may write into, or that is somebody else's, is refused: its content would be
 /// served. One that others may read is used and closed for them, because what they have read they
@@ -69,7 +69,7 @@ fn admit(file: &File) -> Result<bool, Refusal> {
     Ok(exposed)
 }
 
-/// Keeps these objects in the place of what was kept before.
+/// Stores these objects in place of the previous ones.
 ///
 /// # Errors
 /// What the file system says, or that there is too much; the file that was there is there still.

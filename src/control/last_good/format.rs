@@ -76,12 +76,12 @@ pub enum Refusal {
     Scope(String),
 }
 
-/// What a file says of itself.
+/// The header of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// When it was written, in seconds since the Unix epoch.
     pub written: u64,
-    /// Until when everything in it was known to be what the API server had; likewise.
+    /// When the API server last confirmed everything in it; likewise.
     pub confirmed: u64,
     /// Whether the content of Secrets is in it.
     pub certificates: bool,
@@ -178,7 +178,7 @@ fn trailer(context: Context) -> String {
     text
 }
 
-/// Reads a whole file, twice: nothing of it is looked at before the digest fits, but what it is.
+/// Reads a whole file, twice: except for its type, nothing in it is parsed before the digest matches.
 ///
 /// # Errors
 /// Why it is not used.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 pub struct Pace {
     /// From one write to the next, at least.
     pub every: Duration,
-    /// From one write to the next, at most, so that the age that a restore tells is about right.
+    /// Maximum time between two writes, so that the age at a restore is about right.
     pub refresh: Duration,
 }
 
@@ -29,7 +29,7 @@ impl Default for Pace {
     }
 }
 
-/// Keeps the last good state of a cluster.
+/// Stores the last-good state of a cluster.
 #[derive(Debug)]
 pub struct Keeper {
     settings: config::LastGood,
@@ -61,8 +61,8 @@ impl Keeper {
         self.settings.restore_after
     }
 
-    /// Puts what was kept in the place of what has not been listed. Returns whether there is
-    /// anything to serve now; says in the log what was done, or why it was not.
+    /// Uses the stored state for everything that has not been listed. Returns whether there is anything to
+    /// serve now; logs what was done, or why not.
     pub fn restore(&self) -> bool {
         let path = self.settings.directory.join(FILE);
         match self.try_restore() {
@@ -108,8 +108,8 @@ impl Keeper {
         Ok(true)
     }
 
-    /// Keeps the file until the process begins to leave, and once more then. Needs a runtime with
-    /// time, on a thread of its own: to write takes as long as the disk does.
+    /// Stores the state until shutdown, and once more then. Needs a runtime with time, on a thread of its
+    /// own, because writing takes as long as the disk does.
     pub async fn run(mut self, mut shutdown: ShutdownSignal) {
         let mut changes = self.cluster.changes();
         loop {

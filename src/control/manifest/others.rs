@@ -84,12 +84,12 @@ const BRINGERS: [(&str, &str); 5] = [
     ("ApplicationSet", "argoproj.io"),
 ];
 
-/// Whether the objects of a group ask an edge for something.
+/// Whether the objects of an API group configure an edge proxy.
 pub fn is_of_edges(group: &str) -> bool {
     OF_EDGES.contains(&group)
 }
 
-/// What is worth a note in an object of a kind that is not read.
+/// The noteworthy content of an object of a kind that is not read.
 pub fn note(kind: &str, version: &str, value: &Value) -> Vec<Note> {
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let text = |path: &str| value.pointer(path).and_then(Value::as_str).map(str::to_owned);

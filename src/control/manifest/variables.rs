@@ -21,7 +21,7 @@ pub(super) fn stand_in(value: &mut Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// The word that stands in for a variable without a default.
+/// The placeholder for a variable without a default.
 pub fn word(name: &str) -> String {
     format!("x-{}-x", name.to_ascii_lowercase().replace('_', "-"))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct Change {
     /// Which object.
     pub identity: ObjectRef,
-    /// The object, or nothing if it is gone.
+    /// The object; `None` if it was deleted.
     pub object: Option<Object>,
 }
 
@@ -35,7 +35,7 @@ impl Objects {
         }
     }
 
-    /// Takes a change, and returns what was there before.
+    /// Applies a change, and returns the previous object.
     pub fn apply(&mut self, change: Change) -> Option<Object> {
         match change.object {
             Some(object) => self.insert_as(&change.identity, object),

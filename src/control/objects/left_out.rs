@@ -12,9 +12,8 @@ const MARK: &str = "ravelin.dev/content-left-out";
 /// The key of the authority of certificates of clients.
 const AUTHORITY: &str = "ca.crt";
 
-/// The Secret without what it holds, marked so that the lack of it is not taken for a mistake. The
-/// certificates of an authority stay: they are public, and without them every client that has to show
-/// a certificate would be refused.
+/// The Secret without its content, marked so that the missing content is not reported. CA certificates
+/// stay: they are public, and without them every client that must present a certificate would be refused.
 pub fn leave_out_content(secret: &Secret) -> Secret {
     let Secret { metadata, type_, data, .. } = secret;
     let metadata = ObjectMeta {
@@ -34,7 +33,7 @@ fn is_public(text: &ByteString) -> bool {
     !text.0.windows(7).any(|part| part == b"PRIVATE") && Authority::from_pem(&text.0).is_ok()
 }
 
-/// Whether the content of this Secret was left out.
+/// Whether the content of this Secret was omitted.
 pub fn is_content_left_out(secret: &Secret) -> bool {
     let marked = secret.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MARK));
     let kept = secret.data.iter().flat_map(BTreeMap::keys);

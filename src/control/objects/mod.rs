@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Namespace of a namespaced object that names none, as kubectl has it.
+/// Namespace of a namespaced object that names none, as in kubectl.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// The label by which a Node names its zone (Kubernetes, "Well-Known Labels").
@@ -152,7 +152,7 @@ pub struct Objects {
 type SlicesByName = Vec<(Arc<str>, Arc<EndpointSlice>)>;
 
 impl Objects {
-    /// Adds an object and returns the one of the same identity that it replaces.
+    /// Inserts an object and returns the one with the same identity that it replaces.
     pub fn insert(&mut self, object: Object) -> Option<Object> {
         self.insert_as(&object.identity(), object)
     }

@@ -39,16 +39,16 @@ pub struct Build {
     pub table: Table,
     /// The certificates that Ingresses name.
     pub certificates: Vec<TlsSecret>,
-    /// What Ingresses ask of clients, by host.
+    /// The client certificate policies of Ingresses, by host.
     pub clients: Vec<HostClients>,
-    /// What the cluster tells of itself.
+    /// The addresses from the cluster.
     pub addresses: ClusterAddresses,
     /// What is not served as written, of files and objects, sorted.
     pub findings: Vec<Rejected>,
 }
 
-/// Translates and compiles objects once: what `check` and `explain` look at. `findings` are those
-/// about the objects before they are translated.
+/// Translates and compiles objects once, for `check` and `explain`. `findings` are those about the objects
+/// before they are translated.
 pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> Build {
     let objects = objects.changes_from(&Objects::default());
     let changes = Changes { objects, findings: Some(findings) };
@@ -64,22 +64,20 @@ pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> B
     Build { model, table, certificates, clients, addresses, findings }
 }
 
-/// Who is told what the cluster tells of itself. Called on the control thread, and waited for.
+/// Receives the addresses from the cluster. Called on the control thread, which waits for it.
 pub type OnAddresses = Box<dyn Fn(&ClusterAddresses) + Send>;
 
-/// Who is told which certificates Ingresses name, all of them. Called on the control thread, and
-/// waited for.
+/// Receives all certificates that Ingresses name. Called on the control thread, which waits for it.
 pub type OnCertificates = Box<dyn Fn(Vec<TlsSecret>) + Send>;
 
-/// Who is told what Ingresses ask of the clients of which host, all of it. Called on the control
-/// thread, and waited for.
+/// Receives all client certificate policies of hosts. Called on the control thread, which waits for it.
 pub type OnClients = Box<dyn Fn(Vec<HostClients>) + Send>;
 
-/// Where it is told what became of the objects, for those who write about it.
+/// The results of the translation, for the writer of statuses and Events.
 pub type Outcomes = watch::Sender<Option<Outcome>>;
 
-/// Who is told what, beside the table. Addresses and certificates are told at the start, and when
-/// they change, before the table that they come with is in force.
+/// The receivers of everything but the table. Addresses and certificates are sent at the start, and when
+/// they change, before the table that they belong to is in force.
 pub struct Audience {
     /// Of the cluster.
     pub addresses: OnAddresses,
@@ -154,7 +152,7 @@ impl Reconciler {
         this
     }
 
-    /// Follows changes until told to stop. `wakes` is the other end of `wake`.
+    /// Follows changes until it is stopped. `wakes` is the receiver of `wake`.
     pub fn run(mut self, wake: &Sender<Wake>, wakes: &Receiver<Wake>, coalesce: Coalesce) {
         // Held for as long as we look. What came before it is found by the look.
         let _follower = self.source.follow(wake.clone());

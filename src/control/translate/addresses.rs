@@ -26,7 +26,7 @@ const SHORTEST_V4: u8 = 8;
 /// Shortest IPv6 prefix, likewise: that of a whole provider. Kubernetes gives a Node a /64.
 const SHORTEST_V6: u8 = 32;
 
-/// Collects what the cluster tells of itself. The findings are sorted and each is there once.
+/// Collects the addresses from the cluster. The findings are sorted, without duplicates.
 pub fn addresses(objects: &Objects, options: &Options) -> (ClusterAddresses, Vec<Rejected>) {
     let mut addresses = ClusterAddresses::default();
     let mut findings = Vec::new();

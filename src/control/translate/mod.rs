@@ -61,32 +61,31 @@ use std::time::Duration;
 pub struct Options {
     /// Name of the IngressClass to serve. Empty: every class whose controller is [`CONTROLLER`].
     pub ingress_class: String,
-    /// Whether to take Ingresses that name no class, although no class of ours is the default one.
+    /// Whether to serve Ingresses without a class, even if no class of ravelin is the default.
     pub without_class: bool,
     /// Whether the IngressClass object has to exist, as it does in a cluster. A directory may leave
     /// out the one that `ingress_class` names.
     pub strict_class: bool,
-    /// How long Ingresses are served whose class is ours and has been deleted. The translator has no clock:
-    /// the caller ends it. Zero: not at all.
+    /// How long Ingresses of a deleted class of ravelin are served. The translator has no clock: the caller
+    /// ends it. Zero: not at all.
     pub class_grace: Duration,
     /// Whether slices may hold loopback addresses. The API server refuses them; a directory of
     /// manifests, for a demo or a test, may name servers on the same machine. Nodes likewise.
     pub loopback_endpoints: bool,
     /// Whether Services of type ExternalName are served.
     pub external_names: bool,
-    /// Whether the set `pods` admits somebody, so that a Node which does not say where its pods are
-    /// is worth a word.
+    /// Whether the set `pods` is in use, so that a Node without pod networks is reported.
     pub admits_pods: bool,
-    /// Whose paths a host has.
+    /// Which namespaces may add paths to a host.
     pub hosts: HostPolicy,
-    /// What is for Ingresses that do not say.
+    /// The default for Ingresses that do not set it.
     pub https: Https,
     /// Name of the Node that we run on, if it is known.
     pub node: Option<Arc<str>>,
-    /// Which endpoints come first for Services that do not say.
+    /// Which endpoints are preferred, for Services that do not set it.
     pub prefer: Prefer,
-    /// Whether to say of annotations of other controllers what makes no difference: for those who look,
-    /// not for a process that serves.
+    /// Whether to report annotations of other controllers without effect: for `check`, not for a process
+    /// that serves.
     pub details: bool,
     /// Where the list that stands in for Cloudflare's is; `None` if it is in no ConfigMap.
     pub cloudflare_list: Option<ConfigMapKey>,

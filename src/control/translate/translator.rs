@@ -13,8 +13,7 @@ use std::sync::Arc;
 /// Findings, sorted, each once.
 pub type FindingList = Arc<[Arc<Rejected>]>;
 
-/// What changes come to. Each part is there only if it is other than before, and all of them are at
-/// the first time.
+/// The effect of changes. Each part is present only if it changed, and all of them at the first time.
 #[derive(Debug, Default)]
 pub struct Effect {
     /// What is to be served, if more is to be done than to store `endpoints`.
@@ -26,9 +25,9 @@ pub struct Effect {
     pub endpoints: Vec<(usize, Backend)>,
     /// The certificates that Ingresses name, in the order of the first Ingress that does.
     pub certificates: Option<Vec<TlsSecret>>,
-    /// What is asked of clients, by host, sorted.
+    /// The client certificate policies, by host, sorted.
     pub clients: Option<Vec<HostClients>>,
-    /// What the cluster tells of itself.
+    /// The addresses from the cluster.
     pub addresses: Option<ClusterAddresses>,
     /// What is not served as written, of files and objects.
     pub findings: Option<FindingList>,
@@ -67,18 +66,18 @@ impl Translator {
         }
     }
 
-    /// The IngressClasses of ours that are gone and still served by.
+    /// The deleted IngressClasses of ravelin whose Ingresses are still served.
     pub fn classes_gone(&self) -> &BTreeSet<Arc<str>> {
         self.routes.classes_gone()
     }
 
-    /// Serves no longer by classes that are gone.
+    /// Stops serving the Ingresses of deleted classes.
     pub fn give_up(&mut self, classes: &[Arc<str>]) -> Effect {
         self.routes.give_up(classes);
         self.update(Changes::default(), Touched::of_classes())
     }
 
-    /// Takes changes.
+    /// Applies changes.
     pub fn apply(&mut self, changes: Changes) -> Effect {
         self.update(changes, Touched::default())
     }

@@ -42,7 +42,7 @@ const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// Longest answer that is not a success: a `Status` object.
 const MAX_STATUS_BYTES: usize = 64 * 1024;
 
-/// Why the API server cannot even be asked. Each says what to do.
+/// Why the API server cannot be contacted. Each text includes the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig file cannot be used.

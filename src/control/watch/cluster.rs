@@ -232,13 +232,13 @@ impl Cluster {
         state.pending.is_empty().then(|| state.objects.clone())
     }
 
-    /// Resolves when an object changes or a list comes; marks those before this call as seen.
+    /// Resolves when an object changes or a list arrives; marks those before this call as seen.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Puts objects of an earlier process in the place of what has not been listed yet; a list takes
-    /// theirs. `covered` is what that process had listed. Returns how many objects were put in place.
+    /// Inserts objects of an earlier process for everything that has not been listed yet; a list replaces
+    /// them. `covered` is what that process had listed. Returns how many objects were inserted.
     ///
     /// # Errors
     /// The first scope that is still to be listed and was not covered. Nothing is restored then,

@@ -70,8 +70,7 @@ struct RawVersion {
     metadata: RawListMeta,
 }
 
-/// What is kept of the objects in one page of a list, and of the statuses of Ingresses: for
-/// its measurement.
+/// The size of what is kept of the objects in one page of a list, and of the statuses of Ingresses.
 ///
 /// # Errors
 /// Why it is no page of this kind.

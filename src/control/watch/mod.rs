@@ -56,7 +56,7 @@ const RELEASE: Duration = Duration::from_secs(1);
 /// Time for the thread to end at shutdown: a DNS lookup may hang.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(100);
 
-/// Everything that follows a cluster, before it begins.
+/// All watches of a cluster, before they start.
 pub struct Watch {
     runtime: Runtime,
     api: Api,
@@ -74,8 +74,8 @@ struct Writing {
 }
 
 impl Watch {
-    /// Reads the credentials; says nothing to the API server yet. `config_map` is the one ConfigMap
-    /// that is watched.
+    /// Reads the credentials; sends nothing to the API server yet. `config_map` is the one ConfigMap that
+    /// is watched.
     ///
     /// # Errors
     /// If there are no credentials, or none that can be used.
@@ -151,7 +151,7 @@ impl Watch {
         self.runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     }
 
-    /// Lists once what others serve: for a verdict, which leaves nothing unsaid. These `namespaces`, or all.
+    /// Lists objects of other controllers once, for a complete verdict. These `namespaces`, or all.
     pub fn list_others(&self, namespaces: &[String]) -> Others {
         self.runtime.block_on(others::list(&self.api, namespaces))
     }

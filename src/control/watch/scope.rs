@@ -24,7 +24,7 @@ pub struct Scope {
     pub kind: Kind,
     /// `None`: all namespaces, or a kind without.
     pub namespace: Option<String>,
-    /// The one object that is looked at.
+    /// The single object that is watched.
     pub name: Option<String>,
 }
 
@@ -109,7 +109,7 @@ impl Scope {
         request.expect("a path of names and a selector make a valid request")
     }
 
-    /// The words for it in logs: `secrets in namespace web`.
+    /// The text for logs: `secrets in namespace web`.
     pub fn words(&self) -> String {
         let mut words = resource(self.kind).1.to_owned();
         if let Some(name) = &self.name {

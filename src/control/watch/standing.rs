@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// By namespace and name.
 type Name = (Arc<str>, Arc<str>);
 
-/// The statuses of all Ingresses, of whatever class.
+/// The statuses of all Ingresses, of any class.
 #[derive(Debug, Default)]
 pub struct Standings {
     all: Mutex<BTreeMap<Name, IngressRef>>,
@@ -19,12 +19,12 @@ pub struct Standings {
 }
 
 impl Standings {
-    /// Counts up with each change.
+    /// Increases with each change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Looks at every Ingress, in the order of namespace and name.
+    /// Visits every Ingress, in the order of namespace and name.
     pub fn each(&self, see: impl FnMut(&IngressRef)) {
         self.lock().values().for_each(see);
     }

@@ -16,7 +16,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// An IP address, or else a host name.
+    /// Parses an IP address or a host name.
     pub fn parse(text: &str) -> Self {
         match text.parse() {
             Ok(ip) => Self::Ip(ip),
@@ -34,7 +34,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// What a Node says of its addresses.
+/// The addresses of a Node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeAddresses {
     /// `metadata.name`.
@@ -66,7 +66,7 @@ fn is_usable(address: &IpAddr) -> bool {
     !(address.is_unspecified() || address.is_loopback() || address.is_multicast())
 }
 
-/// The addresses of the ready nodes, sorted, each once: of each node those of type ExternalIP, or
+/// The addresses of the ready nodes, sorted, without duplicates: of each node those of type ExternalIP, or
 /// else those of type InternalIP.
 pub fn node_addresses(nodes: &[NodeAddresses], ready: &BTreeSet<Arc<str>>) -> Vec<Address> {
     let ready = nodes.iter().filter(|node| ready.contains(&node.name));

@@ -85,7 +85,7 @@ pub(super) fn words(error: &kube::Error) -> String {
 pub struct Backoff {
     /// After the first failure.
     pub first: Duration,
-    /// The longest; also the one after a refusal, which seldom passes by itself.
+    /// The longest interval; also the one after a refusal, which seldom passes without intervention.
     pub most: Duration,
 }
 

@@ -56,7 +56,7 @@ pub struct Outcome {
 /// What there is to be written about: the state of the reconciler, after its first full sync.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
-    /// The Ingresses of every class, in any order: those that left ours are among them.
+    /// The Ingresses of every class, in any order: including those that left a class of ravelin.
     pub ingresses: Arc<[IngressRef]>,
     /// Every Node. Not looked at if the addresses are fixed.
     pub nodes: Arc<[NodeAddresses]>,
@@ -66,14 +66,14 @@ pub struct Inputs {
     pub presence: Presence,
 }
 
-/// Tells whether an object is there, with the same `metadata.uid`. By default none is.
+/// Reports whether an object with the same `metadata.uid` exists. By default none does.
 #[derive(Clone, Default)]
 pub struct Presence(Option<Arc<IsThere>>);
 
 type IsThere = dyn Fn(&ObjectRef, Option<&str>) -> bool + Send + Sync;
 
 impl Presence {
-    /// One that is told by this.
+    /// Creates one from this function.
     pub fn new(
         is_there: impl Fn(&ObjectRef, Option<&str>) -> bool + Send + Sync + 'static,
     ) -> Self {
@@ -91,7 +91,7 @@ impl fmt::Debug for Presence {
     }
 }
 
-/// The Lease, and who we are.
+/// The Lease, and the identity of this instance.
 #[derive(Clone, Debug)]
 pub struct Election {
     /// Where the Lease is: the namespace of the DaemonSet.
@@ -104,8 +104,8 @@ pub struct Election {
     pub timing: Timing,
 }
 
-/// A name that no other running instance has: that of the pod, or else the host's with something
-/// random, because several processes can share a host.
+/// A unique name of this running instance: that of the pod, or else the host's with a random suffix,
+/// because several processes can share a host.
 pub fn identity(pod: Option<&str>, host: &str) -> String {
     match pod.filter(|pod| !pod.is_empty()) {
         Some(pod) => pod.to_owned(),
@@ -113,7 +113,7 @@ pub fn identity(pod: Option<&str>, host: &str) -> String {
     }
 }
 
-/// Whose addresses are written.
+/// The source of the addresses.
 #[derive(Clone, Debug)]
 pub enum Addresses {
     /// These.
@@ -122,12 +122,12 @@ pub enum Addresses {
     ReadyNodes(Pods),
 }
 
-/// What the writer needs to know beside its inputs.
+/// The settings of the writer.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who may write.
+    /// The leader election.
     pub election: Election,
-    /// What goes into the statuses.
+    /// The addresses for the statuses.
     pub addresses: Addresses,
     /// `reportingController` of the Events: the name of the IngressClass's controller.
     pub controller: String,
@@ -140,8 +140,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The default answer time, 5 s: with the end of the belief at 10 s what was sent last has been
-    /// answered or given up when the Lease ends at 15 s.
+    /// The default request timeout, 5 s: leadership ends at 10 s, so the last request is complete or
+    /// cancelled when the Lease expires at 15 s.
     pub const ANSWER: Duration = Duration::from_secs(5);
 
     /// Defaults for all that has one.
@@ -169,8 +169,8 @@ impl Writer {
         Self { settings }
     }
 
-    /// Takes part in the election and writes while it leads, until the process begins to leave.
-    /// Then lets go of the Lease, which takes two answer times at most.
+    /// Takes part in the election and writes while it leads, until shutdown. Then releases the Lease, which
+    /// takes at most two request timeouts.
     ///
     /// A client without retries of its own (`default_retry: false`) is best: they would hide from
     /// the election that the API server does not answer.

@@ -37,7 +37,7 @@ const MAX_NODES: usize = 1_000_000;
 /// One document of a stream.
 #[derive(Debug)]
 pub struct Document {
-    /// What it says; `Null` for an empty one.
+    /// The value; `Null` for an empty document.
     pub value: Result<Value, Unreadable>,
     /// Keys that it has more than once, the first few.
     pub repeated: Vec<Repeated>,

@@ -91,7 +91,7 @@ impl Budget {
         self.pressed.load(Ordering::Relaxed)
     }
 
-    /// Sets whether it is.
+    /// Sets whether the memory of the cgroup is nearly used up.
     pub fn press(&self, pressed: bool) {
         self.pressed.store(pressed, Ordering::Relaxed);
     }

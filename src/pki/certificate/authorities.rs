@@ -26,7 +26,7 @@ const ORIGIN_CA: &[u8] = include_bytes!("origin_ca.pem");
 /// Longest name of an issuer that is repeated, in characters.
 const MOST_OF_A_NAME: usize = 160;
 
-/// Who vouches for a certificate.
+/// The kind of CA that issued a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authority {
     /// Cloudflare Origin CA, which only Cloudflare trusts.
@@ -41,7 +41,7 @@ impl Authority {
     /// Every kind, in the order in which they are asked.
     const ALL: [Self; 3] = [Self::OriginCa, Self::Public, Self::TrustStore];
 
-    /// The words for people.
+    /// The name for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OriginCa => "Cloudflare Origin CA",

@@ -27,7 +27,7 @@ use x509_parser::prelude::FromDer;
 /// larger one by far is the wrong file.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// What a certificate signs with, the one to prefer first.
+/// The key type of a certificate, in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyKind {
     /// A signature costs a tenth of RSA's, or less.
@@ -39,7 +39,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// The word for people.
+    /// The name for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ecdsa => "ECDSA",
@@ -49,7 +49,7 @@ impl KeyKind {
     }
 }
 
-/// A chain, its key, and what the first certificate says of itself.
+/// A chain, its key, and the parsed fields of the leaf certificate.
 pub struct Certificate {
     key: Arc<CertifiedKey>,
     names: Vec<HostPattern>,

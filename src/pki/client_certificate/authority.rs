@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-/// The word for [`Authority::cloudflare`] in configuration and annotations.
+/// The value for [`Authority::cloudflare`] in configuration and annotations.
 pub const CLOUDFLARE: &str = "cloudflare";
 
 /// SHA-256 of the certificate of Cloudflare's shared authority (`authenticated_origin_pull_ca.pem`,
@@ -38,7 +38,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Reads the certificates in PEM: every one that may be an issuer's.
+    /// Parses the CA certificates in PEM.
     ///
     /// # Errors
     /// Where there is none, there are more than 16, or one of them cannot be an issuer's.

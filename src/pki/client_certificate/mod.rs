@@ -32,11 +32,11 @@ impl Mode {
     /// Every mode, the strictest last.
     pub const ALL: [Self; 3] = [Self::Off, Self::Request, Self::Require];
 
-    /// The words in configuration and annotations, and what they stand for.
+    /// The values in configuration and annotations.
     pub const WORDS: [(&'static str, Self); 3] =
         [("off", Self::Off), ("request", Self::Request), ("require", Self::Require)];
 
-    /// The word: in the configuration, the annotation, the label `policy`.
+    /// The value in the configuration, the annotation and the label `policy`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -46,21 +46,21 @@ impl Mode {
     }
 }
 
-/// What is asked of the clients of a host. Two that are equal are one policy: connections and
-/// sessions may be shared.
+/// The client certificate policy of a host. Equal values are one policy: connections and sessions may be
+/// shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// What happens without a good certificate.
     pub mode: Mode,
-    /// Who has to have issued it. `None`, where somebody is asked: nobody that is known, and every
-    /// certificate is refused.
+    /// The required CA. `None` with another mode than `off`: no CA is known, and every certificate is
+    /// refused.
     pub authority: Option<Arc<Authority>>,
-    /// Whom it has to be for; empty: whomever the authority says.
+    /// The accepted subjects; empty: every certificate of the CA.
     pub subjects: Subjects,
 }
 
 impl Demand {
-    /// Nobody is asked.
+    /// No certificate is requested.
     pub fn off() -> Self {
         Self::default()
     }
@@ -137,7 +137,7 @@ impl Verdict {
         Self::Plaintext,
     ];
 
-    /// The word in metrics and the access log.
+    /// The label in metrics and the access log.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Valid => "valid",

@@ -32,7 +32,7 @@ pub enum SubjectsError {
 }
 
 impl Subjects {
-    /// Takes values as they are.
+    /// Validates the values.
     ///
     /// # Errors
     /// Where one is empty or too long, or there are too many.

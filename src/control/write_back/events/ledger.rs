@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 /// How often Events are written.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How long something has to be so before it is written: objects that belong together come one after
-    /// the other, an Ingress some milliseconds before its Secret.
+    /// How long a finding must last before it is written: related objects arrive one after the other, an
+    /// Ingress some milliseconds before its Secret.
     pub settle: Duration,
     /// From one Event to its repetition. Below the hour that an API server keeps Events by default
     /// (`--event-ttl`), so that what is wrong for days can be seen all the time.
@@ -29,7 +29,7 @@ pub struct Pace {
     pub total: Rate,
     /// After a failure.
     pub backoff: Backoff,
-    /// How many findings are kept track of. The first ones, in the order in which they are given.
+    /// Maximum number of tracked findings: the first ones, in the given order.
     pub tracked: usize,
 }
 

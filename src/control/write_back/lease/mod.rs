@@ -38,8 +38,8 @@ pub struct Timing {
     /// How long the holder leads without a renewal. Counts for two thirds of
     /// `duration` at most.
     pub deadline: Duration,
-    /// Between renewals, and between looks of those who wait. Within a tenth at random, so that a
-    /// thousand instances do not look together.
+    /// Interval of renewals, and of the polls of other candidates. Randomised by a tenth, so that a
+    /// thousand instances do not poll together.
     pub renew: Duration,
     /// From a failed renewal to the next attempt.
     pub retry: Duration,

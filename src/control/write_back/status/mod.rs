@@ -40,16 +40,16 @@ pub struct IngressRef {
     pub uid: Arc<str>,
     /// `metadata.resourceVersion`, compared only for being the same.
     pub version: Arc<str>,
-    /// Whether its class is ours.
+    /// Whether its class belongs to ravelin.
     pub ours: bool,
     /// The [`field_manager`] of the ravelin that wrote the status, if one did.
     pub writer: Option<Arc<str>>,
-    /// What the status says.
+    /// The addresses in the status.
     pub addresses: Vec<Address>,
 }
 
 impl IngressRef {
-    /// Reads a whole Ingress: `metadata.managedFields` say who wrote its status.
+    /// Reads a whole Ingress: `metadata.managedFields` shows who wrote its status.
     pub fn of(ingress: &Ingress, ours: bool) -> Self {
         let meta = &ingress.metadata;
         let text = |field: &Option<String>| field.as_deref().unwrap_or_default().into();
@@ -92,7 +92,7 @@ pub struct Patch {
     pub uid: Arc<str>,
     /// The resourceVersion from which this was concluded.
     pub version: Arc<str>,
-    /// What the status is to say; empty to give it up.
+    /// The wanted addresses; empty to give up the status.
     pub addresses: Vec<Address>,
 }
 
