@@ -83,7 +83,6 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// What is bound.
 struct Ports {
     listeners: Vec<Bound>,
     admin: IdleAdmin,

@@ -49,7 +49,6 @@ impl Key {
 pub struct Token(pub(super) u64);
 
 impl Token {
-    /// Digits of one.
     const DIGITS: usize = 16;
 
     /// That of an endpoint.

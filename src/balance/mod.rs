@@ -146,7 +146,7 @@ impl EndpointSet {
         self.places.has_near()
     }
 
-    /// Whether one of them is preferred as local. Costs a search.
+    /// Whether this endpoint is preferred as local. Costs a search.
     pub fn is_near(&self, endpoint: &Endpoint) -> bool {
         let position = self.usable.binary_search_by(|other| other.addr.cmp(&endpoint.addr));
         position.is_ok_and(|position| self.places.is_near(position))

@@ -67,8 +67,8 @@ impl Target {
         is_same.then(|| Uri::from(PathAndQuery::clone(raw))).ok_or(Reason::BadTarget)
     }
 
-    /// Whether a target with this scheme is allowed on its connection: `https` only if a listener has TLS
-    /// (RFC 9110 section 7.4), and only schemes of HTTP.
+    /// Checks the scheme of an absolute target: `https` requires TLS (RFC 9110 section 7.4), and schemes
+    /// other than HTTP's are refused.
     pub fn check_scheme(uri: &Uri, has_tls: bool) -> Result<(), Reason> {
         match uri.scheme() {
             None => Ok(()),

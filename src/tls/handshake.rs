@@ -36,10 +36,10 @@ pub struct Handshakes {
     turns: Turns,
 }
 
-/// Why a handshake failed.
+/// Why a handshake gave no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmet {
-    /// The peer closed the connection without a byte: it wanted to know whether somebody answers.
+    /// The peer closed the connection without sending a byte, as port checks do.
     Silent,
     /// The handshake failed.
     Failed(HandshakeFailure),

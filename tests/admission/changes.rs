@@ -111,7 +111,7 @@ fn a_set_that_outgrows_the_kernel_is_enforced_in_user_space_until_it_fits_again(
     served(&lab.listed, to);
     assert_eq!(edge.refused("web", "not_admitted"), 1);
     let warnings = edge.warnings("web").concat();
-    assert!(warnings.contains("4001 ranges"), "{warnings}");
+    assert!(warnings.contains("4001 address ranges"), "{warnings}");
 
     edge.replace_nodes("few", &[LISTED_V4]);
     eventually("the kernel", || (edge.mode("web") == "kernel").then_some(()));

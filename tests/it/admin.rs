@@ -283,7 +283,7 @@ fn a_socket_that_cannot_be_made_stops_the_start_and_is_named() {
     let (builder, socket) = edge().probed();
     std::fs::write(&socket, "").expect("a new file");
     let refusal = builder.refusal();
-    assert!(refusal.starts_with("admin.socket ") && refusal.contains("no socket"), "{refusal}");
+    assert!(refusal.starts_with("admin.socket ") && refusal.contains("not a socket"), "{refusal}");
     let refusal = edge().set("admin", "socket", "\"/nonexistent/admin.sock\"").refusal();
     assert!(refusal.contains("/nonexistent/admin.sock"), "{refusal}");
 }

@@ -35,7 +35,6 @@ pub enum Note {
     Maker {
         /// `metadata.namespace`
         namespace: String,
-        /// The Secret.
         secret: String,
         /// Kind and name of the object.
         by: String,

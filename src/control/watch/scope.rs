@@ -143,7 +143,6 @@ impl Scope {
 pub(super) enum Limit {
     /// The first object, to learn the resourceVersion and the number of objects.
     One,
-    /// A page.
     Page,
 }
 

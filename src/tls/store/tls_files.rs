@@ -86,7 +86,6 @@ pub struct TlsFiles {
     authorities: Arc<Authorities>,
 }
 
-/// A pair of files.
 struct Pair {
     files: CertificateFiles,
     followed: Followed<[FileIdentity; 2]>,

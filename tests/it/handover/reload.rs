@@ -125,7 +125,7 @@ fn what_is_not_ready_in_time_is_dropped_and_nobody_notices() {
     process.reload(|text| within("700ms")(unready(&text)));
     let error = refusal(&process);
     let expected =
-        "it is not ready after 700ms (timeouts.reload): Cloudflare's address ranges are not known";
+        "not ready after 700ms (timeouts.reload): Cloudflare's address ranges are not known";
     assert_eq!(error, expected);
     process.await_message("left");
     await_steered(&process);

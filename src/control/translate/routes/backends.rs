@@ -32,7 +32,6 @@ pub(super) struct Backends {
     names: Names,
 }
 
-/// One backend.
 #[derive(Debug)]
 struct Slot {
     key: BackendKey,
