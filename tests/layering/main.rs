@@ -5,6 +5,7 @@
 
 mod code;
 mod cycles;
+mod language;
 mod lengths;
 mod parameters;
 mod rooms;

@@ -35,6 +35,7 @@ pub enum Note {
     Maker {
         /// `metadata.namespace`
         namespace: String,
+        /// The Secret's name.
         secret: String,
         /// Kind and name of the object.
         by: String,
