@@ -152,7 +152,7 @@ impl Port {
         Ok(listening)
     }
 
-    /// Follows the group and, if nobody newer is in it, steers to our socket.
+    /// Follows the group and, if no newer process is in it, steers to our socket.
     fn look(&self, listing: &Listing, ready: bool) {
         let mut state = self.state();
         let changed = state.place.as_mut().is_some_and(|place| place.follow(listing));
@@ -207,7 +207,7 @@ impl Port {
         }
     }
 
-    /// Gives new connections to another process or, if there is none and `refuse`, to nobody.
+    /// Steers new connections to another process or, if there is none and `refuse`, refuses them.
     fn leave(&self, refuse: bool) -> bool {
         let mut state = self.state();
         state.leaving = true;

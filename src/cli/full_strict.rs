@@ -54,7 +54,7 @@ impl From<Judged> for Row {
 }
 
 impl Row {
-    /// Whether somebody has to do something.
+    /// Whether it needs action.
     pub(super) fn is_warning(&self) -> bool {
         !self.fix.is_empty()
     }

@@ -153,7 +153,7 @@ fn secret(table: &Table<'_>) -> Option<SecretHeader> {
     }
 }
 
-/// A list that anybody on the way can write is no list.
+/// A list that can be modified in transit is not trustworthy.
 fn https(text: &str) -> Result<Uri, Fault> {
     let fix = format!("write a URL such as \"{}\"", defaults::CLOUDFLARE_URL);
     let uri: Uri =

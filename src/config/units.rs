@@ -110,7 +110,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
 /// Parses a CIDR, or an address, which stands for itself alone.
 ///
 /// Refuses host bits (a slip of the length or of the address: nobody can tell which), networks that
-/// hold everybody, and IPv4 in IPv6 clothes, which would match nothing because peers are unmapped
+/// hold every address, and IPv4-mapped IPv6, which would match nothing because peers are unmapped
 /// first ([`crate::net::addr::PeerAddr`]).
 pub(super) fn net(text: &str) -> Result<IpNet, Fault> {
     let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));

@@ -92,7 +92,7 @@ mod tests {
         builder.build_local(options).expect("a runtime").block_on(async {
             let (turns, read, left) =
                 (HeadTurns::default(), Rc::new(Cell::new(0)), Rc::new(Cell::new(3)));
-            // One that goes in the middle of its turn keeps nobody waiting.
+            // One that ends in the middle of its turn blocks no other.
             let mut gone = turns.none();
             gone.count(HEADS);
             assert!(poll_fn(|cx| Poll::Ready(gone.poll(cx).is_pending())).await);

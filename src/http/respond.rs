@@ -17,7 +17,7 @@ pub fn answer(reason: Reason) -> Response<Bytes> {
     *response.status_mut() = reason.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    // An answer of ours says nothing about the resource; nobody may keep it.
+    // Our own response says nothing about the resource; it must not be cached.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::DATE, super::headers::now());
     headers.insert(header::SERVER, HeaderValue::from_static(super::headers::SERVER_NAME));

@@ -117,7 +117,7 @@ pub struct EndpointTls {
     /// `None` while the CAs are.
     config: Option<Arc<ClientConfig>>,
     id: u64,
-    /// The same without HTTP/2, once somebody has asked for that.
+    /// The same without HTTP/2, built on first use.
     over_http1: OnceLock<Arc<EndpointTls>>,
 }
 

@@ -11,7 +11,7 @@ pub enum Mode {
     Kernel,
     /// We do, after the kernel has accepted: they are reset.
     UserSpace,
-    /// Nobody: everybody is admitted.
+    /// Not enforced: every source is admitted.
     Off,
 }
 

@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(text, expected);
     }
 
-    /// Waits until nobody encodes any more.
+    /// Waits until all encoders have ended.
     fn await_end(registry: &Arc<Registry>) {
         let begun = Instant::now();
         while Arc::strong_count(registry) > 1 {

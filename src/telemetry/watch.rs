@@ -185,7 +185,7 @@ impl WatchMetrics {
     }
 
     /// Why the process does not serve yet, a line for each kind that is missing. `None` once it
-    /// does: an API server that goes away later makes nobody unready.
+    /// does: an API server that goes away later does not make the process unready.
     pub fn unready(&self) -> Option<String> {
         self.with(|state| {
             if state.in_force {

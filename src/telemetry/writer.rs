@@ -1,4 +1,4 @@
-//! A thread that writes lines, for those who must not wait for it: a pipe that nobody reads, a full
+//! A thread that writes lines, so that workers never wait: a pipe without a reader, a full
 //! disk or a hung file system stops this thread alone. What it cannot write is counted.
 
 use std::convert::Infallible;
@@ -64,7 +64,7 @@ impl Drop for Charge {
     }
 }
 
-/// What a writer is sent. It ends as well when nobody can send any more.
+/// Messages to a writer. It also ends when no sender is left.
 #[derive(Debug)]
 pub(super) enum Message {
     Lines(Batch),

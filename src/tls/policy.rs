@@ -40,7 +40,7 @@ pub(super) type Noted = (Arc<ServerConfig>, Arc<Attempt>);
 pub struct Policy {
     config: ServerConfig,
     demand: Demand,
-    /// `None`: nobody is asked for a certificate.
+    /// `None`: no certificate is requested.
     asking: Option<Arc<Asking>>,
 }
 

@@ -74,7 +74,7 @@ pub struct Snapshot {
     /// By what stands behind `*.`.
     wildcard: ByName,
     default: Shelf,
-    /// What is asked of the clients of a name; `None`: nothing of anybody.
+    /// The client certificate policy of a name; `None`: no certificate is requested.
     policies: Option<Policies>,
 }
 

@@ -4,7 +4,7 @@
 //! names that are due, and puts what comes into the cells of their backends. No request ever waits for
 //! DNS. A name is asked for again when the answer's time to live is over. Where the servers do not
 //! answer, the last good addresses stay; where they say that there is no such name, or no address of
-//! it, nothing is left, for its address may be somebody else's by now.
+//! it, nothing is left, because its address may belong to another pod by now.
 //!
 //! Addresses of this node and its link are refused: a name must not lead to what listens there for the
 //! node alone, such as the metadata service of a cloud.

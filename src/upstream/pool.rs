@@ -61,7 +61,7 @@ impl Connection {
     }
 }
 
-/// How long a pod keeps a connection when nobody uses it.
+/// How long a pod keeps an idle connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keep {
     /// It does not say.

@@ -244,7 +244,7 @@ impl AsyncWrite for PodSocket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.failed {
-            // There is nobody to tell.
+            // No receiver is left.
             Some(_) => Poll::Ready(Ok(())),
             None => Pin::new(&mut self.socket).poll_shutdown(cx),
         }

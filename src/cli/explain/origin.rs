@@ -66,7 +66,7 @@ impl Findings {
     }
 }
 
-/// Somebody at the other end of a connection, or a reason why nobody is.
+/// The peer of a connection, or the reason why there is none.
 enum Met {
     Peer { peer: IpAddr, set: String, admission: String },
     Nobody { admission: String, answer: &'static str, note: String },

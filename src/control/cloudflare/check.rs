@@ -1,4 +1,4 @@
-//! What a list has to be before anybody is admitted by it. Pure.
+//! The checks that a list must pass before it admits any address. Pure.
 //!
 //! Every list passes here: what the API answers, what a file or ConfigMap holds, and what was kept
 //! on disk. The bounds are relative to what is compiled in, which no answer can change, so that no

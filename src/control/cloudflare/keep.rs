@@ -1,4 +1,4 @@
-//! The loop that keeps the list: asks, looks, removes what has had its delay, and tells everybody.
+//! The loop that keeps the list up to date: fetches, polls, removes ranges after their delay, and publishes.
 //!
 //! It runs on a thread of its own and leaves at once when the process does, in the middle of an
 //! attempt too. Nothing that a server, a file or a ConfigMap holds ends it.

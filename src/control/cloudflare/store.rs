@@ -27,7 +27,7 @@ pub enum StoreError {
     /// The file system.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    /// Not what [`save`] writes: cut off, edited, somebody else's.
+    /// Not what [`save`] writes: truncated, edited, or another file.
     #[error("it is not a list that ravelin stored: {0}")]
     Corrupt(String),
     /// Written by another version.

@@ -31,7 +31,7 @@ pub enum Note {
         /// Namespace and name.
         name: String,
     },
-    /// An object that somebody makes a Secret of.
+    /// An object from which another program creates a Secret.
     Maker {
         /// `metadata.namespace`
         namespace: String,

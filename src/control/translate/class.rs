@@ -186,7 +186,7 @@ impl Classes {
         Err(self.unknown(ANNOTATION_FIELD, class, reason))
     }
 
-    /// A class that nobody defines. One that is ours but for a typing mistake nobody will serve.
+    /// A class without an IngressClass. One that is ours except for a typing mistake is served by no controller.
     fn unknown(&self, field: &'static str, class: &str, reason: String) -> Flaw {
         if let Some(name) = nearest(class, self.our_names()) {
             let fix = format!("did you mean \"{name}\"?");

@@ -1,7 +1,7 @@
 //! The annotations that ask the clients of an Ingress's hosts for a certificate.
 //!
 //! What is not understood makes the demand stricter, never weaker: an unknown word is `require`, and
-//! a broken authority or pin leaves nobody whose certificate is good.
+//! with a broken CA or pin, no certificate is accepted.
 
 use super::annotations::{Annotations, field};
 use super::report::{Flaw, Report};
@@ -24,7 +24,7 @@ const MOST_NAME_BYTES: usize = 253;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ClientsRead {
     pub(super) mode: Mode,
-    /// `None`: nobody's certificate is good.
+    /// `None`: no certificate is accepted.
     pub(super) issuer: Option<IssuerName>,
     pub(super) subjects: Subjects,
 }

@@ -66,7 +66,7 @@ pub(super) struct LastRead {
 
 /// The words of one Service about all of its ports.
 pub(super) struct Words {
-    /// Of the annotations; `Err` if it is one that nobody knows.
+    /// From the annotations; `Err` if it is unknown.
     scheme: Result<Option<Scheme>, ()>,
     /// `Err` if there is a mistake in one of the annotations.
     tls: Result<TlsSettings, ()>,

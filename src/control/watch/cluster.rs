@@ -355,7 +355,7 @@ impl Source for Arc<Cluster> {
     }
 }
 
-/// A Secret that nobody refers to loses its content.
+/// Drops the content of an unreferenced Secret.
 fn stripped(object: Object, is_wanted: bool) -> Object {
     match object {
         Object::Secret(secret) if !is_wanted && has_content(&secret) => {

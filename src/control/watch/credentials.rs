@@ -25,7 +25,7 @@ use tower::{BoxError, Service};
 const CHANGED: Duration = Duration::from_secs(1);
 
 /// Between two readings of credentials that are refused. It doubles with each, up to [`MOST_REFUSED`]:
-/// behind them may be a plug-in that asks somebody else.
+/// behind them may be a plug-in that contacts another service.
 const REFUSED: Duration = Duration::from_secs(5);
 const MOST_REFUSED: Duration = Duration::from_secs(60);
 

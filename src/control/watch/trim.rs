@@ -22,7 +22,7 @@ pub(super) trait Trim {
     /// Its `metadata`.
     fn metadata(&mut self) -> &mut ObjectMeta;
 
-    /// Drops what nobody reads.
+    /// Drops unused fields.
     fn trim(&mut self);
 
     /// What its status says, if that is written by us. Asked before it is trimmed.
@@ -131,7 +131,7 @@ fn slice(slice: &mut EndpointSlice) {
     }
 }
 
-/// Leaves `data` there, if only empty: a Secret without is one that nobody refers to.
+/// Keeps `data`, if only empty: a Secret without it is an unreferenced one.
 fn secret(secret: &mut Secret) {
     keep(&mut secret.metadata, false);
     let mut data: BTreeMap<_, _> = secret.data.take().unwrap_or_default();

@@ -28,7 +28,7 @@ const NOBODYS: [Block; 10] = [
     (v6(0xff00, 0, 8), "multicast"),
 ];
 
-/// What else nobody on the Internet has.
+/// Other addresses that are not public.
 const NOT_GLOBAL: [Block; 27] = [
     (v4(10, 0, 0, 0, 8), "private"),
     (v4(100, 64, 0, 0, 10), "carrier-grade NAT"),

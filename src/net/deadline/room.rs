@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// What a worker shows of a list in which nobody is.
+/// The published value of an empty list.
 const NOBODY: u64 = u64::MAX;
 
 /// Milliseconds that a new connection has for its first request before it closes for another one: two or
 /// three ways around the Earth, for a handshake and a request. Were it less, connections that come
-/// fast would close each other before anybody is served.
+/// fast would close each other before any is served.
 const GRACE: u64 = 1_000;
 
 /// No connection's seat: the watch is not of a connection, but of one of its streams.

@@ -1,4 +1,4 @@
-//! Request body bytes that an HTTP/2 connection has received and that nobody has read yet.
+//! Request body bytes that an HTTP/2 connection has received and that were not read yet.
 //!
 //! The windows of HTTP/2 are wide, so that an upload over a long distance is as fast as with HTTP/1.1.
 //! Bytes that a pod does not take wait inside h2, which does not report how many they are. They are counted

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 pub enum Shortage {
     /// The connection holds its share.
     Connection,
-    /// Too little is free for anybody.
+    /// Too little is free for any request.
     Process,
     /// The memory of the cgroup is nearly used up.
     Cgroup,

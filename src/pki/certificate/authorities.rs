@@ -64,7 +64,7 @@ pub enum Proof {
         /// Its issuer, as in the certificate.
         issuer: String,
     },
-    /// The chain ends at somebody who is no authority.
+    /// The chain does not end at a known CA.
     UnknownIssuer {
         /// The last issuer of the chain.
         issuer: String,
@@ -234,7 +234,7 @@ impl Names {
         }
     }
 
-    /// Why nobody vouches for the chain.
+    /// Why no CA vouches for the chain.
     fn explain(self, cause: &Cause) -> Proof {
         if self.is_self_issued {
             return Proof::SelfSigned;
@@ -259,7 +259,7 @@ impl Names {
     }
 }
 
-/// A name out of a certificate, which anybody may have written, on one line.
+/// An untrusted name from a certificate, on one line.
 fn short(name: &str) -> String {
     name.chars().take(MOST_OF_A_NAME).flat_map(char::escape_debug).collect()
 }

@@ -147,7 +147,7 @@ async fn unless_evicted<T>(watch: &Watch, future: impl Future<Output = T>) -> Op
 /// Whose a connection is.
 struct Origin {
     source: PeerAddr,
-    /// Who brought it, if it is somebody else's.
+    /// The load balancer, if it came through one.
     balancer: Option<PeerAddr>,
     /// The port that the source connected to.
     port: u16,
@@ -220,7 +220,7 @@ fn count_failed(cells: &ListenerCells, why: HandshakeFailure) {
     }
 }
 
-/// Shakes hands, where the listener has TLS. `None` for nobody to serve, which has been counted.
+/// Does the TLS handshake, if the listener has TLS. `None` if it failed, which has been counted.
 async fn secure(
     mut downstream: Downstream,
     socket: TcpStream,

@@ -197,7 +197,7 @@ impl CertStore {
     }
 }
 
-/// Names the certificates of files that nobody can ever be shown.
+/// Reports certificates in files that can never be presented.
 fn warn_of_hidden(files: &[OfFile]) {
     for (position, (certificate, default)) in files.iter().enumerate() {
         let is_taken = |name: &HostPattern| {

@@ -53,7 +53,7 @@ pub struct Bound {
 /// kernel give it to itself (`crate::app`, steering).
 ///
 /// # Errors
-/// Also if somebody else has the address: another user, or a process that does not share it.
+/// Also if the address is in use: by another user, or a process that does not share it.
 pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -95,7 +95,7 @@ impl Listening {
     /// Hands the socket to the runtime within which this is called.
     pub fn accept_here(self) -> io::Result<Accepting> {
         let Bound { socket, hold } = self.0;
-        // A socket that nobody accepts on must not go on listening.
+        // A socket without an acceptor must not keep listening.
         let socket = TcpListener::from_std(socket.into()).inspect_err(|_| hold.release())?;
         Ok(Accepting { socket, hold })
     }
@@ -216,7 +216,7 @@ impl Acceptor {
         }
     }
 
-    /// Who may connect; everybody else is reset.
+    /// The admitted sources; others are reset.
     fn admitted(
         &self,
         socket: TcpStream,

@@ -27,7 +27,7 @@ pub const MAX_HEADER_BYTES: usize = 4096;
 /// A parsed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
-    /// The connection is somebody else's.
+    /// The connection of another source.
     Proxied {
         /// Who opened it. Never the unspecified address; port 0 is possible (section 2.1 has
         /// 0..=65535), and so is IPv4-mapped IPv6.
@@ -105,7 +105,7 @@ malformed! {
     /// Version 2: the fields behind the addresses do not end where the header ends. Sender and
     /// receiver may then differ on where that is, so the header is refused, as HAProxy does.
     Tlv = "tlv", "a TLV field extends beyond the header";
-    /// The unspecified address as source: nobody connects from there, and an address set or a log
+    /// The unspecified address as source: no client connects from there, and an address set or a log
     /// must not meet it.
     Source = "source", "the source is the unspecified address";
 }

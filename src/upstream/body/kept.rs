@@ -64,7 +64,7 @@ pub(super) struct Kept {
     bytes: usize,
     /// What is charged for it.
     held: usize,
-    /// Something of the body is missing, or nobody will ask for it any more.
+    /// Part of the body is missing, or it is no longer needed.
     closed: bool,
 }
 

@@ -45,10 +45,10 @@ const FIRST_STREAMS: usize = 100;
 const MOST_STREAMS: usize = 200;
 /// How long a peer may take to answer a PING: many times the round trip in any cluster.
 const PONG: Duration = Duration::from_secs(5);
-/// How long a connection that nobody uses may take to say goodbye.
+/// How long an unused connection may take to close gracefully.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// A connection for as long as somebody may use it.
+/// A connection as long as requests may use it.
 #[derive(Debug)]
 pub(super) struct Shared {
     sender: SendRequest<Piece>,
@@ -63,7 +63,7 @@ pub(super) struct Shared {
     life: Rc<Life>,
     record: Arc<Record>,
     resets: Rc<Resets>,
-    /// Tells the driver, by being dropped, that nobody will ask for a stream any more.
+    /// Dropped to tell the driver that no further stream will be requested.
     _last: oneshot::Sender<()>,
 }
 

@@ -118,7 +118,7 @@ impl Drop for Http2Lease {
             self.shared.resets().give_up(GivenUp::Unanswered(response), Instant::now());
         }
         if self.waiting_since == Some(self.shared.read_count()) {
-            // Given up, and not a byte came meanwhile: is anybody there?
+            // Given up, and not a byte came meanwhile: check whether the peer is alive.
             self.shared.probe();
         }
         // Without a pool the worker is leaving.

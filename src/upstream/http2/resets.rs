@@ -4,7 +4,7 @@
 //! have on it. So a connection passes on a burst of them, and one a second beyond that. When the burst is
 //! used up it gets no new streams: who comes next finds another connection, and so do those whose clients
 //! give up on them. What is given up on until then is drained, until its turn to be reset comes, or the
-//! connection closes, which it does when nobody wants any of its streams.
+//! connection closes, which it does when no request uses its streams.
 
 use super::connection::Life;
 use h2::RecvStream;

@@ -14,7 +14,7 @@ pub(super) struct Say<'a, 'r> {
     pub(super) value: &'a str,
     pub(super) subject: Subject<'a>,
     pub(super) report: &'a mut Report<'r>,
-    /// What to do about one that restricts and that nobody knows.
+    /// The fix for an unknown annotation that restricts.
     pub(super) mend: Option<Mend>,
 }
 
@@ -31,7 +31,7 @@ impl Say<'_, '_> {
         }
     }
 
-    /// What is to be said of an annotation that somebody reads, here or elsewhere.
+    /// The finding about an annotation that ravelin or another controller reads.
     pub(super) fn outcome(&mut self, outcome: Outcome) {
         let serve_without = format!("list it in {IGNORE} to serve without it");
         match outcome {
@@ -137,7 +137,7 @@ impl Say<'_, '_> {
         self.add(Severity::Warning, Why::AnnotationIgnored, reason, fix);
     }
 
-    /// Says of an annotation of ours that nobody reads it.
+    /// Reports an annotation of ravelin that has no effect.
     pub(super) fn unread(&mut self, mend: &Mend) {
         let reason = "is unknown, and has no effect".to_owned();
         self.add(Severity::Warning, Why::UnknownField, reason, mend.question());

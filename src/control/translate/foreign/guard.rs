@@ -29,7 +29,7 @@ pub(in crate::control::translate) enum Guard {
     PodTls,
     /// A key that makes Traefik drop the Ingress.
     UnknownRouterKey,
-    /// One below `ravelin.dev/` that nobody reads.
+    /// One below `ravelin.dev/` without an effect.
     Unread,
     /// An annotation whose name says that it protects, and of which nothing else is known.
     Unknown,

@@ -50,7 +50,7 @@ type Entry = (&'static str, Class);
 /// What becomes of an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
-    /// It keeps somebody out.
+    /// It restricts access.
     Restricts(Guard, Unless),
     /// It changes what rules match, or what pods get.
     Alters(Change, Unless),

@@ -1,5 +1,5 @@
 //! Annotations of which only the name tells what they do: those of controllers that have no table here,
-//! and those below `ravelin.dev/` that nobody reads.
+//! and those below `ravelin.dev/` that do not exist.
 
 use super::Subject;
 use crate::control::suggest::nearest;
@@ -18,7 +18,7 @@ pub(super) const OTHERS: [(&str, &str); 7] = [
     ("higress.io/", "Higress"),
 ];
 
-/// How words begin that names of annotations have which keep somebody out.
+/// Prefixes of words in names of restricting annotations.
 const PROTECTING: [&str; 28] = [
     "access",
     "acl",
@@ -50,20 +50,20 @@ const PROTECTING: [&str; 28] = [
     "whitelist",
 ];
 
-/// Whether a name says that the annotation keeps somebody out.
+/// Whether a name suggests that the annotation restricts access.
 pub(super) fn protects(name: &str) -> bool {
     name.split(['-', '_', '.', '/'])
         .any(|word| PROTECTING.iter().any(|protecting| word.starts_with(protecting)))
 }
 
-/// An annotation below `ravelin.dev/` that nobody reads on this object.
+/// An annotation below `ravelin.dev/` that has no effect on this object.
 pub(super) struct Unread {
-    /// Whether who wrote it meant to keep somebody out.
+    /// Whether it was meant to restrict access.
     pub(super) protects: bool,
     pub(super) mend: Mend,
 }
 
-/// What to do about an annotation that nobody reads.
+/// The fix for an annotation without a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mend {
     /// Its name is nearly this one.
@@ -100,7 +100,7 @@ pub(super) fn unread(name: &str, subject: Subject<'_>) -> Option<Unread> {
     })
 }
 
-/// Whether one of ours keeps somebody out.
+/// Whether an annotation of ravelin restricts access.
 fn is_guard(name: &str) -> bool {
     [CLIENT_CERTIFICATE, CLIENT_CA, CLIENT_SUBJECT].contains(&name)
 }

@@ -33,7 +33,7 @@ pub(in crate::control::translate) enum Unless {
 /// Says of `auth-tls-secret` whether it counts, with ingress-nginx and HAProxy Ingress.
 const VERIFY_CLIENT: &str = "auth-tls-verify-client";
 
-/// Its values with which nobody is kept out.
+/// Its values without a restriction.
 pub(super) const NOT_VERIFIED: &[&str] = &["off", "optional_no_ca"];
 
 const SWITCHED_OFF: [&str; 5] = ["false", "off", "no", "none", "0"];

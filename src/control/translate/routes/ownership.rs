@@ -108,7 +108,7 @@ impl Ownership {
             let mut now = Vec::new();
             let rules = &model.rules[range(&model.rules, host)];
             match self.policy {
-                // One without a host is nobody's.
+                // One without a host has no owner.
                 HostPolicy::Shared if *host == HostPattern::Any => {}
                 HostPolicy::Shared => report_shared(host, rules, &model.ingresses, &mut now),
                 HostPolicy::FirstNamespace => self.report_refused(host, rules, model, &mut now),

@@ -108,7 +108,7 @@ impl Recovery {
         self.returns.subscribe()
     }
 
-    /// Waits until the server is away and nobody else asks for it.
+    /// Waits until the server is away and no other follower probes it.
     pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, Asking> {
         loop {
             // Its sender is here.
@@ -124,7 +124,7 @@ impl Recovery {
         }
     }
 
-    /// Whether it is away, as far as anybody has told.
+    /// Whether it is known to be away.
     pub(super) fn is_away(&self) -> bool {
         *self.away.borrow()
     }

@@ -23,7 +23,7 @@ use std::os::fd::AsFd;
 /// The kernel swaps one pointer (`__sk_attach_prog` of net/core/filter.c): every packet meets the
 /// old program or the new one, never none. The exception is a socket whose memory for options
 /// (`net.core.optmem_max`: 128 KiB, before Linux 6.8 20 KiB) does not hold both. The old program
-/// goes first there, and for that moment everybody gets through to the check in user space.
+/// goes first there, and for that moment every connection reaches the check in user space.
 /// Cloudflare's list takes 1 KiB of it, other sets about 40 bytes for each IPv4 network and 100 for
 /// each of IPv6: 20 KiB hold 250 IPv4 networks twice, and 500 once.
 ///
