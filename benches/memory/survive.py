@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import os
 import pathlib
+import select
 import subprocess
 import tempfile
 import time
@@ -154,20 +155,28 @@ def ask(connection):
     return time.monotonic() - began if response.status == 200 else None
 
 
+def was_closed(connection):
+    """Whether an idle connection has been closed, as clients look before they use one again."""
+    return connection.sock is not None and bool(select.select([connection.sock], [], [], 0)[0])
+
+
 def honest(ravelin, seconds):
     """Asks for so long, in turn on a connection that stays and on a new one. Times and failures."""
     times, failures, kept = [], collections.Counter(), new_connection(ravelin.plain)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for connection in (kept, new_connection(ravelin.plain)):
+            which = "kept" if connection is kept else "new"
+            if was_closed(connection):
+                connection.close()
             try:
                 took = ask(connection)
                 if took is None:
-                    failures["status"] += 1
+                    failures[f"{which} status"] += 1
                 else:
                     times.append(took)
             except (OSError, http.client.HTTPException) as error:
-                failures[type(error).__name__] += 1
+                failures[f"{which} {type(error).__name__}"] += 1
                 connection.close()
             if connection is not kept:
                 connection.close()

@@ -15,7 +15,7 @@ pub(super) async fn reclaim(worker: Rc<Worker>) {
     loop {
         let why = worker.memory.budget().shortage().await;
         let budget = worker.memory.budget();
-        let ended = worker.deadlines.end_stalled(why, budget.is_scarce());
+        let ended = worker.deadlines.end_stalled(why, budget.is_scarce(), budget.missing());
         if ended == 0 && budget.is_nearly_full() {
             let _ = (0..IDLE).take_while(|_| worker.deadlines.evict_idlest()).count();
         }

@@ -77,7 +77,7 @@ impl Notes {
             return;
         }
         let more = (2 * head).saturating_sub(self.held.get());
-        if self.account.may_hold(more).is_err() {
+        if self.account.may_hold_part(more).is_err() {
             self.short.set(true);
         }
         self.account.move_on();

@@ -43,6 +43,12 @@ impl ClientSocket {
         Poll::Ready(Ok(dropped.filled().len()))
     }
 
+    /// Whether something has come, or the end: what the kernel says now, and not what the worker was last
+    /// told.
+    pub(super) fn has_arrived(&self) -> bool {
+        SockRef::from(self.tcp()).peek(&mut [MaybeUninit::uninit()]).is_ok()
+    }
+
     /// Bytes that the client has not acknowledged, if the kernel says.
     pub(super) fn unacknowledged(&self) -> Option<u64> {
         unacknowledged(self.tcp().as_fd()).ok()

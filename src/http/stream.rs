@@ -76,6 +76,11 @@ impl ClientStream {
         }
     }
 
+    /// Whether a request is here, or a part of it, of which the worker may not have been told yet.
+    pub fn has_arrived(&self) -> bool {
+        self.has_unread() || self.socket.get_ref().has_arrived()
+    }
+
     /// Whether bytes have arrived that hyper has not read.
     pub fn has_unread(&self) -> bool {
         !(self.ready.is_empty() && self.held.is_empty())
@@ -259,7 +264,12 @@ impl AsyncWrite for ClientStream {
         if self.between_requests() {
             self.notes.requested.set(false);
         }
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        // With TLS, what hyper has written waits within the session.
+        if flushed.is_pending() && self.watch.ends_early() {
+            self.look();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

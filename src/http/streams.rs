@@ -37,6 +37,8 @@ pub struct Streams {
     /// How many streams are looked at before the connection is judged.
     resets: u64,
     spare: RefCell<Vec<Rc<Watch>>>,
+    /// Streams that end if the client acknowledges nothing.
+    asked: RefCell<Vec<Rc<Watch>>>,
     inflow: Rc<Inflow>,
     /// The client was not read for a while, as its connection has its share of memory.
     overdrawn: Cell<bool>,
@@ -64,6 +66,7 @@ impl Streams {
             ended: Cell::new(0),
             resets,
             spare: RefCell::default(),
+            asked: RefCell::default(),
             inflow,
             overdrawn: Cell::new(false),
             next: RefCell::default(),
@@ -113,6 +116,21 @@ impl Streams {
         self.overdrawn.set(true);
     }
 
+    /// Streams that end if the client acknowledges nothing of what the kernel has for it.
+    pub(super) fn asked(&self) -> Vec<Rc<Watch>> {
+        self.asked.take()
+    }
+
+    /// Whether a stream, which is to end, has to wait until the connection has asked the kernel.
+    fn asks_kernel(&self, watch: &Rc<Watch>) -> bool {
+        let asks = watch.asks_kernel();
+        if asks {
+            self.asked.borrow_mut().push(Rc::clone(watch));
+            self.connection.wake();
+        }
+        asks
+    }
+
     /// Whether there has been any.
     pub fn has_begun(&self) -> bool {
         self.begun.get() > 0
@@ -155,7 +173,7 @@ impl Stream {
             match self.watch.expired() {
                 // Dropping it resets the stream.
                 Some(Phase::Response) => Poll::Ready(()),
-                _ if self.watch.ends_early() => {
+                _ if self.watch.ends_early() && !self.streams.asks_kernel(&self.watch) => {
                     self.watch.count_ended_early();
                     self.streams.ended.set(self.streams.ended.get() + 1);
                     Poll::Ready(())

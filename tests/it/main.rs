@@ -20,6 +20,7 @@ mod handover;
 mod health_checks;
 mod memory;
 mod memory_bounds;
+mod memory_moving;
 mod memory_reclaimed;
 mod metrics;
 mod reload;

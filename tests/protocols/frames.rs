@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::secured::{HOST, offering};
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -55,15 +55,25 @@ pub(crate) struct Frames(Client);
 impl Frames {
     /// Sends the preface and takes the server's SETTINGS, which are returned.
     pub(crate) fn open(addr: SocketAddr) -> (Self, Frame) {
+        Self::over(TcpStream::connect(addr).expect("the proxy listens"))
+    }
+
+    /// The same, over this socket.
+    pub(crate) fn over(socket: TcpStream) -> (Self, Frame) {
+        Self::try_over(socket).expect("a handshake, and SETTINGS come first")
+    }
+
+    /// The same; `None` if the proxy does not want it.
+    pub(crate) fn try_over(socket: TcpStream) -> Option<(Self, Frame)> {
         let config = offering(&["h2"]);
-        let mut client = Client::offer(addr, HOST, &config).expect("a handshake");
+        let client = Client::over(socket, HOST, &config).ok()?;
         assert_eq!(client.stream.conn.alpn_protocol(), Some(&b"h2"[..]));
-        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         let mut frames = Self(client);
-        frames.send(&frame(SETTINGS, 0, 0, &[]));
-        let settings = frames.next().expect("SETTINGS come first");
-        frames.send(&frame(SETTINGS, ACK, 0, &[]));
-        (frames, settings)
+        frames.try_send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        frames.try_send(&frame(SETTINGS, 0, 0, &[]));
+        let settings = frames.next()?;
+        frames.try_send(&frame(SETTINGS, ACK, 0, &[]));
+        Some((frames, settings))
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {

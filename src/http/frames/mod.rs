@@ -11,8 +11,7 @@ use super::head_turns::{PIECE, Turn};
 use super::socket::ClientSocket;
 use super::streams::Streams;
 use crate::net::deadline::{Phase, Watch};
-use crate::net::memory::Inflow;
-use crate::net::memory::{Account, Kind};
+use crate::net::memory::{Account, Inflow, Kind};
 use scan::Scanner;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -183,6 +182,8 @@ pub struct FollowedFrames {
     block: Block,
     head: HeadDeadline,
     streams: Rc<Streams>,
+    /// What the client had not acknowledged when the kernel was last asked, in bytes.
+    unacknowledged: Option<u64>,
     /// When it looks again whether it may be read.
     look: Option<Pin<Box<Sleep>>>,
 }
@@ -205,6 +206,7 @@ impl FollowedFrames {
             block: Block { account, is_open: false },
             head,
             streams: Rc::clone(streams),
+            unacknowledged: None,
             look: None,
         }
     }
@@ -216,6 +218,26 @@ impl FollowedFrames {
         self.turn.count(heads);
         self.block.set(self.received.in_block);
         self.head.change(was_amid, self.received.is_amid());
+    }
+
+    /// Notes whether the kernel takes nothing more. What waits behind that moves for as long as the client
+    /// acknowledges something: the kernel takes on what may be the way of a slow client for seconds.
+    fn written<T>(&mut self, written: Poll<T>) -> Poll<T> {
+        let (account, is_blocked) = (self.streams.inflow().account(), written.is_pending());
+        account.set_blocked(is_blocked);
+        let asked = self.streams.asked();
+        if asked.is_empty() {
+            return written;
+        }
+        let now = self.socket.get_ref().unacknowledged();
+        let moves = std::mem::replace(&mut self.unacknowledged, now) != now || !is_blocked;
+        if moves {
+            account.drain();
+        }
+        for watch in asked {
+            if moves { watch.spare() } else { watch.judge() }
+        }
+        written
     }
 
     /// Waits until the connection holds less than its share.
@@ -259,7 +281,8 @@ impl AsyncWrite for FollowedFrames {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(self.socket.get_mut()).poll_write(cx, buf))?;
+        let written = Pin::new(self.socket.get_mut()).poll_write(cx, buf);
+        let written = ready!(self.written(written))?;
         let Self { sent, streams, .. } = &mut *self;
         sent.wrote(&buf[..written], streams.inflow());
         Poll::Ready(Ok(written))
@@ -270,7 +293,8 @@ impl AsyncWrite for FollowedFrames {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(self.socket.get_mut()).poll_write_vectored(cx, bufs))?;
+        let written = Pin::new(self.socket.get_mut()).poll_write_vectored(cx, bufs);
+        let written = ready!(self.written(written))?;
         let Self { sent, streams, .. } = &mut *self;
         let mut left = written;
         for buf in bufs {
@@ -286,7 +310,8 @@ impl AsyncWrite for FollowedFrames {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.socket.get_mut()).poll_flush(cx)
+        let flushed = Pin::new(self.socket.get_mut()).poll_flush(cx);
+        self.written(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -12,7 +12,7 @@ mod tests;
 
 pub use room::{Candidate, Room, Starving};
 
-use crate::net::memory::{Account, Shortage};
+use crate::net::memory::{Account, Moved, Shortage};
 use room::{List, NO_SEAT, Seats};
 use stalled::Looks;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -109,7 +109,9 @@ impl Deadlines {
             served: Cell::new(false),
             evicted: Cell::new(false),
             account: OnceCell::new(),
+            moved: Arc::default(),
             ends_early: Cell::new(None),
+            judged: Cell::new(false),
         });
         watch.enter(Phase::Idle, limit);
         self.watches.borrow_mut().push(Rc::downgrade(&watch));
@@ -181,8 +183,12 @@ pub struct Watch {
     evicted: Cell<bool>,
     /// Who pays for what it watches.
     account: OnceCell<Arc<Account>>,
+    /// When a part of a piece has left for the last time.
+    moved: Arc<Moved>,
     /// Whether its exchange has to end because memory is short.
     ends_early: Cell<Option<Shortage>>,
+    /// Whether its client's kernel has been asked about that.
+    judged: Cell<bool>,
 }
 
 impl Watch {
@@ -190,7 +196,7 @@ impl Watch {
     pub fn enter(&self, phase: Phase, limit: Duration) {
         self.phase.set(phase);
         self.expired.set(false);
-        self.ends_early.set(None);
+        self.spare();
         let now = self.clock.now_ms();
         self.since.set(now);
         if phase == Phase::Idle {
@@ -237,6 +243,16 @@ impl Watch {
     fn leave(&self) {
         if self.listed.replace(false) {
             self.clock.seats.leave(self.seat);
+        }
+    }
+
+    /// Lets it stay after all: a request is here.
+    pub fn stay(&self) {
+        self.evicted.set(false);
+        if self.phase() == Phase::Idle {
+            self.listed.set(true);
+            let list = if self.served.get() { List::Idle } else { List::Silent };
+            self.clock.seats.join(list, self.seat, self.clock.now_ms());
         }
     }
 
@@ -350,7 +366,8 @@ impl Watch {
         }
     }
 
-    fn wake(&self) {
+    /// Has its task look at it.
+    pub fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

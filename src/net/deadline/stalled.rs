@@ -5,7 +5,7 @@
 //! look costs is bounded, and no more is ended than is needed.
 
 use super::{Deadlines, Phase, Watch};
-use crate::net::memory::{Account, Shortage, Stalled};
+use crate::net::memory::{Account, Moved, Shortage, Stalled};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -20,8 +20,12 @@ const STILL_IF_SCARCE: u64 = 500;
 /// Watches that are looked at in one go: some 100 µs.
 const WINDOW: usize = 4_096;
 
-/// Exchanges that end in one go: about 2 ms.
+/// Exchanges that end in one go, at the most: about 2 ms.
 const MOST: usize = 64;
+
+/// What the end of a stream gives back at least, in bytes; that of another exchange gives back all that its
+/// connection holds.
+const STREAM: i64 = 24 * 1024;
 
 /// Where the next look begins, and a place to sort in.
 #[derive(Debug, Default)]
@@ -35,8 +39,9 @@ pub(super) struct Looks {
 type Rank = (bool, u32, u64);
 
 impl Deadlines {
-    /// Ends some stalled exchanges, because `why` is short. Returns how many.
-    pub fn end_stalled(&self, why: Shortage, is_scarce: bool) -> usize {
+    /// Tells some exchanges that stand still to end, as `why` is short, until `missing` bytes are about to
+    /// be free. Returns how many.
+    pub fn end_stalled(&self, why: Shortage, is_scarce: bool, mut missing: i64) -> usize {
         let watches = self.watches.borrow();
         let found = &mut *self.looks.found.borrow_mut();
         let begin = if self.looks.next.get() < watches.len() { self.looks.next.get() } else { 0 };
@@ -51,11 +56,16 @@ impl Deadlines {
         if found.len() > MOST {
             found.select_nth_unstable_by_key(MOST, |(rank, _)| *rank);
         }
-        let ended = found.len().min(MOST);
-        for (_, watch) in found.iter().take(MOST) {
-            watch.end_early(why);
+        found.truncate(MOST);
+        found.sort_unstable_by_key(|(rank, _)| *rank);
+        let mut ended = 0;
+        for (_, watch) in found.drain(..) {
+            if missing > 0 {
+                missing -= watch.gives_back();
+                watch.end_early(why);
+                ended += 1;
+            }
         }
-        found.clear();
         ended
     }
 }
@@ -75,6 +85,24 @@ impl Watch {
     /// Cancels that: it makes progress after all.
     pub fn spare(&self) {
         self.ends_early.set(None);
+        self.judged.set(false);
+    }
+
+    /// Where the parts of its pieces that leave are noted.
+    pub fn moved(&self) -> &Arc<Moved> {
+        &self.moved
+    }
+
+    /// Whether its exchange may end only if its client acknowledges nothing: the kernel has bytes for it.
+    pub fn asks_kernel(&self) -> bool {
+        let is_blocked = self.account.get().is_some_and(|account| account.blocked().is_some());
+        self.phase() == Phase::Response && is_blocked && !self.judged.get()
+    }
+
+    /// Says that its client acknowledges nothing.
+    pub fn judge(&self) {
+        self.judged.set(true);
+        self.wake();
     }
 
     /// Counts the early end.
@@ -101,17 +129,29 @@ impl Watch {
     fn rank(&self, before: u64) -> Option<Rank> {
         let account = self.account.get()?;
         let is_still = |since: u64| since <= before;
-        self.stalled()?;
-        if self.ends_early() || !is_still(self.since.get()) {
+        let what = self.stalled()?;
+        // A piece may leave in several steps.
+        let since = self.since.get().max(self.moved.at());
+        if self.ends_early() || !is_still(since) {
             return None;
         }
-        // A piece may leave in several steps, of which the watch hears nothing.
         let moves = !is_still(account.moved());
+        // What a stream waits for may be in the kernel's buffer, behind others.
+        let drains = || account.blocked().is_some_and(|since| !is_still(since));
+        if !self.is_whole() && what == Stalled::Answer && drains() {
+            return None;
+        }
         if moves && self.is_whole() {
             return None;
         }
         let held = u64::try_from(account.held()).unwrap_or(0);
-        Some((moves, held.leading_zeros(), self.since.get()))
+        Some((moves, held.leading_zeros(), since))
+    }
+
+    /// What its end gives back, about, in bytes.
+    fn gives_back(&self) -> i64 {
+        let held = self.account.get().map_or(0, |account| account.held());
+        if self.is_whole() { held } else { held.min(STREAM) }
     }
 
     fn end_early(&self, why: Shortage) {
@@ -167,7 +207,7 @@ mod tests {
         }
 
         fn look(&self) -> usize {
-            self.clock.end_stalled(Shortage::Process, false)
+            self.clock.end_stalled(Shortage::Process, false, i64::MAX)
         }
     }
 
@@ -221,6 +261,53 @@ mod tests {
         assert!(all(&rest) && of_old.ends_early() && !last.ends_early());
         assert_eq!((worker.look(), worker.look()), (1, 0));
         assert!(last.ends_early());
+    }
+
+    #[test]
+    fn no_more_ends_than_is_missing() {
+        let worker = Worker::new();
+        let (large, small) = (worker.account(1024), worker.account(64));
+        let _old = worker.stream(&small, Phase::Exchange);
+        worker.at(1);
+        let begun: Vec<_> = (0..2)
+            .map(|_| {
+                let watch = worker.clock.connection(LIMIT);
+                watch.set_account(&large);
+                watch.enter(Phase::Exchange, LIMIT);
+                watch
+            })
+            .collect();
+        worker.at(1 + STILL);
+        let look = |kib: i64| worker.clock.end_stalled(Shortage::Process, false, kib * 1024);
+        assert_eq!(look(0), 0);
+        assert_eq!(look(1000), 1);
+        assert_eq!(begun.iter().filter(|watch| watch.ends_early()).count(), 1);
+        assert_eq!(look(1025), 2);
+    }
+
+    #[test]
+    fn what_waits_behind_the_kernel_stays_while_its_client_acknowledges() {
+        let worker = Worker::new();
+        let account = worker.account(64);
+        let stream = worker.stream(&account, Phase::Response);
+        account.set_blocked(true);
+        worker.at(STILL);
+        account.drain();
+        worker.at(2 * STILL - 1);
+        assert_eq!(worker.look(), 0, "something was acknowledged");
+        worker.at(2 * STILL);
+        assert_eq!(worker.look(), 1);
+        assert!(stream.ends_early() && stream.asks_kernel());
+        stream.judge();
+        assert!(stream.ends_early() && !stream.asks_kernel());
+        // The next time the kernel is asked again.
+        stream.spare();
+        assert!(!stream.ends_early() && stream.asks_kernel());
+        account.set_blocked(false);
+        assert!(!stream.asks_kernel());
+        stream.moved().note(&account);
+        worker.at(3 * STILL - 1);
+        assert_eq!(worker.look(), 0, "a part of a piece has left");
     }
 
     #[test]

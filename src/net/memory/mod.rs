@@ -141,8 +141,13 @@ impl Ledger {
 
     fn check(&self, held: i64, bytes: usize) -> Result<(), Shortage> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let is_little = held.saturating_add(bytes) <= LITTLE;
+        self.check_beside(if is_little { 0 } else { self.budget.limit / RESERVE }, held, bytes)
+    }
+
+    /// The same, with so much of the limit kept for others.
+    fn check_beside(&self, reserve: i64, held: i64, bytes: i64) -> Result<(), Shortage> {
         let wanted = held.saturating_add(bytes);
-        let reserve = if wanted <= LITTLE { 0 } else { self.budget.limit / RESERVE };
         let used = self.budget.held.load(Ordering::Relaxed) + self.drift.now();
         let share = (self.budget.limit - used - reserve) / SHARE;
         if self.budget.is_pressed() {
@@ -186,14 +191,37 @@ pub struct Account {
     ledger: Arc<Ledger>,
     held: Stock,
     /// When bytes have left for the last time.
-    moved: AtomicU64,
+    moved: Moved,
+    /// Whether the kernel takes nothing more for the client.
+    blocked: AtomicBool,
+    /// When the client was last seen to acknowledge something of what the kernel has.
+    drained: Moved,
+}
+
+/// When something of a connection, or of one of its streams, has moved for the last time.
+#[derive(Debug, Default)]
+pub struct Moved(AtomicU64);
+
+impl Moved {
+    /// Notes that it moves now.
+    pub fn note(&self, account: &Account) {
+        self.0.store(account.ledger.now.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// When that was, in milliseconds of the worker's clock.
+    pub fn at(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Account {
     /// Of a connection that holds nothing yet.
     pub fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
-        let moved = AtomicU64::new(ledger.now.load(Ordering::Relaxed));
-        Arc::new(Self { ledger: Arc::clone(ledger), held: Stock::default(), moved })
+        let (ledger, held, moved) = (Arc::clone(ledger), Stock::default(), Moved::default());
+        let (blocked, drained) = (AtomicBool::new(false), Moved::default());
+        let account = Self { ledger, held, moved, blocked, drained };
+        account.move_on();
+        Arc::new(account)
     }
 
     /// Whether so many bytes more are within the connection's share.
@@ -202,6 +230,18 @@ impl Account {
     /// What is short; it has been counted.
     pub fn may_hold(&self, bytes: usize) -> Result<(), Shortage> {
         let checked = self.ledger.check(self.held.now(), bytes);
+        checked.inspect_err(|shortage| self.ledger.count(*shortage))
+    }
+
+    /// The same for a part of something that has not ended, a request head: that is no request yet, for
+    /// which the reserve is.
+    ///
+    /// # Errors
+    /// What is short; it has been counted.
+    pub fn may_hold_part(&self, bytes: usize) -> Result<(), Shortage> {
+        let (reserve, bytes) = (self.ledger.budget.limit / RESERVE, i64::try_from(bytes));
+        let bytes = bytes.unwrap_or(i64::MAX);
+        let checked = self.ledger.check_beside(reserve, self.held.now(), bytes);
         checked.inspect_err(|shortage| self.ledger.count(*shortage))
     }
 
@@ -227,12 +267,27 @@ impl Account {
 
     /// Records progress: bytes were sent or received.
     pub fn move_on(&self) {
-        self.moved.store(self.ledger.now.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.moved.note(self);
     }
 
     /// When that was for the last time, in milliseconds of the worker's clock.
     pub fn moved(&self) -> u64 {
-        self.moved.load(Ordering::Relaxed)
+        self.moved.at()
+    }
+
+    /// Says whether the kernel takes nothing more for the client.
+    pub fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+    }
+
+    /// Notes that the client has acknowledged something of what the kernel has.
+    pub fn drain(&self) {
+        self.drained.note(self);
+    }
+
+    /// Since when the client has not, if the kernel takes nothing more for it.
+    pub fn blocked(&self) -> Option<u64> {
+        self.blocked.load(Ordering::Relaxed).then(|| self.drained.at())
     }
 
     /// Counts an exchange on it that was ended early.
@@ -287,6 +342,7 @@ mod tests {
         }
         assert_eq!(honest.may_hold(16 * 1024), Ok(()));
         assert_eq!(honest.may_hold(MIB), Err(Shortage::Process));
+        assert_eq!(honest.may_hold_part(16 * 1024), Err(Shortage::Process));
         let refused = &ledger.cells.refused;
         assert!(refused[Shortage::Connection as usize].total() > 0);
         assert!(refused[Shortage::Process as usize].total() > 0);

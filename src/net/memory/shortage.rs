@@ -98,6 +98,12 @@ impl Budget {
         self.held.load(Ordering::Relaxed) > self.limit / 100 * percent
     }
 
+    /// What has to become free until enough is, in bytes.
+    pub fn missing(&self) -> i64 {
+        let held = self.held.load(Ordering::Relaxed);
+        if self.is_pressed() { i64::MAX } else { held - self.limit / 100 * LOW }
+    }
+
     /// What is short, unless enough is free again: then the alarm is over.
     pub fn short(&self) -> Option<Shortage> {
         if self.is_pressed() {

@@ -49,9 +49,8 @@ enum End {
 pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
     let worker = &downstream.worker;
     let notes = Rc::new(Notes::new(Arc::clone(&downstream.account)));
-    let head_limit = worker.config.timeouts.request_head;
-    let watch = Rc::clone(&downstream.watch);
-    let mut stream = ClientStream::new(socket, watch, head_limit, Rc::clone(&notes));
+    let (limit, watch) = (worker.config.timeouts.request_head, Rc::clone(&downstream.watch));
+    let mut stream = ClientStream::new(socket, watch, limit, Rc::clone(&notes));
     let tunnel = TunnelSlot::default();
     let mut service = {
         let (downstream, notes, tunnel) =
@@ -66,8 +65,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
         let mut connection = server.serve_connection(TokioIo::new(stream), service);
         let pause = go_on(&downstream, &notes, &mut connection).await;
         let mut parts = connection.into_parts();
-        let mut io = parts.io.into_inner();
-        let mut lingers = false;
+        let (mut io, mut lingers) = (parts.io.into_inner(), false);
         let end = match pause {
             Pause::Closed => {
                 if let Some(tunnel) = tunnel.take() {
@@ -77,9 +75,7 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
                     Box::pin(tunnel.relay(socket, early)).await;
                     return;
                 }
-                // What is pipelined behind the last answer is unread as well.
-                let is_pipelined = !parts.read_buf.is_empty() || io.has_unread();
-                lingers = is_pipelined || downstream.unread.get() || notes.refused.get().is_some();
+                lingers = has_unread(&downstream, &notes, &io, &parts.read_buf);
                 None
             }
             Pause::Ended(end) => Some(end),
@@ -95,6 +91,10 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
                 }
             }
         };
+        if stays(&downstream, end.as_ref(), &io) {
+            (stream, service) = (io, parts.service);
+            continue;
+        }
         let refused = end.and_then(|end| close(&downstream, &end, &mut io));
         if let Some(reason) = refused.or(notes.refused.get()) {
             request::record_unread(&downstream, reason, io.refused_line(&parts.read_buf));
@@ -105,6 +105,24 @@ pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
         }
         return;
     }
+}
+
+/// Whether something of a request is left that nobody reads: its body, or what is pipelined behind its
+/// answer, of which `read` is with hyper.
+fn has_unread(downstream: &Downstream, notes: &Notes, stream: &ClientStream, read: &[u8]) -> bool {
+    let is_pipelined = !read.is_empty() || stream.has_unread();
+    is_pipelined || downstream.unread.get() || notes.refused.get().is_some()
+}
+
+/// Has a connection that is to make room stay if it is no longer idle: the worker hears of a request a
+/// little later than the kernel.
+fn stays(downstream: &Downstream, end: Option<&End>, stream: &ClientStream) -> bool {
+    let is_idle = matches!(end, Some(End::Evicted)) && downstream.watch.phase() == Phase::Idle;
+    let stays = is_idle && stream.has_arrived();
+    if stays {
+        downstream.watch.stay();
+    }
+    stays
 }
 
 /// Ends a connection for whose request head there is no memory. `unread` is what hyper has of it.

@@ -59,7 +59,7 @@ pub(super) async fn converse(
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        let is_over = worker.closing_idle.get() && streams.is_empty();
+        let is_over = (worker.closing_idle.get() || streams.is_hoard()) && streams.is_empty();
         // It ends by itself when its last answer is flushed and GOAWAY is confirmed, or after a while.
         if is_over && !has_limit {
             watch.enter(Phase::Idle, GOAWAY_LIMIT);
@@ -68,9 +68,6 @@ pub(super) async fn converse(
         if streams.is_flood() {
             tracing::debug!(peer = %downstream.peer, "client resets too many streams");
             cells.reset_floods.add(1);
-            return Poll::Ready(());
-        }
-        if streams.is_hoard() && streams.is_empty() {
             return Poll::Ready(());
         }
         if is_to_go(&downstream, streams, is_over) && !leaving {

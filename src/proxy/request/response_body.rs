@@ -129,7 +129,7 @@ impl Body for ResponseBody {
             }
         };
         let piece = |bytes| match &this.exchange {
-            Some(exchange) => exchange.downstream().flow.send(bytes),
+            Some(exchange) => exchange.downstream().flow.send(bytes, exchange.watch().moved()),
             None => Piece::of_ours(bytes),
         };
         let frame = frame.map(|frame| frame.map(|frame| frame.map_data(piece)));

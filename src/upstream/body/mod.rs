@@ -43,7 +43,8 @@ impl Body for RequestBody {
             Self::Streaming(reader) => {
                 let frame = ready!(Pin::new(&mut *reader).poll_frame(cx));
                 let flow = reader.upload().flow();
-                let send = |frame: Frame<_>| frame.map_data(|data| flow.send(data));
+                let moved = reader.upload().moved();
+                let send = |frame: Frame<_>| frame.map_data(|data| flow.send(data, moved));
                 Poll::Ready(frame.and_then(|frame| match frame {
                     Ok(frame) => clean_trailers(frame).map(|frame| Ok(send(frame))),
                     Err(error) => Some(Err(error)),

@@ -4,8 +4,8 @@
 //! counts the memory: a short piece keeps the whole buffer that it was read into. The producer of pieces asks
 //! [`Flow::poll_room`] first, so that a side that takes nothing costs one buffer.
 
-use crate::net::counters::Stock;
-use crate::net::memory::{Account, Kind};
+use crate::net::memory::{Account, Kind, Moved};
+use crate::telemetry::Stock;
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;
@@ -49,12 +49,13 @@ impl Flow {
         Poll::Pending
     }
 
-    /// Sends a piece.
-    pub fn send(self: &Arc<Self>, bytes: Bytes) -> Piece {
+    /// Takes a piece of an exchange on its way.
+    pub fn send(self: &Arc<Self>, bytes: Bytes, exchange: &Arc<Moved>) -> Piece {
         let held = bytes.len().max(LEAST);
         self.waiting.shift(i64::try_from(held).unwrap_or(i64::MAX));
         self.account.charge(Kind::Bodies, held);
-        Piece { bytes, sending: Some((Arc::clone(self), held)) }
+        let (flow, moved) = (Arc::clone(self), Arc::clone(exchange));
+        Piece { bytes, sending: Some(Sending { flow, moved, held }) }
     }
 
     fn taken(&self, held: usize) {
@@ -72,7 +73,17 @@ impl Flow {
 #[derive(Debug)]
 pub struct Piece {
     bytes: Bytes,
-    sending: Option<(Arc<Flow>, usize)>,
+    sending: Option<Sending>,
+}
+
+/// What a piece counts for.
+#[derive(Debug)]
+struct Sending {
+    flow: Arc<Flow>,
+    /// When its exchange has moved.
+    moved: Arc<Moved>,
+    /// Bytes charged for it.
+    held: usize,
 }
 
 impl Piece {
@@ -109,15 +120,16 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-        if let Some((flow, _)) = &self.sending {
+        if let Some(Sending { flow, moved, .. }) = &self.sending {
             flow.account.move_on();
+            moved.note(&flow.account);
         }
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        if let Some((flow, held)) = self.sending.take() {
+        if let Some(Sending { flow, held, .. }) = self.sending.take() {
             flow.taken(held);
         }
     }
@@ -149,9 +161,9 @@ mod tests {
         let waker = Waker::from(Arc::clone(&woken));
         let cx = Context::from_waker(&waker);
 
-        let mut first = flow.send(Bytes::from_static(b"x"));
+        let mut first = flow.send(Bytes::from_static(b"x"), &Arc::default());
         assert!(flow.poll_room(&cx).is_ready());
-        let second = flow.send(Bytes::from_static(b"y"));
+        let second = flow.send(Bytes::from_static(b"y"), &Arc::default());
         assert_eq!(account.held(), 2 * LEAST as i64);
         assert!(flow.poll_room(&cx).is_pending());
         first.advance(1);
@@ -159,7 +171,7 @@ mod tests {
         drop(first);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert!(flow.poll_room(&cx).is_ready());
-        let large = flow.send(Bytes::from(vec![0; 3 * LEAST]));
+        let large = flow.send(Bytes::from(vec![0; 3 * LEAST]), &Arc::default());
         assert_eq!(account.held(), 4 * LEAST as i64);
         drop((second, large));
         assert_eq!(account.held(), 0);

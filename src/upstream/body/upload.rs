@@ -4,6 +4,7 @@ use super::inbound::Inbound;
 use super::kept::Kept;
 use super::piece::Flow;
 use crate::net::deadline::{Phase, Watch};
+use crate::net::memory::Moved;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::{Cell, RefCell};
@@ -107,6 +108,11 @@ impl<B: Body> Upload<B> {
     /// The part of it that is on its way upstream.
     pub fn flow(&self) -> &Arc<Flow> {
         &self.flow
+    }
+
+    /// Where it is noted that something of it has left.
+    pub fn moved(&self) -> &Arc<Moved> {
+        self.watch.moved()
     }
 
     /// Body bytes that were received and passed on so far.
