@@ -197,7 +197,7 @@ impl Port {
                 tracing::info!(%listener, sockets, "the kernel steers new connections to this process");
             }
             Steered::Newer => {
-                tracing::info!(%listener, sockets, "a newer process listens on the same address")
+                tracing::info!(%listener, sockets, "a newer process listens on the same address");
             }
             Steered::Unknown | Steered::Refused => tracing::warn!(
                 %listener,

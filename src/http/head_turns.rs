@@ -17,7 +17,7 @@ const HEADS: u32 = 4;
 /// not a hundred of somebody else.
 pub(super) const PIECE: usize = 1024;
 
-/// The turns of one worker: of the connections with more than [`HEADS`], only one continues at a time.
+/// The turns of one worker: of the connections with more than `HEADS`, only one continues at a time.
 #[derive(Debug)]
 pub struct HeadTurns(Arc<Semaphore>);
 

@@ -147,7 +147,7 @@ impl Checker {
         let service = checked.backend.key.to_string();
         match answer {
             Ok(_) if passed => {
-                tracing::info!(service, endpoint, "an endpoint passes its health check")
+                tracing::info!(service, endpoint, "an endpoint passes its health check");
             }
             Ok(status) => tracing::warn!(
                 service,

@@ -103,7 +103,7 @@ fn explain_says_what_is_asked_of_clients_and_what_it_proves() {
     let explain = |more: &[&str]| verb(&[&["explain", "--config", file], more].concat());
     let (code, said) = explain(&["https://a.example:8443/"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("client require, of the authority"), "{said}");
+    assert!(said.contains("client require, of the CA"), "{said}");
     assert!(said.contains("any Cloudflare customer, not your zone"), "{said}");
     let (code, said) = explain(&["https://b.example:8443/"]);
     assert_eq!(code, Some(0), "{said}");

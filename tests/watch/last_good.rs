@@ -52,7 +52,7 @@ fn a_restart_without_an_api_server_serves_what_was_known_and_then_what_is_so() {
     println!("served {:?} after the start", started.elapsed());
     let (status, body) = edge.readyz();
     assert_eq!(status, 200);
-    assert!(body.contains("serves the last-good state of 20"), "{body}");
+    assert!(body.contains("serving the last-good state of 20"), "{body}");
     assert!(body.contains(" s old, until these are listed:\n"), "{body}");
     assert!(body.contains("\nIngress: connect: "), "{body}");
     assert!(edge.metric(RESTORED) > 0.5);
@@ -170,7 +170,7 @@ fn a_process_that_was_killed_is_followed_by_one_that_serves_and_says_how_old_its
     assert_eq!(get(address, "a.test", "/").0, 503);
     assert_eq!(get(address, "b.test", "/").0, 404);
     println!("served {:?} after the start", started.elapsed());
-    let line = process.says("the last-good state is served");
+    let line = process.says("serving the last-good state");
     assert_eq!(line["level"], "WARN");
     assert!(line["age"].as_str().is_some_and(|age| age.ends_with(" s")), "{line}");
     assert!(line["missing"].as_str().is_some_and(|all| all.contains("Ingress: ")), "{line}");

@@ -63,7 +63,7 @@ impl Certificate {
     ///
     /// # Errors
     /// Where one of them cannot be read, or they do not belong together. That the chain leads to an
-    /// authority, and the dates, are not checked here: Cloudflare judges both, see [`judge`].
+    /// authority, and the dates, are not checked here: Cloudflare checks both, see `full_strict`.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
