@@ -105,7 +105,8 @@ mod tests {
             looks += 1;
             (Instant::now() >= end).then_some(())
         });
-        assert_eq!((found, looks), (Some(()), 2));
+        assert_eq!(found, Some(()));
+        assert!(looks <= 2, "{looks}");
         assert_eq!(wakeup.wait_until(Some(begun), || None::<()>), None);
     }
 }
