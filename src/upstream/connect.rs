@@ -92,7 +92,7 @@ pub(super) async fn connect(
 }
 
 /// What the kernel takes of a body beyond what it may send at once, in bytes. It would take 4 MiB, and take
-/// no more until a third of that has left: a pod that is slow would seem to stand still for seconds.
+/// no more until a third of that has left: a pod that is slow would seem to stall for seconds.
 const UNSENT: u32 = 128 * 1024;
 
 async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure> {

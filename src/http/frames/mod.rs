@@ -221,7 +221,7 @@ impl FollowedFrames {
     }
 
     /// Notes whether the kernel takes nothing more. What waits behind that moves for as long as the client
-    /// acknowledges something: the kernel takes on what may be the way of a slow client for seconds.
+    /// acknowledges something: the kernel takes on what may be on its way to a slow client for seconds.
     fn written<T>(&mut self, written: Poll<T>) -> Poll<T> {
         let (account, is_blocked) = (self.streams.inflow().account(), written.is_pending());
         account.set_blocked(is_blocked);

@@ -20,7 +20,7 @@ const STILL_IF_SCARCE: u64 = 500;
 /// Watches that are looked at in one go: some 100 µs.
 const WINDOW: usize = 4_096;
 
-/// Exchanges that end in one go, at the most: about 2 ms.
+/// Exchanges that end in one go, at most: about 2 ms.
 const MOST: usize = 64;
 
 /// What the end of a stream gives back at least, in bytes; that of another exchange gives back all that its
@@ -39,7 +39,7 @@ pub(super) struct Looks {
 type Rank = (bool, u32, u64);
 
 impl Deadlines {
-    /// Tells some exchanges that stand still to end, as `why` is short, until `missing` bytes are about to
+    /// Tells some exchanges that stall to end, as `why` is short, until `missing` bytes are about to
     /// be free. Returns how many.
     pub fn end_stalled(&self, why: Shortage, is_scarce: bool, mut missing: i64) -> usize {
         let watches = self.watches.borrow();
