@@ -1,8 +1,8 @@
 //! One endpoint and what is going on there now.
 
-use super::health::Health;
-use super::latency::Latency;
-use super::{Moment, Queue, Token};
+use super::outlier::Health;
+use super::peak_ewma::Latency;
+use super::{AffinityToken, Moment, Queue};
 use crate::net::addr::EndpointAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -46,8 +46,8 @@ impl Endpoint {
     }
 
     /// The cookie value that leads to this endpoint.
-    pub fn token(&self) -> Token {
-        Token::of(self.addr)
+    pub fn token(&self) -> AffinityToken {
+        AffinityToken::of(self.addr)
     }
 
     /// Requests sent and not yet answered to the end, over all workers.

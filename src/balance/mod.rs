@@ -6,36 +6,36 @@
 //!
 //! The default is power of two choices: of two random endpoints, the one with less load takes the
 //! request. Load is requests in flight times recent response latency. Endpoints on the same node or in
-//! the same zone can be preferred. A [`Choice`] selects another strategy: hash of a key, cookie, or
+//! the same zone can be preferred. A [`Strategy`] selects another strategy: hash of a key, cookie, or
 //! round robin. Endpoints that fail several times in a row are ejected for a while, but never more than
 //! half of a set.
 //!
 //! **Invariant**: pure decisions without I/O; imports neither HTTP nor Kubernetes types (`tests/layering`).
 
-mod choice;
+mod clock;
+mod consistent_hash;
 mod endpoint;
-mod health;
-mod latency;
-mod leaving;
-mod moment;
-mod near;
-mod other;
-mod pick;
+mod locality;
+mod outlier;
+mod p2c;
+mod peak_ewma;
 mod queue;
-mod ring;
+mod retire;
+mod strategies;
+mod strategy;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Choice, Key, Token};
+pub use clock::Moment;
 pub use endpoint::{Endpoint, InFlight};
-pub use moment::Moment;
 pub use queue::Queue;
+pub use strategy::{AffinityToken, Key, Strategy};
 
 use crate::model::{EndpointSpec, EndpointState};
 use arc_swap::ArcSwapOption;
-use near::Places;
-use pick::LeftOut;
-use ring::Ring;
+use consistent_hash::Ring;
+use locality::Locality;
+use p2c::LeftOut;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -57,7 +57,7 @@ pub struct EndpointSet {
     /// The endpoints that are left out; nothing until one of them is.
     left_out: ArcSwapOption<LeftOut>,
     /// Which of the usable ones come first.
-    places: Places,
+    places: Locality,
     /// Whose turn it is, where they take turns.
     turn: AtomicU32,
     /// For keys and cookies; built on first use.
@@ -97,7 +97,7 @@ impl EndpointSet {
             counts,
             specs: Arc::clone(specs),
             left_out: ArcSwapOption::empty(),
-            places: Places::of(&near),
+            places: Locality::of(&near),
             turn: AtomicU32::new(previous.map_or(0, |set| set.turn.load(Ordering::Relaxed))),
             ring: OnceLock::new(),
         };

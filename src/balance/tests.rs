@@ -29,7 +29,7 @@ pub(super) fn at(millis: u64) -> Moment {
 fn picked(set: &EndpointSet, now: Moment) -> BTreeMap<usize, usize> {
     let mut counts = BTreeMap::new();
     for random in numbers() {
-        let endpoint = set.pick(Choice::LeastLoad, random, now, &[]).expect("not empty");
+        let endpoint = set.pick(Strategy::LeastLoad, random, now, &[]).expect("not empty");
         let position = set.usable().iter().position(|other| Arc::ptr_eq(other, endpoint));
         *counts.entry(position.expect("of this set")).or_default() += 1;
     }
@@ -53,7 +53,7 @@ fn ready_endpoints_hide_terminating_ones_and_not_ready_ones_are_never_used() {
     assert_eq!(set(&[Terminating, NotReady, NotReady]), ["10.0.0.1:80"]);
     assert!(set(&[NotReady]).is_empty());
     assert!(
-        EndpointSet::new(&Arc::default(), None).pick(Choice::LeastLoad, 1, at(0), &[]).is_none()
+        EndpointSet::new(&Arc::default(), None).pick(Strategy::LeastLoad, 1, at(0), &[]).is_none()
     );
 }
 
@@ -90,10 +90,10 @@ fn tried_endpoints_are_not_picked_again() {
     let mut tried = Vec::new();
     for random in numbers().take(3) {
         tried.push(Arc::clone(
-            set.pick(Choice::LeastLoad, random, at(0), &tried).expect("one is left"),
+            set.pick(Strategy::LeastLoad, random, at(0), &tried).expect("one is left"),
         ));
     }
-    assert!(set.pick(Choice::LeastLoad, 7, at(0), &tried).is_none());
+    assert!(set.pick(Strategy::LeastLoad, 7, at(0), &tried).is_none());
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn half_of_a_set_at_most_is_left_out_while_workers_eject_and_heal_at_once() {
                     let position = (scale(random, 4) as usize + worker) % 4;
                     set.usable()[position].failed(at(1), 1, random);
                     assert!(set.ejected() <= 2);
-                    assert!(set.pick(Choice::LeastLoad, random, at(1), &[]).is_some());
+                    assert!(set.pick(Strategy::LeastLoad, random, at(1), &[]).is_some());
                     set.usable()[(position + 1) % 4].answered();
                 }
             });
@@ -178,10 +178,10 @@ fn what_was_tried_is_followed_by_what_is_not_left_out_and_that_by_the_rest() {
     eject(&set, &[1, 2], at(1));
     for random in numbers().take(200) {
         let mut tried = vec![Arc::clone(&set.usable()[0])];
-        let next = set.pick(Choice::LeastLoad, random, at(1), &tried).expect("three are left");
+        let next = set.pick(Strategy::LeastLoad, random, at(1), &tried).expect("three are left");
         assert!(Arc::ptr_eq(next, &set.usable()[3]));
         tried.push(Arc::clone(next));
-        let next = set.pick(Choice::LeastLoad, random, at(1), &tried).expect("two are left");
+        let next = set.pick(Strategy::LeastLoad, random, at(1), &tried).expect("two are left");
         assert!(next.is_ejected());
     }
 }

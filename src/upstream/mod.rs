@@ -38,7 +38,7 @@ pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};
 pub use report::ResponseHead;
 
-use crate::balance::{Choice, Endpoint, EndpointSet, InFlight, Moment};
+use crate::balance::{Endpoint, EndpointSet, InFlight, Moment, Strategy};
 use crate::error::Reason;
 use crate::model::Protocol;
 use crate::routing::Backend;
@@ -107,7 +107,7 @@ pub struct Destination<'a> {
     /// Its endpoints when the request came.
     pub endpoints: &'a EndpointSet,
     /// How one of them is chosen.
-    pub choice: Choice,
+    pub choice: Strategy,
     /// What is spoken with them.
     pub protocol: &'a Protocol,
     /// The timeout of one connection attempt, if it differs from the configured one.

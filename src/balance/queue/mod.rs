@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Choice, Endpoint, EndpointSet, InFlight, Moment};
+use super::{Endpoint, EndpointSet, InFlight, Moment, Strategy};
 use crate::error::Reason;
 use crate::model::Limits;
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ impl Queue {
     pub fn begin_now(
         self: &Arc<Self>,
         set: &EndpointSet,
-        choice: Choice,
+        choice: Strategy,
         random: u64,
     ) -> Option<InFlight> {
         (self.waiting() == 0).then(|| self.begin(set, choice, random, Moment::now(), &[])).flatten()
@@ -90,7 +90,7 @@ impl Queue {
     pub fn begin(
         self: &Arc<Self>,
         set: &EndpointSet,
-        choice: Choice,
+        choice: Strategy,
         random: u64,
         now: Moment,
         tried: &[Arc<Endpoint>],
@@ -115,7 +115,7 @@ impl Queue {
     pub async fn wait(
         self: &Arc<Self>,
         endpoints: impl Fn() -> Arc<EndpointSet>,
-        choice: Choice,
+        choice: Strategy,
         random: impl Fn() -> u64,
     ) -> Result<InFlight, Reason> {
         let (place, limit) = self.enter()?;

@@ -1,5 +1,5 @@
 use super::Queue;
-use crate::balance::{Choice, EndpointSet, InFlight};
+use crate::balance::{EndpointSet, InFlight, Strategy};
 use crate::error::Reason;
 use crate::model::{EndpointSpec, EndpointState, Limits};
 use crate::net::addr::EndpointAddr;
@@ -40,7 +40,7 @@ type Waiting = Pin<Box<dyn Future<Output = Result<InFlight, Reason>>>>;
 
 fn wait(queue: &Arc<Queue>, set: &Arc<EndpointSet>) -> Waiting {
     let (queue, set) = (Arc::clone(queue), Arc::clone(set));
-    Box::pin(async move { queue.wait(|| Arc::clone(&set), Choice::LeastLoad, || 7).await })
+    Box::pin(async move { queue.wait(|| Arc::clone(&set), Strategy::LeastLoad, || 7).await })
 }
 
 /// What has become of it, without waiting. A runtime is entered.
@@ -57,7 +57,7 @@ fn an_endpoint_gets_no_more_than_it_takes_and_each_that_ends_lets_the_first_one_
     let _entered = runtime.enter();
     let (queue, set) = (mk_queue(mk_limits(1)), mk_set(&[1, 2], None));
     let mut both: Vec<_> =
-        (0..2).filter_map(|_| queue.begin_now(&set, Choice::LeastLoad, 7)).collect();
+        (0..2).filter_map(|_| queue.begin_now(&set, Strategy::LeastLoad, 7)).collect();
     assert_eq!(both.len(), 2, "one at each");
     assert!(set.usable().iter().all(|endpoint| endpoint.in_flight() == 1));
     let mut waiting: Vec<_> = (0..3).map(|_| wait(&queue, &set)).collect();
@@ -66,7 +66,7 @@ fn an_endpoint_gets_no_more_than_it_takes_and_each_that_ends_lets_the_first_one_
 
     drop(both.pop());
     assert!(
-        queue.begin_now(&set, Choice::LeastLoad, 7).is_none(),
+        queue.begin_now(&set, Strategy::LeastLoad, 7).is_none(),
         "nobody overtakes those who wait"
     );
     assert!(look(&mut waiting[1]).is_none(), "nor do they each other");
@@ -84,7 +84,7 @@ fn who_leaves_takes_its_place_with_it_and_what_it_was_told() {
     let runtime = runtime();
     let _entered = runtime.enter();
     let (queue, set) = (mk_queue(mk_limits(1)), mk_set(&[1], None));
-    let only = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");
+    let only = queue.begin_now(&set, Strategy::LeastLoad, 7).expect("it is free");
     let mut waiting: Vec<_> = (0..3).map(|_| wait(&queue, &set)).collect();
     assert!(waiting.iter_mut().all(|waiting| look(waiting).is_none()));
     drop(waiting.remove(1));
@@ -99,7 +99,7 @@ fn who_leaves_takes_its_place_with_it_and_what_it_was_told() {
 fn a_queue_is_bounded_in_count_and_time() {
     let set = mk_set(&[1], None);
     let queue = mk_queue(Limits { queue_timeout: Duration::from_millis(1), ..mk_limits(1) });
-    let _only = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");
+    let _only = queue.begin_now(&set, Strategy::LeastLoad, 7).expect("it is free");
     let late = runtime().block_on(wait(&queue, &set));
     assert_eq!(late.expect_err("never"), Reason::QueueTimeout);
     assert_eq!(queue.waiting(), 0);
@@ -120,7 +120,7 @@ fn a_limit_that_is_raised_or_taken_away_lets_in_who_waits() {
     let runtime = runtime();
     let _entered = runtime.enter();
     let (queue, set) = (mk_queue(mk_limits(1)), mk_set(&[1], None));
-    let _only = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");
+    let _only = queue.begin_now(&set, Strategy::LeastLoad, 7).expect("it is free");
     let mut waiting: Vec<_> = (0..3).map(|_| wait(&queue, &set)).collect();
     assert!(waiting.iter_mut().all(|waiting| look(waiting).is_none()));
     queue.set(Some(mk_limits(2)));
@@ -138,10 +138,10 @@ fn who_waits_sees_the_endpoints_of_the_moment() {
     let _entered = runtime.enter();
     let queue = mk_queue(mk_limits(1));
     let cell = Arc::new(arc_swap::ArcSwap::new(mk_set(&[1], None)));
-    let _only = queue.begin_now(&cell.load(), Choice::LeastLoad, 7).expect("it is free");
+    let _only = queue.begin_now(&cell.load(), Strategy::LeastLoad, 7).expect("it is free");
     let mk_waiting = || -> Waiting {
         let (queue, cell) = (Arc::clone(&queue), Arc::clone(&cell));
-        Box::pin(async move { queue.wait(|| cell.load_full(), Choice::LeastLoad, || 7).await })
+        Box::pin(async move { queue.wait(|| cell.load_full(), Strategy::LeastLoad, || 7).await })
     };
     let (mut first, mut second) = (mk_waiting(), mk_waiting());
     assert!(look(&mut first).is_none() && look(&mut second).is_none());
@@ -171,12 +171,12 @@ fn no_endpoint_ever_has_more_than_it_takes_whichever_worker_asks() {
                     let all = (0..8).map(|task| async move {
                         for n in 0..200 {
                             let random = worker * 7_919 + task * 104_729 + n * 1_299_709;
-                            let sent = match queue.begin_now(set, Choice::LeastLoad, random) {
+                            let sent = match queue.begin_now(set, Strategy::LeastLoad, random) {
                                 Some(sent) => sent,
                                 None => {
                                     let endpoints = || Arc::clone(set);
                                     queue
-                                        .wait(endpoints, Choice::LeastLoad, || random)
+                                        .wait(endpoints, Strategy::LeastLoad, || random)
                                         .await
                                         .expect("in time")
                                 }
@@ -201,6 +201,6 @@ fn a_request_that_finds_an_endpoint_takes_no_lock() {
     // A task that waits for it now waits forever.
     let _held = queue.state();
     assert!(queue.is_limited());
-    let sent = queue.begin_now(&set, Choice::LeastLoad, 7).expect("it is free");
+    let sent = queue.begin_now(&set, Strategy::LeastLoad, 7).expect("it is free");
     drop(sent);
 }

@@ -1,7 +1,7 @@
 //! What `forward` learns of a request, step by step.
 
 use super::unread::Unreadable;
-use crate::balance::Choice;
+use crate::balance::Strategy;
 use crate::http::{Noted, Target};
 use http::HeaderValue;
 
@@ -17,7 +17,7 @@ pub(super) struct Parts {
     /// Whether the visitor came with TLS.
     pub(super) over_tls: bool,
     /// How its endpoint is chosen.
-    pub(super) choice: Choice,
+    pub(super) choice: Strategy,
     /// Request fields for the log.
     pub(super) noted: Noted,
 }

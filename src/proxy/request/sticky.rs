@@ -1,24 +1,24 @@
 //! What a request says about its endpoint, and the cookie that names it.
 
 use super::exchange::Exchange;
-use crate::balance::{Choice, Endpoint, Key, Token};
+use crate::balance::{AffinityToken, Endpoint, Key, Strategy};
 use crate::model::{Algorithm, CookieSettings, HashKey};
 use http::{HeaderMap, HeaderValue, header};
 use std::fmt::Write;
 use std::net::IpAddr;
 
 /// How the endpoint of a request is chosen.
-pub(super) fn choose(algorithm: &Algorithm, exchange: &Exchange, headers: &HeaderMap) -> Choice {
+pub(super) fn choose(algorithm: &Algorithm, exchange: &Exchange, headers: &HeaderMap) -> Strategy {
     match algorithm {
-        Algorithm::LeastLoad => Choice::LeastLoad,
-        Algorithm::RoundRobin => Choice::RoundRobin,
-        Algorithm::Hash(HashKey::Client) => Choice::Key(Key::of_client(client(exchange))),
+        Algorithm::LeastLoad => Strategy::LeastLoad,
+        Algorithm::RoundRobin => Strategy::RoundRobin,
+        Algorithm::Hash(HashKey::Client) => Strategy::Key(Key::of_client(client(exchange))),
         Algorithm::Hash(HashKey::Header(name)) => match headers.get(&**name) {
-            Some(value) => Choice::Key(Key::of_value(value)),
-            None => Choice::LeastLoad,
+            Some(value) => Strategy::Key(Key::of_value(value)),
+            None => Strategy::LeastLoad,
         },
         Algorithm::Cookie(settings) => {
-            token(headers, &settings.name).map_or(Choice::LeastLoad, Choice::Token)
+            token(headers, &settings.name).map_or(Strategy::LeastLoad, Strategy::AffinityToken)
         }
     }
 }
@@ -30,12 +30,12 @@ fn client(exchange: &Exchange) -> IpAddr {
 }
 
 /// What the cookie of this name says, the first that says something (RFC 6265 section 4.2).
-fn token(headers: &HeaderMap, name: &str) -> Option<Token> {
+fn token(headers: &HeaderMap, name: &str) -> Option<AffinityToken> {
     let fields = headers.get_all(header::COOKIE).iter();
     let pairs = fields.flat_map(|field| field.as_bytes().split(|&byte| byte == b';'));
     pairs
         .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-        .find_map(Token::parse)
+        .find_map(AffinityToken::parse)
 }
 
 /// Adds the cookie to an answer of the pod, if there is to be one and it is news to the visitor.
@@ -49,7 +49,7 @@ pub(super) fn set_cookie(exchange: &Exchange, headers: &mut HeaderMap) {
     let Some(token) = exchange.endpoint().map(Endpoint::token) else {
         return;
     };
-    if exchange.choice == Choice::Token(token) {
+    if exchange.choice == Strategy::AffinityToken(token) {
         return;
     }
     // The settings have been looked at: nothing in them is no text of a field.
@@ -59,7 +59,7 @@ pub(super) fn set_cookie(exchange: &Exchange, headers: &mut HeaderMap) {
 }
 
 /// A value of `Set-Cookie` (RFC 6265 section 4.1).
-fn cookie(settings: &CookieSettings, token: Token, over_tls: bool) -> String {
+fn cookie(settings: &CookieSettings, token: AffinityToken, over_tls: bool) -> String {
     let CookieSettings { name, secure, http_only, same_site, max_age, path } = settings;
     let mut text = format!("{name}={token}; Path={path}");
     if let Some(seconds) = max_age {
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_cookie_has_the_attributes_that_are_asked_for() {
-        let token = Token::parse(TOKEN.as_bytes()).expect("a token");
+        let token = AffinityToken::parse(TOKEN.as_bytes()).expect("a token");
         let usual = CookieSettings::default();
         assert_eq!(
             cookie(&usual, token, true),

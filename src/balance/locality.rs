@@ -14,7 +14,7 @@
 //!   again when it may be as good, and not because nothing is known of it. One that was never asked is
 //!   taken to be as fast as the near one, up to [`UNKNOWN`]: a slower one has the others tried.
 
-use super::pick::{Among, Draws};
+use super::p2c::{Among, Draws};
 use super::{Endpoint, EndpointSet, Moment};
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ const UNKNOWN: u32 = 25_000;
 
 /// Which of the usable endpoints of a set come first.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct Locality {
     /// Positions of those that do and of those that do not. Both are empty where all are alike.
     near: Box<[u32]>,
     far: Box<[u32]>,
@@ -40,7 +40,7 @@ pub(super) struct Places {
     all_near: bool,
 }
 
-impl Places {
+impl Locality {
     /// By position, whether each does.
     pub(super) fn of(is_near: &[bool]) -> Self {
         let of = |wanted| {
@@ -133,7 +133,7 @@ fn is_much_better(far: &Endpoint, near: &Endpoint, now: Moment) -> bool {
 mod tests {
     use super::*;
     use crate::balance::tests::{at, eject, numbers, spec};
-    use crate::balance::{Choice, InFlight};
+    use crate::balance::{InFlight, Strategy};
     use crate::model::{EndpointSpec, EndpointState};
     use crate::net::random;
     use std::cmp::Reverse;
@@ -148,7 +148,7 @@ mod tests {
 
     fn picked(set: &EndpointSet, now: Moment) -> Vec<usize> {
         let position = |random| {
-            let picked = set.pick(Choice::LeastLoad, random, now, &[]).expect("not empty");
+            let picked = set.pick(Strategy::LeastLoad, random, now, &[]).expect("not empty");
             set.usable().iter().position(|other| Arc::ptr_eq(other, picked)).expect("of this set")
         };
         let mut all: Vec<usize> = numbers().map(position).collect();
@@ -192,10 +192,10 @@ mod tests {
         let set = mk_set(1, 3);
         let mut tried = vec![Arc::clone(&set.usable()[0])];
         for random in numbers().take(2) {
-            let next = set.pick(Choice::LeastLoad, random, at(0), &tried).expect("one is left");
+            let next = set.pick(Strategy::LeastLoad, random, at(0), &tried).expect("one is left");
             tried.push(Arc::clone(next));
         }
-        assert!(set.pick(Choice::LeastLoad, 1, at(0), &tried).is_none());
+        assert!(set.pick(Strategy::LeastLoad, 1, at(0), &tried).is_none());
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
         let set = mk_set(1, 4);
         let mut hanging = Vec::new();
         for random in numbers().take(1_000) {
-            let picked = set.pick(Choice::LeastLoad, random, at(0), &[]).expect("not empty");
+            let picked = set.pick(Strategy::LeastLoad, random, at(0), &[]).expect("not empty");
             if set.is_near(picked) {
                 hanging.push(InFlight::begin(picked));
             }
@@ -288,7 +288,7 @@ mod tests {
                 times.push(done - start);
             }
             let moment = Moment::default().after(Duration::from_micros(now));
-            let picked = set.pick(Choice::LeastLoad, random(), moment, &[]).expect("not empty");
+            let picked = set.pick(Strategy::LeastLoad, random(), moment, &[]).expect("not empty");
             let at = set.usable().iter().position(|e| Arc::ptr_eq(e, picked)).expect("of this set");
             local += u32::from(at == 0);
             let takes = if varied { spread(random(), 1e4) } else { 10_000 };

@@ -4,8 +4,8 @@
 //! or one has been tried already, it returns which ones are left out; that list is rebuilt only
 //! when an ejection has begun or ended since.
 
-use super::health;
-use super::{Choice, Endpoint, EndpointSet, Moment, scale};
+use super::outlier;
+use super::{Endpoint, EndpointSet, Moment, Strategy, scale};
 use crate::net::random;
 use arc_swap::Guard;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) struct LeftOut {
 impl LeftOut {
     fn of(usable: &[Arc<Endpoint>]) -> Self {
         // Before the states: one that changes meanwhile is seen the next time.
-        let changes = health::changes();
+        let changes = outlier::changes();
         let mut bits = vec![0; usable.len().div_ceil(64)];
         let ejected = usable.iter().enumerate().filter(|(_, endpoint)| endpoint.is_ejected());
         let mut count = 0;
@@ -48,12 +48,12 @@ impl EndpointSet {
     /// number.
     pub fn pick(
         &self,
-        choice: Choice,
+        choice: Strategy,
         random: u64,
         now: Moment,
         tried: &[Arc<Endpoint>],
     ) -> Option<&Arc<Endpoint>> {
-        if matches!(choice, Choice::LeastLoad) && !self.places.is_mixed() {
+        if matches!(choice, Strategy::LeastLoad) && !self.places.is_mixed() {
             return self.pick_by_load(random, now, tried);
         }
         self.pick_otherwise(choice, random, now, tried)
@@ -151,7 +151,7 @@ impl EndpointSet {
     /// The list in force. A reader that finds it stale rebuilds it; all readers see a complete list, old or new.
     fn left_out(&self) -> Guard<Option<Arc<LeftOut>>> {
         let list = self.left_out.load();
-        if list.as_ref().is_some_and(|list| list.changes == health::changes()) {
+        if list.as_ref().is_some_and(|list| list.changes == outlier::changes()) {
             return list;
         }
         self.left_out.store(Some(Arc::new(LeftOut::of(&self.usable))));

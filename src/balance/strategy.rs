@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 /// How the endpoint of one request is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
+pub enum Strategy {
     /// By load.
     #[default]
     LeastLoad,
@@ -21,7 +21,7 @@ pub enum Choice {
     /// The one that the key is nearest to.
     Key(Key),
     /// The one with this token, or else by load.
-    Token(Token),
+    AffinityToken(AffinityToken),
 }
 
 /// The hash of a consistent hashing key.
@@ -46,9 +46,9 @@ impl Key {
 
 /// The affinity cookie's value: a hash of an endpoint address, as 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Token(pub(super) u64);
+pub struct AffinityToken(pub(super) u64);
 
-impl Token {
+impl AffinityToken {
     const DIGITS: usize = 16;
 
     /// That of an endpoint.
@@ -79,7 +79,7 @@ impl Token {
     }
 }
 
-impl fmt::Display for Token {
+impl fmt::Display for AffinityToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:0width$x}", self.0, width = Self::DIGITS)
     }
@@ -104,24 +104,24 @@ mod tests {
 
     #[test]
     fn a_token_is_read_as_it_is_written_and_nothing_else_is_taken() {
-        let token = Token::of(addr("10.0.0.1:80"));
+        let token = AffinityToken::of(addr("10.0.0.1:80"));
         let text = token.to_string();
         assert_eq!(text.len(), 16);
-        assert_eq!(Token::parse(text.as_bytes()), Some(token));
-        assert_eq!(Token(0x0a).to_string(), "000000000000000a");
+        assert_eq!(AffinityToken::parse(text.as_bytes()), Some(token));
+        assert_eq!(AffinityToken(0x0a).to_string(), "000000000000000a");
         for junk in
             ["", "0", "000000000000000A", "000000000000000g", "00000000000000000", "+0000000"]
         {
-            assert_eq!(Token::parse(junk.as_bytes()), None, "{junk}");
+            assert_eq!(AffinityToken::parse(junk.as_bytes()), None, "{junk}");
         }
     }
 
     /// Changing the hash moves every client of every cluster to another pod once.
     #[test]
     fn the_numbers_are_the_same_for_ever() {
-        assert_eq!(Token::of(addr("10.0.0.1:80")).to_string(), "2eceb24cfb463151");
-        assert_eq!(Token::of(addr("[fd00::1]:80")).to_string(), "5bfa9b27461d65f5");
-        assert_ne!(Token::of(addr("10.0.0.1:80")), Token::of(addr("10.0.0.1:81")));
+        assert_eq!(AffinityToken::of(addr("10.0.0.1:80")).to_string(), "2eceb24cfb463151");
+        assert_eq!(AffinityToken::of(addr("[fd00::1]:80")).to_string(), "5bfa9b27461d65f5");
+        assert_ne!(AffinityToken::of(addr("10.0.0.1:80")), AffinityToken::of(addr("10.0.0.1:81")));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! bytes an endpoint, where rings with as even a load have hundreds of points for each.
 
 use super::Endpoint;
-use super::choice::{Key, Token};
+use super::strategy::{AffinityToken, Key};
 use crate::net::random;
 use std::sync::Arc;
 
@@ -24,24 +24,25 @@ pub(super) struct Points {
     /// On the ring, sorted.
     ring: Box<[(u64, u32)]>,
     /// The endpoints by what cookies say of them, sorted.
-    tokens: Box<[(Token, u32)]>,
+    tokens: Box<[(AffinityToken, u32)]>,
 }
 
 impl Points {
     /// Those of the endpoints at these positions.
     pub(super) fn of(endpoints: &[Arc<Endpoint>], positions: impl Iterator<Item = u32>) -> Self {
-        let token = |at: u32| Some((Token::of(endpoints.get(at as usize)?.addr), at));
+        let token = |at: u32| Some((AffinityToken::of(endpoints.get(at as usize)?.addr), at));
         let mut tokens: Vec<_> = positions.filter_map(token).collect();
         tokens.sort_unstable();
-        let points =
-            |&(token, at): &(Token, u32)| (1..=POINTS).map(move |n| (random::nth(token.0, n), at));
+        let points = |&(token, at): &(AffinityToken, u32)| {
+            (1..=POINTS).map(move |n| (random::nth(token.0, n), at))
+        };
         let mut ring: Vec<_> = tokens.iter().flat_map(points).collect();
         ring.sort_unstable();
         Self { ring: ring.into(), tokens: tokens.into() }
     }
 
     /// The position of the endpoint with this token.
-    pub(super) fn find(&self, token: Token) -> Option<usize> {
+    pub(super) fn find(&self, token: AffinityToken) -> Option<usize> {
         let found = self.tokens.binary_search_by_key(&token, |(token, _)| *token);
         found.ok().map(|place| self.tokens[place].1 as usize)
     }
@@ -96,7 +97,7 @@ impl Ring {
 mod tests {
     use super::*;
     use crate::balance::tests::{at, eject, numbers, ready, spec};
-    use crate::balance::{Choice, EndpointSet};
+    use crate::balance::{EndpointSet, Strategy};
     use crate::model::{EndpointSpec, EndpointState};
     use std::collections::BTreeMap;
     use std::net::{IpAddr, Ipv4Addr};
@@ -105,7 +106,7 @@ mod tests {
     fn owners(set: &EndpointSet, keys: u32) -> Vec<u8> {
         let owner = |number: u32| {
             let client = Ipv4Addr::from_bits(0xcb00_0000 + number * 7);
-            let choice = Choice::Key(Key::of_client(client.into()));
+            let choice = Strategy::Key(Key::of_client(client.into()));
             let endpoint = set.pick(choice, u64::from(number), at(0), &[]).expect("not empty");
             let IpAddr::V4(ip) = endpoint.addr.ip() else { panic!("IPv4 it is") };
             ip.octets()[3]
@@ -173,7 +174,7 @@ mod tests {
         let set = ready(10);
         eject(&set, &[3], at(1));
         let probes = numbers().filter(|random| {
-            let choice = Choice::Key(Key(*random));
+            let choice = Strategy::Key(Key(*random));
             let picked = set.pick(choice, *random, at(5_000), &[]).expect("not empty");
             picked.is_ejected()
         });
@@ -185,11 +186,11 @@ mod tests {
         let set = ready(4);
         let mut tried = Vec::new();
         for _ in 0..4 {
-            let next = set.pick(Choice::Key(Key(7)), 1, at(0), &tried).expect("one is left");
+            let next = set.pick(Strategy::Key(Key(7)), 1, at(0), &tried).expect("one is left");
             tried.push(Arc::clone(next));
         }
-        assert!(set.pick(Choice::Key(Key(7)), 1, at(0), &tried).is_none());
-        assert!(EndpointSet::default().pick(Choice::Key(Key(7)), 1, at(0), &[]).is_none());
+        assert!(set.pick(Strategy::Key(Key(7)), 1, at(0), &tried).is_none());
+        assert!(EndpointSet::default().pick(Strategy::Key(Key(7)), 1, at(0), &[]).is_none());
     }
 
     #[test]

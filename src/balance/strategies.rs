@@ -3,8 +3,8 @@
 //! All of them go around endpoints that are left out or were tried, and give one whose ejection is over
 //! its probe when it is met. What is near comes first while any of it is left.
 
-use super::pick::Among;
-use super::{Choice, Endpoint, EndpointSet, Key, Moment, Token};
+use super::p2c::Among;
+use super::{AffinityToken, Endpoint, EndpointSet, Key, Moment, Strategy};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,17 +21,17 @@ impl EndpointSet {
     /// Picks by another choice than load alone, or near ones first; if that leads nowhere, by load.
     pub(super) fn pick_otherwise(
         &self,
-        choice: Choice,
+        choice: Strategy,
         random: u64,
         now: Moment,
         tried: &[Arc<Endpoint>],
     ) -> Option<&Arc<Endpoint>> {
         let pick = Pick { set: self, random, now, tried };
         let found = match choice {
-            Choice::LeastLoad => None,
-            Choice::RoundRobin => pick.in_turn().map(|at| &self.usable[at]),
-            Choice::Key(key) => pick.by_key(key).map(|at| &self.usable[at]),
-            Choice::Token(token) => self.by_token(token, pick),
+            Strategy::LeastLoad => None,
+            Strategy::RoundRobin => pick.in_turn().map(|at| &self.usable[at]),
+            Strategy::Key(key) => pick.by_key(key).map(|at| &self.usable[at]),
+            Strategy::AffinityToken(token) => self.by_token(token, pick),
         };
         found.or_else(|| match self.places.is_mixed() {
             true => self.pick_near(random, now, tried),
@@ -40,7 +40,7 @@ impl EndpointSet {
     }
 
     /// The endpoint with the token, if it takes requests; also one that ends and still serves.
-    fn by_token(&self, token: Token, pick: Pick<'_>) -> Option<&Arc<Endpoint>> {
+    fn by_token(&self, token: AffinityToken, pick: Pick<'_>) -> Option<&Arc<Endpoint>> {
         let ring = self.ring();
         if let Some(at) = ring.all.find(token) {
             return pick.takes(at).then(|| &self.usable[at]);
@@ -108,7 +108,7 @@ mod tests {
     use crate::model::EndpointState::{NotReady, Ready, Terminating};
 
     /// The next picks of a choice: positions.
-    fn picks(set: &EndpointSet, choice: Choice, now: Moment, count: usize) -> Vec<usize> {
+    fn picks(set: &EndpointSet, choice: Strategy, now: Moment, count: usize) -> Vec<usize> {
         let position = |random| {
             let picked = set.pick(choice, random, now, &[]).expect("not empty");
             set.usable().iter().position(|other| Arc::ptr_eq(other, picked)).expect("of this set")
@@ -124,20 +124,20 @@ mod tests {
     #[test]
     fn endpoints_take_turns_from_set_to_set() {
         let set = ready(3);
-        assert_eq!(picks(&set, Choice::RoundRobin, at(0), 5), [0, 1, 2, 0, 1]);
+        assert_eq!(picks(&set, Strategy::RoundRobin, at(0), 5), [0, 1, 2, 0, 1]);
         let specs = [1, 2, 3].map(|last| spec(last, Ready)).into();
         let next = EndpointSet::new(&specs, Some(&set));
-        assert_eq!(picks(&next, Choice::RoundRobin, at(0), 2), [2, 0]);
+        assert_eq!(picks(&next, Strategy::RoundRobin, at(0), 2), [2, 0]);
     }
 
     #[test]
     fn turns_of_those_left_out_are_nobodys_and_they_are_probed_when_due() {
         let set = ready(4);
         eject(&set, &[1, 2], at(1));
-        assert_eq!(picks(&set, Choice::RoundRobin, at(2), 4), [0, 3, 0, 3]);
-        assert_eq!(picks(&set, Choice::RoundRobin, at(5_000), 6), [0, 1, 2, 3, 0, 3]);
+        assert_eq!(picks(&set, Strategy::RoundRobin, at(2), 4), [0, 3, 0, 3]);
+        assert_eq!(picks(&set, Strategy::RoundRobin, at(5_000), 6), [0, 1, 2, 3, 0, 3]);
         assert!(set.usable()[1].answered());
-        assert_eq!(picks(&set, Choice::RoundRobin, at(5_000), 3), [0, 1, 3]);
+        assert_eq!(picks(&set, Strategy::RoundRobin, at(5_000), 3), [0, 1, 3]);
     }
 
     #[test]
@@ -145,19 +145,19 @@ mod tests {
         let set = ready(3);
         let mut tried = Vec::new();
         for random in numbers().take(3) {
-            let next = set.pick(Choice::RoundRobin, random, at(0), &tried).expect("one is left");
+            let next = set.pick(Strategy::RoundRobin, random, at(0), &tried).expect("one is left");
             tried.push(Arc::clone(next));
         }
-        assert!(set.pick(Choice::RoundRobin, 1, at(0), &tried).is_none());
-        assert!(EndpointSet::default().pick(Choice::RoundRobin, 1, at(0), &[]).is_none());
+        assert!(set.pick(Strategy::RoundRobin, 1, at(0), &tried).is_none());
+        assert!(EndpointSet::default().pick(Strategy::RoundRobin, 1, at(0), &[]).is_none());
     }
 
     #[test]
     fn near_ones_alone_take_turns_and_keys_while_any_is_left() {
         let set = with_near(&[2, 4], 5);
-        assert_eq!(picks(&set, Choice::RoundRobin, at(0), 4), [1, 3, 1, 3]);
+        assert_eq!(picks(&set, Strategy::RoundRobin, at(0), 4), [1, 3, 1, 3]);
         let of_keys = |now| {
-            let all = numbers().map(|key| picks(&set, Choice::Key(Key(key)), now, 1)[0]);
+            let all = numbers().map(|key| picks(&set, Strategy::Key(Key(key)), now, 1)[0]);
             all.collect::<std::collections::BTreeSet<_>>()
         };
         assert_eq!(of_keys(at(0)), [1, 3].into());
@@ -165,21 +165,21 @@ mod tests {
         assert_eq!(of_keys(at(2)), [3].into());
         eject(&set, &[3], at(1));
         assert_eq!(of_keys(at(2)), [0, 2, 4].into());
-        let turns = picks(&set, Choice::RoundRobin, at(2), 6);
+        let turns = picks(&set, Strategy::RoundRobin, at(2), 6);
         assert!(!turns.contains(&1) && !turns.contains(&3), "{turns:?}");
     }
 
     #[test]
     fn a_token_leads_to_its_endpoint_while_that_takes_requests() {
         let set = ready(4);
-        let token = Choice::Token(set.usable()[2].token());
+        let token = Strategy::AffinityToken(set.usable()[2].token());
         assert_eq!(picks(&set, token, at(0), 20), [2; 20]);
         eject(&set, &[2], at(1));
         assert!(!picks(&set, token, at(2), 20).contains(&2));
-        let unknown = picks(&set, Choice::Token(Token(7)), at(2), 100);
+        let unknown = picks(&set, Strategy::AffinityToken(AffinityToken(7)), at(2), 100);
         assert!([0, 1, 3].iter().all(|at| unknown.contains(at)), "by load: {unknown:?}");
         let tried = [Arc::clone(&set.usable()[0])];
-        let token = Choice::Token(set.usable()[0].token());
+        let token = Strategy::AffinityToken(set.usable()[0].token());
         let other = set.pick(token, 1, at(0), &tried).expect("three are left");
         assert!(!Arc::ptr_eq(other, &tried[0]));
     }
@@ -187,20 +187,20 @@ mod tests {
     #[test]
     fn a_token_comes_before_what_is_near() {
         let set = with_near(&[1], 3);
-        let token = Choice::Token(set.usable()[2].token());
+        let token = Strategy::AffinityToken(set.usable()[2].token());
         assert_eq!(picks(&set, token, at(0), 5), [2; 5]);
-        assert_eq!(picks(&set, Choice::Token(Token(7)), at(0), 5), [0; 5]);
+        assert_eq!(picks(&set, Strategy::AffinityToken(AffinityToken(7)), at(0), 5), [0; 5]);
     }
 
     #[test]
     fn an_endpoint_that_ends_serves_those_with_its_token_and_nobody_else() {
         let specs = [spec(1, Terminating), spec(2, Ready), spec(3, NotReady)];
         let set = EndpointSet::new(&specs.clone().into(), None);
-        let of = |last| Choice::Token(Token::of(spec(last, Ready).addr));
+        let of = |last| Strategy::AffinityToken(AffinityToken::of(spec(last, Ready).addr));
         let ending = set.pick(of(1), 1, at(0), &[]).expect("it serves");
         assert_eq!(ending.addr, spec(1, Ready).addr);
         assert_eq!(set.pick(of(3), 1, at(0), &[]).map(|other| other.addr), Some(specs[1].addr));
-        assert_eq!(picks(&set, Choice::LeastLoad, at(0), 20), [0; 20]);
+        assert_eq!(picks(&set, Strategy::LeastLoad, at(0), 20), [0; 20]);
         let tried = [Arc::clone(ending)];
         assert!(!set.all_tried(&tried), "the ready one is left");
         let next = set.pick(of(1), 1, at(0), &tried).expect("the ready one");
