@@ -9,32 +9,32 @@
 //! **Invariant**: no room but `cli` imports it (`tests/layering`).
 
 pub mod admin;
+mod admission_updates;
 pub mod allocator;
 mod endpoints;
 mod error;
-mod gatekeeper;
-mod prepared;
 mod privilege;
 mod reclaim;
+mod reload;
 mod sets;
 mod settings;
 mod signals;
+mod startup;
 mod steering;
-mod succession;
 mod thread;
 mod wakeup;
 mod worker;
 mod write_back;
 
 pub use error::StartError;
-pub use prepared::Prepared;
 pub use settings::{options, policy};
 pub use signals::Signals;
+pub use startup::Prepared;
 pub use wakeup::Wakeup;
 
 use crate::app::admin::Admin;
 use crate::config::Config;
-use crate::control::cloudflare::{Keeper, Setup};
+use crate::control::cloudflare::{ListKeeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler};
 use crate::control::source::Wake;
 use crate::http::client_ip::Policy;
@@ -45,16 +45,16 @@ use crate::telemetry::access_log::Sink;
 use crate::telemetry::{Telemetry, Writer};
 use crate::tls::Store;
 use crate::transport::listen::{
-    self, Acceptor, Bound, Door, Doors, Listening, LocalListening, LocalName,
+    self, Acceptor, Bound, Intake, Listening, LocalListening, LocalName, WorkerSenders,
 };
-use gatekeeper::Gatekeeper;
+use admission_updates::AdmissionUpdates;
+use reload::Heritage;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 use steering::Steering;
-use succession::Heritage;
 use thread::Thread;
 use tokio::runtime::{Builder, LocalOptions};
 use worker::Setup as WorkerSetup;
@@ -91,7 +91,7 @@ struct Parts {
     admin_ends: ShutdownSignal,
     tables: TableHandle,
     sink: Option<Sink>,
-    gatekeeper: Arc<Gatekeeper>,
+    gatekeeper: Arc<AdmissionUpdates>,
     steering: Arc<Steering>,
     policy: Arc<Policy>,
     certificates: Arc<Store>,
@@ -225,7 +225,7 @@ fn join_all(mut threads: Vec<Thread>, wakeup: &Wakeup, mut hasty: impl FnMut() -
 /// On a thread of its own, because to ask may take half a minute, and the cluster must not wait.
 fn keep_list(parts: &Parts, list: Setup) -> io::Result<Thread> {
     let signal = parts.signal.clone();
-    let keeper = Keeper::new(list);
+    let keeper = ListKeeper::new(list);
     Thread::spawn(&parts.wakeup, "cloudflare", move || on_runtime("cloudflare", keeper.run(signal)))
 }
 
@@ -239,7 +239,7 @@ fn start_control(parts: &Parts, reconciler: Reconciler) -> io::Result<(Sender<Wa
     Ok((wake, thread))
 }
 
-fn start_workers(parts: &Parts, ends: Vec<Door>) -> io::Result<Vec<Thread>> {
+fn start_workers(parts: &Parts, ends: Vec<Intake>) -> io::Result<Vec<Thread>> {
     let each = ends.into_iter().zip(parts.telemetry.workers()).enumerate();
     each.map(|(number, (door, cells))| {
         let setup = WorkerSetup {
@@ -315,7 +315,11 @@ fn start_admin(
     })
 }
 
-fn start_accepting(parts: &Parts, sockets: Vec<Listening>, doors: Doors) -> io::Result<Thread> {
+fn start_accepting(
+    parts: &Parts,
+    sockets: Vec<Listening>,
+    doors: WorkerSenders,
+) -> io::Result<Thread> {
     let cells = parts.telemetry.accepting();
     let signal = parts.signal.clone();
     let gates = parts.gatekeeper.gates();

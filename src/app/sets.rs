@@ -1,9 +1,9 @@
 //! What changes the sets while the process runs: the cluster, and the list of Cloudflare's addresses.
 
 use super::StartError;
-use super::gatekeeper::Gatekeeper;
+use super::admission_updates::AdmissionUpdates;
 use crate::config::Config;
-use crate::control::cloudflare::{self, Pace, Setup};
+use crate::control::cloudflare::{self, RefreshIntervals, Setup};
 use crate::control::reconcile::OnAddresses;
 use crate::model::ClusterAddresses;
 use crate::net::addr::AddrRanges;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 /// What is done with the addresses that the cluster tells of itself: a call whenever they change,
 /// and the text that stands in for Cloudflare's list.
 pub(super) fn follow_cluster(
-    gatekeeper: &Arc<Gatekeeper>,
+    gatekeeper: &Arc<AdmissionUpdates>,
 ) -> (OnAddresses, watch::Receiver<Option<Arc<str>>>) {
     let (list, texts) = watch::channel(None);
     let gatekeeper = Arc::clone(gatekeeper);
@@ -36,7 +36,7 @@ pub(super) fn follow_cluster(
 pub(super) fn start_list(
     config: &Config,
     telemetry: &Telemetry,
-    gatekeeper: &Arc<Gatekeeper>,
+    gatekeeper: &Arc<AdmissionUpdates>,
     texts: watch::Receiver<Option<Arc<str>>>,
 ) -> Result<Setup, StartError> {
     let text = texts.borrow().clone();
@@ -52,6 +52,6 @@ pub(super) fn start_list(
         texts,
         metrics: Arc::clone(telemetry.list()),
         publish: Box::new(publish),
-        pace: Pace::default(),
+        pace: RefreshIntervals::default(),
     })
 }

@@ -12,7 +12,7 @@ use super::wakeup::Wakeup;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{PortCells, Telemetry};
 use crate::transport::admission::steer;
-use crate::transport::listen::{Bound, Hold, Listening, Listing, Place};
+use crate::transport::listen::{Bound, GroupIndex, ListenerHandle, Listening, Listing};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ pub(super) struct Steering {
 
 #[derive(Debug)]
 struct Port {
-    hold: Hold,
+    hold: ListenerHandle,
     cells: Arc<PortCells>,
     state: Mutex<State>,
 }
@@ -42,7 +42,7 @@ struct Port {
 #[derive(Debug, Default)]
 struct State {
     /// From when it listens.
-    place: Option<Place>,
+    place: Option<GroupIndex>,
     /// What was said last.
     said: Option<Steered>,
     /// Whether the process is about to close the socket.
@@ -65,11 +65,11 @@ enum Steered {
 impl Steering {
     /// `holds` and `cells` have the admin port as their last.
     pub(super) fn new(
-        holds: impl IntoIterator<Item = Hold>,
+        holds: impl IntoIterator<Item = ListenerHandle>,
         cells: &[Arc<PortCells>],
         wakeup: Wakeup,
     ) -> Self {
-        let port = |(hold, cells): (Hold, &Arc<PortCells>)| Port {
+        let port = |(hold, cells): (ListenerHandle, &Arc<PortCells>)| Port {
             hold,
             cells: Arc::clone(cells),
             state: Mutex::default(),
@@ -146,7 +146,7 @@ impl Port {
         let before = Listing::read();
         let listening = bound.listen()?;
         state.place = match (before, Listing::read(), self.hold.inode()) {
-            (Ok(before), Ok(after), Some(own)) => Place::of(own, &before, &after),
+            (Ok(before), Ok(after), Some(own)) => GroupIndex::of(own, &before, &after),
             _ => None,
         };
         Ok(listening)
@@ -188,10 +188,10 @@ impl Port {
         }
     }
 
-    fn say(&self, steered: Steered, place: Option<&Place>) {
+    fn say(&self, steered: Steered, place: Option<&GroupIndex>) {
         self.cells.set_steered(steered == Steered::Here);
         let listener = self.cells.name();
-        let sockets = place.map_or(0, Place::sockets);
+        let sockets = place.map_or(0, GroupIndex::sockets);
         match steered {
             Steered::Here => {
                 tracing::info!(%listener, sockets, "the kernel steers new connections to this process");

@@ -16,7 +16,7 @@ use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, WorkerCells};
 use crate::tls::{Handshakes, Store};
 use crate::transport::admission::GateCell;
-use crate::transport::listen::{Door, Order};
+use crate::transport::listen::{Intake, Order};
 use crate::upstream::{Settings, Upstream};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ pub(super) struct Setup {
     pub(super) cells: Arc<WorkerCells>,
     pub(super) memory: Arc<Budget>,
     pub(super) shutdown: ShutdownSignal,
-    pub(super) door: Door,
+    pub(super) door: Intake,
 }
 
 /// How often a leaving worker looks whether its last connection has closed.
@@ -131,7 +131,7 @@ fn shed(worker: &Worker) {
     }
 }
 
-async fn leave(worker: &Rc<Worker>, mut door: Door, mut shutdown: ShutdownSignal) {
+async fn leave(worker: &Rc<Worker>, mut door: Intake, mut shutdown: ShutdownSignal) {
     worker.draining.set(true);
     worker.closing_idle.set(false);
     // HTTP/2 connections say so at once.

@@ -4,9 +4,9 @@
 //! (`tests/layering`).
 
 mod cause;
-mod chance;
 pub mod cloudflare;
 pub mod files;
+mod jitter;
 pub mod last_good;
 pub mod manifest;
 pub mod objects;

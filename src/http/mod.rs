@@ -21,7 +21,7 @@ pub use frames::{FollowedFrames, HeadDeadline};
 pub use head::{forwards_left, read_http2};
 pub use head_turns::HeadTurns;
 pub use headers::{
-    ForwardedFields, Noted, Vouched, clean_request, clean_response, is_event_stream, is_grpc,
+    ForwardedFields, HeaderTrust, Noted, clean_request, clean_response, is_event_stream, is_grpc,
     may_have_body, note_request,
 };
 pub use notes::Notes;

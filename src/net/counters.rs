@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// A counter with a single writing thread.
 #[derive(Debug, Default)]
-pub struct Count(AtomicU64);
+pub struct LocalCounter(AtomicU64);
 
-impl Count {
+impl LocalCounter {
     /// Adds `n`. Only the owning thread may call this.
     pub fn add(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
@@ -24,13 +24,13 @@ impl Count {
 /// A gauge of values that live in the thread that writes it: each lowers it again on drop, even if a task
 /// is cancelled or panics.
 #[derive(Debug, Default)]
-pub struct Level(Stock);
+pub struct ScopedGauge(LocalGauge);
 
-impl Level {
+impl ScopedGauge {
     /// One more for as long as what this returns lives. Only the owning thread may call this.
-    pub fn raise(&self) -> Raised<'_> {
+    pub fn raise(&self) -> GaugeGuard<'_> {
         self.0.shift(1);
-        Raised(self)
+        GaugeGuard(self)
     }
 
     /// The level now, from any thread.
@@ -41,9 +41,9 @@ impl Level {
 
 /// A gauge with a single writing thread, set as a whole.
 #[derive(Debug, Default)]
-pub struct Stock(AtomicI64);
+pub struct LocalGauge(AtomicI64);
 
-impl Stock {
+impl LocalGauge {
     /// Moves by `n`. Only the owning thread may call this.
     pub fn shift(&self, n: i64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
@@ -55,11 +55,11 @@ impl Stock {
     }
 }
 
-/// One unit of a [`Level`].
+/// One unit of a [`ScopedGauge`].
 #[derive(Debug)]
-pub struct Raised<'l>(&'l Level);
+pub struct GaugeGuard<'l>(&'l ScopedGauge);
 
-impl Drop for Raised<'_> {
+impl Drop for GaugeGuard<'_> {
     fn drop(&mut self) {
         self.0.0.shift(-1);
     }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_level_is_lowered_by_whatever_ends_what_it_counts() {
-        let level = Level::default();
+        let level = ScopedGauge::default();
         let open = level.raise();
         let cut = async {
             let _open = level.raise();

@@ -21,7 +21,7 @@ pub struct LiveSets {
 
 /// The trusted sources of one listener: peers that may name the client of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Believed {
+pub struct TrustedSources {
     cloudflare: AddrRanges,
     proxies: AddrRanges,
 }
@@ -47,7 +47,7 @@ impl TrustedPeer {
     }
 }
 
-impl Believed {
+impl TrustedSources {
     /// Trusts Cloudflare's addresses, and those of these proxies. An address in both sets counts as
     /// Cloudflare does.
     pub fn new(cloudflare: AddrRanges, proxies: AddrRanges) -> Self {
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn only_members_of_a_set_are_believed() {
         let set = |text: &str| AddrRanges::new(&[text.parse::<IpNet>().expect("literal")]);
-        let believed = Believed::new(set("104.16.0.0/13"), set("10.0.0.0/8"));
+        let believed = TrustedSources::new(set("104.16.0.0/13"), set("10.0.0.0/8"));
         for (peer, speaker) in [
             ("104.16.0.1:1", Some(Speaker::Cloudflare)),
             ("[::ffff:104.16.0.1]:1", Some(Speaker::Cloudflare)),
@@ -96,6 +96,6 @@ mod tests {
             let peer = PeerAddr::new(peer.parse().expect("literal"));
             assert_eq!(believed.check(peer).map(TrustedPeer::speaker), speaker, "{peer}");
         }
-        assert!(Believed::default().check(PeerAddr::new(([0; 4], 1).into())).is_none());
+        assert!(TrustedSources::default().check(PeerAddr::new(([0; 4], 1).into())).is_none());
     }
 }

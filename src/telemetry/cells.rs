@@ -9,7 +9,7 @@ use super::tls::HandshakeCells;
 use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
 use crate::error::Reason;
-use crate::net::counters::{Count, Level, Stock};
+use crate::net::counters::{LocalCounter, LocalGauge, ScopedGauge};
 use crate::net::memory::MemoryCells;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -90,31 +90,31 @@ impl Evicted {
 #[derive(Debug, Default)]
 pub struct ListenerCells {
     /// Connections accepted and handed to a worker (accepting thread).
-    pub accepted: Count,
+    pub accepted: LocalCounter,
     /// Connections that came while all of `limits.connections` were open (accepting thread).
-    pub at_limit: Count,
+    pub at_limit: LocalCounter,
     /// Connections closed to make room for others, by [`Evicted`] (worker).
-    pub evicted: [Count; Evicted::ALL.len()],
+    pub evicted: [LocalCounter; Evicted::ALL.len()],
     /// Refused connections, by [`Refusal`] (accepting thread for `NotAdmitted` and `ConnectionLimit`,
     /// otherwise worker).
-    pub refused: [Count; Refusal::ALL.len()],
+    pub refused: [LocalCounter; Refusal::ALL.len()],
     /// Connections without a client: health checks of load balancers, and TLS connections closed without a
     /// byte (worker).
-    pub health_checks: Count,
+    pub health_checks: LocalCounter,
     /// Requests of trusted peers without a usable client address, by [`Unnamed`] (worker).
-    pub unnamed: [Count; Unnamed::ALL.len()],
+    pub unnamed: [LocalCounter; Unnamed::ALL.len()],
     /// `accept` calls that failed (accepting thread).
-    pub errors: Count,
+    pub errors: LocalCounter,
     /// Connections open (worker).
-    pub open: Level,
+    pub open: ScopedGauge,
     /// Connections closed because they were idle or too slow with a head (worker).
-    pub idle_closed: Count,
+    pub idle_closed: LocalCounter,
     /// HTTP/2 connections closed because their client floods them, with resets as a rule (worker).
-    pub reset_floods: Count,
+    pub reset_floods: LocalCounter,
     /// Tunnels open: WebSocket and other protocols that a connection was handed over to (worker).
-    pub tunnels: Level,
+    pub tunnels: ScopedGauge,
     /// Connections that we closed and whose clients still send (worker).
-    pub lingering: Level,
+    pub lingering: ScopedGauge,
     /// TLS handshakes (worker).
     pub handshakes: HandshakeCells,
 }
@@ -180,27 +180,27 @@ impl Retry {
 #[derive(Debug, Default)]
 pub struct UpstreamCells {
     /// Connections made.
-    pub connects: Count,
+    pub connects: LocalCounter,
     /// Connection attempts that failed.
-    pub connect_failures: Count,
+    pub connect_failures: LocalCounter,
     /// Of these, those whose TLS handshake failed.
-    pub tls_failures: Count,
+    pub tls_failures: LocalCounter,
     /// Requests on reused connections.
-    pub reuses: Count,
+    pub reuses: LocalCounter,
     /// HTTP/2 connections retired because too many of their requests were cancelled.
-    pub retired: Count,
+    pub retired: LocalCounter,
     /// Requests sent again, to another endpoint or on another connection, by [`Retry`].
-    pub retries: [Count; Retry::ALL.len()],
+    pub retries: [LocalCounter; Retry::ALL.len()],
     /// Retries that the retry budget refused.
-    pub retries_refused: Count,
+    pub retries_refused: LocalCounter,
     /// Endpoints ejected.
-    pub ejections: Count,
+    pub ejections: LocalCounter,
     /// Endpoints picked where some are local: remote ones, and local ones.
-    pub picks: [Count; 2],
+    pub picks: [LocalCounter; 2],
     /// Idle connections.
-    pub idle: Stock,
+    pub idle: LocalGauge,
     /// Requests that wait for an endpoint with room.
-    pub queued: Level,
+    pub queued: ScopedGauge,
 }
 
 /// All cells of one worker.
@@ -213,9 +213,9 @@ pub struct WorkerCells {
     /// What is held.
     pub memory: Arc<MemoryCells>,
     /// Access log lines dropped because the writer was behind.
-    pub log_dropped: Count,
+    pub log_dropped: LocalCounter,
     /// Access log lines with a field that was cut.
-    pub log_truncated: Count,
+    pub log_truncated: LocalCounter,
     /// Times and bytes, one per configured listener.
     pub(super) flows: Box<[Arc<Flow>]>,
     /// Bounds of the histograms of routes, if they have some of their own.
@@ -238,8 +238,8 @@ impl WorkerCells {
             listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
             upstream: UpstreamCells::default(),
             memory: Arc::default(),
-            log_dropped: Count::default(),
-            log_truncated: Count::default(),
+            log_dropped: LocalCounter::default(),
+            log_truncated: LocalCounter::default(),
             series: Mutex::default(),
         }
     }
@@ -276,8 +276,8 @@ impl WorkerCells {
 /// Counts of successes and failures, written by one thread.
 #[derive(Debug, Default)]
 pub struct Results {
-    pub(super) ok: Count,
-    pub(super) failed: Count,
+    pub(super) ok: LocalCounter,
+    pub(super) failed: LocalCounter,
 }
 
 impl Results {
@@ -337,11 +337,11 @@ impl ChangeEffect {
 
 /// Counts by reason.
 #[derive(Debug)]
-pub(super) struct ByReason([Count; Reason::ALL.len()]);
+pub(super) struct ByReason([LocalCounter; Reason::ALL.len()]);
 
 impl Default for ByReason {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Count::default()))
+        Self(std::array::from_fn(|_| LocalCounter::default()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Durations in buckets.
 
-use crate::net::counters::Count;
+use crate::net::counters::LocalCounter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ fn micros(duration: Duration) -> u64 {
 pub(super) struct Histogram {
     bounds: Bounds,
     /// Not cumulative; the last one is for what is above every bound.
-    buckets: Box<[Count]>,
-    sum_us: Count,
+    buckets: Box<[LocalCounter]>,
+    sum_us: LocalCounter,
 }
 
 impl Histogram {
     pub(super) fn new(bounds: &Bounds) -> Self {
-        let buckets = (0..=bounds.0.len()).map(|_| Count::default()).collect();
-        Self { bounds: bounds.clone(), buckets, sum_us: Count::default() }
+        let buckets = (0..=bounds.0.len()).map(|_| LocalCounter::default()).collect();
+        Self { bounds: bounds.clone(), buckets, sum_us: LocalCounter::default() }
     }
 
     /// Counts one duration. Only the owning thread may call this.

@@ -26,7 +26,7 @@ mod watch;
 mod write_back;
 mod writer;
 
-pub use crate::net::counters::{Count, Level, Raised, Stock};
+pub use crate::net::counters::{GaugeGuard, LocalCounter, LocalGauge, ScopedGauge};
 pub use admin::{AdminCells, AdminDoor};
 pub use admission::{Drops, Mode, PortCells};
 pub use cells::{

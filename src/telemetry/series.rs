@@ -8,7 +8,7 @@ use super::access_log::RouteText;
 use super::cells::{ByReason, WorkerCells};
 use super::histogram::{Bounds, Histogram};
 use crate::error::Reason;
-use crate::net::counters::Count;
+use crate::net::counters::LocalCounter;
 use crate::routing::{RouteId, Table};
 use http::{Method, StatusCode};
 use std::cell::{Cell, RefCell};
@@ -140,8 +140,8 @@ const METHODS: usize = MethodLabel::ALL.len();
 pub(super) struct Flow {
     pub(super) durations: Histogram,
     pub(super) upstream: Histogram,
-    pub(super) bytes_in: Count,
-    pub(super) bytes_out: Count,
+    pub(super) bytes_in: LocalCounter,
+    pub(super) bytes_out: LocalCounter,
 }
 
 impl Flow {
@@ -149,8 +149,8 @@ impl Flow {
         Self {
             durations: Histogram::new(bounds),
             upstream: Histogram::new(bounds),
-            bytes_in: Count::default(),
-            bytes_out: Count::default(),
+            bytes_in: LocalCounter::default(),
+            bytes_out: LocalCounter::default(),
         }
     }
 
@@ -171,7 +171,7 @@ pub struct Series {
     /// The same for the access log.
     text: RouteText,
     /// Answers of the pod, by method and status class.
-    answers: [[Count; CLASSES]; METHODS],
+    answers: [[LocalCounter; CLASSES]; METHODS],
     /// Answers of our own and answers broken off, by method; allocated with the first.
     faults: std::sync::OnceLock<Box<[ByReason; METHODS]>>,
     /// Its own, or that of its listener: see [`crate::config::PerRoute`].

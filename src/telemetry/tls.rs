@@ -1,8 +1,8 @@
 //! What becomes of TLS handshakes, and what is known of the certificates.
 
 use super::locked::Locked;
-use crate::net::counters::Count;
-use crate::net::counters::Level;
+use crate::net::counters::LocalCounter;
+use crate::net::counters::ScopedGauge;
 use crate::pki::client_certificate::{Mode, Verdict};
 use crate::pki::full_strict::Verdict as Strict;
 use std::sync::Arc;
@@ -102,12 +102,12 @@ impl TlsVersion {
 #[derive(Debug, Default)]
 pub struct HandshakeCells {
     /// Those that succeeded: by [`TlsVersion`], then full ones and resumed ones.
-    pub(super) done: [[Count; 2]; TlsVersion::ALL.len()],
-    pub(super) failed: [Count; HandshakeFailure::ALL.len()],
+    pub(super) done: [[LocalCounter; 2]; TlsVersion::ALL.len()],
+    pub(super) failed: [LocalCounter; HandshakeFailure::ALL.len()],
     /// What became of the demand for a certificate: by [`Mode`] and [`Verdict`].
-    pub(super) clients: [[Count; Verdict::ALL.len()]; Mode::ALL.len()],
+    pub(super) clients: [[LocalCounter; Verdict::ALL.len()]; Mode::ALL.len()],
     /// Handshakes in progress, including connections that have sent nothing yet.
-    pub in_flight: Level,
+    pub in_flight: ScopedGauge,
 }
 
 impl HandshakeCells {

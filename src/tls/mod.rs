@@ -30,5 +30,5 @@ pub use handshake::{Handshakes, Unmet};
 pub use policies::{Demands, Policies};
 pub use policy::Policy;
 pub use session::{Session, covers, is_one_policy};
-pub use snapshot::{Entry, Found, Shown, Snapshot, Store};
+pub use snapshot::{Entry, Selected, Shown, Snapshot, Store};
 pub use tickets::{MOST_SECRET_BYTES, SecretError, TicketKeys};

@@ -80,13 +80,13 @@ pub struct Snapshot {
 
 /// The certificate for a server name.
 #[derive(Clone, Copy, Debug)]
-pub struct Found<'s> {
+pub struct Selected<'s> {
     shelf: &'s [Arc<Shown>],
     /// Whether the name has none of its own.
     pub by_default: bool,
 }
 
-impl<'s> Found<'s> {
+impl<'s> Selected<'s> {
     /// The certificate for a client that accepts all key types.
     pub fn preferred(self) -> &'s Arc<Shown> {
         // A shelf is made by putting the first one on it.
@@ -131,9 +131,9 @@ impl Snapshot {
     ///
     /// # Errors
     /// No certificate: the handshake ends with `unrecognized_name`.
-    pub fn find(&self, name: Option<&str>) -> Result<Found<'_>, HandshakeFailure> {
+    pub fn find(&self, name: Option<&str>) -> Result<Selected<'_>, HandshakeFailure> {
         if let Some(shelf) = name.and_then(|name| self.own(name)) {
-            return Ok(Found { shelf, by_default: false });
+            return Ok(Selected { shelf, by_default: false });
         }
         if self.default.is_empty() {
             return Err(match name {
@@ -141,7 +141,7 @@ impl Snapshot {
                 Some(_) => HandshakeFailure::UnknownSni,
             });
         }
-        Ok(Found { shelf: &self.default, by_default: true })
+        Ok(Selected { shelf: &self.default, by_default: true })
     }
 
     /// The certificates for a host, in order of preference; none if its handshakes are refused. A wildcard

@@ -3,7 +3,7 @@
 use crate::process::{Process, config, pace};
 use ipnet::IpNet;
 use ravelin::config::{CLOUDFLARE, Cloudflare, ListOrigin};
-use ravelin::control::cloudflare::Pace;
+use ravelin::control::cloudflare::RefreshIntervals;
 use ravelin::net::addr::AddrRanges;
 use ravelin::telemetry::{ListFailure, ListSource};
 use std::fs;
@@ -39,7 +39,7 @@ fn a_file_takes_effect_when_it_is_saved() {
     fs::write(&path, "104.16.0.0/13\n104.24.0.0/14\n2606:4700::/32\n").expect("written");
     // Once by the events alone, once by looking at intervals.
     for look in [Duration::from_secs(3600), Duration::from_millis(10)] {
-        let process = Process::start(file(&path), None, Pace { look, ..pace() });
+        let process = Process::start(file(&path), None, RefreshIntervals { look, ..pace() });
         process.wait("the file", |cells| cells.source == ListSource::File);
         assert_eq!(process.cells().v4_ranges, 1);
         replace(&path, "104.16.0.0/13 198.41.128.0/17 2606:4700::/32 # one goes, one comes");
@@ -109,8 +109,11 @@ fn a_mounted_config_map_is_followed_through_its_links() {
     version("..1", "104.16.0.0/13");
     let path = directory.path().join("list");
     symlink("..data/list", &path).expect("a link");
-    let process =
-        Process::start(file(&path), None, Pace { look: Duration::from_secs(3600), ..pace() });
+    let process = Process::start(
+        file(&path),
+        None,
+        RefreshIntervals { look: Duration::from_secs(3600), ..pace() },
+    );
     process.wait("the file", |cells| cells.source == ListSource::File);
     version("..2", "104.24.0.0/14");
     assert_eq!(process.next(), ranges(&["104.24.0.0/14"]));

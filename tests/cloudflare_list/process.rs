@@ -2,7 +2,7 @@
 
 use ravelin::config::{Cloudflare, ListOrigin, WorkerZones};
 use ravelin::control::cloudflare::fetch::Deadlines;
-use ravelin::control::cloudflare::{Keeper, Pace, Setup, initial};
+use ravelin::control::cloudflare::{ListKeeper, RefreshIntervals, Setup, initial};
 use ravelin::net::addr::AddrRanges;
 use ravelin::net::shutdown::{Shutdown, Stage};
 use ravelin::telemetry::{ListCells, ListMetrics};
@@ -21,9 +21,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Short intervals; deadlines that a busy machine keeps.
-pub(crate) fn pace() -> Pace {
+pub(crate) fn pace() -> RefreshIntervals {
     let deadlines = Deadlines { connect: PATIENCE, whole: PATIENCE };
-    Pace {
+    RefreshIntervals {
         first: Duration::ZERO,
         retry: Duration::from_millis(10),
         look: Duration::from_millis(20),
@@ -58,7 +58,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(config: Cloudflare, state: Option<&Path>, pace: Pace) -> Self {
+    pub(crate) fn start(config: Cloudflare, state: Option<&Path>, pace: RefreshIntervals) -> Self {
         let initial = initial(&config, state, None).expect("a list");
         let metrics = Arc::new(ListMetrics::default());
         let (publish, published) = mpsc::channel();
@@ -76,7 +76,7 @@ impl Process {
                 let metrics = noted;
                 let texts = receiver;
                 let setup = Setup { config, state, initial, texts, metrics, publish, pace };
-                Keeper::new(setup).run(signal).await;
+                ListKeeper::new(setup).run(signal).await;
             });
         });
         Self { metrics, published, texts, shutdown, thread }

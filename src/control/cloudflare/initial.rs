@@ -4,8 +4,8 @@ use super::check::{Refused, Rules};
 use super::failure::Failure;
 use super::fetch::Origin;
 use super::life::{Answer, Life, Now};
-use super::own::{self, Found, Seen};
-use super::pace::Clock;
+use super::own::{self, ListBytes, Seen};
+use super::refresh_intervals::Clock;
 use super::store::{self, FILE};
 use crate::config::{CLOUDFLARE, CLOUDFLARE_DATE, Cloudflare, ListOrigin};
 use crate::control::utc::when;
@@ -85,7 +85,7 @@ impl Start<'_> {
         self.with(life, warnings)
     }
 
-    fn own(self, source: ListSource, found: Option<Found>) -> Result<Initial, InitialError> {
+    fn own(self, source: ListSource, found: Option<ListBytes>) -> Result<Initial, InitialError> {
         let place = place(&self.config.origin);
         let seen = found.as_ref().map(Seen::of);
         let mut warnings = Vec::new();

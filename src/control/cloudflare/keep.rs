@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::fetch::{Fetched, Origin};
 use super::initial::{Initial, identity, named, place};
 use super::life::{Answer, Life, Outcome};
-use super::own::{self, Followed, Found, Seen};
-use super::pace::{Clock, Pace};
+use super::own::{self, Followed, ListBytes, Seen};
+use super::refresh_intervals::{Clock, RefreshIntervals};
 use super::store;
 use crate::config::{CLOUDFLARE_DATE, Cloudflare, ListOrigin};
 use crate::control::utc::when;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// What a [`Keeper`] is made of.
+/// What a [`ListKeeper`] is made of.
 pub struct Setup {
     /// As configured.
     pub config: Cloudflare,
@@ -41,11 +41,11 @@ pub struct Setup {
     /// initial one.
     pub publish: Box<dyn Fn(AddrRanges) + Send>,
     /// The intervals; the default but in tests.
-    pub pace: Pace,
+    pub pace: RefreshIntervals,
 }
 
 /// Keeps the list up to date as long as the process runs.
-pub struct Keeper {
+pub struct ListKeeper {
     life: Life,
     clock: Clock,
     way: Way,
@@ -58,7 +58,7 @@ pub struct Keeper {
     failing: bool,
     metrics: Arc<ListMetrics>,
     publish: Box<dyn Fn(AddrRanges) + Send>,
-    pace: Pace,
+    pace: RefreshIntervals,
 }
 
 /// How news of the list arrive.
@@ -84,11 +84,11 @@ struct Api {
 
 enum Event {
     Ask,
-    Look(Found),
+    Look(ListBytes),
     Expire,
 }
 
-impl Keeper {
+impl ListKeeper {
     /// Prepares, and reports the initial state in the metrics and its warnings in the log.
     pub fn new(setup: Setup) -> Self {
         let Setup { config, state, initial, texts, metrics, publish, pace } = setup;
@@ -227,7 +227,7 @@ impl Keeper {
     }
 
     /// Takes what the operator's list was found to be, unless it is what it was.
-    fn offer(&mut self, source: ListSource, found: Found) {
+    fn offer(&mut self, source: ListSource, found: ListBytes) {
         let seen = Seen::of(&found);
         if self.seen.as_ref() == Some(&seen) {
             if !self.failing {
@@ -360,7 +360,7 @@ impl Way {
     }
 
     /// Waits for the next occasion.
-    async fn next(&mut self, pace: &Pace) -> Event {
+    async fn next(&mut self, pace: &RefreshIntervals) -> Event {
         match self {
             Self::None => std::future::pending().await,
             Self::Api(api) => {

@@ -7,7 +7,7 @@
 //!
 //! The list decides which addresses may connect and which are trusted, so every error leaves it
 //! unchanged. `check` decides whether a list may be put in force, and `life` when its entries expire; both
-//! are pure. `fetch` and `store` do the I/O. [`Keeper`] runs them on a thread of its own, off the workers.
+//! are pure. `fetch` and `store` do the I/O. [`ListKeeper`] runs them on a thread of its own, off the workers.
 //!
 //! An operator's list has no fallback: if it cannot be read at start, neither the published nor the
 //! embedded list replaces it, because they admit addresses that the operator did not list.
@@ -20,12 +20,12 @@ mod initial;
 mod keep;
 pub mod life;
 mod own;
-mod pace;
+mod refresh_intervals;
 pub mod store;
 #[cfg(test)]
 mod tests;
 
 pub use failure::Failure;
 pub use initial::{Initial, InitialError, initial};
-pub use keep::{Keeper, Setup};
-pub use pace::Pace;
+pub use keep::{ListKeeper, Setup};
+pub use refresh_intervals::RefreshIntervals;

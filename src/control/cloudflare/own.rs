@@ -2,7 +2,7 @@
 
 use super::answer::{List, MOST_BYTES, text};
 use super::failure::Failure;
-use super::pace::Pace;
+use super::refresh_intervals::RefreshIntervals;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::fs::{self, File};
@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// What was found when the list was looked at.
-pub(super) type Found = Result<Vec<u8>, Failure>;
+pub(super) type ListBytes = Result<Vec<u8>, Failure>;
 
 /// The same, to compare: nothing is said twice of a text that has not changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen(Result<Vec<u8>, String>);
 
 impl Seen {
-    pub(super) fn of(found: &Found) -> Self {
+    pub(super) fn of(found: &ListBytes) -> Self {
         Self(match found {
             Ok(bytes) => Ok(bytes.clone()),
             Err(failure) => Err(failure.to_string()),
@@ -29,7 +29,7 @@ impl Seen {
 }
 
 /// Reads the file, one byte more than a list may have at most.
-pub(super) fn read(path: &Path) -> Found {
+pub(super) fn read(path: &Path) -> ListBytes {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Failure::Absent,
         _ => Failure::Unreadable(error),
@@ -45,7 +45,7 @@ pub(super) fn read(path: &Path) -> Found {
 }
 
 /// The networks in what was found.
-pub(super) fn parse(found: Found) -> Result<List, Failure> {
+pub(super) fn parse(found: ListBytes) -> Result<List, Failure> {
     Ok(text(&found?)?)
 }
 
@@ -69,7 +69,7 @@ impl Followed {
     }
 
     /// Waits until the file should be looked at.
-    pub(super) async fn due(&mut self, pace: &Pace) {
+    pub(super) async fn due(&mut self, pace: &RefreshIntervals) {
         tokio::select! {
             () = self.changed.notified() => sleep(pace.quiet).await,
             () = sleep_until(self.next_look) => {}

@@ -14,14 +14,14 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// How often the file is written.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct WriteIntervals {
     /// From one write to the next, at least.
     pub every: Duration,
     /// Maximum time between two writes, so that the age at a restore is about right.
     pub refresh: Duration,
 }
 
-impl Default for Pace {
+impl Default for WriteIntervals {
     /// 10 s: a roll-out is some seconds of events, and a file of 20 MB each 10 s is what a disk
     /// bears forever. 1 h.
     fn default() -> Self {
@@ -31,18 +31,18 @@ impl Default for Pace {
 
 /// Stores the last-good state of a cluster.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct StateKeeper {
     settings: config::LastGood,
     cluster: Arc<Cluster>,
     metrics: Arc<LastGoodMetrics>,
     watch: Arc<WatchMetrics>,
-    pace: Pace,
+    pace: WriteIntervals,
     /// Whether what is on disk is what was known when it was last looked at.
     saved: bool,
     last: Option<Instant>,
 }
 
-impl Keeper {
+impl StateKeeper {
     /// Touches no file yet. Where the state is noted: `metrics`; where the proofs of its age are:
     /// `watch`.
     pub fn new(
@@ -50,7 +50,7 @@ impl Keeper {
         cluster: Arc<Cluster>,
         metrics: Arc<LastGoodMetrics>,
         watch: Arc<WatchMetrics>,
-        pace: Pace,
+        pace: WriteIntervals,
     ) -> Self {
         metrics.update(|cells| cells.kept = true);
         Self { settings, cluster, metrics, watch, pace, saved: false, last: None }

@@ -17,4 +17,4 @@ mod tests;
 
 pub use file::{FILE, LastGood, load, save};
 pub use format::{FORMAT, Header, MOST_BYTES, Refusal, read, read_lines, write};
-pub use keeper::{Keeper, Pace};
+pub use keeper::{StateKeeper, WriteIntervals};

@@ -1,7 +1,8 @@
 //! What is kept is what is read again; what is wrong with a file is found, named and survived.
 
 use super::{
-    FILE, Header, Keeper, LastGood, MOST_BYTES, Pace, Refusal, load, read, read_lines, save, write,
+    FILE, Header, LastGood, MOST_BYTES, Refusal, StateKeeper, WriteIntervals, load, read,
+    read_lines, save, write,
 };
 use crate::config;
 use crate::control::objects::{Object, Objects, is_content_left_out};
@@ -100,16 +101,16 @@ fn mk_file(certificates: bool) -> Vec<u8> {
     file
 }
 
-fn mk_keeper(folder: &TempDir, cluster: &Arc<Cluster>) -> (Keeper, Arc<LastGoodMetrics>) {
+fn mk_keeper(folder: &TempDir, cluster: &Arc<Cluster>) -> (StateKeeper, Arc<LastGoodMetrics>) {
     let metrics = Arc::<LastGoodMetrics>::default();
     let settings = config::LastGood {
         directory: folder.path().join("state"),
         certificates: false,
         restore_after: Duration::from_millis(1),
     };
-    let pace = Pace { every: Duration::from_millis(5), refresh: PATIENCE };
+    let pace = WriteIntervals { every: Duration::from_millis(5), refresh: PATIENCE };
     let (cluster, noted) = (Arc::clone(cluster), Arc::clone(&metrics));
-    (Keeper::new(settings, cluster, noted, Arc::default(), pace), metrics)
+    (StateKeeper::new(settings, cluster, noted, Arc::default(), pace), metrics)
 }
 
 fn eventually(what: &str, mut so: impl FnMut() -> bool) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What one reader found: sorted, each once.
-pub(super) type Found = Box<[Arc<Rejected>]>;
+pub(super) type Reported = Box<[Arc<Rejected>]>;
 
 /// The findings of all readers, sorted, with the number of readers that have each.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Puts what a reader finds now in the place of what it found before.
-    pub(super) fn replace(&mut self, found: &mut Found, mut now: Vec<Rejected>) {
+    pub(super) fn replace(&mut self, found: &mut Reported, mut now: Vec<Rejected>) {
         if found.is_empty() && now.is_empty() {
             return;
         }
@@ -28,7 +28,7 @@ impl Findings {
         if found.iter().map(|old| &**old).eq(&now) {
             return;
         }
-        let now: Found = now.into_iter().map(|finding| self.add(finding)).collect();
+        let now: Reported = now.into_iter().map(|finding| self.add(finding)).collect();
         for old in std::mem::replace(found, now) {
             self.remove(&old);
         }
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_finding_is_listed_once_and_for_as_long_as_a_reader_has_it() {
         let mut findings = Findings::default();
-        let (mut one, mut other) = (Found::default(), Found::default());
+        let (mut one, mut other) = (Reported::default(), Reported::default());
         let names = |findings: &Findings| {
             findings.list().iter().map(|f| f.object.name.to_string()).collect::<Vec<_>>()
         };

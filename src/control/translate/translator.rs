@@ -1,6 +1,6 @@
 //! The translation that is kept up to date, change by change.
 
-use super::findings::{Findings, Found};
+use super::findings::{Findings, Reported};
 use super::routes::{Routes, Touched, Update};
 use super::{ConfigMapKey, Options, addresses};
 use crate::control::objects::Objects;
@@ -47,9 +47,9 @@ pub struct Translator {
     /// What was told last.
     addresses: Option<ClusterAddresses>,
     /// About Nodes and the ConfigMap.
-    of_addresses: Found,
+    of_addresses: Reported,
     /// About the source.
-    of_source: Found,
+    of_source: Reported,
 }
 
 impl Translator {
@@ -60,8 +60,8 @@ impl Translator {
             routes: Routes::new(&options),
             findings: Findings::default(),
             addresses: None,
-            of_addresses: Found::default(),
-            of_source: Found::default(),
+            of_addresses: Reported::default(),
+            of_source: Reported::default(),
             options,
         }
     }

@@ -3,7 +3,7 @@
 //! Of the Secrets only those that an Ingress or a Service refers to keep their content. One that a
 //! later one refers to is fetched again: see [`Cluster::take_missing`].
 
-use super::census::{count, count_all, identities};
+use super::counts::{count, count_all, identities};
 use super::scope::Scope;
 use crate::control::objects::{Change, Object, Objects};
 use crate::control::source::{Changes, Source, Wake};

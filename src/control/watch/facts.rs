@@ -3,7 +3,7 @@
 //! change, on every node.
 
 use super::cluster::Cluster;
-use super::standing::Standings;
+use super::ingress_status::IngressStatuses;
 use crate::control::write_back::{Finding, Inputs, Outcome, Presence};
 use crate::model::{Kind, ObjectRef, Rejected};
 use crate::telemetry::WriteBackMetrics;
@@ -24,7 +24,7 @@ pub(super) struct Facts {
     /// The objects.
     pub cluster: Arc<Cluster>,
     /// The statuses of the Ingresses.
-    pub standings: Arc<Standings>,
+    pub standings: Arc<IngressStatuses>,
     /// What became of them; `None` until there is something to serve.
     pub outcome: watch::Receiver<Option<Outcome>>,
 }

@@ -10,10 +10,10 @@ use super::client::{Api, Lines};
 use super::cluster::Cluster;
 use super::decode::{self, Event, Page};
 use super::failure::Failure;
-use super::pace::{Pace, jittered};
+use super::ingress_status::IngressStatuses;
 use super::recovery::{SPREAD, spread};
+use super::retry_backoff::{RetryBackoff, jittered};
 use super::scope::{Limit, Scope};
-use super::standing::Standings;
 use crate::config::Kubernetes;
 use crate::model::Kind;
 use crate::telemetry::{WatchCells, WatchFailure, WatchMetrics};
@@ -39,14 +39,14 @@ pub(super) struct Follower {
     pub(super) api: Api,
     pub(super) scope: Scope,
     pub(super) cluster: Arc<Cluster>,
-    pub(super) standings: Arc<Standings>,
+    pub(super) standings: Arc<IngressStatuses>,
     pub(super) metrics: Arc<WatchMetrics>,
     pub(super) settings: Kubernetes,
     /// After a list that failed.
-    pub(super) pace: Pace,
+    pub(super) pace: RetryBackoff,
     /// After a watch that failed: lists that succeed do not shorten it, or a watch that is refused would
     /// have all of it read again four times a second.
-    pub(super) watching: Pace,
+    pub(super) watching: RetryBackoff,
 }
 
 /// A check that is under way: the version that we had when it was asked for, and the answer.

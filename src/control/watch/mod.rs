@@ -9,19 +9,19 @@
 //! watch may be a broken one, so each watch is short, and a periodic consistent read proves that the
 //! cache matches the API server.
 
-mod census;
 mod client;
 mod cluster;
+mod counts;
 mod credentials;
 mod decode;
 mod facts;
 mod failure;
 mod follow;
+mod ingress_status;
 mod others;
-mod pace;
 mod recovery;
+mod retry_backoff;
 mod scope;
-mod standing;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -29,9 +29,9 @@ mod trim;
 pub use client::ConnectError;
 pub use cluster::Cluster;
 pub use decode::kept_of_page;
+pub use ingress_status::IngressStatuses;
 pub use others::Others;
 pub use scope::Scope;
-pub use standing::Standings;
 
 use self::facts::Facts;
 use crate::config::Kubernetes;
@@ -42,7 +42,7 @@ use crate::telemetry::{WatchMetrics, WriteBackMetrics};
 use client::Api;
 use follow::Follower;
 use kube::Client;
-use pace::Pace;
+use retry_backoff::RetryBackoff;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub struct Watch {
     runtime: Runtime,
     api: Api,
     cluster: Arc<Cluster>,
-    standings: Arc<Standings>,
+    standings: Arc<IngressStatuses>,
     followers: Vec<Follower>,
     writing: Option<Writing>,
 }
@@ -92,7 +92,7 @@ impl Watch {
         let scopes = scope::scopes(settings, config_map);
         metrics.expect(scopes.iter().map(|scope| scope.kind));
         let cluster = Arc::new(Cluster::new(&scopes));
-        let standings = Arc::new(Standings::default());
+        let standings = Arc::new(IngressStatuses::default());
         let followers = scopes.into_iter().map(|scope| Follower {
             api: api.clone(),
             scope,
@@ -100,8 +100,8 @@ impl Watch {
             standings: Arc::clone(&standings),
             metrics: Arc::clone(metrics),
             settings: settings.clone(),
-            pace: Pace::default(),
-            watching: Pace::default(),
+            pace: RetryBackoff::default(),
+            watching: RetryBackoff::default(),
         });
         let followers = followers.collect();
         Ok(Self { runtime, api, cluster, standings, followers, writing: None })

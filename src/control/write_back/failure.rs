@@ -1,7 +1,7 @@
 //! How a request to the API server failed, and when to try again.
 
 use crate::control::cause::cause;
-use crate::control::chance::spread;
+use crate::control::jitter::spread;
 use crate::telemetry::WriteResult;
 use std::time::Duration;
 

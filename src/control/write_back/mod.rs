@@ -24,14 +24,14 @@ mod work;
 
 pub use address::{Address, NodeAddresses, node_addresses};
 pub use bucket::Rate;
-pub use events::{Finding, Pace as EventPace};
+pub use events::{EventLimits as EventPace, Finding};
 pub use failure::Backoff;
 pub use lease::Timing;
 pub use ready::Pods;
 pub use status::{IngressRef, Patch, field_manager, plan};
 pub use work::StatusPace;
 
-use crate::control::chance;
+use crate::control::jitter;
 use crate::control::translate::FindingList;
 use crate::model::ObjectRef;
 use crate::net::shutdown::{ShutdownSignal, Stage};
@@ -109,7 +109,7 @@ pub struct Election {
 pub fn identity(pod: Option<&str>, host: &str) -> String {
     match pod.filter(|pod| !pod.is_empty()) {
         Some(pod) => pod.to_owned(),
-        None => format!("{host}_{:08x}", chance::word()),
+        None => format!("{host}_{:08x}", jitter::word()),
     }
 }
 

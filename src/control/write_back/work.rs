@@ -8,7 +8,7 @@ use super::failure::{Backoff, Failure};
 use super::ready::{self, Ready};
 use super::status::{Board, Patch, apply, field_manager};
 use super::{Addresses, Inputs, Settings};
-use crate::control::chance;
+use crate::control::jitter;
 use crate::telemetry::{WriteBackMetrics, WriteKind, WriteResult};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -156,7 +156,7 @@ impl Statuses<'_> {
             }
             let replan = tokio::select! {
                 Some((patch, result)) = under_way.next() => {
-                    board.finished(patch, result, Instant::now(), chance::fraction())
+                    board.finished(patch, result, Instant::now(), jitter::fraction())
                 }
                 () = changed(&mut self.inputs) => true,
                 () = changed(&mut self.ready) => true,
@@ -240,7 +240,7 @@ async fn write_events(
                     let client = client.clone();
                     let result = post(client, &notice, &reporter, again, settings.answer).await;
                     count(metrics, WriteKind::Event, result.err());
-                    ledger.done(&notice, result, Instant::now(), chance::fraction());
+                    ledger.done(&notice, result, Instant::now(), jitter::fraction());
                     continue;
                 }
                 Next::Wait(at) => Some(at),

@@ -4,7 +4,7 @@
 //! us; an entry further left is trusted only if the one to its right is a trusted proxy, too.
 
 use super::address;
-use crate::net::trust::Believed;
+use crate::net::trust::TrustedSources;
 use crate::telemetry::Unnamed;
 use http::{HeaderMap, HeaderName};
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) fn client(
     headers: &HeaderMap,
     peer: IpAddr,
-    believed: &Believed,
+    believed: &TrustedSources,
 ) -> Result<IpAddr, (IpAddr, Unnamed)> {
     let mut hop = peer;
     let mut any = false;
@@ -84,7 +84,8 @@ mod tests {
         for value in fields {
             headers.append(X_FORWARDED_FOR, HeaderValue::from_str(value).expect("a value"));
         }
-        let believed = Believed::new(set(&["104.16.0.0/13"]), set(&["10.0.0.0/8", "fd00::/8"]));
+        let believed =
+            TrustedSources::new(set(&["104.16.0.0/13"]), set(&["10.0.0.0/8", "fd00::/8"]));
         let peer = "10.0.0.1".parse().expect("literal");
         client(&headers, peer, &believed)
             .map(|ip| ip.to_string())

@@ -24,7 +24,7 @@ pub use policy::{NoSecret, Policy};
 pub use scheme::Scheme;
 
 use crate::net::addr::PeerAddr;
-use crate::net::trust::{Believed, Speaker, TrustedPeer};
+use crate::net::trust::{Speaker, TrustedPeer, TrustedSources};
 use crate::telemetry::Unnamed;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -71,7 +71,7 @@ pub struct Identity {
 pub fn identify(
     peer: PeerAddr,
     trusted: TrustedPeer,
-    believed: &Believed,
+    believed: &TrustedSources,
     headers: &HeaderMap,
 ) -> Identity {
     let (hop, via_cloudflare) = match trusted.speaker() {

@@ -57,7 +57,7 @@ pub struct ForwardedFields {
 
 /// Which of a request's own claims go on.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Vouched<'a> {
+pub struct HeaderTrust<'a> {
     /// Whether its `CF-*` fields are Cloudflare's. Everybody else's are removed.
     pub via_cloudflare: bool,
     /// Whether `CF-Connecting-IP` was not usable: then it is not forwarded.
@@ -144,7 +144,7 @@ impl Ours {
 }
 
 /// Collects the logged headers of a request that is not forwarded.
-pub fn note_request(headers: &HeaderMap, vouched: Vouched<'_>) -> Noted {
+pub fn note_request(headers: &HeaderMap, vouched: HeaderTrust<'_>) -> Noted {
     let field = |name: &str| headers.get(name).cloned();
     Noted {
         cf_ray: if vouched.via_cloudflare { field("cf-ray") } else { None },
@@ -164,7 +164,7 @@ pub fn clean_request(
     headers: &mut HeaderMap,
     host: &HeaderValue,
     fields: &ForwardedFields,
-    vouched: Vouched<'_>,
+    vouched: HeaderTrust<'_>,
 ) -> Noted {
     let mut noted = Noted::default();
     let mut found = Found::default();

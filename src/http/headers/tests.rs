@@ -3,10 +3,10 @@
 use super::*;
 
 fn cleaned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
-    cleaned_as(fields, Vouched::default())
+    cleaned_as(fields, HeaderTrust::default())
 }
 
-fn cleaned_as(fields: &[(&str, &str)], vouched: Vouched<'_>) -> Vec<(String, String)> {
+fn cleaned_as(fields: &[(&str, &str)], vouched: HeaderTrust<'_>) -> Vec<(String, String)> {
     let mut headers = map(fields);
     let fields = ForwardedFields {
         client: HeaderValue::from_static("192.0.2.1"),
@@ -112,10 +112,10 @@ fn what_cloudflare_says_goes_on_and_what_its_visitor_says_does_not() {
         ("x-edge", "secret"),
     ];
     let secret = HeaderName::from_static("x-edge");
-    let vouched = Vouched { via_cloudflare: true, unnamed: false, secret: Some(&secret) };
+    let vouched = HeaderTrust { via_cloudflare: true, unnamed: false, secret: Some(&secret) };
     let kept = [("cf-connecting-ip", "192.0.2.1"), ("cf-ray", "1"), ("cf-ipcountry", "XX")];
     assert_eq!(cleaned_as(&request, vouched), with_ours(&kept));
-    let unnamed = Vouched { unnamed: true, ..vouched };
+    let unnamed = HeaderTrust { unnamed: true, ..vouched };
     assert_eq!(cleaned_as(&request, unnamed), with_ours(&kept[1..]));
 }
 
@@ -129,7 +129,7 @@ fn fields_that_cannot_be_obeyed_are_refused() {
             port: HeaderValue::from_static("80"),
         };
         let host = HeaderValue::from_static("a.example");
-        clean_request(&mut headers, &host, &fields, Vouched::default()).refused
+        clean_request(&mut headers, &host, &fields, HeaderTrust::default()).refused
     };
     let named = |count: usize| vec!["a"; count].join(",");
     assert_eq!(refused("connection", &named(32)), None);

@@ -1,15 +1,15 @@
 //! Numbers of what is held, and of what was refused for it.
 
 use super::{Kind, Shortage, Stalled};
-use crate::net::counters::{Count, Stock};
+use crate::net::counters::{LocalCounter, LocalGauge};
 
 /// What one worker holds.
 #[derive(Debug, Default)]
 pub struct MemoryCells {
     /// Bytes held, by [`Kind`].
-    pub held: [Stock; Kind::ALL.len()],
+    pub held: [LocalGauge; Kind::ALL.len()],
     /// Connections and requests refused, by [`Shortage`].
-    pub refused: [Count; Shortage::ALL.len()],
+    pub refused: [LocalCounter; Shortage::ALL.len()],
     /// What was ended before its time, by [`Stalled`] and [`Shortage`].
-    pub ended: [[Count; Shortage::ALL.len()]; Stalled::ALL.len()],
+    pub ended: [[LocalCounter; Shortage::ALL.len()]; Stalled::ALL.len()],
 }

@@ -19,7 +19,7 @@ pub use inflow::Inflow;
 pub use pressure::{LOOK, Pressure};
 pub use shortage::{Shortage, Stalled};
 
-use crate::net::counters::Stock;
+use crate::net::counters::LocalGauge;
 use shortage::Alarm;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -103,7 +103,7 @@ pub struct Ledger {
     budget: Arc<Budget>,
     cells: Arc<MemoryCells>,
     /// What the others do not know of yet.
-    drift: Stock,
+    drift: LocalGauge,
     /// Milliseconds of the worker's clock.
     now: AtomicU64,
 }
@@ -111,7 +111,7 @@ pub struct Ledger {
 impl Ledger {
     /// A worker's, which holds nothing.
     pub fn new(budget: Arc<Budget>, cells: Arc<MemoryCells>) -> Arc<Self> {
-        Arc::new(Self { budget, cells, drift: Stock::default(), now: AtomicU64::new(0) })
+        Arc::new(Self { budget, cells, drift: LocalGauge::default(), now: AtomicU64::new(0) })
     }
 
     /// The budget.
@@ -189,7 +189,7 @@ impl Drop for Ledger {
 #[derive(Debug)]
 pub struct Account {
     ledger: Arc<Ledger>,
-    held: Stock,
+    held: LocalGauge,
     /// When bytes have left for the last time.
     moved: Moved,
     /// Whether the kernel takes nothing more for the client.
@@ -217,7 +217,7 @@ impl Moved {
 impl Account {
     /// Of a connection that holds nothing yet.
     pub fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
-        let (ledger, held, moved) = (Arc::clone(ledger), Stock::default(), Moved::default());
+        let (ledger, held, moved) = (Arc::clone(ledger), LocalGauge::default(), Moved::default());
         let (blocked, drained) = (AtomicBool::new(false), Moved::default());
         let account = Self { ledger, held, moved, blocked, drained };
         account.move_on();

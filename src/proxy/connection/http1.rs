@@ -46,7 +46,7 @@ enum End {
 }
 
 /// Speaks HTTP/1.1 until the connection ends.
-pub(super) async fn converse(downstream: Rc<Downstream>, socket: ClientSocket) {
+pub(super) async fn serve_http1(downstream: Rc<Downstream>, socket: ClientSocket) {
     let worker = &downstream.worker;
     let notes = Rc::new(Notes::new(Arc::clone(&downstream.account)));
     let (limit, watch) = (worker.config.timeouts.request_head, Rc::clone(&downstream.watch));

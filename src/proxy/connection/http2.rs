@@ -22,7 +22,7 @@ const GOAWAY_LIMIT: Duration = Duration::from_secs(2);
 const MAKE_ROOM_LIMIT: Duration = Duration::from_millis(500);
 
 /// Speaks HTTP/2 until the connection ends.
-pub(super) async fn converse(
+pub(super) async fn serve_http2(
     downstream: Rc<Downstream>,
     streams: &Rc<Streams>,
     socket: ClientSocket,

@@ -39,21 +39,21 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     // Lowered however this ends, and before the slot is free.
     let _open = cells.open.raise();
     if let Ok(socket) = TcpStream::from_std(socket) {
-        match meet(&worker, &socket, peer, listener).await {
+        match identify_peer(&worker, &socket, peer, listener).await {
             Ok(downstream) => {
-                if let Some((downstream, socket)) = secure(downstream, socket).await {
+                if let Some((downstream, socket)) = tls_handshake(downstream, socket).await {
                     let downstream = Rc::new(downstream);
                     // On the heap: the two are of very different size, and one is not used.
                     match downstream.streams.clone() {
-                        None => Box::pin(http1::converse(downstream, socket)).await,
+                        None => Box::pin(http1::serve_http1(downstream, socket)).await,
                         Some(streams) => {
-                            Box::pin(http2::converse(downstream, &streams, socket)).await;
+                            Box::pin(http2::serve_http2(downstream, &streams, socket)).await;
                         }
                     }
                 }
             }
-            Err(Stranger::Reset) => listen::reset(socket),
-            Err(Stranger::Closed) => drop(socket),
+            Err(RejectedConnection::Reset) => listen::reset(socket),
+            Err(RejectedConnection::Closed) => drop(socket),
         }
     }
     drop((slot, load));
@@ -79,18 +79,18 @@ fn has_room(worker: &Worker, protocol: Protocol) -> bool {
 }
 
 /// A rejected connection, and how to close it. It has been counted.
-enum Stranger {
+enum RejectedConnection {
     Closed,
     Reset,
 }
 
 /// Finds out who is at the other end: the peer, or whom a balancer names.
-async fn meet(
+async fn identify_peer(
     worker: &Rc<Worker>,
     socket: &TcpStream,
     peer: PeerAddr,
     listener: usize,
-) -> Result<Downstream, Stranger> {
+) -> Result<Downstream, RejectedConnection> {
     let gate = worker.gates[listener].load_full();
     let timeouts = &worker.config.timeouts;
     let account = Account::open(&worker.memory);
@@ -106,7 +106,7 @@ async fn meet(
         let header = proxy_protocol::read(socket, timeouts.proxy_header);
         let Some(header) = unless_evicted(&watch, header).await else {
             cells.evict(Evicted::ProxyHeader);
-            return Err(Stranger::Reset);
+            return Err(RejectedConnection::Reset);
         };
         origin = behind(origin, header, &gate, cells)?;
         watch.enter(Phase::Idle, timeouts.first_request);
@@ -160,7 +160,7 @@ fn behind(
     header: Result<Header, ReadError>,
     gate: &Gate,
     cells: &ListenerCells,
-) -> Result<Origin, Stranger> {
+) -> Result<Origin, RejectedConnection> {
     let balancer = own.source;
     let refusal = match header {
         // Version 1 has no word for the balancer itself: it names its own end (section 2.1).
@@ -175,7 +175,7 @@ fn behind(
         Ok(_) if gate.admits(balancer.ip()).is_some() => return Ok(own),
         Ok(_) | Err(ReadError::Closed) => {
             cells.health_checks.add(1);
-            return Err(Stranger::Closed);
+            return Err(RejectedConnection::Closed);
         }
         Err(error) => {
             tracing::debug!(%balancer, %error, label = error.label(), "no PROXY header");
@@ -183,7 +183,7 @@ fn behind(
         }
     };
     cells.refuse(refusal);
-    Err(Stranger::Reset)
+    Err(RejectedConnection::Reset)
 }
 
 fn refusal(error: &ReadError) -> Refusal {
@@ -221,7 +221,7 @@ fn count_failed(cells: &ListenerCells, why: HandshakeFailure) {
 }
 
 /// Does the TLS handshake, if the listener has TLS. `None` if it failed, which has been counted.
-async fn secure(
+async fn tls_handshake(
     mut downstream: Downstream,
     socket: TcpStream,
 ) -> Option<(Downstream, ClientSocket)> {

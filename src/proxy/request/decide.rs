@@ -2,9 +2,9 @@
 
 use super::Downstream;
 use super::exchange::Exchange;
-use super::sender::Sender;
-use super::sticky;
-use super::unread::Unreadable;
+use super::rejected_head::Unreadable;
+use super::request_origin::RequestOrigin;
+use super::session_affinity;
 use crate::balance::EndpointSet;
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
@@ -37,7 +37,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
     if head.version == Version::HTTP_2 {
         stage::read_http2(&mut head, worker.config.limits.header_block)?;
     }
-    let sender = Sender::of(&downstream, &head.headers);
+    let sender = RequestOrigin::of(&downstream, &head.headers);
     exchange.client = sender.client().cloned();
     let over_tls = sender.is_over_tls();
     exchange.over_tls = over_tls;
@@ -76,7 +76,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
     stage::forwards_left(&head.method, &mut head.headers)?;
     let id = allowed.and(belongs).and(found)?;
     let backend = table.backend(id);
-    exchange.choice = sticky::choose(table.algorithm(id), exchange, &head.headers);
+    exchange.choice = session_affinity::choose(table.algorithm(id), exchange, &head.headers);
     let endpoints = may_go_on.and_then(|()| usable(backend));
     let protocol = match exchange.noted.upgrade {
         None => backend.protocol.clone(),

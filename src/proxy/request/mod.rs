@@ -8,20 +8,20 @@ mod charge;
 mod decide;
 mod exchange;
 mod parts;
+mod rejected_head;
+mod request_origin;
 mod response;
 mod response_body;
 mod routed;
 mod send;
-mod sender;
-mod sticky;
+mod session_affinity;
 mod tunnel;
-mod unread;
 mod worker;
 
 pub use decide::{find, secured, sent, usable};
+pub use rejected_head::record_unread;
 pub use response_body::ResponseBody;
 pub use tunnel::{Tunnel, TunnelSlot};
-pub use unread::record_unread;
 pub use worker::{Downstream, Worker};
 
 use crate::error::Reason;
@@ -119,7 +119,7 @@ async fn switch(
     mut response: Response<ReplyBody>,
     slot: Option<TunnelSlot>,
 ) -> Response<ResponseBody> {
-    sticky::set_cookie(&exchange, response.headers_mut());
+    session_affinity::set_cookie(&exchange, response.headers_mut());
     let switched = match slot {
         Some(slot) => tunnel::switch(exchange, response, &slot).await,
         None => Err((exchange, Reason::UpstreamUpgraded)),

@@ -1,6 +1,6 @@
 //! What `forward` learns of a request, step by step.
 
-use super::unread::Unreadable;
+use super::rejected_head::Unreadable;
 use crate::balance::Strategy;
 use crate::http::{Noted, Target};
 use http::HeaderValue;

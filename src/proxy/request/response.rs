@@ -2,7 +2,7 @@
 
 use super::exchange::Exchange;
 use super::response_body::ResponseBody;
-use super::sticky;
+use super::session_affinity;
 use crate::error::Reason;
 use crate::http::{self as stage, Target};
 use crate::net::fields::trim_values;
@@ -52,7 +52,7 @@ fn answer_of_upstream(
     mut exchange: Exchange,
     mut response: Response<ReplyBody>,
 ) -> Response<ResponseBody> {
-    sticky::set_cookie(&exchange, response.headers_mut());
+    session_affinity::set_cookie(&exchange, response.headers_mut());
     exchange.steps().for_each(|step| step.on_response(response.headers_mut()));
     exchange.answered(response.status());
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());

@@ -9,7 +9,7 @@ mod line;
 pub use line::{ConnectionText, Line, RouteText, protocol};
 
 use super::writer::{Batch, LogCells, Message, Open, Report, Writer};
-use crate::net::counters::Count;
+use crate::net::counters::LocalCounter;
 use line::ClockText;
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
@@ -74,7 +74,7 @@ impl AccessLog {
         }
     }
 
-    fn dropped_lines(&self) -> &Count {
+    fn dropped_lines(&self) -> &LocalCounter {
         &self.cells.log_dropped
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Telemetry;
 use super::families::{Families, Family};
-use crate::net::counters::Count;
-use crate::net::counters::Level;
+use crate::net::counters::LocalCounter;
+use crate::net::counters::ScopedGauge;
 use crate::telemetry::Unnamed;
 use crate::telemetry::admission::Mode;
 use crate::telemetry::cells::{Evicted, ListenerCells, Refusal};
@@ -121,7 +121,7 @@ impl Telemetry {
     fn by_listener(
         &self,
         family: &mut Family<'_>,
-        count: impl Fn(&ListenerCells) -> &Count,
+        count: impl Fn(&ListenerCells) -> &LocalCounter,
     ) -> fmt::Result {
         self.listeners.iter().enumerate().try_for_each(|(position, name)| {
             let total = self.cells_of(position).map(|cells| count(cells).total()).sum();
@@ -133,7 +133,7 @@ impl Telemetry {
     fn level_by_listener(
         &self,
         family: &mut Family<'_>,
-        level: impl Fn(&ListenerCells) -> &Level,
+        level: impl Fn(&ListenerCells) -> &ScopedGauge,
     ) -> fmt::Result {
         self.listeners.iter().enumerate().try_for_each(|(position, name)| {
             let now = self.cells_of(position).map(|cells| level(cells).now()).sum::<i64>();
@@ -147,7 +147,7 @@ impl Telemetry {
         family: &mut Family<'_>,
         label: &str,
         causes: &[&str; N],
-        counts: impl Fn(&ListenerCells) -> &[Count; N],
+        counts: impl Fn(&ListenerCells) -> &[LocalCounter; N],
     ) -> fmt::Result {
         for (position, name) in self.listeners.iter().enumerate() {
             for (cause, word) in causes.iter().enumerate() {

@@ -2,14 +2,14 @@
 
 use super::Telemetry;
 use super::families::Families;
-use crate::net::counters::Count;
+use crate::net::counters::LocalCounter;
 use crate::telemetry::log;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 impl Telemetry {
     pub(super) fn encode_logs(&self, encoder: &mut Families<'_>) -> fmt::Result {
-        let access = |count: fn(&super::WorkerCells) -> &Count| -> u64 {
+        let access = |count: fn(&super::WorkerCells) -> &LocalCounter| -> u64 {
             self.workers.iter().map(|worker| count(worker).total()).sum()
         };
         let total = |count: &AtomicU64| count.load(Ordering::Relaxed);

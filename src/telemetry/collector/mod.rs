@@ -27,7 +27,7 @@ use super::write_back::WriteBackMetrics;
 use super::writer::LogCells;
 use crate::config::Metrics;
 use crate::model::Rejected;
-use crate::net::counters::Count;
+use crate::net::counters::LocalCounter;
 use crate::net::memory::Budget;
 use crate::routing::{Table, TableHandle};
 use families::Families;
@@ -71,7 +71,7 @@ pub struct Telemetry {
     secured: OnceLock<Box<[bool]>>,
     snapshot: Mutex<SnapshotCells>,
     /// How often changes were put in force, by effect. Written by the control thread.
-    changes: [Count; ChangeEffect::ALL.len()],
+    changes: [LocalCounter; ChangeEffect::ALL.len()],
     /// What is not served as written: sorted, each once.
     findings: Mutex<Arc<[Arc<Rejected>]>>,
     /// Where the table in force is, once there is one.

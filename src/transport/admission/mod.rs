@@ -11,7 +11,7 @@ mod sys;
 
 use crate::config::{Admin, Admit, CLOUDFLARE, Listener, Members};
 use crate::net::addr::AddrRanges;
-use crate::net::trust::{Believed, LiveSets};
+use crate::net::trust::{LiveSets, TrustedSources};
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Gate {
     sets: Vec<(Arc<str>, AddrRanges)>,
     open: bool,
     balancers: AddrRanges,
-    believed: Believed,
+    believed: TrustedSources,
 }
 
 /// The gate of one listener as it is now: replaced whole when a set changes.
@@ -34,7 +34,7 @@ impl Gate {
         let proxies = AddrRanges::new(&listener.trusted_proxies);
         Self {
             balancers: AddrRanges::new(&listener.proxy_protocol_from),
-            believed: Believed::new(live.cloudflare.clone(), proxies),
+            believed: TrustedSources::new(live.cloudflare.clone(), proxies),
             ..Self::new(&listener.admit, live)
         }
     }
@@ -61,7 +61,7 @@ impl Gate {
             sets: sets.collect(),
             open: admit.is_any(),
             balancers: AddrRanges::default(),
-            believed: Believed::default(),
+            believed: TrustedSources::default(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Gate {
     }
 
     /// The trusted sources of the listener.
-    pub fn believed(&self) -> &Believed {
+    pub fn believed(&self) -> &TrustedSources {
         &self.believed
     }
 

@@ -72,7 +72,7 @@ impl Drop for Load {
 
 /// The worker's end: receives connections.
 #[derive(Debug)]
-pub struct Door {
+pub struct Intake {
     /// Connections to serve, and to close; ends when no acceptor is left.
     pub orders: UnboundedReceiver<Order>,
     /// Shared state of this worker and the acceptors about connections to close.
@@ -80,7 +80,7 @@ pub struct Door {
     load: Arc<AtomicUsize>,
 }
 
-impl Door {
+impl Intake {
     /// Connections handed over and not yet closed.
     pub fn open(&self) -> usize {
         self.load.load(Ordering::Relaxed)
@@ -88,7 +88,7 @@ impl Door {
 }
 
 #[derive(Clone, Debug)]
-struct Way {
+struct WorkerSender {
     sender: UnboundedSender<Order>,
     room: Room,
     load: Arc<AtomicUsize>,
@@ -96,19 +96,19 @@ struct Way {
 
 /// The acceptors' end: all workers, and the slots that limit open connections.
 #[derive(Clone, Debug)]
-pub struct Doors {
-    ways: Arc<[Way]>,
+pub struct WorkerSenders {
+    ways: Arc<[WorkerSender]>,
     slots: Arc<Semaphore>,
 }
 
-impl Doors {
+impl WorkerSenders {
     /// Ways to `workers` workers, for at most `connections` connections in total.
-    pub fn new(workers: usize, connections: usize) -> (Self, Vec<Door>) {
+    pub fn new(workers: usize, connections: usize) -> (Self, Vec<Intake>) {
         let pairs = Room::for_workers(workers).into_iter().map(|room| {
             let (sender, orders) = unbounded_channel();
             let load = Arc::new(AtomicUsize::new(0));
-            let way = Way { sender, room: room.clone(), load: Arc::clone(&load) };
-            (way, Door { orders, room, load })
+            let way = WorkerSender { sender, room: room.clone(), load: Arc::clone(&load) };
+            (way, Intake { orders, room, load })
         });
         let (ways, doors): (Vec<_>, Vec<_>) = pairs.unzip();
         let slots = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
@@ -136,7 +136,7 @@ impl Doors {
 
     /// Has the worker with the longest idle connection close it. Returns whether there is one.
     fn make_room(&self) -> bool {
-        let first = |way: &&Way| way.room.candidate();
+        let first = |way: &&WorkerSender| way.room.candidate();
         let candidates = self.ways.iter().filter(|way| first(way).is_some());
         let Some(way) = candidates.min_by_key(first) else { return false };
         !way.room.ask(MOST_TOLD) || way.sender.send(Order::MakeRoom).is_ok()
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_gone_gets_no_connection() {
-        let (doors, mut ends) = Doors::new(2, 10);
+        let (doors, mut ends) = WorkerSenders::new(2, 10);
         drop(ends.remove(0));
         for _ in 0..4 {
             doors.hand_over(mk_accepted(doors.try_slot().expect("free")));
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn the_worker_with_the_longest_idle_connection_makes_room_for_one_that_waits() {
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let (doors, mut ends) = Doors::new(2, 1);
+        let (doors, mut ends) = WorkerSenders::new(2, 1);
         let taken = doors.try_slot().expect("free");
         let clock = Deadlines::with_room(ends[1].room.clone());
         let limit = Duration::from_secs(60);

@@ -4,16 +4,16 @@
 //! fewest: Cloudflare's connections are few and long-lived, and hashing would leave some workers idle. The
 //! loop never ends on an error, only at shutdown.
 
-mod group;
 mod handover;
-mod hold;
+mod listener_handle;
 mod local;
+mod reuseport_group;
 
-pub use group::{Listing, Place};
-pub use handover::{Accepted, Door, Doors, Order, Slot};
-pub use hold::Hold;
+pub use handover::{Accepted, Intake, Order, Slot, WorkerSenders};
+pub use listener_handle::ListenerHandle;
 pub use local::{LocalAccepting, LocalError, LocalListening, LocalName};
 pub use local::{bind_local, bind_local_aside};
+pub use reuseport_group::{GroupIndex, Listing};
 
 use crate::net::addr::PeerAddr;
 use crate::net::shutdown::{ShutdownSignal, Stage};
@@ -43,7 +43,7 @@ pub const HANDSHAKES: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub struct Bound {
     socket: Socket,
-    hold: Hold,
+    hold: ListenerHandle,
 }
 
 /// Binds an address. An IPv6 wildcard takes IPv4 as well.
@@ -64,7 +64,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
-    let hold = Hold::new(socket.try_clone()?);
+    let hold = ListenerHandle::new(socket.try_clone()?);
     Ok(Bound { socket, hold })
 }
 
@@ -76,7 +76,7 @@ impl Bound {
     }
 
     /// A second handle of the socket; it does not keep the socket open.
-    pub fn hold(&self) -> Hold {
+    pub fn hold(&self) -> ListenerHandle {
         self.hold.clone()
     }
 
@@ -105,7 +105,7 @@ impl Listening {
 #[derive(Debug)]
 pub struct Accepting {
     socket: TcpListener,
-    hold: Hold,
+    hold: ListenerHandle,
 }
 
 impl Accepting {
@@ -156,7 +156,7 @@ pub struct Acceptor {
     /// The admitted sources.
     pub admits: Box<dyn Fn(IpAddr) -> bool>,
     /// Where connections go.
-    pub doors: Doors,
+    pub doors: WorkerSenders,
     /// Called once at shutdown: keeps new SYNs from the socket. Returns whether that succeeded, so that it
     /// is worth waiting for handshakes in progress.
     pub turn_away: Box<dyn Fn() -> bool>,

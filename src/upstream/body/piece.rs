@@ -5,7 +5,7 @@
 //! [`Flow::poll_room`] first, so that a side that takes nothing costs one buffer.
 
 use crate::net::memory::{Account, Kind, Moved};
-use crate::telemetry::Stock;
+use crate::telemetry::LocalGauge;
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub const ROOM: usize = 2 * LEAST;
 pub struct Flow {
     account: Arc<Account>,
     room: i64,
-    waiting: Stock,
+    waiting: LocalGauge,
     giver: AtomicWaker,
 }
 
@@ -32,7 +32,7 @@ impl Flow {
     /// Starts empty; accepts more while less than `room` bytes wait.
     pub fn new(account: Arc<Account>, room: usize) -> Arc<Self> {
         let room = i64::try_from(room).unwrap_or(i64::MAX);
-        Arc::new(Self { account, room, waiting: Stock::default(), giver: AtomicWaker::new() })
+        Arc::new(Self { account, room, waiting: LocalGauge::default(), giver: AtomicWaker::new() })
     }
 
     /// The connection's account.

@@ -27,7 +27,7 @@ fn the_deadline_of_a_call_reaches_the_server_and_what_it_says_of_it_the_client()
         let mut request = text("?");
         request.set_timeout(DEADLINE);
         let asked = request.metadata().get("grpc-timeout").expect("it was set").clone();
-        let mut messages = client.down("/t.Calls/Hold", request).await.expect("a stream");
+        let mut messages = client.down("/t.Calls/ListenerHandle", request).await.expect("a stream");
         assert_eq!(next(&mut messages).await, "begun");
         assert_eq!(server.metadata().get("grpc-timeout"), Some(&asked));
         let error = messages.message().await.expect_err("the deadline passes");
@@ -60,9 +60,10 @@ fn calls_that_a_client_drops_are_cancelled_at_the_server_and_no_other_is() {
     let edge = builder.start();
     run(async {
         let client = Client::connect(edge.addr(), &authority).await;
-        let mut kept = client.down("/t.Calls/Hold", text("?")).await.expect("a stream");
+        let mut kept = client.down("/t.Calls/ListenerHandle", text("?")).await.expect("a stream");
         assert_eq!(next(&mut kept).await, "begun");
-        let mut dropped = client.down("/t.Calls/Hold", text("?")).await.expect("a stream");
+        let mut dropped =
+            client.down("/t.Calls/ListenerHandle", text("?")).await.expect("a stream");
         assert_eq!(next(&mut dropped).await, "begun");
         drop(dropped);
         until("it is cancelled", || server.cancelled() == 1).await;
@@ -107,7 +108,7 @@ fn a_stream_goes_on_when_the_server_sends_goaway_and_the_next_calls_get_a_new_co
     let edge = builder.start();
     run(async {
         let client = Client::connect(edge.addr(), &authority).await;
-        let mut held = client.down("/t.Calls/Hold", text("?")).await.expect("a stream");
+        let mut held = client.down("/t.Calls/ListenerHandle", text("?")).await.expect("a stream");
         assert_eq!(next(&mut held).await, "begun");
         while server.connections() < 3 {
             assert_eq!(client.ask("/t.Calls/Unary").await, Code::Ok);
@@ -151,7 +152,7 @@ fn calls_in_which_nobody_speaks_outlast_the_patience_with_bodies() {
     let edge = builder.timeout("body_progress", "1s").timeout("tunnel_idle", "30s").start();
     run(async {
         let client = Client::connect(edge.addr(), &authority).await;
-        let mut held = client.down("/t.Calls/Hold", text("?")).await.expect("a stream");
+        let mut held = client.down("/t.Calls/ListenerHandle", text("?")).await.expect("a stream");
         assert_eq!(next(&mut held).await, "begun");
         let (sender, sent) = fed();
         sender.send(Bytes::from_static(b"one")).expect("a call");

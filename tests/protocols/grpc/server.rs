@@ -184,7 +184,7 @@ async fn serve(
             let down = tower::service_fn(move |request| down(with(), request));
             grpc.server_streaming(down, request).await
         }
-        "/t.Calls/Hold" => {
+        "/t.Calls/ListenerHandle" => {
             let hold = tower::service_fn(move |request| hold(with(), request));
             grpc.server_streaming(hold, request).await
         }

@@ -10,7 +10,7 @@ use super::reading::Reading;
 use super::slab::Slab;
 use super::{Map, Set, Touched};
 use crate::config::HostPolicy;
-use crate::control::translate::findings::{Findings, Found};
+use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::shadow;
 use crate::model::{DefaultBackend, HostPattern, Ingress, Model, Rule};
 use crate::routing::table_order;
@@ -25,9 +25,9 @@ const GONE: usize = usize::MAX;
 pub(super) struct Assembly {
     model: Arc<Model>,
     /// About rules that get no request, by host.
-    shadowed: Map<HostPattern, Found>,
+    shadowed: Map<HostPattern, Reported>,
     /// About default backends that get no request.
-    idle: Found,
+    idle: Reported,
     ownership: Ownership,
 }
 

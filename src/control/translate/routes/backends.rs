@@ -4,7 +4,7 @@ use super::missing::Missing;
 use super::slab::Slab;
 use super::{Map, Name, Touched};
 use crate::control::objects::Objects;
-use crate::control::translate::findings::{Findings, Found};
+use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::names::{Names, ServiceName};
 use crate::control::translate::near::Here;
 use crate::control::translate::protocol::{Asked, LastRead};
@@ -53,7 +53,7 @@ struct InUse {
     /// Its ports that rules name.
     slots: Vec<usize>,
     /// About the Service and its slices.
-    found: Found,
+    found: Reported,
     /// The Secret with the CAs for its certificates.
     authorities: LastRead,
     /// Whether it matters in which zone we are.

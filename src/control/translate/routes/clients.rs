@@ -13,7 +13,7 @@ use super::slab::Slab;
 use super::{Map, Name};
 use crate::control::translate::annotations::field;
 use crate::control::translate::clients::{CLIENT_CERTIFICATE, ClientsRead, IssuerName};
-use crate::control::translate::findings::{Findings, Found};
+use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
 use crate::model::{HostClients, Issuer};
@@ -43,7 +43,7 @@ impl Clients {
 #[derive(Debug, Default)]
 pub(super) struct Policies {
     last: Vec<HostClients>,
-    found: Found,
+    found: Reported,
 }
 
 /// What an Ingress says of a host.

@@ -24,7 +24,7 @@ pub(super) use touched::Touched;
 
 use super::class::Classes;
 use super::fields::BackendRead;
-use super::findings::{Findings, Found};
+use super::findings::{Findings, Reported};
 use super::ingress;
 use super::near::{self, Here};
 use super::report::Report;
@@ -228,7 +228,7 @@ impl Routes {
         let number = known.unwrap_or_else(|| {
             let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
             let ingress = Ingress { created, ..Asks::default().ingress(namespace, own) };
-            let (served, found) = (Served::default(), Found::default());
+            let (served, found) = (Served::default(), Reported::default());
             let foreign = foreign.clone();
             let warning = None;
             let number = self.readings.insert(Reading { ingress, foreign, warning, served, found });

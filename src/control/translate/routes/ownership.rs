@@ -10,7 +10,7 @@
 use super::assembly::merge;
 use super::{Map, Set};
 use crate::config::HostPolicy;
-use crate::control::translate::findings::{Findings, Found};
+use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
@@ -26,7 +26,7 @@ pub(super) struct Ownership {
     refused: Map<HostPattern, Vec<Rule>>,
     /// The default backends as their Ingresses ask for them.
     defaults: Vec<DefaultBackend>,
-    found: Map<HostPattern, Found>,
+    found: Map<HostPattern, Reported>,
 }
 
 impl Ownership {

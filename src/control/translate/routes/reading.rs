@@ -6,7 +6,7 @@ use super::clients::Clients;
 use super::secrets::Secrets;
 use crate::control::translate::annotations::field;
 use crate::control::translate::clients::CLIENT_CA;
-use crate::control::translate::findings::Found;
+use crate::control::translate::findings::Reported;
 use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
@@ -23,7 +23,7 @@ pub(super) struct Reading {
     pub(super) warning: Option<Box<Flaw>>,
     pub(super) served: Served,
     /// What is wrong with it and with what it refers to.
-    pub(super) found: Found,
+    pub(super) found: Reported,
 }
 
 /// What an Ingress asks for. Backends are told by their number in [`Backends`], and the position of

@@ -6,9 +6,9 @@
 //! are spread when it is back.
 
 use super::failure::Failure;
-use super::pace::Pace;
+use super::retry_backoff::RetryBackoff;
 use super::scope::Scope;
-use crate::control::chance;
+use crate::control::jitter;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -58,7 +58,7 @@ struct State {
 pub(super) struct Asking {
     returns: u64,
     unreached: bool,
-    pace: Pace,
+    pace: RetryBackoff,
 }
 
 impl Default for Recovery {
@@ -138,7 +138,7 @@ impl Asking {
     /// Waits for a little, and longer with each failure.
     pub(super) async fn pause(&mut self, last: &Failure) {
         if self.unreached != last.unreached {
-            self.pace = Pace::default();
+            self.pace = RetryBackoff::default();
             self.unreached = last.unreached;
         }
         let most = if last.unreached { UNREACHED } else { UNWELL };
@@ -149,7 +149,7 @@ impl Asking {
 
 /// Waits for this node's turn, after the return of a server that all nodes have missed.
 pub(super) async fn spread() {
-    sleep(SPREAD.mul_f64(chance::fraction())).await;
+    sleep(SPREAD.mul_f64(jitter::fraction())).await;
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::super::client::Api;
 use super::super::cluster::Cluster;
 use super::super::follow::Follower;
+use super::super::ingress_status::IngressStatuses;
 use super::super::scope::scopes;
-use super::super::standing::Standings;
 use super::*;
 use crate::config::Kubernetes;
 use crate::model::Kind;
@@ -70,7 +70,7 @@ async fn answer(
     Ok(Response::new(body.map_err(|never| match never {}).boxed_unsync()))
 }
 
-fn follow_all(server: &Shared, pace: fn() -> Pace) -> JoinSet<()> {
+fn follow_all(server: &Shared, pace: fn() -> RetryBackoff) -> JoinSet<()> {
     let shared = Arc::clone(server);
     let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
     let settings = Kubernetes::default();
@@ -83,7 +83,7 @@ fn follow_all(server: &Shared, pace: fn() -> Pace) -> JoinSet<()> {
             api: api.clone(),
             scope,
             cluster: Arc::clone(&cluster),
-            standings: Arc::<Standings>::default(),
+            standings: Arc::<IngressStatuses>::default(),
             metrics: Arc::<WatchMetrics>::default(),
             settings: settings.clone(),
             pace: pace(),
@@ -106,7 +106,7 @@ fn the_first_good_answer_wakes_every_kind_whatever_it_waits_for() {
     runtime.block_on(async {
         let server: Shared = Arc::default();
         let kinds = scopes(&Kubernetes::default(), None).len();
-        let _tasks = follow_all(&server, || Pace::beginning_with(NEVER));
+        let _tasks = follow_all(&server, || RetryBackoff::beginning_with(NEVER));
         for outage in 1..=2 {
             let all = |state: &Server| {
                 state.lists.len() == kinds && state.lists.values().all(|lists| *lists >= outage)

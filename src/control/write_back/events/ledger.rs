@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// How often Events are written.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct EventLimits {
     /// How long a finding must last before it is written: related objects arrive one after the other, an
     /// Ingress some milliseconds before its Secret.
     pub settle: Duration,
@@ -33,7 +33,7 @@ pub struct Pace {
     pub tracked: usize,
 }
 
-impl Default for Pace {
+impl Default for EventLimits {
     /// 1 s, in which a Secret that was created together with its Ingress has come; 50 min; 1 min; 25 at
     /// once and then one in 5 s for each object; 10 at once and 10 a second for all; 4096 findings, which
     /// are some 4 MB.
@@ -78,7 +78,7 @@ struct Entry {
 
 impl Entry {
     /// When something is to be written about it, if ever.
-    fn due(&self, pace: &Pace) -> Option<Instant> {
+    fn due(&self, pace: &EventLimits) -> Option<Instant> {
         match (self.current, self.standing) {
             (true, Standing::Nothing) => Some(self.quiet),
             (true, Standing::Wrong(at)) => Some(self.quiet.max(at + pace.repeat)),
@@ -89,7 +89,7 @@ impl Entry {
     }
 
     /// Whether it is to be remembered, in case it becomes true again or has to be taken back.
-    fn is_kept(&self, pace: &Pace, now: Instant) -> bool {
+    fn is_kept(&self, pace: &EventLimits, now: Instant) -> bool {
         match self.standing {
             _ if self.current => true,
             Standing::Nothing => false,
@@ -113,7 +113,7 @@ pub(in crate::control::write_back) enum Next {
 /// What was said, and what is to be.
 #[derive(Debug)]
 pub(in crate::control::write_back) struct Ledger {
-    pace: Pace,
+    pace: EventLimits,
     scope: String,
     entries: HashMap<EventKey, Entry>,
     /// Those that something is to be written about and that are not under way, by the time of that.
@@ -124,7 +124,11 @@ pub(in crate::control::write_back) struct Ledger {
 }
 
 impl Ledger {
-    pub(in crate::control::write_back) fn new(pace: Pace, scope: String, now: Instant) -> Self {
+    pub(in crate::control::write_back) fn new(
+        pace: EventLimits,
+        scope: String,
+        now: Instant,
+    ) -> Self {
         let total = Bucket::new(pace.total, now);
         let (entries, due, objects) = (HashMap::new(), BTreeSet::new(), HashMap::new());
         Self { pace, scope, entries, due, objects, total, suppressed: Vec::new() }

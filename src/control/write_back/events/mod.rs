@@ -19,7 +19,7 @@ mod ledger;
 mod post;
 mod standing;
 
-pub use ledger::Pace;
+pub use ledger::EventLimits;
 pub(super) use ledger::{Ledger, Next};
 pub(super) use post::{Reporter, Said, post};
 pub(super) use standing::standing;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-const PACE: Pace = Pace {
+const PACE: EventLimits = EventLimits {
     settle: Duration::ZERO,
     relapse: Duration::from_secs(60),
     repeat: HOUR,
@@ -95,7 +95,7 @@ impl Desk {
         Self::of(PACE)
     }
 
-    fn of(pace: Pace) -> Self {
+    fn of(pace: EventLimits) -> Self {
         let now = Instant::now();
         Self { ledger: Ledger::new(pace, "scope".to_owned(), now), now, present: false }
     }
@@ -150,7 +150,7 @@ fn a_finding_that_comes_back_soon_is_not_said_again() {
 
 #[test]
 fn what_is_mended_before_it_has_lasted_is_never_said() {
-    let mut desk = Desk::of(Pace { settle: SECOND, ..PACE });
+    let mut desk = Desk::of(EventLimits { settle: SECOND, ..PACE });
     desk.present = true;
     let finding = [mk_finding("shop")];
     desk.set(&finding);
@@ -166,7 +166,7 @@ fn what_is_mended_before_it_has_lasted_is_never_said() {
 
 #[test]
 fn what_was_said_and_is_mended_is_said_to_be_once_that_has_lasted() {
-    let mut desk = Desk::of(Pace { settle: SECOND, ..PACE });
+    let mut desk = Desk::of(EventLimits { settle: SECOND, ..PACE });
     desk.present = true;
     let finding = [mk_finding("shop")];
     let wrong = key(&finding[0]);

@@ -1,7 +1,7 @@
 //! The election's requests: what [`Machine`] decides, done with a `coordination.k8s.io/v1` Lease.
 
-use super::{Answer, Found, Machine, Record, Request};
-use crate::control::chance;
+use super::{Answer, Machine, Record, Request, StoredLease};
+use crate::control::jitter;
 use crate::control::write_back::Election;
 use crate::control::write_back::failure::{Failure, within};
 use crate::telemetry::{WriteBackMetrics, WriteKind, WriteResult};
@@ -59,7 +59,7 @@ impl Elector {
             let limit = self.election.timing.renew.min(left).max(SHORTEST);
             let answer = self.ask(request, limit).await;
             let now = Instant::now();
-            self.machine.answer(answer, sent, now, chance::fraction());
+            self.machine.answer(answer, sent, now, jitter::fraction());
             self.tell(belief, self.machine.leading_until().filter(|until| now < *until));
         }
     }
@@ -71,12 +71,14 @@ impl Elector {
         for _ in 0..2 {
             let Some(request) = self.machine.release() else { return };
             match self.ask(request, limit).await {
-                Answer::Found(_) => {
+                Answer::StoredLease(_) => {
                     tracing::info!(lease = %self.election.name, "leadership released");
                     return;
                 }
                 Answer::Conflict => {
-                    let Answer::Found(found) = self.ask(Request::Read, limit).await else { return };
+                    let Answer::StoredLease(found) = self.ask(Request::Read, limit).await else {
+                        return;
+                    };
                     self.machine.note(found, Instant::now());
                 }
                 Answer::Missing | Answer::Refused | Answer::Failed => return,
@@ -130,7 +132,7 @@ impl Elector {
             Ok(lease) => {
                 let found = found(&lease);
                 self.last = Some(lease);
-                Answer::Found(found)
+                Answer::StoredLease(found)
             }
             Err(Failure::Conflict) => Answer::Conflict,
             Err(Failure::Gone) => Answer::Missing,
@@ -176,10 +178,10 @@ fn released(mut lease: Lease) -> Lease {
     lease
 }
 
-fn found(lease: &Lease) -> Found {
+fn found(lease: &Lease) -> StoredLease {
     let spec = lease.spec.clone().unwrap_or_default();
     let seconds = spec.lease_duration_seconds.unwrap_or(0).max(1).unsigned_abs();
-    Found {
+    StoredLease {
         version: lease.metadata.resource_version.clone().unwrap_or_default(),
         record: Record {
             holder: spec.holder_identity,

@@ -18,7 +18,7 @@ mod tests;
 
 pub(super) use elector::Elector;
 
-use crate::control::chance::spread;
+use crate::control::jitter::spread;
 use std::time::{Duration, Instant};
 
 /// The longest accepted duration of another instance's Lease: no instance can shut the others out
@@ -81,7 +81,7 @@ pub(super) struct Record {
 
 /// A Lease as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct StoredLease {
     /// `metadata.resourceVersion`.
     pub(super) version: String,
     pub(super) record: Record,
@@ -104,7 +104,7 @@ pub(super) enum Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// What was read, or stored.
-    Found(Found),
+    StoredLease(StoredLease),
     /// There is no Lease.
     Missing,
     /// Somebody else wrote in between.
@@ -132,7 +132,7 @@ pub(super) struct Machine {
     /// When the plan is due.
     next: Instant,
     /// The Lease as it was last seen, and since when its record is the same.
-    seen: Option<(Found, Instant)>,
+    seen: Option<(StoredLease, Instant)>,
     /// The end of our belief in our leadership.
     until: Option<Instant>,
 }
@@ -166,12 +166,12 @@ impl Machine {
     pub(super) fn answer(&mut self, answer: Answer, sent: Instant, now: Instant, random: f64) {
         let wrote = self.request() != Request::Read;
         match answer {
-            Answer::Found(found) if wrote => {
+            Answer::StoredLease(found) if wrote => {
                 self.note(found, now);
                 self.until = Some(sent + self.timing.belief());
                 self.plan_at(Plan::Hold, sent + spread(self.timing.renew, random));
             }
-            Answer::Found(found) => self.look_at(found, now, random),
+            Answer::StoredLease(found) => self.look_at(found, now, random),
             Answer::Missing if wrote => self.lose(now + spread(self.timing.retry, random)),
             Answer::Missing => {
                 self.seen = None;
@@ -194,7 +194,7 @@ impl Machine {
     }
 
     /// The Lease after a failed release. Belief has ended by then.
-    pub(super) fn note(&mut self, found: Found, now: Instant) {
+    pub(super) fn note(&mut self, found: StoredLease, now: Instant) {
         let since = match &self.seen {
             Some((old, since)) if old.record == found.record => *since,
             _ => now,
@@ -202,10 +202,10 @@ impl Machine {
         self.seen = Some((found, since));
     }
 
-    fn look_at(&mut self, found: Found, now: Instant, random: f64) {
+    fn look_at(&mut self, found: StoredLease, now: Instant, random: f64) {
         self.until = None;
         self.note(found, now);
-        let Some((Found { record, .. }, since)) = &self.seen else { return };
+        let Some((StoredLease { record, .. }, since)) = &self.seen else { return };
         let free = match record.holder.as_deref() {
             None | Some("") => true,
             // Written by us without a response, or confirmed too long ago.

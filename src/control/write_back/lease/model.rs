@@ -41,7 +41,7 @@ struct Flight {
 
 #[derive(Default)]
 struct Server {
-    lease: Option<Found>,
+    lease: Option<StoredLease>,
     writes: u64,
 }
 
@@ -55,7 +55,7 @@ impl Server {
         };
         let holder = match (request, &self.lease) {
             (Request::Read, None) => return Answer::Missing,
-            (Request::Read, Some(found)) => return Answer::Found(found.clone()),
+            (Request::Read, Some(found)) => return Answer::StoredLease(found.clone()),
             (Request::Create, Some(_)) => return Answer::Conflict,
             (Request::Hold { .. } | Request::Release { .. }, None) => return Answer::Missing,
             (Request::Hold { version } | Request::Release { version }, Some(found))
@@ -67,9 +67,10 @@ impl Server {
             (Request::Release { .. }, _) => None,
         };
         self.writes += 1;
-        let found = Found { version: self.writes.to_string(), record: record(holder, self.writes) };
+        let found =
+            StoredLease { version: self.writes.to_string(), record: record(holder, self.writes) };
         self.lease = Some(found.clone());
-        Answer::Found(found)
+        Answer::StoredLease(found)
     }
 }
 

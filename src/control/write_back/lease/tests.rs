@@ -24,7 +24,7 @@ fn mk_found(version: &str, holder: Option<&str>, renewed: i128) -> Answer {
         renewed: Some(renewed),
         transitions: 0,
     };
-    Answer::Found(Found { version: version.to_owned(), record })
+    Answer::StoredLease(StoredLease { version: version.to_owned(), record })
 }
 
 fn hold(version: &str) -> Request {
@@ -69,9 +69,9 @@ fn the_end_of_a_lease_is_looked_at_in_time() {
 fn an_absurd_duration_does_not_shut_the_others_out() {
     let (mut machine, clock) = mk_machine();
     let absurd = |version: &str| match mk_found(version, Some("you"), 7) {
-        Answer::Found(mut found) => {
+        Answer::StoredLease(mut found) => {
             found.record.duration = Duration::MAX;
-            Answer::Found(found)
+            Answer::StoredLease(found)
         }
         other => other,
     };

@@ -34,7 +34,7 @@ const CHAIN: usize = 3;
 
 /// Where a jump leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Target {
+pub(super) enum JumpTarget {
     Drop,
     Allow,
     /// Position in the reversed program.
@@ -46,15 +46,15 @@ pub(super) enum Target {
 pub(super) struct Assembler {
     reversed: Vec<Instruction>,
     /// The last stepping stone to a target.
-    stones: HashMap<Target, usize>,
+    stones: HashMap<JumpTarget, usize>,
     /// What is written already: offset in the packet and steps of the word there.
-    blocks: HashMap<(u32, Rc<[Step]>), Target>,
+    blocks: HashMap<(u32, Rc<[Step]>), JumpTarget>,
 }
 
 impl Assembler {
     /// Writes the decision over the word at an offset of the packet, and over those behind it. What
     /// several words lead to is written once.
-    pub(super) fn decide(&mut self, offset: u32, steps: &Rc<[Step]>) -> Target {
+    pub(super) fn decide(&mut self, offset: u32, steps: &Rc<[Step]>) -> JumpTarget {
         if let [only] = &**steps {
             return self.target(offset, &only.then);
         }
@@ -69,7 +69,13 @@ impl Assembler {
     }
 
     /// A conditional jump on the accumulator.
-    pub(super) fn branch(&mut self, code: u16, k: u32, yes: Target, no: Target) -> Target {
+    pub(super) fn branch(
+        &mut self,
+        code: u16,
+        k: u32,
+        yes: JumpTarget,
+        no: JumpTarget,
+    ) -> JumpTarget {
         if yes == no {
             return yes;
         }
@@ -80,32 +86,32 @@ impl Assembler {
     }
 
     /// An instruction that goes on to a target.
-    pub(super) fn load(&mut self, code: u16, k: u32, then: Target) -> Target {
-        if then != Target::At(self.reversed.len().wrapping_sub(1)) {
+    pub(super) fn load(&mut self, code: u16, k: u32, then: JumpTarget) -> JumpTarget {
+        if then != JumpTarget::At(self.reversed.len().wrapping_sub(1)) {
             self.jump(then);
         }
         self.push(Instruction { code, jt: 0, jf: 0, k })
     }
 
     /// The program that begins with what was written last, or is nothing but an answer.
-    pub(super) fn finish(mut self, root: Target) -> Vec<Instruction> {
-        if let Target::Drop | Target::Allow = root {
+    pub(super) fn finish(mut self, root: JumpTarget) -> Vec<Instruction> {
+        if let JumpTarget::Drop | JumpTarget::Allow = root {
             self.jump(root);
         }
         self.reversed.reverse();
         self.reversed
     }
 
-    fn target(&mut self, offset: u32, then: &Then) -> Target {
+    fn target(&mut self, offset: u32, then: &Then) -> JumpTarget {
         match then {
-            Then::Drop => Target::Drop,
-            Then::Allow => Target::Allow,
+            Then::Drop => JumpTarget::Drop,
+            Then::Allow => JumpTarget::Allow,
             Then::Next(steps) => self.decide(offset + 4, steps),
         }
     }
 
     /// Balanced search among steps; `end` is the first value behind the last of them.
-    fn tree(&mut self, offset: u32, steps: &[Step], end: Option<u32>) -> Target {
+    fn tree(&mut self, offset: u32, steps: &[Step], end: Option<u32>) -> JumpTarget {
         if let [only] = steps {
             return self.target(offset, &only.then);
         }
@@ -126,8 +132,8 @@ impl Assembler {
     }
 
     /// The target itself, or a stepping stone to it that a conditional jump reaches.
-    fn near(&mut self, target: Target) -> usize {
-        let itself = if let Target::At(position) = target { Some(position) } else { None };
+    fn near(&mut self, target: JumpTarget) -> usize {
+        let itself = if let JumpTarget::At(position) = target { Some(position) } else { None };
         let nearest = self.stones.get(&target).copied().or(itself);
         match nearest.filter(|&position| self.offset_to(position) <= REACH) {
             Some(position) => position,
@@ -139,11 +145,11 @@ impl Assembler {
         }
     }
 
-    fn jump(&mut self, target: Target) -> usize {
+    fn jump(&mut self, target: JumpTarget) -> usize {
         let (code, k) = match target {
-            Target::Drop => (RETURN, 0),
-            Target::Allow => (RETURN, KEEP),
-            Target::At(position) => {
+            JumpTarget::Drop => (RETURN, 0),
+            JumpTarget::Allow => (RETURN, KEEP),
+            JumpTarget::At(position) => {
                 let offset = self.offset_to(position);
                 (JUMP, u32::try_from(offset).expect("instructions are far fewer"))
             }
@@ -157,9 +163,9 @@ impl Assembler {
         self.reversed.len() - 1 - position
     }
 
-    fn push(&mut self, instruction: Instruction) -> Target {
+    fn push(&mut self, instruction: Instruction) -> JumpTarget {
         self.reversed.push(instruction);
-        Target::At(self.reversed.len() - 1)
+        JumpTarget::At(self.reversed.len() - 1)
     }
 }
 

@@ -17,7 +17,7 @@ mod steps;
 mod tests;
 
 use crate::net::addr::AddrRanges;
-use assembler::{Assembler, JUMP_EQUAL, LOAD_BYTE, SHIFT_RIGHT, Target};
+use assembler::{Assembler, JUMP_EQUAL, JumpTarget, LOAD_BYTE, SHIFT_RIGHT};
 use std::net::Ipv6Addr;
 
 /// Most instructions of a program: `BPF_MAXINSNS`, `linux/bpf_common.h`.
@@ -109,9 +109,9 @@ fn assemble(v4: &[(u128, u128)], v6: &[(u128, u128)]) -> Vec<Instruction> {
     let mut assembler = Assembler::default();
     let v6 = assembler.decide(V6_SOURCE, &steps::steps(&without_mapped(v6), u128::BITS));
     let v4 = assembler.decide(V4_SOURCE, &steps::steps(v4, u32::BITS));
-    let is_v6 = assembler.branch(JUMP_EQUAL, 6, v6, Target::Drop);
+    let is_v6 = assembler.branch(JUMP_EQUAL, 6, v6, JumpTarget::Drop);
     let mut root = assembler.branch(JUMP_EQUAL, 4, v4, is_v6);
-    if root != Target::Drop {
+    if root != JumpTarget::Drop {
         // The version is the first half of the first byte.
         root = assembler.load(SHIFT_RIGHT, 4, root);
         root = assembler.load(LOAD_BYTE, IP_HEADER, root);

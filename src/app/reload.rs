@@ -248,7 +248,7 @@ where
     }
 
     /// Whether one that is leaving listens still, in the first moments. A third one at the same addresses
-    /// could not tell its place among them (`crate::transport::listen::Place`).
+    /// could not tell its place among them (`crate::transport::listen::GroupIndex`).
     fn is_letting_go(&self) -> bool {
         let listens = |one: &Leaving| !one.thread.is_finished() && !one.steering.is_closed();
         self.leaving.iter().any(|one| one.begun.elapsed() < LETTING_GO && listens(one))

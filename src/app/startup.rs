@@ -5,12 +5,12 @@
 //! to listen when the first table is in force: a listener that took connections earlier would answer
 //! 404 for every site.
 
+use super::admission_updates::AdmissionUpdates;
 use super::endpoints;
-use super::gatekeeper::Gatekeeper;
+use super::reload::Heritage;
 use super::sets::{follow_cluster, start_list};
 use super::settings::{open_access_log, options, policy};
 use super::steering::Steering;
-use super::succession::Heritage;
 use super::thread::Thread;
 use super::wakeup::Wakeup;
 use super::write_back;
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::config::{Config, Protocol, SourceKind};
 use crate::control::files::Directory;
-use crate::control::last_good::{self, Keeper};
+use crate::control::last_good::{self, StateKeeper};
 use crate::control::reconcile::{Audience, OnAddresses, Outcomes, Reconciler};
 use crate::control::source::Source;
 use crate::control::translate::ConfigMapKey;
@@ -31,7 +31,7 @@ use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::routing::{Publisher, Table};
 use crate::telemetry::{Telemetry, Writer};
 use crate::tls::store::{CertStore, TlsFiles};
-use crate::transport::listen::{self, Bound, Doors, LocalListening, LocalName};
+use crate::transport::listen::{self, Bound, LocalListening, LocalName, WorkerSenders};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -64,7 +64,7 @@ pub struct Prepared {
     /// What the source is waited for, if it is a cluster.
     cluster: Option<Arc<Cluster>>,
     /// What is served where the wait takes too long, if it is kept.
-    last_good: Option<Keeper>,
+    last_good: Option<StateKeeper>,
     audience: Audience,
     /// The text that stands in for Cloudflare's list, as the cluster has it.
     texts: Receiver<Option<Arc<str>>>,
@@ -127,7 +127,8 @@ impl Prepared {
         let Ports { listeners, admin, socket } = Ports::bind(&config, heritage.number)?;
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
         let holds = || listeners.iter().chain([&admin.port]).map(Bound::hold);
-        let gatekeeper = Arc::new(Gatekeeper::new(Arc::clone(&config), holds(), telemetry.ports()));
+        let gatekeeper =
+            Arc::new(AdmissionUpdates::new(Arc::clone(&config), holds(), telemetry.ports()));
         let steering = Arc::new(Steering::new(holds(), telemetry.ports(), heritage.wakeup.clone()));
         let publisher = Publisher::new(Table::empty());
         let (on_addresses, texts) = follow_cluster(&gatekeeper);
@@ -226,7 +227,7 @@ impl Prepared {
             }
             let now = Instant::now();
             // Tried once: a file that is no good does not become so.
-            if due.is_some_and(|due| now >= due) && kept.take().is_some_and(Keeper::restore) {
+            if due.is_some_and(|due| now >= due) && kept.take().is_some_and(StateKeeper::restore) {
                 return true;
             }
             if end.is_some_and(|end| now >= end) {
@@ -243,7 +244,7 @@ impl Prepared {
             Reconciler::start(self.source, options, self.publisher, telemetry, self.audience);
         let list = start_list(&parts.config, &parts.telemetry, &parts.gatekeeper, self.texts)?;
         let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
-        let (doors, ends) = Doors::new(parts.config.workers.get(), self.connections);
+        let (doors, ends) = WorkerSenders::new(parts.config.workers.get(), self.connections);
         parts.gatekeeper.arm();
         parts.gatekeeper.report();
         let steering = Arc::clone(&parts.steering);
@@ -309,7 +310,7 @@ fn serve_admin(
     Ok(None)
 }
 
-fn keep_last_good(parts: &Parts, last_good: Keeper) -> io::Result<Thread> {
+fn keep_last_good(parts: &Parts, last_good: StateKeeper) -> io::Result<Thread> {
     let signal = parts.signal.clone();
     Thread::spawn(&parts.wakeup, "last-good", move || {
         on_runtime("last-good", last_good.run(signal));
@@ -342,12 +343,12 @@ fn keeper(
     config: &Config,
     cluster: Option<&Arc<Cluster>>,
     telemetry: &Telemetry,
-) -> Option<Keeper> {
+) -> Option<StateKeeper> {
     let (cluster, settings) = (cluster?, config.last_good.clone()?);
     let metrics = Arc::clone(telemetry.last_good());
     let watch = Arc::clone(telemetry.watch());
-    let pace = last_good::Pace::default();
-    Some(Keeper::new(settings, Arc::clone(cluster), metrics, watch, pace))
+    let pace = last_good::WriteIntervals::default();
+    Some(StateKeeper::new(settings, Arc::clone(cluster), metrics, watch, pace))
 }
 
 /// The source that the configuration names; a cluster is watched from now on.

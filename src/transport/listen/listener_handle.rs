@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A handle of a listening socket. It does not keep the socket open: the acceptor releases
 /// the hold before closing, and from then on there is nothing to hold.
 #[derive(Clone, Debug)]
-pub struct Hold(Arc<Mutex<Option<Socket>>>);
+pub struct ListenerHandle(Arc<Mutex<Option<Socket>>>);
 
-impl Hold {
+impl ListenerHandle {
     pub(super) fn new(socket: Socket) -> Self {
         Self(Arc::new(Mutex::new(Some(socket))))
     }

@@ -2,13 +2,13 @@
 
 use super::fetch::Deadlines;
 use super::life::Now;
-use crate::control::chance;
+use crate::control::jitter;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// The intervals that are not configurable.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct RefreshIntervals {
     /// The first attempt happens within this time of the start, at random, so that a thousand nodes that
     /// start together do not fetch together.
     pub first: Duration,
@@ -24,7 +24,7 @@ pub struct Pace {
     pub deadlines: Deadlines,
 }
 
-impl Default for Pace {
+impl Default for RefreshIntervals {
     /// 30 s, 1 min, 5 s, 50 ms, and the default deadlines.
     fn default() -> Self {
         Self {
@@ -37,15 +37,15 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl RefreshIntervals {
     /// When the first attempt is.
     pub(super) fn before_first(&self) -> Duration {
-        self.first.mul_f64(chance::fraction())
+        self.first.mul_f64(jitter::fraction())
     }
 
     /// From one attempt to the next, after so many failures in a row.
     pub(super) fn between(&self, refresh: Duration, failures: u32) -> Duration {
-        chance::spread(self.interval(refresh, failures), chance::fraction())
+        jitter::spread(self.interval(refresh, failures), jitter::fraction())
     }
 
     fn interval(&self, refresh: Duration, failures: u32) -> Duration {
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn failures_double_the_interval_up_to_the_configured_one() {
-        let (pace, refresh) = (Pace::default(), Duration::from_secs(12 * 3600));
+        let (pace, refresh) = (RefreshIntervals::default(), Duration::from_secs(12 * 3600));
         let minutes = |failures| pace.interval(refresh, failures).as_secs() / 60;
         assert_eq!(
             [0, 1, 2, 3, 10, 11, 40, u32::MAX].map(minutes),
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn jitter_is_a_tenth_either_way() {
         let base = Duration::from_secs(1000);
-        assert_eq!([0.0, 0.5, 1.0].map(|r| chance::spread(base, r).as_secs()), [900, 1000, 1100]);
-        assert!(Pace::default().before_first() <= Pace::default().first);
+        assert_eq!([0.0, 0.5, 1.0].map(|r| jitter::spread(base, r).as_secs()), [900, 1000, 1100]);
+        assert!(RefreshIntervals::default().before_first() <= RefreshIntervals::default().first);
     }
 }

@@ -1,6 +1,6 @@
 //! How long to wait after a failure.
 
-use crate::control::chance;
+use crate::control::jitter;
 use std::time::Duration;
 
 /// After the first failure: an API server that restarts refuses for a moment.
@@ -14,18 +14,18 @@ const MOST_ASKED: Duration = Duration::from_secs(60);
 
 /// Waits that double, and differ from node to node.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RetryBackoff {
     first: Duration,
     failures: u32,
 }
 
-impl Default for Pace {
+impl Default for RetryBackoff {
     fn default() -> Self {
         Self::beginning_with(FIRST)
     }
 }
 
-impl Pace {
+impl RetryBackoff {
     /// One whose first wait is another.
     pub(super) fn beginning_with(first: Duration) -> Self {
         Self { first, failures: 0 }
@@ -52,7 +52,7 @@ impl Pace {
 /// Three to four quarters of it, by the system's randomness: a thousand nodes that lost the same API
 /// server do not come back at one time.
 pub(super) fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(0.75 + 0.25 * chance::fraction())
+    wait.mul_f64(0.75 + 0.25 * jitter::fraction())
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_bound_and_begin_anew_after_a_success() {
-        let mut pace = Pace::default();
+        let mut pace = RetryBackoff::default();
         let mut before = Duration::ZERO;
         for _ in 0..7 {
             let wait = pace.next(None);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn what_the_server_asks_for_is_kept_within_reason() {
-        let mut pace = Pace::default();
+        let mut pace = RetryBackoff::default();
         assert_eq!(pace.next(Some(Duration::from_secs(7))), Duration::from_secs(7));
         assert_eq!(pace.next(Some(Duration::from_secs(86_400))), MOST_ASKED);
     }

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::net::trust::LiveSets;
 use crate::telemetry::{Mode, PortCells};
 use crate::transport::admission::{Gate, GateCell, bpf, kernel};
-use crate::transport::listen::Hold;
+use crate::transport::listen::ListenerHandle;
 use arc_swap::ArcSwap;
 use socket2::Socket;
 use std::io;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The gates of all ports: the listeners in the order of the configuration, then the admin port.
 #[derive(Debug)]
-pub(super) struct Gatekeeper {
+pub(super) struct AdmissionUpdates {
     config: Arc<Config>,
     state: Mutex<State>,
     gates: Arc<[GateCell]>,
@@ -26,26 +26,26 @@ pub(super) struct Gatekeeper {
 #[derive(Debug, Default)]
 struct State {
     live: LiveSets,
-    /// Whether the kernel is told of changes: from [`Gatekeeper::arm`] on.
+    /// Whether the kernel is told of changes: from [`AdmissionUpdates::arm`] on.
     armed: bool,
 }
 
 /// A listening socket under the kernel's filter.
 #[derive(Debug)]
 struct Port {
-    hold: Hold,
+    hold: ListenerHandle,
     cells: Arc<PortCells>,
     /// Whether the kernel is to filter.
     kernel: bool,
 }
 
-impl Gatekeeper {
+impl AdmissionUpdates {
     /// Gates that are closed but for fixed sets, for what changes is not known yet; the ports must
-    /// not listen before [`Gatekeeper::arm`]. `holds` and `cells` have the admin port as their
+    /// not listen before [`AdmissionUpdates::arm`]. `holds` and `cells` have the admin port as their
     /// last.
     pub(super) fn new(
         config: Arc<Config>,
-        holds: impl IntoIterator<Item = Hold>,
+        holds: impl IntoIterator<Item = ListenerHandle>,
         cells: &[Arc<PortCells>],
     ) -> Self {
         let kernel = config.listeners.iter().map(|listener| listener.kernel_filter).chain([true]);

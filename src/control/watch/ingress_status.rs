@@ -13,12 +13,12 @@ type Name = (Arc<str>, Arc<str>);
 
 /// The statuses of all Ingresses, of any class.
 #[derive(Debug, Default)]
-pub struct Standings {
+pub struct IngressStatuses {
     all: Mutex<BTreeMap<Name, IngressRef>>,
     changes: watch::Sender<u64>,
 }
 
-impl Standings {
+impl IngressStatuses {
     /// Increases with each change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

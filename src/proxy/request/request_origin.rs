@@ -2,13 +2,13 @@
 
 use super::Downstream;
 use crate::http::client_ip::{Scheme, identify};
-use crate::http::{ForwardedFields, Vouched};
+use crate::http::{ForwardedFields, HeaderTrust};
 use crate::telemetry::Unnamed;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
 /// The sender of one request.
-pub(super) struct Sender<'d> {
+pub(super) struct RequestOrigin<'d> {
     fields: Cow<'d, ForwardedFields>,
     /// The scheme of the visitor, where it is known from a trusted peer.
     scheme: Option<Scheme>,
@@ -16,7 +16,7 @@ pub(super) struct Sender<'d> {
     unnamed: Option<Unnamed>,
 }
 
-impl<'d> Sender<'d> {
+impl<'d> RequestOrigin<'d> {
     /// Reads it: from the fields if the peer may speak for others, else it is the peer.
     pub(super) fn of(downstream: &'d Downstream, headers: &HeaderMap) -> Self {
         let peer = &downstream.fields;
@@ -71,9 +71,9 @@ impl<'d> Sender<'d> {
     }
 
     /// Which of the request's own claims go on.
-    pub(super) fn vouched<'s>(&self, secret: Option<&'s HeaderName>) -> Vouched<'s> {
+    pub(super) fn vouched<'s>(&self, secret: Option<&'s HeaderName>) -> HeaderTrust<'s> {
         let unnamed = self.unnamed.is_some_and(|unnamed| unnamed != Unnamed::Absent);
-        Vouched { via_cloudflare: self.via_cloudflare, unnamed, secret }
+        HeaderTrust { via_cloudflare: self.via_cloudflare, unnamed, secret }
     }
 }
 

@@ -78,7 +78,7 @@ fn read(family: usize, lines: impl BufRead, rows: &mut Vec<Row>) -> io::Result<(
 
 /// What one listening socket knows of its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct GroupIndex {
     own: u64,
     /// Those that listened before it.
     older: BTreeSet<u64>,
@@ -87,7 +87,7 @@ pub struct Place {
     index: Option<usize>,
 }
 
-impl Place {
+impl GroupIndex {
     /// The place of a socket that has begun to listen between two listings. `None` if it is not in the
     /// second one.
     pub fn of(own: u64, before: &Listing, after: &Listing) -> Option<Self> {
@@ -162,12 +162,12 @@ mod tests {
         Listing(inodes.iter().map(|&inode| Row { key: key(), inode }).collect())
     }
 
-    fn joined(older: &[u64], own: u64) -> Place {
+    fn joined(older: &[u64], own: u64) -> GroupIndex {
         let all: Vec<_> = older.iter().copied().chain([own]).collect();
-        Place::of(own, &at_one_address(older), &at_one_address(&all)).expect("it listens")
+        GroupIndex::of(own, &at_one_address(older), &at_one_address(&all)).expect("it listens")
     }
 
-    fn follow(place: &mut Place, now: &[u64]) -> Option<usize> {
+    fn follow(place: &mut GroupIndex, now: &[u64]) -> Option<usize> {
         place.follow(&at_one_address(now));
         place.index()
     }
@@ -194,13 +194,13 @@ mod tests {
         assert_eq!(joined(&[], 1).index(), Some(0));
         assert_eq!(joined(&[1], 2).index(), Some(1));
         assert_eq!(joined(&[1, 2], 3).index(), Some(2));
-        assert!(Place::of(3, &Listing::default(), &at_one_address(&[1])).is_none());
+        assert!(GroupIndex::of(3, &Listing::default(), &at_one_address(&[1])).is_none());
     }
 
     #[test]
     fn a_place_is_not_guessed_where_others_came_or_went_meanwhile() {
         let place = |before: &[u64], after: &[u64]| {
-            let place = Place::of(9, &at_one_address(before), &at_one_address(after));
+            let place = GroupIndex::of(9, &at_one_address(before), &at_one_address(after));
             place.expect("it listens").index()
         };
         assert_eq!(place(&[1], &[1, 2, 9]), None);
@@ -283,11 +283,11 @@ mod tests {
         let first = bound.hold().inode().expect("open");
         let _first = bound.listen().expect("bound");
         let between = Listing::read().expect("/proc is mounted");
-        assert_eq!(Place::of(first, &before, &between).expect("listed").index(), Some(0));
+        assert_eq!(GroupIndex::of(first, &before, &between).expect("listed").index(), Some(0));
         let bound = super::super::bind(address).expect("shared");
         let second = bound.hold().inode().expect("open");
         let _second = bound.listen().expect("bound");
         let after = Listing::read().expect("/proc is mounted");
-        assert_eq!(Place::of(second, &between, &after).expect("listed").index(), Some(1));
+        assert_eq!(GroupIndex::of(second, &between, &after).expect("listed").index(), Some(1));
     }
 }
