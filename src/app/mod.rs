@@ -91,7 +91,7 @@ struct Parts {
     admin_ends: ShutdownSignal,
     tables: TableHandle,
     sink: Option<Sink>,
-    gatekeeper: Arc<AdmissionUpdates>,
+    updates: Arc<AdmissionUpdates>,
     steering: Arc<Steering>,
     policy: Arc<Policy>,
     certificates: Arc<Store>,
@@ -246,7 +246,7 @@ fn start_workers(parts: &Parts, ends: Vec<Intake>) -> io::Result<Vec<Thread>> {
             config: Arc::clone(&parts.config),
             listeners: parts.telemetry.listeners().into(),
             tables: parts.tables.clone(),
-            gates: parts.gatekeeper.gates(),
+            gates: parts.updates.gates(),
             policy: Arc::clone(&parts.policy),
             certificates: Arc::clone(&parts.certificates),
             access_log: parts.sink.as_ref().map(|sink| sink.worker(Arc::clone(cells))),
@@ -297,7 +297,7 @@ fn start_admin(
     socket: Option<LocalListening>,
 ) -> io::Result<Thread> {
     let admin = Admin::new(&parts.telemetry, parts.signal.clone(), parts.wakeup.clone());
-    let gates = parts.gatekeeper.gates();
+    let gates = parts.updates.gates();
     let successor = parts.admin_ends.clone();
     Thread::spawn(&parts.wakeup, "admin", move || {
         unprivileged("admin", async move {
@@ -322,7 +322,7 @@ fn start_accepting(
 ) -> io::Result<Thread> {
     let cells = parts.telemetry.accepting();
     let signal = parts.signal.clone();
-    let gates = parts.gatekeeper.gates();
+    let gates = parts.updates.gates();
     let steering = Arc::clone(&parts.steering);
     Thread::spawn(&parts.wakeup, "accept", move || {
         unprivileged("accept", async move {

@@ -14,12 +14,12 @@ use tokio::sync::watch;
 /// What is done with the addresses that the cluster tells of itself: a call whenever they change,
 /// and the text that stands in for Cloudflare's list.
 pub(super) fn follow_cluster(
-    gatekeeper: &Arc<AdmissionUpdates>,
+    updates: &Arc<AdmissionUpdates>,
 ) -> (OnAddresses, watch::Receiver<Option<Arc<str>>>) {
     let (list, texts) = watch::channel(None);
-    let gatekeeper = Arc::clone(gatekeeper);
+    let updates = Arc::clone(updates);
     let on_addresses = move |addresses: &ClusterAddresses| {
-        gatekeeper.change(|live| {
+        updates.change(|live| {
             live.nodes = AddrRanges::new(&addresses.nodes);
             live.pods = AddrRanges::new(&addresses.pods);
         });
@@ -36,14 +36,14 @@ pub(super) fn follow_cluster(
 pub(super) fn start_list(
     config: &Config,
     telemetry: &Telemetry,
-    gatekeeper: &Arc<AdmissionUpdates>,
+    updates: &Arc<AdmissionUpdates>,
     texts: watch::Receiver<Option<Arc<str>>>,
 ) -> Result<Setup, StartError> {
     let text = texts.borrow().clone();
     let initial =
         cloudflare::initial(&config.cloudflare, config.state.as_deref(), text.as_deref())?;
-    gatekeeper.change(|live| live.cloudflare = initial.ranges.clone());
-    let keeper = Arc::clone(gatekeeper);
+    updates.change(|live| live.cloudflare = initial.ranges.clone());
+    let keeper = Arc::clone(updates);
     let publish = move |ranges| keeper.change(|live| live.cloudflare = ranges);
     Ok(Setup {
         config: config.cloudflare.clone(),

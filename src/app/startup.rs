@@ -127,11 +127,11 @@ impl Prepared {
         let Ports { listeners, admin, socket } = Ports::bind(&config, heritage.number)?;
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
         let holds = || listeners.iter().chain([&admin.port]).map(Bound::hold);
-        let gatekeeper =
+        let updates =
             Arc::new(AdmissionUpdates::new(Arc::clone(&config), holds(), telemetry.ports()));
         let steering = Arc::new(Steering::new(holds(), telemetry.ports(), heritage.wakeup.clone()));
         let publisher = Publisher::new(Table::empty());
-        let (on_addresses, texts) = follow_cluster(&gatekeeper);
+        let (on_addresses, texts) = follow_cluster(&updates);
         let (shutdown, signal) = Shutdown::new();
         let (admin_end, admin_ends) = Shutdown::new();
         let (outcomes, outcome) = tokio::sync::watch::channel(None);
@@ -146,7 +146,7 @@ impl Prepared {
             admin_ends,
             tables: publisher.handle(),
             sink,
-            gatekeeper,
+            updates,
             steering,
             certificates: shown.store(),
         };
@@ -242,11 +242,11 @@ impl Prepared {
         let options = options(&parts.config);
         let reconciler =
             Reconciler::start(self.source, options, self.publisher, telemetry, self.audience);
-        let list = start_list(&parts.config, &parts.telemetry, &parts.gatekeeper, self.texts)?;
+        let list = start_list(&parts.config, &parts.telemetry, &parts.updates, self.texts)?;
         let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let (doors, ends) = WorkerSenders::new(parts.config.workers.get(), self.connections);
-        parts.gatekeeper.arm();
-        parts.gatekeeper.report();
+        parts.updates.arm();
+        parts.updates.report();
         let steering = Arc::clone(&parts.steering);
         let bound = steering.listen(self.listeners)?;
         let idle_admin = match self.idle_admin {
@@ -305,7 +305,7 @@ fn serve_admin(
     admin: IdleAdmin,
     others: &mut Vec<Thread>,
 ) -> io::Result<Option<IdleAdmin>> {
-    parts.gatekeeper.arm();
+    parts.updates.arm();
     others.push(start_admin(parts, parts.steering.listen_admin(admin.port)?, admin.socket)?);
     Ok(None)
 }
