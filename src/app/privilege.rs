@@ -9,7 +9,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 use std::{io, thread};
 
 /// Makes the two effective for this thread and those that it starts, as far as it is permitted.
-pub(super) fn raise() {
+fn raise() {
     let wanted = CapabilitySet::NET_BIND_SERVICE | CapabilitySet::NET_ADMIN;
     let raised = capabilities(None).and_then(|held| {
         let effective = held.effective | (held.permitted & wanted);
@@ -40,11 +40,18 @@ pub(super) fn give_up() -> io::Result<()> {
     }
 }
 
-/// Whether threads of this process can give up their capabilities: tried on one that does nothing else.
+/// Makes the capabilities that binding and filtering need effective for this thread and those it starts.
 ///
 /// # Errors
-/// They cannot.
-pub(super) fn rehearse() -> io::Result<()> {
+/// Threads cannot drop them again, so none may be raised.
+pub(super) fn set_up() -> io::Result<()> {
+    rehearse()?;
+    raise();
+    Ok(())
+}
+
+/// Whether threads of this process can drop their capabilities: tried on one that does nothing else.
+fn rehearse() -> io::Result<()> {
     let thread = thread::Builder::new().name("privilege".to_owned()).spawn(give_up)?;
     thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
 }

@@ -116,8 +116,7 @@ impl Prepared {
     /// Binds everything. If there is a cluster, begins to watch it and serves the admin port.
     /// Beside another App of the process, if `heritage` has one before it.
     pub(super) fn new(config: Config, heritage: Heritage) -> Result<Self, StartError> {
-        privilege::rehearse().map_err(StartError::Privileges)?;
-        privilege::raise();
+        privilege::set_up().map_err(StartError::Privileges)?;
         let config = Arc::new(config);
         let connections = allowed_connections(&config, heritage.number);
         let telemetry = telemetry(&config);
