@@ -95,9 +95,9 @@ impl Streams {
         self.given_up.set(self.given_up.get() + 1);
     }
 
-    /// Whether the client opens streams to hold memory: several were ended for that, and half of all.
+    /// Whether the client opens streams to hold memory: several were ended for that, and an eighth of all.
     pub fn is_hoard(&self) -> bool {
-        self.ended.get() >= HOARD && self.ended.get() >= self.begun.get() / 2
+        self.ended.get() >= HOARD && self.ended.get() >= self.begun.get() / 8
     }
 
     /// Request body bytes that were received and not read.

@@ -17,6 +17,10 @@ const STILL: u64 = 1_250;
 /// The same where hardly anything is left.
 const STILL_IF_SCARCE: u64 = 500;
 
+/// How many times as long a pod may take: it is not its client's fault, ordinary requests take seconds, and a
+/// pod that reads slowly opens its window in large steps.
+const POD_FACTOR: u64 = 4;
+
 /// Watches that are looked at in one go: some 100 µs.
 const WINDOW: usize = 4_096;
 
@@ -47,9 +51,9 @@ impl Deadlines {
         let begin = if self.looks.next.get() < watches.len() { self.looks.next.get() } else { 0 };
         let window = watches.iter().skip(begin).take(WINDOW);
         let still = if is_scarce { STILL_IF_SCARCE } else { STILL };
-        let before = self.now_exactly().saturating_sub(still);
+        let now = self.now_exactly();
         found.extend(window.filter_map(Weak::upgrade).filter_map(|watch| {
-            let rank = watch.rank(before)?;
+            let rank = watch.rank(now, still)?;
             Some((rank, watch))
         }));
         self.looks.next.set(begin + WINDOW);
@@ -125,11 +129,13 @@ impl Watch {
         }
     }
 
-    /// Its place, if nothing of it has moved since `before`.
-    fn rank(&self, before: u64) -> Option<Rank> {
+    /// Its place, if nothing of it has moved for `still` milliseconds before `now`, or for longer where it
+    /// waits for a pod.
+    fn rank(&self, now: u64, still: u64) -> Option<Rank> {
         let account = self.account.get()?;
-        let is_still = |since: u64| since <= before;
         let what = self.stalled()?;
+        let still = if what == Stalled::Exchange { POD_FACTOR * still } else { still };
+        let is_still = |since: u64| since <= now.saturating_sub(still);
         // A piece may leave in several steps.
         let since = self.since.get().max(self.moved.at());
         if self.ends_early() || !is_still(since) {
@@ -247,10 +253,10 @@ mod tests {
         let worker = Worker::new();
         let (large, small) = (worker.account(4096), worker.account(64));
         let (moving, old) = (worker.account(65536), worker.account(64));
-        let of_old = worker.stream(&old, Phase::Exchange);
+        let of_old = worker.stream(&old, Phase::Response);
         worker.at(1);
         let crowd: Vec<_> = (0..MOST).map(|_| worker.stream(&large, Phase::Response)).collect();
-        let rest: Vec<_> = (1..MOST).map(|_| worker.stream(&small, Phase::Exchange)).collect();
+        let rest: Vec<_> = (1..MOST).map(|_| worker.stream(&small, Phase::Response)).collect();
         let last = worker.stream(&moving, Phase::Response);
         worker.at(1 + STILL);
         moving.move_on();
@@ -267,13 +273,13 @@ mod tests {
     fn no_more_ends_than_is_missing() {
         let worker = Worker::new();
         let (large, small) = (worker.account(1024), worker.account(64));
-        let _old = worker.stream(&small, Phase::Exchange);
+        let _old = worker.stream(&small, Phase::Response);
         worker.at(1);
         let begun: Vec<_> = (0..2)
             .map(|_| {
                 let watch = worker.clock.connection(LIMIT);
                 watch.set_account(&large);
-                watch.enter(Phase::Exchange, LIMIT);
+                watch.enter(Phase::Response, LIMIT);
                 watch
             })
             .collect();
@@ -315,12 +321,24 @@ mod tests {
         let worker = Worker::new();
         let account = worker.account(64);
         let idle: Vec<_> = (0..WINDOW).map(|_| worker.stream(&account, Phase::Idle)).collect();
-        let behind = worker.stream(&account, Phase::Exchange);
+        let behind = worker.stream(&account, Phase::Response);
         worker.at(STILL);
         assert_eq!((worker.look(), worker.look()), (0, 1));
         assert!(behind.ends_early());
-        idle[0].enter(Phase::Exchange, LIMIT);
+        idle[0].enter(Phase::Response, LIMIT);
         worker.at(2 * STILL);
         assert_eq!(worker.look(), 1);
+    }
+
+    #[test]
+    fn a_pod_may_take_longer_than_a_client() {
+        let worker = Worker::new();
+        let account = worker.account(64);
+        let waits = worker.stream(&account, Phase::Exchange);
+        worker.at(POD_FACTOR * STILL - 1);
+        assert_eq!(worker.look(), 0);
+        worker.at(POD_FACTOR * STILL);
+        assert_eq!(worker.look(), 1);
+        assert!(waits.ends_early());
     }
 }
