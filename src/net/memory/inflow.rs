@@ -4,8 +4,9 @@
 //! Bytes that a pod does not take wait inside h2, which does not report how many they are. They are counted
 //! here from both ends: DATA frames as they arrive, and pieces as they are read from the bodies.
 //! Bytes that h2 drops with a stream that we have reset are recognised by the reset. Whatever escapes all
-//! that, such as padding, is corrected by h2's own WINDOW_UPDATE frames: each one for the connection
-//! announces all bytes that h2 has given back since the last (RFC 9113 section 6.9).
+//! that, such as padding and streams that both sides reset at once, is corrected by h2's own WINDOW_UPDATE
+//! frames: each one for the connection announces all bytes that h2 has given back since the last (RFC 9113
+//! section 6.9). The count is never too low.
 //!
 //! A connection that holds its share of memory is not read any further: TCP then slows its client down.
 
