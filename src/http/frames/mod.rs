@@ -64,6 +64,9 @@ impl Received {
                 _ => {}
             }
             heads += u32::from(header.kind == HEADERS);
+            if header.kind == HEADERS && header.flags & END_STREAM == 0 {
+                inflow.announced();
+            }
             let may_end = matches!(header.kind, DATA | HEADERS);
             if header.kind == RST_STREAM || (may_end && header.flags & END_STREAM != 0) {
                 inflow.ended(header.stream);

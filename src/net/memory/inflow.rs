@@ -40,6 +40,11 @@ pub struct Inflow {
     /// All bytes that h2 has announced as free again. Negative until it has widened the first window.
     released: Cell<i64>,
     streams: RefCell<Streams>,
+    /// Requests with a body, as their heads came.
+    announced: Cell<u64>,
+    /// Bodies that there have been, and that there are.
+    opened: Cell<u64>,
+    alive: Cell<u64>,
     reader: AtomicWaker,
 }
 
@@ -53,6 +58,16 @@ struct Streams {
     reset: VecDeque<u32>,
 }
 
+impl Streams {
+    /// Ignores what still arrives for a stream.
+    fn forget(&mut self, stream: u32) {
+        if self.reset.len() == REMEMBERED {
+            self.reset.pop_front();
+        }
+        self.reset.push_back(stream);
+    }
+}
+
 impl Inflow {
     /// For a connection whose window h2 will widen to `window` bytes first.
     pub fn new(account: Arc<Account>, window: u32) -> Rc<Self> {
@@ -63,8 +78,22 @@ impl Inflow {
             received: Cell::new(0),
             released: Cell::new(-widened),
             streams: RefCell::default(),
+            announced: Cell::new(0),
+            opened: Cell::new(0),
+            alive: Cell::new(0),
             reader: AtomicWaker::new(),
         })
+    }
+
+    /// Counts the head of a request whose body is to follow.
+    pub fn announced(&self) {
+        self.announced.set(self.announced.get() + 1);
+    }
+
+    /// Counts a body that is going to be read.
+    pub fn opened(&self) {
+        self.opened.set(self.opened.get() + 1);
+        self.alive.set(self.alive.get() + 1);
     }
 
     /// Counts a DATA frame with a payload of `bytes`, including padding.
@@ -90,21 +119,29 @@ impl Inflow {
     /// Records that we reset a stream: h2 dropped its buffered data, and drops what still arrives.
     pub fn reset(&self, stream: u32) {
         let mut streams = self.streams.borrow_mut();
-        if streams.reset.len() == REMEMBERED {
-            streams.reset.pop_front();
-        }
-        streams.reset.push_back(stream);
+        streams.forget(stream);
         let Some(sent) = streams.sending.remove(&stream) else { return };
         let unread = sent - streams.dropped.pop().unwrap_or(0);
         drop(streams);
         self.hold(self.held.get() - unread);
     }
 
-    /// Records that a body was dropped after `taken` bytes were read, before the client ended it: its
-    /// stream will be reset.
-    pub fn dropped(&self, taken: i64) {
-        if taken > 0 {
-            self.streams.borrow_mut().dropped.push(taken);
+    /// Notes that a body of which `taken` bytes were read, and of which nothing is left here, was dropped.
+    /// `is_open`: its client had not ended it, so its stream is going to be reset.
+    pub fn dropped(&self, taken: i64, is_open: bool) {
+        self.alive.set(self.alive.get() - 1);
+        let mut streams = self.streams.borrow_mut();
+        if is_open && taken > 0 {
+            streams.dropped.push(taken);
+        }
+        // Nobody reads any of them, so h2 drops whatever still arrives: also what a client sends, and ends,
+        // before our reset reaches it.
+        if self.alive.get() == 0 && self.opened.get() == self.announced.get() {
+            streams.dropped.clear();
+            let over: Vec<u32> = streams.sending.drain().map(|(stream, _)| stream).collect();
+            over.into_iter().for_each(|stream| streams.forget(stream));
+            drop(streams);
+            self.hold(0);
         }
     }
 

@@ -21,6 +21,7 @@ pub struct Inbound<B: Body<Data = Bytes> + Unpin = Incoming> {
 impl<B: Body<Data = Bytes> + Unpin> Inbound<B> {
     /// A body of which nothing was read.
     pub fn new(body: B, inflow: Option<Rc<Inflow>>) -> Self {
+        inflow.iter().for_each(|inflow| inflow.opened());
         Self { body, taken: 0, inflow }
     }
 }
@@ -65,9 +66,7 @@ impl<B: Body<Data = Bytes> + Unpin> Drop for Inbound<B> {
                     Poll::Pending => break true,
                 }
             };
-        if is_open {
-            inflow.dropped(self.taken);
-        }
+        inflow.dropped(self.taken, is_open);
     }
 }
 
