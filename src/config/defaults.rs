@@ -150,10 +150,10 @@ pub const HTTP2_STREAMS: u32 = 200;
 /// not take counts towards `limits.memory`.
 pub const HTTP2_STREAM_WINDOW: u32 = 6 * 1024 * 1024;
 
-/// `http2.connection_window`, in bytes: four uploads that their pods do not take, which is less than the
-/// share of `limits.memory` that a connection has while the process is idle. So the others on the
-/// connection go on.
-pub const HTTP2_CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
+/// `http2.connection_window`, in bytes: below the share of `limits.memory` that a connection has while the
+/// process is idle (24 MiB), so that the window stops a client before its share does, which also stops its
+/// other requests.
+pub const HTTP2_CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
 /// `http2.send_buffer`, in bytes, for each stream: four frames, the most that one send takes.
 pub const HTTP2_SEND_BUFFER: usize = 64 * 1024;
