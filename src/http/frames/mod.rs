@@ -6,6 +6,7 @@
 //! them from received DATA frames and from the RST_STREAM and WINDOW_UPDATE frames that we send.
 
 mod scan;
+mod sent;
 
 use super::head_turns::{PIECE, Turn};
 use super::socket::ClientSocket;
@@ -13,6 +14,7 @@ use super::streams::Streams;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::{Account, Inflow, Kind};
 use scan::Scanner;
+use sent::Sent;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -81,46 +83,6 @@ impl Received {
         let is_data = |header: Option<scan::Header>| header.is_some_and(|it| it.kind == DATA);
         let in_frame = self.scanner.current().is_some_and(|header| !is_data(header));
         (1..PREFACE).contains(&self.scanner.preface) || in_frame || self.in_block
-    }
-}
-
-/// Where in our frames the connection is.
-#[derive(Debug)]
-struct Sent {
-    scanner: Scanner,
-    /// Of a WINDOW_UPDATE for the connection: its increment, as far as it has gone, and how many of the
-    /// four bytes are missing.
-    increment: u32,
-    missing: u8,
-}
-
-impl Sent {
-    fn new() -> Self {
-        Self { scanner: Scanner::new(0), increment: 0, missing: 0 }
-    }
-
-    /// Takes note of bytes that have gone to the socket.
-    fn wrote(&mut self, mut bytes: &[u8], inflow: &Inflow) {
-        loop {
-            self.take_increment(bytes, inflow);
-            let Some((header, rest)) = self.scanner.next(bytes) else { return };
-            bytes = rest;
-            match (header.kind, header.stream) {
-                (RST_STREAM, stream) => inflow.reset(stream),
-                (WINDOW_UPDATE, 0) => (self.increment, self.missing) = (0, 4),
-                _ => {}
-            }
-        }
-    }
-
-    fn take_increment(&mut self, bytes: &[u8], inflow: &Inflow) {
-        for byte in bytes.iter().take(usize::from(self.missing)) {
-            self.increment = self.increment << 8 | u32::from(*byte);
-            self.missing -= 1;
-            if self.missing == 0 {
-                inflow.released(self.increment & 0x7fff_ffff);
-            }
-        }
     }
 }
 
