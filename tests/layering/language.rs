@@ -3,10 +3,8 @@
 //! Read in comments and string literals of `src/`, and in every text of `config/`, `deploy/` and
 //! README.md, in any case and across line breaks.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use crate::code::prose;
+use crate::texts;
 
 /// A phrase and what to write instead. A phrase gets here when it is nowhere left.
 const BANNED: [(&str, &str); 56] = [
@@ -103,29 +101,10 @@ fn flattened(text: &str) -> (String, Vec<usize>) {
     (words, lines)
 }
 
-/// Every text below a path of the repository, with its own path.
-fn texts(below: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pending: Vec<PathBuf> = vec![root.join(below)];
-    let mut files = Vec::new();
-    while let Some(path) = pending.pop() {
-        if path.is_dir() {
-            let entries = fs::read_dir(&path).expect("a readable directory");
-            pending.extend(entries.map(|entry| entry.expect("a readable entry").path()));
-        } else if READ.iter().any(|end| path.to_string_lossy().ends_with(end)) {
-            let text = fs::read_to_string(&path).expect("a readable file");
-            let relative = path.strip_prefix(root).expect("below the root");
-            files.push((relative.to_string_lossy().into_owned(), text));
-        }
-    }
-    files.sort();
-    files
-}
-
 #[test]
 fn comments_messages_and_documents_are_in_plain_english() {
     for (below, least) in [("src", 300), ("config", 10), ("deploy", 5), ("README.md", 1)] {
-        let files = texts(below);
+        let files = texts(below, &READ);
         assert!(files.len() >= least, "{below}: only {} files seen", files.len());
         let found: Vec<String> =
             files.iter().flat_map(|(path, text)| dialect(path, text)).collect();

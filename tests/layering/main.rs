@@ -104,25 +104,28 @@ fn lines_above_the_module(path: &str, code: &str) -> Vec<usize> {
     found
 }
 
-/// Every Rust file below a top-level directory, with its path from the root of the repository.
-fn sources(directory: &str) -> Vec<(String, String)> {
+/// Every text below a path of the repository whose name ends so, with its path from the root.
+fn texts(below: &str, ends: &[&str]) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pending: Vec<PathBuf> = vec![root.join(directory)];
+    let mut pending: Vec<PathBuf> = vec![root.join(below)];
     let mut files = Vec::new();
-    while let Some(directory) = pending.pop() {
-        for entry in fs::read_dir(&directory).expect("a readable directory") {
-            let path = entry.expect("a readable entry").path();
-            if path.is_dir() {
-                pending.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a readable file");
-                let relative = path.strip_prefix(root).expect("below the root");
-                files.push((relative.to_string_lossy().into_owned(), text));
-            }
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("a readable directory");
+            pending.extend(entries.map(|entry| entry.expect("a readable entry").path()));
+        } else if ends.iter().any(|end| path.to_string_lossy().ends_with(end)) {
+            let text = fs::read_to_string(&path).expect("a readable file");
+            let relative = path.strip_prefix(root).expect("below the root");
+            files.push((relative.to_string_lossy().into_owned(), text));
         }
     }
     files.sort();
     files
+}
+
+/// Every Rust file below a top-level directory.
+fn sources(directory: &str) -> Vec<(String, String)> {
+    texts(directory, &[".rs"])
 }
 
 #[test]
