@@ -159,7 +159,6 @@ impl FollowedFrames {
         socket: ClientSocket,
         head: HeadDeadline,
         turn: Turn,
-        account: Arc<Account>,
         streams: &Rc<Streams>,
     ) -> Self {
         head.watch.pause();
@@ -168,7 +167,7 @@ impl FollowedFrames {
             turn,
             received: Received::new(),
             sent: Sent::new(),
-            block: Block { account, is_open: false },
+            block: Block { account: Arc::clone(streams.inflow().account()), is_open: false },
             head,
             streams: Rc::clone(streams),
             unacknowledged: None,

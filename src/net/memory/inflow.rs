@@ -130,18 +130,11 @@ impl Inflow {
     /// `is_open`: its client had not ended it, so its stream is going to be reset.
     pub fn dropped(&self, taken: i64, is_open: bool) {
         self.alive.set(self.alive.get() - 1);
-        let mut streams = self.streams.borrow_mut();
         if is_open && taken > 0 {
-            streams.dropped.push(taken);
+            self.streams.borrow_mut().dropped.push(taken);
         }
-        // Nobody reads any of them, so h2 drops whatever still arrives: also what a client sends, and ends,
-        // before our reset reaches it.
         if self.alive.get() == 0 && self.opened.get() == self.announced.get() {
-            streams.dropped.clear();
-            let over: Vec<u32> = streams.sending.drain().map(|(stream, _)| stream).collect();
-            over.into_iter().for_each(|stream| streams.forget(stream));
-            drop(streams);
-            self.hold(0);
+            self.clear();
         }
     }
 
@@ -151,11 +144,14 @@ impl Inflow {
         self.hold(self.held.get().min(self.received.get() - self.released.get()));
     }
 
-    /// Records that no stream is open, so nothing is held.
+    /// Records that no body is left that anything will be read of, so nothing is held. h2 drops whatever still
+    /// arrives: also what a client sends, and ends, before our reset reaches it.
     pub fn clear(&self) {
         let mut streams = self.streams.borrow_mut();
-        streams.sending.clear();
         streams.dropped.clear();
+        for (stream, _) in std::mem::take(&mut streams.sending) {
+            streams.forget(stream);
+        }
         drop(streams);
         self.hold(0);
     }

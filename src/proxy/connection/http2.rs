@@ -11,7 +11,6 @@ use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -91,7 +90,7 @@ fn follow(
     head.set_account(account);
     let deadline = HeadDeadline { watch: Rc::clone(&head), limit: timeouts.request_head };
     let turn = worker.head_turns.none();
-    let stream = FollowedFrames::new(socket, deadline, turn, Arc::clone(account), streams);
+    let stream = FollowedFrames::new(socket, deadline, turn, streams);
     (head, stream)
 }
 
