@@ -1,9 +1,9 @@
 //! What a routing table serves, as rows for people and for programs.
 
 use crate::error::Reason;
-use crate::model::{Algorithm, HashKey, Prefer, Protocol};
+use crate::model::{Algorithm, HashKey, Prefer};
 use crate::proxy::request;
-use crate::routing::{RouteId, Table};
+use crate::routing::{EndpointProtocol, RouteId, Table};
 use serde::Serialize;
 
 /// One route.
@@ -82,7 +82,7 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
         path: route.path.to_owned(),
         service: backend.key.to_string(),
         protocol: Some(&backend.protocol)
-            .filter(|protocol| **protocol != Protocol::Http)
+            .filter(|protocol| **protocol != EndpointProtocol::Http)
             .map(ToString::to_string),
         balance: Some(algorithm)
             .filter(|algorithm| **algorithm != Algorithm::LeastLoad)

@@ -1,9 +1,9 @@
 //! TLS towards the pods: what is verified, as whom they have to show themselves, and the rustls
 //! configuration that follows from it.
 //!
-//! Built where a Service is read, off the workers, and shared by all connections of the Service. A
-//! session is resumed only under the very settings that it was verified under, because each
-//! [`EndpointTls`] has a store of its own.
+//! [`TlsSettings`] is plain data, and [`EndpointTls`] is built from it with a table, off the workers, and
+//! shared by all connections of the Service. A session is resumed only under the very settings that it was
+//! verified under, because each [`EndpointTls`] has a store of its own.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientSessionMemoryCache, Resumption};
@@ -113,7 +113,7 @@ pub struct TlsSettings {
 
 /// TLS towards the endpoints of one Service port. Equal to another one with the same settings.
 pub struct EndpointTls {
-    settings: TlsSettings,
+    settings: Arc<TlsSettings>,
     /// `None` while the CAs are.
     config: Option<Arc<ClientConfig>>,
     id: u64,
@@ -123,7 +123,7 @@ pub struct EndpointTls {
 
 impl EndpointTls {
     /// Prepares connections with these settings.
-    pub fn new(settings: TlsSettings) -> Self {
+    pub fn new(settings: Arc<TlsSettings>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(FIRST_ID);
         let config = config(&settings).map(Arc::new);
         Self {
@@ -135,14 +135,15 @@ impl EndpointTls {
     }
 
     /// The settings of the Service.
-    pub fn settings(&self) -> &TlsSettings {
+    pub fn settings(&self) -> &Arc<TlsSettings> {
         &self.settings
     }
 
     /// The same without HTTP/2.
     pub fn over_http1(&self) -> &Arc<Self> {
         self.over_http1.get_or_init(|| {
-            Arc::new(Self::new(TlsSettings { alpn: Alpn::Http1, ..self.settings.clone() }))
+            let settings = TlsSettings { alpn: Alpn::Http1, ..TlsSettings::clone(&self.settings) };
+            Arc::new(Self::new(Arc::new(settings)))
         })
     }
 
@@ -157,18 +158,18 @@ impl EndpointTls {
         self.id
     }
 
-    /// Whether the two differ only in CAs, which this one has and `other` misses: what may
-    /// serve on in its place.
-    pub fn is_last_good_of(&self, other: &Self) -> bool {
-        let (Trust::Secret { name, authorities: Some(_) }, Trust::Secret { name: now, .. }) =
-            (&self.settings.trust, &other.settings.trust)
+    /// Whether the settings differ only in CAs, which these have and `others` miss: they may serve on in
+    /// their place.
+    pub fn is_last_good_of(&self, others: &TlsSettings) -> bool {
+        let TlsSettings { server_name, trust, alpn } = &*self.settings;
+        let (
+            Trust::Secret { name, authorities: Some(_) },
+            Trust::Secret { name: now, authorities: None },
+        ) = (trust, &others.trust)
         else {
             return false;
         };
-        other.config.is_none()
-            && name == now
-            && self.settings.server_name == other.settings.server_name
-            && self.settings.alpn == other.settings.alpn
+        name == now && *server_name == others.server_name && *alpn == others.alpn
     }
 }
 
@@ -274,9 +275,9 @@ impl ServerCertVerifier for AnyCertificate {
 mod tests {
     use super::*;
 
-    fn mk_settings(trust: Trust) -> TlsSettings {
+    fn mk_settings(trust: Trust) -> Arc<TlsSettings> {
         let server_name = ServerName::try_from("a.example").expect("a name");
-        TlsSettings { server_name, trust, alpn: Alpn::Either }
+        Arc::new(TlsSettings { server_name, trust, alpn: Alpn::Either })
     }
 
     fn mk_pem() -> String {
@@ -310,11 +311,11 @@ mod tests {
         };
         let (good, missing) = (of("ca", Some(authorities.clone())), of("ca", None));
         assert!(good.config().is_some() && missing.config().is_none());
-        assert!(good.is_last_good_of(&missing));
-        assert!(!of("other", Some(authorities.clone())).is_last_good_of(&missing));
-        assert!(!good.is_last_good_of(&of("ca", Some(authorities))));
-        assert!(!EndpointTls::new(mk_settings(Trust::Public)).is_last_good_of(&missing));
-        assert!(!EndpointTls::new(mk_settings(Trust::Anybody)).is_last_good_of(&missing));
+        assert!(good.is_last_good_of(missing.settings()));
+        assert!(!of("other", Some(authorities.clone())).is_last_good_of(missing.settings()));
+        assert!(!good.is_last_good_of(of("ca", Some(authorities)).settings()));
+        assert!(!EndpointTls::new(mk_settings(Trust::Public)).is_last_good_of(missing.settings()));
+        assert!(!EndpointTls::new(mk_settings(Trust::Anybody)).is_last_good_of(missing.settings()));
     }
 
     #[test]

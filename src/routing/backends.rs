@@ -1,8 +1,8 @@
 //! The backends of a model, with what those of the table in force have already.
 
-use super::{Backend, Table, Update};
+use super::{Backend, EndpointProtocol, Table, Update};
 use crate::balance::EndpointSet;
-use crate::model::{self, BackendKey, BackendState, Broken, Limits, Model, Protocol, Treatment};
+use crate::model::{self, BackendKey, BackendState, Broken, Limits, Model, Treatment};
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,14 +23,12 @@ pub(super) fn backends(
             BackendState::Named(external) => (None, &none, Some(external)),
         };
         let old = known.find(&backend.key, of_rule(broken));
-        let (protocol, broken) = match usable(&backend.protocol, old) {
-            Some(protocol) => (protocol, broken),
-            None => (&backend.protocol, broken.or(Some(Broken::ProtocolUnusable))),
-        };
+        let protocol = EndpointProtocol::new(&backend.protocol, old.map(|old| &old.protocol));
+        let broken = broken.or((!protocol.is_usable()).then_some(Broken::ProtocolUnusable));
         let Treatment { balancing, check, limits: _ } = &backend.treatment;
         let is_same = |old: &&Arc<Backend>| {
             old.broken == broken
-                && old.protocol == *protocol
+                && old.protocol == protocol
                 && old.balancing == *balancing
                 && old.check == *check
                 && old.external.as_ref() == external
@@ -39,11 +37,10 @@ pub(super) fn backends(
             let old_set = old.map(|old| old.endpoints());
             let set = EndpointSet::new(specs, old_set.as_deref().map(|set| &**set));
             let endpoints = ArcSwap::from_pointee(set);
-            let (key, protocol) = (backend.key.clone(), protocol.clone());
             let queue = old.map(|old| old.queue.clone()).unwrap_or_default();
             let answers_calls = old.is_some_and(|old| old.answers_calls());
             return Arc::new(Backend {
-                key,
+                key: backend.key.clone(),
                 broken,
                 protocol,
                 balancing: balancing.clone(),
@@ -75,20 +72,6 @@ pub(super) fn limits(
         limits.is_some() || backend.queue().is_some()
     };
     both.filter(is_due).map(|(limits, backend)| (Arc::clone(backend), limits)).collect()
-}
-
-/// The protocol to use: the configured one, or, while its CAs are missing, what was
-/// in use before with those of the same Secret.
-fn usable<'p>(wanted: &'p Protocol, old: Option<&'p Arc<Backend>>) -> Option<&'p Protocol> {
-    match (wanted, old.map(|old| &old.protocol)) {
-        (Protocol::Https(now), Some(before @ Protocol::Https(old)))
-            if now.config().is_none() && old.is_last_good_of(now) =>
-        {
-            Some(before)
-        }
-        (Protocol::Https(now), _) if now.config().is_none() => None,
-        _ => Some(wanted),
-    }
 }
 
 /// The reasons that tell two backends with one key apart. A protocol may become usable, and leaves

@@ -17,17 +17,19 @@ mod compile;
 mod hosts;
 mod lookup;
 mod paths;
+mod protocol;
 mod publish;
 #[cfg(test)]
 mod tests;
 
 pub use compile::{compile, table_order};
+pub use protocol::EndpointProtocol;
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 
 use crate::balance::{EndpointSet, Queue};
 use crate::model::{
     Algorithm, BackendKey, Balancing, Broken, EndpointSpec, ExternalName, HealthCheck, Limits,
-    PathKind, Protocol, Timeouts,
+    PathKind, Timeouts,
 };
 use arc_swap::ArcSwap;
 use hosts::HostMap;
@@ -160,7 +162,7 @@ pub struct Backend {
     /// Why it can have no endpoints, if so.
     pub broken: Option<Broken>,
     /// What is spoken with its endpoints.
-    pub protocol: Protocol,
+    pub protocol: EndpointProtocol,
     /// How its endpoints are checked, if they are.
     pub check: Option<Arc<HealthCheck>>,
     /// The DNS name of its endpoints, if they do not come from EndpointSlices: see [`Backend::resolve`].

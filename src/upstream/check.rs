@@ -4,8 +4,9 @@
 use super::connect::{self, EndpointStream, Opened};
 use super::http2;
 use crate::error::Reason;
-use crate::model::{HealthCheck, Protocol};
+use crate::model::HealthCheck;
 use crate::net::addr::EndpointAddr;
+use crate::routing::EndpointProtocol;
 use crate::upstream::body::RequestBody;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"), " health
 /// Why there is no answer: [`Reason::UpstreamTimeout`] on a timeout.
 pub async fn check(
     addr: EndpointAddr,
-    protocol: &Protocol,
+    protocol: &EndpointProtocol,
     check: &HealthCheck,
 ) -> Result<StatusCode, Reason> {
     let opened = connect::connect(addr, protocol, check.timeout).await;

@@ -3,10 +3,10 @@
 use super::pool::Connection;
 use super::socket::{AfterFailure, PodSocket, Record};
 use crate::error::Reason;
-use crate::model::Protocol;
 use crate::net::addr::EndpointAddr;
 use crate::net::stream::{InPieces, TcpOrTls};
 use crate::pki::endpoint_tls::{Alpn, EndpointTls};
+use crate::routing::EndpointProtocol;
 use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -83,7 +83,7 @@ impl Failure {
 /// Connects within `limit`, the TLS handshake included.
 pub(super) async fn connect(
     addr: EndpointAddr,
-    protocol: &Protocol,
+    protocol: &EndpointProtocol,
     limit: Duration,
 ) -> Result<Opened, Failure> {
     let connecting = open(addr, protocol);
@@ -95,7 +95,7 @@ pub(super) async fn connect(
 /// no more until a third of that has left: a pod that is slow would seem to stall for seconds.
 const UNSENT: u32 = 128 * 1024;
 
-async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure> {
+async fn open(addr: EndpointAddr, protocol: &EndpointProtocol) -> Result<Opened, Failure> {
     let socket = TcpStream::connect(addr.socket_addr()).await.map_err(|error| {
         tracing::debug!(%addr, %error, "connecting to an endpoint failed");
         Failure { reason: Reason::ConnectFailed, is_ours: is_ours(&error) }
@@ -108,9 +108,9 @@ async fn open(addr: EndpointAddr, protocol: &Protocol) -> Result<Opened, Failure
     }
     let socket = PodSocket::new(socket);
     let (mut stream, is_http2) = match protocol {
-        Protocol::Http => (EndpointStream::Plain(socket), false),
-        Protocol::H2c | Protocol::Grpc => (EndpointStream::Plain(socket), true),
-        Protocol::Https(tls) => handshake(addr, tls, socket).await.map_err(Failure::of)?,
+        EndpointProtocol::Http => (EndpointStream::Plain(socket), false),
+        EndpointProtocol::H2c | EndpointProtocol::Grpc => (EndpointStream::Plain(socket), true),
+        EndpointProtocol::Https(tls) => handshake(addr, tls, socket).await.map_err(Failure::of)?,
     };
     if is_http2 {
         stream.after_failure(AfterFailure::Drop);

@@ -7,11 +7,11 @@
 //! set decides at each pick how many endpoints may be left out; if all fail, half of them are used anyway.
 
 use crate::balance::Endpoint;
-use crate::model::{HealthCheck, Protocol};
+use crate::model::HealthCheck;
 use crate::net::addr::EndpointAddr;
 use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
-use crate::routing::{Backend, TableHandle};
+use crate::routing::{Backend, EndpointProtocol, TableHandle};
 use crate::telemetry::CheckCells;
 use crate::upstream;
 use std::cell::{Cell, RefCell};
@@ -124,7 +124,7 @@ impl Checker {
         &self,
         checked: &Checked,
         addr: EndpointAddr,
-        protocol: &Protocol,
+        protocol: &EndpointProtocol,
         check: &HealthCheck,
     ) {
         let answer = upstream::check(addr, protocol, check).await;

@@ -40,8 +40,7 @@ pub use report::ResponseHead;
 
 use crate::balance::{Endpoint, EndpointSet, InFlight, Moment, Strategy};
 use crate::error::Reason;
-use crate::model::Protocol;
-use crate::routing::Backend;
+use crate::routing::{Backend, EndpointProtocol};
 use crate::telemetry::WorkerCells;
 use crate::upstream::body::RequestBody;
 use attempt::Attempt;
@@ -109,7 +108,7 @@ pub struct Destination<'a> {
     /// How one of them is chosen.
     pub choice: Strategy,
     /// What is spoken with them.
-    pub protocol: &'a Protocol,
+    pub protocol: &'a EndpointProtocol,
     /// The timeout of one connection attempt, if it differs from the configured one.
     pub connect: Option<Duration>,
 }

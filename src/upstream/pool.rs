@@ -7,7 +7,7 @@
 
 use super::socket::Record;
 use crate::balance::Endpoint;
-use crate::model::Protocol;
+use crate::routing::EndpointProtocol;
 use crate::telemetry::WorkerCells;
 use crate::upstream::body::RequestBody;
 use http::{HeaderMap, HeaderName, Request, Response, header};
@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Which connections may stand in for each other: those to one endpoint, with one protocol and one
-/// set of TLS settings ([`Protocol::id`]).
+/// set of TLS settings ([`EndpointProtocol::id`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     /// [`Endpoint::id`].
@@ -32,7 +32,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn new(endpoint: &Endpoint, protocol: &Protocol) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, protocol: &EndpointProtocol) -> Self {
         Self { endpoint: endpoint.id, protocol: protocol.id() }
     }
 }
@@ -264,7 +264,7 @@ impl Http1Lease {
 
     /// Whether HTTP/2 might have been spoken in its place.
     pub(super) fn is_negotiated(&self) -> bool {
-        self.key.protocol != Protocol::Http.id()
+        self.key.protocol != EndpointProtocol::Http.id()
     }
 
     async fn ready(&mut self) -> bool {

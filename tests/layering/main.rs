@@ -17,7 +17,7 @@ use code::{code_only, imports, indent, line_of, words};
 use cycles::{circles, graph};
 use lengths::outgrown;
 use parameters::tuple_parameters;
-use rooms::{kind, may_import};
+use rooms::{kind, may_import, may_name};
 
 /// The crates of Kubernetes.
 const KUBERNETES: [&str; 5] = ["kube", "kube_client", "kube_core", "kube_runtime", "k8s_openapi"];
@@ -64,6 +64,9 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
     for (at, word) in words(&code) {
         if KUBERNETES.contains(&word) && module != "control" {
             report(line_of(&code, at), format!("only `control` knows `{word}`"));
+        }
+        if !may_name(module, word) {
+            report(line_of(&code, at), format!("`{module}` is plain data, without `{word}`"));
         }
     }
     for line in lines_above_the_module(path, &code) {
@@ -163,7 +166,7 @@ fn files_and_functions_stay_short_and_have_telling_names() {
 }
 
 /// A path, a text with one breach, and how its report goes on after the path.
-const PLANTED: [(&str, &str, &str); 16] = [
+const PLANTED: [(&str, &str, &str); 17] = [
     (
         "src/http/mod.rs",
         "use crate::net::addr;\nuse crate::upstream::Pool;",
@@ -191,6 +194,7 @@ const PLANTED: [(&str, &str, &str); 16] = [
     ("src/tls/mod.rs", "mod tests {\n    use super::super::http::A;\n}", ":2: leaves its module"),
     ("src/tls/sni.rs", "use super::super::http::A;", ":1: leaves its module"),
     ("src/routing/mod.rs", "use kube::Api;", ":1: only `control` knows `kube`"),
+    ("src/model/tls.rs", "\nuse rustls::ClientConfig;", ":2: `model` is plain data"),
     ("src/app.rs", "use k8s_openapi as k;", ":1: only `control` knows `k8s_openapi`"),
 ];
 

@@ -42,6 +42,27 @@ const ROOMS: [(&str, Kind); 18] = [
 /// What `control` may import beside the words.
 const OF_CONTROL: [&str; 2] = ["routing", "telemetry"];
 
+/// What holds state that changes, or a connection's configuration: `model` is plain data.
+const LIVE: [&str; 12] = [
+    "ArcSwap",
+    "Cell",
+    "ClientConfig",
+    "EndpointTls",
+    "LazyLock",
+    "Mutex",
+    "OnceLock",
+    "RefCell",
+    "RwLock",
+    "ServerConfig",
+    "atomic",
+    "tokio",
+];
+
+/// Whether a room may name a type or module.
+pub(crate) fn may_name(room: &str, word: &str) -> bool {
+    room != "model" || !LIVE.contains(&word)
+}
+
 /// The kind of a room; `None` if there is no such room.
 pub(crate) fn kind(room: &str) -> Option<Kind> {
     ROOMS.iter().find(|(name, _)| *name == room).map(|(_, kind)| *kind)

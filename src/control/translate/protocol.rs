@@ -13,7 +13,7 @@ use super::report::{Flaw, Report};
 use super::secret;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
-use crate::model::{Severity, Why};
+use crate::model::{Protocol, Severity, Why};
 use crate::pki::endpoint_tls::{Alpn, Authorities, TlsSettings, Trust};
 use k8s_openapi::api::core::v1::{Secret, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -37,16 +37,7 @@ pub(in crate::control) fn authorities_of(metadata: &ObjectMeta) -> Option<&str> 
     Annotations::of(metadata).get(CA)
 }
 
-/// What was asked for, before there is a connection to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Http,
-    H2c,
-    Grpc,
-    Https(TlsSettings),
-}
-
-/// The same, without what the Service says of TLS.
+/// What is spoken on a port, without what the Service says of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
     Http,
@@ -107,14 +98,15 @@ impl Words {
     }
 
     /// What is spoken on a port. `None` if that cannot be told, which has been reported.
-    pub(super) fn of(&self, port: &ServicePort) -> Option<Asked> {
+    pub(super) fn of(&self, port: &ServicePort) -> Option<Protocol> {
         let asked = self.scheme.ok()?;
         match asked.or_else(|| by_app_protocol(port)).unwrap_or_else(|| by_port(port)) {
-            Scheme::Http => Some(Asked::Http),
-            Scheme::H2c => Some(Asked::H2c),
-            Scheme::Grpc => Some(Asked::Grpc),
+            Scheme::Http => Some(Protocol::Http),
+            Scheme::H2c => Some(Protocol::H2c),
+            Scheme::Grpc => Some(Protocol::Grpc),
             Scheme::Https(alpn) => {
-                self.tls.clone().ok().map(|tls| Asked::Https(TlsSettings { alpn, ..tls }))
+                let tls = self.tls.clone().ok()?;
+                Some(Protocol::Https(Arc::new(TlsSettings { alpn, ..tls })))
             }
         }
     }

@@ -8,14 +8,14 @@ use super::health_check;
 use super::limits;
 use super::names::{Names, ServiceName};
 use super::near::Here;
-use super::protocol::{Asked, LastRead, Words};
+use super::protocol::{LastRead, Words};
 use super::report::{Flaw, Report};
 use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::model::{
-    BackendState, Balancing, Broken, ExternalName, Kind, ObjectRef, PortKey, Prefer, Rejected,
-    Severity, Treatment, Why,
+    BackendState, Balancing, Broken, ExternalName, Kind, ObjectRef, PortKey, Prefer, Protocol,
+    Rejected, Severity, Treatment, Why,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use std::collections::BTreeSet;
@@ -28,19 +28,19 @@ const MAX_LISTED_PORTS: usize = 8;
 pub(super) struct Verdict {
     pub(super) state: BackendState,
     /// What is spoken with its endpoints; of none where there are none.
-    pub(super) asked: Asked,
+    pub(super) protocol: Protocol,
     /// What is wrong with it for every rule that names it.
     pub(super) flaw: Option<Flaw>,
 }
 
 impl Verdict {
-    fn of(asked: Asked) -> Self {
-        Self { asked, ..Self::broken(Broken::Unsupported, None) }
+    fn of(protocol: Protocol) -> Self {
+        Self { protocol, ..Self::broken(Broken::Unsupported, None) }
     }
 
     pub(super) fn broken(broken: Broken, flaw: Option<Flaw>) -> Self {
         let state = BackendState::Broken(broken);
-        Self { state, asked: Asked::Http, flaw }
+        Self { state, protocol: Protocol::Http, flaw }
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn read<'p>(
             true => read_external(name, service, external, ports, &words, &mut report),
             false => ports.map(|_| refuse_external(name)).collect(),
         };
-        if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
+        if verdicts.iter().any(|verdict| matches!(verdict.protocol, Protocol::Https(_))) {
             words.report_tls(&mut report);
         }
         return Some(ServiceRead { verdicts, findings, treatment, by_zone: false, zone: None });
@@ -106,16 +106,16 @@ pub(super) fn read<'p>(
     let preferred = preferred_family(service);
     let verdicts = found.into_iter().zip(joined).map(|(found, joined)| match found {
         Ok(port) => match words.of(port) {
-            Some(asked) => {
+            Some(protocol) => {
                 let state = BackendState::Resolved(joined.finish(preferred, preference).into());
-                Verdict { state, asked, flaw: None }
+                Verdict { state, protocol, flaw: None }
             }
             None => Verdict::broken(Broken::ProtocolUnusable, None),
         },
         Err((broken, flaw)) => Verdict::broken(broken, Some(flaw)),
     });
     let verdicts: Vec<Verdict> = verdicts.collect();
-    if verdicts.iter().any(|verdict| matches!(verdict.asked, Asked::Https(_))) {
+    if verdicts.iter().any(|verdict| matches!(verdict.protocol, Protocol::Https(_))) {
         words.report_tls(&mut Report::new(&own, &mut findings));
     }
     let by_zone = preference.hints || preference.prefer != Prefer::None;
@@ -157,9 +157,9 @@ fn read_external<'p>(
             return Verdict::broken(Broken::Unsupported, None);
         };
         match words.of(&port) {
-            Some(asked) => {
+            Some(protocol) => {
                 let external = ExternalName { name: Arc::clone(name), port: number };
-                Verdict { state: BackendState::Named(external), ..Verdict::of(asked) }
+                Verdict { state: BackendState::Named(external), ..Verdict::of(protocol) }
             }
             None => Verdict::broken(Broken::ProtocolUnusable, None),
         }

@@ -8,9 +8,9 @@ use super::session_affinity;
 use crate::balance::EndpointSet;
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
-use crate::model::{Broken, Protocol};
+use crate::model::Broken;
 use crate::pki::client_certificate::{Mode, Verdict};
-use crate::routing::{Backend, RouteId, Table};
+use crate::routing::{Backend, EndpointProtocol, RouteId, Table};
 use crate::upstream::body::{RequestBody, Upload};
 use http::{HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
@@ -25,7 +25,7 @@ pub(super) struct Decided {
     /// Taken when it is sent.
     pub(super) request: Option<Request<RequestBody>>,
     pub(super) endpoints: Arc<EndpointSet>,
-    pub(super) protocol: Protocol,
+    pub(super) protocol: EndpointProtocol,
 }
 
 /// Reads, routes and rewrites a request; an error is the answer that we give instead.

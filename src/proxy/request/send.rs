@@ -3,8 +3,7 @@
 use super::Exchange;
 use crate::balance::{EndpointSet, Queue};
 use crate::error::Reason;
-use crate::model::Protocol;
-use crate::routing::Backend;
+use crate::routing::{Backend, EndpointProtocol};
 use crate::upstream::body::{RequestBody, Upload, UploadState};
 use crate::upstream::{Destination, ReplyBody};
 use http::{Request, Response};
@@ -17,7 +16,7 @@ pub(super) async fn send(
     exchange: &mut Exchange,
     request: &mut Option<Request<RequestBody>>,
     endpoints: &EndpointSet,
-    protocol: &Protocol,
+    protocol: &EndpointProtocol,
 ) -> Result<Response<ReplyBody>, Reason> {
     let upload = exchange.upload();
     let result = send_in_turn(exchange, request, endpoints, protocol).await;
@@ -31,7 +30,7 @@ async fn send_in_turn(
     exchange: &mut Exchange,
     request: &mut Option<Request<RequestBody>>,
     endpoints: &EndpointSet,
-    protocol: &Protocol,
+    protocol: &EndpointProtocol,
 ) -> Result<Response<ReplyBody>, Reason> {
     let (table, id) = exchange.route().ok_or(Reason::Internal)?;
     let table = Rc::clone(table);

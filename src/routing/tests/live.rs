@@ -2,8 +2,8 @@
 
 use super::{compile, mk_backend, mk_endpoints, mk_model, mk_rule};
 use crate::balance::InFlight;
-use crate::model::{BackendState, Broken, Model, Protocol};
-use crate::pki::endpoint_tls::{Alpn, Authorities, EndpointTls, TlsSettings, Trust};
+use crate::model::{BackendState, Broken, Model, Prefer, Protocol};
+use crate::pki::endpoint_tls::{Alpn, Authorities, TlsSettings, Trust};
 use crate::routing::{Backend, Publisher, Table, TableCache};
 use std::sync::Arc;
 
@@ -132,9 +132,9 @@ fn missing_authorities_leave_those_that_were_in_use_and_another_setting_does_not
     let mk = |authorities: Option<Authorities>, alpn| {
         let server_name = "a.example".try_into().expect("a name");
         let trust = Trust::Secret { name: "ca".into(), authorities };
-        let tls = EndpointTls::new(TlsSettings { server_name, trust, alpn });
+        let settings = TlsSettings { server_name, trust, alpn };
         let mut model = mk_served(mk_endpoints(&[1]));
-        model.backends[0].protocol = Protocol::Https(Arc::new(tls));
+        model.backends[0].protocol = Protocol::Https(Arc::new(settings));
         model
     };
     let good = mk(Some(authorities()), Alpn::Either);
@@ -147,8 +147,12 @@ fn missing_authorities_leave_those_that_were_in_use_and_another_setting_does_not
         assert_eq!(addresses(backend), ["10.0.0.1:8080"]);
         (backend.broken, backend.protocol.id())
     };
-    let id = good.backends[0].protocol.id();
-    assert_eq!(go_on(&good), (None, id));
+    let (broken, id) = go_on(&good);
+    assert_eq!(broken, None);
+    // The same settings, and then none of their CAs: the same sessions and connections.
+    let mut other_balancing = good.clone();
+    other_balancing.backends[0].treatment.balancing.prefer = Prefer::SameNode;
+    assert_eq!(go_on(&other_balancing), (None, id));
     for _ in 0..2 {
         assert_eq!(go_on(&mk(None, Alpn::Either)), (None, id));
     }

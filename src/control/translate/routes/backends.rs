@@ -7,11 +7,10 @@ use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::names::{Names, ServiceName};
 use crate::control::translate::near::Here;
-use crate::control::translate::protocol::{Asked, LastRead};
+use crate::control::translate::protocol::LastRead;
 use crate::control::translate::report::Flaw;
 use crate::control::translate::service::{self, ServiceRead, Verdict};
 use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey, Protocol, Treatment};
-use crate::pki::endpoint_tls::EndpointTls;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
@@ -324,7 +323,7 @@ impl Slot {
         is_missing: bool,
         touched: &mut Touched,
     ) {
-        let Verdict { state, asked, flaw } = verdict;
+        let Verdict { state, protocol, flaw } = verdict;
         // `suggest` writes the problem of a missing one.
         if !is_missing {
             self.set_flaw(flaw.map(Arc::new), touched);
@@ -333,7 +332,7 @@ impl Slot {
         if is_treated_anew {
             self.treatment.clone_from(treatment);
         }
-        if self.set_protocol(asked) || is_treated_anew {
+        if self.set_protocol(protocol) || is_treated_anew {
             touched.routes = true;
             touched.states.insert(number);
         }
@@ -350,17 +349,13 @@ impl Slot {
         touched.states.insert(number);
     }
 
-    /// Says whether it is another one. One that is the same stays as it is, with its connections.
-    fn set_protocol(&mut self, asked: Asked) -> bool {
-        let protocol = match (asked, &self.protocol) {
-            (Asked::Http, _) => Protocol::Http,
-            (Asked::H2c, _) => Protocol::H2c,
-            (Asked::Grpc, _) => Protocol::Grpc,
-            (Asked::Https(now), Protocol::Https(tls)) if *tls.settings() == now => return false,
-            (Asked::Https(now), _) => Protocol::Https(Arc::new(EndpointTls::new(now))),
-        };
+    /// Returns true if the protocol changed. `compile` finds equal settings without reading them if they
+    /// are the same value, so the old one is kept.
+    fn set_protocol(&mut self, protocol: Protocol) -> bool {
         let is_other = self.protocol != protocol;
-        self.protocol = protocol;
+        if is_other {
+            self.protocol = protocol;
+        }
         is_other
     }
 

@@ -4,11 +4,13 @@ use super::{BASE, lines, mk_backend, mk_ingress, objects, options, run};
 use crate::control::objects::{Object, leave_out_content};
 use crate::control::source::Changes;
 use crate::control::translate::{Translator, translate};
-use crate::model::{BackendState, Broken, Model, Protocol, Severity};
+use crate::model::{Backend, BackendState, Broken, Model, Protocol, Severity};
 use crate::pki::endpoint_tls::Trust;
+use crate::routing::Table;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::sync::Arc;
 
 /// A Service `pods` with these annotations and this port, and a rule that leads there.
 fn mk_service(annotations: &str, port: &str) -> String {
@@ -160,8 +162,8 @@ fn authorities_that_cannot_be_read_are_an_error_and_nobody_is_believed() {
         let found = found.unwrap_or_else(|| panic!("{:?}", lines(&findings)));
         assert_eq!(found.field, "metadata.annotations[ravelin.dev/upstream-ca]");
         assert!(!format!("{findings:?}").contains("hunter2"));
-        let Protocol::Https(tls) = &model.backends[0].protocol else { panic!("{model:?}") };
-        assert!(matches!(tls.settings().trust, Trust::Secret { authorities: None, .. }));
+        let Protocol::Https(settings) = &model.backends[0].protocol else { panic!("{model:?}") };
+        assert!(matches!(settings.trust, Trust::Secret { authorities: None, .. }));
         let table = crate::routing::compile(&model, None);
         assert_eq!(table.backends()[0].broken, Some(Broken::ProtocolUnusable));
     }
@@ -185,8 +187,8 @@ fn authorities_of_a_last_good_state_count_though_the_keys_beside_them_were_left_
         let mut objects = objects(&format!("{BASE}{}", mk_service(annotations, "port: 80")));
         objects.insert(Object::from(leave_out_content(&whole)));
         let (model, findings) = translate(&objects, &options());
-        let Protocol::Https(tls) = &model.backends[0].protocol else { panic!("{model:?}") };
-        let Trust::Secret { authorities, .. } = &tls.settings().trust else { panic!("{tls:?}") };
+        let Protocol::Https(settings) = &model.backends[0].protocol else { panic!("{model:?}") };
+        let Trust::Secret { authorities, .. } = &settings.trust else { panic!("{settings:?}") };
         assert_eq!(authorities.is_some(), expected.is_none());
         let told = findings.iter().find(|found| found.severity == Severity::Warning);
         let told = told.map(|found| found.reason.as_str());
@@ -226,11 +228,19 @@ fn a_change_of_an_endpoint_keeps_the_tls_and_its_sessions_and_one_of_the_secret_
         known = now;
         translator.apply(Changes { objects, findings: None })
     };
-    let id = |model: &Model| model.backends[0].protocol.id();
+    let tls = |backend: &Backend| match &backend.protocol {
+        Protocol::Https(settings) => Arc::clone(settings),
+        other => panic!("{other}"),
+    };
+    let compile = crate::routing::compile;
     let first = go_on(all(&pairs[0], "10.0.0.1")).model.expect("the first model");
     let second = go_on(all(&pairs[0], "10.0.0.2"));
     assert!(second.model.is_none(), "only endpoints are other ones");
-    assert_eq!(second.endpoints[0].1.protocol.id(), id(&first));
+    assert!(Arc::ptr_eq(&tls(&second.endpoints[0].1), &tls(&first.backends[0])));
     let third = go_on(all(&pairs[1], "10.0.0.2")).model.expect("other CAs");
-    assert_ne!(id(&third), id(&first));
+    assert_ne!(tls(&third.backends[0]), tls(&first.backends[0]));
+    let table = compile(&first, None);
+    let id = |table: &Table| table.backends()[0].protocol.id();
+    assert_eq!(id(&compile(&first, Some(&table))), id(&table));
+    assert_ne!(id(&compile(&third, Some(&table))), id(&table));
 }
