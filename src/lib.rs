@@ -88,7 +88,7 @@
 //! | upstream | the side of the pods |
 //! | table | the compiled, immutable routing table |
 //! | snapshot | an immutable value that workers read, replaced as a whole |
-//! | finding | an object that is not served as written, with field, reason and fix |
+//! | finding | an object that is not served as written, with field, reason and fix: [`model::Diagnostic`] |
 //! | reason | why a request got a response of our own |
 //! | last-good state | the last complete state of the cluster, stored on disk |
 //! | drain | shutdown that lets requests in flight finish |

@@ -2,7 +2,7 @@
 
 use super::certificates::{self, Certificates};
 use super::checkout::{JudgedAs, Verdict};
-use super::findings::{self, Finding};
+use super::findings::{self, DiagnosticJson};
 use super::{Failure, Output, What, full_strict, manifests, say, table};
 use crate::model::Severity;
 use serde::Serialize;
@@ -19,7 +19,7 @@ struct Report<'a> {
     /// Why the process would not start with what is asked of clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     clients: Option<&'a String>,
-    findings: Vec<Finding<'a>>,
+    findings: Vec<DiagnosticJson<'a>>,
     errors: usize,
     warnings: usize,
 }
@@ -59,7 +59,7 @@ pub(super) fn check(what: &What, paths: Vec<PathBuf>, verbose: bool) -> Result<u
             )
         }
         Output::Json => {
-            let findings = found.iter().map(Finding::from).collect();
+            let findings = found.iter().map(DiagnosticJson::from).collect();
             let clients = certificates.policies.as_ref().err();
             let (certificates, full_strict) = (&certificates.rows[..], &strict[..]);
             json(&Report {

@@ -3,7 +3,7 @@
 use super::table::Row;
 use crate::control::files::Surroundings;
 use crate::control::objects::Objects;
-use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub(super) enum JudgedAs {
 /// What became of the findings.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
-    pub(super) findings: Vec<Rejected>,
+    pub(super) findings: Vec<Diagnostic>,
     /// Secrets that are still to come, as `Secret namespace/name`.
     pub(super) awaited: BTreeSet<String>,
 }
@@ -63,7 +63,7 @@ impl Input {
     }
 
     /// Findings as they are of these files.
-    pub(super) fn judge(&self, findings: &[Rejected]) -> Verdict {
+    pub(super) fn judge(&self, findings: &[Diagnostic]) -> Verdict {
         let Self::Files { objects, surroundings } = self else {
             return Verdict { findings: findings.to_vec(), ..Verdict::default() };
         };
@@ -109,7 +109,7 @@ impl Input {
     }
 }
 
-fn as_written(surroundings: &Surroundings, finding: &mut Rejected) {
+fn as_written(surroundings: &Surroundings, finding: &mut Diagnostic) {
     let ObjectRef { kind, namespace, name } = &finding.object;
     let (namespace, name) = (surroundings.as_written(namespace), surroundings.as_written(name));
     finding.object = ObjectRef::new(*kind, &namespace, &name);
@@ -118,8 +118,8 @@ fn as_written(surroundings: &Surroundings, finding: &mut Rejected) {
 }
 
 /// The Secret that a finding is about, if it is that it is not there.
-fn missing_secret(objects: &Objects, finding: &Rejected) -> Option<ObjectRef> {
-    let Rejected { object: ObjectRef { kind, namespace, name }, field, why, .. } = finding;
+fn missing_secret(objects: &Objects, finding: &Diagnostic) -> Option<ObjectRef> {
+    let Diagnostic { object: ObjectRef { kind, namespace, name }, field, why, .. } = finding;
     if !matches!(why, Why::SecretUnusable | Why::UpstreamTls) {
         return None;
     }
@@ -166,7 +166,7 @@ fn await_secret(
     surroundings: &Surroundings,
     secret: &ObjectRef,
     is_checkout: bool,
-    finding: &mut Rejected,
+    finding: &mut Diagnostic,
 ) {
     let ObjectRef { kind: _, namespace, name } = secret;
     let maker = surroundings.makers.get(&(namespace.to_string(), name.to_string())).cloned();

@@ -1,12 +1,12 @@
 //! Findings, as lines for people and for programs.
 
-use crate::model::{Rejected, Severity, Why};
+use crate::model::{Diagnostic, Severity, Why};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// One finding.
+/// A diagnostic as it is in JSON.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding<'a> {
+pub(super) struct DiagnosticJson<'a> {
     severity: &'static str,
     kind: &'static str,
     namespace: &'a str,
@@ -18,9 +18,9 @@ pub(super) struct Finding<'a> {
     fix: &'a str,
 }
 
-impl<'a> From<&'a Rejected> for Finding<'a> {
-    fn from(finding: &'a Rejected) -> Self {
-        let Rejected { severity, object, field, why, reason, fix } = finding;
+impl<'a> From<&'a Diagnostic> for DiagnosticJson<'a> {
+    fn from(finding: &'a Diagnostic) -> Self {
+        let Diagnostic { severity, object, field, why, reason, fix } = finding;
         Self {
             severity: severity.as_str(),
             kind: object.kind.as_str(),
@@ -35,7 +35,7 @@ impl<'a> From<&'a Rejected> for Finding<'a> {
 }
 
 /// How many findings are of this severity.
-pub(super) fn count(findings: &[Rejected], severity: Severity) -> usize {
+pub(super) fn count(findings: &[Diagnostic], severity: Severity) -> usize {
     findings.iter().filter(|finding| finding.severity == severity).count()
 }
 
@@ -44,26 +44,27 @@ const MAX_ALIKE: usize = 3;
 
 /// A line each; but, without `verbose`, one for many objects of which the same is to be said, and one for
 /// each sort of annotation that makes no difference.
-pub(super) fn text(findings: &[Rejected], verbose: bool) -> String {
+pub(super) fn text(findings: &[Diagnostic], verbose: bool) -> String {
     if verbose {
         return findings.iter().map(|finding| format!("{finding}\n")).collect();
     }
-    let is_detail = |finding: &&Rejected| {
+    let is_detail = |finding: &&Diagnostic| {
         finding.severity == Severity::Info && finding.why == Why::AnnotationIgnored
     };
-    let (details, lines): (Vec<&Rejected>, Vec<&Rejected>) = findings.iter().partition(is_detail);
+    let (details, lines): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+        findings.iter().partition(is_detail);
     each(&lines) + &sorts(&details)
 }
 
-fn each(findings: &[&Rejected]) -> String {
-    let mut alike: BTreeMap<_, Vec<&Rejected>> = BTreeMap::new();
+fn each(findings: &[&Diagnostic]) -> String {
+    let mut alike: BTreeMap<_, Vec<&Diagnostic>> = BTreeMap::new();
     for finding in findings {
-        let Rejected { severity, object, field, why: _, reason, fix } = finding;
+        let Diagnostic { severity, object, field, why: _, reason, fix } = finding;
         alike.entry((severity, object.kind, field, reason, fix)).or_default().push(finding);
     }
     let mut out = String::new();
     for finding in findings {
-        let Rejected { severity, object, field, why: _, reason, fix } = finding;
+        let Diagnostic { severity, object, field, why: _, reason, fix } = finding;
         let others = &alike[&(severity, object.kind, field, reason, fix)];
         let is_first = std::ptr::eq(others[0], *finding);
         if others.len() <= MAX_ALIKE {
@@ -80,7 +81,7 @@ fn each(findings: &[&Rejected]) -> String {
 }
 
 /// One line for each sort, with the number of objects.
-fn sorts(details: &[&Rejected]) -> String {
+fn sorts(details: &[&Diagnostic]) -> String {
     let mut sorts: BTreeMap<(&str, &str), BTreeMap<&'static str, usize>> = BTreeMap::new();
     for finding in details {
         let kinds = sorts.entry((&finding.field, &finding.reason)).or_default();

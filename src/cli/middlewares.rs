@@ -3,14 +3,14 @@
 
 use crate::control::files::Surroundings;
 use crate::control::objects::Objects;
-use crate::model::{Kind, Rejected};
+use crate::model::{Diagnostic, Kind};
 use std::collections::BTreeMap;
 
 /// What references to objects of the Kubernetes provider end with.
 const PROVIDER: &str = "@kubernetescrd";
 
 /// Says in the findings about annotations of Middlewares what these do.
-pub(super) fn name(findings: &mut [Rejected], objects: &Objects, around: &Surroundings) {
+pub(super) fn name(findings: &mut [Diagnostic], objects: &Objects, around: &Surroundings) {
     for finding in findings {
         if let Some(value) = references(objects, finding)
             && let Some(words) = words(&value, &around.middlewares)
@@ -21,8 +21,8 @@ pub(super) fn name(findings: &mut [Rejected], objects: &Objects, around: &Surrou
 }
 
 /// The value of the annotation that a finding is about, if it is one that names Middlewares.
-fn references(objects: &Objects, finding: &Rejected) -> Option<String> {
-    let Rejected { object, field, .. } = finding;
+fn references(objects: &Objects, finding: &Diagnostic) -> Option<String> {
+    let Diagnostic { object, field, .. } = finding;
     let key = field.strip_prefix("metadata.annotations[")?.strip_suffix("]")?;
     let is_one = ["router.middlewares", "service.middlewares"].iter().any(|name| {
         let own = key.strip_prefix("traefik.ingress.kubernetes.io/");

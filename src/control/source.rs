@@ -1,7 +1,7 @@
 //! Where objects come from: a directory of manifests, or the watch of a cluster.
 
 use super::objects::Change;
-use crate::model::Rejected;
+use crate::model::Diagnostic;
 use std::any::Any;
 use std::fmt;
 use std::sync::mpsc::Sender;
@@ -32,5 +32,5 @@ pub struct Changes {
     /// Objects that were added, deleted or changed, without duplicates.
     pub objects: Vec<Change>,
     /// What is wrong with the objects before they are translated, if that is other than before.
-    pub findings: Option<Vec<Rejected>>,
+    pub findings: Option<Vec<Diagnostic>>,
 }

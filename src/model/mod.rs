@@ -7,6 +7,7 @@
 //! **Invariant**: plain data: no Kubernetes type, no live object, no I/O (`tests/layering`).
 
 mod balancing;
+mod diagnostic;
 mod health_check;
 mod https;
 mod limits;
@@ -14,7 +15,6 @@ mod object;
 mod path;
 mod protocol;
 mod raw_path;
-mod rejected;
 mod service;
 mod timeouts;
 mod tls;
@@ -24,6 +24,7 @@ pub use balancing::{
     Algorithm, Balancing, COOKIE_NAME, CookieSettings, HashKey, Prefer, SameSite, is_cookie_name,
     is_cookie_path,
 };
+pub use diagnostic::{Diagnostic, Severity, Why};
 pub use health_check::HealthCheck;
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
 pub use limits::Limits;
@@ -31,7 +32,6 @@ pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use raw_path::RawPath;
-pub use rejected::{Rejected, Severity, Why};
 pub use service::{
     Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, ExternalName, PortKey,
     Treatment,

@@ -7,7 +7,7 @@ use ravelin::config::{Metrics, PerRoute};
 use ravelin::control::files::Directory;
 use ravelin::control::translate::{Options, translate};
 use ravelin::error::Reason;
-use ravelin::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use ravelin::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use ravelin::pki::client_certificate::{Mode, Verdict};
 use ravelin::pki::full_strict::Verdict as Strict;
 use ravelin::routing::{Publisher, compile};
@@ -91,7 +91,7 @@ fn scrape() -> String {
         classes.insert("ravelin".into(), 1);
     });
     telemetry.workers()[0].listeners[0].handshakes.judge(Mode::Require, Verdict::None);
-    telemetry.set_findings(Arc::new([Arc::new(Rejected {
+    telemetry.set_findings(Arc::new([Arc::new(Diagnostic {
         severity: Severity::Error,
         object: ObjectRef::new(Kind::Ingress, "ns", "name"),
         field: String::new(),

@@ -5,10 +5,10 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use ravelin::control::write_back::{
-    Addresses, Backoff, Election, Finding, IngressRef, Inputs, NodeAddresses, Presence, Settings,
-    Timing, Writer,
+    Addresses, Backoff, Election, IngressRef, Inputs, NodeAddresses, ObjectDiagnostic, Presence,
+    Settings, Timing, Writer,
 };
-use ravelin::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use ravelin::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use ravelin::net::shutdown::{Shutdown, Stage};
 use ravelin::telemetry::WriteBackMetrics;
 use serde_json::{Value, json};
@@ -49,8 +49,8 @@ pub(crate) fn mk_ingress(name: &str, class: &str, address: Option<&str>) -> Valu
     })
 }
 
-pub(crate) fn mk_finding(name: &str, reason: &str) -> Finding {
-    let rejected = Rejected {
+pub(crate) fn mk_finding(name: &str, reason: &str) -> ObjectDiagnostic {
+    let diagnostic = Diagnostic {
         severity: Severity::Error,
         object: ObjectRef::new(Kind::Ingress, "n", name),
         field: "spec.rules[0]".to_owned(),
@@ -58,13 +58,13 @@ pub(crate) fn mk_finding(name: &str, reason: &str) -> Finding {
         reason: reason.to_owned(),
         fix: "create it".to_owned(),
     };
-    Finding { rejected, uid: Some(format!("uid-of-{name}").into()) }
+    ObjectDiagnostic { diagnostic, uid: Some(format!("uid-of-{name}").into()) }
 }
 
 /// What all instances see, beside the Ingresses of the server.
 #[derive(Clone, Default)]
 pub(crate) struct World {
-    pub(crate) findings: Rc<RefCell<Vec<Finding>>>,
+    pub(crate) findings: Rc<RefCell<Vec<ObjectDiagnostic>>>,
     pub(crate) nodes: Rc<RefCell<Vec<NodeAddresses>>>,
 }
 

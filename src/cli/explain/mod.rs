@@ -13,7 +13,7 @@ use crate::control::reconcile::Build;
 use crate::error::Reason;
 use crate::http::Target;
 use crate::http::client_ip::Scheme;
-use crate::model::{Host, Kind, ObjectRef, Rejected, Why};
+use crate::model::{Diagnostic, Host, Kind, ObjectRef, Why};
 use crate::pki::client_certificate::Mode;
 use crate::proxy::request;
 use crate::routing::Table;
@@ -32,7 +32,7 @@ struct Explanation {
     listener: Option<String>,
     /// Whether the connection is admitted, and the client address of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<origin::Findings>,
+    origin: Option<origin::OriginReport>,
     /// What the TLS handshake shows, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
@@ -282,7 +282,7 @@ fn refused_by(build: &Build, route: Option<&Row>, reason: Reason) -> Option<Stri
             && is_of_route(&finding.object)
     });
     let words = found.map(|finding| {
-        let Rejected { object, field, reason, fix, .. } = finding;
+        let Diagnostic { object, field, reason, fix, .. } = finding;
         format!("{object}: {field}: {reason} (fix: {fix})")
     });
     let words: Vec<String> = words.collect();

@@ -35,9 +35,9 @@ pub(in crate::cli) struct Origin {
     headers: Vec<String>,
 }
 
-/// What was found out.
+/// What is known about the origin of the request.
 #[derive(Debug, Serialize)]
-pub(super) struct Findings {
+pub(super) struct OriginReport {
     from: String,
     admission: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub(super) struct Findings {
     pub(super) stopped: Option<(String, String)>,
 }
 
-impl Findings {
+impl OriginReport {
     /// As lines of text.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let always = [("from", &self.from), ("list", &self.list), ("admission", &self.admission)];
@@ -90,13 +90,13 @@ impl Origin {
         read: &Read,
         listener: Option<&Listener>,
         headers: &HeaderMap,
-    ) -> Result<Option<Findings>, Failure> {
+    ) -> Result<Option<OriginReport>, Failure> {
         let (Some(from), Some(config)) = (self.from, &read.config) else {
             return Ok(None);
         };
         let list = list(read, config)?;
         let from = from.to_canonical();
-        let mut findings = Findings {
+        let mut findings = OriginReport {
             from: from.to_string(),
             admission: "no listener accepts it".to_owned(),
             set: None,
@@ -137,7 +137,7 @@ impl Origin {
     }
 }
 
-impl Findings {
+impl OriginReport {
     /// Whom a request of an admitted peer is from, and whether Cloudflare's rules let it pass.
     fn identify(
         &mut self,

@@ -19,7 +19,7 @@ use super::manifest::{self, Note, Parsed, Purpose};
 use super::objects::{Object, Objects};
 use super::source::{Changes, Source, Wake};
 use super::translate::validate;
-use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -47,10 +47,10 @@ pub struct Directory {
     files: BTreeMap<PathBuf, Entry>,
     unreadable: Vec<(PathBuf, String)>,
     objects: Objects,
-    findings: Vec<Rejected>,
+    findings: Vec<Diagnostic>,
     surroundings: Surroundings,
     /// Objects and findings as of the last scan of the reconciler.
-    told: (Objects, Vec<Rejected>),
+    told: (Objects, Vec<Diagnostic>),
     /// Whether they may be other now.
     untold: bool,
 }
@@ -62,7 +62,7 @@ struct Entry {
     stamp: Option<Stamp>,
     /// What is served of it.
     objects: Vec<Object>,
-    findings: Vec<Rejected>,
+    findings: Vec<Diagnostic>,
     /// What is not ours in it.
     notes: Vec<Note>,
     /// Whether `objects` come from a version without errors.
@@ -141,7 +141,7 @@ impl Directory {
     /// What is wrong with the files as of the last scan, sorted: from reading them, from
     /// [`validate`], and objects that several files have. A finding that a translation of the same
     /// objects has too is equal to it in every field, unless its file is not served as it is.
-    pub fn findings(&self) -> Vec<Rejected> {
+    pub fn findings(&self) -> Vec<Diagnostic> {
         self.findings.clone()
     }
 
@@ -169,7 +169,7 @@ impl Directory {
         &self,
         patches: &BTreeSet<PathBuf>,
         kustomized: bool,
-        findings: &mut Vec<Rejected>,
+        findings: &mut Vec<Diagnostic>,
     ) -> Objects {
         let mut objects = Objects::default();
         for (path, reason) in &self.unreadable {
@@ -186,7 +186,7 @@ impl Directory {
                         continue;
                     }
                     let (first, second) = (owner.display(), path.display());
-                    findings.push(Rejected {
+                    findings.push(Diagnostic {
                         severity: Severity::Warning,
                         object: identity,
                         field: String::new(),
@@ -251,7 +251,7 @@ impl Entry {
         for object in &objects {
             findings.extend(validate(object));
         }
-        let is_lost = |finding: &Rejected| {
+        let is_lost = |finding: &Diagnostic| {
             finding.severity == Severity::Error || finding.why == Why::Unreadable
         };
         let bad = findings.iter().any(is_lost) || notes.contains(&Note::Template);
@@ -266,7 +266,7 @@ impl Entry {
     }
 
     /// Goes on with what is served, and reports why.
-    fn keep(&mut self, mut findings: Vec<Rejected>) {
+    fn keep(&mut self, mut findings: Vec<Diagnostic>) {
         if !self.objects.is_empty() {
             for finding in &mut findings {
                 if finding.severity == Severity::Error {
@@ -315,8 +315,8 @@ fn read(path: &Path, known: Option<Stamp>) -> io::Result<Option<(Option<Stamp>, 
     Ok(Some((settled.then_some(stamp), text)))
 }
 
-fn unreadable(path: &Path, reason: String, fix: &str) -> Rejected {
-    Rejected {
+fn unreadable(path: &Path, reason: String, fix: &str) -> Diagnostic {
+    Diagnostic {
         severity: Severity::Error,
         object: ObjectRef::new(Kind::File, "", &path.to_string_lossy()),
         field: String::new(),

@@ -2,7 +2,7 @@
 //! verdict without a cluster needs to know.
 
 use crate::control::manifest::{Note, word};
-use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -40,7 +40,7 @@ impl Surroundings {
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) surroundings: Surroundings,
-    pub(super) findings: Vec<Rejected>,
+    pub(super) findings: Vec<Diagnostic>,
     /// Files that are no objects of their own.
     pub(super) patches: BTreeSet<PathBuf>,
     /// Whether kustomize is to make something else of the files.
@@ -48,7 +48,7 @@ pub(super) struct Gathered {
 }
 
 /// The same for a cluster: notes about objects of its API server.
-pub fn around_cluster(notes: &[Note]) -> (Surroundings, Vec<Rejected>) {
+pub fn around_cluster(notes: &[Note]) -> (Surroundings, Vec<Diagnostic>) {
     let Gathered { surroundings, mut findings, .. } =
         gather(std::iter::once((Path::new(""), notes)));
     for finding in &mut findings {
@@ -150,7 +150,7 @@ impl<'n> Sorted<'n> {
 
     fn gathered(self) -> Gathered {
         let Self { unserved, bringers, templates, encrypted, variables, .. } = self;
-        let mut findings: Vec<Rejected> = Vec::new();
+        let mut findings: Vec<Diagnostic> = Vec::new();
         findings.extend(unserved.iter().map(|((kind, group), all)| not_served(kind, group, all)));
         findings.extend(bringers.iter().map(|(kind, all)| not_rendered(kind, all)));
         findings.extend(templates.iter().map(|(directory, all)| of_template(directory, all)));
@@ -178,12 +178,12 @@ impl<'n> Sorted<'n> {
     }
 }
 
-fn finding(severity: Severity, why: Why, place: &str, reason: String, fix: &str) -> Rejected {
+fn finding(severity: Severity, why: Why, place: &str, reason: String, fix: &str) -> Diagnostic {
     let object = ObjectRef::new(Kind::File, "", place);
-    Rejected { severity, object, field: String::new(), why, reason, fix: fix.to_owned() }
+    Diagnostic { severity, object, field: String::new(), why, reason, fix: fix.to_owned() }
 }
 
-fn not_served(kind: &str, group: &str, several: &Several<'_>) -> Rejected {
+fn not_served(kind: &str, group: &str, several: &Several<'_>) -> Diagnostic {
     let number = several.names.len();
     let (kinds, are) = match number {
         1 => (kind.to_owned(), "is"),
@@ -203,7 +203,7 @@ fn not_served(kind: &str, group: &str, several: &Several<'_>) -> Rejected {
     finding(Severity::Warning, Why::UnservedKind, &several.place(), reason, fix)
 }
 
-fn not_rendered(kind: &str, several: &Several<'_>) -> Rejected {
+fn not_rendered(kind: &str, several: &Several<'_>) -> Diagnostic {
     let number = several.names.len();
     let (kinds, bring) =
         if number == 1 { (kind.to_owned(), "brings") } else { (plural(kind), "bring") };
@@ -222,7 +222,7 @@ fn of_templates(file: &Path) -> PathBuf {
     of_chart.unwrap_or(directory).to_owned()
 }
 
-fn of_template(directory: &Path, several: &Several<'_>) -> Rejected {
+fn of_template(directory: &Path, several: &Several<'_>) -> Diagnostic {
     let number = several.files.len();
     let are = if number == 1 { "file is a template" } else { "files are templates" };
     let reason = format!("{number} {are} and not checked");

@@ -16,7 +16,7 @@ pub use variables::word;
 use super::objects::{DEFAULT_NAMESPACE, Object};
 use super::quote::quote;
 use super::yaml;
-use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -30,7 +30,7 @@ pub struct Parsed {
     /// The objects of our kinds, each identity once, in the order of the file.
     pub objects: Vec<Object>,
     /// What could not be read, and what was read though it is strange.
-    pub findings: Vec<Rejected>,
+    pub findings: Vec<Diagnostic>,
     /// Objects that are not ours but matter, sorted, without duplicates.
     pub notes: Vec<Note>,
 }
@@ -294,7 +294,7 @@ impl Reader<'_> {
         let least =
             if object.kind == Kind::ConfigMap { Severity::Warning } else { Severity::Error };
         let (severity, field) = (severity.max(least), field.to_owned());
-        self.parsed.findings.push(Rejected { severity, object, field, why, reason, fix });
+        self.parsed.findings.push(Diagnostic { severity, object, field, why, reason, fix });
     }
 }
 

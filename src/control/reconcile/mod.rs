@@ -16,7 +16,7 @@ use super::objects::Objects;
 use super::source::{Changes, Source, Wake};
 use super::translate::{Effect, FindingList, Options, Translator};
 use super::write_back::Outcome;
-use crate::model::{Backend, ClusterAddresses, HostClients, Ingress, Model, Rejected, TlsSecret};
+use crate::model::{Backend, ClusterAddresses, Diagnostic, HostClients, Ingress, Model, TlsSecret};
 use crate::routing::{Publisher, Table, compile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
 use std::cmp::Ordering;
@@ -44,12 +44,12 @@ pub struct Build {
     /// The addresses from the cluster.
     pub addresses: ClusterAddresses,
     /// What is not served as written, of files and objects, sorted.
-    pub findings: Vec<Rejected>,
+    pub findings: Vec<Diagnostic>,
 }
 
 /// Translates and compiles objects once, for `check` and `explain`. `findings` are those about the objects
 /// before they are translated.
-pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> Build {
+pub fn build(objects: &Objects, findings: Vec<Diagnostic>, options: &Options) -> Build {
     let objects = objects.changes_from(&Objects::default());
     let changes = Changes { objects, findings: Some(findings) };
     let Effect { model, certificates, clients, addresses, findings, .. } =
@@ -57,7 +57,7 @@ pub fn build(objects: &Objects, findings: Vec<Rejected>, options: &Options) -> B
     let model = model.map(Arc::unwrap_or_clone).unwrap_or_default();
     let table = compile(&model, None);
     let findings = findings.iter().flat_map(|all| all.iter());
-    let findings = findings.map(|finding| Rejected::clone(finding)).collect();
+    let findings = findings.map(|finding| Diagnostic::clone(finding)).collect();
     let (certificates, addresses) =
         (certificates.unwrap_or_default(), addresses.unwrap_or_default());
     let clients = clients.unwrap_or_default();
@@ -308,7 +308,10 @@ impl Reconciler {
 }
 
 /// What only the first and what only the second of two sorted lists has.
-fn difference<'f>(old: &'f [Arc<Rejected>], new: &'f [Arc<Rejected>]) -> [Vec<&'f Rejected>; 2] {
+fn difference<'f>(
+    old: &'f [Arc<Diagnostic>],
+    new: &'f [Arc<Diagnostic>],
+) -> [Vec<&'f Diagnostic>; 2] {
     let (mut gone, mut come) = (Vec::new(), Vec::new());
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     loop {

@@ -262,7 +262,7 @@ fn a_change_of_nothing_that_is_used_publishes_nothing() {
 #[test]
 fn two_lists_of_findings_differ_by_what_only_one_has() {
     let mk_finding = |name: &str| {
-        Arc::new(Rejected {
+        Arc::new(Diagnostic {
             severity: Severity::Error,
             object: crate::model::ObjectRef::new(Kind::Service, "default", name),
             field: String::new(),

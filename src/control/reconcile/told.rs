@@ -1,7 +1,7 @@
 //! What the log says of findings: a line each, of many alike the first ones and how many more there are. A
 //! start with 5 000 broken Ingresses writes a page, and not the log of a day.
 
-use crate::model::{Kind, Rejected, Severity, Why};
+use crate::model::{Diagnostic, Kind, Severity, Why};
 use std::collections::BTreeMap;
 
 /// Lines of one sort for each table: as many as fit on a screen.
@@ -11,9 +11,9 @@ const MOST: usize = 20;
 type Sort = (Severity, Kind, Why);
 
 /// Those that have a line, and of each sort how many have none.
-fn bounded<'f>(findings: &[&'f Rejected]) -> (Vec<&'f Rejected>, BTreeMap<Sort, usize>) {
+fn bounded<'f>(findings: &[&'f Diagnostic]) -> (Vec<&'f Diagnostic>, BTreeMap<Sort, usize>) {
     let mut seen: BTreeMap<Sort, usize> = BTreeMap::new();
-    let has_line = |finding: &&&Rejected| {
+    let has_line = |finding: &&&Diagnostic| {
         let count = seen.entry((finding.severity, finding.object.kind, finding.why)).or_default();
         *count += 1;
         *count <= MOST
@@ -25,7 +25,7 @@ fn bounded<'f>(findings: &[&'f Rejected]) -> (Vec<&'f Rejected>, BTreeMap<Sort, 
 }
 
 /// Says what is wrong that was not before.
-pub(super) fn news(findings: &[&Rejected]) {
+pub(super) fn news(findings: &[&Diagnostic]) {
     let (lines, more) = bounded(findings);
     for finding in lines {
         let (object, field) = (&finding.object, &finding.field);
@@ -54,9 +54,9 @@ pub(super) fn news(findings: &[&Rejected]) {
 }
 
 /// Logs errors that were resolved.
-pub(super) fn mended(findings: &[&Rejected]) {
-    let is_error = |finding: &&&Rejected| finding.severity == Severity::Error;
-    let errors: Vec<&Rejected> = findings.iter().filter(is_error).copied().collect();
+pub(super) fn mended(findings: &[&Diagnostic]) {
+    let is_error = |finding: &&&Diagnostic| finding.severity == Severity::Error;
+    let errors: Vec<&Diagnostic> = findings.iter().filter(is_error).copied().collect();
     let (lines, more) = bounded(&errors);
     for finding in lines {
         tracing::info!(object = %finding.object, field = %finding.field, "resolved");
@@ -71,10 +71,10 @@ mod tests {
     use super::*;
     use crate::model::ObjectRef;
 
-    fn mk_finding(kind: Kind, why: Why, number: usize) -> Rejected {
+    fn mk_finding(kind: Kind, why: Why, number: usize) -> Diagnostic {
         let object = ObjectRef::new(kind, "shop", &format!("x-{number}"));
         let (field, reason, fix) = (String::new(), "is broken".to_owned(), "fix it".to_owned());
-        Rejected { severity: Severity::Error, object, field, why, reason, fix }
+        Diagnostic { severity: Severity::Error, object, field, why, reason, fix }
     }
 
     #[test]
@@ -85,8 +85,8 @@ mod tests {
             mk_finding(Kind::Ingress, Why::SecretUnusable, 0),
             mk_finding(Kind::Service, Why::ServiceMissing, 0),
         ];
-        let all: Vec<Rejected> = broken.chain(others).collect();
-        let all: Vec<&Rejected> = all.iter().collect();
+        let all: Vec<Diagnostic> = broken.chain(others).collect();
+        let all: Vec<&Diagnostic> = all.iter().collect();
         let (lines, more) = bounded(&all);
         assert_eq!(lines.len(), MOST + 2);
         assert_eq!(lines[..MOST], all[..MOST]);

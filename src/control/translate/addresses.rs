@@ -12,7 +12,7 @@ use super::{ConfigMapKey, Options};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::model::{ClusterAddresses, Kind, ObjectRef, Rejected, Severity, Why};
+use crate::model::{ClusterAddresses, Diagnostic, Kind, ObjectRef, Severity, Why};
 use crate::net::addr::special_net;
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeAddress, NodeSpec};
@@ -27,7 +27,7 @@ const SHORTEST_V4: u8 = 8;
 const SHORTEST_V6: u8 = 32;
 
 /// Collects the addresses from the cluster. The findings are sorted, without duplicates.
-pub fn addresses(objects: &Objects, options: &Options) -> (ClusterAddresses, Vec<Rejected>) {
+pub fn addresses(objects: &Objects, options: &Options) -> (ClusterAddresses, Vec<Diagnostic>) {
     let mut addresses = ClusterAddresses::default();
     let mut findings = Vec::new();
     let mut silent = Vec::new();
@@ -137,7 +137,7 @@ fn read_network(text: &str) -> Result<IpNet, Flaw> {
 }
 
 /// Reports the Nodes that say nothing of their pods; `count` is the number of all.
-fn report_silent(silent: &[ObjectRef], count: usize, findings: &mut Vec<Rejected>) {
+fn report_silent(silent: &[ObjectRef], count: usize, findings: &mut Vec<Diagnostic>) {
     let (silent, reason) = if silent.len() == count {
         (&silent[..count.min(1)], "is empty in every Node, so the set \"pods\" is empty")
     } else {
@@ -154,7 +154,7 @@ fn report_silent(silent: &[ObjectRef], count: usize, findings: &mut Vec<Rejected
 fn read_list(
     objects: &Objects,
     wanted: &ConfigMapKey,
-    findings: &mut Vec<Rejected>,
+    findings: &mut Vec<Diagnostic>,
 ) -> Option<Arc<str>> {
     let ConfigMapKey { namespace, name, key } = wanted;
     let object = wanted.object();

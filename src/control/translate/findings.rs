@@ -3,23 +3,23 @@
 //! Several readers may find the same, as the file of a manifest and the translation of its object
 //! do: it is listed once, for as long as one of them does.
 
-use crate::model::Rejected;
+use crate::model::Diagnostic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What one reader found: sorted, each once.
-pub(super) type Reported = Box<[Arc<Rejected>]>;
+pub(super) type Reported = Box<[Arc<Diagnostic>]>;
 
 /// The findings of all readers, sorted, with the number of readers that have each.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    all: BTreeMap<Arc<Rejected>, usize>,
+    all: BTreeMap<Arc<Diagnostic>, usize>,
     changed: bool,
 }
 
 impl Findings {
     /// Puts what a reader finds now in the place of what it found before.
-    pub(super) fn replace(&mut self, found: &mut Reported, mut now: Vec<Rejected>) {
+    pub(super) fn replace(&mut self, found: &mut Reported, mut now: Vec<Diagnostic>) {
         if found.is_empty() && now.is_empty() {
             return;
         }
@@ -40,11 +40,11 @@ impl Findings {
     }
 
     /// All of them, sorted, each once.
-    pub(super) fn list(&self) -> Arc<[Arc<Rejected>]> {
+    pub(super) fn list(&self) -> Arc<[Arc<Diagnostic>]> {
         self.all.keys().cloned().collect()
     }
 
-    fn add(&mut self, finding: Rejected) -> Arc<Rejected> {
+    fn add(&mut self, finding: Diagnostic) -> Arc<Diagnostic> {
         let finding = match self.all.get_key_value(&finding) {
             Some((known, _)) => Arc::clone(known),
             None => Arc::new(finding),
@@ -55,7 +55,7 @@ impl Findings {
         finding
     }
 
-    fn remove(&mut self, finding: &Arc<Rejected>) {
+    fn remove(&mut self, finding: &Arc<Diagnostic>) {
         if let Some(readers) = self.all.get_mut(finding) {
             *readers -= 1;
             if *readers == 0 {
@@ -71,8 +71,8 @@ mod tests {
     use super::*;
     use crate::model::{Kind, ObjectRef, Severity, Why};
 
-    fn mk_finding(name: &str) -> Rejected {
-        Rejected {
+    fn mk_finding(name: &str) -> Diagnostic {
+        Diagnostic {
             severity: Severity::Error,
             object: ObjectRef::new(Kind::Service, "default", name),
             field: String::new(),

@@ -50,7 +50,7 @@ pub use validate::validate;
 
 use super::objects::{Change, Objects};
 use crate::config::{HostPolicy, ListOrigin};
-use crate::model::{Https, Ingress, Kind, Model, ObjectRef, Prefer, Rejected};
+use crate::model::{Diagnostic, Https, Ingress, Kind, Model, ObjectRef, Prefer};
 use findings::Findings;
 use routes::{Routes, Touched};
 use std::sync::Arc;
@@ -118,14 +118,14 @@ impl ConfigMapKey {
 }
 
 /// Translates all objects. The findings are sorted and each is there once.
-pub fn translate(objects: &Objects, options: &Options) -> (Model, Vec<Rejected>) {
+pub fn translate(objects: &Objects, options: &Options) -> (Model, Vec<Diagnostic>) {
     let mut touched = Touched::default();
     for Change { identity, object } in objects.changes_from(&Objects::default()) {
         touched.note(&identity, None, object.as_ref());
     }
     let mut findings = Findings::default();
     let update = Routes::new(options).update(objects, touched, &mut findings);
-    let findings = findings.list().iter().map(|finding| Rejected::clone(finding)).collect();
+    let findings = findings.list().iter().map(|finding| Diagnostic::clone(finding)).collect();
     (update.model.map(Arc::unwrap_or_clone).unwrap_or_default(), findings)
 }
 

@@ -1,6 +1,6 @@
 //! Diagnostics of the readers of this module: the problem without its place, and the place added.
 
-use crate::model::{ObjectRef, Rejected, Severity, Why};
+use crate::model::{Diagnostic, ObjectRef, Severity, Why};
 
 /// What is wrong with one value, before it is said in which object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +43,11 @@ impl Flaw {
 /// The findings about one object.
 pub(super) struct Report<'a> {
     object: &'a ObjectRef,
-    findings: &'a mut Vec<Rejected>,
+    findings: &'a mut Vec<Diagnostic>,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(object: &'a ObjectRef, findings: &'a mut Vec<Rejected>) -> Self {
+    pub(super) fn new(object: &'a ObjectRef, findings: &'a mut Vec<Diagnostic>) -> Self {
         Self { object, findings }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Report<'a> {
     pub(super) fn add(&mut self, field: &str, flaw: Flaw) {
         let Flaw { severity, why, field: _, reason, fix } = flaw;
         let (object, field) = (self.object.clone(), field.to_owned());
-        self.findings.push(Rejected { severity, object, field, why, reason, fix });
+        self.findings.push(Diagnostic { severity, object, field, why, reason, fix });
     }
 
     /// Adds a problem under a path that ends with the problem's own field.

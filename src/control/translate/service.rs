@@ -14,8 +14,8 @@ use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::model::{
-    BackendState, Balancing, Broken, ExternalName, Kind, ObjectRef, PortKey, Prefer, Protocol,
-    Rejected, Severity, Treatment, Why,
+    BackendState, Balancing, Broken, Diagnostic, ExternalName, Kind, ObjectRef, PortKey, Prefer,
+    Protocol, Severity, Treatment, Why,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use std::collections::BTreeSet;
@@ -50,7 +50,7 @@ pub(super) struct ServiceRead {
     /// For each port that was asked for.
     pub(super) verdicts: Vec<Verdict>,
     /// About Service and slices.
-    pub(super) findings: Vec<Rejected>,
+    pub(super) findings: Vec<Diagnostic>,
     /// What it says of all of its endpoints.
     pub(super) treatment: Treatment,
     /// Whether it matters in which zone we are.
@@ -220,7 +220,7 @@ fn join<'o>(
     ports: &[Result<&ServicePort, (Broken, Flaw)>],
     here: &Here<'_>,
     names: &mut Names,
-    findings: &mut Vec<Rejected>,
+    findings: &mut Vec<Diagnostic>,
 ) -> (Vec<endpoint_slice::Joined>, Option<Arc<str>>, BTreeSet<&'o str>) {
     let ServiceName { namespace, name } = key;
     let mut zone: Option<&str> = None;

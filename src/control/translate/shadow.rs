@@ -7,12 +7,14 @@
 use super::ingress::Place;
 use super::object_ref;
 use super::report::{Flaw, Report};
-use crate::model::{DefaultBackend, HostPattern, Ingress, PathKind, Rejected, Rule, Severity, Why};
+use crate::model::{
+    DefaultBackend, Diagnostic, HostPattern, Ingress, PathKind, Rule, Severity, Why,
+};
 use std::collections::HashMap;
 
 /// Reports each loser among the rules of one host, naming its winner. They are in the order of
 /// the table.
-pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut Vec<Rejected>) {
+pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut Vec<Diagnostic>) {
     for alike in rules.chunk_by(|a, b| key(a) == key(b)) {
         let Some((winner, losers)) = alike.split_first() else { continue };
         for rule in losers {
@@ -44,7 +46,7 @@ fn key(rule: &Rule) -> (PathKind, &str) {
 pub(super) fn report_defaults(
     defaults: &[DefaultBackend],
     ingresses: &[Ingress],
-    findings: &mut Vec<Rejected>,
+    findings: &mut Vec<Diagnostic>,
 ) {
     let mut order: Vec<&DefaultBackend> = defaults.iter().collect();
     order.sort_by_key(|default| (!default.hosts.is_empty(), default.ingress));

@@ -5,13 +5,13 @@ use super::routes::{Routes, Touched, Update};
 use super::{ConfigMapKey, Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
-use crate::model::{Backend, ClusterAddresses, Kind, Model, Rejected};
+use crate::model::{Backend, ClusterAddresses, Diagnostic, Kind, Model};
 use crate::model::{HostClients, TlsSecret};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Findings, sorted, each once.
-pub type FindingList = Arc<[Arc<Rejected>]>;
+pub type FindingList = Arc<[Arc<Diagnostic>]>;
 
 /// The effect of changes. Each part is present only if it changed, and all of them at the first time.
 #[derive(Debug, Default)]

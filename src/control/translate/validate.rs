@@ -9,11 +9,11 @@ use super::near::Here;
 use super::report::{Flaw, Report};
 use super::{endpoint_slice, ingress, secret, service};
 use crate::control::objects::Object;
-use crate::model::{Https, Rejected, Why};
+use crate::model::{Diagnostic, Https, Why};
 
 /// Lists what is structurally wrong with one object, sorted. What is valid and not supported is not
 /// among it, nor are loopback addresses in slices, because a manifest in a directory may have them.
-pub fn validate(object: &Object) -> Vec<Rejected> {
+pub fn validate(object: &Object) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let identity = object.identity();
     let mut report = Report::new(&identity, &mut findings);

@@ -4,8 +4,8 @@
 
 use super::cluster::Cluster;
 use super::ingress_status::IngressStatuses;
-use crate::control::write_back::{Finding, Inputs, Outcome, Presence};
-use crate::model::{Kind, ObjectRef, Rejected};
+use crate::control::write_back::{Inputs, ObjectDiagnostic, Outcome, Presence};
+use crate::model::{Diagnostic, Kind, ObjectRef};
 use crate::telemetry::WriteBackMetrics;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -81,9 +81,9 @@ impl Facts {
             Kind::Ingress => standings.uid(&object.namespace, &object.name),
             _ => cluster.uid(object),
         };
-        let finding = |rejected: &Arc<Rejected>| {
-            let uid = uid(&rejected.object);
-            Finding { rejected: Rejected::clone(rejected), uid }
+        let finding = |diagnostic: &Arc<Diagnostic>| {
+            let uid = uid(&diagnostic.object);
+            ObjectDiagnostic { diagnostic: Diagnostic::clone(diagnostic), uid }
         };
         Inputs {
             ingresses: ingresses.into(),

@@ -4,7 +4,7 @@
 use super::client::{Api, MAX_PAGE_BYTES};
 use super::failure::Failure;
 use crate::control::manifest::{self, Note};
-use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub struct Others {
     /// About the objects.
     pub notes: Vec<Note>,
     /// Kinds that could not be listed.
-    pub findings: Vec<Rejected>,
+    pub findings: Vec<Diagnostic>,
 }
 
 /// `meta/v1` APIGroupList.
@@ -144,7 +144,7 @@ impl Others {
     fn unread(&mut self, what: &str, group: &str, failure: &Failure) {
         let of_group = if group.is_empty() { String::new() } else { format!(" ({group})") };
         let (why, words) = (failure.why.as_str(), &failure.words);
-        self.findings.push(Rejected {
+        self.findings.push(Diagnostic {
             severity: Severity::Info,
             object: ObjectRef::new(Kind::Cluster, "", ""),
             field: String::new(),

@@ -24,7 +24,7 @@ mod work;
 
 pub use address::{Address, NodeAddresses, node_addresses};
 pub use bucket::Rate;
-pub use events::{EventLimits as EventPace, Finding};
+pub use events::{EventLimits as EventPace, ObjectDiagnostic};
 pub use failure::Backoff;
 pub use lease::Timing;
 pub use ready::Pods;
@@ -61,7 +61,7 @@ pub struct Inputs {
     /// Every Node. Not looked at if the addresses are fixed.
     pub nodes: Arc<[NodeAddresses]>,
     /// What is not served as written.
-    pub findings: Arc<[Finding]>,
+    pub findings: Arc<[ObjectDiagnostic]>,
     /// Which objects are there.
     pub presence: Presence,
 }

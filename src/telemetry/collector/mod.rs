@@ -26,7 +26,7 @@ use super::watch::WatchMetrics;
 use super::write_back::WriteBackMetrics;
 use super::writer::LogCells;
 use crate::config::Metrics;
-use crate::model::Rejected;
+use crate::model::Diagnostic;
 use crate::net::counters::LocalCounter;
 use crate::net::memory::Budget;
 use crate::routing::{Table, TableHandle};
@@ -73,7 +73,7 @@ pub struct Telemetry {
     /// How often changes were put in force, by effect. Written by the control thread.
     changes: [LocalCounter; ChangeEffect::ALL.len()],
     /// What is not served as written: sorted, each once.
-    findings: Mutex<Arc<[Arc<Rejected>]>>,
+    findings: Mutex<Arc<[Arc<Diagnostic>]>>,
     /// Where the table in force is, once there is one.
     tables: OnceLock<TableHandle>,
     /// Labels and buckets.
@@ -240,7 +240,7 @@ impl Telemetry {
     }
 
     /// Sets the current findings.
-    pub fn set_findings(&self, findings: Arc<[Arc<Rejected>]>) {
+    pub fn set_findings(&self, findings: Arc<[Arc<Diagnostic>]>) {
         *self.findings.lock().unwrap_or_else(PoisonError::into_inner) = findings;
     }
 

@@ -1,7 +1,7 @@
 //! The tables, and whether they agree with those who read annotations.
 
 use super::*;
-use crate::model::{Kind, ObjectRef, Rejected};
+use crate::model::{Diagnostic, Kind, ObjectRef};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,10 +12,10 @@ fn judged(subject: Subject<'_>, annotations: &[(&str, &str)]) -> (Verdict, Vec<S
         annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let metadata = ObjectMeta { annotations: Some(annotations.collect()), ..ObjectMeta::default() };
     let object = ObjectRef::new(Kind::Ingress, "ns", "i");
-    let mut findings: Vec<Rejected> = Vec::new();
+    let mut findings: Vec<Diagnostic> = Vec::new();
     let mut report = Report::new(&object, &mut findings);
     let verdict = judge(Annotations::of(&metadata), subject, &mut report);
-    let line = |finding: &Rejected| {
+    let line = |finding: &Diagnostic| {
         let line = finding.to_string();
         line.replace("Ingress ns/i: metadata.annotations", "")
     };

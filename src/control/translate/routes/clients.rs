@@ -16,8 +16,8 @@ use crate::control::translate::clients::{CLIENT_CERTIFICATE, ClientsRead, Issuer
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
+use crate::model::{Diagnostic, HostPattern, Ingress};
 use crate::model::{HostClients, Issuer};
-use crate::model::{HostPattern, Ingress, Rejected};
 use crate::pki::client_certificate::{Authority, Mode, Subjects};
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ impl Policies {
 fn combine(
     ours: &[&Reading],
     authorities: &Secrets<Authority>,
-    found: &mut Vec<Rejected>,
+    found: &mut Vec<Diagnostic>,
 ) -> Vec<HostClients> {
     let owners = owners(ours);
     let mut says: Map<&HostPattern, Vec<Say<'_>>> = Map::default();
@@ -139,7 +139,7 @@ fn strictest(
     host: &HostPattern,
     says: &[Say<'_>],
     authorities: &Secrets<Authority>,
-    found: &mut Vec<Rejected>,
+    found: &mut Vec<Diagnostic>,
 ) -> HostClients {
     let (oldest, first) = says[0];
     let mode = says.iter().map(|(_, read)| read.mode).max().unwrap_or_default();
@@ -206,6 +206,6 @@ fn inherit<'r>(
     Some((host, said))
 }
 
-fn report(ingress: &Ingress, flaw: Flaw, found: &mut Vec<Rejected>) {
+fn report(ingress: &Ingress, flaw: Flaw, found: &mut Vec<Diagnostic>) {
     Report::new(&object_ref(ingress), found).add(&field(CLIENT_CERTIFICATE), flaw);
 }

@@ -31,7 +31,7 @@ use super::report::Report;
 use super::{Options, object_ref};
 use crate::control::objects::Objects;
 use crate::model::{
-    Backend, BackendKey, DefaultBackend, Ingress, Model, PortKey, Rejected, Rule, Severity,
+    Backend, BackendKey, DefaultBackend, Diagnostic, Ingress, Model, PortKey, Rule, Severity,
 };
 use crate::model::{HostClients, TlsSecret};
 use crate::pki::client_certificate::Authority;
@@ -276,7 +276,7 @@ impl Routes {
     ) -> (Served, Asks) {
         let reading = self.readings.get(number).expect("a known number has its reading");
         let object = object_ref(&reading.ingress);
-        let mut flaws: Vec<Rejected> = Vec::new();
+        let mut flaws: Vec<Diagnostic> = Vec::new();
         let mut report = Report::new(&object, &mut flaws);
         let read = ingress::read(source, &self.options.https, &mut report);
         let mut acquire = |backend: BackendRead<'_>| {

@@ -14,7 +14,7 @@ use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
-use crate::model::{DefaultBackend, HostPattern, Ingress, Model, Rejected, Rule, Severity, Why};
+use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Model, Rule, Severity, Why};
 use crate::routing::table_order;
 use std::ops::Range;
 
@@ -128,7 +128,7 @@ impl Ownership {
         host: &HostPattern,
         served: &[Rule],
         model: &Model,
-        found: &mut Vec<Rejected>,
+        found: &mut Vec<Diagnostic>,
     ) {
         let named = self.defaults.iter().filter(|default| default.hosts.contains(host));
         let of_defaults: Vec<usize> = named.map(|default| default.ingress).collect();
@@ -162,7 +162,7 @@ fn report_shared(
     host: &HostPattern,
     rules: &[Rule],
     ingresses: &[Ingress],
-    found: &mut Vec<Rejected>,
+    found: &mut Vec<Diagnostic>,
 ) {
     let Some(oldest) = rules.iter().map(|rule| rule.ingress).min() else { return };
     let of = |ingress: usize| &ingresses[ingress].namespace;

@@ -10,7 +10,7 @@ use crate::control::translate::findings::Reported;
 use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Flaw, Report};
-use crate::model::{DefaultBackend, HostPattern, Ingress, Rejected, Rule};
+use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Rule};
 use crate::pki::client_certificate::Authority;
 
 /// One Ingress, ours or not.
@@ -36,7 +36,7 @@ pub(super) struct Served {
     /// What is asked of clients; boxed, because few Ingresses ask.
     pub(super) clients: Option<Box<Clients>>,
     /// What is wrong with the Ingress itself.
-    pub(super) flaws: Box<[Rejected]>,
+    pub(super) flaws: Box<[Diagnostic]>,
 }
 
 /// One of `spec.tls` that names a Secret.
@@ -73,7 +73,7 @@ impl Reading {
         backends: &Backends,
         secrets: &Secrets<crate::pki::certificate::Certificate>,
         authorities: &Secrets<Authority>,
-    ) -> Vec<Rejected> {
+    ) -> Vec<Diagnostic> {
         let object = object_ref(&self.ingress);
         let mut findings = self.served.flaws.to_vec();
         let mut report = Report::new(&object, &mut findings);

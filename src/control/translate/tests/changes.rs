@@ -6,7 +6,7 @@ use crate::control::manifest;
 use crate::control::objects::{Object, Objects};
 use crate::control::source::Changes;
 use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
-use crate::model::{Backend, BackendState, ClusterAddresses, HostPattern, Model, Rejected};
+use crate::model::{Backend, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model};
 use crate::model::{HostClients, TlsSecret};
 use crate::routing::{Publisher, Table, compile, table_order};
 use proptest::prelude::*;
@@ -175,7 +175,7 @@ struct InForce {
     translator: Translator,
     model: Model,
     addresses: ClusterAddresses,
-    findings: Vec<Rejected>,
+    findings: Vec<Diagnostic>,
     certificates: Vec<Shown>,
     clients: Vec<HostClients>,
     publisher: Publisher,
@@ -231,7 +231,7 @@ impl InForce {
             self.clients.clone_from(clients);
         }
         if let Some(findings) = &effect.findings {
-            self.findings = findings.iter().map(|finding| Rejected::clone(finding)).collect();
+            self.findings = findings.iter().map(|finding| Diagnostic::clone(finding)).collect();
         }
         effect
     }
@@ -269,7 +269,7 @@ fn served(table: &Table) -> Vec<String> {
     table.routes().map(route).collect()
 }
 
-fn from_scratch(objects: &Objects) -> (Model, ClusterAddresses, Vec<Rejected>) {
+fn from_scratch(objects: &Objects) -> (Model, ClusterAddresses, Vec<Diagnostic>) {
     let (model, mut findings) = translate(objects, &with_list());
     let (addresses, more) = addresses(objects, &with_list());
     findings.extend(more);

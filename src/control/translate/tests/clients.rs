@@ -67,7 +67,7 @@ fn policies(build: &Build) -> Vec<String> {
 /// What is said of annotations: the Ingress, the annotation, and the begin of the reason.
 fn said(build: &Build) -> Vec<String> {
     let all = build.findings.iter().filter(|finding| finding.field.starts_with("metadata."));
-    let text = |finding: &crate::model::Rejected| {
+    let text = |finding: &crate::model::Diagnostic| {
         let field = finding.field.trim_start_matches("metadata.annotations[ravelin.dev/");
         assert!(!finding.fix.is_empty(), "{finding}");
         format!("{} {}: {}", finding.object, field.trim_end_matches(']'), finding.reason)

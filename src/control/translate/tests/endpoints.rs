@@ -2,7 +2,7 @@
 
 use super::{endpoints, lines, mk_backend, mk_ingress, options, run_with};
 use crate::control::translate::Options;
-use crate::model::{EndpointSpec, Rejected, Severity, Why};
+use crate::model::{Diagnostic, EndpointSpec, Severity, Why};
 
 /// Service `s` with these fields of its spec, and slices of it.
 fn mk_service(spec: &str, slices: &[&str]) -> String {
@@ -22,7 +22,7 @@ fn mk_slice(ports: &str, endpoints: &str) -> String {
     format!("addressType: IPv4\nports: [{ports}]\nendpoints: [{endpoints}]")
 }
 
-fn resolve_with(options: &Options, port: &str, service: &str) -> (Vec<String>, Vec<Rejected>) {
+fn resolve_with(options: &Options, port: &str, service: &str) -> (Vec<String>, Vec<Diagnostic>) {
     let ingress = mk_ingress(&mk_backend(&format!("{{service: {{name: s, port: {port}}}}}")));
     let (model, findings) = run_with(options, &[service, &ingress].concat());
     (endpoints(&model.backends[0]), findings)

@@ -22,7 +22,7 @@ mod tls;
 use super::{Options, translate};
 use crate::control::manifest;
 use crate::control::objects::Objects;
-use crate::model::{Backend, BackendState, Model, Rejected};
+use crate::model::{Backend, BackendState, Diagnostic, Model};
 
 /// The class and two Services that most cases need.
 const BASE: &str = "
@@ -70,11 +70,11 @@ fn objects(yaml: &str) -> Objects {
     objects
 }
 
-fn run_with(options: &Options, yaml: &str) -> (Model, Vec<Rejected>) {
+fn run_with(options: &Options, yaml: &str) -> (Model, Vec<Diagnostic>) {
     translate(&objects(&format!("{BASE}{yaml}")), options)
 }
 
-fn run(yaml: &str) -> (Model, Vec<Rejected>) {
+fn run(yaml: &str) -> (Model, Vec<Diagnostic>) {
     run_with(&options(), yaml)
 }
 
@@ -85,7 +85,7 @@ fn model(yaml: &str) -> Model {
     model
 }
 
-fn lines(findings: &[Rejected]) -> Vec<String> {
+fn lines(findings: &[Diagnostic]) -> Vec<String> {
     findings.iter().map(ToString::to_string).collect()
 }
 

@@ -2,7 +2,7 @@
 //! too many at once. It decides, and does no I/O.
 
 use super::standing::Standing as Stands;
-use super::{EventKey, Finding, Notice};
+use super::{EventKey, Notice, ObjectDiagnostic};
 use crate::control::write_back::bucket::{Bucket, Rate};
 use crate::control::write_back::events::Said;
 use crate::control::write_back::failure::{Backoff, Failure};
@@ -162,7 +162,7 @@ impl Ledger {
     /// writes whose result never came.
     pub(in crate::control::write_back) fn set(
         &mut self,
-        findings: &[Finding],
+        findings: &[ObjectDiagnostic],
         is_there: impl Fn(&ObjectRef, Option<&str>) -> bool,
         now: Instant,
     ) {

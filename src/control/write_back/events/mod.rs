@@ -24,7 +24,7 @@ pub(super) use ledger::{Ledger, Next};
 pub(super) use post::{Reporter, Said, post};
 pub(super) use standing::standing;
 
-use crate::model::{Kind, ObjectRef, Rejected, Severity, Why};
+use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use std::sync::Arc;
 
 /// The longest note that the API server takes, in bytes (`NoteLengthLimit` in pkg/apis/core
@@ -35,11 +35,11 @@ const MAX_NOTE_BYTES: usize = 1024;
 /// are needed for the hash.
 const MAX_PREFIX_BYTES: usize = 230;
 
-/// A finding, and the object it is about.
+/// A diagnostic with the identity of its object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct ObjectDiagnostic {
     /// What is wrong.
-    pub rejected: Rejected,
+    pub diagnostic: Diagnostic,
     /// The object's `metadata.uid`, where it is known: `kubectl describe` shows only Events with
     /// the right one.
     pub uid: Option<Arc<str>>,
@@ -69,9 +69,9 @@ pub(super) struct Notice {
 impl Notice {
     /// The Event for a finding, if it gets one. `scope` keeps two installations in one cluster
     /// apart.
-    pub(super) fn of(finding: &Finding, scope: &str) -> Option<Self> {
-        let Finding { rejected, uid } = finding;
-        let Rejected { severity, object, field, why, reason, fix } = rejected;
+    pub(super) fn of(finding: &ObjectDiagnostic, scope: &str) -> Option<Self> {
+        let ObjectDiagnostic { diagnostic, uid } = finding;
+        let Diagnostic { severity, object, field, why, reason, fix } = diagnostic;
         if *severity == Severity::Info || matches!(object.kind, Kind::File | Kind::Cluster) {
             return None;
         }

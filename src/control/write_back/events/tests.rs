@@ -21,8 +21,8 @@ const PACE: EventLimits = EventLimits {
     tracked: 10,
 };
 
-pub(super) fn mk_finding(name: &str) -> Finding {
-    let rejected = Rejected {
+pub(super) fn mk_finding(name: &str) -> ObjectDiagnostic {
+    let diagnostic = Diagnostic {
         severity: Severity::Error,
         object: ObjectRef::new(Kind::Ingress, "n", name),
         field: "spec.rules[0]".to_owned(),
@@ -30,31 +30,31 @@ pub(super) fn mk_finding(name: &str) -> Finding {
         reason: "Service \"web\" does not exist".to_owned(),
         fix: "create it".to_owned(),
     };
-    Finding { rejected, uid: Some(format!("uid-of-{name}").into()) }
+    ObjectDiagnostic { diagnostic, uid: Some(format!("uid-of-{name}").into()) }
 }
 
-fn changed(change: impl FnOnce(&mut Finding)) -> Finding {
+fn changed(change: impl FnOnce(&mut ObjectDiagnostic)) -> ObjectDiagnostic {
     let mut finding = mk_finding("shop");
     change(&mut finding);
     finding
 }
 
-fn key(finding: &Finding) -> EventKey {
+fn key(finding: &ObjectDiagnostic) -> EventKey {
     Notice::of(finding, "scope").expect("it gets an Event").key
 }
 
 #[test]
 fn the_name_follows_from_what_is_said_about_whom() {
-    let same = changed(|finding| finding.rejected.fix = "another".to_owned());
+    let same = changed(|finding| finding.diagnostic.fix = "another".to_owned());
     assert_eq!(key(&same), key(&mk_finding("shop")));
     // Written down, because other versions must give the same.
     assert_eq!(&*key(&same).name, "shop.63a9195ca7e3546d");
     let others = [
         changed(|finding| finding.uid = None),
-        changed(|finding| finding.rejected.field.clear()),
-        changed(|finding| finding.rejected.why = Why::PortMissing),
-        changed(|finding| finding.rejected.reason.push('!')),
-        changed(|finding| finding.rejected.object.kind = Kind::Service),
+        changed(|finding| finding.diagnostic.field.clear()),
+        changed(|finding| finding.diagnostic.why = Why::PortMissing),
+        changed(|finding| finding.diagnostic.reason.push('!')),
+        changed(|finding| finding.diagnostic.object.kind = Kind::Service),
         mk_finding("other"),
         mk_finding("shop"),
     ];
@@ -66,17 +66,17 @@ fn the_name_follows_from_what_is_said_about_whom() {
 
 #[test]
 fn what_is_not_for_us_and_files_get_no_event_and_nodes_get_theirs_in_default() {
-    assert_eq!(Notice::of(&changed(|one| one.rejected.severity = Severity::Info), ""), None);
-    assert_eq!(Notice::of(&changed(|one| one.rejected.object.kind = Kind::File), ""), None);
-    let node = changed(|one| one.rejected.object = ObjectRef::new(Kind::Node, "", "edge-1"));
+    assert_eq!(Notice::of(&changed(|one| one.diagnostic.severity = Severity::Info), ""), None);
+    assert_eq!(Notice::of(&changed(|one| one.diagnostic.object.kind = Kind::File), ""), None);
+    let node = changed(|one| one.diagnostic.object = ObjectRef::new(Kind::Node, "", "edge-1"));
     assert_eq!(&*key(&node).namespace, "default");
 }
 
 #[test]
 fn long_names_and_notes_are_cut_to_what_the_api_server_takes() {
     let long = changed(|finding| {
-        finding.rejected.object.name = format!("{}.{}", "a".repeat(229), "b".repeat(23)).into();
-        finding.rejected.reason = "\u{e9}".repeat(2000);
+        finding.diagnostic.object.name = format!("{}.{}", "a".repeat(229), "b".repeat(23)).into();
+        finding.diagnostic.reason = "\u{e9}".repeat(2000);
     });
     let notice = Notice::of(&long, "").expect("an error");
     assert_eq!(notice.key.name.len(), 229 + 17);
@@ -100,7 +100,7 @@ impl Desk {
         Self { ledger: Ledger::new(pace, "scope".to_owned(), now), now, present: false }
     }
 
-    fn set(&mut self, findings: &[Finding]) {
+    fn set(&mut self, findings: &[ObjectDiagnostic]) {
         self.ledger.set(findings, |_, _| self.present, self.now);
     }
 
@@ -237,7 +237,7 @@ fn a_failed_event_is_tried_again_later_and_one_without_a_result_at_the_next_chan
 fn one_bad_object_does_not_keep_the_others_from_being_heard() {
     let mut desk = Desk::new();
     let mut findings: Vec<_> = (0..5)
-        .map(|at| changed(|finding| finding.rejected.field = format!("spec.rules[{at}]")))
+        .map(|at| changed(|finding| finding.diagnostic.field = format!("spec.rules[{at}]")))
         .collect();
     findings.push(mk_finding("other"));
     desk.set(&findings);

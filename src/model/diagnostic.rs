@@ -127,9 +127,9 @@ impl Why {
     }
 }
 
-/// One finding about one object. `Display` gives the line that `check` prints.
+/// A finding: what is wrong with one object, and what to do. `Display` gives the line that `check` prints.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rejected {
+pub struct Diagnostic {
     /// How much of it is lost.
     pub severity: Severity,
     /// The object that causes the finding.
@@ -145,7 +145,7 @@ pub struct Rejected {
     pub fix: String,
 }
 
-impl fmt::Display for Rejected {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.severity.as_str(), self.object)?;
         if !self.field.is_empty() {
