@@ -7,7 +7,7 @@
 //! set `pods` admits somebody; if no Node has any, as with Cilium's cluster-pool IPAM or Calico's,
 //! it is one finding and not one for each.
 
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use super::{ConfigMapKey, Options};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
@@ -70,8 +70,8 @@ fn read_addresses(node: &Node, loopback: bool, into: &mut Vec<IpNet>, report: &m
             Ok(net) => into.push(net),
             Err(reason) => {
                 let fix = "use the address of an interface of the node; this one is not admitted";
-                let flaw = Flaw::invalid("", reason, fix);
-                report.add(&format!("status.addresses[{position}].address"), flaw);
+                let problem = Problem::invalid("", reason, fix);
+                report.add(&format!("status.addresses[{position}].address"), problem);
             }
         }
     }
@@ -104,34 +104,34 @@ fn read_pods(node: &Node, into: &mut Vec<IpNet>, report: &mut Report<'_>) -> boo
         any = true;
         match read_network(text) {
             Ok(net) => into.push(net),
-            Err(flaw) => report.add(&field, flaw),
+            Err(problem) => report.add(&field, problem),
         }
     }
     any
 }
 
-fn read_network(text: &str) -> Result<IpNet, Flaw> {
-    let flaw = |problem: &str, fix: &str| {
-        Flaw::invalid(
+fn read_network(text: &str) -> Result<IpNet, Problem> {
+    let problem = |what: &str, fix: &str| {
+        Problem::invalid(
             "",
-            format!("{} {problem}", quote(text)),
+            format!("{} {what}", quote(text)),
             format!("{fix}; this one is not admitted"),
         )
     };
     let fix = "write the network of the node's pods, such as \"10.42.0.0/24\"";
     let Ok(net) = text.parse::<IpNet>() else {
-        return Err(flaw("is not a network", fix));
+        return Err(problem("is not a network", fix));
     };
     if net.trunc() != net {
         let fix = format!("the network is \"{}\"", net.trunc());
-        return Err(flaw("has host bits set", &fix));
+        return Err(problem("has host bits set", &fix));
     }
     let shortest = if net.addr().is_ipv4() { SHORTEST_V4 } else { SHORTEST_V6 };
     if net.prefix_len() < shortest {
-        return Err(flaw(&format!("is wider than a /{shortest}, too wide for one node"), fix));
+        return Err(problem(&format!("is wider than a /{shortest}, too wide for one node"), fix));
     }
     match special_net(&net) {
-        Some(word) => Err(flaw(&format!("has {word} addresses"), fix)),
+        Some(word) => Err(problem(&format!("has {word} addresses"), fix)),
         None => Ok(net),
     }
 }
@@ -145,8 +145,8 @@ fn report_silent(silent: &[ObjectRef], count: usize, findings: &mut Vec<Diagnost
     };
     for object in silent {
         let fix = "define the pod network as a set of your own under [admit], and name it besides \"pods\"";
-        let flaw = Flaw::error(Why::PodNetworkUnknown, "", reason, fix).with(Severity::Info);
-        Report::new(object, findings).add("spec.podCIDRs", flaw);
+        let problem = Problem::error(Why::PodNetworkUnknown, "", reason, fix).with(Severity::Info);
+        Report::new(object, findings).add("spec.podCIDRs", problem);
     }
 }
 
@@ -160,7 +160,7 @@ fn read_list(
     let object = wanted.object();
     let mut report = Report::new(&object, findings);
     let unusable = |field: &'static str, reason: String, fix: String| {
-        Flaw::error(Why::ConfigMapUnusable, field, reason, fix)
+        Problem::error(Why::ConfigMapUnusable, field, reason, fix)
     };
     let instead = |near: Option<&str>, otherwise: String| match near {
         Some(near) => format!("did you mean {}?", quote(near)),
@@ -181,8 +181,8 @@ fn read_list(
         let text = std::str::from_utf8(&bytes.0).ok();
         if text.is_none() {
             let (reason, fix) = ("is not UTF-8 text", "put the list as text under `data`");
-            let flaw = unusable("", reason.to_owned(), fix.to_owned());
-            report.add(&format!("binaryData[{key}]"), flaw);
+            let problem = unusable("", reason.to_owned(), fix.to_owned());
+            report.add(&format!("binaryData[{key}]"), problem);
         }
         return text.map(Into::into);
     }

@@ -4,7 +4,7 @@
 //! A value that is not understood is an error with its field and its fix. What then happens is for
 //! the reader of the annotation: a protection must not be lost because of a typing mistake.
 
-use super::report::Flaw;
+use super::report::Problem;
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
@@ -59,7 +59,11 @@ impl<'o> Annotations<'o> {
     }
 
     /// One of several words, and what it stands for.
-    pub(super) fn word<T: Copy>(self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Flaw> {
+    pub(super) fn word<T: Copy>(
+        self,
+        name: &str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Problem> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -72,18 +76,18 @@ impl<'o> Annotations<'o> {
             Some(near) => format!("did you mean {}?", quote(near)),
             None => "write one of them".to_owned(),
         };
-        Err(Flaw::invalid("", reason, fix))
+        Err(Problem::invalid("", reason, fix))
     }
 
     /// `"true"` or `"false"`.
-    pub(super) fn switch(self, name: &str) -> Result<Option<bool>, Flaw> {
+    pub(super) fn switch(self, name: &str) -> Result<Option<bool>, Problem> {
         self.word(name, &[("true", true), ("false", false)])
     }
 
     /// A time, as the configuration has them: `"500ms"`, `"15s"`, `"2m"` or `"1h"`.
-    pub(super) fn duration(self, name: &str) -> Result<Option<Duration>, Flaw> {
+    pub(super) fn duration(self, name: &str) -> Result<Option<Duration>, Problem> {
         let read = self.get(name).map(config::duration).transpose();
-        read.map_err(|fault| Flaw::invalid("", fault.problem, fault.fix))
+        read.map_err(|fault| Problem::invalid("", fault.problem, fault.fix))
     }
 
     /// All of them, with their values without the spaces around them.
@@ -119,11 +123,11 @@ mod tests {
         let annotations = Annotations::of(&metadata);
         assert_eq!(annotations.switch("a"), Ok(Some(true)));
         assert_eq!(annotations.switch("absent"), Ok(None));
-        let flaw = |name| annotations.switch(name).expect_err("not a word");
-        assert_eq!(flaw("b").reason, r#""yes" is not one of "true", "false""#);
-        assert_eq!(flaw("b").fix, "write one of them");
-        assert_eq!(flaw("c").fix, r#"did you mean "true"?"#);
-        assert_eq!(flaw("d").fix, "write one of them");
+        let problem = |name| annotations.switch(name).expect_err("not a word");
+        assert_eq!(problem("b").reason, r#""yes" is not one of "true", "false""#);
+        assert_eq!(problem("b").fix, "write one of them");
+        assert_eq!(problem("c").fix, r#"did you mean "true"?"#);
+        assert_eq!(problem("d").fix, "write one of them");
     }
 
     #[test]

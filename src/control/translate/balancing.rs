@@ -5,7 +5,7 @@
 //! and the object says nothing then: how load is spread protects nobody.
 
 use super::annotations::{Annotations, field};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use crate::control::quote::quote;
 use crate::model::{
     Algorithm, CookieSettings, HashKey, Prefer, SameSite, Severity, Why, is_cookie_name,
@@ -66,7 +66,8 @@ const WORDS: [(&str, Word); 5] = [
 
 /// What our annotations of an object say. `Err` after a mistake, which has been reported.
 fn ours(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Option<Algorithm>, ()> {
-    let word = annotations.word(BALANCE, &WORDS).map_err(|flaw| refuse(report, BALANCE, flaw))?;
+    let word =
+        annotations.word(BALANCE, &WORDS).map_err(|problem| refuse(report, BALANCE, problem))?;
     let needed = match word {
         Some(Word::HashHeader) => Some(HASH_HEADER),
         Some(Word::StickyCookie) => Some(COOKIE_NAME),
@@ -75,8 +76,8 @@ fn ours(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Option<
     for (annotation, with) in [(HASH_HEADER, "hash-header"), (COOKIE_NAME, "sticky-cookie")] {
         if annotations.get(annotation).is_some() && needed != Some(annotation) {
             let reason = format!("has no effect without {BALANCE}: {with}");
-            let flaw = Flaw::error(Why::Invalid, "", reason, "add it, or remove this one");
-            report.add(&field(annotation), flaw.with(Severity::Warning));
+            let problem = Problem::error(Why::Invalid, "", reason, "add it, or remove this one");
+            report.add(&field(annotation), problem.with(Severity::Warning));
         }
     }
     let Some(word) = word else {
@@ -89,7 +90,7 @@ fn ours(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Option<
         Word::HashHeader => Algorithm::Hash(HashKey::Header(header(annotations, report)?)),
         Word::StickyCookie => {
             let name = cookie_name(annotations, COOKIE_NAME);
-            let name = name.map_err(|flaw| refuse(report, COOKIE_NAME, flaw))?;
+            let name = name.map_err(|problem| refuse(report, COOKIE_NAME, problem))?;
             let usual = CookieSettings::default();
             let name = name.unwrap_or_else(|| Arc::clone(&usual.name));
             Algorithm::Cookie(Arc::new(CookieSettings { name, ..usual }))
@@ -99,32 +100,35 @@ fn ours(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Option<
 }
 
 /// Reports a mistake after which the object says nothing.
-fn refuse(report: &mut Report<'_>, annotation: &str, flaw: Flaw) {
-    let fix = format!("{}; until then requests are balanced by load", flaw.fix);
-    report.add(&field(annotation), Flaw { fix, ..flaw });
+fn refuse(report: &mut Report<'_>, annotation: &str, problem: Problem) {
+    let fix = format!("{}; until then requests are balanced by load", problem.fix);
+    report.add(&field(annotation), Problem { fix, ..problem });
 }
 
 fn header(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Arc<HeaderName>, ()> {
     let fix = "name a request header, such as X-User";
     let Some(text) = annotations.get(HASH_HEADER) else {
         let reason = format!("is missing; {BALANCE}: hash-header requires it");
-        refuse(report, HASH_HEADER, Flaw::invalid("", reason, fix));
+        refuse(report, HASH_HEADER, Problem::invalid("", reason, fix));
         return Err(());
     };
     let name = text.parse::<HeaderName>().map(Arc::new);
     name.map_err(|_| {
         let reason = format!("{} is not a header name", quote(text));
-        refuse(report, HASH_HEADER, Flaw::invalid("", reason, fix));
+        refuse(report, HASH_HEADER, Problem::invalid("", reason, fix));
     })
 }
 
-fn cookie_name(annotations: Annotations<'_>, annotation: &str) -> Result<Option<Arc<str>>, Flaw> {
+fn cookie_name(
+    annotations: Annotations<'_>,
+    annotation: &str,
+) -> Result<Option<Arc<str>>, Problem> {
     match annotations.get(annotation) {
         None => Ok(None),
         Some(name) if is_cookie_name(name) => Ok(Some(name.into())),
         Some(name) => {
             let reason = format!("{} is not a valid cookie name", quote(name));
-            Err(Flaw::invalid("", reason, "use letters, digits, - and _"))
+            Err(Problem::invalid("", reason, "use letters, digits, - and _"))
         }
     }
 }
@@ -150,8 +154,8 @@ pub(super) fn of_service(annotations: Annotations<'_>, report: &mut Report<'_>) 
 fn traefiks(annotations: Annotations<'_>, report: &mut Report<'_>) -> Option<Algorithm> {
     let asked = match annotations.switch(STICKY) {
         Ok(asked) => asked,
-        Err(flaw) => {
-            refuse(report, STICKY, flaw);
+        Err(problem) => {
+            refuse(report, STICKY, problem);
             return None;
         }
     };
@@ -161,23 +165,23 @@ fn traefiks(annotations: Annotations<'_>, report: &mut Report<'_>) -> Option<Alg
     }
     if annotations.get(STICKY_DOMAIN).is_some() {
         let reason = "has no effect: the cookie is always for the host that set it";
-        let flaw = Flaw::error(Why::Unsupported, "", reason, "remove it");
-        report.add(&field(STICKY_DOMAIN), flaw.with(Severity::Warning));
+        let problem = Problem::error(Why::Unsupported, "", reason, "remove it");
+        report.add(&field(STICKY_DOMAIN), problem.with(Severity::Warning));
     }
     match settings(annotations) {
         Ok(settings) => Some(Algorithm::Cookie(Arc::new(settings))),
-        Err((annotation, flaw)) => {
-            refuse(report, annotation, flaw);
+        Err((annotation, problem)) => {
+            refuse(report, annotation, problem);
             None
         }
     }
 }
 
 /// What Traefik's annotations say of the cookie; the first mistake in them.
-fn settings(annotations: Annotations<'_>) -> Result<CookieSettings, (&'static str, Flaw)> {
+fn settings(annotations: Annotations<'_>) -> Result<CookieSettings, (&'static str, Problem)> {
     let usual = CookieSettings::default();
     let sites = [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)];
-    let at = |annotation| move |flaw| (annotation, flaw);
+    let at = |annotation| move |problem| (annotation, problem);
     let switch = |annotation| annotations.switch(annotation).map_err(at(annotation));
     let name = cookie_name(annotations, STICKY_NAME).map_err(at(STICKY_NAME))?;
     let same_site = annotations.word(STICKY_SAME_SITE, &sites).map_err(at(STICKY_SAME_SITE))?;
@@ -186,14 +190,14 @@ fn settings(annotations: Annotations<'_>) -> Result<CookieSettings, (&'static st
             let reason = format!("{} is not a number of seconds", quote(text));
             (
                 STICKY_MAX_AGE,
-                Flaw::invalid("", reason, "write 3600 for an hour, 0 for a session cookie"),
+                Problem::invalid("", reason, "write 3600 for an hour, 0 for a session cookie"),
             )
         })
     });
     let path = annotations.get(STICKY_PATH).map(|text| {
         is_cookie_path(text).then(|| text.into()).ok_or_else(|| {
             let reason = format!("{} is not a valid cookie path", quote(text));
-            (STICKY_PATH, Flaw::invalid("", reason, "write a path that begins with /"))
+            (STICKY_PATH, Problem::invalid("", reason, "write a path that begins with /"))
         })
     });
     Ok(CookieSettings {
@@ -210,9 +214,9 @@ fn settings(annotations: Annotations<'_>) -> Result<CookieSettings, (&'static st
 /// that. `default` is for those that do not say.
 pub(super) fn prefer(service: &Service, default: Prefer, report: &mut Report<'_>) -> Preference {
     let annotations = Annotations::of(&service.metadata);
-    let word = annotations.word(PREFER, &Prefer::WORDS).unwrap_or_else(|flaw| {
-        let fix = format!("{}; until then it is ignored", flaw.fix);
-        report.add(&field(PREFER), Flaw { fix, ..flaw });
+    let word = annotations.word(PREFER, &Prefer::WORDS).unwrap_or_else(|problem| {
+        let fix = format!("{}; until then it is ignored", problem.fix);
+        report.add(&field(PREFER), Problem { fix, ..problem });
         None
     });
     if let Some(prefer) = word {

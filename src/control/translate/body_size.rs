@@ -5,7 +5,7 @@
 
 use super::annotations::{Annotations, MAX_BODY_SIZE, field};
 use super::foreign;
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use crate::config;
 use crate::model::Broken;
 use std::num::NonZeroU64;
@@ -23,7 +23,7 @@ pub(super) fn read(
     let size = size.and_then(|bytes| NonZeroU64::new(bytes as u64).ok_or_else(none));
     size.map(Some).map_err(|(reason, fix)| {
         let fix = format!("{fix}; until then the routes of this Ingress answer 503");
-        report.add(&field(MAX_BODY_SIZE), Flaw::invalid("", reason, fix));
+        report.add(&field(MAX_BODY_SIZE), Problem::invalid("", reason, fix));
         Broken::Restricted
     })
 }

@@ -1,7 +1,7 @@
 //! Which Ingresses are ours (networking/v1 `IngressSpec.ingressClassName`, IngressClass).
 
 use super::Options;
-use super::report::Flaw;
+use super::report::Problem;
 use crate::control::objects::Objects;
 use crate::control::suggest::nearest;
 use crate::model::{Severity, Why};
@@ -80,7 +80,7 @@ impl Classes {
     }
 
     /// What is to be said of an Ingress that is ours by a class that is gone.
-    pub(super) fn warning(&self, ingress: &Ingress) -> Option<Flaw> {
+    pub(super) fn warning(&self, ingress: &Ingress) -> Option<Problem> {
         if self.gone.is_empty() {
             return None;
         }
@@ -103,12 +103,12 @@ impl Classes {
                 words(self.options.class_grace)
             );
             let fix = format!("create IngressClass {class} with spec.controller \"{CONTROLLER}\"");
-            Flaw::error(Why::ClassGone, field, reason, fix).with(Severity::Warning)
+            Problem::error(Why::ClassGone, field, reason, fix).with(Severity::Warning)
         })
     }
 
     /// Whether the Ingress is for us; if not, why.
-    pub(super) fn claim(&self, ingress: &Ingress) -> Result<(), Flaw> {
+    pub(super) fn claim(&self, ingress: &Ingress) -> Result<(), Problem> {
         match named(ingress) {
             Some((CLASS_FIELD, class)) => return self.claim_by_field(class),
             Some((_, class)) => return self.claim_by_annotation(class),
@@ -137,7 +137,7 @@ impl Classes {
         Err(foreign(CLASS_FIELD, reason, fix))
     }
 
-    fn claim_by_field(&self, class: &str) -> Result<(), Flaw> {
+    fn claim_by_field(&self, class: &str) -> Result<(), Problem> {
         let wanted = self.options.ingress_class.as_str();
         match self.all.get(class).map(|class| &*class.controller) {
             Some(_) if self.is_ours(class) => Ok(()),
@@ -172,7 +172,7 @@ impl Classes {
         }
     }
 
-    fn claim_by_annotation(&self, class: &str) -> Result<(), Flaw> {
+    fn claim_by_annotation(&self, class: &str) -> Result<(), Problem> {
         let wanted = self.options.ingress_class.as_str();
         let ours = if wanted.is_empty() { self.is_ours(class) } else { class == wanted };
         if ours {
@@ -187,7 +187,7 @@ impl Classes {
     }
 
     /// A class without an IngressClass. One that is ours except for a typing mistake is served by no controller.
-    fn unknown(&self, field: &'static str, class: &str, reason: String) -> Flaw {
+    fn unknown(&self, field: &'static str, class: &str, reason: String) -> Problem {
         if let Some(name) = nearest(class, self.our_names()) {
             let fix = format!("did you mean \"{name}\"?");
             return foreign(field, reason, fix).with(Severity::Warning);
@@ -238,8 +238,8 @@ fn words(time: Duration) -> String {
     fits.map_or_else(String::new, |(length, unit)| format!("{}{unit}", millis / length))
 }
 
-fn foreign(field: &'static str, reason: impl Into<String>, fix: impl Into<String>) -> Flaw {
-    Flaw::error(Why::ForeignClass, field, reason, fix).with(Severity::Info)
+fn foreign(field: &'static str, reason: impl Into<String>, fix: impl Into<String>) -> Problem {
+    Problem::error(Why::ForeignClass, field, reason, fix).with(Severity::Info)
 }
 
 fn controller(class: &IngressClass) -> &str {

@@ -4,7 +4,7 @@
 //! with a broken CA or pin, no certificate is accepted.
 
 use super::annotations::{Annotations, field};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use crate::control::quote::quote;
 use crate::pki::client_certificate::{CLOUDFLARE, Mode, Subjects};
 use std::sync::Arc;
@@ -52,24 +52,24 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
             let reason =
                 format!("is set without {CLIENT_CERTIFICATE}, which defaults to `require`");
             let fix = format!("add {CLIENT_CERTIFICATE}: `request` or `require`");
-            report.add(&field(alone), Flaw::invalid("", reason, fix));
+            report.add(&field(alone), Problem::invalid("", reason, fix));
             Mode::Require
         }
-        Err(mut flaw) => {
-            flaw.reason.push_str(", so `require` applies");
-            report.add(&field(CLIENT_CERTIFICATE), flaw);
+        Err(mut problem) => {
+            problem.reason.push_str(", so `require` applies");
+            report.add(&field(CLIENT_CERTIFICATE), problem);
             Mode::Require
         }
     };
     if mode == Mode::Off {
         return Some(ClientsRead { mode, issuer: None, subjects: Subjects::default() });
     }
-    let issuer = issuer(annotations).map_err(|flaw| report.add(&field(CLIENT_CA), flaw)).ok();
+    let issuer = issuer(annotations).map_err(|problem| report.add(&field(CLIENT_CA), problem)).ok();
     let subjects = annotations.get(CLIENT_SUBJECT).map(Subjects::parse).transpose();
     let subjects = subjects.map_err(|error| {
         let reason = format!("{error}: no certificate is accepted");
         let fix = "write values separated by commas, or remove it";
-        report.add(&field(CLIENT_SUBJECT), Flaw::invalid("", reason, fix));
+        report.add(&field(CLIENT_SUBJECT), Problem::invalid("", reason, fix));
     });
     match subjects {
         Ok(subjects) => Some(ClientsRead { mode, issuer, subjects: subjects.unwrap_or_default() }),
@@ -77,19 +77,19 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
     }
 }
 
-fn issuer(annotations: Annotations<'_>) -> Result<IssuerName, Flaw> {
+fn issuer(annotations: Annotations<'_>) -> Result<IssuerName, Problem> {
     let fix = format!("write `{CLOUDFLARE}`, or the name of a Secret with the CA in ca.crt");
     match annotations.get(CLIENT_CA) {
         None => {
             let reason = "is missing: no certificate is accepted";
-            Err(Flaw::invalid("", reason, format!("add it: {fix}")))
+            Err(Problem::invalid("", reason, format!("add it: {fix}")))
         }
         Some(CLOUDFLARE) => Ok(IssuerName::Cloudflare),
         Some(name) if is_secret_name(name) => Ok(IssuerName::Secret(name.into())),
         Some(other) => {
             let reason =
                 format!("{} is not the name of a Secret: no certificate is accepted", quote(other));
-            Err(Flaw::invalid("", reason, fix))
+            Err(Problem::invalid("", reason, fix))
         }
     }
 }

@@ -7,7 +7,7 @@ use super::balancing::Preference;
 use super::fields;
 use super::names::Names;
 use super::near::{Here, Place, mark_near};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use crate::control::quote::quote;
 use crate::model::{EndpointSpec, EndpointState, Severity, Why};
 use crate::net::addr::{EndpointAddr, special};
@@ -64,13 +64,14 @@ pub(super) fn read<'s>(
         "IPv4" => Family::V4,
         "IPv6" => Family::V6,
         "FQDN" => {
-            let flaw = Flaw::error(Why::Unsupported, "", "is FQDN", "use IPv4 or IPv6 addresses");
-            report.add("addressType", flaw.with(Severity::Warning));
+            let problem =
+                Problem::error(Why::Unsupported, "", "is FQDN", "use IPv4 or IPv6 addresses");
+            report.add("addressType", problem.with(Severity::Warning));
             return SliceRead::default();
         }
         other => {
             let reason = format!("{} is not an address type", quote(other));
-            report.add("addressType", Flaw::invalid("", reason, "use IPv4 or IPv6"));
+            report.add("addressType", Problem::invalid("", reason, "use IPv4 or IPv6"));
             return SliceRead::default();
         }
     };
@@ -83,7 +84,7 @@ pub(super) fn read<'s>(
         };
         match fields::port(port) {
             Ok(port) => read.ports.push((name.as_deref().unwrap_or_default(), port)),
-            Err(flaw) => report.add(&format!("ports[{position}].port"), flaw),
+            Err(problem) => report.add(&format!("ports[{position}].port"), problem),
         }
     }
     for (position, endpoint) in endpoints.iter().enumerate() {
@@ -94,7 +95,7 @@ pub(super) fn read<'s>(
                 read.own_zone = read.own_zone.into_iter().chain(zone).min();
                 read.endpoints.push(endpoint);
             }
-            Err(flaw) => report.add_below(&format!("endpoints[{position}]"), flaw),
+            Err(problem) => report.add_below(&format!("endpoints[{position}]"), problem),
         }
     }
     read
@@ -104,7 +105,7 @@ fn read_endpoint<'s>(
     endpoint: &'s Endpoint,
     family: Family,
     here: &Here<'_>,
-) -> Result<EndpointRead<'s>, Flaw> {
+) -> Result<EndpointRead<'s>, Problem> {
     let Endpoint {
         addresses,
         conditions,
@@ -117,8 +118,8 @@ fn read_endpoint<'s>(
     } = endpoint;
     // Further addresses have no defined meaning (discovery/v1 Endpoint.addresses).
     let Some(address) = addresses.first() else {
-        let flaw = Flaw::invalid("addresses", "is empty", "give each endpoint one address");
-        return Err(flaw.with(Severity::Warning));
+        let problem = Problem::invalid("addresses", "is empty", "give each endpoint one address");
+        return Err(problem.with(Severity::Warning));
     };
     Ok(EndpointRead {
         ip: read_address(address, family, here.loopback)?,
@@ -129,7 +130,7 @@ fn read_endpoint<'s>(
     })
 }
 
-fn read_address(text: &str, family: Family, loopback: bool) -> Result<IpAddr, Flaw> {
+fn read_address(text: &str, family: Family, loopback: bool) -> Result<IpAddr, Problem> {
     const FIELD: &str = "addresses[0]";
     let (parsed, name) = match family {
         Family::V4 => (text.parse().ok().map(IpAddr::V4), "IPv4"),
@@ -139,7 +140,7 @@ fn read_address(text: &str, family: Family, loopback: bool) -> Result<IpAddr, Fl
     let Some(ip) = parsed.filter(|ip| ip.to_canonical() == *ip) else {
         let reason = format!("{} is not an {name} address", quote(text));
         let fix = format!("the slice's addressType is {name}");
-        return Err(Flaw::invalid(FIELD, reason, fix).with(Severity::Warning));
+        return Err(Problem::invalid(FIELD, reason, fix).with(Severity::Warning));
     };
     let word = match special(ip) {
         Some("loopback") if loopback => return Ok(ip),
@@ -149,7 +150,7 @@ fn read_address(text: &str, family: Family, loopback: bool) -> Result<IpAddr, Fl
     // Of these there is one in each family.
     let article = if matches!(word, "unspecified" | "broadcast") { "the" } else { "a" };
     let reason = format!("{} is {article} {word} address", quote(text));
-    Err(Flaw::invalid(FIELD, reason, "use the address of a pod"))
+    Err(Problem::invalid(FIELD, reason, "use the address of a pod"))
 }
 
 /// Absent conditions mean ready, serving and not terminating. A Service with

@@ -1,7 +1,7 @@
 //! Single fields of the objects, read and checked by the rules of the API server.
 
 use super::foreign::place_of_expression;
-use super::report::Flaw;
+use super::report::Problem;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::{Broken, HostPattern, PathKind, PathPattern, PortKey, Severity, Why};
@@ -29,18 +29,22 @@ pub(super) fn is_tcp(protocol: Option<&str>) -> bool {
 }
 
 /// Reads a port number.
-pub(super) fn port(number: i32) -> Result<u16, Flaw> {
+pub(super) fn port(number: i32) -> Result<u16, Problem> {
     u16::try_from(number).ok().filter(|&port| port != 0).ok_or_else(|| {
-        Flaw::invalid("", format!("{number} is not a port number"), "use a number from 1 to 65535")
+        Problem::invalid(
+            "",
+            format!("{number} is not a port number"),
+            "use a number from 1 to 65535",
+        )
     })
 }
 
 /// Reads `spec.rules[].host`.
-pub(super) fn host(host: Option<&str>) -> Result<HostPattern, Flaw> {
+pub(super) fn host(host: Option<&str>) -> Result<HostPattern, Problem> {
     HostPattern::parse(host).map_err(|reason| {
         let reason = format!("{} {reason}", quote(host.unwrap_or_default()));
         let fix = "write a DNS name, or `*.` before one, or leave it out to mean every host";
-        Flaw::invalid("", reason, fix)
+        Problem::invalid("", reason, fix)
     })
 }
 
@@ -61,7 +65,7 @@ const REGEX_SIGNS: [&str; 6] = ["(", "|", "$", "^", ".*", "\\"];
 pub(super) fn path(
     path: &HTTPIngressPath,
     expressions: bool,
-) -> (Result<PathPattern, Flaw>, Option<Flaw>) {
+) -> (Result<PathPattern, Problem>, Option<Problem>) {
     let HTTPIngressPath { backend: _, path, path_type } = path;
     let specific = path_type == "ImplementationSpecific";
     let kind = match path_type.as_str() {
@@ -69,7 +73,7 @@ pub(super) fn path(
         "Prefix" | "ImplementationSpecific" => PathKind::Prefix,
         "" => {
             let fix = "add `pathType: Prefix`";
-            return (Err(Flaw::invalid("pathType", "is missing", fix)), None);
+            return (Err(Problem::invalid("pathType", "is missing", fix)), None);
         }
         other => {
             let reason = format!("{} is not a path type", quote(other));
@@ -77,7 +81,7 @@ pub(super) fn path(
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("use one of {}", PATH_TYPES.join(", ")),
             };
-            return (Err(Flaw::invalid("pathType", reason, fix)), None);
+            return (Err(Problem::invalid("pathType", reason, fix)), None);
         }
     };
     let text = match path.as_deref().unwrap_or_default() {
@@ -90,7 +94,7 @@ pub(super) fn path(
     let pattern = check_path(text, specific).and_then(|()| {
         PathPattern::new(kind, text).map_err(|error| {
             let reason = format!("{} cannot match any request: {error}", quote(text));
-            Flaw::invalid("path", reason, "write the path as in a URL")
+            Problem::invalid("path", reason, "write the path as in a URL")
         })
     });
     let regex = specific && REGEX_SIGNS.iter().any(|sign| text.contains(sign));
@@ -100,18 +104,22 @@ pub(super) fn path(
             quote(text)
         );
         let fix = "write the part before the expression; paths are compared element by element";
-        Flaw::error(Why::Unsupported, "path", reason, fix).with(Severity::Warning)
+        Problem::error(Why::Unsupported, "path", reason, fix).with(Severity::Warning)
     });
     (pattern, warning)
 }
 
-fn check_path(text: &str, specific: bool) -> Result<(), Flaw> {
+fn check_path(text: &str, specific: bool) -> Result<(), Problem> {
     if text.is_empty() {
-        return Err(Flaw::invalid("path", "is missing", "write `/` for all paths"));
+        return Err(Problem::invalid("path", "is missing", "write `/` for all paths"));
     }
     if !text.starts_with('/') {
         let reason = format!("{} does not begin with a slash", quote(text));
-        return Err(Flaw::invalid("path", reason, format!("write {}", quote(&format!("/{text}")))));
+        return Err(Problem::invalid(
+            "path",
+            reason,
+            format!("write {}", quote(&format!("/{text}"))),
+        ));
     }
     if specific {
         return Ok(());
@@ -120,7 +128,7 @@ fn check_path(text: &str, specific: bool) -> Result<(), Flaw> {
     let suffix = REFUSED_SUFFIXES.iter().find(|suffix| text.ends_with(**suffix));
     match sequence.or(suffix) {
         None => Ok(()),
-        Some(part) => Err(Flaw::invalid(
+        Some(part) => Err(Problem::invalid(
             "path",
             format!("{} must not contain `{part}`", quote(text)),
             "write the resolved path",
@@ -129,32 +137,33 @@ fn check_path(text: &str, specific: bool) -> Result<(), Flaw> {
 }
 
 /// Reads a backend. An invalid one keeps its place, as broken.
-pub(super) fn backend(backend: &IngressBackend) -> (BackendRead<'_>, Option<Flaw>) {
+pub(super) fn backend(backend: &IngressBackend) -> (BackendRead<'_>, Option<Problem>) {
     let IngressBackend { resource, service } = backend;
     match (service, resource) {
         (Some(service), None) => match service_port(service) {
             Ok(port) => (BackendRead::Service { name: &service.name, port }, None),
-            Err((broken, flaw)) => {
-                (BackendRead::Broken { service: service.name.clone(), broken }, Some(flaw))
+            Err((broken, problem)) => {
+                (BackendRead::Broken { service: service.name.clone(), broken }, Some(problem))
             }
         },
         (None, Some(resource)) => {
             let service = resource_name(resource);
             let reason = format!("{} is not a Service", quote(&service));
             let fix = "use `service`; until then requests get 503";
-            let flaw = Flaw::error(Why::Unsupported, "resource", reason, fix);
-            (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(flaw))
+            let problem = Problem::error(Why::Unsupported, "resource", reason, fix);
+            (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(problem))
         }
         (Some(_), Some(resource)) => {
-            let flaw = Flaw::invalid("", "has both `service` and `resource`", "remove `resource`");
+            let problem =
+                Problem::invalid("", "has both `service` and `resource`", "remove `resource`");
             let service = resource_name(resource);
-            (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(flaw))
+            (BackendRead::Broken { service, broken: Broken::Unsupported }, Some(problem))
         }
         (None, None) => {
             let fix = "add `service.name` and `service.port.number`";
-            let flaw = Flaw::invalid("", "names no Service", fix);
+            let problem = Problem::invalid("", "names no Service", fix);
             let broken = Broken::ServiceMissing;
-            (BackendRead::Broken { service: String::new(), broken }, Some(flaw))
+            (BackendRead::Broken { service: String::new(), broken }, Some(problem))
         }
     }
 }
@@ -164,12 +173,12 @@ fn resource_name(resource: &TypedLocalObjectReference) -> String {
     format!("{kind}/{name}")
 }
 
-fn service_port(service: &IngressServiceBackend) -> Result<PortKey, (Broken, Flaw)> {
+fn service_port(service: &IngressServiceBackend) -> Result<PortKey, (Broken, Problem)> {
     let IngressServiceBackend { name, port: key } = service;
-    let flaw = |field, reason: &str, fix: &str| Flaw::invalid(field, reason, fix);
+    let problem = |field, reason: &str, fix: &str| Problem::invalid(field, reason, fix);
     if name.is_empty() {
-        let flaw = flaw("service.name", "is missing", "name a Service of the same namespace");
-        return Err((Broken::ServiceMissing, flaw));
+        let problem = problem("service.name", "is missing", "name a Service of the same namespace");
+        return Err((Broken::ServiceMissing, problem));
     }
     let (name, number) = match key {
         None => (None, None),
@@ -177,16 +186,20 @@ fn service_port(service: &IngressServiceBackend) -> Result<PortKey, (Broken, Fla
     };
     match (name.filter(|name| !name.is_empty()), number) {
         (Some(name), None | Some(0)) => Ok(PortKey::Name(name.into())),
-        (None, Some(number)) => port(number)
-            .map(PortKey::Number)
-            .map_err(|flaw| (Broken::PortMissing, Flaw { field: "service.port.number", ..flaw })),
+        (None, Some(number)) => port(number).map(PortKey::Number).map_err(|problem| {
+            (Broken::PortMissing, Problem { field: "service.port.number", ..problem })
+        }),
         (Some(_), Some(_)) => Err((
             Broken::PortMissing,
-            flaw("service.port", "has both `name` and `number`", "remove one of the two"),
+            problem("service.port", "has both `name` and `number`", "remove one of the two"),
         )),
         (None, None) => Err((
             Broken::PortMissing,
-            flaw("service.port", "is missing", "add `number` or `name` of a port of the Service"),
+            problem(
+                "service.port",
+                "is missing",
+                "add `number` or `name` of a port of the Service",
+            ),
         )),
     }
 }

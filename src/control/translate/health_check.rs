@@ -2,7 +2,7 @@
 //! endpoints unchecked, or with the default: a check protects nobody, and takes pods away.
 
 use super::annotations::{Annotations, field};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use crate::control::quote::quote;
 use crate::model::{HealthCheck, Severity, Why};
 use http::HeaderValue;
@@ -23,8 +23,9 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
         for name in [HOST, INTERVAL, TIMEOUT] {
             if annotations.get(name).is_some() {
                 let reason = format!("has no effect without {PATH}");
-                let flaw = Flaw::error(Why::Unsupported, "", reason, "add it, or remove this one");
-                report.add(&field(name), flaw.with(Severity::Warning));
+                let problem =
+                    Problem::error(Why::Unsupported, "", reason, "add it, or remove this one");
+                report.add(&field(name), problem.with(Severity::Warning));
             }
         }
         return None;
@@ -33,12 +34,12 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
     if path.is_none() {
         let reason = format!("{} is not a path", quote(written));
         let fix = "write one such as \"/healthz\"; until then the endpoints are not checked";
-        report.add(&field(PATH), Flaw::invalid("", reason, fix));
+        report.add(&field(PATH), Problem::invalid("", reason, fix));
     }
     let mut duration = |name, default| {
         let read = annotations.duration(name);
-        read.unwrap_or_else(|flaw| {
-            report.add(&field(name), flaw);
+        read.unwrap_or_else(|problem| {
+            report.add(&field(name), problem);
             None
         })
         .unwrap_or(default)
@@ -47,7 +48,7 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
     let timeout = duration(TIMEOUT, HealthCheck::TIMEOUT);
     if interval < HealthCheck::SHORTEST {
         let reason = "is less than one second";
-        report.add(&field(INTERVAL), Flaw::invalid("", reason, "write \"1s\" or more"));
+        report.add(&field(INTERVAL), Problem::invalid("", reason, "write \"1s\" or more"));
         interval = HealthCheck::SHORTEST;
     }
     let host = annotations.get(HOST).filter(|host| {
@@ -55,7 +56,7 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
             && HeaderValue::from_str(host).is_ok();
         if !is_one {
             let reason = format!("{} is not a host", quote(host));
-            report.add(&field(HOST), Flaw::invalid("", reason, "write a DNS name"));
+            report.add(&field(HOST), Problem::invalid("", reason, "write a DNS name"));
         }
         is_one
     });

@@ -4,7 +4,7 @@
 //! the Ingress served with TLS alone, or redirected to it, asks for the same.
 
 use super::annotations::{Annotations, HSTS, HTTPS_REDIRECT, field};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use crate::error::Advice;
 use crate::model::{Hsts, Https};
 
@@ -34,8 +34,8 @@ pub(super) fn read(
     default: &Https,
     report: &mut Report<'_>,
 ) -> Https {
-    let redirect = annotations.switch(HTTPS_REDIRECT).unwrap_or_else(|flaw| {
-        report.add(&field(HTTPS_REDIRECT), flaw);
+    let redirect = annotations.switch(HTTPS_REDIRECT).unwrap_or_else(|problem| {
+        report.add(&field(HTTPS_REDIRECT), problem);
         None
     });
     let hsts = match annotations.get(HSTS).map(|text| (text, Hsts::parse(text))) {
@@ -44,7 +44,7 @@ pub(super) fn read(
         Some((_, Ok(hsts))) => Some(hsts),
         Some((_, Err(error))) => {
             let (reason, fix) = (error.reason(), error.fix());
-            report.add(&field(HSTS), Flaw::invalid("", reason, format!("{fix}, or \"off\"")));
+            report.add(&field(HSTS), Problem::invalid("", reason, format!("{fix}, or \"off\"")));
             default.hsts.clone()
         }
     };

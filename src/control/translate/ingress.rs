@@ -5,7 +5,7 @@ use super::balancing;
 use super::clients::{self, ClientsRead};
 use super::fields::BackendRead;
 use super::foreign::{self, Subject};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use super::{body_size, fields, https, timeouts};
 use crate::model::{Algorithm, Broken, HostPattern, Https, PathPattern, Severity, Timeouts, Why};
 use k8s_openapi::api::networking::v1::{
@@ -151,8 +151,8 @@ pub(super) fn read<'i>(
 }
 
 fn read_raw_path(annotations: Annotations<'_>, report: &mut Report<'_>) -> bool {
-    let raw_path = annotations.switch(RAW_PATH).unwrap_or_else(|flaw| {
-        report.add(&field(RAW_PATH), flaw);
+    let raw_path = annotations.switch(RAW_PATH).unwrap_or_else(|problem| {
+        report.add(&field(RAW_PATH), problem);
         None
     });
     raw_path.unwrap_or(false)
@@ -165,15 +165,15 @@ fn read_default<'i>(
     hosts: &[HostPattern],
     report: &mut Report<'_>,
 ) -> Option<(BackendRead<'i>, Vec<HostPattern>)> {
-    let (backend, flaw) = fields::backend(backend);
-    if let Some(flaw) = flaw {
-        report.add(&Place::Default.field(flaw.field), flaw);
+    let (backend, problem) = fields::backend(backend);
+    if let Some(problem) = problem {
+        report.add(&Place::Default.field(problem.field), problem);
     }
     if hosts.is_empty() && has_rules {
         // Without hosts it would come before every other default backend: broken rules must not make
         // an Ingress stronger.
         let reason = "is not served, because no other rule has a valid host";
-        report.add("spec.defaultBackend", Flaw::invalid("", reason, "correct `spec.rules`"));
+        report.add("spec.defaultBackend", Problem::invalid("", reason, "correct `spec.rules`"));
         return None;
     }
     Some((backend, hosts.to_vec()))
@@ -181,14 +181,14 @@ fn read_default<'i>(
 
 fn check_class(name: Option<&str>, report: &mut Report<'_>) {
     if name == Some("") {
-        let flaw = Flaw::invalid("", "is empty", "name an IngressClass, or remove it");
-        report.add("spec.ingressClassName", flaw);
+        let problem = Problem::invalid("", "is empty", "name an IngressClass, or remove it");
+        report.add("spec.ingressClassName", problem);
     }
 }
 
 fn read_nothing<'i>(report: &mut Report<'_>) -> IngressRead<'i> {
     let fix = "add one of the two";
-    report.add("spec", Flaw::invalid("", "has neither `rules` nor `defaultBackend`", fix));
+    report.add("spec", Problem::invalid("", "has neither `rules` nor `defaultBackend`", fix));
     IngressRead::default()
 }
 
@@ -203,37 +203,37 @@ fn read_rule<'i>(
     let IngressRule { host, http } = source;
     let host = match fields::host(host.as_deref()) {
         Ok(host) => host,
-        Err(flaw) => {
-            report.add(&format!("spec.rules[{rule}].host"), flaw);
+        Err(problem) => {
+            report.add(&format!("spec.rules[{rule}].host"), problem);
             return None;
         }
     };
     let Some(HTTPIngressRuleValue { paths }) = http else {
         if !has_default {
             let reason = "has no `http` and the Ingress no `defaultBackend`: nothing to serve";
-            let flaw = Flaw::error(Why::Unsupported, "", reason, "add `http.paths`");
-            report.add(&format!("spec.rules[{rule}]"), flaw.with(Severity::Warning));
+            let problem = Problem::error(Why::Unsupported, "", reason, "add `http.paths`");
+            report.add(&format!("spec.rules[{rule}]"), problem.with(Severity::Warning));
         }
         return Some(RuleRead { rule, host, paths: Vec::new() });
     };
     if paths.is_empty() {
-        let flaw = Flaw::invalid("", "is empty", "add a path, `/` for all");
-        report.add(&format!("spec.rules[{rule}].http.paths"), flaw);
+        let problem = Problem::invalid("", "is empty", "add a path, `/` for all");
+        report.add(&format!("spec.rules[{rule}].http.paths"), problem);
     }
     let mut read = Vec::with_capacity(paths.len());
     for (position, path) in paths.iter().enumerate() {
         let place = Place::Path { rule, position };
         let (pattern, warning) = fields::path(path, expressions);
-        if let Some(flaw) = warning {
-            report.add(&place.field(flaw.field), flaw);
+        if let Some(problem) = warning {
+            report.add(&place.field(problem.field), problem);
         }
-        let (backend, flaw) = fields::backend(&path.backend);
-        if let Some(flaw) = flaw {
-            report.add(&place.field(flaw.field), flaw);
+        let (backend, problem) = fields::backend(&path.backend);
+        if let Some(problem) = problem {
+            report.add(&place.field(problem.field), problem);
         }
         match pattern {
             Ok(pattern) => read.push(PathRead { position, pattern, backend }),
-            Err(flaw) => report.add(&place.field(flaw.field), flaw),
+            Err(problem) => report.add(&place.field(problem.field), problem),
         }
     }
     Some(RuleRead { rule, host, paths: read })
@@ -252,12 +252,14 @@ fn read_tls<'i>(
         let mut named = Vec::new();
         for (number, host) in hosts.iter().flatten().enumerate() {
             let checked = match host.as_str() {
-                "" => Err(Flaw::invalid("", "is empty", "write a DNS name or remove it")),
+                "" => Err(Problem::invalid("", "is empty", "write a DNS name or remove it")),
                 host => fields::host(Some(host)),
             };
             match checked {
                 Ok(host) => named.push(host),
-                Err(flaw) => report.add(&format!("spec.tls[{position}].hosts[{number}]"), flaw),
+                Err(problem) => {
+                    report.add(&format!("spec.tls[{position}].hosts[{number}]"), problem);
+                }
             }
         }
         if hosts.as_ref().is_none_or(Vec::is_empty) {

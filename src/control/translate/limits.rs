@@ -1,7 +1,7 @@
 //! How many requests the endpoints of a Service take at once, by annotations of the Service.
 
 use super::annotations::{Annotations, field};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use super::timeouts;
 use crate::control::quote::quote;
 use crate::model::{Limits, Severity, Why};
@@ -23,8 +23,9 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
         for name in [QUEUE, QUEUE_TIMEOUT] {
             if annotations.get(name).is_some() {
                 let reason = format!("has no effect without {MAX_CONNECTIONS}");
-                let flaw = Flaw::error(Why::Invalid, "", reason, "set the limit, or remove it");
-                report.add(&field(name), flaw.with(Severity::Warning));
+                let problem =
+                    Problem::error(Why::Invalid, "", reason, "set the limit, or remove it");
+                report.add(&field(name), problem.with(Severity::Warning));
             }
         }
     }
@@ -49,7 +50,7 @@ fn count(
         let (least, most) = (bounds.start(), bounds.end());
         let reason = format!("{} is not a whole number from {least} to {most}", quote(text));
         let fix = "write one in quotes; until then the default applies";
-        report.add(&field(name), Flaw::invalid("", reason, fix));
+        report.add(&field(name), Problem::invalid("", reason, fix));
     }
     number
 }

@@ -9,7 +9,7 @@
 use super::annotations::{Annotations, field};
 use super::external_name;
 use super::names::ServiceName;
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use super::secret;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
@@ -50,7 +50,7 @@ enum Scheme {
 /// EndpointSlice.
 #[derive(Debug, Default)]
 pub(super) struct LastRead {
-    secret: Option<(Arc<Secret>, Result<Authorities, Flaw>)>,
+    secret: Option<(Arc<Secret>, Result<Authorities, Problem>)>,
     /// The Secret that the Service names, there or not.
     pub(super) name: Option<Arc<str>>,
 }
@@ -62,7 +62,7 @@ pub(super) struct Words {
     /// `Err` if there is a mistake in one of the annotations.
     tls: Result<TlsSettings, ()>,
     /// What to say if a port has TLS.
-    of_tls: Vec<(&'static str, Flaw)>,
+    of_tls: Vec<(&'static str, Problem)>,
 }
 
 impl Words {
@@ -113,20 +113,20 @@ impl Words {
 
     /// Says what there is to say of TLS, where a port has it.
     pub(super) fn report_tls(self, report: &mut Report<'_>) {
-        for (annotation, flaw) in self.of_tls {
-            report.add(&field(annotation), flaw);
+        for (annotation, problem) in self.of_tls {
+            report.add(&field(annotation), problem);
         }
     }
 }
 
-fn warning(reason: impl Into<String>, fix: impl Into<String>) -> Flaw {
-    Flaw::error(Why::UpstreamTls, "", reason, fix).with(Severity::Warning)
+fn warning(reason: impl Into<String>, fix: impl Into<String>) -> Problem {
+    Problem::error(Why::UpstreamTls, "", reason, fix).with(Severity::Warning)
 }
 
 /// Reports a mistake that leaves ports without a protocol.
-fn refuse(report: &mut Report<'_>, annotation: &str, flaw: Flaw) {
-    let fix = format!("{}; until then requests get 503", flaw.fix);
-    report.add(&field(annotation), Flaw { fix, ..flaw });
+fn refuse(report: &mut Report<'_>, annotation: &str, problem: Problem) {
+    let fix = format!("{}; until then requests get 503", problem.fix);
+    report.add(&field(annotation), Problem { fix, ..problem });
 }
 
 fn scheme(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Option<Scheme>, ()> {
@@ -143,8 +143,8 @@ fn scheme(annotations: Annotations<'_>, report: &mut Report<'_>) -> Result<Optio
         match annotations.word(annotation, words) {
             Ok(None) => {}
             Ok(found) => return Ok(found),
-            Err(flaw) => {
-                refuse(report, annotation, flaw);
+            Err(problem) => {
+                refuse(report, annotation, problem);
                 return Err(());
             }
         }
@@ -187,7 +187,11 @@ fn server_name(
             Some(written) => format!("{} is not a host name or an address", quote(written)),
             None => "is missing, and the Service's own name is not a host name".to_owned(),
         };
-        refuse(report, SERVER_NAME, Flaw::invalid("", reason, "write the name in the certificate"));
+        refuse(
+            report,
+            SERVER_NAME,
+            Problem::invalid("", reason, "write the name in the certificate"),
+        );
     })
 }
 
@@ -196,10 +200,11 @@ fn trust(
     objects: &Objects,
     namespace: &str,
     last: &mut LastRead,
-    of_tls: &mut Vec<(&'static str, Flaw)>,
+    of_tls: &mut Vec<(&'static str, Problem)>,
     report: &mut Report<'_>,
 ) -> Result<Trust, ()> {
-    let insecure = annotations.switch(INSECURE).map_err(|flaw| refuse(report, INSECURE, flaw))?;
+    let insecure =
+        annotations.switch(INSECURE).map_err(|problem| refuse(report, INSECURE, problem))?;
     let insecure = insecure.unwrap_or(false);
     last.name = annotations.get(CA).map(Arc::from);
     let Some(name) = last.name.clone() else {
@@ -218,12 +223,12 @@ fn trust(
     }
     let authorities = match last.read(objects, namespace, &name) {
         Ok(authorities) => Some(authorities),
-        Err(flaw) => {
+        Err(problem) => {
             let fix = format!(
                 "{}; until then the last good value is used, or requests get 503",
-                flaw.fix
+                problem.fix
             );
-            of_tls.push((CA, Flaw { fix, ..flaw }));
+            of_tls.push((CA, Problem { fix, ..problem }));
             None
         }
     };
@@ -236,7 +241,7 @@ impl LastRead {
         objects: &Objects,
         namespace: &str,
         name: &str,
-    ) -> Result<Authorities, Flaw> {
+    ) -> Result<Authorities, Problem> {
         let Some(now) = objects.secrets().get(namespace, name) else {
             self.secret = None;
             return secret::authorities(namespace, name, None);

@@ -2,9 +2,10 @@
 
 use crate::model::{Diagnostic, ObjectRef, Severity, Why};
 
-/// What is wrong with one value, before it is said in which object.
+/// What is wrong with one value. [`Report`] makes a [`Diagnostic`] of it, as the readers of values do not know
+/// the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub(super) struct Problem {
     pub(super) severity: Severity,
     pub(super) why: Why,
     /// Path of the field below what was looked at.
@@ -13,7 +14,7 @@ pub(super) struct Flaw {
     pub(super) fix: String,
 }
 
-impl Flaw {
+impl Problem {
     /// Something that is not served.
     pub(super) fn error(
         why: Why,
@@ -52,19 +53,19 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a problem under the whole path of its field.
-    pub(super) fn add(&mut self, field: &str, flaw: Flaw) {
-        let Flaw { severity, why, field: _, reason, fix } = flaw;
+    pub(super) fn add(&mut self, field: &str, problem: Problem) {
+        let Problem { severity, why, field: _, reason, fix } = problem;
         let (object, field) = (self.object.clone(), field.to_owned());
         self.findings.push(Diagnostic { severity, object, field, why, reason, fix });
     }
 
     /// Adds a problem under a path that ends with the problem's own field.
-    pub(super) fn add_below(&mut self, parent: &str, flaw: Flaw) {
-        let field = match (parent, flaw.field) {
+    pub(super) fn add_below(&mut self, parent: &str, problem: Problem) {
+        let field = match (parent, problem.field) {
             (parent, "") => parent.to_owned(),
             ("", field) => field.to_owned(),
             (parent, field) => format!("{parent}.{field}"),
         };
-        self.add(&field, flaw);
+        self.add(&field, problem);
     }
 }

@@ -9,7 +9,7 @@ use super::limits;
 use super::names::{Names, ServiceName};
 use super::near::Here;
 use super::protocol::{LastRead, Words};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
@@ -30,7 +30,7 @@ pub(super) struct Verdict {
     /// What is spoken with its endpoints; of none where there are none.
     pub(super) protocol: Protocol,
     /// What is wrong with it for every rule that names it.
-    pub(super) flaw: Option<Flaw>,
+    pub(super) problem: Option<Problem>,
 }
 
 impl Verdict {
@@ -38,9 +38,9 @@ impl Verdict {
         Self { protocol, ..Self::broken(Broken::Unsupported, None) }
     }
 
-    pub(super) fn broken(broken: Broken, flaw: Option<Flaw>) -> Self {
+    pub(super) fn broken(broken: Broken, problem: Option<Problem>) -> Self {
         let state = BackendState::Broken(broken);
-        Self { state, protocol: Protocol::Http, flaw }
+        Self { state, protocol: Protocol::Http, problem }
     }
 }
 
@@ -108,11 +108,11 @@ pub(super) fn read<'p>(
         Ok(port) => match words.of(port) {
             Some(protocol) => {
                 let state = BackendState::Resolved(joined.finish(preferred, preference).into());
-                Verdict { state, protocol, flaw: None }
+                Verdict { state, protocol, problem: None }
             }
             None => Verdict::broken(Broken::ProtocolUnusable, None),
         },
-        Err((broken, flaw)) => Verdict::broken(broken, Some(flaw)),
+        Err((broken, problem)) => Verdict::broken(broken, Some(problem)),
     });
     let verdicts: Vec<Verdict> = verdicts.collect();
     if verdicts.iter().any(|verdict| matches!(verdict.protocol, Protocol::Https(_))) {
@@ -127,8 +127,8 @@ fn refuse_external(service: &str) -> Verdict {
     let reason = format!("Service \"{service}\" has type ExternalName");
     let fix = "set external_names = true under [dns] in the configuration, or use a Service with a \
                selector or with EndpointSlices of its own";
-    let flaw = Flaw::error(Why::Unsupported, "service.name", reason, fix);
-    Verdict::broken(Broken::Unsupported, Some(flaw))
+    let problem = Problem::error(Why::Unsupported, "service.name", reason, fix);
+    Verdict::broken(Broken::Unsupported, Some(problem))
 }
 
 /// A verdict for each of the ports that rules name of a Service of type ExternalName. `written` is its
@@ -145,12 +145,12 @@ fn read_external<'p>(
     if target.is_none() {
         let reason = format!("{} is not a DNS name", quote(written));
         let fix = "write one such as \"api.example.com\"; until then requests get 503";
-        report.add("spec.externalName", Flaw::invalid("", reason, fix));
+        report.add("spec.externalName", Problem::invalid("", reason, fix));
     }
     let verdict = |wanted: &PortKey| {
         let port = match external_port(name, service, wanted) {
             Ok(port) => port,
-            Err((broken, flaw)) => return Verdict::broken(broken, Some(flaw)),
+            Err((broken, problem)) => return Verdict::broken(broken, Some(problem)),
         };
         let number = u16::try_from(port.port).ok().filter(|number| *number > 0);
         let (Some(name), Some(number)) = (&target, number) else {
@@ -172,7 +172,7 @@ fn external_port(
     name: &str,
     service: &Service,
     wanted: &PortKey,
-) -> Result<ServicePort, (Broken, Flaw)> {
+) -> Result<ServicePort, (Broken, Problem)> {
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     match wanted {
         PortKey::Number(number) if ports.is_empty() => {
@@ -209,7 +209,7 @@ fn refuse(name: &str, broken: Broken) -> Verdict {
     };
     let reason = format!("Service \"{name}\" has an annotation that is not supported");
     let fix = "see the findings about the Service; until then requests get 503";
-    Verdict::broken(broken, Some(Flaw::error(why, "service.name", reason, fix)))
+    Verdict::broken(broken, Some(Problem::error(why, "service.name", reason, fix)))
 }
 
 /// The endpoints of these ports out of all slices, the zone of those on our node, and the names that the
@@ -217,7 +217,7 @@ fn refuse(name: &str, broken: Broken) -> Verdict {
 fn join<'o>(
     objects: &'o Objects,
     key: ServiceName<'_>,
-    ports: &[Result<&ServicePort, (Broken, Flaw)>],
+    ports: &[Result<&ServicePort, (Broken, Problem)>],
     here: &Here<'_>,
     names: &mut Names,
     findings: &mut Vec<Diagnostic>,
@@ -266,10 +266,10 @@ fn check_name(
         "{is}, but its EndpointSlices name their ports {listed}: the names differ, so no endpoint is used"
     );
     let fix = "use the same port name in both; a named targetPort must exist in every pod";
-    let flaw = Flaw::error(Why::PortMissing, "", reason, fix).with(Severity::Warning);
+    let problem = Problem::error(Why::PortMissing, "", reason, fix).with(Severity::Warning);
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     let position = ports.iter().position(|other| std::ptr::eq(other, port)).unwrap_or_default();
-    report.add(&format!("spec.ports[{position}].name"), flaw);
+    report.add(&format!("spec.ports[{position}].name"), problem);
 }
 
 fn object(kind: Kind, namespace: &Arc<str>, name: &Arc<str>) -> ObjectRef {
@@ -277,13 +277,13 @@ fn object(kind: Kind, namespace: &Arc<str>, name: &Arc<str>) -> ObjectRef {
 }
 
 /// What is wrong with a rule whose Service does not exist. `near` may have been meant.
-pub(super) fn missing(namespace: &str, name: &str, near: Option<&str>) -> Flaw {
+pub(super) fn missing(namespace: &str, name: &str, near: Option<&str>) -> Problem {
     let fix = match near {
         Some(near) => format!("did you mean {}? Until then requests get 503", quote(near)),
         None => "create it; until then requests get 503".to_owned(),
     };
     let reason = format!("there is no Service {} in namespace {namespace}", quote(name));
-    Flaw::error(Why::ServiceMissing, "service.name", reason, fix)
+    Problem::error(Why::ServiceMissing, "service.name", reason, fix)
 }
 
 /// The Service port that a backend means. The slices know it by its name; `targetPort` is not looked
@@ -292,7 +292,7 @@ fn find_port<'s>(
     name: &str,
     service: &'s Service,
     wanted: &PortKey,
-) -> Result<&'s ServicePort, (Broken, Flaw)> {
+) -> Result<&'s ServicePort, (Broken, Problem)> {
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     let is_wanted = |port: &&ServicePort| match wanted {
         PortKey::Number(number) => port.port == i32::from(*number),
@@ -311,15 +311,15 @@ fn find_port<'s>(
             }
             _ => format!("it has {}; until then requests get 503", list(ports)),
         };
-        return Err((Broken::PortMissing, Flaw::error(Why::PortMissing, field, reason, fix)));
+        return Err((Broken::PortMissing, Problem::error(Why::PortMissing, field, reason, fix)));
     }
     // A number may be there once for TCP and once for UDP.
     match found.find(|port| fields::is_tcp(port.protocol.as_deref())) {
         Some(port) => Ok(port),
         None => {
             let reason = format!("port {wanted} of Service \"{name}\" is not TCP");
-            let flaw = Flaw::error(Why::Unsupported, field, reason, "use a TCP port");
-            Err((Broken::Unsupported, flaw))
+            let problem = Problem::error(Why::Unsupported, field, reason, "use a TCP port");
+            Err((Broken::Unsupported, problem))
         }
     }
 }
@@ -346,26 +346,26 @@ pub(super) fn check(service: &Service, report: &mut Report<'_>) {
         let ServicePort { app_protocol: _, name, node_port: _, port, protocol, target_port: _ } =
             port;
         let name = name.as_deref().unwrap_or_default();
-        if let Err(flaw) = fields::port(*port) {
-            report.add(&format!("spec.ports[{position}].port"), flaw);
+        if let Err(problem) = fields::port(*port) {
+            report.add(&format!("spec.ports[{position}].port"), problem);
         }
         if !matches!(protocol.as_deref(), None | Some("" | "TCP" | "UDP" | "SCTP")) {
             let reason = format!("{} is not a protocol", quote(protocol.as_deref().unwrap_or("")));
-            let flaw = Flaw::invalid("", reason, "use TCP, UDP or SCTP");
-            report.add(&format!("spec.ports[{position}].protocol"), flaw);
+            let problem = Problem::invalid("", reason, "use TCP, UDP or SCTP");
+            report.add(&format!("spec.ports[{position}].protocol"), problem);
         }
         let is_taken = |other: &ServicePort| other.name.as_deref().unwrap_or_default() == name;
         if name.is_empty() && ports.len() > 1 {
-            let flaw = Flaw::invalid(
+            let problem = Problem::invalid(
                 "",
                 "is missing",
                 "a Service with several ports must name each of them",
             );
-            report.add(&format!("spec.ports[{position}].name"), flaw);
+            report.add(&format!("spec.ports[{position}].name"), problem);
         } else if ports[..position].iter().any(is_taken) {
             let reason = format!("{} is already the name of another port", quote(name));
-            let flaw = Flaw::invalid("", reason, "give each port a name of its own");
-            report.add(&format!("spec.ports[{position}].name"), flaw);
+            let problem = Problem::invalid("", reason, "give each port a name of its own");
+            report.add(&format!("spec.ports[{position}].name"), problem);
         }
     }
 }

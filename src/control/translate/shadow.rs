@@ -6,7 +6,7 @@
 
 use super::ingress::Place;
 use super::object_ref;
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use crate::model::{
     DefaultBackend, Diagnostic, HostPattern, Ingress, PathKind, Rule, Severity, Why,
 };
@@ -26,9 +26,9 @@ pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut
                 object_ref(&ingresses[winner.ingress]),
                 Place::Path { rule: winner.rule, position: winner.position }.field("path"),
             );
-            let flaw = shadowed(reason, "remove one of the two, or give them different paths");
+            let problem = shadowed(reason, "remove one of the two, or give them different paths");
             let object = object_ref(&ingresses[rule.ingress]);
-            Report::new(&object, findings).add(&place.field("path"), flaw);
+            Report::new(&object, findings).add(&place.field("path"), problem);
         }
     }
 }
@@ -59,16 +59,16 @@ pub(super) fn report_defaults(
         if !used {
             let host = default.hosts.first().unwrap_or(&HostPattern::Any);
             let winner = object_ref(&ingresses[winners[host].ingress]);
-            let flaw = shadowed(
+            let problem = shadowed(
                 format!("is never used, because the one of {winner} comes first"),
                 "keep one default backend",
             );
             let object = object_ref(&ingresses[default.ingress]);
-            Report::new(&object, findings).add("spec.defaultBackend", flaw);
+            Report::new(&object, findings).add("spec.defaultBackend", problem);
         }
     }
 }
 
-fn shadowed(reason: String, fix: &str) -> Flaw {
-    Flaw::error(Why::Shadowed, "", reason, fix).with(Severity::Warning)
+fn shadowed(reason: String, fix: &str) -> Problem {
+    Problem::error(Why::Shadowed, "", reason, fix).with(Severity::Warning)
 }

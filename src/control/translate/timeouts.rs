@@ -4,7 +4,7 @@
 //! configuration says stays in force.
 
 use super::annotations::{Annotations, field};
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use crate::model::Timeouts;
 use std::time::Duration;
 
@@ -38,9 +38,9 @@ pub(super) fn span(
     name: &str,
     report: &mut Report<'_>,
 ) -> Option<Duration> {
-    annotations.duration(name).unwrap_or_else(|flaw| {
-        let fix = format!("{}; until then the default applies", flaw.fix);
-        report.add(&field(name), Flaw { fix, ..flaw });
+    annotations.duration(name).unwrap_or_else(|problem| {
+        let fix = format!("{}; until then the default applies", problem.fix);
+        report.add(&field(name), Problem { fix, ..problem });
         None
     })
 }

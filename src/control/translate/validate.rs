@@ -6,7 +6,7 @@
 //! Kubernetes.
 
 use super::near::Here;
-use super::report::{Flaw, Report};
+use super::report::{Problem, Report};
 use super::{endpoint_slice, ingress, secret, service};
 use crate::control::objects::Object;
 use crate::model::{Diagnostic, Https, Why};
@@ -25,7 +25,7 @@ pub fn validate(object: &Object) -> Vec<Diagnostic> {
             let controller = object.spec.as_ref().and_then(|spec| spec.controller.as_deref());
             if controller.unwrap_or_default().is_empty() {
                 let fix = format!("add `controller: {}`", super::CONTROLLER);
-                report.add("spec.controller", Flaw::invalid("", "is missing", fix));
+                report.add("spec.controller", Problem::invalid("", "is missing", fix));
             }
         }
         Object::Service(object) => service::check(object, &mut report),
@@ -34,8 +34,8 @@ pub fn validate(object: &Object) -> Vec<Diagnostic> {
             endpoint_slice::read(object, &here, &mut report);
         }
         Object::Secret(object) => {
-            if let Err(flaw) = secret::check_own_type(object) {
-                report.add_below("", flaw);
+            if let Err(problem) = secret::check_own_type(object) {
+                report.add_below("", problem);
             }
         }
         // Nodes are printed by a cluster, not written, and most ConfigMaps are for others: what is

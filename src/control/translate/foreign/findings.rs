@@ -5,7 +5,7 @@ use super::{Controller, Guard, IGNORE, Outcome, Subject};
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::control::translate::annotations::{Annotations, field};
-use crate::control::translate::report::{Flaw, Report};
+use crate::control::translate::report::{Problem, Report};
 use crate::model::{Severity, Why};
 
 /// One annotation, and where findings about it go.
@@ -20,7 +20,7 @@ pub(super) struct Say<'a, 'r> {
 
 impl Say<'_, '_> {
     fn add(&mut self, severity: Severity, why: Why, reason: String, fix: impl Into<String>) {
-        self.report.add(&field(self.name), Flaw::error(why, "", reason, fix).with(severity));
+        self.report.add(&field(self.name), Problem::error(why, "", reason, fix).with(severity));
     }
 
     /// The routes that an annotation is for.
@@ -189,7 +189,7 @@ pub(super) fn check_ignored(
             Some(near) => format!("did you mean {near}?"),
             None => "write whole names, separated by commas".to_owned(),
         };
-        let flaw = Flaw::error(Why::Invalid, "", reason, fix).with(Severity::Warning);
-        report.add(&field(IGNORE), flaw);
+        let problem = Problem::error(Why::Invalid, "", reason, fix).with(Severity::Warning);
+        report.add(&field(IGNORE), problem);
     }
 }

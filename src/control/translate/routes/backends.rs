@@ -8,7 +8,7 @@ use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::names::{Names, ServiceName};
 use crate::control::translate::near::Here;
 use crate::control::translate::protocol::LastRead;
-use crate::control::translate::report::Flaw;
+use crate::control::translate::report::Problem;
 use crate::control::translate::service::{self, ServiceRead, Verdict};
 use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey, Protocol, Treatment};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,7 @@ struct Slot {
     state: BackendState,
     protocol: Protocol,
     treatment: Treatment,
-    flaw: Option<Arc<Flaw>>,
+    problem: Option<Arc<Problem>>,
     /// The Ingresses that name it, by number.
     users: BTreeSet<usize>,
     /// Where it stands in the last model.
@@ -80,7 +80,7 @@ impl Backends {
                 state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
                 protocol: Protocol::Http,
                 treatment: Treatment::default(),
-                flaw: None,
+                problem: None,
                 users: BTreeSet::new(),
                 position: None,
             });
@@ -174,7 +174,7 @@ impl Backends {
             }
         }
         let slots = &self.slots;
-        let is_silent = |&slot: &usize| slots.get(slot).is_some_and(|slot| slot.flaw.is_none());
+        let is_silent = |&slot: &usize| slots.get(slot).is_some_and(|slot| slot.problem.is_none());
         if is_missing && in_use.slots.iter().any(is_silent) {
             // A port of it is new, while the Service was missing before.
             touched.unsaid.insert(service.clone());
@@ -231,18 +231,18 @@ impl Backends {
     pub(super) fn suggest(&mut self, objects: &Objects, touched: &mut Touched) {
         let (named, unsaid) = (take(&mut touched.named), take(&mut touched.unsaid));
         for (service, near) in self.missing.look(objects, named, unsaid) {
-            let flaw = Arc::new(service::missing(&service.0, &service.1, near.as_deref()));
+            let problem = Arc::new(service::missing(&service.0, &service.1, near.as_deref()));
             for &slot in self.services.get(&service).iter().flat_map(|in_use| &in_use.slots) {
                 if let Some(slot) = self.slots.get_mut(slot) {
-                    slot.set_flaw(Some(Arc::clone(&flaw)), touched);
+                    slot.set_problem(Some(Arc::clone(&problem)), touched);
                 }
             }
         }
     }
 
     /// What is wrong with a backend, for every rule that names it.
-    pub(super) fn flaw(&self, number: usize) -> Option<&Flaw> {
-        self.slots.get(number)?.flaw.as_deref()
+    pub(super) fn problem(&self, number: usize) -> Option<&Problem> {
+        self.slots.get(number)?.problem.as_deref()
     }
 
     /// Puts the backends of now, sorted, in the place of those of the last model. Returns where each
@@ -323,10 +323,10 @@ impl Slot {
         is_missing: bool,
         touched: &mut Touched,
     ) {
-        let Verdict { state, protocol, flaw } = verdict;
+        let Verdict { state, protocol, problem } = verdict;
         // `suggest` writes the problem of a missing one.
         if !is_missing {
-            self.set_flaw(flaw.map(Arc::new), touched);
+            self.set_problem(problem.map(Arc::new), touched);
         }
         let is_treated_anew = self.treatment != *treatment;
         if is_treated_anew {
@@ -359,9 +359,9 @@ impl Slot {
         is_other
     }
 
-    fn set_flaw(&mut self, flaw: Option<Arc<Flaw>>, touched: &mut Touched) {
-        if self.flaw != flaw {
-            self.flaw = flaw;
+    fn set_problem(&mut self, problem: Option<Arc<Problem>>, touched: &mut Touched) {
+        if self.problem != problem {
+            self.problem = problem;
             touched.readings.extend(&self.users);
         }
     }

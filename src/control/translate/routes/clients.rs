@@ -15,7 +15,7 @@ use crate::control::translate::annotations::field;
 use crate::control::translate::clients::{CLIENT_CERTIFICATE, ClientsRead, IssuerName};
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::object_ref;
-use crate::control::translate::report::{Flaw, Report};
+use crate::control::translate::report::{Problem, Report};
 use crate::model::{Diagnostic, HostPattern, Ingress};
 use crate::model::{HostClients, Issuer};
 use crate::pki::client_certificate::{Authority, Mode, Subjects};
@@ -93,7 +93,7 @@ fn combine(
             let owner = owner.map_or("another one", |owner| owner);
             let reason = format!("has no effect on {host}, which belongs to namespace {owner}");
             let fix = "ask its owner, or use a host of your own";
-            report(&reading.ingress, Flaw::invalid("", reason, fix), found);
+            report(&reading.ingress, Problem::invalid("", reason, fix), found);
         }
     }
     let mut all: Map<&HostPattern, HostClients> = Map::default();
@@ -152,7 +152,7 @@ fn strictest(
             first.mode.as_str(),
         );
         let fix = "write the same annotations in both";
-        report(ingress, Flaw::invalid("", reason, fix), found);
+        report(ingress, Problem::invalid("", reason, fix), found);
     }
     let mut strict = says.iter().filter(|(_, read)| read.mode == mode);
     let counts = strict.next().copied().unwrap_or((oldest, first));
@@ -206,6 +206,6 @@ fn inherit<'r>(
     Some((host, said))
 }
 
-fn report(ingress: &Ingress, flaw: Flaw, found: &mut Vec<Diagnostic>) {
-    Report::new(&object_ref(ingress), found).add(&field(CLIENT_CERTIFICATE), flaw);
+fn report(ingress: &Ingress, problem: Problem, found: &mut Vec<Diagnostic>) {
+    Report::new(&object_ref(ingress), found).add(&field(CLIENT_CERTIFICATE), problem);
 }

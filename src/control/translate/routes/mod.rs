@@ -276,8 +276,8 @@ impl Routes {
     ) -> (Served, Asks) {
         let reading = self.readings.get(number).expect("a known number has its reading");
         let object = object_ref(&reading.ingress);
-        let mut flaws: Vec<Diagnostic> = Vec::new();
-        let mut report = Report::new(&object, &mut flaws);
+        let mut problems: Vec<Diagnostic> = Vec::new();
+        let mut report = Report::new(&object, &mut problems);
         let read = ingress::read(source, &self.options.https, &mut report);
         let mut acquire = |backend: BackendRead<'_>| {
             let (service, port, broken) = match backend {
@@ -318,9 +318,10 @@ impl Routes {
         }
         let clients = clients.map(Box::new);
         if !self.options.details {
-            flaws.retain(|flaw| flaw.severity != Severity::Info);
+            problems.retain(|problem| problem.severity != Severity::Info);
         }
-        let served = Served { rules: rules.into(), default, tls, clients, flaws: flaws.into() };
+        let served =
+            Served { rules: rules.into(), default, tls, clients, problems: problems.into() };
         let ingress::IngressRead { https, timeouts, balance, raw_path, max_body, .. } = read;
         (served, Asks { https, timeouts, balance, raw_path, max_body })
     }

@@ -13,7 +13,7 @@ use crate::config::HostPolicy;
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
-use crate::control::translate::report::{Flaw, Report};
+use crate::control::translate::report::{Problem, Report};
 use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Model, Rule, Severity, Why};
 use crate::routing::table_order;
 use std::ops::Range;
@@ -136,23 +136,23 @@ impl Ownership {
         let Some(owner) = all.min() else { return };
         let first = object_ref(&model.ingresses[owner]);
         let fix = "use a host of your own, or ask for source.hosts = \"shared\"";
-        let flaw = |what: &str| {
+        let problem = |what: &str| {
             let reason = format!(
                 "{what} not served on host {host}, which belongs to namespace {}: its {first} is the \
                  oldest there",
                 first.namespace
             );
-            Flaw::error(Why::HostShared, "", reason, fix)
+            Problem::error(Why::HostShared, "", reason, fix)
         };
         for rule in self.refused.get(host).into_iter().flatten() {
             let place = Place::Path { rule: rule.rule, position: rule.position };
             let object = object_ref(&model.ingresses[rule.ingress]);
             let what = format!("{} is", rule.path);
-            Report::new(&object, found).add(&place.field("path"), flaw(&what));
+            Report::new(&object, found).add(&place.field("path"), problem(&what));
         }
         for ingress in of_defaults.into_iter().filter(|at| !is_of_one(model, *at, owner)) {
             let object = object_ref(&model.ingresses[ingress]);
-            Report::new(&object, found).add("spec.defaultBackend", flaw("is"));
+            Report::new(&object, found).add("spec.defaultBackend", problem("is"));
         }
     }
 }
@@ -176,8 +176,8 @@ fn report_shared(
         let reason = format!("is {host}, on which {theirs} of another namespace also has paths");
         let fix =
             "use hosts of your own, or set source.hosts = \"first-namespace\" to keep others out";
-        let flaw = Flaw::error(Why::HostShared, "", reason, fix).with(Severity::Warning);
-        Report::new(&object, found).add(&format!("spec.rules[{}].host", rule.rule), flaw);
+        let problem = Problem::error(Why::HostShared, "", reason, fix).with(Severity::Warning);
+        Report::new(&object, found).add(&format!("spec.rules[{}].host", rule.rule), problem);
     }
 }
 

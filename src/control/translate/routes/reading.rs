@@ -9,7 +9,7 @@ use crate::control::translate::clients::CLIENT_CA;
 use crate::control::translate::findings::Reported;
 use crate::control::translate::ingress::Place;
 use crate::control::translate::object_ref;
-use crate::control::translate::report::{Flaw, Report};
+use crate::control::translate::report::{Problem, Report};
 use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Rule};
 use crate::pki::client_certificate::Authority;
 
@@ -18,9 +18,9 @@ use crate::pki::client_certificate::Authority;
 pub(super) struct Reading {
     pub(super) ingress: Ingress,
     /// Why it is not for us, if so.
-    pub(super) foreign: Option<Box<Flaw>>,
+    pub(super) foreign: Option<Box<Problem>>,
     /// What there is to be said of its class, if it is for us.
-    pub(super) warning: Option<Box<Flaw>>,
+    pub(super) warning: Option<Box<Problem>>,
     pub(super) served: Served,
     /// What is wrong with it and with what it refers to.
     pub(super) found: Reported,
@@ -36,7 +36,7 @@ pub(super) struct Served {
     /// What is asked of clients; boxed, because few Ingresses ask.
     pub(super) clients: Option<Box<Clients>>,
     /// What is wrong with the Ingress itself.
-    pub(super) flaws: Box<[Diagnostic]>,
+    pub(super) problems: Box<[Diagnostic]>,
 }
 
 /// One of `spec.tls` that names a Secret.
@@ -75,10 +75,10 @@ impl Reading {
         authorities: &Secrets<Authority>,
     ) -> Vec<Diagnostic> {
         let object = object_ref(&self.ingress);
-        let mut findings = self.served.flaws.to_vec();
+        let mut findings = self.served.problems.to_vec();
         let mut report = Report::new(&object, &mut findings);
-        for flaw in self.foreign.iter().chain(&self.warning) {
-            report.add(flaw.field, Flaw::clone(flaw));
+        for problem in self.foreign.iter().chain(&self.warning) {
+            report.add(problem.field, Problem::clone(problem));
         }
         let of_rules =
             self.served.rules.iter().map(|rule| {
@@ -86,19 +86,19 @@ impl Reading {
             });
         let of_default = self.served.default.iter().map(|own| (Place::Default, own.backend));
         for (place, backend) in of_rules.chain(of_default) {
-            if let Some(flaw) = backends.flaw(backend) {
-                report.add(&place.field(flaw.field), flaw.clone());
+            if let Some(problem) = backends.problem(backend) {
+                report.add(&place.field(problem.field), problem.clone());
             }
         }
         for Certificate { position, secret, hosts: _ } in &self.served.tls {
-            if let Some(flaw) = secrets.flaw(secret) {
-                report.add(&format!("spec.tls[{position}].secretName"), flaw.clone());
+            if let Some(problem) = secrets.problem(secret) {
+                report.add(&format!("spec.tls[{position}].secretName"), problem.clone());
             }
         }
         let namespace = &self.ingress.namespace;
         let authority = self.served.clients.as_ref().and_then(|own| own.secret(namespace));
-        if let Some(flaw) = authority.and_then(|secret| authorities.flaw(&secret)) {
-            report.add(&field(CLIENT_CA), flaw.clone());
+        if let Some(problem) = authority.and_then(|secret| authorities.problem(&secret)) {
+            report.add(&field(CLIENT_CA), problem.clone());
         }
         findings
     }

@@ -2,7 +2,7 @@
 
 use super::{Map, Name};
 use crate::control::objects::Objects;
-use crate::control::translate::report::Flaw;
+use crate::control::translate::report::Problem;
 use crate::control::translate::secret;
 use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::Authority;
@@ -13,14 +13,14 @@ use std::sync::Arc;
 /// What a Secret is named for.
 pub(super) trait Content: Sized {
     /// Reads it out of the Secret, if there is one.
-    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Flaw>;
+    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Problem>;
 
     /// Whether another one is the same.
     fn is_same(&self, other: &Self) -> bool;
 }
 
 impl Content for Certificate {
-    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Flaw> {
+    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Problem> {
         secret::read(namespace, name, secret)
     }
 
@@ -30,7 +30,7 @@ impl Content for Certificate {
 }
 
 impl Content for Authority {
-    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Flaw> {
+    fn read(namespace: &str, name: &str, secret: Option<&Secret>) -> Result<Self, Problem> {
         secret::read_authority(namespace, name, secret)
     }
 
@@ -46,7 +46,7 @@ pub(super) struct Secrets<C>(Map<Name, InUse<C>>);
 #[derive(Debug)]
 struct InUse<C> {
     content: Option<Arc<C>>,
-    flaw: Option<Flaw>,
+    problem: Option<Problem>,
     /// The Ingresses that name it, by number.
     users: BTreeSet<usize>,
 }
@@ -69,7 +69,7 @@ impl<C> Default for Secrets<C> {
 impl<C: Content> Secrets<C> {
     /// Adds a user. Returns whether it is the first: the Secret has to be looked at.
     pub(super) fn acquire(&mut self, name: &Name, user: usize) -> bool {
-        let new = || InUse { content: None, flaw: None, users: BTreeSet::new() };
+        let new = || InUse { content: None, problem: None, users: BTreeSet::new() };
         let in_use = self.0.entry(name.clone()).or_insert_with(new);
         let is_first = in_use.users.is_empty();
         in_use.users.insert(user);
@@ -93,9 +93,9 @@ impl<C: Content> Secrets<C> {
         };
         let (namespace, name) = wanted;
         let secret = objects.secrets().get(namespace, name).map(|secret| &**secret);
-        let (content, flaw) = match C::read(namespace, name, secret) {
+        let (content, problem) = match C::read(namespace, name, secret) {
             Ok(content) => (Some(Arc::new(content)), None),
-            Err(flaw) => (None, Some(flaw)),
+            Err(problem) => (None, Some(problem)),
         };
         let is_same = match (&content, &in_use.content) {
             (Some(now), Some(before)) => now.is_same(before),
@@ -103,8 +103,8 @@ impl<C: Content> Secrets<C> {
         };
         in_use.content = content;
         let mut readings = Vec::new();
-        if in_use.flaw != flaw {
-            in_use.flaw = flaw;
+        if in_use.problem != problem {
+            in_use.problem = problem;
             readings.extend(&in_use.users);
         }
         Checked { changed: !is_same, readings }
@@ -116,7 +116,7 @@ impl<C: Content> Secrets<C> {
     }
 
     /// What is wrong with a Secret, for every Ingress that names it.
-    pub(super) fn flaw(&self, name: &Name) -> Option<&Flaw> {
-        self.0.get(name)?.flaw.as_ref()
+    pub(super) fn problem(&self, name: &Name) -> Option<&Problem> {
+        self.0.get(name)?.problem.as_ref()
     }
 }
