@@ -1,7 +1,7 @@
 //! `ravelin check`.
 
 use super::certificates::{self, Certificates};
-use super::checkout::{JudgedAs, Verdict};
+use super::checkout::{JudgedAs, JudgedFindings};
 use super::findings::{self, DiagnosticJson};
 use super::{Failure, Output, What, full_strict, manifests, say, table};
 use crate::model::Severity;
@@ -30,7 +30,7 @@ pub(super) fn check(what: &What, paths: Vec<PathBuf>, verbose: bool) -> Result<u
     let read = manifests::read(what, paths)?;
     let (build, input) = (read.build, read.input);
     let certificates = Certificates::of(read.config.as_ref(), &build);
-    let Verdict { findings: found, awaited } = input.judge(&build.findings);
+    let JudgedFindings { findings: found, awaited } = input.judge(&build.findings);
     let mut strict = certificates.strict(&build.table)?;
     strict.retain(|row| !awaited.contains(row.object()));
     let rows = certificates.rows.iter();

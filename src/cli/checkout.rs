@@ -1,4 +1,4 @@
-//! The verdict on files: an object that only a cluster has is not a mistake of a Git checkout.
+//! Findings judged as of a checkout or as of a cluster: an object that only a cluster has is not a mistake of a Git checkout.
 
 use super::table::Row;
 use crate::control::files::Surroundings;
@@ -28,7 +28,7 @@ pub(super) enum JudgedAs {
 
 /// What became of the findings.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct JudgedFindings {
     pub(super) findings: Vec<Diagnostic>,
     /// Secrets that are still to come, as `Secret namespace/name`.
     pub(super) awaited: BTreeSet<String>,
@@ -63,12 +63,12 @@ impl Input {
     }
 
     /// Findings as they are of these files.
-    pub(super) fn judge(&self, findings: &[Diagnostic]) -> Verdict {
+    pub(super) fn judge(&self, findings: &[Diagnostic]) -> JudgedFindings {
         let Self::Files { objects, surroundings } = self else {
-            return Verdict { findings: findings.to_vec(), ..Verdict::default() };
+            return JudgedFindings { findings: findings.to_vec(), ..JudgedFindings::default() };
         };
         let is_checkout = self.judged_as() == JudgedAs::Checkout;
-        let mut verdict = Verdict::default();
+        let mut judged = JudgedFindings::default();
         for finding in findings {
             let mut finding = finding.clone();
             if surroundings.has_variable(&finding.reason) {
@@ -78,7 +78,7 @@ impl Input {
             } else if let Some(secret) = missing_secret(objects, &finding) {
                 await_secret(objects, surroundings, &secret, is_checkout, &mut finding);
                 if finding.severity != Severity::Error {
-                    verdict.awaited.insert(secret.to_string());
+                    judged.awaited.insert(secret.to_string());
                 }
             } else if finding.why == Why::ServiceMissing && is_checkout {
                 let by = surroundings.bringers.get(&*finding.object.namespace);
@@ -89,10 +89,10 @@ impl Input {
                 }
             }
             as_written(surroundings, &mut finding);
-            verdict.findings.push(finding);
+            judged.findings.push(finding);
         }
-        verdict.findings.sort();
-        verdict
+        judged.findings.sort();
+        judged
     }
 
     /// Rows as they are of these files.

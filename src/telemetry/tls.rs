@@ -3,8 +3,8 @@
 use super::locked::Locked;
 use crate::net::counters::LocalCounter;
 use crate::net::counters::ScopedGauge;
-use crate::pki::client_certificate::{Mode, Verdict};
-use crate::pki::full_strict::Verdict as Strict;
+use crate::pki::client_certificate::{Mode, Verification};
+use crate::pki::full_strict::Verdict;
 use std::sync::Arc;
 
 /// Why a handshake failed: label `reason`.
@@ -104,8 +104,8 @@ pub struct HandshakeCells {
     /// Those that succeeded: by [`TlsVersion`], then full ones and resumed ones.
     pub(super) done: [[LocalCounter; 2]; TlsVersion::ALL.len()],
     pub(super) failed: [LocalCounter; HandshakeFailure::ALL.len()],
-    /// What became of the demand for a certificate: by [`Mode`] and [`Verdict`].
-    pub(super) clients: [[LocalCounter; Verdict::ALL.len()]; Mode::ALL.len()],
+    /// What became of the demand for a certificate: by [`Mode`] and [`Verification`].
+    pub(super) clients: [[LocalCounter; Verification::ALL.len()]; Mode::ALL.len()],
     /// Handshakes in progress, including connections that have sent nothing yet.
     pub in_flight: ScopedGauge,
 }
@@ -123,8 +123,8 @@ impl HandshakeCells {
 
     /// Counts the result of a client certificate request, or a request without TLS for a host that requires
     /// one. Only the owning worker may call this.
-    pub fn judge(&self, mode: Mode, verdict: Verdict) {
-        self.clients[mode as usize][verdict as usize].add(1);
+    pub fn judge(&self, mode: Mode, verification: Verification) {
+        self.clients[mode as usize][verification as usize].add(1);
     }
 }
 
@@ -135,7 +135,7 @@ pub struct CertificateCells {
     pub not_after: Vec<(String, i64)>,
     /// The verdict of each host under Full (strict), and when the accepted certificate expires, in seconds
     /// since the Unix epoch.
-    pub full_strict: Vec<(String, Strict, Option<i64>)>,
+    pub full_strict: Vec<(String, Verdict, Option<i64>)>,
     /// The files, including CA files, and whether their current content cannot be used.
     pub files: Vec<(Arc<str>, bool)>,
     /// The Secrets (`namespace/name`) that Ingresses name and that cannot be used, and whether an

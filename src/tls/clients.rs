@@ -6,7 +6,7 @@
 //! has to show a certificate again. So what a resumed session stands for is as good as what a full
 //! handshake would have said.
 
-use crate::pki::client_certificate::{Demand, Mode, Verdict, validity};
+use crate::pki::client_certificate::{Demand, Mode, Verification, validity};
 use rustls::SignatureScheme;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
@@ -50,9 +50,9 @@ impl Asking {
     }
 
     /// What the demand makes of a chain, the client's own certificate first, now.
-    pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Verdict {
+    pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Verification {
         match chain {
-            [] => Verdict::None,
+            [] => Verification::None,
             [own, rest @ ..] => self.judge_at(own, rest, UnixTime::now()),
         }
     }
@@ -62,52 +62,54 @@ impl Asking {
         own: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Verdict {
+    ) -> Verification {
         let Some(chain) = &self.chain else {
-            return Verdict::NoAuthority;
+            return Verification::NoAuthority;
         };
         match chain.verify_client_cert(own, rest, now) {
-            Ok(_) if self.demand.subjects.include(own) => Verdict::Valid,
-            Ok(_) => Verdict::WrongSubject,
+            Ok(_) if self.demand.subjects.include(own) => Verification::Valid,
+            Ok(_) => Verification::WrongSubject,
             Err(error) => of_error(&error),
         }
     }
 }
 
 /// What the demand makes of a certificate that rustls does not take.
-fn of_error(error: &Error) -> Verdict {
+fn of_error(error: &Error) -> Verification {
     let Error::InvalidCertificate(error) = error else {
-        return Verdict::Malformed;
+        return Verification::Malformed;
     };
     match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Verdict::Expired,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            Verification::Expired
+        }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Verdict::NotYetValid
+            Verification::NotYetValid
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            Verdict::WrongPurpose
+            Verification::WrongPurpose
         }
-        CertificateError::BadEncoding => Verdict::Malformed,
+        CertificateError::BadEncoding => Verification::Malformed,
         // Of an authority with the same name and another key, too.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => Verdict::Untrusted,
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Verification::Untrusted,
         // What else a chain can be wrong in: constraints, versions, algorithms.
-        _ => Verdict::Malformed,
+        _ => Verification::Malformed,
     }
 }
 
 /// The error that ends a handshake, and with it the alert.
-fn refusal(verdict: Verdict) -> Error {
-    let error = match verdict {
-        Verdict::Expired => CertificateError::Expired,
-        Verdict::NotYetValid => CertificateError::NotValidYet,
-        Verdict::Untrusted | Verdict::NoAuthority => CertificateError::UnknownIssuer,
-        Verdict::WrongPurpose => CertificateError::InvalidPurpose,
-        Verdict::Malformed => CertificateError::BadEncoding,
-        Verdict::Valid
-        | Verdict::None
-        | Verdict::WrongSubject
-        | Verdict::Unproven
-        | Verdict::Plaintext => CertificateError::ApplicationVerificationFailure,
+fn refusal(verification: Verification) -> Error {
+    let error = match verification {
+        Verification::Expired => CertificateError::Expired,
+        Verification::NotYetValid => CertificateError::NotValidYet,
+        Verification::Untrusted | Verification::NoAuthority => CertificateError::UnknownIssuer,
+        Verification::WrongPurpose => CertificateError::InvalidPurpose,
+        Verification::Malformed => CertificateError::BadEncoding,
+        Verification::Valid
+        | Verification::None
+        | Verification::WrongSubject
+        | Verification::Unproven
+        | Verification::Plaintext => CertificateError::ApplicationVerificationFailure,
     };
     Error::InvalidCertificate(error)
 }
@@ -115,7 +117,7 @@ fn refusal(verdict: Verdict) -> Error {
 /// What a handshake has shown so far. It is one worker's alone; atomic because rustls asks it.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    /// Of the certificate that was shown: position in [`Verdict::ALL`].
+    /// Of the certificate that was shown: position in [`Verification::ALL`].
     shown: AtomicUsize,
     /// Until when the chain behind the next ticket is valid, or [`NEVER`].
     until: AtomicI64,
@@ -123,19 +125,19 @@ pub(super) struct Attempt {
 
 impl Default for Attempt {
     fn default() -> Self {
-        Self { shown: AtomicUsize::new(Verdict::None as usize), until: AtomicI64::new(NEVER) }
+        Self { shown: AtomicUsize::new(Verification::None as usize), until: AtomicI64::new(NEVER) }
     }
 }
 
 impl Attempt {
-    /// Of the certificate that was shown in this handshake; [`Verdict::None`] if none was.
-    pub(super) fn verdict(&self) -> Verdict {
+    /// Of the certificate that was shown in this handshake; [`Verification::None`] if none was.
+    pub(super) fn verification(&self) -> Verification {
         let position = self.shown.load(Ordering::Relaxed);
-        Verdict::ALL.get(position).copied().unwrap_or(Verdict::None)
+        Verification::ALL.get(position).copied().unwrap_or(Verification::None)
     }
 
-    fn note(&self, verdict: Verdict, until: i64) {
-        self.shown.store(verdict as usize, Ordering::Relaxed);
+    fn note(&self, verification: Verification, until: i64) {
+        self.shown.store(verification as usize, Ordering::Relaxed);
         self.until.store(until, Ordering::Relaxed);
     }
 }
@@ -168,11 +170,11 @@ impl Verifier {
         result: Result<HandshakeSignatureValid, Error>,
     ) -> Result<HandshakeSignatureValid, Error> {
         if result.is_ok() || self.requires() {
-            return result.inspect_err(|_| self.attempt.note(Verdict::Unproven, NEVER));
+            return result.inspect_err(|_| self.attempt.note(Verification::Unproven, NEVER));
         }
         // It stands for nothing then, and the connection goes on as one without.
-        if self.attempt.verdict() == Verdict::Valid {
-            self.attempt.note(Verdict::Unproven, NEVER);
+        if self.attempt.verification() == Verification::Valid {
+            self.attempt.note(Verification::Unproven, NEVER);
         }
         Ok(HandshakeSignatureValid::assertion())
     }
@@ -189,7 +191,7 @@ impl ClientCertVerifier for Verifier {
         self.requires()
     }
 
-    /// None: a client then shows what it has, and the verdict says what is wrong with it. Nor does
+    /// None: a client then shows what it has, and the verification says what is wrong with it. Nor does
     /// a client learn which CAs we trust.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
@@ -201,14 +203,14 @@ impl ClientCertVerifier for Verifier {
         rest: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verdict = self.asking.judge_at(own, rest, now);
-        let until = match verdict {
-            Verdict::Valid => until(own, rest),
+        let verification = self.asking.judge_at(own, rest, now);
+        let until = match verification {
+            Verification::Valid => until(own, rest),
             _ => NEVER,
         };
-        self.attempt.note(verdict, until);
-        if verdict != Verdict::Valid && self.requires() {
-            return Err(refusal(verdict));
+        self.attempt.note(verification, until);
+        if verification != Verification::Valid && self.requires() {
+            return Err(refusal(verification));
         }
         Ok(ClientCertVerified::assertion())
     }

@@ -7,7 +7,7 @@ use super::session::{Session, Standing};
 use super::snapshot::{Shown, Store};
 use super::turns::Turns;
 use crate::net::stream::Now;
-use crate::pki::client_certificate::{Mode, Verdict};
+use crate::pki::client_certificate::{Mode, Verification};
 use crate::telemetry::{HandshakeCells, HandshakeFailure, TlsVersion};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor, ClientHello};
@@ -103,13 +103,13 @@ impl Handshakes {
                 tracing::debug!(%error, "TLS handshake");
                 let failure = of_io(&error);
                 if let (Some(asked), HandshakeFailure::ClientCertificate) = (&asked, failure) {
-                    asked.note(asked.attempt.verdict(), cells);
+                    asked.note(asked.attempt.verification(), cells);
                 }
                 failure
             })?;
-        let client = asked.as_ref().map(|asked| asked.verdict(stream.get_ref().1));
-        if let (Some(asked), Some(verdict)) = (&asked, client)
-            && !asked.note(verdict, cells)
+        let client = asked.as_ref().map(|asked| asked.verification(stream.get_ref().1));
+        if let (Some(asked), Some(verification)) = (&asked, client)
+            && !asked.note(verification, cells)
         {
             end_session(stream).await;
             return Err(HandshakeFailure::ClientCertificate.into());
@@ -147,26 +147,29 @@ struct Asked<'s> {
 
 impl Asked<'_> {
     /// Counts what was found, and says whether the client is served.
-    fn note(&self, verdict: Verdict, cells: &HandshakeCells) -> bool {
-        cells.judge(self.policy.mode(), verdict);
-        self.policy.mode() != Mode::Require || verdict == Verdict::Valid
+    fn note(&self, verification: Verification, cells: &HandshakeCells) -> bool {
+        cells.judge(self.policy.mode(), verification);
+        self.policy.mode() != Mode::Require || verification == Verification::Valid
     }
 
     /// What was found. A session is resumed only by a ticket that stands for a good certificate.
-    fn verdict(&self, connection: &ServerConnection) -> Verdict {
+    fn verification(&self, connection: &ServerConnection) -> Verification {
         let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
         match connection.peer_certificates() {
-            Some([_, ..]) if resumed => Verdict::Valid,
-            Some([_, ..]) => self.attempt.verdict(),
-            _ => Verdict::None,
+            Some([_, ..]) if resumed => Verification::Valid,
+            Some([_, ..]) => self.attempt.verification(),
+            _ => Verification::None,
         }
     }
 }
 
 /// The certificates of a client that has their key.
-fn proven(connection: &ServerConnection, client: Option<Verdict>) -> Vec<CertificateDer<'static>> {
+fn proven(
+    connection: &ServerConnection,
+    client: Option<Verification>,
+) -> Vec<CertificateDer<'static>> {
     match client {
-        None | Some(Verdict::Unproven) => Vec::new(),
+        None | Some(Verification::Unproven) => Vec::new(),
         Some(_) => connection.peer_certificates().unwrap_or_default().to_vec(),
     }
 }

@@ -5,7 +5,7 @@
 
 use super::clients::{self, Asking, Attempt};
 use super::tickets::TicketKeys;
-use crate::pki::client_certificate::{Demand, Mode, Verdict};
+use crate::pki::client_certificate::{Demand, Mode, Verification};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::CertificateDer;
@@ -76,8 +76,8 @@ impl Policy {
     }
 
     /// What the demand makes of a chain whose key the client has.
-    pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Verdict {
-        self.asking.as_ref().map_or(Verdict::Valid, |asking| asking.judge(chain))
+    pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Verification {
+        self.asking.as_ref().map_or(Verification::Valid, |asking| asking.judge(chain))
     }
 
     /// The same, with a certificate, for policies that ask nobody. Shares the ticketer: made for each

@@ -3,7 +3,7 @@
 use super::policy::Policy;
 use super::snapshot::{Snapshot, Store};
 use crate::pki::certificate::Certificate;
-use crate::pki::client_certificate::{Mode, Verdict};
+use crate::pki::client_certificate::{Mode, Verification};
 use crate::telemetry::TlsVersion;
 use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
@@ -26,7 +26,7 @@ pub struct Session {
     /// Whether HTTP/2 was agreed on, rather than HTTP/1.1.
     pub http2: bool,
     /// The result of the client certificate check, if one was requested.
-    pub client: Option<Verdict>,
+    pub client: Option<Verification>,
     pub(super) store: Arc<Store>,
     /// The `Host` field that was last found to belong here, and the version of the store then.
     pub(super) covered: RefCell<Option<(u64, HeaderValue)>>,
@@ -56,7 +56,7 @@ impl Standing {
         let own = snapshot.policy(server_name);
         if !is_same(own, self.policy.borrow().as_ref()) {
             let met = own.is_none_or(|policy| {
-                policy.mode() != Mode::Require || policy.judge(&self.chain) == Verdict::Valid
+                policy.mode() != Mode::Require || policy.judge(&self.chain) == Verification::Valid
             });
             if !met {
                 self.outdated.set(true);

@@ -8,8 +8,8 @@ use ravelin::control::files::Directory;
 use ravelin::control::translate::{Options, translate};
 use ravelin::error::Reason;
 use ravelin::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
-use ravelin::pki::client_certificate::{Mode, Verdict};
-use ravelin::pki::full_strict::Verdict as Strict;
+use ravelin::pki::client_certificate::{Mode, Verification};
+use ravelin::pki::full_strict::Verdict;
 use ravelin::routing::{Publisher, compile};
 use ravelin::telemetry::{MethodLabel, Outcome, SeriesCache, Telemetry};
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ fn scrape() -> String {
     watch(&telemetry);
     telemetry.certificates().update(|cells| {
         cells.not_after.push(("a.example".to_owned(), 1));
-        cells.full_strict.push(("a.example".to_owned(), Strict::ALL[0], Some(1)));
+        cells.full_strict.push(("a.example".to_owned(), Verdict::ALL[0], Some(1)));
         cells.files.push(("a.pem".into(), false));
     });
     telemetry.list().update(|cells| {
@@ -90,7 +90,7 @@ fn scrape() -> String {
     telemetry.class_grace().update(|classes| {
         classes.insert("ravelin".into(), 1);
     });
-    telemetry.workers()[0].listeners[0].handshakes.judge(Mode::Require, Verdict::None);
+    telemetry.workers()[0].listeners[0].handshakes.judge(Mode::Require, Verification::None);
     telemetry.set_findings(Arc::new([Arc::new(Diagnostic {
         severity: Severity::Error,
         object: ObjectRef::new(Kind::Ingress, "ns", "name"),

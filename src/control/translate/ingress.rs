@@ -100,7 +100,7 @@ pub(super) fn read<'i>(
 ) -> IngressRead<'i> {
     let Ingress { metadata, spec, status: _ } = ingress;
     let annotations = Annotations::of(metadata);
-    let verdict = foreign::judge(annotations, Subject::Ingress(spec.as_ref()), report);
+    let consequences = foreign::judge(annotations, Subject::Ingress(spec.as_ref()), report);
     let clients = clients::read(annotations, report);
     let Some(spec) = spec else {
         return read_nothing(report);
@@ -114,7 +114,7 @@ pub(super) fn read<'i>(
     let has_tls = tls.as_ref().is_some_and(|tls| !tls.is_empty());
     let mut https = https::read(annotations, has_tls, https, report);
     let max_body = body_size::read(annotations, report);
-    let refused = verdict.broken.or(max_body.err());
+    let refused = consequences.broken.or(max_body.err());
     // The request would be refused after the redirect to TLS, so it is refused at once.
     https.redirect &= refused.is_none();
     let mut read = IngressRead { refused, ..IngressRead::asking(annotations, https, report) };
@@ -122,7 +122,7 @@ pub(super) fn read<'i>(
     let (mut hosts, has_rules) = (Vec::new(), !rules.is_empty());
     for (position, rule) in rules.iter().enumerate() {
         let rule =
-            read_rule(position, rule, default_backend.is_some(), verdict.expressions, report);
+            read_rule(position, rule, default_backend.is_some(), consequences.expressions, report);
         if let Some(rule) = rule {
             hosts.push(rule.host.clone());
             read.rules.push(rule);
@@ -144,7 +144,7 @@ pub(super) fn read<'i>(
         hosts.dedup();
         (clients, hosts)
     });
-    if verdict.left_out {
+    if consequences.left_out {
         (read.rules, read.default) = (Vec::new(), None);
     }
     read

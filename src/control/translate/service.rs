@@ -24,8 +24,8 @@ use std::sync::Arc;
 /// Ports of a Service that are listed in a message.
 const MAX_LISTED_PORTS: usize = 8;
 
-/// What becomes of a backend.
-pub(super) struct Verdict {
+/// What was read of a port.
+pub(super) struct PortRead {
     pub(super) state: BackendState,
     /// What is spoken with its endpoints; of none where there are none.
     pub(super) protocol: Protocol,
@@ -33,7 +33,7 @@ pub(super) struct Verdict {
     pub(super) problem: Option<Problem>,
 }
 
-impl Verdict {
+impl PortRead {
     fn of(protocol: Protocol) -> Self {
         Self { protocol, ..Self::broken(Broken::Unsupported, None) }
     }
@@ -48,7 +48,7 @@ impl Verdict {
 #[derive(Default)]
 pub(super) struct ServiceRead {
     /// For each port that was asked for.
-    pub(super) verdicts: Vec<Verdict>,
+    pub(super) ports: Vec<PortRead>,
     /// About Service and slices.
     pub(super) findings: Vec<Diagnostic>,
     /// What it says of all of its endpoints.
@@ -84,19 +84,19 @@ pub(super) fn read<'p>(
         findings.retain(|finding| finding.severity != Severity::Info);
     }
     if let Some(broken) = refused {
-        let verdicts = ports.map(|_| refuse(name, broken)).collect();
-        return Some(ServiceRead { verdicts, findings, treatment, by_zone: false, zone: None });
+        let ports = ports.map(|_| refuse(name, broken)).collect();
+        return Some(ServiceRead { ports, findings, treatment, by_zone: false, zone: None });
     }
     let mut report = Report::new(&own, &mut findings);
     if let Some(external) = external_name::of(service) {
-        let verdicts: Vec<Verdict> = match here.external_names {
+        let ports: Vec<PortRead> = match here.external_names {
             true => read_external(name, service, external, ports, &words, &mut report),
             false => ports.map(|_| refuse_external(name)).collect(),
         };
-        if verdicts.iter().any(|verdict| matches!(verdict.protocol, Protocol::Https(_))) {
+        if ports.iter().any(|port_read| matches!(port_read.protocol, Protocol::Https(_))) {
             words.report_tls(&mut report);
         }
-        return Some(ServiceRead { verdicts, findings, treatment, by_zone: false, zone: None });
+        return Some(ServiceRead { ports, findings, treatment, by_zone: false, zone: None });
     }
     let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
     let (joined, zone, in_slices) = join(objects, key, &found, here, names, &mut findings);
@@ -104,34 +104,34 @@ pub(super) fn read<'p>(
         check_name(service, port, &in_slices, &mut Report::new(&own, &mut findings));
     }
     let preferred = preferred_family(service);
-    let verdicts = found.into_iter().zip(joined).map(|(found, joined)| match found {
+    let ports = found.into_iter().zip(joined).map(|(found, joined)| match found {
         Ok(port) => match words.of(port) {
             Some(protocol) => {
                 let state = BackendState::Resolved(joined.finish(preferred, preference).into());
-                Verdict { state, protocol, problem: None }
+                PortRead { state, protocol, problem: None }
             }
-            None => Verdict::broken(Broken::ProtocolUnusable, None),
+            None => PortRead::broken(Broken::ProtocolUnusable, None),
         },
-        Err((broken, problem)) => Verdict::broken(broken, Some(problem)),
+        Err((broken, problem)) => PortRead::broken(broken, Some(problem)),
     });
-    let verdicts: Vec<Verdict> = verdicts.collect();
-    if verdicts.iter().any(|verdict| matches!(verdict.protocol, Protocol::Https(_))) {
+    let ports: Vec<PortRead> = ports.collect();
+    if ports.iter().any(|port_read| matches!(port_read.protocol, Protocol::Https(_))) {
         words.report_tls(&mut Report::new(&own, &mut findings));
     }
     let by_zone = preference.hints || preference.prefer != Prefer::None;
-    Some(ServiceRead { verdicts, findings, treatment, by_zone, zone })
+    Some(ServiceRead { ports, findings, treatment, by_zone, zone })
 }
 
 /// What becomes of a Service of type ExternalName where they are not served.
-fn refuse_external(service: &str) -> Verdict {
+fn refuse_external(service: &str) -> PortRead {
     let reason = format!("Service \"{service}\" has type ExternalName");
     let fix = "set external_names = true under [dns] in the configuration, or use a Service with a \
                selector or with EndpointSlices of its own";
     let problem = Problem::error(Why::Unsupported, "service.name", reason, fix);
-    Verdict::broken(Broken::Unsupported, Some(problem))
+    PortRead::broken(Broken::Unsupported, Some(problem))
 }
 
-/// A verdict for each of the ports that rules name of a Service of type ExternalName. `written` is its
+/// Reads each port that rules name of a Service of type ExternalName. `written` is its
 /// name in DNS.
 fn read_external<'p>(
     name: &str,
@@ -140,31 +140,31 @@ fn read_external<'p>(
     ports: impl Iterator<Item = &'p PortKey>,
     words: &Words,
     report: &mut Report<'_>,
-) -> Vec<Verdict> {
+) -> Vec<PortRead> {
     let target = external_name::parse(written);
     if target.is_none() {
         let reason = format!("{} is not a DNS name", quote(written));
         let fix = "write one such as \"api.example.com\"; until then requests get 503";
         report.add("spec.externalName", Problem::invalid("", reason, fix));
     }
-    let verdict = |wanted: &PortKey| {
+    let port_read = |wanted: &PortKey| {
         let port = match external_port(name, service, wanted) {
             Ok(port) => port,
-            Err((broken, problem)) => return Verdict::broken(broken, Some(problem)),
+            Err((broken, problem)) => return PortRead::broken(broken, Some(problem)),
         };
         let number = u16::try_from(port.port).ok().filter(|number| *number > 0);
         let (Some(name), Some(number)) = (&target, number) else {
-            return Verdict::broken(Broken::Unsupported, None);
+            return PortRead::broken(Broken::Unsupported, None);
         };
         match words.of(&port) {
             Some(protocol) => {
                 let external = ExternalName { name: Arc::clone(name), port: number };
-                Verdict { state: BackendState::Named(external), ..Verdict::of(protocol) }
+                PortRead { state: BackendState::Named(external), ..PortRead::of(protocol) }
             }
-            None => Verdict::broken(Broken::ProtocolUnusable, None),
+            None => PortRead::broken(Broken::ProtocolUnusable, None),
         }
     };
-    ports.map(verdict).collect()
+    ports.map(port_read).collect()
 }
 
 /// The port; such a Service need not have any, and then a number stands for itself.
@@ -202,14 +202,14 @@ fn read_treatment(
 }
 
 /// What becomes of a port of a Service with annotations that are not obeyed.
-fn refuse(name: &str, broken: Broken) -> Verdict {
+fn refuse(name: &str, broken: Broken) -> PortRead {
     let why = match broken {
         Broken::Restricted => Why::RestrictionUnsupported,
         _ => Why::AnnotationUnsupported,
     };
     let reason = format!("Service \"{name}\" has an annotation that is not supported");
     let fix = "see the findings about the Service; until then requests get 503";
-    Verdict::broken(broken, Some(Problem::error(why, "service.name", reason, fix)))
+    PortRead::broken(broken, Some(Problem::error(why, "service.name", reason, fix)))
 }
 
 /// The endpoints of these ports out of all slices, the zone of those on our node, and the names that the

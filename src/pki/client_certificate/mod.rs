@@ -96,7 +96,7 @@ impl fmt::Display for Demand {
 
 /// What became of the demand: label `result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum Verification {
     /// A certificate of the authority, for one of the subjects, and the client has its key.
     Valid,
     /// The client showed none.
@@ -121,8 +121,8 @@ pub enum Verdict {
     Plaintext,
 }
 
-impl Verdict {
-    /// Every verdict, in the order of the discriminants.
+impl Verification {
+    /// Every verification, in the order of the discriminants.
     pub const ALL: [Self; 11] = [
         Self::Valid,
         Self::None,
@@ -162,10 +162,10 @@ mod tests {
     #[test]
     fn verdicts_have_labels_of_their_own_and_modes_are_in_order() {
         let labels: std::collections::BTreeSet<_> =
-            Verdict::ALL.iter().map(|verdict| verdict.label()).collect();
-        assert_eq!(labels.len(), Verdict::ALL.len());
-        for (position, verdict) in Verdict::ALL.into_iter().enumerate() {
-            assert_eq!(verdict as usize, position);
+            Verification::ALL.iter().map(|verification| verification.label()).collect();
+        assert_eq!(labels.len(), Verification::ALL.len());
+        for (position, verification) in Verification::ALL.into_iter().enumerate() {
+            assert_eq!(verification as usize, position);
         }
         assert!(Mode::ALL.is_sorted());
         assert!(Mode::WORDS.iter().all(|(word, mode)| mode.as_str() == *word));

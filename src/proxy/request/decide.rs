@@ -9,7 +9,7 @@ use crate::balance::EndpointSet;
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
 use crate::model::Broken;
-use crate::pki::client_certificate::{Mode, Verdict};
+use crate::pki::client_certificate::{Mode, Verification};
 use crate::routing::{Backend, EndpointProtocol, RouteId, Table};
 use crate::upstream::body::{RequestBody, Upload};
 use http::{HeaderValue, Method, Request, Uri, Version, header, request};
@@ -125,7 +125,7 @@ fn without_tls(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
         return Ok(());
     }
     let cells = &downstream.worker.cells.listeners[downstream.listener].handshakes;
-    cells.judge(mode, Verdict::Plaintext);
+    cells.judge(mode, Verification::Plaintext);
     match mode {
         Mode::Require => Err(Reason::ClientCertificateRequired),
         Mode::Off | Mode::Request => Ok(()),

@@ -5,7 +5,7 @@
 //! the line names it in `truncated`.
 
 use crate::net::addr::PeerAddr;
-use crate::pki::client_certificate::Verdict;
+use crate::pki::client_certificate::Verification;
 use crate::telemetry::TlsVersion;
 use crate::telemetry::json;
 use http::Version;
@@ -74,12 +74,12 @@ impl ConnectionText {
     }
 
     /// The same for a connection with a client certificate request: its result.
-    pub fn with_client_certificate(self, verdict: Option<Verdict>) -> Self {
-        let Some(verdict) = verdict else {
+    pub fn with_client_certificate(self, verification: Option<Verification>) -> Self {
+        let Some(verification) = verification else {
             return self;
         };
         let mut text = self.0.into_vec();
-        name(&mut text, br#""client_certificate":""#, verdict.label());
+        name(&mut text, br#""client_certificate":""#, verification.label());
         Self(text.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use super::families::Families;
-use crate::pki::client_certificate::{Mode, Verdict};
+use crate::pki::client_certificate::{Mode, Verification};
 use crate::telemetry::tls::{HandshakeFailure, TlsVersion};
 use std::fmt;
 
@@ -84,10 +84,11 @@ impl Telemetry {
             |family| {
                 for (position, name) in self.listeners.iter().enumerate() {
                     for mode in [Mode::Request, Mode::Require] {
-                        for verdict in Verdict::ALL {
+                        for verification in Verification::ALL {
                             let all = self.cells_of(position);
                             let count = all.map(|cells| {
-                                cells.handshakes.clients[mode as usize][verdict as usize].total()
+                                cells.handshakes.clients[mode as usize][verification as usize]
+                                    .total()
                             });
                             let count = count.sum::<u64>();
                             // Most hosts ask nobody: what has not been is left out.
@@ -97,7 +98,7 @@ impl Telemetry {
                             let labels = [
                                 ("listener", &**name),
                                 ("policy", mode.as_str()),
-                                ("result", verdict.label()),
+                                ("result", verification.label()),
                             ];
                             family.count(&labels, count)?;
                         }

@@ -74,7 +74,8 @@ enum Class {
     Canary,
 }
 
-const DETAIL: Class = Class::Tunes("it configures another annotation, and has no effect alone");
+const DETAIL: Class =
+    Class::Tunes("it configures another annotation, and has no effect alone");
 const LOGS: Class = Class::Tunes("[access_log] configures the access log");
 const TLS_POLICY: Class = Class::Tunes("only safe ciphers of TLS 1.2 and 1.3 are offered");
 const STICKY: Class =
@@ -139,7 +140,7 @@ impl<'s> Subject<'s> {
 
 /// What annotations that are not obeyed come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Consequences {
     /// Why no route is served.
     pub(super) broken: Option<Broken>,
     /// Whether no route is to be in the table: another Ingress has all of the requests.
@@ -164,8 +165,8 @@ pub(super) fn judge(
     annotations: Annotations<'_>,
     subject: Subject<'_>,
     report: &mut Report<'_>,
-) -> Verdict {
-    let mut verdict = Verdict::default();
+) -> Consequences {
+    let mut consequences = Consequences::default();
     let ignored = annotations.list(IGNORE);
     findings::check_ignored(annotations, &ignored, report);
     for (name, value) in annotations.all() {
@@ -187,14 +188,17 @@ pub(super) fn judge(
         }
         say.outcome(outcome);
         match outcome {
-            Outcome::Restricts(_) => verdict.broken = Some(Broken::Restricted),
-            Outcome::Alters(_) => verdict.broken = verdict.broken.or(Some(Broken::Altered)),
-            Outcome::LeftOut => verdict.left_out = true,
+            Outcome::Restricts(_) => consequences.broken = Some(Broken::Restricted),
+            Outcome::Alters(_) => {
+                consequences.broken = consequences.broken.or(Some(Broken::Altered));
+            }
+            Outcome::LeftOut => consequences.left_out = true,
             Outcome::Obeyed | Outcome::Tunes(_) | Outcome::Differs(..) => {}
         }
-        verdict.expressions |= matches!(outcome, Outcome::Alters(Change::Match | Change::Rewrite));
+        consequences.expressions |=
+            matches!(outcome, Outcome::Alters(Change::Match | Change::Rewrite));
     }
-    verdict
+    consequences
 }
 
 /// The controller that an annotation is of, and the prefix.

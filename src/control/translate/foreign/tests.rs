@@ -7,24 +7,24 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What comes of annotations of an Ingress or a Service.
-fn judged(subject: Subject<'_>, annotations: &[(&str, &str)]) -> (Verdict, Vec<String>) {
+fn judged(subject: Subject<'_>, annotations: &[(&str, &str)]) -> (Consequences, Vec<String>) {
     let annotations =
         annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let metadata = ObjectMeta { annotations: Some(annotations.collect()), ..ObjectMeta::default() };
     let object = ObjectRef::new(Kind::Ingress, "ns", "i");
     let mut findings: Vec<Diagnostic> = Vec::new();
     let mut report = Report::new(&object, &mut findings);
-    let verdict = judge(Annotations::of(&metadata), subject, &mut report);
+    let consequences = judge(Annotations::of(&metadata), subject, &mut report);
     let line = |finding: &Diagnostic| {
         let line = finding.to_string();
         line.replace("Ingress ns/i: metadata.annotations", "")
     };
-    (verdict, findings.iter().map(line).collect())
+    (consequences, findings.iter().map(line).collect())
 }
 
 fn on_ingress(annotations: &[(&str, &str)]) -> (Option<Broken>, Vec<String>) {
-    let (verdict, lines) = judged(Subject::Ingress(None), annotations);
-    (verdict.broken, lines)
+    let (consequences, lines) = judged(Subject::Ingress(None), annotations);
+    (consequences.broken, lines)
 }
 
 #[test]
@@ -149,14 +149,14 @@ fn on_an_object_where_its_controller_does_not_read_it_an_annotation_is_a_warning
         (Subject::Service, "traefik.ingress.kubernetes.io/router.middlewares"),
         (Subject::Ingress(None), "traefik.ingress.kubernetes.io/service.middlewares"),
     ] {
-        let (verdict, lines) = judged(subject, &[(name, "x")]);
-        assert_eq!(verdict, Verdict::default(), "{name}");
+        let (consequences, lines) = judged(subject, &[(name, "x")]);
+        assert_eq!(consequences, Consequences::default(), "{name}");
         assert!(lines[0].starts_with("warning: "), "{lines:?}");
         assert!(lines[0].contains("it protects nothing"), "{lines:?}");
     }
     for name in ["haproxy.org/route-acl", "traefik.ingress.kubernetes.io/service.middlewares"] {
-        let (verdict, _) = judged(Subject::Service, &[(name, "x")]);
-        assert_eq!(verdict.broken, Some(Broken::Restricted), "{name}");
+        let (consequences, _) = judged(Subject::Service, &[(name, "x")]);
+        assert_eq!(consequences.broken, Some(Broken::Restricted), "{name}");
     }
 }
 
@@ -165,9 +165,9 @@ fn one_of_ours_that_is_misspelt_and_would_protect_is_refused() {
     let (broken, lines) = on_ingress(&[("ravelin.dev/client-certifcate", "require")]);
     assert_eq!(broken, Some(Broken::Restricted));
     assert!(lines[0].contains("write ravelin.dev/client-certificate, or list it"), "{lines:?}");
-    let (verdict, lines) =
+    let (consequences, lines) =
         judged(Subject::Service, &[("ravelin.dev/client-certificate", "require")]);
-    assert_eq!(verdict.broken, Some(Broken::Restricted));
+    assert_eq!(consequences.broken, Some(Broken::Restricted));
     assert!(lines[0].contains("move it to the Ingress"), "{lines:?}");
     let (broken, lines) = on_ingress(&[("ravelin.dev/knwon", "1")]);
     assert_eq!((broken, lines.len()), (None, 1));

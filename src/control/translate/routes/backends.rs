@@ -9,7 +9,7 @@ use crate::control::translate::names::{Names, ServiceName};
 use crate::control::translate::near::Here;
 use crate::control::translate::protocol::LastRead;
 use crate::control::translate::report::Problem;
-use crate::control::translate::service::{self, ServiceRead, Verdict};
+use crate::control::translate::service::{self, PortRead, ServiceRead};
 use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey, Protocol, Treatment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
@@ -158,19 +158,19 @@ impl Backends {
         let (names, last) = (&mut self.names, &mut in_use.authorities);
         let read = service::read(objects, name, ports.into_iter(), here, names, last);
         let is_missing = read.is_none();
-        let ServiceRead { verdicts, findings: found, treatment, by_zone, zone } = read
-            .unwrap_or_else(|| {
-                let missing = |_: &usize| Verdict::broken(Broken::ServiceMissing, None);
-                let verdicts = in_use.slots.iter().map(missing).collect();
-                ServiceRead { verdicts, ..ServiceRead::default() }
+        let ServiceRead { ports, findings: found, treatment, by_zone, zone } =
+            read.unwrap_or_else(|| {
+                let missing = |_: &usize| PortRead::broken(Broken::ServiceMissing, None);
+                let ports = in_use.slots.iter().map(missing).collect();
+                ServiceRead { ports, ..ServiceRead::default() }
             });
         findings.replace(&mut in_use.found, found);
         in_use.by_zone = by_zone;
         let before = std::mem::replace(&mut in_use.zone, zone.clone());
         count(&mut self.zones, before, zone);
-        for (&number, verdict) in in_use.slots.iter().zip(verdicts) {
+        for (&number, port_read) in in_use.slots.iter().zip(ports) {
             if let Some(slot) = self.slots.get_mut(number) {
-                slot.take(number, verdict, &treatment, is_missing, touched);
+                slot.take(number, port_read, &treatment, is_missing, touched);
             }
         }
         let slots = &self.slots;
@@ -318,12 +318,12 @@ impl Slot {
     fn take(
         &mut self,
         number: usize,
-        verdict: Verdict,
+        port_read: PortRead,
         treatment: &Treatment,
         is_missing: bool,
         touched: &mut Touched,
     ) {
-        let Verdict { state, protocol, problem } = verdict;
+        let PortRead { state, protocol, problem } = port_read;
         // `suggest` writes the problem of a missing one.
         if !is_missing {
             self.set_problem(problem.map(Arc::new), touched);
