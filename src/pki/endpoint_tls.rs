@@ -5,10 +5,10 @@
 //! shared by all connections of the Service. A session is resumed only under the very settings that it was
 //! verified under, because each [`EndpointTls`] has a store of its own.
 
+use super::ca_bundle::CaBundle;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::fmt;
@@ -19,58 +19,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 /// a few KiB.
 const SESSIONS: usize = 256;
 
-/// Certificates in one bundle. A public bundle has some 150; more by far is the wrong file.
-const MOST_AUTHORITIES: usize = 1024;
-
 /// The CAs that browsers trust, embedded in the binary.
 static PUBLIC: LazyLock<Arc<RootCertStore>> =
     LazyLock::new(|| Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
-
-/// Certificates that may sign those of pods.
-#[derive(Clone)]
-pub struct Authorities {
-    certificates: Arc<[CertificateDer<'static>]>,
-    store: Arc<RootCertStore>,
-}
-
-impl Authorities {
-    /// Reads certificates in PEM: at least one, at most 1024.
-    ///
-    /// # Errors
-    /// What is wrong, in words that follow "it"; none of the content is in them.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, &'static str> {
-        let mut store = RootCertStore::empty();
-        let mut certificates = Vec::new();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| "is not valid PEM")?;
-            store
-                .add(certificate.clone())
-                .map_err(|_| "contains something other than a certificate")?;
-            certificates.push(certificate);
-            if certificates.len() > MOST_AUTHORITIES {
-                return Err("contains more than 1024 certificates");
-            }
-        }
-        if certificates.is_empty() {
-            return Err("contains no PEM certificate");
-        }
-        Ok(Self { certificates: certificates.into(), store: Arc::new(store) })
-    }
-}
-
-impl PartialEq for Authorities {
-    fn eq(&self, other: &Self) -> bool {
-        self.certificates == other.certificates
-    }
-}
-
-impl Eq for Authorities {}
-
-impl fmt::Debug for Authorities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Authorities({})", self.certificates.len())
-    }
-}
 
 /// Which certificates are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +34,7 @@ pub enum Trust {
         /// `metadata.name` of the Secret.
         name: Arc<str>,
         /// What is under its key `ca.crt`.
-        authorities: Option<Authorities>,
+        authorities: Option<CaBundle>,
     },
     /// Any certificate: the connection is encrypted, but the peer is not verified.
     Anybody,
@@ -198,7 +149,7 @@ fn config(settings: &TlsSettings) -> Option<ClientConfig> {
     let verified = match &settings.trust {
         Trust::Public => builder.with_root_certificates(Arc::clone(&PUBLIC)),
         Trust::Secret { authorities, .. } => {
-            builder.with_root_certificates(Arc::clone(&authorities.as_ref()?.store))
+            builder.with_root_certificates(Arc::clone(authorities.as_ref()?.roots()))
         }
         Trust::Anybody => {
             let any = AnyCertificate::new(&provider);
@@ -287,25 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bundle_of_certificates_is_refused() {
-        for (pem, why) in [
-            ("", "contains no PEM certificate"),
-            (
-                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                "contains something other than",
-            ),
-            ("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n", "is not valid PEM"),
-        ] {
-            let error = Authorities::from_pem(pem.as_bytes()).expect_err(pem);
-            assert!(error.starts_with(why), "{pem}: {error}");
-        }
-        assert!(Authorities::from_pem(mk_pem().as_bytes()).is_ok());
-    }
-
-    #[test]
     fn missing_authorities_leave_the_last_good_ones_of_the_same_secret_and_no_others() {
-        let authorities = Authorities::from_pem(mk_pem().as_bytes()).expect("a certificate");
-        let of = |name: &str, authorities: Option<Authorities>| {
+        let authorities = CaBundle::from_pem(mk_pem().as_bytes()).expect("a certificate");
+        let of = |name: &str, authorities: Option<CaBundle>| {
             let trust = Trust::Secret { name: name.into(), authorities };
             EndpointTls::new(mk_settings(trust))
         };

@@ -14,7 +14,7 @@ use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ProducesTickets, WebPkiClientVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
@@ -37,16 +37,12 @@ impl Asking {
         provider: &Arc<CryptoProvider>,
         tickets: Arc<dyn ProducesTickets>,
     ) -> Self {
-        let mut roots = RootCertStore::empty();
-        for certificate in demand.authority.iter().flat_map(|authority| authority.certificates()) {
-            // They were read when the authority was; one that fails here is none.
-            let _ = roots.add(certificate.clone());
-        }
+        let roots = demand.authority.as_ref().map(|authority| Arc::clone(authority.roots()));
         let provider = Arc::clone(provider);
         let algorithms = provider.signature_verification_algorithms;
-        let chain = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        // It cannot be made of no authority at all.
-        Self { demand, chain: chain.ok(), algorithms, tickets }
+        let build =
+            |roots| WebPkiClientVerifier::builder_with_provider(roots, provider).build().ok();
+        Self { demand, chain: roots.and_then(build), algorithms, tickets }
     }
 
     /// What the demand makes of a chain, the client's own certificate first, now.

@@ -5,6 +5,8 @@
 
 use super::answer::MOST_BYTES;
 use crate::control::quote::shorten;
+use crate::error::Advice;
+use crate::pki::ca_bundle::CaBundle;
 use crate::telemetry::ListFailure;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -12,7 +14,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
 use std::io;
@@ -286,7 +288,7 @@ fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
     let roots = match ca_file {
         Some(path) => authorities(path)
             .map_err(|what| FetchError::Authorities { path: path.to_owned(), what })?,
-        None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
+        None => Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -298,17 +300,13 @@ fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
     Ok(config)
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore, String> {
+fn authorities(path: &Path) -> Result<Arc<RootCertStore>, String> {
     use std::io::Read;
     let mut pem = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     file.take(MOST_CA_BYTES).read_to_end(&mut pem).map_err(|error| error.to_string())?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| said(&error))?;
-        roots.add(certificate).map_err(|error| said(&error))?;
-    }
-    if roots.is_empty() { Err("it has no certificate".to_owned()) } else { Ok(roots) }
+    let bundle = CaBundle::from_pem(&pem).map_err(|error| error.reason().to_owned())?;
+    Ok(Arc::clone(bundle.roots()))
 }
 
 async fn read(response: Response<Incoming>, asked: bool) -> Result<Fetched, FetchError> {

@@ -14,7 +14,8 @@ use super::secret;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::model::{Protocol, Severity, Why};
-use crate::pki::endpoint_tls::{Alpn, Authorities, TlsSettings, Trust};
+use crate::pki::ca_bundle::CaBundle;
+use crate::pki::endpoint_tls::{Alpn, TlsSettings, Trust};
 use k8s_openapi::api::core::v1::{Secret, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rustls::pki_types::ServerName;
@@ -50,7 +51,7 @@ enum Scheme {
 /// EndpointSlice.
 #[derive(Debug, Default)]
 pub(super) struct LastRead {
-    secret: Option<(Arc<Secret>, Result<Authorities, Problem>)>,
+    secret: Option<(Arc<Secret>, Result<CaBundle, Problem>)>,
     /// The Secret that the Service names, there or not.
     pub(super) name: Option<Arc<str>>,
 }
@@ -241,15 +242,15 @@ impl LastRead {
         objects: &Objects,
         namespace: &str,
         name: &str,
-    ) -> Result<Authorities, Problem> {
+    ) -> Result<CaBundle, Problem> {
         let Some(now) = objects.secrets().get(namespace, name) else {
             self.secret = None;
-            return secret::authorities(namespace, name, None);
+            return secret::read_ca_bundle(namespace, name, None);
         };
         match &self.secret {
             Some((before, read)) if Arc::ptr_eq(before, now) => read.clone(),
             _ => {
-                let read = secret::authorities(namespace, name, Some(now));
+                let read = secret::read_ca_bundle(namespace, name, Some(now));
                 self.secret = Some((Arc::clone(now), read.clone()));
                 read
             }

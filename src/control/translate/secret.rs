@@ -4,9 +4,9 @@ use super::report::Problem;
 use crate::control::objects::is_content_left_out;
 use crate::error::Advice;
 use crate::model::{Severity, Why};
+use crate::pki::ca_bundle::CaBundle;
 use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::Authority;
-use crate::pki::endpoint_tls::Authorities;
 use k8s_openapi::api::core::v1::Secret;
 
 /// Type of a Secret that holds a certificate and its key.
@@ -16,7 +16,7 @@ const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
 /// The key for the CAs of clients or pods, as cert-manager names it.
-const AUTHORITIES: &str = "ca.crt";
+const CAS: &str = "ca.crt";
 
 /// Reads the Secret that `spec.tls[].secretName` names.
 pub(super) fn read(
@@ -32,36 +32,48 @@ pub(super) fn read(
     check(secret).map_err(|problem| of_secret(name, problem))
 }
 
-/// Reads the Secret that names the authority of certificates of clients: PEM under `ca.crt`.
+/// Reads the Secret that names the authority of certificates of clients.
 pub(super) fn read_authority(
     namespace: &str,
     name: &str,
     secret: Option<&Secret>,
 ) -> Result<Authority, Problem> {
-    let create = format!("generic {name} -n {namespace} --from-file={AUTHORITIES}=ca.pem");
+    read_cas(namespace, name, secret, Authority::from_pem, ": no certificate is accepted")
+}
+
+/// Reads the CAs in a Secret, for the certificates of pods.
+pub(super) fn read_ca_bundle(
+    namespace: &str,
+    name: &str,
+    secret: Option<&Secret>,
+) -> Result<CaBundle, Problem> {
+    read_cas(namespace, name, secret, CaBundle::from_pem, "")
+}
+
+/// Parses the PEM under `ca.crt`. `consequence` ends the reason if it is missing or cannot be parsed.
+fn read_cas<T, E: Advice>(
+    namespace: &str,
+    name: &str,
+    secret: Option<&Secret>,
+    parse: impl FnOnce(&[u8]) -> Result<T, E>,
+    consequence: &str,
+) -> Result<T, Problem> {
+    let create = format!("generic {name} -n {namespace} --from-file={CAS}=ca.pem");
     let secret = present(namespace, name, secret, &create)?;
-    let problem = |field, reason: &str, fix: &str| {
-        Problem::error(
-            Why::SecretUnusable,
-            field,
-            format!("{reason}: no certificate is accepted"),
-            fix,
-        )
-    };
-    let fix = format!("put the CA into it, as PEM under {AUTHORITIES}");
-    // The last-good state leaves the authority in a Secret, if it has one.
-    if value(secret, AUTHORITIES).is_none() && is_content_left_out(secret) {
+    // The last-good state leaves the CAs in a Secret, if it has them.
+    if value(secret, CAS).is_none() && is_content_left_out(secret) {
         return Err(left_out(name));
     }
-    let checked = check_type(secret, &fix).and_then(|()| {
-        let text = value(secret, AUTHORITIES)
-            .ok_or_else(|| problem("data[ca.crt]", "is missing", &fix))?;
-        Authority::from_pem(text).map_err(|error| {
-            let (reason, fix) = (error.reason(), error.fix());
-            problem("data[ca.crt]", reason, fix)
-        })
+    let problem = |reason: &str, fix: &str| {
+        let reason = format!("{reason}{consequence}");
+        Problem::error(Why::SecretUnusable, "data[ca.crt]", reason, fix)
+    };
+    let fix = format!("put the CA into it, as PEM under {CAS}");
+    let parsed = check_type(secret, &fix).and_then(|()| {
+        let pem = value(secret, CAS).ok_or_else(|| problem("is missing", &fix))?;
+        parse(pem).map_err(|error| problem(error.reason(), error.fix()))
     });
-    checked.map_err(|problem| of_secret(name, problem))
+    parsed.map_err(|problem| of_secret(name, problem))
 }
 
 fn unusable(reason: String, fix: String) -> Problem {
@@ -87,29 +99,6 @@ fn of_secret(name: &str, problem: Problem) -> Problem {
         field => format!("{field} of Secret \"{name}\" {}", problem.reason),
     };
     unusable(reason, problem.fix)
-}
-
-/// Reads the CAs in a Secret, for the certificates of pods.
-pub(super) fn authorities(
-    namespace: &str,
-    name: &str,
-    secret: Option<&Secret>,
-) -> Result<Authorities, Problem> {
-    let fix = format!("create one with the CAs in PEM under the key {AUTHORITIES}");
-    let problem = |reason: String| Problem::error(Why::SecretUnusable, "", reason, fix.clone());
-    let Some(secret) = secret else {
-        let reason = format!("there is no Secret \"{name}\" in namespace {namespace}");
-        return Err(problem(reason));
-    };
-    check_type(secret, &fix).map_err(|problem| of_secret(name, problem))?;
-    let pem = value(secret, AUTHORITIES).ok_or_else(|| {
-        if is_content_left_out(secret) {
-            return left_out(name);
-        }
-        problem(format!("Secret \"{name}\" has no {AUTHORITIES}"))
-    })?;
-    Authorities::from_pem(pem)
-        .map_err(|what| problem(format!("data[{AUTHORITIES}] of Secret \"{name}\" {what}")))
 }
 
 fn left_out(name: &str) -> Problem {

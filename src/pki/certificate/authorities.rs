@@ -6,9 +6,9 @@
 //! Revocation is not looked at: only Cloudflare can tell.
 
 use super::Certificate;
+use crate::pki::ca_bundle::{CaBundle, CaBundleError};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError as Cause, Error, OtherError, RootCertStore};
@@ -89,15 +89,9 @@ pub enum AuthoritiesError {
     /// It cannot be read.
     #[error("cannot be read: {0}; name a readable file")]
     File(#[from] io::Error),
-    /// The PEM is broken.
-    #[error("is not valid PEM; replace the file")]
-    Syntax,
-    /// There is none in it.
-    #[error("contains no certificate; write PEM, with -----BEGIN CERTIFICATE-----")]
-    Empty,
-    /// One of them is no X.509 certificate.
-    #[error("contains a certificate that cannot be parsed; replace the file")]
-    Unreadable,
+    /// It is no bundle of certificates.
+    #[error(transparent)]
+    Bundle(#[from] CaBundleError),
 }
 
 /// CAs, by kind.
@@ -129,18 +123,13 @@ impl Authorities {
     ///
     /// # Errors
     /// Where there is none, or not all of them can be read.
-    pub fn add(&mut self, authority: Authority, pem: &[u8]) -> Result<(), AuthoritiesError> {
-        let mut count = 0;
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| AuthoritiesError::Syntax)?;
-            let store = self.store(authority);
-            store.add(certificate.clone()).map_err(|_| AuthoritiesError::Unreadable)?;
-            if authority == Authority::TrustStore {
-                self.own.push(certificate);
-            }
-            count += 1;
+    pub fn add(&mut self, authority: Authority, pem: &[u8]) -> Result<(), CaBundleError> {
+        let bundle = CaBundle::from_pem(pem)?;
+        self.store(authority).extend(bundle.roots().roots.iter().cloned());
+        if authority == Authority::TrustStore {
+            self.own.extend_from_slice(bundle.certificates());
         }
-        if count == 0 { Err(AuthoritiesError::Empty) } else { Ok(()) }
+        Ok(())
     }
 
     /// Trusts all certificates of a PEM file, of at most 1 MiB, as those of the operator's
@@ -149,7 +138,7 @@ impl Authorities {
     /// # Errors
     /// As [`Authorities::add`], and where the file cannot be read.
     pub fn load_trust_store(&mut self, path: &Path) -> Result<(), AuthoritiesError> {
-        self.add(Authority::TrustStore, &super::read(path)?)
+        Ok(self.add(Authority::TrustStore, &super::read(path)?)?)
     }
 
     fn store(&mut self, authority: Authority) -> &mut RootCertStore {

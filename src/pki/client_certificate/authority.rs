@@ -1,12 +1,13 @@
 //! The CAs that may issue client certificates, read from PEM.
 
-use crate::error::advice;
+use crate::error::Advice;
+use crate::pki::ca_bundle::{CaBundle, CaBundleError};
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
 use std::fmt;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -28,11 +29,10 @@ const CLOUDFLARE_PEM: &str = include_str!("cloudflare.pem");
 /// Each one with the right name costs a signature to check at a handshake.
 const MOST: usize = 16;
 
-/// One certificate of an authority or several, which are equally good. Their dates are not looked
-/// at, as those of no trust anchor are (RFC 5280 section 6.1.1).
+/// One certificate of an authority or several, which are equally good.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authority {
-    certificates: Vec<CertificateDer<'static>>,
+    bundle: CaBundle,
     /// Subject of the first.
     subject: String,
 }
@@ -43,30 +43,23 @@ impl Authority {
     /// # Errors
     /// Where there is none, there are more than 16, or one of them cannot be an issuer's.
     pub fn from_pem(text: &[u8]) -> Result<Self, AuthorityError> {
-        let all: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(text)
-            .collect::<Result<_, _>>()
-            .map_err(AuthorityError::Syntax)?;
-        if all.is_empty() {
-            return Err(AuthorityError::Empty);
-        }
-        if all.len() > MOST {
+        let bundle = CaBundle::from_pem(text)?;
+        if bundle.certificates().len() > MOST {
             return Err(AuthorityError::TooMany);
         }
-        let mut roots = RootCertStore::empty();
         let mut subject = None;
-        for certificate in &all {
+        for certificate in bundle.certificates() {
             let (_, read) =
-                X509Certificate::from_der(certificate).map_err(|_| AuthorityError::Unreadable)?;
+                X509Certificate::from_der(certificate).map_err(|_| CaBundleError::Unreadable)?;
             // Before version 3 there was no field to say it in.
-            let constraints = read.basic_constraints().map_err(|_| AuthorityError::Unreadable)?;
+            let constraints = read.basic_constraints().map_err(|_| CaBundleError::Unreadable)?;
             let is_authority = constraints.is_some_and(|constraints| constraints.value.ca);
             if !is_authority && read.version().0 >= 2 {
                 return Err(AuthorityError::NoAuthority);
             }
             subject.get_or_insert_with(|| read.subject().to_string());
-            roots.add(certificate.clone()).map_err(|_| AuthorityError::Unreadable)?;
         }
-        Ok(Self { certificates: all, subject: subject.unwrap_or_default() })
+        Ok(Self { bundle, subject: subject.unwrap_or_default() })
     }
 
     /// Cloudflare's shared authority. It proves that a request came through Cloudflare, for any of
@@ -82,12 +75,17 @@ impl Authority {
 
     /// The certificates, at least one.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
-        &self.certificates
+        self.bundle.certificates()
+    }
+
+    /// The certificates as trust anchors.
+    pub fn roots(&self) -> &Arc<RootCertStore> {
+        self.bundle.roots()
     }
 
     /// SHA-256 of each certificate, in hexadecimal.
     pub fn fingerprints(&self) -> impl Iterator<Item = String> {
-        self.certificates.iter().map(|certificate| {
+        self.certificates().iter().map(|certificate| {
             digest(&SHA256, certificate).as_ref().iter().fold(String::new(), |mut text, byte| {
                 // Writing into a String cannot fail.
                 let _ = write!(text, "{byte:02x}");
@@ -101,7 +99,7 @@ impl Authority {
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the CA {:?}", self.subject)?;
-        match self.certificates.len() {
+        match self.certificates().len() {
             1 => Ok(()),
             several => write!(f, " and {} more", several - 1),
         }
@@ -110,47 +108,43 @@ impl fmt::Display for Authority {
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Authority").field(&self.subject).field(&self.certificates.len()).finish()
+        f.debug_tuple("Authority").field(&self.subject).field(&self.certificates().len()).finish()
     }
 }
 
 /// Why a text is no authority. Never a part of the content.
 #[derive(Debug, thiserror::Error)]
+#[error("{}; {}", self.reason(), self.fix())]
 pub enum AuthorityError {
-    /// No `CERTIFICATE` section.
-    Empty,
-    /// The PEM around it is broken.
-    Syntax(#[source] pem::Error),
+    /// It is no bundle of certificates.
+    Bundle(#[from] CaBundleError),
     /// More than 16.
     TooMany,
-    /// Not an X.509 certificate.
-    Unreadable,
     /// A certificate for a host or a client.
     NoAuthority,
 }
 
-advice! { AuthorityError:
-    AuthorityError::Empty =>
-        "contains no certificate",
-        "write PEM, with -----BEGIN CERTIFICATE-----";
-    AuthorityError::Syntax(_) =>
-        "is not valid PEM",
-        "replace the file";
-    AuthorityError::TooMany =>
-        "contains more than 16 certificates",
-        "keep those that issue client certificates";
-    AuthorityError::Unreadable =>
-        "contains a certificate that cannot be parsed",
-        "replace the file";
-    AuthorityError::NoAuthority =>
-        "contains a certificate that is not a CA's (basicConstraints)",
-        "use the CA that issued it";
+impl Advice for AuthorityError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Bundle(error) => error.reason(),
+            Self::TooMany => "contains more than 16 certificates",
+            Self::NoAuthority => "contains a certificate that is not a CA's (basicConstraints)",
+        }
+    }
+
+    fn fix(&self) -> &'static str {
+        match self {
+            Self::Bundle(error) => error.fix(),
+            Self::TooMany => "keep those that issue client certificates",
+            Self::NoAuthority => "use the CA that issued it",
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Advice;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
     fn mk_pem(is_ca: IsCa) -> String {
@@ -180,12 +174,7 @@ mod tests {
             (String::new(), "contains no certificate"),
             (leaf.clone(), "not a CA's"),
             (format!("{ca}{leaf}"), "not a CA's"),
-            (ca[..ca.len() / 2].to_owned(), "is not valid PEM"),
             (ca.repeat(17), "more than 16"),
-            (
-                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
-                "cannot be parsed",
-            ),
         ] {
             let error = Authority::from_pem(text.as_bytes()).expect_err(expected);
             let (reason, fix) = (error.reason(), error.fix());

@@ -3,7 +3,8 @@
 use super::{compile, mk_backend, mk_endpoints, mk_model, mk_rule};
 use crate::balance::InFlight;
 use crate::model::{BackendState, Broken, Model, Prefer, Protocol};
-use crate::pki::endpoint_tls::{Alpn, Authorities, TlsSettings, Trust};
+use crate::pki::ca_bundle::CaBundle;
+use crate::pki::endpoint_tls::{Alpn, TlsSettings, Trust};
 use crate::routing::{Backend, Publisher, Table, TableCache};
 use std::sync::Arc;
 
@@ -127,9 +128,9 @@ fn missing_authorities_leave_those_that_were_in_use_and_another_setting_does_not
         let key = rcgen::KeyPair::generate().expect("a key");
         let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("a name");
         let pem = params.self_signed(&key).expect("a certificate").pem();
-        Authorities::from_pem(pem.as_bytes()).expect("PEM")
+        CaBundle::from_pem(pem.as_bytes()).expect("PEM")
     };
-    let mk = |authorities: Option<Authorities>, alpn| {
+    let mk = |authorities: Option<CaBundle>, alpn| {
         let server_name = "a.example".try_into().expect("a name");
         let trust = Trust::Secret { name: "ca".into(), authorities };
         let settings = TlsSettings { server_name, trust, alpn };

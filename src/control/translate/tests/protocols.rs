@@ -147,11 +147,11 @@ fn authorities_that_cannot_be_read_are_an_error_and_nobody_is_believed() {
     let annotations = "ravelin.dev/upstream-protocol: https, ravelin.dev/upstream-ca: ca";
     for (secret, reason) in [
         (String::new(), "there is no Secret \"ca\" in namespace default"),
+        (mk_authorities("ca", "hunter2"), "data[ca.crt] of Secret \"ca\" contains no certificate"),
         (
-            mk_authorities("ca", "hunter2"),
-            "data[ca.crt] of Secret \"ca\" contains no PEM certificate",
+            mk_authorities("ca", "x").replace("ca.crt", "tls.crt"),
+            "data[ca.crt] of Secret \"ca\" is missing",
         ),
-        (mk_authorities("ca", "x").replace("ca.crt", "tls.crt"), "Secret \"ca\" has no ca.crt"),
         (
             mk_authorities("ca", "x").replace("stringData", "type: other\nstringData"),
             "type of Secret \"ca\" is \"other\"",
