@@ -199,7 +199,10 @@ fn own_sets_and_files_for_the_access_log_are_taken() {
     };
     let office: Vec<String> = office.iter().map(ToString::to_string).collect();
     assert_eq!(office, ["192.0.2.1/32", "192.0.2.0/31", "2001:db8::/32"]);
-    assert_eq!(config.log.access, ravelin::config::AccessLog::File("/var/log/ravelin.log".into()));
+    assert_eq!(
+        config.log.access,
+        ravelin::config::AccessLogConfig::File("/var/log/ravelin.log".into())
+    );
 }
 
 #[test]

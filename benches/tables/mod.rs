@@ -1,8 +1,8 @@
 //! The models that the benchmarks compile: hosts with one Ingress each.
 
 use ravelin::model::{
-    Backend, BackendKey, BackendState, EndpointSpec, EndpointState, HostPattern, Https, Ingress,
-    Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+    BackendKey, BackendSpec, BackendState, EndpointSpec, EndpointState, HostPattern, Https,
+    Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use ravelin::net::addr::EndpointAddr;
 use std::net::Ipv4Addr;
@@ -20,7 +20,7 @@ pub(crate) fn small(number: usize) -> u32 {
 
 /// The Service port of a number, with one ready endpoint. Its namespace is shared, as `translate`
 /// shares it between the objects of one namespace.
-fn backend(namespace: &Arc<str>, number: usize) -> Backend {
+fn backend(namespace: &Arc<str>, number: usize) -> BackendSpec {
     let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + small(number));
     let endpoint = EndpointSpec {
         addr: EndpointAddr::new(ip.into(), 8080),
@@ -29,7 +29,7 @@ fn backend(namespace: &Arc<str>, number: usize) -> Backend {
         zone: None,
         near: false,
     };
-    Backend {
+    BackendSpec {
         key: BackendKey {
             namespace: Arc::clone(namespace),
             service: format!("shop-{number}").into(),

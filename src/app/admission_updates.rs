@@ -6,7 +6,7 @@
 
 use crate::config::Config;
 use crate::net::trust::LiveSets;
-use crate::telemetry::{Mode, PortCells};
+use crate::telemetry::{AdmissionMode, PortCells};
 use crate::transport::admission::{Gate, GateCell, bpf, kernel};
 use crate::transport::listen::ListenerHandle;
 use arc_swap::ArcSwap;
@@ -105,14 +105,16 @@ impl AdmissionUpdates {
                 tracing::warn!(%listener, %set, "the admission set is empty: it admits no address");
             }
             match port.cells.mode() {
-                Mode::Kernel => tracing::info!(%listener, "the kernel drops connections from \
-                    addresses that are not admitted"),
-                Mode::UserSpace => tracing::warn!(
+                AdmissionMode::Kernel => tracing::info!(
+                    %listener,
+                    "the kernel drops connections from addresses that are not admitted"
+                ),
+                AdmissionMode::UserSpace => tracing::warn!(
                     %listener,
                     "the kernel filter is off: connections that are not admitted are accepted and \
                         reset, so the port is visible"
                 ),
-                Mode::Off => {
+                AdmissionMode::Off => {
                     tracing::warn!(%listener, "admits ANY address: admit = [\"any\"]");
                 }
             }
@@ -133,17 +135,17 @@ impl Port {
         }
     }
 
-    fn filter(&self, socket: &Socket, gate: &Gate) -> Mode {
+    fn filter(&self, socket: &Socket, gate: &Gate) -> AdmissionMode {
         let listener = self.cells.name();
         if gate.is_open() {
-            return Mode::Off;
+            return AdmissionMode::Off;
         }
         if !self.kernel {
-            return Mode::UserSpace;
+            return AdmissionMode::UserSpace;
         }
         let error = match bpf::compile(&gate.connecting()) {
             Ok(program) => match kernel::attach(socket, &program) {
-                Ok(()) => return Mode::Kernel,
+                Ok(()) => return AdmissionMode::Kernel,
                 Err(error) => format!("{error}{}", hint(&error)),
             },
             Err(too_large) => {
@@ -156,7 +158,7 @@ impl Port {
             }
         };
         tracing::warn!(%listener, error, "the kernel filter is not attached");
-        Mode::UserSpace
+        AdmissionMode::UserSpace
     }
 }
 

@@ -37,13 +37,13 @@ use crate::config::Config;
 use crate::control::cloudflare::{ListKeeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler};
 use crate::control::source::Wake;
-use crate::http::client_ip::Policy;
+use crate::http::client_ip::VisitorPolicy;
 use crate::net::memory::{self, Pressure};
 use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{Telemetry, Writer};
-use crate::tls::Store;
+use crate::tls::SnapshotCell;
 use crate::transport::listen::{
     self, Acceptor, Bound, Intake, Listening, LocalListening, LocalName, WorkerSenders,
 };
@@ -93,8 +93,8 @@ struct Parts {
     sink: Option<Sink>,
     updates: Arc<AdmissionUpdates>,
     steering: Arc<Steering>,
-    policy: Arc<Policy>,
-    certificates: Arc<Store>,
+    policy: Arc<VisitorPolicy>,
+    certificates: Arc<SnapshotCell>,
 }
 
 impl App {

@@ -3,7 +3,7 @@
 use super::StartError;
 use crate::config::{self, Config, Members, SourceKind};
 use crate::control::translate::{ConfigMapKey, Options};
-use crate::http::client_ip::Policy;
+use crate::http::client_ip::VisitorPolicy;
 use crate::telemetry::access_log::{self, Output, Sink};
 use crate::telemetry::{LogCells, Writer};
 use std::sync::Arc;
@@ -15,9 +15,9 @@ pub(super) fn open_access_log(
 ) -> Result<Option<(Sink, Writer)>, StartError> {
     let start = |output| access_log::start(output, Arc::clone(cells));
     match &config.log.access {
-        config::AccessLog::Off => Ok(None),
-        config::AccessLog::Stdout => Ok(Some(start(Output::Stdout)?)),
-        config::AccessLog::File(path) => {
+        config::AccessLogConfig::Off => Ok(None),
+        config::AccessLogConfig::Stdout => Ok(Some(start(Output::Stdout)?)),
+        config::AccessLogConfig::File(path) => {
             let failed = |source| StartError::AccessLog { path: path.clone(), source };
             start(Output::File(path.clone())).map(Some).map_err(failed)
         }
@@ -57,10 +57,10 @@ pub(super) fn variable(name: &str) -> Option<String> {
 }
 
 /// What requests through Cloudflare have to show: reads the secrets.
-pub fn policy(config: &Config) -> Result<Policy, StartError> {
+pub fn policy(config: &Config) -> Result<VisitorPolicy, StartError> {
     let path = config.cloudflare.secret.as_ref().map(|secret| secret.file.clone());
     let text = path.as_ref().map(std::fs::read_to_string).transpose();
     let failed = |problem| StartError::Secret { path: path.clone().unwrap_or_default(), problem };
     let text = text.map_err(|error| failed(error.to_string()))?.unwrap_or_default();
-    Policy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
+    VisitorPolicy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
 }

@@ -19,14 +19,14 @@ use super::{
     privilege, start_accepting, start_admin, start_control, start_workers, unprivileged,
     watch_memory,
 };
-use crate::config::{Config, Protocol, SourceKind};
+use crate::config::{Config, ListenerProtocol, SourceKind};
 use crate::control::files::Directory;
 use crate::control::last_good::{self, StateKeeper};
 use crate::control::reconcile::{Audience, OnAddresses, Outcomes, Reconciler};
 use crate::control::source::Source;
 use crate::control::translate::ConfigMapKey;
-use crate::control::watch::{Cluster, Watch};
-use crate::control::write_back::Outcome;
+use crate::control::watch::{Cluster, ClusterWatch};
+use crate::control::write_back::Reconciled;
 use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
 use crate::routing::{Publisher, Table};
 use crate::telemetry::{Telemetry, Writer};
@@ -322,7 +322,7 @@ fn telemetry(config: &Config) -> Arc<Telemetry> {
     let (memory, metrics) = (config.limits.memory, config.metrics.clone());
     let telemetry = Telemetry::configured(&names, config.workers.get(), memory, metrics);
     let protocols = config.listeners.iter().map(|listener| listener.protocol);
-    telemetry.secure(protocols.map(|protocol| protocol == Protocol::Https));
+    telemetry.secure(protocols.map(|protocol| protocol == ListenerProtocol::Https));
     telemetry
 }
 
@@ -355,7 +355,7 @@ fn begin(
     config: &Config,
     telemetry: &Telemetry,
     signal: &ShutdownSignal,
-    outcome: Receiver<Option<Outcome>>,
+    outcome: Receiver<Option<Reconciled>>,
     heritage: &Heritage,
 ) -> Result<Begun, StartError> {
     match &config.source.kind {
@@ -368,7 +368,7 @@ fn begin(
         }
         SourceKind::Kubernetes(settings) => {
             let config_map = ConfigMapKey::of(&config.cloudflare.origin);
-            let mut watch = Watch::new(settings, config_map.as_ref(), telemetry.watch())?;
+            let mut watch = ClusterWatch::new(settings, config_map.as_ref(), telemetry.watch())?;
             if let Some(config) = &settings.write_back {
                 let settings = write_back::settings(config, watch.namespace(), heritage.number);
                 watch.write_back(settings, outcome, telemetry.write_back());

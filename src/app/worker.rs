@@ -4,7 +4,7 @@ use super::reclaim::reclaim;
 use super::unprivileged;
 use crate::config::Config;
 use crate::http::HeadTurns;
-use crate::http::client_ip::Policy;
+use crate::http::client_ip::VisitorPolicy;
 use crate::net::deadline::{Deadlines, TICK};
 use crate::net::memory::{Budget, Ledger};
 use crate::net::random::Random;
@@ -14,7 +14,7 @@ use crate::proxy::request::Worker;
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, WorkerCells};
-use crate::tls::{Handshakes, Store};
+use crate::tls::{Handshakes, SnapshotCell};
 use crate::transport::admission::GateCell;
 use crate::transport::listen::{Intake, Order};
 use crate::upstream::{Settings, Upstream};
@@ -29,8 +29,8 @@ pub(super) struct Setup {
     pub(super) listeners: Box<[Arc<str>]>,
     pub(super) tables: TableHandle,
     pub(super) gates: Arc<[GateCell]>,
-    pub(super) policy: Arc<Policy>,
-    pub(super) certificates: Arc<Store>,
+    pub(super) policy: Arc<VisitorPolicy>,
+    pub(super) certificates: Arc<SnapshotCell>,
     pub(super) access_log: Option<AccessLog>,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) memory: Arc<Budget>,

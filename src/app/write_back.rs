@@ -3,12 +3,14 @@
 use super::settings::variable;
 use crate::config::WriteBack;
 use crate::control::translate::CONTROLLER;
-use crate::control::write_back::{Address, Addresses, Election, Pods, Settings, Timing, identity};
+use crate::control::write_back::{
+    Address, Addresses, Election, Pods, Timing, WriteBackSettings, identity,
+};
 
 /// The settings for this process. The pod says its name and namespace (the downward API sets these
 /// variables in `deploy/base`); outside of one, `namespace` is used. `number` Apps were before this one in
 /// the process: each is another instance, because two of them may be there at a time.
-pub(super) fn settings(config: &WriteBack, namespace: &str, number: u64) -> Settings {
+pub(super) fn settings(config: &WriteBack, namespace: &str, number: u64) -> WriteBackSettings {
     let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| namespace.to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = identity(variable("POD_NAME").as_deref(), host.trim());
@@ -24,5 +26,5 @@ pub(super) fn settings(config: &WriteBack, namespace: &str, number: u64) -> Sett
     } else {
         Addresses::Fixed(config.addresses.iter().map(|text| Address::parse(text)).collect())
     };
-    Settings::new(election, addresses, CONTROLLER.to_owned())
+    WriteBackSettings::new(election, addresses, CONTROLLER.to_owned())
 }

@@ -7,7 +7,7 @@ use crate::config::{Config, Kubernetes, SourceKind};
 use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster};
 use crate::control::reconcile::{Build, build};
 use crate::control::translate::Options;
-use crate::control::watch::Watch;
+use crate::control::watch::ClusterWatch;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ fn standard_input() -> Result<String, Failure> {
 fn build_cluster(settings: &Kubernetes, options: &Options) -> Result<(Build, Input), Failure> {
     let failed = |text| Failure { code: 1, text };
     let metrics = Arc::default();
-    let watch = Watch::new(settings, options.cloudflare_list.as_ref(), &metrics);
+    let watch = ClusterWatch::new(settings, options.cloudflare_list.as_ref(), &metrics);
     let watch = watch.map_err(|error| failed(error.to_string()))?;
     let others = watch.list_others(&settings.namespaces);
     let objects = watch.list_once().map_err(failed)?.objects();

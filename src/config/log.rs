@@ -4,22 +4,22 @@ use std::path::PathBuf;
 
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
+pub struct LogConfig {
     /// The access log's sink. Default: standard output.
-    pub access: AccessLog,
+    pub access: AccessLogConfig,
     /// The least severe event that is written. Default: `info`.
     pub level: LogLevel,
 }
 
-impl Default for Log {
+impl Default for LogConfig {
     fn default() -> Self {
-        Self { access: AccessLog::Stdout, level: LogLevel::Info }
+        Self { access: AccessLogConfig::Stdout, level: LogLevel::Info }
     }
 }
 
 /// The access log's sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessLog {
+pub enum AccessLogConfig {
     /// Standard output, where the collectors of a cluster read.
     Stdout,
     /// Nowhere.

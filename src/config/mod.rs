@@ -52,11 +52,11 @@ pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use dns::Dns;
 pub use followed_file::{FileIdentity, Followed};
 pub use http2::Http2;
-pub use log::{AccessLog, Log, LogLevel};
+pub use log::{AccessLogConfig, LogConfig, LogLevel};
 pub use metrics::{Metrics, PerRoute, RequestLabels};
-pub use source::{HostPolicy, Kubernetes, MAX_LEASE_BYTES, Source, SourceKind, WriteBack};
-pub use state::LastGood;
-pub use timeouts::Timeouts;
+pub use source::{HostPolicy, Kubernetes, MAX_LEASE_BYTES, SourceConfig, SourceKind, WriteBack};
+pub use state::LastGoodConfig;
+pub use timeouts::TimeoutsConfig;
 pub use units::{Fault, MAX_DURATION, duration, size};
 pub use values::SOCKET_PATH_BYTES;
 
@@ -84,17 +84,17 @@ pub struct Config {
     /// relative to the working directory.
     pub state: Option<PathBuf>,
     /// What of the cluster is stored there. `None`: nothing; always with a directory as the source.
-    pub last_good: Option<LastGood>,
+    pub last_good: Option<LastGoodConfig>,
     /// The source of the manifests.
-    pub source: Source,
+    pub source: SourceConfig,
     /// The port for metrics and questions.
-    pub admin: Admin,
+    pub admin: AdminConfig,
     /// What is written, and where.
-    pub log: Log,
+    pub log: LogConfig,
     /// How long each phase may last.
-    pub timeouts: Timeouts,
+    pub timeouts: TimeoutsConfig,
     /// Bounds on what clients may use.
-    pub limits: Limits,
+    pub limits: LimitsConfig,
     /// The default for redirects to TLS and HSTS, for Ingresses that set none.
     pub https: Https,
     /// HTTP/2 on the clients' side.
@@ -104,7 +104,7 @@ pub struct Config {
     /// What a scrape has.
     pub metrics: Metrics,
     /// Connections to pods.
-    pub upstream: Upstream,
+    pub upstream: UpstreamConfig,
 }
 
 /// `[[listener]]`: one address that accepts connections.
@@ -115,7 +115,7 @@ pub struct Listener {
     /// Where to bind. `[::]` is dual stack.
     pub address: SocketAddr,
     /// What is spoken there.
-    pub protocol: Protocol,
+    pub protocol: ListenerProtocol,
     /// The admitted sources. Default: [`defaults::LISTENER_ADMIT`].
     pub admit: Admit,
     /// Whether the kernel is to drop what is not admitted. Default: yes.
@@ -129,14 +129,14 @@ pub struct Listener {
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum ListenerProtocol {
     /// HTTP/1.1 without TLS.
     Http,
     /// The same within TLS 1.2 or 1.3.
     Https,
 }
 
-impl Protocol {
+impl ListenerProtocol {
     /// The value in the file.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -148,7 +148,7 @@ impl Protocol {
 
 /// `[admin]`: the port for metrics and questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admin {
+pub struct AdminConfig {
     /// Where to bind. Default: [`defaults::ADMIN_ADDRESS`].
     pub address: SocketAddr,
     /// The admitted sources. Default: [`defaults::ADMIN_ADMIT`].
@@ -160,7 +160,7 @@ pub struct Admin {
 
 /// `[limits]`. The number of header fields is fixed: [`defaults::HEADER_COUNT`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct LimitsConfig {
     /// Client connections in the process, 1 to 1 000 000.
     pub connections: NonZeroUsize,
     /// TLS handshakes that each worker computes before requests have their turn, 1 to 100 000.
@@ -173,7 +173,7 @@ pub struct Limits {
     pub memory: usize,
 }
 
-impl Default for Limits {
+impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             connections: defaults::CONNECTIONS,
@@ -187,7 +187,7 @@ impl Default for Limits {
 
 /// `[upstream]`: connections to pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
+pub struct UpstreamConfig {
     /// How long an idle connection is kept. More than zero, at most [`MAX_DURATION`].
     pub idle: Duration,
     /// Idle connections kept for each endpoint by each worker, 0 (none is reused) to 1024.
@@ -204,7 +204,7 @@ pub struct Upstream {
     pub prefer: Prefer,
 }
 
-impl Default for Upstream {
+impl Default for UpstreamConfig {
     fn default() -> Self {
         Self {
             idle: defaults::UPSTREAM_IDLE,
@@ -254,7 +254,7 @@ impl Config {
 
     /// Whether a listener has TLS.
     pub fn has_tls(&self) -> bool {
-        self.listeners.iter().any(|listener| listener.protocol == Protocol::Https)
+        self.listeners.iter().any(|listener| listener.protocol == ListenerProtocol::Https)
     }
 
     /// Every key that a configuration may have, with its table (empty for the top level). The

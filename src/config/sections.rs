@@ -28,8 +28,8 @@ use super::state;
 use super::units::{self, Fault};
 use super::values::{bytes, count, duration, label, path, socket_addr, socket_path, unknown_word};
 use super::{
-    AccessLog, Admin, Admit, Config, Limits, Listener, Log, LogLevel, Members, Protocol, Timeouts,
-    Upstream, defaults, keys,
+    AccessLogConfig, AdminConfig, Admit, Config, LimitsConfig, Listener, ListenerProtocol,
+    LogConfig, LogLevel, Members, TimeoutsConfig, UpstreamConfig, defaults, keys,
 };
 
 /// Worker threads. More than 256 cores are not known of any node; each worker has pools and
@@ -79,7 +79,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let upstream = upstream(&root.table(&keys::UPSTREAM));
     let listeners = listeners?;
     let admin = admin?;
-    let has_tls = listeners.iter().any(|listener| listener.protocol == Protocol::Https);
+    let has_tls = listeners.iter().any(|listener| listener.protocol == ListenerProtocol::Https);
     if !has_tls && tls.has("ticket_key_file") {
         let fix = "write protocol = \"https\" in a listener, or remove the key";
         tls.complain("ticket_key_file", Fault::new("no listener uses TLS", fix));
@@ -154,7 +154,7 @@ fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
         }
     });
     let address = table.require("address", "write address = \"[::]:80\" for all", socket_addr);
-    let protocol = table.read("protocol", protocol).unwrap_or(Protocol::Http);
+    let protocol = table.read("protocol", protocol).unwrap_or(ListenerProtocol::Http);
     let admit = admit(table, sets, defaults::LISTENER_ADMIT);
     let kernel_filter = table.read("kernel_filter", raw::boolean);
     let nets = |key| table.list(key).map(|list| list.strings(&table.path(key), units::net));
@@ -169,10 +169,10 @@ fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
     })
 }
 
-fn protocol(value: &DeValue<'_>) -> Result<Protocol, Fault> {
+fn protocol(value: &DeValue<'_>) -> Result<ListenerProtocol, Fault> {
     match raw::string(value)? {
-        "http" => Ok(Protocol::Http),
-        "https" => Ok(Protocol::Https),
+        "http" => Ok(ListenerProtocol::Http),
+        "https" => Ok(ListenerProtocol::Https),
         other => Err(unknown_word(other, &["http", "https"])),
     }
 }
@@ -189,7 +189,7 @@ fn admit(table: &Table<'_>, sets: &Sets, default: &str) -> Option<Admit> {
     sets.admit(names).map_err(|fault| table.complain("admit", fault)).ok()
 }
 
-fn admin(table: &Table<'_>, sets: &Sets) -> Option<Admin> {
+fn admin(table: &Table<'_>, sets: &Sets) -> Option<AdminConfig> {
     let address = table.read("address", socket_addr).unwrap_or(defaults::ADMIN_ADDRESS);
     let admit = admit(table, sets, defaults::ADMIN_ADMIT)?;
     if admit.sets.iter().any(|set| set.members == Members::Cloudflare) {
@@ -198,16 +198,16 @@ fn admin(table: &Table<'_>, sets: &Sets) -> Option<Admin> {
         let fix = "use other sets, such as \"loopback\" or one of your own";
         table.complain("admit", Fault::new(problem, fix));
     }
-    Some(Admin { address, admit, socket: table.read("socket", socket_path) })
+    Some(AdminConfig { address, admit, socket: table.read("socket", socket_path) })
 }
 
-fn log(table: &Table<'_>) -> Log {
-    let default = Log::default();
+fn log(table: &Table<'_>) -> LogConfig {
+    let default = LogConfig::default();
     let access = table.read("access", |value| match raw::string(value)? {
-        "stdout" => Ok(AccessLog::Stdout),
-        "off" => Ok(AccessLog::Off),
+        "stdout" => Ok(AccessLogConfig::Stdout),
+        "off" => Ok(AccessLogConfig::Off),
         // "none" or "stderr" would otherwise quietly become a file of that name.
-        path if path.contains('/') => Ok(AccessLog::File(PathBuf::from(path))),
+        path if path.contains('/') => Ok(AccessLogConfig::File(PathBuf::from(path))),
         other => Err(Fault::new(
             format!("\"{other}\" is not \"stdout\", \"off\" or a path"),
             format!("a path contains a slash: \"./{other}\""),
@@ -218,13 +218,13 @@ fn log(table: &Table<'_>) -> Log {
         let level = LogLevel::ALL.into_iter().find(|level| level.as_str() == word);
         level.ok_or_else(|| unknown_word(word, &LogLevel::ALL.map(LogLevel::as_str)))
     });
-    Log { access: access.unwrap_or(default.access), level: level.unwrap_or(default.level) }
+    LogConfig { access: access.unwrap_or(default.access), level: level.unwrap_or(default.level) }
 }
 
-fn timeouts(document: &Document<'_>, table: &Table<'_>) -> Timeouts {
+fn timeouts(document: &Document<'_>, table: &Table<'_>) -> TimeoutsConfig {
     let faults = document.faults();
     let get = |key, default| duration(table, key).unwrap_or(default);
-    let timeouts = Timeouts {
+    let timeouts = TimeoutsConfig {
         downstream_idle: get("downstream_idle", defaults::DOWNSTREAM_IDLE),
         proxy_header: get("proxy_header", defaults::PROXY_HEADER),
         tls_handshake: get("tls_handshake", defaults::TLS_HANDSHAKE),
@@ -259,13 +259,13 @@ fn at_most(table: &Table<'_>, short: (&str, Duration), long: (&str, Duration)) {
     }
 }
 
-fn limits(table: &Table<'_>) -> Limits {
-    let default = Limits::default();
+fn limits(table: &Table<'_>) -> LimitsConfig {
+    let default = LimitsConfig::default();
     let connections = table.read("connections", |value| count(value, &CONNECTIONS));
     let handshakes = table.read("handshakes", |value| count(value, &HANDSHAKES));
     let size = |key| table.read(key, |value| bytes(value, &HEAD_BYTES));
     let memory = table.read("memory", |value| bytes(value, &MEMORY_BYTES));
-    Limits {
+    LimitsConfig {
         connections: connections.and_then(NonZeroUsize::new).unwrap_or(default.connections),
         handshakes: handshakes.and_then(NonZeroUsize::new).unwrap_or(default.handshakes),
         request_target: size("request_target").unwrap_or(default.request_target),
@@ -286,8 +286,8 @@ fn https(table: &Table<'_>) -> Https {
     Https { redirect, hsts: hsts.flatten() }
 }
 
-fn upstream(table: &Table<'_>) -> Upstream {
-    let default = Upstream::default();
+fn upstream(table: &Table<'_>) -> UpstreamConfig {
+    let default = UpstreamConfig::default();
     let idle = duration(table, "idle");
     let per_endpoint = table.read("idle_per_endpoint", |value| count(value, &IDLE_PER_ENDPOINT));
     let small = |key, range: &RangeInclusive<usize>| {
@@ -301,7 +301,7 @@ fn upstream(table: &Table<'_>) -> Upstream {
         let known = Prefer::WORDS.map(|(known, _)| known);
         meant.map(|(_, prefer)| *prefer).ok_or_else(|| unknown_word(word, &known))
     });
-    Upstream {
+    UpstreamConfig {
         idle: idle.unwrap_or(default.idle),
         idle_per_endpoint: per_endpoint.unwrap_or(default.idle_per_endpoint),
         connect_retries: small("connect_retries", &CONNECT_RETRIES)

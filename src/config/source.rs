@@ -16,7 +16,7 @@ use super::values::{duration, namespace, path, subdomain, unknown_word};
 
 /// `[source]`: the source of the manifests, and which of them are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceConfig {
     /// The sort of source.
     pub kind: SourceKind,
     /// The IngressClass whose Ingresses are served: a DNS subdomain name (RFC 1123).
@@ -126,7 +126,7 @@ enum Word {
 }
 
 /// Reads `[source]`. `None` only after something was reported.
-pub(super) fn section(table: &Table<'_>) -> Option<Source> {
+pub(super) fn section(table: &Table<'_>) -> Option<SourceConfig> {
     let fix = "write kind = \"kubernetes\" or kind = \"directory\"";
     let word = table.require("kind", fix, |value| match raw::string(value)? {
         "directory" => Ok(Word::Directory),
@@ -141,7 +141,7 @@ pub(super) fn section(table: &Table<'_>) -> Option<Source> {
     };
     let class = table.read("ingress_class", |value| raw::string(value).and_then(subdomain));
     let without_class = table.read("ingress_without_class", raw::boolean);
-    Some(Source {
+    Some(SourceConfig {
         kind: kind?,
         ingress_class: class.unwrap_or_else(|| defaults::INGRESS_CLASS.to_owned()),
         ingress_without_class: without_class.unwrap_or(false),

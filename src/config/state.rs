@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use super::defaults;
 use super::raw::{self, Table};
-use super::source::{Source, SourceKind};
+use super::source::{SourceConfig, SourceKind};
 use super::units::Fault;
 use super::values::{duration, path};
 
 /// `[state] cluster = true`: the state of the cluster is stored for the next process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastGood {
+pub struct LastGoodConfig {
     /// `[state] directory`. As written: relative to the working directory.
     pub directory: PathBuf,
     /// Whether the content of Secrets is stored as well.
@@ -30,8 +30,8 @@ const OF_CLUSTER: [&str; 2] = ["certificates", "restore_after"];
 /// Reads `[state]`: the directory, and what of the cluster is kept in it.
 pub(super) fn section(
     table: &Table<'_>,
-    source: Option<&Source>,
-) -> (Option<PathBuf>, Option<LastGood>) {
+    source: Option<&SourceConfig>,
+) -> (Option<PathBuf>, Option<LastGoodConfig>) {
     let directory = table.read("directory", path);
     let cluster = table.read("cluster", raw::boolean);
     let certificates = table.read("certificates", raw::boolean);
@@ -52,7 +52,7 @@ pub(super) fn section(
         let fix = "remove it, or change source.kind to \"kubernetes\"";
         table.complain("cluster", Fault::new(problem, fix));
     }
-    let last_good = directory.clone().map(|directory| LastGood {
+    let last_good = directory.clone().map(|directory| LastGoodConfig {
         directory,
         certificates: certificates.unwrap_or(false),
         restore_after: restore_after.unwrap_or(defaults::RESTORE_AFTER),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// `[timeouts]`: each more than zero and at most [`MAX_DURATION`](super::MAX_DURATION). Reasons: [`defaults`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timeouts {
+pub struct TimeoutsConfig {
     /// How long a client connection may be idle between requests.
     pub downstream_idle: Duration,
     /// From the accept of a balancer's connection to the end of its PROXY header.
@@ -38,7 +38,7 @@ pub struct Timeouts {
     pub coalesce_max: Duration,
 }
 
-impl Default for Timeouts {
+impl Default for TimeoutsConfig {
     fn default() -> Self {
         Self {
             downstream_idle: defaults::DOWNSTREAM_IDLE,

@@ -2,7 +2,7 @@
 
 use super::raw::Framing;
 use crate::error::Reason;
-use crate::net::memory::{Account, Kind};
+use crate::net::memory::{Account, HolderKind};
 use http::Request;
 use http_body::Body;
 use std::cell::Cell;
@@ -82,7 +82,7 @@ impl Notes {
         }
         self.account.move_on();
         self.held.set(self.held.get() + more);
-        self.account.charge(Kind::Requests, more);
+        self.account.charge(HolderKind::Requests, more);
     }
 
     /// Whether the client has acknowledged something since it was last asked, or was never asked. The
@@ -98,7 +98,7 @@ impl Notes {
     fn forget(&self) {
         let held = self.held.take();
         if held > 0 {
-            self.account.release(Kind::Requests, held);
+            self.account.release(HolderKind::Requests, held);
         }
     }
 }

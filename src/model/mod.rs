@@ -33,8 +33,8 @@ pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use raw_path::RawPath;
 pub use service::{
-    Backend, BackendKey, BackendState, Broken, EndpointSpec, EndpointState, ExternalName, PortKey,
-    Treatment,
+    BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
+    PortKey, Treatment,
 };
 pub use timeouts::Timeouts;
 pub use tls::{HostClients, Issuer, TlsSecret};
@@ -55,7 +55,7 @@ pub struct Model {
     pub defaults: Vec<DefaultBackend>,
     /// The Service ports that rules and default backends refer to, each once. From a translation
     /// they are sorted by their keys.
-    pub backends: Vec<Backend>,
+    pub backends: Vec<BackendSpec>,
 }
 
 /// The addresses from the cluster: the sets `nodes` and `pods`, and the list that replaces Cloudflare's.

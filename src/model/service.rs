@@ -42,7 +42,7 @@ impl fmt::Display for BackendKey {
 
 /// A backend and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Backend {
+pub struct BackendSpec {
     /// Which Service port.
     pub key: BackendKey,
     /// Its endpoints, or why it can have none.

@@ -4,7 +4,7 @@
 //! authority or by Cloudflare Origin CA; a subjectAltName or common name that matches the host. The
 //! judgement is pure: a host, a certificate, the proof of its chain, and a time.
 
-use super::certificate::{Authority, Certificate, Proof};
+use super::certificate::{CaKind, Certificate, Proof};
 use crate::net::host::HostPattern;
 use rustls::SignatureScheme;
 use x509_parser::certificate::X509Certificate;
@@ -114,7 +114,7 @@ pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// The CA that Cloudflare trusts, if it trusts one.
-    pub authority: Option<Authority>,
+    pub authority: Option<CaKind>,
     /// Until when the certificate is valid, in seconds since the Unix epoch; `None` without one.
     pub until: Option<i64>,
     /// Whole days until then; less than zero when it is past.
@@ -136,7 +136,7 @@ impl Judgement {
 
     /// As a sentence without the host.
     pub fn text(&self) -> String {
-        let by = self.authority.map_or("", Authority::as_str);
+        let by = self.authority.map_or("", CaKind::as_str);
         let days = self.days_left.unwrap_or_default();
         match self.verdict.status() {
             None if self.verdict == Verdict::Ok => {

@@ -16,7 +16,7 @@ pub(super) fn backends(
     let mut known = Known::new(previous.map_or(&[], |table| &table.backends));
     let none = Arc::default();
     let mut updates = Vec::new();
-    let build = |backend: &model::Backend| {
+    let build = |backend: &model::BackendSpec| {
         let (broken, specs, external) = match &backend.state {
             BackendState::Broken(broken) => (Some(*broken), &none, None),
             BackendState::Resolved(specs) => (None, specs, None),

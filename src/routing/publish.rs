@@ -72,7 +72,7 @@ impl Publisher {
     /// state, at these positions, are left alone: they need a table of their own.
     pub fn store_endpoints<'b>(
         &self,
-        backends: impl IntoIterator<Item = (usize, &'b model::Backend)>,
+        backends: impl IntoIterator<Item = (usize, &'b model::BackendSpec)>,
     ) -> bool {
         let table = self.shared.load();
         let mut all = true;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Where admission to a port is enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum AdmissionMode {
     /// The kernel: their packets are dropped, and nothing answers.
     Kernel,
     /// We do, after the kernel has accepted: they are reset.
@@ -15,7 +15,7 @@ pub enum Mode {
     Off,
 }
 
-impl Mode {
+impl AdmissionMode {
     /// Every mode, in the order of the discriminants.
     pub const ALL: [Self; 3] = [Self::Kernel, Self::UserSpace, Self::Off];
 
@@ -58,7 +58,7 @@ impl Dropped {
 impl PortCells {
     pub(super) fn new(name: Arc<str>) -> Self {
         // Until somebody says otherwise, the check in user space is all there is.
-        let mode = AtomicU8::new(Mode::UserSpace as u8);
+        let mode = AtomicU8::new(AdmissionMode::UserSpace as u8);
         let steered = AtomicBool::new(false);
         Self { name, mode, steered, source: OnceLock::new(), dropped: Mutex::default() }
     }
@@ -69,14 +69,14 @@ impl PortCells {
     }
 
     /// Sets the mode in force.
-    pub fn set_mode(&self, mode: Mode) {
+    pub fn set_mode(&self, mode: AdmissionMode) {
         self.mode.store(mode as u8, Ordering::Relaxed);
     }
 
     /// The mode in force.
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> AdmissionMode {
         let stored = usize::from(self.mode.load(Ordering::Relaxed));
-        Mode::ALL.get(stored).copied().unwrap_or(Mode::UserSpace)
+        AdmissionMode::ALL.get(stored).copied().unwrap_or(AdmissionMode::UserSpace)
     }
 
     /// Sets whether the kernel steers every new connection of this port to this process.
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn modes_are_told_apart() {
         let cells = PortCells::new("web".into());
-        for mode in Mode::ALL {
+        for mode in AdmissionMode::ALL {
             cells.set_mode(mode);
             assert_eq!(cells.mode(), mode);
         }

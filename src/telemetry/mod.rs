@@ -28,7 +28,7 @@ mod writer;
 
 pub use crate::net::counters::{GaugeGuard, LocalCounter, LocalGauge, ScopedGauge};
 pub use admin::{AdminCells, AdminDoor};
-pub use admission::{Drops, Mode, PortCells};
+pub use admission::{AdmissionMode, Drops, PortCells};
 pub use cells::{
     ChangeEffect, CheckCells, DnsCells, Evicted, ListenerCells, Refusal, Retry, SnapshotCells,
     UpstreamCells, WorkerCells,

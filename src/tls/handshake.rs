@@ -4,7 +4,7 @@ use super::clients::Attempt;
 use super::failure::{is_of_name, of_io, of_tls};
 use super::policy::{HTTP2, Policy};
 use super::session::{Session, Standing};
-use super::snapshot::{Shown, Store};
+use super::snapshot::{Shown, SnapshotCell};
 use super::turns::Turns;
 use crate::net::stream::Now;
 use crate::pki::client_certificate::{Mode, Verification};
@@ -32,7 +32,7 @@ const SEND_BUFFER: usize = 32 * 1024;
 /// The handshakes of one worker.
 #[derive(Debug)]
 pub struct Handshakes {
-    store: Arc<Store>,
+    store: Arc<SnapshotCell>,
     turns: Turns,
 }
 
@@ -53,7 +53,7 @@ impl From<HandshakeFailure> for Unmet {
 
 impl Handshakes {
     /// At most `most` handshakes compute at a time; one that waits for bytes of its client does not count.
-    pub fn new(store: Arc<Store>, most: usize) -> Self {
+    pub fn new(store: Arc<SnapshotCell>, most: usize) -> Self {
         Self { store, turns: Turns::new(most) }
     }
 

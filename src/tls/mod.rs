@@ -8,7 +8,7 @@
 //! A host can require client certificates: see [`Policies`]. A session, including its tickets, is valid
 //! only for hosts of the policy under which it was made.
 //!
-//! Certificates are parsed at start and by the certificate store, never on a worker: [`Store`] is the cell
+//! Certificates are parsed at start and by the certificate store, never on a worker: [`SnapshotCell`] is the cell
 //! between them.
 //!
 //! **Invariant**: imports no other stage; a worker reads no file (`tests/layering`).
@@ -30,5 +30,5 @@ pub use handshake::{Handshakes, Unmet};
 pub use policies::{Demands, Policies};
 pub use policy::Policy;
 pub use session::{Session, covers, is_one_policy};
-pub use snapshot::{Entry, Selected, Shown, Snapshot, Store};
+pub use snapshot::{Entry, Selected, Shown, Snapshot, SnapshotCell};
 pub use tickets::{MOST_SECRET_BYTES, SecretError, TicketKeys};

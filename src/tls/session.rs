@@ -1,7 +1,7 @@
 //! What the requests of a connection have to know of its handshake.
 
 use super::policy::Policy;
-use super::snapshot::{Snapshot, Store};
+use super::snapshot::{Snapshot, SnapshotCell};
 use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::{Mode, Verification};
 use crate::telemetry::TlsVersion;
@@ -27,7 +27,7 @@ pub struct Session {
     pub http2: bool,
     /// The result of the client certificate check, if one was requested.
     pub client: Option<Verification>,
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<SnapshotCell>,
     /// The `Host` field that was last found to belong here, and the version of the store then.
     pub(super) covered: RefCell<Option<(u64, HeaderValue)>>,
     pub(super) standing: Standing,

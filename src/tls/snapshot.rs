@@ -200,7 +200,7 @@ fn put(shelf: &mut Shelf, shown: &Arc<Shown>) {
 
 /// The snapshot in force. Read once for each handshake; replaced whole.
 #[derive(Debug, Default)]
-pub struct Store {
+pub struct SnapshotCell {
     snapshot: ArcSwap<Snapshot>,
     /// How many snapshots there have been: what was found out from one counts as long as it is the
     /// last.
@@ -209,7 +209,7 @@ pub struct Store {
     asking: AtomicBool,
 }
 
-impl Store {
+impl SnapshotCell {
     /// The snapshot now.
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()

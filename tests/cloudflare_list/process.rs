@@ -1,7 +1,7 @@
 //! The keeper on a thread, as the process runs it, with what it published.
 
 use ravelin::config::{Cloudflare, ListOrigin, WorkerZones};
-use ravelin::control::cloudflare::fetch::Deadlines;
+use ravelin::control::cloudflare::fetch::FetchDeadlines;
 use ravelin::control::cloudflare::{ListKeeper, RefreshIntervals, Setup, initial};
 use ravelin::net::addr::AddrRanges;
 use ravelin::net::shutdown::{Shutdown, Stage};
@@ -22,7 +22,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Short intervals; deadlines that a busy machine keeps.
 pub(crate) fn pace() -> RefreshIntervals {
-    let deadlines = Deadlines { connect: PATIENCE, whole: PATIENCE };
+    let deadlines = FetchDeadlines { connect: PATIENCE, whole: PATIENCE };
     RefreshIntervals {
         first: Duration::ZERO,
         retry: Duration::from_millis(10),

@@ -5,7 +5,7 @@ use crate::server::{Certificate, Play, Server, answer};
 use ipnet::IpNet;
 use ravelin::config::{CLOUDFLARE, Cloudflare, ListOrigin};
 use ravelin::control::cloudflare::RefreshIntervals;
-use ravelin::control::cloudflare::fetch::Deadlines;
+use ravelin::control::cloudflare::fetch::FetchDeadlines;
 use ravelin::control::cloudflare::store;
 use ravelin::net::addr::AddrRanges;
 use ravelin::telemetry::ListSource;
@@ -266,7 +266,7 @@ fn a_slow_server_leaves_the_list_as_it_is() {
         let directory = directory();
         let server = Server::start(directory.path(), Certificate::Good, play);
         let [connect, whole] = [connect, whole].map(Duration::from_millis);
-        let pace = RefreshIntervals { deadlines: Deadlines { connect, whole }, ..pace() };
+        let pace = RefreshIntervals { deadlines: FetchDeadlines { connect, whole }, ..pace() };
         let process = Process::start(api(&server, HALF_DAY), None, pace);
         process.wait_for("timeout", 2);
         assert_eq!(process.stop().1, []);

@@ -1,7 +1,7 @@
 //! The configurations that `deploy/` carries.
 
 use crate::objects::{all, files, one};
-use ravelin::config::{Config, Protocol};
+use ravelin::config::{Config, ListenerProtocol};
 use serde_json::Value;
 use std::fs;
 use std::net::IpAddr;
@@ -139,7 +139,8 @@ fn both_ports_of_the_node_are_taken_and_443_speaks_tls_without_a_certificate_at_
                 (&*listener.name, listener.address.port(), listener.protocol)
             })
             .collect();
-        let expected = [("web", 80, Protocol::Http), ("websecure", 443, Protocol::Https)];
+        let expected =
+            [("web", 80, ListenerProtocol::Http), ("websecure", 443, ListenerProtocol::Https)];
         assert_eq!(public, expected, "{name}");
         // They come as Secrets: a pod that needs a file to start would need a mount for it.
         assert!(config.certificates.is_empty() && config.client_certificates.is_empty(), "{name}");

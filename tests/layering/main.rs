@@ -7,6 +7,7 @@ mod code;
 mod cycles;
 mod language;
 mod lengths;
+mod names;
 mod parameters;
 mod rooms;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use code::{code_only, imports, indent, line_of, words};
 use cycles::{circles, graph};
 use lengths::outgrown;
+use names::homonyms;
 use parameters::tuple_parameters;
 use rooms::{kind, may_import, may_name};
 
@@ -271,6 +273,20 @@ fn a_planted_long_file_and_an_empty_name_are_found() {
     assert_eq!(outgrown("src/a.rs", &"\n".repeat(400)), Vec::<String>::new());
     let found = outgrown("src/http/utils.rs", &"\n".repeat(401));
     assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn public_types_have_names_of_their_own() {
+    let files = sources("src");
+    assert!(files.len() >= 10, "only {} files seen", files.len());
+    let found = homonyms(&files);
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    let planted = [
+        ("src/a.rs", "pub struct A;\nmod b {\n    pub enum B {}\n}\npub(crate) enum B {}"),
+        ("src/b.rs", "// pub struct A;\n\npub trait A {}\npub type B = u8;"),
+    ];
+    let planted = planted.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    assert_eq!(homonyms(&planted), ["`A`: src/a.rs:1, src/b.rs:3"]);
 }
 
 #[test]

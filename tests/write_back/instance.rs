@@ -6,7 +6,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use ravelin::control::write_back::{
     Addresses, Backoff, Election, IngressRef, Inputs, NodeAddresses, ObjectDiagnostic, Presence,
-    Settings, Timing, Writer,
+    Timing, WriteBackSettings, WriteBackTask,
 };
 use ravelin::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use ravelin::net::shutdown::{Shutdown, Stage};
@@ -104,7 +104,8 @@ impl Instance {
             identity: identity.to_owned(),
             timing: TIMING,
         };
-        let mut settings = Settings::new(election, addresses, "ravelin.dev/test".to_owned());
+        let mut settings =
+            WriteBackSettings::new(election, addresses, "ravelin.dev/test".to_owned());
         let backoff =
             Backoff { first: Duration::from_millis(20), most: Duration::from_millis(200) };
         settings.status.backoff = backoff;
@@ -121,7 +122,7 @@ impl Instance {
         });
         let (shutdown, signal) = Shutdown::new();
         let metrics = Arc::new(WriteBackMetrics::default());
-        let writer = Writer::new(settings).run(client, inputs, signal, Arc::clone(&metrics));
+        let writer = WriteBackTask::new(settings).run(client, inputs, signal, Arc::clone(&metrics));
         Self { metrics, shutdown, run: spawn_local(writer), feed }
     }
 

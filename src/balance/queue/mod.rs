@@ -152,7 +152,7 @@ impl Queue {
         }
     }
 
-    fn enter(self: &Arc<Self>) -> Result<(Place, Duration), Reason> {
+    fn enter(self: &Arc<Self>) -> Result<(QueuePosition, Duration), Reason> {
         let mut state = self.state();
         // Those of a limit that is gone by now find an endpoint at once.
         let (most, limit) = match state.limits {
@@ -168,7 +168,7 @@ impl Queue {
         self.waiting.store(state.places.len(), Ordering::Relaxed);
         drop(state);
         fence(Ordering::SeqCst);
-        Ok((Place { queue: Arc::clone(self), number, turn }, limit))
+        Ok((QueuePosition { queue: Arc::clone(self), number, turn }, limit))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -177,20 +177,20 @@ impl Queue {
 }
 
 /// A place in the queue, given up by being dropped.
-struct Place {
+struct QueuePosition {
     queue: Arc<Queue>,
     number: u64,
     turn: Arc<Notify>,
 }
 
-impl Place {
+impl QueuePosition {
     fn is_first(&self) -> bool {
         let state = self.queue.state();
         state.places.first_key_value().is_some_and(|(first, _)| *first == self.number)
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePosition {
     fn drop(&mut self) {
         let mut state = self.queue.state();
         state.places.remove(&self.number);

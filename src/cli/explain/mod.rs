@@ -8,7 +8,7 @@ use super::certificates::Certificates;
 use super::checkout::JudgedAs;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
-use crate::config::{Config, Listener, Protocol};
+use crate::config::{Config, Listener, ListenerProtocol};
 use crate::control::reconcile::Build;
 use crate::error::Reason;
 use crate::http::Target;
@@ -97,10 +97,10 @@ pub(super) fn explain(
     }
     let certificates = Certificates::of(read.config.as_ref(), &read.build);
     let stands = match taker.map(|listener| listener.protocol) {
-        Some(Protocol::Https) => {
+        Some(ListenerProtocol::Https) => {
             handshake(&certificates, &request, origin.sni.as_deref(), &mut explanation)?
         }
-        Some(Protocol::Http) => without_tls(&certificates, &request, &mut explanation),
+        Some(ListenerProtocol::Http) => without_tls(&certificates, &request, &mut explanation),
         None => Ok(Ok(())),
     };
     let belongs = match stands {

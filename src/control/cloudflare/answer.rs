@@ -31,12 +31,12 @@ pub struct TextError {
     /// Counted from 1. `None`: the text as a whole.
     pub line: Option<usize>,
     /// The sort of mistake.
-    pub problem: Problem,
+    pub problem: ListProblem,
 }
 
 /// The sorts of mistakes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum ListProblem {
     /// Above [`MOST_BYTES`].
     #[error("the text has more than {MOST_BYTES} bytes, too many for a list of networks")]
     TooLarge,
@@ -69,7 +69,7 @@ pub enum Problem {
     Family(String),
 }
 
-impl Problem {
+impl ListProblem {
     /// The reason in metrics.
     pub fn why(&self) -> ListFailure {
         match self {
@@ -97,8 +97,8 @@ impl fmt::Display for TextError {
 
 impl std::error::Error for TextError {}
 
-impl From<Problem> for TextError {
-    fn from(problem: Problem) -> Self {
+impl From<ListProblem> for TextError {
+    fn from(problem: ListProblem) -> Self {
         Self { line: None, problem }
     }
 }
@@ -127,27 +127,27 @@ struct Lists {
 /// quotes, what should have been a network.
 pub fn json(bytes: &[u8], jdcloud: bool) -> Result<List, TextError> {
     if bytes.len() > MOST_BYTES {
-        return Err(Problem::TooLarge.into());
+        return Err(ListProblem::TooLarge.into());
     }
     let envelope: Envelope = serde_json::from_slice(bytes)
-        .map_err(|error| TextError { line: Some(error.line()), problem: Problem::Json })?;
+        .map_err(|error| TextError { line: Some(error.line()), problem: ListProblem::Json })?;
     if !envelope.success {
-        return Err(Problem::Unsuccessful.into());
+        return Err(ListProblem::Unsuccessful.into());
     }
-    let lists = envelope.result.ok_or(Problem::Missing("result"))?;
-    let v4 = lists.ipv4_cidrs.ok_or(Problem::Missing("ipv4_cidrs"))?;
-    let v6 = lists.ipv6_cidrs.ok_or(Problem::Missing("ipv6_cidrs"))?;
+    let lists = envelope.result.ok_or(ListProblem::Missing("result"))?;
+    let v4 = lists.ipv4_cidrs.ok_or(ListProblem::Missing("ipv4_cidrs"))?;
+    let v6 = lists.ipv6_cidrs.ok_or(ListProblem::Missing("ipv6_cidrs"))?;
     let both = match (jdcloud, lists.jdcloud_cidrs) {
         (false, _) => Vec::new(),
         (true, Some(list)) => list,
-        (true, None) => return Err(Problem::Missing("jdcloud_cidrs").into()),
+        (true, None) => return Err(ListProblem::Missing("jdcloud_cidrs").into()),
     };
     let mut networks = Vec::with_capacity(v4.len() + v6.len() + both.len());
     for (texts, family) in [(v4, Some(true)), (v6, Some(false)), (both, None)] {
         for text in &texts {
             let net = network(text)?;
             if family.is_some_and(|v4| v4 != matches!(net, IpNet::V4(_))) {
-                return Err(Problem::Family(quote(text)).into());
+                return Err(ListProblem::Family(quote(text)).into());
             }
             networks.push(net);
         }
@@ -163,12 +163,12 @@ pub fn json(bytes: &[u8], jdcloud: bool) -> Result<List, TextError> {
 /// The first mistake, with its line.
 pub fn text(bytes: &[u8]) -> Result<List, TextError> {
     if bytes.len() > MOST_BYTES {
-        return Err(Problem::TooLarge.into());
+        return Err(ListProblem::TooLarge.into());
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        TextError { line: Some(line), problem: Problem::NotText }
+        TextError { line: Some(line), problem: ListProblem::NotText }
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with('{') {
@@ -188,19 +188,19 @@ pub fn text(bytes: &[u8]) -> Result<List, TextError> {
     Ok(List { networks, digest: None })
 }
 
-fn network_or_address(word: &str) -> Result<IpNet, Problem> {
+fn network_or_address(word: &str) -> Result<IpNet, ListProblem> {
     if let Ok(address) = word.parse::<IpAddr>() {
         return Ok(address.into());
     }
     if is_glued(word) {
-        return Err(Problem::Glued(quote(word)));
+        return Err(ListProblem::Glued(quote(word)));
     }
     network(word)
 }
 
-fn network(word: &str) -> Result<IpNet, Problem> {
-    let net: IpNet = word.parse().map_err(|_| Problem::NotNetwork(quote(word)))?;
-    if net.trunc() == net { Ok(net) } else { Err(Problem::HostBits(quote(word), net.trunc())) }
+fn network(word: &str) -> Result<IpNet, ListProblem> {
+    let net: IpNet = word.parse().map_err(|_| ListProblem::NotNetwork(quote(word)))?;
+    if net.trunc() == net { Ok(net) } else { Err(ListProblem::HostBits(quote(word), net.trunc())) }
 }
 
 /// `131.0.72.0/222400:cb00::/32`: the text can be cut in two networks behind the first prefix.

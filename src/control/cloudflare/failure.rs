@@ -1,6 +1,6 @@
 //! Everything that can leave the list as it was.
 
-use super::answer::{Problem, TextError};
+use super::answer::{ListProblem, TextError};
 use super::check::Refused;
 use super::fetch::FetchError;
 use crate::telemetry::ListFailure;
@@ -49,8 +49,8 @@ impl Failure {
     }
 }
 
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
+impl From<ListProblem> for Failure {
+    fn from(problem: ListProblem) -> Self {
         Self::Text(problem.into())
     }
 }

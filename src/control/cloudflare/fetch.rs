@@ -38,14 +38,14 @@ const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"));
 
 /// How long an attempt may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadlines {
+pub struct FetchDeadlines {
     /// For the connection to one address, with the TLS handshake.
     pub connect: Duration,
     /// Limit for everything, from the DNS lookup to the last byte.
     pub whole: Duration,
 }
 
-impl Default for Deadlines {
+impl Default for FetchDeadlines {
     /// 10 s for a connection: three lost SYNs cost 7 s. 30 s for everything, so that a second and
     /// a third address get their turn.
     fn default() -> Self {
@@ -181,7 +181,7 @@ impl Origin {
     pub async fn get(
         &self,
         etag: Option<&HeaderValue>,
-        deadlines: Deadlines,
+        deadlines: FetchDeadlines,
     ) -> Result<Fetched, FetchError> {
         let limit = deadlines.whole;
         let late = |_| FetchError::Timeout { what: "the whole response", limit };

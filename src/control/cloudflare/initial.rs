@@ -3,7 +3,7 @@
 use super::check::{Refused, Rules};
 use super::failure::Failure;
 use super::fetch::Origin;
-use super::life::{Answer, Life, Now};
+use super::life::{Answer, ClockTimes, ListState};
 use super::own::{self, ListBytes, Seen};
 use super::refresh_intervals::Clock;
 use super::store::{self, FILE};
@@ -26,7 +26,7 @@ pub struct Initial {
     pub confirmed: Option<u64>,
     /// Deviations from the configuration, for the log and for `explain`: each names what is used instead.
     pub warnings: Vec<String>,
-    pub(super) life: Life,
+    pub(super) life: ListState,
     pub(super) clock: Clock,
     /// What the operator's list was found to be.
     pub(super) seen: Option<Seen>,
@@ -70,7 +70,7 @@ struct Start<'a> {
     config: &'a Cloudflare,
     state: Option<&'a Path>,
     clock: Clock,
-    now: Now,
+    now: ClockTimes,
     rules: Rules,
 }
 
@@ -80,7 +80,7 @@ impl Start<'_> {
         let life = self.kept(&mut warnings).unwrap_or_else(|| {
             let embedded = AddrRanges::new(&CLOUDFLARE);
             let delay = self.config.removal_delay;
-            Life::new(self.rules, delay, ListSource::Embedded, embedded, embedded_date())
+            ListState::new(self.rules, delay, ListSource::Embedded, embedded, embedded_date())
         });
         self.with(life, warnings)
     }
@@ -117,7 +117,7 @@ impl Start<'_> {
         Ok(Initial { seen, failed, ..self.with(life, warnings) })
     }
 
-    fn with(&self, life: Life, warnings: Vec<String>) -> Initial {
+    fn with(&self, life: ListState, warnings: Vec<String>) -> Initial {
         Initial {
             ranges: life.in_force(),
             source: life.source(),
@@ -130,13 +130,13 @@ impl Start<'_> {
         }
     }
 
-    fn nobody(&self) -> Life {
+    fn nobody(&self) -> ListState {
         let nobody = AddrRanges::default();
-        Life::new(self.rules, self.config.removal_delay, ListSource::Nothing, nobody, None)
+        ListState::new(self.rules, self.config.removal_delay, ListSource::Nothing, nobody, None)
     }
 
     /// The last good list on disk, if it may be used.
-    fn kept(&self, warnings: &mut Vec<String>) -> Option<Life> {
+    fn kept(&self, warnings: &mut Vec<String>) -> Option<ListState> {
         let directory = self.state?;
         let ignored = match store::load(directory, &identity(&self.config.origin)) {
             Ok(None) => return None,
@@ -146,7 +146,7 @@ impl Start<'_> {
             ),
             Ok(Some(kept)) => {
                 let delay = self.config.removal_delay;
-                let life = Life::restore(self.now, &kept, self.rules, delay);
+                let life = ListState::restore(self.now, &kept, self.rules, delay);
                 match life.map_err(|refused: Refused| refused.to_string()) {
                     Ok(life) => return Some(life),
                     Err(refused) => refused,

@@ -8,7 +8,7 @@ use super::check::networks;
 use super::failure::Failure;
 use super::fetch::{Fetched, Origin};
 use super::initial::{Initial, identity, named, place};
-use super::life::{Answer, Life, Outcome};
+use super::life::{Answer, ListDiff, ListState};
 use super::own::{self, Followed, ListBytes, Seen};
 use super::refresh_intervals::{Clock, RefreshIntervals};
 use super::store;
@@ -46,7 +46,7 @@ pub struct Setup {
 
 /// Keeps the list up to date as long as the process runs.
 pub struct ListKeeper {
-    life: Life,
+    life: ListState,
     clock: Clock,
     way: Way,
     /// The source, in messages.
@@ -261,7 +261,7 @@ impl ListKeeper {
     }
 
     /// Counts, logs and publishes what an attempt did.
-    fn settle(&mut self, before: &AddrRanges, taken: Result<Outcome, Failure>) {
+    fn settle(&mut self, before: &AddrRanges, taken: Result<ListDiff, Failure>) {
         let unix = self.clock.now().unix;
         match taken {
             Ok(outcome) => {
@@ -290,7 +290,7 @@ impl ListKeeper {
         }
     }
 
-    fn tell(&self, outcome: &Outcome) {
+    fn tell(&self, outcome: &ListDiff) {
         let list = |ranges: &AddrRanges| {
             let networks = networks(ranges);
             (!networks.is_empty()).then(|| named(&networks))

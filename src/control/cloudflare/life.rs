@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A point in time on both clocks: deadlines use the monotonic one, persistent times the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
+pub struct ClockTimes {
     /// Since an arbitrary point in the life of the process; monotonic.
     pub monotonic: Duration,
     /// Seconds since the Unix epoch, from the system clock.
@@ -32,7 +32,7 @@ pub enum Answer {
 
 /// What an answer did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ListDiff {
     /// Admitted from now on.
     pub added: AddrRanges,
     /// No longer listed, and admitted until the delay is over. Never for an override.
@@ -45,7 +45,7 @@ pub struct Outcome {
     pub never: Vec<IpNet>,
 }
 
-impl Outcome {
+impl ListDiff {
     /// Whether another list is in force now, or will be.
     pub fn changed(&self) -> bool {
         [&self.added, &self.leaving, &self.back, &self.removed].into_iter().any(|r| !r.is_empty())
@@ -54,7 +54,7 @@ impl Outcome {
 
 /// What outlives the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredList {
     /// Seconds since the Unix epoch at which the source last confirmed the list.
     pub confirmed: u64,
     /// Seconds since the Unix epoch at which this was written.
@@ -75,7 +75,7 @@ struct Leaving {
 
 /// The list in force.
 #[derive(Clone, Debug)]
-pub struct Life {
+pub struct ListState {
     rules: Rules,
     delay: Duration,
     source: ListSource,
@@ -87,7 +87,7 @@ pub struct Life {
     leaving: Vec<Leaving>,
 }
 
-impl Life {
+impl ListState {
     /// Starts with addresses that need no check; `confirmed` in seconds since the Unix epoch.
     pub fn new(
         rules: Rules,
@@ -105,7 +105,12 @@ impl Life {
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn restore(now: Now, kept: &Kept, rules: Rules, delay: Duration) -> Result<Self, Refused> {
+    pub fn restore(
+        now: ClockTimes,
+        kept: &StoredList,
+        rules: Rules,
+        delay: Duration,
+    ) -> Result<Self, Refused> {
         let Checked { ranges: listed, .. } = check(&kept.listed, None, rules)?;
         let gone: Vec<IpNet> = kept.leaving.iter().map(|&(net, _)| net).collect();
         if !gone.is_empty() {
@@ -133,14 +138,14 @@ impl Life {
     /// Why the list in it is not taken; everything stays as it was.
     pub fn on_answer(
         &mut self,
-        now: Now,
+        now: ClockTimes,
         source: ListSource,
         answer: Answer,
-    ) -> Result<Outcome, Refused> {
+    ) -> Result<ListDiff, Refused> {
         let outcome = match answer {
-            Answer::Unchanged => Outcome::default(),
+            Answer::Unchanged => ListDiff::default(),
             Answer::List(list) if list.digest.is_some() && list.digest == self.digest => {
-                Outcome::default()
+                ListDiff::default()
             }
             Answer::List(list) => {
                 let outcome = self.take(now, &list.networks)?;
@@ -153,7 +158,7 @@ impl Life {
         Ok(outcome)
     }
 
-    fn take(&mut self, now: Now, candidate: &[IpNet]) -> Result<Outcome, Refused> {
+    fn take(&mut self, now: ClockTimes, candidate: &[IpNet]) -> Result<ListDiff, Refused> {
         let before = self.in_force();
         let Checked { ranges, never } = check(candidate, Some(&before), self.rules)?;
         let about_to_leave = before.minus(&self.listed);
@@ -165,7 +170,7 @@ impl Life {
         }
         self.leaving.retain(|batch| !batch.ranges.is_empty());
         self.listed = ranges;
-        let mut outcome = Outcome { added, back, never, ..Outcome::default() };
+        let mut outcome = ListDiff { added, back, never, ..ListDiff::default() };
         match self.rules {
             Rules::Published => {
                 self.leave(gone.clone(), now.monotonic.saturating_add(self.delay));
@@ -183,7 +188,7 @@ impl Life {
     }
 
     /// Removes ranges whose delay has passed, and returns them.
-    pub fn expire(&mut self, now: Now) -> AddrRanges {
+    pub fn expire(&mut self, now: ClockTimes) -> AddrRanges {
         let mut removed = AddrRanges::default();
         self.leaving.retain(|batch| {
             let stays = batch.due > now.monotonic;
@@ -195,7 +200,7 @@ impl Life {
         removed
     }
 
-    /// When [`Life::expire`] has something to remove, on the monotonic clock.
+    /// When [`ListState::expire`] has something to remove, on the monotonic clock.
     pub fn due(&self) -> Option<Duration> {
         self.leaving.iter().map(|batch| batch.due).min()
     }
@@ -222,7 +227,7 @@ impl Life {
     }
 
     /// Records that the source still has the list that is in force.
-    pub fn confirm(&mut self, now: Now) {
+    pub fn confirm(&mut self, now: ClockTimes) {
         self.confirmed = Some(now.unix);
     }
 
@@ -232,7 +237,7 @@ impl Life {
     }
 
     /// What is to outlive the process.
-    pub fn keep(&self, now: Now) -> Kept {
+    pub fn keep(&self, now: ClockTimes) -> StoredList {
         // Rounded up: rather late than early.
         let until = |due: Duration| {
             let left = due.saturating_sub(now.monotonic) + Duration::from_millis(999);
@@ -241,7 +246,7 @@ impl Life {
         let leaving = self.leaving.iter().flat_map(|batch| {
             networks(&batch.ranges).into_iter().map(move |net| (net, until(batch.due)))
         });
-        Kept {
+        StoredList {
             confirmed: self.confirmed.unwrap_or(now.unix),
             saved: now.unix,
             listed: networks(&self.listed),

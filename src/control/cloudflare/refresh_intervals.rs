@@ -1,7 +1,7 @@
 //! When the keeper does what: its clock, its intervals and their jitter.
 
-use super::fetch::Deadlines;
-use super::life::Now;
+use super::fetch::FetchDeadlines;
+use super::life::ClockTimes;
 use crate::control::jitter;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ pub struct RefreshIntervals {
     /// How long the events of a file have to pause: to save is to truncate, write and close.
     pub quiet: Duration,
     /// For an attempt.
-    pub deadlines: Deadlines,
+    pub deadlines: FetchDeadlines,
 }
 
 impl Default for RefreshIntervals {
@@ -32,7 +32,7 @@ impl Default for RefreshIntervals {
             retry: Duration::from_secs(60),
             look: Duration::from_secs(5),
             quiet: Duration::from_millis(50),
-            deadlines: Deadlines::default(),
+            deadlines: FetchDeadlines::default(),
         }
     }
 }
@@ -64,9 +64,9 @@ impl Clock {
         Self(Instant::now())
     }
 
-    pub(super) fn now(self) -> Now {
+    pub(super) fn now(self) -> ClockTimes {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-        Now { monotonic: self.0.elapsed(), unix: unix.map_or(0, |since| since.as_secs()) }
+        ClockTimes { monotonic: self.0.elapsed(), unix: unix.map_or(0, |since| since.as_secs()) }
     }
 
     /// The instant that a moment on the monotonic clock is.

@@ -2,7 +2,7 @@
 //!
 //! What is read is not trusted: the caller checks it as it does any list.
 
-use super::life::Kept;
+use super::life::StoredList;
 use crate::config::atomic_file::replace;
 use crate::control::quote::quote;
 use crate::control::utc::Utc;
@@ -83,7 +83,7 @@ impl From<IpText> for String {
 ///
 /// # Errors
 /// Why the file is not used.
-pub fn load(directory: &Path, source: &str) -> Result<Option<Kept>, StoreError> {
+pub fn load(directory: &Path, source: &str) -> Result<Option<StoredList>, StoreError> {
     let path = directory.join(FILE);
     let metadata = match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -108,7 +108,7 @@ pub fn load(directory: &Path, source: &str) -> Result<Option<Kept>, StoreError> 
     if theirs != source {
         return Err(StoreError::Foreign { theirs: quote(&theirs), ours: quote(source) });
     }
-    Ok(Some(Kept {
+    Ok(Some(StoredList {
         confirmed: confirmed.0,
         saved: saved.0,
         listed: networks.iter().map(|net| net.0).collect(),
@@ -120,7 +120,7 @@ pub fn load(directory: &Path, source: &str) -> Result<Option<Kept>, StoreError> 
 ///
 /// # Errors
 /// What the file system says; the file that was there is there still.
-pub fn save(directory: &Path, source: &str, kept: &Kept) -> io::Result<()> {
+pub fn save(directory: &Path, source: &str, kept: &StoredList) -> io::Result<()> {
     let leaving = kept
         .leaving
         .iter()

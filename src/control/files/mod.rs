@@ -15,7 +15,7 @@ mod tests;
 
 pub use surroundings::{Surroundings, around_cluster};
 
-use super::manifest::{self, Note, Parsed, Purpose};
+use super::manifest::{self, Note, ParsedManifests, Purpose};
 use super::objects::{Object, Objects};
 use super::source::{Changes, Source, Wake};
 use super::translate::validate;
@@ -246,7 +246,7 @@ impl Entry {
     }
 
     fn take(&mut self, path: &Path, text: &str, purpose: Purpose) {
-        let Parsed { objects, mut findings, notes } =
+        let ParsedManifests { objects, mut findings, notes } =
             manifest::parse_for(purpose, &path.to_string_lossy(), text);
         for object in &objects {
             findings.extend(validate(object));

@@ -38,7 +38,7 @@ const TRAILER_BYTES: u64 =
 
 /// Why a file is not used. No part of its content is in the words.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum StateFileError {
     /// The file system.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
@@ -78,7 +78,7 @@ pub enum Refusal {
 
 /// The header of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct StateFileHeader {
     /// When it was written, in seconds since the Unix epoch.
     pub written: u64,
     /// When the API server last confirmed everything in it; likewise.
@@ -124,7 +124,7 @@ struct Peek {
 ///
 /// # Errors
 /// What `out` says, or that there are more than [`MOST_BYTES`].
-pub fn write(out: impl Write, header: &Header, objects: &Objects) -> io::Result<()> {
+pub fn write(out: impl Write, header: &StateFileHeader, objects: &Objects) -> io::Result<()> {
     let digesting = Digesting { out, context: Context::new(&digest::SHA256), bytes: 0 };
     let mut out = BufWriter::with_capacity(BUFFER, digesting);
     line(&mut out, &text_of(header))?;
@@ -152,7 +152,7 @@ fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn text_of(header: &Header) -> HeaderText {
+fn text_of(header: &StateFileHeader) -> HeaderText {
     let scopes = header.scopes.iter().map(|scope| ScopeText {
         kind: scope.kind.as_str().to_owned(),
         namespace: scope.namespace.clone(),
@@ -182,22 +182,22 @@ fn trailer(context: Context) -> String {
 ///
 /// # Errors
 /// Why it is not used.
-pub fn read(mut file: impl Read + Seek) -> Result<(Header, Vec<Object>), Refusal> {
+pub fn read(mut file: impl Read + Seek) -> Result<(StateFileHeader, Vec<Object>), StateFileError> {
     let length = file.seek(SeekFrom::End(0))?;
     if length > MOST_BYTES {
-        return Err(Refusal::TooLarge);
+        return Err(StateFileError::TooLarge);
     }
     file.rewind()?;
     let mut lines = BufReader::with_capacity(BUFFER, &mut file);
-    header(&next(&mut lines)?.ok_or(Refusal::Foreign)?)?;
-    let content = length.checked_sub(TRAILER_BYTES).ok_or(Refusal::Checksum)?;
+    header(&next(&mut lines)?.ok_or(StateFileError::Foreign)?)?;
+    let content = length.checked_sub(TRAILER_BYTES).ok_or(StateFileError::Checksum)?;
     file.rewind()?;
     verify(&mut file, content)?;
     file.rewind()?;
     read_lines(BufReader::with_capacity(BUFFER, file.take(content)))
 }
 
-fn verify(file: &mut impl Read, content: u64) -> Result<(), Refusal> {
+fn verify(file: &mut impl Read, content: u64) -> Result<(), StateFileError> {
     let mut context = Context::new(&digest::SHA256);
     let mut left = content;
     let mut buffer = vec![0; BUFFER];
@@ -205,26 +205,28 @@ fn verify(file: &mut impl Read, content: u64) -> Result<(), Refusal> {
         let most = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
         let read = file.read(&mut buffer[..most])?;
         if read == 0 {
-            return Err(Refusal::Checksum);
+            return Err(StateFileError::Checksum);
         }
         context.update(&buffer[..read]);
         left -= read as u64;
     }
     let mut end = Vec::new();
     file.take(TRAILER_BYTES + 1).read_to_end(&mut end)?;
-    if end == trailer(context).as_bytes() { Ok(()) } else { Err(Refusal::Checksum) }
+    if end == trailer(context).as_bytes() { Ok(()) } else { Err(StateFileError::Checksum) }
 }
 
 /// Reads everything but the last line: the header, and the objects.
 ///
 /// # Errors
-/// Why it is not used. Never [`Refusal::Checksum`].
-pub fn read_lines(mut lines: impl BufRead) -> Result<(Header, Vec<Object>), Refusal> {
-    let header = header(&next(&mut lines)?.ok_or(Refusal::Foreign)?)?;
+/// Why it is not used. Never [`StateFileError::Checksum`].
+pub fn read_lines(
+    mut lines: impl BufRead,
+) -> Result<(StateFileHeader, Vec<Object>), StateFileError> {
+    let header = header(&next(&mut lines)?.ok_or(StateFileError::Foreign)?)?;
     let mut objects = Vec::new();
     for number in 2.. {
         let Some(line) = next(&mut lines)? else { break };
-        objects.push(object(&line).ok_or(Refusal::Line(number))?);
+        objects.push(object(&line).ok_or(StateFileError::Line(number))?);
     }
     Ok((header, objects))
 }
@@ -242,24 +244,25 @@ fn next(lines: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line))
 }
 
-fn header(line: &[u8]) -> Result<Header, Refusal> {
-    let Magic { ravelin, format } = serde_json::from_slice(line).map_err(|_| Refusal::Foreign)?;
+fn header(line: &[u8]) -> Result<StateFileHeader, StateFileError> {
+    let Magic { ravelin, format } =
+        serde_json::from_slice(line).map_err(|_| StateFileError::Foreign)?;
     if ravelin != MAGIC {
-        return Err(Refusal::Foreign);
+        return Err(StateFileError::Foreign);
     }
     if format != FORMAT {
-        return Err(Refusal::Format(format));
+        return Err(StateFileError::Format(format));
     }
-    let text: HeaderText = serde_json::from_slice(line).map_err(|_| Refusal::Line(1))?;
+    let text: HeaderText = serde_json::from_slice(line).map_err(|_| StateFileError::Line(1))?;
     let scopes = text.scopes.into_iter().map(|ScopeText { kind, namespace, name }| {
         let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
         Some(Scope { kind, namespace, name })
     });
-    Ok(Header {
+    Ok(StateFileHeader {
         written: text.written.0,
         confirmed: text.confirmed.0,
         certificates: text.certificates,
-        scopes: scopes.collect::<Option<_>>().ok_or(Refusal::Line(1))?,
+        scopes: scopes.collect::<Option<_>>().ok_or(StateFileError::Line(1))?,
     })
 }
 
@@ -295,7 +298,10 @@ impl<W: Write> Write for Digesting<W> {
         self.context.update(&bytes[..written]);
         self.bytes += written as u64;
         if self.bytes > MOST_BYTES - TRAILER_BYTES {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, Refusal::TooLarge.to_string()));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                StateFileError::TooLarge.to_string(),
+            ));
         }
         Ok(written)
     }

@@ -1,7 +1,7 @@
 //! Who reads the file at start, and keeps it while the process runs.
 
 use super::file::{self, FILE, LastGood};
-use super::format::{Header, Refusal};
+use super::format::{StateFileError, StateFileHeader};
 use crate::config;
 use crate::control::utc::{now, when};
 use crate::control::watch::Cluster;
@@ -32,7 +32,7 @@ impl Default for WriteIntervals {
 /// Stores the last-good state of a cluster.
 #[derive(Debug)]
 pub struct StateKeeper {
-    settings: config::LastGood,
+    settings: config::LastGoodConfig,
     cluster: Arc<Cluster>,
     metrics: Arc<LastGoodMetrics>,
     watch: Arc<WatchMetrics>,
@@ -46,7 +46,7 @@ impl StateKeeper {
     /// Touches no file yet. Where the state is noted: `metrics`; where the proofs of its age are:
     /// `watch`.
     pub fn new(
-        settings: config::LastGood,
+        settings: config::LastGoodConfig,
         cluster: Arc<Cluster>,
         metrics: Arc<LastGoodMetrics>,
         watch: Arc<WatchMetrics>,
@@ -83,7 +83,7 @@ impl StateKeeper {
         }
     }
 
-    fn try_restore(&self) -> Result<bool, Refusal> {
+    fn try_restore(&self) -> Result<bool, StateFileError> {
         let Some(kept) = file::load(&self.settings.directory)? else { return Ok(false) };
         let LastGood { header, objects, exposed } = kept;
         if exposed {
@@ -94,7 +94,7 @@ impl StateKeeper {
             );
         }
         let restored = self.cluster.restore(&header.scopes, objects);
-        let restored = restored.map_err(|scope| Refusal::Scope(scope.words()))?;
+        let restored = restored.map_err(|scope| StateFileError::Scope(scope.words()))?;
         if restored > 0 {
             self.metrics.update(|cells| cells.restored = Some(header.confirmed));
             tracing::warn!(
@@ -145,7 +145,7 @@ impl StateKeeper {
         // What was restored is on disk already, and younger than we could say.
         let Some(objects) = self.cluster.snapshot() else { return };
         let written = now();
-        let header = Header {
+        let header = StateFileHeader {
             written,
             confirmed: self.watch.proven().map_or(written, |proven| proven.min(written)),
             certificates: self.settings.certificates,
@@ -173,18 +173,18 @@ impl StateKeeper {
     }
 }
 
-fn fix(refusal: &Refusal) -> &'static str {
+fn fix(refusal: &StateFileError) -> &'static str {
     match refusal {
-        Refusal::Unreadable(_) => "make it readable for this process, or remove it",
-        Refusal::Owner { .. } | Refusal::Writable(_) => {
+        StateFileError::Unreadable(_) => "make it readable for this process, or remove it",
+        StateFileError::Owner { .. } | StateFileError::Writable(_) => {
             "find out who wrote it, and remove it: it is rewritten when the API server is back"
         }
-        Refusal::Scope(_) => "none needed: it is rewritten when the API server is back",
-        Refusal::NotAFile
-        | Refusal::TooLarge
-        | Refusal::Foreign
-        | Refusal::Format(_)
-        | Refusal::Checksum
-        | Refusal::Line(_) => "remove it: it is rewritten when the API server is back",
+        StateFileError::Scope(_) => "none needed: it is rewritten when the API server is back",
+        StateFileError::NotAFile
+        | StateFileError::TooLarge
+        | StateFileError::Foreign
+        | StateFileError::Format(_)
+        | StateFileError::Checksum
+        | StateFileError::Line(_) => "remove it: it is rewritten when the API server is back",
     }
 }

@@ -16,5 +16,5 @@ mod keeper;
 mod tests;
 
 pub use file::{FILE, LastGood, load, save};
-pub use format::{FORMAT, Header, MOST_BYTES, Refusal, read, read_lines, write};
+pub use format::{FORMAT, MOST_BYTES, StateFileError, StateFileHeader, read, read_lines, write};
 pub use keeper::{StateKeeper, WriteIntervals};

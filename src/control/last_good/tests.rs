@@ -1,8 +1,8 @@
 //! What is kept is what is read again; what is wrong with a file is found, named and survived.
 
 use super::{
-    FILE, Header, LastGood, MOST_BYTES, Refusal, StateKeeper, WriteIntervals, load, read,
-    read_lines, save, write,
+    FILE, LastGood, MOST_BYTES, StateFileError, StateFileHeader, StateKeeper, WriteIntervals, load,
+    read, read_lines, save, write,
 };
 use crate::config;
 use crate::control::objects::{Object, Objects, is_content_left_out};
@@ -88,11 +88,11 @@ fn mk_scope(kind: Kind) -> Scope {
     Scope { kind, namespace: None, name: None }
 }
 
-fn mk_header(certificates: bool) -> Header {
+fn mk_header(certificates: bool) -> StateFileHeader {
     let name =
         Scope { namespace: Some("ns".into()), name: Some("c".into()), ..mk_scope(Kind::ConfigMap) };
     let scopes = vec![mk_scope(Kind::Ingress), name];
-    Header { written: 1_800_000_000, confirmed: 1_799_999_990, certificates, scopes }
+    StateFileHeader { written: 1_800_000_000, confirmed: 1_799_999_990, certificates, scopes }
 }
 
 fn mk_file(certificates: bool) -> Vec<u8> {
@@ -103,7 +103,7 @@ fn mk_file(certificates: bool) -> Vec<u8> {
 
 fn mk_keeper(folder: &TempDir, cluster: &Arc<Cluster>) -> (StateKeeper, Arc<LastGoodMetrics>) {
     let metrics = Arc::<LastGoodMetrics>::default();
-    let settings = config::LastGood {
+    let settings = config::LastGoodConfig {
         directory: folder.path().join("state"),
         certificates: false,
         restore_after: Duration::from_millis(1),
@@ -177,7 +177,10 @@ fn a_file_that_is_cut_or_altered_anywhere_is_refused() {
     let whole = mk_file(true);
     for end in 0..whole.len() {
         let refused = read(Cursor::new(&whole[..end])).expect_err("cut");
-        assert!(matches!(refused, Refusal::Foreign | Refusal::Checksum), "{end}: {refused}");
+        assert!(
+            matches!(refused, StateFileError::Foreign | StateFileError::Checksum),
+            "{end}: {refused}"
+        );
     }
     for at in 0..whole.len() {
         let mut altered = whole.clone();
@@ -185,17 +188,17 @@ fn a_file_that_is_cut_or_altered_anywhere_is_refused() {
         read(Cursor::new(altered)).expect_err("altered");
     }
     let longer = [&whole[..], b"\n"].concat();
-    assert!(matches!(read(Cursor::new(longer)), Err(Refusal::Checksum)));
+    assert!(matches!(read(Cursor::new(longer)), Err(StateFileError::Checksum)));
 }
 
 #[test]
 fn a_file_of_another_format_or_program_is_named_as_such() {
     let text = String::from_utf8(mk_file(true)).expect("JSON");
     let other = text.replacen("\"format\":2", "\"format\":1,\"more\":[]", 1);
-    assert!(matches!(read(Cursor::new(other)), Err(Refusal::Format(1))));
+    assert!(matches!(read(Cursor::new(other)), Err(StateFileError::Format(1))));
     let foreign = text.replacen("last-good state", "something", 1);
-    assert!(matches!(read(Cursor::new(foreign)), Err(Refusal::Foreign)));
-    assert!(matches!(read(Cursor::new("{}")), Err(Refusal::Foreign)));
+    assert!(matches!(read(Cursor::new(foreign)), Err(StateFileError::Foreign)));
+    assert!(matches!(read(Cursor::new("{}")), Err(StateFileError::Foreign)));
 }
 
 #[test]
@@ -205,10 +208,10 @@ fn a_line_that_is_no_object_is_named_by_its_number() {
     for line in ["", "{}", "[]", "{\"kind\":\"Pod\"}", "{\"kind\":\"File\"}", "{\"kind\":\"Node\"}"]
     {
         let refused = read_lines(format!("{header}\n{line}\n").as_bytes()).expect_err(line);
-        assert!(matches!(refused, Refusal::Line(2)), "{line}: {refused}");
+        assert!(matches!(refused, StateFileError::Line(2)), "{line}: {refused}");
     }
     let unfinished = format!("{header}\n{{\"apiVersion\":\"v1\",\"kind\":\"Node\"}}");
-    assert!(matches!(read_lines(unfinished.as_bytes()), Err(Refusal::Line(2))));
+    assert!(matches!(read_lines(unfinished.as_bytes()), Err(StateFileError::Line(2))));
 }
 
 #[test]
@@ -229,13 +232,13 @@ fn nobody_else_can_read_what_is_kept_or_change_what_is_used() {
     for writable in [0o620, 0o602] {
         set(writable);
         let refused = load(folder.path()).expect_err("others may write");
-        assert!(matches!(refused, Refusal::Writable(mode) if mode == writable), "{refused}");
+        assert!(matches!(refused, StateFileError::Writable(mode) if mode == writable), "{refused}");
     }
     keep();
     assert_eq!(mode(), 0o600, "another file in its place");
     if chown(&path, Some(65_534), None).is_ok() {
         let refused = load(folder.path()).expect_err("somebody else's");
-        assert!(matches!(refused, Refusal::Owner { theirs: 65_534, .. }), "{refused}");
+        assert!(matches!(refused, StateFileError::Owner { theirs: 65_534, .. }), "{refused}");
     }
 }
 
@@ -245,13 +248,13 @@ fn what_is_no_file_or_too_large_is_refused_at_once() {
     let path = folder.path().join(FILE);
     File::create(&path).expect("a new file").set_len(MOST_BYTES + 1).expect("sparse");
     fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("ours");
-    assert!(matches!(load(folder.path()), Err(Refusal::TooLarge)));
+    assert!(matches!(load(folder.path()), Err(StateFileError::TooLarge)));
     fs::rename(&path, folder.path().join("elsewhere")).expect("renamed");
     symlink("elsewhere", &path).expect("a link");
-    assert!(matches!(load(folder.path()), Err(Refusal::NotAFile)));
+    assert!(matches!(load(folder.path()), Err(StateFileError::NotAFile)));
     fs::remove_file(&path).expect("removed");
     fs::create_dir(&path).expect("a directory");
-    assert!(matches!(load(folder.path()), Err(Refusal::NotAFile)));
+    assert!(matches!(load(folder.path()), Err(StateFileError::NotAFile)));
 }
 
 #[test]
@@ -336,7 +339,7 @@ fn what_was_only_restored_is_not_kept_again() {
     let state = folder.path().join("state");
     fs::create_dir(&state).expect("a new directory");
     let scope = mk_scope(Kind::Service);
-    let header = Header { scopes: vec![scope.clone()], ..mk_header(false) };
+    let header = StateFileHeader { scopes: vec![scope.clone()], ..mk_header(false) };
     save(&state, &header, &mk_objects(&[mk_service("a")])).expect("kept");
     let cluster = Arc::new(Cluster::new(&[scope]));
     let (keeper, metrics) = mk_keeper(&folder, &cluster);

@@ -26,7 +26,7 @@ const MAX_UNREADABLE_DOCUMENTS: usize = 16;
 
 /// What one file holds.
 #[derive(Debug, Default)]
-pub struct Parsed {
+pub struct ParsedManifests {
     /// The objects of our kinds, each identity once, in the order of the file.
     pub objects: Vec<Object>,
     /// What could not be read, and what was read though it is strange.
@@ -50,12 +50,12 @@ pub enum Purpose {
 /// An object that cannot be read is left out and reported, the others are returned. A syntax error
 /// makes its document unreadable. Deep nesting, large documents and alias bombs (see [`super::yaml`])
 /// are refused in bounded time and memory; the size of the text itself is bounded by the caller.
-pub fn parse(file: &str, text: &str) -> Parsed {
+pub fn parse(file: &str, text: &str) -> ParsedManifests {
     parse_for(Purpose::Serve, file, text)
 }
 
 /// The same for another purpose.
-pub fn parse_for(purpose: Purpose, file: &str, text: &str) -> Parsed {
+pub fn parse_for(purpose: Purpose, file: &str, text: &str) -> ParsedManifests {
     let mut reader = Reader { file, purpose, ..Reader::default() };
     let is_manifest = others::is_manifest_text(text);
     let mut unreadable = 0;
@@ -108,7 +108,7 @@ struct Reader<'a> {
     /// Number of the document in hand, from one, empty ones not counted.
     document: usize,
     seen: BTreeSet<ObjectRef>,
-    parsed: Parsed,
+    parsed: ParsedManifests,
 }
 
 impl Reader<'_> {

@@ -10,7 +10,7 @@ fn names(text: &str) -> Vec<String> {
 
 /// Identities and findings.
 fn parsed(text: &str) -> (Vec<String>, Vec<String>) {
-    let Parsed { objects, findings, notes: _ } = parse("m.yaml", text);
+    let ParsedManifests { objects, findings, notes: _ } = parse("m.yaml", text);
     let objects = objects.iter().map(|object| object.identity().to_string()).collect();
     (objects, findings.iter().map(ToString::to_string).collect())
 }

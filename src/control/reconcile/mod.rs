@@ -15,8 +15,10 @@ use self::grace::Grace;
 use super::objects::Objects;
 use super::source::{Changes, Source, Wake};
 use super::translate::{Effect, FindingList, Options, Translator};
-use super::write_back::Outcome;
-use crate::model::{Backend, ClusterAddresses, Diagnostic, HostClients, Ingress, Model, TlsSecret};
+use super::write_back::Reconciled;
+use crate::model::{
+    BackendSpec, ClusterAddresses, Diagnostic, HostClients, Ingress, Model, TlsSecret,
+};
 use crate::routing::{Publisher, Table, compile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
 use std::cmp::Ordering;
@@ -74,7 +76,7 @@ pub type OnCertificates = Box<dyn Fn(Vec<TlsSecret>) + Send>;
 pub type OnClients = Box<dyn Fn(Vec<HostClients>) + Send>;
 
 /// The results of the translation, for the writer of statuses and Events.
-pub type Outcomes = watch::Sender<Option<Outcome>>;
+pub type Outcomes = watch::Sender<Option<Reconciled>>;
 
 /// The receivers of everything but the table. Addresses and certificates are sent at the start, and when
 /// they change, before the table that they belong to is in force.
@@ -279,7 +281,7 @@ impl Reconciler {
     }
 
     /// Endpoints go into the table in force. Returns whether all of them have a place there.
-    fn store(&self, endpoints: &[(usize, Backend)]) -> bool {
+    fn store(&self, endpoints: &[(usize, BackendSpec)]) -> bool {
         if endpoints.is_empty() {
             return true;
         }

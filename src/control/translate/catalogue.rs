@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// The objects that may have an annotation of our own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Objects {
+pub struct AnnotatedObjects {
     /// Ingresses may have it.
     pub ingress: bool,
     /// Services may have it.
@@ -14,8 +14,8 @@ pub struct Objects {
 }
 
 /// The annotations of our own, with the objects that may have them.
-pub fn own_annotations() -> BTreeMap<&'static str, Objects> {
-    let mut all = BTreeMap::<_, Objects>::new();
+pub fn own_annotations() -> BTreeMap<&'static str, AnnotatedObjects> {
+    let mut all = BTreeMap::<_, AnnotatedObjects>::new();
     for name in OF_INGRESSES {
         all.entry(name).or_default().ingress = true;
     }

@@ -6,7 +6,7 @@
 use super::balancing::Preference;
 use super::fields;
 use super::names::Names;
-use super::near::{Here, Place, mark_near};
+use super::near::{Here, Proximity, mark_near};
 use super::report::{Problem, Report};
 use crate::control::quote::quote;
 use crate::model::{EndpointSpec, EndpointState, Severity, Why};
@@ -43,7 +43,7 @@ struct EndpointRead<'s> {
     state: EndpointState,
     node: Option<&'s str>,
     zone: Option<&'s str>,
-    place: Place,
+    place: Proximity,
 }
 
 /// `addressType`.
@@ -126,7 +126,7 @@ fn read_endpoint<'s>(
         state: state(conditions.as_ref()),
         node: node_name.as_deref(),
         zone: zone.as_deref(),
-        place: Place::of(node_name.as_deref(), zone.as_deref(), hints.as_ref(), here),
+        place: Proximity::of(node_name.as_deref(), zone.as_deref(), hints.as_ref(), here),
     })
 }
 
@@ -170,7 +170,7 @@ fn state(conditions: Option<&EndpointConditions>) -> EndpointState {
 
 /// The endpoints of one Service port out of several slices.
 #[derive(Default)]
-pub(super) struct Joined(BTreeMap<EndpointAddr, (EndpointSpec, Place)>);
+pub(super) struct Joined(BTreeMap<EndpointAddr, (EndpointSpec, Proximity)>);
 
 impl Joined {
     /// Adds the endpoints of a slice, with the number that this slice has for the port.
@@ -202,7 +202,7 @@ impl Joined {
             Some("IPv6") => has(true),
             _ => !has(false),
         };
-        let of_family = |(spec, _): &(EndpointSpec, Place)| spec.addr.ip().is_ipv6() == v6;
+        let of_family = |(spec, _): &(EndpointSpec, Proximity)| spec.addr.ip().is_ipv6() == v6;
         let mut all: Vec<_> = self.0.into_values().filter(of_family).collect();
         mark_near(&mut all, near);
         all.into_iter().map(|(spec, _)| spec).collect()

@@ -69,12 +69,12 @@ pub(super) struct TlsRead<'i> {
 
 /// Where in an Ingress a backend stands.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum BackendPlace {
     Default,
     Path { rule: usize, position: usize },
 }
 
-impl Place {
+impl BackendPlace {
     /// The path of a field of the backend, or of its `path` or `pathType`.
     pub(super) fn field(self, below: &str) -> String {
         let mut field = match self {
@@ -167,7 +167,7 @@ fn read_default<'i>(
 ) -> Option<(BackendRead<'i>, Vec<HostPattern>)> {
     let (backend, problem) = fields::backend(backend);
     if let Some(problem) = problem {
-        report.add(&Place::Default.field(problem.field), problem);
+        report.add(&BackendPlace::Default.field(problem.field), problem);
     }
     if hosts.is_empty() && has_rules {
         // Without hosts it would come before every other default backend: broken rules must not make
@@ -222,7 +222,7 @@ fn read_rule<'i>(
     }
     let mut read = Vec::with_capacity(paths.len());
     for (position, path) in paths.iter().enumerate() {
-        let place = Place::Path { rule, position };
+        let place = BackendPlace::Path { rule, position };
         let (pattern, warning) = fields::path(path, expressions);
         if let Some(problem) = warning {
             report.add(&place.field(problem.field), problem);

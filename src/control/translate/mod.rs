@@ -40,7 +40,7 @@ mod validate;
 pub(in crate::control) use protocol::authorities_of;
 
 pub use addresses::addresses;
-pub use catalogue::{Objects as AnnotatedObjects, foreign_annotations, own_annotations};
+pub use catalogue::{AnnotatedObjects, foreign_annotations, own_annotations};
 pub use class::CONTROLLER;
 pub use clients::authority_secret;
 pub use foreign::ForeignAnnotation;

@@ -35,7 +35,7 @@ pub(super) fn zone_of<'o>(objects: &'o Objects, node: &str) -> Option<&'o str> {
 
 /// How an endpoint lies to us.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct Proximity {
     node: bool,
     zone: bool,
     /// Whether it has hints at all, and whether they name our node or zone.
@@ -44,7 +44,7 @@ pub(super) struct Place {
     for_zone: bool,
 }
 
-impl Place {
+impl Proximity {
     /// That of an endpoint with this `nodeName` and `zone`.
     pub(super) fn of(
         node: Option<&str>,
@@ -66,12 +66,12 @@ impl Place {
 }
 
 /// Whether an endpoint is near by one measure.
-type IsNear = fn(&Place) -> bool;
+type IsNear = fn(&Proximity) -> bool;
 
 /// Marks the endpoints that come first, among those that take requests: the ready ones, or, when none
 /// is ready, those that end and still serve.
-pub(super) fn mark_near(endpoints: &mut [(EndpointSpec, Place)], preference: Preference) {
-    let is_ready = |(spec, _): &(EndpointSpec, Place)| spec.state == EndpointState::Ready;
+pub(super) fn mark_near(endpoints: &mut [(EndpointSpec, Proximity)], preference: Preference) {
+    let is_ready = |(spec, _): &(EndpointSpec, Proximity)| spec.state == EndpointState::Ready;
     let state = match endpoints.iter().any(is_ready) {
         true => EndpointState::Ready,
         false => EndpointState::Terminating,

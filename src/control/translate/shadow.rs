@@ -4,7 +4,7 @@
 //! of the older Ingress wins, then the one that stands first; a Prefix with a trailing slash wins
 //! over the same without.
 
-use super::ingress::Place;
+use super::ingress::BackendPlace;
 use super::object_ref;
 use super::report::{Problem, Report};
 use crate::model::{
@@ -18,13 +18,13 @@ pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut
     for alike in rules.chunk_by(|a, b| key(a) == key(b)) {
         let Some((winner, losers)) = alike.split_first() else { continue };
         for rule in losers {
-            let place = Place::Path { rule: rule.rule, position: rule.position };
+            let place = BackendPlace::Path { rule: rule.rule, position: rule.position };
             let reason = format!(
                 "{} of host {} is already used by {} ({})",
                 rule.path,
                 rule.host,
                 object_ref(&ingresses[winner.ingress]),
-                Place::Path { rule: winner.rule, position: winner.position }.field("path"),
+                BackendPlace::Path { rule: winner.rule, position: winner.position }.field("path"),
             );
             let problem = shadowed(reason, "remove one of the two, or give them different paths");
             let object = object_ref(&ingresses[rule.ingress]);

@@ -5,7 +5,7 @@ use super::routes::{Routes, Touched, Update};
 use super::{ConfigMapKey, Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
-use crate::model::{Backend, ClusterAddresses, Diagnostic, Kind, Model};
+use crate::model::{BackendSpec, ClusterAddresses, Diagnostic, Kind, Model};
 use crate::model::{HostClients, TlsSecret};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Effect {
     pub ingresses: bool,
     /// Without a new model: backends that have other endpoints, and their positions among the
     /// backends of the last model.
-    pub endpoints: Vec<(usize, Backend)>,
+    pub endpoints: Vec<(usize, BackendSpec)>,
     /// The certificates that Ingresses name, in the order of the first Ingress that does.
     pub certificates: Option<Vec<TlsSecret>>,
     /// The client certificate policies, by host, sorted.

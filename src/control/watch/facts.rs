@@ -4,7 +4,7 @@
 
 use super::cluster::Cluster;
 use super::ingress_status::IngressStatuses;
-use crate::control::write_back::{Inputs, ObjectDiagnostic, Outcome, Presence};
+use crate::control::write_back::{Inputs, ObjectDiagnostic, Presence, Reconciled};
 use crate::model::{Diagnostic, Kind, ObjectRef};
 use crate::telemetry::WriteBackMetrics;
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ pub(super) struct Facts {
     /// The statuses of the Ingresses.
     pub standings: Arc<IngressStatuses>,
     /// What became of them; `None` until there is something to serve.
-    pub outcome: watch::Receiver<Option<Outcome>>,
+    pub outcome: watch::Receiver<Option<Reconciled>>,
 }
 
 impl Facts {
@@ -67,7 +67,7 @@ impl Facts {
         }
     }
 
-    fn read(&self, outcome: &Outcome) -> Inputs {
+    fn read(&self, outcome: &Reconciled) -> Inputs {
         let ours: HashSet<_> = outcome.ours.iter().collect();
         let mut ingresses = Vec::new();
         self.standings.each(|ingress| {

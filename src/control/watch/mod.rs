@@ -36,7 +36,7 @@ pub use scope::Scope;
 use self::facts::Facts;
 use crate::config::Kubernetes;
 use crate::control::translate::ConfigMapKey;
-use crate::control::write_back::{self, Inputs, Outcome, Writer};
+use crate::control::write_back::{self, Inputs, Reconciled, WriteBackTask};
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{WatchMetrics, WriteBackMetrics};
 use client::Api;
@@ -57,7 +57,7 @@ const RELEASE: Duration = Duration::from_secs(1);
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(100);
 
 /// All watches of a cluster, before they start.
-pub struct Watch {
+pub struct ClusterWatch {
     runtime: Runtime,
     api: Api,
     cluster: Arc<Cluster>,
@@ -68,12 +68,12 @@ pub struct Watch {
 
 /// What writes into the cluster, and what it needs.
 struct Writing {
-    writer: Writer,
+    writer: WriteBackTask,
     facts: Facts,
     metrics: Arc<WriteBackMetrics>,
 }
 
-impl Watch {
+impl ClusterWatch {
     /// Reads the credentials; sends nothing to the API server yet. `config_map` is the one ConfigMap that
     /// is watched.
     ///
@@ -116,14 +116,14 @@ impl Watch {
     /// outcome.
     pub fn write_back(
         &mut self,
-        settings: write_back::Settings,
-        outcome: tokio::sync::watch::Receiver<Option<Outcome>>,
+        settings: write_back::WriteBackSettings,
+        outcome: tokio::sync::watch::Receiver<Option<Reconciled>>,
         metrics: &Arc<WriteBackMetrics>,
     ) {
         metrics.update(|cells| cells.enabled = true);
         let (cluster, standings) = (Arc::clone(&self.cluster), Arc::clone(&self.standings));
         let facts = Facts { cluster, standings, outcome };
-        let (writer, metrics) = (Writer::new(settings), Arc::clone(metrics));
+        let (writer, metrics) = (WriteBackTask::new(settings), Arc::clone(metrics));
         self.writing = Some(Writing { writer, facts, metrics });
     }
 
@@ -189,8 +189,8 @@ impl Writing {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for ClusterWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("cluster", &self.cluster).finish_non_exhaustive()
+        f.debug_struct("ClusterWatch").field("cluster", &self.cluster).finish_non_exhaustive()
     }
 }

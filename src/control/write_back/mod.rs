@@ -24,7 +24,7 @@ mod work;
 
 pub use address::{Address, NodeAddresses, node_addresses};
 pub use bucket::Rate;
-pub use events::{EventLimits as EventPace, ObjectDiagnostic};
+pub use events::{EventLimits, ObjectDiagnostic};
 pub use failure::Backoff;
 pub use lease::Timing;
 pub use ready::Pods;
@@ -46,7 +46,7 @@ use work::Worker;
 
 /// What the reconciler has made of the objects.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct Reconciled {
     /// Namespace and name of the Ingresses of our class.
     pub ours: Arc<[(Arc<str>, Arc<str>)]>,
     /// What is not served as written.
@@ -124,7 +124,7 @@ pub enum Addresses {
 
 /// The settings of the writer.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct WriteBackSettings {
     /// The leader election.
     pub election: Election,
     /// The addresses for the statuses.
@@ -134,12 +134,12 @@ pub struct Settings {
     /// How fast statuses are written.
     pub status: StatusPace,
     /// How often Events are written.
-    pub events: EventPace,
+    pub events: EventLimits,
     /// How long an answer to a status or an Event is waited for.
     pub answer: Duration,
 }
 
-impl Settings {
+impl WriteBackSettings {
     /// The default request timeout, 5 s: leadership ends at 10 s, so the last request is complete or
     /// cancelled when the Lease expires at 15 s.
     pub const ANSWER: Duration = Duration::from_secs(5);
@@ -151,7 +151,7 @@ impl Settings {
             addresses,
             controller,
             status: StatusPace::default(),
-            events: EventPace::default(),
+            events: EventLimits::default(),
             answer: Self::ANSWER,
         }
     }
@@ -159,13 +159,13 @@ impl Settings {
 
 /// One instance that writes back when it is elected.
 #[derive(Debug)]
-pub struct Writer {
-    settings: Settings,
+pub struct WriteBackTask {
+    settings: WriteBackSettings,
 }
 
-impl Writer {
+impl WriteBackTask {
     /// Does nothing yet.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: WriteBackSettings) -> Self {
         Self { settings }
     }
 

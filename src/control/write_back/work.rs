@@ -7,7 +7,7 @@ use super::events::{Ledger, Next, Reporter, post, standing};
 use super::failure::{Backoff, Failure};
 use super::ready::{self, Ready};
 use super::status::{Board, Patch, apply, field_manager};
-use super::{Addresses, Inputs, Settings};
+use super::{Addresses, Inputs, WriteBackSettings};
 use crate::control::jitter;
 use crate::telemetry::{WriteBackMetrics, WriteKind, WriteResult};
 use futures_util::StreamExt;
@@ -43,7 +43,7 @@ impl Default for StatusPace {
 /// The leader's work. What was said is remembered from one term to the next.
 pub(super) struct Worker {
     client: Client,
-    settings: Settings,
+    settings: WriteBackSettings,
     inputs: watch::Receiver<Inputs>,
     metrics: Arc<WriteBackMetrics>,
     ledger: Ledger,
@@ -52,7 +52,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         client: Client,
-        settings: Settings,
+        settings: WriteBackSettings,
         inputs: watch::Receiver<Inputs>,
         metrics: Arc<WriteBackMetrics>,
     ) -> Self {
@@ -127,7 +127,7 @@ async fn changed<T>(receiver: &mut watch::Receiver<T>) {
 
 struct Statuses<'a> {
     client: Client,
-    settings: &'a Settings,
+    settings: &'a WriteBackSettings,
     inputs: watch::Receiver<Inputs>,
     ready: watch::Receiver<Ready>,
     metrics: &'a WriteBackMetrics,
@@ -201,7 +201,7 @@ fn count(metrics: &WriteBackMetrics, kind: WriteKind, failure: Option<Failure>) 
 }
 
 /// Takes over the Events of a predecessor. They are needed only to report findings as resolved.
-async fn adopt(client: &Client, settings: &Settings, ledger: &mut Ledger) {
+async fn adopt(client: &Client, settings: &WriteBackSettings, ledger: &mut Ledger) {
     let (scope, most) = (ledger.scope().to_owned(), ledger.room());
     match standing(client.clone(), &settings.controller, &scope, most).await {
         Ok(said) => ledger.adopt(said, Instant::now()),
@@ -214,7 +214,7 @@ async fn adopt(client: &Client, settings: &Settings, ledger: &mut Ledger) {
 
 async fn write_events(
     client: &Client,
-    settings: &Settings,
+    settings: &WriteBackSettings,
     mut inputs: watch::Receiver<Inputs>,
     ledger: &mut Ledger,
     metrics: &WriteBackMetrics,

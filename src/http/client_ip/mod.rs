@@ -20,7 +20,7 @@ mod forwarded_for;
 mod policy;
 mod scheme;
 
-pub use policy::{NoSecret, Policy};
+pub use policy::{NoSecret, VisitorPolicy};
 pub use scheme::Scheme;
 
 use crate::net::addr::PeerAddr;

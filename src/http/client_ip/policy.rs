@@ -15,7 +15,7 @@ const CF_WORKER: HeaderName = HeaderName::from_static("cf-worker");
 
 /// The policies of `[cloudflare]`.
 #[derive(Default)]
-pub struct Policy {
+pub struct VisitorPolicy {
     worker_zones: Option<Box<[String]>>,
     secret: Option<Secret>,
 }
@@ -30,7 +30,7 @@ struct Secret {
 #[error("it has no line with a value")]
 pub struct NoSecret;
 
-impl Policy {
+impl VisitorPolicy {
     /// Policies as configured. `secrets` is the text of `cloudflare.secret_file`: a value a line, so
     /// that the next one can be accepted before the zone sends it.
     ///
@@ -86,9 +86,9 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Policy {
+impl fmt::Debug for VisitorPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy")
+        f.debug_struct("VisitorPolicy")
             .field("worker_zones", &self.worker_zones)
             .field("secret", &self.secret_name())
             .finish()
@@ -101,16 +101,16 @@ mod tests {
     use crate::config::Config;
     use http::HeaderValue;
 
-    fn policy(settings: &str, secrets: &str) -> Result<Policy, NoSecret> {
+    fn policy(settings: &str, secrets: &str) -> Result<VisitorPolicy, NoSecret> {
         let text = format!(
             "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n[cloudflare]\n{settings}\n\
              [source]\nkind = \"directory\"\ndirectory = \"x\"\n"
         );
         let config = Config::parse(&text, "test").expect("a valid configuration");
-        Policy::new(&config.cloudflare, secrets)
+        VisitorPolicy::new(&config.cloudflare, secrets)
     }
 
-    fn check(policy: &Policy, fields: &[(&'static str, &str)]) -> Option<Reason> {
+    fn check(policy: &VisitorPolicy, fields: &[(&'static str, &str)]) -> Option<Reason> {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             let value = HeaderValue::from_str(value).expect("a value");

@@ -12,7 +12,7 @@ use super::head_turns::{PIECE, Turn};
 use super::socket::ClientSocket;
 use super::streams::Streams;
 use crate::net::deadline::{Phase, Watch};
-use crate::net::memory::{Account, Inflow, Kind};
+use crate::net::memory::{Account, HolderKind, Inflow};
 use scan::Scanner;
 use sent::Sent;
 use std::io::{self, IoSlice};
@@ -100,8 +100,8 @@ struct Block {
 impl Block {
     fn set(&mut self, is_open: bool) {
         match (self.is_open, is_open) {
-            (false, true) => self.account.charge(Kind::Requests, BLOCK),
-            (true, false) => self.account.release(Kind::Requests, BLOCK),
+            (false, true) => self.account.charge(HolderKind::Requests, BLOCK),
+            (true, false) => self.account.release(HolderKind::Requests, BLOCK),
             _ => {}
         }
         self.is_open = is_open;

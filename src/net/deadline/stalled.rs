@@ -170,7 +170,7 @@ impl Watch {
 mod tests {
     use super::*;
     use crate::net::memory::MemoryCells;
-    use crate::net::memory::{Budget, Kind, Ledger};
+    use crate::net::memory::{Budget, HolderKind, Ledger};
     use std::time::Duration;
 
     /// The clock begins at 0, which is before any time that is looked for.
@@ -196,7 +196,7 @@ mod tests {
         /// An account that holds so many KiB.
         fn account(&self, kib: usize) -> Arc<Account> {
             let account = Account::open(&self.ledger);
-            account.charge(Kind::Connections, kib * 1024);
+            account.charge(HolderKind::Connections, kib * 1024);
             account
         }
 

@@ -1,13 +1,13 @@
 //! Numbers of what is held, and of what was refused for it.
 
-use super::{Kind, Shortage, Stalled};
+use super::{HolderKind, Shortage, Stalled};
 use crate::net::counters::{LocalCounter, LocalGauge};
 
 /// What one worker holds.
 #[derive(Debug, Default)]
 pub struct MemoryCells {
-    /// Bytes held, by [`Kind`].
-    pub held: [LocalGauge; Kind::ALL.len()],
+    /// Bytes held, by [`HolderKind`].
+    pub held: [LocalGauge; HolderKind::ALL.len()],
     /// Connections and requests refused, by [`Shortage`].
     pub refused: [LocalCounter; Shortage::ALL.len()],
     /// What was ended before its time, by [`Stalled`] and [`Shortage`].

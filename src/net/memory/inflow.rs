@@ -10,7 +10,7 @@
 //!
 //! A connection that holds its share of memory is not read any further: TCP then slows its client down.
 
-use super::{Account, Kind};
+use super::{Account, HolderKind};
 use futures_util::task::AtomicWaker;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -176,9 +176,9 @@ impl Inflow {
         let before = self.held.replace(bytes);
         let change = usize::try_from(bytes.abs_diff(before)).unwrap_or(usize::MAX);
         if bytes > before {
-            self.account.charge(Kind::Bodies, change);
+            self.account.charge(HolderKind::Bodies, change);
         } else if bytes < before {
-            self.account.release(Kind::Bodies, change);
+            self.account.release(HolderKind::Bodies, change);
             self.reader.wake();
         }
     }

@@ -38,7 +38,7 @@ const DRIFT: i64 = 64 * 1024;
 
 /// What memory is held for: label `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum HolderKind {
     /// Connections of clients, whatever they do.
     Connections,
     /// Requests in flight, with their heads.
@@ -49,7 +49,7 @@ pub enum Kind {
     Replays,
 }
 
-impl Kind {
+impl HolderKind {
     /// Every kind, in the order of the discriminants.
     pub const ALL: [Self; 4] = [Self::Connections, Self::Requests, Self::Bodies, Self::Replays];
 
@@ -161,7 +161,7 @@ impl Ledger {
         }
     }
 
-    fn shift(&self, kind: Kind, bytes: i64) {
+    fn shift(&self, kind: HolderKind, bytes: i64) {
         self.memory().held[kind as usize].shift(bytes);
         self.drift.shift(bytes);
         let drift = self.drift.now();
@@ -251,12 +251,12 @@ impl Account {
     }
 
     /// Charges more bytes, even if there is no room.
-    pub fn charge(&self, kind: Kind, bytes: usize) {
+    pub fn charge(&self, kind: HolderKind, bytes: usize) {
         self.shift(kind, i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Releases charged bytes.
-    pub fn release(&self, kind: Kind, bytes: usize) {
+    pub fn release(&self, kind: HolderKind, bytes: usize) {
         self.shift(kind, -i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
@@ -295,7 +295,7 @@ impl Account {
         self.ledger.memory().ended[what as usize][why as usize].add(1);
     }
 
-    fn shift(&self, kind: Kind, bytes: i64) {
+    fn shift(&self, kind: HolderKind, bytes: i64) {
         self.held.shift(bytes);
         self.ledger.shift(kind, bytes);
     }
@@ -304,7 +304,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         // What was under way on it has given back its own.
-        self.release(Kind::Connections, usize::try_from(self.held.now()).unwrap_or(0));
+        self.release(HolderKind::Connections, usize::try_from(self.held.now()).unwrap_or(0));
     }
 }
 
@@ -324,7 +324,7 @@ mod tests {
         let (greedy, honest) = (Account::open(&ledger), Account::open(&ledger));
         let mut taken = 0;
         while greedy.may_hold(MIB).is_ok() {
-            greedy.charge(Kind::Requests, MIB);
+            greedy.charge(HolderKind::Requests, MIB);
             taken += 1;
         }
         assert_eq!(taken, 5, "an eighth of what is then free for more than a little");
@@ -334,10 +334,10 @@ mod tests {
         let crowd: Vec<_> = (0..1000).map(|_| Account::open(&ledger)).collect();
         for one in &crowd {
             while one.may_hold(MIB / 8).is_ok() {
-                one.charge(Kind::Bodies, MIB / 8);
+                one.charge(HolderKind::Bodies, MIB / 8);
             }
             if one.may_hold(MIB / 32).is_ok() {
-                one.charge(Kind::Bodies, MIB / 32);
+                one.charge(HolderKind::Bodies, MIB / 32);
             }
         }
         assert_eq!(honest.may_hold(16 * 1024), Ok(()));
@@ -354,12 +354,12 @@ mod tests {
         let worker = || Ledger::new(Arc::clone(&budget), Arc::default());
         let (first, second) = (worker(), worker());
         let held = Account::open(&first);
-        held.charge(Kind::Requests, 14 * MIB);
+        held.charge(HolderKind::Requests, 14 * MIB);
         let other = Account::open(&second);
         assert_eq!(other.may_hold(MIB), Err(Shortage::Process));
-        held.release(Kind::Requests, 14 * MIB);
+        held.release(HolderKind::Requests, 14 * MIB);
         assert_eq!(other.may_hold(MIB), Ok(()));
-        assert_eq!(first.cells.held[Kind::Requests as usize].now(), 0);
+        assert_eq!(first.cells.held[HolderKind::Requests as usize].now(), 0);
         drop((held, other, first, second));
         assert_eq!(budget.held.load(Ordering::Relaxed), 0);
     }

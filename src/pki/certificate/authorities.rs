@@ -28,7 +28,7 @@ const MOST_OF_A_NAME: usize = 160;
 
 /// The kind of CA that issued a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authority {
+pub enum CaKind {
     /// Cloudflare Origin CA, which only Cloudflare trusts.
     OriginCa,
     /// A CA that browsers trust, too.
@@ -37,7 +37,7 @@ pub enum Authority {
     TrustStore,
 }
 
-impl Authority {
+impl CaKind {
     /// Every kind, in the order in which they are asked.
     const ALL: [Self; 3] = [Self::OriginCa, Self::Public, Self::TrustStore];
 
@@ -55,7 +55,7 @@ impl Authority {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// It leads to an authority.
-    Trusted(Authority),
+    Trusted(CaKind),
     /// The certificate has signed itself.
     SelfSigned,
     /// Who has signed the certificate is neither in the chain nor an authority: usually an
@@ -97,7 +97,7 @@ pub enum AuthoritiesError {
 /// CAs, by kind.
 #[derive(Debug)]
 pub struct Authorities {
-    stores: [(Authority, RootCertStore); Authority::ALL.len()],
+    stores: [(CaKind, RootCertStore); CaKind::ALL.len()],
     /// Those of the trust store, whole: a certificate that signs itself may be there as well.
     own: Vec<CertificateDer<'static>>,
 }
@@ -106,7 +106,7 @@ impl Authorities {
     /// None: no certificate is trusted.
     pub fn none() -> Self {
         Self {
-            stores: Authority::ALL.map(|authority| (authority, RootCertStore::empty())),
+            stores: CaKind::ALL.map(|authority| (authority, RootCertStore::empty())),
             own: Vec::new(),
         }
     }
@@ -114,8 +114,8 @@ impl Authorities {
     /// The CAs that Cloudflare trusts in every zone.
     pub fn of_cloudflare() -> Self {
         let mut all = Self::none();
-        all.add(Authority::OriginCa, ORIGIN_CA).expect("compiled in, and held by a test");
-        all.store(Authority::Public).extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        all.add(CaKind::OriginCa, ORIGIN_CA).expect("compiled in, and held by a test");
+        all.store(CaKind::Public).extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         all
     }
 
@@ -123,10 +123,10 @@ impl Authorities {
     ///
     /// # Errors
     /// Where there is none, or not all of them can be read.
-    pub fn add(&mut self, authority: Authority, pem: &[u8]) -> Result<(), CaBundleError> {
+    pub fn add(&mut self, authority: CaKind, pem: &[u8]) -> Result<(), CaBundleError> {
         let bundle = CaBundle::from_pem(pem)?;
         self.store(authority).extend(bundle.roots().roots.iter().cloned());
-        if authority == Authority::TrustStore {
+        if authority == CaKind::TrustStore {
             self.own.extend_from_slice(bundle.certificates());
         }
         Ok(())
@@ -138,10 +138,10 @@ impl Authorities {
     /// # Errors
     /// As [`Authorities::add`], and where the file cannot be read.
     pub fn load_trust_store(&mut self, path: &Path) -> Result<(), AuthoritiesError> {
-        Ok(self.add(Authority::TrustStore, &super::read(path)?)?)
+        Ok(self.add(CaKind::TrustStore, &super::read(path)?)?)
     }
 
-    fn store(&mut self, authority: Authority) -> &mut RootCertStore {
+    fn store(&mut self, authority: CaKind) -> &mut RootCertStore {
         // They are in the order of the discriminants.
         &mut self.stores[authority as usize].1
     }
@@ -154,7 +154,7 @@ impl Authorities {
             return Proof::UnknownIssuer { issuer: String::new() };
         };
         if self.own.contains(own) {
-            return Proof::Trusted(Authority::TrustStore);
+            return Proof::Trusted(CaKind::TrustStore);
         }
         // A date of its own must not hide who has signed it.
         let at = now.min(certificate.not_after()).max(certificate.not_before());

@@ -5,7 +5,7 @@ mod authorities;
 #[cfg(test)]
 mod tests;
 
-pub use authorities::{Authorities, AuthoritiesError, Authority, Proof};
+pub use authorities::{Authorities, AuthoritiesError, CaKind, Proof};
 
 use crate::error::advice;
 use crate::net::host::HostPattern;

@@ -1,4 +1,4 @@
-use super::{Authorities, Authority, Certificate, Proof};
+use super::{Authorities, CaKind, Certificate, Proof};
 use crate::net::host::HostPattern;
 use crate::pki::full_strict::{Judgement, Verdict, judge};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -78,7 +78,7 @@ fn self_signed(params: &CertificateParams) -> (Certificate, String) {
 fn origin_ca(roots: &[&Ca]) -> Authorities {
     let mut authorities = Authorities::none();
     for root in roots {
-        authorities.add(Authority::OriginCa, root.pem().as_bytes()).expect("a root");
+        authorities.add(CaKind::OriginCa, root.pem().as_bytes()).expect("a root");
     }
     authorities
 }
@@ -127,7 +127,7 @@ fn an_rsa_and_an_ecdsa_certificate_of_origin_ca_are_fine() {
         for name in ["example.com", "www.example.com", "*.example.com"] {
             let judgement = at(&authorities, name, &certificate, NOW);
             assert_eq!(said(&judgement), ("ok", None), "{name}: {judgement:?}");
-            assert_eq!(judgement.authority, Some(Authority::OriginCa));
+            assert_eq!(judgement.authority, Some(CaKind::OriginCa));
             assert_eq!((judgement.until, judgement.days_left), (Some(END), Some(265)));
             assert_eq!(judgement.text(), "ok, 265 days left, by Cloudflare Origin CA");
         }
@@ -222,10 +222,10 @@ fn one_that_signs_itself_is_refused_unless_it_is_in_the_trust_store() {
             let judgement = at(&authorities, "b.example", &certificate, now);
             assert_eq!(said(&judgement), ("self_signed", Some(526)));
         }
-        authorities.add(Authority::TrustStore, pem.as_bytes()).expect("a certificate");
+        authorities.add(CaKind::TrustStore, pem.as_bytes()).expect("a certificate");
         let judgement = at(&authorities, "a.example", &certificate, NOW);
         assert_eq!(said(&judgement), ("ok", None));
-        assert_eq!(judgement.authority, Some(Authority::TrustStore));
+        assert_eq!(judgement.authority, Some(CaKind::TrustStore));
     }
 }
 
@@ -233,14 +233,14 @@ fn one_that_signs_itself_is_refused_unless_it_is_in_the_trust_store() {
 fn a_chain_by_an_intermediate_is_fine_and_without_it_incomplete() {
     let root = root("Public", &PKCS_RSA_SHA256);
     let mut authorities = Authorities::none();
-    authorities.add(Authority::Public, root.pem().as_bytes()).expect("a root");
+    authorities.add(CaKind::Public, root.pem().as_bytes()).expect("a root");
     let middle = below(&root, ca_params("Intermediate"));
     let params = leaf_params(&["a.example"]);
     let whole = issue(&middle, &params, &PKCS_ECDSA_P256_SHA256, &[&middle]);
-    assert_eq!(authorities.prove(&whole, NOW), Proof::Trusted(Authority::Public));
+    assert_eq!(authorities.prove(&whole, NOW), Proof::Trusted(CaKind::Public));
     // That the root comes along, too, does no harm.
     let more = issue(&middle, &params, &PKCS_ECDSA_P256_SHA256, &[&middle, &root]);
-    assert_eq!(authorities.prove(&more, NOW), Proof::Trusted(Authority::Public));
+    assert_eq!(authorities.prove(&more, NOW), Proof::Trusted(CaKind::Public));
     for after in [&[][..], &[&root]] {
         let alone = issue(&middle, &params, &PKCS_ECDSA_P256_SHA256, after);
         let judgement = at(&authorities, "a.example", &alone, NOW);
@@ -258,7 +258,7 @@ fn an_authority_of_ones_own_is_unknown_until_it_is_in_the_trust_store() {
     let judgement = at(&authorities, "a.example", &certificate, NOW);
     assert_eq!(said(&judgement), ("unknown_issuer", Some(526)));
     assert!(judgement.reason.contains("CN=Company"), "{}", judgement.reason);
-    authorities.add(Authority::TrustStore, root.pem().as_bytes()).expect("a root");
+    authorities.add(CaKind::TrustStore, root.pem().as_bytes()).expect("a root");
     let judgement = at(&authorities, "a.example", &certificate, NOW);
     assert_eq!(said(&judgement), ("ok", None));
     assert_eq!(judgement.text(), "ok, 265 days left, by the Custom Origin Trust Store");

@@ -4,13 +4,13 @@ mod http1;
 mod http2;
 mod linger;
 
-use crate::config::{Listener, Protocol};
+use crate::config::{Listener, ListenerProtocol};
 use crate::http::client_ip::{self, ClientIp, Scheme};
 use crate::http::{ClientSocket, ForwardedFields, Streams};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::Inflow;
-use crate::net::memory::{Account, Kind};
+use crate::net::memory::{Account, HolderKind};
 use crate::proxy::request::{Downstream, Worker};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
@@ -66,15 +66,15 @@ const SECURE: usize = 32 * 1024;
 /// What HTTP/2 takes beside that: its state, its tables of fields, and its buffers.
 const HTTP2: usize = 32 * 1024;
 
-fn price(protocol: Protocol) -> usize {
+fn price(protocol: ListenerProtocol) -> usize {
     match protocol {
-        Protocol::Http => PLAIN,
-        Protocol::Https => SECURE,
+        ListenerProtocol::Http => PLAIN,
+        ListenerProtocol::Https => SECURE,
     }
 }
 
 /// Whether a new connection may be held; else the one that has been idle for longest closes for it.
-fn has_room(worker: &Worker, protocol: Protocol) -> bool {
+fn has_room(worker: &Worker, protocol: ListenerProtocol) -> bool {
     worker.memory.may_begin(price(protocol)).is_ok() || worker.deadlines.evict_idlest()
 }
 
@@ -113,7 +113,7 @@ async fn identify_peer(
     }
     let Origin { source, balancer, port } = origin;
     let Listener { name, protocol, .. } = &worker.config.listeners[listener];
-    account.charge(Kind::Connections, price(*protocol));
+    account.charge(HolderKind::Connections, price(*protocol));
     Ok(Downstream {
         worker: Rc::clone(worker),
         listener,
@@ -228,8 +228,8 @@ async fn tls_handshake(
     let worker = Rc::clone(&downstream.worker);
     let watch = Rc::clone(&downstream.watch);
     match worker.config.listeners[downstream.listener].protocol {
-        Protocol::Http => return Some((downstream, ClientSocket::Plain(socket))),
-        Protocol::Https => {}
+        ListenerProtocol::Http => return Some((downstream, ClientSocket::Plain(socket))),
+        ListenerProtocol::Https => {}
     }
     let cells = &worker.cells.listeners[downstream.listener];
     watch.enter(Phase::Handshake, worker.config.timeouts.tls_handshake);
@@ -262,7 +262,7 @@ async fn tls_handshake(
             };
             downstream.streams = session.http2.then(streams);
             if session.http2 {
-                downstream.account.charge(Kind::Connections, HTTP2);
+                downstream.account.charge(HolderKind::Connections, HTTP2);
                 // Each stream has its room within h2.
                 downstream.flow = Flow::new(Arc::clone(&downstream.account), usize::MAX);
             }

@@ -1,6 +1,6 @@
 //! What a request holds, from its head to the last byte of its answer.
 
-use crate::net::memory::{Account, Kind};
+use crate::net::memory::{Account, HolderKind};
 use http::HeaderMap;
 use http::request::Parts;
 use std::sync::Arc;
@@ -28,14 +28,14 @@ impl Charge {
     pub(super) fn of(account: &Arc<Account>, head: &Parts, came: Option<usize>) -> (Self, bool) {
         let bytes = BASE + of_head(head, came);
         let has_room = account.may_hold(bytes).is_ok();
-        account.charge(Kind::Requests, bytes);
+        account.charge(HolderKind::Requests, bytes);
         (Self { account: Arc::clone(account), bytes }, has_room)
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.account.release(Kind::Requests, self.bytes);
+        self.account.release(HolderKind::Requests, self.bytes);
     }
 }
 

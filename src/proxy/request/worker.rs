@@ -1,7 +1,7 @@
 //! What the requests of a worker share, and those of a connection.
 
 use crate::config::Config;
-use crate::http::client_ip::Policy;
+use crate::http::client_ip::VisitorPolicy;
 use crate::http::{ForwardedFields, HeadTurns, Streams};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Deadlines, Watch};
@@ -40,7 +40,7 @@ pub struct Worker {
     /// What the listeners admit now, in the order of the configuration.
     pub gates: Arc<[GateCell]>,
     /// What requests through Cloudflare have to show.
-    pub policy: Arc<Policy>,
+    pub policy: Arc<VisitorPolicy>,
     /// Turns of clients with many requests at once.
     pub head_turns: HeadTurns,
     /// TLS handshakes.

@@ -6,9 +6,9 @@ mod random;
 
 use super::{Table, compile};
 use crate::model::{
-    Backend, BackendKey, BackendState, CanonicalPath, DefaultBackend, EndpointSpec, EndpointState,
-    Host, HostPattern, Hsts, Https, Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule,
-    Treatment,
+    BackendKey, BackendSpec, BackendState, CanonicalPath, DefaultBackend, EndpointSpec,
+    EndpointState, Host, HostPattern, Hsts, Https, Ingress, Model, PathKind, PathPattern, PortKey,
+    Protocol, Rule, Treatment,
 };
 use crate::net::addr::EndpointAddr;
 
@@ -47,13 +47,13 @@ fn mk_model(ingresses: usize) -> Model {
     }
 }
 
-fn mk_backend(service: &str, state: BackendState) -> Backend {
+fn mk_backend(service: &str, state: BackendState) -> BackendSpec {
     let key = BackendKey {
         namespace: "default".into(),
         service: service.into(),
         port: PortKey::Number(80),
     };
-    Backend { key, state, protocol: Protocol::Http, treatment: Treatment::default() }
+    BackendSpec { key, state, protocol: Protocol::Http, treatment: Treatment::default() }
 }
 
 fn mk_endpoints(last: &[u8]) -> BackendState {

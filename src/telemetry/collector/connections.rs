@@ -5,7 +5,7 @@ use super::families::{Families, Family};
 use crate::net::counters::LocalCounter;
 use crate::net::counters::ScopedGauge;
 use crate::telemetry::Unnamed;
-use crate::telemetry::admission::Mode;
+use crate::telemetry::admission::AdmissionMode;
 use crate::telemetry::cells::{Evicted, ListenerCells, Refusal};
 use std::fmt;
 
@@ -99,7 +99,7 @@ impl Telemetry {
             "Where admission is enforced: 1 for the mode in force",
             |family| {
                 self.ports.iter().try_for_each(|port| {
-                    Mode::ALL.into_iter().try_for_each(|mode| {
+                    AdmissionMode::ALL.into_iter().try_for_each(|mode| {
                         let labels = [("listener", &**port.name()), ("mode", mode.label())];
                         family.gauge(&labels, i64::from(port.mode() == mode))
                     })

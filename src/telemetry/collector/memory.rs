@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use super::families::Families;
-use crate::net::memory::{Kind, Shortage, Stalled};
+use crate::net::memory::{HolderKind, Shortage, Stalled};
 use std::fmt;
 
 impl Telemetry {
@@ -11,7 +11,7 @@ impl Telemetry {
             "ravelin_memory_held_bytes",
             "Memory charged to connections and requests, by kind",
             |family| {
-                for kind in Kind::ALL {
+                for kind in HolderKind::ALL {
                     let held =
                         self.workers.iter().map(|cells| cells.memory.held[kind as usize].now());
                     family.gauge(&[("kind", kind.label())], held.sum())?;

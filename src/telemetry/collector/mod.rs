@@ -305,7 +305,7 @@ impl Collector for Telemetry {
 mod tests {
     use super::*;
     use crate::model::{
-        Backend, BackendKey, BackendState, HostPattern, Https, Ingress, Model, PathKind,
+        BackendKey, BackendSpec, BackendState, HostPattern, Https, Ingress, Model, PathKind,
         PathPattern, PortKey, Protocol, Rule, Treatment,
     };
     use crate::routing::compile;
@@ -325,7 +325,7 @@ mod tests {
             raw_path: false,
             max_body: None,
         });
-        model.backends.push(Backend {
+        model.backends.push(BackendSpec {
             key,
             state: BackendState::Resolved([].into()),
             protocol: Protocol::Http,

@@ -6,12 +6,12 @@
 //! else's certificate is presented for it: anyone who may create an Ingress could otherwise take the
 //! handshakes of another one's site.
 
-use super::client_authorities::{Demands, LastGood, of_ingresses};
+use super::client_authorities::{Demands, LastGoodAuthorities, of_ingresses};
 use crate::model::HostPattern;
 use crate::model::{HostClients, TlsSecret};
 use crate::pki::certificate::Certificate;
 use crate::telemetry::CertificateMetrics;
-use crate::tls::{Entry, Policies, Snapshot, Store};
+use crate::tls::{Entry, Policies, Snapshot, SnapshotCell};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,7 +59,7 @@ pub struct CertStore {
     /// Whether a listener has TLS: without one, certificates are of no use, and what is asked of
     /// clients applies anyway.
     has_tls: bool,
-    store: Arc<Store>,
+    store: Arc<SnapshotCell>,
     metrics: Arc<CertificateMetrics>,
     known: Mutex<Known>,
 }
@@ -70,7 +70,7 @@ struct Known {
     demands: Demands,
     /// What Ingresses demand.
     clients: Vec<HostClients>,
-    good_authorities: LastGood,
+    good_authorities: LastGoodAuthorities,
     files: Vec<OfFile>,
     secrets: Vec<TlsSecret>,
     /// Whether the Secrets have been told.
@@ -86,7 +86,7 @@ impl CertStore {
             policies,
             demands: Demands::new(),
             clients: Vec::new(),
-            good_authorities: LastGood::default(),
+            good_authorities: LastGoodAuthorities::default(),
             files: Vec::new(),
             secrets: Vec::new(),
             told: false,
@@ -102,7 +102,7 @@ impl CertStore {
     }
 
     /// What is in force.
-    pub fn store(&self) -> Arc<Store> {
+    pub fn store(&self) -> Arc<SnapshotCell> {
         Arc::clone(&self.store)
     }
 

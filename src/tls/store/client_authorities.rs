@@ -150,15 +150,15 @@ pub fn of_ingresses(clients: &[HostClients]) -> Demands {
 
 /// The last authority of each Secret in use that could be used.
 #[derive(Default)]
-pub(super) struct LastGood(HashMap<(Arc<str>, Arc<str>), Arc<Authority>>);
+pub(super) struct LastGoodAuthorities(HashMap<(Arc<str>, Arc<str>), Arc<Authority>>);
 
-impl fmt::Debug for LastGood {
+impl fmt::Debug for LastGoodAuthorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LastGood").field(&self.0.len()).finish()
+        f.debug_tuple("LastGoodAuthorities").field(&self.0.len()).finish()
     }
 }
 
-impl LastGood {
+impl LastGoodAuthorities {
     /// Puts the last good authority of a Secret in the place of one that cannot be used, for as long
     /// as an Ingress names it. Returns the Secrets that cannot be used, each once, and whether they
     /// had one.

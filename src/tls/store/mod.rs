@@ -1,6 +1,6 @@
 //! The certificates and CAs in use: loaded from files and Secrets, followed, checked, published.
 //!
-//! Runs on a thread of its own; workers read what it publishes in [`crate::tls::Store`].
+//! Runs on a thread of its own; workers read what it publishes in [`crate::tls::SnapshotCell`].
 
 mod cert_store;
 mod client_authorities;

@@ -11,7 +11,7 @@ use crate::pki::certificate::{Authorities, Certificate, Proof};
 use crate::pki::full_strict::{Judgement, is_key_supported, judge};
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::CertificateMetrics;
-use crate::tls::{Snapshot, Store};
+use crate::tls::{Snapshot, SnapshotCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ pub fn judge_all(
 /// What was judged last, and of what.
 pub(super) struct SelfCheck {
     tables: TableHandle,
-    store: Arc<Store>,
+    store: Arc<SnapshotCell>,
     authorities: Arc<Authorities>,
     proofs: Proofs,
     metrics: Arc<CertificateMetrics>,
@@ -153,7 +153,7 @@ pub(super) struct SelfCheck {
 impl SelfCheck {
     pub(super) fn new(
         tables: TableHandle,
-        store: Arc<Store>,
+        store: Arc<SnapshotCell>,
         authorities: Arc<Authorities>,
         metrics: &Arc<CertificateMetrics>,
     ) -> Self {
@@ -199,8 +199,8 @@ impl SelfCheck {
 mod tests {
     use super::*;
     use crate::model::{
-        Backend, BackendKey, BackendState, Https, Ingress, Model, PathKind, PathPattern, PortKey,
-        Protocol, Rule, Treatment,
+        BackendKey, BackendSpec, BackendState, Https, Ingress, Model, PathKind, PathPattern,
+        PortKey, Protocol, Rule, Treatment,
     };
     use crate::pki::full_strict::Verdict;
     use crate::routing::{Publisher, compile};
@@ -252,7 +252,7 @@ mod tests {
                 max_body: None,
             }],
             rules: hosts.iter().enumerate().map(rule).collect(),
-            backends: vec![Backend {
+            backends: vec![BackendSpec {
                 key,
                 state: BackendState::Resolved([].into()),
                 protocol: Protocol::Http,
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn nothing_is_judged_anew_before_something_changes_or_a_verdict_may() {
         let mut publisher = Publisher::new(table(&["a.example"]));
-        let store = Arc::<Store>::default();
+        let store = Arc::<SnapshotCell>::default();
         let one = certificate(&["a.example"], &PKCS_RSA_SHA256);
         store.publish(snapshot(&[&one]));
         let metrics = Arc::default();

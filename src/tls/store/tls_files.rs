@@ -93,7 +93,7 @@ struct Pair {
 }
 
 impl TlsFiles {
-    /// Reads the files and puts them in force in a new [`crate::tls::Store`].
+    /// Reads the files and puts them in force in a new [`crate::tls::SnapshotCell`].
     ///
     /// # Errors
     /// Any file that cannot be used, the trust store's too: a process that starts is better not

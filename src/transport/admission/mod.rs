@@ -9,7 +9,7 @@ pub mod kernel;
 pub mod steer;
 mod sys;
 
-use crate::config::{Admin, Admit, CLOUDFLARE, Listener, Members};
+use crate::config::{AdminConfig, Admit, CLOUDFLARE, Listener, Members};
 use crate::net::addr::AddrRanges;
 use crate::net::trust::{LiveSets, TrustedSources};
 use arc_swap::ArcSwap;
@@ -41,7 +41,7 @@ impl Gate {
 
     /// The gate of the admin port: never admits Cloudflare's addresses, which all its customers share, even
     /// if a set contains them.
-    pub fn of_admin(admin: &Admin, live: &LiveSets) -> Self {
+    pub fn of_admin(admin: &AdminConfig, live: &LiveSets) -> Self {
         let cloudflare = live.cloudflare.union(&AddrRanges::new(&CLOUDFLARE));
         Self::new(&admin.admit, live).closed_for(&cloudflare)
     }

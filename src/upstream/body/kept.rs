@@ -1,6 +1,6 @@
 //! What is kept of a request body that has been passed on.
 
-use crate::net::memory::{Account, Kind};
+use crate::net::memory::{Account, HolderKind};
 use bytes::Bytes;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -113,7 +113,7 @@ impl Kept {
     fn charge(&mut self, bytes: usize) {
         self.held += bytes;
         IN_USE.set(IN_USE.get() + bytes);
-        self.account.charge(Kind::Replays, bytes);
+        self.account.charge(HolderKind::Replays, bytes);
     }
 
     /// Keeps nothing more. What there is stays for a reader that is on its way through it.
@@ -132,7 +132,7 @@ impl Kept {
         self.bytes = 0;
         let held = std::mem::take(&mut self.held);
         IN_USE.set(IN_USE.get().saturating_sub(held));
-        self.account.release(Kind::Replays, held);
+        self.account.release(HolderKind::Replays, held);
     }
 
     /// The piece that begins at this byte, if it is kept.

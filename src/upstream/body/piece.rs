@@ -4,7 +4,7 @@
 //! counts the memory: a short piece keeps the whole buffer that it was read into. The producer of pieces asks
 //! [`Flow::poll_room`] first, so that a side that takes nothing costs one buffer.
 
-use crate::net::memory::{Account, Kind, Moved};
+use crate::net::memory::{Account, HolderKind, Moved};
 use crate::telemetry::LocalGauge;
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
@@ -53,13 +53,13 @@ impl Flow {
     pub fn send(self: &Arc<Self>, bytes: Bytes, exchange: &Arc<Moved>) -> Piece {
         let held = bytes.len().max(LEAST);
         self.waiting.shift(i64::try_from(held).unwrap_or(i64::MAX));
-        self.account.charge(Kind::Bodies, held);
+        self.account.charge(HolderKind::Bodies, held);
         let (flow, moved) = (Arc::clone(self), Arc::clone(exchange));
         Piece { bytes, sending: Some(Sending { flow, moved, held }) }
     }
 
     fn taken(&self, held: usize) {
-        self.account.release(Kind::Bodies, held);
+        self.account.release(HolderKind::Bodies, held);
         let before = self.waiting.now();
         self.waiting.shift(-i64::try_from(held).unwrap_or(i64::MAX));
         // Nobody waits for room where there was some.

@@ -167,7 +167,7 @@ pub(crate) fn last_good(data: &[u8]) {
 }
 
 /// The whole file.
-fn kept(header: &last_good::Header, objects: Vec<Object>) -> Vec<u8> {
+fn kept(header: &last_good::StateFileHeader, objects: Vec<Object>) -> Vec<u8> {
     let mut all = Objects::default();
     objects.into_iter().for_each(|object| drop(all.insert(object)));
     let mut file = Vec::new();

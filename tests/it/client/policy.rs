@@ -2,7 +2,7 @@
 
 use crate::support::{Builder, Client, Message, Upstream, edge_to};
 use ravelin::config::Config;
-use ravelin::http::client_ip::Policy;
+use ravelin::http::client_ip::VisitorPolicy;
 use serde_json::Value;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -142,7 +142,7 @@ fn each_secret_of_the_file_is_accepted_and_told_to_nobody() {
 }
 
 /// The policy as the proxy keeps it.
-fn policy(file: &Path) -> Policy {
+fn policy(file: &Path) -> VisitorPolicy {
     let text = format!(
         "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
          [cloudflare]\nsecret_header = \"x-origin-secret\"\nsecret_file = {file:?}\n\
@@ -150,7 +150,7 @@ fn policy(file: &Path) -> Policy {
     );
     let config = Config::parse(&text, "test").expect("a valid configuration");
     let secrets = fs::read_to_string(file).expect("the file");
-    Policy::new(&config.cloudflare, &secrets).expect("it has secrets")
+    VisitorPolicy::new(&config.cloudflare, &secrets).expect("it has secrets")
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{embedded_with, net};
 use crate::config::CLOUDFLARE;
-use crate::control::cloudflare::answer::{List, MOST_BYTES, Problem, TextError, json, text};
+use crate::control::cloudflare::answer::{List, ListProblem, MOST_BYTES, TextError, json, text};
 use crate::telemetry::ListFailure;
 use proptest::prelude::*;
 
@@ -46,8 +46,8 @@ fn an_answer_that_is_not_a_whole_success_is_refused() {
         assert!(found.to_string().contains(says), "{found}");
     }
     let large = API.to_owned() + &" ".repeat(MOST_BYTES);
-    assert_eq!(json(large.as_bytes(), false), Err(Problem::TooLarge.into()));
-    assert_eq!(text(large.as_bytes()), Err(Problem::TooLarge.into()));
+    assert_eq!(json(large.as_bytes(), false), Err(ListProblem::TooLarge.into()));
+    assert_eq!(text(large.as_bytes()), Err(ListProblem::TooLarge.into()));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{embedded_with, embedded_without, net};
 use crate::config::{CLOUDFLARE, NEVER_CLOUDFLARE};
 use crate::control::cloudflare::answer::List;
 use crate::control::cloudflare::check::{Refused, Rules};
-use crate::control::cloudflare::life::{Answer, Kept, Life, Now, Outcome};
+use crate::control::cloudflare::life::{Answer, ClockTimes, ListDiff, ListState, StoredList};
 use crate::net::addr::AddrRanges;
 use crate::telemetry::ListSource;
 use ipnet::IpNet;
@@ -14,19 +14,19 @@ const HOUR: u64 = 3600;
 const DELAY: Duration = Duration::from_secs(24 * HOUR);
 const BEGIN: u64 = 1_790_000_000;
 
-fn at(hours: u64) -> Now {
-    Now { monotonic: Duration::from_secs(hours * HOUR), unix: BEGIN + hours * HOUR }
+fn at(hours: u64) -> ClockTimes {
+    ClockTimes { monotonic: Duration::from_secs(hours * HOUR), unix: BEGIN + hours * HOUR }
 }
 
 fn ranges(nets: &[IpNet]) -> AddrRanges {
     AddrRanges::new(nets)
 }
 
-fn published() -> Life {
-    Life::new(Rules::Published, DELAY, ListSource::Embedded, ranges(&CLOUDFLARE), Some(0))
+fn published() -> ListState {
+    ListState::new(Rules::Published, DELAY, ListSource::Embedded, ranges(&CLOUDFLARE), Some(0))
 }
 
-fn answer(life: &mut Life, now: Now, networks: &[IpNet]) -> Result<Outcome, Refused> {
+fn answer(life: &mut ListState, now: ClockTimes, networks: &[IpNet]) -> Result<ListDiff, Refused> {
     let list = List { networks: networks.to_vec(), digest: None };
     life.on_answer(now, ListSource::Api, Answer::List(list))
 }
@@ -38,7 +38,7 @@ fn additions_count_at_once() {
     let mut life = published();
     let outcome = answer(&mut life, at(1), &embedded_with(&["20.1.0.0/16"])).expect("good");
     let added = ranges(&[net("20.1.0.0/16")]);
-    assert_eq!(outcome, Outcome { added, ..Outcome::default() });
+    assert_eq!(outcome, ListDiff { added, ..ListDiff::default() });
     assert_eq!(life.in_force(), ranges(&embedded_with(&["20.1.0.0/16"])));
     assert_eq!((life.source(), life.confirmed()), (ListSource::Api, Some(at(1).unix)));
 }
@@ -48,7 +48,7 @@ fn what_is_no_longer_listed_leaves_after_the_delay() {
     let mut life = published();
     let outcome = answer(&mut life, at(1), &embedded_without(&[GONE])).expect("good");
     let leaving = ranges(&[net(GONE)]);
-    assert_eq!(outcome, Outcome { leaving: leaving.clone(), ..Outcome::default() });
+    assert_eq!(outcome, ListDiff { leaving: leaving.clone(), ..ListDiff::default() });
     assert_eq!((life.leaving(), life.due()), (leaving.clone(), Some(at(25).monotonic)));
     // Said once; later answers do not put it off.
     let outcome = answer(&mut life, at(13), &embedded_without(&[GONE])).expect("good");
@@ -67,7 +67,7 @@ fn what_is_listed_again_in_time_stays() {
     let half = "131.0.72.0/23";
     let back = [embedded_without(&[GONE]), vec![net(half)]].concat();
     let outcome = answer(&mut life, at(2), &back).expect("good");
-    assert_eq!(outcome, Outcome { back: ranges(&[net(half)]), ..Outcome::default() });
+    assert_eq!(outcome, ListDiff { back: ranges(&[net(half)]), ..ListDiff::default() });
     assert_eq!(life.expire(at(25)), ranges(&[net("131.0.74.0/23")]));
     assert_eq!(life.in_force(), ranges(&back));
 }
@@ -76,9 +76,9 @@ fn what_is_listed_again_in_time_stays() {
 fn a_jump_of_the_systems_clock_removes_nothing() {
     let mut life = published();
     answer(&mut life, at(1), &embedded_without(&[GONE])).expect("good");
-    let ahead = Now { unix: u64::MAX, ..at(2) };
+    let ahead = ClockTimes { unix: u64::MAX, ..at(2) };
     assert!(life.expire(ahead).is_empty());
-    let behind = Now { unix: 0, ..at(25) };
+    let behind = ClockTimes { unix: 0, ..at(25) };
     assert_eq!(life.expire(behind), ranges(&[net(GONE)]));
 }
 
@@ -102,7 +102,7 @@ fn an_answer_with_the_digest_of_the_last_one_changes_nothing() {
     };
     life.on_answer(at(1), ListSource::Api, list(CLOUDFLARE.to_vec(), "a")).expect("good");
     let outcome = life.on_answer(at(2), ListSource::Api, list(vec![net("20.1.0.0/16")], "a"));
-    assert_eq!(outcome, Ok(Outcome::default()));
+    assert_eq!(outcome, Ok(ListDiff::default()));
     assert_eq!(life.confirmed(), Some(at(2).unix));
     // A list that was refused does not leave its digest behind.
     let refused = list(vec![net("20.1.0.0/16")], "b");
@@ -125,11 +125,11 @@ fn a_refused_list_leaves_everything_as_it_was() {
 #[test]
 fn the_operators_removals_count_at_once() {
     let nobody = AddrRanges::default();
-    let mut life = Life::new(Rules::Override, DELAY, ListSource::Nothing, nobody, None);
+    let mut life = ListState::new(Rules::Override, DELAY, ListSource::Nothing, nobody, None);
     let two = [net("198.41.128.7/32"), net("198.41.129.9/32")];
     answer(&mut life, at(1), &two).expect("an own list may be small");
     let outcome = answer(&mut life, at(2), &two[..1]).expect("one less");
-    assert_eq!(outcome, Outcome { removed: ranges(&two[1..]), ..Outcome::default() });
+    assert_eq!(outcome, ListDiff { removed: ranges(&two[1..]), ..ListDiff::default() });
     assert_eq!((life.in_force(), life.due()), (ranges(&two[..1]), None));
 }
 
@@ -140,8 +140,8 @@ fn what_was_about_to_leave_leaves_at_its_time_in_the_next_process() {
     let kept = life.keep(at(11));
     assert_eq!(kept.leaving, [(net(GONE), at(25).unix)]);
     let process = |hours: u64| {
-        let now = Now { monotonic: Duration::ZERO, unix: BEGIN + hours * HOUR };
-        Life::restore(now, &kept, Rules::Published, DELAY).expect("what was kept")
+        let now = ClockTimes { monotonic: Duration::ZERO, unix: BEGIN + hours * HOUR };
+        ListState::restore(now, &kept, Rules::Published, DELAY).expect("what was kept")
     };
     let due = |hours| process(hours).due();
     assert_eq!(due(15), Some(Duration::from_secs(10 * HOUR)));
@@ -159,13 +159,13 @@ fn what_was_about_to_leave_leaves_at_its_time_in_the_next_process() {
 #[test]
 fn a_kept_list_is_checked_like_any_other() {
     let good = published().keep(at(1));
-    let restore = |kept: &Kept| Life::restore(at(0), kept, Rules::Published, DELAY);
-    let listed = |listed: Vec<IpNet>| restore(&Kept { listed, ..good.clone() });
+    let restore = |kept: &StoredList| ListState::restore(at(0), kept, Rules::Published, DELAY);
+    let listed = |listed: Vec<IpNet>| restore(&StoredList { listed, ..good.clone() });
     listed(embedded_with(&["0.0.0.0/0"])).expect_err("everybody");
     listed(CLOUDFLARE[..5].to_vec()).expect_err("short");
     let leaving = |nets: &[&str], until: u64| {
         let leaving = nets.iter().map(|text| (net(text), until)).collect();
-        restore(&Kept { leaving, ..good.clone() })
+        restore(&StoredList { leaving, ..good.clone() })
     };
     leaving(&["10.1.0.0/16"], u64::MAX).expect_err("private");
     leaving(&["20.0.0.0/10", "21.0.0.0/10"], u64::MAX).expect_err("too much");

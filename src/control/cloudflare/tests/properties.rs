@@ -5,7 +5,7 @@ use super::net;
 use crate::config::{CLOUDFLARE, NEVER_CLOUDFLARE};
 use crate::control::cloudflare::answer::{json, text};
 use crate::control::cloudflare::check::{Rules, networks};
-use crate::control::cloudflare::life::{Answer, Life, Now};
+use crate::control::cloudflare::life::{Answer, ClockTimes, ListState};
 use crate::net::addr::AddrRanges;
 use crate::telemetry::ListSource;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -96,16 +96,16 @@ fn answer_text(list: &[IpNet]) -> String {
 
 /// A list under test, with its clocks.
 struct Run {
-    life: Life,
-    now: Now,
+    life: ListState,
+    now: ClockTimes,
     rules: Rules,
 }
 
 impl Run {
     fn new(rules: Rules) -> Self {
         let begin = AddrRanges::new(&CLOUDFLARE);
-        let life = Life::new(rules, DELAY, ListSource::Embedded, begin, None);
-        Self { life, now: Now { monotonic: Duration::ZERO, unix: 1_790_000_000 }, rules }
+        let life = ListState::new(rules, DELAY, ListSource::Embedded, begin, None);
+        Self { life, now: ClockTimes { monotonic: Duration::ZERO, unix: 1_790_000_000 }, rules }
     }
 
     fn step(&mut self, step: &Step) {
@@ -149,7 +149,7 @@ impl Run {
             Step::Restart => {
                 let kept = self.life.keep(self.now);
                 self.now.monotonic = Duration::ZERO;
-                self.life = Life::restore(self.now, &kept, self.rules, DELAY)
+                self.life = ListState::restore(self.now, &kept, self.rules, DELAY)
                     .expect("what was in force is good enough for the next process");
             }
         }

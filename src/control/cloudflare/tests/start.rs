@@ -2,7 +2,7 @@
 
 use super::{embedded_with, embedded_without, net};
 use crate::config::{CLOUDFLARE, Cloudflare, ListOrigin, WorkerZones};
-use crate::control::cloudflare::life::Kept;
+use crate::control::cloudflare::life::StoredList;
 use crate::control::cloudflare::store::{FILE, StoreError, load, save};
 use crate::control::cloudflare::{Initial, initial};
 use crate::net::addr::AddrRanges;
@@ -43,9 +43,9 @@ fn config_map() -> Cloudflare {
     config(ListOrigin::ConfigMap { namespace, name, key })
 }
 
-fn kept(listed: &[IpNet]) -> Kept {
+fn kept(listed: &[IpNet]) -> StoredList {
     let leaving = vec![(net("20.9.0.0/16"), u64::MAX / 2)];
-    Kept { confirmed: SAVED, saved: SAVED, listed: listed.to_vec(), leaving }
+    StoredList { confirmed: SAVED, saved: SAVED, listed: listed.to_vec(), leaving }
 }
 
 fn directory() -> TempDir {
@@ -81,7 +81,7 @@ fn what_was_kept_is_used_with_what_was_about_to_leave() {
 fn a_kept_file_is_whole_readable_and_alone() {
     let state = directory();
     for listed in [&CLOUDFLARE[..], &CLOUDFLARE[1..]] {
-        let kept = Kept { leaving: vec![(net("20.9.0.0/16"), SAVED + 60)], ..kept(listed) };
+        let kept = StoredList { leaving: vec![(net("20.9.0.0/16"), SAVED + 60)], ..kept(listed) };
         save(state.path(), SOURCE, &kept).expect("saved");
         assert_eq!(load(state.path(), SOURCE).expect("readable"), Some(kept));
     }
@@ -106,10 +106,10 @@ fn a_kept_file_that_is_old_broken_foreign_or_hostile_is_ignored() {
         let [warning] = &found.warnings[..] else { panic!("{:?}", found.warnings) };
         assert!(warning.contains(says) && warning.contains(FILE), "{says}: {warning}");
     };
-    let keep = |source: &str, kept: &Kept| save(state.path(), source, kept).expect("saved");
+    let keep = |source: &str, kept: &StoredList| save(state.path(), source, kept).expect("saved");
     keep("https://other.example:443/ips", &kept(&CLOUDFLARE));
     ignored("it is the list of \"https://other.example:443/ips\"");
-    keep(SOURCE, &Kept { confirmed: 1_617_839_999, ..kept(&CLOUDFLARE) });
+    keep(SOURCE, &StoredList { confirmed: 1_617_839_999, ..kept(&CLOUDFLARE) });
     ignored("before the date of the embedded list");
     keep(SOURCE, &kept(&embedded_with(&["0.0.0.0/0"])));
     ignored("0.0.0.0/0 is broader");
@@ -170,7 +170,7 @@ fn a_broken_file_is_an_error_with_its_line_unless_a_good_one_was_kept() {
     error("it has no network");
     fs::write(&path, "10.0.0.0/24").expect("written");
     error("10.0.0.0/24 overlaps 10.0.0.0/8 (private)");
-    let own = Kept { leaving: vec![], ..kept(&CLOUDFLARE[..2]) };
+    let own = StoredList { leaving: vec![], ..kept(&CLOUDFLARE[..2]) };
     save(state.path(), &format!("file:{name}"), &own).expect("saved");
     let found = start(&file(&path), &state);
     assert_eq!(found.source, ListSource::Disk);

@@ -10,7 +10,7 @@ use crate::control::translate::near::Here;
 use crate::control::translate::protocol::LastRead;
 use crate::control::translate::report::Problem;
 use crate::control::translate::service::{self, PortRead, ServiceRead};
-use crate::model::{Backend, BackendKey, BackendState, Broken, PortKey, Protocol, Treatment};
+use crate::model::{BackendKey, BackendSpec, BackendState, Broken, PortKey, Protocol, Treatment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
@@ -247,7 +247,7 @@ impl Backends {
 
     /// Puts the backends of now, sorted, in the place of those of the last model. Returns where each
     /// of the latter is now; what it says of those that are gone means nothing.
-    pub(super) fn place(&mut self, model: &mut Vec<Backend>) -> Vec<usize> {
+    pub(super) fn place(&mut self, model: &mut Vec<BackendSpec>) -> Vec<usize> {
         let mut old: Vec<_> = take(model).into_iter().map(Some).collect();
         let mut to = vec![0; old.len()];
         model.reserve_exact(self.by_key.len());
@@ -263,7 +263,7 @@ impl Backends {
     }
 
     /// Brings a backend of the model up to date.
-    pub(super) fn update(&self, number: usize, model: &mut [Backend]) {
+    pub(super) fn update(&self, number: usize, model: &mut [BackendSpec]) {
         if let Some(slot) = self.slots.get(number)
             && let Some(backend) = slot.position.and_then(|position| model.get_mut(position))
         {
@@ -280,7 +280,7 @@ impl Backends {
     }
 
     /// A backend with its position in the last model.
-    pub(super) fn placed(&self, number: usize) -> Option<(usize, Backend)> {
+    pub(super) fn placed(&self, number: usize) -> Option<(usize, BackendSpec)> {
         let slot = self.slots.get(number)?;
         Some((slot.position?, slot.backend()))
     }
@@ -305,8 +305,8 @@ fn count(zones: &mut BTreeMap<Arc<str>, usize>, before: Option<Arc<str>>, now: O
 }
 
 impl Slot {
-    fn backend(&self) -> Backend {
-        Backend {
+    fn backend(&self) -> BackendSpec {
+        BackendSpec {
             key: self.key.clone(),
             state: self.state.clone(),
             protocol: self.protocol.clone(),

@@ -31,7 +31,7 @@ use super::report::Report;
 use super::{Options, object_ref};
 use crate::control::objects::Objects;
 use crate::model::{
-    Backend, BackendKey, DefaultBackend, Diagnostic, Ingress, Model, PortKey, Rule, Severity,
+    BackendKey, BackendSpec, DefaultBackend, Diagnostic, Ingress, Model, PortKey, Rule, Severity,
 };
 use crate::model::{HostClients, TlsSecret};
 use crate::pki::client_certificate::Authority;
@@ -59,7 +59,7 @@ pub(super) struct Update {
     /// Whether the Ingresses in the model are others.
     pub(super) ingresses: bool,
     /// Without a new model: backends with other endpoints, and their positions in the last model.
-    pub(super) endpoints: Vec<(usize, Backend)>,
+    pub(super) endpoints: Vec<(usize, BackendSpec)>,
     /// The certificates, if they are others.
     pub(super) certificates: Option<Vec<TlsSecret>>,
     /// What is asked of clients, if it is other than before.

@@ -11,7 +11,7 @@ use super::assembly::merge;
 use super::{Map, Set};
 use crate::config::HostPolicy;
 use crate::control::translate::findings::{Findings, Reported};
-use crate::control::translate::ingress::Place;
+use crate::control::translate::ingress::BackendPlace;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Model, Rule, Severity, Why};
@@ -145,7 +145,7 @@ impl Ownership {
             Problem::error(Why::HostShared, "", reason, fix)
         };
         for rule in self.refused.get(host).into_iter().flatten() {
-            let place = Place::Path { rule: rule.rule, position: rule.position };
+            let place = BackendPlace::Path { rule: rule.rule, position: rule.position };
             let object = object_ref(&model.ingresses[rule.ingress]);
             let what = format!("{} is", rule.path);
             Report::new(&object, found).add(&place.field("path"), problem(&what));

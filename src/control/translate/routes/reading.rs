@@ -7,7 +7,7 @@ use super::secrets::Secrets;
 use crate::control::translate::annotations::field;
 use crate::control::translate::clients::CLIENT_CA;
 use crate::control::translate::findings::Reported;
-use crate::control::translate::ingress::Place;
+use crate::control::translate::ingress::BackendPlace;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Rule};
@@ -80,11 +80,10 @@ impl Reading {
         for problem in self.foreign.iter().chain(&self.warning) {
             report.add(problem.field, Problem::clone(problem));
         }
-        let of_rules =
-            self.served.rules.iter().map(|rule| {
-                (Place::Path { rule: rule.rule, position: rule.position }, rule.backend)
-            });
-        let of_default = self.served.default.iter().map(|own| (Place::Default, own.backend));
+        let of_rules = self.served.rules.iter().map(|rule| {
+            (BackendPlace::Path { rule: rule.rule, position: rule.position }, rule.backend)
+        });
+        let of_default = self.served.default.iter().map(|own| (BackendPlace::Default, own.backend));
         for (place, backend) in of_rules.chain(of_default) {
             if let Some(problem) = backends.problem(backend) {
                 report.add(&place.field(problem.field), problem.clone());

@@ -5,7 +5,7 @@ use crate::control::objects::Objects;
 use crate::control::source::Changes;
 use crate::control::translate::{Options, Translator, translate};
 use crate::model::{
-    Algorithm, Backend, BackendState, CookieSettings, HashKey, Model, Prefer, SameSite,
+    Algorithm, BackendSpec, BackendState, CookieSettings, HashKey, Model, Prefer, SameSite,
 };
 use http::HeaderName;
 use std::sync::Arc;
@@ -216,7 +216,7 @@ fn near(service: &str, notes: &str, endpoints: &str, default: Prefer) -> Vec<u8>
     near_of(&backend)
 }
 
-fn near_of(backend: &Backend) -> Vec<u8> {
+fn near_of(backend: &BackendSpec) -> Vec<u8> {
     let BackendState::Resolved(endpoints) = &backend.state else { panic!("{backend:?}") };
     let near = endpoints.iter().filter(|endpoint| endpoint.near);
     near.map(|endpoint| match endpoint.addr.ip() {
@@ -247,7 +247,7 @@ fn backend_of(
     notes: &str,
     endpoints: &str,
     default: Prefer,
-) -> (Backend, Vec<String>) {
+) -> (BackendSpec, Vec<String>) {
     let (model, findings) = translate(&mk_placed(service, notes, endpoints), &here(default));
     (model.backends[0].clone(), lines(&findings))
 }

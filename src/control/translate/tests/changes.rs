@@ -6,7 +6,7 @@ use crate::control::manifest;
 use crate::control::objects::{Object, Objects};
 use crate::control::source::Changes;
 use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
-use crate::model::{Backend, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model};
+use crate::model::{BackendSpec, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model};
 use crate::model::{HostClients, TlsSecret};
 use crate::routing::{Publisher, Table, compile, table_order};
 use proptest::prelude::*;
@@ -239,9 +239,9 @@ impl InForce {
 
 /// The model without its endpoints.
 fn routes_of(model: &Model) -> Model {
-    let bare = |backend: &Backend| match backend.state {
+    let bare = |backend: &BackendSpec| match backend.state {
         BackendState::Resolved(_) => {
-            Backend { state: BackendState::Resolved([].into()), ..backend.clone() }
+            BackendSpec { state: BackendState::Resolved([].into()), ..backend.clone() }
         }
         BackendState::Broken(_) | BackendState::Named(_) => backend.clone(),
     };

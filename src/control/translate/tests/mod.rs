@@ -22,7 +22,7 @@ mod tls;
 use super::{Options, translate};
 use crate::control::manifest;
 use crate::control::objects::Objects;
-use crate::model::{Backend, BackendState, Diagnostic, Model};
+use crate::model::{BackendSpec, BackendState, Diagnostic, Model};
 
 /// The class and two Services that most cases need.
 const BASE: &str = "
@@ -136,7 +136,7 @@ fn routes(model: &Model) -> Vec<String> {
 }
 
 /// The endpoints of a backend as `address state`, or why there are none.
-fn endpoints(backend: &Backend) -> Vec<String> {
+fn endpoints(backend: &BackendSpec) -> Vec<String> {
     match &backend.state {
         BackendState::Resolved(endpoints) => endpoints
             .iter()

@@ -4,7 +4,7 @@ use super::{BASE, lines, mk_backend, mk_ingress, objects, options, run};
 use crate::control::objects::{Object, leave_out_content};
 use crate::control::source::Changes;
 use crate::control::translate::{Translator, translate};
-use crate::model::{Backend, BackendState, Broken, Model, Protocol, Severity};
+use crate::model::{BackendSpec, BackendState, Broken, Model, Protocol, Severity};
 use crate::pki::endpoint_tls::Trust;
 use crate::routing::Table;
 use k8s_openapi::ByteString;
@@ -228,7 +228,7 @@ fn a_change_of_an_endpoint_keeps_the_tls_and_its_sessions_and_one_of_the_secret_
         known = now;
         translator.apply(Changes { objects, findings: None })
     };
-    let tls = |backend: &Backend| match &backend.protocol {
+    let tls = |backend: &BackendSpec| match &backend.protocol {
         Protocol::Https(settings) => Arc::clone(settings),
         other => panic!("{other}"),
     };
