@@ -6,8 +6,8 @@
 
 use crate::config::defaults;
 use crate::error::Reason;
-use crate::net::fields::trim_values;
-use http::{HeaderMap, HeaderValue, Method, header, request};
+use crate::net::fields::{Fields, trim_values};
+use http::{HeaderValue, Method, header, request};
 
 /// What RFC 9113 section 6.5.2 adds to each field when it counts a header list, in bytes.
 const FIELD_OVERHEAD: usize = 32;
@@ -33,7 +33,7 @@ pub fn read_http2(head: &mut request::Parts, header_bytes: usize) -> Result<(), 
     let host = head.uri.authority().map_or(0, |authority| authority.as_str().len());
     let first = head.method.as_str().len() + target + "  HTTP/1.1\r\nhost: \r\n\r\n".len();
     let (mut bytes, mut fields, mut crumbs) = (first + host, 0, 0);
-    for (name, value) in &head.headers {
+    for (name, value) in head.headers.iter() {
         // `: ` and CRLF, or `; ` between two crumbs.
         let is_further = *name == header::COOKIE && crumbs > 0;
         bytes += value.len() + if is_further { 2 } else { name.as_str().len() + 4 };
@@ -48,7 +48,7 @@ pub fn read_http2(head: &mut request::Parts, header_bytes: usize) -> Result<(), 
 ///
 /// # Errors
 /// `Max-Forwards: 0`: the request is answered here. TRACE is not implemented here.
-pub fn forwards_left(method: &Method, headers: &mut HeaderMap) -> Result<(), Reason> {
+pub fn forwards_left(method: &Method, headers: &mut impl Fields) -> Result<(), Reason> {
     if !matches!(*method, Method::OPTIONS | Method::TRACE) {
         return Ok(());
     }
@@ -63,7 +63,7 @@ pub fn forwards_left(method: &Method, headers: &mut HeaderMap) -> Result<(), Rea
         0 if *method == Method::TRACE => Err(Reason::NotImplemented),
         0 => Err(Reason::MaxForwards),
         left => {
-            headers.insert(header::MAX_FORWARDS, HeaderValue::from(left - 1));
+            headers.set(header::MAX_FORWARDS, HeaderValue::from(left - 1));
             Ok(())
         }
     }
@@ -72,6 +72,7 @@ pub fn forwards_left(method: &Method, headers: &mut HeaderMap) -> Result<(), Rea
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
     use http::{HeaderName, Request};
 
     fn read(fields: &[(&str, &str)], header_bytes: usize) -> Result<HeaderMap, Reason> {

@@ -1,6 +1,7 @@
 //! Reason to response: the one place where our own answers are written.
 
 use crate::error::Reason;
+use crate::net::fields::Fields;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
@@ -16,13 +17,13 @@ pub fn answer(reason: Reason) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(text(reason)));
     *response.status_mut() = reason.status();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.set(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     // Our own response says nothing about the resource; it must not be cached.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::DATE, super::headers::now());
-    headers.insert(header::SERVER, HeaderValue::from_static(super::headers::SERVER_NAME));
+    headers.set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.set(header::DATE, super::headers::now());
+    headers.set(header::SERVER, HeaderValue::from_static(super::headers::SERVER_NAME));
     if reason == Reason::MemoryExhausted {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        headers.set(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
@@ -36,12 +37,12 @@ pub fn answer_grpc(reason: Reason) -> Response<Bytes> {
         *response.status_mut() = StatusCode::OK;
     }
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from(grpc_status(reason)));
+    headers.set(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.set("grpc-status", HeaderValue::from(grpc_status(reason)));
     let message = format!("{}: {}", reason.label(), reason.text());
     // Reasons are plain ASCII without `%`, which is all that the message's encoding asks for.
     if let Ok(message) = HeaderValue::try_from(message) {
-        headers.insert("grpc-message", message);
+        headers.set("grpc-message", message);
     }
     response
 }

@@ -1,7 +1,79 @@
-//! Header fields, as every stage has to read them: which ones claim to say who the client is, and where a
-//! value begins and ends.
+//! Header fields, as every stage reads and changes them.
+//!
+//! A stage that needs no more than fields takes `&impl Fields` or `&mut impl Fields`, so that what carries a
+//! message's head can change without the stages (`tests/layering`).
 
-use http::{HeaderMap, HeaderValue};
+use http::header::{AsHeaderName, IntoHeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The fields of a message's head, or its trailers, by a name that is a constant or text.
+pub trait Fields {
+    /// The value of a field; of several with this name the first.
+    fn get(&self, name: impl AsHeaderName) -> Option<&HeaderValue>;
+
+    /// All values of the fields with this name, in their order.
+    fn get_all(&self, name: impl AsHeaderName) -> impl DoubleEndedIterator<Item = &HeaderValue>;
+
+    /// Whether there is a field with this name.
+    fn contains(&self, name: impl AsHeaderName) -> bool;
+
+    /// Puts one field in the place of all fields with this name.
+    fn set(&mut self, name: impl IntoHeaderName, value: HeaderValue);
+
+    /// Adds a field behind those with the same name.
+    fn append(&mut self, name: impl IntoHeaderName, value: HeaderValue);
+
+    /// Removes all fields with this name, and returns the first value.
+    fn remove(&mut self, name: impl AsHeaderName) -> Option<HeaderValue>;
+
+    /// All fields.
+    fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)>;
+
+    /// All fields, to change their values in place.
+    fn iter_mut(&mut self) -> impl Iterator<Item = (&HeaderName, &mut HeaderValue)>;
+}
+
+impl Fields for HeaderMap {
+    #[inline]
+    fn get(&self, name: impl AsHeaderName) -> Option<&HeaderValue> {
+        self.get(name)
+    }
+
+    #[inline]
+    fn get_all(&self, name: impl AsHeaderName) -> impl DoubleEndedIterator<Item = &HeaderValue> {
+        self.get_all(name).into_iter()
+    }
+
+    #[inline]
+    fn contains(&self, name: impl AsHeaderName) -> bool {
+        self.contains_key(name)
+    }
+
+    #[inline]
+    fn set(&mut self, name: impl IntoHeaderName, value: HeaderValue) {
+        self.insert(name, value);
+    }
+
+    #[inline]
+    fn append(&mut self, name: impl IntoHeaderName, value: HeaderValue) {
+        self.append(name, value);
+    }
+
+    #[inline]
+    fn remove(&mut self, name: impl AsHeaderName) -> Option<HeaderValue> {
+        self.remove(name)
+    }
+
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.iter()
+    }
+
+    #[inline]
+    fn iter_mut(&mut self) -> impl Iterator<Item = (&HeaderName, &mut HeaderValue)> {
+        self.iter_mut()
+    }
+}
 
 /// Whether a header names the client of a request or how it was sent: `Forwarded`,
 /// `X-Forwarded-*`, `X-Real-IP`, `CF-*` and what other proxies call the same. Whatever is neither
@@ -45,9 +117,9 @@ const BEGIN_WITH_X: [&str; 12] = [
 
 /// Trims spaces and tabs at both ends of values. In HTTP/1.1 they surround values without being part of
 /// them; HTTP/2 does not allow them (RFC 9113 section 8.2.1), but some peers send them.
-pub fn trim_values(fields: &mut HeaderMap) {
+pub fn trim_values(fields: &mut impl Fields) {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    for value in fields.values_mut() {
+    for (_, value) in fields.iter_mut() {
         let bytes = value.as_bytes();
         if is_blank(bytes.first()) || is_blank(bytes.last()) {
             // A part of a value is one.

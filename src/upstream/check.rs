@@ -6,6 +6,7 @@ use super::http2;
 use crate::error::Reason;
 use crate::model::HealthCheck;
 use crate::net::addr::EndpointAddr;
+use crate::net::fields::Fields;
 use crate::routing::EndpointProtocol;
 use crate::upstream::body::RequestBody;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
@@ -68,8 +69,10 @@ fn request(addr: EndpointAddr, check: &HealthCheck) -> Request<RequestBody> {
     let written = check.host.as_deref().map(HeaderValue::from_str);
     let host = written.unwrap_or_else(|| HeaderValue::from_str(&addr.to_string()));
     let headers = request.headers_mut();
-    headers.extend(host.ok().map(|host| (header::HOST, host)));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    if let Ok(host) = host {
+        headers.set(header::HOST, host);
+    }
+    headers.set(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    headers.set(header::ACCEPT, HeaderValue::from_static("*/*"));
     request
 }

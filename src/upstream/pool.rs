@@ -7,10 +7,11 @@
 
 use super::socket::Record;
 use crate::balance::Endpoint;
+use crate::net::fields::Fields;
 use crate::routing::EndpointProtocol;
 use crate::telemetry::WorkerCells;
 use crate::upstream::body::RequestBody;
-use http::{HeaderMap, HeaderName, Request, Response, header};
+use http::{HeaderName, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1::SendRequest};
 use std::cell::{Cell, RefCell};
@@ -76,9 +77,9 @@ impl Keep {
     /// Reads `Connection` and `Keep-Alive` (RFC 2068 section 19.7.1.1). hyper obeys the former where it
     /// is nothing but ASCII, and does not know the latter. Nearly no answer has them: one look at all names
     /// costs less than to search for two.
-    fn read(headers: &HeaderMap) -> Self {
+    fn read(headers: &impl Fields) -> Self {
         let mut keep = Self::Any;
-        for (name, value) in headers {
+        for (name, value) in headers.iter() {
             let items = || value.as_bytes().split(|&byte| byte == b',');
             let closes = |item: &[u8]| item.trim_ascii().eq_ignore_ascii_case(b"close");
             if *name == header::CONNECTION && items().any(closes) {
@@ -287,7 +288,7 @@ impl Http1Lease {
     }
 
     /// Takes note of what the answer says of the connection.
-    pub(super) fn answered(&mut self, headers: &HeaderMap) {
+    pub(super) fn answered(&mut self, headers: &impl Fields) {
         self.connection.keep = Keep::read(headers);
     }
 

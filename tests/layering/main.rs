@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use code::{code_only, imports, indent, line_of, words};
 use cycles::{circles, graph};
 use lengths::outgrown;
-use names::homonyms;
+use names::{carriers, homonyms};
 use parameters::tuple_parameters;
 use rooms::{kind, may_import, may_name};
 
@@ -287,6 +287,19 @@ fn public_types_have_names_of_their_own() {
     ];
     let planted = planted.map(|(path, text)| (path.to_owned(), text.to_owned()));
     assert_eq!(homonyms(&planted), ["`A`: src/a.rs:1, src/b.rs:3"]);
+}
+
+#[test]
+fn stages_do_not_know_what_carries_a_head() {
+    let files = sources("src");
+    assert!(files.len() >= 10, "only {} files seen", files.len());
+    let found: Vec<String> = files.iter().flat_map(|(path, text)| carriers(path, text)).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    let text = "use http::Request;\nfn f(a: &HeaderMap) {}\n#[cfg(test)]\nuse http::HeaderMap;";
+    let found = carriers("src/http/a.rs", text);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("src/http/a.rs:2: "), "{found:?}");
+    assert_eq!(carriers("src/control/a.rs", text), Vec::<String>::new());
 }
 
 #[test]

@@ -35,3 +35,25 @@ pub(crate) fn homonyms(files: &[(String, String)]) -> Vec<String> {
     let several = places.into_iter().filter(|(_, places)| places.len() > 1);
     several.map(|(name, places)| format!("`{name}`: {}", places.join(", "))).collect()
 }
+
+/// The rooms whose stages touch heads.
+const OF_HEADS: [&str; 3] = ["http", "proxy", "upstream"];
+
+/// Where a head is kept, to send it again, or passed on to a step.
+const MAY_KEEP_HEADS: [&str; 2] = ["src/upstream/replay.rs", "src/proxy/middleware/mod.rs"];
+
+/// Where a stage names what carries a head, outside tests.
+pub(crate) fn carriers(path: &str, text: &str) -> Vec<String> {
+    let is_stage = OF_HEADS.iter().any(|room| path.starts_with(&format!("src/{room}/")));
+    if !is_stage || MAY_KEEP_HEADS.contains(&path) || path.ends_with("/tests.rs") {
+        return Vec::new();
+    }
+    let code = code_only(text);
+    let code = code.split("#[cfg(test)]\n").next().unwrap_or_default();
+    let named = words(code).filter(|(_, word)| *word == "HeaderMap");
+    let report = |(at, _)| {
+        let line = line_of(code, at);
+        format!("{path}:{line}: take `impl Fields` of net::fields instead of `HeaderMap`")
+    };
+    named.map(report).collect()
+}

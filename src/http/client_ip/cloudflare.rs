@@ -1,15 +1,16 @@
 //! What Cloudflare says of the visitor.
 
 use super::{address, single, text};
+use crate::net::fields::Fields;
 use crate::telemetry::Unnamed;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
 const CF_CONNECTING_IPV6: HeaderName = HeaderName::from_static("cf-connecting-ipv6");
 
 /// The visitor's address, and its text.
-pub(super) fn visitor(headers: &HeaderMap) -> Result<(IpAddr, HeaderValue), Unnamed> {
+pub(super) fn visitor(headers: &impl Fields) -> Result<(IpAddr, HeaderValue), Unnamed> {
     let value = single(headers, &CF_CONNECTING_IP)?.ok_or(Unnamed::Absent)?;
     let ip = address(value.as_bytes()).ok_or(Unnamed::Unreadable)?;
     if let IpAddr::V4(v4) = ip
@@ -79,6 +80,7 @@ fn is_v4_in_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     fn read(fields: &[(&'static str, &str)]) -> Result<String, Unnamed> {
         let mut headers = HeaderMap::new();

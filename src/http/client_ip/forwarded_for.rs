@@ -4,9 +4,10 @@
 //! us; an entry further left is trusted only if the one to its right is a trusted proxy, too.
 
 use super::address;
+use crate::net::fields::Fields;
 use crate::net::trust::TrustedSources;
 use crate::telemetry::Unnamed;
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use std::net::IpAddr;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -17,13 +18,13 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Cloudflare's address counts as a client here; what it says is for the caller to read. Each entry
 /// is looked at once, and none behind the first that is not a proxy of ours.
 pub(super) fn client(
-    headers: &HeaderMap,
+    headers: &impl Fields,
     peer: IpAddr,
     believed: &TrustedSources,
 ) -> Result<IpAddr, (IpAddr, Unnamed)> {
     let mut hop = peer;
     let mut any = false;
-    for value in headers.get_all(&X_FORWARDED_FOR).iter().rev() {
+    for value in headers.get_all(&X_FORWARDED_FOR).rev() {
         for entry in value.as_bytes().rsplit(|&byte| byte == b',') {
             let entry = entry.trim_ascii();
             // An empty list element says nothing (RFC 9110 section 5.6.1.2).
@@ -71,6 +72,7 @@ fn node(entry: &[u8]) -> Option<IpAddr> {
 mod tests {
     use super::*;
     use crate::net::addr::AddrRanges;
+    use http::HeaderMap;
     use http::HeaderValue;
     use ipnet::IpNet;
 

@@ -24,9 +24,10 @@ pub use policy::{NoSecret, VisitorPolicy};
 pub use scheme::Scheme;
 
 use crate::net::addr::PeerAddr;
+use crate::net::fields::Fields;
 use crate::net::trust::{Speaker, TrustedPeer, TrustedSources};
 use crate::telemetry::Unnamed;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -72,7 +73,7 @@ pub fn identify(
     peer: PeerAddr,
     trusted: TrustedPeer,
     believed: &TrustedSources,
-    headers: &HeaderMap,
+    headers: &impl Fields,
 ) -> Identity {
     let (hop, via_cloudflare) = match trusted.speaker() {
         Speaker::Cloudflare => (Ok(peer.ip()), true),
@@ -117,10 +118,10 @@ pub fn text(ip: IpAddr) -> HeaderValue {
 
 /// The value of a field that may be there once.
 fn single<'h>(
-    headers: &'h HeaderMap,
+    headers: &'h impl Fields,
     name: &HeaderName,
 ) -> Result<Option<&'h HeaderValue>, Unnamed> {
-    let mut values = headers.get_all(name).iter();
+    let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
         _ => Err(Unnamed::Repeated),

@@ -7,7 +7,8 @@
 
 use crate::config::{Cloudflare, WorkerZones};
 use crate::error::Reason;
-use http::{HeaderMap, HeaderName};
+use crate::net::fields::Fields;
+use http::HeaderName;
 use std::fmt;
 use subtle::ConstantTimeEq;
 
@@ -59,10 +60,10 @@ impl VisitorPolicy {
     }
 
     /// Checks a request that came through Cloudflare.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), Reason> {
+    pub fn check(&self, headers: &impl Fields) -> Result<(), Reason> {
         if let Some(zones) = &self.worker_zones {
             let allowed = |zone: &str| zones.iter().any(|own| own.eq_ignore_ascii_case(zone));
-            let mut workers = headers.get_all(&CF_WORKER).iter();
+            let mut workers = headers.get_all(CF_WORKER);
             if !workers.all(|zone| zone.to_str().is_ok_and(allowed)) {
                 return Err(Reason::WorkerRefused);
             }
@@ -76,8 +77,8 @@ impl VisitorPolicy {
 
 impl Secret {
     /// Compares in a time that depends on the lengths alone, with every value.
-    fn is_in(&self, headers: &HeaderMap) -> bool {
-        let mut sent = headers.get_all(&self.name).iter();
+    fn is_in(&self, headers: &impl Fields) -> bool {
+        let mut sent = headers.get_all(&self.name);
         let (Some(value), None) = (sent.next(), sent.next()) else {
             return false;
         };
@@ -99,6 +100,7 @@ impl fmt::Debug for VisitorPolicy {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use http::HeaderMap;
     use http::HeaderValue;
 
     fn policy(settings: &str, secrets: &str) -> Result<VisitorPolicy, NoSecret> {

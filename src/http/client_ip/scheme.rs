@@ -2,7 +2,8 @@
 //! Cloudflare speaks plain HTTP for visitors with https.
 
 use super::single;
-use http::{HeaderMap, HeaderName};
+use crate::net::fields::Fields;
+use http::HeaderName;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const CF_VISITOR: HeaderName = HeaderName::from_static("cf-visitor");
@@ -37,8 +38,8 @@ impl Scheme {
 
 /// The scheme from a trusted peer: the last entry of `X-Forwarded-Proto`; otherwise,
 /// from Cloudflare, `CF-Visitor`. `None` where neither is readable.
-pub(super) fn of_visitor(headers: &HeaderMap, via_cloudflare: bool) -> Option<Scheme> {
-    let told = headers.get_all(&X_FORWARDED_PROTO).iter().next_back();
+pub(super) fn of_visitor(headers: &impl Fields, via_cloudflare: bool) -> Option<Scheme> {
+    let told = headers.get_all(&X_FORWARDED_PROTO).next_back();
     let last = told.and_then(|value| value.as_bytes().rsplit(|&byte| byte == b',').next());
     let told = last.and_then(|word| Scheme::parse(word.trim_ascii()));
     if told.is_some() || !via_cloudflare {
@@ -61,6 +62,7 @@ fn cf_visitor(value: &[u8]) -> Option<Scheme> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
     use http::HeaderValue;
 
     fn read(proto: &[&str], visitor: &[&str], via_cloudflare: bool) -> Option<&'static str> {

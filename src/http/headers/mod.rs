@@ -12,8 +12,8 @@ pub use response::{clean_response, may_have_body};
 pub use values::{is_event_stream, is_grpc};
 
 use crate::error::Reason;
-use crate::net::fields::is_claim;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use crate::net::fields::{Fields, is_claim};
+use http::header::{self, HeaderName, HeaderValue};
 use values::{
     asks_for_trailers, is_cloudflares, is_framing_alias, is_pseudo, is_type_of_grpc, join_cookies,
     may_change_to,
@@ -144,7 +144,7 @@ impl Ours {
 }
 
 /// Collects the logged headers of a request that is not forwarded.
-pub fn note_request(headers: &HeaderMap, vouched: HeaderTrust<'_>) -> Noted {
+pub fn note_request(headers: &impl Fields, vouched: HeaderTrust<'_>) -> Noted {
     let field = |name: &str| headers.get(name).cloned();
     Noted {
         cf_ray: if vouched.via_cloudflare { field("cf-ray") } else { None },
@@ -161,7 +161,7 @@ pub fn note_request(headers: &HeaderMap, vouched: HeaderTrust<'_>) -> Noted {
 ///
 /// `Content-Length` is removed as well: hyper frames the body again, from what it has read.
 pub fn clean_request(
-    headers: &mut HeaderMap,
+    headers: &mut impl Fields,
     host: &HeaderValue,
     fields: &ForwardedFields,
     vouched: HeaderTrust<'_>,
@@ -204,13 +204,13 @@ pub fn clean_request(
     }
     // It is there already, but for an absolute target or HTTP/1.0.
     if !found.host {
-        headers.insert(header::HOST, host.clone());
+        headers.set(header::HOST, host.clone());
     }
     // `Connection` may have named one of ours, and of several with one name the others must go.
     let afresh = ours.repeated || found.by_connection;
     for (position, name) in OURS.into_iter().enumerate() {
         if afresh || !ours.has(position) {
-            headers.insert(name, values[position].clone());
+            headers.set(name, values[position].clone());
         }
     }
     noted.content_length = found.framing;
@@ -219,7 +219,7 @@ pub fn clean_request(
     noted
 }
 
-fn remove(headers: &mut HeaderMap, found: &Found) {
+fn remove(headers: &mut impl Fields, found: &Found) {
     // What `Connection` names goes before anything is added.
     for name in &found.names {
         headers.remove(name);
@@ -321,8 +321,8 @@ impl Found {
 }
 
 #[cfg(test)]
-fn map(fields: &[(&str, &str)]) -> HeaderMap {
-    let mut map = HeaderMap::new();
+fn map(fields: &[(&str, &str)]) -> http::HeaderMap {
+    let mut map = http::HeaderMap::new();
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
         map.append(name, HeaderValue::from_str(value).expect("a value"));

@@ -2,8 +2,9 @@
 
 use super::{Found, SERVER_NAME, remove};
 use crate::error::Reason;
+use crate::net::fields::Fields;
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 use std::time::SystemTime;
 
 /// Makes an upstream's response fields ready for the client. `is_head`: whether it answers HEAD.
@@ -11,7 +12,7 @@ use std::time::SystemTime;
 /// # Errors
 /// The fields contradict each other, or say of the body what is not undone here.
 pub fn clean_response(
-    headers: &mut HeaderMap,
+    headers: &mut impl Fields,
     status: StatusCode,
     is_head: bool,
 ) -> Result<(), Reason> {
@@ -53,11 +54,11 @@ pub fn clean_response(
         join_lengths(headers)?;
     }
     // `Connection` may have named them.
-    if !found.server || (found.by_connection && !headers.contains_key(header::SERVER)) {
-        headers.insert(header::SERVER, HeaderValue::from_static(SERVER_NAME));
+    if !found.server || (found.by_connection && !headers.contains(header::SERVER)) {
+        headers.set(header::SERVER, HeaderValue::from_static(SERVER_NAME));
     }
-    if !found.date || (found.by_connection && !headers.contains_key(header::DATE)) {
-        headers.insert(header::DATE, now());
+    if !found.date || (found.by_connection && !headers.contains(header::DATE)) {
+        headers.set(header::DATE, now());
     }
     Ok(())
 }
@@ -69,17 +70,15 @@ pub fn may_have_body(status: StatusCode) -> bool {
 }
 
 /// Makes one length of several, or of a list, that all say the same (RFC 9110 section 8.6).
-fn join_lengths(headers: &mut HeaderMap) -> Result<(), Reason> {
-    let values = headers.get_all(header::CONTENT_LENGTH).iter();
-    let mut all = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    let first = all.next().and_then(|text| length(text.trim_ascii()));
-    match first {
-        Some(first) if all.all(|text| length(text.trim_ascii()) == Some(first)) => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(first));
-            Ok(())
-        }
-        _ => Err(Reason::UpstreamMalformed),
-    }
+fn join_lengths(headers: &mut impl Fields) -> Result<(), Reason> {
+    let joined = {
+        let values = headers.get_all(header::CONTENT_LENGTH);
+        let mut all = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+        let first = all.next().and_then(|text| length(text.trim_ascii()));
+        first.filter(|first| all.all(|text| length(text.trim_ascii()) == Some(*first)))
+    };
+    headers.set(header::CONTENT_LENGTH, joined.ok_or(Reason::UpstreamMalformed)?.into());
+    Ok(())
 }
 
 /// A length: digits and nothing else.

@@ -1,15 +1,15 @@
 //! What single fields say, and which names are whose.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use crate::net::fields::Fields;
+use http::header::{self, HeaderValue};
 use std::net::Ipv4Addr;
 
 /// Makes one field of several: HTTP/2 splits `Cookie` into crumbs, which HTTP/1.1 has not (RFC 9113
 /// section 8.2.3), and backends do not agree which of several counts.
-pub(super) fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<&[u8]> =
-        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+pub(super) fn join_cookies(headers: &mut impl Fields) {
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).map(HeaderValue::as_bytes).collect();
     if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-        headers.insert(header::COOKIE, whole);
+        headers.set(header::COOKIE, whole);
     }
 }
 
@@ -26,12 +26,12 @@ pub(super) fn may_change_to(protocol: &HeaderValue) -> bool {
 }
 
 /// Whether it is a call of gRPC.
-pub fn is_grpc(headers: &HeaderMap) -> bool {
+pub fn is_grpc(headers: &impl Fields) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(is_type_of_grpc)
 }
 
 /// Whether it is a stream of server-sent events (HTML, section 9.2.5).
-pub fn is_event_stream(headers: &HeaderMap) -> bool {
+pub fn is_event_stream(headers: &impl Fields) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     content_type.is_some_and(|content_type| content_type.starts_with(b"text/event-stream"))
 }
@@ -71,6 +71,7 @@ pub(super) fn is_framing_alias(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     #[test]
     fn a_connection_changes_to_one_protocol_that_is_not_http_or_tls() {

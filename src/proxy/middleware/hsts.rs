@@ -1,15 +1,19 @@
 //! HTTP Strict Transport Security (RFC 6797).
 
-use http::header::{HeaderMap, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use crate::net::fields::Fields;
+use http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
 
 /// Adds the field, unless the pod has sent its own.
-pub(super) fn on_response(headers: &mut HeaderMap, value: &HeaderValue) {
-    headers.entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| value.clone());
+pub(super) fn on_response(headers: &mut impl Fields, value: &HeaderValue) {
+    if !headers.contains(STRICT_TRANSPORT_SECURITY) {
+        headers.set(STRICT_TRANSPORT_SECURITY, value.clone());
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     #[test]
     fn a_pod_that_sends_the_field_itself_decides() {

@@ -7,8 +7,8 @@
 
 use super::exchange::Exchange;
 use crate::http as stage;
+use crate::net::fields::Fields;
 use crate::routing::Backend;
-use http::HeaderMap;
 
 impl Exchange {
     /// Whether its client reads errors as those of gRPC, which there is over HTTP/2 alone.
@@ -30,7 +30,7 @@ impl Exchange {
 
     /// Notes whether its pod says that messages may be long in coming: it answers with events, or over
     /// HTTP/2 as a call of gRPC is answered.
-    pub(super) fn heard(&mut self, headers: &HeaderMap, is_http2: bool) {
+    pub(super) fn heard(&mut self, headers: &impl Fields, is_http2: bool) {
         let called = self.called().filter(|_| is_http2 && stage::is_grpc(headers));
         if let Some(backend) = called {
             backend.answered_call();

@@ -1,7 +1,7 @@
 //! What a request holds, from its head to the last byte of its answer.
 
+use crate::net::fields::Fields;
 use crate::net::memory::{Account, HolderKind};
-use http::HeaderMap;
 use http::request::Parts;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ fn of_head(head: &Parts, came: Option<usize>) -> usize {
     COPIES * (target + fields) + FIELD * head.headers.capacity()
 }
 
-fn text(headers: &HeaderMap) -> usize {
+fn text(headers: &impl Fields) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 

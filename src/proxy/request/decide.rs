@@ -9,6 +9,7 @@ use crate::balance::EndpointSet;
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
 use crate::model::Broken;
+use crate::net::fields::Fields;
 use crate::pki::client_certificate::{Mode, Verification};
 use crate::routing::{Backend, EndpointProtocol, RouteId, Table};
 use crate::upstream::body::{RequestBody, Upload};
@@ -83,7 +84,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
         Some(_) => backend.protocol.for_upgrades(),
     };
     if takes_trailers && protocol.may_be_http2() {
-        head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        head.headers.set(header::TE, HeaderValue::from_static("trailers"));
     }
     exchange.routed(table, id)?;
     let request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);
@@ -186,21 +187,21 @@ fn upstream_request(
             if noted.content_length
                 || matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
             {
-                head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+                head.headers.set(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             }
             RequestBody::Empty
         }
         Some(body) => {
             // hyper takes a GET or HEAD of unknown length to have no body, unless told so.
             if body.size_hint().exact().is_none() {
-                head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                head.headers.set(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
             }
             RequestBody::Streaming(body)
         }
     };
     if let Some(protocol) = &noted.upgrade {
-        head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        head.headers.insert(header::UPGRADE, protocol.clone());
+        head.headers.set(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        head.headers.set(header::UPGRADE, protocol.clone());
     }
     let mut request = Request::new(body);
     *request.method_mut() = head.method;

@@ -26,6 +26,7 @@ pub use worker::{Downstream, Worker};
 
 use crate::error::Reason;
 use crate::net::deadline::{Phase, Watch};
+use crate::net::fields::Fields;
 use crate::tls::Session;
 use crate::upstream::ReplyBody;
 use crate::upstream::body::{Flow, Inbound, ROOM, Upload, UploadLimits};
@@ -92,7 +93,7 @@ pub fn forward(
             Err(reason) => answer_of_ours(exchange, reason),
         };
         if close {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().set(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
     }

@@ -3,8 +3,9 @@
 use super::Downstream;
 use crate::http::client_ip::{Scheme, identify};
 use crate::http::{ForwardedFields, HeaderTrust};
+use crate::net::fields::Fields;
 use crate::telemetry::Unnamed;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 
 /// The sender of one request.
@@ -18,7 +19,7 @@ pub(super) struct RequestOrigin<'d> {
 
 impl<'d> RequestOrigin<'d> {
     /// Reads it: from the fields if the peer may speak for others, else it is the peer.
-    pub(super) fn of(downstream: &'d Downstream, headers: &HeaderMap) -> Self {
+    pub(super) fn of(downstream: &'d Downstream, headers: &impl Fields) -> Self {
         let peer = &downstream.fields;
         let Some(trusted) = downstream.trusted else {
             let fields = Cow::Borrowed(peer);

@@ -5,7 +5,7 @@ use super::response_body::ResponseBody;
 use super::session_affinity;
 use crate::error::Reason;
 use crate::http::{self as stage, Target};
-use crate::net::fields::trim_values;
+use crate::net::fields::{Fields, trim_values};
 use crate::upstream::{MOST_ANSWER_FIELDS, ReplyBody};
 use bytes::Bytes;
 use http::{HeaderValue, Response, Version, header};
@@ -69,15 +69,16 @@ pub(super) fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response
         true => stage::answer_grpc(reason),
         false => stage::answer(reason),
     };
-    if reason == Reason::HttpsRedirect {
-        let target = exchange.target.as_ref().and_then(Target::over_tls);
-        response.headers_mut().extend(target.map(|target| (header::LOCATION, target)));
+    if reason == Reason::HttpsRedirect
+        && let Some(target) = exchange.target.as_ref().and_then(Target::over_tls)
+    {
+        response.headers_mut().set(header::LOCATION, target);
     }
     exchange.steps().for_each(|step| step.on_response(response.headers_mut()));
     // With HTTP/2 hyper would send it.
     if exchange.is_head() {
         let length = response.body().len();
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        response.headers_mut().set(header::CONTENT_LENGTH, HeaderValue::from(length));
         *response.body_mut() = Bytes::new();
     }
     response.map(|text| ResponseBody::of_ours(text, exchange))

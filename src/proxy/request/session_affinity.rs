@@ -3,12 +3,17 @@
 use super::exchange::Exchange;
 use crate::balance::{AffinityToken, Endpoint, Key, Strategy};
 use crate::model::{Algorithm, CookieSettings, HashKey};
-use http::{HeaderMap, HeaderValue, header};
+use crate::net::fields::Fields;
+use http::{HeaderValue, header};
 use std::fmt::Write;
 use std::net::IpAddr;
 
 /// How the endpoint of a request is chosen.
-pub(super) fn choose(algorithm: &Algorithm, exchange: &Exchange, headers: &HeaderMap) -> Strategy {
+pub(super) fn choose(
+    algorithm: &Algorithm,
+    exchange: &Exchange,
+    headers: &impl Fields,
+) -> Strategy {
     match algorithm {
         Algorithm::LeastLoad => Strategy::LeastLoad,
         Algorithm::RoundRobin => Strategy::RoundRobin,
@@ -30,8 +35,8 @@ fn client(exchange: &Exchange) -> IpAddr {
 }
 
 /// What the cookie of this name says, the first that says something (RFC 6265 section 4.2).
-fn token(headers: &HeaderMap, name: &str) -> Option<AffinityToken> {
-    let fields = headers.get_all(header::COOKIE).iter();
+fn token(headers: &impl Fields, name: &str) -> Option<AffinityToken> {
+    let fields = headers.get_all(header::COOKIE);
     let pairs = fields.flat_map(|field| field.as_bytes().split(|&byte| byte == b';'));
     pairs
         .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
@@ -39,7 +44,7 @@ fn token(headers: &HeaderMap, name: &str) -> Option<AffinityToken> {
 }
 
 /// Adds the cookie to an answer of the pod, if there is to be one and it is news to the visitor.
-pub(super) fn set_cookie(exchange: &Exchange, headers: &mut HeaderMap) {
+pub(super) fn set_cookie(exchange: &Exchange, headers: &mut impl Fields) {
     let Some((table, id)) = exchange.route() else {
         return;
     };
@@ -81,6 +86,7 @@ fn cookie(settings: &CookieSettings, token: AffinityToken, over_tls: bool) -> St
 mod tests {
     use super::*;
     use crate::model::SameSite;
+    use http::HeaderMap;
 
     const TOKEN: &str = "00000000000000ab";
 

@@ -10,6 +10,7 @@ use super::response_body::ResponseBody;
 use crate::error::Reason;
 use crate::http::{self as stage, ClientSocket};
 use crate::net::deadline::{Phase, Watch};
+use crate::net::fields::Fields;
 use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -61,8 +62,8 @@ pub(super) async fn switch(
     if let Err(reason) = stage::clean_response(answer.headers_mut(), status, false) {
         return Err((exchange, reason));
     }
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    answer.headers_mut().insert(header::UPGRADE, protocol);
+    answer.headers_mut().set(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    answer.headers_mut().set(header::UPGRADE, protocol);
     // The answer is through; what follows lasts for as long as both want it to.
     watch.end_after(None);
     exchange.answered(StatusCode::SWITCHING_PROTOCOLS);

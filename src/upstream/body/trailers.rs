@@ -1,8 +1,8 @@
 //! Trailers, without what only a header section may carry.
 
-use crate::net::fields::{is_claim, trim_values};
+use crate::net::fields::{Fields, is_claim, trim_values};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderName, header};
 use http_body::Frame;
 
 /// Removes from trailers what only a header section may carry (RFC 9110 section 6.5.1), what is for one
@@ -19,8 +19,9 @@ pub fn clean_trailers(frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
     }
 }
 
-fn remove_forbidden(trailers: &mut HeaderMap) {
-    let names: Vec<HeaderName> = trailers.keys().filter(|n| is_forbidden(n)).cloned().collect();
+fn remove_forbidden(trailers: &mut impl Fields) {
+    let names: Vec<HeaderName> =
+        trailers.iter().map(|(name, _)| name).filter(|name| is_forbidden(name)).cloned().collect();
     for name in names {
         trailers.remove(name);
     }
@@ -61,6 +62,7 @@ fn is_forbidden(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
     use http::HeaderValue;
 
     #[test]

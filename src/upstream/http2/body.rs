@@ -7,9 +7,10 @@
 
 use super::resets::{GivenUp, Resets};
 use super::upload::Sent;
+use crate::net::fields::Fields;
 use bytes::Bytes;
 use h2::{Error, Reason, RecvStream};
-use http::{HeaderMap, header};
+use http::header;
 use http_body::{Frame, SizeHint};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -32,7 +33,7 @@ pub struct Http2Body {
 impl Http2Body {
     pub(super) fn new(
         recv: RecvStream,
-        headers: &HeaderMap,
+        headers: &impl Fields,
         sent: Rc<Sent>,
         resets: Rc<Resets>,
     ) -> Self {

@@ -1,7 +1,8 @@
 //! A request as HTTP/2 has it (RFC 9113 section 8.3.1), made of one in the shape of HTTP/1.1.
 
+use crate::net::fields::Fields;
 use crate::upstream::body::RequestBody;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{Request, Uri, Version};
 use http_body::Body;
@@ -26,14 +27,14 @@ pub(in crate::upstream) fn convert(
     let host = head.headers.remove(header::HOST);
     clean(&mut head.headers);
     if let Some(length) = body.size_hint().exact().filter(|&length| length > 0) {
-        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        head.headers.set(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     head.uri = uri(head.uri, host.as_ref(), scheme);
     head.version = Version::HTTP_2;
     (Request::from_parts(head, ()), body)
 }
 
-fn clean(headers: &mut HeaderMap) {
+fn clean(headers: &mut impl Fields) {
     for name in &OF_CONNECTION {
         headers.remove(name);
     }
