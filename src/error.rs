@@ -38,6 +38,30 @@ macro_rules! advice {
 }
 pub(crate) use advice;
 
+/// A closed set of values with the label of each beside it: a variant that is renamed keeps its label. Makes
+/// the enum, the list `ALL`, and the function that returns the label.
+macro_rules! labels {
+    (
+        fn $label:ident;
+        $(#[$of_enum:meta])*
+        $vis:vis enum $name:ident { $($(#[$of_variant:meta])* $variant:ident = $text:literal,)* }
+    ) => {
+        $(#[$of_enum])*
+        $vis enum $name { $($(#[$of_variant])* $variant,)* }
+
+        impl $name {
+            /// Every value, in the order of the discriminants.
+            $vis const ALL: [Self; [$($text),*].len()] = [$(Self::$variant),*];
+
+            /// The label in metrics, logs and JSON.
+            $vis const fn $label(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+pub(crate) use labels;
+
 /// The party that has to act on a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Culprit {

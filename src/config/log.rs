@@ -1,5 +1,6 @@
 //! `[log]`: what is written, and where.
 
+use crate::error::labels;
 use std::path::PathBuf;
 
 /// `[log]`.
@@ -28,33 +29,19 @@ pub enum AccessLogConfig {
     File(PathBuf),
 }
 
-/// Severity of events, the most severe first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// ravelin cannot do what it was told.
-    Error,
-    /// Something will have to be looked at.
-    Warn,
-    /// What an operator wants to see of an ordinary day.
-    Info,
-    /// Faults of peers too.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-impl LogLevel {
-    /// Every level, the most severe first.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// The value in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
+labels! { fn as_str;
+    /// Severity of events, the most severe first.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum LogLevel {
+        /// ravelin cannot do what it was told.
+        Error = "error",
+        /// Something will have to be looked at.
+        Warn = "warn",
+        /// What an operator wants to see of an ordinary day.
+        Info = "info",
+        /// Faults of peers too.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
     }
 }

@@ -1,6 +1,7 @@
 //! What was not served as written, and why: the words that `check`, Events, logs and metrics share.
 
 use super::ObjectRef;
+use crate::error::labels;
 use std::fmt;
 
 /// How much of the object is lost.
@@ -26,104 +27,52 @@ impl Severity {
     }
 }
 
-/// The closed set of causes: label `reason` of `ravelin_rejected_objects`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Why {
-    /// A file is not YAML or cannot be read.
-    Unreadable,
-    /// A field is missing, has the wrong type or a value that the API server would refuse.
-    Invalid,
-    /// A field that the API does not know.
-    UnknownField,
-    /// An object of the same kind and name was met before.
-    Duplicate,
-    /// The Service does not exist.
-    ServiceMissing,
-    /// The Service has no such port.
-    PortMissing,
-    /// A valid request for something ravelin does not do.
-    Unsupported,
-    /// An annotation restricts who is served, and it is not obeyed: 503.
-    RestrictionUnsupported,
-    /// An annotation changes what is matched or what pods get, and it is not obeyed: 503.
-    AnnotationUnsupported,
-    /// An annotation of another controller that tunes or loosens; what it is on is served without it.
-    AnnotationIgnored,
-    /// The Secret does not exist or is not a TLS Secret.
-    SecretUnusable,
-    /// The endpoints of a Service are not verified, or can hardly be.
-    UpstreamTls,
-    /// The ConfigMap that the configuration names does not exist or lacks what it is named for.
-    ConfigMapUnusable,
-    /// The Node does not say which addresses its pods have.
-    PodNetworkUnknown,
-    /// Another rule takes all requests that this one could match.
-    Shadowed,
-    /// The Ingress belongs to another class, or the class to another controller.
-    ForeignClass,
-    /// The object is of a kind that asks an edge for something, and that is not served.
-    UnservedKind,
-    /// The objects that are to be come of what is in the file, by another program.
-    NotRendered,
-    /// The document is encrypted.
-    Encrypted,
-    /// Ingresses of several namespaces name one host.
-    HostShared,
-    /// The IngressClass was deleted, and the Ingress is served for a while.
-    ClassGone,
-}
-
-impl Why {
-    /// Every cause, for metrics that name each of them.
-    pub const ALL: [Self; 21] = [
-        Self::Unreadable,
-        Self::Invalid,
-        Self::UnknownField,
-        Self::Duplicate,
-        Self::ServiceMissing,
-        Self::PortMissing,
-        Self::Unsupported,
-        Self::RestrictionUnsupported,
-        Self::AnnotationUnsupported,
-        Self::AnnotationIgnored,
-        Self::SecretUnusable,
-        Self::UpstreamTls,
-        Self::ConfigMapUnusable,
-        Self::PodNetworkUnknown,
-        Self::Shadowed,
-        Self::ForeignClass,
-        Self::UnservedKind,
-        Self::NotRendered,
-        Self::Encrypted,
-        Self::HostShared,
-        Self::ClassGone,
-    ];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreadable => "unreadable",
-            Self::Invalid => "invalid",
-            Self::UnknownField => "unknown_field",
-            Self::Duplicate => "duplicate",
-            Self::ServiceMissing => "service_missing",
-            Self::PortMissing => "port_missing",
-            Self::Unsupported => "unsupported",
-            Self::RestrictionUnsupported => "restriction_unsupported",
-            Self::AnnotationUnsupported => "annotation_unsupported",
-            Self::AnnotationIgnored => "annotation_ignored",
-            Self::SecretUnusable => "secret_unusable",
-            Self::UpstreamTls => "upstream_tls",
-            Self::ConfigMapUnusable => "config_map_unusable",
-            Self::PodNetworkUnknown => "pod_network_unknown",
-            Self::Shadowed => "shadowed",
-            Self::ForeignClass => "foreign_class",
-            Self::UnservedKind => "unserved_kind",
-            Self::NotRendered => "not_rendered",
-            Self::Encrypted => "encrypted",
-            Self::HostShared => "host_shared",
-            Self::ClassGone => "class_gone",
-        }
+labels! { fn as_str;
+    /// The closed set of causes: label `reason` of `ravelin_rejected_objects`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Why {
+        /// A file is not YAML or cannot be read.
+        Unreadable = "unreadable",
+        /// A field is missing, has the wrong type or a value that the API server would refuse.
+        Invalid = "invalid",
+        /// A field that the API does not know.
+        UnknownField = "unknown_field",
+        /// An object of the same kind and name was met before.
+        Duplicate = "duplicate",
+        /// The Service does not exist.
+        ServiceMissing = "service_missing",
+        /// The Service has no such port.
+        PortMissing = "port_missing",
+        /// A valid request for something ravelin does not do.
+        Unsupported = "unsupported",
+        /// An annotation restricts who is served, and it is not obeyed: 503.
+        RestrictionUnsupported = "restriction_unsupported",
+        /// An annotation changes what is matched or what pods get, and it is not obeyed: 503.
+        AnnotationUnsupported = "annotation_unsupported",
+        /// An annotation of another controller that tunes or loosens; what it is on is served without it.
+        AnnotationIgnored = "annotation_ignored",
+        /// The Secret does not exist or is not a TLS Secret.
+        SecretUnusable = "secret_unusable",
+        /// The endpoints of a Service are not verified, or can hardly be.
+        UpstreamTls = "upstream_tls",
+        /// The ConfigMap that the configuration names does not exist or lacks what it is named for.
+        ConfigMapUnusable = "config_map_unusable",
+        /// The Node does not say which addresses its pods have.
+        PodNetworkUnknown = "pod_network_unknown",
+        /// Another rule takes all requests that this one could match.
+        Shadowed = "shadowed",
+        /// The Ingress belongs to another class, or the class to another controller.
+        ForeignClass = "foreign_class",
+        /// The object is of a kind that asks an edge for something, and that is not served.
+        UnservedKind = "unserved_kind",
+        /// The objects that are to be come of what is in the file, by another program.
+        NotRendered = "not_rendered",
+        /// The document is encrypted.
+        Encrypted = "encrypted",
+        /// Ingresses of several namespaces name one host.
+        HostShared = "host_shared",
+        /// The IngressClass was deleted, and the Ingress is served for a while.
+        ClassGone = "class_gone",
     }
 }
 

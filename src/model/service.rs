@@ -1,6 +1,7 @@
 //! Service ports and the endpoints behind them.
 
 use super::{Balancing, HealthCheck, Limits, Protocol};
+use crate::error::labels;
 use crate::net::addr::EndpointAddr;
 use std::fmt;
 use std::sync::Arc;
@@ -126,27 +127,15 @@ pub struct EndpointSpec {
     pub near: bool,
 }
 
-/// The conditions of an endpoint that matter for routing (`discovery.k8s.io/v1` EndpointConditions).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EndpointState {
-    /// `ready` is true or absent.
-    Ready,
-    /// Not ready, but `serving` and `terminating`: the last resort when nothing is ready.
-    Terminating,
-    /// Neither: never used, listed by `explain`.
-    NotReady,
-}
-
-impl EndpointState {
-    /// Every state, for metrics that name each of them.
-    pub const ALL: [Self; 3] = [Self::Ready, Self::Terminating, Self::NotReady];
-
-    /// The label in metrics and `explain`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Terminating => "terminating",
-            Self::NotReady => "not_ready",
-        }
+labels! { fn as_str;
+    /// The conditions of an endpoint that matter for routing (`discovery.k8s.io/v1` EndpointConditions).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum EndpointState {
+        /// `ready` is true or absent.
+        Ready = "ready",
+        /// Not ready, but `serving` and `terminating`: the last resort when nothing is ready.
+        Terminating = "terminating",
+        /// Neither: never used, listed by `explain`.
+        NotReady = "not_ready",
     }
 }

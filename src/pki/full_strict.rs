@@ -5,6 +5,7 @@
 //! judgement is pure: a host, a certificate, the proof of its chain, and a time.
 
 use super::certificate::{CaKind, Certificate, Proof};
+use crate::error::labels;
 use crate::net::host::HostPattern;
 use rustls::SignatureScheme;
 use x509_parser::certificate::X509Certificate;
@@ -33,70 +34,38 @@ const SCHEMES: [SignatureScheme; 8] = [
     SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
-/// The verdict of Full (strict) on a host's certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verdict {
-    /// It accepts it.
-    Ok,
-    /// It accepts it, and not for much longer.
-    ExpiresSoon,
-    /// The host has no certificate.
-    NoCertificate,
-    /// The key is of a kind that Cloudflare does not offer to check.
-    KeyUnsupported,
-    /// The certificate has signed itself.
-    SelfSigned,
-    /// Neither a public authority nor Origin CA has issued it.
-    UnknownIssuer,
-    /// An intermediate certificate is missing.
-    IncompleteChain,
-    /// It is not for servers.
-    NotForServers,
-    /// A signature of its chain uses an obsolete algorithm.
-    WeakSignature,
-    /// It, or an intermediate certificate, has expired.
-    Expired,
-    /// It is for later.
-    NotYetValid,
-    /// It does not name the host.
-    NameMismatch,
+labels! { fn label;
+    /// The verdict of Full (strict) on a host's certificate.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Verdict {
+        /// It accepts it.
+        Ok = "ok",
+        /// It accepts it, and not for much longer.
+        ExpiresSoon = "expires_soon",
+        /// The host has no certificate.
+        NoCertificate = "no_certificate",
+        /// The key is of a kind that Cloudflare does not offer to check.
+        KeyUnsupported = "key_unsupported",
+        /// The certificate has signed itself.
+        SelfSigned = "self_signed",
+        /// Neither a public authority nor Origin CA has issued it.
+        UnknownIssuer = "unknown_issuer",
+        /// An intermediate certificate is missing.
+        IncompleteChain = "incomplete_chain",
+        /// It is not for servers.
+        NotForServers = "not_for_servers",
+        /// A signature of its chain uses an obsolete algorithm.
+        WeakSignature = "weak_signature",
+        /// It, or an intermediate certificate, has expired.
+        Expired = "expired",
+        /// It is for later.
+        NotYetValid = "not_yet_valid",
+        /// It does not name the host.
+        NameMismatch = "name_mismatch",
+    }
 }
 
 impl Verdict {
-    /// Every verdict, in the order of the discriminants.
-    pub const ALL: [Self; 12] = [
-        Self::Ok,
-        Self::ExpiresSoon,
-        Self::NoCertificate,
-        Self::KeyUnsupported,
-        Self::SelfSigned,
-        Self::UnknownIssuer,
-        Self::IncompleteChain,
-        Self::NotForServers,
-        Self::WeakSignature,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::NameMismatch,
-    ];
-
-    /// The label in metrics and JSON.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::ExpiresSoon => "expires_soon",
-            Self::NoCertificate => "no_certificate",
-            Self::KeyUnsupported => "key_unsupported",
-            Self::SelfSigned => "self_signed",
-            Self::UnknownIssuer => "unknown_issuer",
-            Self::IncompleteChain => "incomplete_chain",
-            Self::NotForServers => "not_for_servers",
-            Self::WeakSignature => "weak_signature",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::NameMismatch => "name_mismatch",
-        }
-    }
-
     /// What visitors get from Cloudflare: 525 where the handshake fails, 526 where the certificate
     /// is not trusted; `None` if all is well.
     pub const fn status(self) -> Option<u16> {

@@ -1,27 +1,17 @@
 //! Numbers of the admin port and its socket. Written by the thread that serves them; during a reload by
 //! that of the successor as well.
 
+use crate::error::labels;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// Where a connection to the admin side came in: label `on`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminDoor {
-    /// The port.
-    Port,
-    /// The socket in the file system.
-    Socket,
-}
-
-impl AdminDoor {
-    /// Both, in the order of the discriminants.
-    pub const ALL: [Self; 2] = [Self::Port, Self::Socket];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Port => "port",
-            Self::Socket => "socket",
-        }
+labels! { fn label;
+    /// Where a connection to the admin side came in: label `on`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum AdminDoor {
+        /// The port.
+        Port = "port",
+        /// The socket in the file system.
+        Socket = "socket",
     }
 }
 

@@ -1,31 +1,20 @@
 //! Admission of the ports: the mode in force, and how many packets the kernel dropped.
 
+use crate::error::labels;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Where admission to a port is enforced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdmissionMode {
-    /// The kernel: their packets are dropped, and nothing answers.
-    Kernel,
-    /// We do, after the kernel has accepted: they are reset.
-    UserSpace,
-    /// Not enforced: every source is admitted.
-    Off,
-}
-
-impl AdmissionMode {
-    /// Every mode, in the order of the discriminants.
-    pub const ALL: [Self; 3] = [Self::Kernel, Self::UserSpace, Self::Off];
-
-    /// The label in metrics and logs.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Kernel => "kernel",
-            Self::UserSpace => "user_space",
-            Self::Off => "off",
-        }
+labels! { fn label;
+    /// Where admission to a port is enforced.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum AdmissionMode {
+        /// The kernel: their packets are dropped, and nothing answers.
+        Kernel = "kernel",
+        /// We do, after the kernel has accepted: they are reset.
+        UserSpace = "user_space",
+        /// Not enforced: every source is admitted.
+        Off = "off",
     }
 }
 

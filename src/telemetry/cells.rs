@@ -8,81 +8,44 @@ use super::series::{Flow, Series};
 use super::tls::HandshakeCells;
 use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
-use crate::error::Reason;
+use crate::error::{Reason, labels};
 use crate::net::counters::{LocalCounter, LocalGauge, ScopedGauge};
 use crate::net::memory::MemoryCells;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Why a connection was reset before a byte of HTTP was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// No admitted set has the peer.
-    NotAdmitted,
-    /// No admitted set has the source that a balancer named.
-    SourceNotAdmitted,
-    /// A balancer began with something else than a PROXY header.
-    ProxyMalformed,
-    /// A balancer's PROXY header broke off.
-    ProxyTruncated,
-    /// A balancer's PROXY header took too long.
-    ProxyTimeout,
-    /// The process began to leave while all of `limits.connections` were open.
-    ConnectionLimit,
-    /// Memory is short.
-    Memory,
-}
-
-impl Refusal {
-    /// Every cause, in the order of the discriminants.
-    pub const ALL: [Self; 7] = [
-        Self::NotAdmitted,
-        Self::SourceNotAdmitted,
-        Self::ProxyMalformed,
-        Self::ProxyTruncated,
-        Self::ProxyTimeout,
-        Self::ConnectionLimit,
-        Self::Memory,
-    ];
-
-    /// The label in metrics and logs.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::NotAdmitted => "not_admitted",
-            Self::SourceNotAdmitted => "source_not_admitted",
-            Self::ProxyMalformed => "proxy_malformed",
-            Self::ProxyTruncated => "proxy_truncated",
-            Self::ProxyTimeout => "proxy_timeout",
-            Self::ConnectionLimit => "connection_limit",
-            Self::Memory => "memory",
-        }
+labels! { fn label;
+    /// Why a connection was reset before a byte of HTTP was read.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Refusal {
+        /// No admitted set has the peer.
+        NotAdmitted = "not_admitted",
+        /// No admitted set has the source that a balancer named.
+        SourceNotAdmitted = "source_not_admitted",
+        /// A balancer began with something else than a PROXY header.
+        ProxyMalformed = "proxy_malformed",
+        /// A balancer's PROXY header broke off.
+        ProxyTruncated = "proxy_truncated",
+        /// A balancer's PROXY header took too long.
+        ProxyTimeout = "proxy_timeout",
+        /// The process began to leave while all of `limits.connections` were open.
+        ConnectionLimit = "connection_limit",
+        /// Memory is short.
+        Memory = "memory",
     }
 }
 
-/// What a connection waited for when it was closed to make room for another one: label `state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evicted {
-    /// For a balancer's PROXY header.
-    ProxyHeader,
-    /// For the TLS handshake.
-    Handshake,
-    /// For its first request.
-    FirstRequest,
-    /// For its next request.
-    Idle,
-}
-
-impl Evicted {
-    /// Every state, in the order of the discriminants.
-    pub const ALL: [Self; 4] = [Self::ProxyHeader, Self::Handshake, Self::FirstRequest, Self::Idle];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::ProxyHeader => "proxy_header",
-            Self::Handshake => "handshake",
-            Self::FirstRequest => "first_request",
-            Self::Idle => "idle",
-        }
+labels! { fn label;
+    /// What a connection waited for when it was closed to make room for another one: label `state`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Evicted {
+        /// For a balancer's PROXY header.
+        ProxyHeader = "proxy_header",
+        /// For the TLS handshake.
+        Handshake = "handshake",
+        /// For its first request.
+        FirstRequest = "first_request",
+        /// For its next request.
+        Idle = "idle",
     }
 }
 
@@ -131,48 +94,24 @@ impl ListenerCells {
     }
 }
 
-/// Why a request was sent again: label `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// No connection: refused, reset, or no way there.
-    ConnectFailed,
-    /// No connection in time.
-    ConnectTimeout,
-    /// No TLS.
-    TlsFailed,
-    /// A new connection that closed before an answer.
-    Closed,
-    /// A connection that had served before and closed before an answer.
-    ReusedClosed,
-    /// The pod says that it has not looked at the request (RFC 9113 section 8.7).
-    StreamRefused,
-    /// The pod had ended the connection before any of the request reached it.
-    Unread,
-}
-
-impl Retry {
-    /// Every reason, in the order of the discriminants.
-    pub const ALL: [Self; 7] = [
-        Self::ConnectFailed,
-        Self::ConnectTimeout,
-        Self::TlsFailed,
-        Self::Closed,
-        Self::ReusedClosed,
-        Self::StreamRefused,
-        Self::Unread,
-    ];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::ConnectFailed => "connect_failed",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::TlsFailed => "tls_failed",
-            Self::Closed => "closed",
-            Self::ReusedClosed => "reused_closed",
-            Self::StreamRefused => "stream_refused",
-            Self::Unread => "unread",
-        }
+labels! { fn label;
+    /// Why a request was sent again: label `reason`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Retry {
+        /// No connection: refused, reset, or no way there.
+        ConnectFailed = "connect_failed",
+        /// No connection in time.
+        ConnectTimeout = "connect_timeout",
+        /// No TLS.
+        TlsFailed = "tls_failed",
+        /// A new connection that closed before an answer.
+        Closed = "closed",
+        /// A connection that had served before and closed before an answer.
+        ReusedClosed = "reused_closed",
+        /// The pod says that it has not looked at the request (RFC 9113 section 8.7).
+        StreamRefused = "stream_refused",
+        /// The pod had ended the connection before any of the request reached it.
+        Unread = "unread",
     }
 }
 
@@ -310,28 +249,16 @@ pub struct SnapshotCells {
     pub hosts: usize,
 }
 
-/// What a change of objects came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeEffect {
-    /// A new table.
-    Table,
-    /// New endpoints in the table in force.
-    Endpoints,
-    /// Neither: nothing that is served depends on what changed.
-    None,
-}
-
-impl ChangeEffect {
-    /// Every effect, for metrics that name each of them.
-    pub const ALL: [Self; 3] = [Self::Table, Self::Endpoints, Self::None];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Endpoints => "endpoints",
-            Self::None => "none",
-        }
+labels! { fn as_str;
+    /// What a change of objects came to.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum ChangeEffect {
+        /// A new table.
+        Table = "table",
+        /// New endpoints in the table in force.
+        Endpoints = "endpoints",
+        /// Neither: nothing that is served depends on what changed.
+        None = "none",
     }
 }
 

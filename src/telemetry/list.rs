@@ -2,137 +2,72 @@
 //! attempts to refresh it went. Written by the thread that keeps the list, read by the scrape.
 
 use super::locked::Locked;
+use crate::error::labels;
 
-/// Where the list in force is from: label `origin`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ListSource {
-    /// There is none yet: a ConfigMap that has not been read. Nobody is in it.
-    #[default]
-    Nothing,
-    /// Compiled in.
-    Embedded,
-    /// The last good one of an earlier process.
-    Disk,
-    /// Cloudflare's API, or a mirror of it.
-    Api,
-    /// The operator's file.
-    File,
-    /// The operator's ConfigMap.
-    ConfigMap,
-}
-
-impl ListSource {
-    /// Every source, for metrics that name each of them.
-    pub const ALL: [Self; 6] =
-        [Self::Nothing, Self::Embedded, Self::Disk, Self::Api, Self::File, Self::ConfigMap];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Nothing => "none",
-            Self::Embedded => "embedded",
-            Self::Disk => "disk",
-            Self::Api => "api",
-            Self::File => "file",
-            Self::ConfigMap => "config_map",
-        }
+labels! { fn as_str;
+    /// Where the list in force is from: label `origin`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum ListSource {
+        /// There is none yet: a ConfigMap that has not been read. Nobody is in it.
+        #[default]
+        Nothing = "none",
+        /// Compiled in.
+        Embedded = "embedded",
+        /// The last good one of an earlier process.
+        Disk = "disk",
+        /// Cloudflare's API, or a mirror of it.
+        Api = "api",
+        /// The operator's file.
+        File = "file",
+        /// The operator's ConfigMap.
+        ConfigMap = "config_map",
     }
 }
 
-/// Why an attempt left the list as it was: label `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ListFailure {
-    /// The name of the server has no address.
-    Resolve,
-    /// No connection.
-    Connect,
-    /// The handshake, or the certificate.
-    Tls,
-    /// The file with the CAs.
-    Authorities,
-    /// One of the deadlines.
-    Timeout,
-    /// Not HTTP, or broken off.
-    Http,
-    /// Any status but 200, and 304 where it was asked for.
-    Status,
-    /// More bytes than a list has.
-    TooLarge,
-    /// A content coding that was not asked for.
-    Encoded,
-    /// Neither JSON nor a list of networks.
-    Syntax,
-    /// The API reported a failure.
-    Unsuccessful,
-    /// A part of the answer, the file or the ConfigMap's key is not there.
-    Missing,
-    /// The file cannot be read.
-    Unreadable,
-    /// No network in it.
-    Empty,
-    /// More networks than a list has.
-    TooMany,
-    /// A network that is too broad.
-    Broad,
-    /// A network of private, reserved or otherwise special space.
-    Reserved,
-    /// Too little of what is compiled in.
-    Short,
-    /// Too little of what is in force.
-    Shrunk,
-    /// Too many addresses.
-    Grown,
-}
-
-impl ListFailure {
-    /// Every reason, by discriminant.
-    pub const ALL: [Self; 20] = [
-        Self::Resolve,
-        Self::Connect,
-        Self::Tls,
-        Self::Authorities,
-        Self::Timeout,
-        Self::Http,
-        Self::Status,
-        Self::TooLarge,
-        Self::Encoded,
-        Self::Syntax,
-        Self::Unsuccessful,
-        Self::Missing,
-        Self::Unreadable,
-        Self::Empty,
-        Self::TooMany,
-        Self::Broad,
-        Self::Reserved,
-        Self::Short,
-        Self::Shrunk,
-        Self::Grown,
-    ];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Authorities => "authorities",
-            Self::Timeout => "timeout",
-            Self::Http => "http",
-            Self::Status => "status",
-            Self::TooLarge => "too_large",
-            Self::Encoded => "encoded",
-            Self::Syntax => "syntax",
-            Self::Unsuccessful => "unsuccessful",
-            Self::Missing => "missing",
-            Self::Unreadable => "unreadable",
-            Self::Empty => "empty",
-            Self::TooMany => "too_many",
-            Self::Broad => "broad",
-            Self::Reserved => "reserved",
-            Self::Short => "short",
-            Self::Shrunk => "shrunk",
-            Self::Grown => "grown",
-        }
+labels! { fn as_str;
+    /// Why an attempt left the list as it was: label `reason`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum ListFailure {
+        /// The name of the server has no address.
+        Resolve = "resolve",
+        /// No connection.
+        Connect = "connect",
+        /// The handshake, or the certificate.
+        Tls = "tls",
+        /// The file with the CAs.
+        Authorities = "authorities",
+        /// One of the deadlines.
+        Timeout = "timeout",
+        /// Not HTTP, or broken off.
+        Http = "http",
+        /// Any status but 200, and 304 where it was asked for.
+        Status = "status",
+        /// More bytes than a list has.
+        TooLarge = "too_large",
+        /// A content coding that was not asked for.
+        Encoded = "encoded",
+        /// Neither JSON nor a list of networks.
+        Syntax = "syntax",
+        /// The API reported a failure.
+        Unsuccessful = "unsuccessful",
+        /// A part of the answer, the file or the ConfigMap's key is not there.
+        Missing = "missing",
+        /// The file cannot be read.
+        Unreadable = "unreadable",
+        /// No network in it.
+        Empty = "empty",
+        /// More networks than a list has.
+        TooMany = "too_many",
+        /// A network that is too broad.
+        Broad = "broad",
+        /// A network of private, reserved or otherwise special space.
+        Reserved = "reserved",
+        /// Too little of what is compiled in.
+        Short = "short",
+        /// Too little of what is in force.
+        Shrunk = "shrunk",
+        /// Too many addresses.
+        Grown = "grown",
     }
 }
 

@@ -7,7 +7,7 @@
 use super::access_log::RouteText;
 use super::cells::{ByReason, WorkerCells};
 use super::histogram::{Bounds, Histogram};
-use crate::error::Reason;
+use crate::error::{Reason, labels};
 use crate::net::counters::LocalCounter;
 use crate::routing::{RouteId, Table};
 use http::{Method, StatusCode};
@@ -49,40 +49,30 @@ impl SeriesLabels {
     }
 }
 
-/// Request methods as a closed set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MethodLabel {
-    /// GET
-    Get,
-    /// HEAD
-    Head,
-    /// POST
-    Post,
-    /// PUT
-    Put,
-    /// PATCH
-    Patch,
-    /// DELETE
-    Delete,
-    /// OPTIONS
-    Options,
-    /// Any other, and requests without a readable method.
-    Other,
+labels! { fn as_str;
+    /// Request methods as a closed set.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum MethodLabel {
+        /// GET
+        Get = "GET",
+        /// HEAD
+        Head = "HEAD",
+        /// POST
+        Post = "POST",
+        /// PUT
+        Put = "PUT",
+        /// PATCH
+        Patch = "PATCH",
+        /// DELETE
+        Delete = "DELETE",
+        /// OPTIONS
+        Options = "OPTIONS",
+        /// Any other, and requests without a readable method.
+        Other = "other",
+    }
 }
 
 impl MethodLabel {
-    /// Every label.
-    pub const ALL: [Self; 8] = [
-        Self::Get,
-        Self::Head,
-        Self::Post,
-        Self::Put,
-        Self::Patch,
-        Self::Delete,
-        Self::Options,
-        Self::Other,
-    ];
-
     /// The label of a method.
     pub fn of(method: &Method) -> Self {
         match *method {
@@ -94,20 +84,6 @@ impl MethodLabel {
             Method::DELETE => Self::Delete,
             Method::OPTIONS => Self::Options,
             _ => Self::Other,
-        }
-    }
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-            Self::Other => "other",
         }
     }
 }

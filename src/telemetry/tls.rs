@@ -1,100 +1,54 @@
 //! What becomes of TLS handshakes, and what is known of the certificates.
 
 use super::locked::Locked;
+use crate::error::labels;
 use crate::net::counters::LocalCounter;
 use crate::net::counters::ScopedGauge;
 use crate::pki::client_certificate::{Mode, Verification};
 use crate::pki::full_strict::Verdict;
 use std::sync::Arc;
 
-/// Why a handshake failed: label `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HandshakeFailure {
-    /// It took longer than `timeouts.tls_handshake`.
-    Timeout,
-    /// The process left meanwhile.
-    Drained,
-    /// It was ended to make room for another connection.
-    Evicted,
-    /// No name was asked for, and there is no default certificate.
-    NoSni,
-    /// No certificate is for the name, or it is none; and there is no default.
-    UnknownSni,
-    /// Neither TLS 1.2 nor 1.3.
-    ProtocolVersion,
-    /// No suite, group or signature scheme in common.
-    NoSharedCipher,
-    /// No protocol inside of TLS in common.
-    NoAlpn,
-    /// Not TLS, or not as it has to be.
-    Malformed,
-    /// The policy of the name requires a certificate of the client, and it showed none that is good.
-    ClientCertificate,
-    /// The peer ended it with an alert.
-    PeerAlert,
-    /// The peer closed the connection.
-    Closed,
-    /// Anything else.
-    Other,
-}
-
-impl HandshakeFailure {
-    /// Every reason, in the order of the discriminants.
-    pub const ALL: [Self; 13] = [
-        Self::Timeout,
-        Self::Drained,
-        Self::Evicted,
-        Self::NoSni,
-        Self::UnknownSni,
-        Self::ProtocolVersion,
-        Self::NoSharedCipher,
-        Self::NoAlpn,
-        Self::Malformed,
-        Self::ClientCertificate,
-        Self::PeerAlert,
-        Self::Closed,
-        Self::Other,
-    ];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Drained => "drained",
-            Self::Evicted => "evicted",
-            Self::NoSni => "no_sni",
-            Self::UnknownSni => "unknown_sni",
-            Self::ProtocolVersion => "protocol_version",
-            Self::NoSharedCipher => "no_shared_cipher",
-            Self::NoAlpn => "no_alpn",
-            Self::Malformed => "malformed",
-            Self::ClientCertificate => "client_certificate",
-            Self::PeerAlert => "peer_alert",
-            Self::Closed => "closed",
-            Self::Other => "other",
-        }
+labels! { fn label;
+    /// Why a handshake failed: label `reason`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum HandshakeFailure {
+        /// It took longer than `timeouts.tls_handshake`.
+        Timeout = "timeout",
+        /// The process left meanwhile.
+        Drained = "drained",
+        /// It was ended to make room for another connection.
+        Evicted = "evicted",
+        /// No name was asked for, and there is no default certificate.
+        NoSni = "no_sni",
+        /// No certificate is for the name, or it is none; and there is no default.
+        UnknownSni = "unknown_sni",
+        /// Neither TLS 1.2 nor 1.3.
+        ProtocolVersion = "protocol_version",
+        /// No suite, group or signature scheme in common.
+        NoSharedCipher = "no_shared_cipher",
+        /// No protocol inside of TLS in common.
+        NoAlpn = "no_alpn",
+        /// Not TLS, or not as it has to be.
+        Malformed = "malformed",
+        /// The policy of the name requires a certificate of the client, and it showed none that is good.
+        ClientCertificate = "client_certificate",
+        /// The peer ended it with an alert.
+        PeerAlert = "peer_alert",
+        /// The peer closed the connection.
+        Closed = "closed",
+        /// Anything else.
+        Other = "other",
     }
 }
 
-/// The version that was agreed on: label `version`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TlsVersion {
-    /// TLS 1.2 (RFC 5246).
-    V1_2,
-    /// TLS 1.3 (RFC 8446).
-    V1_3,
-}
-
-impl TlsVersion {
-    /// Both, in the order of the discriminants.
-    pub const ALL: [Self; 2] = [Self::V1_2, Self::V1_3];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::V1_2 => "1.2",
-            Self::V1_3 => "1.3",
-        }
+labels! { fn label;
+    /// The version that was agreed on: label `version`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum TlsVersion {
+        /// TLS 1.2 (RFC 5246).
+        V1_2 = "1.2",
+        /// TLS 1.3 (RFC 8446).
+        V1_3 = "1.3",
     }
 }
 

@@ -1,29 +1,18 @@
 //! Why the client of a request could not be told.
 
-/// Why a trusted peer's client address was not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unnamed {
-    /// No field names it.
-    Absent,
-    /// More than one does.
-    Repeated,
-    /// What stands there is not one address.
-    Unreadable,
-    /// An address that no visitor on the Internet has.
-    NotPublic,
-}
+use crate::error::labels;
 
-impl Unnamed {
-    /// Every cause, in the order of the discriminants.
-    pub const ALL: [Self; 4] = [Self::Absent, Self::Repeated, Self::Unreadable, Self::NotPublic];
-
-    /// The label in metrics.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Repeated => "repeated",
-            Self::Unreadable => "unreadable",
-            Self::NotPublic => "not_public",
-        }
+labels! { fn label;
+    /// Why a trusted peer's client address was not used.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Unnamed {
+        /// No field names it.
+        Absent = "absent",
+        /// More than one does.
+        Repeated = "repeated",
+        /// What stands there is not one address.
+        Unreadable = "unreadable",
+        /// An address that no visitor on the Internet has.
+        NotPublic = "not_public",
     }
 }

@@ -2,82 +2,45 @@
 //! proof of that is, and what went wrong. Written by the watch, read by the scrape and by `/readyz`.
 
 use super::last_good::age;
+use crate::error::labels;
 use crate::model::Kind;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Why a list, a watch or a check came to nothing: label `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum WatchFailure {
-    /// No connection, or none that TLS takes.
-    Connect,
-    /// The API server owes an answer and is silent.
-    Timeout,
-    /// The answer broke off.
-    Broken,
-    /// A watch ended before its time.
-    Closed,
-    /// A watch went on past its time.
-    Silent,
-    /// Not JSON, not the kind that was asked for, or without bounds.
-    Decode,
-    /// 401: the token is not taken.
-    Unauthorized,
-    /// 403: RBAC grants no right to it.
-    Forbidden,
-    /// 410: the resourceVersion or the continue token has expired.
-    Gone,
-    /// 429: later.
-    Throttled,
-    /// 5xx.
-    ServerError,
-    /// Any other status.
-    Status,
-    /// The API server is behind our resourceVersion: its data was restored.
-    Behind,
-    /// The API server has another number of objects than we have, and no event said so.
-    Differs,
-}
-
-impl WatchFailure {
-    /// Every reason, by discriminant.
-    pub const ALL: [Self; 14] = [
-        Self::Connect,
-        Self::Timeout,
-        Self::Broken,
-        Self::Closed,
-        Self::Silent,
-        Self::Decode,
-        Self::Unauthorized,
-        Self::Forbidden,
-        Self::Gone,
-        Self::Throttled,
-        Self::ServerError,
-        Self::Status,
-        Self::Behind,
-        Self::Differs,
-    ];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
-            Self::Broken => "broken",
-            Self::Closed => "closed",
-            Self::Silent => "silent",
-            Self::Decode => "decode",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Gone => "gone",
-            Self::Throttled => "throttled",
-            Self::ServerError => "server_error",
-            Self::Status => "status",
-            Self::Behind => "behind",
-            Self::Differs => "differs",
-        }
+labels! { fn as_str;
+    /// Why a list, a watch or a check came to nothing: label `reason`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum WatchFailure {
+        /// No connection, or none that TLS takes.
+        Connect = "connect",
+        /// The API server owes an answer and is silent.
+        Timeout = "timeout",
+        /// The answer broke off.
+        Broken = "broken",
+        /// A watch ended before its time.
+        Closed = "closed",
+        /// A watch went on past its time.
+        Silent = "silent",
+        /// Not JSON, not the kind that was asked for, or without bounds.
+        Decode = "decode",
+        /// 401: the token is not taken.
+        Unauthorized = "unauthorized",
+        /// 403: RBAC grants no right to it.
+        Forbidden = "forbidden",
+        /// 410: the resourceVersion or the continue token has expired.
+        Gone = "gone",
+        /// 429: later.
+        Throttled = "throttled",
+        /// 5xx.
+        ServerError = "server_error",
+        /// Any other status.
+        Status = "status",
+        /// The API server is behind our resourceVersion: its data was restored.
+        Behind = "behind",
+        /// The API server has another number of objects than we have, and no event said so.
+        Differs = "differs",
     }
 }
 

@@ -2,99 +2,52 @@
 //! Events it held back. Written by the control thread, read by the scrape.
 
 use super::locked::Locked;
+use crate::error::labels;
 
-/// What is written: label `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WriteKind {
-    /// The Lease of the election.
-    Lease,
-    /// `status.loadBalancer` of an Ingress.
-    Status,
-    /// An Event.
-    Event,
-}
-
-impl WriteKind {
-    /// Every kind, by discriminant.
-    pub const ALL: [Self; 3] = [Self::Lease, Self::Status, Self::Event];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lease => "lease",
-            Self::Status => "status",
-            Self::Event => "event",
-        }
+labels! { fn as_str;
+    /// What is written: label `kind`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum WriteKind {
+        /// The Lease of the election.
+        Lease = "lease",
+        /// `status.loadBalancer` of an Ingress.
+        Status = "status",
+        /// An Event.
+        Event = "event",
     }
 }
 
-/// How a write went: label `result`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WriteResult {
-    /// Stored.
-    Ok,
-    /// Somebody else was faster, or the object is another one of the same name (409).
-    Conflict,
-    /// The API server asks for patience (429).
-    Throttled,
-    /// The API server failed (5xx).
-    ServerError,
-    /// No answer, or none in time.
-    Unreachable,
-    /// The object is not there any more (404, 410).
-    Gone,
-    /// Any other answer, such as a missing right (403) or a value that is not valid (422).
-    Refused,
-}
-
-impl WriteResult {
-    /// Every result, by discriminant.
-    pub const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::Conflict,
-        Self::Throttled,
-        Self::ServerError,
-        Self::Unreachable,
-        Self::Gone,
-        Self::Refused,
-    ];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Conflict => "conflict",
-            Self::Throttled => "throttled",
-            Self::ServerError => "server_error",
-            Self::Unreachable => "unreachable",
-            Self::Gone => "gone",
-            Self::Refused => "refused",
-        }
+labels! { fn as_str;
+    /// How a write went: label `result`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum WriteResult {
+        /// Stored.
+        Ok = "ok",
+        /// Somebody else was faster, or the object is another one of the same name (409).
+        Conflict = "conflict",
+        /// The API server asks for patience (429).
+        Throttled = "throttled",
+        /// The API server failed (5xx).
+        ServerError = "server_error",
+        /// No answer, or none in time.
+        Unreachable = "unreachable",
+        /// The object is not there any more (404, 410).
+        Gone = "gone",
+        /// Any other answer, such as a missing right (403) or a value that is not valid (422).
+        Refused = "refused",
     }
 }
 
-/// Why an Event was held back: label `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Suppressed {
-    /// The same was said not long ago, by this instance or by its predecessor.
-    Repeated,
-    /// Too many at once: it is written later, if it is still true then.
-    Rate,
-    /// More findings than are kept track of.
-    Full,
-}
-
-impl Suppressed {
-    /// Every reason, by discriminant.
-    pub const ALL: [Self; 3] = [Self::Repeated, Self::Rate, Self::Full];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Repeated => "repeated",
-            Self::Rate => "rate",
-            Self::Full => "full",
-        }
+labels! { fn as_str;
+    /// Why an Event was held back: label `reason`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Suppressed {
+        /// The same was said not long ago, by this instance or by its predecessor.
+        Repeated = "repeated",
+        /// Too many at once: it is written later, if it is still true then.
+        Rate = "rate",
+        /// More findings than are kept track of.
+        Full = "full",
     }
 }
 

@@ -9,10 +9,12 @@ const KINDS: [&str; 4] = ["enum", "struct", "trait", "type"];
 fn types(text: &str) -> Vec<(String, usize)> {
     let code = code_only(text);
     let mut found = Vec::new();
-    let mut offset = 0;
+    let (mut offset, mut is_macro) = (0, false);
     for line in code.split_inclusive('\n') {
+        is_macro = line.starts_with("labels!") || (is_macro && !line.starts_with('}'));
         let mut said = words(line).map(|(_, word)| word);
-        if line.starts_with("pub ")
+        let is_outer = line.starts_with("pub ") || (is_macro && line.starts_with("    pub "));
+        if is_outer
             && said.next() == Some("pub")
             && said.next().is_some_and(|word| KINDS.contains(&word))
             && let Some(name) = said.next()

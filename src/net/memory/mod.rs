@@ -19,6 +19,7 @@ pub use inflow::Inflow;
 pub use pressure::{LOOK, Pressure};
 pub use shortage::{Shortage, Stalled};
 
+use crate::error::labels;
 use crate::net::counters::LocalGauge;
 use shortage::Alarm;
 use std::sync::Arc;
@@ -36,31 +37,18 @@ const LITTLE: i64 = 96 * 1024;
 /// A worker tells the others once it holds so many bytes more or less than they know.
 const DRIFT: i64 = 64 * 1024;
 
-/// What memory is held for: label `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HolderKind {
-    /// Connections of clients, whatever they do.
-    Connections,
-    /// Requests in flight, with their heads.
-    Requests,
-    /// Pieces of bodies that the other side has not taken.
-    Bodies,
-    /// Bodies kept for sending a request again.
-    Replays,
-}
-
-impl HolderKind {
-    /// Every kind, in the order of the discriminants.
-    pub const ALL: [Self; 4] = [Self::Connections, Self::Requests, Self::Bodies, Self::Replays];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::Requests => "requests",
-            Self::Bodies => "bodies",
-            Self::Replays => "replays",
-        }
+labels! { fn label;
+    /// What memory is held for: label `kind`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum HolderKind {
+        /// Connections of clients, whatever they do.
+        Connections = "connections",
+        /// Requests in flight, with their heads.
+        Requests = "requests",
+        /// Pieces of bodies that the other side has not taken.
+        Bodies = "bodies",
+        /// Bodies kept for sending a request again.
+        Replays = "replays",
     }
 }
 

@@ -1,56 +1,33 @@
 //! The state of memory shortage, which tells workers to end stalled requests before others are refused.
 
 use super::Budget;
+use crate::error::labels;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
-/// Why something new is refused: label `cause`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shortage {
-    /// The connection holds its share.
-    Connection,
-    /// Too little is free for any request.
-    Process,
-    /// The memory of the cgroup is nearly used up.
-    Cgroup,
-}
-
-impl Shortage {
-    /// Every cause, in the order of the discriminants.
-    pub const ALL: [Self; 3] = [Self::Connection, Self::Process, Self::Cgroup];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Connection => "connection",
-            Self::Process => "process",
-            Self::Cgroup => "cgroup",
-        }
+labels! { fn label;
+    /// Why something new is refused: label `cause`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Shortage {
+        /// The connection holds its share.
+        Connection = "connection",
+        /// Too little is free for any request.
+        Process = "process",
+        /// The memory of the cgroup is nearly used up.
+        Cgroup = "cgroup",
     }
 }
 
-/// What is ended in a shortage, by what has begun of it: label `state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stalled {
-    /// A part of a request head.
-    Head,
-    /// A request, with or without the rest of its body, and no answer.
-    Exchange,
-    /// A part of an answer.
-    Answer,
-}
-
-impl Stalled {
-    /// Every state, in the order of the discriminants.
-    pub const ALL: [Self; 3] = [Self::Head, Self::Exchange, Self::Answer];
-
-    /// The label value.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Exchange => "exchange",
-            Self::Answer => "answer",
-        }
+labels! { fn label;
+    /// What is ended in a shortage, by what has begun of it: label `state`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Stalled {
+        /// A part of a request head.
+        Head = "head",
+        /// A request, with or without the rest of its body, and no answer.
+        Exchange = "exchange",
+        /// A part of an answer.
+        Answer = "answer",
     }
 }
 

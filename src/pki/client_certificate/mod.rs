@@ -13,37 +13,28 @@ mod subject;
 pub use authority::{Authority, AuthorityError, CLOUDFLARE, CLOUDFLARE_FINGERPRINT};
 pub use subject::{Subjects, SubjectsError, validity};
 
+use crate::error::labels;
 use std::fmt;
 use std::sync::Arc;
 
-/// What happens to clients without a certificate that is good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// Nobody is asked for one.
-    #[default]
-    Off,
-    /// Requested, counted and logged, but served in any case.
-    Request,
-    /// Refused.
-    Require,
+labels! { fn as_str;
+    /// What happens to clients without a certificate that is good.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Mode {
+        /// Nobody is asked for one.
+        #[default]
+        Off = "off",
+        /// Requested, counted and logged, but served in any case.
+        Request = "request",
+        /// Refused.
+        Require = "require",
+    }
 }
 
 impl Mode {
-    /// Every mode, the strictest last.
-    pub const ALL: [Self; 3] = [Self::Off, Self::Request, Self::Require];
-
     /// The values in configuration and annotations.
     pub const WORDS: [(&'static str, Self); 3] =
         [("off", Self::Off), ("request", Self::Request), ("require", Self::Require)];
-
-    /// The value in the configuration, the annotation and the label `policy`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Request => "request",
-            Self::Require => "require",
-        }
-    }
 }
 
 /// The client certificate policy of a host. Equal values are one policy: connections and sessions may be
@@ -94,64 +85,32 @@ impl fmt::Display for Demand {
     }
 }
 
-/// What became of the demand: label `result`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verification {
-    /// A certificate of the authority, for one of the subjects, and the client has its key.
-    Valid,
-    /// The client showed none.
-    None,
-    /// Of another authority.
-    Untrusted,
-    /// No longer valid.
-    Expired,
-    /// Not yet valid.
-    NotYetValid,
-    /// Of the authority, for none of the subjects.
-    WrongSubject,
-    /// Its extended key usage is not that of clients (RFC 5280 section 4.2.1.12).
-    WrongPurpose,
-    /// It cannot be read, or is of a version below 3.
-    Malformed,
-    /// The client did not prove that it has the key.
-    Unproven,
-    /// The authority itself is missing or cannot be used.
-    NoAuthority,
-    /// A request without TLS.
-    Plaintext,
-}
-
-impl Verification {
-    /// Every verification, in the order of the discriminants.
-    pub const ALL: [Self; 11] = [
-        Self::Valid,
-        Self::None,
-        Self::Untrusted,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::WrongSubject,
-        Self::WrongPurpose,
-        Self::Malformed,
-        Self::Unproven,
-        Self::NoAuthority,
-        Self::Plaintext,
-    ];
-
-    /// The label in metrics and the access log.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::None => "none",
-            Self::Untrusted => "untrusted",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::WrongSubject => "wrong_subject",
-            Self::WrongPurpose => "wrong_purpose",
-            Self::Malformed => "malformed",
-            Self::Unproven => "unproven",
-            Self::NoAuthority => "no_authority",
-            Self::Plaintext => "plaintext",
-        }
+labels! { fn label;
+    /// What became of the demand: label `result`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Verification {
+        /// A certificate of the authority, for one of the subjects, and the client has its key.
+        Valid = "valid",
+        /// The client showed none.
+        None = "none",
+        /// Of another authority.
+        Untrusted = "untrusted",
+        /// No longer valid.
+        Expired = "expired",
+        /// Not yet valid.
+        NotYetValid = "not_yet_valid",
+        /// Of the authority, for none of the subjects.
+        WrongSubject = "wrong_subject",
+        /// Its extended key usage is not that of clients (RFC 5280 section 4.2.1.12).
+        WrongPurpose = "wrong_purpose",
+        /// It cannot be read, or is of a version below 3.
+        Malformed = "malformed",
+        /// The client did not prove that it has the key.
+        Unproven = "unproven",
+        /// The authority itself is missing or cannot be used.
+        NoAuthority = "no_authority",
+        /// A request without TLS.
+        Plaintext = "plaintext",
     }
 }
 

@@ -16,6 +16,7 @@ mod tests;
 
 pub use read::{ReadError, read};
 
+use crate::error::labels;
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 
@@ -55,59 +56,58 @@ pub enum Parsed {
     },
 }
 
-macro_rules! malformed {
-    ($($(#[$doc:meta])* $name:ident = $label:literal, $text:literal;)*) => {
-        /// Why bytes are not a header: the first rule that they break.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-        pub enum Malformed {
-            $($(#[$doc])* #[error($text)] $name,)*
-        }
-
-        impl Malformed {
-            /// Every variant, in the order of the discriminants.
-            pub const ALL: [Self; [$($label),*].len()] = [$(Self::$name),*];
-
-            /// The label in metrics.
-            pub const fn label(self) -> &'static str {
-                match self { $(Self::$name => $label,)* }
-            }
-        }
-    };
-}
-
-malformed! {
-    /// Not the beginning of either version.
-    Signature = "signature", "the connection does not begin with a PROXY header";
-    /// Longer than the version or [`MAX_HEADER_BYTES`] allows.
-    TooLong = "too_long", "the header is too long";
-    /// Version 1: the word behind `PROXY`.
-    Protocol = "protocol", "the protocol is not TCP4, TCP6 or UNKNOWN";
-    /// Version 1: an address that is not of the family, or not in canonical form.
-    Address = "address", "an address is not valid in its family";
-    /// Version 1: a port that is no number in 0..=65535 without leading zeros.
-    Port = "port", "a port is not valid";
-    /// Version 1: too few or too many fields, or more than one space between two.
-    Fields = "fields", "the line does not have its six fields";
-    /// Version 1: a CR or LF alone.
-    LineEnd = "line_end", "the line does not end in CRLF";
-    /// Version 2: a version other than 2.
-    Version = "version", "the version is not 2";
-    /// Version 2: neither LOCAL nor PROXY.
-    Command = "command", "the command is neither LOCAL nor PROXY";
-    /// Version 2: an address family that is not assigned.
-    Family = "family", "the address family is unknown";
-    /// Version 2: a transport that is not assigned.
-    Transport = "transport", "the transport is unknown";
-    /// Version 2: a datagram's header, which cannot be in front of a TCP connection.
-    Datagram = "datagram", "the header is for a datagram";
-    /// Version 2: no room for the addresses of the family.
-    AddressBlock = "address_block", "the header is too short for its addresses";
-    /// Version 2: the fields behind the addresses do not end where the header ends. Sender and
-    /// receiver may then differ on where that is, so the header is refused, as HAProxy does.
-    Tlv = "tlv", "a TLV field extends beyond the header";
-    /// The unspecified address as source: no client connects from there, and an address set or a log
-    /// must not meet it.
-    Source = "source", "the source is the unspecified address";
+labels! { fn label;
+    /// Why bytes are not a header: the first rule that they break.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+    pub enum Malformed {
+        /// Not the beginning of either version.
+        #[error("the connection does not begin with a PROXY header")]
+        Signature = "signature",
+        /// Longer than the version or [`MAX_HEADER_BYTES`] allows.
+        #[error("the header is too long")]
+        TooLong = "too_long",
+        /// Version 1: the word behind `PROXY`.
+        #[error("the protocol is not TCP4, TCP6 or UNKNOWN")]
+        Protocol = "protocol",
+        /// Version 1: an address that is not of the family, or not in canonical form.
+        #[error("an address is not valid in its family")]
+        Address = "address",
+        /// Version 1: a port that is no number in 0..=65535 without leading zeros.
+        #[error("a port is not valid")]
+        Port = "port",
+        /// Version 1: too few or too many fields, or more than one space between two.
+        #[error("the line does not have its six fields")]
+        Fields = "fields",
+        /// Version 1: a CR or LF alone.
+        #[error("the line does not end in CRLF")]
+        LineEnd = "line_end",
+        /// Version 2: a version other than 2.
+        #[error("the version is not 2")]
+        Version = "version",
+        /// Version 2: neither LOCAL nor PROXY.
+        #[error("the command is neither LOCAL nor PROXY")]
+        Command = "command",
+        /// Version 2: an address family that is not assigned.
+        #[error("the address family is unknown")]
+        Family = "family",
+        /// Version 2: a transport that is not assigned.
+        #[error("the transport is unknown")]
+        Transport = "transport",
+        /// Version 2: a datagram's header, which cannot be in front of a TCP connection.
+        #[error("the header is for a datagram")]
+        Datagram = "datagram",
+        /// Version 2: no room for the addresses of the family.
+        #[error("the header is too short for its addresses")]
+        AddressBlock = "address_block",
+        /// Version 2: the fields behind the addresses do not end where the header ends. Sender and
+        /// receiver may then differ on where that is, so the header is refused, as HAProxy does.
+        #[error("a TLV field extends beyond the header")]
+        Tlv = "tlv",
+        /// The unspecified address as source: no client connects from there, and an address set or a log
+        /// must not meet it.
+        #[error("the source is the unspecified address")]
+        Source = "source",
+    }
 }
 
 /// Reads a header at the beginning of `bytes`, of whichever version.
