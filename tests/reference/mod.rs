@@ -11,3 +11,4 @@ mod links;
 mod metrics;
 mod page;
 mod reasons;
+mod toolchain;
