@@ -27,7 +27,7 @@ impl LocalCounter {
 pub struct ScopedGauge(LocalGauge);
 
 impl ScopedGauge {
-    /// One more for as long as what this returns lives. Only the owning thread may call this.
+    /// Adds one while the returned value lives. Only the owning thread may call this.
     pub fn raise(&self) -> GaugeGuard<'_> {
         self.0.shift(1);
         GaugeGuard(self)

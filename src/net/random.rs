@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
-/// What the state of the generator grows by: an odd number without a pattern.
+/// Increment of the generator's state: an odd number without a pattern.
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Every bit of the number changes about half of the result's.

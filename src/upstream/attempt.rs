@@ -156,7 +156,7 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
     }
 }
 
-/// What a failed exchange says about the upstream, or about the body that we were given.
+/// The reason of a failed exchange: the upstream's fault, or that of the client's body.
 fn reason(error: &hyper::Error) -> Reason {
     if error.is_parse() {
         Reason::UpstreamMalformed

@@ -10,7 +10,7 @@ const WINDOW: usize = 10;
 /// single failures are always made good.
 const FLOOR: u64 = 3;
 
-/// What one second had.
+/// The counts of one second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Second {
     requests: u64,
@@ -51,7 +51,7 @@ impl Budget {
         for passed in from..second {
             let slot = |second: u64| &self.past[usize::try_from(second).unwrap_or(0) % WINDOW];
             slot(passed).set(self.now.take());
-            // What is as old as the window makes room for the next.
+            // The second that leaves the window makes room for the next.
             slot(passed + 1).take();
         }
         if second > self.second.get() {

@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, StatusCode, Uri, header};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// What a pod sees in `User-Agent`, to tell checks from visitors.
+/// The `User-Agent` of checks, so that pods can tell them from visitors.
 const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"), " health check");
 
 /// Sends one health check to an endpoint, and returns the status of the response. Does not wait for the

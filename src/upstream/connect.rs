@@ -33,7 +33,7 @@ const QUIET: Duration = Duration::from_secs(15);
 pub(super) type EndpointStream = TcpOrTls<TlsStream<PodSocket>, PodSocket>;
 
 impl EndpointStream {
-    /// What is known of its socket.
+    /// The record of its socket.
     pub(super) fn record(&self) -> Arc<Record> {
         match self {
             Self::Plain(socket) => Arc::clone(socket.record()),
@@ -49,7 +49,7 @@ impl EndpointStream {
     }
 }
 
-/// What the requests on it have for a scheme.
+/// The scheme of requests on it.
 pub(super) fn scheme(stream: &EndpointStream) -> Scheme {
     match stream {
         EndpointStream::Plain(_) => Scheme::HTTP,
@@ -91,7 +91,7 @@ pub(super) async fn connect(
     connected.unwrap_or(Err(Failure::of(Reason::ConnectTimeout)))
 }
 
-/// What the kernel takes of a body beyond what it may send at once, in bytes. It would take 4 MiB, and take
+/// The bytes of a body that the kernel buffers beyond what it may send at once. Its default is 4 MiB, and it takes
 /// no more until a third of that has left: a pod that is slow would seem to stall for seconds.
 const UNSENT: u32 = 128 * 1024;
 
@@ -140,7 +140,7 @@ fn is_ours(error: &io::Error) -> bool {
     code.is_some_and(|code| matches!(code, EADDRNOTAVAIL | EMFILE | ENFILE | ENOBUFS | ENOMEM))
 }
 
-/// Has the kernel notice a host that is gone without a word: many requests may wait on one
+/// Makes the kernel detect a host that disappeared without a FIN or RST: many requests may wait on one
 /// connection. A periodic PING would do the same, but see `http2::connection`.
 fn notice_silence(socket: &TcpStream) {
     let socket = SockRef::from(socket);

@@ -42,7 +42,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// Addresses of one name that are used; the first in order, so that all nodes use the same.
 const MOST_ADDRESSES: usize = 64;
 
-/// What is known of one name.
+/// The state of one name.
 #[derive(Default)]
 struct Known {
     addresses: RefCell<Vec<IpAddr>>,
@@ -51,7 +51,7 @@ struct Known {
     failing: Cell<bool>,
 }
 
-/// What became of a question.
+/// The result of a query.
 enum Answer {
     Addresses { addresses: Vec<IpAddr>, until: Instant },
     Nothing,
@@ -70,7 +70,7 @@ impl Names {
     /// For the names of the tables in force.
     ///
     /// # Errors
-    /// What is wrong with `/etc/resolv.conf`, if the servers are to be had from there.
+    /// The problem with `/etc/resolv.conf`, if the servers are read from there.
     pub fn new(
         tables: TableHandle,
         config: &Dns,
@@ -87,7 +87,7 @@ impl Names {
         let options = builder.options_mut();
         // One family: with both, a host that has both would count twice.
         options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
-        // What the file of this node says of a name is not what its owner says.
+        // `/etc/hosts` of this node does not count: it is not the owner of the name.
         options.use_hosts_file = ResolveHosts::Never;
         // The time to live is kept here.
         options.cache_size = 0;

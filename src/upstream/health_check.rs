@@ -30,10 +30,10 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Checks under way at a time: their sockets are this process's, and the others wait.
 const AT_ONCE: usize = 256;
 
-/// What is known of one endpoint.
+/// The state of one endpoint.
 struct Checked {
     endpoint: Weak<Endpoint>,
-    /// What is asked, and how.
+    /// The check.
     backend: Arc<Backend>,
     due: Cell<Instant>,
     failures: Cell<u32>,
@@ -100,7 +100,7 @@ impl Checker {
         checked.retain(|_, known| {
             let stays = known.seen.get() == look;
             if !stays && let Some(endpoint) = known.endpoint.upgrade() {
-                // Nobody would ever say that it is fit again.
+                // No check would ever find it healthy again.
                 endpoint.checked(true);
             }
             stays
@@ -128,7 +128,7 @@ impl Checker {
         check: &HealthCheck,
     ) {
         let answer = upstream::check(addr, protocol, check).await;
-        // What a kubelet takes for success (core/v1 HTTPGetAction).
+        // The kubelet's range of success (core/v1 HTTPGetAction).
         let passed = answer.is_ok_and(|status| (200..400).contains(&status.as_u16()));
         let is_watched = checked.seen.get() == self.look.get();
         let Some(endpoint) = checked.endpoint.upgrade().filter(|_| is_watched) else { return };

@@ -107,7 +107,7 @@ pub struct Destination<'a> {
     pub endpoints: &'a EndpointSet,
     /// How one of them is chosen.
     pub choice: Strategy,
-    /// What is spoken with them.
+    /// Their protocol.
     pub protocol: &'a EndpointProtocol,
     /// The timeout of one connection attempt, if it differs from the configured one.
     pub connect: Option<Duration>,

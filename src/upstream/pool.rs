@@ -67,7 +67,7 @@ impl Connection {
 enum Keep {
     /// It does not say.
     Any,
-    /// So many milliseconds.
+    /// For this many milliseconds.
     For(u64),
     /// Not beyond this answer.
     Not,
@@ -182,7 +182,7 @@ impl Pool {
                 continue;
             }
             let mut lease = self.lend(key, idle.connection);
-            // One that came back just now may have a step of its own to take first.
+            // A connection that was returned just now may have to be polled first.
             if lease.ready().await {
                 return Some(lease);
             }
@@ -287,7 +287,7 @@ impl Http1Lease {
         sender.try_send_request(request)
     }
 
-    /// Takes note of what the answer says of the connection.
+    /// Records what the response says about the connection.
     pub(super) fn answered(&mut self, headers: &impl Fields) {
         self.connection.keep = Keep::read(headers);
     }

@@ -33,7 +33,7 @@ pub(super) struct Replay {
 enum Head {
     /// Target and nothing, then name and value of each field: each pair behind its two lengths.
     Text(Vec<u8>),
-    /// Of a large one, with the values shared.
+    /// The head of a large request, with the values shared.
     Shared(Box<(Uri, HeaderMap)>),
 }
 

@@ -23,14 +23,14 @@ impl UpstreamState {
         self.took(Instant::now());
     }
 
-    /// What the upstream took until then. Deciding where to send the request takes a microsecond or
+    /// The upstream's time until then. Deciding where to send the request takes a microsecond or
     /// two: not worth a look at the clock.
     pub fn took_until(&self, then: Instant) -> Duration {
         then.saturating_duration_since(self.started).saturating_sub(self.queued)
     }
 
     fn took(&self, now: Instant) {
-        // What other endpoints took is not this one's fault.
+        // The time of other endpoints does not count against this one.
         if let Some(sent) = self.endpoint.as_ref().filter(|_| self.retries == 0) {
             sent.endpoint().took(self.took_until(now), Moment::at(now));
         }

@@ -23,7 +23,7 @@ impl Unanswered {
         Self { reason, refused: false, unread: false }
     }
 
-    /// Says so if the peer may have carried out what must not be done twice.
+    /// Marks the failure as in doubt if the pod may have carried out a request that is not idempotent.
     pub(super) fn doubt(&mut self, is_idempotent: bool) {
         let is_known = is_idempotent || self.refused || self.unread;
         if self.reason == Reason::UpstreamClosed && !is_known {
@@ -31,7 +31,7 @@ impl Unanswered {
         }
     }
 
-    /// What it would be sent again for; `reused` is said of its connection.
+    /// The reason for a retry; `reused`: the connection had served a request before.
     fn retry(&self, reused: bool) -> Retry {
         match self.reason {
             _ if self.refused => Retry::StreamRefused,

@@ -20,14 +20,14 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What becomes of writes after one has failed.
+/// Treatment of writes after one has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterFailure {
-    /// They fail as well: nothing has been asked yet.
+    /// Writes fail as well: no request has been sent yet.
     Fail,
-    /// They wait, so that nothing more of a body is taken from the client. For HTTP/1.1.
+    /// Writes wait, so that nothing more of a body is taken from the client. For HTTP/1.1.
     Wait,
-    /// They are dropped, as HTTP/2 does not read while it cannot write.
+    /// Writes are dropped, as HTTP/2 does not read while it cannot write.
     Drop,
 }
 
@@ -41,14 +41,14 @@ enum End {
     Reset = 2,
 }
 
-/// What is known of a connection, for those who send on it. Used by one thread; atomic because hyper
+/// The state of a connection, for the senders on it. Used by one thread; atomic because hyper
 /// asks its sockets to be `Send`.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// Bytes given to the kernel.
     written: AtomicU64,
     end: AtomicU8,
-    /// Of the bytes written, how many were acknowledged at the end.
+    /// Bytes that had been acknowledged at the end.
     acknowledged: AtomicU64,
     /// The next read is to ask the kernel, and not the last event.
     suspect: AtomicBool,
@@ -60,7 +60,7 @@ impl Record {
         self.written.load(Relaxed)
     }
 
-    /// Has the connection look for an end, or for what nobody asked for, before it sends anything more.
+    /// Makes the connection look for an end, or for unsolicited bytes, before it sends anything more.
     pub(super) fn suspect(&self) {
         self.suspect.store(true, Relaxed);
     }
@@ -78,7 +78,7 @@ impl Record {
     }
 
     fn wrote(&self, bytes: usize) {
-        // One thread writes it.
+        // Only one thread writes it.
         self.written.store(self.mark() + bytes as u64, Relaxed);
     }
 }
@@ -130,7 +130,7 @@ impl PodSocket {
         }
     }
 
-    /// What there is to read at this moment, events or not. Nothing if there is nothing.
+    /// Reads what is there now, without waiting for an event; zero bytes if nothing is.
     #[cold]
     fn read_now(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         self.record.suspect.store(false, Relaxed);
@@ -143,7 +143,7 @@ impl PodSocket {
         Some(Ok(()))
     }
 
-    /// Takes note of a read that gave nothing; `had_room`: there was room for something.
+    /// Records a read that returned nothing; `had_room`: the buffer had room.
     #[cold]
     fn read_nothing(&mut self, result: &io::Result<()>, had_room: bool) {
         match result {

@@ -82,7 +82,7 @@ impl AddrRanges {
     }
 }
 
-/// What the two families' numbers have in common.
+/// Arithmetic that the numbers of both address families share.
 trait Bits: Copy + Ord {
     fn next(self) -> Option<Self>;
     fn previous(self) -> Option<Self>;
@@ -123,7 +123,7 @@ fn merged<T: Bits>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
     merged
 }
 
-/// What is left of `ranges` when `holes` are cut out. Both are sorted and without overlaps.
+/// Cuts `holes` out of `ranges`. Both are sorted and without overlaps.
 fn without<T: Bits>(ranges: &[(T, T)], holes: &[(T, T)]) -> Vec<(T, T)> {
     let mut left = Vec::new();
     for &(first, last) in ranges {

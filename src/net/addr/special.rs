@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// A block and what it is for.
 pub type Block = (IpNet, &'static str);
 
-/// What no pod, no node and no server elsewhere can have: the host itself (all of `0.0.0.0/8` reaches
+/// Addresses that no pod, node or other server can have: the host itself (all of `0.0.0.0/8` reaches
 /// it, RFC 1122 section 3.2.1.3), its link (node and cloud metadata services are there), and groups. A
 /// kubelet refuses the like as its own (`validateNodeIP` in pkg/kubelet). Of two that overlap the
 /// narrower one comes first.
@@ -78,7 +78,7 @@ pub fn special(ip: IpAddr) -> Option<&'static str> {
     NOBODYS.iter().find(|(block, _)| block.contains(&ip)).map(|(_, word)| *word)
 }
 
-/// The same for a network, of which one address is enough.
+/// The same for a network: one such address in it is enough.
 pub fn special_net(net: &IpNet) -> Option<&'static str> {
     NOBODYS.iter().find(|(block, _)| meet(block, net)).map(|(_, word)| *word)
 }

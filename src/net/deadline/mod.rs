@@ -30,7 +30,7 @@ pub const TICK: Duration = Duration::from_millis(250);
 /// sooner, or not for long.
 const REST: u64 = 2_000;
 
-/// What a client connection, or a stream of it, is waiting for.
+/// The phase of a client connection or a stream: what is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// For the end of the TLS handshake.
@@ -181,7 +181,7 @@ pub struct Watch {
     /// Whether a request has been read.
     served: Cell<bool>,
     evicted: Cell<bool>,
-    /// Who pays for what it watches.
+    /// The account of what it watches.
     account: OnceCell<Arc<Account>>,
     /// When a part of a piece has left for the last time.
     moved: Arc<Moved>,
@@ -331,7 +331,7 @@ impl Watch {
         self.expired.get().then(|| self.phase.get())
     }
 
-    /// Has the task of `cx` woken when the deadline passes.
+    /// Wakes the task of `cx` when the deadline passes.
     pub fn register(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -366,7 +366,7 @@ impl Watch {
         }
     }
 
-    /// Has its task look at it.
+    /// Wakes its task.
     pub fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();

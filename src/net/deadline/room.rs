@@ -104,7 +104,7 @@ impl Room {
         self.asked.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Has every connection that ends a request close, for as long as what this returns lives.
+    /// Makes every connection that ends a request close, while the returned value lives.
     pub fn starve(&self) -> Starving {
         self.starving.fetch_add(1, Ordering::Relaxed);
         Starving(Arc::clone(&self.starving))
@@ -185,7 +185,7 @@ impl Seats {
         })
     }
 
-    /// Says whose the seat is.
+    /// Records the owner of the seat.
     pub(super) fn take(&self, seat: u32, watch: &Rc<Watch>) {
         self.nodes.borrow_mut().all[seat as usize].watch = Rc::downgrade(watch);
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// which its last movement may be dated back. A client that is there acknowledges within some 300 ms.
 const STILL: u64 = 1_250;
 
-/// The same where hardly anything is left.
+/// The same limit while hardly any memory is left.
 const STILL_IF_SCARCE: u64 = 500;
 
 /// How many times as long a pod may take: it is not its client's fault, ordinary requests take seconds, and a
@@ -103,7 +103,7 @@ impl Watch {
         self.phase() == Phase::Response && is_blocked && !self.judged.get()
     }
 
-    /// Says that its client acknowledges nothing.
+    /// Records that its client acknowledges nothing.
     pub fn judge(&self) {
         self.judged.set(true);
         self.wake();
@@ -142,7 +142,7 @@ impl Watch {
             return None;
         }
         let moves = !is_still(account.moved());
-        // What a stream waits for may be in the kernel's buffer, behind others.
+        // The awaited bytes of a stream may be in the kernel's buffer, behind others.
         let drains = || account.blocked().is_some_and(|since| !is_still(since));
         if !self.is_whole() && what == Stalled::Answer && drains() {
             return None;
@@ -154,7 +154,7 @@ impl Watch {
         Some((moves, held.leading_zeros(), since))
     }
 
-    /// What its end gives back, about, in bytes.
+    /// Bytes that its end frees, approximately.
     fn gives_back(&self) -> i64 {
         let held = self.account.get().map_or(0, |account| account.held());
         if self.is_whole() { held } else { held.min(STREAM) }

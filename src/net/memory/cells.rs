@@ -3,13 +3,13 @@
 use super::{HolderKind, Shortage, Stalled};
 use crate::net::counters::{LocalCounter, LocalGauge};
 
-/// What one worker holds.
+/// Memory that one worker holds.
 #[derive(Debug, Default)]
 pub struct MemoryCells {
     /// Bytes held, by [`HolderKind`].
     pub held: [LocalGauge; HolderKind::ALL.len()],
     /// Connections and requests refused, by [`Shortage`].
     pub refused: [LocalCounter; Shortage::ALL.len()],
-    /// What was ended before its time, by [`Stalled`] and [`Shortage`].
+    /// Exchanges ended early, by [`Stalled`] and [`Shortage`].
     pub ended: [[LocalCounter; Shortage::ALL.len()]; Stalled::ALL.len()],
 }

@@ -52,7 +52,7 @@ pub struct Inflow {
 struct Streams {
     /// The bytes that each stream has sent so far.
     sending: HashMap<u32, i64, foldhash::fast::RandomState>,
-    /// What was read of bodies that are dropped and whose streams are still to be reset. It does not
+    /// Bytes read of dropped bodies whose streams are still to be reset. They do not
     /// matter which is which: once all are reset, the sum is right.
     dropped: Vec<i64>,
     reset: VecDeque<u32>,
@@ -161,7 +161,7 @@ impl Inflow {
         &self.account
     }
 
-    /// What is held, in bytes.
+    /// Bytes held.
     pub fn held(&self) -> i64 {
         self.held.get()
     }

@@ -25,20 +25,20 @@ use shortage::Alarm;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-/// What a connection may hold is what is free, divided by this.
+/// A connection may hold the free memory divided by this.
 const SHARE: i64 = 8;
 
 /// The part of the limit that is kept for connections which hold little: this, divided by it.
 const RESERVE: i64 = 4;
 
-/// What those hold at most, in bytes: one usual request, also over HTTP/2.
+/// The most that a small connection holds, in bytes: one usual request, also over HTTP/2.
 const LITTLE: i64 = 96 * 1024;
 
 /// A worker tells the others once it holds so many bytes more or less than they know.
 const DRIFT: i64 = 64 * 1024;
 
 labels! { fn label;
-    /// What memory is held for: label `kind`.
+    /// The purpose of held memory: label `kind`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum HolderKind {
         /// Connections of clients, whatever they do.
@@ -85,12 +85,12 @@ impl Budget {
     }
 }
 
-/// What one worker holds of a budget. Only the worker's thread may change it; hyper wants it to be `Sync`.
+/// A worker's share of a budget. Only the worker's thread may change it; hyper wants it to be `Sync`.
 #[derive(Debug)]
 pub struct Ledger {
     budget: Arc<Budget>,
     cells: Arc<MemoryCells>,
-    /// What the others do not know of yet.
+    /// Bytes that are not in the shared sum yet.
     drift: LocalGauge,
     /// Milliseconds of the worker's clock.
     now: AtomicU64,
@@ -110,7 +110,7 @@ impl Ledger {
     /// Whether a new connection may begin.
     ///
     /// # Errors
-    /// What is short; it has been counted.
+    /// The shortage; it has been counted.
     pub fn may_begin(&self, bytes: usize) -> Result<(), Shortage> {
         self.check(0, bytes).inspect_err(|shortage| self.count(*shortage))
     }
@@ -203,7 +203,7 @@ impl Moved {
 }
 
 impl Account {
-    /// Of a connection that holds nothing yet.
+    /// The account of a new connection.
     pub fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
         let (ledger, held, moved) = (Arc::clone(ledger), LocalGauge::default(), Moved::default());
         let (blocked, drained) = (AtomicBool::new(false), Moved::default());
@@ -215,17 +215,17 @@ impl Account {
     /// Whether so many bytes more are within the connection's share.
     ///
     /// # Errors
-    /// What is short; it has been counted.
+    /// The shortage; it has been counted.
     pub fn may_hold(&self, bytes: usize) -> Result<(), Shortage> {
         let checked = self.ledger.check(self.held.now(), bytes);
         checked.inspect_err(|shortage| self.ledger.count(*shortage))
     }
 
-    /// The same for a part of something that has not ended, a request head: that is no request yet, for
+    /// The same for a part of an unfinished request head: that is no request yet, for
     /// which the reserve is.
     ///
     /// # Errors
-    /// What is short; it has been counted.
+    /// The shortage; it has been counted.
     pub fn may_hold_part(&self, bytes: usize) -> Result<(), Shortage> {
         let (reserve, bytes) = (self.ledger.budget.limit / RESERVE, i64::try_from(bytes));
         let bytes = bytes.unwrap_or(i64::MAX);
@@ -248,7 +248,7 @@ impl Account {
         self.shift(kind, -i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// What it holds, in bytes.
+    /// Bytes that it holds.
     pub fn held(&self) -> i64 {
         self.held.now()
     }
@@ -263,7 +263,7 @@ impl Account {
         self.moved.at()
     }
 
-    /// Says whether the kernel takes nothing more for the client.
+    /// Records whether the kernel takes nothing more for the client.
     pub fn set_blocked(&self, blocked: bool) {
         self.blocked.store(blocked, Ordering::Relaxed);
     }
@@ -291,7 +291,7 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        // What was under way on it has given back its own.
+        // Exchanges on it have released their own.
         self.release(HolderKind::Connections, usize::try_from(self.held.now()).unwrap_or(0));
     }
 }

@@ -36,7 +36,7 @@ fn number(path: &Path) -> Option<u64> {
 }
 
 impl Cgroup {
-    /// That of this process, if it has a limit. `proc_cgroup` is the text of /proc/self/cgroup, `root`
+    /// The cgroup of this process, if it has a limit. `proc_cgroup` is the text of /proc/self/cgroup, `root`
     /// where the hierarchies are mounted.
     fn find(proc_cgroup: &str, root: &Path) -> Option<Self> {
         let lines = proc_cgroup.lines().filter_map(|line| {

@@ -19,7 +19,7 @@ labels! { fn label;
 }
 
 labels! { fn label;
-    /// What is ended in a shortage, by what has begun of it: label `state`.
+    /// Exchanges that a shortage ends, by their state: label `state`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Stalled {
         /// A part of a request head.
@@ -75,13 +75,13 @@ impl Budget {
         self.held.load(Ordering::Relaxed) > self.limit / 100 * percent
     }
 
-    /// What has to become free until enough is, in bytes.
+    /// Bytes that have to be freed.
     pub fn missing(&self) -> i64 {
         let held = self.held.load(Ordering::Relaxed);
         if self.is_pressed() { i64::MAX } else { held - self.limit / 100 * LOW }
     }
 
-    /// What is short, unless enough is free again: then the alarm is over.
+    /// The shortage, unless enough is free again: then the alarm is over.
     pub fn short(&self) -> Option<Shortage> {
         if self.is_pressed() {
             return Some(Shortage::Cgroup);

@@ -73,7 +73,7 @@ impl<S: AsyncRead> InPieces<S> {
         Self { stream: stream.take(READ), answers: false, came: 0, beginning: READ }
     }
 
-    /// The same for a stream on which what is read answers what was written: see [`ANSWER`].
+    /// Wraps a stream whose reads answer its writes: see [`ANSWER`].
     pub fn of_answers(stream: S) -> Self {
         Self { answers: true, ..Self::new(stream) }
     }

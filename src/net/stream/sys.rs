@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 ///
 /// # Errors
 ///
-/// What `ioctl` says: `EINVAL` for a socket that listens.
+/// The error of `ioctl`: `EINVAL` for a listening socket.
 pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the descriptor is open for as long as it is borrowed. The kernel writes one `int` to

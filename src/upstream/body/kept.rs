@@ -18,7 +18,7 @@ pub(super) const MOST_OF_WORKER: usize = 256 * MOST_BYTES;
 const WORTH_SHARING: usize = 4 * 1024;
 
 thread_local! {
-    /// What this worker keeps, in bytes.
+    /// Bytes that this worker keeps.
     static IN_USE: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Kept {
     account: Arc<Account>,
     parts: Vec<Part>,
     bytes: usize,
-    /// What is charged for it.
+    /// Bytes charged for it.
     held: usize,
     /// Part of the body is missing, or it is no longer needed.
     closed: bool,

@@ -11,7 +11,7 @@ use futures_util::task::AtomicWaker;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// What a piece keeps at least: the smallest buffer that hyper and h2 read into.
+/// The least memory that a piece keeps: the smallest buffer that hyper and h2 read into.
 const LEAST: usize = 8 * 1024;
 
 /// How much may wait for the socket before the next piece is requested: two short pieces, or one maximal
@@ -62,7 +62,7 @@ impl Flow {
         self.account.release(HolderKind::Bodies, held);
         let before = self.waiting.now();
         self.waiting.shift(-i64::try_from(held).unwrap_or(i64::MAX));
-        // Nobody waits for room where there was some.
+        // No reader waits where there was room.
         if before >= self.room && self.waiting.now() < self.room {
             self.giver.wake();
         }
@@ -76,7 +76,7 @@ pub struct Piece {
     sending: Option<Sending>,
 }
 
-/// What a piece counts for.
+/// The charge of a piece.
 #[derive(Debug)]
 struct Sending {
     flow: Arc<Flow>,

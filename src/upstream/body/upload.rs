@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Upload<B: Body = Inbound> {
     watch: Rc<Watch>,
-    /// What of it the upstream has not taken.
+    /// Data that the upstream has not taken.
     flow: Arc<Flow>,
     limits: Cell<UploadLimits>,
     /// The most bytes that it may have.
@@ -31,7 +31,7 @@ pub struct Upload<B: Body = Inbound> {
     reader: Cell<u32>,
     /// Whether that one is still there.
     is_read: Cell<bool>,
-    /// Nobody will read it from its beginning again.
+    /// No attempt will read it from its beginning again.
     settled: Cell<bool>,
 }
 
@@ -261,7 +261,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Reader<B> {
                 source.ended = incoming.is_end_stream() || frame.is_trailers();
                 match frame.data_ref() {
                     Some(data) => source.kept.push(data),
-                    // They would have to be kept as well, and hardly any request has them.
+                    // Trailers would have to be kept as well, and hardly any request has them.
                     None => source.kept.close(),
                 }
                 this.at = source.kept.len();

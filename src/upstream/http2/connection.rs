@@ -25,18 +25,18 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::io::InspectReader;
 
-/// What a stream may have in flight towards us, in bytes: the window of downstream streams, so that
+/// The receive window of a stream, in bytes: that of downstream streams, so that
 /// neither side waits for the other's.
 const STREAM_WINDOW: u32 = 128 * 1024;
-/// The same for all streams of a connection together.
+/// The receive window of a connection, in bytes.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// What a header list is longer by than the same head in HTTP/1.1: 32 bytes for each field (RFC 9113
+/// The bytes by which a header list is longer than the same head in HTTP/1.1: 32 for each field (RFC 9113
 /// section 6.5.2).
 #[expect(clippy::cast_possible_truncation, reason = "a small number")]
 const LIST_OVERHEAD: u32 = 32 * MOST_ANSWER_FIELDS as u32;
 /// The widest window of a connection (RFC 9113 section 6.9.1).
 const MOST_WINDOW: u32 = (1 << 31) - 1;
-/// What h2 may hold of one request's body, in bytes.
+/// The most that h2 may hold of one request's body, in bytes.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Streams where the peer does not say how many it takes; it is to take 100 at least (RFC 9113
 /// section 6.5.2).
@@ -67,7 +67,7 @@ pub(super) struct Shared {
     _last: oneshot::Sender<()>,
 }
 
-/// What the driver and the requests tell each other.
+/// State that the driver and the requests share.
 #[derive(Debug, Default)]
 pub(super) struct Life {
     closed: Cell<bool>,
@@ -81,7 +81,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Has the connection's window be wider by so much.
+    /// Widens the connection's window by so many bytes.
     pub(super) fn hold(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.held.set(self.held.get().saturating_add(bytes));
@@ -154,7 +154,7 @@ impl Shared {
         &self.resets
     }
 
-    /// What is known of its socket.
+    /// The record of its socket.
     pub(super) fn record(&self) -> &Record {
         &self.record
     }

@@ -32,14 +32,14 @@ use std::time::Instant;
 use tokio::task::{AbortHandle, spawn_local};
 use upload::Sent;
 
-/// One stream of a shared connection, in use or about to be. Dropping it gives up what is still on
+/// A stream of a shared connection, in use or about to be. Dropping it gives up what is still on
 /// the stream, and never the connection.
 #[derive(Debug)]
 pub(super) struct Http2Lease {
     shared: Rc<Shared>,
     pool: Weak<Http2Pool>,
     upload: Option<AbortHandle>,
-    /// What is waited for.
+    /// The response, while it is awaited.
     response: Option<ResponseFuture>,
     /// How often the connection had read when the request was sent; `None` before, and after an answer.
     waiting_since: Option<u64>,
@@ -129,7 +129,7 @@ impl Drop for Http2Lease {
     }
 }
 
-/// What a failed exchange says about the upstream, or about the body that we were given.
+/// The reason of a failed exchange: the upstream's fault, or that of the client's body.
 fn unanswered(error: &h2::Error, sent: &Sent) -> Unanswered {
     let reset = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
     let refused = error.is_remote() && (reset || error.is_go_away());

@@ -35,7 +35,7 @@ pub(super) struct Resets {
     spent: Cell<bool>,
 }
 
-/// What is left of a stream.
+/// The rest of a stream.
 pub(super) enum GivenUp {
     /// Its answer has not begun.
     Unanswered(ResponseFuture),

@@ -21,7 +21,7 @@ pub(super) struct Sent {
     pub(super) failed: Cell<bool>,
 }
 
-/// What there is to do next.
+/// The next step.
 enum Step {
     Send(Frame<Piece>),
     End,
@@ -43,7 +43,7 @@ pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Piece>, s
                     Ok(data) => send_data(&mut stream, data, ended).await,
                     Err(frame) => frame.into_trailers().map_or(Ok(()), |trailers| {
                         stream.reserve_capacity(0);
-                        // What h2 does not send must not leave the peer waiting for the end.
+                        // The peer must not wait for an end that h2 does not send.
                         let sent = stream.send_trailers(trailers);
                         sent.or_else(|_| stream.send_data(Piece::of_ours(Bytes::new()), true))
                     }),
