@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// What the clock counts from. Every [`Moment`] is of this process, so that any instant of it does.
+/// The origin of the clock. Every [`Moment`] is of this process, so any instant of it serves.
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A point in time, in milliseconds since the first use in this process.

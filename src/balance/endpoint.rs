@@ -19,7 +19,7 @@ pub struct Endpoint {
     pub id: u64,
     /// Where it listens.
     pub addr: EndpointAddr,
-    /// The same as text, for every line of the log.
+    /// Its address as text, for every line of the log.
     pub text: Box<str>,
     in_flight: AtomicU32,
     /// It is no longer among the endpoints of its Service.
@@ -109,7 +109,7 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct InFlight {
     endpoint: Arc<Endpoint>,
-    /// Those who wait for its end, where there is a limit.
+    /// Requests that wait for its end, where there is a limit.
     queue: Option<Arc<Queue>>,
 }
 

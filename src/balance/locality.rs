@@ -140,7 +140,7 @@ mod tests {
     use std::collections::BinaryHeap;
     use std::time::Duration;
 
-    /// So many endpoints, of which the first so many are near.
+    /// A set of this many endpoints, of which the first `near` are near.
     fn mk_set(near: u8, count: u8) -> EndpointSet {
         let spec = |last| EndpointSpec { near: last <= near, ..spec(last, EndpointState::Ready) };
         EndpointSet::new(&(1..=count).map(spec).collect(), None)

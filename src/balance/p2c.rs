@@ -176,7 +176,7 @@ impl Among<'_> {
         }
     }
 
-    /// One of them, by its number among them.
+    /// The endpoint at a position.
     pub(super) fn position(self, number: usize) -> usize {
         match self {
             Self::All(_) => number,
@@ -199,12 +199,12 @@ impl Draws {
         Some(scale(random::step(&mut self.0) >> 32, count) as usize)
     }
 
-    /// One that fits, unless none is found soon.
+    /// A fitting endpoint, unless a few draws find none.
     pub(super) fn one(&mut self, among: Among<'_>, fits: impl Fn(usize) -> bool) -> Option<usize> {
         (0..DRAWS).find_map(|_| self.next(among).filter(|&at| fits(at)))
     }
 
-    /// One that fits, if there is any: the first behind a drawn one.
+    /// A fitting endpoint, if there is any: the first behind a drawn position.
     pub(super) fn scan(&mut self, among: Among<'_>, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let start = self.number(among)?;
         let numbers = (start..among.count()).chain(0..start);

@@ -8,7 +8,7 @@ use super::{AffinityToken, Endpoint, EndpointSet, Key, Moment, Strategy};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What one pick goes by.
+/// The inputs of one pick.
 #[derive(Clone, Copy)]
 struct Pick<'p> {
     set: &'p EndpointSet,

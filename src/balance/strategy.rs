@@ -29,7 +29,7 @@ pub enum Strategy {
 pub struct Key(pub(super) u64);
 
 impl Key {
-    /// That of a client: its IPv4 address, or the /64 of its IPv6 address, which is what one visitor
+    /// The key of a client: its IPv4 address, or the /64 of its IPv6 address, which is what one visitor
     /// has (RFC 6177 section 2).
     pub fn of_client(ip: IpAddr) -> Self {
         match ip.to_canonical() {
@@ -38,7 +38,7 @@ impl Key {
         }
     }
 
-    /// That of the value of a field.
+    /// The key of a field's value.
     pub fn of_value(value: &HeaderValue) -> Self {
         Self(hash(value.as_bytes()))
     }
@@ -51,7 +51,7 @@ pub struct AffinityToken(pub(super) u64);
 impl AffinityToken {
     const DIGITS: usize = 16;
 
-    /// That of an endpoint.
+    /// The token of an endpoint.
     pub fn of(addr: EndpointAddr) -> Self {
         let socket = addr.socket_addr();
         let mut bytes = [0; 18];

@@ -11,7 +11,7 @@ pub(super) fn spec(last: u8, state: EndpointState) -> EndpointSpec {
     EndpointSpec { addr, state, node: None, zone: None, near: false }
 }
 
-/// So many endpoints that are ready.
+/// This many ready endpoints.
 pub(super) fn ready(count: u8) -> EndpointSet {
     EndpointSet::new(&(1..=count).map(|last| spec(last, Ready)).collect(), None)
 }

@@ -22,10 +22,10 @@ impl FileIdentity {
     }
 }
 
-/// What was seen of a file, or of several that belong together (`S`).
+/// The identity of a file, or of several that belong together (`S`).
 #[derive(Debug)]
 pub struct Followed<S> {
-    /// What was read, so that only what has changed is read again.
+    /// The identity of what was read, so that only changes are read again.
     seen: Option<S>,
     /// What is wrong with what is there now, and whether it was told.
     failing: Option<(String, bool)>,

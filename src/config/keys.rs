@@ -9,7 +9,7 @@ use super::units::Fault;
 pub(super) struct Keys {
     /// Its name; empty for the top level.
     pub(super) table: &'static str,
-    /// What may stand in it.
+    /// Its keys.
     pub(super) keys: &'static [&'static str],
 }
 

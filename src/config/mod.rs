@@ -89,7 +89,7 @@ pub struct Config {
     pub source: SourceConfig,
     /// The port for metrics and questions.
     pub admin: AdminConfig,
-    /// What is written, and where.
+    /// The process log: severity and destination.
     pub log: LogConfig,
     /// How long each phase may last.
     pub timeouts: TimeoutsConfig,
@@ -101,7 +101,7 @@ pub struct Config {
     pub http2: Http2,
     /// Names of Services of type ExternalName.
     pub dns: Dns,
-    /// What a scrape has.
+    /// Labels and buckets of the metrics.
     pub metrics: Metrics,
     /// Connections to pods.
     pub upstream: UpstreamConfig,
@@ -114,7 +114,7 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Where to bind. `[::]` is dual stack.
     pub address: SocketAddr,
-    /// What is spoken there.
+    /// Its protocol.
     pub protocol: ListenerProtocol,
     /// The admitted sources. Default: [`defaults::LISTENER_ADMIT`].
     pub admit: Admit,
@@ -127,7 +127,7 @@ pub struct Listener {
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// What a listener speaks.
+/// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenerProtocol {
     /// HTTP/1.1 without TLS.
@@ -273,7 +273,7 @@ fn read_bounded(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// One mistake. `Display` gives one line: `file:line: key: what is wrong; what to do`.
+/// A mistake. `Display` gives one line: `file:line: key: what is wrong; what to do`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file, as the caller named it.
@@ -282,9 +282,9 @@ pub struct ConfigError {
     pub line: Option<usize>,
     /// The key with the name of its table (`listener.address`). Empty for a syntax error.
     pub key: String,
-    /// What is wrong, with the value.
+    /// The problem, with the value.
     pub problem: String,
-    /// What to do about it.
+    /// The fix.
     pub fix: String,
 }
 

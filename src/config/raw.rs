@@ -13,7 +13,7 @@ use super::ConfigError;
 use super::keys::{Keys, ROOT, unknown_key};
 use super::units::Fault;
 
-/// One text, its tree, and the faults met so far.
+/// A text, its tree, and the faults met so far.
 pub(super) struct Document<'t> {
     origin: &'t str,
     text: &'t str,
@@ -83,7 +83,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// One table of the document, which may be absent.
+/// A table of the document, which may be absent.
 pub(super) struct Table<'d> {
     document: &'d Document<'d>,
     keys: &'static Keys,

@@ -71,7 +71,7 @@ pub struct Kubernetes {
     pub write_back: Option<WriteBack>,
 }
 
-/// What one elected instance writes into the cluster: the status of Ingresses, and Events.
+/// Writes of the elected instance into the cluster: the status of Ingresses, and Events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteBack {
     /// `metadata.name` of the Lease by which the instances agree on one, in the namespace of the

@@ -62,7 +62,7 @@ pub(super) fn section(
 
 fn refuse(table: &Table<'_>, certificates: Option<bool>) {
     for key in OF_CLUSTER.into_iter().filter(|key| table.has(key)) {
-        // What is off by default may be written as off.
+        // A limit that is off by default may be written as off.
         if key == "certificates" && certificates != Some(true) {
             continue;
         }

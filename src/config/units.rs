@@ -12,12 +12,12 @@ use ipnet::IpNet;
 /// unit.
 pub const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is wrong with one value, and what to do about it.
+/// The problem with a value, and its fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The broken rule, with the value.
     pub problem: String,
-    /// What to write instead.
+    /// The value to write instead.
     pub fix: String,
 }
 
@@ -30,7 +30,7 @@ impl Fault {
 /// Parses `500ms`, `15s`, `2m` or `1h`: one whole number and one unit.
 ///
 /// # Errors
-/// What is wrong with it; zero and more than [`MAX_DURATION`] are refused.
+/// The problem with a duration: zero and more than [`MAX_DURATION`] are refused.
 pub fn duration(text: &str) -> Result<Duration, Fault> {
     let (number, unit) = split(text)
         .ok_or_else(|| Fault::new(format!("\"{text}\" is not a duration"), DURATION_FIX))?;

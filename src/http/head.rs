@@ -9,7 +9,7 @@ use crate::error::Reason;
 use crate::net::fields::{Fields, trim_values};
 use http::{HeaderValue, Method, header, request};
 
-/// What RFC 9113 section 6.5.2 adds to each field when it counts a header list, in bytes.
+/// Bytes that RFC 9113 section 6.5.2 adds to each field when it counts a header list.
 const FIELD_OVERHEAD: usize = 32;
 
 /// Crumbs of cookies that are let in beyond [`defaults::HEADER_COUNT`]: browsers keep up to 180 cookies
@@ -57,7 +57,7 @@ pub fn forwards_left(method: &Method, headers: &mut impl Fields) -> Result<(), R
     };
     let is_number = value.as_bytes().iter().all(u8::is_ascii_digit);
     let text = value.to_str().ok().filter(|text| is_number && !text.is_empty());
-    // What is no number says nothing. One that is too large is counted down from the largest.
+    // A value that is not a number is ignored. One that is too large is counted down from the largest.
     let Some(text) = text else { return Ok(()) };
     match text.parse::<u32>().unwrap_or(u32::MAX) {
         0 if *method == Method::TRACE => Err(Reason::NotImplemented),

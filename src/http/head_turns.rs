@@ -28,7 +28,7 @@ impl Default for HeadTurns {
 }
 
 impl HeadTurns {
-    /// Of a connection that has read nothing.
+    /// The state of a connection that has read nothing.
     pub fn none(&self) -> Turn {
         Turn { heads: 0, turns: PollSemaphore::new(Arc::clone(&self.0)), has_turn: false }
     }
@@ -92,7 +92,7 @@ mod tests {
         builder.build_local(options).expect("a runtime").block_on(async {
             let (turns, read, left) =
                 (HeadTurns::default(), Rc::new(Cell::new(0)), Rc::new(Cell::new(3)));
-            // One that ends in the middle of its turn blocks no other.
+            // A connection that ends during its turn blocks no other.
             let mut gone = turns.none();
             gone.count(HEADS);
             assert!(poll_fn(|cx| Poll::Ready(gone.poll(cx).is_pending())).await);

@@ -21,13 +21,13 @@ pub struct Notes {
     pub(super) framing: Cell<Option<Framing>>,
     /// Bytes of the head that the stream has read last, as they came.
     pub(super) head_read: Cell<usize>,
-    /// What the client had not acknowledged when its stall was last checked, in bytes.
+    /// Bytes that the client had not acknowledged when its stall was last checked.
     unacknowledged: Cell<Option<u64>>,
     /// There is no memory for the rest of a request head.
     pub short: Cell<bool>,
     /// Bytes of a request head that has not ended.
     head: Cell<usize>,
-    /// What is charged for it.
+    /// Bytes charged for it.
     held: Cell<usize>,
 }
 

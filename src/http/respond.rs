@@ -68,7 +68,7 @@ fn grpc_status(reason: Reason) -> u16 {
     }
 }
 
-/// The same as bytes that end the connection: for what never became a request.
+/// The response as bytes that end the connection: for heads that never became a request.
 pub(super) fn raw(reason: Reason) -> Bytes {
     let (body, response) = (text(reason), answer(reason));
     let status = response.status();

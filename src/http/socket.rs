@@ -31,7 +31,7 @@ impl ClientSocket {
     /// Reads and drops what arrived, without decryption. Returns the number of bytes, 0 at the end.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The error of the socket.
     pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut scratch = [MaybeUninit::uninit(); DROPPED_AT_ONCE];
         let mut dropped = ReadBuf::uninit(&mut scratch);
@@ -61,7 +61,7 @@ impl ClientSocket {
         }
     }
 
-    /// Has the end of the connection be a reset.
+    /// Makes the connection end by a reset.
     pub(super) fn reset_at_end(&self) {
         // Without a linger time. If that fails, the end is a FIN.
         let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));

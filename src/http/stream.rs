@@ -28,7 +28,7 @@ pub struct ClientStream {
     head_limit: Duration,
     /// What hyper is to get next, as it is.
     ready: Bytes,
-    /// What has come and was not looked at yet: it is behind a head.
+    /// Bytes behind a head that have not been scanned.
     held: Bytes,
     raw: RawReader,
     /// The rest of an answer of ours that took the place of hyper's.
@@ -98,7 +98,7 @@ impl ClientStream {
         self.socket.get_mut().try_end(&respond::raw(reason));
     }
 
-    /// Has the end of the connection be a reset, and what was not sent be dropped by the kernel.
+    /// Makes the connection end by a reset; the kernel drops unsent bytes.
     pub fn reset_at_end(&self) {
         self.socket.get_ref().reset_at_end();
     }
@@ -133,7 +133,7 @@ impl ClientStream {
         matches!(self.watch.phase(), Phase::Idle | Phase::Head)
     }
 
-    /// Takes note of hyper's own answer, if this is one, and of ours to send instead.
+    /// Detects hyper's own response and records ours, to send instead.
     fn intercept(&mut self, first: &[u8]) -> bool {
         // The phase is not enough: hyper takes the last byte of a short answer, and with it ends the
         // exchange, before it writes the first.
@@ -172,7 +172,7 @@ fn give(bytes: &mut Bytes, buf: &mut ReadBuf<'_>) {
     }
 }
 
-/// One piece of two.
+/// One of two pieces.
 fn joined(first: Bytes, second: Bytes) -> Bytes {
     match (first.is_empty(), second.is_empty()) {
         (true, _) => second,

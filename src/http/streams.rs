@@ -157,7 +157,7 @@ pub fn is_flood(error: &hyper::Error) -> bool {
     })
 }
 
-/// One stream, for as long as hyper works on it.
+/// A stream, while hyper works on it.
 #[derive(Debug)]
 struct Stream {
     streams: Rc<Streams>,

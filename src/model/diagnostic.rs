@@ -90,7 +90,7 @@ pub struct Diagnostic {
     pub why: Why,
     /// What is wrong, in one clause that quotes the value.
     pub reason: String,
-    /// What to do about it.
+    /// The fix.
     pub fix: String,
 }
 

@@ -46,7 +46,7 @@ impl CaBundle {
         &self.certificates
     }
 
-    /// The same as trust anchors.
+    /// The certificates as trust anchors.
     pub fn roots(&self) -> &Arc<RootCertStore> {
         &self.roots
     }

@@ -40,7 +40,7 @@ pub enum Trust {
     Anybody,
 }
 
-/// What may be spoken inside of TLS (ALPN, RFC 7301).
+/// The protocols offered inside TLS (ALPN, RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Alpn {
     /// HTTP/2 if the endpoint has it, else HTTP/1.1.
@@ -58,7 +58,7 @@ pub struct TlsSettings {
     pub server_name: ServerName<'static>,
     /// Which CAs may have signed the certificate.
     pub trust: Trust,
-    /// What is spoken inside.
+    /// The protocol inside TLS.
     pub alpn: Alpn,
 }
 
@@ -68,7 +68,7 @@ pub struct EndpointTls {
     /// `None` while the CAs are.
     config: Option<Arc<ClientConfig>>,
     id: u64,
-    /// The same without HTTP/2, built on first use.
+    /// This configuration without HTTP/2, built on first use.
     over_http1: OnceLock<Arc<EndpointTls>>,
 }
 
@@ -90,7 +90,7 @@ impl EndpointTls {
         &self.settings
     }
 
-    /// The same without HTTP/2.
+    /// This configuration without HTTP/2.
     pub fn over_http1(&self) -> &Arc<Self> {
         self.over_http1.get_or_init(|| {
             let settings = TlsSettings { alpn: Alpn::Http1, ..TlsSettings::clone(&self.settings) };

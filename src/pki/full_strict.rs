@@ -90,7 +90,7 @@ pub struct Judgement {
     pub days_left: Option<i64>,
     /// The reason, as text without the host; empty if the certificate is accepted.
     pub reason: String,
-    /// What to do about it; empty if all is well.
+    /// The fix; empty if all is well.
     pub fix: &'static str,
     /// When time alone may change the verdict next, in seconds since the Unix epoch.
     pub changes_at: Option<i64>,

@@ -62,7 +62,7 @@ pub(super) fn backends(
     (model.backends.iter().map(build).collect(), updates)
 }
 
-/// What is to be said to the queues of backends: which limits count from now on.
+/// The limits for the queues of backends from now on.
 pub(super) fn limits(
     model: &Model,
     backends: &[Arc<Backend>],

@@ -15,7 +15,7 @@ labels! { fn label;
     }
 }
 
-/// What is known of the connections.
+/// State of the connections.
 #[derive(Debug, Default)]
 pub struct AdminCells {
     doors: [DoorCells; AdminDoor::ALL.len()],

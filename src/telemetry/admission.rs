@@ -21,7 +21,7 @@ labels! { fn label;
 /// Reads the kernel's counter of a listening socket: 32 bits that wrap. `None` when it is closed.
 pub type Drops = Box<dyn Fn() -> Option<u32> + Send + Sync>;
 
-/// One port: a listener, or the admin port.
+/// A port: a listener's, or the admin port.
 pub struct PortCells {
     name: Arc<str>,
     mode: AtomicU8,

@@ -49,7 +49,7 @@ labels! { fn label;
     }
 }
 
-/// What happens to the connections of one listener, on one thread.
+/// Counts of a listener's connections, on one thread.
 #[derive(Debug, Default)]
 pub struct ListenerCells {
     /// Connections accepted and handed to a worker (accepting thread).
@@ -115,7 +115,7 @@ labels! { fn label;
     }
 }
 
-/// What happens towards the pods, on one worker.
+/// Counts of one worker's traffic to pods.
 #[derive(Debug, Default)]
 pub struct UpstreamCells {
     /// Connections made.
@@ -149,7 +149,7 @@ pub struct WorkerCells {
     pub listeners: Box<[ListenerCells]>,
     /// Towards the pods.
     pub upstream: UpstreamCells,
-    /// What is held.
+    /// Memory held.
     pub memory: Arc<MemoryCells>,
     /// Access log lines dropped because the writer was behind.
     pub log_dropped: LocalCounter,

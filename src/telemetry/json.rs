@@ -59,7 +59,7 @@ fn is_plain(value: &[u8]) -> bool {
         })
     };
     let Some(last) = value.last_chunk() else {
-        // What is missing is filled with a byte that is plain.
+        // Missing bytes count as a plain one.
         let mut short = [b' '; WIDE];
         short[..value.len()].copy_from_slice(value);
         return !is_odd(&short);

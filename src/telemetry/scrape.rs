@@ -34,7 +34,7 @@ const NICENESS: i32 = 10;
 #[derive(Debug)]
 pub struct Page {
     pieces: Receiver<Piece>,
-    /// Who waits for room.
+    /// The thread that waits.
     thread: Thread,
     ended: bool,
 }

@@ -55,10 +55,10 @@ labels! { fn label;
 /// The handshakes of one listener, on one worker.
 #[derive(Debug, Default)]
 pub struct HandshakeCells {
-    /// Those that succeeded: by [`TlsVersion`], then full ones and resumed ones.
+    /// Successful handshakes: by [`TlsVersion`], then full and resumed.
     pub(super) done: [[LocalCounter; 2]; TlsVersion::ALL.len()],
     pub(super) failed: [LocalCounter; HandshakeFailure::ALL.len()],
-    /// What became of the demand for a certificate: by [`Mode`] and [`Verification`].
+    /// Results of demands for a certificate: by [`Mode`] and [`Verification`].
     pub(super) clients: [[LocalCounter; Verification::ALL.len()]; Mode::ALL.len()],
     /// Handshakes in progress, including connections that have sent nothing yet.
     pub in_flight: ScopedGauge,
@@ -82,7 +82,7 @@ impl HandshakeCells {
     }
 }
 
-/// What is known of the certificates.
+/// State of the certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateCells {
     /// When the host's certificate expires, the earliest of several; in seconds since the Unix epoch.

@@ -256,7 +256,7 @@ mod tests {
             cells.fail(WatchFailure::Connect, "refused");
         });
         metrics.update(Kind::Ingress, |cells| (cells.synced, cells.proof) = (true, Some(100.0)));
-        // What was never listed is said to be missing.
+        // A kind that was never listed is reported as missing.
         metrics.update(Kind::Secret, |cells| cells.fail(WatchFailure::Connect, "refused"));
         assert_eq!(metrics.unconfirmed(400), "Node: 4 min old: connect: refused\n");
         metrics.update(Kind::Node, WatchCells::prove);

@@ -38,7 +38,7 @@ pub struct LogCells {
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     pub(super) lines: u64,
-    /// What it takes of a budget, given back when it is dropped.
+    /// Its charge of a budget, released on drop.
     pub(super) _charge: Option<Charge>,
 }
 
@@ -74,7 +74,7 @@ pub(super) enum Message {
 /// Opens a sink. Called on the writer's thread: opening a FIFO waits for its reader.
 pub(super) type Open = Box<dyn FnOnce() -> io::Result<Box<dyn Write + Send>> + Send>;
 
-/// Who is told of failures: once for each spell of them.
+/// Reports failures: once for each spell of them.
 pub(super) struct Report {
     pub(super) failing: fn(&io::Error),
     /// With the lines that were lost since the last time.
@@ -200,7 +200,7 @@ struct Lines<W> {
     broken: bool,
 }
 
-/// What a sink did not take.
+/// Lines that a sink did not take.
 struct Unwritten {
     error: io::Error,
     lines: u64,

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 /// No certificate stands behind the ticket.
 const NEVER: i64 = i64::MIN;
 
-/// What a policy asks of clients, ready for handshakes.
+/// The verifier of a policy's demand, ready for handshakes.
 #[derive(Debug)]
 pub(super) struct Asking {
     demand: Demand,
@@ -45,7 +45,7 @@ impl Asking {
         Self { demand, chain: roots.and_then(build), algorithms, tickets }
     }
 
-    /// What the demand makes of a chain, the client's own certificate first, now.
+    /// Judges a chain now, the client's own certificate first.
     pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Verification {
         match chain {
             [] => Verification::None,
@@ -70,7 +70,7 @@ impl Asking {
     }
 }
 
-/// What the demand makes of a certificate that rustls does not take.
+/// Classifies a certificate that rustls refuses.
 fn of_error(error: &Error) -> Verification {
     let Error::InvalidCertificate(error) = error else {
         return Verification::Malformed;
@@ -86,9 +86,9 @@ fn of_error(error: &Error) -> Verification {
             Verification::WrongPurpose
         }
         CertificateError::BadEncoding => Verification::Malformed,
-        // Of an authority with the same name and another key, too.
+        // A CA with the same name and another key is none of ours.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Verification::Untrusted,
-        // What else a chain can be wrong in: constraints, versions, algorithms.
+        // Other faults of a chain: constraints, versions, algorithms.
         _ => Verification::Malformed,
     }
 }
@@ -110,10 +110,10 @@ fn refusal(verification: Verification) -> Error {
     Error::InvalidCertificate(error)
 }
 
-/// What a handshake has shown so far. It is one worker's alone; atomic because rustls asks it.
+/// The progress of a handshake. It belongs to one worker; atomic because rustls requires it.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    /// Of the certificate that was shown: position in [`Verification::ALL`].
+    /// The result for the client's certificate, as its position in [`Verification::ALL`].
     shown: AtomicUsize,
     /// Until when the chain behind the next ticket is valid, or [`NEVER`].
     until: AtomicI64,
@@ -126,7 +126,7 @@ impl Default for Attempt {
 }
 
 impl Attempt {
-    /// Of the certificate that was shown in this handshake; [`Verification::None`] if none was.
+    /// The result for the certificate of this handshake; [`Verification::None`] without one.
     pub(super) fn verification(&self) -> Verification {
         let position = self.shown.load(Ordering::Relaxed);
         Verification::ALL.get(position).copied().unwrap_or(Verification::None)

@@ -4,7 +4,7 @@ use crate::telemetry::HandshakeFailure;
 use rustls::{Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::io;
 
-/// Of a failure of rustls.
+/// Classifies an error of rustls.
 pub(super) fn of_tls(error: &Error) -> HandshakeFailure {
     match error {
         Error::PeerIncompatible(what) => of_incompatible(what),
@@ -26,7 +26,7 @@ pub(super) fn of_tls(error: &Error) -> HandshakeFailure {
 
 fn of_incompatible(what: &PeerIncompatible) -> HandshakeFailure {
     match what {
-        // Who sends no signature algorithms is older than TLS 1.2.
+        // A client without signature algorithms is older than TLS 1.2.
         PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
         | PeerIncompatible::SignatureAlgorithmsExtensionRequired
@@ -44,7 +44,7 @@ fn of_incompatible(what: &PeerIncompatible) -> HandshakeFailure {
     }
 }
 
-/// Of a failure of the socket, behind which may be one of rustls.
+/// Classifies an error of the socket, whose cause may be one of rustls.
 pub(super) fn of_io(error: &io::Error) -> HandshakeFailure {
     let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
     match (tls, error.kind()) {

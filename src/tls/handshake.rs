@@ -25,7 +25,7 @@ use tokio_rustls::server::TlsStream;
 /// would say `access_denied`, which tells whether the name was looked at.
 const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 112];
 
-/// What of an answer rustls keeps for a client that does not read, in bytes: one piece of a body, so that
+/// Bytes of a response that rustls buffers for a client that does not read: one piece of a body, so that
 /// it leaves with one send.
 const SEND_BUFFER: usize = 32 * 1024;
 
@@ -139,7 +139,7 @@ fn version(connection: &ServerConnection) -> TlsVersion {
     }
 }
 
-/// What a handshake asked of its client.
+/// The demand of a handshake.
 struct Asked<'s> {
     policy: &'s Arc<Policy>,
     attempt: Arc<Attempt>,

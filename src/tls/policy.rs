@@ -35,7 +35,7 @@ const TICKETS: usize = 2;
 /// Settings of one handshake, and where it is noted what the client shows.
 pub(super) type Noted = (Arc<ServerConfig>, Arc<Attempt>);
 
-/// What is agreed on with clients.
+/// The TLS configuration of a group of hosts.
 #[derive(Debug)]
 pub struct Policy {
     config: ServerConfig,
@@ -75,7 +75,7 @@ impl Policy {
         self.demand.mode
     }
 
-    /// What the demand makes of a chain whose key the client has.
+    /// Judges a chain whose key the client has.
     pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> Verification {
         self.asking.as_ref().map_or(Verification::Valid, |asking| asking.judge(chain))
     }
@@ -121,7 +121,7 @@ fn build(
     };
     let mut config = builder.with_cert_resolver(Arc::new(chosen));
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-    // What a ticket holds the client keeps; nothing of it is in our memory.
+    // The client keeps the ticket; nothing of it is in our memory.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = tickets;
     config.send_tls13_tickets = TICKETS;

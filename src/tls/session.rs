@@ -19,7 +19,7 @@ pub struct Session {
     pub server_name: Option<Box<str>>,
     /// Whether it was presented as the default, because the name has no certificate.
     pub by_default: bool,
-    /// What was agreed on.
+    /// The negotiated protocol.
     pub version: TlsVersion,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
@@ -33,7 +33,7 @@ pub struct Session {
     pub(super) standing: Standing,
 }
 
-/// What a connection stands for as to certificates of clients.
+/// A connection's state with regard to client certificates.
 #[derive(Debug)]
 pub(super) struct Standing {
     /// The policy that the client has met: that of the handshake, or one that took its place since.

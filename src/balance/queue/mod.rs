@@ -154,7 +154,7 @@ impl Queue {
 
     fn enter(self: &Arc<Self>) -> Result<(QueuePosition, Duration), Reason> {
         let mut state = self.state();
-        // Those of a limit that is gone by now find an endpoint at once.
+        // Requests that waited for a limit that is gone by now find an endpoint at once.
         let (most, limit) = match state.limits {
             Some(limits) => (limits.queue as usize, limits.queue_timeout),
             None => (Limits::QUEUE as usize, Limits::QUEUE_TIMEOUT),

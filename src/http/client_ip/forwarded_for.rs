@@ -111,7 +111,7 @@ mod tests {
             (vec!["6.6.6.6, 104.16.0.1"], "104.16.0.1"),
             // The proxies made the request themselves.
             (vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-            // What is left of the client is not even looked at.
+            // The rest of the client's bytes is not read.
             (vec!["garbage, 192.0.2.1"], "192.0.2.1"),
         ] {
             assert_eq!(read(&fields), Ok(expected.to_owned()), "{fields:?}");

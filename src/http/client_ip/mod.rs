@@ -58,7 +58,7 @@ impl fmt::Display for ClientIp {
 pub struct Identity {
     /// The client address.
     pub client: ClientIp,
-    /// The same as text. Where a field had it in that form, it shares that field's memory.
+    /// The address as text. Where a field had it in that form, it shares that field's memory.
     pub text: HeaderValue,
     /// The client's scheme, if a trusted peer reports it.
     pub scheme: Option<Scheme>,

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::time::{Sleep, sleep};
 
-/// What a client begins with (RFC 9113 section 3.4), in bytes.
+/// Length of the client's connection preface (RFC 9113 section 3.4), in bytes.
 const PREFACE: usize = 24;
 
 /// Frame types (section 6).
@@ -53,7 +53,7 @@ impl Received {
         Self { scanner: Scanner::new(PREFACE), in_block: false }
     }
 
-    /// Takes note of bytes that have come from the socket. Returns how many heads have begun.
+    /// Records bytes read from the socket. Returns how many heads have begun.
     fn read(&mut self, mut bytes: &[u8], inflow: &Inflow) -> u32 {
         let mut heads = 0;
         while let Some((header, rest)) = self.scanner.next(bytes) {
@@ -147,7 +147,7 @@ pub struct FollowedFrames {
     block: Block,
     head: HeadDeadline,
     streams: Rc<Streams>,
-    /// What the client had not acknowledged when the kernel was last asked, in bytes.
+    /// Bytes that the client had not acknowledged when the kernel was last asked.
     unacknowledged: Option<u64>,
     /// When it looks again whether it may be read.
     look: Option<Pin<Box<Sleep>>>,

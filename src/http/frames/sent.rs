@@ -8,7 +8,7 @@ use crate::net::memory::Inflow;
 #[derive(Debug)]
 pub(super) struct Sent {
     scanner: Scanner,
-    /// Of a WINDOW_UPDATE for the connection: its increment, as far as it has gone, and how many of the
+    /// A WINDOW_UPDATE for the connection: its increment, as far as it has gone, and how many of the
     /// four bytes are missing.
     increment: u32,
     missing: u8,
@@ -19,7 +19,7 @@ impl Sent {
         Self { scanner: Scanner::new(0), increment: 0, missing: 0 }
     }
 
-    /// Takes note of bytes that have gone to the socket.
+    /// Records bytes written to the socket.
     pub(super) fn wrote(&mut self, mut bytes: &[u8], inflow: &Inflow) {
         loop {
             self.take_increment(bytes, inflow);

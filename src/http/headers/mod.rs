@@ -89,7 +89,7 @@ pub struct Noted {
 /// real ones have one or two.
 const MOST_OPTIONS: usize = 64;
 
-/// What one pass over the fields has found to be removed.
+/// The findings of one pass over the fields: what to remove.
 #[derive(Default)]
 struct Found {
     /// Positions in [`HOP_BY_HOP`], as bits.
@@ -220,7 +220,7 @@ pub fn clean_request(
 }
 
 fn remove(headers: &mut impl Fields, found: &Found) {
-    // What `Connection` names goes before anything is added.
+    // Fields that `Connection` names are removed before any is added.
     for name in &found.names {
         headers.remove(name);
     }
@@ -240,7 +240,7 @@ fn remove(headers: &mut impl Fields, found: &Found) {
 }
 
 impl Found {
-    /// Takes note of a field that is for this connection alone. Whether it is one.
+    /// Records a field that is for this connection alone. Returns false for any other.
     fn is_of_connection(&mut self, name: &str, value: &HeaderValue, noted: &mut Noted) -> bool {
         let position = match name {
             "connection" => {

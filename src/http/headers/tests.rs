@@ -23,7 +23,7 @@ fn cleaned_as(fields: &[(&str, &str)], vouched: HeaderTrust<'_>) -> Vec<(String,
     all
 }
 
-/// What every request has after cleaning.
+/// The fields of every request after cleaning.
 fn with_ours(extra: &[(&str, &str)]) -> Vec<(String, String)> {
     let ours = [
         ("host", "a.example"),

@@ -27,7 +27,7 @@ pub(super) fn first_line(bytes: &[u8]) -> &[u8] {
 pub(super) enum Framing {
     /// There is none.
     None,
-    /// So many bytes.
+    /// This many bytes.
     Length(u64),
     /// By chunks.
     Chunked,
@@ -63,7 +63,7 @@ enum At {
     Chunks(Chunks),
 }
 
-/// What hyper gets of the bytes that have come.
+/// Selects the bytes for hyper.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Passed {
     /// All of them.
@@ -111,7 +111,7 @@ impl RawReader {
             (Some(_), _) | (None, At::Through) => return Err(io::ErrorKind::InvalidData.into()),
             (None, at) => at,
         };
-        // What comes there may be for the other protocol.
+        // The next bytes may be for the other protocol.
         self.verbatim = !answered && (self.verbatim || framing == Some(Framing::Upgrade));
         if framing.is_some() {
             self.head = 0;
@@ -258,7 +258,7 @@ impl Passing<'_> {
         self.copied = position + 1;
     }
 
-    /// What hyper gets up to a position.
+    /// The bytes for hyper up to a position.
     fn end(mut self, position: usize) -> Passed {
         if self.copied > 0 {
             self.instead.extend_from_slice(&self.bytes[self.copied..position]);

@@ -107,7 +107,7 @@ fn bytes_for_another_protocol_are_not_touched() {
     let mut reader = through();
     assert_eq!(reader.read(early, Some(Framing::Upgrade), false).ok(), Some(Passed::Whole));
     assert_eq!(reader.read(early, None, false).ok(), Some(Passed::Whole));
-    // What looks like the end of a head only holds the rest back.
+    // A false end of a head only delays the rest.
     let read = reader.read(b"\r\n\r\nrest", None, false);
     assert_eq!(read.ok(), Some(Passed::Part(4)));
     // The pod did not agree: what comes then is a request again.

@@ -51,7 +51,7 @@ impl CaKind {
     }
 }
 
-/// What a chain was found to be. Costs a signature for each certificate in it to find out.
+/// The result of verifying a chain, which costs a signature for each certificate in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// It leads to an authority.
@@ -98,7 +98,7 @@ pub enum AuthoritiesError {
 #[derive(Debug)]
 pub struct Authorities {
     stores: [(CaKind, RootCertStore); CaKind::ALL.len()],
-    /// Those of the trust store, whole: a certificate that signs itself may be there as well.
+    /// The certificates of the trust store: a self-signed leaf may be there as well.
     own: Vec<CertificateDer<'static>>,
 }
 
@@ -183,7 +183,7 @@ impl Authorities {
     }
 }
 
-/// Who has issued what in a chain.
+/// The issuers in a chain.
 struct Names {
     /// Whether the first certificate names itself as its issuer.
     is_self_issued: bool,

@@ -34,7 +34,7 @@ pub enum KeyKind {
     Ecdsa,
     /// As cheap, and few clients take it.
     Ed25519,
-    /// What every client takes.
+    /// Supported by every client.
     Rsa,
 }
 
@@ -133,7 +133,7 @@ impl Certificate {
         self.not_after
     }
 
-    /// What it signs with.
+    /// The kind of its key.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }

@@ -21,7 +21,7 @@ labels! { fn as_str;
     /// What happens to clients without a certificate that is good.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Mode {
-        /// Nobody is asked for one.
+        /// No client is asked for one.
         #[default]
         Off = "off",
         /// Requested, counted and logged, but served in any case.

@@ -40,7 +40,7 @@ const LINE_BYTES: usize = 6 * NAME_BYTES
     + USER_AGENT_BYTES
     + 1024;
 
-/// What every line of one connection contains, made once.
+/// The part of a line that is common to a connection, made once.
 #[derive(Debug)]
 pub struct ConnectionText(Box<[u8]>);
 
@@ -84,7 +84,7 @@ impl ConnectionText {
     }
 }
 
-/// What every line of one route contains, made once.
+/// The part of a line that is common to a route, made once.
 #[derive(Debug, Default)]
 pub struct RouteText(Box<[u8]>);
 

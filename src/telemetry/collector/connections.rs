@@ -117,7 +117,7 @@ impl Telemetry {
         )
     }
 
-    /// One series a listener, over the accepting thread and all workers.
+    /// A series for each listener, summed over the accepting thread and all workers.
     fn by_listener(
         &self,
         family: &mut Family<'_>,
@@ -129,7 +129,7 @@ impl Telemetry {
         })
     }
 
-    /// One gauge a listener.
+    /// A gauge for each listener.
     fn level_by_listener(
         &self,
         family: &mut Family<'_>,
@@ -141,7 +141,7 @@ impl Telemetry {
         })
     }
 
-    /// One series a listener and cause.
+    /// A series for each listener and cause.
     fn by_cause<const N: usize>(
         &self,
         family: &mut Family<'_>,

@@ -83,7 +83,7 @@ pub struct Telemetry {
 /// Why a process is not ready yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unready {
-    /// What is missing for the first table, a line each.
+    /// What the first table waits for, a line each.
     Table(String),
     /// Nothing is known of Cloudflare's addresses.
     List,
@@ -140,22 +140,22 @@ impl Telemetry {
         &self.ports
     }
 
-    /// What is known of Cloudflare's list.
+    /// State of Cloudflare's list.
     pub fn list(&self) -> &Arc<ListMetrics> {
         &self.list
     }
 
-    /// What is known of the watch of the cluster.
+    /// State of the watch of the cluster.
     pub fn watch(&self) -> &Arc<WatchMetrics> {
         &self.watch
     }
 
-    /// What is known of writing back into the cluster.
+    /// State of the write-back into the cluster.
     pub fn write_back(&self) -> &Arc<WriteBackMetrics> {
         &self.write_back
     }
 
-    /// What is known of the last good state of the cluster on disk.
+    /// State of the last-good file.
     pub fn last_good(&self) -> &Arc<LastGoodMetrics> {
         &self.last_good
     }
@@ -165,7 +165,7 @@ impl Telemetry {
         &self.class_grace
     }
 
-    /// What is known of the certificates.
+    /// State of the certificates.
     pub fn certificates(&self) -> &Arc<CertificateMetrics> {
         &self.certificates
     }
@@ -198,7 +198,7 @@ impl Telemetry {
         let _ = self.secured.set(listeners.into_iter().collect());
     }
 
-    /// What all of them may hold, and do.
+    /// The limit for all of them, and the bytes held.
     pub fn memory(&self) -> &Arc<Budget> {
         &self.memory
     }

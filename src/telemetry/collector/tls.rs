@@ -75,7 +75,7 @@ impl Telemetry {
         )
     }
 
-    /// Of all listeners: a request without TLS can miss a certificate as well.
+    /// For all listeners: a request without TLS can lack a certificate as well.
     fn encode_clients(&self, encoder: &mut Families<'_>) -> fmt::Result {
         encoder.counter(
             "ravelin_tls_client_certificates",

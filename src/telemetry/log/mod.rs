@@ -26,7 +26,7 @@ const QUEUED_BYTES: usize = 4 * 1024 * 1024;
 /// There is one log in a process, whatever is started and reloaded in it.
 static CELLS: LazyLock<Arc<LogCells>> = LazyLock::new(Arc::default);
 
-/// What became of lines that were not written, or not whole.
+/// Counts of lines that were not written, or not whole.
 pub(super) fn cells() -> &'static LogCells {
     &CELLS
 }

@@ -29,7 +29,7 @@ pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
     }
     let usable: Vec<(&TlsSecret, &Arc<Certificate>)> =
         secrets.iter().filter_map(|secret| Some((secret, secret.certificate.as_ref()?))).collect();
-    // One that cannot be used keeps its claim: no other one's takes its place.
+    // A demand that cannot be used stays in force: no other one takes its place.
     for secret in secrets {
         for host in &secret.hosts {
             owners.entry(host).or_insert(Some(&secret.namespace));
@@ -66,9 +66,9 @@ pub struct CertStore {
 
 struct Known {
     policies: Policies,
-    /// What the operator demands.
+    /// Demands of the operator.
     demands: Demands,
-    /// What Ingresses demand.
+    /// Demands of Ingresses.
     clients: Vec<HostClients>,
     good_authorities: LastGoodAuthorities,
     files: Vec<OfFile>,
@@ -101,7 +101,7 @@ impl CertStore {
         self.has_tls
     }
 
-    /// What is in force.
+    /// The cell with the snapshot in force.
     pub fn store(&self) -> Arc<SnapshotCell> {
         Arc::clone(&self.store)
     }

@@ -131,7 +131,7 @@ impl Group {
     }
 }
 
-/// What the configuration demands, read once: for `check` and `explain`.
+/// The demands of the configuration, read once: for `check` and `explain`.
 ///
 /// # Errors
 /// The first file that cannot be used.
@@ -143,7 +143,7 @@ pub fn of_config(config: &Config) -> Result<Demands, AuthorityFileError> {
     Ok(all)
 }
 
-/// What Ingresses demand. A Secret that cannot be used is none: every certificate is refused.
+/// Demands of Ingresses. With an unusable Secret every certificate is refused.
 pub fn of_ingresses(clients: &[HostClients]) -> Demands {
     clients.iter().map(|client| (client.host.clone(), client.demand())).collect()
 }

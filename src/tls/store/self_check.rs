@@ -32,7 +32,7 @@ pub struct Judged {
     pub judgement: Judgement,
 }
 
-/// What is served with TLS at a time.
+/// The routes and certificates in force.
 #[derive(Clone, Copy, Debug)]
 pub struct Served<'s> {
     /// The rules.
@@ -137,7 +137,7 @@ pub fn judge_all(
     judged
 }
 
-/// What was judged last, and of what.
+/// The last result, and its inputs.
 pub(super) struct SelfCheck {
     tables: TableHandle,
     store: Arc<SnapshotCell>,

@@ -55,7 +55,7 @@ pub fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// What is wrong with the dates of a certificate now, if anything is. It is presented anyway:
+/// The problem with the dates of a certificate now, if there is one. It is presented anyway:
 /// only the client can say whether it minds.
 pub fn dates(certificate: &Certificate) -> Option<String> {
     let now = now();
@@ -131,7 +131,7 @@ impl TlsFiles {
         self.shown.has_tls() || self.groups.iter().any(|group| group.file().is_some())
     }
 
-    /// What is in force.
+    /// The store in force.
     pub fn shown(&self) -> Arc<CertStore> {
         Arc::clone(&self.shown)
     }

@@ -134,7 +134,7 @@ impl WorkerSenders {
         }
     }
 
-    /// Has the worker with the longest idle connection close it. Returns whether there is one.
+    /// Asks the worker with the longest idle connection to close it. Returns false if there is none.
     fn make_room(&self) -> bool {
         let first = |way: &&WorkerSender| way.room.candidate();
         let candidates = self.ways.iter().filter(|way| first(way).is_some());

@@ -26,7 +26,7 @@ const ASIDE: &str = ".new";
 pub struct LocalError {
     /// As configured.
     path: PathBuf,
-    /// What is wrong, and what to do.
+    /// The problem, and what to do.
     problem: String,
 }
 

@@ -147,7 +147,7 @@ fn remove_filter(socket: &TcpStream) {
     let _ = SockRef::from(socket).detach_filter();
 }
 
-/// One listener at work.
+/// A listener in use.
 pub struct Acceptor {
     /// The socket.
     pub socket: Accepting,

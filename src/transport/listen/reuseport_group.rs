@@ -76,11 +76,11 @@ fn read(family: usize, lines: impl BufRead, rows: &mut Vec<Row>) -> io::Result<(
     Ok(())
 }
 
-/// What one listening socket knows of its group.
+/// A listening socket's view of its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupIndex {
     own: u64,
-    /// Those that listened before it.
+    /// Sockets that listened before it.
     older: BTreeSet<u64>,
     /// All of now.
     members: BTreeSet<u64>,

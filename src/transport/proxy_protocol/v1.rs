@@ -126,7 +126,7 @@ fn protocol(field: &[u8]) -> Result<Protocol, Malformed> {
     }
 }
 
-/// What differs between the two families.
+/// Differences between the two families.
 trait Family: std::str::FromStr + Into<IpAddr> {
     /// The longest address as text.
     const MAX_BYTES: usize;

@@ -7,7 +7,7 @@ const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family and transport, length of what follows.
 const FIXED_BYTES: usize = 16;
 
-/// What follows the fixed part.
+/// The part behind the fixed one.
 #[derive(Clone, Copy, Debug)]
 enum Block {
     /// Nothing that we look at.

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-/// What is known of an address after its words so far.
+/// The state of an address after its words so far.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Then {
     Drop,

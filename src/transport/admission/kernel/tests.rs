@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 const OPTMEM: usize = libc::SK_MEMINFO_OPTMEM as usize;
-/// What a socket may have of it before Linux 6.8.
+/// The limit for a socket before Linux 6.8.
 const OPTMEM_MAX_ONCE: u32 = 20 * 1024;
 /// Far more than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(10);

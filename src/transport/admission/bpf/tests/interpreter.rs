@@ -3,7 +3,7 @@
 use super::super::{IP_HEADER, Instruction, MAX_INSTRUCTIONS, Program};
 use std::net::IpAddr;
 
-/// What became of a packet.
+/// The result for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) kept: bool,
