@@ -162,7 +162,7 @@ impl Port {
     }
 }
 
-/// What to do about a kernel that takes no filter.
+/// The fix for a kernel that takes no filter.
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {

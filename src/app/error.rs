@@ -18,7 +18,7 @@ pub enum StartError {
         what: String,
         /// The address.
         address: SocketAddr,
-        /// What the kernel says.
+        /// The error of the kernel.
         source: io::Error,
     },
     /// The directory of manifests is not there.
@@ -26,7 +26,7 @@ pub enum StartError {
     Source {
         /// As configured.
         path: PathBuf,
-        /// What the file system says.
+        /// The error of the file system.
         source: io::Error,
     },
     /// The file for the access log cannot be opened.
@@ -34,7 +34,7 @@ pub enum StartError {
     AccessLog {
         /// As configured.
         path: PathBuf,
-        /// What the file system says.
+        /// The error of the file system.
         source: io::Error,
     },
     /// The file with the secret cannot be used.
@@ -44,7 +44,7 @@ pub enum StartError {
     Secret {
         /// As configured.
         path: PathBuf,
-        /// What is wrong; never a part of the content.
+        /// The problem; never a part of the content.
         problem: String,
     },
     /// The list that stands in for Cloudflare's cannot be used.

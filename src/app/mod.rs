@@ -110,7 +110,7 @@ impl App {
         Prepared::new(config, Heritage::none()?)
     }
 
-    /// The same next to this one, which keeps serving: its successor in the process.
+    /// Builds the successor in the process, while this one keeps serving.
     fn prepare_beside(&self, config: Config) -> Result<Prepared, StartError> {
         Prepared::new(config, self.heritage.next())
     }

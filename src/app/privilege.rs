@@ -78,7 +78,7 @@ mod tests {
         let before = capabilities(None).expect("always readable").permitted;
         let given_up = thread::spawn(|| {
             give_up().expect("this thread's own");
-            // What is not permitted any more cannot be raised.
+            // A capability that is no longer permitted cannot be raised.
             raise();
             capabilities(None).expect("always readable")
         });

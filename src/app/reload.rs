@@ -40,7 +40,7 @@ pub(super) struct Heritage {
     pub(super) number: u64,
     /// Where the keys of session tickets come from.
     pub(super) keys: Arc<TicketKeys>,
-    /// What wakes those who wait for any of them.
+    /// Wakes the tasks that wait for any of them.
     pub(super) wakeup: Wakeup,
 }
 

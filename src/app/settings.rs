@@ -56,7 +56,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// What requests through Cloudflare have to show: reads the secrets.
+/// Reads the conditions for requests through Cloudflare, with their secrets.
 pub fn policy(config: &Config) -> Result<VisitorPolicy, StartError> {
     let path = config.cloudflare.secret.as_ref().map(|secret| secret.file.clone());
     let text = path.as_ref().map(std::fs::read_to_string).transpose();

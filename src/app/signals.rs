@@ -17,7 +17,7 @@ use std::thread;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// The request of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// To leave.
@@ -30,13 +30,13 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub struct Signals(Arc<Caught>);
 
-/// What has been caught and not looked at yet.
+/// Signals that have been caught and not handled yet.
 #[derive(Debug, Default)]
 struct Caught {
     term: AtomicBool,
     interrupt: AtomicBool,
     hangup: AtomicBool,
-    /// Who waits for them.
+    /// Wakes the thread that waits for them.
     wakeup: Mutex<Wakeup>,
 }
 

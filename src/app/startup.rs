@@ -59,7 +59,7 @@ pub struct Prepared {
     socket: Option<Arc<LocalName>>,
     publisher: Publisher,
     source: Box<dyn Source>,
-    /// Who follows the files of certificates.
+    /// The thread that follows the files of certificates.
     certificates: TlsFiles,
     /// What the source is waited for, if it is a cluster.
     cluster: Option<Arc<Cluster>>,

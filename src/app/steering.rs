@@ -43,13 +43,13 @@ struct Port {
 struct State {
     /// From when it listens.
     place: Option<GroupIndex>,
-    /// What was said last.
+    /// The last message.
     said: Option<Steered>,
     /// Whether the process is about to close the socket.
     leaving: bool,
 }
 
-/// Who gets the new connections of a port.
+/// The receiver of a port's new connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Steered {
     /// This process: the place of its socket.
@@ -78,7 +78,7 @@ impl Steering {
         Self { ports, looked: AtomicBool::new(false), wakeup }
     }
 
-    /// Has the listeners listen, and notes their places.
+    /// Makes the sockets listen, and records their positions in the groups.
     pub(super) fn listen(&self, listeners: Vec<Bound>) -> io::Result<Vec<Listening>> {
         self.ports.iter().zip(listeners).map(|(port, bound)| port.listen(bound)).collect()
     }

@@ -19,7 +19,7 @@ struct Shared {
 }
 
 impl Wakeup {
-    /// Has every thread that waits look again. Call it after what they look at has changed.
+    /// Wakes every waiting thread. Call it after a change of what they wait for.
     pub fn notify(&self) {
         *self.events() += 1;
         self.0.changed.notify_all();

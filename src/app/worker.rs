@@ -23,7 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a worker is made of; moves to its thread.
+/// The parts of a worker; moves to its thread.
 pub(super) struct Setup {
     pub(super) config: Arc<Config>,
     pub(super) listeners: Box<[Arc<str>]>,
@@ -119,7 +119,7 @@ fn on_tick(worker: &Worker) {
     drop(worker.tables.load());
 }
 
-/// Has idle connections close for as long as the cgroup's memory is nearly used up: they cost most for
+/// Closes idle connections while the cgroup's memory is nearly used up: they cost most for
 /// what they do. When the process leaves it closes them in its own time.
 fn shed(worker: &Worker) {
     let is_pressed = worker.memory.budget().is_pressed();
@@ -170,6 +170,6 @@ async fn close_tunnels(worker: &Worker) {
             tokio::task::yield_now().await;
         }
     };
-    // One turn each is all that they need.
+    // One poll each is enough.
     let _ = tokio::time::timeout(CLOSE_TUNNELS, closing).await;
 }

@@ -34,7 +34,7 @@ pub(super) struct Row {
     /// Why the process would not start with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
-    /// What to look at, though it is served.
+    /// A warning about it, though it is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) warning: Option<String>,
 }
@@ -100,7 +100,7 @@ pub(super) struct Certificates<'b> {
     secrets: &'b [TlsSecret],
     /// Where each certificate is from.
     origins: Origins,
-    /// What is asked of clients, or why the process would not start.
+    /// The demand on clients, or why the process would not start.
     pub(super) policies: Result<Policies, String>,
 }
 
@@ -180,7 +180,7 @@ impl<'b> Certificates<'b> {
         authorities.map_err(|error| Failure { code: USAGE, text: error.to_string() })
     }
 
-    /// What is asked of the clients of a host.
+    /// The demand on the clients of a host.
     pub(super) fn demand(&self, host: Option<&str>) -> Result<&Demand, String> {
         self.policies.as_ref().map(|policies| policies.of(host).demand()).map_err(Clone::clone)
     }

@@ -7,7 +7,7 @@ use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// What was looked at.
+/// The input.
 #[derive(Debug)]
 pub(super) enum Input {
     /// The objects of an API server.
@@ -26,7 +26,7 @@ pub(super) enum JudgedAs {
     Checkout,
 }
 
-/// What became of the findings.
+/// Findings after judging.
 #[derive(Debug, Default)]
 pub(super) struct JudgedFindings {
     pub(super) findings: Vec<Diagnostic>,
@@ -160,7 +160,7 @@ const ISSUERS: [&str; 5] = [
     "certmanager.k8s.io/issuer",
 ];
 
-/// Says of a Secret that is not there from where it will come.
+/// Adds to the finding about a missing Secret where it will come from.
 fn await_secret(
     objects: &Objects,
     surroundings: &Surroundings,

@@ -79,7 +79,7 @@ impl Samples {
 
 impl Drop for Samples {
     fn drop(&mut self) {
-        // What is left is a few KiB in the folder for such things.
+        // A few KiB stay in the temporary directory.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -104,7 +104,7 @@ fn config(samples: &Path, port: u16) -> Result<Config, Failure> {
     Config::parse(&text, "demo").map_err(|errors| super::run::config_failure(&errors))
 }
 
-/// What is served, and the lines to try with what each prints.
+/// The served sample, and lines to try with their output.
 fn page(app: &App, samples: &Path, backends: &[(&str, u16, u16)]) -> String {
     let mut rows = table::rows(&app.table());
     for endpoint in rows.iter_mut().flat_map(|row| &mut row.endpoints) {

@@ -39,7 +39,7 @@ pub(super) fn count(findings: &[Diagnostic], severity: Severity) -> usize {
     findings.iter().filter(|finding| finding.severity == severity).count()
 }
 
-/// So many objects with the same finding are told one by one.
+/// Up to this many objects with the same finding are listed one by one.
 const MAX_ALIKE: usize = 3;
 
 /// A line each; but, without `verbose`, one for many objects of which the same is to be said, and one for

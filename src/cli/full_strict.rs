@@ -4,11 +4,11 @@ use crate::tls::store::Judged;
 use crate::tls::store::time;
 use serde::Serialize;
 
-/// One host that is served with TLS.
+/// A host that is served with TLS.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     host: String,
-    /// What serves it.
+    /// The object that serves it.
     object: String,
     /// Where its certificate is from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +22,7 @@ pub(super) struct Row {
     until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     days_left: Option<i64>,
-    /// What visitors get from Cloudflare instead of the site: 525 or 526.
+    /// Cloudflare's response to visitors instead of the site: 525 or 526.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -12,13 +12,13 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What was read.
+/// Objects read, and their input.
 pub(super) struct Read {
     /// The configuration, where one was named.
     pub(super) config: Option<Config>,
-    /// What the manifests come to.
+    /// The result of translating the manifests.
     pub(super) build: Build,
-    /// What was looked at.
+    /// The input.
     pub(super) input: Input,
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What references to objects of the Kubernetes provider end with.
 const PROVIDER: &str = "@kubernetescrd";
 
-/// Says in the findings about annotations of Middlewares what these do.
+/// Adds to findings about annotations of Middlewares what these do.
 pub(super) fn name(findings: &mut [Diagnostic], objects: &Objects, around: &Surroundings) {
     for finding in findings {
         if let Some(value) = references(objects, finding)

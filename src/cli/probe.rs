@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Longest answer that is read, in bytes: a reason is a few lines.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// What is asked.
+/// The question to the admin port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Question {
     /// May requests be sent here?

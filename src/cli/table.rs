@@ -17,7 +17,7 @@ pub(super) struct Row {
     pub(super) path: String,
     /// `namespace/service:port`.
     pub(super) service: String,
-    /// What is spoken with its endpoints, if it is not plain HTTP/1.1: `h2c`, or `https` and how it
+    /// The protocol to its endpoints, if it is not plain HTTP/1.1: `h2c`, or `https` and how it
     /// is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) protocol: Option<String>,
@@ -133,7 +133,7 @@ pub(super) fn text(rows: &[Row]) -> String {
     let cells = rows.iter().map(|row| {
         let goes_to = match &row.answer {
             Some(answer) => answer.clone(),
-            // Of a checkout: that there is a Service is all that is known.
+            // A checkout tells only that the Service exists.
             None if row.endpoints.is_empty() => "its pods".to_owned(),
             None => row.endpoints.join(" "),
         };

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::mpsc::Sender;
 
-/// What wakes the control thread.
+/// Messages that wake the control thread.
 #[derive(Debug)]
 pub enum Wake {
     /// Something in the watched places may have changed.

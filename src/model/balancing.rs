@@ -14,7 +14,7 @@ const MOST_COOKIE_TEXT: usize = 1024;
 /// How an endpoint is chosen for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Algorithm {
-    /// Of two drawn at random the one with less load.
+    /// The less loaded of two endpoints drawn at random.
     #[default]
     LeastLoad,
     /// One after the other.
@@ -118,9 +118,9 @@ pub enum Prefer {
     /// None, unless the slices of the Service say so (`hints`).
     #[default]
     None,
-    /// Those in our zone.
+    /// Endpoints in our zone.
     SameZone,
-    /// Those on our node; if there is none, those in our zone.
+    /// Endpoints on our node; if there is none, those in our zone.
     SameNode,
 }
 

@@ -26,7 +26,7 @@ impl Hsts {
     /// separated by `;`.
     ///
     /// # Errors
-    /// What is wrong with it, and what to write.
+    /// The problem, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, HstsError> {
         let (mut max_age, mut subdomains, mut preload) = (None, false, false);
         for directive in text.split(';').map(str::trim).filter(|directive| !directive.is_empty()) {

@@ -4,7 +4,7 @@ use crate::pki::endpoint_tls::{Alpn, TlsSettings, Trust};
 use std::fmt;
 use std::sync::Arc;
 
-/// What is spoken with the endpoints of a Service port.
+/// The protocol to the endpoints of a Service port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1 without TLS.

@@ -111,7 +111,7 @@ pub enum Broken {
     Altered,
 }
 
-/// One endpoint of a Service port.
+/// An endpoint of a Service port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndpointSpec {
     /// Address and resolved port.

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// most a day (`config::MAX_DURATION`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeouts {
-    /// One attempt to connect to a pod, the TLS handshake included.
+    /// The limit for one attempt to connect to a pod, the TLS handshake included.
     pub connect: Option<Duration>,
     /// From the end of a request to the head of its answer.
     pub response_head: Option<Duration>,

@@ -52,7 +52,7 @@ pub struct Admin {
     registry: Arc<Registry>,
     telemetry: Arc<Telemetry>,
     shutdown: ShutdownSignal,
-    /// Who is told that the port is closed.
+    /// Notified when the port is closed.
     wakeup: Wakeup,
     pages: Arc<Semaphore>,
 }
@@ -85,7 +85,7 @@ impl Admin {
                 () = this.serve_port(port, gate) => {}
                 () = async {
                     successor.reached(Stage::Draining).await;
-                    // Who has begun to connect here is served here.
+                    // Clients that have begun to connect here are served here.
                     tokio::time::sleep(listen::HANDSHAKES).await;
                 } => {}
             }

@@ -27,7 +27,7 @@ const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// For an answer of which the peer takes nothing more. A scraper gives up after 10 s by default.
 const STALLED_ANSWER: Duration = Duration::from_secs(10);
 
-/// What a connection does, in the order in which connections end.
+/// The activity of a connection, in the order in which connections end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     /// It has asked nothing yet.
@@ -128,7 +128,7 @@ impl Seat {
             while let now = Instant::now()
                 && now < self.due()
             {
-                // What changes meanwhile is seen after the shortest of the limits at the latest.
+                // A change in between is seen after the shortest of the limits at the latest.
                 sleep_until(self.due().min(now + FIRST_REQUEST)).await;
             }
         };

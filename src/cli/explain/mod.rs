@@ -36,10 +36,10 @@ struct Explanation {
     /// What the TLS handshake shows, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
-    /// What Cloudflare says of it under Full (strict).
+    /// Cloudflare's verdict under Full (strict).
     #[serde(skip_serializing_if = "Option::is_none")]
     full_strict: Option<String>,
-    /// What is asked of the client, where something is.
+    /// The demand on the client, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
     /// As matched.
@@ -169,7 +169,7 @@ fn named_host(request: &Request<()>) -> (String, bool) {
 /// Whether a request belongs on its connection; or why there is no connection.
 type Stands = Result<Result<(), Reason>, String>;
 
-/// What the TLS handshake for the request shows and asks.
+/// The TLS handshake for the request.
 fn handshake(
     certificates: &Certificates<'_>,
     request: &Request<()>,

@@ -25,7 +25,7 @@ pub struct List {
     pub digest: Option<String>,
 }
 
-/// What is wrong with a text.
+/// The problem with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextError {
     /// Counted from 1. `None`: the text as a whole.
@@ -103,7 +103,7 @@ impl From<ListProblem> for TextError {
     }
 }
 
-/// What the API answers. Unknown fields are left alone.
+/// The response of the API. Unknown fields are ignored.
 #[derive(Deserialize)]
 struct Envelope {
     success: bool,

@@ -88,7 +88,7 @@ pub enum Refused {
         net: IpNet,
         /// The registered block.
         block: IpNet,
-        /// What the block is for.
+        /// The purpose of the block.
         what: &'static str,
     },
     /// More addresses than a list of theirs can have.
@@ -106,7 +106,7 @@ pub enum Refused {
         measure: Measure,
         /// The missing share, 1 to 100.
         percent: u8,
-        /// One that is missing.
+        /// A missing network.
         example: IpNet,
     },
     /// Too little of what is in force.
@@ -121,7 +121,7 @@ pub enum Refused {
         measure: Measure,
         /// The missing share, 1 to 100.
         percent: u8,
-        /// One that is missing.
+        /// A missing network.
         example: IpNet,
     },
     /// An override with too few of the ranges that it had.

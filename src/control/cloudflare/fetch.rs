@@ -33,7 +33,7 @@ const HEAD_BYTES: usize = 64 * 1024;
 const MOST_CA_BYTES: u64 = 1 << 20;
 /// Longest `ETag` that is repeated to the server; usual ones have less than 80 bytes.
 const MOST_ETAG: usize = 256;
-/// What we call ourselves.
+/// Our `User-Agent`.
 const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"));
 
 /// How long an attempt may take.
@@ -86,7 +86,7 @@ pub enum FetchError {
     Resolve {
         /// The name.
         host: String,
-        /// What the resolver says.
+        /// The error of the resolver.
         what: String,
     },
     /// No TCP connection.
@@ -94,7 +94,7 @@ pub enum FetchError {
     Connect {
         /// The last address that was tried.
         addr: SocketAddr,
-        /// What the kernel says.
+        /// The error of the kernel.
         source: io::Error,
     },
     /// The handshake failed, or the certificate is not trusted.
@@ -102,7 +102,7 @@ pub enum FetchError {
     Tls {
         /// The last address that was tried.
         addr: SocketAddr,
-        /// What rustls says.
+        /// The error of rustls.
         what: String,
     },
     /// The file with the CAs.
@@ -116,7 +116,7 @@ pub enum FetchError {
     /// A deadline passed.
     #[error("{what} took longer than {limit:?}")]
     Timeout {
-        /// What took so long.
+        /// The step that took so long.
         what: &'static str,
         /// The deadline.
         limit: Duration,
@@ -273,7 +273,7 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let host = host.to_owned();
     let look_up = move || {
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        // Nobody waits any more if the attempt was given up.
+        // No receiver is left if the attempt was given up.
         let _ = reply.send(found);
     };
     let started = std::thread::Builder::new().name("resolve".to_owned()).spawn(look_up);

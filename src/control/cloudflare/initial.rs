@@ -28,7 +28,7 @@ pub struct Initial {
     pub warnings: Vec<String>,
     pub(super) life: ListState,
     pub(super) clock: Clock,
-    /// What the operator's list was found to be.
+    /// The state of the operator's list.
     pub(super) seen: Option<Seen>,
     /// Why the operator's list is not the one in force.
     pub(super) failed: Option<ListFailure>,
@@ -170,7 +170,7 @@ fn embedded_date() -> Option<u64> {
     u64::try_from(midnight.as_second()).ok()
 }
 
-/// Whose list it is.
+/// The rules for the list, by its owner.
 pub(super) fn rules(origin: &ListOrigin) -> Rules {
     match origin {
         ListOrigin::Published { .. } => Rules::Published,

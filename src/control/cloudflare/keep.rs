@@ -161,7 +161,7 @@ impl ListKeeper {
     pub async fn run(mut self, mut shutdown: ShutdownSignal) {
         let live = async {
             if let Way::ConfigMap(texts) = &mut self.way {
-                // What was sent before this is not a change, and not lost.
+                // Messages sent before this are no change, and not lost.
                 let text = texts.borrow_and_update().clone();
                 if let Some(text) = text {
                     self.offer(ListSource::ConfigMap, Ok(text.as_bytes().to_vec()));

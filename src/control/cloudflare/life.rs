@@ -30,7 +30,7 @@ pub enum Answer {
     List(List),
 }
 
-/// What an answer did.
+/// Changes by an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListDiff {
     /// Admitted from now on.
@@ -52,7 +52,7 @@ impl ListDiff {
     }
 }
 
-/// What outlives the process.
+/// State that outlives the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredList {
     /// Seconds since the Unix epoch at which the source last confirmed the list.
@@ -61,7 +61,7 @@ pub struct StoredList {
     pub saved: u64,
     /// The last good list.
     pub listed: Vec<IpNet>,
-    /// What is about to leave, and when, in seconds since the Unix epoch.
+    /// Addresses about to leave, and when, in seconds since the Unix epoch.
     pub leaving: Vec<(IpNet, u64)>,
 }
 
@@ -210,7 +210,7 @@ impl ListState {
         self.leaving.iter().fold(self.listed.clone(), |all, batch| all.union(&batch.ranges))
     }
 
-    /// What is about to leave.
+    /// Addresses about to leave.
     pub fn leaving(&self) -> AddrRanges {
         self.leaving.iter().fold(AddrRanges::default(), |all, batch| all.union(&batch.ranges))
     }

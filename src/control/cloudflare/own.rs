@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// What was found when the list was looked at.
+/// The result of a poll of the list.
 pub(super) type ListBytes = Result<Vec<u8>, Failure>;
 
 /// The same, to compare: nothing is said twice of a text that has not changed.

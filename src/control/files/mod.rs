@@ -55,15 +55,15 @@ pub struct Directory {
     untold: bool,
 }
 
-/// What is known of one file.
+/// State of one file.
 #[derive(Debug, Default)]
 struct Entry {
-    /// Of what was read last; `None` if it has to be read again anyway.
+    /// The identity of the last read; `None` if the file has to be read again anyway.
     stamp: Option<Stamp>,
-    /// What is served of it.
+    /// The parts that are served.
     objects: Vec<Object>,
     findings: Vec<Diagnostic>,
-    /// What is not ours in it.
+    /// Its parts that are not ours.
     notes: Vec<Note>,
     /// Whether `objects` come from a version without errors.
     good: bool,
@@ -118,7 +118,7 @@ impl Directory {
         let mut dirty = self.files.len() != known || unreadable != self.unreadable;
         self.unreadable = unreadable;
         for path in files {
-            // What is kept out of an unreadable directory is not in this list, and left alone.
+            // Objects kept for an unreadable directory are not in this list, and stay.
             let is_new = !self.files.contains_key(&path);
             let entry = self.files.entry(path.clone()).or_default();
             dirty |= entry.refresh(&path, self.purpose) || is_new;
@@ -145,7 +145,7 @@ impl Directory {
         self.findings.clone()
     }
 
-    /// What lies around the objects as of the last scan.
+    /// The surroundings of the objects as of the last scan.
     pub fn surroundings(&self) -> &Surroundings {
         &self.surroundings
     }

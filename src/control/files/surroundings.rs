@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 /// Names that a message lists of many.
 const MAX_LISTED: usize = 3;
 
-/// What a verdict without a cluster needs to know.
+/// Facts for judging without a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
     /// How many files there are.
@@ -36,7 +36,7 @@ impl Surroundings {
     }
 }
 
-/// What was gathered of the notes about all files.
+/// The notes about all files.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) surroundings: Surroundings,

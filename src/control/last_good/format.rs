@@ -25,7 +25,7 @@ pub const MOST_BYTES: u64 = 512 * 1024 * 1024;
 /// Longest line, in bytes: etcd takes objects of 1.5 MiB, and JSON escapes some characters by six.
 const MOST_LINE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What is read and written at a time.
+/// Bytes read and written at a time.
 const BUFFER: usize = 64 * 1024;
 
 /// The first field of the first line.
@@ -48,9 +48,9 @@ pub enum StateFileError {
     /// Somebody else wrote it.
     #[error("it belongs to user {theirs}, and this process runs as user {ours}")]
     Owner {
-        /// Of the file.
+        /// The owner of the file.
         theirs: u32,
-        /// Of the process.
+        /// The user of the process.
         ours: u32,
     },
     /// Somebody else may have written it.
@@ -85,7 +85,7 @@ pub struct StateFileHeader {
     pub confirmed: u64,
     /// Whether the content of Secrets is in it.
     pub certificates: bool,
-    /// What was listed whole.
+    /// Kinds that were listed completely.
     pub scopes: Vec<Scope>,
 }
 
@@ -135,7 +135,7 @@ pub fn write(out: impl Write, header: &StateFileHeader, objects: &Objects) -> io
     objects.nodes().iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
     objects.config_maps().iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
     objects.secrets().iter().try_for_each(|(.., secret)| {
-        // One that nobody refers to has none in memory either.
+        // A Secret without references has no content in memory either.
         if header.certificates && secret.data.is_some() {
             line(&mut out, &**secret)
         } else {

@@ -142,7 +142,7 @@ impl StateKeeper {
     }
 
     fn save(&mut self) {
-        // What was restored is on disk already, and younger than we could say.
+        // A restored state is on disk already, and younger than we could tell.
         let Some(objects) = self.cluster.snapshot() else { return };
         let written = now();
         let header = StateFileHeader {

@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 /// Broken documents of one file that are reported before the rest of it is given up.
 const MAX_UNREADABLE_DOCUMENTS: usize = 16;
 
-/// What one file holds.
+/// The content of one file.
 #[derive(Debug, Default)]
 pub struct ParsedManifests {
     /// The objects of our kinds, each identity once, in the order of the file.
@@ -35,7 +35,7 @@ pub struct ParsedManifests {
     pub notes: Vec<Note>,
 }
 
-/// What a manifest is read for.
+/// The purpose of reading a manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Purpose {
     /// Served as it is.

@@ -46,7 +46,7 @@ pub enum Note {
     Template,
     /// A variable that Flux fills in.
     Variable(String),
-    /// What kustomize is to do with other files.
+    /// Instructions of kustomize for other files.
     Kustomization {
         /// Names of the files and directories that it takes.
         resources: Vec<String>,

@@ -4,7 +4,7 @@ use super::{Object, Objects, Store};
 use crate::model::{Kind, ObjectRef};
 use std::sync::Arc;
 
-/// What one object is now.
+/// The present state of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// Which object.

@@ -29,7 +29,7 @@ pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 /// The label by which an EndpointSlice names its Service (discovery.k8s.io/v1).
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 
-/// One object of a kind that ravelin reads.
+/// An object of a kind that ravelin reads.
 ///
 /// `Debug` shows the identity alone, because a Secret's own would print its data, and a
 /// ConfigMap's may as well be one.
@@ -157,7 +157,7 @@ impl Objects {
         self.insert_as(&object.identity(), object)
     }
 
-    /// The same where the identity of the object is known: its names are shared.
+    /// The same with the known identity of the object, whose names are shared.
     pub fn insert_as(&mut self, identity: &ObjectRef, object: Object) -> Option<Object> {
         let ObjectRef { kind: _, namespace, name } = identity;
         match object {

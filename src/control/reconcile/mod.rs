@@ -85,7 +85,7 @@ pub struct Audience {
     pub addresses: OnAddresses,
     /// Of the Ingresses.
     pub certificates: OnCertificates,
-    /// Of the Ingresses. Published before their certificates, so that clients are asked for theirs at once.
+    /// Demands of the Ingresses. Published before their certificates, so that clients are asked for theirs at once.
     pub clients: OnClients,
     /// After the table.
     pub outcomes: Outcomes,
@@ -309,7 +309,7 @@ impl Reconciler {
     }
 }
 
-/// What only the first and what only the second of two sorted lists has.
+/// Items of only the first, and of only the second, of two sorted lists.
 fn difference<'f>(
     old: &'f [Arc<Diagnostic>],
     new: &'f [Arc<Diagnostic>],

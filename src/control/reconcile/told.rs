@@ -24,7 +24,7 @@ fn bounded<'f>(findings: &[&'f Diagnostic]) -> (Vec<&'f Diagnostic>, BTreeMap<So
     (lines, seen)
 }
 
-/// Says what is wrong that was not before.
+/// Logs new problems.
 pub(super) fn news(findings: &[&Diagnostic]) {
     let (lines, more) = bounded(findings);
     for finding in lines {

@@ -50,7 +50,7 @@ pub enum ConnectError {
     Kubeconfig {
         /// As configured.
         path: PathBuf,
-        /// What is wrong; nothing of its keys.
+        /// The problem; nothing of its keys.
         problem: String,
     },
     /// There is no service account.
@@ -91,7 +91,7 @@ impl Api {
         &self.recovery
     }
 
-    /// The same API server for others. It tries nothing twice.
+    /// A client of the same API server for other uses. It retries nothing.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }

@@ -23,11 +23,11 @@ use tokio::sync::watch;
 /// an API server that does not answer must hold up nothing.
 const FETCH: Duration = Duration::from_secs(1);
 
-/// What is known of a cluster.
+/// State of a cluster.
 #[derive(Debug)]
 pub struct Cluster {
     state: Mutex<State>,
-    /// Who is told when the last scope has been listed.
+    /// Notified when the last scope has been listed.
     on_synced: OnceLock<OnSynced>,
     /// How often a Secret without content was found to be needed.
     wanted: watch::Sender<u64>,
@@ -37,7 +37,7 @@ pub struct Cluster {
     scopes: Box<[Scope]>,
 }
 
-/// What is called when everything has been listed.
+/// Called when everything has been listed.
 struct OnSynced(Box<dyn Fn() + Send + Sync>);
 
 impl fmt::Debug for OnSynced {
@@ -49,7 +49,7 @@ impl fmt::Debug for OnSynced {
 #[derive(Debug)]
 struct State {
     objects: Objects,
-    /// What has not been listed yet.
+    /// Kinds that have not been listed yet.
     pending: BTreeSet<Scope>,
     /// Changes since the last poll, each object once.
     changed: BTreeSet<ObjectRef>,
@@ -81,7 +81,7 @@ impl Cluster {
         }
     }
 
-    /// Has `notify` called whenever a list has come and nothing is missing any more. The first one
+    /// Calls `notify` whenever a list has come and nothing is missing any more. The first one
     /// that is given stays.
     pub fn on_synced(&self, notify: impl Fn() + Send + Sync + 'static) {
         // A second one is never given: one App follows a cluster.
@@ -140,7 +140,7 @@ impl Cluster {
         ours
     }
 
-    /// Says that what was missing has come, or is not there.
+    /// Records that the missing objects have come, or do not exist.
     pub(super) fn poke(&self) {
         let mut state = self.lock();
         let State { missing, fetched, .. } = &mut *state;

@@ -198,7 +198,7 @@ async fn read_anew(kubeconfig: Option<&Path>) -> Result<Read, String> {
     let read = async {
         let (mut config, files) = read_config(kubeconfig).await?;
         if let Some(plug_in) = &mut config.auth_info.exec {
-            // Nobody is there to be asked.
+            // There is no thread to ask.
             plug_in.interactive_mode = Some(ExecInteractiveMode::Never);
         }
         Ok(Read { client: connect(&config)?, files })

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 #[derive(Debug, Default)]
 pub(super) struct Page {
     pub(super) items: Vec<Object>,
-    /// What the statuses of Ingresses say.
+    /// The addresses in the statuses of Ingresses.
     pub(super) standings: Vec<IngressRef>,
     /// The resourceVersion of the list.
     pub(super) version: String,
@@ -157,7 +157,7 @@ where
     }
 }
 
-/// What is kept of an object, and its resourceVersion.
+/// The stored part of an object, and its resourceVersion.
 fn versioned<K: Trim + Clone + Into<Object>>(mut object: K) -> Result<(Object, String), Failure> {
     let version = version(object.metadata().resource_version.take())?;
     Ok((kept(object), version))

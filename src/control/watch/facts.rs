@@ -34,7 +34,7 @@ impl Facts {
     pub(super) async fn complete(&mut self) {
         self.cluster.wait_listed().await;
         if self.outcome.wait_for(Option::is_some).await.is_err() {
-            // Nobody will ever say: the process is leaving.
+            // No message will come: the process is shutting down.
             std::future::pending::<()>().await;
         }
     }
@@ -47,7 +47,7 @@ impl Facts {
     ) {
         let mut statuses = self.standings.changes();
         loop {
-            // What was true in an earlier term is not to be written in the next one.
+            // Findings of an earlier term must not be written in the next one.
             inputs.send_replace(Inputs::default());
             while !metrics.read().leader {
                 tokio::time::sleep(LEADER_LOOK).await;

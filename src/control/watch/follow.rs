@@ -34,7 +34,7 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// Secrets that are fetched by name; for more, the list is read.
 const FETCHED_BY_NAME: usize = 16;
 
-/// One scope and what it takes to follow it.
+/// A scope, and the state of its watch.
 pub(super) struct Follower {
     pub(super) api: Api,
     pub(super) scope: Scope,
@@ -52,7 +52,7 @@ pub(super) struct Follower {
 /// A check that is under way: the version that we had when it was asked for, and the answer.
 type Check = Pin<Box<dyn Future<Output = (String, Result<Page, Failure>)> + Send>>;
 
-/// What is known of one run of watches.
+/// State of one run of watches.
 struct Run {
     version: String,
     /// The last check found another number of objects, and no event has come since.

@@ -66,7 +66,7 @@ pub struct ClusterWatch {
     writing: Option<Writing>,
 }
 
-/// What writes into the cluster, and what it needs.
+/// The write-back, and its inputs.
 struct Writing {
     writer: WriteBackTask,
     facts: Facts,
@@ -112,7 +112,7 @@ impl ClusterWatch {
         self.api.client().default_namespace()
     }
 
-    /// Has the cluster written to as well, by whichever instance is elected, once there is an
+    /// Adds the write-back into the cluster, by the elected instance, once there is an
     /// outcome.
     pub fn write_back(
         &mut self,
@@ -127,7 +127,7 @@ impl ClusterWatch {
         self.writing = Some(Writing { writer, facts, metrics });
     }
 
-    /// What becomes known: a source for the reconciler.
+    /// The objects, as a source for the reconciler.
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
     }

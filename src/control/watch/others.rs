@@ -140,7 +140,7 @@ impl Others {
         }
     }
 
-    /// Says of what could not be listed that it is not counted: what is served is not affected.
+    /// Logs kinds that could not be listed and are not counted: routes are not affected.
     fn unread(&mut self, what: &str, group: &str, failure: &Failure) {
         let of_group = if group.is_empty() { String::new() } else { format!(" ({group})") };
         let (why, words) = (failure.why.as_str(), &failure.words);

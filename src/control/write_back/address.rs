@@ -39,9 +39,9 @@ impl fmt::Display for Address {
 pub struct NodeAddresses {
     /// `metadata.name`.
     pub name: Arc<str>,
-    /// Those of type ExternalIP.
+    /// Addresses of type ExternalIP.
     pub external: Vec<IpAddr>,
-    /// Those of type InternalIP.
+    /// Addresses of type InternalIP.
     pub internal: Vec<IpAddr>,
 }
 

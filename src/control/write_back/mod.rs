@@ -44,7 +44,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use work::Worker;
 
-/// What the reconciler has made of the objects.
+/// The reconciler's result for the objects.
 #[derive(Clone, Debug, Default)]
 pub struct Reconciled {
     /// Namespace and name of the Ingresses of our class.
@@ -53,7 +53,7 @@ pub struct Reconciled {
     pub findings: FindingList,
 }
 
-/// What there is to be written about: the state of the reconciler, after its first full sync.
+/// The inputs of the write-back: the state of the reconciler, after its first full sync.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// The Ingresses of every class, in any order: including those that left a class of ravelin.
@@ -118,7 +118,7 @@ pub fn identity(pod: Option<&str>, host: &str) -> String {
 pub enum Addresses {
     /// These.
     Fixed(Vec<Address>),
-    /// Those of the nodes with one of these pods ready: [`node_addresses`].
+    /// The addresses of the nodes with one of these pods ready: [`node_addresses`].
     ReadyNodes(Pods),
 }
 
@@ -157,7 +157,7 @@ impl WriteBackSettings {
     }
 }
 
-/// One instance that writes back when it is elected.
+/// An instance that writes back when it is elected.
 #[derive(Debug)]
 pub struct WriteBackTask {
     settings: WriteBackSettings,

@@ -64,7 +64,7 @@ fn find(text: &str) -> Vec<usize> {
             }
         };
         found.extend(colon);
-        // What follows was read in another sense than it will be.
+        // The following bytes were read in another state than they will be.
         if !matches!(parser.proceed_next_document(), Ok(true)) {
             break;
         }

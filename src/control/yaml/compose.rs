@@ -22,7 +22,7 @@ pub struct Repeated {
     pub key: String,
 }
 
-/// What was copied of one stream.
+/// Bytes copied of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Copied {
     nodes: usize,

@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 
 pub use compose::Repeated;
 
-/// What a scalar without quotes means; `None` for text.
+/// The value of a scalar without quotes; `None` for text.
 pub(super) fn plain(text: &str) -> Option<Value> {
     scalar::plain(text).map(scalar::in_json)
 }
@@ -50,7 +50,7 @@ pub struct Unreadable {
     pub line: usize,
     /// Counted from one.
     pub column: usize,
-    /// What is wrong there.
+    /// The problem at that place.
     pub reason: String,
     /// Whether the document exceeds a limit, and is not malformed.
     pub too_large: bool,

@@ -90,7 +90,7 @@ fn is_number(value: &Value) -> bool {
     value.is_number() || matches!(value.as_str(), Some(".nan" | ".inf" | "-.inf"))
 }
 
-/// What a scalar without quotes means; `None` for text.
+/// The value of a scalar without quotes; `None` for text.
 pub(super) fn plain(text: &str) -> Option<Value> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),

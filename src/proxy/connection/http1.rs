@@ -114,7 +114,7 @@ fn has_unread(downstream: &Downstream, notes: &Notes, stream: &ClientStream, rea
     is_pipelined || downstream.unread.get() || notes.refused.get().is_some()
 }
 
-/// Has a connection that is to make room stay if it is no longer idle: the worker hears of a request a
+/// Keeps a connection that was chosen to make room, if it is no longer idle: the worker hears of a request a
 /// little later than the kernel.
 fn stays(downstream: &Downstream, end: Option<&End>, stream: &ClientStream) -> bool {
     let is_idle = matches!(end, Some(End::Evicted)) && downstream.watch.phase() == Phase::Idle;

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// How long the client of an idle HTTP/2 connection has to take note of our GOAWAY.
 const GOAWAY_LIMIT: Duration = Duration::from_secs(2);
 
-/// The same where another connection waits for its place.
+/// The limit while another connection waits for its place.
 const MAKE_ROOM_LIMIT: Duration = Duration::from_millis(500);
 
 /// Speaks HTTP/2 until the connection ends.

@@ -59,11 +59,11 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     drop((slot, load));
 }
 
-/// What a connection holds, in bytes: its task, and the buffers for one request of HTTP/1.1.
+/// Memory of a connection, in bytes: its task, and the buffers for one request of HTTP/1.1.
 const PLAIN: usize = 16 * 1024;
-/// The same with TLS, which has a session and buffers of its own.
+/// The same with TLS, which adds a session and buffers.
 const SECURE: usize = 32 * 1024;
-/// What HTTP/2 takes beside that: its state, its tables of fields, and its buffers.
+/// Memory of HTTP/2 in addition: its state, its tables of fields, and its buffers.
 const HTTP2: usize = 32 * 1024;
 
 fn price(protocol: ListenerProtocol) -> usize {
@@ -144,7 +144,7 @@ async fn unless_evicted<T>(watch: &Watch, future: impl Future<Output = T>) -> Op
     .await
 }
 
-/// Whose a connection is.
+/// The owner of a connection.
 struct Origin {
     source: PeerAddr,
     /// The load balancer, if it came through one.
@@ -153,7 +153,7 @@ struct Origin {
     port: u16,
 }
 
-/// Whose connection a balancer brings, by its header. The balancer's own one stays its own if it is
+/// The client of a balancer's connection, from its PROXY header. The balancer's own one stays its own if it is
 /// admitted; else it only wanted to know whether somebody answers.
 fn behind(
     own: Origin,
@@ -194,7 +194,7 @@ fn refusal(error: &ReadError) -> Refusal {
     }
 }
 
-/// What the upstream is told of the requests that are the peer's own.
+/// Forwarded fields for requests that are the peer's own.
 fn forwarded_fields(peer: PeerAddr, port: u16) -> ForwardedFields {
     let port = HeaderValue::try_from(port.to_string()).expect("a number is a valid field value");
     ForwardedFields {

@@ -5,14 +5,14 @@ use crate::net::memory::{Account, HolderKind};
 use http::request::Parts;
 use std::sync::Arc;
 
-/// What a request holds beside its head, in bytes: its task and record, and its connection to a pod with
+/// Memory of a request beside its head, in bytes: its task and record, and its connection to a pod with
 /// the buffers of that.
 const BASE: usize = 24 * 1024;
 
 /// How often a head is held: as it came, or as it is kept for sending it again; and as it is written.
 const COPIES: usize = 2;
 
-/// What the table of a head's fields takes for each, in bytes: name, value, hash and links.
+/// Memory of the table of a head's fields for each field, in bytes: name, value, hash and links.
 const FIELD: usize = 112;
 
 /// The charge for a request, for as long as this lives.

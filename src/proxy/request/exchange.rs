@@ -26,7 +26,7 @@ const SHORT_UPLOAD: u64 = 64 * 1024;
 /// The most bytes of a request body that are likely to be here with its head: hyper's first buffer.
 const SHORT_REST: u64 = 8 * 1024;
 
-/// What is known of a request so far. Dropping it counts and logs the request: as given up by the
+/// The record of a request so far. Dropping it counts and logs the request: as given up by the
 /// client, unless it was marked otherwise before.
 #[derive(Debug)]
 pub(super) struct Exchange(Box<Record>);
@@ -172,7 +172,7 @@ impl Exchange {
         own.unwrap_or(self.0.downstream.worker.config.timeouts.tunnel_idle)
     }
 
-    /// Has the upstream's time for its answer begin now.
+    /// Starts the timer of the upstream's response.
     pub(super) fn await_head(&self) {
         let own = self.0.timeouts.as_ref().and_then(|own| own.response_head);
         let response_head = own.unwrap_or(self.0.downstream.worker.config.timeouts.response_head);
@@ -184,7 +184,7 @@ impl Exchange {
         self.0.watch.enter(Phase::Exchange, limit);
     }
 
-    /// Has it wait in a queue, for at most so long.
+    /// Sets the queue deadline.
     pub(super) fn queues(&self, limit: Duration) {
         self.0.watch.enter(Phase::Exchange, limit.saturating_add(TICK));
     }

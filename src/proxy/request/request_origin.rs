@@ -63,7 +63,7 @@ impl<'d> RequestOrigin<'d> {
         self.unnamed
     }
 
-    /// What the upstream is told. `host` is the one that the visitor asked for.
+    /// The forwarded fields for the upstream. `host` is the one that the visitor asked for.
     pub(super) fn fields(mut self, host: &HeaderValue) -> Cow<'d, ForwardedFields> {
         if let (Some(scheme), Cow::Owned(fields)) = (self.scheme, &mut self.fields) {
             fields.port = port(host, scheme);

@@ -58,7 +58,7 @@ fn answer_of_upstream(
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());
     response.map(|incoming| match has_body {
         true => ResponseBody::of_upstream(incoming, exchange),
-        // What a pod with HTTP/2 sends anyway is dropped with its stream.
+        // A body that a pod sends anyway over HTTP/2 is dropped with its stream.
         false => ResponseBody::empty(exchange),
     })
 }

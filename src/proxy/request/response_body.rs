@@ -66,7 +66,7 @@ impl ResponseBody {
         }
     }
 
-    /// Takes note of what the source gave.
+    /// Records what the source returned.
     fn note(&mut self, frame: Option<&Result<Frame<Piece>, Truncated>>) {
         match frame {
             Some(Ok(frame)) => {
@@ -107,7 +107,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Piece>, Truncated>>> {
         let this = self.get_mut();
         if let Some(exchange) = &this.exchange {
-            // What the client does not take is not read from the pod.
+            // Bytes that the client does not take are not read from the pod.
             ready!(exchange.downstream().flow.poll_room(cx));
         }
         let frame = match &mut this.source {

@@ -34,7 +34,7 @@ fn client(exchange: &Exchange) -> IpAddr {
     named.unwrap_or_else(|| exchange.downstream().peer.ip())
 }
 
-/// What the cookie of this name says, the first that says something (RFC 6265 section 4.2).
+/// The token in the cookie of this name, the first one that is valid (RFC 6265 section 4.2).
 fn token(headers: &impl Fields, name: &str) -> Option<AffinityToken> {
     let fields = headers.get_all(header::COOKIE);
     let pairs = fields.flat_map(|field| field.as_bytes().split(|&byte| byte == b';'));

@@ -126,7 +126,7 @@ impl Tunnel {
     }
 }
 
-/// What moves in a tunnel.
+/// Traffic of a tunnel.
 struct Flow {
     watch: Rc<Watch>,
     limit: Cell<Duration>,
@@ -140,7 +140,7 @@ impl Flow {
     }
 }
 
-/// One end of a tunnel.
+/// An end of a tunnel.
 struct Side<'f, S> {
     inner: S,
     flow: &'f Flow,

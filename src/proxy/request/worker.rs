@@ -19,7 +19,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What the requests of one worker share. Nothing in it is shared with another worker but the
+/// State that the requests of one worker share. Nothing in it is shared with another worker but the
 /// table, the endpoints' load and the cells that the scrape reads.
 #[derive(Debug)]
 pub struct Worker {
@@ -29,7 +29,7 @@ pub struct Worker {
     pub tables: TableCache,
     /// The upstream of this worker.
     pub upstream: Upstream,
-    /// What its connections hold.
+    /// Memory that its connections hold.
     pub memory: Arc<Ledger>,
     /// Deadlines of the client connections.
     pub deadlines: Rc<Deadlines>,
@@ -37,9 +37,9 @@ pub struct Worker {
     pub series: SeriesCache,
     /// Numbers for the scrape.
     pub cells: Arc<WorkerCells>,
-    /// What the listeners admit now, in the order of the configuration.
+    /// The addresses that listeners admit now, in the order of the configuration.
     pub gates: Arc<[GateCell]>,
-    /// What requests through Cloudflare have to show.
+    /// Conditions for requests through Cloudflare.
     pub policy: Arc<VisitorPolicy>,
     /// Turns of clients with many requests at once.
     pub head_turns: HeadTurns,
@@ -64,7 +64,7 @@ impl Worker {
     }
 }
 
-/// One client connection, as its requests see it.
+/// A client connection, as its requests see it.
 #[derive(Debug)]
 pub struct Downstream {
     /// Its worker.
@@ -77,19 +77,19 @@ pub struct Downstream {
     pub trusted: Option<TrustedPeer>,
     /// The gate of the listener when the connection was accepted.
     pub gate: Arc<Gate>,
-    /// What was agreed on, if it has TLS.
+    /// The TLS session, if it has TLS.
     pub tls: Option<Session>,
     /// Its deadline.
     pub watch: Rc<Watch>,
     /// Set for a request that was answered before its body was complete.
     pub unread: Cell<bool>,
-    /// What it holds.
+    /// The account of what its connections and requests hold.
     pub account: Arc<Account>,
     /// The response data that the client has not taken.
     pub flow: Arc<Flow>,
     /// Its streams, if it speaks HTTP/2.
     pub streams: Option<Rc<Streams>>,
-    /// What every log line of it has.
+    /// The fields of each of its log lines.
     pub text: ConnectionText,
     /// The forwarded headers of requests whose client is the peer itself.
     pub fields: ForwardedFields,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const DELAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What happens to a list.
+/// Events of a list.
 #[derive(Clone, Debug)]
 enum Step {
     /// The API answers with these networks, and the answer is cut off at a share of its bytes.

@@ -34,7 +34,7 @@ const MOST_SPACING: Duration = Duration::from_secs(30);
 /// After so long without a return the next one is the first again.
 const CALM: Duration = Duration::from_secs(45);
 
-/// What the followers of one API server tell each other.
+/// State that the followers of one API server share.
 #[derive(Debug)]
 pub(super) struct Recovery {
     state: Mutex<State>,

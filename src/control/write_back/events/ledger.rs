@@ -50,7 +50,7 @@ impl Default for EventLimits {
     }
 }
 
-/// What stands in the cluster about a finding, and since when.
+/// The Event in the cluster about a finding, and its time.
 #[derive(Clone, Copy, Debug)]
 enum Standing {
     Nothing,
@@ -99,7 +99,7 @@ impl Entry {
     }
 }
 
-/// What to do now.
+/// The next action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::control::write_back) enum Next {
     /// Write this; the second says whether it was written before.
@@ -110,7 +110,7 @@ pub(in crate::control::write_back) enum Next {
     Idle,
 }
 
-/// What was said, and what is to be.
+/// The last message, and the next one.
 #[derive(Debug)]
 pub(in crate::control::write_back) struct Ledger {
     pace: EventLimits,
@@ -290,7 +290,7 @@ impl Ledger {
         }
     }
 
-    /// What was held back since the last call.
+    /// Messages held back since the last call.
     pub(in crate::control::write_back) fn suppressed(&mut self) -> Vec<Suppressed> {
         std::mem::take(&mut self.suppressed)
     }

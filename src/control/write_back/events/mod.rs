@@ -102,7 +102,7 @@ impl Notice {
     pub(super) fn mended(&self, scope: &str) -> Self {
         let Self { of, object, uid, .. } = self;
         let key = key(object, &[scope, "mended", &of.name]);
-        // What was to be done has been done.
+        // The fix has been made.
         let was = self.note.split(". Fix: ").next().unwrap_or_default();
         let note = cut(format!("resolved: {was}"));
         let (object, uid) = (object.clone(), uid.clone());

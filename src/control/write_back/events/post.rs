@@ -25,7 +25,7 @@ pub(super) const RESOLVED: &str = "Resolved";
 /// name.
 pub(super) const SCOPE: &str = "ravelin.dev/lease";
 
-/// Who writes Events.
+/// The reporter of Events.
 #[derive(Clone, Debug)]
 pub(in crate::control::write_back) struct Reporter {
     /// A qualified name: `reportingController`, which `kubectl describe` shows as the source.
@@ -36,7 +36,7 @@ pub(in crate::control::write_back) struct Reporter {
     pub(in crate::control::write_back) scope: String,
 }
 
-/// What came of it.
+/// Its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::control::write_back) enum Said {
     /// Created, or counted on.

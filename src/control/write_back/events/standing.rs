@@ -19,7 +19,7 @@ const PAGE: u32 = 500;
 /// Longest time for a page: what waits for it is that something is right again.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// What a predecessor said of something that is wrong.
+/// A predecessor's Event about a problem.
 #[derive(Debug)]
 pub(in crate::control::write_back) struct Standing {
     pub(super) notice: Notice,

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 /// The shortest time that an answer is waited for, however near the end of the belief is.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-/// One instance in the election.
+/// An instance in the election.
 pub(in crate::control::write_back) struct Elector {
     api: Api<Lease>,
     election: Election,

@@ -87,7 +87,7 @@ pub(super) struct StoredLease {
     pub(super) record: Record,
 }
 
-/// What is to be asked of the API server.
+/// A query to the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// Read the Lease.
@@ -216,7 +216,7 @@ impl Machine {
             self.plan_at(Plan::Hold, now);
         } else {
             let look = now + spread(self.timing.renew, random);
-            // Those who wait for the end of the same Lease do not write at the same moment.
+            // Instances that wait for the end of the same Lease must not write at the same moment.
             let expired = expires + spread(self.timing.retry, random).mul_f64(random);
             self.plan_at(Plan::Look, look.min(expired));
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 const INSTANCES: usize = 3;
 
-/// What befalls one request.
+/// The events of one request.
 #[derive(Clone, Copy, Debug)]
 struct Fate {
     /// Milliseconds until the server acts.
@@ -128,7 +128,7 @@ impl World {
                 if flight.hears <= self.now && instance.alive {
                     let Flight { answer, sent, fate, acts, request, .. } = flight;
                     let (answer, sent, random) = (answer.clone(), *sent, fate.random);
-                    // What was given up may still arrive: it is left to the server.
+                    // A write that was given up may still arrive.
                     let late = acts.map(|_| request.clone());
                     instance.flight = None;
                     instance.machine.answer(answer, sent, local, random);

@@ -21,7 +21,7 @@ pub(in crate::control::write_back) struct Board {
     again: HashSet<Uid>,
     /// Failures in a row.
     failures: HashMap<Uid, u32>,
-    /// What is to be tried again, and when.
+    /// Retries, and when they are due.
     waiting: BTreeMap<(Instant, Uid), Patch>,
     /// What was written, from which resourceVersion on. Until the watch shows another version, this
     /// is what the status says.
