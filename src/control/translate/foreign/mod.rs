@@ -74,8 +74,7 @@ enum Class {
     Canary,
 }
 
-const DETAIL: Class =
-    Class::Tunes("it configures another annotation, and has no effect alone");
+const DETAIL: Class = Class::Tunes("it configures another annotation, and has no effect alone");
 const LOGS: Class = Class::Tunes("[access_log] configures the access log");
 const TLS_POLICY: Class = Class::Tunes("only safe ciphers of TLS 1.2 and 1.3 are offered");
 const STICKY: Class =
