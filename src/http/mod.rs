@@ -17,7 +17,7 @@ mod stream;
 mod streams;
 mod target;
 
-pub use frames::{FollowedFrames, HeadDeadline};
+pub use frames::{FollowedFrames, HeadDeadline, LentSocket};
 pub use head::{forwards_left, read_http2};
 pub use head_turns::HeadTurns;
 pub use headers::{

@@ -40,6 +40,8 @@ pub struct Streams {
     /// Streams that end if the client acknowledges nothing.
     asked: RefCell<Vec<Rc<Watch>>>,
     inflow: Rc<Inflow>,
+    /// hyper is through with the connection: its deadline is somebody else's.
+    closed: Cell<bool>,
     /// The client was not read for a while, as its connection has its share of memory.
     overdrawn: Cell<bool>,
     /// The stream whose future hyper hands over next.
@@ -68,6 +70,7 @@ impl Streams {
             spare: RefCell::default(),
             asked: RefCell::default(),
             inflow,
+            closed: Cell::new(false),
             overdrawn: Cell::new(false),
             next: RefCell::default(),
         })
@@ -131,6 +134,12 @@ impl Streams {
         asks
     }
 
+    /// Notes that hyper is through with the connection. Returns whether its client may still be sending.
+    pub fn close(&self) -> bool {
+        self.closed.set(true);
+        self.inflow.is_sending()
+    }
+
     /// Whether there has been any.
     pub fn has_begun(&self) -> bool {
         self.begun.get() > 0
@@ -187,11 +196,13 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let Streams { open, connection, idle, spare, .. } = &*self.streams;
+        let Streams { open, connection, idle, spare, closed, .. } = &*self.streams;
         open.set(open.get() - 1);
         if open.get() == 0 {
             self.streams.inflow.clear();
-            connection.enter(Phase::Idle, *idle);
+            if !closed.get() {
+                connection.enter(Phase::Idle, *idle);
+            }
         }
         let mut spare = spare.borrow_mut();
         // A body that the upstream still holds must not meet another request's deadline.

@@ -138,3 +138,29 @@ fn a_handshake_that_the_drain_ends_has_not_timed_out() {
     drop(frames);
     assert_eq!(process.exit().code(), Some(0));
 }
+
+#[test]
+fn a_client_that_still_uploads_after_goaway_is_not_reset() {
+    let upstream = Upstream::scripted(|conn| {
+        conn.head();
+        conn.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        conn.closes();
+    });
+    let builder = secured(upstream.addr()).timeout("drain", "20s").timeout("drain_idle", "20ms");
+    let mut process = builder.spawn(1);
+    let (mut frames, _) = Frames::open(process.addr());
+    let piece = frames::frame(DATA, 0, 1, &[b'x'; 1024]);
+    frames.send(&frames::post(1, "/upload", &[]));
+    frames.send(&piece);
+    assert_eq!(frames.next_of(HEADERS).stream, 1);
+    process.signal("TERM");
+    // Until the end of what the proxy sends.
+    while frames.next().is_some() {}
+    let lingering = || Metrics::scrape(process.admin()).sum("ravelin_connections_lingering", &[]);
+    assert_eq!(lingering(), 1.0);
+    for _ in 0..1000 {
+        assert!(frames.try_send(&piece), "the client would take its answer for lost");
+    }
+    drop(frames);
+    assert_eq!(process.exit().code(), Some(0));
+}

@@ -15,6 +15,7 @@ use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::{Account, HolderKind, Inflow};
 use scan::Scanner;
 use sent::Sent;
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -136,10 +137,22 @@ impl HeadDeadline {
     }
 }
 
+/// A socket that hyper reads and writes and does not give back: whoever lent it takes it when hyper is
+/// through.
+#[derive(Debug)]
+pub struct LentSocket(Rc<RefCell<Take<ClientSocket>>>);
+
+impl LentSocket {
+    /// The socket, once its [`FollowedFrames`] are gone.
+    pub fn take_back(self) -> Option<ClientSocket> {
+        Rc::into_inner(self.0).map(|socket| socket.into_inner().into_inner())
+    }
+}
+
 /// A client's connection whose HTTP/2 frames are parsed.
 #[derive(Debug)]
 pub struct FollowedFrames {
-    socket: Take<ClientSocket>,
+    socket: Rc<RefCell<Take<ClientSocket>>>,
     /// Of those that read many heads.
     turn: Turn,
     received: Received,
@@ -163,7 +176,7 @@ impl FollowedFrames {
     ) -> Self {
         head.watch.pause();
         Self {
-            socket: socket.take(0),
+            socket: Rc::new(RefCell::new(socket.take(0))),
             turn,
             received: Received::new(),
             sent: Sent::new(),
@@ -173,6 +186,11 @@ impl FollowedFrames {
             unacknowledged: None,
             look: None,
         }
+    }
+
+    /// The way back of the socket.
+    pub fn lent(&self) -> LentSocket {
+        LentSocket(Rc::clone(&self.socket))
     }
 
     fn note(&mut self, read: &[u8]) {
@@ -193,7 +211,7 @@ impl FollowedFrames {
         if asked.is_empty() {
             return written;
         }
-        let now = self.socket.get_ref().unacknowledged();
+        let now = self.socket.borrow().get_ref().unacknowledged();
         let moves = std::mem::replace(&mut self.unacknowledged, now) != now || !is_blocked;
         if moves {
             account.drain();
@@ -228,8 +246,10 @@ impl AsyncRead for FollowedFrames {
         let before = buf.filled().len();
         // With the header behind it.
         let most = (self.received.scanner.left() + scan::HEADER).max(PIECE);
-        self.socket.set_limit(most as u64);
-        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        let mut socket = self.socket.borrow_mut();
+        socket.set_limit(most as u64);
+        let read = Pin::new(&mut *socket).poll_read(cx, buf);
+        drop(socket);
         if read.is_pending() {
             self.turn.pass();
         }
@@ -245,7 +265,7 @@ impl AsyncWrite for FollowedFrames {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(self.socket.get_mut()).poll_write(cx, buf);
+        let written = Pin::new(self.socket.borrow_mut().get_mut()).poll_write(cx, buf);
         let written = ready!(self.written(written))?;
         let Self { sent, streams, .. } = &mut *self;
         sent.wrote(&buf[..written], streams.inflow());
@@ -257,7 +277,7 @@ impl AsyncWrite for FollowedFrames {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(self.socket.get_mut()).poll_write_vectored(cx, bufs);
+        let written = Pin::new(self.socket.borrow_mut().get_mut()).poll_write_vectored(cx, bufs);
         let written = ready!(self.written(written))?;
         let Self { sent, streams, .. } = &mut *self;
         let mut left = written;
@@ -270,16 +290,16 @@ impl AsyncWrite for FollowedFrames {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.get_ref().is_write_vectored()
+        self.socket.borrow().get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(self.socket.get_mut()).poll_flush(cx);
+        let flushed = Pin::new(self.socket.borrow_mut().get_mut()).poll_flush(cx);
         self.written(flushed)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.socket.get_mut()).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.socket.borrow_mut().get_mut()).poll_shutdown(cx)
     }
 }
 

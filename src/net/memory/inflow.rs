@@ -113,7 +113,17 @@ impl Inflow {
 
     /// Records that the client ended a stream, or its request.
     pub fn ended(&self, stream: u32) {
-        self.streams.borrow_mut().sending.remove(&stream);
+        let mut streams = self.streams.borrow_mut();
+        streams.sending.remove(&stream);
+        // Nothing follows that would have to be ignored.
+        streams.reset.retain(|reset| *reset != stream);
+    }
+
+    /// Whether the client may still be sending a body: it has not ended one that it began, though we may
+    /// have reset its stream.
+    pub fn is_sending(&self) -> bool {
+        let streams = self.streams.borrow();
+        !streams.sending.is_empty() || !streams.reset.is_empty()
     }
 
     /// Records that we reset a stream: h2 dropped its buffered data, and drops what still arrives.
@@ -235,6 +245,20 @@ mod tests {
         assert!(is_ready());
         inflow.clear();
         assert_eq!(account.held(), 0);
+    }
+
+    #[test]
+    fn a_client_is_sending_until_it_has_ended_what_it_began_also_after_a_reset_of_ours() {
+        let inflow = mk_inflow(&mk_account(1 << 30));
+        assert!(!inflow.is_sending());
+        inflow.received(1, 10);
+        inflow.received(3, 10);
+        assert!(inflow.is_sending());
+        inflow.ended(3);
+        inflow.reset(1);
+        assert!(inflow.is_sending(), "its data may be on the way");
+        inflow.ended(1);
+        assert!(!inflow.is_sending());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A conversation in HTTP/2: its streams have deadlines of their own.
 
 use super::count_evicted;
+use super::linger::linger;
 use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
 use crate::net::deadline::{Phase, Watch};
 use crate::proxy::request::{self, Downstream, TunnelSlot};
@@ -36,18 +37,19 @@ pub(super) async fn serve_http2(
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);
     let (head, stream) = follow(&downstream, streams, socket);
+    let lent = stream.lent();
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let cells = &worker.cells.listeners[downstream.listener];
     let (mut leaving, mut has_limit) = (false, false);
-    poll_fn(|cx| {
+    let is_orderly = poll_fn(|cx| {
         watch.register(cx);
         head.register(cx);
         if is_over_for(&head, cells) {
-            return Poll::Ready(());
+            return Poll::Ready(false);
         }
         if watch.expired().is_some() && streams.is_empty() {
             if leaving {
-                return Poll::Ready(());
+                return Poll::Ready(true);
             }
             cells.idle_closed.add(1);
             watch.enter(Phase::Idle, GOAWAY_LIMIT);
@@ -67,7 +69,7 @@ pub(super) async fn serve_http2(
         if streams.is_flood() {
             tracing::debug!(peer = %downstream.peer, "client resets too many streams");
             cells.reset_floods.add(1);
-            return Poll::Ready(());
+            return Poll::Ready(false);
         }
         if is_to_go(&downstream, streams, is_over) && !leaving {
             leaving = true;
@@ -76,6 +78,14 @@ pub(super) async fn serve_http2(
         Pin::new(&mut connection).poll(cx).map(|result| ended(&downstream, result))
     })
     .await;
+    drop(connection);
+    // hyper closes once every stream has its answer, whether or not a client has sent the rest of its body.
+    if streams.close()
+        && is_orderly
+        && let Some(socket) = lent.take_back()
+    {
+        Box::pin(linger(&downstream, socket)).await;
+    }
 }
 
 /// Follows the frames of a connection. The watch is that of its heads.
@@ -117,13 +127,16 @@ fn is_evicted(downstream: &Downstream) -> bool {
     is_evicted
 }
 
-/// Notes why a connection has ended, if there is anything to say.
-fn ended(downstream: &Downstream, result: hyper::Result<()>) {
-    let Err(error) = result else { return };
-    if stage::is_flood(&error) {
+/// Notes why a connection has ended, if there is anything to say. Returns whether the client is owed an orderly
+/// end: not for a flood.
+fn ended(downstream: &Downstream, result: hyper::Result<()>) -> bool {
+    let Err(error) = result else { return true };
+    let is_flood = stage::is_flood(&error);
+    if is_flood {
         downstream.worker.cells.listeners[downstream.listener].reset_floods.add(1);
     }
     tracing::debug!(peer = %downstream.peer, %error, "connection ended");
+    !is_flood
 }
 
 /// Whether the client has to be told to close. GOAWAY loses no request: the client knows which
