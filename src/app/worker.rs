@@ -44,6 +44,10 @@ const LEAVING_TICK: Duration = Duration::from_millis(20);
 /// How long the tunnels have to close.
 const CLOSE_TUNNELS: Duration = Duration::from_millis(200);
 
+/// Connections that a worker begins before it serves the others again. The first turn of a connection costs ten
+/// times as much as a request on an old one, and some clients open thousands at once.
+const BEGUN_AT_ONCE: u32 = 4;
+
 /// Runs until the process leaves and every connection is closed, or is to be cut.
 pub(super) fn run(setup: Setup) {
     unprivileged("worker", serve(setup));
@@ -83,15 +87,35 @@ async fn serve(setup: Setup) {
     tokio::task::spawn_local(reclaim(Rc::clone(&worker)));
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pace = Pace::default();
     loop {
         tokio::select! {
-            Some(order) = door.orders.recv() => obey(&worker, order),
+            Some(order) = door.orders.recv() => {
+                obey(&worker, order);
+                pace.step().await;
+            }
             _ = tick.tick() => on_tick(&worker),
             () = shutdown.reached(Stage::Draining) => break,
         }
     }
     leave(&worker, door, shutdown).await;
     on_tick(&worker);
+}
+
+/// Has other tasks run, and the sockets be looked at, after every few steps.
+#[derive(Default)]
+struct Pace {
+    steps: u32,
+}
+
+impl Pace {
+    async fn step(&mut self) {
+        self.steps += 1;
+        if self.steps == BEGUN_AT_ONCE {
+            self.steps = 0;
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 fn obey(worker: &Rc<Worker>, order: Order) {
@@ -172,4 +196,37 @@ async fn close_tunnels(worker: &Worker) {
     };
     // One poll each is enough.
     let _ = tokio::time::timeout(CLOSE_TUNNELS, closing).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    #[test]
+    fn others_have_their_turn_after_every_few_connections() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (sender, mut orders) = unbounded_channel();
+        let (begun, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        for order in 0..100 * BEGUN_AT_ONCE {
+            sender.send(order).expect("the receiver is here");
+        }
+        drop(sender);
+        let local = tokio::task::LocalSet::new();
+        let (of_other, peak) = (Rc::clone(&begun), Rc::clone(&most));
+        local.spawn_local(async move {
+            loop {
+                peak.set(peak.get().max(of_other.take()));
+                tokio::task::yield_now().await;
+            }
+        });
+        local.block_on(&runtime, async {
+            let mut pace = Pace::default();
+            while orders.recv().await.is_some() {
+                begun.set(begun.get() + 1);
+                pace.step().await;
+            }
+        });
+        assert_eq!(most.get(), BEGUN_AT_ONCE);
+    }
 }

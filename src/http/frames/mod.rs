@@ -137,8 +137,7 @@ impl HeadDeadline {
     }
 }
 
-/// A socket that hyper reads and writes and does not give back: whoever lent it takes it when hyper is
-/// through.
+/// The way back of a socket that hyper reads and writes, and does not return itself.
 #[derive(Debug)]
 pub struct LentSocket(Rc<RefCell<Take<ClientSocket>>>);
 

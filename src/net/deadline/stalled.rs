@@ -24,8 +24,8 @@ const POD_FACTOR: u64 = 4;
 /// Watches that are looked at in one go: some 100 µs.
 const WINDOW: usize = 4_096;
 
-/// Exchanges that end in one go, at most: about 2 ms.
-const MOST: usize = 64;
+/// Exchanges that end in one go, at most: about half a millisecond.
+const MOST: usize = 16;
 
 /// What the end of a stream gives back at least, in bytes; that of another exchange gives back all that its
 /// connection holds.

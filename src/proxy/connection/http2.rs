@@ -66,9 +66,7 @@ pub(super) async fn serve_http2(
             watch.enter(Phase::Idle, GOAWAY_LIMIT);
         }
         has_limit = is_over;
-        if streams.is_flood() {
-            tracing::debug!(peer = %downstream.peer, "client resets too many streams");
-            cells.reset_floods.add(1);
+        if is_flood(&downstream, streams) {
             return Poll::Ready(false);
         }
         if is_to_go(&downstream, streams, is_over) && !leaving {
@@ -80,12 +78,19 @@ pub(super) async fn serve_http2(
     .await;
     drop(connection);
     // hyper closes once every stream has its answer, whether or not a client has sent the rest of its body.
-    if streams.close()
-        && is_orderly
-        && let Some(socket) = lent.take_back()
-    {
+    if let Some(socket) = lent.take_back().filter(|_| streams.close() && is_orderly) {
         Box::pin(linger(&downstream, socket)).await;
     }
+}
+
+/// Whether the client resets too many streams, which is counted.
+fn is_flood(downstream: &Downstream, streams: &Streams) -> bool {
+    let is_flood = streams.is_flood();
+    if is_flood {
+        tracing::debug!(peer = %downstream.peer, "client resets too many streams");
+        downstream.worker.cells.listeners[downstream.listener].reset_floods.add(1);
+    }
+    is_flood
 }
 
 /// Follows the frames of a connection. The watch is that of its heads.
