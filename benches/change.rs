@@ -15,7 +15,7 @@ use ravelin::control::objects::{Change, Object, Objects};
 use ravelin::control::source::Changes;
 use ravelin::control::translate::{Effect, Options, Translator};
 use ravelin::model::Kind;
-use ravelin::routing::{Publisher, Table, compile};
+use ravelin::routing::{Publisher, Table, recompile};
 use serde_json::Value;
 use std::time::Instant;
 
@@ -70,7 +70,7 @@ impl InForce {
         }
         let effect = self.translator.apply(changes);
         if let Some(model) = &effect.model {
-            let table = compile(model, Some(&self.publisher.current()));
+            let table = recompile(model, &effect.delta, &self.publisher.current());
             self.publisher.publish(table);
         }
         let endpoints = effect.endpoints.iter().map(|(position, backend)| (*position, backend));

@@ -58,6 +58,26 @@ pub struct Model {
     pub backends: Vec<BackendSpec>,
 }
 
+/// How a model differs from the one before it, in a row of models.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// The number of the model before. Each is there once in the life of a process; 0 is none's.
+    pub since: u64,
+    /// The number of this model.
+    pub now: u64,
+    /// The hosts whose rules or default backends may be others, or what their Ingresses ask for;
+    /// [`HostPattern::Any`] also for the default backend of all hosts.
+    pub hosts: Vec<HostPattern>,
+    /// For each backend of this model its position in the one before, if it is the same but for its
+    /// endpoints; else [`Delta::CHANGED`].
+    pub backends: Vec<usize>,
+}
+
+impl Delta {
+    /// Of a backend that is not, or not as it is, in the model before.
+    pub const CHANGED: usize = usize::MAX;
+}
+
 /// The addresses from the cluster: the sets `nodes` and `pods`, and the list that replaces Cloudflare's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterAddresses {

@@ -1,9 +1,11 @@
 //! Model to table: a pure function of the two, but for the live state that unchanged endpoints keep.
 
 use super::backends::{backends, limits};
-use super::hosts::HostMap;
+use super::hosts::{HostMap, hash};
+use super::part::Part;
 use super::{
-    HostEntry, IngressEntry, NONE, ONE_ROUTE, PathEntry, RouteEntry, Span, Table, index, paths,
+    Backend, HostEntry, IngressEntry, NONE, ONE_ROUTE, PathEntry, RouteEntry, Span, Table, index,
+    lookup, paths,
 };
 use crate::model::{
     self, ACME_CHALLENGES, Algorithm, HostPattern, Hsts, Model, PathKind, Rule, Timeouts,
@@ -11,30 +13,69 @@ use crate::model::{
 use http::HeaderValue;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Hosts in a part, on average, at most. A change recompiles as many, and counts a reference
+/// to each other part.
+pub(super) const HOSTS: usize = 48;
 
 /// Compiles a model. `previous` is the table in force; backends that it has already are shared
 /// with it (their endpoints are replaced by `Publisher::publish`, not here).
 ///
-/// Bounds: positions are 32-bit, so the text of all names may reach 4 GiB; a name past it reads as
-/// empty. No cluster stores that much.
+/// Bounds: positions are 32-bit, so the text of all names of a part may reach 4 GiB; a name past it reads
+/// as empty. No cluster stores that much.
 pub fn compile(model: &Model, previous: Option<&Table>) -> Table {
-    let mut builder = Builder::new(model);
     let mut order: Vec<&Rule> = model.rules.iter().collect();
     // Costs one look at each rule where they are in order already, as those of a translation are.
     order.sort_by(|a, b| table_order(a, b));
     let defaults = default_backends(model);
+    let mut hosts: Vec<HostRules> = Vec::new();
     for rules in order.chunk_by(|a, b| a.host == b.host) {
         if let Some(Rule { host, .. }) = rules.first() {
-            builder.host(host, rules, defaults.get(host).copied());
+            hosts.push(HostRules { host, rules, default: defaults.get(host).copied() });
         }
     }
     let has_rules = |host| order.binary_search_by(|rule| rule.host.cmp(host)).is_ok();
     let mut bare: Vec<_> = defaults.iter().filter(|(host, _)| !has_rules(host)).collect();
     bare.sort_by_key(|(host, _)| *host);
-    for (host, default) in bare {
-        builder.host(host, &[], Some(*default));
+    let bare = bare.into_iter();
+    hosts.extend(bare.map(|(host, default)| HostRules {
+        host,
+        rules: &[],
+        default: Some(*default),
+    }));
+    let (backends, updates) = backends(model, previous);
+    let count = part_count(hosts.len());
+    let mut of_parts: Vec<Vec<HostRules>> = Vec::new();
+    of_parts.resize_with(count, Vec::new);
+    for host in hosts {
+        of_parts[part_of(host.host, count)].push(host);
     }
-    builder.finish(previous)
+    let parts: Box<[_]> =
+        of_parts.iter().map(|hosts| Arc::new(Builder::build(model, &backends, hosts))).collect();
+    let limits = limits(model, &backends);
+    let generation = previous.map_or(0, |table| table.generation + 1);
+    Table::of(generation, parts, backends, updates, limits)
+}
+
+/// How many parts so many hosts are in.
+pub(super) fn part_count(hosts: usize) -> usize {
+    hosts.div_ceil(HOSTS).next_power_of_two() + 1
+}
+
+/// Which of so many parts has a host.
+pub(super) fn part_of(host: &HostPattern, parts: usize) -> usize {
+    match host {
+        HostPattern::Exact(name) | HostPattern::Wildcard(name) => lookup::number(hash(name), parts),
+        HostPattern::Any => parts - 1,
+    }
+}
+
+/// A host with its rules, which are in the order of [`precedence`].
+pub(super) struct HostRules<'m, 'r> {
+    pub(super) host: &'m HostPattern,
+    pub(super) rules: &'r [&'m Rule],
+    pub(super) default: Option<&'m model::DefaultBackend>,
 }
 
 /// The order of rules in a table: by host, then as they take precedence, of equals the winner first.
@@ -57,7 +98,7 @@ fn precedence(a: &Rule, b: &Rule) -> Ordering {
 }
 
 /// The default backend of each host, and under [`HostPattern::Any`] that of all hosts.
-fn default_backends(model: &Model) -> HashMap<HostPattern, &model::DefaultBackend> {
+pub(super) fn default_backends(model: &Model) -> HashMap<HostPattern, &model::DefaultBackend> {
     let mut order: Vec<_> = model.defaults.iter().collect();
     order.sort_by_key(|default| (!default.hosts.is_empty(), default.ingress));
     let mut chosen = HashMap::new();
@@ -70,7 +111,8 @@ fn default_backends(model: &Model) -> HashMap<HostPattern, &model::DefaultBacken
     chosen
 }
 
-struct Builder<'m> {
+/// A part in the making.
+pub(super) struct Builder<'m> {
     model: &'m Model,
     text: String,
     interned: HashMap<&'m str, Span, foldhash::fast::RandomState>,
@@ -82,6 +124,25 @@ struct Builder<'m> {
     host_entries: Vec<HostEntry>,
     paths: Vec<PathEntry>,
     routes: Vec<RouteEntry>,
+    /// Those of the model that its routes name.
+    backends: Numbers,
+    ingresses: Numbers,
+}
+
+/// Positions in the model, and where each is in the part.
+#[derive(Default)]
+struct Numbers {
+    known: HashMap<usize, u32, foldhash::fast::RandomState>,
+    all: Vec<usize>,
+}
+
+impl Numbers {
+    fn of(&mut self, position: usize) -> u32 {
+        *self.known.entry(position).or_insert_with(|| {
+            self.all.push(position);
+            index(self.all.len() - 1)
+        })
+    }
 }
 
 /// The host of a route: its position among the hosts or wildcards.
@@ -92,18 +153,27 @@ struct Of {
 }
 
 impl<'m> Builder<'m> {
-    fn new(model: &'m Model) -> Self {
-        Self {
+    /// A part with these hosts.
+    pub(super) fn build(
+        model: &'m Model,
+        backends: &[Arc<Backend>],
+        hosts: &[HostRules<'m, '_>],
+    ) -> Part {
+        let mut this = Self {
             model,
             text: String::new(),
             interned: HashMap::default(),
-            hosts: Vec::with_capacity(model.rules.len()),
+            hosts: Vec::with_capacity(hosts.len()),
             wildcards: Vec::new(),
             any: None,
             host_entries: Vec::new(),
             paths: Vec::new(),
-            routes: Vec::with_capacity(model.rules.len() + model.defaults.len()),
-        }
+            routes: Vec::with_capacity(hosts.len()),
+            backends: Numbers::default(),
+            ingresses: Numbers::default(),
+        };
+        hosts.iter().for_each(|host| this.host(host));
+        this.finish(backends)
     }
 
     /// For what many have in common.
@@ -112,13 +182,7 @@ impl<'m> Builder<'m> {
         *self.interned.entry(text).or_insert_with(|| append(all, text))
     }
 
-    /// Adds a host with its rules, which are in the order of [`precedence`].
-    fn host(
-        &mut self,
-        host: &'m HostPattern,
-        rules: &[&'m Rule],
-        default: Option<&'m model::DefaultBackend>,
-    ) {
+    fn host(&mut self, &HostRules { host, rules, default }: &HostRules<'m, '_>) {
         let of = match host {
             HostPattern::Exact(_) => Of { host: index(self.hosts.len()), wildcard: false },
             HostPattern::Wildcard(_) => Of { host: index(self.wildcards.len()), wildcard: true },
@@ -169,8 +233,8 @@ impl<'m> Builder<'m> {
         let (text, path) = (self.intern(text), self.intern(&rule.path.text));
         self.paths.push(PathEntry { text, parent, route });
         self.routes.push(RouteEntry {
-            backend: index(rule.backend),
-            ingress: index(rule.ingress),
+            backend: self.backends.of(rule.backend),
+            ingress: self.ingresses.of(rule.ingress),
             rule: index(rule.rule),
             position: index(rule.position),
             host: of.host,
@@ -194,8 +258,8 @@ impl<'m> Builder<'m> {
         let route = index(self.routes.len());
         let path = self.intern("/");
         self.routes.push(RouteEntry {
-            backend: index(default.backend),
-            ingress: index(default.ingress),
+            backend: self.backends.of(default.backend),
+            ingress: self.ingresses.of(default.ingress),
             rule: NONE,
             position: NONE,
             host: of.host,
@@ -208,14 +272,14 @@ impl<'m> Builder<'m> {
         route
     }
 
-    fn finish(mut self, previous: Option<&Table>) -> Table {
-        let model = self.model;
-        let (backends, updates) = backends(model, previous);
-        let limits = limits(model, &backends);
+    fn finish(mut self, backends: &[Arc<Backend>]) -> Part {
         let mut hsts: Vec<&Hsts> = Vec::new();
         let mut timeouts: Vec<&Timeouts> = Vec::new();
         let mut algorithms: Vec<&Algorithm> = Vec::new();
-        let ingresses = model.ingresses.iter().map(|ingress| IngressEntry {
+        let model = self.model;
+        let numbers = std::mem::take(&mut self.ingresses.all);
+        let ingresses = numbers.into_iter().map(|number| &model.ingresses[number]);
+        let ingresses = ingresses.map(|ingress| IngressEntry {
             namespace: self.intern(&ingress.namespace),
             name: append(&mut self.text, &ingress.name),
             hsts: ingress.https.hsts.as_ref().map_or(NONE, |value| position(&mut hsts, value)),
@@ -232,8 +296,7 @@ impl<'m> Builder<'m> {
             let positions = if route.wildcard { &wildcard_positions } else { &positions };
             route.host = positions.get(route.host as usize).copied().unwrap_or(NONE);
         }
-        Table {
-            generation: previous.map_or(0, |table| table.generation + 1),
+        Part {
             text: self.text.into(),
             hosts,
             wildcards,
@@ -245,9 +308,7 @@ impl<'m> Builder<'m> {
             hsts: hsts.collect(),
             timeouts: timeouts.into_iter().copied().collect(),
             algorithms: algorithms.into_iter().cloned().collect(),
-            backends,
-            updates,
-            limits,
+            backends: self.backends.all.iter().map(|&at| Arc::clone(&backends[at])).collect(),
         }
     }
 }

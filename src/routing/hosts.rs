@@ -8,10 +8,14 @@ use super::index;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
+/// The hash of a host's name, which also says in which part of the table it is.
+pub(super) fn hash(name: &str) -> u64 {
+    foldhash::fast::FixedState::default().hash_one(name.as_bytes())
+}
+
 /// Hosts of one sort, each with a number.
 #[derive(Default)]
 pub(super) struct HostMap {
-    hasher: foldhash::fast::FixedState,
     /// Where the record of a host begins.
     positions: HashTable<u32>,
     /// Length of the name (RFC 1035: at most 253), name, value in little-endian order; then the
@@ -24,7 +28,6 @@ impl HostMap {
     ///
     /// Each name is there once. Bound: 4 GiB of records; a host past it is not found.
     pub(super) fn new(hosts: &[(&str, u32)]) -> (Self, Vec<u32>) {
-        let hasher = foldhash::fast::FixedState::default();
         let mut table = HashTable::with_capacity(hosts.len());
         let mut records = Vec::with_capacity(hosts.iter().map(|(name, _)| name.len() + 5).sum());
         let mut positions = Vec::with_capacity(hosts.len());
@@ -35,21 +38,18 @@ impl HostMap {
             records.push(len);
             records.extend_from_slice(&name.as_bytes()[..usize::from(len)]);
             records.extend_from_slice(&value.to_le_bytes());
-            let rehash = |&other: &u32| {
-                hasher.hash_one(record(&records, other).map_or(&[][..], |(name, _)| name))
-            };
-            table.insert_unique(hasher.hash_one(name.as_bytes()), position, rehash);
+            let rehash = |&other: &u32| hash(name_in(&records, other));
+            table.insert_unique(hash(name), position, rehash);
         }
-        (Self { hasher, positions: table, records: records.into() }, positions)
+        (Self { positions: table, records: records.into() }, positions)
     }
 
     pub(super) fn len(&self) -> usize {
         self.positions.len()
     }
 
-    /// The value of a name.
-    pub(super) fn get(&self, name: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(name.as_bytes());
+    /// The value of a name with this [`hash`].
+    pub(super) fn get(&self, hash: u64, name: &str) -> Option<u32> {
         let is_it = |&position: &u32| {
             record(&self.records, position).is_some_and(|(found, _)| found == name.as_bytes())
         };
@@ -60,9 +60,18 @@ impl HostMap {
 
     /// The name in a record, empty if there is none.
     pub(super) fn name(&self, position: u32) -> &str {
-        let record = record(&self.records, position);
-        record.and_then(|(name, _)| std::str::from_utf8(name).ok()).unwrap_or_default()
+        name_in(&self.records, position)
     }
+
+    /// Every name.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.positions.iter().map(|position| self.name(*position))
+    }
+}
+
+fn name_in(records: &[u8], position: u32) -> &str {
+    let record = record(records, position);
+    record.and_then(|(name, _)| std::str::from_utf8(name).ok()).unwrap_or_default()
 }
 
 /// The name of a record, and what stands behind it.
@@ -85,13 +94,15 @@ mod tests {
             let (map, positions) = HostMap::new(&hosts);
             assert_eq!((map.len(), positions.len()), (hosts.len(), hosts.len()));
             for ((name, value), position) in hosts.iter().zip(positions) {
-                assert_eq!(map.get(name), Some(*value), "{name} of {count}");
+                assert_eq!(map.get(hash(name), name), Some(*value), "{name} of {count}");
                 assert_eq!(map.name(position), *name);
-                assert_eq!(map.get(&name[1..]), None);
+                assert_eq!(map.get(hash(&name[1..]), &name[1..]), None);
             }
-            assert_eq!((map.get(""), map.get("h.example"), map.name(NONE)), (None, None, ""));
+            let get = |name| map.get(hash(name), name);
+            assert_eq!((get(""), get("h.example"), map.name(NONE)), (None, None, ""));
+            assert_eq!(map.names().count(), hosts.len());
         }
         let longest = "a".repeat(253);
-        assert_eq!(HostMap::new(&[(&longest, 3)]).0.get(&longest), Some(3));
+        assert_eq!(HostMap::new(&[(&longest, 3)]).0.get(hash(&longest), &longest), Some(3));
     }
 }

@@ -5,53 +5,51 @@
 //! Prefix. A host whose rules do not match the path does not hide the next less specific one. What
 //! no rule matches goes to the default backend of the host, then of all hosts.
 
-use super::hosts::HostMap;
-use super::{HostEntry, NONE, ONE_ROUTE, PathEntry, RouteId, Table, paths};
+use super::hosts::{HostMap, hash};
+use super::part::Part;
+use super::{RouteId, Table};
 
 impl Table {
     /// Finds the route of a request. `host` is normalised (`model::Host`), `path` canonical
     /// (`model::CanonicalPath`).
     pub fn lookup(&self, host: &str, path: &str) -> Option<RouteId> {
         let mut default = None;
-        let mut visit = |value: u32| {
-            if value & ONE_ROUTE != 0 {
-                return Some(value & !ONE_ROUTE);
-            }
-            let host = &self.host_entries[value as usize];
-            let route = self.find_path(host, path);
-            default = default.or((host.default != NONE).then_some(host.default));
-            route
+        let mut visit = |(part, value): (usize, u32)| {
+            let (route, of_host) = self.parts[part].find(value, path);
+            let id = |route| RouteId { part: super::index(part), route };
+            default = default.or(of_host.map(id));
+            route.map(id)
         };
-        let route = self.hosts.get(host).and_then(&mut visit);
-        let route = route.or_else(|| wildcard(&self.wildcards, host).and_then(&mut visit));
-        let route = route.or_else(|| self.any.and_then(visit));
-        route.or(default).map(RouteId)
+        let route = self.record(host, |part| &part.hosts).and_then(&mut visit);
+        let route = route.or_else(|| self.wildcard(host).and_then(&mut visit));
+        let route = route.or_else(|| self.any().and_then(visit));
+        route.or(default)
     }
 
-    fn find_path(&self, host: &HostEntry, path: &str) -> Option<u32> {
-        let exact = &self.paths[host.exact()];
-        if let Ok(position) = exact.binary_search_by(|entry| self.text(entry.text).cmp(path)) {
-            return Some(exact[position].route);
+    /// The part that has this name, and its value there.
+    fn record(&self, name: &str, map: fn(&Part) -> &HostMap) -> Option<(usize, u32)> {
+        let hash = hash(name);
+        let part = number(hash, self.parts.len());
+        Some((part, map(&self.parts[part]).get(hash, name)?))
+    }
+
+    /// A wildcard stands for exactly one label, and a label is not empty.
+    fn wildcard(&self, host: &str) -> Option<(usize, u32)> {
+        if !self.has_wildcards {
+            return None;
         }
-        let prefixes = &self.paths[host.prefix()];
-        let after =
-            prefixes.partition_point(|entry| paths::compare(self.text(entry.text), path).is_le());
-        let mut candidate: &PathEntry = prefixes.get(after.checked_sub(1)?)?;
-        while !paths::is_under(path, self.text(candidate.text)) {
-            if candidate.parent == NONE {
-                return None;
-            }
-            candidate = &self.paths[candidate.parent as usize];
-        }
-        Some(candidate.route)
+        let dot = host.bytes().position(|byte| byte == b'.').filter(|&dot| dot > 0)?;
+        self.record(&host[dot + 1..], |part| &part.wildcards)
+    }
+
+    fn any(&self) -> Option<(usize, u32)> {
+        let last = self.parts.len() - 1;
+        Some((last, self.parts[last].any?))
     }
 }
 
-/// A wildcard stands for exactly one label, and a label is not empty.
-fn wildcard(wildcards: &HostMap, host: &str) -> Option<u32> {
-    if wildcards.len() == 0 {
-        return None;
-    }
-    let dot = host.bytes().position(|byte| byte == b'.').filter(|&dot| dot > 0)?;
-    wildcards.get(&host[dot + 1..])
+/// Which of so many parts has the names with this hash. The last one has none, and the others are a power of
+/// two. The map within a part goes by the other bits.
+pub(super) fn number(hash: u64, parts: usize) -> usize {
+    (hash >> 32) as usize & (parts - 2)
 }

@@ -4,7 +4,7 @@
 //! common case is the comparison of one pointer. A table is freed by the publisher, never by a
 //! worker: freeing a large one takes milliseconds that belong to requests.
 
-use super::{Backend, Table};
+use super::{Backend, Gone, Table};
 use crate::balance::EndpointSet;
 use crate::model::{self, BackendState, Broken};
 use arc_swap::ArcSwap;
@@ -58,9 +58,14 @@ impl Publisher {
         for (backend, limits) in std::mem::take(&mut table.limits) {
             backend.limit(limits);
         }
+        let gone = table.gone.take();
         let table = Arc::new(table);
         let old = self.shared.swap(Arc::clone(&table));
-        leave(&old, &table);
+        // Of the table that it was compiled after.
+        match gone.filter(|_| table.generation == old.generation + 1) {
+            Some(gone) => gone.iter().for_each(Gone::leave),
+            None => leave(&old, &table),
+        }
         self.retired.push(old);
         self.collect();
     }
@@ -101,6 +106,15 @@ impl Publisher {
     }
 }
 
+impl Gone {
+    /// Notes that its endpoints have gone, but for those that the next one has. With another protocol it is
+    /// another backend, with the same endpoints.
+    fn leave(&self) {
+        let next = self.next.as_ref().map(|next| next.endpoints());
+        self.old.endpoints().leave_for(next.as_deref().map(|set| &**set));
+    }
+}
+
 /// Notes which endpoints have gone with the backends that the new table does not have. Both tables
 /// have nearly the same, so that this is a pass over pointers.
 fn leave(old: &Table, new: &Table) {
@@ -112,10 +126,9 @@ fn leave(old: &Table, new: &Table) {
     }
     let by_key: HashMap<_, _> =
         new.backends.iter().map(|backend| (&backend.key, backend)).collect();
-    for backend in gone {
-        // With another protocol it is another backend, with the same endpoints.
-        let next = by_key.get(&backend.key).map(|next| next.endpoints());
-        backend.endpoints().leave_for(next.as_deref().map(|set| &**set));
+    for old in gone {
+        let next = by_key.get(&old.key).map(|next| Arc::clone(next));
+        Gone { old: Arc::clone(old), next }.leave();
     }
 }
 

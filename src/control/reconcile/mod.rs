@@ -17,9 +17,9 @@ use super::source::{Changes, Source, Wake};
 use super::translate::{Effect, FindingList, Options, Translator};
 use super::write_back::Reconciled;
 use crate::model::{
-    BackendSpec, ClusterAddresses, Diagnostic, HostClients, Ingress, Model, TlsSecret,
+    BackendSpec, ClusterAddresses, Delta, Diagnostic, HostClients, Ingress, Model, TlsSecret,
 };
-use crate::routing::{Publisher, Table, compile};
+use crate::routing::{Publisher, Table, compile, recompile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
 use std::cmp::Ordering;
 use std::fmt;
@@ -199,8 +199,16 @@ impl Reconciler {
     }
 
     fn put_in_force(&mut self, effect: Effect, started: Instant) {
-        let Effect { model, ingresses, endpoints, certificates, clients, addresses, findings } =
-            effect;
+        let Effect {
+            model,
+            delta,
+            ingresses,
+            endpoints,
+            certificates,
+            clients,
+            addresses,
+            findings,
+        } = effect;
         let gone = self.translator.classes_gone();
         self.grace.note(gone, self.telemetry.class_grace(), Instant::now());
         if let Some(addresses) = &addresses {
@@ -219,17 +227,17 @@ impl Reconciler {
                     backends = endpoints.len(),
                     "endpoints do not match the table in force; compiling a new table"
                 );
-                Some(self.translator.model())
+                Some((self.translator.model(), Delta::default()))
             }
-            model => model,
+            model => model.map(|model| (model, delta)),
         };
         let effect = match (&model, endpoints.is_empty()) {
             (Some(_), _) => ChangeEffect::Table,
             (None, false) => ChangeEffect::Endpoints,
             (None, true) => ChangeEffect::None,
         };
-        if let Some(model) = &model {
-            self.publish(model, started);
+        if let Some((model, delta)) = &model {
+            self.publish(model, delta, started);
         }
         let is_news = model.is_some() || addresses.is_some() || findings.is_some();
         if let Some(findings) = findings {
@@ -238,7 +246,8 @@ impl Reconciler {
         }
         self.telemetry.count_change(effect);
         if is_news {
-            self.tell(model.as_deref().filter(|_| ingresses));
+            let model = model.as_ref().map(|(model, _)| &**model);
+            self.tell(model.filter(|_| ingresses));
         }
     }
 
@@ -256,9 +265,9 @@ impl Reconciler {
         });
     }
 
-    fn publish(&mut self, model: &Model, started: Instant) {
+    fn publish(&mut self, model: &Model, delta: &Delta, started: Instant) {
         let current = self.publisher.current();
-        let table = compile(model, Some(&current));
+        let table = recompile(model, delta, &current);
         drop(current);
         let (routes, hosts) = (table.route_count(), table.host_count());
         let snapshot = SnapshotCells {

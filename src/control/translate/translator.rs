@@ -5,7 +5,7 @@ use super::routes::{Routes, Touched, Update};
 use super::{ConfigMapKey, Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
-use crate::model::{BackendSpec, ClusterAddresses, Diagnostic, Kind, Model};
+use crate::model::{BackendSpec, ClusterAddresses, Delta, Diagnostic, Kind, Model};
 use crate::model::{HostClients, TlsSecret};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub type FindingList = Arc<[Arc<Diagnostic>]>;
 pub struct Effect {
     /// What is to be served, if more is to be done than to store `endpoints`.
     pub model: Option<Arc<Model>>,
+    /// How `model` differs from the one before.
+    pub delta: Delta,
     /// Whether the Ingresses in `model` are others, or in another order.
     pub ingresses: bool,
     /// Without a new model: backends that have other endpoints, and their positions among the
@@ -91,7 +93,7 @@ impl Translator {
             addresses_touched |= matches!(identity.kind, Kind::Node | Kind::ConfigMap);
             touched.note(&identity, before.as_ref(), now.as_ref());
         }
-        let Update { model, ingresses, endpoints, certificates, clients } =
+        let Update { model, delta, ingresses, endpoints, certificates, clients } =
             self.routes.update(&self.objects, touched, &mut self.findings);
         let addresses = if addresses_touched { self.read_addresses() } else { None };
         if let Some(mut findings) = changes.findings {
@@ -105,6 +107,7 @@ impl Translator {
         let changed = self.findings.take_changed();
         Effect {
             model: if is_first { model.or_else(|| Some(Arc::default())) } else { model },
+            delta,
             ingresses: ingresses || is_first,
             endpoints,
             certificates: if is_first {

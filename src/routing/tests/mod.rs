@@ -3,6 +3,7 @@
 mod live;
 mod precedence;
 mod random;
+mod recompile;
 
 use super::{Table, compile};
 use crate::model::{

@@ -12,10 +12,12 @@ use super::{Map, Set, Touched};
 use crate::config::HostPolicy;
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::shadow;
-use crate::model::{DefaultBackend, HostPattern, Ingress, Model, Rule};
+use crate::model::{BackendSpec, DefaultBackend, Delta, HostPattern, Ingress, Model, Rule};
 use crate::routing::table_order;
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Instead of a position: gone.
 const GONE: usize = usize::MAX;
@@ -24,6 +26,8 @@ const GONE: usize = usize::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     model: Arc<Model>,
+    /// Its number; 0 for the first one, which nobody has seen.
+    number: u64,
     /// About rules that get no request, by host.
     shadowed: Map<HostPattern, Reported>,
     /// About default backends that get no request.
@@ -44,21 +48,19 @@ impl Assembly {
         Self { ownership: Ownership::new(policy), ..Self::default() }
     }
 
-    /// Brings the model up to date with what an update has touched. Returns it.
+    /// Brings the model up to date with what an update has touched. Returns it, and how it differs from the
+    /// one before.
     pub(super) fn update(
         &mut self,
         touched: &Touched,
         readings: &Slab<Reading>,
         backends: &mut Backends,
         findings: &mut Findings,
-    ) -> Arc<Model> {
+    ) -> (Arc<Model>, Delta) {
         let came = by_age_of(&touched.came, readings);
         let model = Arc::make_mut(&mut self.model);
         let moved = place_ingresses(&mut model.ingresses, &touched.left, &came);
-        let of_backends = touched.backends.then(|| backends.place(&mut model.backends));
-        for &number in &touched.states {
-            backends.update(number, &mut model.backends);
-        }
+        let (of_backends, from) = place_backends(&mut model.backends, touched, backends);
         let backend = |old: usize| of_backends.as_ref().map_or(old, |to| to[old]);
         let mut hosts = Set::default();
         let mut defaults_touched = false;
@@ -86,24 +88,24 @@ impl Assembly {
         });
         let mut rules = Vec::new();
         for (reading, ingress) in came.into_iter().zip(moved.of_new) {
-            let served = &reading.served;
-            rules.extend(served.rules.iter().map(|rule| {
-                hosts.insert(rule.host.clone());
-                Rule { backend: backends.position(rule.backend), ingress, ..rule.clone() }
-            }));
-            defaults.extend(served.default.iter().map(|default| {
-                defaults_touched = true;
-                hosts.extend(default.hosts.iter().cloned());
-                let backend = backends.position(default.backend);
-                DefaultBackend { backend, ingress, ..default.clone() }
-            }));
+            let of = reading.served.default.iter().flat_map(|default| &default.hosts);
+            hosts.extend(of.chain(reading.served.rules.iter().map(|rule| &rule.host)).cloned());
+            rules.extend(placed_rules(reading, ingress, backends));
+            let default = placed_default(reading, ingress, backends);
+            defaults_touched |= default.is_some();
+            defaults.extend(default);
         }
         defaults.sort_by_key(|default| default.ingress);
         rules.sort_by(table_order);
         merge(&mut model.rules, rules, table_order);
         self.ownership.divide(&hosts, model);
         self.report(&hosts, defaults_touched, findings);
-        Arc::clone(&self.model)
+        if defaults_touched {
+            hosts.insert(HostPattern::Any);
+        }
+        let since = std::mem::replace(&mut self.number, next_number());
+        let (hosts, now) = (hosts.into_iter().collect(), self.number);
+        (Arc::clone(&self.model), Delta { since, now, hosts, backends: from })
     }
 
     /// The model as it is.
@@ -115,7 +117,9 @@ impl Assembly {
     pub(super) fn store(&mut self, numbers: &[usize], backends: &Backends) {
         if !numbers.is_empty() {
             let model = Arc::make_mut(&mut self.model);
-            numbers.iter().for_each(|&number| backends.update(number, &mut model.backends));
+            for &number in numbers {
+                backends.update(number, &mut model.backends);
+            }
         }
     }
 
@@ -142,6 +146,52 @@ impl Assembly {
             findings.replace(&mut self.idle, now);
         }
     }
+}
+
+/// Brings the backends of the model up to date. Returns where each of the old ones is now, unless all are
+/// where they were; and where each of the new ones was.
+fn place_backends(
+    all: &mut Vec<BackendSpec>,
+    touched: &Touched,
+    backends: &mut Backends,
+) -> (Option<Vec<usize>>, Vec<usize>) {
+    let mut from: Vec<usize> = (0..all.len()).collect();
+    let to = touched.backends.then(|| backends.place(all, &mut from));
+    for &number in &touched.states {
+        if let Some(position) = backends.update(number, all) {
+            from[position] = Delta::CHANGED;
+        }
+    }
+    (to, from)
+}
+
+/// The rules of an Ingress at this position.
+fn placed_rules<'r>(
+    reading: &'r Reading,
+    ingress: usize,
+    backends: &'r Backends,
+) -> impl Iterator<Item = Rule> + 'r {
+    reading.served.rules.iter().map(move |rule| Rule {
+        backend: backends.position(rule.backend),
+        ingress,
+        ..rule.clone()
+    })
+}
+
+fn placed_default(
+    reading: &Reading,
+    ingress: usize,
+    backends: &Backends,
+) -> Option<DefaultBackend> {
+    let default = reading.served.default.as_ref()?;
+    let backend = backends.position(default.backend);
+    Some(DefaultBackend { backend, ingress, ..default.clone() })
+}
+
+/// A number for a model that no other one has.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Relaxed) + 1
 }
 
 /// The order of Ingresses: of two that ask for the same the first one wins.

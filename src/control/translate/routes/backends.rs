@@ -10,7 +10,9 @@ use crate::control::translate::near::Here;
 use crate::control::translate::protocol::LastRead;
 use crate::control::translate::report::Problem;
 use crate::control::translate::service::{self, PortRead, ServiceRead};
-use crate::model::{BackendKey, BackendSpec, BackendState, Broken, PortKey, Protocol, Treatment};
+use crate::model::{
+    BackendKey, BackendSpec, BackendState, Broken, Delta, PortKey, Protocol, Treatment,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
@@ -246,14 +248,22 @@ impl Backends {
     }
 
     /// Puts the backends of now, sorted, in the place of those of the last model. Returns where each
-    /// of the latter is now; what it says of those that are gone means nothing.
-    pub(super) fn place(&mut self, model: &mut Vec<BackendSpec>) -> Vec<usize> {
+    /// of the latter is now; what it says of those that are gone means nothing. `from` is set to where each
+    /// was.
+    pub(super) fn place(
+        &mut self,
+        model: &mut Vec<BackendSpec>,
+        from: &mut Vec<usize>,
+    ) -> Vec<usize> {
         let mut old: Vec<_> = take(model).into_iter().map(Some).collect();
         let mut to = vec![0; old.len()];
+        from.clear();
         model.reserve_exact(self.by_key.len());
         for &number in self.by_key.values() {
             let slot = self.slots.get_mut(number).expect("a backend is kept under its key");
-            let known = slot.position.replace(model.len()).and_then(|position| {
+            let was = slot.position.replace(model.len());
+            from.push(was.unwrap_or(Delta::CHANGED));
+            let known = was.and_then(|position| {
                 to[position] = model.len();
                 old[position].take()
             });
@@ -262,15 +272,15 @@ impl Backends {
         to
     }
 
-    /// Brings a backend of the model up to date.
-    pub(super) fn update(&self, number: usize, model: &mut [BackendSpec]) {
-        if let Some(slot) = self.slots.get(number)
-            && let Some(backend) = slot.position.and_then(|position| model.get_mut(position))
-        {
-            backend.state.clone_from(&slot.state);
-            backend.protocol.clone_from(&slot.protocol);
-            backend.treatment.clone_from(&slot.treatment);
-        }
+    /// Brings a backend of the model up to date. Returns its position there.
+    pub(super) fn update(&self, number: usize, model: &mut [BackendSpec]) -> Option<usize> {
+        let slot = self.slots.get(number)?;
+        let position = slot.position?;
+        let backend = model.get_mut(position)?;
+        backend.state.clone_from(&slot.state);
+        backend.protocol.clone_from(&slot.protocol);
+        backend.treatment.clone_from(&slot.treatment);
+        Some(position)
     }
 
     /// Where a backend stands in the model.

@@ -31,7 +31,8 @@ use super::report::Report;
 use super::{Options, object_ref};
 use crate::control::objects::Objects;
 use crate::model::{
-    BackendKey, BackendSpec, DefaultBackend, Diagnostic, Ingress, Model, PortKey, Rule, Severity,
+    BackendKey, BackendSpec, DefaultBackend, Delta, Diagnostic, Ingress, Model, PortKey, Rule,
+    Severity,
 };
 use crate::model::{HostClients, TlsSecret};
 use crate::pki::client_certificate::Authority;
@@ -56,6 +57,8 @@ type Set<T> = HashSet<T, foldhash::fast::RandomState>;
 pub(super) struct Update {
     /// The model, if it is another one beside its endpoints.
     pub(super) model: Option<Arc<Model>>,
+    /// How it differs from the one before.
+    pub(super) delta: Delta,
     /// Whether the Ingresses in the model are others.
     pub(super) ingresses: bool,
     /// Without a new model: backends with other endpoints, and their positions in the last model.
@@ -146,17 +149,18 @@ impl Routes {
             false => None,
         };
         if touched.routes {
-            let model = self.assembly.update(touched, &self.readings, &mut self.backends, findings);
-            let ingresses = touched.ours;
+            let (model, delta) =
+                self.assembly.update(touched, &self.readings, &mut self.backends, findings);
+            let (model, ingresses) = (Some(model), touched.ours);
             let endpoints = Vec::new();
-            return Update { model: Some(model), ingresses, endpoints, certificates, clients };
+            return Update { model, delta, ingresses, endpoints, certificates, clients };
         }
         let mut numbers: Vec<usize> = touched.endpoints.iter().copied().collect();
         numbers.sort_unstable();
         self.assembly.store(&numbers, &self.backends);
         let endpoints = numbers.into_iter().filter_map(|number| self.backends.placed(number));
         let endpoints = endpoints.collect();
-        Update { model: None, ingresses: false, endpoints, certificates, clients }
+        Update { endpoints, certificates, clients, ..Update::default() }
     }
 
     /// Reads the Services that are touched, and, if our zone has changed, those that depend

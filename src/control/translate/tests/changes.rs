@@ -8,7 +8,7 @@ use crate::control::source::Changes;
 use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
 use crate::model::{BackendSpec, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model};
 use crate::model::{HostClients, TlsSecret};
-use crate::routing::{Publisher, Table, compile, table_order};
+use crate::routing::{Publisher, Table, compile, recompile, table_order};
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
 
@@ -214,7 +214,8 @@ impl InForce {
         let effect = self.translator.apply(Changes { objects: changes, findings: None });
         if let Some(model) = &effect.model {
             self.model = Model::clone(model);
-            self.publisher.publish(compile(model, Some(&self.publisher.current())));
+            let current = self.publisher.current();
+            self.publisher.publish(recompile(model, &effect.delta, &current));
         }
         for (position, backend) in &effect.endpoints {
             self.model.backends[*position] = backend.clone();
@@ -266,7 +267,9 @@ fn served(table: &Table) -> Vec<String> {
         let (route, algorithm) = (table.route(id), table.algorithm(id));
         format!("{route:?} -> {key} {broken:?} {addrs:?} {counts:?} {near} {algorithm}")
     };
-    table.routes().map(route).collect()
+    let mut all: Vec<String> = table.routes().map(route).collect();
+    all.sort();
+    all
 }
 
 fn from_scratch(objects: &Objects) -> (Model, ClusterAddresses, Vec<Diagnostic>) {
