@@ -13,6 +13,7 @@ use crate::model::{
 use http::HeaderValue;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Hosts in a part, on average, at most. A change recompiles as many, and counts a reference
@@ -81,6 +82,12 @@ pub(super) struct HostRules<'m, 'r> {
 /// The order of rules in a table: by host, then as they take precedence, of equals the winner first.
 pub fn table_order(a: &Rule, b: &Rule) -> Ordering {
     a.host.cmp(&b.host).then_with(|| precedence(a, b))
+}
+
+/// Where the rules of a host are among rules in [`table_order`].
+pub fn rules_of(rules: &[Rule], host: &HostPattern) -> Range<usize> {
+    let start = rules.partition_point(|rule| rule.host < *host);
+    start..start + rules[start..].partition_point(|rule| rule.host == *host)
 }
 
 /// Paths of one host in the order of the table; of equals the first one wins.

@@ -26,7 +26,7 @@ mod recompile;
 mod tests;
 
 pub use backend::Backend;
-pub use compile::{compile, table_order};
+pub use compile::{compile, rules_of, table_order};
 pub use protocol::EndpointProtocol;
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 pub use recompile::recompile;

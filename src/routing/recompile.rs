@@ -1,12 +1,13 @@
 //! The next table of a row of models: what a change does not touch is shared with the table before.
 
 use super::backends::{Carried, carried};
-use super::compile::{Builder, HOSTS, HostRules, compile, default_backends, part_count, part_of};
+use super::compile::{
+    Builder, HOSTS, HostRules, compile, default_backends, part_count, part_of, rules_of,
+};
 use super::part::Part;
 use super::{Backend, Table};
 use crate::model::{Delta, HostPattern, Model, Rule};
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Compiles a model, and of a table of the model before it no more than `delta` touches. The result is that
@@ -55,7 +56,7 @@ fn incremental(model: &Model, delta: &Delta, previous: &Table) -> Option<Table> 
         hosts.dedup();
         let rules: Vec<Vec<&Rule>> = hosts
             .iter()
-            .map(|host| model.rules[range(&model.rules, host)].iter().collect())
+            .map(|host| model.rules[rules_of(&model.rules, host)].iter().collect())
             .collect();
         let all = hosts.iter().zip(&rules).map(|(host, rules)| HostRules {
             host,
@@ -78,10 +79,4 @@ impl Part {
         hosts.extend(self.wildcards.names().map(|name| HostPattern::Wildcard(name.into())));
         hosts.extend(self.any.map(|_| HostPattern::Any));
     }
-}
-
-/// Where the rules of a host are; they are in the order of the table.
-fn range(rules: &[Rule], host: &HostPattern) -> Range<usize> {
-    let start = rules.partition_point(|rule| rule.host < *host);
-    start..start + rules[start..].iter().take_while(|rule| rule.host == *host).count()
 }

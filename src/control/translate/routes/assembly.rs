@@ -13,7 +13,7 @@ use crate::config::HostPolicy;
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::shadow;
 use crate::model::{BackendSpec, DefaultBackend, Delta, HostPattern, Ingress, Model, Rule};
-use crate::routing::table_order;
+use crate::routing::{rules_of, table_order};
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -128,10 +128,8 @@ impl Assembly {
         self.ownership.report(hosts, &self.model, findings);
         let Model { ingresses, rules, defaults: all, .. } = &*self.model;
         for host in hosts {
-            let start = rules.partition_point(|rule| rule.host < *host);
-            let len = rules[start..].partition_point(|rule| rule.host == *host);
             let mut now = Vec::new();
-            shadow::report_rules(&rules[start..start + len], ingresses, &mut now);
+            shadow::report_rules(&rules[rules_of(rules, host)], ingresses, &mut now);
             if now.is_empty() {
                 if let Some(mut found) = self.shadowed.remove(host) {
                     findings.replace(&mut found, now);

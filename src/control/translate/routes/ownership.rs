@@ -15,8 +15,7 @@ use crate::control::translate::ingress::BackendPlace;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Model, Rule, Severity, Why};
-use crate::routing::table_order;
-use std::ops::Range;
+use crate::routing::{rules_of, table_order};
 
 /// What the policy keeps out of the model, and what is said of it.
 #[derive(Debug, Default)]
@@ -62,7 +61,7 @@ impl Ownership {
         let of_defaults = oldest_defaults(&self.defaults);
         let mut out = Vec::new();
         for host in hosts {
-            let range = range(&model.rules, host);
+            let range = rules_of(&model.rules, host);
             let of_rules = model.rules[range.clone()].iter().map(|rule| rule.ingress).min();
             let oldest = of_rules.into_iter().chain(of_defaults.get(host).copied()).min();
             let Some(oldest) = oldest else { continue };
@@ -86,7 +85,7 @@ impl Ownership {
             let mut default = default.clone();
             let had_hosts = !default.hosts.is_empty();
             default.hosts.retain(|host| {
-                let first = model.rules.get(range(&model.rules, host).start);
+                let first = model.rules.get(rules_of(&model.rules, host).start);
                 let rule = first.filter(|rule| rule.host == *host).map(|rule| rule.ingress);
                 let owner = rule.unwrap_or_else(|| of_defaults[host]);
                 is_of_one(model, default.ingress, owner)
@@ -106,7 +105,7 @@ impl Ownership {
     ) {
         for host in hosts {
             let mut now = Vec::new();
-            let rules = &model.rules[range(&model.rules, host)];
+            let rules = &model.rules[rules_of(&model.rules, host)];
             match self.policy {
                 // One without a host has no owner.
                 HostPolicy::Shared if *host == HostPattern::Any => {}
@@ -195,10 +194,4 @@ fn oldest_defaults(defaults: &[DefaultBackend]) -> Map<HostPattern, usize> {
 
 fn is_of_one(model: &Model, one: usize, other: usize) -> bool {
     model.ingresses[one].namespace == model.ingresses[other].namespace
-}
-
-/// Where the rules of a host are; they are in the order of the table.
-fn range(rules: &[Rule], host: &HostPattern) -> Range<usize> {
-    let start = rules.partition_point(|rule| rule.host < *host);
-    start..start + rules[start..].partition_point(|rule| rule.host == *host)
 }
