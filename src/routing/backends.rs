@@ -41,13 +41,12 @@ pub(super) fn carried(model: &Model, from: &[usize], previous: &Table) -> Option
     }
     let (mut backends, mut gone) = (Vec::with_capacity(from.len()), Vec::new());
     let (mut updates, mut limits, mut next) = (Vec::new(), Vec::new(), 0);
+    let mut changed: HashSet<*const Backend> = HashSet::new();
     for (backend, &at) in model.backends.iter().zip(from) {
         if at == Delta::CHANGED {
             let built = build(backend, at_key(old, backend), &mut updates);
-            let own = backend.treatment.limits;
-            if own.is_some() || built.queue().is_some() {
-                limits.push((Arc::clone(&built), own));
-            }
+            limits.extend(due_limit(backend, &built));
+            changed.insert(Arc::as_ptr(&built));
             backends.push(built);
             continue;
         }
@@ -57,8 +56,6 @@ pub(super) fn carried(model: &Model, from: &[usize], previous: &Table) -> Option
         next = at + 1;
     }
     gone.extend(old.get(next..)?);
-    let changed = from.iter().zip(&backends).filter(|(at, _)| **at == Delta::CHANGED);
-    let changed: HashSet<_> = changed.map(|(_, backend)| Arc::as_ptr(backend)).collect();
     let gone = gone.into_iter().filter(|old| !changed.contains(&Arc::as_ptr(old)));
     let next = |old: &Backend| {
         let at = backends.binary_search_by(|new| new.key.cmp(&old.key)).ok()?;
@@ -138,11 +135,17 @@ pub(super) fn limits(
     model: &Model,
     backends: &[Arc<Backend>],
 ) -> Vec<(Arc<Backend>, Option<Limits>)> {
-    let both = model.backends.iter().map(|backend| backend.treatment.limits).zip(backends);
-    let is_due = |(limits, backend): &(Option<Limits>, &Arc<Backend>)| {
-        limits.is_some() || backend.queue().is_some()
-    };
-    both.filter(is_due).map(|(limits, backend)| (Arc::clone(backend), limits)).collect()
+    let both = model.backends.iter().zip(backends);
+    both.filter_map(|(spec, backend)| due_limit(spec, backend)).collect()
+}
+
+/// The limit of a backend, if it has one, or its queue has one still.
+fn due_limit(
+    spec: &model::BackendSpec,
+    backend: &Arc<Backend>,
+) -> Option<(Arc<Backend>, Option<Limits>)> {
+    let own = spec.treatment.limits;
+    (own.is_some() || backend.queue().is_some()).then(|| (Arc::clone(backend), own))
 }
 
 /// The reasons that tell two backends with one key apart. A protocol may become usable, and leaves
