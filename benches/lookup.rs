@@ -68,6 +68,8 @@ fn one_host(size: usize) -> Model {
     let rule = |position: usize| Rule {
         path: PathPattern::new(PathKind::Prefix, &path(position)).expect("a path"),
         position,
+        matching: Default::default(),
+        middlewares: None,
         ..model.rules[0].clone()
     };
     model.rules = (0..size).map(rule).collect();

@@ -258,6 +258,48 @@ reasons! {
     /// The visitor came without TLS, and the Ingress asks for it.
     HttpsRedirect = "https_redirect", Configuration, StatusCode::PERMANENT_REDIRECT,
         "This URL is served over TLS.";
+    /// A middleware of the route does not exist, or cannot be used.
+    MiddlewareUnusable = "middleware_unusable", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "A middleware of this route does not exist or cannot be used.";
+    /// `redirectScheme`, `redirectRegex` and their kin. The status is that of the middleware.
+    Redirected = "redirected", Configuration, StatusCode::FOUND,
+        "A middleware of this route sends requests elsewhere.";
+    /// `noop@internal`.
+    Noop = "noop", Configuration, StatusCode::IM_A_TEAPOT,
+        "This route leads nowhere: its Service is noop@internal.";
+    /// The address of the client is not among those that may ask, or is one of those that may not.
+    SourceDenied = "source_denied", Client, StatusCode::FORBIDDEN,
+        "Requests from this address are not allowed.";
+    /// `allowedHosts` of `headers`.
+    HostNotAllowed = "host_not_allowed", Client, StatusCode::FORBIDDEN,
+        "Requests for this host are not allowed here.";
+    /// A preflight of cross-origin resource sharing, which is answered in the pod's place.
+    CorsPreflight = "cors_preflight", Client, StatusCode::OK,
+        "The preflight of a cross-origin request.";
+    /// A path of which a rewrite makes one that is ambiguous or invalid.
+    RewriteRefused = "rewrite_refused", Client, StatusCode::BAD_REQUEST,
+        "The rewritten path of the request is ambiguous or invalid.";
+    /// No credentials, or wrong ones.
+    Unauthorized = "unauthorized", Client, StatusCode::UNAUTHORIZED,
+        "This route requires valid credentials.";
+    /// More failed log-ins than one client may have in a while, or more passwords at once than are looked at.
+    AuthThrottled = "auth_throttled", Client, StatusCode::TOO_MANY_REQUESTS,
+        "Too many failed attempts to log in.";
+    /// The auth server of the route refused the request. Status and body are its own.
+    AuthDenied = "auth_denied", Client, StatusCode::FORBIDDEN,
+        "The authentication server of this route refused the request.";
+    /// The auth server of the route did not answer: nobody gets in.
+    AuthUnavailable = "auth_unavailable", Upstream, StatusCode::BAD_GATEWAY,
+        "The authentication server of this route did not answer.";
+    /// More requests than `rateLimit` allows.
+    RateLimited = "rate_limited", Client, StatusCode::TOO_MANY_REQUESTS,
+        "Too many requests.";
+    /// More requests at once than `inFlightReq` allows.
+    InFlightLimited = "in_flight_limited", Client, StatusCode::TOO_MANY_REQUESTS,
+        "Too many requests at once.";
+    /// A circuit breaker is open.
+    CircuitOpen = "circuit_open", Upstream, StatusCode::SERVICE_UNAVAILABLE,
+        "The circuit breaker of this route is open.";
     /// A fault of ours.
     Internal = "internal", Ravelin, StatusCode::INTERNAL_SERVER_ERROR,
         "Internal error of the proxy.";
@@ -301,9 +343,14 @@ mod tests {
             let status = reason.status().as_u16();
             let expected = match reason.culprit() {
                 // What it asked for, and no fault.
-                Culprit::Client if reason == Reason::MaxForwards => status == 200,
+                Culprit::Client
+                    if [Reason::MaxForwards, Reason::CorsPreflight].contains(&reason) =>
+                {
+                    status == 200
+                }
                 Culprit::Client => (400..=499).contains(&status) || status == 501,
-                Culprit::Configuration => matches!(status, 308 | 404 | 503),
+                Culprit::Configuration => matches!(status, 302 | 308 | 404 | 418 | 503),
+                Culprit::Upstream if reason == Reason::CircuitOpen => status == 503,
                 Culprit::Upstream => status == 502 || status == 504,
                 Culprit::Ravelin => status == 500 || status == 503,
             };

@@ -65,6 +65,8 @@ pub(crate) fn simple(
         ingress: number,
         rule: 0,
         position: 0,
+        matching: Default::default(),
+        middlewares: None,
     };
     Model {
         ingresses: (0..hosts).map(ingress).collect(),

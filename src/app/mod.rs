@@ -38,8 +38,8 @@ use crate::control::cloudflare::{ListKeeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler};
 use crate::control::source::Wake;
 use crate::http::client_ip::VisitorPolicy;
-use crate::net::memory::{self, Pressure};
 use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
+use crate::proxy::middleware::StateRegistry;
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{Telemetry, Writer};
@@ -95,6 +95,7 @@ struct Parts {
     steering: Arc<Steering>,
     policy: Arc<VisitorPolicy>,
     certificates: Arc<SnapshotCell>,
+    steps: Arc<StateRegistry>,
 }
 
 impl App {
@@ -133,6 +134,11 @@ impl App {
     /// The table in force.
     pub fn table(&self) -> Arc<Table> {
         self.tables.load()
+    }
+
+    /// Puts a table in force that is made of no manifest, until one changes: for tests.
+    pub fn replace_table(&self, table: Table) {
+        self.tables.replace(table);
     }
 
     /// Waits for SIGTERM or SIGINT, then shuts down as [`App::stop`] does. A second signal closes all
@@ -252,24 +258,13 @@ fn start_workers(parts: &Parts, ends: Vec<Intake>) -> io::Result<Vec<Thread>> {
             access_log: parts.sink.as_ref().map(|sink| sink.worker(Arc::clone(cells))),
             cells: Arc::clone(cells),
             memory: Arc::clone(parts.telemetry.memory()),
+            steps: Arc::clone(&parts.steps),
             shutdown: parts.signal.clone(),
             door,
         };
         Thread::spawn(&parts.wakeup, &format!("worker-{number}"), move || worker::run(setup))
     })
     .collect()
-}
-
-/// Watches the cgroup's memory, if that has a limit.
-fn watch_memory(parts: &Parts) -> io::Result<Option<Thread>> {
-    let Some(pressure) = Pressure::new(parts.telemetry.memory()) else { return Ok(None) };
-    let mut signal = parts.signal.clone();
-    let watch = move || {
-        unprivileged("memory", async move {
-            signal.look_until(Stage::Aborting, memory::LOOK, || pressure.look()).await;
-        });
-    };
-    Thread::spawn(&parts.wakeup, "memory", watch).map(Some)
 }
 
 /// How long a thread that was told to end may take: it writes a file, or releases a Lease.

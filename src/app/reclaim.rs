@@ -1,6 +1,11 @@
 //! Reclaim of a worker while memory is short: ends stalled requests before others are refused.
 
-use crate::proxy::request::Worker;
+use super::thread::Thread;
+use super::{Parts, unprivileged};
+use crate::net::memory::{self, Pressure};
+use crate::net::shutdown::Stage;
+use crate::proxy::Worker;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,4 +27,16 @@ pub(super) async fn reclaim(worker: Rc<Worker>) {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Watches the cgroup's memory, if that has a limit.
+pub(super) fn watch_memory(parts: &Parts) -> io::Result<Option<Thread>> {
+    let Some(pressure) = Pressure::new(parts.telemetry.memory()) else { return Ok(None) };
+    let mut signal = parts.signal.clone();
+    let watch = move || {
+        unprivileged("memory", async move {
+            signal.look_until(Stage::Aborting, memory::LOOK, || pressure.look()).await;
+        });
+    };
+    Thread::spawn(&parts.wakeup, "memory", watch).map(Some)
 }

@@ -16,6 +16,7 @@ use super::thread::Thread;
 use super::wakeup::Wakeup;
 use crate::config::Config;
 use crate::net::shutdown::Stage;
+use crate::proxy::middleware::StateRegistry;
 use crate::telemetry::Unready;
 use crate::tls::TicketKeys;
 use crate::transport::listen::HANDSHAKES;
@@ -40,6 +41,8 @@ pub(super) struct Heritage {
     pub(super) number: u64,
     /// Where the keys of session tickets come from.
     pub(super) keys: Arc<TicketKeys>,
+    /// What steps of routes keep from one request to the next: a reload must not refill a bucket.
+    pub(super) steps: Arc<StateRegistry>,
     /// Wakes the tasks that wait for any of them.
     pub(super) wakeup: Wakeup,
 }
@@ -51,12 +54,12 @@ impl Heritage {
     /// Where the system has no random numbers.
     pub(super) fn none() -> io::Result<Self> {
         let keys = TicketKeys::new().map_err(io::Error::other)?;
-        Ok(Self { number: 0, keys, wakeup: Wakeup::default() })
+        Ok(Self { number: 0, keys, steps: Arc::default(), wakeup: Wakeup::default() })
     }
 
     pub(super) fn next(&self) -> Self {
         let (keys, wakeup) = (self.keys.successor(), self.wakeup.clone());
-        Self { number: self.number + 1, keys, wakeup }
+        Self { number: self.number + 1, keys, steps: Arc::clone(&self.steps), wakeup }
     }
 }
 

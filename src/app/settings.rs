@@ -35,6 +35,7 @@ pub fn options(config: &Config) -> Options {
         strict_class: of_cluster,
         class_grace: config.source.class_grace,
         hosts: config.source.hosts,
+        middlewares: config.source.middlewares,
         loopback_endpoints: !of_cluster,
         external_names: config.dns.external_names,
         admits_pods: sets.any(|set| set.members == Members::Pods),

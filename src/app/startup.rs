@@ -7,6 +7,7 @@
 
 use super::admission_updates::AdmissionUpdates;
 use super::endpoints;
+use super::reclaim::watch_memory;
 use super::reload::Heritage;
 use super::sets::{follow_cluster, start_list};
 use super::settings::{open_access_log, options, policy};
@@ -17,7 +18,6 @@ use super::write_back;
 use super::{
     App, Parts, StartError, allowed_connections, bind, bind_all, join_all, keep_list, on_runtime,
     privilege, start_accepting, start_admin, start_control, start_workers, unprivileged,
-    watch_memory,
 };
 use crate::config::{Config, ListenerProtocol, SourceKind};
 use crate::control::files::Directory;
@@ -119,9 +119,8 @@ impl Prepared {
         privilege::set_up().map_err(StartError::Privileges)?;
         let config = Arc::new(config);
         let connections = allowed_connections(&config, heritage.number);
-        let telemetry = telemetry(&config);
-        let keys = Arc::clone(&heritage.keys);
-        let certificates = TlsFiles::new(&config, telemetry.certificates(), keys)?;
+        let telemetry = telemetry(&config, &heritage);
+        let certificates = certificates(&config, &telemetry, &heritage)?;
         let shown = certificates.shown();
         let Ports { listeners, admin, socket } = Ports::bind(&config, heritage.number)?;
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
@@ -142,6 +141,7 @@ impl Prepared {
             telemetry,
             signal,
             wakeup: heritage.wakeup.clone(),
+            steps: Arc::clone(&heritage.steps),
             admin_ends,
             tables: publisher.handle(),
             sink,
@@ -317,13 +317,22 @@ fn keep_last_good(parts: &Parts, last_good: StateKeeper) -> io::Result<Thread> {
 }
 
 /// Cells for what the configuration names.
-fn telemetry(config: &Config) -> Arc<Telemetry> {
+fn telemetry(config: &Config, heritage: &Heritage) -> Arc<Telemetry> {
     let names: Vec<Arc<str>> = config.listeners.iter().map(|l| Arc::clone(&l.name)).collect();
     let (memory, metrics) = (config.limits.memory, config.metrics.clone());
     let telemetry = Telemetry::configured(&names, config.workers.get(), memory, metrics);
     let protocols = config.listeners.iter().map(|listener| listener.protocol);
     telemetry.secure(protocols.map(|protocol| protocol == ListenerProtocol::Https));
+    telemetry.follow_steps(Arc::clone(heritage.steps.cells()));
     telemetry
+}
+
+fn certificates(
+    config: &Arc<Config>,
+    telemetry: &Telemetry,
+    heritage: &Heritage,
+) -> Result<TlsFiles, StartError> {
+    Ok(TlsFiles::new(config, telemetry.certificates(), Arc::clone(&heritage.keys))?)
 }
 
 /// Recipients of changes: certificates and client policies go to the certificate store.

@@ -9,8 +9,8 @@ use crate::net::deadline::{Deadlines, TICK};
 use crate::net::memory::{Budget, Ledger};
 use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
-use crate::proxy::connection;
-use crate::proxy::request::Worker;
+use crate::proxy::middleware::{StateRegistry, States};
+use crate::proxy::{ListenerEntry, Worker, connection};
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, WorkerCells};
@@ -34,6 +34,7 @@ pub(super) struct Setup {
     pub(super) access_log: Option<AccessLog>,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) memory: Arc<Budget>,
+    pub(super) steps: Arc<StateRegistry>,
     pub(super) shutdown: ShutdownSignal,
     pub(super) door: Intake,
 }
@@ -72,6 +73,8 @@ async fn serve(setup: Setup) {
         upstream: Upstream::new(settings, Arc::clone(&setup.cells)),
         memory: Ledger::new(setup.memory, Arc::clone(&setup.cells.memory)),
         deadlines: Deadlines::with_room(door.room.clone()),
+        entries: ListenerEntry::of(&setup.config),
+        steps: States::new(setup.steps),
         series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
         cells: setup.cells,
         gates: setup.gates,
@@ -140,7 +143,8 @@ fn on_tick(worker: &Worker) {
         log.flush();
     }
     // An idle worker must not hold an old table forever.
-    drop(worker.tables.load());
+    let table = worker.tables.load();
+    worker.steps.advance(table.generation());
 }
 
 /// Closes idle connections while the cgroup's memory is nearly used up: they cost most for

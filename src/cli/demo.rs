@@ -6,7 +6,7 @@ use crate::app::{App, Signals};
 use crate::config::Config;
 use crate::error::Reason;
 use crate::http::Target;
-use crate::proxy::request;
+use crate::proxy::request::{self, Seen};
 use crate::telemetry::log;
 use std::fmt::Write;
 use std::io;
@@ -158,7 +158,7 @@ fn decide(app: &App, host: &str, target: &str) -> Result<(Row, String), Reason> 
     let (mut head, ()) = request.map_err(|_| Reason::BadTarget)?.into_parts();
     let target = Target::read(&mut head, usize::MAX)?;
     let table = app.table();
-    let id = request::find(&table, &target)?;
+    let id = request::find(&table, &target, &Seen::anywhere(&head.method, &head.headers))?;
     request::usable(table.backend(id))?;
     Ok((table::row(&table, id), target.uri.to_string()))
 }

@@ -1,7 +1,7 @@
 //! Reading manifests for the verbs that look at them offline: the same code as `run`.
 
 use super::checkout::Input;
-use super::{Failure, What, middlewares};
+use super::{Failure, What};
 use crate::app;
 use crate::config::{Config, Kubernetes, SourceKind};
 use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster};
@@ -71,8 +71,7 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
         directory.add_text(STANDARD_INPUT[1], &standard_input()?);
     }
     let objects = directory.objects();
-    let mut build = build(&objects, directory.findings(), &options);
-    middlewares::name(&mut build.findings, &objects, directory.surroundings());
+    let build = build(&objects, directory.findings(), &options);
     let surroundings = Box::new(directory.surroundings().clone());
     let input = Input::Files { objects: Box::new(objects), surroundings };
     Ok(Read { config, build, input })
@@ -97,11 +96,9 @@ fn build_cluster(settings: &Kubernetes, options: &Options) -> Result<(Build, Inp
     let watch = watch.map_err(|error| failed(error.to_string()))?;
     let others = watch.list_others(&settings.namespaces);
     let objects = watch.list_once().map_err(failed)?.objects();
-    let (surroundings, mut findings) = around_cluster(&others.notes);
+    let (_, mut findings) = around_cluster(&others.notes);
     findings.extend(others.findings);
-    let mut build = build(&objects, findings, options);
-    middlewares::name(&mut build.findings, &objects, &surroundings);
-    Ok((build, Input::Cluster))
+    Ok((build(&objects, findings, options), Input::Cluster))
 }
 
 /// As `run` reads a cluster, whatever the source of the configuration is.

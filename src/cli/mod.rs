@@ -15,7 +15,6 @@ mod explain;
 mod findings;
 mod full_strict;
 mod manifests;
-mod middlewares;
 mod probe;
 mod run;
 mod table;

@@ -19,6 +19,7 @@ pub(super) const ROOT: Keys = Keys {
     keys: &[
         "workers",
         "listener",
+        "entry_point",
         "certificate",
         "client_certificate",
         "tls",
@@ -49,6 +50,11 @@ pub(super) const LISTENER: Keys = Keys {
         "proxy_protocol_from",
         "trusted_proxies",
     ],
+};
+/// `[[entry_point]]`.
+pub(super) const ENTRY_POINT: Keys = Keys {
+    table: "entry_point",
+    keys: &["name", "listeners", "middlewares", "redirect", "default"],
 };
 /// `[[certificate]]`.
 pub(super) const CERTIFICATE: Keys =
@@ -90,6 +96,7 @@ pub(super) const SOURCE: Keys = Keys {
         "ingress_without_class",
         "class_grace",
         "hosts",
+        "middlewares",
         "node_name",
         "status_addresses",
         "watch_timeout",
@@ -156,11 +163,12 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 17] = [
+pub(super) const TABLES: [&Keys; 18] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
     &CLIENT_CERTIFICATE,
+    &ENTRY_POINT,
     &TLS,
     &CLOUDFLARE,
     &STATE,

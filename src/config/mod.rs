@@ -18,6 +18,7 @@ mod client_certificate;
 mod cloudflare;
 pub mod defaults;
 mod dns;
+mod entry_point;
 mod followed_file;
 mod http2;
 mod keys;
@@ -50,11 +51,14 @@ pub use certificates::CertificateFiles;
 pub use client_certificate::{AuthoritySource, ClientCertificate};
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use dns::Dns;
+pub use entry_point::EntryPoint;
 pub use followed_file::{FileIdentity, Followed};
 pub use http2::Http2;
 pub use log::{AccessLogConfig, LogConfig, LogLevel};
 pub use metrics::{Metrics, PerRoute, RequestLabels};
-pub use source::{HostPolicy, Kubernetes, MAX_LEASE_BYTES, SourceConfig, SourceKind, WriteBack};
+pub use source::{
+    HostPolicy, Kubernetes, MAX_LEASE_BYTES, MiddlewarePolicy, SourceConfig, SourceKind, WriteBack,
+};
 pub use state::LastGoodConfig;
 pub use timeouts::TimeoutsConfig;
 pub use units::{Fault, MAX_DURATION, duration, size};
@@ -70,6 +74,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// At least one; names and addresses are distinct (port 0 may repeat).
     pub listeners: Vec<Listener>,
+    /// Names of listeners that routes have; `web` and `websecure` are always among them.
+    pub entry_points: Vec<EntryPoint>,
     /// Certificates out of files. At most one is the default; there is one at least if a listener
     /// has TLS.
     pub certificates: Vec<CertificateFiles>,

@@ -20,6 +20,7 @@ use super::certificates;
 use super::client_certificate;
 use super::cloudflare;
 use super::dns;
+use super::entry_point;
 use super::http2;
 use super::metrics;
 use super::raw::{self, Document, Table};
@@ -78,6 +79,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let metrics = metrics::section(&root.table(&keys::METRICS));
     let upstream = upstream(&root.table(&keys::UPSTREAM));
     let listeners = listeners?;
+    let entry_points = entry_point::section(&root, &listeners);
     let admin = admin?;
     let has_tls = listeners.iter().any(|listener| listener.protocol == ListenerProtocol::Https);
     if !has_tls && tls.has("ticket_key_file") {
@@ -92,6 +94,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     Some(Config {
         workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(granted_cores),
         listeners,
+        entry_points,
         certificates,
         client_certificates,
         ticket_key_file,

@@ -27,6 +27,8 @@ pub struct SourceConfig {
     pub class_grace: Duration,
     /// Which namespaces may add paths to a host.
     pub hosts: HostPolicy,
+    /// Whose Middlewares an Ingress may name.
+    pub middlewares: MiddlewarePolicy,
     /// `metadata.name` of the Node that we run on. `None`: what the environment says.
     pub node_name: Option<String>,
 }
@@ -39,6 +41,16 @@ pub enum HostPolicy {
     Shared,
     /// Those of the namespace whose Ingress on the host is the oldest.
     FirstNamespace,
+}
+
+/// Whose Middlewares an Ingress may name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MiddlewarePolicy {
+    /// Those of all namespaces, as with Traefik.
+    #[default]
+    AnyNamespace,
+    /// Those of its own namespace.
+    OwnNamespace,
 }
 
 /// The sort of source.
@@ -147,6 +159,7 @@ pub(super) fn section(table: &Table<'_>) -> Option<SourceConfig> {
         ingress_without_class: without_class.unwrap_or(false),
         class_grace: table.read("class_grace", class_grace).unwrap_or(defaults::CLASS_GRACE),
         hosts: table.read("hosts", hosts).unwrap_or_default(),
+        middlewares: table.read("middlewares", middlewares).unwrap_or_default(),
         node_name: table.read("node_name", |value| raw::string(value).and_then(node_name)),
     })
 }
@@ -156,6 +169,14 @@ fn hosts(value: &DeValue<'_>) -> Result<HostPolicy, Fault> {
         "shared" => Ok(HostPolicy::Shared),
         "first-namespace" => Ok(HostPolicy::FirstNamespace),
         other => Err(unknown_word(other, &["shared", "first-namespace"])),
+    }
+}
+
+fn middlewares(value: &DeValue<'_>) -> Result<MiddlewarePolicy, Fault> {
+    match raw::string(value)? {
+        "any-namespace" => Ok(MiddlewarePolicy::AnyNamespace),
+        "own-namespace" => Ok(MiddlewarePolicy::OwnNamespace),
+        other => Err(unknown_word(other, &["any-namespace", "own-namespace"])),
     }
 }
 

@@ -25,7 +25,7 @@ pub use headers::{
     may_have_body, note_request,
 };
 pub use notes::Notes;
-pub use respond::{answer, answer_grpc};
+pub use respond::{answer, answer_grpc, answer_text, grpc_status};
 pub use socket::ClientSocket;
 pub use stream::ClientStream;
 pub use streams::{Guarded, Streams, is_flood};

@@ -5,16 +5,15 @@ use crate::net::fields::Fields;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
-/// The body of our answer: the reason's word and its sentence, in plain text.
-fn text(reason: Reason) -> String {
-    let status = reason.status();
+/// The body of our answer: the status, the reason's word and its sentence, in plain text.
+pub fn answer_text(reason: Reason, status: StatusCode) -> String {
     let phrase = status.canonical_reason().unwrap_or_default();
     format!("{} {phrase}\n{}: {}\n", status.as_u16(), reason.label(), reason.text())
 }
 
 /// Our answer to a request.
 pub fn answer(reason: Reason) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(text(reason)));
+    let mut response = Response::new(Bytes::from(answer_text(reason, reason.status())));
     *response.status_mut() = reason.status();
     let headers = response.headers_mut();
     headers.set(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -38,7 +37,7 @@ pub fn answer_grpc(reason: Reason) -> Response<Bytes> {
     }
     let headers = response.headers_mut();
     headers.set(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.set("grpc-status", HeaderValue::from(grpc_status(reason)));
+    headers.set("grpc-status", HeaderValue::from(grpc_status(reason.status())));
     let message = format!("{}: {}", reason.label(), reason.text());
     // Reasons are plain ASCII without `%`, which is all that the message's encoding asks for.
     if let Ok(message) = HeaderValue::try_from(message) {
@@ -47,9 +46,9 @@ pub fn answer_grpc(reason: Reason) -> Response<Bytes> {
     response
 }
 
-/// The code of gRPC for a reason: what its clients make of the HTTP status ("HTTP to gRPC Status Code
-/// Mapping"), but more exact where we know more. UNAVAILABLE is what they try again.
-fn grpc_status(reason: Reason) -> u16 {
+/// The code of gRPC for the status of an answer of ours: what its clients make of the HTTP status ("HTTP to gRPC
+/// Status Code Mapping"), but more exact where we know more. UNAVAILABLE is what they try again.
+pub fn grpc_status(status: StatusCode) -> u16 {
     const DEADLINE_EXCEEDED: u16 = 4;
     const PERMISSION_DENIED: u16 = 7;
     const RESOURCE_EXHAUSTED: u16 = 8;
@@ -57,10 +56,10 @@ fn grpc_status(reason: Reason) -> u16 {
     const INTERNAL: u16 = 13;
     const UNAVAILABLE: u16 = 14;
     const UNAUTHENTICATED: u16 = 16;
-    match reason.status().as_u16() {
+    match status.as_u16() {
         401 => UNAUTHENTICATED,
         403 => PERMISSION_DENIED,
-        404 => UNIMPLEMENTED,
+        404 | 418 => UNIMPLEMENTED,
         408 | 504 => DEADLINE_EXCEEDED,
         413 | 414 | 431 => RESOURCE_EXHAUSTED,
         421 | 429 | 502 | 503 => UNAVAILABLE,
@@ -70,7 +69,7 @@ fn grpc_status(reason: Reason) -> u16 {
 
 /// The response as bytes that end the connection: for heads that never became a request.
 pub(super) fn raw(reason: Reason) -> Bytes {
-    let (body, response) = (text(reason), answer(reason));
+    let (body, response) = (answer_text(reason, reason.status()), answer(reason));
     let status = response.status();
     let phrase = status.canonical_reason().unwrap_or_default();
     let mut bytes = format!("HTTP/1.1 {} {phrase}\r\n", status.as_u16()).into_bytes();

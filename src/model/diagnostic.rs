@@ -53,6 +53,8 @@ labels! { fn as_str;
         AnnotationIgnored = "annotation_ignored",
         /// The Secret does not exist or is not a TLS Secret.
         SecretUnusable = "secret_unusable",
+        /// A Middleware that a route names does not exist, or cannot be used: 503.
+        MiddlewareUnusable = "middleware_unusable",
         /// The endpoints of a Service are not verified, or can hardly be.
         UpstreamTls = "upstream_tls",
         /// The ConfigMap that the configuration names does not exist or lacks what it is named for.

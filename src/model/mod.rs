@@ -11,10 +11,12 @@ mod diagnostic;
 mod health_check;
 mod https;
 mod limits;
+pub mod middleware;
 mod object;
 mod path;
 mod protocol;
 mod raw_path;
+mod route;
 mod service;
 mod timeouts;
 mod tls;
@@ -28,10 +30,12 @@ pub use diagnostic::{Diagnostic, Severity, Why};
 pub use health_check::HealthCheck;
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
 pub use limits::Limits;
+pub use middleware::{Chain, NamedStep};
 pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use raw_path::RawPath;
+pub use route::{Condition, EntryPoints, Matching, Ordered, RequestFacts};
 pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
     PortKey, Treatment,
@@ -128,6 +132,10 @@ pub struct Rule {
     pub rule: usize,
     /// Position in `http.paths`.
     pub position: usize,
+    /// Where it is served, and what it asks of a request beyond host and path.
+    pub matching: Matching,
+    /// The steps of its requests, if there are any.
+    pub middlewares: Option<Chain>,
 }
 
 /// `spec.defaultBackend` of one Ingress.
@@ -143,4 +151,6 @@ pub struct DefaultBackend {
     pub ingress: usize,
     /// The hosts of that Ingress's rules, each once; empty for an Ingress without rules.
     pub hosts: Vec<HostPattern>,
+    /// The steps of its requests, if there are any.
+    pub middlewares: Option<Chain>,
 }

@@ -14,6 +14,8 @@ pub enum Kind {
     Service,
     /// `discovery.k8s.io/v1` EndpointSlice.
     EndpointSlice,
+    /// `traefik.io/v1alpha1` Middleware. Before Secrets: it says which of them are kept.
+    Middleware,
     /// `v1` Secret.
     Secret,
     /// `v1` Node.
@@ -28,11 +30,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind that a running process has findings about, for metrics that name each of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ingress,
         Self::IngressClass,
         Self::Service,
         Self::EndpointSlice,
+        Self::Middleware,
         Self::Secret,
         Self::Node,
         Self::ConfigMap,
@@ -46,6 +49,7 @@ impl Kind {
             Self::IngressClass => "IngressClass",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
+            Self::Middleware => "Middleware",
             Self::Secret => "Secret",
             Self::Node => "Node",
             Self::ConfigMap => "ConfigMap",

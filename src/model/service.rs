@@ -109,6 +109,8 @@ pub enum Broken {
     Restricted,
     /// An annotation changes what the rule matches or what the pod gets, and it is not obeyed.
     Altered,
+    /// A middleware of the route does not exist, or cannot be used.
+    MiddlewareUnusable,
 }
 
 /// An endpoint of a Service port.

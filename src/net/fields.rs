@@ -6,6 +6,9 @@
 use http::header::{AsHeaderName, IntoHeaderName};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+/// What carries the fields of a head today, for those who keep one.
+pub type FieldMap = HeaderMap;
+
 /// The fields of a message's head, or its trailers, by a name that is a constant or text.
 pub trait Fields {
     /// The value of a field; of several with this name the first.

@@ -113,6 +113,17 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
+    /// Whether it is for a host, which is normalised. A wildcard stands for exactly one label.
+    pub fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(name) => **name == *host,
+            Self::Wildcard(name) => host
+                .split_once('.')
+                .is_some_and(|(label, rest)| !label.is_empty() && *rest == **name),
+        }
+    }
+
     /// Parses `spec.rules[].host`; `None` and empty mean every host.
     ///
     /// The rules are those of the API server (networking/v1 IngressRule): a DNS name, or `*.`

@@ -4,5 +4,8 @@
 //! (`tests/layering`).
 
 pub mod connection;
-mod middleware;
+pub mod middleware;
 pub mod request;
+mod worker;
+
+pub use worker::{Downstream, ListenerEntry, Worker};

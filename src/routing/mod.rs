@@ -14,9 +14,11 @@
 
 mod backend;
 mod backends;
+mod builder;
 mod compile;
 mod hosts;
 mod lookup;
+mod ordered;
 mod part;
 mod paths;
 mod protocol;
@@ -27,12 +29,13 @@ mod tests;
 
 pub use backend::Backend;
 pub use compile::{compile, rules_of, table_order};
+pub use lookup::Asked;
 pub use protocol::EndpointProtocol;
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 pub use recompile::recompile;
 
 use crate::balance::EndpointSet;
-use crate::model::{Algorithm, Limits, PathKind, Timeouts};
+use crate::model::{Algorithm, BackendKey, Chain, Limits, Ordered, PathKind, Timeouts};
 use http::HeaderValue;
 use part::Part;
 use std::fmt;
@@ -73,6 +76,8 @@ pub struct Table {
     parts: Box<[Arc<Part>]>,
     /// Whether a host is a wildcard.
     has_wildcards: bool,
+    /// Whether a rule has an order of its own.
+    has_ordered: bool,
     routes: usize,
     hosts: usize,
     /// Those of the model, in its order.
@@ -107,6 +112,28 @@ struct HostEntry {
     prefix: u32,
     /// The route for what no path matches, or [`NONE`].
     default: u32,
+    /// Where its rules with an order of their own are in [`Part::ordered`].
+    ordered: Run,
+}
+
+/// Entries that stand together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    first: u32,
+    len: u32,
+}
+
+impl Run {
+    fn range(self) -> Range<usize> {
+        self.first as usize..(self.first + self.len) as usize
+    }
+}
+
+/// A rule with an order of its own.
+#[derive(Clone, Debug)]
+struct OrderedEntry {
+    rule: Arc<Ordered>,
+    route: u32,
 }
 
 /// One path of one host.
@@ -130,12 +157,18 @@ struct RouteEntry {
     /// Where its record is in the map of hosts or wildcards; [`NONE`] for every host.
     host: u32,
     path: Span,
+    /// Position in [`Table::chains`], or [`NONE`].
+    chain: u32,
     kind: PathKind,
     wildcard: bool,
     /// Whether visitors without TLS are sent to the same address with it.
     redirects: bool,
     /// Whether its Ingress says how requests are spread.
     spreads: bool,
+    /// Whether the next route is for the same path, at other entry points.
+    more: bool,
+    /// Position in [`Part::entry_points`].
+    entry_points: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +246,7 @@ impl Table {
     ) -> Self {
         Self {
             generation,
+            has_ordered: parts.iter().any(|part| !part.ordered.is_empty()),
             has_wildcards: parts.iter().any(|part| part.has_wildcards()),
             routes: parts.iter().map(|part| part.routes.len()).sum(),
             hosts: parts.iter().map(|part| part.host_count()).sum(),
@@ -272,6 +306,21 @@ impl Table {
     /// The most bytes that the bodies of its requests may have, if there is a limit.
     pub fn max_body(&self, id: RouteId) -> Option<NonZeroU64> {
         self.part(id).ingress(id.route).max_body
+    }
+
+    /// The steps of its requests, if it asks for any.
+    pub fn chain(&self, id: RouteId) -> Option<&Chain> {
+        let part = self.part(id);
+        part.chains.get(part.routes[id.route as usize].chain as usize)
+    }
+
+    /// The backend of this key: for steps that send requests of their own.
+    pub fn backend_of(&self, key: &BackendKey) -> Option<&Arc<Backend>> {
+        let start = self.backends.partition_point(|backend| backend.key < *key);
+        let mut same = self.backends[start..].iter().take_while(|backend| backend.key == *key);
+        // The same port stands there for rules that are refused as well.
+        let first = same.clone().next();
+        same.find(|backend| backend.broken.is_none()).or(first)
     }
 
     /// The timeouts of its requests, if its Ingress sets any.

@@ -7,11 +7,20 @@
 
 use super::hosts::HostMap;
 use super::{
-    Backend, HostEntry, IngressEntry, NONE, ONE_ROUTE, PathEntry, Route, RouteEntry, Span, paths,
+    Backend, HostEntry, IngressEntry, NONE, ONE_ROUTE, OrderedEntry, PathEntry, Route, RouteEntry,
+    Run, Span, paths,
 };
-use crate::model::{Algorithm, Timeouts};
+use crate::model::{Algorithm, Chain, EntryPoints, Timeouts};
 use http::HeaderValue;
 use std::sync::Arc;
+
+/// What a part has for a path of one of its hosts.
+pub(super) struct Found {
+    /// By host and path.
+    pub(super) route: Option<u32>,
+    /// The default backend of the host.
+    pub(super) default: Option<u32>,
+}
 
 /// Some of the hosts.
 pub(super) struct Part {
@@ -32,36 +41,91 @@ pub(super) struct Part {
     pub(super) timeouts: Box<[Timeouts]>,
     /// How Ingresses have their requests spread, each once.
     pub(super) algorithms: Box<[Algorithm]>,
+    /// The steps that routes ask for, each list once.
+    pub(super) chains: Box<[Chain]>,
+    /// The entry points that routes name, each once; the first are all of them.
+    pub(super) entry_points: Box<[EntryPoints]>,
+    /// The rules with an order of their own, of each host the highest priority first.
+    pub(super) ordered: Box<[OrderedEntry]>,
     /// Those that its routes lead to.
     pub(super) backends: Box<[Arc<Backend>]>,
 }
 
 impl Part {
-    /// The route of a path on a host, of which `value` is the record; and the default backend of that host.
-    pub(super) fn find(&self, value: u32, path: &str) -> (Option<u32>, Option<u32>) {
+    /// What there is for a path on a host, of which `value` is the record, at one of some entry points.
+    pub(super) fn find(&self, value: u32, path: &str, entry_points: u32) -> Found {
         if value & ONE_ROUTE != 0 {
-            return (Some(value & !ONE_ROUTE), None);
+            return Found { route: Some(value & !ONE_ROUTE), default: None };
         }
         let host = &self.host_entries[value as usize];
-        (self.find_path(host, path), (host.default != NONE).then_some(host.default))
+        Found {
+            route: self.find_path(host, path, entry_points),
+            default: (host.default != NONE).then_some(host.default),
+        }
     }
 
-    fn find_path(&self, host: &HostEntry, path: &str) -> Option<u32> {
+    /// The ordered rules of a host, of which `value` is the record.
+    pub(super) fn ordered_of(&self, value: u32) -> Run {
+        match value & ONE_ROUTE {
+            0 => self.host_entries[value as usize].ordered,
+            _ => Run::default(),
+        }
+    }
+
+    fn find_path(&self, host: &HostEntry, path: &str, entry_points: u32) -> Option<u32> {
         let exact = &self.paths[host.exact()];
-        if let Ok(position) = exact.binary_search_by(|entry| self.text(entry.text).cmp(path)) {
-            return Some(exact[position].route);
+        if let Ok(position) = exact.binary_search_by(|entry| self.text(entry.text).cmp(path))
+            && let Some(route) = self.served(exact[position].route, entry_points)
+        {
+            return Some(route);
         }
         let prefixes = &self.paths[host.prefix()];
         let after =
             prefixes.partition_point(|entry| paths::compare(self.text(entry.text), path).is_le());
         let mut candidate: &PathEntry = prefixes.get(after.checked_sub(1)?)?;
-        while !paths::is_under(path, self.text(candidate.text)) {
+        loop {
+            if paths::is_under(path, self.text(candidate.text))
+                && let Some(route) = self.served(candidate.route, entry_points)
+            {
+                return Some(route);
+            }
             if candidate.parent == NONE {
                 return None;
             }
             candidate = &self.paths[candidate.parent as usize];
         }
-        Some(candidate.route)
+    }
+
+    /// The one of the routes for a path, which begin with `first`, that is served at one of some entry points:
+    /// one that names it before one that is served there as well.
+    fn served(&self, first: u32, entry_points: u32) -> Option<u32> {
+        let entry = self.entry(first);
+        if entry.entry_points == 0 {
+            return Some(first);
+        }
+        let mut also = None;
+        for (entry, route) in self.routes[first as usize..].iter().zip(first..) {
+            let named = self.named(entry);
+            if named.own & entry_points != 0 {
+                return Some(route);
+            }
+            also = also.or((named.also & entry_points != 0).then_some(route));
+            if !entry.more {
+                break;
+            }
+        }
+        also
+    }
+
+    fn named(&self, entry: &RouteEntry) -> EntryPoints {
+        const NONE: EntryPoints = EntryPoints { own: 0, also: 0 };
+        self.entry_points.get(usize::from(entry.entry_points)).copied().unwrap_or(NONE)
+    }
+
+    /// Whether an ordered rule is served at one of some entry points.
+    pub(super) fn is_served(&self, route: u32, entry_points: u32) -> bool {
+        let named = self.named(self.entry(route));
+        (named.own | named.also) & entry_points != 0
     }
 
     pub(super) fn host_count(&self) -> usize {

@@ -23,9 +23,15 @@ impl TableHandle {
     pub fn load(&self) -> Arc<Table> {
         self.0.load_full()
     }
+
+    /// Puts a table in force beside the publisher, until that has another: for tests of what no manifest
+    /// says. What a publisher keeps of older tables is not touched.
+    pub fn replace(&self, table: Table) {
+        self.0.store(Arc::new(table));
+    }
 }
 
-/// The only writer of the table.
+/// The only writer of the table, but for tests.
 #[derive(Debug)]
 pub struct Publisher {
     shared: Arc<ArcSwap<Table>>,

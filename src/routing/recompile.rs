@@ -1,9 +1,8 @@
 //! The next table of a row of models: what a change does not touch is shared with the table before.
 
 use super::backends::{Carried, carried};
-use super::compile::{
-    Builder, HOSTS, HostRules, compile, default_backends, part_count, part_of, rules_of,
-};
+use super::builder::{Builder, HostRules};
+use super::compile::{HOSTS, compile, default_backends, part_count, part_of, rules_of};
 use super::part::Part;
 use super::{Backend, Table};
 use crate::model::{Delta, HostPattern, Model, Rule};

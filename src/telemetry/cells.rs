@@ -5,6 +5,7 @@
 
 use super::histogram::Bounds;
 use super::series::{Flow, Series};
+use super::steps::StepResults;
 use super::tls::HandshakeCells;
 use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
@@ -149,6 +150,8 @@ pub struct WorkerCells {
     pub listeners: Box<[ListenerCells]>,
     /// Towards the pods.
     pub upstream: UpstreamCells,
+    /// What steps of routes made of requests.
+    pub steps: StepResults,
     /// Memory held.
     pub memory: Arc<MemoryCells>,
     /// Access log lines dropped because the writer was behind.
@@ -176,6 +179,7 @@ impl WorkerCells {
             route_bounds: (metrics.per_route == PerRoute::All).then_some(bounds),
             listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
             upstream: UpstreamCells::default(),
+            steps: StepResults::default(),
             memory: Arc::default(),
             log_dropped: LocalCounter::default(),
             log_truncated: LocalCounter::default(),

@@ -18,6 +18,7 @@ mod locked;
 pub mod log;
 pub mod scrape;
 mod series;
+mod steps;
 #[cfg(test)]
 mod stuck;
 mod tls;
@@ -39,6 +40,7 @@ pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use locked::Locked;
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
+pub use steps::{SharedCounter, SharedGauge, StepCells, StepOutcome, StepResults, StoreFailure};
 pub use tls::{CertificateCells, CertificateMetrics, HandshakeCells, HandshakeFailure, TlsVersion};
 pub use unnamed::Unnamed;
 pub use watch::{WatchCells, WatchFailure, WatchMetrics};

@@ -29,6 +29,8 @@ labels! { fn as_str;
         Unauthorized = "unauthorized",
         /// 403: RBAC grants no right to it.
         Forbidden = "forbidden",
+        /// 404: there is no such kind, because its CustomResourceDefinition is not installed.
+        Absent = "absent",
         /// 410: the resourceVersion or the continue token has expired.
         Gone = "gone",
         /// 429: later.

@@ -6,7 +6,7 @@
 //! A head that is too large for that is cloned after all, which shares its values: a copy would double what
 //! it holds. The body is kept by its upload, as far as it is short enough.
 
-use crate::upstream::body::{RequestBody, Upload};
+use crate::upstream::body::{RequestBody, Upload, Whole, WholeReader};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,7 +26,14 @@ pub(super) struct Replays(RefCell<Vec<Vec<u8>>>);
 pub(super) struct Replay {
     method: Method,
     head: Head,
-    upload: Option<Rc<Upload>>,
+    body: KeptBody,
+}
+
+#[derive(Debug)]
+enum KeptBody {
+    Empty,
+    Upload(Rc<Upload>),
+    Whole(Rc<Whole>),
 }
 
 #[derive(Debug)]
@@ -41,11 +48,12 @@ impl Replays {
     /// Keeps a request.
     pub(super) fn keep(&self, request: &Request<RequestBody>) -> Replay {
         let head = self.head(request);
-        let upload = match request.body() {
-            RequestBody::Empty => None,
-            RequestBody::Streaming(reader) => Some(Rc::clone(reader.upload())),
+        let body = match request.body() {
+            RequestBody::Empty => KeptBody::Empty,
+            RequestBody::Streaming(reader) => KeptBody::Upload(Rc::clone(reader.upload())),
+            RequestBody::Whole(reader) => KeptBody::Whole(Rc::clone(reader.whole())),
         };
-        Replay { method: request.method().clone(), head, upload }
+        Replay { method: request.method().clone(), head, body }
     }
 
     fn head(&self, request: &Request<RequestBody>) -> Head {
@@ -81,9 +89,10 @@ impl Replays {
 impl Replay {
     /// The request again; `None` if the beginning of its body is not there any more.
     pub(super) fn request(&self) -> Option<Request<RequestBody>> {
-        let body = match &self.upload {
-            None => RequestBody::Empty,
-            Some(upload) => RequestBody::Streaming(upload.read()?),
+        let body = match &self.body {
+            KeptBody::Empty => RequestBody::Empty,
+            KeptBody::Upload(upload) => RequestBody::Streaming(upload.read()?),
+            KeptBody::Whole(whole) => RequestBody::Whole(WholeReader::new(Rc::clone(whole))),
         };
         let (target, headers) = self.head.read();
         let mut request = Request::new(body);

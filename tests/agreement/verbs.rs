@@ -8,7 +8,7 @@ use ravelin::control::reconcile::build;
 use ravelin::control::translate::Options;
 use ravelin::error::Reason;
 use ravelin::http::Target;
-use ravelin::proxy::request;
+use ravelin::proxy::request::{self, Seen};
 use ravelin::routing::{RouteId, Table};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,8 @@ impl Verbs {
         rule: &mut Option<RouteId>,
     ) -> Result<Outcome, Reason> {
         let target = Target::read(head, usize::MAX)?;
-        let id = request::find(&self.table, &target)?;
+        let seen = Seen::anywhere(&head.method, &head.headers);
+        let id = request::find(&self.table, &target, &seen)?;
         *rule = Some(id);
         let backend = self.table.backend(id);
         request::usable(backend)?;

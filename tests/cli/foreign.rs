@@ -20,12 +20,11 @@ fn a_middleware_is_not_passed_over() {
     let ran = check("traefik", &case("auth"));
     assert_eq!(ran.code, 1, "{}", ran.out);
     for expected in [
-        "admin.example.com  Prefix  /     shop/web:80  503 restriction_unsupported  shop/admin",
+        "admin.example.com  Prefix  /     shop/web:80  503 middleware_unusable  shop/admin",
         "error: Ingress shop/admin: metadata.annotations[traefik.ingress.kubernetes.io/router.middlewares]: \
-         \"shop-auth@kubernetescrd\" names Middlewares",
-        "and is not supported: the routes of this Ingress answer 503 (shop-auth: basicAuth) (fix: do the same",
-        "warning: File tests/cli/cases/auth.yaml: 1 Middleware (traefik.io) is not supported yet: shop/auth",
-        "1 routes, 1 errors, 1 warnings",
+         Middleware shop/auth cannot be used: the routes of this Ingress answer 503 (fix: see the findings about it)",
+        "error: Middleware shop/auth: spec.basicAuth",
+        "1 routes, 2 errors, 0 warnings",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
     }
@@ -41,7 +40,7 @@ fn annotations_of_ingress_nginx_that_restrict_are_named_each() {
             routes of this Ingress answer 503 (fix: authenticate in the pod or with Cloudflare \
             Access;",
         "[nginx.ingress.kubernetes.io/whitelist-source-range]: \"10.0.0.0/8\" restricts client addresses",
-        "1 routes, 2 errors, 1 warnings",
+        "1 routes, 3 errors, 0 warnings",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
     }
@@ -70,7 +69,7 @@ fn explain_names_the_annotation_for_which_a_url_is_refused() {
             "auth",
             "traefik",
             "http://admin.example.com/x",
-            "restriction_unsupported",
+            "middleware_unusable",
             "traefik.ingress.kubernetes.io/router.middlewares",
         ),
         (

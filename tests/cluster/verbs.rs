@@ -129,15 +129,14 @@ fn what_traefik_serves_is_counted_and_named_and_a_refusal_is_no_failure() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let keys = format!("namespaces = [\"others\"]\n{QUICK}");
     let setup = Setup { kubeconfig: &kubeconfig, class: "others", keys: &keys };
-    let forbidden =
-        "Cluster: ingressroutes, middlewares (traefik.io) could not be counted: forbidden: ";
+    let forbidden = "Cluster: ingressroutes (traefik.io) could not be counted: forbidden: ";
     // The list of what the API server has is behind what it serves.
     let (code, page) = eventually("both kinds are discovered", || {
         let (code, page) = said(&setup.write(folder.path()), "check", &[]);
         page.contains(forbidden).then_some((code, page))
     });
     assert_eq!(code, Some(1), "{page}");
-    assert!(page.contains("1 routes, 1 errors, 0 warnings"), "{page}");
+    assert!(page.contains("1 routes, 2 errors, 0 warnings"), "{page}");
 
     let admin = plane.admin_kubeconfig();
     let setup = Setup { kubeconfig: &admin, class: "others", keys: &keys };
@@ -146,9 +145,9 @@ fn what_traefik_serves_is_counted_and_named_and_a_refusal_is_no_failure() {
     for expected in [
         "warning: Cluster: 2 IngressRoutes (traefik.io) are not served yet: others/a, others/b (fix: write \
          Ingresses",
-        "warning: Cluster: 1 Middleware (traefik.io) is not supported yet: others/auth",
-        "the routes of this Ingress answer 503 (others-auth: basicAuth) (fix: ",
-        "1 routes, 1 errors, 2 warnings",
+        "error: Middleware others/auth: spec.basicAuth",
+        "Middleware others/auth cannot be used: the routes of this Ingress answer 503 (fix: ",
+        "1 routes, 2 errors, 1 warnings",
     ] {
         assert!(page.contains(expected), "{expected}\n{page}");
     }

@@ -18,7 +18,7 @@ const BASE: [(&str, &str); 6] = [
 ];
 
 /// What has to be set for a key to have a meaning. An empty value removes a key that is in the way.
-const COMPANIONS: [(&str, &[(&str, &str)]); 13] = [
+const COMPANIONS: [(&str, &[(&str, &str)]); 14] = [
     ("certificate", &[("certificate.cert_file", "\"a\""), ("certificate.key_file", "\"b\"")]),
     (
         "client_certificate",
@@ -28,6 +28,7 @@ const COMPANIONS: [(&str, &[(&str, &str)]); 13] = [
         ],
     ),
     ("client_certificate.ca_file", &[("client_certificate.ca", "")]),
+    ("entry_point", &[("entry_point.name", "\"web\""), ("entry_point.listeners", "[\"web\"]")]),
     ("source.directory", &[("source.kind", "\"directory\""), ("state.cluster", "")]),
     ("source.kind", &[("source.directory", ""), ("state.cluster", "")]),
     ("cloudflare.secret_header", &[("cloudflare.secret_file", "\"a\"")]),
@@ -112,7 +113,8 @@ fn with(key: &str, value: &str) -> (Result<Config, Vec<ConfigError>>, Vec<Config
     for (path, value) in written.iter().filter(|(_, value)| !value.is_empty()) {
         let Some((of, key)) = path.split_once('.') else { continue };
         if of != table {
-            let is_array = ["listener", "certificate", "client_certificate"].contains(&of);
+            let is_array =
+                ["listener", "certificate", "client_certificate", "entry_point"].contains(&of);
             text += &if is_array { format!("[[{of}]]\n") } else { format!("[{of}]\n") };
             table = of;
         }

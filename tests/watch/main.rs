@@ -8,6 +8,7 @@ mod edge;
 mod eventually;
 mod faults;
 mod last_good;
+mod middlewares;
 mod process;
 mod readiness;
 mod silence;

@@ -1,6 +1,8 @@
 //! `ravelin explain`: the decisions of the request path for one URL, step by step.
 
 mod origin;
+mod steps;
+mod text;
 
 pub(super) use origin::Origin;
 
@@ -13,9 +15,12 @@ use crate::control::reconcile::Build;
 use crate::error::Reason;
 use crate::http::Target;
 use crate::http::client_ip::Scheme;
-use crate::model::{Diagnostic, Host, Kind, ObjectRef, Why};
+use crate::model::{ACME_CHALLENGES, Diagnostic, Host, Kind, ObjectRef, Why};
+use crate::net::addr::PeerAddr;
 use crate::pki::client_certificate::Mode;
-use crate::proxy::request;
+use crate::proxy::ListenerEntry;
+use crate::proxy::middleware::StepAnswer;
+use crate::proxy::request::{self, Seen};
 use crate::routing::Table;
 use http::{Request, Uri, header};
 use serde::Serialize;
@@ -62,6 +67,9 @@ struct Explanation {
     /// The most bytes of a body, where its Ingress has a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_body: Option<NonZeroU64>,
+    /// The middlewares of the route, in the order of the request, up to the one that answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    middlewares: Vec<steps::Step>,
     /// `forwarded`, or the status and reason of our own answer.
     answer: String,
     /// What a person may want to know about it.
@@ -114,11 +122,14 @@ pub(super) fn explain(
     };
     let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
     let over_tls = told.map_or(scheme == "https", |told| told == Scheme::Https);
-    let way = Way { belongs, over_tls, without_pods: read.input.judged_as() == JudgedAs::Checkout };
-    let reason = decide(table, &request, limit, &way, &mut explanation).err();
-    explanation.answer = match reason {
+    let without_pods = read.input.judged_as() == JudgedAs::Checkout;
+    let entry = entry(read.config.as_ref(), taker);
+    let way = Way { belongs, over_tls, entry, without_pods };
+    let refused = decide(table, &request, limit, &way, &mut explanation).err();
+    let reason = refused.as_ref().map(|answer| answer.reason);
+    explanation.answer = match &refused {
         None => "forwarded".to_owned(),
-        Some(reason) => refusal(reason),
+        Some(answer) => format!("{} {}", answer.status().as_u16(), answer.reason.label()),
     };
     explanation.note = note(&read.build, &explanation, reason);
     print(what, &explanation)?;
@@ -132,7 +143,7 @@ fn refusal(reason: Reason) -> String {
 
 fn print(what: &What, explanation: &Explanation) -> Result<(), Failure> {
     say(&match what.output {
-        Output::Text => text(explanation),
+        Output::Text => text::text(explanation),
         Output::Json => check::json(explanation)?,
     })
 }
@@ -207,6 +218,8 @@ struct Way {
     /// Whether it belongs on its connection.
     belongs: Result<(), Reason>,
     over_tls: bool,
+    /// The listener that it comes through, to routes.
+    entry: ListenerEntry,
     /// No pods are named in the input: a Service is enough.
     without_pods: bool,
 }
@@ -218,20 +231,39 @@ fn decide(
     limit: usize,
     way: &Way,
     explanation: &mut Explanation,
-) -> Result<(), Reason> {
+) -> Result<(), Box<StepAnswer>> {
     let (mut head, ()) = request.clone().into_parts();
     let target = Target::read(&mut head, limit)?;
     explanation.host = Some(target.host_name()?.as_str().to_owned());
     explanation.path = Some(target.uri.path().to_owned());
-    let found = request::find(table, &target);
-    let may_go_on = found.map_or(Ok(()), |id| request::secured(table, id, way.over_tls));
+    let peer = explanation.origin.as_ref().and_then(|origin| origin.peer);
+    let anywhere = Seen::anywhere(&head.method, &head.headers);
+    let seen = Seen {
+        entry_points: way.entry.bits,
+        peer: peer.map_or(anywhere.peer, PeerAddr::ip),
+        ..anywhere
+    };
+    let found = request::find(table, &target, &seen);
+    let is_forced = way.entry.redirects && !target.uri.path().starts_with(ACME_CHALLENGES);
+    let may_go_on = found.map_or(Ok(()), |id| request::secured(table, id, way.over_tls, is_forced));
     may_go_on.and(way.belongs)?;
     let id = found?;
     explanation.route = Some(table::row(table, id));
-    let sent = request::sent(table, id, &target)?;
+    let sent = request::sent(table, id, &target, &seen)?;
     explanation.raw_path = table.keeps_raw_path(id).then(|| sent.path().to_owned());
     explanation.max_body = table.max_body(id);
     explanation.timeouts = table.timeouts(id).map(ToString::to_string);
+    let asked = steps::Asked {
+        method: &head.method,
+        headers: &head.headers,
+        target: &target,
+        uri: sent,
+        over_tls: way.over_tls,
+        origin: explanation.origin.as_ref(),
+    };
+    let (walked, answer) = steps::walk(table, id, asked);
+    explanation.middlewares = walked;
+    answer.map_or(Ok(()), Err)?;
     match request::usable(table.backend(id)) {
         // Nothing is resolved here.
         Err(Reason::NoEndpoint) if table.backend(id).external.is_some() => Ok(()),
@@ -239,7 +271,7 @@ fn decide(
             explanation.judged_as = Some(JudgedAs::Checkout);
             Ok(())
         }
-        usable => usable.map(drop),
+        usable => Ok(usable.map(drop)?),
     }
 }
 
@@ -265,6 +297,7 @@ fn refused_by(build: &Build, route: Option<&Row>, reason: Reason) -> Option<Stri
     let why = match reason {
         Reason::RestrictionUnsupported => Why::RestrictionUnsupported,
         Reason::AnnotationUnsupported => Why::AnnotationUnsupported,
+        Reason::MiddlewareUnusable => Why::MiddlewareUnusable,
         _ => return None,
     };
     let (ingress, service) = route.map(|route| (&route.ingress, &route.service))?;
@@ -306,6 +339,14 @@ fn listener<'c>(
     fitting.ok_or_else(|| format!("none for {scheme} on port {port}"))
 }
 
+/// What a listener is to routes; without one they are all asked.
+fn entry(config: Option<&Config>, listener: Option<&Listener>) -> ListenerEntry {
+    let any = ListenerEntry { bits: u32::MAX, redirects: false };
+    let (Some(config), Some(listener)) = (config, listener) else { return any };
+    let at = config.listeners.iter().position(|other| other.name == listener.name);
+    at.and_then(|at| ListenerEntry::of(config).get(at).copied()).unwrap_or(any)
+}
+
 /// Why nothing matched, as far as the table can tell.
 fn no_route(table: &Table, explanation: &Explanation) -> String {
     let host = explanation.host.as_deref().unwrap_or_default();
@@ -320,51 +361,4 @@ fn no_route(table: &Table, explanation: &Explanation) -> String {
         return format!("no rule, wildcard or default backend matches the host {host:?}");
     }
     format!("the host has rules, but none matches this path: {}", paths.join(", "))
-}
-
-fn text(explanation: &Explanation) -> String {
-    let Explanation { url, listener, origin, certificate, client, host, path, .. } = explanation;
-    let Explanation { full_strict, route, timeouts, answer, note, .. } = explanation;
-    let mut lines = vec![("url", url.clone())];
-    let mut add = |name, value: &Option<String>| {
-        lines.extend(value.clone().map(|value| (name, value)));
-    };
-    add("listener", listener);
-    if let Some(origin) = origin {
-        lines.extend(origin.lines());
-    }
-    let mut add = |name, value: &Option<String>| {
-        lines.extend(value.clone().map(|value| (name, value)));
-    };
-    add("certificate", certificate);
-    add("strict", full_strict);
-    add("client", client);
-    add("host", host);
-    add("path", path);
-    if let Some(route) = route {
-        let rule = format!("{} {} {}", route.host, route.kind, route.path);
-        lines.push(("rule", rule));
-        lines.push(("object", format!("Ingress {} {}", route.ingress, route.field)));
-        lines.push(("service", route.service.clone()));
-        lines.extend(route.protocol.clone().map(|protocol| ("protocol", protocol)));
-        lines.extend(route.balance.clone().map(|balance| ("balance", balance)));
-        lines.extend(route.prefer.map(|prefer| ("prefer", prefer.to_owned())));
-        lines.push((
-            "endpoints",
-            match route.endpoints.as_slice() {
-                [] if explanation.judged_as.is_some() => "not in the input".to_owned(),
-                [] => "none".to_owned(),
-                some => some.join(" "),
-            },
-        ));
-        lines.extend((!route.near.is_empty()).then(|| ("near", route.near.join(" "))));
-    }
-    lines.extend(route.iter().filter_map(|route| Some(("check", route.check.clone()?))));
-    lines.extend(explanation.raw_path.clone().map(|path| ("raw path", path)));
-    lines.extend(timeouts.clone().map(|timeouts| ("timeouts", timeouts)));
-    let max_body = explanation.max_body.map(|most| ("max body", format!("{most} bytes")));
-    lines.extend(max_body);
-    lines.push(("answer", answer.clone()));
-    lines.push(("note", note.clone()));
-    lines.into_iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
 }

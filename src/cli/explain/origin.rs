@@ -50,6 +50,12 @@ pub(super) struct OriginReport {
     /// The scheme that the visitor used, where a trusted peer says.
     #[serde(skip)]
     pub(super) scheme: Option<Scheme>,
+    /// The other end of the connection.
+    #[serde(skip)]
+    pub(super) peer: Option<PeerAddr>,
+    /// The verified visitor as text, where a trusted peer names it.
+    #[serde(skip)]
+    pub(super) visitor: Option<HeaderValue>,
     /// The response to the client, and why, if no route answers.
     #[serde(skip)]
     pub(super) stopped: Option<(String, String)>,
@@ -104,6 +110,8 @@ impl Origin {
             believed: None,
             client: None,
             scheme: None,
+            peer: None,
+            visitor: None,
             stopped: None,
         };
         let Some(listener) = listener else {
@@ -146,6 +154,7 @@ impl OriginReport {
         peer: PeerAddr,
         headers: &HeaderMap,
     ) -> Result<(), Failure> {
+        self.peer = Some(peer);
         let Some(trusted) = gate.believed().check(peer) else {
             self.believed = Some("none: headers that name a client are removed".to_owned());
             self.client = Some(ClientIp::of_peer(peer).to_string());
@@ -155,9 +164,9 @@ impl OriginReport {
             Speaker::Cloudflare => "Cloudflare: CF-Connecting-IP names the client".to_owned(),
             Speaker::Proxy => "a trusted proxy: X-Forwarded-For names the client".to_owned(),
         });
-        let Identity { client, unnamed, via_cloudflare, scheme, .. } =
+        let Identity { client, text, unnamed, via_cloudflare, scheme, .. } =
             identify(peer, trusted, gate.believed(), headers);
-        self.scheme = scheme;
+        (self.scheme, self.visitor) = (scheme, Some(text));
         self.client = Some(match unnamed {
             None => client.to_string(),
             Some(Unnamed::Absent) => format!("{client} (no header names another)"),

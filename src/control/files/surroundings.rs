@@ -18,8 +18,6 @@ pub struct Surroundings {
     pub makers: BTreeMap<(String, String), String>,
     /// The objects that create others that are not in the input, by their target namespace.
     pub bringers: BTreeMap<String, String>,
-    /// What Middlewares of Traefik do, by what Ingresses call them: `namespace-name`.
-    pub middlewares: BTreeMap<String, String>,
     /// The placeholders for variables of Flux, and the original text.
     pub variables: BTreeMap<String, String>,
 }
@@ -119,10 +117,6 @@ impl<'n> Sorted<'n> {
         match note {
             Note::Unserved { group, kind, name } => {
                 self.unserved.entry((kind, group)).or_default().add(file, name);
-            }
-            Note::Middleware { reference, does } => {
-                let does = does.clone();
-                self.surroundings.middlewares.entry(reference.clone()).or_insert(does);
             }
             Note::Bringer { kind, namespace, name } => {
                 self.bringers.entry(kind).or_default().add(file, name);

@@ -1,6 +1,6 @@
 //! One untyped object to its type, with the field named in every complaint.
 
-use crate::control::objects::Object;
+use crate::control::objects::{Middleware, Object};
 use crate::control::quote::shorten;
 use crate::control::suggest::nearest;
 use crate::model::Kind;
@@ -31,6 +31,7 @@ pub(super) fn decode(kind: Kind, value: Value) -> Result<(Object, Vec<Unknown>),
         Kind::IngressClass => typed::<net::IngressClass>(value),
         Kind::Service => typed::<core::Service>(value),
         Kind::EndpointSlice => typed::<discovery::EndpointSlice>(value),
+        Kind::Middleware => typed::<Middleware>(value),
         Kind::Secret => typed::<core::Secret>(value),
         Kind::Node => typed::<core::Node>(addresses_only(value)),
         Kind::ConfigMap => typed::<core::ConfigMap>(value),
@@ -158,6 +159,7 @@ fn known_keys(kind: Kind) -> impl Iterator<Item = &'static str> {
             "namespace addressType endpoints addresses conditions ready serving terminating \
              nodeName zone hostname targetRef hints ports port protocol appProtocol"
         }
+        Kind::Middleware => "namespace",
         Kind::Secret => "namespace data stringData type immutable",
         Kind::Node => {
             "podCIDR podCIDRs providerID taints unschedulable key value effect timeAdded \

@@ -13,7 +13,7 @@ mod variables;
 pub use others::{Note, is_of_edges, note};
 pub use variables::word;
 
-use super::objects::{DEFAULT_NAMESPACE, Object};
+use super::objects::{DEFAULT_NAMESPACE, MIDDLEWARE_VERSION, Object};
 use super::quote::quote;
 use super::yaml;
 use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
@@ -87,11 +87,12 @@ pub fn parse_for(purpose: Purpose, file: &str, text: &str) -> ParsedManifests {
 }
 
 /// Group and version of the kinds that ravelin reads.
-const VERSIONS: [(Kind, &str); 7] = [
+const VERSIONS: [(Kind, &str); 8] = [
     (Kind::Ingress, "networking.k8s.io/v1"),
     (Kind::IngressClass, "networking.k8s.io/v1"),
     (Kind::Service, "v1"),
     (Kind::EndpointSlice, "discovery.k8s.io/v1"),
+    (Kind::Middleware, MIDDLEWARE_VERSION),
     (Kind::Secret, "v1"),
     (Kind::Node, "v1"),
     (Kind::ConfigMap, "v1"),

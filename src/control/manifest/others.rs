@@ -15,13 +15,6 @@ pub enum Note {
         /// Namespace and name.
         name: String,
     },
-    /// A Middleware of Traefik: what Ingresses call it, and what it does.
-    Middleware {
-        /// `namespace-name`
-        reference: String,
-        /// The key of its `spec`, such as `basicAuth`; of several all.
-        does: String,
-    },
     /// An object that brings others, which are not here.
     Bringer {
         /// `kind`
@@ -98,13 +91,7 @@ pub fn note(kind: &str, version: &str, value: &Value) -> Vec<Note> {
     let name = format!("{namespace}/{own}");
     let (group, kind) = (group.to_owned(), kind.to_owned());
     if is_of_edges(&group) {
-        let middleware = (kind == "Middleware").then(|| {
-            let spec = value.get("spec").and_then(Value::as_object);
-            let keys: Vec<&str> = spec.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-            Note::Middleware { reference: format!("{namespace}-{own}"), does: keys.join(", ") }
-        });
-        let unserved = Note::Unserved { group, kind, name };
-        return std::iter::once(unserved).chain(middleware).collect();
+        return vec![Note::Unserved { group, kind, name }];
     }
     if BRINGERS.contains(&(kind.as_str(), group.as_str())) {
         let target = ["/spec/targetNamespace", "/spec/destination/namespace"].map(text);

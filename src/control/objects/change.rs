@@ -26,6 +26,9 @@ impl Objects {
             Kind::EndpointSlice => {
                 self.slices.get(namespace, name).cloned().map(Object::EndpointSlice)
             }
+            Kind::Middleware => {
+                self.middlewares.get(namespace, name).cloned().map(Object::Middleware)
+            }
             Kind::Secret => self.secrets.get(namespace, name).cloned().map(Object::Secret),
             Kind::Node => self.nodes.get(namespace, name).cloned().map(Object::Node),
             Kind::ConfigMap => {
@@ -50,6 +53,13 @@ impl Objects {
         diff(&self.classes, &old.classes, Kind::IngressClass, Object::IngressClass, &mut changes);
         diff(&self.services, &old.services, Kind::Service, Object::Service, &mut changes);
         diff(&self.slices, &old.slices, Kind::EndpointSlice, Object::EndpointSlice, &mut changes);
+        diff(
+            &self.middlewares,
+            &old.middlewares,
+            Kind::Middleware,
+            Object::Middleware,
+            &mut changes,
+        );
         diff(&self.secrets, &old.secrets, Kind::Secret, Object::Secret, &mut changes);
         diff(&self.nodes, &old.nodes, Kind::Node, Object::Node, &mut changes);
         diff(&self.config_maps, &old.config_maps, Kind::ConfigMap, Object::ConfigMap, &mut changes);

@@ -5,10 +5,14 @@
 
 mod change;
 mod left_out;
+mod middleware;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use change::Change;
 pub use left_out::{is_content_left_out, leave_out_content};
+pub use middleware::{MIDDLEWARE_VERSION, Middleware};
 pub use store::Store;
 
 use crate::model::{Kind, ObjectRef};
@@ -43,6 +47,8 @@ pub enum Object {
     Service(Arc<Service>),
     /// `discovery.k8s.io/v1` EndpointSlice.
     EndpointSlice(Arc<EndpointSlice>),
+    /// `traefik.io/v1alpha1` Middleware.
+    Middleware(Arc<Middleware>),
     /// `v1` Secret.
     Secret(Arc<Secret>),
     /// `v1` Node; from a whole one, the conversion keeps name, zone and addresses.
@@ -59,6 +65,7 @@ impl Object {
             Self::IngressClass(_) => Kind::IngressClass,
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Middleware(_) => Kind::Middleware,
             Self::Secret(_) => Kind::Secret,
             Self::Node(_) => Kind::Node,
             Self::ConfigMap(_) => Kind::ConfigMap,
@@ -72,6 +79,7 @@ impl Object {
             Self::IngressClass(object) => &object.metadata,
             Self::Service(object) => &object.metadata,
             Self::EndpointSlice(object) => &object.metadata,
+            Self::Middleware(object) => &object.metadata,
             Self::Secret(object) => &object.metadata,
             Self::Node(object) => &object.metadata,
             Self::ConfigMap(object) => &object.metadata,
@@ -104,7 +112,7 @@ macro_rules! from_kind {
     )*};
 }
 
-from_kind!(Ingress IngressClass Service EndpointSlice Secret ConfigMap);
+from_kind!(Ingress IngressClass Service EndpointSlice Middleware Secret ConfigMap);
 
 impl From<Node> for Object {
     /// Keeps name, zone and addresses. The rest is most of a Node (a list of images) and changes with
@@ -141,6 +149,7 @@ pub struct Objects {
     classes: Store<IngressClass>,
     services: Store<Service>,
     slices: Store<EndpointSlice>,
+    middlewares: Store<Middleware>,
     secrets: Store<Secret>,
     nodes: Store<Node>,
     config_maps: Store<ConfigMap>,
@@ -178,6 +187,9 @@ impl Objects {
                 self.link(namespace, name, object);
                 previous.map(Object::EndpointSlice)
             }
+            Object::Middleware(object) => {
+                self.middlewares.insert(namespace, name, object).map(Object::Middleware)
+            }
             Object::Secret(object) => {
                 self.secrets.insert(namespace, name, object).map(Object::Secret)
             }
@@ -200,6 +212,7 @@ impl Objects {
                 self.unlink(namespace, name, &removed);
                 Some(Object::EndpointSlice(removed))
             }
+            Kind::Middleware => self.middlewares.remove(namespace, name).map(Object::Middleware),
             Kind::Secret => self.secrets.remove(namespace, name).map(Object::Secret),
             Kind::Node => self.nodes.remove(namespace, name).map(Object::Node),
             Kind::ConfigMap => self.config_maps.remove(namespace, name).map(Object::ConfigMap),
@@ -225,6 +238,11 @@ impl Objects {
     /// The EndpointSlices.
     pub fn slices(&self) -> &Store<EndpointSlice> {
         &self.slices
+    }
+
+    /// The Middlewares of Traefik.
+    pub fn middlewares(&self) -> &Store<Middleware> {
+        &self.middlewares
     }
 
     /// The Secrets.
@@ -294,6 +312,7 @@ impl fmt::Debug for Objects {
             .field("classes", &self.classes.len())
             .field("services", &self.services.len())
             .field("slices", &self.slices.len())
+            .field("middlewares", &self.middlewares.len())
             .field("secrets", &self.secrets.len())
             .field("nodes", &self.nodes.len())
             .field("config_maps", &self.config_maps.len())
@@ -304,97 +323,4 @@ impl fmt::Debug for Objects {
 /// The Service that a slice names.
 pub(super) fn service_of(slice: &EndpointSlice) -> Option<&str> {
     slice.metadata.labels.as_ref()?.get(SERVICE_NAME_LABEL).map(String::as_str)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use k8s_openapi::ByteString;
-    use k8s_openapi::api::core::v1::NodeAddress;
-
-    fn mk_slice(name: &str, service: &str) -> Object {
-        let mut slice = EndpointSlice::default();
-        slice.metadata.name = Some(name.to_owned());
-        slice.metadata.labels = Some([(SERVICE_NAME_LABEL.to_owned(), service.to_owned())].into());
-        slice.into()
-    }
-
-    fn names(objects: &Objects, service: &str) -> Vec<String> {
-        objects.slices_of("default", service).map(|(name, _)| name.to_string()).collect()
-    }
-
-    #[test]
-    fn slices_are_found_by_service_also_after_their_label_changed() {
-        let mut objects = Objects::default();
-        for (name, service) in [("b", "web"), ("a", "web"), ("c", "api")] {
-            assert!(objects.insert(mk_slice(name, service)).is_none());
-        }
-        assert_eq!(names(&objects, "web"), ["a", "b"]);
-        assert!(objects.insert(mk_slice("a", "api")).is_some());
-        assert_eq!(names(&objects, "web"), ["b"]);
-        assert_eq!(names(&objects, "api"), ["a", "c"]);
-        let gone = objects.remove(&ObjectRef::new(Kind::EndpointSlice, "default", "b"));
-        assert!(gone.is_some());
-        assert_eq!(names(&objects, "web"), [""; 0]);
-        assert!(objects.remove(&ObjectRef::new(Kind::EndpointSlice, "default", "b")).is_none());
-    }
-
-    #[test]
-    fn what_was_inserted_and_removed_leaves_nothing_behind() {
-        let mut objects = Objects::default();
-        let objects_of_all_kinds: [Object; 7] = [
-            Ingress::default().into(),
-            IngressClass::default().into(),
-            Service::default().into(),
-            mk_slice("a", "web"),
-            Secret::default().into(),
-            Node::default().into(),
-            ConfigMap::default().into(),
-        ];
-        for object in &objects_of_all_kinds {
-            assert!(objects.insert(object.clone()).is_none());
-        }
-        for object in &objects_of_all_kinds {
-            assert_eq!(objects.remove(&object.identity()).as_ref(), Some(object));
-        }
-        assert_eq!(objects, Objects::default());
-    }
-
-    #[test]
-    fn only_namespaced_kinds_are_in_a_namespace() {
-        assert_eq!(&*Object::from(Ingress::default()).identity().namespace, "default");
-        assert_eq!(&*Object::from(ConfigMap::default()).identity().namespace, "default");
-        assert_eq!(&*Object::from(IngressClass::default()).identity().namespace, "");
-        assert_eq!(&*Object::from(Node::default()).identity().namespace, "");
-    }
-
-    #[test]
-    fn a_heartbeat_of_a_node_is_no_change() {
-        let at = |version: &str, address: &str| {
-            let mut node = Node::default();
-            node.metadata.name = Some("n".to_owned());
-            node.metadata.resource_version = Some(version.to_owned());
-            let addresses =
-                vec![NodeAddress { address: address.into(), type_: "InternalIP".into() }];
-            let phase = Some(version.to_owned());
-            let addresses = Some(addresses);
-            node.status = Some(NodeStatus { addresses, phase, ..NodeStatus::default() });
-            Object::from(node)
-        };
-        assert_eq!(at("1", "192.0.2.1"), at("2", "192.0.2.1"));
-        assert_ne!(at("1", "192.0.2.1"), at("1", "192.0.2.2"));
-    }
-
-    #[test]
-    fn debug_shows_no_secret() {
-        let data = [("tls.key".to_owned(), ByteString(b"hunter2".to_vec()))].into();
-        let secret = Object::from(Secret { data: Some(data), ..Secret::default() });
-        let mut objects = Objects::default();
-        objects.insert(secret.clone());
-        let data = [("list".to_owned(), "hunter2".to_owned())].into();
-        let config_map = Object::from(ConfigMap { data: Some(data), ..ConfigMap::default() });
-        objects.insert(config_map.clone());
-        let shown = format!("{secret:?} {config_map:?} {objects:?}");
-        assert!(!shown.contains("hunter2") && !shown.contains("104"), "{shown}");
-    }
 }

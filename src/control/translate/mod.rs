@@ -22,6 +22,7 @@ mod health_check;
 mod https;
 mod ingress;
 mod limits;
+mod middleware;
 mod names;
 mod near;
 mod own;
@@ -45,11 +46,12 @@ pub use class::CONTROLLER;
 pub use clients::authority_secret;
 pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
+pub(in crate::control) use middleware::secrets_of as middleware_secrets;
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 
 use super::objects::{Change, Objects};
-use crate::config::{HostPolicy, ListOrigin};
+use crate::config::{HostPolicy, ListOrigin, MiddlewarePolicy};
 use crate::model::{Diagnostic, Https, Ingress, Kind, Model, ObjectRef, Prefer};
 use findings::Findings;
 use routes::{Routes, Touched};
@@ -78,6 +80,8 @@ pub struct Options {
     pub admits_pods: bool,
     /// Which namespaces may add paths to a host.
     pub hosts: HostPolicy,
+    /// Whose Middlewares an Ingress may name.
+    pub middlewares: MiddlewarePolicy,
     /// The default for Ingresses that do not set it.
     pub https: Https,
     /// Name of the Node that we run on, if it is known.

@@ -3,10 +3,10 @@
 use super::annotations::{HSTS, HTTPS_REDIRECT, IGNORE, MAX_BODY_SIZE, RAW_PATH};
 use super::balancing::{BALANCE, COOKIE_NAME, HASH_HEADER, PREFER};
 use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
-use super::{health_check, limits, protocol, timeouts};
+use super::{health_check, limits, middleware, protocol, timeouts};
 
 /// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 16] = [
+pub(super) const OF_INGRESSES: [&str; 17] = [
     CLIENT_CERTIFICATE,
     CLIENT_CA,
     CLIENT_SUBJECT,
@@ -22,6 +22,7 @@ pub(super) const OF_INGRESSES: [&str; 16] = [
     BALANCE,
     HASH_HEADER,
     COOKIE_NAME,
+    middleware::OWN_LIST,
     IGNORE,
 ];
 

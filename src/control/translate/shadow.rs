@@ -16,8 +16,17 @@ use std::collections::HashMap;
 /// the table.
 pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut Vec<Diagnostic>) {
     for alike in rules.chunk_by(|a, b| key(a) == key(b)) {
-        let Some((winner, losers)) = alike.split_first() else { continue };
-        for rule in losers {
+        let mut taken: Vec<&Rule> = Vec::new();
+        for rule in alike.iter().filter(|rule| rule.matching.ordered.is_none()) {
+            let all = taken.iter().fold(0, |all, rule| all | rule.matching.entry_points.own);
+            let is_served = rule.matching.entry_points.own & !all != 0;
+            let winner = match taken.first() {
+                Some(winner) if !is_served => *winner,
+                _ => {
+                    taken.push(rule);
+                    continue;
+                }
+            };
             let place = BackendPlace::Path { rule: rule.rule, position: rule.position };
             let reason = format!(
                 "{} of host {} is already used by {} ({})",

@@ -7,7 +7,7 @@
 
 use super::near::Here;
 use super::report::{Problem, Report};
-use super::{endpoint_slice, ingress, secret, service};
+use super::{endpoint_slice, ingress, middleware, secret, service};
 use crate::control::objects::Object;
 use crate::model::{Diagnostic, Https, Why};
 
@@ -33,6 +33,7 @@ pub fn validate(object: &Object) -> Vec<Diagnostic> {
             let here = Here { loopback: true, ..Here::default() };
             endpoint_slice::read(object, &here, &mut report);
         }
+        Object::Middleware(object) => middleware::check(object, &mut report),
         Object::Secret(object) => {
             if let Err(problem) = secret::check_own_type(object) {
                 report.add_below("", problem);

@@ -1,16 +1,15 @@
 //! The objects of a cluster as the watch knows them: written by its tasks, read by the reconciler.
 //!
-//! Of the Secrets only those that an Ingress or a Service refers to keep their content. One that a
-//! later one refers to is fetched again: see [`Cluster::take_missing`].
+//! Of the Secrets only those that an Ingress, a Service or a Middleware refers to keep their content. One
+//! that a later one refers to is fetched again: see [`Cluster::take_missing`].
 
 use super::counts::{count, count_all, identities};
+use super::references::{Part, References, references_of, stripped};
 use super::scope::Scope;
 use crate::control::objects::{Change, Object, Objects};
 use crate::control::source::{Changes, Source, Wake};
-use crate::control::translate::{authorities_of, authority_secret};
 use crate::control::write_back::NodeAddresses;
 use crate::model::{Kind, ObjectRef};
-use k8s_openapi::api::core::v1::Secret;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -53,8 +52,8 @@ struct State {
     pending: BTreeSet<Scope>,
     /// Changes since the last poll, each object once.
     changed: BTreeSet<ObjectRef>,
-    /// How many times Ingresses and Services refer to a Secret.
-    references: HashMap<ObjectRef, usize>,
+    /// How many times other objects refer to a Secret.
+    references: HashMap<ObjectRef, References>,
     wake: Option<Sender<Wake>>,
     /// Secrets that an object refers to and whose content was not kept.
     missing: BTreeSet<ObjectRef>,
@@ -267,16 +266,17 @@ impl Cluster {
 impl State {
     /// Returns whether it is other than what was there.
     fn put(&mut self, identity: ObjectRef, object: Object) -> bool {
-        let is_wanted = self.references.contains_key(&identity);
-        let object = stripped(object, is_wanted);
-        for secret in secrets_of(&identity, &object) {
+        let object = stripped(object, self.references.get(&identity));
+        for (secret, part) in references_of(&identity, &object) {
             let known = self.objects.secrets().get(&secret.namespace, &secret.name);
-            let lacks = known.is_some_and(|secret| secret.data.is_none());
+            let was_whole = self.references.get(&secret).is_some_and(References::are_of_all);
+            let lacks = known
+                .is_some_and(|secret| secret.data.is_none() || (part == Part::Whole && !was_whole));
             if lacks && !self.awaits(&secret) {
                 self.missing.insert(secret.clone());
                 self.fetched.insert(secret.clone(), Instant::now());
             }
-            *self.references.entry(secret).or_default() += 1;
+            self.references.entry(secret).or_default().add(part);
         }
         let before = self.objects.get(&identity);
         self.unrefer(&identity, before.as_ref());
@@ -299,7 +299,9 @@ impl State {
             return false;
         }
         let object = self.objects.get(identity);
-        object.is_some_and(|object| secrets_of(identity, &object).any(|one| is_fetched(&one)))
+        object.is_some_and(|object| {
+            references_of(identity, &object).any(|(secret, _)| is_fetched(&secret))
+        })
     }
 
     /// Whether the list with this object is still to come.
@@ -320,10 +322,11 @@ impl State {
 
     /// Takes back what an object that is gone, or was replaced, referred to.
     fn unrefer(&mut self, identity: &ObjectRef, before: Option<&Object>) {
-        for secret in before.into_iter().flat_map(|before| secrets_of(identity, before)) {
-            if let Some(times) = self.references.get_mut(&secret) {
-                *times -= 1;
-                if *times == 0 {
+        for (secret, part) in before.into_iter().flat_map(|before| references_of(identity, before))
+        {
+            if let Some(references) = self.references.get_mut(&secret) {
+                references.remove(part);
+                if references.are_none() {
                     self.references.remove(&secret);
                 }
             }
@@ -353,37 +356,4 @@ impl Source for Arc<Cluster> {
         self.lock().wake = Some(wake);
         Some(Box::new(()))
     }
-}
-
-/// Drops the content of an unreferenced Secret.
-fn stripped(object: Object, is_wanted: bool) -> Object {
-    match object {
-        Object::Secret(secret) if !is_wanted && has_content(&secret) => {
-            let secret = Arc::unwrap_or_clone(secret);
-            Object::from(Secret { data: None, ..secret })
-        }
-        other => other,
-    }
-}
-
-fn has_content(secret: &Secret) -> bool {
-    secret.data.as_ref().is_some_and(|data| !data.is_empty())
-}
-
-/// Every Secret that an object refers to.
-fn secrets_of(identity: &ObjectRef, object: &Object) -> impl Iterator<Item = ObjectRef> {
-    let (tls, authorities) = match object {
-        Object::Ingress(ingress) => (
-            ingress.spec.as_ref().and_then(|spec| spec.tls.as_ref()),
-            ingress.metadata.annotations.as_ref().and_then(authority_secret),
-        ),
-        Object::Service(service) => (None, authorities_of(&service.metadata)),
-        _ => (None, None),
-    };
-    let of_tls = tls.into_iter().flatten().filter_map(|tls| tls.secret_name.as_deref());
-    of_tls.chain(authorities).map(|name| ObjectRef {
-        kind: Kind::Secret,
-        namespace: Arc::clone(&identity.namespace),
-        name: name.into(),
-    })
 }

@@ -38,6 +38,7 @@ impl Failure {
             | WatchFailure::ServerError => true,
             WatchFailure::Decode
             | WatchFailure::Forbidden
+            | WatchFailure::Absent
             | WatchFailure::Gone
             | WatchFailure::Throttled
             | WatchFailure::Status
@@ -80,6 +81,7 @@ impl Failure {
         let why = match code {
             401 => WatchFailure::Unauthorized,
             403 => WatchFailure::Forbidden,
+            404 => WatchFailure::Absent,
             410 => WatchFailure::Gone,
             429 => WatchFailure::Throttled,
             500..=599 => WatchFailure::ServerError,

@@ -72,15 +72,21 @@ impl Follower {
             // They say which Secrets are kept. Where they do not come, Secrets can do without.
             let _ = timeout(self.api.patience(), self.cluster.wait_ingresses()).await;
         }
-        let mut last = None;
+        let (mut last, mut without) = (None, 0);
         loop {
             let (failure, listed) = match self.list().await {
                 Ok(version) => {
+                    without = 0;
                     if last.take().is_some() {
                         tracing::info!(of = self.scope.words(), "watching the API server again");
                     }
                     self.pace.reset();
                     (self.follow(version).await, true)
+                }
+                Err(failure) if self.is_without(&failure) => {
+                    self.go_without(&failure, without).await;
+                    without += 1;
+                    continue;
                 }
                 Err(failure) => (failure, false),
             };
@@ -336,7 +342,7 @@ impl Follower {
     }
 
     /// Changes the cells of the kind, and counts its objects.
-    fn note(&self, change: impl FnOnce(&mut WatchCells)) {
+    pub(super) fn note(&self, change: impl FnOnce(&mut WatchCells)) {
         let (objects, synced) = self.cluster.progress(self.scope.kind);
         self.metrics.update(self.scope.kind, |cells| {
             (cells.objects, cells.synced) = (objects, synced);

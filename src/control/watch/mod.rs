@@ -18,8 +18,10 @@ mod facts;
 mod failure;
 mod follow;
 mod ingress_status;
+mod optional;
 mod others;
 mod recovery;
+mod references;
 mod retry_backoff;
 mod scope;
 #[cfg(test)]
@@ -163,7 +165,7 @@ impl ClusterWatch {
     pub fn list_once(self) -> Result<Arc<Cluster>, String> {
         let mut failed = Vec::new();
         for follower in &self.followers {
-            if let Err(failure) = self.runtime.block_on(follower.list()) {
+            if let Err(failure) = self.runtime.block_on(follower.list_if_any()) {
                 let (reason, words) = (failure.why.as_str(), failure.words);
                 failed.push(format!("{}: {reason}: {words}", follower.scope.words()));
             }

@@ -1,9 +1,10 @@
 //! What a cluster has of kinds that ask an edge for something and that are not served: IngressRoutes,
-//! Middlewares, HTTPRoutes. Read once, for a verdict; nothing is watched, and no right is needed to run.
+//! TLSOptions, HTTPRoutes. Read once, for a verdict; nothing is watched, and no right is needed to run.
 
 use super::client::{Api, MAX_PAGE_BYTES};
 use super::failure::Failure;
 use crate::control::manifest::{self, Note};
+use crate::control::objects::MIDDLEWARE_VERSION;
 use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -110,7 +111,11 @@ impl Others {
         let mut unread: Vec<&str> = Vec::new();
         let mut first = None;
         let is_listed = |resource: &&Resource| {
-            resource.verbs.iter().any(|verb| verb == "list") && !resource.name.contains('/')
+            // Those are read.
+            let is_known =
+                resource.kind == Kind::Middleware.as_str() && version == MIDDLEWARE_VERSION;
+            let is_object = !resource.name.contains('/');
+            !is_known && is_object && resource.verbs.iter().any(|verb| verb == "list")
         };
         for resource in resources.iter().filter(is_listed) {
             let Resource { name, kind, namespaced, .. } = resource;

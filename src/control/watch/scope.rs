@@ -37,6 +37,7 @@ pub(super) fn scopes(source: &Kubernetes, config_map: Option<&ConfigMapKey>) -> 
         Kind::Service,
         Kind::EndpointSlice,
         Kind::Node,
+        Kind::Middleware,
         Kind::Secret,
     ] {
         if kind.is_namespaced() && !source.namespaces.is_empty() {
@@ -68,6 +69,11 @@ impl Scope {
     pub(super) fn covers(&self, namespace: &str, name: &str) -> bool {
         self.namespace.as_deref().is_none_or(|own| own == namespace)
             && self.name.as_deref().is_none_or(|own| own == name)
+    }
+
+    /// Whether an API server need not know the kind, because it is of a CustomResourceDefinition.
+    pub(super) fn is_optional(&self) -> bool {
+        self.kind == Kind::Middleware
     }
 
     /// Whether all that is in `other` is in it too.
@@ -155,6 +161,7 @@ fn resource(kind: Kind) -> (&'static str, &'static str) {
         Kind::IngressClass => (NETWORKING, "ingressclasses"),
         Kind::Service => (CORE, "services"),
         Kind::EndpointSlice => ("/apis/discovery.k8s.io/v1", "endpointslices"),
+        Kind::Middleware => ("/apis/traefik.io/v1alpha1", "middlewares"),
         Kind::Secret => (CORE, "secrets"),
         Kind::Node => (CORE, "nodes"),
         // Files are in no cluster, and in no scope.

@@ -199,6 +199,38 @@ fn a_secret_keeps_its_content_if_a_service_takes_it_for_authorities() {
 }
 
 #[test]
+fn of_a_secret_that_a_middleware_names_all_keys_are_kept() {
+    let (middlewares, secrets) = (mk_scope(Kind::Middleware), mk_scope(Kind::Secret));
+    let ingresses = mk_scope(Kind::Ingress);
+    let cluster =
+        Arc::new(Cluster::new(&[ingresses.clone(), middlewares.clone(), secrets.clone()]));
+    cluster.swap(&ingresses, items(Kind::Ingress, &[mk_ingress("i", "both")]));
+    cluster.swap(&secrets, items(Kind::Secret, &[mk_secret("both"), mk_secret("users")]));
+    assert_eq!(secret_keys(&cluster, "both").map(|keys| keys.len()), Some(3));
+    let mk_middleware = |name: &str, secret: &str| {
+        json!({
+            "metadata": {"namespace": "ns", "name": name, "labels": {"a": "b"}},
+            "spec": {"basicAuth": {"secret": secret}},
+        })
+    };
+    let all = [mk_middleware("a", "both"), mk_middleware("b", "users")];
+    cluster.swap(&middlewares, items(Kind::Middleware, &all));
+    let missing = cluster.take_missing(&secrets);
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    for name in ["both", "users"] {
+        cluster.apply(items(Kind::Secret, &[mk_secret(name)]).remove(0));
+        assert_eq!(secret_keys(&cluster, name).map(|keys| keys.len()), Some(4), "{name}");
+    }
+    // One that is listed again needs nothing, and one that goes leaves what the Ingress names.
+    cluster.swap(&middlewares, items(Kind::Middleware, &all[..1]));
+    assert!(cluster.take_missing(&secrets).is_empty());
+    cluster.swap(&middlewares, Vec::new());
+    cluster.swap(&secrets, items(Kind::Secret, &[mk_secret("both"), mk_secret("users")]));
+    assert_eq!(secret_keys(&cluster, "both").map(|keys| keys.len()), Some(3));
+    assert_eq!(secret_keys(&cluster, "users"), None);
+}
+
+#[test]
 fn an_ingress_waits_for_the_secret_that_is_fetched_for_it_and_holds_up_no_other_change() {
     let mut cluster = Arc::new(Cluster::new(&[]));
     cluster.apply(items(Kind::Secret, &[mk_secret("s")]).remove(0));

@@ -1,6 +1,7 @@
 //! What is kept of an object: what a translation reads, and its identity. The rest is most of the
 //! memory, and its changes would pass for news.
 
+use crate::control::objects::Middleware;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -11,11 +12,8 @@ use crate::control::objects::SERVICE_NAME_LABEL;
 use crate::control::translate::is_of_controller;
 use crate::control::write_back::IngressRef;
 
-/// The keys of a Secret that are read.
-const SECRET_KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
-
-/// The types of Secrets that may hold a certificate, or CAs of clients or pods.
-const SECRET_TYPES: [&str; 3] = ["", "Opaque", "kubernetes.io/tls"];
+/// The types of Secrets that may hold a certificate, CAs of clients or pods, or users of a Middleware.
+const SECRET_TYPES: [&str; 4] = ["", "Opaque", "kubernetes.io/tls", "kubernetes.io/basic-auth"];
 
 /// A kind that ravelin watches.
 pub(super) trait Trim {
@@ -76,6 +74,7 @@ trims! {
     IngressClass: this => keep(&mut this.metadata, true);
     Service: this => service(this);
     EndpointSlice: this => slice(this);
+    Middleware: this => keep(&mut this.metadata, false);
     Secret: this => secret(this);
     // `Object::from` keeps the name, the zone and the addresses.
     Node: _this => {};
@@ -131,12 +130,13 @@ fn slice(slice: &mut EndpointSlice) {
     }
 }
 
-/// Keeps `data`, if only empty: a Secret without it is an unreferenced one.
+/// Keeps `data`, if only empty: a Secret without it is an unreferenced one. Which of its keys are kept is for
+/// those who refer to it.
 fn secret(secret: &mut Secret) {
     keep(&mut secret.metadata, false);
     let mut data: BTreeMap<_, _> = secret.data.take().unwrap_or_default();
     let able = SECRET_TYPES.contains(&secret.type_.as_deref().unwrap_or_default());
-    data.retain(|key, _| able && SECRET_KEYS.contains(&key.as_str()));
+    data.retain(|_, _| able);
     secret.data = Some(data);
     secret.string_data = None;
     secret.immutable = None;

@@ -8,7 +8,7 @@
 use super::count_evicted;
 use crate::http::ClientSocket;
 use crate::net::deadline::Phase;
-use crate::proxy::request::Downstream;
+use crate::proxy::Downstream;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Poll, ready};

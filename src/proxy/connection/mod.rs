@@ -11,7 +11,7 @@ use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::Inflow;
 use crate::net::memory::{Account, HolderKind};
-use crate::proxy::request::{Downstream, Worker};
+use crate::proxy::{Downstream, Worker};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
 use crate::tls::Unmet;

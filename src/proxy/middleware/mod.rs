@@ -1,57 +1,122 @@
 //! Middleware: the steps that a route may ask for, each with a half for the request and one for the
 //! response.
 //!
-//! What a step needs is compiled into the routing table. A route without steps pays a look at its entry
-//! there: no allocation and no dynamic call.
+//! A route's steps are in the routing table, with everything parsed (`model::middleware`). A request passes them
+//! in the order in which they are written, its response in reverse: only those whose request half it has passed.
+//! A response of our own passes them as a pod's does. A route without steps pays a look at its entry in the
+//! table: no allocation and no dynamic call.
 //!
-//! **Invariant**: a step refuses, or changes the message; it never sends one, and never blocks.
+//! Most request halves decide at once. Those that have to ask somebody (`forwardAuth`), or to compute for long
+//! (a password), answer [`Stop::Wait`] and are called again as a future, so that requests without them do not
+//! carry its size.
+//!
+//! **Invariant**: a step passes the request on, waits, or answers in place of the pod; what protects and cannot
+//! decide refuses. A step never blocks its worker.
 
+mod answer;
+mod basic_auth;
 mod body_size;
+mod brake;
+mod client;
+mod explain;
+mod forward_auth;
+mod hash_pool;
+mod headers;
 mod hsts;
+mod limit;
+mod passage;
+mod path;
+mod redirect;
+mod source;
+mod state;
+mod subrequest;
+mod twins;
+mod view;
+mod wait;
+
+pub use answer::StepAnswer;
+pub use explain::{StepReport, explain};
+pub use passage::{Passage, StepNote};
+pub use state::{StateRegistry, States};
+pub use view::{RequestSource, RequestView, ResponseView};
+pub use wait::{MOST_WAIT, Services, wait};
+
+pub use crate::model::NamedStep;
 
 use crate::error::Reason;
+use crate::model::middleware::Step;
 use crate::routing::{RouteId, Table};
 use crate::upstream::body::Upload;
-use http::{HeaderMap, HeaderValue};
-use std::num::NonZeroU64;
+use http::HeaderMap;
+use std::sync::Arc;
 
-/// One step of a route.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Step<'t> {
-    /// `ravelin.dev/max-body-size`: the largest request body, in bytes.
-    BodySize(NonZeroU64),
-    /// `ravelin.dev/hsts`: the value of `Strict-Transport-Security` for visitors with TLS.
-    Hsts(&'t HeaderValue),
+/// Why a request does not go on at once.
+#[derive(Debug)]
+pub enum Stop {
+    /// It is answered here.
+    StepAnswer(Box<StepAnswer>),
+    /// The step has to wait: [`wait`] goes on with it.
+    Wait,
 }
 
-impl Step<'_> {
-    /// The request half: before the request goes to a pod.
-    ///
-    /// # Errors
-    /// The reason that the request is refused with.
-    pub(super) fn on_request(self, upload: Option<&Upload>) -> Result<(), Reason> {
-        match self {
-            Self::BodySize(most) => body_size::on_request(upload, most),
-            Self::Hsts(_) => Ok(()),
-        }
-    }
-
-    /// The response half, for the pod's response and for one of our own.
-    pub(super) fn on_response(self, headers: &mut HeaderMap) {
-        match self {
-            Self::BodySize(_) => {}
-            Self::Hsts(value) => hsts::on_response(headers, value),
-        }
+impl From<StepAnswer> for Stop {
+    fn from(answer: StepAnswer) -> Self {
+        Self::StepAnswer(Box::new(answer))
     }
 }
 
-/// The steps of a route, in the order in which requests pass them.
-pub(super) fn steps(
-    table: &Table,
-    route: RouteId,
-    over_tls: bool,
-) -> impl Iterator<Item = Step<'_>> {
-    let body_size = table.max_body(route).map(Step::BodySize);
-    let hsts = table.hsts(route).filter(|_| over_tls).map(Step::Hsts);
-    body_size.into_iter().chain(hsts)
+/// What the Ingress of a route asks of all requests, before the steps: `ravelin.dev/max-body-size`.
+///
+/// # Errors
+/// The reason that the request is refused with.
+pub fn admit(table: &Table, route: RouteId, upload: Option<&Upload>) -> Result<(), Reason> {
+    match table.max_body(route) {
+        Some(most) => body_size::on_request(upload, most),
+        None => Ok(()),
+    }
+}
+
+/// What the Ingress of a route asks of all responses, after the steps: `ravelin.dev/hsts`, for visitors with TLS.
+pub fn finish(table: &Table, route: RouteId, over_tls: bool, headers: &mut HeaderMap) {
+    if let Some(value) = table.hsts(route).filter(|_| over_tls) {
+        hsts::on_response(headers, value);
+    }
+}
+
+/// The request half of one step.
+///
+/// # Errors
+/// If the request does not go on to the next step at once.
+pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) -> Result<(), Stop> {
+    match &middleware.step {
+        Step::Headers(rules) => headers::on_request(rules, request),
+        Step::Redirect(redirect) => redirect::on_request(redirect, request),
+        Step::Source(rule) => source::on_request(rule, request),
+        Step::Path(rewrite) => path::on_request(rewrite, request),
+        Step::BodySize(most) => body_size::on_request(request.upload, *most)
+            .map_err(|reason| StepAnswer::of(reason).into()),
+        Step::RateLimit(limit) => limit::rate(limit, middleware, request),
+        Step::InFlight(limit) => limit::concurrency(limit, middleware, request),
+        Step::Noop => Err(StepAnswer::of(Reason::Noop).into()),
+        Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
+        Step::ForwardAuth(_) => Err(Stop::Wait),
+        // Not served yet: whatever reads manifests refuses them, and so does this.
+        Step::DigestAuth(_)
+        | Step::Compress(_)
+        | Step::ContentType(_)
+        | Step::Errors(_)
+        | Step::Retry(_)
+        | Step::CircuitBreaker(_)
+        | Step::ClientCertificate(_)
+        | Step::GrpcWeb(_) => Err(StepAnswer::of(Reason::MiddlewareUnusable).into()),
+    }
+}
+
+/// The response half of one step.
+pub fn on_response(middleware: &Arc<NamedStep>, response: &mut ResponseView<'_>) {
+    match &middleware.step {
+        Step::Headers(rules) => headers::on_response(rules, response),
+        Step::ForwardAuth(_) => forward_auth::on_response(response),
+        _ => {}
+    }
 }

@@ -9,11 +9,12 @@ use super::exchange::Exchange;
 use crate::http as stage;
 use crate::net::fields::Fields;
 use crate::routing::Backend;
+use http::Version;
 
 impl Exchange {
     /// Whether its client reads errors as those of gRPC, which there is over HTTP/2 alone.
     pub(super) fn is_grpc(&self) -> bool {
-        self.noted.grpc && self.is_http2()
+        self.noted.grpc && self.version() == Version::HTTP_2
     }
 
     /// The Service that it is a call of gRPC to, if that may speak it.

@@ -1,20 +1,21 @@
 //! The decision: target, route, permission, endpoints, and the request as its pod gets it.
 
-use super::Downstream;
 use super::exchange::Exchange;
 use super::rejected_head::Unreadable;
 use super::request_origin::RequestOrigin;
-use super::session_affinity;
+use super::{session_affinity, steps};
 use crate::balance::EndpointSet;
 use crate::error::Reason;
 use crate::http::{self as stage, Noted, Target};
-use crate::model::Broken;
-use crate::net::fields::Fields;
+use crate::model::{ACME_CHALLENGES, Broken, RequestFacts};
+use crate::net::fields::{FieldMap, Fields};
 use crate::pki::client_certificate::{Mode, Verification};
-use crate::routing::{Backend, EndpointProtocol, RouteId, Table};
+use crate::proxy::Downstream;
+use crate::routing::{Asked, Backend, EndpointProtocol, RouteId, Table};
 use crate::upstream::body::{RequestBody, Upload};
 use http::{HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,8 +26,12 @@ const MOST_METHOD_BYTES: usize = 32;
 pub(super) struct Decided {
     /// Taken when it is sent.
     pub(super) request: Option<Request<RequestBody>>,
-    pub(super) endpoints: Arc<EndpointSet>,
+    /// Those of its backend, or why there are none, which is to be said only once the steps have let the
+    /// request pass.
+    pub(super) endpoints: Result<Arc<EndpointSet>, Reason>,
     pub(super) protocol: EndpointProtocol,
+    /// Whether a step has to wait before it goes on.
+    pub(super) waits: bool,
 }
 
 /// Reads, routes and rewrites a request; an error is the answer that we give instead.
@@ -39,12 +44,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
         stage::read_http2(&mut head, worker.config.limits.header_block)?;
     }
     let sender = RequestOrigin::of(&downstream, &head.headers);
-    exchange.client = sender.client().cloned();
-    let over_tls = sender.is_over_tls();
-    exchange.over_tls = over_tls;
-    if let Some(cause) = sender.unnamed() {
-        worker.cells.listeners[downstream.listener].unnamed[cause as usize].add(1);
-    }
+    let over_tls = note_sender(exchange, &sender);
     let vouched = sender.vouched(worker.policy.secret_name());
     let has_tls = over_tls || downstream.tls.is_some();
     let target = read_target(&mut head, has_tls, worker.config.limits.request_target);
@@ -57,38 +57,95 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
         true => worker.policy.check(&head.headers),
         false => Ok(()),
     };
+    let table = worker.tables.load();
+    let entry = worker.entries[downstream.listener];
+    let seen = Seen::of(&head, &downstream);
+    let found = allowed.and_then(|()| find(&table, target, &seen));
+    let uri = found.and_then(|id| sent(&table, id, target, &seen));
+    let passage = found.ok().and_then(|id| steps::begin(&table, id, &downstream, &head.headers));
     let fields = sender.fields(&target.host);
     let mut noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
     // Where a body ends and the other protocol begins, not all agree; and HTTP/1.0 has no upgrades.
     let may_change = bodyless && head.version == Version::HTTP_11;
     noted.upgrade = noted.upgrade.filter(|_| may_change);
-    let takes_trailers = noted.trailers;
-    let table = worker.tables.load();
-    let found = allowed.and_then(|()| find(&table, target));
-    let uri = found.and_then(|id| sent(&table, id, target));
-    let may_go_on = found.and_then(|id| secured(&table, id, over_tls));
+    let may_go_on = found.and_then(|id| {
+        let is_forced = entry.redirects && !target.uri.path().starts_with(ACME_CHALLENGES);
+        secured(&table, id, over_tls, is_forced)
+    });
     let belongs = match may_go_on {
         // Where it is sent to, it is asked for what is missing here.
         Err(Reason::HttpsRedirect) => Ok(()),
         _ => belongs(&downstream, target),
     };
     exchange.noted = noted;
+    exchange.passage = passage;
     exchange.noted.refused.map_or(Ok(()), Err)?;
     stage::forwards_left(&head.method, &mut head.headers)?;
     let id = allowed.and(belongs).and(found)?;
     let backend = table.backend(id);
     exchange.choice = session_affinity::choose(table.algorithm(id), exchange, &head.headers);
-    let endpoints = may_go_on.and_then(|()| usable(backend));
+    let endpoints = usable(backend);
+    let protocol = protocol(backend, exchange, &mut head.headers);
+    exchange.routed(table, id)?;
+    may_go_on?;
+    let mut request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);
+    let waits = exchange.passage.is_some() && steps::run(exchange, &mut request)?;
+    if let (Err(reason), false) = (&endpoints, waits) {
+        return Err(*reason);
+    }
+    Ok(Decided { request: Some(request), endpoints, protocol, waits })
+}
+
+/// Notes who sent a request. Returns whether the visitor came with TLS.
+fn note_sender(exchange: &mut Exchange, sender: &RequestOrigin<'_>) -> bool {
+    exchange.client = sender.client().cloned();
+    exchange.over_tls = sender.is_over_tls();
+    if let Some(cause) = sender.unnamed() {
+        let downstream = exchange.downstream();
+        let cells = &downstream.worker.cells.listeners[downstream.listener];
+        cells.unnamed[cause as usize].add(1);
+    }
+    exchange.over_tls
+}
+
+/// The protocol to the pod. Says to it that trailers are taken, where they can be.
+fn protocol(backend: &Backend, exchange: &Exchange, headers: &mut impl Fields) -> EndpointProtocol {
     let protocol = match exchange.noted.upgrade {
         None => backend.protocol.clone(),
         Some(_) => backend.protocol.for_upgrades(),
     };
-    if takes_trailers && protocol.may_be_http2() {
-        head.headers.set(header::TE, HeaderValue::from_static("trailers"));
+    if exchange.noted.trailers && protocol.may_be_http2() {
+        headers.set(header::TE, HeaderValue::from_static("trailers"));
     }
-    exchange.routed(table, id)?;
-    let request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);
-    Ok(Decided { request: Some(request), endpoints: endpoints?, protocol })
+    protocol
+}
+
+/// What of a request, beside its target, its route depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'r> {
+    /// The entry points that it came through, as bits.
+    pub entry_points: u32,
+    /// Its method.
+    pub method: &'r Method,
+    /// Its fields, as the client sent them.
+    pub headers: &'r FieldMap,
+    /// The other end of the connection.
+    pub peer: IpAddr,
+}
+
+impl<'r> Seen<'r> {
+    /// A request that came over a connection.
+    fn of(head: &'r request::Parts, downstream: &Downstream) -> Self {
+        let entry_points = downstream.worker.entries[downstream.listener].bits;
+        let peer = downstream.peer.ip();
+        Self { entry_points, method: &head.method, headers: &head.headers, peer }
+    }
+
+    /// A request from nowhere in particular, through any entry point.
+    pub fn anywhere(method: &'r Method, headers: &'r FieldMap) -> Self {
+        let peer = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+        Self { entry_points: u32::MAX, method, headers, peer }
+    }
 }
 
 fn read_target(
@@ -135,24 +192,41 @@ fn without_tls(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
 
 /// The route of a request. Together with [`Target::read`] before it, [`secured`] and [`usable`] after
 /// it this is the whole decision; `explain` calls the same four.
-pub fn find(table: &Table, target: &Target) -> Result<RouteId, Reason> {
+pub fn find(table: &Table, target: &Target, seen: &Seen<'_>) -> Result<RouteId, Reason> {
+    find_path(table, target, target.uri.path(), seen)
+}
+
+fn find_path(
+    table: &Table,
+    target: &Target,
+    path: &str,
+    seen: &Seen<'_>,
+) -> Result<RouteId, Reason> {
     let host = target.host_name()?;
-    table.lookup(host.as_str(), target.uri.path()).ok_or(Reason::NoRoute)
+    let request = RequestFacts {
+        host: host.as_str(),
+        path,
+        query: target.uri.query(),
+        method: seen.method,
+        headers: seen.headers,
+        peer: seen.peer,
+    };
+    let asked = Asked { entry_points: seen.entry_points, request: Some(request) };
+    table.find(host.as_str(), path, &asked).ok_or(Reason::NoRoute)
 }
 
 /// The target that is sent to the pods of a route: the canonical one, or the original one if the Ingress
 /// requests it.
-pub fn sent(table: &Table, id: RouteId, target: &Target) -> Result<Uri, Reason> {
+pub fn sent(table: &Table, id: RouteId, target: &Target, seen: &Seen<'_>) -> Result<Uri, Reason> {
     if !table.keeps_raw_path(id) {
         return Ok(target.uri.clone());
     }
-    let host = target.host_name()?;
-    target.as_sent(|path| table.lookup(host.as_str(), path) == Some(id))
+    target.as_sent(|path| find_path(table, target, path, seen) == Ok(id))
 }
 
-/// Whether a visitor may have the route with, or without, TLS.
-pub fn secured(table: &Table, id: RouteId, over_tls: bool) -> Result<(), Reason> {
-    let redirected = !over_tls && table.redirects(id);
+/// Whether a visitor may have the route with, or without, TLS. `is_forced`: the entry point asks for it.
+pub fn secured(table: &Table, id: RouteId, over_tls: bool, is_forced: bool) -> Result<(), Reason> {
+    let redirected = !over_tls && (is_forced || table.redirects(id));
     if redirected { Err(Reason::HttpsRedirect) } else { Ok(()) }
 }
 
@@ -165,6 +239,7 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
         Some(Broken::ProtocolUnusable) => return Err(Reason::ProtocolUnusable),
         Some(Broken::Restricted) => return Err(Reason::RestrictionUnsupported),
         Some(Broken::Altered) => return Err(Reason::AnnotationUnsupported),
+        Some(Broken::MiddlewareUnusable) => return Err(Reason::MiddlewareUnusable),
         None => {}
     }
     let endpoints = arc_swap::Guard::into_inner(backend.endpoints());

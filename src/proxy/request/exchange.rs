@@ -1,6 +1,5 @@
 //! The record of one request, from its head to the last byte of its answer.
 
-use super::Downstream;
 use super::charge::Charge;
 use super::parts::Parts;
 use super::routed::Routed;
@@ -8,7 +7,8 @@ use crate::balance::{Endpoint, InFlight};
 use crate::error::Reason;
 use crate::model::Timeouts;
 use crate::net::deadline::{Phase, TICK, Watch};
-use crate::proxy::middleware::{self, Step};
+use crate::proxy::Downstream;
+use crate::proxy::middleware;
 use crate::routing::{Held, RouteId};
 use crate::telemetry::access_log::{self, Line};
 use crate::telemetry::{MethodLabel, Outcome, Series};
@@ -116,6 +116,11 @@ impl Exchange {
         self.0.method == Method::HEAD
     }
 
+    /// Its method.
+    pub(super) fn method(&self) -> &Method {
+        &self.0.method
+    }
+
     /// Its deadline.
     pub(super) fn watch(&self) -> &Rc<Watch> {
         &self.0.watch
@@ -147,7 +152,7 @@ impl Exchange {
             self.await_head();
         }
         let upload = self.0.upload.as_deref();
-        self.steps().try_for_each(|step| step.on_request(upload))
+        self.route().map_or(Ok(()), |(table, id)| middleware::admit(table, id, upload))
     }
 
     /// Its route, if it has one, until the head of the answer.
@@ -196,16 +201,9 @@ impl Exchange {
         self.await_head();
     }
 
-    /// Whether it came over HTTP/2.
-    pub(super) fn is_http2(&self) -> bool {
-        self.0.version == Version::HTTP_2
-    }
-
-    /// The steps of its route, if it has one, until the head of the response.
-    pub(super) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
-        let over_tls = self.over_tls;
-        let route = self.route().into_iter();
-        route.flat_map(move |(table, id)| middleware::steps(table, id, over_tls))
+    /// The version of HTTP that it came in.
+    pub(super) fn version(&self) -> Version {
+        self.0.version
     }
 
     /// The endpoint that it went to last.
@@ -250,13 +248,13 @@ impl Exchange {
         self.moved();
     }
 
-    /// Notes that we answer ourselves.
-    pub(super) fn refused(&mut self, reason: Reason) {
+    /// Notes that we answer ourselves, with this status.
+    pub(super) fn refused(&mut self, reason: Reason, status: StatusCode) {
         if reason == Reason::UpstreamTimeout {
             self.0.upstream.timed_out();
         }
         self.0.reason = Some(reason);
-        self.0.status = Some(reason.status());
+        self.0.status = Some(status);
         // Our answer is to pass even if there is no time left for it.
         self.0.watch.end_after(None);
         self.moved();

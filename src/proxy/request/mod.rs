@@ -15,18 +15,18 @@ mod response_body;
 mod routed;
 mod send;
 mod session_affinity;
+mod steps;
 mod tunnel;
-mod worker;
 
-pub use decide::{find, secured, sent, usable};
+pub use decide::{Seen, find, secured, sent, usable};
 pub use rejected_head::record_unread;
 pub use response_body::ResponseBody;
 pub use tunnel::{Tunnel, TunnelSlot};
-pub use worker::{Downstream, Worker};
 
 use crate::error::Reason;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::fields::Fields;
+use crate::proxy::Downstream;
 use crate::tls::Session;
 use crate::upstream::ReplyBody;
 use crate::upstream::body::{Flow, Inbound, ROOM, Upload, UploadLimits};
@@ -69,9 +69,7 @@ pub fn forward(
     let tunnel = exchange.noted.upgrade.is_some().then(|| Rc::clone(tunnel));
     async move {
         let result = match &mut decided {
-            Ok(Decided { request, endpoints, protocol }) => {
-                send(&mut exchange, request, endpoints, protocol).await
-            }
+            Ok(decided) => go_on(&mut exchange, decided).await,
             Err(reason) => Err(*reason),
         };
         // Where nobody was to read the body, hyper says that it closes.
@@ -97,6 +95,19 @@ pub fn forward(
         }
         Ok(response)
     }
+}
+
+/// Has the steps that wait decide, and sends the request to a pod.
+async fn go_on(
+    exchange: &mut Exchange,
+    Decided { request, endpoints, protocol, waits }: &mut Decided,
+) -> Result<Response<ReplyBody>, Reason> {
+    if *waits {
+        // Boxed, as its size would be that of every request.
+        Box::pin(steps::resume(exchange, request)).await?;
+    }
+    let endpoints = endpoints.as_ref().map_err(|reason| *reason)?;
+    send(exchange, request, endpoints, protocol).await
 }
 
 /// Starts the clock of the exchange, and the record of its body if there is one.

@@ -3,6 +3,7 @@
 use super::rejected_head::Unreadable;
 use crate::balance::Strategy;
 use crate::http::{Noted, Target};
+use crate::proxy::middleware::Passage;
 use http::HeaderValue;
 
 /// The parts that `forward` fills in as it learns them.
@@ -18,6 +19,8 @@ pub(super) struct Parts {
     pub(super) over_tls: bool,
     /// How its endpoint is chosen.
     pub(super) choice: Strategy,
+    /// What it carries through the steps of its route, if that has any.
+    pub(super) passage: Option<Box<Passage>>,
     /// Request fields for the log.
     pub(super) noted: Noted,
 }

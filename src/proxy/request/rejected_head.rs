@@ -1,7 +1,7 @@
 //! The record of what never became a request.
 
-use super::Downstream;
 use crate::error::Reason;
+use crate::proxy::Downstream;
 use crate::telemetry::access_log::Line;
 use crate::telemetry::{MethodLabel, Outcome};
 use http::{HeaderValue, Uri, header, request};

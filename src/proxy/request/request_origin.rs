@@ -1,9 +1,9 @@
 //! Whom a request is from, and what the upstream is told of that.
 
-use super::Downstream;
 use crate::http::client_ip::{Scheme, identify};
 use crate::http::{ForwardedFields, HeaderTrust};
 use crate::net::fields::Fields;
+use crate::proxy::Downstream;
 use crate::telemetry::Unnamed;
 use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 
 use super::exchange::Exchange;
 use super::response_body::ResponseBody;
-use super::session_affinity;
+use super::{session_affinity, steps};
 use crate::error::Reason;
 use crate::http::{self as stage, Target};
 use crate::net::fields::{Fields, trim_values};
@@ -53,7 +53,7 @@ fn answer_of_upstream(
     mut response: Response<ReplyBody>,
 ) -> Response<ResponseBody> {
     session_affinity::set_cookie(&exchange, response.headers_mut());
-    exchange.steps().for_each(|step| step.on_response(response.headers_mut()));
+    steps::finish(&mut exchange, &mut response, false);
     exchange.answered(response.status());
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());
     response.map(|incoming| match has_body {
@@ -64,17 +64,21 @@ fn answer_of_upstream(
 }
 
 pub(super) fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBody> {
-    exchange.refused(reason);
+    let own = steps::take_answer(&mut exchange, reason);
+    exchange.refused(reason, own.as_ref().map_or(reason.status(), |own| own.status()));
     let mut response = match exchange.is_grpc() {
         true => stage::answer_grpc(reason),
         false => stage::answer(reason),
     };
+    if let Some(own) = own {
+        steps::apply(*own, &mut response, exchange.is_grpc());
+    }
     if reason == Reason::HttpsRedirect
         && let Some(target) = exchange.target.as_ref().and_then(Target::over_tls)
     {
         response.headers_mut().set(header::LOCATION, target);
     }
-    exchange.steps().for_each(|step| step.on_response(response.headers_mut()));
+    steps::finish(&mut exchange, &mut response, true);
     // With HTTP/2 hyper would send it.
     if exchange.is_head() {
         let length = response.body().len();

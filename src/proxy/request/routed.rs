@@ -1,6 +1,6 @@
 //! What a request keeps of its route.
 
-use super::Downstream;
+use crate::proxy::Downstream;
 use crate::routing::{Held, RouteId};
 use crate::telemetry::Series;
 use std::sync::Arc;

@@ -4,13 +4,13 @@
 //! Nothing that the client sends behind its request head goes upstream before the pod has agreed:
 //! until then it waits in the buffer of the client's connection.
 
-use super::Downstream;
 use super::exchange::Exchange;
 use super::response_body::ResponseBody;
 use crate::error::Reason;
 use crate::http::{self as stage, ClientSocket};
 use crate::net::deadline::{Phase, Watch};
 use crate::net::fields::Fields;
+use crate::proxy::Downstream;
 use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};

@@ -1,6 +1,7 @@
 //! Which route a request gets, what a new table keeps of the old one, and who frees tables.
 
 mod live;
+mod ordered;
 mod precedence;
 mod random;
 mod recompile;
@@ -69,12 +70,21 @@ fn mk_endpoints(last: &[u8]) -> BackendState {
 }
 
 fn mk_rule(host: &str, path: &str, ingress: usize, rule: usize, position: usize) -> Rule {
-    Rule { host: mk_host(host), path: mk_path(path), backend: 0, ingress, rule, position }
+    Rule {
+        host: mk_host(host),
+        path: mk_path(path),
+        backend: 0,
+        ingress,
+        rule,
+        position,
+        matching: Default::default(),
+        middlewares: None,
+    }
 }
 
 fn mk_default(ingress: usize, hosts: &[&str]) -> DefaultBackend {
     let hosts = hosts.iter().map(|host| mk_host(host)).collect();
-    DefaultBackend { backend: 0, ingress, hosts }
+    DefaultBackend { backend: 0, ingress, hosts, middlewares: None }
 }
 
 /// Rules of one Ingress each, in this order: `(host, path)`.

@@ -90,7 +90,16 @@ fn models() -> impl Strategy<Value = Model> {
             let path = PathPattern::new(kind, &path).expect("canonical");
             let (rule, position) = (counts[ingress] / 3, counts[ingress] % 3);
             counts[ingress] += 1;
-            model.rules.push(Rule { host, path, backend: 0, ingress, rule, position });
+            model.rules.push(Rule {
+                host,
+                path,
+                backend: 0,
+                ingress,
+                rule,
+                position,
+                matching: Default::default(),
+                middlewares: None,
+            });
         }
         for (ingress, bare) in defaults {
             // One Ingress without rules among them, at the end of the order.
@@ -100,7 +109,12 @@ fn models() -> impl Strategy<Value = Model> {
             hosts.sort();
             hosts.dedup();
             if model.defaults.iter().all(|other| other.ingress != ingress) {
-                model.defaults.push(DefaultBackend { backend: 0, ingress, hosts });
+                model.defaults.push(DefaultBackend {
+                    backend: 0,
+                    ingress,
+                    hosts,
+                    middlewares: None,
+                });
             }
         }
         model

@@ -9,6 +9,7 @@ mod logs;
 mod memory;
 mod requests;
 mod snapshot;
+mod steps;
 mod tls;
 mod upstream;
 mod watch;
@@ -21,6 +22,7 @@ use super::class_grace::ClassGrace;
 use super::last_good::LastGoodMetrics;
 use super::list::{ListMetrics, ListSource};
 use super::series::SeriesLabels;
+use super::steps::StepCells;
 use super::tls::CertificateMetrics;
 use super::watch::WatchMetrics;
 use super::write_back::WriteBackMetrics;
@@ -65,6 +67,8 @@ pub struct Telemetry {
     certificates: Arc<CertificateMetrics>,
     checks: Arc<CheckCells>,
     dns: Arc<DnsCells>,
+    /// What the states of middlewares hold, once they are there.
+    steps: OnceLock<Arc<StepCells>>,
     /// Lines of the access log that its writer could not write.
     access_log: Arc<LogCells>,
     /// By listener, whether it terminates TLS; empty until it is said.
@@ -120,6 +124,7 @@ impl Telemetry {
             certificates: Arc::default(),
             checks: Arc::default(),
             dns: Arc::default(),
+            steps: OnceLock::new(),
             access_log: Arc::default(),
             secured: OnceLock::new(),
             snapshot: Mutex::default(),
@@ -178,6 +183,11 @@ impl Telemetry {
     /// Where names that are resolved are counted.
     pub fn dns(&self) -> &Arc<DnsCells> {
         &self.dns
+    }
+
+    /// Sets where the states of middlewares count. Only the first call has an effect.
+    pub fn follow_steps(&self, steps: Arc<StepCells>) {
+        let _ = self.steps.set(steps);
     }
 
     /// The cells of the access log writer.
@@ -296,6 +306,7 @@ impl Collector for Telemetry {
         self.encode_write_back(&mut families)?;
         self.encode_last_good(&mut families)?;
         self.encode_upstream(&mut families)?;
+        self.encode_steps(&mut families)?;
         self.encode_logs(&mut families)?;
         self.encode_snapshot(&mut families)
     }
@@ -334,7 +345,16 @@ mod tests {
         for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
             let host = HostPattern::parse(host).expect("a host");
             let path = PathPattern::new(PathKind::Prefix, "/").expect("a path");
-            model.rules.push(Rule { host, path, backend: 0, ingress: 0, rule, position: 0 });
+            model.rules.push(Rule {
+                host,
+                path,
+                backend: 0,
+                ingress: 0,
+                rule,
+                position: 0,
+                matching: Default::default(),
+                middlewares: None,
+            });
         }
         let table = compile(&model, None);
         assert_eq!(table.route_count(), 3);

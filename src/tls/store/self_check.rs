@@ -239,6 +239,8 @@ mod tests {
             ingress: 0,
             rule: number,
             position: 0,
+            matching: Default::default(),
+            middlewares: None,
         };
         Model {
             ingresses: vec![Ingress {

@@ -11,11 +11,13 @@ mod piece;
 mod tests;
 mod trailers;
 mod upload;
+mod whole;
 
 pub use inbound::Inbound;
 pub use piece::{Flow, Piece, ROOM};
 pub use trailers::clean_trailers;
 pub use upload::{Reader, Upload, UploadLimits, UploadState};
+pub use whole::{Whole, WholeReader};
 
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -28,6 +30,8 @@ pub enum RequestBody {
     Empty,
     /// The client's, frame by frame.
     Streaming(Reader),
+    /// One that is here already.
+    Whole(WholeReader),
 }
 
 impl Body for RequestBody {
@@ -40,6 +44,10 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Piece>, hyper::Error>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
+            Self::Whole(reader) => {
+                let bytes = reader.take();
+                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(Piece::of_ours(bytes)))))
+            }
             Self::Streaming(reader) => {
                 let frame = ready!(Pin::new(&mut *reader).poll_frame(cx));
                 let flow = reader.upload().flow();
@@ -57,6 +65,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Streaming(reader) => reader.is_end_stream(),
+            Self::Whole(reader) => reader.is_through(),
         }
     }
 
@@ -64,6 +73,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Streaming(reader) => reader.size_hint(),
+            Self::Whole(reader) => SizeHint::with_exact(reader.left()),
         }
     }
 }

@@ -174,6 +174,16 @@ impl<B: Body> Upload<B> {
         }
     }
 
+    /// Notes that what was read of it is still to be sent.
+    pub(super) fn restart(&self) {
+        self.state.set(UploadState::AwaitsUpstream);
+    }
+
+    /// Notes that what was read of it has been sent.
+    pub(super) fn finish(&self) {
+        self.progress(0, true);
+    }
+
     fn forget(&self) {
         let incoming = {
             let mut source = self.source.borrow_mut();

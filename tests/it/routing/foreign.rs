@@ -27,7 +27,7 @@ fn an_annotation_that_restricts_is_never_served_open() {
         (
             "traefik.ingress.kubernetes.io/router.middlewares",
             "ns-auth@kubernetescrd",
-            "restriction_unsupported",
+            "middleware_unusable",
         ),
         ("nginx.ingress.kubernetes.io/auth-url", "http://auth.example/", "restriction_unsupported"),
         ("haproxy.org/allow-list", "10.0.0.0/8", "restriction_unsupported"),

@@ -270,6 +270,11 @@ impl Edge {
         self.app().table().generation()
     }
 
+    /// Puts a table in force that is made of the one before and of no manifest.
+    pub(crate) fn put_table(&self, make: impl FnOnce(&Table) -> Table) {
+        self.app().replace_table(make(&self.app().table()));
+    }
+
     /// Puts a manifest in place, or a text that is none, and waits until it is in force.
     pub(crate) fn put(&self, file: &str, text: &str) {
         self.change(|| write_manifest(self.folder.path(), file, text));

@@ -15,6 +15,7 @@ mod process;
 mod program;
 #[path = "../../support/skipped.rs"]
 mod skipped;
+mod stepped;
 #[path = "../../support/unsupported.rs"]
 mod unsupported;
 mod upstream;
@@ -30,6 +31,7 @@ pub(crate) use nginx::Nginx;
 pub(crate) use process::Process;
 pub(crate) use program::program;
 pub(crate) use skipped::skipped;
+pub(crate) use stepped::{Stepped, backend_key};
 pub(crate) use unsupported::unsupported;
 pub(crate) use upstream::{Conn, Refusing, Silent, Upstream};
 

@@ -52,6 +52,7 @@ impl Class {
             Self::Alters(..) => "changes",
             Self::Differs(..) => "replaced",
             Self::Tunes(_) => "tuning",
+            Self::Middlewares => "obeyed",
             Self::BodySize
             | Self::PodProtocol
             | Self::PassHost

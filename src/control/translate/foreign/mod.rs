@@ -66,6 +66,8 @@ enum Class {
     PassHost,
     /// Entry points of Traefik.
     EntryPoints,
+    /// Lists of Middlewares.
+    Middlewares,
     /// How HAProxy Ingress matches paths of the type ImplementationSpecific.
     PathType,
     /// The path that pods get from nginx; paths are expressions then.
@@ -243,6 +245,10 @@ fn of_table(
         Subject::Service => std::ptr::eq(controller, &nginx::NGINX),
     };
     if is_misplaced {
+        let outcome = match class {
+            Some(Class::Middlewares) => Outcome::Restricts(Guard::Middlewares),
+            _ => outcome,
+        };
         say.misplaced(controller, outcome);
         return None;
     }
@@ -346,6 +352,8 @@ impl Class {
                 ways if ways.plain => Outcome::Tunes("it is served over TLS as well"),
                 _ => Outcome::Restricts(Guard::EntryPoint),
             },
+            // `middleware` resolves it, on the object where Traefik reads it.
+            Self::Middlewares => Outcome::Obeyed,
             Self::PathType if holds(Unless::Specific(&["prefix", "begin"])) => nothing,
             Self::PathType => Outcome::Alters(Change::Match),
             Self::Rewrite if holds(Unless::OwnPath) => nothing,

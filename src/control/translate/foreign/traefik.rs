@@ -37,7 +37,7 @@ const OBSERVED: Class = Tunes("metrics and access log cover every route");
 const ENTRIES: &[Entry] = &[
     // `https` reads it as well: `websecure` alone brings visitors to TLS.
     ("router.entrypoints", Class::EntryPoints),
-    ("router.middlewares", Restricts(Guard::Middlewares, Unless::Empty)),
+    ("router.middlewares", Class::Middlewares),
     (
         "router.priority",
         Differs(
@@ -61,7 +61,7 @@ const ENTRIES: &[Entry] = &[
     ("router.observability.metrics", OBSERVED),
     ("router.observability.tracing", Tunes("tracing is not supported")),
     ("router.observability.traceverbosity", Tunes("tracing is not supported")),
-    ("service.middlewares", Restricts(Guard::Middlewares, Unless::Empty)),
+    ("service.middlewares", Class::Middlewares),
     (
         "service.serverstransport",
         Differs(

@@ -17,31 +17,28 @@ mod missing;
 mod ownership;
 mod reading;
 mod secrets;
+mod serve;
 mod slab;
+mod steps;
 mod touched;
 
 pub(super) use touched::Touched;
 
+use super::Options;
 use super::class::Classes;
-use super::fields::BackendRead;
 use super::findings::{Findings, Reported};
-use super::ingress;
+use super::middleware::{self, Changed, Middlewares};
 use super::near::{self, Here};
-use super::report::Report;
-use super::{Options, object_ref};
 use crate::control::objects::Objects;
-use crate::model::{
-    BackendKey, BackendSpec, DefaultBackend, Delta, Diagnostic, Ingress, Model, PortKey, Rule,
-    Severity,
-};
+use crate::model::{BackendSpec, Delta, Ingress, Model};
 use crate::model::{HostClients, TlsSecret};
 use crate::pki::client_certificate::Authority;
 use asks::Asks;
 use assembly::Assembly;
 use backends::Backends;
-use clients::{Clients, Policies};
+use clients::Policies;
 use k8s_openapi::api::networking::v1::Ingress as Source;
-use reading::{Certificate, Reading, Served};
+use reading::{Reading, Served};
 use secrets::Secrets;
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -80,6 +77,7 @@ pub(super) struct Routes {
     secrets: Secrets<crate::pki::certificate::Certificate>,
     authorities: Secrets<Authority>,
     policies: Policies,
+    middlewares: Middlewares,
     assembly: Assembly,
     /// The zone that we are in.
     zone: Option<Arc<str>>,
@@ -97,6 +95,7 @@ impl Routes {
             secrets: Secrets::default(),
             authorities: Secrets::default(),
             policies: Policies::default(),
+            middlewares: Middlewares::default(),
             assembly: Assembly::new(options.hosts),
             zone: None,
         }
@@ -118,9 +117,10 @@ impl Routes {
         if touched.classes {
             self.classify(objects, touched);
         }
+        self.read_middlewares(objects, touched, findings);
         for name in std::mem::take(&mut touched.ingresses) {
             match objects.ingresses().get(&name.0, &name.1) {
-                Some(source) => self.read(&name, source, touched, findings),
+                Some(source) => self.read(objects, &name, source, touched, findings),
                 None => self.forget(&name, touched, findings),
             }
         }
@@ -161,6 +161,29 @@ impl Routes {
         let endpoints = numbers.into_iter().filter_map(|number| self.backends.placed(number));
         let endpoints = endpoints.collect();
         Update { endpoints, certificates, clients, ..Update::default() }
+    }
+
+    /// Reads the Middlewares that are touched, and touches the Ingresses that name them.
+    fn read_middlewares(
+        &mut self,
+        objects: &Objects,
+        touched: &mut Touched,
+        findings: &mut Findings,
+    ) {
+        let middlewares = std::mem::take(&mut touched.middlewares);
+        let secrets = &mut touched.secrets.iter().cloned();
+        let services = &mut touched.named.iter().chain(&touched.asking).cloned();
+        let changed = Changed { middlewares, secrets, services };
+        let Options { details, middlewares: policy, .. } = self.options;
+        let reading = middleware::Reading { details, policy };
+        let mut numbers = self.middlewares.update(objects, changed, reading, findings);
+        for service in &touched.asking {
+            numbers.extend(self.backends.users_of(service));
+        }
+        for reading in numbers.into_iter().filter_map(|number| self.readings.get(number)) {
+            let Ingress { namespace, name, .. } = &reading.ingress;
+            touched.ingresses.insert((Arc::clone(namespace), Arc::clone(name)));
+        }
     }
 
     /// Reads the Services that are touched, and, if our zone has changed, those that depend
@@ -219,6 +242,7 @@ impl Routes {
 
     fn read(
         &mut self,
+        objects: &Objects,
         name: &Name,
         source: &Source,
         touched: &mut Touched,
@@ -240,7 +264,7 @@ impl Routes {
             number
         });
         let (served, asks) = match &foreign {
-            None => self.serve(&name.0, number, source, touched),
+            None => self.serve(objects, &name.0, number, source, touched),
             Some(_) => Default::default(),
         };
         let reading = self.readings.get_mut(number).expect("a known number has its reading");
@@ -268,113 +292,5 @@ impl Routes {
         let before = std::mem::replace(&mut reading.served, served);
         touched.readings.insert(number);
         self.release(number, &name.0, &before, touched, findings);
-    }
-
-    /// What an Ingress of ours asks for.
-    fn serve(
-        &mut self,
-        namespace: &Arc<str>,
-        number: usize,
-        source: &Source,
-        touched: &mut Touched,
-    ) -> (Served, Asks) {
-        let reading = self.readings.get(number).expect("a known number has its reading");
-        let object = object_ref(&reading.ingress);
-        let mut problems: Vec<Diagnostic> = Vec::new();
-        let mut report = Report::new(&object, &mut problems);
-        let read = ingress::read(source, &self.options.https, &mut report);
-        let mut acquire = |backend: BackendRead<'_>| {
-            let (service, port, broken) = match backend {
-                BackendRead::Service { name, port } => (name.into(), port, read.refused),
-                BackendRead::Broken { service, broken } => {
-                    (service.into(), PortKey::Number(0), read.refused.or(Some(broken)))
-                }
-            };
-            let key = BackendKey { namespace: Arc::clone(namespace), service, port };
-            self.backends.acquire(key, broken, number, touched)
-        };
-        let mut rules = Vec::new();
-        for ingress::RuleRead { rule, host, paths } in read.rules {
-            for ingress::PathRead { position, pattern: path, backend } in paths {
-                let backend = acquire(backend);
-                rules.push(Rule { host: host.clone(), path, backend, ingress: 0, rule, position });
-            }
-        }
-        let default = read.default.map(|(backend, hosts)| DefaultBackend {
-            backend: acquire(backend),
-            ingress: 0,
-            hosts,
-        });
-        let tls = read.tls.into_iter().map(|ingress::TlsRead { position, secret_name, hosts }| {
-            let secret = (Arc::clone(namespace), secret_name.into());
-            if self.secrets.acquire(&secret, number) {
-                touched.secrets.insert(secret.clone());
-            }
-            Certificate { position, secret, hosts: hosts.into() }
-        });
-        let tls = tls.collect();
-        let clients = read.clients.map(|(read, hosts)| Clients { read, hosts: hosts.into() });
-        let authority = clients.as_ref().and_then(|clients| clients.secret(namespace));
-        if let Some(secret) = authority
-            && self.authorities.acquire(&secret, number)
-        {
-            touched.secrets.insert(secret);
-        }
-        let clients = clients.map(Box::new);
-        if !self.options.details {
-            problems.retain(|problem| problem.severity != Severity::Info);
-        }
-        let served =
-            Served { rules: rules.into(), default, tls, clients, problems: problems.into() };
-        let ingress::IngressRead { https, timeouts, balance, raw_path, max_body, .. } = read;
-        (served, Asks { https, timeouts, balance, raw_path, max_body })
-    }
-
-    fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {
-        let number = self.known.remove(name);
-        let Some((number, mut reading)) =
-            number.and_then(|number| Some((number, self.readings.remove(number)?)))
-        else {
-            return;
-        };
-        findings.replace(&mut reading.found, Vec::new());
-        touched.certificates |= !reading.served.tls.is_empty();
-        touched.clients |= reading.served.clients.is_some();
-        if reading.foreign.is_none() {
-            touched.routes = true;
-            touched.ours = true;
-            touched.left.push(reading.ingress);
-        }
-        self.release(number, &name.0, &reading.served, touched, findings);
-    }
-
-    /// Gives up what an Ingress used before and does not use now.
-    fn release(
-        &mut self,
-        number: usize,
-        namespace: &Arc<str>,
-        before: &Served,
-        touched: &mut Touched,
-        findings: &mut Findings,
-    ) {
-        let now = self.readings.get(number).map(|reading| &reading.served);
-        let kept = now.map(Served::backends).unwrap_or_default();
-        for backend in before.backends() {
-            if kept.binary_search(&backend).is_err() {
-                self.backends.release(backend, number, touched, findings);
-            }
-        }
-        for Certificate { position: _, secret, hosts: _ } in &before.tls {
-            let is_kept = |now: &Served| now.tls.iter().any(|other| other.secret == *secret);
-            if !now.is_some_and(is_kept) {
-                self.secrets.release(secret, number);
-            }
-        }
-        let named = |served: &Served, namespace| served.clients.as_ref()?.secret(namespace);
-        if let Some(authority) = named(before, namespace)
-            && now.and_then(|now| named(now, namespace)).as_ref() != Some(&authority)
-        {
-            self.authorities.release(&authority, number);
-        }
     }
 }

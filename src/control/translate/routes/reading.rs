@@ -8,10 +8,12 @@ use crate::control::translate::annotations::field;
 use crate::control::translate::clients::CLIENT_CA;
 use crate::control::translate::findings::Reported;
 use crate::control::translate::ingress::BackendPlace;
+use crate::control::translate::middleware::{self, Dependency};
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Rule};
 use crate::pki::client_certificate::Authority;
+use std::sync::Arc;
 
 /// One Ingress, ours or not.
 #[derive(Debug)]
@@ -35,6 +37,10 @@ pub(super) struct Served {
     pub(super) tls: Box<[Certificate]>,
     /// What is asked of clients; boxed, because few Ingresses ask.
     pub(super) clients: Option<Box<Clients>>,
+    /// The backends of its steps, with the names of their Middlewares.
+    pub(super) step_backends: Box<[(Arc<str>, usize)]>,
+    /// What it has to be read again for, sorted.
+    pub(super) dependencies: Box<[Dependency]>,
     /// What is wrong with the Ingress itself.
     pub(super) problems: Box<[Diagnostic]>,
 }
@@ -54,7 +60,8 @@ impl Served {
     pub(super) fn backends(&self) -> Vec<usize> {
         let of_rules = self.rules.iter().map(|rule| rule.backend);
         let of_default = self.default.iter().map(|default| default.backend);
-        let mut all: Vec<usize> = of_rules.chain(of_default).collect();
+        let of_steps = self.step_backends.iter().map(|(_, backend)| *backend);
+        let mut all: Vec<usize> = of_rules.chain(of_default).chain(of_steps).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -87,6 +94,15 @@ impl Reading {
         for (place, backend) in of_rules.chain(of_default) {
             if let Some(problem) = backends.problem(backend) {
                 report.add(&place.field(problem.field), problem.clone());
+            }
+        }
+        for (middleware, backend) in &self.served.step_backends {
+            if let Some(problem) = backends.problem(*backend) {
+                let reason = format!(
+                    "names Middleware {middleware}, whose backend is unusable: {}",
+                    problem.reason
+                );
+                report.add(&field(middleware::ROUTER_LIST), Problem { reason, ..problem.clone() });
             }
         }
         for Certificate { position, secret, hosts: _ } in &self.served.tls {

@@ -2,7 +2,10 @@
 
 use super::{Name, Set};
 use crate::control::objects::{Object, service_of};
+use crate::control::translate::middleware;
 use crate::model::{Ingress, Kind, ObjectRef};
+use k8s_openapi::api::core::v1::Service;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What has to be read again, and what came of it.
@@ -18,6 +21,10 @@ pub(in crate::control::translate) struct Touched {
     pub(super) unsaid: Set<Name>,
     /// Secrets to look at, if an Ingress names them.
     pub(super) secrets: Set<Name>,
+    /// Middlewares to read.
+    pub(super) middlewares: BTreeSet<Name>,
+    /// Services that name other Middlewares than before.
+    pub(super) asking: Set<Name>,
     /// Whether to look at the IngressClasses.
     pub(super) classes: bool,
     /// Ingresses whose findings have to be listed again, by their number.
@@ -66,6 +73,9 @@ impl Touched {
                 if before.is_some() != now.is_some() {
                     self.named.insert(named.clone());
                 }
+                if middleware::are_other_lists(service(before), service(now)) {
+                    self.asking.insert(named.clone());
+                }
                 self.services.insert(named);
             }
             Kind::EndpointSlice => {
@@ -77,10 +87,20 @@ impl Touched {
                     }
                 }
             }
+            Kind::Middleware => {
+                self.middlewares.insert(named);
+            }
             Kind::Secret => {
                 self.secrets.insert(named);
             }
             Kind::Node | Kind::ConfigMap | Kind::File | Kind::Cluster => {}
         }
+    }
+}
+
+fn service(object: Option<&Object>) -> Option<&Service> {
+    match object {
+        Some(Object::Service(service)) => Some(service),
+        _ => None,
     }
 }

@@ -37,7 +37,6 @@ const MOST_USED: &[(&str, &str, &str, Expected)] = &[
     (TRAEFIK, "router.tls.certresolver", "letsencrypt", Told),
     (TRAEFIK, "router.tls.options", "default-mtls@kubernetescrd", Restricted),
     (TRAEFIK, "router.tls.domains.0.main", "example.com", Tolerated),
-    (TRAEFIK, "router.middlewares", "shop-auth@kubernetescrd", Restricted),
     (TRAEFIK, "router.middlewares", "", Tolerated),
     (TRAEFIK, "router.priority", "10", Told),
     (TRAEFIK, "router.pathmatcher", "PathPrefix", Tolerated),

@@ -105,7 +105,10 @@ fn a_rule_without_http_gives_its_host_to_the_default_backend_of_its_ingress() {
     let default = "defaultBackend: {service: {name: web, port: {number: 80}}}";
     let model = model(&mk_ingress(&format!("{default}, rules: [{{host: a.example}}]")));
     let hosts = vec![HostPattern::Exact("a.example".into())];
-    assert_eq!(model.defaults, [DefaultBackend { backend: 0, ingress: 0, hosts }]);
+    assert_eq!(
+        model.defaults,
+        [DefaultBackend { backend: 0, ingress: 0, hosts, middlewares: None }]
+    );
     assert_eq!(model.rules, []);
 }
 
@@ -141,7 +144,10 @@ fn a_default_backend_knows_the_hosts_of_its_ingress_each_once() {
     let default = "defaultBackend: {service: {name: api, port: {number: 9000}}}";
     let model = model(&mk_ingress(&format!("{default}, {rules}")));
     let hosts = ["a.example", "b.example"].map(|host| HostPattern::Exact(host.into())).to_vec();
-    assert_eq!(model.defaults, [DefaultBackend { backend: 0, ingress: 0, hosts }]);
+    assert_eq!(
+        model.defaults,
+        [DefaultBackend { backend: 0, ingress: 0, hosts, middlewares: None }]
+    );
 }
 
 #[test]

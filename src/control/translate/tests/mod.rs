@@ -14,6 +14,7 @@ mod https;
 mod ingress;
 mod limits;
 mod messages;
+mod middlewares;
 mod ownership;
 mod protocols;
 mod random;

@@ -142,6 +142,7 @@ fn api_version(kind: Kind) -> &'static str {
     match kind {
         Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
         Kind::EndpointSlice => "discovery.k8s.io/v1",
+        Kind::Middleware => crate::control::objects::MIDDLEWARE_VERSION,
         Kind::Service
         | Kind::Secret
         | Kind::Node
@@ -164,6 +165,7 @@ pub(super) fn reason(why: Why) -> &'static str {
         Why::RestrictionUnsupported => "RestrictionUnsupported",
         Why::AnnotationUnsupported => "AnnotationUnsupported",
         Why::AnnotationIgnored => "AnnotationIgnored",
+        Why::MiddlewareUnusable => "MiddlewareUnusable",
         Why::UpstreamTls => "UpstreamTls",
         Why::SecretUnusable => "SecretUnusable",
         Why::ConfigMapUnusable => "ConfigMapUnusable",

@@ -1,18 +1,20 @@
 //! The Service ports that rules name, each once, and who names them.
 
+mod slot;
+
 use super::missing::Missing;
 use super::slab::Slab;
 use super::{Map, Name, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Reported};
+use crate::control::translate::middleware::OwnBackend;
 use crate::control::translate::names::{Names, ServiceName};
 use crate::control::translate::near::Here;
 use crate::control::translate::protocol::LastRead;
 use crate::control::translate::report::Problem;
 use crate::control::translate::service::{self, PortRead, ServiceRead};
-use crate::model::{
-    BackendKey, BackendSpec, BackendState, Broken, Delta, PortKey, Protocol, Treatment,
-};
+use crate::model::{BackendKey, BackendSpec, Broken, Delta, PortKey, Treatment};
+use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
@@ -31,21 +33,6 @@ pub(super) struct Backends {
     zones: BTreeMap<Arc<str>, usize>,
     /// Of nodes and zones.
     names: Names,
-}
-
-#[derive(Debug)]
-struct Slot {
-    key: BackendKey,
-    /// As in the key of [`Backends::by_key`].
-    broken: Option<Broken>,
-    state: BackendState,
-    protocol: Protocol,
-    treatment: Treatment,
-    problem: Option<Arc<Problem>>,
-    /// The Ingresses that name it, by number.
-    users: BTreeSet<usize>,
-    /// Where it stands in the last model.
-    position: Option<usize>,
 }
 
 /// A Service that rules name.
@@ -75,17 +62,7 @@ impl Backends {
     ) -> usize {
         let known = self.by_key.get(&(key.clone(), broken)).copied();
         let number = known.unwrap_or_else(|| {
-            let number = self.slots.insert(Slot {
-                key: key.clone(),
-                broken,
-                // Of a Service: until it is resolved, later in the same update.
-                state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
-                protocol: Protocol::Http,
-                treatment: Treatment::default(),
-                problem: None,
-                users: BTreeSet::new(),
-                position: None,
-            });
+            let number = self.slots.insert(Slot::new(key.clone(), broken));
             if broken.is_none() {
                 let service = (Arc::clone(&key.namespace), Arc::clone(&key.service));
                 self.services.entry(service.clone()).or_default().slots.push(number);
@@ -99,6 +76,36 @@ impl Backends {
             slot.users.insert(user);
         }
         number
+    }
+
+    /// The same for a backend that a Middleware describes itself.
+    pub(super) fn acquire_own(
+        &mut self,
+        own: &OwnBackend,
+        user: usize,
+        touched: &mut Touched,
+    ) -> usize {
+        let OwnBackend { key, state, protocol } = own;
+        let known = self.by_key.get(&(key.clone(), None)).copied();
+        let number = known.unwrap_or_else(|| {
+            let number = self.slots.insert(Slot::new(key.clone(), None));
+            self.by_key.insert((key.clone(), None), number);
+            touched.backends = true;
+            number
+        });
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.users.insert(user);
+            let (state, protocol) = (state.clone(), protocol.clone());
+            let read = PortRead { state, protocol, problem: None };
+            slot.take(number, read, &Treatment::default(), false, touched);
+        }
+        number
+    }
+
+    /// The Ingresses that name a Service, by number.
+    pub(super) fn users_of(&self, service: &Name) -> impl Iterator<Item = usize> {
+        let slots = self.services.get(service).into_iter().flat_map(|in_use| &in_use.slots);
+        slots.filter_map(|&slot| self.slots.get(slot)).flat_map(|slot| slot.users.iter().copied())
     }
 
     /// Takes a user away. A backend without users is forgotten.
@@ -310,69 +317,6 @@ fn count(zones: &mut BTreeMap<Arc<str>, usize>, before: Option<Arc<str>>, now: O
         *services -= 1;
         if *services == 0 {
             zones.remove(&before);
-        }
-    }
-}
-
-impl Slot {
-    fn backend(&self) -> BackendSpec {
-        BackendSpec {
-            key: self.key.clone(),
-            state: self.state.clone(),
-            protocol: self.protocol.clone(),
-            treatment: self.treatment.clone(),
-        }
-    }
-
-    /// Takes what has come of its Service.
-    fn take(
-        &mut self,
-        number: usize,
-        port_read: PortRead,
-        treatment: &Treatment,
-        is_missing: bool,
-        touched: &mut Touched,
-    ) {
-        let PortRead { state, protocol, problem } = port_read;
-        // `suggest` writes the problem of a missing one.
-        if !is_missing {
-            self.set_problem(problem.map(Arc::new), touched);
-        }
-        let is_treated_anew = self.treatment != *treatment;
-        if is_treated_anew {
-            self.treatment.clone_from(treatment);
-        }
-        if self.set_protocol(protocol) || is_treated_anew {
-            touched.routes = true;
-            touched.states.insert(number);
-        }
-        if self.state == state {
-            return;
-        }
-        match (&self.state, &state) {
-            (BackendState::Resolved(_), BackendState::Resolved(_)) => {
-                touched.endpoints.insert(number);
-            }
-            _ => touched.routes = true,
-        }
-        self.state = state;
-        touched.states.insert(number);
-    }
-
-    /// Returns true if the protocol changed. `compile` finds equal settings without reading them if they
-    /// are the same value, so the old one is kept.
-    fn set_protocol(&mut self, protocol: Protocol) -> bool {
-        let is_other = self.protocol != protocol;
-        if is_other {
-            self.protocol = protocol;
-        }
-        is_other
-    }
-
-    fn set_problem(&mut self, problem: Option<Arc<Problem>>, touched: &mut Touched) {
-        if self.problem != problem {
-            self.problem = problem;
-            touched.readings.extend(&self.users);
         }
     }
 }

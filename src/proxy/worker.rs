@@ -8,6 +8,7 @@ use crate::net::deadline::{Deadlines, Watch};
 use crate::net::memory::{Account, Ledger};
 use crate::net::random::Random;
 use crate::net::trust::TrustedPeer;
+use crate::proxy::middleware::States;
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, WorkerCells};
@@ -33,6 +34,10 @@ pub struct Worker {
     pub memory: Arc<Ledger>,
     /// Deadlines of the client connections.
     pub deadlines: Rc<Deadlines>,
+    /// What listeners are to routes, in the order of the configuration.
+    pub entries: Box<[ListenerEntry]>,
+    /// What steps of routes keep from one request to the next.
+    pub steps: States,
     /// Series by route.
     pub series: SeriesCache,
     /// Numbers for the scrape.
@@ -64,7 +69,31 @@ impl Worker {
     }
 }
 
-/// A client connection, as its requests see it.
+/// What a listener is to routes.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenerEntry {
+    /// Its entry points, as bits.
+    pub bits: u32,
+    /// Whether visitors without TLS are sent to the same address with it, whatever their route says.
+    pub redirects: bool,
+}
+
+impl ListenerEntry {
+    /// Those of all listeners.
+    pub fn of(config: &Config) -> Box<[Self]> {
+        let entry = |listener: usize| {
+            let all = config.entry_points.iter().enumerate();
+            let own = all.filter(|(_, point)| point.listeners.contains(&listener));
+            own.fold(Self { bits: 0, redirects: false }, |entry, (bit, point)| Self {
+                bits: entry.bits | 1 << bit,
+                redirects: entry.redirects | point.redirects,
+            })
+        };
+        (0..config.listeners.len()).map(entry).collect()
+    }
+}
+
+/// One client connection, as its requests see it.
 #[derive(Debug)]
 pub struct Downstream {
     /// Its worker.

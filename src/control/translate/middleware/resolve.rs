@@ -1,0 +1,281 @@
+//! From the lists of an Ingress or a Service to the steps of its routes.
+
+use super::kept::{Dependency, Kept, Middlewares};
+use super::lists::{self, Named};
+use super::{Name, OwnBackend};
+use crate::config::MiddlewarePolicy;
+use crate::control::quote::quote;
+use crate::control::suggest::nearest;
+use crate::control::translate::annotations::{Annotations, IGNORE, field};
+use crate::control::translate::report::{Problem, Report};
+use crate::model::middleware::{NamedStep, Step};
+use crate::model::{BackendKey, Severity, Why};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Chains within chains: more is a mistake.
+const MOST_DEPTH: usize = 16;
+
+/// Steps of one list. Each costs every request of the route.
+const MOST_STEPS: usize = 64;
+
+/// Middlewares that are looked at for one list: chains of chains multiply.
+const MOST_LOOKS: usize = 512;
+
+/// Who names Middlewares.
+#[derive(Clone, Copy)]
+pub(in crate::control::translate) struct Asking<'a> {
+    pub(in crate::control::translate) namespace: &'a Arc<str>,
+    annotations: Annotations<'a>,
+    policy: MiddlewarePolicy,
+    /// What its findings call its routes.
+    routes: &'static str,
+}
+
+impl<'a> Asking<'a> {
+    /// An Ingress.
+    pub(in crate::control::translate) fn of_ingress(
+        namespace: &'a Arc<str>,
+        annotations: Annotations<'a>,
+        policy: MiddlewarePolicy,
+    ) -> Self {
+        Self { namespace, annotations, policy, routes: "the routes of this Ingress" }
+    }
+
+    /// A Service of its namespace.
+    pub(in crate::control::translate) fn of_service(self, annotations: Annotations<'a>) -> Self {
+        Self { annotations, routes: "the routes to this Service", ..self }
+    }
+}
+
+/// The result of lists.
+#[derive(Debug, Default)]
+pub(in crate::control::translate) struct Resolved {
+    pub(in crate::control::translate) steps: Vec<Arc<NamedStep>>,
+    /// The backends of its steps, with the name of the Middleware.
+    pub(in crate::control::translate) backends: Vec<(Arc<str>, StepBackend)>,
+    pub(in crate::control::translate) dependencies: BTreeSet<Dependency>,
+    /// Whether something in them is not usable, so that no route is served.
+    pub(in crate::control::translate) is_broken: bool,
+    /// Whether something in them does not exist.
+    pub(in crate::control::translate) is_unresolved: bool,
+}
+
+/// A backend that a step sends requests to.
+#[derive(Clone, Debug)]
+pub(in crate::control::translate) enum StepBackend {
+    /// A port of a Service.
+    Service(BackendKey),
+    /// One of its own.
+    Own(Arc<OwnBackend>),
+}
+
+/// One walk through a list.
+struct Walk<'w> {
+    middlewares: &'w Middlewares,
+    asking: Asking<'w>,
+    resolved: &'w mut Resolved,
+    /// The chains that are open.
+    open: Vec<Name>,
+    looks: usize,
+}
+
+impl Middlewares {
+    /// Resolves a list of annotations, and reports what cannot be.
+    pub(in crate::control::translate) fn resolve(
+        &self,
+        asking: Asking<'_>,
+        annotation: &str,
+        resolved: &mut Resolved,
+        report: &mut Report<'_>,
+    ) {
+        let annotations = asking.annotations;
+        if annotations.list(annotation).is_empty() {
+            return;
+        }
+        if annotations.list(IGNORE).contains(&annotation) {
+            let reason = format!("names Middlewares, and is ignored because of {IGNORE}");
+            let problem = Problem::error(Why::AnnotationIgnored, "", reason, "");
+            return report.add(&field(annotation), problem.with(Severity::Warning));
+        }
+        let values = match annotation {
+            lists::OWN => lists::of_ours(annotations),
+            annotation => lists::of_traefik(annotations, annotation),
+        };
+        let (open, looks) = (Vec::new(), 0);
+        let mut walk = Walk { middlewares: self, asking, resolved, open, looks };
+        for value in values {
+            if let Err(problem) = value.and_then(|named| walk.named(named)) {
+                let routes = asking.routes;
+                let reason = format!("{}: {routes} answer 503", problem.reason);
+                report.add(&field(annotation), Problem { reason, ..problem });
+                walk.resolved.is_broken = true;
+            }
+            walk.open.clear();
+        }
+    }
+
+    /// What may have been meant by a name that does not exist.
+    fn near(&self, wanted: &str, asking: &Asking<'_>) -> Option<Name> {
+        let (namespace, own) = wanted.split_once('/').unwrap_or((asking.namespace, wanted));
+        let alike = |name: &&Name| *name.0 == *namespace;
+        let names = self.names().filter(alike).map(|(_, name)| &**name);
+        if let Some(near) = nearest(own, names) {
+            return self
+                .names()
+                .find(|(space, name)| **space == *namespace && **name == *near)
+                .cloned();
+        }
+        // In another namespace, with the same name.
+        self.names().find(|(_, name)| **name == *own).cloned()
+    }
+}
+
+fn problem(reason: String, fix: impl Into<String>) -> Problem {
+    Problem::error(Why::MiddlewareUnusable, "", reason, fix)
+}
+
+/// The Services that a step sends requests to.
+fn services_of(step: &Step) -> Vec<BackendKey> {
+    let store = match step {
+        Step::RateLimit(limit) => limit.shared.as_ref().and_then(|store| store.service.clone()),
+        _ => None,
+    };
+    step.backend().cloned().into_iter().chain(store).collect()
+}
+
+impl Walk<'_> {
+    fn named(&mut self, named: Named<'_>) -> Result<(), Problem> {
+        match named {
+            Named::Noop => {
+                let noop = NamedStep { name: "noop@internal".into(), step: Step::Noop };
+                self.push(Arc::new(noop))
+            }
+            Named::Object(namespace, name) => {
+                let namespace =
+                    namespace.map_or_else(|| Arc::clone(self.asking.namespace), Arc::from);
+                self.object(&(namespace, name.into()))
+            }
+            Named::Id(id) => self.id(id),
+        }
+    }
+
+    fn depend(&mut self, id: &str) {
+        self.resolved.dependencies.insert(Dependency::Id(id.into()));
+    }
+
+    fn id(&mut self, id: &str) -> Result<(), Problem> {
+        self.depend(id);
+        let mut named = self.middlewares.of_id(id);
+        let shown = quote(&format!("{id}@kubernetescrd"));
+        match (named.next(), named.next()) {
+            (Some(name), None) => self.enter(&name.clone()),
+            (Some(one), Some(other)) => {
+                let reason = format!(
+                    "{shown} names both Middleware {}/{} and Middleware {}/{}",
+                    one.0, one.1, other.0, other.1
+                );
+                let fix = format!(
+                    "rename one of them, or name it in {}: NAMESPACE/NAME instead",
+                    lists::OWN
+                );
+                Err(problem(reason, fix))
+            }
+            (None, _) => {
+                self.resolved.is_unresolved = true;
+                let near = nearest(id, self.middlewares.ids());
+                let fix = match near {
+                    Some(near) => {
+                        format!("did you mean {}?", quote(&format!("{near}@kubernetescrd")))
+                    }
+                    None => {
+                        "create it: NAMESPACE-NAME of an object of traefik.io/v1alpha1".to_owned()
+                    }
+                };
+                Err(problem(format!("{shown} names no Middleware"), fix))
+            }
+        }
+    }
+
+    fn object(&mut self, name: &Name) -> Result<(), Problem> {
+        self.depend(&lists::id(&name.0, &name.1));
+        if self.middlewares.get(name).is_some() {
+            return self.enter(name);
+        }
+        self.resolved.is_unresolved = true;
+        let wanted = format!("{}/{}", name.0, name.1);
+        let fix = match self.middlewares.near(&wanted, &self.asking) {
+            Some((namespace, name)) => {
+                format!("did you mean {}?", quote(&format!("{namespace}/{name}")))
+            }
+            None => "create it".to_owned(),
+        };
+        let within = self.within();
+        Err(problem(format!("{within}there is no Middleware {wanted}"), fix))
+    }
+
+    /// In which chain it is, for messages.
+    fn within(&self) -> String {
+        let chain = self.open.last();
+        chain.map_or_else(String::new, |(space, name)| format!("in chain {space}/{name}, "))
+    }
+
+    fn enter(&mut self, name: &Name) -> Result<(), Problem> {
+        let (namespace, own) = name;
+        let shown = format!("Middleware {namespace}/{own}");
+        let within = self.within();
+        let home = self.open.last().map_or(self.asking.namespace, |(namespace, _)| namespace);
+        if self.asking.policy == MiddlewarePolicy::OwnNamespace && namespace != home {
+            let reason = format!("{within}{shown} is in another namespace, which is forbidden");
+            let fix = format!(
+                "copy it into namespace {home}, or set source.middlewares = \"any-namespace\""
+            );
+            return Err(problem(reason, fix));
+        }
+        self.looks += 1;
+        if self.open.contains(name) {
+            let reason = format!("{within}{shown} is a chain that contains itself");
+            return Err(problem(reason, "take it out of the chain"));
+        }
+        if self.open.len() >= MOST_DEPTH || self.looks > MOST_LOOKS {
+            let reason = format!("{within}{shown}: chains are nested too deep");
+            let fix = format!("nest at most {MOST_DEPTH} chains, and name the steps directly");
+            return Err(problem(reason, fix));
+        }
+        match self.middlewares.get(name).cloned() {
+            None | Some(Kept::Unusable) => {
+                Err(problem(format!("{within}{shown} cannot be used"), "see the findings about it"))
+            }
+            Some(Kept::Nothing) => Ok(()),
+            Some(Kept::Step(step, backend)) => {
+                let services = match &backend {
+                    Some(_) => Vec::new(),
+                    None => services_of(&step.step),
+                };
+                let services = services.into_iter().map(StepBackend::Service);
+                let all = services.chain(backend.map(StepBackend::Own));
+                let named = all.map(|backend| (Arc::clone(&step.name), backend));
+                self.resolved.backends.extend(named);
+                self.push(step)
+            }
+            Some(Kept::Chain(members)) => {
+                self.open.push(name.clone());
+                for member in &*members {
+                    let space = member.namespace.as_ref().unwrap_or(namespace);
+                    self.object(&(Arc::clone(space), Arc::clone(&member.name)))?;
+                }
+                self.open.pop();
+                Ok(())
+            }
+        }
+    }
+
+    fn push(&mut self, step: Arc<NamedStep>) -> Result<(), Problem> {
+        if self.resolved.steps.len() >= MOST_STEPS {
+            let reason = format!("the list has more than {MOST_STEPS} steps");
+            return Err(problem(reason, "remove some of them"));
+        }
+        self.resolved.steps.push(step);
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! What one Ingress asks for, and what it takes to have it and to give it up.
+
+use super::asks::Asks;
+use super::clients::Clients;
+use super::reading::{Certificate, Served};
+use super::steps::{Finished, Steps};
+use super::{Name, Routes, Touched};
+use crate::control::objects::Objects;
+use crate::control::translate::annotations::Annotations;
+use crate::control::translate::fields::BackendRead;
+use crate::control::translate::findings::Findings;
+use crate::control::translate::middleware::{Asking, StepBackend};
+use crate::control::translate::report::Report;
+use crate::control::translate::{ingress, object_ref};
+use crate::model::{
+    BackendKey, Chain, DefaultBackend, Diagnostic, Matching, PortKey, Rule, Severity,
+};
+use k8s_openapi::api::networking::v1::Ingress as Source;
+use std::sync::Arc;
+
+/// The rules of an Ingress. `acquire` finds backend and steps of each.
+fn rules<'s>(
+    read: Vec<ingress::RuleRead<'s>>,
+    mut acquire: impl FnMut(BackendRead<'s>) -> (usize, Option<Chain>),
+) -> Box<[Rule]> {
+    let mut rules = Vec::new();
+    for ingress::RuleRead { rule, host, paths } in read {
+        for ingress::PathRead { position, pattern: path, backend } in paths {
+            let (backend, middlewares) = acquire(backend);
+            let (host, matching) = (host.clone(), Matching::default());
+            rules.push(Rule {
+                host,
+                path,
+                backend,
+                ingress: 0,
+                rule,
+                position,
+                matching,
+                middlewares,
+            });
+        }
+    }
+    rules.into()
+}
+
+impl Routes {
+    /// What an Ingress of ours asks for.
+    pub(super) fn serve(
+        &mut self,
+        objects: &Objects,
+        namespace: &Arc<str>,
+        number: usize,
+        source: &Source,
+        touched: &mut Touched,
+    ) -> (Served, Asks) {
+        let reading = self.readings.get(number).expect("a known number has its reading");
+        let object = object_ref(&reading.ingress);
+        let mut problems: Vec<Diagnostic> = Vec::new();
+        let mut report = Report::new(&object, &mut problems);
+        let mut read = ingress::read(source, &self.options.https, &mut report);
+        let policy = self.options.middlewares;
+        let asking = Asking::of_ingress(namespace, Annotations::of(&source.metadata), policy);
+        let mut steps = Steps::of_ingress(&self.middlewares, asking, &mut report);
+        read.refused = read.refused.or(steps.broken());
+        // The request would be refused after the redirect to TLS, so it is refused at once.
+        read.https.redirect &= read.refused.is_none();
+        let mut acquire = |backend: BackendRead<'_>| {
+            let (service, port, broken): (Arc<str>, _, _) = match backend {
+                BackendRead::Service { name, port } => {
+                    let of_service =
+                        steps.of_service(objects, &self.middlewares, name, &mut problems);
+                    (name.into(), port, read.refused.or(of_service))
+                }
+                BackendRead::Broken { service, broken } => {
+                    (service.into(), PortKey::Number(0), read.refused.or(Some(broken)))
+                }
+            };
+            let chain = broken.is_none().then(|| steps.chain(&service)).flatten();
+            let key = BackendKey { namespace: Arc::clone(namespace), service, port };
+            (self.backends.acquire(key, broken, number, touched), chain)
+        };
+        let rules = rules(read.rules, &mut acquire);
+        let default = read.default.map(|(backend, hosts)| {
+            let (backend, middlewares) = acquire(backend);
+            DefaultBackend { backend, ingress: 0, hosts, middlewares }
+        });
+        let steps = steps.finish();
+        let step_backends = self.step_backends(&steps, number, touched);
+        let tls = self.certificates_of(namespace, number, read.tls, touched);
+        let clients =
+            read.clients.map(|(read, hosts)| Box::new(Clients { read, hosts: hosts.into() }));
+        let authority = clients.as_ref().and_then(|clients| clients.secret(namespace));
+        self.acquire_authority(authority, number, touched);
+        if !self.options.details {
+            problems.retain(|problem| problem.severity != Severity::Info);
+        }
+        let (problems, dependencies) = (problems.into(), steps.dependencies);
+        let served = Served { rules, default, tls, clients, step_backends, dependencies, problems };
+        let ingress::IngressRead { https, timeouts, balance, raw_path, max_body, .. } = read;
+        (served, Asks { https, timeouts, balance, raw_path, max_body })
+    }
+
+    /// The backends of its steps, which it uses from now on as those of its rules.
+    fn step_backends(
+        &mut self,
+        steps: &Finished,
+        number: usize,
+        touched: &mut Touched,
+    ) -> Box<[(Arc<str>, usize)]> {
+        self.middlewares.acquire(number, &steps.dependencies, steps.is_unresolved);
+        let mut used = Vec::with_capacity(steps.backends.len());
+        for (middleware, backend) in &steps.backends {
+            let backend = match backend {
+                StepBackend::Service(key) => {
+                    self.backends.acquire(key.clone(), None, number, touched)
+                }
+                StepBackend::Own(own) => self.backends.acquire_own(own, number, touched),
+            };
+            used.push((Arc::clone(middleware), backend));
+        }
+        used.into()
+    }
+
+    /// The Secrets of its certificates, which it uses from now on.
+    fn certificates_of(
+        &mut self,
+        namespace: &Arc<str>,
+        number: usize,
+        tls: Vec<ingress::TlsRead<'_>>,
+        touched: &mut Touched,
+    ) -> Box<[Certificate]> {
+        let mut all = Vec::with_capacity(tls.len());
+        for ingress::TlsRead { position, secret_name, hosts } in tls {
+            let secret = (Arc::clone(namespace), secret_name.into());
+            if self.secrets.acquire(&secret, number) {
+                touched.secrets.insert(secret.clone());
+            }
+            all.push(Certificate { position, secret, hosts: hosts.into() });
+        }
+        all.into()
+    }
+
+    /// Uses the Secret with the authority of its clients from now on, if it names one.
+    fn acquire_authority(&mut self, secret: Option<Name>, number: usize, touched: &mut Touched) {
+        if let Some(secret) = secret
+            && self.authorities.acquire(&secret, number)
+        {
+            touched.secrets.insert(secret);
+        }
+    }
+
+    /// Forgets an Ingress that is gone.
+    pub(super) fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {
+        let number = self.known.remove(name);
+        let Some((number, mut reading)) =
+            number.and_then(|number| Some((number, self.readings.remove(number)?)))
+        else {
+            return;
+        };
+        findings.replace(&mut reading.found, Vec::new());
+        touched.certificates |= !reading.served.tls.is_empty();
+        touched.clients |= reading.served.clients.is_some();
+        if reading.foreign.is_none() {
+            touched.routes = true;
+            touched.ours = true;
+            touched.left.push(reading.ingress);
+        }
+        self.release(number, &name.0, &reading.served, touched, findings);
+    }
+
+    /// Gives up what an Ingress used before and does not use now.
+    pub(super) fn release(
+        &mut self,
+        number: usize,
+        namespace: &Arc<str>,
+        before: &Served,
+        touched: &mut Touched,
+        findings: &mut Findings,
+    ) {
+        let now = self.readings.get(number).map(|reading| &reading.served);
+        let kept = now.map(Served::backends).unwrap_or_default();
+        for backend in before.backends() {
+            if kept.binary_search(&backend).is_err() {
+                self.backends.release(backend, number, touched, findings);
+            }
+        }
+        for Certificate { position: _, secret, hosts: _ } in &before.tls {
+            let is_kept = |now: &Served| now.tls.iter().any(|other| other.secret == *secret);
+            if !now.is_some_and(is_kept) {
+                self.secrets.release(secret, number);
+            }
+        }
+        for dependency in &before.dependencies {
+            if !now.is_some_and(|now| now.dependencies.contains(dependency)) {
+                self.middlewares.release(number, dependency);
+            }
+        }
+        if now.is_none_or(|now| now.dependencies.is_empty()) {
+            self.middlewares.settle(number);
+        }
+        let named = |served: &Served, namespace| served.clients.as_ref()?.secret(namespace);
+        if let Some(authority) = named(before, namespace)
+            && now.and_then(|now| named(now, namespace)).as_ref() != Some(&authority)
+        {
+            self.authorities.release(&authority, number);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The steps of the routes of one Ingress: those that it names, and behind them those that the Service of a route
+//! names.
+
+use crate::control::objects::Objects;
+use crate::control::translate::annotations::Annotations;
+use crate::control::translate::middleware::{
+    Asking, Dependency, Middlewares, OWN_LIST, ROUTER_LIST, Resolved, SERVICE_LIST, StepBackend,
+};
+use crate::control::translate::report::Report;
+use crate::model::{Broken, Chain, Diagnostic, Kind, ObjectRef};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The steps, while the routes are read.
+pub(super) struct Steps<'a> {
+    asking: Asking<'a>,
+    own: Resolved,
+    chain: Option<Chain>,
+    services: BTreeMap<Arc<str>, OfService>,
+    dependencies: BTreeSet<Dependency>,
+    is_unresolved: bool,
+}
+
+/// What a Service adds.
+struct OfService {
+    chain: Option<Chain>,
+    backends: Vec<(Arc<str>, StepBackend)>,
+    broken: Option<Broken>,
+}
+
+/// What is left of the steps, when every route has its own.
+pub(super) struct Finished {
+    pub(super) backends: Vec<(Arc<str>, StepBackend)>,
+    pub(super) dependencies: Box<[Dependency]>,
+    pub(super) is_unresolved: bool,
+}
+
+fn chain(steps: Vec<Arc<crate::model::NamedStep>>) -> Option<Chain> {
+    (!steps.is_empty()).then(|| steps.into())
+}
+
+fn broken(resolved: &Resolved) -> Option<Broken> {
+    resolved.is_broken.then_some(Broken::MiddlewareUnusable)
+}
+
+impl<'a> Steps<'a> {
+    /// Those that an Ingress names.
+    pub(super) fn of_ingress(
+        middlewares: &Middlewares,
+        asking: Asking<'a>,
+        report: &mut Report<'_>,
+    ) -> Self {
+        let mut own = Resolved::default();
+        for list in [ROUTER_LIST, OWN_LIST] {
+            middlewares.resolve(asking, list, &mut own, report);
+        }
+        let dependencies = std::mem::take(&mut own.dependencies);
+        let is_unresolved = own.is_unresolved;
+        let chain = chain(own.steps.clone());
+        Self { asking, own, chain, services: BTreeMap::new(), dependencies, is_unresolved }
+    }
+
+    /// Why no route of the Ingress is served.
+    pub(super) fn broken(&self) -> Option<Broken> {
+        broken(&self.own)
+    }
+
+    /// Reads what a Service adds. Returns why no route to it is served.
+    pub(super) fn of_service(
+        &mut self,
+        objects: &Objects,
+        middlewares: &Middlewares,
+        name: &str,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Option<Broken> {
+        if let Some(known) = self.services.get(name) {
+            return known.broken;
+        }
+        let namespace = self.asking.namespace;
+        let service = objects.services().get(namespace, name)?;
+        let annotations = Annotations::of(&service.metadata);
+        annotations.get(SERVICE_LIST)?;
+        let name: Arc<str> = name.into();
+        let object = ObjectRef {
+            kind: Kind::Service,
+            namespace: Arc::clone(namespace),
+            name: Arc::clone(&name),
+        };
+        let mut resolved = Resolved::default();
+        let asking = self.asking.of_service(annotations);
+        let mut report = Report::new(&object, findings);
+        middlewares.resolve(asking, SERVICE_LIST, &mut resolved, &mut report);
+        self.is_unresolved |= resolved.is_unresolved;
+        let broken = broken(&resolved);
+        self.dependencies.append(&mut resolved.dependencies);
+        self.dependencies.insert(Dependency::Service((Arc::clone(namespace), Arc::clone(&name))));
+        let steps = self.own.steps.iter().cloned().chain(resolved.steps).collect();
+        let of_service = OfService { chain: chain(steps), backends: resolved.backends, broken };
+        self.services.insert(name, of_service);
+        broken
+    }
+
+    /// The steps of a route to this Service.
+    pub(super) fn chain(&self, service: &str) -> Option<Chain> {
+        match self.services.get(service) {
+            Some(of_service) => of_service.chain.clone(),
+            None => self.chain.clone(),
+        }
+    }
+
+    /// What the Ingress needs for them.
+    pub(super) fn finish(self) -> Finished {
+        let is_used = self.broken().is_none();
+        let of_services = self.services.into_values().filter(|service| service.broken.is_none());
+        let mut backends = self.own.backends;
+        backends.extend(of_services.flat_map(|service| service.backends));
+        backends.retain(|_| is_used);
+        let dependencies = self.dependencies.into_iter().collect();
+        Finished { backends, dependencies, is_unresolved: self.is_unresolved }
+    }
+}

@@ -1,0 +1,67 @@
+//! What becomes of responses, and what pods are told of a client's certificate.
+
+use super::super::BackendKey;
+use http::StatusCode;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+/// `compress`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compress {
+    /// `minResponseBodyBytes`.
+    pub min_bytes: u64,
+    /// `encodings` that are offered, in the order of preference: `br`, `gzip`.
+    pub encodings: Vec<&'static str>,
+    /// `excludedContentTypes`, without parameters, in lower case.
+    pub excluded: Vec<Box<str>>,
+    /// `includedContentTypes`: only these, if there are any.
+    pub included: Vec<Box<str>>,
+}
+
+/// `errors`: pages of a Service in place of responses with some statuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorPages {
+    /// `status`.
+    pub status: Vec<StatusRange>,
+    /// `statusRewrites`: the status that the client gets.
+    pub rewrites: Vec<(StatusRange, StatusCode)>,
+    /// `service`.
+    pub backend: BackendKey,
+    /// `query`: the path, with `{status}`, `{originalStatus}` and `{url}`.
+    pub query: Arc<str>,
+    /// Whether responses of our own have pages as well.
+    pub ours: bool,
+}
+
+/// Statuses from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusRange {
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+}
+
+impl StatusRange {
+    /// Whether a status is among them.
+    pub fn contains(self, status: StatusCode) -> bool {
+        (self.first..=self.last).contains(&status.as_u16())
+    }
+}
+
+/// `retry`: a bound for attempts. Which requests may be sent again is not for a route to widen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryLimit {
+    /// `attempts`, the first included.
+    pub attempts: NonZeroU32,
+}
+
+/// `passTLSClientCert`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificateFields {
+    /// `pem`: the certificate in `X-Forwarded-Tls-Client-Cert`.
+    pub pem: bool,
+    /// `info`: what of it is told in `X-Forwarded-Tls-Client-Cert-Info`, as names of Traefik: `subject.commonName`,
+    /// `issuer.organization`, `notAfter`, `notBefore`, `serialNumber`, `sans`.
+    pub info: Vec<&'static str>,
+}

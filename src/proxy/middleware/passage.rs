@@ -1,0 +1,67 @@
+//! What a request carries through the steps of its route.
+
+use super::answer::StepAnswer;
+use super::limit::InFlightTurn;
+use http::HeaderValue;
+
+/// How far a request has come through its steps, and what they have kept of it.
+#[derive(Debug, Default)]
+pub struct Passage {
+    /// Steps whose request half it has passed: only their response halves are due.
+    passed: usize,
+    notes: Vec<(usize, StepNote)>,
+    /// `X-Forwarded-For` as it was received, before it was replaced by the verified visitor; all of its values,
+    /// joined by commas.
+    pub received_for: Option<HeaderValue>,
+    /// The answer of a step, until it is sent.
+    pub answer: Option<Box<StepAnswer>>,
+}
+
+/// What the request half of a step keeps for its response half. Dropped with the request.
+#[derive(Debug)]
+pub enum StepNote {
+    /// `Origin` of a request, for CORS.
+    Origin(HeaderValue),
+    /// Cookies of an auth server for the client, each a value of `Set-Cookie`.
+    Cookies(Vec<HeaderValue>),
+    /// That it counts for `inFlightReq`, until it is dropped.
+    InFlight(InFlightTurn),
+}
+
+impl Passage {
+    /// At the first step, with `X-Forwarded-For` as it was received from a peer that may speak for others.
+    pub fn new(received_for: Option<HeaderValue>) -> Self {
+        Self { received_for, ..Self::default() }
+    }
+
+    /// The step that is next.
+    pub fn next(&self) -> usize {
+        self.passed
+    }
+
+    /// Notes that the request has passed the step that was next.
+    pub fn pass(&mut self) {
+        self.passed += 1;
+    }
+
+    /// Keeps a note for the step that is next.
+    pub fn note(&mut self, note: StepNote) {
+        self.notes.push((self.passed, note));
+    }
+
+    /// What a step has kept.
+    pub fn take_note(&mut self, step: usize) -> Option<StepNote> {
+        let position = self.notes.iter().position(|(of, _)| *of == step)?;
+        Some(self.notes.swap_remove(position).1)
+    }
+
+    /// Keeps again what a response half has left of its step's.
+    pub fn put_note(&mut self, step: usize, note: StepNote) {
+        self.notes.push((step, note));
+    }
+
+    /// The steps whose response halves are due, the last first.
+    pub fn due(&self, steps: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..self.passed.min(steps)).rev()
+    }
+}

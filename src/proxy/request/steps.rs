@@ -1,0 +1,293 @@
+//! The request and its response on their way through the steps of the route.
+
+use super::Exchange;
+use crate::error::Reason;
+use crate::http::{answer_text, grpc_status};
+use crate::net::deadline::Phase;
+use crate::net::fields::Fields;
+use crate::proxy::Downstream;
+use crate::proxy::middleware::{
+    self, NamedStep, Passage, RequestSource, RequestView, ResponseView, Services, StepAnswer, Stop,
+};
+use crate::routing::{RouteId, Table};
+use crate::telemetry::StepOutcome;
+use crate::upstream::body::{RequestBody, Upload, UploadState};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use std::rc::Rc;
+use std::sync::Arc;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// What a request carries through its steps; `None` if its route has none. `headers` are as the client sent them.
+pub(super) fn begin(
+    table: &Table,
+    id: RouteId,
+    downstream: &Downstream,
+    headers: &impl Fields,
+) -> Option<Box<Passage>> {
+    table.chain(id)?;
+    // Nobody else's word counts, as in Traefik.
+    let trusted = downstream.trusted.and_then(|_| joined(headers));
+    Some(Box::new(Passage::new(trusted)))
+}
+
+/// All values of `X-Forwarded-For`.
+fn joined(headers: &impl Fields) -> Option<HeaderValue> {
+    let mut all = headers.get_all(X_FORWARDED_FOR);
+    let (first, mut second) = (all.next()?, all.next());
+    if second.is_none() {
+        return Some(first.clone());
+    }
+    let mut text = first.as_bytes().to_vec();
+    while let Some(value) = second {
+        text.push(b',');
+        text.extend_from_slice(value.as_bytes());
+        second = all.next();
+    }
+    HeaderValue::from_bytes(&text).ok()
+}
+
+/// Runs the request halves that are next. Returns whether one has to wait: then [`resume`] goes on.
+///
+/// # Errors
+/// The reason of the answer, if a step answers; the answer is in the passage.
+pub(super) fn run(
+    exchange: &mut Exchange,
+    request: &mut Request<RequestBody>,
+) -> Result<bool, Reason> {
+    let Some(mut passage) = exchange.passage.take() else {
+        return Ok(false);
+    };
+    let result = run_with(exchange, &mut passage, request);
+    let answered = |answer: Box<StepAnswer>, passage: &mut Passage| {
+        let reason = answer.reason;
+        passage.answer = Some(answer);
+        reason
+    };
+    let result = match result {
+        Ok(()) => Ok(false),
+        Err(Stop::Wait) => Ok(true),
+        Err(Stop::StepAnswer(answer)) => Err(answered(answer, &mut passage)),
+    };
+    exchange.passage = Some(passage);
+    result
+}
+
+fn run_with(
+    exchange: &Exchange,
+    passage: &mut Passage,
+    request: &mut Request<RequestBody>,
+) -> Result<(), Stop> {
+    let Some((table, id)) = exchange.route() else { return Ok(()) };
+    let chain = table.chain(id).map(|chain| &**chain).unwrap_or_default();
+    let upload = exchange.upload();
+    while let Some(middleware) = chain.get(passage.next()) {
+        let mut view = view(exchange, passage, request, upload.as_deref())?;
+        let result = middleware::on_request(middleware, &mut view);
+        match &result {
+            Ok(()) => count(exchange, middleware, StepOutcome::Passed),
+            Err(Stop::StepAnswer(_)) => count(exchange, middleware, StepOutcome::Answered),
+            Err(Stop::Wait) => {}
+        }
+        result?;
+        passage.pass();
+    }
+    Ok(())
+}
+
+/// Counts what a step made of a request.
+fn count(exchange: &Exchange, middleware: &NamedStep, outcome: StepOutcome) {
+    let cells = &exchange.downstream().worker.cells;
+    cells.steps.count(middleware.step.step_kind(), outcome);
+}
+
+fn view<'r>(
+    exchange: &'r Exchange,
+    passage: &'r mut Passage,
+    request: &'r mut Request<RequestBody>,
+    upload: Option<&'r Upload>,
+) -> Result<RequestView<'r>, Stop> {
+    let downstream = exchange.downstream();
+    // A request that was routed has a target.
+    let internal = || Stop::from(StepAnswer::of(Reason::Internal));
+    let origin = RequestSource {
+        peer: downstream.peer,
+        visitor: exchange.client.as_ref(),
+        over_tls: exchange.over_tls,
+        session: downstream.tls.as_ref(),
+        target: exchange.target.as_ref().ok_or_else(internal)?,
+        version: exchange.version(),
+    };
+    Ok(RequestView { request, origin, upload, passage, states: &downstream.worker.steps })
+}
+
+/// Has the step that waits decide, and runs what comes after it.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn resume(
+    exchange: &mut Exchange,
+    request: &mut Option<Request<RequestBody>>,
+) -> Result<(), Reason> {
+    let request = request.as_mut().ok_or(Reason::Internal)?;
+    loop {
+        let (table, id) = exchange.route().ok_or(Reason::Internal)?;
+        let table = Rc::clone(table);
+        let mut passage = exchange.passage.take().ok_or(Reason::Internal)?;
+        let step = table.chain(id).and_then(|chain| chain.get(passage.next()));
+        let decided = match step {
+            Some(step) => {
+                let decided = wait(exchange, &mut passage, request, step, &table).await;
+                let outcome = match &decided {
+                    Ok(()) => StepOutcome::Passed,
+                    Err(_) => StepOutcome::Answered,
+                };
+                count(exchange, step, outcome);
+                decided
+            }
+            None => Ok(()),
+        };
+        let reason = match decided {
+            Ok(()) => {
+                passage.pass();
+                None
+            }
+            Err(answer) => {
+                let reason = answer.reason;
+                passage.answer = Some(answer);
+                Some(reason)
+            }
+        };
+        exchange.passage = Some(passage);
+        if let Some(reason) = reason {
+            return Err(reason);
+        }
+        if !run(exchange, request)? {
+            return Ok(());
+        }
+    }
+}
+
+async fn wait(
+    exchange: &Exchange,
+    passage: &mut Passage,
+    request: &mut Request<RequestBody>,
+    step: &Arc<NamedStep>,
+    table: &Table,
+) -> Result<(), Box<StepAnswer>> {
+    let upload = exchange.upload();
+    let worker = Rc::clone(&exchange.downstream().worker);
+    let mut view = match view(exchange, passage, request, upload.as_deref()) {
+        Ok(view) => view,
+        Err(Stop::StepAnswer(answer)) => return Err(answer),
+        Err(Stop::Wait) => return Ok(()),
+    };
+    let services = Services { worker: &worker, table, account: &exchange.downstream().account };
+    let waiting = std::pin::pin!(middleware::wait(step, &mut view, services));
+    let watch = Rc::clone(exchange.watch());
+    watch.enter(Phase::Exchange, middleware::MOST_WAIT);
+    let decided = watch.guard(waiting).await;
+    // The pod has all of its time yet.
+    exchange.await_head();
+    let state = upload.as_deref().map(Upload::state);
+    let reason = match decided {
+        Some(decided) => return decided,
+        None if watch.is_overdue() => Reason::RequestDeadline,
+        None if state == Some(UploadState::TooLarge) => Reason::BodyTooLarge,
+        None if state == Some(UploadState::AwaitsClient) => Reason::RequestTimeout,
+        None => Reason::AuthUnavailable,
+    };
+    Err(Box::new(StepAnswer::of(reason)))
+}
+
+/// The answer of the step that answered, if it is for this reason.
+pub(super) fn take_answer(exchange: &mut Exchange, reason: Reason) -> Option<Box<StepAnswer>> {
+    let answer = exchange.passage.as_mut()?.answer.take()?;
+    (answer.reason == reason).then_some(answer)
+}
+
+/// Makes an answer of ours that of a step. A call of gRPC takes its status from a field.
+pub(super) fn apply(own: StepAnswer, response: &mut Response<Bytes>, is_grpc: bool) {
+    let StepAnswer { reason, status, headers, body } = own;
+    if let (Some(status), false) = (status, is_grpc) {
+        *response.status_mut() = status;
+        *response.body_mut() = Bytes::from(answer_text(reason, status));
+    }
+    if let (Some(body), false) = (body, is_grpc) {
+        // What is not the reason's text is not plain text either, unless the step says so.
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        *response.body_mut() = body;
+    }
+    let mut headers = headers;
+    if is_grpc {
+        // The body is none, and of gRPC's type.
+        headers.remove(header::CONTENT_TYPE);
+        headers.remove(header::CONTENT_ENCODING);
+        if let Some(status) = status {
+            response.headers_mut().insert("grpc-status", grpc_status(status).into());
+        }
+    }
+    let mut last = None;
+    for (name, value) in headers {
+        // A name comes with its first value alone.
+        match name {
+            Some(name) => {
+                response.headers_mut().insert(name.clone(), value);
+                last = Some(name);
+            }
+            None => {
+                if let Some(name) = &last {
+                    response.headers_mut().append(name.clone(), value);
+                }
+            }
+        }
+    }
+}
+
+/// Runs the response halves that are due, the last step's first, and what the Ingress asks of all responses.
+pub(super) fn finish<B>(exchange: &mut Exchange, response: &mut Response<B>, is_ours: bool) {
+    let mut passage = exchange.passage.take();
+    let Some((table, id)) = exchange.route() else { return };
+    if let (Some(passage), Some(chain)) = (&mut passage, table.chain(id)) {
+        let worker = &exchange.downstream().worker;
+        for position in passage.due(chain.len()) {
+            let Some(middleware) = chain.get(position) else { continue };
+            let note = passage.take_note(position);
+            let mut status = response.status();
+            let mut view = ResponseView {
+                status: &mut status,
+                headers: response.headers_mut(),
+                note,
+                method: exchange.method(),
+                over_tls: exchange.over_tls,
+                is_ours,
+                states: &worker.steps,
+                middleware,
+            };
+            middleware::on_response(middleware, &mut view);
+            let rest = view.note.take();
+            *response.status_mut() = status;
+            if let Some(note) = rest {
+                passage.put_note(position, note);
+            }
+        }
+    }
+    middleware::finish(table, id, exchange.over_tls, response.headers_mut());
+    exchange.passage = passage;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::StatusCode;
+
+    #[test]
+    fn the_text_of_an_answer_has_the_status_of_the_step() {
+        let mut response = crate::http::answer(Reason::Redirected);
+        let own = StepAnswer::of(Reason::Redirected).with_status(StatusCode::PERMANENT_REDIRECT);
+        apply(own, &mut response, false);
+        let body = String::from_utf8_lossy(response.body()).into_owned();
+        assert!(body.starts_with("308 Permanent Redirect\nredirected: "), "{body}");
+    }
+}

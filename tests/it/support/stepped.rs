@@ -1,0 +1,102 @@
+//! A proxy whose routes have steps, given as values: what is read of manifests has its own tests.
+
+use super::{Builder, Edge, edge};
+use ravelin::model::middleware::{NamedStep, Step};
+use ravelin::model::{
+    BackendKey, BackendSpec, BackendState, EndpointSpec, EndpointState, HostPattern, Https,
+    Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+};
+use ravelin::net::addr::EndpointAddr;
+use ravelin::routing::compile;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The key of a Service of [`Stepped`].
+pub(crate) fn backend_key(service: &str) -> BackendKey {
+    BackendKey { namespace: "default".into(), service: service.into(), port: PortKey::Number(80) }
+}
+
+/// Services, and routes to the first of them.
+pub(crate) struct Stepped {
+    builder: Builder,
+    backends: Vec<BackendSpec>,
+    rules: Vec<(String, String, Vec<Step>)>,
+}
+
+impl Stepped {
+    /// With a Service `web` that every route leads to.
+    pub(crate) fn new(web: SocketAddr) -> Self {
+        Self::on(edge(), web)
+    }
+
+    /// The same with other settings.
+    pub(crate) fn on(builder: Builder, web: SocketAddr) -> Self {
+        Self { builder, backends: Vec::new(), rules: Vec::new() }.service("web", &[web])
+    }
+
+    /// With another Service, which may have no endpoint.
+    pub(crate) fn service(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
+        let spec = |addr: &SocketAddr| EndpointSpec {
+            addr: EndpointAddr::new(addr.ip(), addr.port()),
+            state: EndpointState::Ready,
+            node: None,
+            zone: None,
+            near: false,
+        };
+        self.backends.push(BackendSpec {
+            key: backend_key(name),
+            state: BackendState::Resolved(endpoints.iter().map(spec).collect()),
+            protocol: Protocol::Http,
+            treatment: Treatment::default(),
+        });
+        self
+    }
+
+    /// With a route of a host, empty for every host, with these steps.
+    pub(crate) fn route(mut self, host: &str, path: &str, steps: Vec<Step>) -> Self {
+        self.rules.push((host.to_owned(), path.to_owned(), steps));
+        self
+    }
+
+    /// Starts it, with one worker.
+    pub(crate) fn start(mut self) -> Edge {
+        self.backends.sort_by(|a, b| a.key.cmp(&b.key));
+        let web = self.backends.iter().position(|backend| &*backend.key.service == "web");
+        let ingress = Ingress {
+            namespace: "default".into(),
+            name: "stepped".into(),
+            created: 0,
+            https: Https::default(),
+            timeouts: None,
+            balance: None,
+            raw_path: false,
+            max_body: None,
+        };
+        let rule = |(number, (host, path, steps)): (usize, &(String, String, Vec<Step>))| {
+            let named = |(place, step): (usize, &Step)| {
+                let name = format!("default/{}-{number}-{place}", step.kind());
+                Arc::new(NamedStep { name: name.into(), step: step.clone() })
+            };
+            Rule {
+                host: HostPattern::parse(Some(host.as_str()).filter(|host| !host.is_empty()))
+                    .expect("a host"),
+                path: PathPattern::new(PathKind::Prefix, path).expect("a path"),
+                backend: web.expect("it is the first"),
+                ingress: 0,
+                rule: number,
+                position: 0,
+                matching: Default::default(),
+                middlewares: Some(steps.iter().enumerate().map(named).collect()),
+            }
+        };
+        let model = Model {
+            ingresses: vec![ingress],
+            rules: self.rules.iter().enumerate().map(rule).collect(),
+            defaults: Vec::new(),
+            backends: self.backends,
+        };
+        let edge = self.builder.start();
+        edge.put_table(|before| compile(&model, Some(before)));
+        edge
+    }
+}
