@@ -1,0 +1,78 @@
+//! The certificates of the lab: that of all hosts, and that of clients who have one.
+
+use crate::manifests::DOMAIN;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, CertifiedKey, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, generate_simple_self_signed,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+
+/// Both, and the authority of the clients.
+pub(crate) struct Certificates {
+    hosts: CertifiedKey<KeyPair>,
+    authority: String,
+    client: (CertificateDer<'static>, Vec<u8>),
+}
+
+impl Certificates {
+    pub(crate) fn make() -> Self {
+        let hosts = generate_simple_self_signed([format!("*.{DOMAIN}")]).expect("a name");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::OrganizationName, "Lab Ltd");
+        params.distinguished_name.push(DnType::CommonName, "clients of the lab");
+        let issuer = CertifiedIssuer::self_signed(params, key()).expect("plain parameters");
+        let mut params = CertificateParams::new(["ann.example".to_owned()]).expect("a name");
+        params.not_before = rcgen::date_time_ymd(2020, 1, 2);
+        params.not_after = rcgen::date_time_ymd(2040, 3, 4);
+        params.serial_number = Some(rcgen::SerialNumber::from(123_456_789_u64));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        for (kind, value) in [
+            (DnType::CountryName, "DE"),
+            (DnType::StateOrProvinceName, "Berlin"),
+            (DnType::LocalityName, "Mitte"),
+            (DnType::OrganizationName, "Ann & Sons, Inc"),
+            (DnType::OrganizationalUnitName, "IT"),
+            (DnType::CommonName, "ann"),
+        ] {
+            params.distinguished_name.push(kind, value);
+        }
+        let of_client = key();
+        let client = params.signed_by(&of_client, &issuer).expect("plain parameters");
+        let client = (client.der().clone(), of_client.serialize_der());
+        Self { hosts, authority: issuer.pem(), client }
+    }
+
+    /// That of the hosts, with its key, in PEM.
+    pub(crate) fn of_hosts(&self) -> [String; 2] {
+        [self.hosts.cert.pem(), self.hosts.signing_key.serialize_pem()]
+    }
+
+    /// The authority of the clients, in PEM.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A client that trusts that of the hosts and nothing else, with a certificate of its own or without.
+    pub(crate) fn client(&self, with_certificate: bool) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.hosts.cert.der().clone()).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions of the provider")
+            .with_root_certificates(roots);
+        if !with_certificate {
+            return Arc::new(config.with_no_client_auth());
+        }
+        let (certificate, key) = self.client.clone();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
+        Arc::new(config.with_client_auth_cert(vec![certificate], key).expect("a key that fits"))
+    }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key on P-256")
+}

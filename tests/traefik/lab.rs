@@ -1,0 +1,206 @@
+//! The control plane with all objects, Traefik and ravelin beside it, and the exchanges.
+
+use crate::cases::Case;
+use crate::certificates::Certificates;
+use crate::client::{Response, Way};
+use crate::edge::Edge;
+use crate::manifests::{self, DOMAIN};
+use crate::plane::Plane;
+use crate::pods::{Pods, Received};
+use crate::request::Request;
+use crate::traefik::{self, Traefik};
+use crate::{crds, eventually};
+use rustls::ClientConfig;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Clients whose forwarding fields both proxies trust.
+pub(crate) const PROXIES: &str = "10.77.1.0/24";
+
+/// Which proxy an exchange is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Traefik,
+    Ravelin,
+}
+
+/// Everything that runs. It ends when this is dropped, the API server last.
+pub(crate) struct Lab {
+    traefik: Traefik,
+    _edge: Edge,
+    _plane: Plane,
+    pods: Pods,
+    /// Without a certificate of the client's own, and with it.
+    tls: [Arc<ClientConfig>; 2],
+}
+
+/// An exchange that is going on while others take place.
+pub(crate) struct Held(std::thread::JoinHandle<()>, String);
+
+impl Lab {
+    /// Starts it. `None`: it cannot be had here, and the reason has been said.
+    pub(crate) fn start(cases: &[Case]) -> Option<Self> {
+        let program = traefik::find()?;
+        let plane = Plane::start()?;
+        let pods = Pods::start();
+        crds::install(&plane);
+        let certificates = Certificates::make();
+        create(&plane, cases, &certificates);
+        let traefik = Traefik::start(&program, &plane);
+        let edge = Edge::configured(&plane, &configuration(&plane), None);
+        edge.await_ready();
+        let tls = [false, true].map(|own| certificates.client(own));
+        let lab = Self { traefik, _edge: edge, _plane: plane, pods, tls };
+        lab.await_marker();
+        Some(lab)
+    }
+
+    /// Has one side answer a request of a case.
+    pub(crate) fn exchange(
+        &self,
+        side: Side,
+        case: &Case,
+        request: &Request,
+        name: &str,
+        before: &Response,
+    ) -> (Response, Vec<Received>) {
+        let exchange = format!("{side:?}:{name}");
+        let login = request.login.as_ref().and_then(|login| login.answer(before));
+        self.pods.expect(&exchange, &request.answers, false);
+        let message = request.message(&case.host(), &exchange, login.as_deref());
+        let host = case.host();
+        let response = self.way(side, request, &host).exchange(&message, request.method == "HEAD");
+        (response, self.pods.take(&exchange))
+    }
+
+    /// Begins an exchange that the pod does not end before [`Lab::release`].
+    pub(crate) fn hold(&self, side: Side, case: &Case, request: &Request, name: &str) -> Held {
+        let exchange = format!("{side:?}:{name}");
+        self.pods.expect(&exchange, &request.answers, true);
+        let message = request.message(&case.host(), &exchange, None);
+        let (host, tls) = (case.host(), Arc::clone(&self.tls[0]));
+        let (to, from) = (address(side, request), request.from);
+        let secure = request.secure;
+        let thread = std::thread::spawn(move || {
+            let tls = secure.then_some((host.as_str(), &tls));
+            Way { to, from, tls }.exchange(&message, false);
+        });
+        self.pods.await_request(&exchange);
+        Held(thread, exchange)
+    }
+
+    /// Ends a held exchange.
+    pub(crate) fn release(&self, held: Held) {
+        self.pods.release(&held.1);
+        held.0.join().expect("it does not panic");
+        self.pods.take(&held.1);
+    }
+
+    /// What Traefik and ravelin logged, for a failure.
+    pub(crate) fn last_words(&self) -> String {
+        format!("--- Traefik:\n{}", self.traefik.last_words())
+    }
+
+    fn way<'w>(&'w self, side: Side, request: &Request, host: &'w str) -> Way<'w> {
+        let tls = &self.tls[usize::from(request.certificate)];
+        let tls = request.secure.then_some((host, tls));
+        Way { to: address(side, request), from: request.from, tls }
+    }
+
+    /// Both have read everything once they have the route of the last object, and its certificate: all was there
+    /// before them.
+    fn await_marker(&self) {
+        let host = format!("marker.{DOMAIN}");
+        for secure in [false, true] {
+            let (method, target) = ("GET".to_owned(), "/".to_owned());
+            let request = Request { method, target, secure, ..Request::default() };
+            for side in [Side::Traefik, Side::Ravelin] {
+                eventually(&format!("{side:?} serves the marker"), || {
+                    let message = request.message(&host, "marker", None);
+                    let way = self.way(side, &request, &host);
+                    let response = way.exchange(&message, false);
+                    (![0, 404].contains(&response.status)).then_some(())
+                });
+            }
+        }
+    }
+}
+
+/// Makes all objects; at last the route that [`Lab::await_marker`] asks for.
+fn create(plane: &Plane, cases: &[Case], certificates: &Certificates) {
+    let mut objects = manifests::common(certificates);
+    objects.extend(cases.iter().flat_map(manifests::of));
+    let marker: Vec<Value> = serde_saphyr::from_multiple(MARKER).expect("YAML");
+    objects.extend(marker);
+    for object in objects {
+        plane.create(&manifests::collection(&object), &object);
+    }
+}
+
+/// A route that needs both of Traefik's providers.
+const MARKER: &str = "
+apiVersion: traefik.io/v1alpha1
+kind: Middleware
+metadata: {name: marker, namespace: cases}
+spec: {addPrefix: {prefix: /marker}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: marker
+  namespace: cases
+  annotations:
+    kubernetes.io/ingress.class: traefik
+    traefik.ingress.kubernetes.io/router.middlewares: cases-marker@kubernetescrd
+spec:
+  tls:
+  - {hosts: [marker.traefik.test], secretName: certificate}
+  rules:
+  - host: marker.traefik.test
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: app, port: {number: 80}}}}
+";
+
+/// Our listeners, of the names of entry points, with protocol and port: pods are told of the port, which is that
+/// of the scheme, as it is where Traefik runs.
+const LISTENERS: [(&str, &str, u16); 4] = [
+    ("web", "http", 80),
+    ("websecure", "https", 443),
+    ("redirecting", "http", 81),
+    ("guarded", "http", 82),
+];
+
+/// Where a request goes.
+fn address(side: Side, request: &Request) -> SocketAddr {
+    let at = request.at();
+    if side == Side::Traefik {
+        return traefik::address(at);
+    }
+    let found = LISTENERS.iter().find(|(name, _, _)| *name == at);
+    SocketAddr::from(([127, 0, 0, 1], found.expect("an entry point of both").2))
+}
+
+fn configuration(plane: &Plane) -> String {
+    let listener = |(name, protocol, port): (&str, &str, u16)| {
+        format!(
+            "[[listener]]\nname = {name:?}\naddress = \"127.0.0.1:{port}\"\nprotocol = {protocol:?}\n\
+             admit = [\"loopback\", \"lab\"]\ntrusted_proxies = [{PROXIES:?}]\n\
+             [[entry_point]]\nname = {name:?}\nlisteners = [{name:?}]\n{}",
+            match name {
+                "redirecting" => "default = false\nredirect = \"https\"\n",
+                "guarded" => "default = false\nmiddlewares = [\"cases-guard@kubernetescrd\"]\n",
+                _ => "",
+            }
+        )
+    };
+    format!(
+        "workers = 1\n{}[admit]\nlab = [\"10.77.0.0/16\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
+         [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
+         [source]\nkind = \"kubernetes\"\ningress_class = \"traefik\"\nwrite_back = false\n\
+         kubeconfig = {:?}\n",
+        LISTENERS.map(listener).concat(),
+        plane.admin_kubeconfig()
+    )
+}

@@ -1,0 +1,144 @@
+//! The objects of a case, and of all cases.
+
+use crate::cases::Case;
+use crate::certificates::Certificates;
+use crate::pods;
+use serde_json::{Map, Value, json};
+use std::net::Ipv4Addr;
+
+/// The namespace of the cases.
+pub(crate) const NAMESPACE: &str = "cases";
+/// Another namespace, which cases refer to.
+pub(crate) const ELSEWHERE: &str = "elsewhere";
+/// What hosts of cases end with: one certificate covers all of them.
+pub(crate) const DOMAIN: &str = "traefik.test";
+/// Of Traefik's annotations.
+pub(crate) const PREFIX: &str = "traefik.ingress.kubernetes.io/";
+/// The Secret with the certificate.
+pub(crate) const CERTIFICATE: &str = "certificate";
+
+/// The Secret with the authority of clients' certificates, and the TLSOption that asks for them.
+pub(crate) const CLIENTS: &str = "clients";
+
+/// Namespaces, Services with their pods, certificates, the middleware of the entry point `guarded`: what every case may refer to.
+pub(crate) fn common(certificates: &Certificates) -> Vec<Value> {
+    let [certificate, key] = certificates.of_hosts();
+    let namespace =
+        |name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let mut objects = vec![namespace(NAMESPACE), namespace(ELSEWHERE)];
+    for place in [NAMESPACE, ELSEWHERE] {
+        for name in pods::NAMES {
+            objects.extend(service(place, name, &Map::new(), &[pods::ip(name)]));
+        }
+        objects.extend(service(place, "dead", &Map::new(), &[pods::NOBODY]));
+        objects.extend(service(place, "empty", &Map::new(), &[]));
+        objects.push(json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": {"name": CERTIFICATE, "namespace": place},
+            "stringData": {"tls.crt": certificate, "tls.key": key}}));
+    }
+    objects.push(json!({"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware",
+        "metadata": {"name": "guard", "namespace": NAMESPACE},
+        "spec": {"addPrefix": {"prefix": "/guarded"}}}));
+    objects.push(json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": CLIENTS, "namespace": NAMESPACE},
+        "stringData": {"ca.crt": certificates.authority()}}));
+    objects.push(json!({"apiVersion": "traefik.io/v1alpha1", "kind": "TLSOption",
+        "metadata": {"name": CLIENTS, "namespace": NAMESPACE},
+        "spec": {"clientAuth": {"secretNames": [CLIENTS],
+            "clientAuthType": "RequireAndVerifyClientCert"}}}));
+    objects
+}
+
+/// The objects of one case.
+pub(crate) fn of(case: &Case) -> Vec<Value> {
+    let name = case.object_name();
+    let mut objects = Vec::new();
+    let mut references = Vec::new();
+    for (at, spec) in case.middlewares.iter().enumerate() {
+        if let Some(reference) = spec.as_str() {
+            references.push(reference.replace("$NAME", &name));
+            continue;
+        }
+        let middleware = format!("{name}-{at}");
+        references.push(format!("{NAMESPACE}-{middleware}@kubernetescrd"));
+        objects.push(json!({"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware",
+            "metadata": {"name": middleware}, "spec": spec}));
+    }
+    let mut annotations = case.annotations.clone();
+    // Both take an Ingress by it. An IngressClass has one controller.
+    annotations.insert("kubernetes.io/ingress.class".to_owned(), json!("traefik"));
+    if !references.is_empty() {
+        annotations.insert(format!("{PREFIX}router.middlewares"), references.join(",").into());
+    }
+    let mut app = "app";
+    if let Some(annotations) = &case.service {
+        app = &name;
+        objects.extend(service(NAMESPACE, &name, annotations, &[pods::ip("app")]));
+    }
+    objects.extend(case.objects.iter().cloned());
+    let paths =
+        if case.paths.is_empty() { vec!["Prefix /".to_owned()] } else { case.paths.clone() };
+    let paths: Vec<Value> = paths.iter().map(|path| of_path(path, app)).collect();
+    let hosts = if case.hosts.is_empty() { vec![case.host()] } else { case.hosts.clone() };
+    let rules: Vec<Value> =
+        hosts.iter().map(|host| json!({"host": host, "http": {"paths": paths}})).collect();
+    objects.push(json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {"rules": rules, "tls": [{"hosts": hosts, "secretName": CERTIFICATE}]}}));
+    let written = serde_json::to_string(&objects).expect("JSON");
+    let written = written.replace("$NAME", &name).replace("$HOST", &case.host());
+    let mut objects: Vec<Value> = serde_json::from_str(&written).expect("JSON");
+    for object in &mut objects {
+        if object["metadata"]["namespace"].is_null() {
+            object["metadata"]["namespace"] = NAMESPACE.into();
+        }
+    }
+    objects
+}
+
+/// A path of a rule, as [`Case::paths`] says.
+fn of_path(text: &str, app: &str) -> Value {
+    let words: Vec<&str> = text.split(' ').collect();
+    let (kind, path, service) = match words[..] {
+        [path] => ("Prefix", path, app),
+        [kind, path] => (kind, path, app),
+        [kind, path, service] => (kind, path, service),
+        _ => panic!("{text:?} is no path"),
+    };
+    json!({"path": path, "pathType": kind,
+        "backend": {"service": {"name": service, "port": {"number": 80}}}})
+}
+
+/// A Service without controller, and its slice.
+fn service(
+    namespace: &str,
+    name: &str,
+    annotations: &Map<String, Value>,
+    pods: &[Ipv4Addr],
+) -> Vec<Value> {
+    let endpoints: Vec<Value> = pods.iter().map(|ip| json!({"addresses": [ip]})).collect();
+    let service = json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
+        "spec": {"ports": [{"name": "http", "port": 80, "targetPort": pods::PORT}]}});
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": format!("{name}-1"), "namespace": namespace,
+            "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4", "endpoints": endpoints,
+        "ports": [{"name": "http", "port": pods::PORT}]});
+    vec![service, slice]
+}
+
+/// Where the API server takes an object of this kind.
+pub(crate) fn collection(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
+    let below = if version == "v1" { "/api/v1".to_owned() } else { format!("/apis/{version}") };
+    let plural = match kind.to_ascii_lowercase() {
+        kind if kind.ends_with("ss") => format!("{kind}es"),
+        kind => format!("{kind}s"),
+    };
+    match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("{below}/namespaces/{namespace}/{plural}"),
+        None => format!("{below}/{plural}"),
+    }
+}
