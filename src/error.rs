@@ -300,6 +300,9 @@ reasons! {
     /// A circuit breaker is open.
     CircuitOpen = "circuit_open", Upstream, StatusCode::SERVICE_UNAVAILABLE,
         "The circuit breaker of this route is open.";
+    /// A response whose page of `errors` could not be had. The status is that of the response.
+    ErrorPageUnavailable = "error_page_unavailable", Upstream, StatusCode::BAD_GATEWAY,
+        "The page for this status could not be loaded.";
     /// A fault of ours.
     Internal = "internal", Ravelin, StatusCode::INTERNAL_SERVER_ERROR,
         "Internal error of the proxy.";

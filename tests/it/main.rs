@@ -15,6 +15,7 @@ mod client;
 mod connections;
 mod deadlines;
 mod drain;
+mod error_pages;
 mod external_names;
 mod forwarding;
 mod handover;

@@ -124,7 +124,6 @@ impl Step {
             self,
             Self::DigestAuth(_)
                 | Self::Compress(_)
-                | Self::Errors(_)
                 | Self::Retry(_)
                 | Self::CircuitBreaker(_)
                 | Self::ContentType(_)

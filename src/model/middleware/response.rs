@@ -1,7 +1,7 @@
 //! What becomes of responses, and what pods are told of a client's certificate.
 
 use super::super::BackendKey;
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -29,6 +29,9 @@ pub struct ErrorPages {
     pub backend: BackendKey,
     /// `query`: the path, with `{status}`, `{originalStatus}` and `{url}`.
     pub query: Arc<str>,
+    /// `errorRequestHeaders`: the only fields of the request that the Service gets, beside `Host`; all if it is
+    /// not set.
+    pub request_fields: Option<Vec<HeaderName>>,
     /// Whether responses of our own have pages as well.
     pub ours: bool,
 }

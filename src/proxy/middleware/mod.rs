@@ -18,6 +18,7 @@ mod basic_auth;
 mod body_size;
 mod brake;
 mod client;
+mod error_pages;
 mod explain;
 mod forward_auth;
 mod hash_pool;
@@ -35,6 +36,7 @@ mod view;
 mod wait;
 
 pub use answer::StepAnswer;
+pub use error_pages::{MOST_TIME as MOST_PAGE_TIME, keep as keep_fields_of_status, page};
 pub use explain::{StepReport, explain};
 pub use passage::{Passage, StepNote};
 pub use state::{StateRegistry, States};
@@ -47,7 +49,7 @@ use crate::error::Reason;
 use crate::model::middleware::Step;
 use crate::routing::{RouteId, Table};
 use crate::upstream::body::Upload;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 
 /// Why a request does not go on at once.
@@ -98,17 +100,28 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
         Step::RateLimit(limit) => limit::rate(limit, middleware, request),
         Step::InFlight(limit) => limit::concurrency(limit, middleware, request),
         Step::Noop => Err(StepAnswer::of(Reason::Noop).into()),
+        Step::Errors(_) => {
+            error_pages::on_request(request);
+            Ok(())
+        }
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
         Step::ForwardAuth(_) => Err(Stop::Wait),
         // Not served yet: whatever reads manifests refuses them, and so does this.
         Step::DigestAuth(_)
         | Step::Compress(_)
         | Step::ContentType(_)
-        | Step::Errors(_)
         | Step::Retry(_)
         | Step::CircuitBreaker(_)
         | Step::ClientCertificate(_)
         | Step::GrpcWeb(_) => Err(StepAnswer::of(Reason::MiddlewareUnusable).into()),
+    }
+}
+
+/// Whether the response half of a step waits for a page, which [`page`] asks for.
+pub fn is_page_due(middleware: &NamedStep, status: StatusCode, is_ours: bool) -> bool {
+    match &middleware.step {
+        Step::Errors(pages) => error_pages::is_due(pages, status, is_ours),
+        _ => false,
     }
 }
 

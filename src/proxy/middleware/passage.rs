@@ -1,6 +1,7 @@
 //! What a request carries through the steps of its route.
 
 use super::answer::StepAnswer;
+use super::error_pages::Asked;
 use super::limit::InFlightTurn;
 use http::HeaderValue;
 
@@ -24,6 +25,8 @@ pub enum StepNote {
     Origin(HeaderValue),
     /// Cookies of an auth server for the client, each a value of `Set-Cookie`.
     Cookies(Vec<HeaderValue>),
+    /// What the Service of `errors` is told of a request, for a page.
+    Asked(Box<Asked>),
     /// That it counts for `inFlightReq`, until it is dropped.
     InFlight(InFlightTurn),
 }
@@ -60,8 +63,15 @@ impl Passage {
         self.notes.push((step, note));
     }
 
-    /// The steps whose response halves are due, the last first.
-    pub fn due(&self, steps: usize) -> impl Iterator<Item = usize> + use<> {
-        (0..self.passed.min(steps)).rev()
+    /// The step whose response half is next, of so many steps: the last that the request has passed. After it
+    /// comes the one before.
+    pub fn back(&mut self, steps: usize) -> Option<usize> {
+        self.passed = self.passed.min(steps).checked_sub(1)?;
+        Some(self.passed)
+    }
+
+    /// Whether a step has kept what it needs for a page in place of the response.
+    pub fn may_have_page(&self) -> bool {
+        self.notes.iter().any(|(_, note)| matches!(note, StepNote::Asked(_)))
     }
 }

@@ -345,7 +345,7 @@ impl Record {
         // A tunnel is through as a request when it begins; how long it lasts is for the log.
         let through = self.head.filter(|_| self.status == Some(StatusCode::SWITCHING_PROTOCOLS));
         let duration = through.unwrap_or(now) - self.upstream.started;
-        let status = self.status.or(self.reason.map(Reason::status));
+        let status = self.parts.restated.or(self.status).or(self.reason.map(Reason::status));
         let outcome = Outcome {
             method: MethodLabel::of(&self.method),
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),

@@ -6,6 +6,7 @@
 mod calls;
 mod charge;
 mod decide;
+mod error_pages;
 mod exchange;
 mod parts;
 mod rejected_head;
@@ -86,6 +87,10 @@ pub fn forward(
         let mut response = match result {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Ok(Box::pin(switch(exchange, response, tunnel)).await);
+            }
+            // Boxed, as its size would be that of every request.
+            result if error_pages::may_be_due(&exchange) => {
+                Box::pin(error_pages::respond(exchange, result)).await
             }
             Ok(response) => pass_on(exchange, response),
             Err(reason) => answer_of_ours(exchange, reason),

@@ -4,7 +4,7 @@ use super::rejected_head::Unreadable;
 use crate::balance::Strategy;
 use crate::http::{Noted, Target};
 use crate::proxy::middleware::Passage;
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 
 /// The parts that `forward` fills in as it learns them.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Parts {
     pub(super) choice: Strategy,
     /// What it carries through the steps of its route, if that has any.
     pub(super) passage: Option<Box<Passage>>,
+    /// The status that the client gets, where a page has come with another than the response had.
+    pub(super) restated: Option<StatusCode>,
     /// Request fields for the log.
     pub(super) noted: Noted,
 }

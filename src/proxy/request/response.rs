@@ -16,17 +16,21 @@ pub(super) fn pass_on(
     mut exchange: Exchange,
     mut response: Response<ReplyBody>,
 ) -> Response<ResponseBody> {
-    let is_http2 = response.version() == Version::HTTP_2;
-    match make_ready(&exchange, &mut response) {
-        Ok(()) => {
-            exchange.heard(response.headers(), is_http2);
-            answer_of_upstream(exchange, response)
-        }
-        Err(reason) => {
-            exchange.give_up_upstream();
-            answer_of_ours(exchange, reason)
-        }
+    match receive(&mut exchange, &mut response) {
+        Ok(()) => answer_of_upstream(exchange, response),
+        Err(reason) => answer_of_ours(exchange, reason),
     }
+}
+
+/// Brings the pod's answer into the shape of HTTP/1.1, if it can be.
+pub(super) fn receive(
+    exchange: &mut Exchange,
+    response: &mut Response<ReplyBody>,
+) -> Result<(), Reason> {
+    let is_http2 = response.version() == Version::HTTP_2;
+    make_ready(exchange, response).inspect_err(|_| exchange.give_up_upstream())?;
+    exchange.heard(response.headers(), is_http2);
+    Ok(())
 }
 
 /// Makes what one protocol tolerates valid for the other.
@@ -54,6 +58,14 @@ fn answer_of_upstream(
 ) -> Response<ResponseBody> {
     session_affinity::set_cookie(&exchange, response.headers_mut());
     steps::finish(&mut exchange, &mut response, false);
+    deliver(exchange, response)
+}
+
+/// Sends the pod's answer, with everything done to its head.
+pub(super) fn deliver(
+    mut exchange: Exchange,
+    response: Response<ReplyBody>,
+) -> Response<ResponseBody> {
     exchange.answered(response.status());
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());
     response.map(|incoming| match has_body {
@@ -64,7 +76,14 @@ fn answer_of_upstream(
 }
 
 pub(super) fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBody> {
-    let own = steps::take_answer(&mut exchange, reason);
+    let mut response = ours(&mut exchange, reason);
+    steps::finish(&mut exchange, &mut response, true);
+    deliver_ours(exchange, response)
+}
+
+/// Our answer for a reason, or that of the step that has answered for it.
+pub(super) fn ours(exchange: &mut Exchange, reason: Reason) -> Response<Bytes> {
+    let own = steps::take_answer(exchange, reason);
     exchange.refused(reason, own.as_ref().map_or(reason.status(), |own| own.status()));
     let mut response = match exchange.is_grpc() {
         true => stage::answer_grpc(reason),
@@ -78,7 +97,14 @@ pub(super) fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response
     {
         response.headers_mut().set(header::LOCATION, target);
     }
-    steps::finish(&mut exchange, &mut response, true);
+    response
+}
+
+/// Sends an answer of ours, with everything done to its head.
+pub(super) fn deliver_ours(
+    exchange: Exchange,
+    mut response: Response<Bytes>,
+) -> Response<ResponseBody> {
     // With HTTP/2 hyper would send it.
     if exchange.is_head() {
         let length = response.body().len();

@@ -97,7 +97,7 @@ fn run_with(
 }
 
 /// Counts what a step made of a request.
-fn count(exchange: &Exchange, middleware: &NamedStep, outcome: StepOutcome) {
+pub(super) fn count(exchange: &Exchange, middleware: &NamedStep, outcome: StepOutcome) {
     let cells = &exchange.downstream().worker.cells;
     cells.steps.count(middleware.step.step_kind(), outcome);
 }
@@ -247,12 +247,57 @@ pub(super) fn apply(own: StepAnswer, response: &mut Response<Bytes>, is_grpc: bo
 
 /// Runs the response halves that are due, the last step's first, and what the Ingress asks of all responses.
 pub(super) fn finish<B>(exchange: &mut Exchange, response: &mut Response<B>, is_ours: bool) {
+    // Where a page may be due, it is `error_pages` that calls the other.
+    while finish_until_page(exchange, response, is_ours).is_some() {}
+}
+
+/// The same, until a response half waits for a page. Returns its position then: [`go_on_back`] goes on.
+pub(super) fn finish_until_page<B>(
+    exchange: &mut Exchange,
+    response: &mut Response<B>,
+    is_ours: bool,
+) -> Option<usize> {
     let mut passage = exchange.passage.take();
-    let Some((table, id)) = exchange.route() else { return };
-    if let (Some(passage), Some(chain)) = (&mut passage, table.chain(id)) {
+    let mut due = None;
+    if let Some((table, id)) = exchange.route() {
+        due = go_back(exchange, table, id, &mut passage, response, is_ours);
+    }
+    exchange.passage = passage;
+    due
+}
+
+/// The same by a route that the exchange need not know any more.
+pub(super) fn go_on_back<B>(
+    exchange: &mut Exchange,
+    table: &Table,
+    id: RouteId,
+    response: &mut Response<B>,
+    is_ours: bool,
+) -> Option<usize> {
+    let mut passage = exchange.passage.take();
+    let due = go_back(exchange, table, id, &mut passage, response, is_ours);
+    exchange.passage = passage;
+    due
+}
+
+fn go_back<B>(
+    exchange: &Exchange,
+    table: &Table,
+    id: RouteId,
+    passage: &mut Option<Box<Passage>>,
+    response: &mut Response<B>,
+    is_ours: bool,
+) -> Option<usize> {
+    if let (Some(passage), Some(chain)) = (passage, table.chain(id)) {
         let worker = &exchange.downstream().worker;
-        for position in passage.due(chain.len()) {
+        while let Some(position) = passage.back(chain.len()) {
             let Some(middleware) = chain.get(position) else { continue };
+            if middleware::is_page_due(middleware, response.status(), is_ours)
+                && passage.may_have_page()
+                && !exchange.is_grpc()
+            {
+                return Some(position);
+            }
             let note = passage.take_note(position);
             let mut status = response.status();
             let mut view = ResponseView {
@@ -274,7 +319,7 @@ pub(super) fn finish<B>(exchange: &mut Exchange, response: &mut Response<B>, is_
         }
     }
     middleware::finish(table, id, exchange.over_tls, response.headers_mut());
-    exchange.passage = passage;
+    None
 }
 
 #[cfg(test)]

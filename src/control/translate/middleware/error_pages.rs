@@ -1,12 +1,13 @@
 //! `errors`: pages of a Service in place of responses with some statuses.
 
-use super::texts::status;
+use super::texts::{field_name, status};
 use super::{Context, Fields};
 use crate::config::MiddlewarePolicy;
 use crate::control::quote::quote;
 use crate::model::middleware::{ErrorPages, StatusRange, Step};
 use crate::model::{BackendKey, PortKey, Why};
-use http::StatusCode;
+use http::uri::PathAndQuery;
+use http::{HeaderName, StatusCode};
 use std::sync::Arc;
 
 /// Reads it.
@@ -19,7 +20,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>) -
         "forwardNginxHeaders",
         "errorRequestHeaders",
     ]);
-    fields.tell("errorRequestHeaders", "the Service gets the fields of the request");
+    let request_fields = request_fields(fields);
     let mut ranges = Vec::new();
     for text in fields.texts("status") {
         let fix = "write statuses such as \"404\" and ranges such as \"500-599\"";
@@ -31,13 +32,34 @@ pub(super) fn read(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>) -
     let rewrites = rewrites(fields);
     let query = fields.text("query").filter(|query| !query.is_empty()).unwrap_or("/");
     let query = if query.starts_with('/') { query.to_owned() } else { format!("/{query}") };
+    let fix = "write a path, with a query or without, and escape what is none: %20 for a blank";
+    fields.parse("query", &query, target(&query), fix);
     let service = fields.below("service", |service| key(service, context));
     if service.is_none() {
         fields.refuse("service", "is missing", "name the Service with the pages");
     }
     let backend = service.flatten()?;
-    let (status, query) = (ranges, query.into());
-    Some(Step::Errors(Box::new(ErrorPages { status, rewrites, backend, query, ours: true })))
+    let (status, query, ours) = (ranges, query.into(), true);
+    let pages = ErrorPages { status, rewrites, backend, query, request_fields, ours };
+    Some(Step::Errors(Box::new(pages)))
+}
+
+/// Whether it is a target of requests, with statuses and an address in place of their names.
+fn target(query: &str) -> Result<(), String> {
+    let filled = ["{status}", "{originalStatus}", "{url}"]
+        .iter()
+        .fold(query.to_owned(), |text, name| text.replace(name, "404"));
+    PathAndQuery::try_from(filled).map(drop).map_err(|_| "is not a path".to_owned())
+}
+
+fn request_fields(fields: &mut Fields<'_, '_, '_>) -> Option<Vec<HeaderName>> {
+    const KEY: &str = "errorRequestHeaders";
+    fields.get(KEY)?;
+    let names = fields.texts(KEY);
+    let names = names
+        .into_iter()
+        .filter_map(|text| fields.parse(KEY, text, field_name(text), "write the name of a field"));
+    Some(names.collect())
 }
 
 /// A status, or two with a dash between.

@@ -251,12 +251,19 @@ fn error_pages_are_of_a_service_that_may_be_elsewhere() {
         "{errors: {status: ['500'], statusRewrites: {'500-503': 200}, service: {name: p, namespace: o, port: http}}}",
     );
     assert_eq!((there.backend.to_string().as_str(), there.rewrites.len()), ("o/p:http", 1));
+    assert_eq!((here.request_fields, there.request_fields), (None, None));
+    let few = pages(
+        "{errors: {status: ['500'], service: {name: p, port: 80}, errorRequestHeaders: [Accept]}}",
+    );
+    assert_eq!(few.request_fields, Some(vec![http::header::ACCEPT]));
     for spec in [
         "{errors: {service: {name: p, port: 80}}}",
         "{errors: {status: ['5xx'], service: {name: p, port: 80}}}",
         "{errors: {status: ['599-500'], service: {name: p, port: 80}}}",
         "{errors: {status: ['500']}}",
         "{errors: {status: ['500'], service: {name: p}}}",
+        "{errors: {status: ['500'], service: {name: p, port: 80}, query: '/a b'}}",
+        "{errors: {status: ['500'], service: {name: p, port: 80}, errorRequestHeaders: ['a b']}}",
         "{errors: {status: ['500'], service: {name: p, port: 80, kind: TraefikService}}}",
     ] {
         refused(spec);
