@@ -118,7 +118,7 @@ impl Handshakes {
         let connection = stream.get_ref().1;
         let session = Session {
             certificate: Arc::clone(certificate),
-            standing: Standing::new(proven(connection, client), policy.cloned()),
+            standing: Standing::new(proven(connection, client), policy.cloned(), client),
             client,
             server_name,
             by_default: found.by_default,

@@ -40,13 +40,20 @@ pub(super) struct Standing {
     policy: RefCell<Option<Arc<Policy>>>,
     /// The certificates of the client whose key it has; empty if it was not asked.
     chain: Vec<CertificateDer<'static>>,
+    /// Whether the policy asks for a certificate, and that of the client is good for it.
+    proven: Cell<bool>,
     /// Whether the policy of the handshake's own name has become one that the client has not met.
     outdated: Cell<bool>,
 }
 
 impl Standing {
-    pub(super) fn new(chain: Vec<CertificateDer<'static>>, policy: Option<Arc<Policy>>) -> Self {
-        Self { policy: RefCell::new(policy), chain, outdated: Cell::default() }
+    pub(super) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        policy: Option<Arc<Policy>>,
+        client: Option<Verification>,
+    ) -> Self {
+        let proven = Cell::new(client == Some(Verification::Valid));
+        Self { policy: RefCell::new(policy), chain, proven, outdated: Cell::default() }
     }
 
     /// Whether requests for a host belong here: its policy has to be that of the connection. Where
@@ -55,13 +62,14 @@ impl Standing {
     fn includes(&self, snapshot: &Snapshot, server_name: Option<&str>, host: &str) -> bool {
         let own = snapshot.policy(server_name);
         if !is_same(own, self.policy.borrow().as_ref()) {
-            let met = own.is_none_or(|policy| {
-                policy.mode() != Mode::Require || policy.judge(&self.chain) == Verification::Valid
-            });
-            if !met {
+            let asked = own.filter(|policy| policy.mode() != Mode::Off);
+            let is_good = |policy: &Arc<Policy>| policy.judge(&self.chain) == Verification::Valid;
+            let proven = asked.is_some_and(is_good);
+            if !proven && own.is_some_and(|policy| policy.mode() == Mode::Require) {
                 self.outdated.set(true);
                 return false;
             }
+            self.proven.set(proven);
             *self.policy.borrow_mut() = own.cloned();
         }
         is_same(snapshot.policy(Some(host)), own)
@@ -95,6 +103,13 @@ impl Session {
             *self.covered.borrow_mut() = copy.map(|field| (version, field));
         }
         covers
+    }
+
+    /// The certificate of the client, if it has the key of one that is good for the policy of the connection.
+    /// Those that it may have sent beside it are not checked.
+    pub fn client_certificate(&self) -> Option<CertificateDer<'_>> {
+        let first = self.standing.chain.first().filter(|_| self.standing.proven.get())?;
+        Some(CertificateDer::from(first.as_ref()))
     }
 
     /// Whether the connection must be closed: its own name now requires a client certificate that the

@@ -7,6 +7,7 @@ mod authorities;
 mod bodies;
 mod certificates;
 mod client;
+mod client_certificates;
 #[path = "../support/eventually.rs"]
 mod eventually;
 mod files;

@@ -127,7 +127,6 @@ impl Step {
                 | Self::Retry(_)
                 | Self::CircuitBreaker(_)
                 | Self::ContentType(_)
-                | Self::ClientCertificate(_)
                 | Self::GrpcWeb(_)
         )
     }

@@ -9,9 +9,11 @@
 
 mod authority;
 mod subject;
+mod told;
 
 pub use authority::{Authority, AuthorityError, CLOUDFLARE, CLOUDFLARE_FINGERPRINT};
 pub use subject::{Subjects, SubjectsError, validity};
+pub use told::told;
 
 use crate::error::labels;
 use std::fmt;

@@ -18,6 +18,7 @@ mod basic_auth;
 mod body_size;
 mod brake;
 mod client;
+mod client_certificate;
 mod error_pages;
 mod explain;
 mod forward_auth;
@@ -104,6 +105,10 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             error_pages::on_request(request);
             Ok(())
         }
+        Step::ClientCertificate(fields) => {
+            client_certificate::on_request(fields, request);
+            Ok(())
+        }
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
         Step::ForwardAuth(_) => Err(Stop::Wait),
         // Not served yet: whatever reads manifests refuses them, and so does this.
@@ -112,7 +117,6 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
         | Step::ContentType(_)
         | Step::Retry(_)
         | Step::CircuitBreaker(_)
-        | Step::ClientCertificate(_)
         | Step::GrpcWeb(_) => Err(StepAnswer::of(Reason::MiddlewareUnusable).into()),
     }
 }
