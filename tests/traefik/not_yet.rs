@@ -11,15 +11,11 @@ const NOT_YET: &[&str] = &[
     "annotations/path-matcher-regexp",
     "annotations/tls-options",
     "annotations/tls-options-missing",
-    "basicAuth",
     "circuitBreaker",
+    "compress",
+    "contentType",
     "digestAuth",
-    "errors",
-    "forwardAuth",
     "grpcWeb",
-    "inFlightReq",
-    "passTLSClientCert",
-    "rateLimit",
     "retry",
 ];
 

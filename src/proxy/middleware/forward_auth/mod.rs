@@ -63,15 +63,16 @@ pub(super) async fn wait(
 /// Tells the pod what the auth server said of the client. What the client says of that itself is removed.
 fn accept(auth: &ForwardAuth, request: &mut RequestView<'_>, reply: &Reply) {
     let headers = request.headers();
-    for name in &auth.response_fields {
+    for name in auth.response_fields.iter().filter(|name| !NEVER_COPIED.contains(name)) {
         twins::remove(headers, name);
         copy(&reply.headers, name, headers);
     }
     if let Some(pattern) = &auth.response_pattern {
         let matches = |name: &str| pattern.is_match(&twins::canonical(name));
-        let keeps_framing = |name: &str| !NEVER_COPIED.iter().any(|never| never == name);
-        twins::remove_matching(headers, |name| matches(name) && keeps_framing(name));
-        for name in reply.headers.keys().filter(|name| matches(name.as_str())) {
+        let may_copy = |name: &str| !NEVER_COPIED.iter().any(|never| never == name);
+        let is_due = |name: &str| may_copy(name) && matches(name);
+        twins::remove_matching(headers, is_due);
+        for name in reply.headers.keys().filter(|name| is_due(name.as_str())) {
             headers.remove(name);
             copy(&reply.headers, name, headers);
         }
@@ -83,9 +84,6 @@ fn accept(auth: &ForwardAuth, request: &mut RequestView<'_>, reply: &Reply) {
 }
 
 fn copy(from: &impl Fields, name: &HeaderName, to: &mut impl Fields) {
-    if NEVER_COPIED.contains(name) {
-        return;
-    }
     for value in from.get_all(name) {
         to.append(name, value.clone());
     }
