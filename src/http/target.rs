@@ -50,6 +50,12 @@ impl Target {
         Ok(Self { uri: Uri::from(uri), raw: raw.cloned().map(Box::new), host })
     }
 
+    /// Path and query as the client wrote them.
+    pub fn written(&self) -> &str {
+        let raw = self.raw.as_deref().or_else(|| self.uri.path_and_query());
+        raw.map_or("/", PathAndQuery::as_str)
+    }
+
     /// Path and query as they were sent, for backends that take a path by its bytes. `leads_here`:
     /// whether a path has the same rule.
     ///

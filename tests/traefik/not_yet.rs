@@ -14,7 +14,6 @@ const NOT_YET: &[&str] = &[
     "circuitBreaker",
     "compress",
     "contentType",
-    "digestAuth",
     "grpcWeb",
     "retry",
 ];

@@ -65,7 +65,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// `digestAuth` (RFC 2617, MD5 with `qop=auth`).
+/// `digestAuth` (RFC 7616, MD5 with `qop=auth`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestAuth {
     /// Who may ask, sorted by user, each once.

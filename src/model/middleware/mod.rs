@@ -122,8 +122,7 @@ impl Step {
     pub fn is_served(&self) -> bool {
         !matches!(
             self,
-            Self::DigestAuth(_)
-                | Self::Compress(_)
+            Self::Compress(_)
                 | Self::Retry(_)
                 | Self::CircuitBreaker(_)
                 | Self::ContentType(_)

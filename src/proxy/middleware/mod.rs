@@ -19,6 +19,7 @@ mod body_size;
 mod brake;
 mod client;
 mod client_certificate;
+mod digest_auth;
 mod error_pages;
 mod explain;
 mod forward_auth;
@@ -33,6 +34,7 @@ mod source;
 mod state;
 mod subrequest;
 mod twins;
+mod user;
 mod view;
 mod wait;
 
@@ -110,10 +112,10 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             Ok(())
         }
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
+        Step::DigestAuth(auth) => digest_auth::on_request(auth, middleware, request),
         Step::ForwardAuth(_) => Err(Stop::Wait),
         // Not served yet: whatever reads manifests refuses them, and so does this.
-        Step::DigestAuth(_)
-        | Step::Compress(_)
+        Step::Compress(_)
         | Step::ContentType(_)
         | Step::Retry(_)
         | Step::CircuitBreaker(_)

@@ -5,6 +5,7 @@
 //! once for each middleware and table.
 
 use super::basic_auth::LogIns;
+use super::digest_auth::Nonces;
 use super::limit::{Concurrency, RateState, Stores};
 use crate::model::middleware::{NamedStep, Step};
 use crate::telemetry::StepCells;
@@ -23,6 +24,8 @@ pub enum State {
     Nothing,
     /// Of `basicAuth`.
     BasicAuth(LogIns),
+    /// Of `digestAuth`.
+    DigestAuth(Nonces),
     /// Of `rateLimit`.
     Rate(Box<RateState>),
     /// Of `inFlightReq`.
@@ -33,6 +36,9 @@ impl State {
     fn of(middleware: &NamedStep, cells: &Arc<StepCells>, stores: &Stores) -> Self {
         match &middleware.step {
             Step::BasicAuth(_) => LogIns::new().map_or(Self::Nothing, Self::BasicAuth),
+            Step::DigestAuth(_) => {
+                Nonces::new(Instant::now()).map_or(Self::Nothing, Self::DigestAuth)
+            }
             Step::RateLimit(limit) => Self::Rate(Box::new(RateState::new(limit, cells, stores))),
             Step::InFlight(_) => Self::InFlight(Arc::default()),
             _ => Self::Nothing,

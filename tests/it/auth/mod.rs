@@ -1,6 +1,7 @@
 //! Who may ask: by another server's word, by password, by digest.
 
 mod basic;
+mod digest;
 mod forward;
 mod forward_bodies;
 mod sign_in;

@@ -61,6 +61,7 @@ pub(super) fn digest(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>)
     let user_field = user_field(fields);
     let remove_header = fields.flag("removeHeader");
     let realm = realm(fields);
+    fields.parse("realm", &realm, field_value(&realm), "write plain text");
     let name = fields.required("secret", "name a Secret with the users")?;
     let secret = secret(fields, context, name)?;
     let read = lines(fields, name, &secret, |line| {

@@ -11,7 +11,7 @@ mod verify;
 pub(super) use log_ins::LogIns;
 
 use super::state::State;
-use super::{RequestView, StepAnswer, Stop, brake, hash_pool, twins};
+use super::{RequestView, StepAnswer, Stop, brake, hash_pool, user};
 use crate::error::Reason;
 use crate::model::middleware::{BasicAuth, Credential, NamedStep, Step};
 use crate::net::fields::Fields;
@@ -188,16 +188,8 @@ fn candidate<'a>(
 }
 
 fn pass(auth: &BasicAuth, request: &mut RequestView<'_>, shown: &Shown) -> Result<(), Stop> {
-    let headers = request.headers();
-    if auth.remove_header {
-        headers.remove(AUTHORIZATION);
-    }
-    if let Some(name) = &auth.user_field {
-        let user = HeaderValue::from_bytes(shown.user()).map_err(|_| Stop::from(refusal(auth)))?;
-        twins::remove(headers, name);
-        headers.insert(name, user);
-    }
-    Ok(())
+    user::tell(request, shown.user(), auth.user_field.as_ref(), auth.remove_header)
+        .map_err(|_| refusal(auth).into())
 }
 
 fn refusal(auth: &BasicAuth) -> StepAnswer {
