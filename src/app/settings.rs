@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::config::{self, Config, Members, SourceKind};
-use crate::control::translate::{ConfigMapKey, Options};
+use crate::control::translate::{ConfigMapKey, EntryPointTable, Options};
 use crate::http::client_ip::VisitorPolicy;
 use crate::telemetry::access_log::{self, Output, Sink};
 use crate::telemetry::{LogCells, Writer};
@@ -40,6 +40,7 @@ pub fn options(config: &Config) -> Options {
         external_names: config.dns.external_names,
         admits_pods: sets.any(|set| set.members == Members::Pods),
         https: config.https.clone(),
+        entry_points: EntryPointTable::of(config),
         node: node(config).map(Arc::from),
         prefer: config.upstream.prefer,
         details: false,

@@ -151,6 +151,8 @@ pub struct DefaultBackend {
     pub ingress: usize,
     /// The hosts of that Ingress's rules, each once; empty for an Ingress without rules.
     pub hosts: Vec<HostPattern>,
+    /// Where it is served.
+    pub entry_points: EntryPoints,
     /// The steps of its requests, if there are any.
     pub middlewares: Option<Chain>,
 }

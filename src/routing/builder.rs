@@ -18,7 +18,8 @@ use std::sync::Arc;
 pub(super) struct HostRules<'m, 'r> {
     pub(super) host: &'m HostPattern,
     pub(super) rules: &'r [&'m Rule],
-    pub(super) default: Option<&'m model::DefaultBackend>,
+    /// As they take precedence.
+    pub(super) defaults: &'r [&'m model::DefaultBackend],
 }
 
 /// A part in the making.
@@ -101,7 +102,7 @@ impl<'m> Builder<'m> {
         *self.interned.entry(text).or_insert_with(|| append(all, text))
     }
 
-    fn host(&mut self, &HostRules { host, rules: all, default }: &HostRules<'m, '_>) {
+    fn host(&mut self, &HostRules { host, rules: all, defaults }: &HostRules<'m, '_>) {
         let of = match host {
             HostPattern::Exact(_) => Of { host: index(self.hosts.len()), wildcard: false },
             HostPattern::Wildcard(_) => Of { host: index(self.wildcards.len()), wildcard: true },
@@ -134,7 +135,7 @@ impl<'m> Builder<'m> {
             && ordered.len == 0
             && self.routes.last().is_some_and(|route| route.entry_points == 0)
             && index(self.routes.len()) == first_route + 1;
-        let default = default.map_or(NONE, |default| self.default(default, of));
+        let default = self.defaults(defaults, of);
         let value = if is_one_route && first_route < ONE_ROUTE {
             self.paths.truncate(first);
             first_route | ONE_ROUTE
@@ -259,9 +260,18 @@ impl<'m> Builder<'m> {
         self.model.ingresses.get(ingress).is_some_and(|ingress| ingress.balance.is_some())
     }
 
-    fn default(&mut self, default: &model::DefaultBackend, of: Of) -> u32 {
-        let route = index(self.routes.len());
+    /// Adds those of a host. Returns the first.
+    fn defaults(&mut self, all: &[&model::DefaultBackend], of: Of) -> u32 {
+        let first = index(self.routes.len());
+        for (number, default) in all.iter().enumerate() {
+            self.default(default, number + 1 < all.len(), of);
+        }
+        if all.is_empty() { NONE } else { first }
+    }
+
+    fn default(&mut self, default: &model::DefaultBackend, more: bool, of: Of) {
         let path = self.intern("/");
+        let entry_points = self.entry_points(default.entry_points);
         let chain = self.chain(default.middlewares.as_ref());
         self.routes.push(RouteEntry {
             backend: self.backends.of(default.backend),
@@ -275,10 +285,9 @@ impl<'m> Builder<'m> {
             wildcard: of.wildcard,
             redirects: self.redirects(default.ingress),
             spreads: self.spreads(default.ingress),
-            more: false,
-            entry_points: 0,
+            more,
+            entry_points,
         });
-        route
     }
 
     fn finish(mut self, backends: &[Arc<Backend>]) -> Part {

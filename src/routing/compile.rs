@@ -27,18 +27,14 @@ pub fn compile(model: &Model, previous: Option<&Table>) -> Table {
     let mut hosts: Vec<HostRules> = Vec::new();
     for rules in order.chunk_by(|a, b| a.host == b.host) {
         if let Some(Rule { host, .. }) = rules.first() {
-            hosts.push(HostRules { host, rules, default: defaults.get(host).copied() });
+            hosts.push(HostRules { host, rules, defaults: of_host(&defaults, host) });
         }
     }
     let has_rules = |host| order.binary_search_by(|rule| rule.host.cmp(host)).is_ok();
     let mut bare: Vec<_> = defaults.iter().filter(|(host, _)| !has_rules(host)).collect();
     bare.sort_by_key(|(host, _)| *host);
     let bare = bare.into_iter();
-    hosts.extend(bare.map(|(host, default)| HostRules {
-        host,
-        rules: &[],
-        default: Some(*default),
-    }));
+    hosts.extend(bare.map(|(host, defaults)| HostRules { host, rules: &[], defaults }));
     let (backends, updates) = backends(model, previous);
     let count = part_count(hosts.len());
     let mut of_parts: Vec<Vec<HostRules>> = Vec::new();
@@ -91,16 +87,31 @@ fn precedence(a: &Rule, b: &Rule) -> Ordering {
     path.then_with(|| (a.ingress, a.rule, a.position).cmp(&(b.ingress, b.rule, b.position)))
 }
 
-/// The default backend of each host, and under [`HostPattern::Any`] that of all hosts.
-pub(super) fn default_backends(model: &Model) -> HashMap<HostPattern, &model::DefaultBackend> {
+/// The default backends of each host, and under [`HostPattern::Any`] those of all hosts: one for each entry point
+/// that none before it is for.
+pub(super) type Defaults<'m> = HashMap<HostPattern, Vec<&'m model::DefaultBackend>>;
+
+/// Finds them.
+pub(super) fn default_backends(model: &Model) -> Defaults<'_> {
     let mut order: Vec<_> = model.defaults.iter().collect();
     order.sort_by_key(|default| (!default.hosts.is_empty(), default.ingress));
-    let mut chosen = HashMap::new();
+    let mut chosen: Defaults<'_> = HashMap::new();
     for default in order {
-        for host in &default.hosts {
-            chosen.entry(host.clone()).or_insert(default);
+        for host in default.hosts.iter().chain([&HostPattern::Any]) {
+            let of_host = chosen.entry(host.clone()).or_default();
+            let taken = of_host.iter().fold(0, |taken, other| taken | other.entry_points.own);
+            if default.entry_points.own & !taken != 0 {
+                of_host.push(default);
+            }
         }
-        chosen.entry(HostPattern::Any).or_insert(default);
     }
     chosen
+}
+
+/// Those of one host.
+pub(super) fn of_host<'d, 'm>(
+    defaults: &'d Defaults<'m>,
+    host: &HostPattern,
+) -> &'d [&'m model::DefaultBackend] {
+    defaults.get(host).map_or(&[], Vec::as_slice)
 }

@@ -60,7 +60,9 @@ impl Part {
         let host = &self.host_entries[value as usize];
         Found {
             route: self.find_path(host, path, entry_points),
-            default: (host.default != NONE).then_some(host.default),
+            default: (host.default != NONE)
+                .then(|| self.served(host.default, entry_points))
+                .flatten(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::backends::{Carried, carried};
 use super::builder::{Builder, HostRules};
-use super::compile::{HOSTS, compile, default_backends, part_count, part_of, rules_of};
+use super::compile::{HOSTS, compile, default_backends, of_host, part_count, part_of, rules_of};
 use super::part::Part;
 use super::{Backend, Table};
 use crate::model::{Delta, HostPattern, Model, Rule};
@@ -60,9 +60,9 @@ fn incremental(model: &Model, delta: &Delta, previous: &Table) -> Option<Table> 
         let all = hosts.iter().zip(&rules).map(|(host, rules)| HostRules {
             host,
             rules,
-            default: defaults.get(host).copied(),
+            defaults: of_host(&defaults, host),
         });
-        let all = all.filter(|host| !host.rules.is_empty() || host.default.is_some());
+        let all = all.filter(|host| !host.rules.is_empty() || !host.defaults.is_empty());
         let all: Vec<_> = all.collect();
         parts[number] = Arc::new(Builder::build(model, &backends, &all));
     }

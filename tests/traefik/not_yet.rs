@@ -7,8 +7,6 @@ use crate::differences::like;
 
 /// Types of middlewares, annotations without their prefix, words of `needs`, and cases by their ids.
 const NOT_YET: &[&str] = &[
-    "annotations/path-matcher-path",
-    "annotations/path-matcher-regexp",
     "annotations/tls-options",
     "annotations/tls-options-missing",
     "circuitBreaker",

@@ -30,6 +30,12 @@ pub(super) const RAW_PATH: &str = "ravelin.dev/raw-path";
 /// Largest body of a request, such as `8MiB`.
 pub(super) const MAX_BODY_SIZE: &str = "ravelin.dev/max-body-size";
 
+/// Of Traefik, a whole number: the highest that matches has a request. 0 is as good as none.
+pub(super) const PRIORITY: &str = "traefik.ingress.kubernetes.io/router.priority";
+
+/// Of Traefik: how paths of the type ImplementationSpecific are matched.
+pub(super) const PATH_MATCHER: &str = "traefik.ingress.kubernetes.io/router.pathmatcher";
+
 /// Full names of annotations of the same object, separated by commas, that are not obeyed and are not
 /// to be missed.
 pub(super) const IGNORE: &str = "ravelin.dev/ignore-annotations";

@@ -23,6 +23,18 @@ pub(super) enum BackendRead<'i> {
     },
 }
 
+impl BackendRead<'_> {
+    /// The same, not served for this cause.
+    pub(super) fn broken_if(self, broken: Option<Broken>) -> Self {
+        match (self, broken) {
+            (Self::Service { name, .. }, Some(broken)) => {
+                Self::Broken { service: name.to_owned(), broken }
+            }
+            (read, _) => read,
+        }
+    }
+}
+
 /// Whether a `protocol` is the one that HTTP needs, which is also the default.
 pub(super) fn is_tcp(protocol: Option<&str>) -> bool {
     matches!(protocol, None | Some("" | "TCP"))

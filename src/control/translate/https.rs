@@ -8,8 +8,6 @@ use super::report::{Problem, Report};
 use crate::error::Advice;
 use crate::model::{Hsts, Https};
 
-/// Traefik's entry points of a route: one that has `websecure` and not `web` is not served without TLS.
-pub(super) const ENTRY_POINTS: &str = "traefik.ingress.kubernetes.io/router.entrypoints";
 /// `"true"`: Traefik does not serve the route without TLS.
 pub(super) const ROUTER_TLS: &str = "traefik.ingress.kubernetes.io/router.tls";
 /// `"true"`: visitors are redirected where the Ingress has `spec.tls`.
@@ -27,10 +25,11 @@ pub(super) const HAPROXY_SSL_REDIRECT: [&str; 4] = [
 pub(super) const ALLOW_HTTP: &str = "kubernetes.io/ingress.allow-http";
 
 /// Reads it. What is not said, or cannot be understood, is as in `default`. `has_tls`: whether the
-/// Ingress has `spec.tls`.
+/// Ingress has `spec.tls`. `is_secure`: whether it names entry points with TLS alone.
 pub(super) fn read(
     annotations: Annotations<'_>,
     has_tls: bool,
+    is_secure: bool,
     default: &Https,
     report: &mut Report<'_>,
 ) -> Https {
@@ -48,7 +47,8 @@ pub(super) fn read(
             default.hsts.clone()
         }
     };
-    let redirect = redirect.unwrap_or_else(|| default.redirect || others_ask(annotations, has_tls));
+    let redirect = redirect
+        .unwrap_or_else(|| default.redirect || is_secure || others_ask(annotations, has_tls));
     Https { redirect, hsts }
 }
 
@@ -57,33 +57,9 @@ fn others_ask(annotations: Annotations<'_>, has_tls: bool) -> bool {
     let is = |name: &str, word: &str| {
         annotations.get(name).is_some_and(|value| value.eq_ignore_ascii_case(word))
     };
-    let entry_points = annotations.get(ENTRY_POINTS).map(EntryPoints::read);
-    entry_points.is_some_and(|ways| ways.secure && !ways.plain)
-        || is(ROUTER_TLS, "true")
+    is(ROUTER_TLS, "true")
         || is(NGINX_FORCE_SSL_REDIRECT, "true")
         || (has_tls && is(NGINX_SSL_REDIRECT, "true"))
         || HAPROXY_SSL_REDIRECT.iter().any(|name| is(name, "true"))
         || is(ALLOW_HTTP, "false")
-}
-
-/// The entry points of Traefik that stand for ports 80 and 443, by the names that its charts and
-/// its documentation have for them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct EntryPoints {
-    pub(super) plain: bool,
-    pub(super) secure: bool,
-}
-
-impl EntryPoints {
-    pub(super) fn read(list: &str) -> Self {
-        let mut ways = Self::default();
-        for name in list.split(',') {
-            match name.trim().to_ascii_lowercase().as_str() {
-                "web" | "http" => ways.plain = true,
-                "websecure" | "web-secure" | "https" => ways.secure = true,
-                _ => {}
-            }
-        }
-        ways
-    }
 }

@@ -3,15 +3,21 @@
 use super::annotations::{Annotations, RAW_PATH, field};
 use super::balancing;
 use super::clients::{self, ClientsRead};
+use super::entry_points::EntryPointTable;
 use super::fields::BackendRead;
 use super::foreign::{self, Subject};
+use super::path_matching::{Matched, PathMatching};
 use super::report::{Problem, Report};
 use super::{body_size, fields, https, timeouts};
-use crate::model::{Algorithm, Broken, HostPattern, Https, PathPattern, Severity, Timeouts, Why};
+use crate::model::{
+    Algorithm, Broken, EntryPoints, HostPattern, Https, Ordered, PathPattern, Severity, Timeouts,
+    Why,
+};
 use k8s_openapi::api::networking::v1::{
     HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressSpec, IngressTLS,
 };
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 /// What of an Ingress can be served.
 #[derive(Default)]
@@ -20,6 +26,7 @@ pub(super) struct IngressRead<'i> {
     pub(super) default: Option<(BackendRead<'i>, Vec<HostPattern>)>,
     pub(super) rules: Vec<RuleRead<'i>>,
     pub(super) tls: Vec<TlsRead<'i>>,
+    pub(super) entry_points: EntryPoints,
     pub(super) https: Https,
     pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) balance: Option<Algorithm>,
@@ -54,6 +61,7 @@ pub(super) struct PathRead<'i> {
     /// Position in `http.paths`.
     pub(super) position: usize,
     pub(super) pattern: PathPattern,
+    pub(super) ordered: Option<Arc<Ordered>>,
     pub(super) backend: BackendRead<'i>,
 }
 
@@ -92,16 +100,21 @@ impl BackendPlace {
     }
 }
 
-/// Reads an Ingress and reports what cannot be served. `https` is for one that does not say.
+/// Reads an Ingress and reports what cannot be served. `https` is for one that does not say, and `points` are those
+/// that it may name.
 pub(super) fn read<'i>(
     ingress: &'i Ingress,
     https: &Https,
+    points: &EntryPointTable,
     report: &mut Report<'_>,
 ) -> IngressRead<'i> {
     let Ingress { metadata, spec, status: _ } = ingress;
     let annotations = Annotations::of(metadata);
     let consequences = foreign::judge(annotations, Subject::Ingress(spec.as_ref()), report);
     let clients = clients::read(annotations, report);
+    let points = points.read(annotations, report);
+    let mut paths = PathMatching::read(annotations, report);
+    paths.expressions = consequences.expressions;
     let Some(spec) = spec else {
         return read_nothing(report);
     };
@@ -112,17 +125,17 @@ pub(super) fn read<'i>(
         return read_nothing(report);
     }
     let has_tls = tls.as_ref().is_some_and(|tls| !tls.is_empty());
-    let mut https = https::read(annotations, has_tls, https, report);
+    let mut https = https::read(annotations, has_tls, points.is_secure, https, report);
     let max_body = body_size::read(annotations, report);
-    let refused = consequences.broken.or(max_body.err());
+    let refused = consequences.broken.or(points.broken).or(paths.broken).or(max_body.err());
     // The request would be refused after the redirect to TLS, so it is refused at once.
     https.redirect &= refused.is_none();
     let mut read = IngressRead { refused, ..IngressRead::asking(annotations, https, report) };
     read.max_body = max_body.unwrap_or_default();
+    read.entry_points = points.entry_points;
     let (mut hosts, has_rules) = (Vec::new(), !rules.is_empty());
     for (position, rule) in rules.iter().enumerate() {
-        let rule =
-            read_rule(position, rule, default_backend.is_some(), consequences.expressions, report);
+        let rule = read_rule(position, rule, default_backend.is_some(), &paths, report);
         if let Some(rule) = rule {
             hosts.push(rule.host.clone());
             read.rules.push(rule);
@@ -192,12 +205,12 @@ fn read_nothing<'i>(report: &mut Report<'_>) -> IngressRead<'i> {
     IngressRead::default()
 }
 
-/// `rule` is its position. `expressions`: whether its paths may be regular expressions, none of which is served.
+/// `rule` is its position, and `matching` is for all of its paths.
 fn read_rule<'i>(
     rule: usize,
     source: &'i IngressRule,
     has_default: bool,
-    expressions: bool,
+    matching: &PathMatching,
     report: &mut Report<'_>,
 ) -> Option<RuleRead<'i>> {
     let IngressRule { host, http } = source;
@@ -223,7 +236,7 @@ fn read_rule<'i>(
     let mut read = Vec::with_capacity(paths.len());
     for (position, path) in paths.iter().enumerate() {
         let place = BackendPlace::Path { rule, position };
-        let (pattern, warning) = fields::path(path, expressions);
+        let (pattern, warning) = matching.path(&host, path);
         if let Some(problem) = warning {
             report.add(&place.field(problem.field), problem);
         }
@@ -232,7 +245,10 @@ fn read_rule<'i>(
             report.add(&place.field(problem.field), problem);
         }
         match pattern {
-            Ok(pattern) => read.push(PathRead { position, pattern, backend }),
+            Ok(Matched { pattern, ordered, broken }) => {
+                let backend = backend.broken_if(broken);
+                read.push(PathRead { position, pattern, ordered, backend });
+            }
             Err(problem) => report.add(&place.field(problem.field), problem),
         }
     }

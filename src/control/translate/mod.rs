@@ -14,6 +14,7 @@ mod catalogue;
 mod class;
 mod clients;
 mod endpoint_slice;
+mod entry_points;
 mod external_name;
 mod fields;
 mod findings;
@@ -26,6 +27,7 @@ mod middleware;
 mod names;
 mod near;
 mod own;
+mod path_matching;
 mod protocol;
 mod report;
 mod routes;
@@ -44,6 +46,7 @@ pub use addresses::addresses;
 pub use catalogue::{AnnotatedObjects, foreign_annotations, own_annotations};
 pub use class::CONTROLLER;
 pub use clients::authority_secret;
+pub use entry_points::{EntryPointTable, NamedEntryPoint};
 pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
 pub(in crate::control) use middleware::secrets_of as middleware_secrets;
@@ -84,6 +87,8 @@ pub struct Options {
     pub middlewares: MiddlewarePolicy,
     /// The default for Ingresses that do not set it.
     pub https: Https,
+    /// The entry points that routes may name.
+    pub entry_points: EntryPointTable,
     /// Name of the Node that we run on, if it is known.
     pub node: Option<Arc<str>>,
     /// Which endpoints are preferred, for Services that do not set it.

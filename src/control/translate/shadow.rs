@@ -59,15 +59,17 @@ pub(super) fn report_defaults(
 ) {
     let mut order: Vec<&DefaultBackend> = defaults.iter().collect();
     order.sort_by_key(|default| (!default.hosts.is_empty(), default.ingress));
-    let mut winners: HashMap<&HostPattern, &DefaultBackend> = HashMap::new();
+    let mut winners: HashMap<&HostPattern, (&DefaultBackend, u32)> = HashMap::new();
     for default in order {
         let mut used = false;
         for host in default.hosts.iter().chain([&HostPattern::Any]) {
-            used |= std::ptr::eq(*winners.entry(host).or_insert(default), default);
+            let (_, taken) = winners.entry(host).or_insert((default, 0));
+            used |= default.entry_points.own & !*taken != 0;
+            *taken |= default.entry_points.own;
         }
         if !used {
             let host = default.hosts.first().unwrap_or(&HostPattern::Any);
-            let winner = object_ref(&ingresses[winners[host].ingress]);
+            let winner = object_ref(&ingresses[winners[host].0.ingress]);
             let problem = shadowed(
                 format!("is never used, because the one of {winner} comes first"),
                 "keep one default backend",

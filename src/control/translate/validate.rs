@@ -5,6 +5,7 @@
 //! rules are those of pkg/apis/networking/validation and pkg/apis/discovery/validation in
 //! Kubernetes.
 
+use super::entry_points::EntryPointTable;
 use super::near::Here;
 use super::report::{Problem, Report};
 use super::{endpoint_slice, ingress, middleware, secret, service};
@@ -19,7 +20,7 @@ pub fn validate(object: &Object) -> Vec<Diagnostic> {
     let mut report = Report::new(&identity, &mut findings);
     match object {
         Object::Ingress(object) => {
-            ingress::read(object, &Https::default(), &mut report);
+            ingress::read(object, &Https::default(), &EntryPointTable::default(), &mut report);
         }
         Object::IngressClass(object) => {
             let controller = object.spec.as_ref().and_then(|spec| spec.controller.as_deref());

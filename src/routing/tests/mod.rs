@@ -9,8 +9,8 @@ mod recompile;
 use super::{Table, compile};
 use crate::model::{
     BackendKey, BackendSpec, BackendState, CanonicalPath, DefaultBackend, EndpointSpec,
-    EndpointState, Host, HostPattern, Hsts, Https, Ingress, Model, PathKind, PathPattern, PortKey,
-    Protocol, Rule, Treatment,
+    EndpointState, EntryPoints, Host, HostPattern, Hsts, Https, Ingress, Model, PathKind,
+    PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use crate::net::addr::EndpointAddr;
 
@@ -84,7 +84,7 @@ fn mk_rule(host: &str, path: &str, ingress: usize, rule: usize, position: usize)
 
 fn mk_default(ingress: usize, hosts: &[&str]) -> DefaultBackend {
     let hosts = hosts.iter().map(|host| mk_host(host)).collect();
-    DefaultBackend { backend: 0, ingress, hosts, middlewares: None }
+    DefaultBackend { backend: 0, ingress, hosts, entry_points: EntryPoints::ALL, middlewares: None }
 }
 
 /// Rules of one Ingress each, in this order: `(host, path)`.

@@ -2,7 +2,7 @@
 //! meet often.
 
 use super::{compile, mk_model};
-use crate::model::{DefaultBackend, HostPattern, Model, PathKind, PathPattern, Rule};
+use crate::model::{DefaultBackend, EntryPoints, HostPattern, Model, PathKind, PathPattern, Rule};
 use proptest::prelude::*;
 
 const INGRESSES: usize = 4;
@@ -113,6 +113,7 @@ fn models() -> impl Strategy<Value = Model> {
                     backend: 0,
                     ingress,
                     hosts,
+                    entry_points: EntryPoints::ALL,
                     middlewares: None,
                 });
             }

@@ -2,6 +2,7 @@
 
 mod backends;
 mod classes;
+mod entry_points;
 mod foreign;
 mod hosts;
 mod https;

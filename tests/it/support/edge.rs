@@ -24,6 +24,8 @@ pub(crate) struct Builder {
     address: String,
     /// Further lines of the listener's table.
     listener: String,
+    /// Tables behind it.
+    tables: String,
 }
 
 /// Begins with a proxy that serves nothing.
@@ -37,6 +39,7 @@ pub(crate) fn edge() -> Builder {
         sets: String::new(),
         address: "127.0.0.1:0".to_owned(),
         listener: String::new(),
+        tables: String::new(),
     };
     let directory = format!("{:?}", builder.manifests());
     let log = format!("{:?}", builder.folder.path().join("access.log"));
@@ -108,6 +111,12 @@ impl Builder {
         self
     }
 
+    /// Adds tables to the configuration, such as another `[[listener]]`.
+    pub(crate) fn tables(mut self, text: &str) -> Self {
+        writeln!(self.tables, "{text}").expect("a String");
+        self
+    }
+
     /// Names the sets that the listener admits.
     pub(crate) fn admit(mut self, sets: &[&str]) -> Self {
         self.admit = format!("{sets:?}");
@@ -139,8 +148,8 @@ impl Builder {
     fn config(&self, workers: usize) -> String {
         let mut text = format!(
             "workers = {workers}\n\
-             [[listener]]\nname = \"web\"\naddress = {:?}\nadmit = {}\n{}{}",
-            self.address, self.admit, self.listener, self.sets,
+             [[listener]]\nname = \"web\"\naddress = {:?}\nadmit = {}\n{}{}{}",
+            self.address, self.admit, self.listener, self.tables, self.sets,
         );
         for (section, keys) in &self.settings {
             writeln!(text, "[{section}]").expect("a String");
@@ -213,6 +222,11 @@ impl Edge {
     /// Where its listener is.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.app().listeners()[0]
+    }
+
+    /// Where the listener of this position is.
+    pub(crate) fn listener(&self, position: usize) -> SocketAddr {
+        self.app().listeners()[position]
     }
 
     /// Where its admin port is.

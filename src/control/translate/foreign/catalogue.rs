@@ -56,7 +56,6 @@ impl Class {
             Self::BodySize
             | Self::PodProtocol
             | Self::PassHost
-            | Self::EntryPoints
             | Self::PathType
             | Self::Rewrite
             | Self::Canary => "by value",

@@ -21,8 +21,6 @@ pub(in crate::control::translate) enum Guard {
     Middlewares,
     /// An object that can ask for certificates of clients.
     TlsOptions,
-    /// Entry points other than those of ports 80 and 443.
-    EntryPoint,
     /// Conditions on a request.
     Condition,
     /// TLS towards the pods.
@@ -48,9 +46,6 @@ impl Guard {
             Self::Snippet => "is configuration of another proxy, which may restrict access",
             Self::Middlewares => "names Middlewares, which may restrict access",
             Self::TlsOptions => "names TLS options, which may require client certificates",
-            Self::EntryPoint => {
-                "names an entry point other than `web` and `websecure`, which may not be public"
-            }
             Self::Condition => "serves only requests that meet a condition",
             Self::PodTls => "requires TLS between proxy and pods",
             Self::UnknownRouterKey => "is not a key of Traefik, and Traefik rejects the Ingress",
@@ -72,7 +67,6 @@ impl Guard {
             Self::Firewall => "use Cloudflare's WAF",
             Self::Snippet => "use annotations of ravelin.dev, or do it in the pod",
             Self::Middlewares => "do the same in the pod or at Cloudflare",
-            Self::EntryPoint => "add `websecure`, if it may be public",
             Self::Condition => "decide it in the pod",
             Self::PodTls => "set ravelin.dev/upstream-protocol: https on the Service",
             Self::UnknownRouterKey | Self::Unread | Self::Unknown => "write the intended value",

@@ -64,8 +64,6 @@ enum Class {
     PodProtocol,
     /// Whether pods get the visitor's Host.
     PassHost,
-    /// Entry points of Traefik.
-    EntryPoints,
     /// Lists of Middlewares.
     Middlewares,
     /// How HAProxy Ingress matches paths of the type ImplementationSpecific.
@@ -347,11 +345,6 @@ impl Class {
             Self::PassHost => {
                 Outcome::Differs("pods get the Host of the client", "serve that Host in the pod")
             }
-            Self::EntryPoints => match super::https::EntryPoints::read(value) {
-                ways if ways.secure => Outcome::Obeyed,
-                ways if ways.plain => Outcome::Tunes("it is served over TLS as well"),
-                _ => Outcome::Restricts(Guard::EntryPoint),
-            },
             // `middleware` resolves it, on the object where Traefik reads it.
             Self::Middlewares => Outcome::Obeyed,
             Self::PathType if holds(Unless::Specific(&["prefix", "begin"])) => nothing,

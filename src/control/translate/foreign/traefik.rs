@@ -3,12 +3,12 @@
 //! Traefik reads keys without regard to case, and drops an Ingress that has a key below `router.` which
 //! it does not know. Other keys do nothing in it, those of Traefik 1 included.
 
-use super::guard::{Change, Guard};
+use super::guard::Guard;
 use super::values::Unless;
 use super::{Class, Controller, Entry};
-use crate::control::translate::annotations::TRAEFIKS;
-use crate::control::translate::{balancing, https, protocol};
-use Class::{Alters, Differs, Restricts, Tunes};
+use crate::control::translate::annotations::{PATH_MATCHER, PRIORITY, TRAEFIKS};
+use crate::control::translate::{balancing, entry_points, https, protocol};
+use Class::{Differs, Restricts, Tunes};
 
 /// What keys of routers begin with.
 pub(super) const ROUTER: &str = "router.";
@@ -21,6 +21,9 @@ pub(super) const TRAEFIK: Controller =
 
 const OBEYED: &[&str] = &[
     https::ROUTER_TLS,
+    entry_points::ENTRY_POINTS,
+    PRIORITY,
+    PATH_MATCHER,
     protocol::TRAEFIK_SCHEME,
     balancing::STICKY,
     balancing::STICKY_NAME,
@@ -35,18 +38,8 @@ const OBEYED: &[&str] = &[
 const OBSERVED: Class = Tunes("metrics and access log cover every route");
 
 const ENTRIES: &[Entry] = &[
-    // `https` reads it as well: `websecure` alone brings visitors to TLS.
-    ("router.entrypoints", Class::EntryPoints),
     ("router.middlewares", Class::Middlewares),
-    (
-        "router.priority",
-        Differs(
-            "rules are ordered by path: Exact first, then the longest Prefix",
-            "compare with `explain`",
-        ),
-    ),
     ("router.rulesyntax", Tunes("Ingresses have no rules in that syntax")),
-    ("router.pathmatcher", Alters(Change::Match, Unless::Specific(&["PathPrefix"]))),
     (
         "router.tls.certresolver",
         Differs(

@@ -44,7 +44,7 @@ pub(super) fn of_traefik<'a>(
     annotations.list(annotation).into_iter().map(traefik).collect()
 }
 
-fn traefik(value: &str) -> Result<Named<'_>, Problem> {
+pub(super) fn traefik(value: &str) -> Result<Named<'_>, Problem> {
     let refuse = |reason: String, fix: String| {
         Err(Problem::error(Why::MiddlewareUnusable, "", format!("{} {reason}", quote(value)), fix))
     };

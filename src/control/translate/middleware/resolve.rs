@@ -7,6 +7,7 @@ use crate::config::MiddlewarePolicy;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::control::translate::annotations::{Annotations, IGNORE, field};
+use crate::control::translate::entry_points::Way;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::{NamedStep, Step};
 use crate::model::{BackendKey, Severity, Why};
@@ -102,13 +103,40 @@ impl Middlewares {
             lists::OWN => lists::of_ours(annotations),
             annotation => lists::of_traefik(annotations, annotation),
         };
+        self.walk(asking, values, &field(annotation), resolved, report);
+    }
+
+    /// Resolves the Middlewares of an entry point, which the configuration names as Traefik's annotations do. It may
+    /// name those of any namespace.
+    pub(in crate::control::translate) fn resolve_entry_point(
+        &self,
+        asking: Asking<'_>,
+        way: &Way<'_>,
+        resolved: &mut Resolved,
+        report: &mut Report<'_>,
+    ) {
+        let policy = MiddlewarePolicy::AnyNamespace;
+        let asking = Asking { policy, routes: "its routes there", ..asking };
+        let values = way.middlewares.iter().map(|name| lists::traefik(name)).collect();
+        let place = format!("entry_point.{}.middlewares", way.name);
+        self.walk(asking, values, &place, resolved, report);
+    }
+
+    fn walk(
+        &self,
+        asking: Asking<'_>,
+        values: Vec<Result<Named<'_>, Problem>>,
+        place: &str,
+        resolved: &mut Resolved,
+        report: &mut Report<'_>,
+    ) {
         let (open, looks) = (Vec::new(), 0);
         let mut walk = Walk { middlewares: self, asking, resolved, open, looks };
         for value in values {
             if let Err(problem) = value.and_then(|named| walk.named(named)) {
                 let routes = asking.routes;
                 let reason = format!("{}: {routes} answer 503", problem.reason);
-                report.add(&field(annotation), Problem { reason, ..problem });
+                report.add(place, Problem { reason, ..problem });
                 walk.resolved.is_broken = true;
             }
             walk.open.clear();

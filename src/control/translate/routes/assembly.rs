@@ -88,12 +88,11 @@ impl Assembly {
         });
         let mut rules = Vec::new();
         for (reading, ingress) in came.into_iter().zip(moved.of_new) {
-            let of = reading.served.default.iter().flat_map(|default| &default.hosts);
+            let of = reading.served.defaults.iter().flat_map(|default| &default.hosts);
             hosts.extend(of.chain(reading.served.rules.iter().map(|rule| &rule.host)).cloned());
             rules.extend(placed_rules(reading, ingress, backends));
-            let default = placed_default(reading, ingress, backends);
-            defaults_touched |= default.is_some();
-            defaults.extend(default);
+            defaults_touched |= !reading.served.defaults.is_empty();
+            defaults.extend(placed_defaults(reading, ingress, backends));
         }
         defaults.sort_by_key(|default| default.ingress);
         rules.sort_by(table_order);
@@ -176,14 +175,16 @@ fn placed_rules<'r>(
     })
 }
 
-fn placed_default(
-    reading: &Reading,
+fn placed_defaults<'r>(
+    reading: &'r Reading,
     ingress: usize,
-    backends: &Backends,
-) -> Option<DefaultBackend> {
-    let default = reading.served.default.as_ref()?;
-    let backend = backends.position(default.backend);
-    Some(DefaultBackend { backend, ingress, ..default.clone() })
+    backends: &'r Backends,
+) -> impl Iterator<Item = DefaultBackend> + 'r {
+    reading.served.defaults.iter().map(move |default| DefaultBackend {
+        backend: backends.position(default.backend),
+        ingress,
+        ..default.clone()
+    })
 }
 
 /// A number for a model that no other one has.

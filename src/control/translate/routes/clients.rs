@@ -122,12 +122,12 @@ fn owners<'r>(ours: &[&'r Reading]) -> Map<&'r HostPattern, &'r Arc<str>> {
     for reading in ours {
         let served = &reading.served;
         let of_rules = served.rules.iter().map(|rule| &rule.host);
-        let of_default = served.default.iter().flat_map(|default| &default.hosts);
+        let of_default = served.defaults.iter().flat_map(|default| &default.hosts);
         let of_clients = served.clients.iter().flat_map(|clients| &clients.hosts);
         for host in of_rules.chain(of_default).chain(of_clients) {
             owners.entry(host).or_insert(&reading.ingress.namespace);
         }
-        if served.default.as_ref().is_some_and(|default| default.hosts.is_empty()) {
+        if served.defaults.iter().any(|default| default.hosts.is_empty()) {
             owners.entry(&HostPattern::Any).or_insert(&reading.ingress.namespace);
         }
     }

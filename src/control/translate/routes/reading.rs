@@ -33,7 +33,10 @@ pub(super) struct Reading {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Served {
     pub(super) rules: Box<[Rule]>,
-    pub(super) default: Option<DefaultBackend>,
+    /// `spec.defaultBackend`, for each of its [`Way`]s.
+    ///
+    /// [`Way`]: crate::control::translate::entry_points::Way
+    pub(super) defaults: Box<[DefaultBackend]>,
     pub(super) tls: Box<[Certificate]>,
     /// What is asked of clients; boxed, because few Ingresses ask.
     pub(super) clients: Option<Box<Clients>>,
@@ -59,7 +62,7 @@ impl Served {
     /// The numbers of its backends, sorted, each once.
     pub(super) fn backends(&self) -> Vec<usize> {
         let of_rules = self.rules.iter().map(|rule| rule.backend);
-        let of_default = self.default.iter().map(|default| default.backend);
+        let of_default = self.defaults.iter().map(|default| default.backend);
         let of_steps = self.step_backends.iter().map(|(_, backend)| *backend);
         let mut all: Vec<usize> = of_rules.chain(of_default).chain(of_steps).collect();
         all.sort_unstable();
@@ -69,7 +72,7 @@ impl Served {
 
     /// Whether it asks for the same as another one.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.rules == other.rules && self.default == other.default
+        self.rules == other.rules && self.defaults == other.defaults
     }
 }
 
@@ -90,7 +93,8 @@ impl Reading {
         let of_rules = self.served.rules.iter().map(|rule| {
             (BackendPlace::Path { rule: rule.rule, position: rule.position }, rule.backend)
         });
-        let of_default = self.served.default.iter().map(|own| (BackendPlace::Default, own.backend));
+        let of_default =
+            self.served.defaults.iter().map(|own| (BackendPlace::Default, own.backend));
         for (place, backend) in of_rules.chain(of_default) {
             if let Some(problem) = backends.problem(backend) {
                 report.add(&place.field(problem.field), problem.clone());

@@ -7,40 +7,61 @@ use super::steps::{Finished, Steps};
 use super::{Name, Routes, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::annotations::Annotations;
+use crate::control::translate::entry_points::Way;
 use crate::control::translate::fields::BackendRead;
 use crate::control::translate::findings::Findings;
 use crate::control::translate::middleware::{Asking, StepBackend};
 use crate::control::translate::report::Report;
 use crate::control::translate::{ingress, object_ref};
 use crate::model::{
-    BackendKey, Chain, DefaultBackend, Diagnostic, Matching, PortKey, Rule, Severity,
+    BackendKey, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, PortKey, Rule, Severity,
 };
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use std::sync::Arc;
 
-/// The rules of an Ingress. `acquire` finds backend and steps of each.
+/// The rules of an Ingress, each for each of its ways. `acquire` finds backend and steps.
 fn rules<'s>(
     read: Vec<ingress::RuleRead<'s>>,
-    mut acquire: impl FnMut(BackendRead<'s>) -> (usize, Option<Chain>),
+    ways: &[Way],
+    mut acquire: impl FnMut(&BackendRead<'s>, usize) -> (usize, Option<Chain>),
 ) -> Box<[Rule]> {
     let mut rules = Vec::new();
     for ingress::RuleRead { rule, host, paths } in read {
-        for ingress::PathRead { position, pattern: path, backend } in paths {
-            let (backend, middlewares) = acquire(backend);
-            let (host, matching) = (host.clone(), Matching::default());
-            rules.push(Rule {
-                host,
-                path,
-                backend,
-                ingress: 0,
-                rule,
-                position,
-                matching,
-                middlewares,
-            });
+        for ingress::PathRead { position, pattern, ordered, backend } in paths {
+            for (number, Way { entry_points, .. }) in ways.iter().enumerate() {
+                let (backend, middlewares) = acquire(&backend, number);
+                let (entry_points, ordered) = (*entry_points, ordered.clone());
+                rules.push(Rule {
+                    host: host.clone(),
+                    path: pattern.clone(),
+                    backend,
+                    ingress: 0,
+                    rule,
+                    position,
+                    matching: Matching { entry_points, ordered },
+                    middlewares,
+                });
+            }
         }
     }
     rules.into()
+}
+
+/// Its default backends, the same way.
+fn defaults<'s>(
+    read: Option<(BackendRead<'s>, Vec<HostPattern>)>,
+    ways: &[Way],
+    mut acquire: impl FnMut(&BackendRead<'s>, usize) -> (usize, Option<Chain>),
+) -> Box<[DefaultBackend]> {
+    let mut defaults = Vec::new();
+    if let Some((read, hosts)) = read {
+        for (number, Way { entry_points, .. }) in ways.iter().enumerate() {
+            let (backend, middlewares) = acquire(&read, number);
+            let (hosts, entry_points) = (hosts.clone(), *entry_points);
+            defaults.push(DefaultBackend { backend, ingress: 0, hosts, entry_points, middlewares });
+        }
+    }
+    defaults.into()
 }
 
 impl Routes {
@@ -57,33 +78,33 @@ impl Routes {
         let object = object_ref(&reading.ingress);
         let mut problems: Vec<Diagnostic> = Vec::new();
         let mut report = Report::new(&object, &mut problems);
-        let mut read = ingress::read(source, &self.options.https, &mut report);
+        let mut read =
+            ingress::read(source, &self.options.https, &self.options.entry_points, &mut report);
         let policy = self.options.middlewares;
         let asking = Asking::of_ingress(namespace, Annotations::of(&source.metadata), policy);
-        let mut steps = Steps::of_ingress(&self.middlewares, asking, &mut report);
+        let ways = self.options.entry_points.ways(read.entry_points);
+        let mut steps = Steps::of_ingress(&self.middlewares, asking, &ways, &mut report);
         read.refused = read.refused.or(steps.broken());
         // The request would be refused after the redirect to TLS, so it is refused at once.
         read.https.redirect &= read.refused.is_none();
-        let mut acquire = |backend: BackendRead<'_>| {
+        let mut acquire = |backend: &BackendRead<'_>, way: usize| {
+            let refused = read.refused.or(steps.broken_way(way));
             let (service, port, broken): (Arc<str>, _, _) = match backend {
                 BackendRead::Service { name, port } => {
                     let of_service =
                         steps.of_service(objects, &self.middlewares, name, &mut problems);
-                    (name.into(), port, read.refused.or(of_service))
+                    ((*name).into(), port.clone(), refused.or(of_service))
                 }
                 BackendRead::Broken { service, broken } => {
-                    (service.into(), PortKey::Number(0), read.refused.or(Some(broken)))
+                    (service.as_str().into(), PortKey::Number(0), refused.or(Some(*broken)))
                 }
             };
-            let chain = broken.is_none().then(|| steps.chain(&service)).flatten();
+            let chain = broken.is_none().then(|| steps.chain(&service, way)).flatten();
             let key = BackendKey { namespace: Arc::clone(namespace), service, port };
             (self.backends.acquire(key, broken, number, touched), chain)
         };
-        let rules = rules(read.rules, &mut acquire);
-        let default = read.default.map(|(backend, hosts)| {
-            let (backend, middlewares) = acquire(backend);
-            DefaultBackend { backend, ingress: 0, hosts, middlewares }
-        });
+        let rules = rules(read.rules, &ways, &mut acquire);
+        let defaults = defaults(read.default, &ways, &mut acquire);
         let steps = steps.finish();
         let step_backends = self.step_backends(&steps, number, touched);
         let tls = self.certificates_of(namespace, number, read.tls, touched);
@@ -95,7 +116,8 @@ impl Routes {
             problems.retain(|problem| problem.severity != Severity::Info);
         }
         let (problems, dependencies) = (problems.into(), steps.dependencies);
-        let served = Served { rules, default, tls, clients, step_backends, dependencies, problems };
+        let served =
+            Served { rules, defaults, tls, clients, step_backends, dependencies, problems };
         let ingress::IngressRead { https, timeouts, balance, raw_path, max_body, .. } = read;
         (served, Asks { https, timeouts, balance, raw_path, max_body })
     }

@@ -3,11 +3,12 @@
 
 use crate::control::objects::Objects;
 use crate::control::translate::annotations::Annotations;
+use crate::control::translate::entry_points::Way;
 use crate::control::translate::middleware::{
     Asking, Dependency, Middlewares, OWN_LIST, ROUTER_LIST, Resolved, SERVICE_LIST, StepBackend,
 };
 use crate::control::translate::report::Report;
-use crate::model::{Broken, Chain, Diagnostic, Kind, ObjectRef};
+use crate::model::{Broken, Chain, Diagnostic, Kind, NamedStep, ObjectRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,7 +16,10 @@ use std::sync::Arc;
 pub(super) struct Steps<'a> {
     asking: Asking<'a>,
     own: Resolved,
-    chain: Option<Chain>,
+    /// Those of the entry points, which come before.
+    ways: Vec<Resolved>,
+    /// For each of the ways.
+    chains: Vec<Option<Chain>>,
     services: BTreeMap<Arc<str>, OfService>,
     dependencies: BTreeSet<Dependency>,
     is_unresolved: bool,
@@ -23,7 +27,8 @@ pub(super) struct Steps<'a> {
 
 /// What a Service adds.
 struct OfService {
-    chain: Option<Chain>,
+    /// For each of the ways.
+    chains: Vec<Option<Chain>>,
     backends: Vec<(Arc<str>, StepBackend)>,
     broken: Option<Broken>,
 }
@@ -35,8 +40,13 @@ pub(super) struct Finished {
     pub(super) is_unresolved: bool,
 }
 
-fn chain(steps: Vec<Arc<crate::model::NamedStep>>) -> Option<Chain> {
-    (!steps.is_empty()).then(|| steps.into())
+/// The steps of each way, and then the others.
+fn chains(ways: &[Resolved], others: &[Arc<NamedStep>]) -> Vec<Option<Chain>> {
+    let chain = |way: &Resolved| {
+        let steps: Vec<_> = way.steps.iter().chain(others).cloned().collect();
+        (!steps.is_empty()).then(|| steps.into())
+    };
+    ways.iter().map(chain).collect()
 }
 
 fn broken(resolved: &Resolved) -> Option<Broken> {
@@ -48,21 +58,36 @@ impl<'a> Steps<'a> {
     pub(super) fn of_ingress(
         middlewares: &Middlewares,
         asking: Asking<'a>,
+        ways: &[Way<'_>],
         report: &mut Report<'_>,
     ) -> Self {
         let mut own = Resolved::default();
         for list in [ROUTER_LIST, OWN_LIST] {
             middlewares.resolve(asking, list, &mut own, report);
         }
-        let dependencies = std::mem::take(&mut own.dependencies);
-        let is_unresolved = own.is_unresolved;
-        let chain = chain(own.steps.clone());
-        Self { asking, own, chain, services: BTreeMap::new(), dependencies, is_unresolved }
+        let mut dependencies = std::mem::take(&mut own.dependencies);
+        let mut is_unresolved = own.is_unresolved;
+        let ways = ways.iter().map(|way| {
+            let mut resolved = Resolved::default();
+            middlewares.resolve_entry_point(asking, way, &mut resolved, report);
+            dependencies.append(&mut resolved.dependencies);
+            is_unresolved |= resolved.is_unresolved;
+            resolved
+        });
+        let ways: Vec<Resolved> = ways.collect();
+        let chains = chains(&ways, &own.steps);
+        let services = BTreeMap::new();
+        Self { asking, own, ways, chains, services, dependencies, is_unresolved }
     }
 
     /// Why no route of the Ingress is served.
     pub(super) fn broken(&self) -> Option<Broken> {
         broken(&self.own)
+    }
+
+    /// Why none is served on the entry points of one way.
+    pub(super) fn broken_way(&self, way: usize) -> Option<Broken> {
+        self.ways.get(way).and_then(broken)
     }
 
     /// Reads what a Service adds. Returns why no route to it is served.
@@ -94,18 +119,17 @@ impl<'a> Steps<'a> {
         let broken = broken(&resolved);
         self.dependencies.append(&mut resolved.dependencies);
         self.dependencies.insert(Dependency::Service((Arc::clone(namespace), Arc::clone(&name))));
-        let steps = self.own.steps.iter().cloned().chain(resolved.steps).collect();
-        let of_service = OfService { chain: chain(steps), backends: resolved.backends, broken };
+        let steps: Vec<_> = self.own.steps.iter().cloned().chain(resolved.steps).collect();
+        let chains = chains(&self.ways, &steps);
+        let of_service = OfService { chains, backends: resolved.backends, broken };
         self.services.insert(name, of_service);
         broken
     }
 
-    /// The steps of a route to this Service.
-    pub(super) fn chain(&self, service: &str) -> Option<Chain> {
-        match self.services.get(service) {
-            Some(of_service) => of_service.chain.clone(),
-            None => self.chain.clone(),
-        }
+    /// The steps of a route to this Service, on the entry points of one way.
+    pub(super) fn chain(&self, service: &str, way: usize) -> Option<Chain> {
+        let chains = self.services.get(service).map_or(&self.chains, |of| &of.chains);
+        chains.get(way).cloned().flatten()
     }
 
     /// What the Ingress needs for them.
@@ -113,6 +137,7 @@ impl<'a> Steps<'a> {
         let is_used = self.broken().is_none();
         let of_services = self.services.into_values().filter(|service| service.broken.is_none());
         let mut backends = self.own.backends;
+        backends.extend(self.ways.into_iter().flat_map(|way| way.backends));
         backends.extend(of_services.flat_map(|service| service.backends));
         backends.retain(|_| is_used);
         let dependencies = self.dependencies.into_iter().collect();

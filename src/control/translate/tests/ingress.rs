@@ -2,7 +2,7 @@
 
 use super::{endpoints, lines, mk_backend, mk_ingress, mk_named, mk_paths, model};
 use super::{routes, run};
-use crate::model::{DefaultBackend, HostPattern, PathKind, Severity, Why};
+use crate::model::{DefaultBackend, EntryPoints, HostPattern, PathKind, Severity, Why};
 
 #[test]
 fn each_path_becomes_a_rule_of_its_type() {
@@ -107,7 +107,13 @@ fn a_rule_without_http_gives_its_host_to_the_default_backend_of_its_ingress() {
     let hosts = vec![HostPattern::Exact("a.example".into())];
     assert_eq!(
         model.defaults,
-        [DefaultBackend { backend: 0, ingress: 0, hosts, middlewares: None }]
+        [DefaultBackend {
+            backend: 0,
+            ingress: 0,
+            hosts,
+            entry_points: EntryPoints::ALL,
+            middlewares: None
+        }]
     );
     assert_eq!(model.rules, []);
 }
@@ -146,7 +152,13 @@ fn a_default_backend_knows_the_hosts_of_its_ingress_each_once() {
     let hosts = ["a.example", "b.example"].map(|host| HostPattern::Exact(host.into())).to_vec();
     assert_eq!(
         model.defaults,
-        [DefaultBackend { backend: 0, ingress: 0, hosts, middlewares: None }]
+        [DefaultBackend {
+            backend: 0,
+            ingress: 0,
+            hosts,
+            entry_points: EntryPoints::ALL,
+            middlewares: None
+        }]
     );
 }
 

@@ -1,0 +1,203 @@
+//! On which entry points the routes of an Ingress are served: `router.entrypoints` of Traefik.
+
+use super::annotations::{Annotations, IGNORE, field};
+use super::report::{Problem, Report};
+use crate::config::{Config, ListenerProtocol};
+use crate::control::quote::quote;
+use crate::control::suggest::nearest;
+use crate::model::{Broken, EntryPoints, Severity, Why};
+use std::sync::Arc;
+
+/// A list of names. Without one, a route is served on the entry points that are default.
+pub(super) const ENTRY_POINTS: &str = "traefik.ingress.kubernetes.io/router.entrypoints";
+
+/// Other names that installations of Traefik have for its chart's entry points. They count where the
+/// configuration has no entry point of that name.
+const ALIASES: [(&str, &str); 3] =
+    [("http", "web"), ("https", "websecure"), ("web-secure", "websecure")];
+
+/// An entry point, as routes see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedEntryPoint {
+    /// What routes call it.
+    pub name: Arc<str>,
+    /// Whether all of its listeners have TLS.
+    pub is_secure: bool,
+    /// Whether routes that name no entry point are served there.
+    pub is_default: bool,
+    /// Middlewares that requests pass before those of their route.
+    pub middlewares: Vec<Arc<str>>,
+}
+
+/// The entry points of a configuration, in its order: the position of each is its bit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPointTable(Vec<NamedEntryPoint>);
+
+impl Default for EntryPointTable {
+    /// Those of Traefik's chart.
+    fn default() -> Self {
+        let preset = |name: &str, is_secure| NamedEntryPoint {
+            name: name.into(),
+            is_secure,
+            is_default: true,
+            middlewares: Vec::new(),
+        };
+        Self(vec![preset("web", false), preset("websecure", true)])
+    }
+}
+
+/// Entry points on which the routes of an Ingress are alike: before their own Middlewares, requests pass the same.
+pub(super) struct Way<'t> {
+    pub(super) entry_points: EntryPoints,
+    /// One of them, for messages.
+    pub(super) name: &'t str,
+    pub(super) middlewares: &'t [Arc<str>],
+}
+
+/// The entry points of an Ingress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct EntryPointsRead {
+    pub(super) entry_points: EntryPoints,
+    /// Whether it names some, all of which have TLS.
+    pub(super) is_secure: bool,
+    /// Why no route of it is served.
+    pub(super) broken: Option<Broken>,
+}
+
+impl EntryPointTable {
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Self {
+        let all = config.entry_points.iter().map(|point| {
+            let mut own = point.listeners.iter().filter_map(|&at| config.listeners.get(at));
+            let is_secure = match point.listeners[..] {
+                [] => *point.name == *"websecure",
+                _ => own.all(|listener| listener.protocol == ListenerProtocol::Https),
+            };
+            let (name, middlewares) = (Arc::clone(&point.name), point.middlewares.clone());
+            NamedEntryPoint { name, is_secure, is_default: point.is_default, middlewares }
+        });
+        Self(all.collect())
+    }
+
+    /// These.
+    #[cfg(test)]
+    pub(super) fn new(all: Vec<NamedEntryPoint>) -> Self {
+        Self(all)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        let name = name.to_ascii_lowercase();
+        let position = |name: &str| self.0.iter().position(|point| *point.name == *name);
+        position(&name).or_else(|| {
+            let (_, preset) = ALIASES.into_iter().find(|(alias, _)| *alias == name)?;
+            position(preset)
+        })
+    }
+
+    /// The bits of those that a condition holds for.
+    fn bits(&self, holds: impl Fn(&NamedEntryPoint) -> bool) -> u32 {
+        let own = self.0.iter().enumerate().filter(|(_, point)| holds(point));
+        own.fold(0, |bits, (at, _)| bits | 1 << at)
+    }
+
+    /// Those of a route that names none.
+    fn default(&self) -> EntryPoints {
+        match self.0.iter().all(|point| point.is_default) {
+            true => EntryPoints::ALL,
+            false => EntryPoints { own: self.bits(|point| point.is_default), also: 0 },
+        }
+    }
+
+    /// Reads those of an Ingress.
+    ///
+    /// A name that is none costs nothing beside a known one: the routes are served nowhere else than with Traefik.
+    /// Where no name is known they keep their place, unserved.
+    pub(super) fn read(
+        &self,
+        annotations: Annotations<'_>,
+        report: &mut Report<'_>,
+    ) -> EntryPointsRead {
+        let names = annotations.list(ENTRY_POINTS);
+        let mut read = EntryPointsRead { entry_points: self.default(), ..Default::default() };
+        if names.is_empty() {
+            return read;
+        }
+        if annotations.list(IGNORE).contains(&ENTRY_POINTS) {
+            let reason = format!("names entry points, and is ignored because of {IGNORE}");
+            let problem = Problem::error(Why::AnnotationIgnored, "", reason, "");
+            report.add(&field(ENTRY_POINTS), problem.with(Severity::Warning));
+            return read;
+        }
+        let known: Vec<usize> = names.iter().filter_map(|name| self.position(name)).collect();
+        for name in names.iter().filter(|name| self.position(name).is_none()) {
+            report.add(&field(ENTRY_POINTS), self.unknown(name, known.is_empty()));
+        }
+        if known.is_empty() {
+            read.broken = Some(Broken::Restricted);
+            return read;
+        }
+        let own = known.iter().fold(0, |bits, at| bits | 1 << at);
+        read.is_secure = known.iter().all(|&at| self.0[at].is_secure);
+        // Visitors without TLS are sent there, instead of the 404 that Traefik has for them.
+        let plain = |point: &NamedEntryPoint| !point.is_secure && point.is_default;
+        let also = if read.is_secure { self.bits(plain) } else { 0 };
+        read.entry_points = match own == self.bits(|_| true) {
+            true => EntryPoints::ALL,
+            false => EntryPoints { own, also },
+        };
+        read
+    }
+
+    fn unknown(&self, name: &str, is_alone: bool) -> Problem {
+        let names = || self.0.iter().map(|point| &*point.name);
+        let fix = match nearest(name, names()) {
+            Some(near) => format!("did you mean {}?", quote(near)),
+            None => {
+                let all: Vec<&str> = names().collect();
+                format!("add an [[entry_point]] of this name, or use {}", all.join(", "))
+            }
+        };
+        let name = quote(name);
+        if is_alone {
+            let reason =
+                format!("{name} is not an entry point: the routes of this Ingress answer 503");
+            return Problem::error(Why::RestrictionUnsupported, "", reason, fix);
+        }
+        let reason =
+            format!("{name} is not an entry point: routes are served on the others that it names");
+        Problem::error(Why::AnnotationIgnored, "", reason, fix).with(Severity::Warning)
+    }
+
+    /// Divides entry points by what requests pass there.
+    pub(super) fn ways(&self, EntryPoints { own, also }: EntryPoints) -> Vec<Way<'_>> {
+        let mut ways: Vec<Way<'_>> = Vec::new();
+        if self.0.iter().all(|point| point.middlewares.is_empty()) {
+            let entry_points = EntryPoints { own, also };
+            return vec![Way { entry_points, name: "", middlewares: &[] }];
+        }
+        for (at, point) in self.0.iter().enumerate() {
+            let bit = 1 << at;
+            let of_point = EntryPoints { own: own & bit, also: also & bit };
+            if of_point.own | of_point.also == 0 {
+                continue;
+            }
+            match ways.iter_mut().find(|way| way.middlewares == point.middlewares) {
+                Some(way) => {
+                    way.entry_points.own |= of_point.own;
+                    way.entry_points.also |= of_point.also;
+                }
+                None => ways.push(Way {
+                    entry_points: of_point,
+                    name: &point.name,
+                    middlewares: &point.middlewares,
+                }),
+            }
+        }
+        if let [way] = &mut ways[..]
+            && own == u32::MAX
+        {
+            way.entry_points = EntryPoints::ALL;
+        }
+        ways
+    }
+}
