@@ -18,6 +18,7 @@ mod drain;
 mod error_pages;
 mod external_names;
 mod forwarding;
+mod grpc_web;
 mod handover;
 mod health_checks;
 mod limits;

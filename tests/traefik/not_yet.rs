@@ -12,7 +12,6 @@ const NOT_YET: &[&str] = &[
     "circuitBreaker",
     "compress",
     "contentType",
-    "grpcWeb",
     "retry",
 ];
 

@@ -122,11 +122,7 @@ impl Step {
     pub fn is_served(&self) -> bool {
         !matches!(
             self,
-            Self::Compress(_)
-                | Self::Retry(_)
-                | Self::CircuitBreaker(_)
-                | Self::ContentType(_)
-                | Self::GrpcWeb(_)
+            Self::Compress(_) | Self::Retry(_) | Self::CircuitBreaker(_) | Self::ContentType(_)
         )
     }
 

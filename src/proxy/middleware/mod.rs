@@ -23,6 +23,7 @@ mod digest_auth;
 mod error_pages;
 mod explain;
 mod forward_auth;
+mod grpc_web;
 mod hash_pool;
 mod headers;
 mod hsts;
@@ -41,6 +42,7 @@ mod wait;
 pub use answer::StepAnswer;
 pub use error_pages::{MOST_TIME as MOST_PAGE_TIME, keep as keep_fields_of_status, page};
 pub use explain::{StepReport, explain};
+pub use grpc_web::WebBody;
 pub use passage::{Passage, StepNote};
 pub use state::{StateRegistry, States};
 pub use view::{RequestSource, RequestView, ResponseView};
@@ -114,12 +116,11 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
         Step::DigestAuth(auth) => digest_auth::on_request(auth, middleware, request),
         Step::ForwardAuth(_) => Err(Stop::Wait),
+        Step::GrpcWeb(origins) => grpc_web::on_request(origins, request),
         // Not served yet: whatever reads manifests refuses them, and so does this.
-        Step::Compress(_)
-        | Step::ContentType(_)
-        | Step::Retry(_)
-        | Step::CircuitBreaker(_)
-        | Step::GrpcWeb(_) => Err(StepAnswer::of(Reason::MiddlewareUnusable).into()),
+        Step::Compress(_) | Step::ContentType(_) | Step::Retry(_) | Step::CircuitBreaker(_) => {
+            Err(StepAnswer::of(Reason::MiddlewareUnusable).into())
+        }
     }
 }
 
@@ -136,6 +137,7 @@ pub fn on_response(middleware: &Arc<NamedStep>, response: &mut ResponseView<'_>)
     match &middleware.step {
         Step::Headers(rules) => headers::on_response(rules, response),
         Step::ForwardAuth(_) => forward_auth::on_response(response),
+        Step::GrpcWeb(_) => grpc_web::on_response(response),
         _ => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use super::answer::StepAnswer;
 use super::error_pages::Asked;
+use super::grpc_web::WebCall;
 use super::limit::InFlightTurn;
 use http::HeaderValue;
 
@@ -27,6 +28,13 @@ pub enum StepNote {
     Cookies(Vec<HeaderValue>),
     /// What the Service of `errors` is told of a request, for a page.
     Asked(Box<Asked>),
+    /// That it is a call of gRPC-Web.
+    GrpcWeb(Box<WebCall>),
+    /// That the body of its response is to be one of gRPC-Web.
+    WebBody {
+        /// In base64.
+        is_text: bool,
+    },
     /// That it counts for `inFlightReq`, until it is dropped.
     InFlight(InFlightTurn),
 }
@@ -73,5 +81,18 @@ impl Passage {
     /// Whether a step has kept what it needs for a page in place of the response.
     pub fn may_have_page(&self) -> bool {
         self.notes.iter().any(|(_, note)| matches!(note, StepNote::Asked(_)))
+    }
+
+    /// Whether it is a call of gRPC-Web, which its pod gets as one of gRPC.
+    pub fn is_web_call(&self) -> bool {
+        self.notes.iter().any(|(_, note)| matches!(note, StepNote::GrpcWeb(_)))
+    }
+
+    /// Whether the body of its response is to be one of gRPC-Web, and then whether in base64.
+    pub fn web_body(&self) -> Option<bool> {
+        self.notes.iter().find_map(|(_, note)| match note {
+            StepNote::WebBody { is_text } => Some(*is_text),
+            _ => None,
+        })
     }
 }

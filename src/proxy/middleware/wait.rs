@@ -1,6 +1,6 @@
 //! The request halves that have to wait.
 
-use super::{RequestView, StepAnswer, basic_auth, forward_auth, limit};
+use super::{RequestView, StepAnswer, basic_auth, forward_auth, grpc_web, limit};
 use crate::error::Reason;
 use crate::model::middleware::{NamedStep, Step};
 use crate::net::memory::Account;
@@ -35,6 +35,7 @@ pub async fn wait(
     match &middleware.step {
         Step::BasicAuth(auth) => basic_auth::wait(auth, middleware, request).await,
         Step::ForwardAuth(auth) => forward_auth::wait(auth, request, services).await,
+        Step::GrpcWeb(origins) => grpc_web::wait(origins, request, services).await,
         Step::RateLimit(limit) => {
             limit::wait_for_rate(limit, middleware, request, services.table).await
         }

@@ -17,9 +17,14 @@ impl Exchange {
         self.noted.grpc && self.version() == Version::HTTP_2
     }
 
+    /// Whether it is a call of gRPC-Web, which its pod gets as one of gRPC. Its client reads errors of HTTP.
+    pub(super) fn is_web_call(&self) -> bool {
+        self.passage.as_ref().is_some_and(|passage| passage.is_web_call())
+    }
+
     /// The Service that it is a call of gRPC to, if that may speak it.
     fn called(&self) -> Option<&Backend> {
-        let (table, id) = self.route().filter(|_| self.is_grpc())?;
+        let (table, id) = self.route().filter(|_| self.is_grpc() || self.is_web_call())?;
         let backend: &Backend = table.backend(id);
         backend.protocol.may_be_http2().then_some(backend)
     }

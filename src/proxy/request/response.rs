@@ -68,6 +68,9 @@ pub(super) fn deliver(
 ) -> Response<ResponseBody> {
     exchange.answered(response.status());
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());
+    if let Some(is_text) = exchange.passage.as_ref().and_then(|passage| passage.web_body()) {
+        return response.map(|incoming| ResponseBody::of_web(incoming, is_text, exchange));
+    }
     response.map(|incoming| match has_body {
         true => ResponseBody::of_upstream(incoming, exchange),
         // A body that a pod sends anyway over HTTP/2 is dropped with its stream.

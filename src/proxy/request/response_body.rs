@@ -6,6 +6,7 @@
 
 use super::exchange::Exchange;
 use crate::error::Reason;
+use crate::proxy::middleware::WebBody;
 use crate::upstream::ReplyBody;
 use crate::upstream::body::{Piece, clean_trailers};
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub struct ResponseBody {
 #[derive(Debug)]
 enum Source {
     Upstream(ReplyBody),
+    /// The same for a client of gRPC-Web.
+    Web(Box<WebBody>),
     /// What is left of an answer of ours.
     Ours(Bytes),
 }
@@ -41,6 +44,11 @@ impl ResponseBody {
 
     pub(super) fn of_upstream(incoming: ReplyBody, exchange: Exchange) -> Self {
         Self::new(Source::Upstream(incoming), exchange)
+    }
+
+    /// As one of gRPC-Web, in base64 or not.
+    pub(super) fn of_web(incoming: ReplyBody, is_text: bool, exchange: Exchange) -> Self {
+        Self::new(Source::Web(Box::new(WebBody::new(incoming, is_text))), exchange)
     }
 
     pub(super) fn of_ours(text: Bytes, exchange: Exchange) -> Self {
@@ -92,6 +100,7 @@ impl Source {
     fn is_empty(&self) -> bool {
         match self {
             Self::Upstream(incoming) => incoming.is_end_stream(),
+            Self::Web(body) => body.is_end_stream(),
             Self::Ours(rest) => rest.is_empty(),
         }
     }
@@ -123,6 +132,17 @@ impl Body for ResponseBody {
                     return Poll::Pending;
                 }
             },
+            Source::Web(body) => match body.poll_piece(cx) {
+                Poll::Ready(piece) => {
+                    piece.map(|piece| piece.map(Frame::data).map_err(|_| Truncated))
+                }
+                Poll::Pending => {
+                    if let Some(exchange) = &mut this.exchange {
+                        exchange.starved();
+                    }
+                    return Poll::Pending;
+                }
+            },
             Source::Ours(rest) => {
                 let rest = std::mem::take(rest);
                 (!rest.is_empty()).then_some(Ok(Frame::data(rest)))
@@ -144,6 +164,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Upstream(incoming) => incoming.size_hint(),
+            Source::Web(_) => SizeHint::default(),
             Source::Ours(rest) => SizeHint::with_exact(rest.len() as u64),
         }
     }

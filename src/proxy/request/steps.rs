@@ -71,6 +71,10 @@ pub(super) fn run(
         Err(Stop::StepAnswer(answer)) => Err(answered(answer, &mut passage)),
     };
     exchange.passage = Some(passage);
+    if exchange.is_web_call() {
+        // Those of a call are others.
+        exchange.await_head();
+    }
     result
 }
 

@@ -35,6 +35,14 @@ impl Whole {
         Rc::new(Self { bytes, account, upload, is_sent: Cell::new(false) })
     }
 
+    /// What was made of it, in its place.
+    pub fn with_bytes(&self, bytes: Bytes) -> Rc<Self> {
+        match &self.upload {
+            Some(upload) => Self::of_upload(bytes, upload),
+            None => Self::of_ours(bytes),
+        }
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

@@ -8,6 +8,7 @@ mod ends;
 mod goaway;
 mod refusals;
 mod server;
+mod web;
 
 use crate::certificates::{Authority, ECDSA};
 use crate::secured::{HOST, secured_by};

@@ -1,7 +1,7 @@
-//! The nonces of a `digestAuth`: given to whoever asks, without memory, and counted for those who log in.
+//! The nonces of a `digestAuth`: given to every client, without memory, and counted for those who log in.
 //!
 //! A nonce carries its number and its time, under a keyed hash. Only one that somebody has logged in with is
-//! remembered, with the counts that were used: strangers cannot fill the memory. Where there is no room, the oldest
+//! remembered, with the counts that were used: nobody else can fill the memory. Where there is no room, the oldest
 //! nonce goes, and with it all that are older: a count that was used is never taken for a new one.
 
 use super::super::brake::Brake;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Reads the body of a request and gives it back to it, whole. Trailers are dropped, as they may be (RFC 9110
 /// section 6.5.1).
-pub(super) async fn hold(
+pub(in crate::proxy::middleware) async fn hold(
     request: &mut RequestView<'_>,
     ForwardBody { max }: ForwardBody,
     account: &Arc<Account>,

@@ -7,6 +7,8 @@ mod asked;
 mod denied;
 mod held;
 
+pub(super) use held::hold;
+
 use super::subrequest::{Bounds, Reply, ask};
 use super::{RequestView, ResponseView, Services, StepAnswer, twins};
 use crate::error::Reason;
@@ -37,7 +39,7 @@ pub(super) async fn wait(
     services: Services<'_>,
 ) -> Result<(), Box<StepAnswer>> {
     let body = match auth.body {
-        Some(bound) => held::hold(request, bound, services.account).await?,
+        Some(bound) => hold(request, bound, services.account).await?,
         None => None,
     };
     let asked = asked::of(auth, request, body.as_deref()).map_err(StepAnswer::of)?;
