@@ -90,4 +90,12 @@ pub struct StepCells {
     pub store_fallbacks: [SharedCounter; StoreFailure::ALL.len()],
     /// Stores of limits for the whole cluster that are connected.
     pub stores_connected: SharedGauge,
+    /// Responses that were compressed, in the order of `ContentCoding`: br, gzip.
+    pub compressed: [SharedCounter; 2],
+    /// Bytes that came to compressors.
+    pub compressed_from: SharedCounter,
+    /// Bytes that they made of those.
+    pub compressed_to: SharedCounter,
+    /// Responses that were not compressed for lack of memory.
+    pub uncompressed: SharedCounter,
 }

@@ -12,6 +12,7 @@ mod admin;
 mod auth;
 mod balancing;
 mod client;
+mod compress;
 mod connections;
 mod deadlines;
 mod drain;

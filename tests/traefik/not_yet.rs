@@ -10,7 +10,6 @@ const NOT_YET: &[&str] = &[
     "annotations/tls-options",
     "annotations/tls-options-missing",
     "circuitBreaker",
-    "compress",
     "contentType",
     "retry",
 ];

@@ -49,6 +49,8 @@ labels! { fn label;
         Bodies = "bodies",
         /// Bodies kept for sending a request again.
         Replays = "replays",
+        /// Compressors of responses.
+        Compressors = "compressors",
     }
 }
 

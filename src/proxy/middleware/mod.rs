@@ -19,6 +19,7 @@ mod body_size;
 mod brake;
 mod client;
 mod client_certificate;
+mod compress;
 mod digest_auth;
 mod error_pages;
 mod explain;
@@ -40,6 +41,7 @@ mod view;
 mod wait;
 
 pub use answer::StepAnswer;
+pub use compress::{BodyEncoder, SLICE, Waiting};
 pub use error_pages::{MOST_TIME as MOST_PAGE_TIME, keep as keep_fields_of_status, page};
 pub use explain::{StepReport, explain};
 pub use grpc_web::WebBody;
@@ -113,12 +115,16 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             client_certificate::on_request(fields, request);
             Ok(())
         }
+        Step::Compress(rules) => {
+            compress::on_request(rules, request);
+            Ok(())
+        }
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
         Step::DigestAuth(auth) => digest_auth::on_request(auth, middleware, request),
         Step::ForwardAuth(_) => Err(Stop::Wait),
         Step::GrpcWeb(origins) => grpc_web::on_request(origins, request),
         // Not served yet: whatever reads manifests refuses them, and so does this.
-        Step::Compress(_) | Step::ContentType(_) | Step::Retry(_) | Step::CircuitBreaker(_) => {
+        Step::ContentType(_) | Step::Retry(_) | Step::CircuitBreaker(_) => {
             Err(StepAnswer::of(Reason::MiddlewareUnusable).into())
         }
     }
@@ -138,6 +144,7 @@ pub fn on_response(middleware: &Arc<NamedStep>, response: &mut ResponseView<'_>)
         Step::Headers(rules) => headers::on_response(rules, response),
         Step::ForwardAuth(_) => forward_auth::on_response(response),
         Step::GrpcWeb(_) => grpc_web::on_response(response),
+        Step::Compress(rules) => compress::on_response(rules, response),
         _ => {}
     }
 }

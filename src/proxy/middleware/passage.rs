@@ -1,6 +1,7 @@
 //! What a request carries through the steps of its route.
 
 use super::answer::StepAnswer;
+use super::compress::{AcceptedCodings, BodyEncoder};
 use super::error_pages::Asked;
 use super::grpc_web::WebCall;
 use super::limit::InFlightTurn;
@@ -37,6 +38,10 @@ pub enum StepNote {
     },
     /// That it counts for `inFlightReq`, until it is dropped.
     InFlight(InFlightTurn),
+    /// What of `compress` its client accepts.
+    Accepted(Box<AcceptedCodings>),
+    /// The compressor of its response's body.
+    Compress(Box<BodyEncoder>),
 }
 
 impl Passage {
@@ -64,6 +69,16 @@ impl Passage {
     pub fn take_note(&mut self, step: usize) -> Option<StepNote> {
         let position = self.notes.iter().position(|(of, _)| *of == step)?;
         Some(self.notes.swap_remove(position).1)
+    }
+
+    /// The compressor of the response's body, if it is to be compressed.
+    pub fn take_encoder(&mut self) -> Option<Box<BodyEncoder>> {
+        let is_encoder = |(_, note): &(usize, StepNote)| matches!(note, StepNote::Compress(_));
+        let position = self.notes.iter().position(is_encoder)?;
+        match self.notes.swap_remove(position).1 {
+            StepNote::Compress(encoder) => Some(encoder),
+            _ => None,
+        }
     }
 
     /// Keeps again what a response half has left of its step's.

@@ -119,6 +119,11 @@ impl States {
         Self { registry, known: RefCell::default(), generation: Cell::new(0) }
     }
 
+    /// What is counted of them.
+    pub fn cells(&self) -> &Arc<StepCells> {
+        self.registry.cells()
+    }
+
     /// Forgets those of older tables.
     pub fn advance(&self, generation: u64) {
         if self.generation.replace(generation) != generation {

@@ -6,6 +6,7 @@ use crate::http::Target;
 use crate::model::middleware::NamedStep;
 use crate::net::addr::PeerAddr;
 use crate::net::fields::FieldMap;
+use crate::net::memory::Account;
 use crate::tls::Session;
 use crate::upstream::body::{RequestBody, Upload};
 use http::{HeaderValue, Method, Request, StatusCode, Version};
@@ -81,6 +82,8 @@ pub struct ResponseView<'r> {
     pub over_tls: bool,
     /// Whether the response is one of our own.
     pub is_ours: bool,
+    /// What the client's connection holds.
+    pub account: &'r Arc<Account>,
     /// What steps keep from one request to the next.
     pub states: &'r States,
     /// The step itself, by which its state is found.

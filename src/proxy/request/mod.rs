@@ -6,6 +6,7 @@
 mod calls;
 mod charge;
 mod decide;
+mod encoded_body;
 mod error_pages;
 mod exchange;
 mod parts;

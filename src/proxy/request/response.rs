@@ -68,13 +68,16 @@ pub(super) fn deliver(
 ) -> Response<ResponseBody> {
     exchange.answered(response.status());
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());
-    if let Some(is_text) = exchange.passage.as_ref().and_then(|passage| passage.web_body()) {
+    let passage = exchange.passage.as_mut();
+    if let Some(is_text) = passage.as_ref().and_then(|passage| passage.web_body()) {
         return response.map(|incoming| ResponseBody::of_web(incoming, is_text, exchange));
     }
-    response.map(|incoming| match has_body {
-        true => ResponseBody::of_upstream(incoming, exchange),
+    let encoder = passage.and_then(|passage| passage.take_encoder());
+    response.map(|incoming| match (has_body, encoder) {
+        (true, Some(encoder)) => ResponseBody::encoded(incoming, encoder, exchange),
+        (true, None) => ResponseBody::of_upstream(incoming, exchange),
         // A body that a pod sends anyway over HTTP/2 is dropped with its stream.
-        false => ResponseBody::empty(exchange),
+        (false, _) => ResponseBody::empty(exchange),
     })
 }
 

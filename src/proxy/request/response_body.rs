@@ -4,9 +4,10 @@
 //! then is more read from the upstream. An upstream that breaks off becomes an error here, and with
 //! it a visibly broken response: no last chunk, or fewer bytes than announced.
 
+use super::encoded_body::EncodedBody;
 use super::exchange::Exchange;
 use crate::error::Reason;
-use crate::proxy::middleware::WebBody;
+use crate::proxy::middleware::{BodyEncoder, WebBody};
 use crate::upstream::ReplyBody;
 use crate::upstream::body::{Piece, clean_trailers};
 use bytes::Bytes;
@@ -27,6 +28,8 @@ enum Source {
     Upstream(ReplyBody),
     /// The same for a client of gRPC-Web.
     Web(Box<WebBody>),
+    /// The same, compressed here.
+    Encoded(Box<EncodedBody>),
     /// What is left of an answer of ours.
     Ours(Bytes),
 }
@@ -49,6 +52,15 @@ impl ResponseBody {
     /// As one of gRPC-Web, in base64 or not.
     pub(super) fn of_web(incoming: ReplyBody, is_text: bool, exchange: Exchange) -> Self {
         Self::new(Source::Web(Box::new(WebBody::new(incoming, is_text))), exchange)
+    }
+
+    /// The upstream's, through a compressor.
+    pub(super) fn encoded(
+        incoming: ReplyBody,
+        encoder: Box<BodyEncoder>,
+        exchange: Exchange,
+    ) -> Self {
+        Self::new(Source::Encoded(Box::new(EncodedBody::new(incoming, encoder))), exchange)
     }
 
     pub(super) fn of_ours(text: Bytes, exchange: Exchange) -> Self {
@@ -97,10 +109,33 @@ impl ResponseBody {
 }
 
 impl Source {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
+        match self {
+            Self::Upstream(incoming) => Pin::new(incoming).poll_frame(cx).map(|frame| {
+                frame.and_then(|frame| match frame {
+                    Ok(frame) => clean_trailers(frame).map(Ok),
+                    Err(_) => Some(Err(Truncated)),
+                })
+            }),
+            Self::Web(body) => body
+                .poll_piece(cx)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(|_| Truncated))),
+            Self::Encoded(body) => body.poll_frame(cx),
+            Self::Ours(rest) => {
+                let rest = std::mem::take(rest);
+                Poll::Ready((!rest.is_empty()).then_some(Ok(Frame::data(rest))))
+            }
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Upstream(incoming) => incoming.is_end_stream(),
             Self::Web(body) => body.is_end_stream(),
+            Self::Encoded(body) => body.is_through(),
             Self::Ours(rest) => rest.is_empty(),
         }
     }
@@ -119,34 +154,11 @@ impl Body for ResponseBody {
             // Bytes that the client does not take are not read from the pod.
             ready!(exchange.downstream().flow.poll_room(cx));
         }
-        let frame = match &mut this.source {
-            Source::Upstream(incoming) => match Pin::new(incoming).poll_frame(cx) {
-                Poll::Ready(frame) => frame.and_then(|frame| match frame {
-                    Ok(frame) => clean_trailers(frame).map(Ok),
-                    Err(_) => Some(Err(Truncated)),
-                }),
-                Poll::Pending => {
-                    if let Some(exchange) = &mut this.exchange {
-                        exchange.starved();
-                    }
-                    return Poll::Pending;
-                }
-            },
-            Source::Web(body) => match body.poll_piece(cx) {
-                Poll::Ready(piece) => {
-                    piece.map(|piece| piece.map(Frame::data).map_err(|_| Truncated))
-                }
-                Poll::Pending => {
-                    if let Some(exchange) = &mut this.exchange {
-                        exchange.starved();
-                    }
-                    return Poll::Pending;
-                }
-            },
-            Source::Ours(rest) => {
-                let rest = std::mem::take(rest);
-                (!rest.is_empty()).then_some(Ok(Frame::data(rest)))
+        let Poll::Ready(frame) = this.source.poll_frame(cx) else {
+            if let Some(exchange) = &mut this.exchange {
+                exchange.starved();
             }
+            return Poll::Pending;
         };
         let piece = |bytes| match &this.exchange {
             Some(exchange) => exchange.downstream().flow.send(bytes, exchange.watch().moved()),
@@ -165,6 +177,7 @@ impl Body for ResponseBody {
         match &self.source {
             Source::Upstream(incoming) => incoming.size_hint(),
             Source::Web(_) => SizeHint::default(),
+            Source::Encoded(_) => SizeHint::default(),
             Source::Ours(rest) => SizeHint::with_exact(rest.len() as u64),
         }
     }

@@ -311,6 +311,7 @@ fn go_back<B>(
                 method: exchange.method(),
                 over_tls: exchange.over_tls,
                 is_ours,
+                account: &exchange.downstream().account,
                 states: &worker.steps,
                 middleware,
             };

@@ -59,5 +59,32 @@ fn encode_states(cells: &StepCells, encoder: &mut Families<'_>) -> fmt::Result {
         "ravelin_rate_limit_stores",
         "Connected stores of rateLimits with redis",
         |family| family.gauge::<0>(&[], cells.stores_connected.now()),
+    )?;
+    encode_compress(cells, encoder)
+}
+
+fn encode_compress(cells: &StepCells, encoder: &mut Families<'_>) -> fmt::Result {
+    encoder.counter(
+        "ravelin_compressed_responses",
+        "Responses that a compress middleware compressed, by content coding",
+        |family| {
+            for (coding, count) in ["br", "gzip"].into_iter().zip(&cells.compressed) {
+                family.count(&[("encoding", coding)], count.total())?;
+            }
+            Ok(())
+        },
+    )?;
+    encoder.counter(
+        "ravelin_compressed_bytes",
+        "Bytes of the bodies of compressed responses, as they came from pods (in) and as they were sent (out)",
+        |family| {
+            family.count(&[("direction", "in")], cells.compressed_from.total())?;
+            family.count(&[("direction", "out")], cells.compressed_to.total())
+        },
+    )?;
+    encoder.counter(
+        "ravelin_compress_refused",
+        "Responses passed on as they were because there was no memory for a compressor",
+        |family| family.count::<0>(&[], cells.uncompressed.total()),
     )
 }
