@@ -90,6 +90,8 @@ pub struct StepCells {
     pub store_fallbacks: [SharedCounter; StoreFailure::ALL.len()],
     /// Stores of limits for the whole cluster that are connected.
     pub stores_connected: SharedGauge,
+    /// How often circuit breakers opened.
+    pub breaker_trips: SharedCounter,
     /// Responses that were compressed, in the order of `ContentCoding`: br, gzip.
     pub compressed: [SharedCounter; 2],
     /// Bytes that came to compressors.

@@ -6,13 +6,8 @@ use crate::client::Response;
 use crate::differences::like;
 
 /// Types of middlewares, annotations without their prefix, words of `needs`, and cases by their ids.
-const NOT_YET: &[&str] = &[
-    "annotations/tls-options",
-    "annotations/tls-options-missing",
-    "circuitBreaker",
-    "contentType",
-    "retry",
-];
+const NOT_YET: &[&str] =
+    &["annotations/tls-options", "annotations/tls-options-missing", "contentType", "retry"];
 
 /// Reasons of ravelin for what it does not serve.
 const REASONS: [&str; 3] =

@@ -17,6 +17,7 @@ mod answer;
 mod basic_auth;
 mod body_size;
 mod brake;
+mod breaker;
 mod client;
 mod client_certificate;
 mod compress;
@@ -119,12 +120,13 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             compress::on_request(rules, request);
             Ok(())
         }
+        Step::CircuitBreaker(rules) => breaker::on_request(rules, middleware, request),
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
         Step::DigestAuth(auth) => digest_auth::on_request(auth, middleware, request),
         Step::ForwardAuth(_) => Err(Stop::Wait),
         Step::GrpcWeb(origins) => grpc_web::on_request(origins, request),
         // Not served yet: whatever reads manifests refuses them, and so does this.
-        Step::ContentType(_) | Step::Retry(_) | Step::CircuitBreaker(_) => {
+        Step::ContentType(_) | Step::Retry(_) => {
             Err(StepAnswer::of(Reason::MiddlewareUnusable).into())
         }
     }
@@ -144,6 +146,7 @@ pub fn on_response(middleware: &Arc<NamedStep>, response: &mut ResponseView<'_>)
         Step::Headers(rules) => headers::on_response(rules, response),
         Step::ForwardAuth(_) => forward_auth::on_response(response),
         Step::GrpcWeb(_) => grpc_web::on_response(response),
+        Step::CircuitBreaker(rules) => breaker::on_response(rules, response),
         Step::Compress(rules) => compress::on_response(rules, response),
         _ => {}
     }

@@ -6,6 +6,7 @@ use super::error_pages::Asked;
 use super::grpc_web::WebCall;
 use super::limit::InFlightTurn;
 use http::HeaderValue;
+use std::time::Instant;
 
 /// How far a request has come through its steps, and what they have kept of it.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ pub enum StepNote {
     },
     /// That it counts for `inFlightReq`, until it is dropped.
     InFlight(InFlightTurn),
+    /// When `circuitBreaker` let it pass.
+    Admitted(Instant),
     /// What of `compress` its client accepts.
     Accepted(Box<AcceptedCodings>),
     /// The compressor of its response's body.

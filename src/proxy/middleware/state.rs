@@ -5,6 +5,7 @@
 //! once for each middleware and table.
 
 use super::basic_auth::LogIns;
+use super::breaker::BreakerState;
 use super::digest_auth::Nonces;
 use super::limit::{Concurrency, RateState, Stores};
 use crate::model::middleware::{NamedStep, Step};
@@ -30,6 +31,8 @@ pub enum State {
     Rate(Box<RateState>),
     /// Of `inFlightReq`.
     InFlight(Arc<Concurrency>),
+    /// Of `circuitBreaker`.
+    Breaker(Box<BreakerState>),
 }
 
 impl State {
@@ -40,6 +43,7 @@ impl State {
                 Nonces::new(Instant::now()).map_or(Self::Nothing, Self::DigestAuth)
             }
             Step::RateLimit(limit) => Self::Rate(Box::new(RateState::new(limit, cells, stores))),
+            Step::CircuitBreaker(rules) => Self::Breaker(Box::new(BreakerState::new(rules, cells))),
             Step::InFlight(_) => Self::InFlight(Arc::default()),
             _ => Self::Nothing,
         }

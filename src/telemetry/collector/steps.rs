@@ -60,6 +60,11 @@ fn encode_states(cells: &StepCells, encoder: &mut Families<'_>) -> fmt::Result {
         "Connected stores of rateLimits with redis",
         |family| family.gauge::<0>(&[], cells.stores_connected.now()),
     )?;
+    encoder.counter(
+        "ravelin_circuit_breaker_trips",
+        "How often circuitBreaker middlewares opened",
+        |family| family.count::<0>(&[], cells.breaker_trips.total()),
+    )?;
     encode_compress(cells, encoder)
 }
 
