@@ -86,6 +86,8 @@ pub struct StepCells {
     pub rate_bytes: SharedGauge,
     /// Buckets that were in use and gave way to another client's.
     pub rate_evicted: SharedCounter,
+    /// Nonces of `digestAuth` that somebody has logged in with.
+    pub digest_nonces: SharedGauge,
     /// Requests of a limit of the whole cluster that this process decided alone, by [`StoreFailure`].
     pub store_fallbacks: [SharedCounter; StoreFailure::ALL.len()],
     /// Stores of limits for the whole cluster that are connected.

@@ -40,7 +40,7 @@ impl State {
         match &middleware.step {
             Step::BasicAuth(_) => LogIns::new().map_or(Self::Nothing, Self::BasicAuth),
             Step::DigestAuth(_) => {
-                Nonces::new(Instant::now()).map_or(Self::Nothing, Self::DigestAuth)
+                Nonces::new(Instant::now(), cells).map_or(Self::Nothing, Self::DigestAuth)
             }
             Step::RateLimit(limit) => Self::Rate(Box::new(RateState::new(limit, cells, stores))),
             Step::CircuitBreaker(rules) => Self::Breaker(Box::new(BreakerState::new(rules, cells))),

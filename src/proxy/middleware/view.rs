@@ -80,7 +80,7 @@ pub struct ResponseView<'r> {
     pub method: &'r Method,
     /// Whether the visitor came with TLS.
     pub over_tls: bool,
-    /// Whether the response is one of our own.
+    /// Whether the response is one of our own, or a page in its place: its body is held whole, and sent as it is.
     pub is_ours: bool,
     /// What the client's connection holds.
     pub account: &'r Arc<Account>,

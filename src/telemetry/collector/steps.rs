@@ -56,6 +56,11 @@ fn encode_states(cells: &StepCells, encoder: &mut Families<'_>) -> fmt::Result {
         },
     )?;
     encoder.gauge(
+        "ravelin_digest_nonces",
+        "Nonces of digestAuth with a log-in; at most 16384 for each middleware, 1 MiB",
+        |family| family.gauge::<0>(&[], cells.digest_nonces.now()),
+    )?;
+    encoder.gauge(
         "ravelin_rate_limit_stores",
         "Connected stores of rateLimits with redis",
         |family| family.gauge::<0>(&[], cells.stores_connected.now()),

@@ -138,6 +138,7 @@ fn a_request_that_was_seen_gets_in_once_and_the_client_is_told_to_take_another_n
     let other = credentials("secret", &nonce, "00000004").replace("/x?a=b", "/x");
     assert_eq!(ask(&edge, 1, &other).status(), 401);
     assert_eq!(pod.requests().len(), 3);
+    edge.await_metric("ravelin_digest_nonces", &[], 1.0);
 }
 
 #[test]

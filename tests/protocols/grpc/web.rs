@@ -8,8 +8,9 @@ use crate::support::{Edge, ingress, rule};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn served(server: &Server) -> (Edge, std::path::PathBuf) {
     let (builder, authority) = in_front_of(server.addr());
@@ -140,4 +141,35 @@ fn a_text_that_is_no_base64_reaches_nobody() {
     assert!(head.contains("\r\naccess-control-allow-origin: https://app.example"), "{head}");
     assert!(String::from_utf8_lossy(&body).contains("malformed_body"));
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_message_is_with_the_client_before_the_next_one_is_sent() {
+    let server = Server::start();
+    let (edge, authority) = served(&server);
+    let Some(curl) = program("curl") else { return };
+    let port = edge.addr().port();
+    let file = edge.manifests().with_file_name("body");
+    std::fs::write(&file, STANDARD.encode(frame(0, b""))).expect("a folder of ours");
+    let mut child = Command::new(curl)
+        .args(["--silent", "--no-buffer", "--noproxy", "*", "--max-time", "20", "--http2"])
+        .args(["--resolve", &format!("{HOST}:{port}:127.0.0.1")])
+        .args(["-H", "Content-Type: application/grpc-web-text", "--cacert"])
+        .arg(&authority)
+        .arg("--data-binary")
+        .arg(format!("@{}", file.display()))
+        .arg(format!("https://{HOST}:{port}/t.Calls/ListenerHandle"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it can be run");
+    let mut output = child.stdout.take().expect("piped");
+    let first = frame(0, b"begun");
+    let mut text = vec![0; first.len().div_ceil(3) * 4];
+    output.read_exact(&mut text).expect("the first message");
+    assert_eq!(decoded(&text), first);
+    server.go();
+    let mut rest = Vec::new();
+    output.read_to_end(&mut rest).expect("the rest");
+    assert_eq!(frames(&decoded(&rest))[0], (0, b"ended".to_vec()));
+    assert!(child.wait().expect("our child").success());
 }

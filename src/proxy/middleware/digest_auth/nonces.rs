@@ -5,11 +5,12 @@
 //! nonce goes, and with it all that are older: a count that was used is never taken for a new one.
 
 use super::super::brake::Brake;
+use crate::telemetry::StepCells;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a nonce is good. Clients ask for another one without their user.
@@ -31,6 +32,7 @@ pub struct Nonces {
     key: hmac::Key,
     started: Instant,
     kept: Mutex<Kept>,
+    cells: Arc<StepCells>,
 }
 
 impl std::fmt::Debug for Nonces {
@@ -68,10 +70,11 @@ pub(super) struct Nonce {
 
 impl Nonces {
     /// None yet, under a key that nobody knows.
-    pub(in crate::proxy::middleware) fn new(now: Instant) -> Option<Self> {
+    pub(in crate::proxy::middleware) fn new(now: Instant, cells: &Arc<StepCells>) -> Option<Self> {
         let random = aws_lc_rs::rand::SystemRandom::new();
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &random).ok()?;
-        Some(Self { key, started: now, kept: Mutex::default() })
+        let cells = Arc::clone(cells);
+        Some(Self { key, started: now, kept: Mutex::default(), cells })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -113,11 +116,21 @@ impl Nonces {
     /// Uses a nonce for a request with this count. Says whether it may be: once, and in time.
     pub(super) fn take(&self, nonce: Nonce, count: u32, now: Instant) -> bool {
         let now = self.time(now);
-        self.lock().take(nonce, count, now)
+        let mut kept = self.lock();
+        let before = kept.used.len() as i64;
+        let may_be = kept.take(nonce, count, now);
+        self.cells.digest_nonces.add(kept.used.len() as i64 - before);
+        may_be
     }
 
     fn time(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Nonces {
+    fn drop(&mut self) {
+        self.cells.digest_nonces.add(-(self.lock().used.len() as i64));
     }
 }
 
@@ -176,6 +189,10 @@ impl Counts {
 mod tests {
     use super::*;
 
+    fn fresh(now: Instant) -> Nonces {
+        Nonces::new(now, &Arc::default()).expect("random bytes")
+    }
+
     fn issued(nonces: &Nonces, now: Instant) -> Nonce {
         nonces.read(nonces.issue(now).as_bytes()).expect("it is ours")
     }
@@ -183,8 +200,7 @@ mod tests {
     #[test]
     fn a_nonce_is_known_by_its_hash_alone() {
         let now = Instant::now();
-        let (nonces, others) = (Nonces::new(now), Nonces::new(now));
-        let (nonces, others) = (nonces.expect("random bytes"), others.expect("random bytes"));
+        let (nonces, others) = (fresh(now), fresh(now));
         let text = nonces.issue(now);
         assert_ne!(text, nonces.issue(now));
         assert!(nonces.read(text.as_bytes()).is_some());
@@ -199,7 +215,7 @@ mod tests {
     #[test]
     fn each_count_of_a_nonce_is_for_one_request_in_whatever_order_they_come() {
         let now = Instant::now();
-        let nonces = Nonces::new(now).expect("random bytes");
+        let nonces = fresh(now);
         let nonce = issued(&nonces, now);
         let take = |count| nonces.take(nonce, count, now);
         assert!(!take(0));
@@ -224,7 +240,7 @@ mod tests {
     #[test]
     fn a_nonce_is_good_for_its_time() {
         let start = Instant::now();
-        let nonces = Nonces::new(start).expect("random bytes");
+        let nonces = fresh(start);
         let nonce = issued(&nonces, start);
         assert!(nonces.take(nonce, 1, start + LIFE - Duration::from_millis(1)));
         assert!(!nonces.take(nonce, 2, start + LIFE));
@@ -233,20 +249,24 @@ mod tests {
     #[test]
     fn what_gives_way_is_never_good_again() {
         let now = Instant::now();
-        let nonces = Nonces::new(now).expect("random bytes");
+        let nonces = fresh(now);
         let unused = issued(&nonces, now);
         let first = issued(&nonces, now);
         assert!(nonces.take(first, 1, now));
         for _ in 0..MOST {
             assert!(nonces.take(issued(&nonces, now), 1, now));
         }
-        assert_eq!(nonces.lock().used.len(), MOST);
+        let held = || (nonces.lock().used.len(), nonces.cells.digest_nonces.now());
+        assert_eq!(held(), (MOST, MOST as i64));
         assert!(!nonces.take(first, 1, now), "it was used");
         assert!(!nonces.take(first, 2, now));
         assert!(!nonces.take(unused, 1, now), "nobody knows whether it was used");
         // Those that are over make room.
         let later = now + LIFE;
         assert!(nonces.take(issued(&nonces, later), 1, later));
-        assert_eq!(nonces.lock().used.len(), 1);
+        assert_eq!(held(), (1, 1));
+        let cells = Arc::clone(&nonces.cells);
+        drop(nonces);
+        assert_eq!(cells.digest_nonces.now(), 0);
     }
 }
