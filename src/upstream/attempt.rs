@@ -9,6 +9,7 @@ use crate::error::Reason;
 use crate::upstream::body::RequestBody;
 use http::{Request, Response, header};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A request that is being sent, through all of its retries. `R` draws random numbers.
 pub(super) struct Attempt<'a, R> {
@@ -55,9 +56,22 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
                     Err(unanswered) => failed = Some(unanswered),
                 }
             }
-            self.after_new(endpoint, failed)?;
+            if let Some(pause) = self.after_new(endpoint, failed)? {
+                self.pause(pause).await;
+            }
             now = Moment::now();
         }
+    }
+
+    /// Waits, and looks for the endpoints that there are then.
+    async fn pause(&mut self, time: Duration) {
+        let began = Instant::now();
+        // Its endpoint has nothing to do meanwhile.
+        self.state.endpoint = None;
+        // Boxed: it is rare, and its size would be moved with every request.
+        Box::pin(tokio::time::sleep(time)).await;
+        self.state.queued += began.elapsed();
+        self.renewed = Some(self.destination.renew());
     }
 
     /// Sends it on a new connection, and notes what that says of the endpoint.

@@ -11,6 +11,9 @@
 //! - a request that an HTTP/2 upstream reports as unprocessed (RFC 9113 section 8.7);
 //! - a request of which the pod's kernel acknowledged nothing before the connection ended: see `socket`.
 //!
+//! A route may have its own bound for attempts (`retry`). With one, endpoints that could not be reached are tried again
+//! after a pause, where none is left: a Service with one pod that restarts.
+//!
 //! A body is sent again from its start, as long as everything that was sent of it is kept: see `body`.
 //!
 //! **Invariant**: imports no other stage; retries no request that a pod may have processed, unless it is
@@ -40,6 +43,7 @@ pub use report::ResponseHead;
 
 use crate::balance::{Endpoint, EndpointSet, InFlight, Moment, Strategy};
 use crate::error::Reason;
+use crate::model::middleware::RetryLimit;
 use crate::routing::{Backend, EndpointProtocol};
 use crate::telemetry::WorkerCells;
 use crate::upstream::body::RequestBody;
@@ -111,6 +115,8 @@ pub struct Destination<'a> {
     pub protocol: &'a EndpointProtocol,
     /// The timeout of one connection attempt, if it differs from the configured one.
     pub connect: Option<Duration>,
+    /// Bounds of its route for attempts, in the place of `Settings::connect_retries`.
+    pub retry: Option<RetryLimit>,
 }
 
 impl Destination<'_> {

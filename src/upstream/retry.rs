@@ -4,8 +4,10 @@ use super::Upstream;
 use super::attempt::Attempt;
 use crate::balance::{Endpoint, InFlight, Moment};
 use crate::error::Reason;
+use crate::model::middleware::RetryLimit;
 use crate::telemetry::Retry;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A request that got no answer.
 #[derive(Debug)]
@@ -62,24 +64,32 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
 
     /// After a new connection to an endpoint has failed, or was not made because the endpoint has
     /// gone (`failed` is `None`): leaves the endpoint out of the next choice. Errors if no retry is
-    /// allowed.
+    /// allowed. Returns how long to wait before it, where endpoints are tried again.
     pub(super) fn after_new(
         &mut self,
         endpoint: Arc<Endpoint>,
         failed: Option<Unanswered>,
-    ) -> Result<(), Reason> {
+    ) -> Result<Option<Duration>, Reason> {
         self.tried.push(endpoint);
         let set = self.renewed.insert(self.destination.renew());
-        let Some(failed) = failed else { return Ok(()) };
+        let Some(failed) = failed else { return Ok(None) };
         self.last = failed.reason;
         let why = failed.retry(false);
-        let is_last = self.tried.len() > self.upstream.settings.connect_retries as usize
-            || set.all_tried(&self.tried);
+        let all_tried = set.all_tried(&self.tried);
+        let is_last = match self.destination.retry {
+            // What the pod may have carried out goes to no endpoint twice.
+            Some(_) => all_tried && why == Retry::Closed,
+            None => all_tried || self.tried.len() > self.upstream.settings.connect_retries as usize,
+        };
         if is_last || self.request.is_none() || !self.take_retry(why) {
             return Err(failed.reason);
         }
         self.note_retry(&failed, why);
-        Ok(())
+        let again = self.destination.retry.filter(|_| all_tried);
+        if again.is_some() {
+            self.tried.clear();
+        }
+        Ok(again.map(|limit| pause(limit, self.state.retries)))
     }
 
     /// Another endpoint for a request whose connection has closed when it was used again, if one is
@@ -103,6 +113,10 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
     fn take_retry(&mut self, why: Retry) -> bool {
         let Upstream { budget, cells, .. } = self.upstream;
         let cells = &cells.upstream;
+        let sent = self.state.retries + 1;
+        if self.destination.retry.is_some_and(|limit| sent >= limit.attempts.get()) {
+            return false;
+        }
         if !budget.take() {
             cells.retries_refused.add(1);
             return false;
@@ -110,5 +124,31 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         self.state.retries += 1;
         cells.retries[why as usize].add(1);
         true
+    }
+}
+
+/// The pause before a retry, counted from 1: the interval, and twice as long before the last, as in Traefik.
+fn pause(limit: RetryLimit, retry: u32) -> Duration {
+    let share = f64::from(retry) / f64::from(limit.attempts.get().saturating_sub(1).max(1));
+    let seconds = limit.interval.as_secs_f64() * share.exp2();
+    Duration::try_from_secs_f64(seconds).unwrap_or(limit.interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn pauses_grow_to_twice_the_interval() {
+        let limit = |attempts, seconds| RetryLimit {
+            attempts: NonZeroU32::new(attempts).expect("more than 0"),
+            interval: Duration::from_secs(seconds),
+        };
+        assert_eq!(pause(limit(5, 1), 4), Duration::from_secs(2));
+        assert!(pause(limit(5, 1), 1) > Duration::from_secs(1));
+        assert!(pause(limit(5, 1), 1) < pause(limit(5, 1), 2));
+        assert_eq!(pause(limit(5, 0), 3), Duration::ZERO);
+        assert_eq!(pause(limit(1, u64::MAX), 1), Duration::from_secs(u64::MAX));
     }
 }

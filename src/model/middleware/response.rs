@@ -4,6 +4,7 @@ use super::super::BackendKey;
 use http::{HeaderName, StatusCode};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `compress`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,9 @@ impl StatusRange {
 pub struct RetryLimit {
     /// `attempts`, the first included.
     pub attempts: NonZeroU32,
+    /// `initialInterval`: how long it waits before it tries pods again that it has tried; then longer, to twice as
+    /// long at the last.
+    pub interval: Duration,
 }
 
 /// `passTLSClientCert`.

@@ -116,6 +116,12 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             client_certificate::on_request(fields, request);
             Ok(())
         }
+        Step::Retry(limit) => {
+            // Of several the smallest, so that they do not multiply.
+            let before = request.passage.retry.filter(|before| before.attempts <= limit.attempts);
+            request.passage.retry = before.or(Some(*limit));
+            Ok(())
+        }
         Step::Compress(rules) => {
             compress::on_request(rules, request);
             Ok(())
@@ -126,9 +132,7 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
         Step::ForwardAuth(_) => Err(Stop::Wait),
         Step::GrpcWeb(origins) => grpc_web::on_request(origins, request),
         // Not served yet: whatever reads manifests refuses them, and so does this.
-        Step::ContentType(_) | Step::Retry(_) => {
-            Err(StepAnswer::of(Reason::MiddlewareUnusable).into())
-        }
+        Step::ContentType(_) => Err(StepAnswer::of(Reason::MiddlewareUnusable).into()),
     }
 }
 

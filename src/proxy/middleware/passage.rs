@@ -5,6 +5,7 @@ use super::compress::{AcceptedCodings, BodyEncoder};
 use super::error_pages::Asked;
 use super::grpc_web::WebCall;
 use super::limit::InFlightTurn;
+use crate::model::middleware::RetryLimit;
 use http::HeaderValue;
 use std::time::Instant;
 
@@ -17,6 +18,8 @@ pub struct Passage {
     /// `X-Forwarded-For` as it was received, before it was replaced by the verified visitor; all of its values,
     /// joined by commas.
     pub received_for: Option<HeaderValue>,
+    /// The bound of `retry` for attempts.
+    pub retry: Option<RetryLimit>,
     /// The answer of a step, until it is sent.
     pub answer: Option<Box<StepAnswer>>,
 }

@@ -76,6 +76,7 @@ async fn exchange(
         choice: Strategy::default(),
         protocol: &backend.protocol,
         connect: None,
+        retry: None,
     };
     let mut request = Some(request);
     let mut state = UpstreamState::new(Instant::now());

@@ -47,7 +47,8 @@ async fn send_in_turn(
     let watch = Rc::clone(exchange.watch());
     let upload = exchange.upload();
     let (choice, connect) = (exchange.choice, exchange.connect());
-    let destination = Destination { backend, endpoints, choice, protocol, connect };
+    let retry = exchange.passage.as_ref().and_then(|passage| passage.retry);
+    let destination = Destination { backend, endpoints, choice, protocol, connect, retry };
     let random = || worker.random();
     let sending = pin!(worker.upstream.send(destination, request, exchange.sent(), random));
     match watch.guard(sending).await {

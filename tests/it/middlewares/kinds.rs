@@ -94,8 +94,3 @@ fn a_body_that_is_too_large_is_refused() {
     assert_eq!(upstream.requests().len(), 0);
 }
 
-#[test]
-fn content_types_and_compression_are_accepted() {
-    let (edge, _upstream) = with(&[json!({"contentType": {}}), json!({"compress": {}})]);
-    assert_eq!(send(&edge, "GET /", "").text(), "a");
-}

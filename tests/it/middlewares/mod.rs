@@ -3,6 +3,7 @@
 mod breaker;
 mod kinds;
 mod lists;
+mod retry;
 
 use crate::support::{Builder, Edge, Message, Upstream, edge, ingress, rule};
 use serde_json::{Value, json};

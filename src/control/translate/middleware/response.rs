@@ -89,8 +89,7 @@ pub(super) fn content_type(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
 
 /// Reads `retry`.
 pub(super) fn retry(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
-    const OURS: [&str; 6] = [
-        "initialInterval",
+    const OURS: [&str; 5] = [
         "timeout",
         "maxRequestBodyBytes",
         "status",
@@ -98,17 +97,18 @@ pub(super) fn retry(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
         "retryNonIdempotentMethod",
     ];
     let mut known = OURS.to_vec();
-    known.push("attempts");
+    known.extend(["attempts", "initialInterval"]);
     fields.know(&known);
     for key in OURS {
-        let instead = "which requests are sent again, and when, is decided here: where nothing was sent, or where \
+        let instead = "which requests are sent again is decided here: where nothing was sent, or where \
                        RFC 9110 allows it, at once and to another pod";
         fields.tell(key, instead);
     }
+    let interval = fields.duration("initialInterval").unwrap_or_default();
     let attempts = fields.number("attempts").unwrap_or(0);
     let attempts = u32::try_from(attempts).ok().and_then(NonZeroU32::new);
     match attempts {
-        Some(attempts) => Some(Step::Retry(RetryLimit { attempts })),
+        Some(attempts) => Some(Step::Retry(RetryLimit { attempts, interval })),
         None => {
             fields.refuse("attempts", "is missing or not more than 0", "write 2 or more");
             None

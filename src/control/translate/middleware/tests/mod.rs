@@ -279,8 +279,12 @@ fn what_becomes_of_responses_has_the_defaults_of_traefik() {
     refused("{compress: {includedContentTypes: [text/a], excludedContentTypes: [text/b]}}");
     assert_eq!(step("{contentType: {}}"), Step::ContentType(true));
     assert_eq!(step("{contentType: {autoDetect: false}}"), Step::ContentType(false));
+    let Step::Retry(retry) = step("{retry: {attempts: 3, initialInterval: 100ms}}") else {
+        panic!("retry")
+    };
+    assert_eq!((retry.attempts.get(), retry.interval.as_millis()), (3, 100));
     assert!(
-        matches!(step("{retry: {attempts: 3}}"), Step::Retry(retry) if retry.attempts.get() == 3)
+        matches!(step("{retry: {attempts: 3}}"), Step::Retry(retry) if retry.interval.is_zero())
     );
     refused("{retry: {}}");
     assert!(matches!(
