@@ -14,6 +14,22 @@ pub enum ReplyBody {
     Http1(Incoming),
     /// Of HTTP/2.
     Http2(Http2Body),
+    /// One of which the first frame was read and put back.
+    Begun(Box<BegunBody>),
+}
+
+/// A body and its first frame.
+#[derive(Debug)]
+pub struct BegunBody {
+    first: Option<Frame<Bytes>>,
+    rest: ReplyBody,
+}
+
+impl ReplyBody {
+    /// Puts back the first frame, which was read too early.
+    pub fn with_first(self, first: Frame<Bytes>) -> Self {
+        Self::Begun(Box::new(BegunBody { first: Some(first), rest: self }))
+    }
 }
 
 /// Why a response body broke off.
@@ -40,6 +56,10 @@ impl Body for ReplyBody {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?)))
             }
             Self::Http2(body) => body.poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?))),
+            Self::Begun(body) => match body.first.take() {
+                Some(first) => Poll::Ready(Some(Ok(first))),
+                None => Pin::new(&mut body.rest).poll_frame(cx),
+            },
         }
     }
 
@@ -47,6 +67,7 @@ impl Body for ReplyBody {
         match self {
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
+            Self::Begun(body) => body.first.is_none() && body.rest.is_end_stream(),
         }
     }
 
@@ -54,6 +75,16 @@ impl Body for ReplyBody {
         match self {
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
+            Self::Begun(body) => {
+                let first = body.first.as_ref().and_then(Frame::data_ref);
+                let first = first.map_or(0, |data| data.len() as u64);
+                let mut hint = body.rest.size_hint();
+                if let Some(upper) = hint.upper() {
+                    hint.set_upper(upper + first);
+                }
+                hint.set_lower(hint.lower() + first);
+                hint
+            }
         }
     }
 }

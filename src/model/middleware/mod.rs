@@ -118,11 +118,6 @@ impl Step {
         }
     }
 
-    /// Whether requests can pass it yet. Routes that name another one are not served.
-    pub fn is_served(&self) -> bool {
-        !matches!(self, Self::ContentType(_))
-    }
-
     /// The Service that the step itself sends requests to, which has to be among [`super::Model::backends`].
     pub fn backend(&self) -> Option<&BackendKey> {
         match self {

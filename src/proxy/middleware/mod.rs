@@ -21,6 +21,7 @@ mod breaker;
 mod client;
 mod client_certificate;
 mod compress;
+mod content_type;
 mod digest_auth;
 mod error_pages;
 mod explain;
@@ -43,6 +44,7 @@ mod wait;
 
 pub use answer::StepAnswer;
 pub use compress::{BodyEncoder, SLICE, Waiting};
+pub use content_type::detect;
 pub use error_pages::{MOST_TIME as MOST_PAGE_TIME, keep as keep_fields_of_status, page};
 pub use explain::{StepReport, explain};
 pub use grpc_web::WebBody;
@@ -126,13 +128,15 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             compress::on_request(rules, request);
             Ok(())
         }
+        Step::ContentType(detects) => {
+            request.passage.detects_type |= detects;
+            Ok(())
+        }
         Step::CircuitBreaker(rules) => breaker::on_request(rules, middleware, request),
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
         Step::DigestAuth(auth) => digest_auth::on_request(auth, middleware, request),
         Step::ForwardAuth(_) => Err(Stop::Wait),
         Step::GrpcWeb(origins) => grpc_web::on_request(origins, request),
-        // Not served yet: whatever reads manifests refuses them, and so does this.
-        Step::ContentType(_) => Err(StepAnswer::of(Reason::MiddlewareUnusable).into()),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Passage {
     /// `X-Forwarded-For` as it was received, before it was replaced by the verified visitor; all of its values,
     /// joined by commas.
     pub received_for: Option<HeaderValue>,
+    /// Whether a response without a type gets the one that its body looks like.
+    pub detects_type: bool,
     /// The bound of `retry` for attempts.
     pub retry: Option<RetryLimit>,
     /// The answer of a step, until it is sent.

@@ -10,6 +10,7 @@ mod encoded_body;
 mod error_pages;
 mod exchange;
 mod parts;
+mod peek;
 mod rejected_head;
 mod request_origin;
 mod response;
@@ -113,7 +114,12 @@ async fn go_on(
         Box::pin(steps::resume(exchange, request)).await?;
     }
     let endpoints = endpoints.as_ref().map_err(|reason| *reason)?;
-    send(exchange, request, endpoints, protocol).await
+    let response = send(exchange, request, endpoints, protocol).await?;
+    if exchange.passage.as_ref().is_some_and(|passage| passage.detects_type) {
+        // Boxed, as its size would be that of every request.
+        return Box::pin(peek::name_type(exchange, response)).await;
+    }
+    Ok(response)
 }
 
 /// Starts the clock of the exchange, and the record of its body if there is one.

@@ -1,6 +1,8 @@
 //! What each kind does, with the fields of Traefik.
 
 use super::{send, with};
+use crate::support::{Gate, Stepped, Upstream, chunked};
+use ravelin::model::middleware::Step;
 use serde_json::json;
 
 #[test]
@@ -94,3 +96,69 @@ fn a_body_that_is_too_large_is_refused() {
     assert_eq!(upstream.requests().len(), 0);
 }
 
+#[test]
+fn a_response_gets_the_type_that_its_body_looks_like_where_that_is_asked_for() {
+    let typed = |spec: serde_json::Value| {
+        let (edge, _upstream) = with(&[spec]);
+        let response = send(&edge, "GET /", "");
+        assert_eq!((response.status(), response.text()), (200, "a"));
+        response.field("content-type").map(str::to_owned)
+    };
+    assert_eq!(typed(json!({"contentType": {}})).as_deref(), Some("text/plain; charset=utf-8"));
+    assert_eq!(typed(json!({"contentType": {"autoDetect": false}})), None);
+    assert_eq!(typed(json!({"compress": {}})), None);
+}
+
+#[test]
+fn what_is_typed_coded_or_late_gets_no_type_and_comes_whole() {
+    let gate = Gate::default();
+    let late = gate.clone();
+    let pod = Upstream::scripted(move |conn| {
+        while let Some(request) = conn.request() {
+            match request.target() {
+                "/typed" => {
+                    conn.send("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 1\r\n\r\n<")
+                }
+                "/coded" => conn
+                    .send("HTTP/1.1 200 OK\r\nContent-Encoding: x\r\nContent-Length: 1\r\n\r\n<"),
+                "/none" => conn.send("HTTP/1.1 204 No Content\r\n\r\n"),
+                "/html" => {
+                    conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                    conn.send(chunked(&["<p>", "one", " two"]))
+                }
+                _ => {
+                    conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+                    late.wait();
+                    conn.send("late")
+                }
+            };
+        }
+    });
+    let edge = Stepped::new(pod.addr()).route("", "/", vec![Step::ContentType(true)]).start();
+    let mut client = edge.connect();
+    assert_eq!(client.get("h", "/typed").field("content-type"), Some("a/b"));
+    assert_eq!(client.get("h", "/coded").field("content-type"), None);
+    assert_eq!(client.get("h", "/none").field("content-type"), None);
+    let html = client.get("h", "/html");
+    assert_eq!(html.field("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(html.text(), "<p>one two");
+    client.ask("GET", "h", "/late");
+    let mut response = client.head();
+    assert_eq!(response.field("content-type"), None);
+    gate.open();
+    client.wire.body(&mut response).expect("a proper end");
+    assert_eq!(response.text(), "late");
+}
+
+#[test]
+fn a_body_that_breaks_off_while_its_first_byte_is_awaited_is_a_502() {
+    let pod = Upstream::scripted(|conn| {
+        conn.request();
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+    });
+    let edge = Stepped::new(pod.addr()).route("", "/", vec![Step::ContentType(true)]).start();
+    let mut client = edge.connect();
+    let response = client.get("h", "/");
+    assert_eq!(response.status(), 502);
+    assert!(response.text().contains("upstream_truncated"), "{}", response.text());
+}

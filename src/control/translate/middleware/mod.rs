@@ -36,7 +36,7 @@ pub(super) use lists::are_other as are_other_lists;
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};
 pub(super) use resolve::{Asking, Resolved, StepBackend};
 
-use super::report::{Problem, Report};
+use super::report::Report;
 use crate::config::MiddlewarePolicy;
 use crate::control::objects::{Middleware as Source, Objects};
 use crate::control::quote::quote;
@@ -156,7 +156,7 @@ fn read(
     let mut context = Context::new(Some(objects), policy, &name.0, &name.1);
     let object = object_ref(name);
     let mut report = Report::new(&object, findings);
-    let content = served(content(&source.spec, &mut context, &mut report), &mut report);
+    let content = content(&source.spec, &mut context, &mut report);
     Read { content, backend: context.backend, needs: context.needs }
 }
 
@@ -164,23 +164,7 @@ fn read(
 pub(super) fn check(source: &Source, report: &mut Report<'_>) {
     let (namespace, name) = (Arc::default(), Arc::default());
     let mut context = Context::new(None, MiddlewarePolicy::AnyNamespace, &namespace, &name);
-    let content = content(&source.spec, &mut context, report);
-    served(content, report);
-}
-
-/// Refuses a step that nothing serves yet.
-fn served(content: Content, report: &mut Report<'_>) -> Content {
-    match &content {
-        Content::Step(step) if !step.is_served() => {
-            let kind = step.kind();
-            let (field, reason) = (format!("spec.{kind}"), "is not supported yet");
-            let fix = "remove it from the lists of routes, or keep these with Traefik; \
-                       until then routes that name this Middleware answer 503";
-            report.add(&field, Problem::error(Why::Unsupported, "", reason, fix));
-            Content::Unusable
-        }
-        _ => content,
-    }
+    content(&source.spec, &mut context, report);
 }
 
 fn content(spec: &Value, context: &mut Context<'_>, report: &mut Report<'_>) -> Content {
