@@ -36,10 +36,10 @@ fn annotations_of_ingress_nginx_that_restrict_are_named_each() {
     assert_eq!(ran.code, 1, "{}", ran.out);
     for expected in [
         "503 restriction_unsupported",
-        "[nginx.ingress.kubernetes.io/auth-url]: requires authentication, and is not supported: the \
-            routes of this Ingress answer 503 (fix: authenticate in the pod or with Cloudflare \
-            Access;",
-        "[nginx.ingress.kubernetes.io/whitelist-source-range]: \"10.0.0.0/8\" restricts client addresses",
+        "[nginx.ingress.kubernetes.io/auth-snippet]: is configuration of another proxy, which may restrict access, \
+            and is not supported: the routes of this Ingress answer 503 (fix: use annotations of ravelin.dev, or do it \
+            in the pod;",
+        "[nginx.ingress.kubernetes.io/limit-rate]: \"100\" limits requests per client",
         "1 routes, 3 errors, 0 warnings",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
@@ -52,10 +52,8 @@ fn a_regular_expression_is_not_matched_as_text() {
     assert_eq!(ran.code, 1, "{}", ran.out);
     for expected in [
         "a.example.com  Prefix  /api  shop/web:80  503 annotation_unsupported  shop/api",
-        "[nginx.ingress.kubernetes.io/use-regex]: changes how paths are matched, possibly as \
-            regular expressions, and is not supported: the routes of this Ingress answer 503 (fix: \
-            write plain paths of type Prefix or Exact;",
-        "[nginx.ingress.kubernetes.io/rewrite-target]: rewrites the path of requests",
+        "[nginx.ingress.kubernetes.io/rewrite-target]: \"/$host/$2\" has a variable that is not known: the routes of \
+            this Ingress answer 503 (fix: use groups alone, such as /$2)",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
     }
@@ -77,14 +75,14 @@ fn explain_names_the_annotation_for_which_a_url_is_refused() {
             "nginx",
             "http://admin.example.com/",
             "restriction_unsupported",
-            "nginx.ingress.kubernetes.io/auth-url",
+            "nginx.ingress.kubernetes.io/auth-snippet",
         ),
         (
             "regex",
             "nginx",
             "http://a.example.com/api/v1",
             "annotation_unsupported",
-            "nginx.ingress.kubernetes.io/use-regex",
+            "nginx.ingress.kubernetes.io/rewrite-target",
         ),
     ] {
         let file = case(name);

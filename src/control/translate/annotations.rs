@@ -8,6 +8,7 @@ use super::report::Problem;
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
+use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -113,9 +114,28 @@ pub(super) fn field(name: &str) -> String {
     format!("metadata.annotations[{name}]")
 }
 
+/// Whether a list of networks has all of IPv4: cert-manager writes such a list on the Ingresses that
+/// answer its challenges.
+pub(super) fn has_everybody(list: &str) -> bool {
+    let networks = list.split([',', ' ']).filter_map(|network| network.trim().parse().ok());
+    networks
+        .into_iter()
+        .any(|network: IpNet| matches!(network, IpNet::V4(v4) if v4.prefix_len() == 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_with_all_of_ipv4_keeps_nobody_out() {
+        for list in ["0.0.0.0/0", "0.0.0.0/0,::/0", "10.0.0.0/8, 0.0.0.0/0"] {
+            assert!(has_everybody(list), "{list}");
+        }
+        for list in ["10.0.0.0/8", "::/0", "0.0.0.0", "0.0.0.0/1", "all", "patterns/file"] {
+            assert!(!has_everybody(list), "{list}");
+        }
+    }
 
     fn mk_metadata(annotations: &[(&str, &str)]) -> ObjectMeta {
         let annotations =

@@ -1,7 +1,7 @@
 //! Every annotation that is known, as data: `config/README.md` is held against it.
 
 use super::foreign::{self, ForeignAnnotation};
-use super::own::{OF_INGRESSES, OF_SERVICES};
+use super::own::{OF_SERVICES, of_ingresses};
 use std::collections::BTreeMap;
 
 /// The objects that may have an annotation of our own.
@@ -16,7 +16,7 @@ pub struct AnnotatedObjects {
 /// The annotations of our own, with the objects that may have them.
 pub fn own_annotations() -> BTreeMap<&'static str, AnnotatedObjects> {
     let mut all = BTreeMap::<_, AnnotatedObjects>::new();
-    for name in OF_INGRESSES {
+    for name in of_ingresses() {
         all.entry(name).or_default().ingress = true;
     }
     for name in OF_SERVICES {

@@ -10,8 +10,8 @@ use super::path_matching::{Matched, PathMatching};
 use super::report::{Problem, Report};
 use super::{body_size, fields, https, timeouts};
 use crate::model::{
-    Algorithm, Broken, EntryPoints, HostPattern, Https, Ordered, PathPattern, Severity, Timeouts,
-    Why,
+    Algorithm, Broken, EntryPoints, HostPattern, Https, NamedStep, Ordered, PathPattern, Severity,
+    Timeouts, Why,
 };
 use k8s_openapi::api::networking::v1::{
     HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressSpec, IngressTLS,
@@ -39,6 +39,14 @@ pub(super) struct IngressRead<'i> {
 }
 
 impl IngressRead<'_> {
+    /// The hosts of its rules, sorted, each once.
+    pub(super) fn hosts(&self) -> Vec<HostPattern> {
+        let mut hosts: Vec<_> = self.rules.iter().map(|rule| rule.host.clone()).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+
     /// What its annotations ask for all of its rules.
     fn asking(annotations: Annotations<'_>, https: Https, report: &mut Report<'_>) -> Self {
         let timeouts = timeouts::read(annotations, report);
@@ -62,6 +70,8 @@ pub(super) struct PathRead<'i> {
     pub(super) position: usize,
     pub(super) pattern: PathPattern,
     pub(super) ordered: Option<Arc<Ordered>>,
+    /// The step of this path alone.
+    pub(super) rewrite: Option<Arc<NamedStep>>,
     pub(super) backend: BackendRead<'i>,
 }
 
@@ -245,9 +255,9 @@ fn read_rule<'i>(
             report.add(&place.field(problem.field), problem);
         }
         match pattern {
-            Ok(Matched { pattern, ordered, broken }) => {
+            Ok(Matched { pattern, ordered, rewrite, broken }) => {
                 let backend = backend.broken_if(broken);
-                read.push(PathRead { position, pattern, ordered, backend });
+                read.push(PathRead { position, pattern, ordered, rewrite, backend });
             }
             Err(problem) => report.add(&place.field(problem.field), problem),
         }

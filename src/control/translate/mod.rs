@@ -30,6 +30,7 @@ mod own;
 mod path_matching;
 mod protocol;
 mod report;
+mod rewrite;
 mod routes;
 mod secret;
 mod service;
@@ -49,7 +50,7 @@ pub use clients::authority_secret;
 pub use entry_points::{EntryPointTable, NamedEntryPoint};
 pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
-pub(in crate::control) use middleware::secrets_of as middleware_secrets;
+pub(in crate::control) use middleware::{annotated_secrets, secrets_of as middleware_secrets};
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 

@@ -5,8 +5,8 @@ use super::balancing::{BALANCE, COOKIE_NAME, HASH_HEADER, PREFER};
 use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
 use super::{health_check, limits, middleware, protocol, timeouts};
 
-/// The annotations of our own that Ingresses may have.
-pub(super) const OF_INGRESSES: [&str; 17] = [
+/// The annotations of our own that Ingresses may have, but for those that ask for one step.
+const WITHOUT_STEPS: [&str; 17] = [
     CLIENT_CERTIFICATE,
     CLIENT_CA,
     CLIENT_SUBJECT,
@@ -25,6 +25,11 @@ pub(super) const OF_INGRESSES: [&str; 17] = [
     middleware::OWN_LIST,
     IGNORE,
 ];
+
+/// The annotations of our own that Ingresses may have.
+pub(super) fn of_ingresses() -> Vec<&'static str> {
+    WITHOUT_STEPS.into_iter().chain(middleware::OWN_STEPS).collect()
+}
 
 /// The annotations of our own that Services may have.
 pub(super) const OF_SERVICES: [&str; 16] = [

@@ -1,14 +1,17 @@
 //! How the paths of an Ingress are matched, where that is not for their type alone: `router.priority` and
-//! `router.pathmatcher` of Traefik.
+//! `router.pathmatcher` of Traefik, and regular expressions of ingress-nginx.
 
 use super::annotations::{Annotations, IGNORE, PATH_MATCHER, PRIORITY, field};
 use super::fields;
 use super::foreign::place_of_expression;
 use super::report::{Problem, Report};
+use super::rewrite::{Expression, Rewrites};
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::middleware::Pattern;
-use crate::model::{Broken, Condition, HostPattern, Ordered, PathKind, PathPattern, Why};
+use crate::model::{
+    Broken, Condition, HostPattern, NamedStep, Ordered, PathKind, PathPattern, Why,
+};
 use k8s_openapi::api::networking::v1::HTTPIngressPath;
 use std::sync::Arc;
 
@@ -34,6 +37,7 @@ enum Matcher {
 pub(super) struct PathMatching {
     priority: Option<i64>,
     matcher: Matcher,
+    rewrites: Rewrites,
     /// Whether paths may be expressions of another controller, none of which is served.
     pub(super) expressions: bool,
     /// Why no route of it is served.
@@ -45,6 +49,8 @@ pub(super) struct Matched {
     /// Where it stands in the table, or, with an order of its own, in messages.
     pub(super) pattern: PathPattern,
     pub(super) ordered: Option<Arc<Ordered>>,
+    /// The step of its requests alone.
+    pub(super) rewrite: Option<Arc<NamedStep>>,
     /// Why it is not served, though it has its place.
     pub(super) broken: Option<Broken>,
 }
@@ -89,6 +95,8 @@ impl PathMatching {
             }
         }
         (read.priority, read.matcher) = (priority, matcher);
+        read.rewrites = Rewrites::read(annotations, report);
+        read.broken = read.broken.or(read.rewrites.broken);
         read
     }
 
@@ -101,6 +109,10 @@ impl PathMatching {
         let is_specific = source.path_type == SPECIFIC;
         if is_specific && self.matcher == Matcher::Regexp {
             return self.regexp(host, source.path.as_deref().unwrap_or_default());
+        }
+        let text = source.path.as_deref().unwrap_or_default();
+        if let Some(read) = self.rewrites.expression(text) {
+            return self.expression(host, text, read);
         }
         let (pattern, warning) = fields::path(source, self.expressions);
         let pattern = pattern.and_then(|pattern| match self.matcher {
@@ -115,7 +127,8 @@ impl PathMatching {
                 };
                 Arc::new(Ordered { priority, condition })
             });
-            Matched { pattern, ordered, broken: None }
+            let rewrite = self.rewrites.step(&pattern.text, false);
+            Matched { pattern, ordered, rewrite, broken: None }
         });
         (matched, warning)
     }
@@ -144,7 +157,48 @@ impl PathMatching {
             }
             Err(problem) => (None, Some(Broken::Altered), Some(problem)),
         };
-        (pattern.map(|pattern| Matched { pattern, ordered, broken }), problem)
+        let matched = pattern.map(|pattern| Matched { pattern, ordered, rewrite: None, broken });
+        (matched, problem)
+    }
+
+    /// A path that is an expression of nginx's. One for all that is below a plain path is a Prefix; others have the
+    /// order of their length, as in nginx and in Traefik.
+    fn expression(
+        &self,
+        host: &HostPattern,
+        text: &str,
+        read: Result<Expression, Problem>,
+    ) -> (Result<Matched, Problem>, Option<Problem>) {
+        let Expression { pattern, place: at, is_prefix } = match read {
+            Ok(expression) => expression,
+            Err(problem) => {
+                let at = place_of_expression(text).unwrap_or_default();
+                let broken = Some(Broken::Altered);
+                let matched = place(PathKind::Prefix, &at).map(|pattern| Matched {
+                    pattern,
+                    ordered: None,
+                    rewrite: None,
+                    broken,
+                });
+                return (matched, Some(problem));
+            }
+        };
+        let own = self.priority.or_else(|| {
+            let length = || rule_length(host, "PathRegexp", text);
+            (!is_prefix).then(length)
+        });
+        let ordered = own.map(|priority| {
+            let condition = Condition::PathRegexp(pattern);
+            Arc::new(Ordered { priority, condition })
+        });
+        let rewrite = self.rewrites.step(text, true);
+        let matched = place(PathKind::Prefix, &at).map(|pattern| Matched {
+            pattern,
+            ordered,
+            rewrite,
+            broken: None,
+        });
+        (matched, None)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Which Secrets an object refers to, and what of them is kept.
 
 use crate::control::objects::Object;
-use crate::control::translate::{authorities_of, authority_secret, middleware_secrets};
+use crate::control::translate::{
+    annotated_secrets, authorities_of, authority_secret, middleware_secrets,
+};
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
 use std::sync::Arc;
@@ -81,21 +83,24 @@ pub(super) fn references_of<'o>(
     identity: &'o ObjectRef,
     object: &'o Object,
 ) -> impl Iterator<Item = (ObjectRef, Part)> + use<'o> {
-    let (tls, authorities, whole) = match object {
+    let (tls, authorities, whole): (_, _, Vec<(Option<&str>, &str)>) = match object {
         Object::Ingress(ingress) => (
             ingress.spec.as_ref().and_then(|spec| spec.tls.as_ref()),
             ingress.metadata.annotations.as_ref().and_then(authority_secret),
-            Vec::new(),
+            ingress.metadata.annotations.iter().flat_map(annotated_secrets).collect(),
         ),
         Object::Service(service) => (None, authorities_of(&service.metadata), Vec::new()),
-        Object::Middleware(middleware) => (None, None, middleware_secrets(&middleware.spec)),
+        Object::Middleware(middleware) => {
+            let named = middleware_secrets(&middleware.spec).into_iter();
+            (None, None, named.map(|name| (None, name)).collect())
+        }
         _ => (None, None, Vec::new()),
     };
     let of_tls = tls.into_iter().flatten().filter_map(|tls| tls.secret_name.as_deref());
-    let certificates = of_tls.chain(authorities).map(|name| (name, Part::Certificate));
-    let all = certificates.chain(whole.into_iter().map(|name| (name, Part::Whole)));
-    all.map(|(name, part)| {
-        let namespace = Arc::clone(&identity.namespace);
+    let certificates = of_tls.chain(authorities).map(|name| (None, name, Part::Certificate));
+    let whole = whole.into_iter().map(|(namespace, name)| (namespace, name, Part::Whole));
+    certificates.chain(whole).map(|(namespace, name, part)| {
+        let namespace = namespace.map_or_else(|| Arc::clone(&identity.namespace), Arc::from);
         (ObjectRef { kind: Kind::Secret, namespace, name: name.into() }, part)
     })
 }

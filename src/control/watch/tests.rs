@@ -231,6 +231,23 @@ fn of_a_secret_that_a_middleware_names_all_keys_are_kept() {
 }
 
 #[test]
+fn of_a_secret_that_an_annotation_names_all_keys_are_kept() {
+    let (ingresses, secrets) = (mk_scope(Kind::Ingress), mk_scope(Kind::Secret));
+    for (name, value) in [
+        ("nginx.ingress.kubernetes.io/auth-secret", "users"),
+        ("nginx.ingress.kubernetes.io/auth-secret", "ns/users"),
+        ("ravelin.dev/basic-auth-secret", "users"),
+    ] {
+        let cluster = Arc::new(Cluster::new(&[ingresses.clone(), secrets.clone()]));
+        let mut ingress = mk_ingress("i", "other");
+        ingress["metadata"]["annotations"] = json!({name: value});
+        cluster.swap(&ingresses, items(Kind::Ingress, &[ingress]));
+        cluster.swap(&secrets, items(Kind::Secret, &[mk_secret("users")]));
+        assert_eq!(secret_keys(&cluster, "users").map(|keys| keys.len()), Some(4), "{name}");
+    }
+}
+
+#[test]
 fn an_ingress_waits_for_the_secret_that_is_fetched_for_it_and_holds_up_no_other_change() {
     let mut cluster = Arc::new(Cluster::new(&[]));
     cluster.apply(items(Kind::Secret, &[mk_secret("s")]).remove(0));

@@ -1,5 +1,6 @@
 //! Middlewares, from a manifest to what client and pod see.
 
+mod annotated;
 mod breaker;
 mod kinds;
 mod lists;

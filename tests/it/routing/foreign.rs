@@ -29,11 +29,12 @@ fn an_annotation_that_restricts_is_never_served_open() {
             "ns-auth@kubernetescrd",
             "middleware_unusable",
         ),
-        ("nginx.ingress.kubernetes.io/auth-url", "http://auth.example/", "restriction_unsupported"),
+        ("nginx.ingress.kubernetes.io/auth-snippet", "return 401;", "restriction_unsupported"),
+        ("nginx.ingress.kubernetes.io/auth-type", "basic", "middleware_unusable"),
         ("haproxy.org/allow-list", "10.0.0.0/8", "restriction_unsupported"),
         ("haproxy-ingress.github.io/oauth", "oauth2_proxy", "restriction_unsupported"),
         ("nginx.ingress.kubernetes.io/ssl-passthrough", "true", "annotation_unsupported"),
-        ("nginx.ingress.kubernetes.io/rewrite-target", "/other", "annotation_unsupported"),
+        ("nginx.ingress.kubernetes.io/rewrite-target", "/$host", "annotation_unsupported"),
     ] {
         let (builder, upstreams) = three();
         let refused = annotated("i", "h", &json!({annotation: value}));
@@ -51,11 +52,7 @@ fn a_restriction_that_is_added_counts_at_once_and_is_gone_with_the_annotation() 
     let (builder, _upstreams) = three();
     let open = annotated("i", "h", &json!({}));
     let edge = builder.object("i.json", &open).start();
-    let restricted = annotated(
-        "i",
-        "h",
-        &json!({"nginx.ingress.kubernetes.io/whitelist-source-range": "10.0.0.0/8"}),
-    );
+    let restricted = annotated("i", "h", &json!({"haproxy.org/allow-list": "10.0.0.0/8"}));
     for _ in 0..2 {
         serves(&edge, &[("h", "/", "a")]);
         edge.put("i.json", &restricted.to_string());

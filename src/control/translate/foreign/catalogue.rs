@@ -52,13 +52,10 @@ impl Class {
             Self::Alters(..) => "changes",
             Self::Differs(..) => "replaced",
             Self::Tunes(_) => "tuning",
-            Self::Middlewares => "obeyed",
-            Self::BodySize
-            | Self::PodProtocol
-            | Self::PassHost
-            | Self::PathType
-            | Self::Rewrite
-            | Self::Canary => "by value",
+            Self::Middlewares | Self::Step | Self::Guards(_) => "obeyed",
+            Self::BodySize | Self::PodProtocol | Self::PassHost | Self::PathType | Self::Canary => {
+                "by value"
+            }
         }
     }
 }

@@ -1,10 +1,5 @@
 //! Paths that are regular expressions, for rules that keep their place and are not served.
 
-/// Whether a path is an expression: it has what plain paths of Ingresses do not have.
-pub(super) fn is_expression(path: &str) -> bool {
-    place(path).is_some()
-}
-
 /// The plain path below which lie all requests that an expression matches, or nearly so: elements are
 /// taken whole. `None` for a plain path.
 pub(in crate::control::translate) fn place(path: &str) -> Option<String> {

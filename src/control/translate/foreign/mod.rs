@@ -66,10 +66,12 @@ enum Class {
     PassHost,
     /// Lists of Middlewares.
     Middlewares,
+    /// `middleware` makes a step of it, or `path_matching` reads it.
+    Step,
+    /// The same, and it restricts access.
+    Guards(Guard),
     /// How HAProxy Ingress matches paths of the type ImplementationSpecific.
     PathType,
-    /// The path that pods get from nginx; paths are expressions then.
-    Rewrite,
     /// It gets a share of the requests of another Ingress.
     Canary,
 }
@@ -125,11 +127,6 @@ impl<'s> Subject<'s> {
         };
         let rules = spec.and_then(|spec| spec.rules.as_deref()).unwrap_or_default();
         rules.iter().filter_map(|rule| rule.http.as_ref()).flat_map(|http| &http.paths)
-    }
-
-    fn has_expressions(self) -> bool {
-        let mut paths = self.paths().filter_map(|path| path.path.as_deref());
-        paths.any(expression::is_expression)
     }
 
     fn has_specific_paths(self) -> bool {
@@ -245,6 +242,7 @@ fn of_table(
     if is_misplaced {
         let outcome = match class {
             Some(Class::Middlewares) => Outcome::Restricts(Guard::Middlewares),
+            Some(Class::Guards(guard)) => Outcome::Restricts(guard),
             _ => outcome,
         };
         say.misplaced(controller, outcome);
@@ -283,7 +281,7 @@ impl Controller {
 fn meant_elsewhere(own: &Controller, key: &str) -> Option<Guard> {
     let others = CONTROLLERS.into_iter().filter(|other| !std::ptr::eq(*other, own));
     others.filter_map(|other| other.class(key)).find_map(|class| match class {
-        Class::Restricts(guard, _) => Some(guard),
+        Class::Restricts(guard, _) | Class::Guards(guard) => Some(guard),
         Class::BodySize => Some(Guard::Body),
         _ => None,
     })
@@ -323,13 +321,7 @@ impl Class {
             return nothing;
         }
         match self {
-            Self::Restricts(_, unless) | Self::Alters(_, unless) if holds(unless) => match unless {
-                Unless::Plain if !holds(Unless::Off) => Outcome::Differs(
-                    "no path is a regular expression, and all are matched literally",
-                    "",
-                ),
-                _ => nothing,
-            },
+            Self::Restricts(_, unless) | Self::Alters(_, unless) if holds(unless) => nothing,
             Self::Restricts(guard, _) => Outcome::Restricts(guard),
             Self::Alters(change, _) => Outcome::Alters(change),
             Self::Differs(instead, fix) => Outcome::Differs(instead, fix),
@@ -346,11 +338,9 @@ impl Class {
                 Outcome::Differs("pods get the Host of the client", "serve that Host in the pod")
             }
             // `middleware` resolves it, on the object where Traefik reads it.
-            Self::Middlewares => Outcome::Obeyed,
+            Self::Middlewares | Self::Step | Self::Guards(_) => Outcome::Obeyed,
             Self::PathType if holds(Unless::Specific(&["prefix", "begin"])) => nothing,
             Self::PathType => Outcome::Alters(Change::Match),
-            Self::Rewrite if holds(Unless::OwnPath) => nothing,
-            Self::Rewrite => Outcome::Alters(Change::Rewrite),
             Self::Canary if holds(Unless::Off) => nothing,
             Self::Canary => Outcome::LeftOut,
         }

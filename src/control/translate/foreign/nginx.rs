@@ -17,11 +17,10 @@ const OBEYED: &[&str] = &[https::NGINX_SSL_REDIRECT, https::NGINX_FORCE_SSL_REDI
 const BUFFERS: Class = Tunes("bodies are streamed within ravelin's limits");
 const RETRIES: Class = Tunes("a request that no pod has read is retried on another one");
 const TRACES: Class = Tunes("tracing is not supported");
-const CORS: Class =
-    Differs("no CORS headers are added, and pods answer preflights", "add them in the pod");
 const COOKIES: Class = Differs("Set-Cookie of the pod is passed on unchanged", "set it in the pod");
 const LOCATION: Class = Differs("Location of the pod is passed on unchanged", "set it in the pod");
-const ERRORS: Class = Differs("responses of the pod are passed on unchanged", "answer in the pod");
+const NOBODY_EXEMPT: Class =
+    Differs("the limits are for everybody", "use a rateLimit Middleware with excludedIPs");
 const HASH: Class =
     Differs("requests are balanced by load", "use ravelin.dev/balance: hash-header");
 const MIRROR: Class = Differs("requests are not mirrored", "remove it");
@@ -36,15 +35,15 @@ const SECONDS: Class = Differs(
 
 const ENTRIES: &[Entry] = &[
     // Who is served.
-    ("auth-type", Restricts(Guard::Authentication, Unless::Empty)),
-    ("auth-secret", Restricts(Guard::Authentication, Unless::Empty)),
-    ("auth-secret-type", DETAIL),
-    ("auth-realm", DETAIL),
-    ("auth-url", Restricts(Guard::Authentication, Unless::Empty)),
-    ("auth-signin", DETAIL),
-    ("auth-signin-redirect-param", DETAIL),
-    ("auth-method", DETAIL),
-    ("auth-response-headers", DETAIL),
+    ("auth-type", Class::Guards(Guard::Authentication)),
+    ("auth-secret", Class::Guards(Guard::Authentication)),
+    ("auth-secret-type", Class::Step),
+    ("auth-realm", Class::Step),
+    ("auth-url", Class::Guards(Guard::Authentication)),
+    ("auth-signin", Class::Step),
+    ("auth-signin-redirect-param", Class::Step),
+    ("auth-method", Class::Step),
+    ("auth-response-headers", Class::Step),
     ("auth-request-redirect", DETAIL),
     ("auth-proxy-set-headers", DETAIL),
     ("auth-always-set-cookie", DETAIL),
@@ -66,17 +65,17 @@ const ENTRIES: &[Entry] = &[
         "auth-tls-pass-certificate-to-upstream",
         Differs("client certificates are not forwarded to pods", "remove it"),
     ),
-    ("whitelist-source-range", Restricts(Guard::Sources, Unless::Everybody)),
-    ("allowlist-source-range", Restricts(Guard::Sources, Unless::Everybody)),
-    ("denylist-source-range", Restricts(Guard::Sources, Unless::Empty)),
-    ("limit-connections", Restricts(Guard::Rate, Unless::Zero)),
-    ("limit-rps", Restricts(Guard::Rate, Unless::Zero)),
-    ("limit-rpm", Restricts(Guard::Rate, Unless::Zero)),
+    ("whitelist-source-range", Class::Guards(Guard::Sources)),
+    ("allowlist-source-range", Class::Guards(Guard::Sources)),
+    ("denylist-source-range", Class::Guards(Guard::Sources)),
+    ("limit-connections", Class::Guards(Guard::Rate)),
+    ("limit-rps", Class::Guards(Guard::Rate)),
+    ("limit-rpm", Class::Guards(Guard::Rate)),
     ("limit-rate", Restricts(Guard::Rate, Unless::Zero)),
     ("limit-rate-after", DETAIL),
-    ("limit-burst-multiplier", DETAIL),
-    ("limit-allowlist", DETAIL),
-    ("limit-whitelist", DETAIL),
+    ("limit-burst-multiplier", Class::Step),
+    ("limit-allowlist", NOBODY_EXEMPT),
+    ("limit-whitelist", NOBODY_EXEMPT),
     ("global-rate-limit", Restricts(Guard::Rate, Unless::Zero)),
     ("global-rate-limit-window", DETAIL),
     ("global-rate-limit-key", DETAIL),
@@ -92,17 +91,14 @@ const ENTRIES: &[Entry] = &[
     ("server-snippet", Restricts(Guard::Snippet, Unless::Empty)),
     ("stream-snippet", Restricts(Guard::Snippet, Unless::Empty)),
     // What rules match, and what pods get.
-    ("rewrite-target", Class::Rewrite),
-    ("use-regex", Alters(Change::Match, Unless::Plain)),
+    ("rewrite-target", Class::Step),
+    ("use-regex", Class::Step),
     ("preserve-trailing-slash", Tunes("a trailing slash is kept")),
-    (
-        "app-root",
-        Differs("requests for `/` are not redirected, and go to the pod", "redirect in the pod"),
-    ),
-    ("permanent-redirect", Alters(Change::Redirect, Unless::Empty)),
-    ("permanent-redirect-code", DETAIL),
-    ("temporal-redirect", Alters(Change::Redirect, Unless::Empty)),
-    ("temporal-redirect-code", DETAIL),
+    ("app-root", Class::Step),
+    ("permanent-redirect", Class::Step),
+    ("permanent-redirect-code", Class::Step),
+    ("temporal-redirect", Class::Step),
+    ("temporal-redirect-code", Class::Step),
     (
         "from-to-www-redirect",
         Differs("the other host name is not served", "redirect it with a rule of Cloudflare"),
@@ -122,8 +118,8 @@ const ENTRIES: &[Entry] = &[
     ("secure-backends", Restricts(Guard::PodTls, Unless::Off)),
     ("fastcgi-index", Alters(Change::Protocol, Unless::Empty)),
     ("fastcgi-params-configmap", Alters(Change::Protocol, Unless::Empty)),
-    ("upstream-vhost", Differs("pods get the Host of the client", "serve that Host in the pod")),
-    ("x-forwarded-prefix", Differs("pods get no X-Forwarded-Prefix", "configure it in the pod")),
+    ("upstream-vhost", Class::Step),
+    ("x-forwarded-prefix", Class::Step),
     // How it is done.
     ("affinity", STICKY),
     ("affinity-mode", DETAIL),
@@ -144,17 +140,20 @@ const ENTRIES: &[Entry] = &[
     ("upstream-hash-by-subset-size", DETAIL),
     ("load-balance", Tunes("requests are balanced by load, or by ravelin.dev/balance")),
     ("service-upstream", Tunes("requests go to the addresses of pods")),
-    ("enable-cors", CORS),
-    ("cors-allow-credentials", DETAIL),
-    ("cors-allow-headers", DETAIL),
-    ("cors-allow-methods", DETAIL),
-    ("cors-allow-origin", DETAIL),
-    ("cors-expose-headers", DETAIL),
-    ("cors-max-age", DETAIL),
+    ("enable-cors", Class::Step),
+    ("cors-allow-credentials", Class::Step),
+    ("cors-allow-headers", Class::Step),
+    ("cors-allow-methods", Class::Step),
+    ("cors-allow-origin", Class::Step),
+    ("cors-expose-headers", Class::Step),
+    ("cors-max-age", Class::Step),
     ("custom-headers", Differs("no headers are added to responses", "add them in the pod")),
-    ("custom-http-errors", ERRORS),
+    ("custom-http-errors", Class::Step),
     ("disable-proxy-intercept-errors", Tunes("responses of the pod are passed on unchanged")),
-    ("default-backend", Differs("requests get 503 without endpoints", "use spec.defaultBackend")),
+    (
+        "default-backend",
+        Differs("it has the pages of custom-http-errors alone", "use spec.defaultBackend"),
+    ),
     ("proxy-connect-timeout", SECONDS),
     ("proxy-read-timeout", SECONDS),
     ("proxy-send-timeout", SECONDS),

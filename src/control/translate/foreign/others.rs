@@ -5,7 +5,8 @@ use super::Subject;
 use crate::control::suggest::nearest;
 use crate::control::translate::annotations::{IGNORE, OURS};
 use crate::control::translate::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
-use crate::control::translate::own::{OF_INGRESSES, OF_SERVICES};
+use crate::control::translate::middleware::OWN_STEPS;
+use crate::control::translate::own::{OF_SERVICES, of_ingresses};
 
 /// Controllers without a table, by the prefix of their annotations.
 pub(super) const OTHERS: [(&str, &str); 7] = [
@@ -75,9 +76,10 @@ pub(super) enum Mend {
 
 /// What is to be said of an annotation below `ravelin.dev/`, unless it is read.
 pub(super) fn unread(name: &str, subject: Subject<'_>) -> Option<Unread> {
+    let of_ingresses = of_ingresses();
     let (known, others): (&[&str], &[&str]) = match subject {
-        Subject::Ingress(_) => (&OF_INGRESSES, &OF_SERVICES),
-        Subject::Service => (&OF_SERVICES, &OF_INGRESSES),
+        Subject::Ingress(_) => (&of_ingresses, &OF_SERVICES),
+        Subject::Service => (&OF_SERVICES, &of_ingresses),
     };
     if !name.starts_with(OURS) || known.contains(&name) || name == IGNORE {
         return None;
@@ -103,6 +105,7 @@ pub(super) fn unread(name: &str, subject: Subject<'_>) -> Option<Unread> {
 /// Whether an annotation of ravelin restricts access.
 fn is_guard(name: &str) -> bool {
     [CLIENT_CERTIFICATE, CLIENT_CA, CLIENT_SUBJECT].contains(&name)
+        || OWN_STEPS.contains(&name) && protects(&name[OURS.len()..])
 }
 
 #[cfg(test)]

@@ -68,9 +68,29 @@ fn what_a_reader_reads_is_obeyed_and_what_is_obeyed_has_a_reader() {
         }
     }
     let obeyed = CONTROLLERS.into_iter().flat_map(|controller| controller.obeyed);
-    let obeyed: BTreeSet<String> = obeyed.map(|name| (*name).to_owned()).collect();
+    let mut obeyed: BTreeSet<String> = obeyed.map(|name| (*name).to_owned()).collect();
+    // Classed as steps.
+    obeyed.extend(named_in(include_str!("../rewrite.rs")));
     assert!(read.len() > 10, "{read:?}");
     assert_eq!(read, obeyed);
+}
+
+#[test]
+fn the_annotations_of_nginx_that_are_classed_as_steps_have_a_reader() {
+    let sources = [
+        include_str!("../rewrite.rs"),
+        include_str!("../middleware/annotated/nginx.rs"),
+        include_str!("../middleware/annotated/nginx/auth.rs"),
+        include_str!("../middleware/annotated/nginx/cors.rs"),
+    ];
+    let code = sources.map(|text| text.split("#[cfg(test)]").next().unwrap_or_default());
+    let mut read: BTreeSet<String> = code.into_iter().flat_map(named_in).collect();
+    // It has the pages of another one, and a meaning of its own, which is not obeyed.
+    read.remove("nginx.ingress.kubernetes.io/default-backend");
+    let steps = nginx::NGINX.entries.iter();
+    let steps = steps.filter(|(_, class)| matches!(class, Class::Step | Class::Guards(_)));
+    let steps = steps.map(|(key, _)| format!("{}{key}", nginx::PREFIX));
+    assert_eq!(read, steps.collect::<BTreeSet<String>>());
 }
 
 #[test]
@@ -187,8 +207,8 @@ fn a_controller_without_a_table_is_judged_by_names() {
 
 #[test]
 fn what_is_listed_as_ignored_is_served_without_and_said() {
-    let auth = ("nginx.ingress.kubernetes.io/auth-url", "http://auth.example/");
-    let rps = ("nginx.ingress.kubernetes.io/limit-rps", "5");
+    let auth = ("nginx.ingress.kubernetes.io/auth-snippet", "return 401;");
+    let rps = ("nginx.ingress.kubernetes.io/limit-rate", "5");
     let (broken, lines) = on_ingress(&[auth, rps, (IGNORE, &format!("{}, x", rps.0))]);
     assert_eq!(broken, Some(Broken::Restricted), "the other one is not listed");
     assert!(lines[0].contains("lists \"x\", which this object does not have"), "{lines:?}");
@@ -197,8 +217,9 @@ fn what_is_listed_as_ignored_is_served_without_and_said() {
     assert_eq!(
         lines,
         [
-            "warning: [nginx.ingress.kubernetes.io/auth-url]: requires authentication, and is ignored because of ravelin.dev/ignore-annotations",
-            "warning: [nginx.ingress.kubernetes.io/limit-rps]: limits requests per client, and is \
+            "warning: [nginx.ingress.kubernetes.io/auth-snippet]: is configuration of another proxy, which may restrict access, \
+                and is ignored because of ravelin.dev/ignore-annotations",
+            "warning: [nginx.ingress.kubernetes.io/limit-rate]: limits requests per client, and is \
                 ignored because of ravelin.dev/ignore-annotations",
         ]
     );
@@ -226,7 +247,7 @@ fn certificates_of_clients_are_ours_to_ask_for() {
 
 #[test]
 fn no_secret_of_a_value_is_repeated() {
-    for name in ["auth-url", "configuration-snippet", "auth-snippet"] {
+    for name in ["server-snippet", "configuration-snippet", "auth-snippet"] {
         let name = format!("nginx.ingress.kubernetes.io/{name}");
         let (broken, lines) = on_ingress(&[(&name, "https://user:hunter2@auth.example/")]);
         assert_eq!(broken, Some(Broken::Restricted));

@@ -1,9 +1,8 @@
 //! With which values an annotation restricts nothing.
 
 use super::Subject;
-use crate::control::translate::annotations::Annotations;
+use crate::control::translate::annotations::{Annotations, has_everybody};
 use crate::control::translate::clients::CLIENT_CERTIFICATE;
-use ipnet::IpNet;
 
 /// The values with which an annotation does nothing that matters. An empty one never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +23,6 @@ pub(in crate::control::translate) enum Unless {
     Unverified,
     /// The path of every rule itself.
     OwnPath,
-    /// A switch that is off, or on where no path is an expression.
-    Plain,
     /// One of these, or no path of the type ImplementationSpecific.
     Specific(&'static [&'static str]),
 }
@@ -64,19 +61,9 @@ impl Unless {
                 certified() || verify.is_some_and(|value| NOT_VERIFIED.contains(&value))
             }
             Self::OwnPath => subject.paths().all(|path| path.path.as_deref() == Some(value)),
-            Self::Plain => is(&SWITCHED_OFF) || !subject.has_expressions(),
             Self::Specific(words) => is(words) || !subject.has_specific_paths(),
         }
     }
-}
-
-/// Whether a list of networks has all of IPv4: cert-manager writes such a list on the Ingresses that
-/// answer its challenges.
-fn has_everybody(list: &str) -> bool {
-    let networks = list.split([',', ' ']).filter_map(|network| network.trim().parse().ok());
-    networks
-        .into_iter()
-        .any(|network: IpNet| matches!(network, IpNet::V4(v4) if v4.prefix_len() == 0))
 }
 
 /// The bytes of a size of nginx, such as `8k`, `50m` or `1g`.
@@ -94,16 +81,6 @@ pub(super) fn bytes(value: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_list_with_all_of_ipv4_keeps_nobody_out() {
-        for list in ["0.0.0.0/0", "0.0.0.0/0,::/0", "10.0.0.0/8, 0.0.0.0/0"] {
-            assert!(has_everybody(list), "{list}");
-        }
-        for list in ["10.0.0.0/8", "::/0", "0.0.0.0", "0.0.0.0/1", "all", "patterns/file"] {
-            assert!(!has_everybody(list), "{list}");
-        }
-    }
 
     #[test]
     fn sizes_have_the_units_of_nginx() {

@@ -18,8 +18,43 @@ const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 
 const FIX: &str = "put the lines of an htpasswd file under one key";
 
+/// Where a Secret has its users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// Lines under its one key, or, of the type [`BASIC_AUTH`], one user in clear.
+    OneKey,
+    /// Lines under the key `auth`: `auth-file` of ingress-nginx.
+    File,
+    /// Under each key, which is the user, the hash: `auth-map` of ingress-nginx.
+    Map,
+}
+
 /// Reads `basicAuth`.
 pub(super) fn basic(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>) -> Option<Step> {
+    read_basic(fields, context, Layout::OneKey)
+}
+
+/// Reads it with a Secret as `auth-secret-type: auth-file` has it.
+pub(super) fn basic_of_file(
+    fields: &mut Fields<'_, '_, '_>,
+    context: &mut Context<'_>,
+) -> Option<Step> {
+    read_basic(fields, context, Layout::File)
+}
+
+/// Reads it with a Secret as `auth-secret-type: auth-map` has it.
+pub(super) fn basic_of_map(
+    fields: &mut Fields<'_, '_, '_>,
+    context: &mut Context<'_>,
+) -> Option<Step> {
+    read_basic(fields, context, Layout::Map)
+}
+
+fn read_basic(
+    fields: &mut Fields<'_, '_, '_>,
+    context: &mut Context<'_>,
+    layout: Layout,
+) -> Option<Step> {
     fields.know(&["secret", "realm", "removeHeader", "headerField"]);
     let user_field = user_field(fields);
     let remove_header = fields.flag("removeHeader");
@@ -28,13 +63,25 @@ pub(super) fn basic(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>) 
     let challenge = fields.parse("realm", &realm, field_value(&challenge), "write plain text");
     let name = fields.required("secret", "name a Secret with the users")?;
     let secret = secret(fields, context, name)?;
-    let users = match &*secret.type_.clone().unwrap_or_default() {
-        BASIC_AUTH => in_clear(fields, &secret),
-        _ => lines(fields, name, &secret, |line| {
-            let (user, hash) = line.split_once(':').filter(|(_, hash)| !hash.contains(':'))?;
-            Some((user.to_owned(), htpasswd::hash(hash)))
-        })?,
+    let read = |line: &str| {
+        let (user, hash) = line.split_once(':').filter(|(_, hash)| !hash.contains(':'))?;
+        Some((user.to_owned(), htpasswd::hash(hash)))
     };
+    let is_clear = secret.type_.as_deref() == Some(BASIC_AUTH);
+    let users = match layout {
+        Layout::OneKey if is_clear => in_clear(fields, &secret),
+        Layout::OneKey => lines(fields, name, &secret, None, read)?,
+        Layout::File => lines(fields, name, &secret, Some("auth"), read)?,
+        Layout::Map => {
+            let all = values(&secret).into_iter();
+            let all = all.map(|(user, hash)| (user, String::from_utf8_lossy(&hash).into_owned()));
+            all.map(|(user, hash)| (user.to_owned(), htpasswd::hash(hash.trim()))).collect()
+        }
+    };
+    if users.is_empty() && !fields.is_broken() {
+        let reason = format!("Secret {} has no users", quote(name));
+        fields.refuse_for(Why::SecretUnusable, "secret", reason, FIX);
+    }
     let mut all = Vec::with_capacity(users.len());
     for (number, (user, hash)) in users.into_iter().enumerate() {
         match hash {
@@ -64,7 +111,7 @@ pub(super) fn digest(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>)
     fields.parse("realm", &realm, field_value(&realm), "write plain text");
     let name = fields.required("secret", "name a Secret with the users")?;
     let secret = secret(fields, context, name)?;
-    let read = lines(fields, name, &secret, |line| {
+    let read = lines(fields, name, &secret, None, |line| {
         let parts: Vec<&str> = line.split(':').collect();
         let [user, realm, hash] = parts[..] else { return None };
         let is_hash = hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -131,11 +178,13 @@ pub(super) fn values(secret: &Secret) -> std::collections::BTreeMap<&str, Cow<'_
     bytes.chain(texts).collect()
 }
 
-/// Reads the lines of the one value of a Secret. Nothing, and told, if one of them is none.
+/// Reads the lines of one value of a Secret: under a key, or under its only one. Nothing, and told, if one of them is
+/// none.
 fn lines<T>(
     fields: &mut Fields<'_, '_, '_>,
     name: &str,
     secret: &Secret,
+    key: Option<&str>,
     read: impl Fn(&str) -> Option<(String, T)>,
 ) -> Option<Vec<(String, T)>> {
     let values = values(secret);
@@ -143,12 +192,12 @@ fn lines<T>(
         let reason = format!("Secret {} {reason}", quote(name));
         fields.refuse_for(Why::SecretUnusable, "secret", reason, FIX);
     };
-    if values.len() != 1 {
-        refuse(format!("has {} keys, and not one", values.len()));
-        return None;
-    }
-    let text = values.values().next().map(|value| String::from_utf8_lossy(value));
-    let text = text.unwrap_or_default();
+    let value = match key {
+        Some(key) => values.get(key).ok_or_else(|| format!("has no key {}", quote(key))),
+        None if values.len() == 1 => Ok(values.values().next().unwrap_or(&Cow::Borrowed(&[]))),
+        None => Err(format!("has {} keys, and not one", values.len())),
+    };
+    let text = value.map_err(&mut refuse).ok().map(|value| String::from_utf8_lossy(value))?;
     let mut all = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.is_empty() {

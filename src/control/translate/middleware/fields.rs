@@ -9,6 +9,9 @@ use crate::model::{Severity, Why};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
+/// The end of the fix of each mistake.
+pub(super) const UNTIL: &str = "; until then routes that name this Middleware answer 503";
+
 /// The fields below one key of a `spec`.
 pub(super) struct Fields<'v, 'r, 'f> {
     map: Option<&'v Map<String, Value>>,
@@ -70,7 +73,7 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
         fix: impl Into<String>,
     ) {
         self.is_broken = true;
-        let fix = format!("{}; until then routes that name this Middleware answer 503", fix.into());
+        let fix = format!("{}{UNTIL}", fix.into());
         self.say(key, Severity::Error, why, reason, fix);
     }
 

@@ -17,8 +17,10 @@ type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 pub(in crate::control::translate) enum Dependency {
     /// Every Middleware of this id, there or not.
     Id(Arc<str>),
-    /// A Service that names Middlewares.
+    /// A Service that names Middlewares, or that an annotation names.
     Service(Name),
+    /// A Secret that an annotation names.
+    Secret(Name),
 }
 
 /// All Middlewares, and the Ingresses that name them, by number.
@@ -88,6 +90,8 @@ impl Middlewares {
         let Changed { middlewares: mut names, secrets, services } = changed;
         let mut numbers = BTreeSet::new();
         for secret in secrets {
+            let users = self.users.get(&Dependency::Secret(secret.clone()));
+            numbers.extend(users.into_iter().flatten());
             names.extend(self.needed.get(&(Kind::Secret, secret)).into_iter().flatten().cloned());
         }
         for service in services {

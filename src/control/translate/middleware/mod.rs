@@ -6,6 +6,7 @@
 //! something that is missing or unusable is never shortened: its routes keep their place and answer 503.
 
 mod address;
+mod annotated;
 mod breaker;
 mod chain;
 mod client_certificate;
@@ -31,6 +32,8 @@ mod source;
 mod tests;
 mod texts;
 
+pub(in crate::control) use annotated::secrets_of as annotated_secrets;
+pub(super) use annotated::{OWN_STEPS, Subject, read as read_annotated};
 pub(super) use kept::{Changed, Dependency, Middlewares, Reading};
 pub(super) use lists::are_other as are_other_lists;
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};

@@ -27,8 +27,8 @@ const MOST_LOOKS: usize = 512;
 #[derive(Clone, Copy)]
 pub(in crate::control::translate) struct Asking<'a> {
     pub(in crate::control::translate) namespace: &'a Arc<str>,
-    annotations: Annotations<'a>,
-    policy: MiddlewarePolicy,
+    pub(super) annotations: Annotations<'a>,
+    pub(super) policy: MiddlewarePolicy,
     /// What its findings call its routes.
     routes: &'static str,
 }
@@ -164,7 +164,7 @@ fn problem(reason: String, fix: impl Into<String>) -> Problem {
 }
 
 /// The Services that a step sends requests to.
-fn services_of(step: &Step) -> Vec<BackendKey> {
+pub(super) fn services_of(step: &Step) -> Vec<BackendKey> {
     let store = match step {
         Step::RateLimit(limit) => limit.shared.as_ref().and_then(|store| store.service.clone()),
         _ => None,

@@ -10,26 +10,31 @@ use crate::control::translate::annotations::Annotations;
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::fields::BackendRead;
 use crate::control::translate::findings::Findings;
-use crate::control::translate::middleware::{Asking, StepBackend};
+use crate::control::translate::middleware::{Asking, StepBackend, Subject};
 use crate::control::translate::report::Report;
 use crate::control::translate::{ingress, object_ref};
 use crate::model::{
-    BackendKey, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, PortKey, Rule, Severity,
+    BackendKey, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, NamedStep, PortKey, Rule,
+    Severity,
 };
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use std::sync::Arc;
 
-/// The rules of an Ingress, each for each of its ways. `acquire` finds backend and steps.
+/// The number of a backend, and the steps of its requests.
+type Acquired = (usize, Option<Chain>);
+
+/// The rules of an Ingress, each for each of its ways. `acquire` finds backend and steps, of which a path may have
+/// a last one alone.
 fn rules<'s>(
     read: Vec<ingress::RuleRead<'s>>,
     ways: &[Way],
-    mut acquire: impl FnMut(&BackendRead<'s>, usize) -> (usize, Option<Chain>),
+    mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&Arc<NamedStep>>) -> Acquired,
 ) -> Box<[Rule]> {
     let mut rules = Vec::new();
     for ingress::RuleRead { rule, host, paths } in read {
-        for ingress::PathRead { position, pattern, ordered, backend } in paths {
+        for ingress::PathRead { position, pattern, ordered, rewrite, backend } in paths {
             for (number, Way { entry_points, .. }) in ways.iter().enumerate() {
-                let (backend, middlewares) = acquire(&backend, number);
+                let (backend, middlewares) = acquire(&backend, number, rewrite.as_ref());
                 let (entry_points, ordered) = (*entry_points, ordered.clone());
                 rules.push(Rule {
                     host: host.clone(),
@@ -51,12 +56,12 @@ fn rules<'s>(
 fn defaults<'s>(
     read: Option<(BackendRead<'s>, Vec<HostPattern>)>,
     ways: &[Way],
-    mut acquire: impl FnMut(&BackendRead<'s>, usize) -> (usize, Option<Chain>),
+    mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&Arc<NamedStep>>) -> Acquired,
 ) -> Box<[DefaultBackend]> {
     let mut defaults = Vec::new();
     if let Some((read, hosts)) = read {
         for (number, Way { entry_points, .. }) in ways.iter().enumerate() {
-            let (backend, middlewares) = acquire(&read, number);
+            let (backend, middlewares) = acquire(&read, number, None);
             let (hosts, entry_points) = (hosts.clone(), *entry_points);
             defaults.push(DefaultBackend { backend, ingress: 0, hosts, entry_points, middlewares });
         }
@@ -83,11 +88,13 @@ impl Routes {
         let policy = self.options.middlewares;
         let asking = Asking::of_ingress(namespace, Annotations::of(&source.metadata), policy);
         let ways = self.options.entry_points.ways(read.entry_points);
-        let mut steps = Steps::of_ingress(&self.middlewares, asking, &ways, &mut report);
+        let hosts = read.hosts();
+        let subject = Subject { objects, name: &object.name, hosts: &hosts };
+        let mut steps = Steps::of_ingress(&self.middlewares, asking, subject, &ways, &mut report);
         read.refused = read.refused.or(steps.broken());
         // The request would be refused after the redirect to TLS, so it is refused at once.
         read.https.redirect &= read.refused.is_none();
-        let mut acquire = |backend: &BackendRead<'_>, way: usize| {
+        let mut acquire = |backend: &BackendRead<'_>, way: usize, last: Option<&Arc<NamedStep>>| {
             let refused = read.refused.or(steps.broken_way(way));
             let (service, port, broken): (Arc<str>, _, _) = match backend {
                 BackendRead::Service { name, port } => {
@@ -99,7 +106,7 @@ impl Routes {
                     (service.as_str().into(), PortKey::Number(0), refused.or(Some(*broken)))
                 }
             };
-            let chain = broken.is_none().then(|| steps.chain(&service, way)).flatten();
+            let chain = broken.is_none().then(|| steps.chain(&service, way, last)).flatten();
             let key = BackendKey { namespace: Arc::clone(namespace), service, port };
             (self.backends.acquire(key, broken, number, touched), chain)
         };

@@ -6,6 +6,7 @@ use crate::control::translate::annotations::Annotations;
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::middleware::{
     Asking, Dependency, Middlewares, OWN_LIST, ROUTER_LIST, Resolved, SERVICE_LIST, StepBackend,
+    Subject, read_annotated,
 };
 use crate::control::translate::report::Report;
 use crate::model::{Broken, Chain, Diagnostic, Kind, NamedStep, ObjectRef};
@@ -58,6 +59,7 @@ impl<'a> Steps<'a> {
     pub(super) fn of_ingress(
         middlewares: &Middlewares,
         asking: Asking<'a>,
+        subject: Subject<'_>,
         ways: &[Way<'_>],
         report: &mut Report<'_>,
     ) -> Self {
@@ -65,6 +67,7 @@ impl<'a> Steps<'a> {
         for list in [ROUTER_LIST, OWN_LIST] {
             middlewares.resolve(asking, list, &mut own, report);
         }
+        read_annotated(asking, subject, &mut own, report);
         let mut dependencies = std::mem::take(&mut own.dependencies);
         let mut is_unresolved = own.is_unresolved;
         let ways = ways.iter().map(|way| {
@@ -126,10 +129,22 @@ impl<'a> Steps<'a> {
         broken
     }
 
-    /// The steps of a route to this Service, on the entry points of one way.
-    pub(super) fn chain(&self, service: &str, way: usize) -> Option<Chain> {
+    /// The steps of a route to this Service, on the entry points of one way, and the last one, which its path alone has.
+    pub(super) fn chain(
+        &self,
+        service: &str,
+        way: usize,
+        last: Option<&Arc<NamedStep>>,
+    ) -> Option<Chain> {
         let chains = self.services.get(service).map_or(&self.chains, |of| &of.chains);
-        chains.get(way).cloned().flatten()
+        let chain = chains.get(way).cloned().flatten();
+        match last {
+            None => chain,
+            Some(last) => {
+                let before = chain.iter().flat_map(|chain| chain.iter());
+                Some(before.chain([last]).cloned().collect())
+            }
+        }
     }
 
     /// What the Ingress needs for them.

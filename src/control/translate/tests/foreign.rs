@@ -1,10 +1,10 @@
 //! Annotations of other controllers, through translation and routing.
 
-use super::{endpoints, lines, mk_ingress, mk_paths, options, routes, run, run_with};
+use super::{endpoints, lines, mk_ingress, mk_paths, options, run, run_with};
 use crate::control::translate::Options;
 use crate::model::{Broken, Https, Severity, Why};
 use crate::routing::compile;
-use Expected::{Changed, Obeyed, Restricted, Told, Tolerated};
+use Expected::{Changed, Obeyed, Restricted, Told, Tolerated, Unusable};
 
 /// What becomes of an Ingress with one annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ enum Expected {
     Restricted,
     /// 503 annotation_unsupported.
     Changed,
+    /// 503 middleware_unusable.
+    Unusable,
 }
 
 const TRAEFIK: &str = "traefik.ingress.kubernetes.io/";
@@ -44,36 +46,36 @@ const MOST_USED: &[(&str, &str, &str, Expected)] = &[
     (TRAEFIK, "router.observability.metrics", "false", Tolerated),
     (NGINX, "ssl-redirect", "true", Obeyed),
     (NGINX, "force-ssl-redirect", "true", Obeyed),
-    (NGINX, "rewrite-target", "/", Changed),
-    (NGINX, "rewrite-target", "/$2", Changed),
-    (NGINX, "use-regex", "false", Tolerated),
-    (NGINX, "use-regex", "true", Told),
+    (NGINX, "rewrite-target", "/", Obeyed),
+    (NGINX, "rewrite-target", "/$2", Obeyed),
+    (NGINX, "use-regex", "false", Obeyed),
+    (NGINX, "use-regex", "true", Obeyed),
     (NGINX, "proxy-body-size", "0", Tolerated),
     (NGINX, "proxy-body-size", "50m", Obeyed),
     (NGINX, "proxy-body-size", "8k", Obeyed),
     (NGINX, "proxy-body-size", "8 MB", Restricted),
-    (NGINX, "whitelist-source-range", "10.0.0.0/8", Restricted),
-    (NGINX, "whitelist-source-range", "0.0.0.0/0,::/0", Tolerated),
-    (NGINX, "allowlist-source-range", "10.0.0.0/8", Restricted),
-    (NGINX, "denylist-source-range", "192.0.2.0/24", Restricted),
-    (NGINX, "auth-type", "basic", Restricted),
+    (NGINX, "whitelist-source-range", "10.0.0.0/8", Obeyed),
+    (NGINX, "whitelist-source-range", "0.0.0.0/0,::/0", Obeyed),
+    (NGINX, "allowlist-source-range", "10.0.0.0/8", Obeyed),
+    (NGINX, "denylist-source-range", "192.0.2.0/24", Obeyed),
+    (NGINX, "auth-type", "basic", Unusable),
     (NGINX, "auth-type", "", Tolerated),
-    (NGINX, "auth-secret", "users", Restricted),
-    (NGINX, "auth-realm", "Login", Tolerated),
-    (NGINX, "auth-url", "https://auth.example/verify", Restricted),
-    (NGINX, "auth-signin", "https://auth.example/", Tolerated),
-    (NGINX, "auth-response-headers", "X-User", Tolerated),
+    (NGINX, "auth-secret", "users", Unusable),
+    (NGINX, "auth-realm", "Login", Obeyed),
+    (NGINX, "auth-url", "https://auth.example/verify", Obeyed),
+    (NGINX, "auth-signin", "https://auth.example/", Obeyed),
+    (NGINX, "auth-response-headers", "X-User", Obeyed),
     (NGINX, "auth-snippet", "return 401;", Restricted),
     (NGINX, "auth-tls-secret", "default/ca", Restricted),
     (NGINX, "auth-tls-verify-client", "on", Restricted),
     (NGINX, "auth-tls-verify-client", "off", Tolerated),
     (NGINX, "enable-global-auth", "false", Tolerated),
     (NGINX, "enable-global-auth", "true", Restricted),
-    (NGINX, "limit-rps", "5", Restricted),
-    (NGINX, "limit-rps", "0", Tolerated),
-    (NGINX, "limit-rpm", "100", Restricted),
-    (NGINX, "limit-connections", "10", Restricted),
-    (NGINX, "limit-burst-multiplier", "3", Tolerated),
+    (NGINX, "limit-rps", "5", Obeyed),
+    (NGINX, "limit-rps", "0", Obeyed),
+    (NGINX, "limit-rpm", "100", Obeyed),
+    (NGINX, "limit-connections", "10", Obeyed),
+    (NGINX, "limit-burst-multiplier", "3", Obeyed),
     (NGINX, "proxy-read-timeout", "3600", Told),
     (NGINX, "proxy-send-timeout", "3600", Told),
     (NGINX, "proxy-connect-timeout", "30", Told),
@@ -84,22 +86,22 @@ const MOST_USED: &[(&str, &str, &str, Expected)] = &[
     (NGINX, "enable-modsecurity", "true", Restricted),
     (NGINX, "enable-modsecurity", "false", Tolerated),
     (NGINX, "enable-owasp-core-rules", "true", Restricted),
-    (NGINX, "enable-cors", "true", Told),
-    (NGINX, "cors-allow-origin", "*", Tolerated),
+    (NGINX, "enable-cors", "true", Obeyed),
+    (NGINX, "cors-allow-origin", "*", Obeyed),
     (NGINX, "server-alias", "b.example", Told),
     (NGINX, "proxy-buffer-size", "16k", Tolerated),
     (NGINX, "proxy-buffering", "off", Tolerated),
     (NGINX, "proxy-request-buffering", "off", Tolerated),
     (NGINX, "proxy-http-version", "1.1", Tolerated),
     (NGINX, "client-body-buffer-size", "1m", Tolerated),
-    (NGINX, "app-root", "/app", Told),
-    (NGINX, "permanent-redirect", "https://b.example", Changed),
-    (NGINX, "temporal-redirect", "https://b.example", Changed),
+    (NGINX, "app-root", "/app", Obeyed),
+    (NGINX, "permanent-redirect", "https://b.example", Obeyed),
+    (NGINX, "temporal-redirect", "https://b.example", Obeyed),
     (NGINX, "from-to-www-redirect", "true", Told),
     (NGINX, "affinity", "cookie", Told),
     (NGINX, "session-cookie-name", "route", Tolerated),
     (NGINX, "upstream-hash-by", "$request_uri", Told),
-    (NGINX, "upstream-vhost", "b.example", Told),
+    (NGINX, "upstream-vhost", "b.example", Obeyed),
     (NGINX, "enable-access-log", "false", Tolerated),
     (NGINX, "ssl-passthrough", "true", Changed),
     (NGINX, "ssl-passthrough", "false", Tolerated),
@@ -156,6 +158,7 @@ fn each_of_the_most_used_annotations_has_its_class_and_what_restricts_is_503() {
             Obeyed | Tolerated | Told => None,
             Restricted => Some((Broken::Restricted, Why::RestrictionUnsupported)),
             Changed => Some((Broken::Altered, Why::AnnotationUnsupported)),
+            Unusable => Some((Broken::MiddlewareUnusable, Why::MiddlewareUnusable)),
         };
         for path in ["/app", "/app/below", "/x"] {
             let id = table.lookup("a.example", path).expect("it keeps its place");
@@ -202,7 +205,7 @@ fn the_default_backend_is_refused_as_well_and_another_ingress_is_not() {
         table.backend(id).broken
     };
     assert_eq!(broken("a.example"), None);
-    assert_eq!(broken("b.example"), Some(Broken::Restricted));
+    assert_eq!(broken("b.example"), Some(Broken::MiddlewareUnusable));
 }
 
 #[test]
@@ -235,33 +238,6 @@ spec: {ports: [{port: 80}]}
                 ravelin.dev/ignore-annotations to serve without it)",
         ]
     );
-}
-
-#[test]
-fn a_regular_expression_is_refused_at_its_place_and_never_matched_as_text() {
-    let annotations = "nginx.ingress.kubernetes.io/use-regex: 'true', \
-                       nginx.ingress.kubernetes.io/rewrite-target: /$2";
-    let specific = "ImplementationSpecific";
-    let yaml = mk_annotated(annotations, &[(specific, "/api(/|$)(.*)"), (specific, "/plain")]);
-    let (model, findings) = run(&yaml);
-    assert_eq!(
-        routes(&model),
-        [
-            "a.example Prefix /api -> default/web:http",
-            "a.example Prefix /plain -> default/web:http"
-        ]
-    );
-    assert!(model.backends.iter().all(|backend| endpoints(backend) == ["Altered"]));
-    let severities: Vec<_> = findings.iter().map(|finding| finding.severity).collect();
-    assert_eq!(severities, [Severity::Error; 2], "{:?}", lines(&findings));
-    let open = super::mk_named("z", &mk_paths(&[("Prefix", "/")]));
-    let table = compile(&run(&format!("{yaml}{open}")).0, None);
-    for (path, expected) in
-        [("/api/x", Some(Broken::Altered)), ("/api", Some(Broken::Altered)), ("/", None)]
-    {
-        let id = table.lookup("a.example", path).expect("a route");
-        assert_eq!(table.backend(id).broken, expected, "{path}");
-    }
 }
 
 #[test]

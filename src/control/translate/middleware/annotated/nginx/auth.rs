@@ -1,0 +1,105 @@
+//! Who may ask: `auth-type` with `auth-secret`, and `auth-url`.
+
+use super::super::secrets::split;
+use super::super::{Draft, Maker};
+use crate::control::quote::quote;
+use crate::control::translate::middleware::{Reader, credentials, forward_auth};
+use crate::model::HostPattern;
+use crate::model::middleware::{AuthFlavour, SignIn, Step};
+use serde_json::json;
+
+const TYPE: &str = "nginx.ingress.kubernetes.io/auth-type";
+/// A Secret with users, possibly of another namespace.
+pub(in super::super) const AUTH_SECRET: &str = "nginx.ingress.kubernetes.io/auth-secret";
+const SECRET_TYPE: &str = "nginx.ingress.kubernetes.io/auth-secret-type";
+const REALM: &str = "nginx.ingress.kubernetes.io/auth-realm";
+const URL: &str = "nginx.ingress.kubernetes.io/auth-url";
+const METHOD: &str = "nginx.ingress.kubernetes.io/auth-method";
+const SIGN_IN: &str = "nginx.ingress.kubernetes.io/auth-signin";
+const PARAMETER: &str = "nginx.ingress.kubernetes.io/auth-signin-redirect-param";
+const RESPONSE_HEADERS: &str = "nginx.ingress.kubernetes.io/auth-response-headers";
+
+/// The parameter of the address to sign in that says where the visitor was.
+const DEFAULT_PARAMETER: &str = "rd";
+
+/// Adds both.
+pub(super) fn read(maker: &mut Maker<'_, '_>) {
+    basic(maker);
+    external(maker);
+}
+
+fn basic(maker: &mut Maker<'_, '_>) {
+    let (kind, secret) = (maker.get(TYPE), maker.get(AUTH_SECRET));
+    match (kind, secret) {
+        (None, None) => return,
+        (Some("basic"), Some(_)) => {}
+        (Some("basic"), None) => {
+            let fix = "name a Secret in nginx.ingress.kubernetes.io/auth-secret";
+            return maker.refuse(TYPE, "asks for users, and no Secret has them", fix);
+        }
+        (None, Some(_)) => {
+            let fix = "add nginx.ingress.kubernetes.io/auth-type: basic, or remove it";
+            return maker.refuse(AUTH_SECRET, "names users, and no auth-type asks for them", fix);
+        }
+        (Some(other), _) => {
+            let reason = format!("{} is not supported", quote(other));
+            return maker.refuse(TYPE, &reason, "use basic, or a digestAuth Middleware");
+        }
+    }
+    let (namespace, name) = split(secret.unwrap_or_default());
+    let realm = maker.get(REALM).unwrap_or("Authentication Required");
+    let reader: Reader = match maker.get(SECRET_TYPE) {
+        None | Some("auth-file") => credentials::basic_of_file,
+        Some("auth-map") => credentials::basic_of_map,
+        Some(other) => {
+            let reason = format!("{} is not a layout of Secrets", quote(other));
+            return maker.refuse(SECRET_TYPE, &reason, "write auth-file or auth-map");
+        }
+    };
+    let fields = [("secret", AUTH_SECRET), ("realm", REALM)];
+    let spec = json!({"secret": name, "realm": realm});
+    maker.draft(&Draft { reader, spec, annotation: AUTH_SECRET, fields: &fields, namespace });
+}
+
+fn external(maker: &mut Maker<'_, '_>) {
+    let Some(given) = maker.address(URL) else {
+        return;
+    };
+    let Some(address) = with_host(maker, given) else {
+        let reason = format!("{} has a variable that is not known here", quote(given));
+        let fix = "write the address of the Service, such as http://auth.default.svc.cluster.local:4180/oauth2/auth";
+        return maker.refuse(URL, &reason, fix);
+    };
+    if let Some(method) = maker.get(METHOD).filter(|method| *method != "GET") {
+        let reason = format!("{} is not supported: the server is asked with GET", quote(method));
+        return maker.refuse(METHOD, &reason, "remove it");
+    }
+    let names = maker.list(RESPONSE_HEADERS);
+    let sign_in = maker.get(SIGN_IN).map(|url| sign_in(maker, url));
+    let spec = json!({"address": address, "authResponseHeaders": names});
+    let fields = [("authResponseHeaders", RESPONSE_HEADERS)];
+    let (reader, annotation) = (forward_auth::read, URL);
+    let draft = Draft { reader, spec, annotation, fields: &fields, namespace: None };
+    maker.draft_with(&draft, |step| {
+        if let Step::ForwardAuth(auth) = step {
+            auth.flavour = AuthFlavour::Nginx;
+            auth.sign_in = sign_in;
+        }
+    });
+}
+
+/// An address with the host of the Ingress in the place of `$host`, if it has one host alone.
+fn with_host(maker: &Maker<'_, '_>, address: &str) -> Option<String> {
+    let address = match maker.subject.hosts {
+        [HostPattern::Exact(host)] => address.replace("$http_host", host).replace("$host", host),
+        _ => address.to_owned(),
+    };
+    (!address.contains('$')).then_some(address)
+}
+
+fn sign_in(maker: &mut Maker<'_, '_>, url: &str) -> SignIn {
+    let parameter = maker.get(PARAMETER).unwrap_or(DEFAULT_PARAMETER);
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let has_it = query.split('&').any(|pair| pair.split('=').next() == Some(parameter));
+    SignIn { url: url.into(), parameter: (!has_it).then(|| parameter.into()) }
+}

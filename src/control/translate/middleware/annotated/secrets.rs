@@ -1,0 +1,21 @@
+//! The Secrets that such annotations name.
+
+use super::{nginx, own};
+use std::collections::BTreeMap;
+
+/// Namespace, if it is another one, and name of each.
+pub(in crate::control) fn secrets_of(
+    annotations: &BTreeMap<String, String>,
+) -> impl Iterator<Item = (Option<&str>, &str)> {
+    let names = [nginx::AUTH_SECRET, own::BASIC_AUTH];
+    let named = names.into_iter().filter_map(|name| annotations.get(name));
+    named.map(|value| split(value.trim())).filter(|(_, name)| !name.is_empty())
+}
+
+/// `namespace/name`, or a name alone.
+pub(super) fn split(value: &str) -> (Option<&str>, &str) {
+    match value.split_once('/') {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (None, value),
+    }
+}
