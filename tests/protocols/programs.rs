@@ -3,7 +3,8 @@
 use crate::client::Client;
 use crate::program;
 use crate::secured::{HOST, offering, secured, verifiable};
-use crate::support::Upstream;
+use crate::support::{Upstream, chunked, ingress, rule};
+use serde_json::json;
 use std::process::Command;
 
 /// What a program says, which has to be content with the answers.
@@ -37,6 +38,45 @@ fn curl_speaks_http_2_or_1_1_as_it_asks_by_alpn() {
         edge.await_log(3).iter().map(|line| line["protocol"].to_string()).collect();
     versions.sort();
     assert_eq!(versions, ["\"HTTP/1.1\"", "\"HTTP/1.1\"", "\"HTTP/2.0\""]);
+}
+
+#[test]
+fn curl_decodes_compressed_responses_over_http_2() {
+    let Some(curl) = program("curl") else { return };
+    let body: String = (0..20_000).map(|n| format!("{:9}\n", n * 7919)).collect();
+    let sent = body.clone();
+    let upstream = Upstream::scripted(move |conn| {
+        while conn.request().is_some() {
+            let pieces: Vec<&str> = (0..200).map(|n| &sent[n * 1000..(n + 1) * 1000]).collect();
+            conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            conn.send(chunked(&pieces));
+        }
+    });
+    let (builder, authority) = verifiable(upstream.addr());
+    let middleware = json!({"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware",
+        "metadata": {"namespace": "ns", "name": "smaller"}, "spec": {"compress": {}}});
+    let mut everything = ingress("all", &[rule("", &[("/", "Prefix", "web")])]);
+    everything["spec"]["tls"] = json!([{"secretName": "own"}]);
+    everything["metadata"]["annotations"] = json!({"ravelin.dev/middlewares": "smaller"});
+    let edge =
+        builder.object("ingress.json", &everything).object("smaller.json", &middleware).start();
+    let port = edge.addr().port();
+    for coding in ["br", "gzip"] {
+        let text = said(
+            Command::new(&curl)
+                .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20"])
+                .args(["--http2", "--compressed", "--write-out", " %{http_version}"])
+                .args(["--header", &format!("Accept-Encoding: {coding}")])
+                .args(["--resolve", &format!("{HOST}:{port}:127.0.0.1")])
+                .arg("--cacert")
+                .arg(&authority)
+                .arg(format!("https://{HOST}:{port}/x")),
+        );
+        assert!(text == format!("{body} 2"), "{coding}: {} bytes", text.len());
+        edge.await_metric("ravelin_compressed_responses_total", &[("encoding", coding)], 1.0);
+    }
+    let out = edge.metrics().sum("ravelin_compressed_bytes_total", &[("direction", "out")]);
+    assert!(out < 200_000.0, "{out}");
 }
 
 #[test]
