@@ -135,7 +135,8 @@ async fn unanswered(store: &Store, rate: Rate) -> StoreFailure {
 #[test]
 fn three_processes_share_one_rate_by_the_clock_of_the_store() {
     let Some(server) = Server::start() else { return };
-    let rate = mk_rate(&mk_limit(100, Duration::from_secs(1), 1));
+    // A busy machine asks with pauses: the burst keeps what these leave.
+    let rate = mk_rate(&mk_limit(100, Duration::from_secs(1), 100));
     let cells = Arc::<StepCells>::default();
     let stores = [(); 3].map(|()| server.store(&cells));
     run_on(async {
@@ -151,7 +152,7 @@ fn three_processes_share_one_rate_by_the_clock_of_the_store() {
                 ));
             }
         }
-        let most = begun.elapsed().as_secs_f64() * 100.0;
+        let most = begun.elapsed().as_secs_f64() * 100.0 + 100.0;
         assert!(f64::from(passed) <= most * 1.1, "{passed} of {most}");
         assert!(f64::from(passed) >= most * 0.9, "{passed} of {most}");
     });
