@@ -35,6 +35,7 @@ mod routes;
 mod secret;
 mod service;
 mod shadow;
+mod snippet;
 #[cfg(test)]
 mod tests;
 mod timeouts;

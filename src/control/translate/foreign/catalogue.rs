@@ -53,9 +53,12 @@ impl Class {
             Self::Differs(..) => "replaced",
             Self::Tunes(_) => "tuning",
             Self::Middlewares | Self::Step | Self::Guards(_) => "obeyed",
-            Self::BodySize | Self::PodProtocol | Self::PassHost | Self::PathType | Self::Canary => {
-                "by value"
-            }
+            Self::BodySize
+            | Self::PodProtocol
+            | Self::PassHost
+            | Self::PathType
+            | Self::Snippet
+            | Self::Canary => "by value",
         }
     }
 }

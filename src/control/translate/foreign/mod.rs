@@ -72,6 +72,8 @@ enum Class {
     Guards(Guard),
     /// How HAProxy Ingress matches paths of the type ImplementationSpecific.
     PathType,
+    /// Text of nginx's configuration, of which fields alone are read.
+    Snippet,
     /// It gets a share of the requests of another Ingress.
     Canary,
 }
@@ -341,6 +343,8 @@ impl Class {
             Self::Middlewares | Self::Step | Self::Guards(_) => Outcome::Obeyed,
             Self::PathType if holds(Unless::Specific(&["prefix", "begin"])) => nothing,
             Self::PathType => Outcome::Alters(Change::Match),
+            Self::Snippet if super::snippet::read(value).is_some() => Outcome::Obeyed,
+            Self::Snippet => Outcome::Restricts(Guard::Snippet),
             Self::Canary if holds(Unless::Off) => nothing,
             Self::Canary => Outcome::LeftOut,
         }

@@ -87,7 +87,7 @@ const ENTRIES: &[Entry] = &[
     ("modsecurity-snippet", Restricts(Guard::Firewall, Unless::Empty)),
     ("modsecurity-transaction-id", DETAIL),
     ("lua-resty-waf", Restricts(Guard::Firewall, Unless::Is(&["inactive", "simulate"]))),
-    ("configuration-snippet", Restricts(Guard::Snippet, Unless::Empty)),
+    ("configuration-snippet", Class::Snippet),
     ("server-snippet", Restricts(Guard::Snippet, Unless::Empty)),
     ("stream-snippet", Restricts(Guard::Snippet, Unless::Empty)),
     // What rules match, and what pods get.

@@ -87,6 +87,8 @@ fn the_annotations_of_nginx_that_are_classed_as_steps_have_a_reader() {
     let mut read: BTreeSet<String> = code.into_iter().flat_map(named_in).collect();
     // It has the pages of another one, and a meaning of its own, which is not obeyed.
     read.remove("nginx.ingress.kubernetes.io/default-backend");
+    // By its value.
+    read.remove("nginx.ingress.kubernetes.io/configuration-snippet");
     let steps = nginx::NGINX.entries.iter();
     let steps = steps.filter(|(_, class)| matches!(class, Class::Step | Class::Guards(_)));
     let steps = steps.map(|(key, _)| format!("{}{key}", nginx::PREFIX));

@@ -82,6 +82,7 @@ const MOST_USED: &[(&str, &str, &str, Expected)] = &[
     (NGINX, "backend-protocol", "HTTP", Tolerated),
     (NGINX, "backend-protocol", "HTTPS", Restricted),
     (NGINX, "configuration-snippet", "deny all;", Restricted),
+    (NGINX, "configuration-snippet", "more_set_headers \"X-A: 1\";", Obeyed),
     (NGINX, "server-snippet", "deny all;", Restricted),
     (NGINX, "enable-modsecurity", "true", Restricted),
     (NGINX, "enable-modsecurity", "false", Tolerated),

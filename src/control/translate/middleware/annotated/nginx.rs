@@ -8,14 +8,15 @@ pub(super) use auth::AUTH_SECRET;
 use super::{Draft, Maker};
 use crate::control::quote::quote;
 use crate::control::translate::annotations::has_everybody;
-use crate::control::translate::middleware::error_pages;
 use crate::control::translate::middleware::texts::pattern;
+use crate::control::translate::middleware::{Reader, error_pages, headers};
+use crate::control::translate::snippet::{self, SnippetFields};
 use crate::model::middleware::{
     ClientSelector, InFlightLimit, LimitKey, RateLimit, Redirect, RedirectStatus, RedirectTarget,
     Replacement, SourceList, Step,
 };
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ const VHOST: &str = "nginx.ingress.kubernetes.io/upstream-vhost";
 const PREFIX: &str = "nginx.ingress.kubernetes.io/x-forwarded-prefix";
 const ERRORS: &str = "nginx.ingress.kubernetes.io/custom-http-errors";
 const DEFAULT_BACKEND: &str = "nginx.ingress.kubernetes.io/default-backend";
+
+const SNIPPET: &str = "nginx.ingress.kubernetes.io/configuration-snippet";
 
 /// How many times its rate a client may ask at once.
 const BURST_MULTIPLIER: u32 = 5;
@@ -60,6 +63,24 @@ pub(super) fn read(maker: &mut Maker<'_, '_>) {
     auth::read(maker);
     maker.request_field(VHOST, "Host");
     maker.request_field(PREFIX, "X-Forwarded-Prefix");
+    set_by_snippet(maker);
+}
+
+/// What a `configuration-snippet` sets. One that does more leaves the routes unserved, which is told elsewhere.
+fn set_by_snippet(maker: &mut Maker<'_, '_>) {
+    let Some(read) = maker.get(SNIPPET).and_then(snippet::read) else {
+        return;
+    };
+    let map = |fields: Vec<(String, String)>| -> Map<String, Value> {
+        fields.into_iter().map(|(name, value)| (name, value.into())).collect()
+    };
+    if read == SnippetFields::default() {
+        return;
+    }
+    let (request, response) = (map(read.request), map(read.response));
+    let spec = json!({"customRequestHeaders": request, "customResponseHeaders": response});
+    let (annotation, reader): (_, Reader) = (SNIPPET, |fields, _| headers::read(fields));
+    maker.draft(&Draft { reader, spec, annotation, fields: &[], namespace: None });
 }
 
 fn redirects(maker: &mut Maker<'_, '_>) {

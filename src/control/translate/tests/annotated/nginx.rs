@@ -156,6 +156,14 @@ fn a_password_in_an_address_is_not_repeated() {
 }
 
 #[test]
+fn a_snippet_that_only_sets_fields_is_a_step() {
+    let text = "configuration-snippet: proxy_set_header X-A 1; more_set_headers 'X-B: 2';";
+    let Step::Headers(rules) = step(NGINX, text) else { panic!("headers") };
+    assert_eq!((rules.request.len(), rules.response.len()), (1, 1));
+    assert!(refused(NGINX, &format!("{text} deny all;")).contains("may restrict access"));
+}
+
+#[test]
 fn redirects_have_their_status_and_few_variables() {
     for (prefix, annotations, location, status) in [
         (NGINX, "permanent-redirect: https://b.example", "https://b.example", 301),
