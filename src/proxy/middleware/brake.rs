@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn the_visitors_that_are_counted_are_bounded() {
         let (mut brake, now) = (Brake::default(), Instant::now());
-        for number in 0..MOST_VISITORS as u32 + 1000 {
+        for number in (0_u32..).take(MOST_VISITORS + 1000) {
             brake.count(IpAddr::V4(number.into()), now);
         }
         assert_eq!(brake.failures.len(), MOST_VISITORS);

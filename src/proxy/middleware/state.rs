@@ -105,14 +105,14 @@ impl Kept {
     }
 }
 
+/// Steps with their states, by where the steps are in memory; the value keeps them there.
+type Known = HashMap<*const NamedStep, (Arc<NamedStep>, Arc<State>), foldhash::fast::RandomState>;
+
 /// The states that one worker has met.
 #[derive(Debug, Default)]
 pub struct States {
     registry: Arc<StateRegistry>,
-    /// By where a middleware is in memory. The value keeps it there.
-    known: RefCell<
-        HashMap<*const NamedStep, (Arc<NamedStep>, Arc<State>), foldhash::fast::RandomState>,
-    >,
+    known: RefCell<Known>,
     /// The generation of the table whose middlewares they are.
     generation: Cell<u64>,
 }

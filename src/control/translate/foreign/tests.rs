@@ -79,7 +79,7 @@ fn what_a_reader_reads_is_obeyed_and_what_is_obeyed_has_a_reader() {
 fn the_annotations_of_nginx_that_are_classed_as_steps_have_a_reader() {
     let sources = [
         include_str!("../rewrite.rs"),
-        include_str!("../middleware/annotated/nginx.rs"),
+        include_str!("../middleware/annotated/nginx/mod.rs"),
         include_str!("../middleware/annotated/nginx/auth.rs"),
         include_str!("../middleware/annotated/nginx/cors.rs"),
     ];

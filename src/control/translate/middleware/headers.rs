@@ -64,7 +64,8 @@ pub(super) fn read(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
     rules.cors = cors::read(fields);
     let (security, has_security) = security(fields);
     rules.security = security;
-    if !(has_custom || has_security || rules.cors.is_some()) && !fields.is_broken() {
+    let has_any = has_custom || has_security || rules.cors.is_some();
+    if !has_any && !fields.is_broken() {
         fields.refuse("", "sets nothing", "name the fields to set, or remove the Middleware");
     }
     Some(Step::Headers(Box::new(rules)))

@@ -102,7 +102,7 @@ pub(super) mod tests {
         let rate = Rate::of(&mk_limit(1, Duration::from_secs(3600), 1));
         let full = rate.take(0, 0).expect("a token");
         assert_eq!(rate.take(full, 0), Err(Duration::from_secs(3600)));
-        let almost = Duration::from_millis(3_599_400).as_nanos() as u64;
+        let almost = 3_599_400_000_000;
         assert!(rate.take(full, almost).is_err());
         assert!(rate.take(full, almost + 100_000_000).is_ok());
     }
