@@ -17,6 +17,8 @@ const WATCHED: [(&str, &str); 6] = [
     ("nodes", "Node"),
     ("secrets", "Secret"),
 ];
+/// What is watched where there is such a kind.
+const OPTIONAL: (&str, &str) = ("middlewares", "Middleware");
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 
 /// One ravelin whose role lacks something.
@@ -69,7 +71,8 @@ fn everything_that_the_role_lets_be_watched_is_tried_here() {
         rules.filter(|rule| rule["verbs"].as_array().expect("verbs").contains(&"watch".into()));
     let resources = watched.flat_map(|rule| rule["resources"].as_array().expect("resources"));
     let mut named: Vec<&str> = resources.filter_map(Value::as_str).collect();
-    let mut tried = WATCHED.map(|(resource, _)| resource).to_vec();
+    let mut tried: Vec<&str> =
+        WATCHED.iter().chain([&OPTIONAL]).map(|(resource, _)| *resource).collect();
     named.sort_unstable();
     tried.sort_unstable();
     assert_eq!(named, tried);
@@ -104,5 +107,22 @@ fn a_kind_that_may_not_be_read_is_named_and_all_is_served_once_it_may() {
     assert!(lacking.edge.has_said(|line| {
         says(line, lacking.resource, "forbidden")
             && line["words"].as_str().is_some_and(|words| words.contains("cannot watch"))
+    }));
+}
+
+#[test]
+fn without_the_right_to_read_middlewares_it_is_named_and_all_else_is_served() {
+    let Some(plane) = Plane::shared() else { return };
+    plane.namespace("granted");
+    class(&plane, "granted");
+    let backend = Backend::start("granted");
+    let site = Site { namespace: "granted", name: "c", class: "granted", host: "c.granted" };
+    site.create(&plane, &backend);
+    let Lacking { kind, edge, .. } = lacking(&plane, OPTIONAL, "*");
+    edge.await_ready();
+    edge.await_answer("c.granted", "/", "granted");
+    edge.await_failure(kind, "forbidden");
+    assert!(edge.has_said(|line| {
+        line["words"].as_str().is_some_and(|words| words.contains("cannot list resource"))
     }));
 }
