@@ -38,7 +38,7 @@ class Generator:
 
     def _wrk(self, port, seconds, connections):
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "summary.lua"]
-        for name, value in load.HEADERS.items():
+        for name, value in load.fields(self.scenario).items():
             command += ["-H", f"{name}: {value}"]
         command.append(f"{'https' if self._tls else 'http'}://{load.HOST}:{port}{self.scenario.path}")
         totals = _summary(self._run(command, seconds))
@@ -52,7 +52,7 @@ class Generator:
         command = ["h2load", "-t1", f"-c{max(1, connections // STREAMS)}", f"-m{STREAMS}", f"-D{seconds}s",
                    f"--groups={credentials.GROUP}", f"--tls13-ciphers={credentials.SUITE}",
                    f"--connect-to={load.ADDRESS}:{port}"]
-        for name, value in load.HEADERS.items():
+        for name, value in load.fields(self.scenario).items():
             if name != "Host":
                 command += ["-H", f"{name.lower()}: {value}"]
         command.append(f"https://{load.HOST}{self.scenario.path}")

@@ -39,9 +39,15 @@ class NotSpoken(LoadFailed):
     """The server does not speak what was asked for."""
 
 
+def fields(scenario):
+    """The fields of the request, by name."""
+    return {**HEADERS, **dict(scenario.fields)}
+
+
 def request(scenario):
     """The request as HTTP/1.1 has it on the wire."""
-    lines = [f"GET {scenario.path} HTTP/1.1", *(f"{name}: {value}" for name, value in HEADERS.items()), "", ""]
+    named = (f"{name}: {value}" for name, value in fields(scenario).items())
+    lines = [f"GET {scenario.path} HTTP/1.1", *named, "", ""]
     return "\r\n".join(lines).encode()
 
 
@@ -56,7 +62,7 @@ def probe(address, port, scenario, authority=None):
             if scenario.alpn != "http/1.1":
                 _handshake(address, port, authority, scenario.alpn).close()
             connection.sock = _handshake(address, port, authority, "http/1.1")
-        connection.request("GET", scenario.path, headers=HEADERS)
+        connection.request("GET", scenario.path, headers=fields(scenario))
         response = connection.getresponse()
         body = response.read()
     except http.client.HTTPException as error:

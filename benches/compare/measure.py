@@ -12,8 +12,8 @@ SETTLE_SECONDS = 0.05
 
 def start(launcher, name, programs):
     """Starts one proxy. `programs`: the binaries of those that are not found by their names."""
-    if name == "envoy":
-        return launcher.envoy(programs[name])
+    if name in ("envoy", "traefik"):
+        return getattr(launcher, name)(programs[name])
     if name in programs:
         return launcher.ravelin(name, programs[name])
     return getattr(launcher, name)()

@@ -12,6 +12,7 @@ import subprocess
 import time
 
 import load
+import middlewares
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -202,10 +203,15 @@ class Server:
         self._process.wait()
 
 
-def _version(command):
-    """The first line that a program says about itself, on either stream."""
+def _all_of(command):
+    """What a program says about itself, on either stream."""
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=10)
-    text = (result.stdout + result.stderr).strip()
+    return (result.stdout + result.stderr).strip()
+
+
+def _version(command):
+    """The first line of that."""
+    text = _all_of(command)
     return text.splitlines()[0] if text else "unknown version"
 
 
@@ -213,15 +219,17 @@ class Launcher:
     """Starts servers with what they have in common: directories, CPUs, the backend, the log switch.
 
     `tls`: the credentials; None if the proxies speak plain HTTP. `full`: whether resumption is off.
+    `steps`: the middlewares that the route asks for.
     """
 
-    def __init__(self, directory, proxy_cpu, load_cpu, logs, tls=None, full=False):
+    def __init__(self, directory, proxy_cpu, load_cpu, logs, tls=None, full=False, steps=()):
         self.directory = directory
         self.proxy_cpu = proxy_cpu
         self.load_cpu = load_cpu
         self.logs = logs
         self.tls = tls
         self.full = full
+        self.steps = steps
         self.backend_port = None
 
     def within(self, name):
@@ -259,10 +267,27 @@ class Launcher:
         version = re.search(r"\d+\.\d+\.\d+", _version([program, "--version"]).partition("version:")[2])
         return self._proxy("envoy", command, port, f"Envoy {version.group() if version else ''}", access_log)
 
+    def traefik(self, program):
+        (port,) = free_ports(1)
+        config = self.directory / "traefik.json"
+        config.write_text(middlewares.traefik_file(self.steps, f"http://127.0.0.1:{self.backend_port}", self.tls))
+        command = [program, "--global.checkNewVersion=false", "--global.sendAnonymousUsage=false",
+                   "--log.level=ERROR", "--metrics.prometheus=true", f"--providers.file.filename={config}",
+                   "--providers.file.watch=false", f"--entryPoints.bench.address={load.ADDRESS}:{port}",
+                   f"--entryPoints.bench.forwardedHeaders.trustedIPs={load.PEERS['cloudflare']}"]
+        access_log = self.directory / "traefik.access.log" if self.logs else None
+        if access_log:
+            command += [f"--accessLog.filePath={access_log}", "--accessLog.format=json",
+                        "--accessLog.bufferingSize=1000",
+                        *(f"--accessLog.fields.headers.names.{name}=keep" for name in ("Cf-Ray", "User-Agent"))]
+        version = re.search(r"\d+\.\d+\.\d+", _all_of([program, "version"]))
+        return self._proxy("traefik", command, port, f"Traefik {version.group() if version else ''}", access_log)
+
     def ravelin(self, name, program):
         manifests = self.directory / f"{name}.manifests"
         manifests.mkdir()
         text = render("manifests.yaml", {}, {"backend_port": self.backend_port})
+        text = middlewares.manifests(text, self.steps)
         (manifests / "bench.yaml").write_text(text)
         port, config, access_log = self._configure(name, "ravelin.toml", ".toml", manifests=manifests)
         version = f"{_version([program, 'version'])}, {program}"
