@@ -6,6 +6,8 @@
 //! The others run ravelin as a process, with the rights of `deploy/base`. Without the programs, or without the right to make a network namespace, they say so on
 //! standard error and pass.
 
+#[path = "../traefik/crds.rs"]
+mod crds;
 mod credentials;
 mod deployed;
 mod deployment;
@@ -24,6 +26,7 @@ mod restored;
 mod rights;
 mod rolling;
 mod secured;
+mod seeds;
 mod served;
 #[path = "../support/skipped.rs"]
 mod skipped;

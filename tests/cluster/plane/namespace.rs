@@ -14,10 +14,12 @@ use std::thread;
 
 /// Addresses that backends may have: every one of the range can be bound and dialled.
 pub(crate) const BACKENDS: &str = "10.77.0.0/16";
+/// Addresses of Cloudflare that clients may have.
+const CLOUDFLARE: &str = "173.245.48.0/20";
 /// Tells the process that it is in the namespace.
 const MARK: &str = "RAVELIN_TEST_CLUSTER_NAMESPACE";
 /// What is set up in the namespace before the binary runs there.
-const SET_UP: &str = r#"ip link set lo up && ip route add local "$0" dev lo && exec "$@""#;
+const SET_UP: &str = r#"ip link set lo up && for range in $0; do ip route add local "$range" dev lo || exit; done && exec "$@""#;
 
 /// Returns within the namespace only, with the folder of the programs. `None`: these tests cannot
 /// run here, and the reason has been said.
@@ -65,7 +67,8 @@ fn unshare() -> Option<Command> {
     path.push(":/usr/sbin:/sbin");
     let with = |flags: &str| {
         let mut command = Command::new("unshare");
-        command.args([flags, "sh", "-c", SET_UP, BACKENDS]).env("PATH", &path);
+        let ranges = format!("{BACKENDS} {CLOUDFLARE}");
+        command.args([flags, "sh", "-c", SET_UP, &ranges]).env("PATH", &path);
         command
     };
     let works = |flags: &&str| {
