@@ -2,6 +2,9 @@
 
 use crate::model::{Diagnostic, ObjectRef, Severity, Why};
 
+/// What becomes of a route whose backend is not usable.
+pub(super) const UNSERVED: &str = "requests get 503";
+
 /// What is wrong with one value. [`Report`] makes a [`Diagnostic`] of it, as the readers of values do not know
 /// the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,18 @@ impl Problem {
     pub(super) fn with(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
+    }
+
+    /// The same where it does not leave a route unserved, with what happens instead of that.
+    pub(super) fn but(mut self, what: &str) -> Self {
+        self.fix = self.fix.replace(UNSERVED, what);
+        self
+    }
+
+    /// The same where everything is served, with what happens instead.
+    pub(super) fn served(self, what: &str) -> Self {
+        let severity = self.severity.max(Severity::Warning);
+        self.but(what).with(severity)
     }
 }
 

@@ -9,7 +9,7 @@ use super::limits;
 use super::names::{Names, ServiceName};
 use super::near::Here;
 use super::protocol::{LastRead, Words};
-use super::report::{Problem, Report};
+use super::report::{Problem, Report, UNSERVED};
 use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
@@ -208,7 +208,7 @@ fn refuse(name: &str, broken: Broken) -> PortRead {
         _ => Why::AnnotationUnsupported,
     };
     let reason = format!("Service \"{name}\" has an annotation that is not supported");
-    let fix = "see the findings about the Service; until then requests get 503";
+    let fix = format!("see the findings about the Service; until then {UNSERVED}");
     PortRead::broken(broken, Some(Problem::error(why, "service.name", reason, fix)))
 }
 
@@ -279,8 +279,8 @@ fn object(kind: Kind, namespace: &Arc<str>, name: &Arc<str>) -> ObjectRef {
 /// What is wrong with a rule whose Service does not exist. `near` may have been meant.
 pub(super) fn missing(namespace: &str, name: &str, near: Option<&str>) -> Problem {
     let fix = match near {
-        Some(near) => format!("did you mean {}? Until then requests get 503", quote(near)),
-        None => "create it; until then requests get 503".to_owned(),
+        Some(near) => format!("did you mean {}? Until then {UNSERVED}", quote(near)),
+        None => format!("create it; until then {UNSERVED}"),
     };
     let reason = format!("there is no Service {} in namespace {namespace}", quote(name));
     Problem::error(Why::ServiceMissing, "service.name", reason, fix)
@@ -309,7 +309,7 @@ fn find_port<'s>(
             PortKey::Name(name) if name.bytes().all(|byte| byte.is_ascii_digit()) => {
                 format!("write `number: {name}` for a port by number; it has {}", list(ports))
             }
-            _ => format!("it has {}; until then requests get 503", list(ports)),
+            _ => format!("it has {}; until then {UNSERVED}", list(ports)),
         };
         return Err((Broken::PortMissing, Problem::error(Why::PortMissing, field, reason, fix)));
     }

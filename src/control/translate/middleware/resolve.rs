@@ -53,8 +53,8 @@ impl<'a> Asking<'a> {
 #[derive(Debug, Default)]
 pub(in crate::control::translate) struct Resolved {
     pub(in crate::control::translate) steps: Vec<Arc<NamedStep>>,
-    /// The backends of its steps, with the name of the Middleware.
-    pub(in crate::control::translate) backends: Vec<(Arc<str>, StepBackend)>,
+    /// The backends of its steps, each with its step.
+    pub(in crate::control::translate) backends: Vec<(Arc<NamedStep>, StepBackend)>,
     pub(in crate::control::translate) dependencies: BTreeSet<Dependency>,
     /// Whether something in them is not usable, so that no route is served.
     pub(in crate::control::translate) is_broken: bool,
@@ -282,7 +282,7 @@ impl Walk<'_> {
                 };
                 let services = services.into_iter().map(StepBackend::Service);
                 let all = services.chain(backend.map(StepBackend::Own));
-                let named = all.map(|backend| (Arc::clone(&step.name), backend));
+                let named = all.map(|backend| (Arc::clone(&step), backend));
                 self.resolved.backends.extend(named);
                 self.push(step)
             }

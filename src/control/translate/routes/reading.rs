@@ -11,7 +11,8 @@ use crate::control::translate::ingress::BackendPlace;
 use crate::control::translate::middleware::{self, Dependency};
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
-use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Rule};
+use crate::model::middleware::Step;
+use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, NamedStep, Rule};
 use crate::pki::client_certificate::Authority;
 use std::sync::Arc;
 
@@ -40,8 +41,8 @@ pub(super) struct Served {
     pub(super) tls: Box<[Certificate]>,
     /// What is asked of clients; boxed, because few Ingresses ask.
     pub(super) clients: Option<Box<Clients>>,
-    /// The backends of its steps, with the names of their Middlewares.
-    pub(super) step_backends: Box<[(Arc<str>, usize)]>,
+    /// The backends of its steps, each with its step.
+    pub(super) step_backends: Box<[(Arc<NamedStep>, usize)]>,
     /// What it has to be read again for, sorted.
     pub(super) dependencies: Box<[Dependency]>,
     /// What is wrong with the Ingress itself.
@@ -76,6 +77,19 @@ impl Served {
     }
 }
 
+/// The problem of a step's backend, with what the step does without it.
+fn of_step(step: &NamedStep, problem: &Problem) -> Problem {
+    let name = &step.name;
+    let reason = format!("names Middleware {name}, whose backend is unusable: {}", problem.reason);
+    let problem = Problem { reason, ..problem.clone() };
+    match &step.step {
+        Step::Errors(_) => problem.served("responses of the pod are passed on unchanged"),
+        Step::RateLimit(_) => problem.served("each node counts by itself"),
+        Step::ForwardAuth(_) => problem.but("requests get 502"),
+        _ => problem,
+    }
+}
+
 impl Reading {
     /// What is wrong with it and with what it refers to, in no order.
     pub(super) fn findings(
@@ -100,13 +114,9 @@ impl Reading {
                 report.add(&place.field(problem.field), problem.clone());
             }
         }
-        for (middleware, backend) in &self.served.step_backends {
+        for (step, backend) in &self.served.step_backends {
             if let Some(problem) = backends.problem(*backend) {
-                let reason = format!(
-                    "names Middleware {middleware}, whose backend is unusable: {}",
-                    problem.reason
-                );
-                report.add(&field(middleware::ROUTER_LIST), Problem { reason, ..problem.clone() });
+                report.add(&field(middleware::ROUTER_LIST), of_step(step, problem));
             }
         }
         for Certificate { position, secret, hosts: _ } in &self.served.tls {

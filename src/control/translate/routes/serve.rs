@@ -135,17 +135,17 @@ impl Routes {
         steps: &Finished,
         number: usize,
         touched: &mut Touched,
-    ) -> Box<[(Arc<str>, usize)]> {
+    ) -> Box<[(Arc<NamedStep>, usize)]> {
         self.middlewares.acquire(number, &steps.dependencies, steps.is_unresolved);
         let mut used = Vec::with_capacity(steps.backends.len());
-        for (middleware, backend) in &steps.backends {
+        for (step, backend) in &steps.backends {
             let backend = match backend {
                 StepBackend::Service(key) => {
                     self.backends.acquire(key.clone(), None, number, touched)
                 }
                 StepBackend::Own(own) => self.backends.acquire_own(own, number, touched),
             };
-            used.push((Arc::clone(middleware), backend));
+            used.push((Arc::clone(step), backend));
         }
         used.into()
     }

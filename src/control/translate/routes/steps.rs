@@ -30,13 +30,13 @@ pub(super) struct Steps<'a> {
 struct OfService {
     /// For each of the ways.
     chains: Vec<Option<Chain>>,
-    backends: Vec<(Arc<str>, StepBackend)>,
+    backends: Vec<(Arc<NamedStep>, StepBackend)>,
     broken: Option<Broken>,
 }
 
 /// What is left of the steps, when every route has its own.
 pub(super) struct Finished {
-    pub(super) backends: Vec<(Arc<str>, StepBackend)>,
+    pub(super) backends: Vec<(Arc<NamedStep>, StepBackend)>,
     pub(super) dependencies: Box<[Dependency]>,
     pub(super) is_unresolved: bool,
 }

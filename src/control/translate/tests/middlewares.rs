@@ -348,3 +348,39 @@ spec: {ports: [{port: 9000}]}
     let with = tell(&format!("{}{}", service.replace("9000", "80"), at("http://auth.sso/a")));
     assert!(with.iter().any(|backend| backend.starts_with("sso/auth:80 Resolved")), "{with:?}");
 }
+
+#[test]
+fn a_step_whose_service_is_missing_says_what_happens_without_it() {
+    let asking = mk_asking(OWN, "m");
+    let said = |spec: &str| {
+        let (_, found) = run(&format!("{}{asking}", mk_middleware("default", "m", spec)));
+        let [line] = &lines(&found)[..] else { panic!("one line: {found:?}") };
+        let (_, fix) = line.rsplit_once("(fix: ").expect("a fix");
+        let severity = line.split(':').next().unwrap_or_default();
+        format!("{severity}: {}", fix.trim_end_matches(')'))
+    };
+    for (spec, expected) in [
+        (
+            "{errors: {status: ['500'], service: {name: pages, port: 80}}}",
+            "warning: create it; until then responses of the pod are passed on unchanged",
+        ),
+        (
+            "{errors: {status: ['500'], service: {name: wbe, port: 80}}}",
+            "warning: did you mean \"web\"? Until then responses of the pod are passed on unchanged",
+        ),
+        (
+            "{errors: {status: ['500'], service: {name: web, port: 8080}}}",
+            "warning: it has 80 (http); until then responses of the pod are passed on unchanged",
+        ),
+        (
+            "{forwardAuth: {address: 'http://auth.default.svc.cluster.local/a'}}",
+            "error: create it; until then requests get 502",
+        ),
+        (
+            "{rateLimit: {average: 1, redis: {endpoints: ['redis.default.svc.cluster.local:6379']}}}",
+            "warning: create it; until then each node counts by itself",
+        ),
+    ] {
+        assert_eq!(said(spec), expected, "{spec}");
+    }
+}

@@ -186,10 +186,10 @@ impl<'m> Maker<'m, '_> {
     fn push(&mut self, annotation: &str, step: Step, backends: Vec<StepBackend>) {
         let short = annotation.rsplit('/').next().unwrap_or_default();
         let name = format!("{}/{}: {short}", self.asking.namespace, self.subject.name);
-        let name: Arc<str> = name.into();
-        let named = backends.into_iter().map(|backend| (Arc::clone(&name), backend));
+        let step = Arc::new(NamedStep { name: name.into(), step });
+        let named = backends.into_iter().map(|backend| (Arc::clone(&step), backend));
         self.resolved.backends.extend(named);
-        self.resolved.steps.push(Arc::new(NamedStep { name, step }));
+        self.resolved.steps.push(step);
     }
 
     /// Adds the step of a draft.
