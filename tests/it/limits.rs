@@ -26,6 +26,7 @@ fn rate(average: u32, period: Duration, shared: Option<SharedStore>) -> Step {
         period,
         burst: positive(1),
         key: visitor(),
+        except: Vec::new(),
         status: StatusCode::TOO_MANY_REQUESTS,
         shared: shared.map(Box::new),
     }))
@@ -93,6 +94,7 @@ fn requests_at_once_are_counted_until_their_answers_are_through() {
     let single = Step::InFlight(Box::new(InFlightLimit {
         amount: positive(1),
         key: visitor(),
+        except: Vec::new(),
         status: StatusCode::TOO_MANY_REQUESTS,
     }));
     let edge = Stepped::new(pod.addr()).route("", "/", vec![single]).start();
@@ -120,6 +122,7 @@ fn a_client_that_leaves_gives_its_turn_back() {
     let single = Step::InFlight(Box::new(InFlightLimit {
         amount: positive(1),
         key: visitor(),
+        except: Vec::new(),
         status: StatusCode::TOO_MANY_REQUESTS,
     }));
     let edge = Stepped::new(pod.addr()).route("", "/", vec![single]).start();

@@ -3,6 +3,7 @@
 use super::super::BackendKey;
 use super::source::ClientSelector;
 use http::{HeaderName, StatusCode};
+use ipnet::IpNet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct RateLimit {
     pub burst: NonZeroU32,
     /// `sourceCriterion`.
     pub key: LimitKey,
+    /// Visitors that are not limited; none by a Middleware.
+    pub except: Vec<IpNet>,
     /// What a request too many gets: 429, 503 by ingress-nginx.
     pub status: StatusCode,
     /// `redis`: where the buckets of the whole cluster are.
@@ -73,6 +76,8 @@ pub struct InFlightLimit {
     pub amount: NonZeroU32,
     /// `sourceCriterion`.
     pub key: LimitKey,
+    /// Visitors that are not limited; none by a Middleware.
+    pub except: Vec<IpNet>,
     /// What a request too many gets: 429, 503 by ingress-nginx.
     pub status: StatusCode,
 }

@@ -24,6 +24,12 @@ pub(super) fn address(selector: &ClientSelector, request: &RequestView<'_>) -> O
     }
 }
 
+/// Whether the visitor of a request is in one of some networks. One whose address is not known is in none.
+pub(super) fn is_visitor_in(networks: &[IpNet], request: &RequestView<'_>) -> bool {
+    !networks.is_empty()
+        && request.origin.visitor_address().is_some_and(|address| contains(networks, address))
+}
+
 /// The first address from the right that is in none of some networks. One that is no address ends the search:
 /// its writer may have written the rest. An empty element says nothing (RFC 9110 section 5.6.1.2).
 fn first_outside(networks: &[IpNet], list: &str) -> Option<IpAddr> {

@@ -85,6 +85,13 @@ fn a_limit_of_nginx_answers_503_and_one_of_ours_429() {
         let statuses: Vec<u16> = (0..3).map(|_| send(&edge, "GET /", "").status()).collect();
         assert_eq!(statuses, [200, 200, status]);
     }
+    for (network, last) in [("127.0.0.0/8", 200), ("192.0.2.0/24", 503)] {
+        let limit = [("limit-rpm", "1"), ("limit-burst-multiplier", "1")];
+        let annotations = [limit[0], limit[1], ("limit-whitelist", network)];
+        let (edge, _upstream) = annotated(NGINX, &annotations, "/");
+        let statuses: Vec<u16> = (0..3).map(|_| send(&edge, "GET /", "").status()).collect();
+        assert_eq!(statuses, [200, 200, last]);
+    }
 }
 
 #[test]

@@ -19,8 +19,6 @@ const RETRIES: Class = Tunes("a request that no pod has read is retried on anoth
 const TRACES: Class = Tunes("tracing is not supported");
 const COOKIES: Class = Differs("Set-Cookie of the pod is passed on unchanged", "set it in the pod");
 const LOCATION: Class = Differs("Location of the pod is passed on unchanged", "set it in the pod");
-const NOBODY_EXEMPT: Class =
-    Differs("the limits are for everybody", "use a rateLimit Middleware with excludedIPs");
 const HASH: Class =
     Differs("requests are balanced by load", "use ravelin.dev/balance: hash-header");
 const MIRROR: Class = Differs("requests are not mirrored", "remove it");
@@ -74,8 +72,8 @@ const ENTRIES: &[Entry] = &[
     ("limit-rate", Restricts(Guard::Rate, Unless::Zero)),
     ("limit-rate-after", DETAIL),
     ("limit-burst-multiplier", Class::Step),
-    ("limit-allowlist", NOBODY_EXEMPT),
-    ("limit-whitelist", NOBODY_EXEMPT),
+    ("limit-allowlist", Class::Step),
+    ("limit-whitelist", Class::Step),
     ("global-rate-limit", Restricts(Guard::Rate, Unless::Zero)),
     ("global-rate-limit-window", DETAIL),
     ("global-rate-limit-key", DETAIL),

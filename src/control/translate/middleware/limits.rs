@@ -34,7 +34,9 @@ pub(super) fn rate(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>) -
     };
     let burst = NonZeroU32::new(number(burst)).unwrap_or(NonZeroU32::MIN);
     let (status, shared) = (StatusCode::TOO_MANY_REQUESTS, shared.map(Box::new));
-    Some(Step::RateLimit(Box::new(RateLimit { average, period, burst, key, status, shared })))
+    let except = Vec::new();
+    let limit = RateLimit { average, period, burst, key, except, status, shared };
+    Some(Step::RateLimit(Box::new(limit)))
 }
 
 /// Reads `inFlightReq`.
@@ -50,8 +52,8 @@ pub(super) fn in_flight(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
         }
         return None;
     };
-    let status = StatusCode::TOO_MANY_REQUESTS;
-    Some(Step::InFlight(Box::new(InFlightLimit { amount, key, status })))
+    let (status, except) = (StatusCode::TOO_MANY_REQUESTS, Vec::new());
+    Some(Step::InFlight(Box::new(InFlightLimit { amount, key, except, status })))
 }
 
 fn visitor() -> LimitKey {

@@ -1,5 +1,6 @@
 //! `inFlightReq`: how many requests of one client may be on their way at once.
 
+use super::super::client::is_visitor_in;
 use super::super::passage::StepNote;
 use super::super::state::State;
 use super::super::{RequestView, StepAnswer, Stop};
@@ -67,6 +68,9 @@ pub(in super::super) fn on_request(
     middleware: &Arc<NamedStep>,
     request: &mut RequestView<'_>,
 ) -> Result<(), Stop> {
+    if is_visitor_in(&limit.except, request) {
+        return Ok(());
+    }
     let key = Key::of(&limit.key, request);
     let turn = request.states.with(middleware, |state| match &**state {
         State::InFlight(state) => Some(state.begin(key, limit.amount.get())),

@@ -73,6 +73,7 @@ pub(super) mod tests {
             period,
             burst: positive(burst),
             key: LimitKey::Route,
+            except: Vec::new(),
             status: StatusCode::TOO_MANY_REQUESTS,
             shared: None,
         }

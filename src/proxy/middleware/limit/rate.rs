@@ -2,6 +2,7 @@
 //!
 //! A request without a token is refused at once, takes none, and is told when to come again.
 
+use super::super::client::is_visitor_in;
 use super::super::state::State;
 use super::super::{RequestView, StepAnswer, Stop};
 use super::buckets::Buckets;
@@ -85,6 +86,9 @@ pub(in super::super) fn on_request(
     middleware: &Arc<NamedStep>,
     request: &RequestView<'_>,
 ) -> Result<(), Stop> {
+    if is_visitor_in(&limit.except, request) {
+        return Ok(());
+    }
     if limit.shared.is_some() {
         return Err(Stop::Wait);
     }

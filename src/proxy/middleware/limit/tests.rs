@@ -135,6 +135,7 @@ fn a_request_is_on_its_way_until_what_it_carries_is_dropped() {
     let limit = mk_middleware(Step::InFlight(Box::new(InFlightLimit {
         amount: NonZeroU32::MIN,
         key: LimitKey::Client(ClientSelector::Peer),
+        except: Vec::new(),
         status: StatusCode::SERVICE_UNAVAILABLE,
     })));
     let states = mk_states();
@@ -145,4 +146,34 @@ fn a_request_is_on_its_way_until_what_it_carries_is_dropped() {
     assert!(ask(&states, &limit, &other).is_ok());
     drop(first);
     assert!(ask(&states, &limit, &ASKER).is_ok());
+}
+
+#[test]
+fn visitors_that_are_exempt_are_not_limited_and_take_nothing_of_others() {
+    let except = vec!["10.0.0.0/8".parse().expect("a network")];
+    let rate = RateLimit {
+        key: LimitKey::Route,
+        except: except.clone(),
+        ..mk_limit(1, Duration::from_secs(3600), 1)
+    };
+    let in_flight = InFlightLimit {
+        amount: NonZeroU32::MIN,
+        key: LimitKey::Route,
+        except,
+        status: StatusCode::SERVICE_UNAVAILABLE,
+    };
+    for step in [Step::RateLimit(Box::new(rate)), Step::InFlight(Box::new(in_flight))] {
+        let (states, limit) = (mk_states(), mk_middleware(step));
+        let from = |visitor| Asker { visitor: Some(visitor), ..ASKER };
+        let mut held = Vec::new();
+        for visitor in ["10.0.0.1", "10.0.0.1", "::ffff:10.0.0.1", "203.0.113.1"] {
+            held.push(ask(&states, &limit, &from(visitor)).expect("a request that passes"));
+        }
+        assert!(ask(&states, &limit, &from("203.0.113.1")).is_err());
+        assert!(ask(&states, &limit, &from("unknown")).is_err(), "nobody is in no network");
+        // The peer is an edge of Cloudflare, or a proxy: its address exempts nobody.
+        let behind = Asker { peer: "10.0.0.1:443", ..from("203.0.113.1") };
+        assert!(ask(&states, &limit, &behind).is_err());
+        held.push(ask(&states, &limit, &from("10.0.0.1")).expect("a request that passes"));
+    }
 }

@@ -1,6 +1,6 @@
 //! ingress-nginx's, with those of our own that do the same.
 
-use super::{NGINX, OWN, mk_annotated, refused, step, steps};
+use super::{NGINX, OWN, mk_annotated, of, of_first, refused, step, steps};
 use crate::config::MiddlewarePolicy;
 use crate::control::translate::Options;
 use crate::control::translate::tests::{lines, options, run, run_with};
@@ -81,6 +81,34 @@ fn limits_of_nginx_count_visitors_and_answer_503() {
     assert_eq!((limit.amount.get(), limit.status.as_u16()), (2, 503));
     assert_eq!(step_count("limit-rps: 0"), 0);
     assert!(refused(NGINX, "limit-rps: many").contains("\"many\" is not a whole number"));
+}
+
+#[test]
+fn networks_that_are_not_limited_are_read_for_every_limit() {
+    let limits = "limit-rps: 5\nlimit-rpm: 30\nlimit-connections: 2";
+    let except = |steps: Vec<Step>| -> Vec<String> {
+        let shown = steps.iter().map(|step| match step {
+            Step::RateLimit(limit) => format!("{:?}", limit.except),
+            Step::InFlight(limit) => format!("{:?}", limit.except),
+            other => panic!("{other:?}"),
+        });
+        shown.collect()
+    };
+    assert_eq!(except(steps(NGINX, limits)), ["[]"; 3]);
+    for name in ["limit-whitelist", "limit-allowlist"] {
+        let steps = steps(NGINX, &format!("{limits}\n{name}: 10.0.0.0/8, 2001:db8::1"));
+        assert_eq!(except(steps), ["[10.0.0.0/8, 2001:db8::1/128]"; 3]);
+    }
+    let broken = of(NGINX, "limit-rps: 5\nlimit-whitelist: lan,10.0.0.0/8");
+    assert_eq!(except(of_first(&broken.0)), ["[10.0.0.0/8]"], "limited rather than not");
+    assert_eq!(
+        lines(&broken.1),
+        [format!(
+            "warning: Ingress default/x: metadata.annotations[{NGINX}/limit-whitelist]: \"lan\" is not an address or \
+             a network such as 192.0.2.0/24, and exempts nobody (fix: write addresses and networks in CIDR notation, \
+             with commas)"
+        )]
+    );
 }
 
 fn step_count(annotations: &str) -> usize {

@@ -8,7 +8,7 @@ pub(super) use auth::AUTH_SECRET;
 use super::{Draft, Maker};
 use crate::control::quote::quote;
 use crate::control::translate::annotations::has_everybody;
-use crate::control::translate::middleware::texts::pattern;
+use crate::control::translate::middleware::texts::{network, pattern};
 use crate::control::translate::middleware::{Reader, error_pages, headers};
 use crate::control::translate::snippet::{self, SnippetFields};
 use crate::model::middleware::{
@@ -16,6 +16,7 @@ use crate::model::middleware::{
     Replacement, SourceList, Step,
 };
 use http::StatusCode;
+use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ const CONNECTIONS: &str = "nginx.ingress.kubernetes.io/limit-connections";
 const PER_SECOND: &str = "nginx.ingress.kubernetes.io/limit-rps";
 const PER_MINUTE: &str = "nginx.ingress.kubernetes.io/limit-rpm";
 const BURST: &str = "nginx.ingress.kubernetes.io/limit-burst-multiplier";
+const LIMIT_ALLOWLIST: &str = "nginx.ingress.kubernetes.io/limit-allowlist";
+const LIMIT_WHITELIST: &str = "nginx.ingress.kubernetes.io/limit-whitelist";
 const VHOST: &str = "nginx.ingress.kubernetes.io/upstream-vhost";
 const PREFIX: &str = "nginx.ingress.kubernetes.io/x-forwarded-prefix";
 const ERRORS: &str = "nginx.ingress.kubernetes.io/custom-http-errors";
@@ -141,8 +144,9 @@ pub(super) fn target(maker: &mut Maker<'_, '_>, name: &str, to: &str) -> Option<
 fn limits(maker: &mut Maker<'_, '_>) {
     let client = || LimitKey::Client(ClientSelector::Visitor { ipv6_bits: VISITOR_BITS });
     let status = StatusCode::SERVICE_UNAVAILABLE;
+    let except = not_limited(maker);
     if let Some(amount) = maker.number(CONNECTIONS).and_then(NonZeroU32::new) {
-        let limit = InFlightLimit { amount, key: client(), status };
+        let limit = InFlightLimit { amount, key: client(), except: except.clone(), status };
         maker.push(CONNECTIONS, Step::InFlight(Box::new(limit)), Vec::new());
     }
     let multiplier = maker.number(BURST).unwrap_or(BURST_MULTIPLIER);
@@ -152,9 +156,28 @@ fn limits(maker: &mut Maker<'_, '_>) {
         // Beyond the one that is due (ngx_http_limit_req_module, `burst` with `nodelay`).
         let burst = average.saturating_mul(NonZeroU32::new(multiplier).unwrap_or(NonZeroU32::MIN));
         let burst = burst.saturating_add(1);
-        let limit = RateLimit { average, period, burst, key: client(), status, shared: None };
+        let (key, except, shared) = (client(), except.clone(), None);
+        let limit = RateLimit { average, period, burst, key, except, status, shared };
         maker.push(name, Step::RateLimit(Box::new(limit)), Vec::new());
     }
+}
+
+/// Visitors for whom the limits are not. What is not understood leaves a visitor limited.
+fn not_limited(maker: &mut Maker<'_, '_>) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for name in [LIMIT_ALLOWLIST, LIMIT_WHITELIST] {
+        for text in maker.list(name) {
+            match network(text) {
+                Ok(network) => networks.push(network),
+                Err(problem) => {
+                    let reason = format!("{} {problem}, and exempts nobody", quote(text));
+                    let fix = "write addresses and networks in CIDR notation, with commas";
+                    maker.warn(name, reason, fix);
+                }
+            }
+        }
+    }
+    networks
 }
 
 /// `custom-http-errors` with the Service of `default-backend`.
