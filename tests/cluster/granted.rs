@@ -29,13 +29,18 @@ struct Lacking {
     edge: Edge,
 }
 
-/// Starts one whose role lacks a verb on a resource.
-fn lacking(plane: &Plane, of: (&'static str, &'static str), verb: &str) -> Lacking {
+/// Starts one whose role lacks a verb on a resource. Its class is named as its namespace.
+fn lacking(
+    plane: &Plane,
+    namespace: &'static str,
+    of: (&'static str, &'static str),
+    verb: &str,
+) -> Lacking {
     let (resource, kind) = of;
     let account = format!("without-{resource}-{}", if verb == "*" { "all" } else { verb });
     let role = without(&account, resource, verb);
-    let kubeconfig: PathBuf = plane.service_account("granted", &account, &role.to_string());
-    let setup = Setup { kubeconfig: &kubeconfig, class: "granted", keys: QUICK };
+    let kubeconfig: PathBuf = plane.service_account(namespace, &account, &role.to_string());
+    let setup = Setup { kubeconfig: &kubeconfig, class: namespace, keys: QUICK };
     Lacking { resource, kind, role: account, edge: Edge::start(plane, &setup) }
 }
 
@@ -86,7 +91,7 @@ fn a_kind_that_may_not_be_read_is_named_and_all_is_served_once_it_may() {
     let backend = Backend::start("granted");
     let site = Site { namespace: "granted", name: "a", class: "granted", host: "a.granted" };
     site.create(&plane, &backend);
-    let all: Vec<Lacking> = WATCHED.map(|of| lacking(&plane, of, "*")).into();
+    let all: Vec<Lacking> = WATCHED.map(|of| lacking(&plane, "granted", of, "*")).into();
     for lacking in &all {
         is_named(lacking);
     }
@@ -100,7 +105,7 @@ fn a_kind_that_may_not_be_read_is_named_and_all_is_served_once_it_may() {
     }
 
     // The list alone is enough to serve by, and says nothing of later changes.
-    let lacking = lacking(&plane, WATCHED[3], "watch");
+    let lacking = lacking(&plane, "granted", WATCHED[3], "watch");
     lacking.edge.await_ready();
     lacking.edge.await_answer("a.granted", "/", "granted");
     lacking.edge.await_failure(lacking.kind, "forbidden");
@@ -113,14 +118,19 @@ fn a_kind_that_may_not_be_read_is_named_and_all_is_served_once_it_may() {
 #[test]
 fn without_the_right_to_read_middlewares_it_is_named_and_all_else_is_served() {
     let Some(plane) = Plane::shared() else { return };
-    plane.namespace("granted");
-    class(&plane, "granted");
-    let backend = Backend::start("granted");
-    let site = Site { namespace: "granted", name: "c", class: "granted", host: "c.granted" };
+    plane.namespace("granted-else");
+    class(&plane, "granted-else");
+    let backend = Backend::start("granted-else");
+    let site = Site {
+        namespace: "granted-else",
+        name: "c",
+        class: "granted-else",
+        host: "c.granted-else",
+    };
     site.create(&plane, &backend);
-    let Lacking { kind, edge, .. } = lacking(&plane, OPTIONAL, "*");
+    let Lacking { kind, edge, .. } = lacking(&plane, "granted-else", OPTIONAL, "*");
     edge.await_ready();
-    edge.await_answer("c.granted", "/", "granted");
+    edge.await_answer("c.granted-else", "/", "granted-else");
     edge.await_failure(kind, "forbidden");
     assert!(edge.has_said(|line| {
         line["words"].as_str().is_some_and(|words| words.contains("cannot list resource"))
