@@ -18,6 +18,7 @@ fn pages() -> ErrorPages {
         query: "/{status}.html?u={url}&o={originalStatus}".into(),
         request_fields: None,
         ours: true,
+        nginx_fields: false,
     }
 }
 

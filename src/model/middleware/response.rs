@@ -35,6 +35,9 @@ pub struct ErrorPages {
     pub request_fields: Option<Vec<HeaderName>>,
     /// Whether responses of our own have pages as well.
     pub ours: bool,
+    /// Whether the Service is told of the response as ingress-nginx tells its own: `X-Code`, `X-Format`,
+    /// `X-Original-URI`.
+    pub nginx_fields: bool,
 }
 
 /// Statuses from one to another, both included.

@@ -54,6 +54,10 @@ const OF_STATUS: [HeaderName; 5] = [
     header::WWW_AUTHENTICATE,
 ];
 
+const X_CODE: HeaderName = HeaderName::from_static("x-code");
+const X_FORMAT: HeaderName = HeaderName::from_static("x-format");
+const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+
 /// What is kept of a request: its target and its fields.
 pub(super) type Asked = Request<()>;
 
@@ -96,6 +100,9 @@ pub async fn page(
     let mut request = Request::new(RequestBody::Empty);
     *request.uri_mut() = target;
     tell(pages, asked.headers(), request.headers_mut());
+    if pages.nginx_fields {
+        tell_as_nginx(asked, original, request.headers_mut());
+    }
     let bounds = Bounds { time: MOST_TIME, body: MOST_BYTES };
     let mut reply = ask(&pages.backend, request, services, bounds).await?;
     // The body is here: its length is known.
@@ -129,6 +136,20 @@ fn tell(pages: &ErrorPages, from: &impl Fields, to: &mut impl Fields) {
     for (name, value) in from.iter() {
         if is_wanted(name) && !NOT_ASKED.contains(name) {
             to.append(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Tells the Service of the response as ingress-nginx does, whatever the client has sent under these names.
+fn tell_as_nginx(asked: &Asked, original: StatusCode, to: &mut impl Fields) {
+    to.set(X_CODE, HeaderValue::from(original.as_u16()));
+    let target = asked.uri().path_and_query().map(PathAndQuery::as_str);
+    let target = target.and_then(|target| HeaderValue::from_str(target).ok());
+    let accept = asked.headers().get(header::ACCEPT).cloned();
+    for (name, value) in [(X_FORMAT, accept), (X_ORIGINAL_URI, target)] {
+        to.remove(&name);
+        if let Some(value) = value {
+            to.set(name, value);
         }
     }
 }
@@ -187,6 +208,7 @@ mod tests {
             query: query.into(),
             request_fields: None,
             ours: true,
+            nginx_fields: false,
         }
     }
 

@@ -64,7 +64,13 @@ fn read_basic(
     let name = fields.required("secret", "name a Secret with the users")?;
     let secret = secret(fields, context, name)?;
     let read = |line: &str| {
-        let (user, hash) = line.split_once(':').filter(|(_, hash)| !hash.contains(':'))?;
+        let (user, hash) = line.split_once(':')?;
+        // nginx lets a comment follow, as in /etc/passwd.
+        let hash = match (layout, hash.split_once(':')) {
+            (Layout::File, Some((hash, _))) => hash,
+            (_, Some(_)) => return None,
+            (_, None) => hash,
+        };
         Some((user.to_owned(), htpasswd::hash(hash)))
     };
     let is_clear = secret.type_.as_deref() == Some(BASIC_AUTH);
@@ -200,7 +206,8 @@ fn lines<T>(
     let text = value.map_err(&mut refuse).ok().map(|value| String::from_utf8_lossy(value))?;
     let mut all = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        if line.is_empty() {
+        // nginx has comments, and only its Secrets have a key that is known.
+        if line.is_empty() || (key.is_some() && line.starts_with('#')) {
             continue;
         }
         match read(line.trim_end_matches('\r')).filter(|(user, _)| !user.is_empty()) {

@@ -39,8 +39,15 @@ pub(super) fn read(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>) -
         fields.refuse("service", "is missing", "name the Service with the pages");
     }
     let backend = service.flatten()?;
-    let (status, query, ours) = (ranges, query.into(), true);
-    let pages = ErrorPages { status, rewrites, backend, query, request_fields, ours };
+    let pages = ErrorPages {
+        status: ranges,
+        rewrites,
+        backend,
+        query: query.into(),
+        request_fields,
+        ours: true,
+        nginx_fields: false,
+    };
     Some(Step::Errors(Box::new(pages)))
 }
 

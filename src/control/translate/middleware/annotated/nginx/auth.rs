@@ -57,7 +57,8 @@ fn basic(maker: &mut Maker<'_, '_>) {
         }
     };
     let fields = [("secret", AUTH_SECRET), ("realm", REALM)];
-    let spec = json!({"secret": name, "realm": realm});
+    // nginx clears it: pods that have users of their own would refuse these.
+    let spec = json!({"secret": name, "realm": realm, "removeHeader": true});
     maker.draft(&Draft { reader, spec, annotation: AUTH_SECRET, fields: &fields, namespace });
 }
 

@@ -205,5 +205,10 @@ fn errors(maker: &mut Maker<'_, '_>) {
         json!({"status": statuses, "service": {"name": service, "port": port}, "query": "/"});
     let fields = [("service", DEFAULT_BACKEND)];
     let (reader, annotation) = (error_pages::read, ERRORS);
-    maker.draft(&Draft { reader, spec, annotation, fields: &fields, namespace: None });
+    let draft = Draft { reader, spec, annotation, fields: &fields, namespace: None };
+    maker.draft_with(&draft, |step| {
+        if let Step::Errors(pages) = step {
+            pages.nginx_fields = true;
+        }
+    });
 }
