@@ -1,6 +1,7 @@
 //! Middlewares, from a manifest to what client and pod see.
 
 mod annotated;
+mod beside_nginx;
 mod breaker;
 mod kinds;
 mod lists;

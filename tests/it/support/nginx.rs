@@ -1,4 +1,4 @@
-//! Debian's nginx as a backend: a server that nobody wrote for these tests.
+//! Debian's nginx, as a backend or as the proxy beside ravelin: a server that nobody wrote for these tests.
 
 use super::{eventually, program};
 use std::fs;
@@ -17,6 +17,11 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts it with these directives in its `server` block, or says that it is not installed.
     pub(crate) fn start(server: &str) -> Option<Self> {
+        Self::start_with("", server)
+    }
+
+    /// The same with further directives in its `http` block.
+    pub(crate) fn start_with(http: &str, server: &str) -> Option<Self> {
         let binary = program("nginx")?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("html")).expect("a new folder");
@@ -25,7 +30,7 @@ impl Nginx {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
             let addr = free.expect("a free port");
             let config = folder.path().join("nginx.conf");
-            fs::write(&config, text(folder.path(), addr, server)).expect("a new file");
+            fs::write(&config, text(folder.path(), addr, http, server)).expect("a new file");
             let mut child = Command::new(&binary)
                 .arg("-p")
                 .arg(folder.path())
@@ -59,7 +64,7 @@ impl Nginx {
     }
 }
 
-fn text(folder: &Path, addr: SocketAddr, server: &str) -> String {
+fn text(folder: &Path, addr: SocketAddr, http: &str, server: &str) -> String {
     let folder = folder.display();
     format!(
         "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n\
@@ -69,7 +74,7 @@ fn text(folder: &Path, addr: SocketAddr, server: &str) -> String {
            client_body_temp_path {folder}/body;\nproxy_temp_path {folder}/proxy;\n\
            fastcgi_temp_path {folder}/fastcgi;\nuwsgi_temp_path {folder}/uwsgi;\n\
            scgi_temp_path {folder}/scgi;\n\
-           client_max_body_size 0;\n\
+           client_max_body_size 0;\n{http}\n\
            server {{ listen {addr}; root {folder}/html; {server} }}\n\
          }}\n"
     )
