@@ -30,6 +30,15 @@ const PLAIN: Case = Case {
 
 const EXPRESSION: &str = "ImplementationSpecific";
 
+/// One request of a visitor at a time.
+pub(super) const AT_ONCE: Case = Case {
+    name: "requests at once",
+    annotations: &[("limit-connections", "1")],
+    http: "limit_conn_zone $binary_remote_addr zone=z:1m;",
+    server: "location / { limit_conn z 1; proxy_set_header Host $http_host; PASS; }",
+    ..PLAIN
+};
+
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "allowed addresses",

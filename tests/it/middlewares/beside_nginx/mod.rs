@@ -6,9 +6,10 @@ mod cases;
 mod differences;
 mod sides;
 
-use cases::{CASES, Case};
+use crate::support::eventually;
+use cases::{AT_ONCE, CASES, Case};
 use differences::DIFFERENCES;
-use sides::Sides;
+use sides::{Sides, begin};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of a request: items, such as `status` and `pod`, with their values.
@@ -49,4 +50,18 @@ fn annotations_of_nginx_mean_what_they_mean_to_nginx() {
     let unused = DIFFERENCES.iter().zip(used).filter(|(_, used)| !used);
     failures.extend(unused.map(|(row, _)| format!("no request differs like this: {row:?}")));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn requests_at_once_are_counted_as_nginx_counts_them() {
+    let Some(sides) = Sides::start(&AT_ONCE) else { return };
+    for (addr, pod) in sides.proxies() {
+        let held = begin(addr, "GET /held");
+        pod.await_requests(1);
+        let status = |request| begin(addr, request).response().status();
+        assert_eq!(status("GET /"), 503, "{addr}");
+        assert_eq!(status("GET /\nX-Forwarded-For: 192.0.2.9"), 200, "another visitor, {addr}");
+        drop(held);
+        eventually("the turn is free", || (status("GET /") == 200).then_some(()));
+    }
 }

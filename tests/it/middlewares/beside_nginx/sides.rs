@@ -115,11 +115,24 @@ impl Sides {
         Some(Self { nginx, edge, behind, _users: users })
     }
 
+    /// Where nginx and ravelin listen, with the pod behind each.
+    pub(super) fn proxies(&self) -> [(SocketAddr, &Upstream); 2] {
+        let [theirs, ours] = &self.behind;
+        [(self.nginx.addr(), &theirs.pod), (self.edge.addr(), &ours.pod)]
+    }
+
     /// What comes of a request to nginx, and to ravelin.
     pub(super) fn outcomes(&self, request: &str) -> [Outcome; 2] {
         let addrs = [self.nginx.addr(), self.edge.addr()];
         [0, 1].map(|side: usize| exchange(addrs[side], &self.behind[side], request))
     }
+}
+
+/// Sends a request to a proxy, and leaves its answer to come.
+pub(super) fn begin(addr: SocketAddr, request: &str) -> Client {
+    let mut client = Client::connect(addr);
+    client.send(message(request));
+    client
 }
 
 fn ravelin(case: &Case, behind: &Behind) -> Edge {
@@ -144,9 +157,12 @@ fn ravelin(case: &Case, behind: &Behind) -> Edge {
         .start()
 }
 
-/// Answers with the status that the request asks for.
+/// Answers with the status that the request asks for; not at all for `/held`.
 fn pod(conn: &mut Conn) {
     while let Some(request) = conn.request() {
+        if request.target() == "/held" {
+            return conn.closes();
+        }
         let status = request.field("x-answer").unwrap_or("200").to_owned();
         if !conn.send(format!("HTTP/1.1 {status} OK\r\nContent-Length: 3\r\n\r\npod")) {
             return;
@@ -174,8 +190,7 @@ fn auth(conn: &mut Conn) {
 
 fn exchange(addr: SocketAddr, behind: &Behind, request: &str) -> Outcome {
     let before = behind.counts();
-    let mut client = Client::connect(addr);
-    client.send(message(request));
+    let mut client = begin(addr, request);
     let is_head = request.starts_with("HEAD");
     let answer = if is_head { client.response_to_head() } else { client.response() };
     let mut outcome = Outcome::from([("status".to_owned(), answer.status().to_string())]);
