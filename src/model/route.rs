@@ -34,6 +34,8 @@ pub struct Matching {
     pub entry_points: EntryPoints,
     /// Its own order and conditions, if it has some.
     pub ordered: Option<Arc<Ordered>>,
+    /// Whether its host is an alias, which every rule or default backend with that host comes before.
+    pub is_alias: bool,
 }
 
 /// A rule that has a priority of its own, or conditions that the tables of hosts and paths do not have.

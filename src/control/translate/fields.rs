@@ -11,6 +11,7 @@ use k8s_openapi::api::networking::v1::{
 };
 
 /// A backend as its rule names it.
+#[derive(Clone)]
 pub(super) enum BackendRead<'i> {
     Service {
         name: &'i str,

@@ -8,7 +8,7 @@ use super::fields::BackendRead;
 use super::foreign::{self, Subject};
 use super::path_matching::{Matched, PathMatching};
 use super::report::{Problem, Report};
-use super::{body_size, fields, https, timeouts};
+use super::{aliases, body_size, fields, https, timeouts};
 use crate::model::{
     Algorithm, Broken, EntryPoints, HostPattern, Https, NamedStep, Ordered, PathPattern, Severity,
     Timeouts, Why,
@@ -38,13 +38,29 @@ pub(super) struct IngressRead<'i> {
     pub(super) clients: Option<(ClientsRead, Vec<HostPattern>)>,
 }
 
-impl IngressRead<'_> {
+impl<'i> IngressRead<'i> {
     /// The hosts of its rules, sorted, each once.
     pub(super) fn hosts(&self) -> Vec<HostPattern> {
         let mut hosts: Vec<_> = self.rules.iter().map(|rule| rule.host.clone()).collect();
         hosts.sort_unstable();
         hosts.dedup();
         hosts
+    }
+
+    /// Adds the rules of its first host for these hosts.
+    fn add_aliases(&mut self, aliases: Vec<HostPattern>) {
+        let mut of_rules = self.rules.iter().map(|rule| &rule.host);
+        let Some(first) = of_rules.find(|host| **host != HostPattern::Any) else { return };
+        let of_first = self.rules.iter().filter(|rule| rule.host == *first);
+        let for_each =
+            |rule: &RuleRead<'i>| aliases.iter().map(|host| rule.for_alias(host)).collect();
+        let added: Vec<RuleRead<'i>> = of_first.flat_map::<Vec<_>, _>(for_each).collect();
+        self.rules.extend(added);
+    }
+
+    /// The hosts of its rules that are aliases.
+    fn aliases(&self) -> impl Iterator<Item = &HostPattern> {
+        self.rules.iter().filter(|rule| rule.is_alias).map(|rule| &rule.host)
     }
 
     /// What its annotations ask for all of its rules.
@@ -57,14 +73,25 @@ impl IngressRead<'_> {
 }
 
 /// One of `spec.rules`.
+#[derive(Clone)]
 pub(super) struct RuleRead<'i> {
     /// Position in `spec.rules`.
     pub(super) rule: usize,
     pub(super) host: HostPattern,
+    /// Whether another rule has this host as an alias.
+    pub(super) is_alias: bool,
     pub(super) paths: Vec<PathRead<'i>>,
 }
 
+impl RuleRead<'_> {
+    /// The same for an alias of its host.
+    fn for_alias(&self, host: &HostPattern) -> Self {
+        Self { host: host.clone(), is_alias: true, ..self.clone() }
+    }
+}
+
 /// One of `http.paths`.
+#[derive(Clone)]
 pub(super) struct PathRead<'i> {
     /// Position in `http.paths`.
     pub(super) position: usize,
@@ -143,16 +170,13 @@ pub(super) fn read<'i>(
     let mut read = IngressRead { refused, ..IngressRead::asking(annotations, https, report) };
     read.max_body = max_body.unwrap_or_default();
     read.entry_points = points.entry_points;
-    let (mut hosts, has_rules) = (Vec::new(), !rules.is_empty());
+    let has_rules = !rules.is_empty();
     for (position, rule) in rules.iter().enumerate() {
-        let rule = read_rule(position, rule, default_backend.is_some(), &paths, report);
-        if let Some(rule) = rule {
-            hosts.push(rule.host.clone());
-            read.rules.push(rule);
-        }
+        let has_default = default_backend.is_some();
+        read.rules.extend(read_rule(position, rule, has_default, &paths, report));
     }
-    hosts.sort();
-    hosts.dedup();
+    let mut hosts = read.hosts();
+    read.add_aliases(aliases::read(annotations, &hosts, report));
     let of_rules: Vec<_> =
         hosts.iter().filter(|host| **host != HostPattern::Any).cloned().collect();
     read.default = default_backend
@@ -163,6 +187,7 @@ pub(super) fn read<'i>(
     read.clients = clients.map(|clients| {
         hosts.extend((!has_rules).then_some(HostPattern::Any));
         hosts.append(&mut of_tls);
+        hosts.extend(read.aliases().cloned());
         hosts.sort();
         hosts.dedup();
         (clients, hosts)
@@ -237,7 +262,7 @@ fn read_rule<'i>(
             let problem = Problem::error(Why::Unsupported, "", reason, "add `http.paths`");
             report.add(&format!("spec.rules[{rule}]"), problem.with(Severity::Warning));
         }
-        return Some(RuleRead { rule, host, paths: Vec::new() });
+        return Some(RuleRead { rule, host, is_alias: false, paths: Vec::new() });
     };
     if paths.is_empty() {
         let problem = Problem::invalid("", "is empty", "add a path, `/` for all");
@@ -262,7 +287,7 @@ fn read_rule<'i>(
             Err(problem) => report.add(&place.field(problem.field), problem),
         }
     }
-    Some(RuleRead { rule, host, paths: read })
+    Some(RuleRead { rule, host, is_alias: false, paths: read })
 }
 
 /// `all` takes every host that is named, with a Secret or without.

@@ -7,6 +7,7 @@
 //! traffic.
 
 mod addresses;
+mod aliases;
 mod annotations;
 mod balancing;
 mod body_size;

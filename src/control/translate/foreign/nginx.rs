@@ -103,7 +103,7 @@ const ENTRIES: &[Entry] = &[
     ),
     ("relative-redirects", LOCATION),
     ("use-port-in-redirects", LOCATION),
-    ("server-alias", Differs("the further hosts are not served", "write a rule for each of them")),
+    ("server-alias", Class::Step),
     ("ssl-passthrough", Alters(Change::Passthrough, Unless::Off)),
     ("canary", Class::Canary),
     ("canary-weight", DETAIL),

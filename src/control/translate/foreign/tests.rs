@@ -71,6 +71,7 @@ fn what_a_reader_reads_is_obeyed_and_what_is_obeyed_has_a_reader() {
     let mut obeyed: BTreeSet<String> = obeyed.map(|name| (*name).to_owned()).collect();
     // Classed as steps.
     obeyed.extend(named_in(include_str!("../rewrite.rs")));
+    obeyed.extend(named_in(include_str!("../aliases.rs")));
     assert!(read.len() > 10, "{read:?}");
     assert_eq!(read, obeyed);
 }
@@ -78,6 +79,7 @@ fn what_a_reader_reads_is_obeyed_and_what_is_obeyed_has_a_reader() {
 #[test]
 fn the_annotations_of_nginx_that_are_classed_as_steps_have_a_reader() {
     let sources = [
+        include_str!("../aliases.rs"),
         include_str!("../rewrite.rs"),
         include_str!("../middleware/annotated/nginx/mod.rs"),
         include_str!("../middleware/annotated/nginx/auth.rs"),

@@ -10,7 +10,7 @@ use super::assembly;
 use super::reading::Reading;
 use super::secrets::Secrets;
 use super::slab::Slab;
-use super::{Map, Name};
+use super::{Map, Name, Set};
 use crate::control::translate::annotations::field;
 use crate::control::translate::clients::{CLIENT_CERTIFICATE, ClientsRead, IssuerName};
 use crate::control::translate::findings::{Findings, Reported};
@@ -121,14 +121,23 @@ fn owners<'r>(ours: &[&'r Reading]) -> Map<&'r HostPattern, &'r Arc<str>> {
     }
     for reading in ours {
         let served = &reading.served;
+        let aliases = served.rules.iter().filter(|rule| rule.matching.is_alias);
+        let aliases: Set<&HostPattern> = aliases.map(|rule| &rule.host).collect();
         let of_rules = served.rules.iter().map(|rule| &rule.host);
         let of_default = served.defaults.iter().flat_map(|default| &default.hosts);
         let of_clients = served.clients.iter().flat_map(|clients| &clients.hosts);
-        for host in of_rules.chain(of_default).chain(of_clients) {
+        let all = of_rules.chain(of_default).chain(of_clients);
+        for host in all.filter(|host| !aliases.contains(host)) {
             owners.entry(host).or_insert(&reading.ingress.namespace);
         }
         if served.defaults.iter().any(|default| default.hosts.is_empty()) {
             owners.entry(&HostPattern::Any).or_insert(&reading.ingress.namespace);
+        }
+    }
+    // An alias is nobody's claim to a host that has rules.
+    for reading in ours {
+        for rule in reading.served.rules.iter().filter(|rule| rule.matching.is_alias) {
+            owners.entry(&rule.host).or_insert(&reading.ingress.namespace);
         }
     }
     owners

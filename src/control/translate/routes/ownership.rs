@@ -10,6 +10,8 @@
 use super::assembly::merge;
 use super::{Map, Set};
 use crate::config::HostPolicy;
+use crate::control::translate::aliases::SERVER_ALIAS;
+use crate::control::translate::annotations::field;
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::ingress::BackendPlace;
 use crate::control::translate::object_ref;
@@ -51,13 +53,14 @@ impl Ownership {
 
     /// Decides who has the hosts that were touched.
     pub(super) fn divide(&mut self, hosts: &Set<HostPattern>, model: &mut Model) {
-        if self.policy == HostPolicy::Shared {
-            return;
-        }
         let back = hosts.iter().filter_map(|host| self.refused.remove(host));
         let mut back: Vec<Rule> = back.flatten().collect();
         back.sort_by(table_order);
         merge(&mut model.rules, back, table_order);
+        self.set_aside(self.yielding(hosts, model), model);
+        if self.policy == HostPolicy::Shared {
+            return;
+        }
         let of_defaults = oldest_defaults(&self.defaults);
         let mut out = Vec::new();
         for host in hosts {
@@ -67,20 +70,7 @@ impl Ownership {
             let Some(oldest) = oldest else { continue };
             out.extend(range.filter(|&at| !is_of_one(model, model.rules[at].ingress, oldest)));
         }
-        out.sort_unstable();
-        let mut out = out.into_iter().peekable();
-        let mut position = 0;
-        let refused = &mut self.refused;
-        if out.peek().is_some() {
-            model.rules.retain(|rule| {
-                let is_out = out.next_if_eq(&position).is_some();
-                position += 1;
-                if is_out {
-                    refused.entry(rule.host.clone()).or_default().push(rule.clone());
-                }
-                !is_out
-            });
-        }
+        self.set_aside(out, model);
         let kept = self.defaults.iter().filter_map(|default| {
             let mut default = default.clone();
             let had_hosts = !default.hosts.is_empty();
@@ -94,6 +84,77 @@ impl Ownership {
             (!had_hosts || !default.hosts.is_empty()).then_some(default)
         });
         model.defaults = kept.collect();
+    }
+
+    /// Where the rules of aliases are whose hosts have rules or default backends of their own.
+    fn yielding(&self, hosts: &Set<HostPattern>, model: &Model) -> Vec<usize> {
+        let mut out = Vec::new();
+        for host in hosts {
+            let range = rules_of(&model.rules, host);
+            let is_alias = |at: &usize| model.rules[*at].matching.is_alias;
+            if range.clone().any(|at| is_alias(&at))
+                && (range.clone().any(|at| !is_alias(&at))
+                    || self.asking(model).iter().any(|default| default.hosts.contains(host)))
+            {
+                out.extend(range.filter(is_alias));
+            }
+        }
+        out
+    }
+
+    /// The default backends as their Ingresses ask for them.
+    fn asking<'a>(&'a self, model: &'a Model) -> &'a [DefaultBackend] {
+        match self.policy {
+            HostPolicy::Shared => &model.defaults,
+            HostPolicy::FirstNamespace => &self.defaults,
+        }
+    }
+
+    /// Takes the rules at these positions out of the model.
+    fn set_aside(&mut self, mut out: Vec<usize>, model: &mut Model) {
+        if out.is_empty() {
+            return;
+        }
+        out.sort_unstable();
+        let mut out = out.into_iter().peekable();
+        let mut position = 0;
+        let refused = &mut self.refused;
+        model.rules.retain(|rule| {
+            let is_out = out.next_if_eq(&position).is_some();
+            position += 1;
+            if is_out {
+                refused.entry(rule.host.clone()).or_default().push(rule.clone());
+            }
+            !is_out
+        });
+    }
+
+    /// Says which Ingresses do not serve a host that is an alias of theirs.
+    fn report_aliases(
+        &self,
+        host: &HostPattern,
+        served: &[Rule],
+        model: &Model,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let refused = self.refused.get(host).into_iter().flatten();
+        let mut refused = refused.filter(|rule| rule.matching.is_alias).peekable();
+        if refused.peek().is_none() {
+            return;
+        }
+        let defaults = self.asking(model).iter();
+        let named = defaults.filter(|default| default.hosts.contains(host));
+        let all = served.iter().map(|rule| rule.ingress).chain(named.map(|own| own.ingress));
+        let Some(owner) = all.min() else { return };
+        let first = object_ref(&model.ingresses[owner]);
+        let reason = format!("does not serve {host}, which is a host of {first}");
+        for rule in refused {
+            let reason = reason.clone();
+            let problem = Problem::error(Why::HostShared, "", reason, "remove it from the list");
+            let object = object_ref(&model.ingresses[rule.ingress]);
+            let problem = problem.with(Severity::Warning);
+            Report::new(&object, found).add(&field(SERVER_ALIAS), problem);
+        }
     }
 
     /// Says of these hosts who shares them, or what is not served.
@@ -112,6 +173,7 @@ impl Ownership {
                 HostPolicy::Shared => report_shared(host, rules, &model.ingresses, &mut now),
                 HostPolicy::FirstNamespace => self.report_refused(host, rules, model, &mut now),
             }
+            self.report_aliases(host, rules, model, &mut now);
             if now.is_empty() {
                 if let Some(mut found) = self.found.remove(host) {
                     findings.replace(&mut found, now);
@@ -143,7 +205,8 @@ impl Ownership {
             );
             Problem::error(Why::HostShared, "", reason, fix)
         };
-        for rule in self.refused.get(host).into_iter().flatten() {
+        let refused = self.refused.get(host).into_iter().flatten();
+        for rule in refused.filter(|rule| !rule.matching.is_alias) {
             let place = BackendPlace::Path { rule: rule.rule, position: rule.position };
             let object = object_ref(&model.ingresses[rule.ingress]);
             let what = format!("{} is", rule.path);
@@ -176,7 +239,11 @@ fn report_shared(
         let fix =
             "use hosts of your own, or set source.hosts = \"first-namespace\" to keep others out";
         let problem = Problem::error(Why::HostShared, "", reason, fix).with(Severity::Warning);
-        Report::new(&object, found).add(&format!("spec.rules[{}].host", rule.rule), problem);
+        let place = match rule.matching.is_alias {
+            true => field(SERVER_ALIAS),
+            false => format!("spec.rules[{}].host", rule.rule),
+        };
+        Report::new(&object, found).add(&place, problem);
     }
 }
 

@@ -31,7 +31,7 @@ fn rules<'s>(
     mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&Arc<NamedStep>>) -> Acquired,
 ) -> Box<[Rule]> {
     let mut rules = Vec::new();
-    for ingress::RuleRead { rule, host, paths } in read {
+    for ingress::RuleRead { rule, host, is_alias, paths } in read {
         for ingress::PathRead { position, pattern, ordered, rewrite, backend } in paths {
             for (number, Way { entry_points, .. }) in ways.iter().enumerate() {
                 let (backend, middlewares) = acquire(&backend, number, rewrite.as_ref());
@@ -43,7 +43,7 @@ fn rules<'s>(
                     ingress: 0,
                     rule,
                     position,
-                    matching: Matching { entry_points, ordered },
+                    matching: Matching { entry_points, ordered, is_alias },
                     middlewares,
                 });
             }

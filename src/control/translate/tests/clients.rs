@@ -208,3 +208,19 @@ fn a_wildcard_asks_for_the_hosts_of_its_own_namespace_and_shuts_out_nobody_elses
     let expected = ["*.other.example off", "* require cloudflare"];
     assert_eq!(policies(&run(&yaml.concat())), expected);
 }
+
+#[test]
+fn an_alias_takes_no_host_from_its_namespace_and_has_the_policy_of_its_ingress() {
+    let require = [("client-certificate", "require"), ("client-ca", "cloudflare")];
+    let own = mk_ingress("a/b1", "x.example", &require);
+    let aliased = |annotations| {
+        let alias = "annotations: {nginx.ingress.kubernetes.io/server-alias: x.example, ";
+        mk_ingress("b/a1", "z.example", annotations).replace("annotations: {", alias)
+    };
+    let alone = policies(&run(&own));
+    assert_eq!(alone.len(), 1, "{alone:?}");
+    let beside = policies(&run(&format!("{own}{}", aliased(&[]))));
+    assert_eq!(beside, alone, "the older Ingress with the alias does not own the host");
+    let both = policies(&run(&aliased(&require)));
+    assert_eq!(both.len(), 2, "{both:?}");
+}

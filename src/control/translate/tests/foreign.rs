@@ -89,7 +89,7 @@ const MOST_USED: &[(&str, &str, &str, Expected)] = &[
     (NGINX, "enable-owasp-core-rules", "true", Restricted),
     (NGINX, "enable-cors", "true", Obeyed),
     (NGINX, "cors-allow-origin", "*", Obeyed),
-    (NGINX, "server-alias", "b.example", Told),
+    (NGINX, "server-alias", "b.example", Obeyed),
     (NGINX, "proxy-buffer-size", "16k", Tolerated),
     (NGINX, "proxy-buffering", "off", Tolerated),
     (NGINX, "proxy-request-buffering", "off", Tolerated),

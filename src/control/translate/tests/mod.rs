@@ -1,6 +1,7 @@
 //! The rows of the Ingress and EndpointSlice semantics, and what Nodes say, as manifests.
 
 mod addresses;
+mod aliases;
 mod annotated;
 mod balancing;
 mod changes;

@@ -15,13 +15,13 @@ metadata: {name: ravelin}
 spec: {controller: ravelin.dev/ingress-controller}
 ---";
 
-fn first() -> Options {
+pub(super) fn first() -> Options {
     Options { hosts: HostPolicy::FirstNamespace, ..options() }
 }
 
 /// An Ingress in a namespace, of the year it is as old as, with one path on a host; its Service is of the
 /// namespace, and is there.
-fn mk_path(namespace: &str, name: &str, year: u32, host: &str, path: &str) -> String {
+pub(super) fn mk_path(namespace: &str, name: &str, year: u32, host: &str, path: &str) -> String {
     let backend = "backend: {service: {name: web, port: {number: 80}}}";
     mk_spec(
         namespace,
@@ -33,13 +33,20 @@ fn mk_path(namespace: &str, name: &str, year: u32, host: &str, path: &str) -> St
     )
 }
 
-fn mk_spec(namespace: &str, name: &str, year: u32, spec: &str) -> String {
+pub(super) fn mk_spec(namespace: &str, name: &str, year: u32, spec: &str) -> String {
     format!(
         "
 {{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}, namespace: {namespace}, \
           creationTimestamp: '{year}-01-01T00:00:00Z'}}, spec: {{ingressClassName: ravelin, {spec}}}}}
 ---"
     )
+}
+
+/// The same Ingress with further hosts.
+pub(super) fn mk_aliased(ingress: &str, hosts: &str) -> String {
+    let annotation =
+        format!("annotations: {{nginx.ingress.kubernetes.io/server-alias: '{hosts}'}}");
+    ingress.replacen("metadata: {", &format!("metadata: {{{annotation}, "), 1)
 }
 
 fn mk_services() -> String {
@@ -53,7 +60,7 @@ fn mk_services() -> String {
     ["a", "b", "c"].map(service).concat()
 }
 
-fn run(options: &Options, ingresses: &[String]) -> (Vec<String>, Vec<String>) {
+pub(super) fn run(options: &Options, ingresses: &[String]) -> (Vec<String>, Vec<String>) {
     let (model, findings) =
         translate(&objects(&format!("{CLASS}{}{}", mk_services(), ingresses.concat())), options);
     (routes(&model), lines(&findings))
@@ -134,6 +141,8 @@ fn pool() -> Vec<Object> {
                     text.push(mk_path(namespace, name, year, host, &format!("/{namespace}")));
                 }
             }
+            let aliased = mk_path(namespace, name, year, "z.example", "/z");
+            text.push(mk_aliased(&aliased, "x.example, y.example"));
             text.push(mk_spec(namespace, name, year, own));
             text.push(mk_spec(
                 namespace,
