@@ -67,6 +67,12 @@ impl Worker {
     pub fn random(&self) -> u64 {
         self.random.next()
     }
+
+    /// Draws random numbers. Of one type for all who send requests, so that the code that sends them is
+    /// there once, and in line.
+    pub fn draw(&self) -> impl Fn() -> u64 + '_ {
+        || self.random()
+    }
 }
 
 /// What a listener is to routes.

@@ -25,6 +25,37 @@ pub struct BegunBody {
     rest: ReplyBody,
 }
 
+/// Out of line: a function that calls itself is never in line, and other bodies are asked for each frame.
+impl BegunBody {
+    #[inline(never)]
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    #[inline(never)]
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        let first = first.map_or(0, |data| data.len() as u64);
+        let mut hint = self.rest.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint.set_lower(hint.lower() + first);
+        hint
+    }
+}
+
 impl ReplyBody {
     /// Puts back the first frame, which was read too early.
     pub fn with_first(self, first: Frame<Bytes>) -> Self {
@@ -56,10 +87,7 @@ impl Body for ReplyBody {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?)))
             }
             Self::Http2(body) => body.poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?))),
-            Self::Begun(body) => match body.first.take() {
-                Some(first) => Poll::Ready(Some(Ok(first))),
-                None => Pin::new(&mut body.rest).poll_frame(cx),
-            },
+            Self::Begun(body) => body.poll_frame(cx),
         }
     }
 
@@ -67,7 +95,7 @@ impl Body for ReplyBody {
         match self {
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
-            Self::Begun(body) => body.first.is_none() && body.rest.is_end_stream(),
+            Self::Begun(body) => body.is_end_stream(),
         }
     }
 
@@ -75,16 +103,7 @@ impl Body for ReplyBody {
         match self {
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
-            Self::Begun(body) => {
-                let first = body.first.as_ref().and_then(Frame::data_ref);
-                let first = first.map_or(0, |data| data.len() as u64);
-                let mut hint = body.rest.size_hint();
-                if let Some(upper) = hint.upper() {
-                    hint.set_upper(upper + first);
-                }
-                hint.set_lower(hint.lower() + first);
-                hint
-            }
+            Self::Begun(body) => body.size_hint(),
         }
     }
 }

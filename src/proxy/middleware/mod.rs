@@ -81,6 +81,7 @@ impl From<StepAnswer> for Stop {
 ///
 /// # Errors
 /// The reason that the request is refused with.
+#[inline]
 pub fn admit(table: &Table, route: RouteId, upload: Option<&Upload>) -> Result<(), Reason> {
     match table.max_body(route) {
         Some(most) => body_size::on_request(upload, most),
@@ -89,6 +90,7 @@ pub fn admit(table: &Table, route: RouteId, upload: Option<&Upload>) -> Result<(
 }
 
 /// What the Ingress of a route asks of all responses, after the steps: `ravelin.dev/hsts`, for visitors with TLS.
+#[inline]
 pub fn finish(table: &Table, route: RouteId, over_tls: bool, headers: &mut HeaderMap) {
     if let Some(value) = table.hsts(route).filter(|_| over_tls) {
         hsts::on_response(headers, value);

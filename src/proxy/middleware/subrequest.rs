@@ -80,8 +80,7 @@ async fn exchange(
     };
     let mut request = Some(request);
     let mut state = UpstreamState::new(Instant::now());
-    let random = || worker.random();
-    let sending = worker.upstream.send(destination, &mut request, &mut state, random);
+    let sending = worker.upstream.send(destination, &mut request, &mut state, worker.draw());
     let response = sending.await?;
     let (status, headers, body) = readied(response, is_head)?;
     let body = read(body, most, account).await?;

@@ -22,7 +22,9 @@ pub(super) fn pass_on(
     }
 }
 
-/// Brings the pod's answer into the shape of HTTP/1.1, if it can be.
+/// Brings the pod's answer into the shape of HTTP/1.1, if it can be. In line, as [`deliver`] is: both were so
+/// before routes with `errors` called them too, and what they pass on is large.
+#[inline(always)]
 pub(super) fn receive(
     exchange: &mut Exchange,
     response: &mut Response<ReplyBody>,
@@ -62,6 +64,7 @@ fn answer_of_upstream(
 }
 
 /// Sends the pod's answer, with everything done to its head.
+#[inline(always)]
 pub(super) fn deliver(
     mut exchange: Exchange,
     response: Response<ReplyBody>,

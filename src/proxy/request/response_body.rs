@@ -72,6 +72,7 @@ impl ResponseBody {
         Self::new(Source::Ours(Bytes::new()), exchange)
     }
 
+    #[inline]
     fn new(source: Source, exchange: Exchange) -> Self {
         let mut body = Self { source, exchange: Some(exchange) };
         if body.source.is_empty() {

@@ -49,8 +49,7 @@ async fn send_in_turn(
     let (choice, connect) = (exchange.choice, exchange.connect());
     let retry = exchange.passage.as_ref().and_then(|passage| passage.retry);
     let destination = Destination { backend, endpoints, choice, protocol, connect, retry };
-    let random = || worker.random();
-    let sending = pin!(worker.upstream.send(destination, request, exchange.sent(), random));
+    let sending = pin!(worker.upstream.send(destination, request, exchange.sent(), worker.draw()));
     match watch.guard(sending).await {
         Some(result) => result,
         None if watch.is_overdue() => Err(Reason::RequestDeadline),

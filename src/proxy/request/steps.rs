@@ -256,6 +256,7 @@ pub(super) fn finish<B>(exchange: &mut Exchange, response: &mut Response<B>, is_
 }
 
 /// The same, until a response half waits for a page. Returns its position then: [`go_on_back`] goes on.
+#[inline]
 pub(super) fn finish_until_page<B>(
     exchange: &mut Exchange,
     response: &mut Response<B>,
