@@ -48,7 +48,7 @@ impl<'i> IngressRead<'i> {
     }
 
     /// Adds the rules of its first host for these hosts.
-    fn add_aliases(&mut self, aliases: Vec<HostPattern>) {
+    fn add_aliases(&mut self, aliases: &[HostPattern]) {
         let mut of_rules = self.rules.iter().map(|rule| &rule.host);
         let Some(first) = of_rules.find(|host| **host != HostPattern::Any) else { return };
         let of_first = self.rules.iter().filter(|rule| rule.host == *first);
@@ -176,7 +176,7 @@ pub(super) fn read<'i>(
         read.rules.extend(read_rule(position, rule, has_default, &paths, report));
     }
     let mut hosts = read.hosts();
-    read.add_aliases(aliases::read(annotations, &hosts, report));
+    read.add_aliases(&aliases::read(annotations, &hosts, report));
     let of_rules: Vec<_> =
         hosts.iter().filter(|host| **host != HostPattern::Any).cloned().collect();
     read.default = default_backend
