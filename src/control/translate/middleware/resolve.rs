@@ -71,6 +71,13 @@ pub(in crate::control::translate) enum StepBackend {
     Own(Arc<OwnBackend>),
 }
 
+impl StepBackend {
+    /// That of a step: one of its own, or the Service that it names, if there is any.
+    pub(super) fn of(step: &Step, own: Option<Arc<OwnBackend>>) -> Option<Self> {
+        own.map(Self::Own).or_else(|| step.backend().cloned().map(Self::Service))
+    }
+}
+
 /// One walk through a list.
 struct Walk<'w> {
     middlewares: &'w Middlewares,
@@ -161,15 +168,6 @@ impl Middlewares {
 
 fn problem(reason: String, fix: impl Into<String>) -> Problem {
     Problem::error(Why::MiddlewareUnusable, "", reason, fix)
-}
-
-/// The Services that a step sends requests to.
-pub(super) fn services_of(step: &Step) -> Vec<BackendKey> {
-    let store = match step {
-        Step::RateLimit(limit) => limit.shared.as_ref().and_then(|store| store.service.clone()),
-        _ => None,
-    };
-    step.backend().cloned().into_iter().chain(store).collect()
 }
 
 impl Walk<'_> {
@@ -276,14 +274,8 @@ impl Walk<'_> {
             }
             Some(Kept::Nothing) => Ok(()),
             Some(Kept::Step(step, backend)) => {
-                let services = match &backend {
-                    Some(_) => Vec::new(),
-                    None => services_of(&step.step),
-                };
-                let services = services.into_iter().map(StepBackend::Service);
-                let all = services.chain(backend.map(StepBackend::Own));
-                let named = all.map(|backend| (Arc::clone(&step), backend));
-                self.resolved.backends.extend(named);
+                let backend = StepBackend::of(&step.step, backend);
+                self.resolved.backends.extend(backend.map(|backend| (Arc::clone(&step), backend)));
                 self.push(step)
             }
             Some(Kept::Chain(members)) => {

@@ -13,7 +13,6 @@ pub(in crate::control::translate) use own::NAMES as OWN_STEPS;
 pub(in crate::control) use secrets::secrets_of;
 
 use super::fields::{Fields, UNTIL};
-use super::resolve::services_of;
 use super::texts::network;
 use super::{Asking, Context, Dependency, Reader, Resolved, StepBackend, headers};
 use crate::config::MiddlewarePolicy;
@@ -132,7 +131,7 @@ impl<'m> Maker<'m, '_> {
     }
 
     /// Reads a draft, tells its mistakes, and notes what it needs. Nothing if it cannot be used.
-    fn read(&mut self, draft: &Draft<'_>) -> Option<(Step, Vec<StepBackend>)> {
+    fn read(&mut self, draft: &Draft<'_>) -> Option<(Step, Option<StepBackend>)> {
         let Asking { namespace, policy, .. } = self.asking;
         let of_secrets = draft.namespace.map_or_else(|| Arc::clone(namespace), Arc::from);
         if policy == MiddlewarePolicy::OwnNamespace && of_secrets != *namespace {
@@ -162,11 +161,8 @@ impl<'m> Maker<'m, '_> {
         }
         self.resolved.is_broken |= is_broken;
         let step = step.filter(|_| !is_broken)?;
-        let backends = match context.backend {
-            Some(own) => vec![StepBackend::Own(Arc::new(own))],
-            None => services_of(&step).into_iter().map(StepBackend::Service).collect(),
-        };
-        Some((step, backends))
+        let backend = StepBackend::of(&step, context.backend.map(Arc::new));
+        Some((step, backend))
     }
 
     /// Tells what a reader has found under the annotation that it is about.
@@ -183,11 +179,11 @@ impl<'m> Maker<'m, '_> {
     }
 
     /// Adds a step under the name of its annotation.
-    fn push(&mut self, annotation: &str, step: Step, backends: Vec<StepBackend>) {
+    fn push(&mut self, annotation: &str, step: Step, backend: Option<StepBackend>) {
         let short = annotation.rsplit('/').next().unwrap_or_default();
         let name = format!("{}/{}: {short}", self.asking.namespace, self.subject.name);
         let step = Arc::new(NamedStep { name: name.into(), step });
-        let named = backends.into_iter().map(|backend| (Arc::clone(&step), backend));
+        let named = backend.map(|backend| (Arc::clone(&step), backend));
         self.resolved.backends.extend(named);
         self.resolved.steps.push(step);
     }
@@ -199,9 +195,9 @@ impl<'m> Maker<'m, '_> {
 
     /// The same, with what its `spec` cannot say.
     fn draft_with(&mut self, draft: &Draft<'_>, change: impl FnOnce(&mut Step)) {
-        if let Some((mut step, backends)) = self.read(draft) {
+        if let Some((mut step, backend)) = self.read(draft) {
             change(&mut step);
-            self.push(draft.annotation, step, backends);
+            self.push(draft.annotation, step, backend);
         }
     }
 
@@ -236,7 +232,7 @@ impl<'m> Maker<'m, '_> {
         let (client, status) =
             (ClientSelector::Visitor { ipv6_bits: 128 }, http::StatusCode::FORBIDDEN);
         let rule = SourceRule { list: make(networks), client, status };
-        self.push(annotation, Step::Source(Box::new(rule)), Vec::new());
+        self.push(annotation, Step::Source(Box::new(rule)), None);
     }
 
     /// Adds a step that sets fields of requests: the value of an annotation under each name.

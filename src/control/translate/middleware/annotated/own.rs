@@ -75,7 +75,7 @@ fn redirect(maker: &mut Maker<'_, '_>) {
     let status = nginx::status(maker, REDIRECT_STATUS, StatusCode::FOUND);
     if let Some(target) = nginx::target(maker, REDIRECT, to) {
         let redirect = Redirect { target, status: RedirectStatus::Exactly(status) };
-        maker.push(REDIRECT, Step::Redirect(Box::new(redirect)), Vec::new());
+        maker.push(REDIRECT, Step::Redirect(Box::new(redirect)), None);
     }
 }
 

@@ -95,7 +95,7 @@ fn redirects(maker: &mut Maker<'_, '_>) {
         if let Some(target) = target(maker, name, to) {
             let status = RedirectStatus::Exactly(status);
             let redirect = Redirect { target, status };
-            maker.push(name, Step::Redirect(Box::new(redirect)), Vec::new());
+            maker.push(name, Step::Redirect(Box::new(redirect)), None);
         }
     }
     let Some(root) = maker.get(APP_ROOT) else { return };
@@ -105,7 +105,7 @@ fn redirects(maker: &mut Maker<'_, '_>) {
     }
     let target = RedirectTarget::Root(root.into());
     let redirect = Redirect { target, status: RedirectStatus::Exactly(StatusCode::FOUND) };
-    maker.push(APP_ROOT, Step::Redirect(Box::new(redirect)), Vec::new());
+    maker.push(APP_ROOT, Step::Redirect(Box::new(redirect)), None);
 }
 
 /// Statuses that redirect, as ingress-nginx has them; others are as good as none.
@@ -147,7 +147,7 @@ fn limits(maker: &mut Maker<'_, '_>) {
     let except = not_limited(maker);
     if let Some(amount) = maker.number(CONNECTIONS).and_then(NonZeroU32::new) {
         let limit = InFlightLimit { amount, key: client(), except: except.clone(), status };
-        maker.push(CONNECTIONS, Step::InFlight(Box::new(limit)), Vec::new());
+        maker.push(CONNECTIONS, Step::InFlight(Box::new(limit)), None);
     }
     let multiplier = maker.number(BURST).unwrap_or(BURST_MULTIPLIER);
     for (name, seconds) in [(PER_SECOND, 1), (PER_MINUTE, 60)] {
@@ -158,7 +158,7 @@ fn limits(maker: &mut Maker<'_, '_>) {
         let burst = burst.saturating_add(1);
         let (key, except, shared) = (client(), except.clone(), None);
         let limit = RateLimit { average, period, burst, key, except, status, shared };
-        maker.push(name, Step::RateLimit(Box::new(limit)), Vec::new());
+        maker.push(name, Step::RateLimit(Box::new(limit)), None);
     }
 }
 
