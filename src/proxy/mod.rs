@@ -5,7 +5,9 @@
 
 pub mod connection;
 pub mod middleware;
+mod reply_head;
 pub mod request;
 mod worker;
 
+pub use reply_head::clean_reply;
 pub use worker::{Downstream, ListenerEntry, Worker};

@@ -3,7 +3,9 @@
 use crate::error::Reason;
 use crate::net::fields::FieldMap;
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, StatusCode};
+use std::time::Duration;
 
 /// An answer of a step: that of its reason, with what the step has of its own.
 #[derive(Debug)]
@@ -39,6 +41,12 @@ impl StepAnswer {
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
+    }
+
+    /// With when to come again, in whole seconds (RFC 9110 section 10.2.3).
+    pub fn with_retry_after(self, left: Duration) -> Self {
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        self.with(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// With this body.

@@ -1,6 +1,8 @@
 //! A brake for those who try passwords: failures of each visitor are counted, and then answered at once.
 
-use ipnet::Ipv6Net;
+use super::StepAnswer;
+use super::client::masked;
+use crate::error::Reason;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -28,12 +30,13 @@ const IPV6_BITS: u8 = 64;
 
 /// The network that counts as one visitor; requests without an address are all of one.
 pub(super) fn visitor(address: Option<IpAddr>) -> IpAddr {
-    match address.map(|address| address.to_canonical()) {
-        Some(IpAddr::V6(address)) => Ipv6Net::new(address, IPV6_BITS)
-            .map_or(IpAddr::V6(address), |network| IpAddr::V6(network.network())),
-        Some(address) => address,
-        None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-    }
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    address.map_or(unknown, |address| masked(address, Some(IPV6_BITS)))
+}
+
+/// The answer to a visitor who has failed too often, for so long.
+pub(super) fn throttled(left: Duration) -> StepAnswer {
+    StepAnswer::of(Reason::AuthThrottled).with_retry_after(left)
 }
 
 /// What a visitor may do.

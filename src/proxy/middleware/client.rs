@@ -57,7 +57,7 @@ fn parse(text: &str) -> Option<IpAddr> {
 }
 
 /// The first address of the network of so many bits, if it is of IPv6.
-fn masked(address: IpAddr, ipv6_bits: Option<u8>) -> IpAddr {
+pub(super) fn masked(address: IpAddr, ipv6_bits: Option<u8>) -> IpAddr {
     match (address.to_canonical(), ipv6_bits) {
         (IpAddr::V6(address), Some(bits)) => {
             Ipv6Net::new(address, bits).map_or(IpAddr::V6(address), |net| IpAddr::V6(net.network()))

@@ -29,6 +29,7 @@ mod forward_auth;
 mod grpc_web;
 mod hash_pool;
 mod headers;
+mod held_body;
 mod hsts;
 mod limit;
 mod passage;

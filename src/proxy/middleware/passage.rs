@@ -5,6 +5,7 @@ use super::compress::{AcceptedCodings, BodyEncoder};
 use super::error_pages::Asked;
 use super::grpc_web::WebCall;
 use super::limit::InFlightTurn;
+use crate::error::Reason;
 use crate::model::middleware::RetryLimit;
 use http::HeaderValue;
 use std::time::Instant;
@@ -66,6 +67,11 @@ impl Passage {
     /// Notes that the request has passed the step that was next.
     pub fn pass(&mut self) {
         self.passed += 1;
+    }
+
+    /// Keeps the answer of the step that was next, and returns its reason.
+    pub fn answer_with(&mut self, answer: Box<StepAnswer>) -> Reason {
+        self.answer.insert(answer).reason
     }
 
     /// Keeps a note for the step that is next.

@@ -4,20 +4,16 @@
 //! read whole, within a bound of bytes and one of time. Redirects are not followed.
 
 use super::Services;
+use super::held_body::{HeldBody, HoldFailure};
 use crate::balance::Strategy;
 use crate::error::Reason;
-use crate::http::clean_response;
 use crate::model::BackendKey;
-use crate::net::fields::{FieldMap, trim_values};
-use crate::net::memory::{Account, HolderKind};
+use crate::net::fields::FieldMap;
+use crate::proxy::clean_reply;
 use crate::upstream::body::RequestBody;
-use crate::upstream::{Destination, MOST_ANSWER_FIELDS, ReplyBody, UpstreamState};
-use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response, StatusCode, Version};
-use http_body::Body;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::Arc;
+use crate::upstream::{Destination, UpstreamState};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
 use std::time::{Duration, Instant};
 
 /// What a subrequest may take.
@@ -81,70 +77,21 @@ async fn exchange(
     let mut request = Some(request);
     let mut state = UpstreamState::new(Instant::now());
     let sending = worker.upstream.send(destination, &mut request, &mut state, worker.draw());
-    let response = sending.await?;
-    let (status, headers, body) = readied(response, is_head)?;
-    let body = read(body, most, account).await?;
+    let mut response = sending.await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Reason::UpstreamUpgraded);
+    }
+    clean_reply(&mut response, is_head)?;
+    let (head, body) = response.into_parts();
+    let body = HeldBody::new(account).read(body, most).await.map_err(|failure| match failure {
+        HoldFailure::Broken => Reason::UpstreamTruncated,
+        HoldFailure::TooLarge => Reason::UpstreamMalformed,
+        HoldFailure::NoRoom => Reason::MemoryExhausted,
+    })?;
     if sent.is_none_or(|body| body.is_sent())
         && let Some(lease) = state.lease.take()
     {
         lease.release();
     }
-    Ok(Reply { status, headers, body })
-}
-
-/// What one protocol tolerates is made valid for the other, and what was for the connection alone is removed.
-fn readied(
-    response: Response<ReplyBody>,
-    is_head: bool,
-) -> Result<(StatusCode, FieldMap, ReplyBody), Reason> {
-    let (mut head, body) = response.into_parts();
-    if head.version == Version::HTTP_2 {
-        if head.headers.len() > MOST_ANSWER_FIELDS {
-            return Err(Reason::UpstreamMalformed);
-        }
-        trim_values(&mut head.headers);
-    }
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Reason::UpstreamUpgraded);
-    }
-    clean_response(&mut head.headers, head.status, is_head)?;
-    Ok((head.status, head.headers, body))
-}
-
-/// Reads a body to its end, at the cost of the client's connection.
-async fn read(mut body: ReplyBody, most: u64, account: &Arc<Account>) -> Result<Bytes, Reason> {
-    let mut held = Held { account, bytes: 0 };
-    let mut whole = BytesMut::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|_| Reason::UpstreamTruncated)?;
-        // Trailers are not passed on.
-        let Ok(piece) = frame.into_data() else { continue };
-        if (whole.len() + piece.len()) as u64 > most {
-            return Err(Reason::UpstreamMalformed);
-        }
-        held.take(piece.len())?;
-        whole.extend_from_slice(&piece);
-    }
-    Ok(whole.freeze())
-}
-
-/// The charge of a body that is being read. The connection that the body is sent on charges it afresh.
-struct Held<'a> {
-    account: &'a Arc<Account>,
-    bytes: usize,
-}
-
-impl Held<'_> {
-    fn take(&mut self, bytes: usize) -> Result<(), Reason> {
-        self.account.may_hold(bytes).map_err(|_| Reason::MemoryExhausted)?;
-        self.account.charge(HolderKind::Bodies, bytes);
-        self.bytes += bytes;
-        Ok(())
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.account.release(HolderKind::Bodies, self.bytes);
-    }
+    Ok(Reply { status: head.status, headers: head.headers, body })
 }

@@ -5,8 +5,9 @@ use super::response_body::ResponseBody;
 use super::{session_affinity, steps};
 use crate::error::Reason;
 use crate::http::{self as stage, Target};
-use crate::net::fields::{Fields, trim_values};
-use crate::upstream::{MOST_ANSWER_FIELDS, ReplyBody};
+use crate::net::fields::Fields;
+use crate::proxy::clean_reply;
+use crate::upstream::ReplyBody;
 use bytes::Bytes;
 use http::{HeaderValue, Response, Version, header};
 use hyper::ext::ReasonPhrase;
@@ -37,14 +38,8 @@ pub(super) fn receive(
 
 /// Makes what one protocol tolerates valid for the other.
 fn make_ready(exchange: &Exchange, response: &mut Response<ReplyBody>) -> Result<(), Reason> {
-    if response.version() == Version::HTTP_2 {
-        if response.headers().len() > MOST_ANSWER_FIELDS {
-            return Err(Reason::UpstreamMalformed);
-        }
-        trim_values(response.headers_mut());
-    }
+    clean_reply(response, exchange.is_head())?;
     let status = response.status();
-    stage::clean_response(response.headers_mut(), status, exchange.is_head())?;
     *response.version_mut() = Version::HTTP_11;
     // hyper would make up one.
     if status.canonical_reason().is_none() && response.extensions().get::<ReasonPhrase>().is_none()

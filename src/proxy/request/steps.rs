@@ -59,16 +59,10 @@ pub(super) fn run(
     let Some(mut passage) = exchange.passage.take() else {
         return Ok(false);
     };
-    let result = run_with(exchange, &mut passage, request);
-    let answered = |answer: Box<StepAnswer>, passage: &mut Passage| {
-        let reason = answer.reason;
-        passage.answer = Some(answer);
-        reason
-    };
-    let result = match result {
+    let result = match run_with(exchange, &mut passage, request) {
         Ok(()) => Ok(false),
         Err(Stop::Wait) => Ok(true),
-        Err(Stop::StepAnswer(answer)) => Err(answered(answer, &mut passage)),
+        Err(Stop::StepAnswer(answer)) => Err(passage.answer_with(answer)),
     };
     exchange.passage = Some(passage);
     if exchange.is_web_call() {
@@ -87,7 +81,8 @@ fn run_with(
     let chain = table.chain(id).map(|chain| &**chain).unwrap_or_default();
     let upload = exchange.upload();
     while let Some(middleware) = chain.get(passage.next()) {
-        let mut view = view(exchange, passage, request, upload.as_deref())?;
+        let mut view = view(exchange, passage, request, upload.as_deref())
+            .map_err(|reason| Stop::from(StepAnswer::of(reason)))?;
         let result = middleware::on_request(middleware, &mut view);
         match &result {
             Ok(()) => count(exchange, middleware, StepOutcome::Passed),
@@ -111,16 +106,15 @@ fn view<'r>(
     passage: &'r mut Passage,
     request: &'r mut Request<RequestBody>,
     upload: Option<&'r Upload>,
-) -> Result<RequestView<'r>, Stop> {
+) -> Result<RequestView<'r>, Reason> {
     let downstream = exchange.downstream();
-    // A request that was routed has a target.
-    let internal = || Stop::from(StepAnswer::of(Reason::Internal));
     let origin = RequestSource {
         peer: downstream.peer,
         visitor: exchange.client.as_ref(),
         over_tls: exchange.over_tls,
         session: downstream.tls.as_ref(),
-        target: exchange.target.as_ref().ok_or_else(internal)?,
+        // A request that was routed has one.
+        target: exchange.target.as_ref().ok_or(Reason::Internal)?,
         version: exchange.version(),
     };
     Ok(RequestView { request, origin, upload, passage, states: &downstream.worker.steps })
@@ -152,21 +146,15 @@ pub(super) async fn resume(
             }
             None => Ok(()),
         };
-        let reason = match decided {
+        let passed = match decided {
             Ok(()) => {
                 passage.pass();
-                None
+                Ok(())
             }
-            Err(answer) => {
-                let reason = answer.reason;
-                passage.answer = Some(answer);
-                Some(reason)
-            }
+            Err(answer) => Err(passage.answer_with(answer)),
         };
         exchange.passage = Some(passage);
-        if let Some(reason) = reason {
-            return Err(reason);
-        }
+        passed?;
         if !run(exchange, request)? {
             return Ok(());
         }
@@ -182,11 +170,7 @@ async fn wait(
 ) -> Result<(), Box<StepAnswer>> {
     let upload = exchange.upload();
     let worker = Rc::clone(&exchange.downstream().worker);
-    let mut view = match view(exchange, passage, request, upload.as_deref()) {
-        Ok(view) => view,
-        Err(Stop::StepAnswer(answer)) => return Err(answer),
-        Err(Stop::Wait) => return Ok(()),
-    };
+    let mut view = view(exchange, passage, request, upload.as_deref())?;
     let services = Services { worker: &worker, table, account: &exchange.downstream().account };
     let waiting = std::pin::pin!(middleware::wait(step, &mut view, services));
     let watch = Rc::clone(exchange.watch());

@@ -10,15 +10,15 @@ mod verify;
 
 pub(super) use log_ins::LogIns;
 
+use super::brake::{self, throttled};
 use super::state::State;
-use super::{RequestView, StepAnswer, Stop, brake, hash_pool, user};
+use super::{RequestView, StepAnswer, Stop, hash_pool, user};
 use crate::error::Reason;
 use crate::model::middleware::{BasicAuth, Credential, NamedStep, Step};
 use crate::net::fields::Fields;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
-use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use log_ins::{Known, Token, Turn};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ const MOST_BYTES: usize = 1024;
 const BUSY: Duration = Duration::from_secs(1);
 
 /// Name and password of a request.
+#[derive(Clone)]
 struct Shown {
     text: Vec<u8>,
     colon: usize,
@@ -93,7 +94,7 @@ pub(super) fn on_request(
         },
     }
     drop(kept);
-    pass(auth, request, &shown)
+    pass(auth, request, &shown).map_err(Stop::StepAnswer)
 }
 
 /// Has a password looked at.
@@ -130,10 +131,7 @@ pub(super) async fn wait(
     if !is_right {
         return Err(Box::new(refusal(auth)));
     }
-    pass(auth, request, &shown).map_err(|stop| match stop {
-        Stop::StepAnswer(answer) => answer,
-        Stop::Wait => Box::new(StepAnswer::of(Reason::Internal)),
-    })
+    pass(auth, request, &shown)
 }
 
 /// Counts an attempt, or takes back that it was counted.
@@ -153,13 +151,11 @@ fn look_at(
     shown: &Shown,
     token: Token,
 ) -> Result<(), hash_pool::Busy> {
-    let (middleware, password) = (Arc::clone(middleware), shown.password().to_vec());
-    let user = shown.user().to_vec();
+    let (middleware, shown) = (Arc::clone(middleware), shown.clone());
     hash_pool::submit(move || {
         let (Step::BasicAuth(auth), State::BasicAuth(log_ins)) = (&middleware.step, &*state) else {
             return;
         };
-        let shown = Shown { colon: user.len(), text: [&user[..], b":", &password].concat() };
         let is_right = candidate(auth, log_ins, &shown).is_some_and(|(credential, is_theirs)| {
             verify::verify(&credential.hash, shown.password()) && is_theirs
         });
@@ -187,24 +183,23 @@ fn candidate<'a>(
     }
 }
 
-fn pass(auth: &BasicAuth, request: &mut RequestView<'_>, shown: &Shown) -> Result<(), Stop> {
+fn pass(
+    auth: &BasicAuth,
+    request: &mut RequestView<'_>,
+    shown: &Shown,
+) -> Result<(), Box<StepAnswer>> {
     user::tell(request, shown.user(), auth.user_field.as_ref(), auth.remove_header)
-        .map_err(|_| refusal(auth).into())
+        .map_err(|_| Box::new(refusal(auth)))
 }
 
 fn refusal(auth: &BasicAuth) -> StepAnswer {
     StepAnswer::of(Reason::Unauthorized).with(WWW_AUTHENTICATE, auth.challenge.clone())
 }
 
-/// Too many attempts, for so long.
-pub(super) fn throttled(left: Duration) -> StepAnswer {
-    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-    StepAnswer::of(Reason::AuthThrottled).with(RETRY_AFTER, HeaderValue::from(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     fn read(fields: &[&str]) -> Option<(String, String)> {
         let mut headers = http::HeaderMap::new();

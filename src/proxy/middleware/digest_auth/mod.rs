@@ -9,8 +9,7 @@ mod shown;
 
 pub(super) use nonces::Nonces;
 
-use super::basic_auth::throttled;
-use super::brake::{self, Standing};
+use super::brake::{self, Standing, throttled};
 use super::state::State;
 use super::{RequestView, StepAnswer, Stop, user};
 use crate::error::Reason;

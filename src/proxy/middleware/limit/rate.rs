@@ -13,7 +13,6 @@ use crate::error::Reason;
 use crate::model::middleware::{NamedStep, RateLimit};
 use crate::routing::Table;
 use crate::telemetry::StepCells;
-use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue};
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -128,9 +127,8 @@ pub(in super::super) async fn wait(
 
 /// Refuses a request that has no token for so long.
 fn refusal(limit: &RateLimit, wait: Duration) -> StepAnswer {
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let answer = StepAnswer::of(Reason::RateLimited).with_status(limit.status);
-    let answer = answer.with(RETRY_AFTER, HeaderValue::from(seconds));
+    let answer = answer.with_retry_after(wait);
     match HeaderValue::try_from(go_duration(wait)) {
         Ok(text) => answer.with(X_RETRY_IN, text),
         Err(_) => answer,
