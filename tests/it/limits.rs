@@ -1,6 +1,6 @@
 //! Limits of routes: how often one client may ask, and how often at once.
 
-use crate::support::{Edge, Gate, Stepped, Upstream, eventually, program};
+use crate::support::{Client, Edge, Gate, Stepped, Upstream, eventually, program};
 use http::StatusCode;
 use ravelin::model::middleware::{
     ClientSelector, InFlightLimit, LimitKey, RateLimit, SharedStore, Step,
@@ -81,9 +81,9 @@ fn a_request_beyond_the_rate_is_answered_in_the_pods_place_and_counted() {
     edge.await_metric("ravelin_rate_limit_keys", &[], 1.0);
 }
 
-#[test]
-fn requests_at_once_are_counted_until_their_answers_are_through() {
-    let gate = Gate::default();
+/// An edge that lets one request of a client pass at once, the connection of that one, and its pod, which answers
+/// when the gate opens.
+fn one_at_a_time(gate: &Gate) -> (Edge, Client, Upstream) {
     let waits = gate.clone();
     let pod = Upstream::scripted(move |conn| {
         while conn.request().is_some() {
@@ -101,6 +101,13 @@ fn requests_at_once_are_counted_until_their_answers_are_through() {
     let mut first = edge.connect();
     first.ask("GET", "a", "/");
     pod.await_requests(1);
+    (edge, first, pod)
+}
+
+#[test]
+fn requests_at_once_are_counted_until_their_answers_are_through() {
+    let gate = Gate::default();
+    let (edge, mut first, _pod) = one_at_a_time(&gate);
     let refused = edge.get("a", "/");
     assert_eq!(refused.status(), 429);
     assert!(refused.text().contains("in_flight_limited"), "{}", refused.text());
@@ -112,23 +119,7 @@ fn requests_at_once_are_counted_until_their_answers_are_through() {
 #[test]
 fn a_client_that_leaves_gives_its_turn_back() {
     let gate = Gate::default();
-    let waits = gate.clone();
-    let pod = Upstream::scripted(move |conn| {
-        while conn.request().is_some() {
-            waits.wait();
-            conn.answer("done");
-        }
-    });
-    let single = Step::InFlight(Box::new(InFlightLimit {
-        amount: positive(1),
-        key: visitor(),
-        except: Vec::new(),
-        status: StatusCode::TOO_MANY_REQUESTS,
-    }));
-    let edge = Stepped::new(pod.addr()).route("", "/", vec![single]).start();
-    let mut first = edge.connect();
-    first.ask("GET", "a", "/");
-    pod.await_requests(1);
+    let (edge, first, _pod) = one_at_a_time(&gate);
     drop(first);
     gate.open();
     eventually("its turn is free", || (edge.get("a", "/").status() == 200).then_some(()));

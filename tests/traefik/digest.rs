@@ -1,8 +1,7 @@
 //! The client's half of digest authentication (RFC 7616, MD5), as far as cases need it.
 
 use crate::client::Response;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use crate::md5_hex::md5_hex;
 
 /// What the client answers a challenge with: `@login USER PASSWORD COUNT METHOD URI`. An answer is for
 /// one challenge: the last one before it in the case.
@@ -33,9 +32,9 @@ impl Login {
             ["realm", "nonce", "opaque"].map(|name| parameter(challenge, name));
         let (realm, nonce) = (realm?, nonce?);
         let Self { user, password, count, method, uri } = self;
-        let secret = md5(&format!("{user}:{realm}:{password}"));
-        let request = md5(&format!("{method}:{uri}"));
-        let response = md5(&format!("{secret}:{nonce}:{count}:c:auth:{request}"));
+        let secret = md5_hex(&format!("{user}:{realm}:{password}"));
+        let request = md5_hex(&format!("{method}:{uri}"));
+        let response = md5_hex(&format!("{secret}:{nonce}:{count}:c:auth:{request}"));
         let opaque = opaque.map(|opaque| format!(", opaque=\"{opaque}\"")).unwrap_or_default();
         Some(format!(
             "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
@@ -47,14 +46,4 @@ impl Login {
 fn parameter<'c>(challenge: &'c str, name: &str) -> Option<&'c str> {
     let (_, rest) = challenge.split_once(&format!("{name}=\""))?;
     rest.split('"').next()
-}
-
-/// No other test needs MD5, so no crate of it is there: md5sum(1).
-fn md5(text: &str) -> String {
-    let mut command = Command::new("md5sum");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("coreutils");
-    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
-    let output = child.wait_with_output().expect("our child");
-    String::from_utf8_lossy(&output.stdout).chars().take(32).collect()
 }

@@ -17,6 +17,8 @@ mod eventually;
 mod generated;
 mod lab;
 mod manifests;
+#[path = "../support/md5_hex.rs"]
+mod md5_hex;
 mod not_yet;
 mod outcome;
 #[path = "../cluster/plane/mod.rs"]

@@ -1,11 +1,14 @@
 //! `digestAuth`: who gets in, with curl as a client, and with a client of ours where that is too well-behaved.
 
+#[path = "../../support/md5_hex.rs"]
+mod md5_hex;
+
 use super::{Stepped, name};
 use crate::support::{Client, Edge, Message, Upstream, program};
+use md5_hex::md5_hex;
 use ravelin::model::middleware::{DigestAuth, DigestUser, Step};
-use std::io::Write;
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// `ann`, whose password is `secret`.
 fn digest_auth() -> DigestAuth {
@@ -37,16 +40,6 @@ fn curl(edge: &Edge, user: &str, paths: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
-/// No other test needs MD5, so no crate of it is there: md5sum(1).
-fn md5(text: &str) -> String {
-    let mut command = Command::new("md5sum");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("coreutils");
-    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
-    let output = child.wait_with_output().expect("our child");
-    String::from_utf8_lossy(&output.stdout).chars().take(32).collect()
-}
-
 fn ask(edge: &Edge, from: u8, authorization: &str) -> Message {
     let from = IpAddr::from([127, 0, 0, from]);
     let mut client = Client::connect_from(from, edge.addr());
@@ -69,9 +62,9 @@ fn parameter(response: &Message, name: &str) -> Option<String> {
 }
 
 fn credentials(password: &str, nonce: &str, count: &str) -> String {
-    let secret = md5(&format!("ann:traefik:{password}"));
-    let request = md5("GET:/x?a=b");
-    let response = md5(&format!("{secret}:{nonce}:{count}:c:auth:{request}"));
+    let secret = md5_hex(&format!("ann:traefik:{password}"));
+    let request = md5_hex("GET:/x?a=b");
+    let response = md5_hex(&format!("{secret}:{nonce}:{count}:c:auth:{request}"));
     format!(
         "Digest username=\"ann\", realm=\"traefik\", nonce=\"{nonce}\", uri=\"/x?a=b\", qop=auth, \
          nc={count}, cnonce=\"c\", response=\"{response}\", algorithm=MD5"

@@ -27,7 +27,9 @@ mod tls;
 use super::{Options, translate};
 use crate::control::manifest;
 use crate::control::objects::Objects;
-use crate::model::{BackendSpec, BackendState, Diagnostic, Model};
+use crate::model::{BackendSpec, BackendState, Diagnostic, Model, RequestFacts};
+use crate::routing::{Asked, RouteId, Table, compile};
+use http::{HeaderMap, Method};
 
 /// The class and two Services that most cases need.
 const BASE: &str = "
@@ -88,6 +90,21 @@ fn model(yaml: &str) -> Model {
     let (model, findings) = run(yaml);
     assert_eq!(findings, []);
     model
+}
+
+/// What is made of the route of `http://a.example` with this path, if there is one.
+fn at_path<T>(model: &Model, path: &str, make: impl FnOnce(&Table, RouteId) -> T) -> Option<T> {
+    let table = compile(model, None);
+    let request = RequestFacts {
+        host: "a.example",
+        path,
+        query: None,
+        method: &Method::GET,
+        headers: &HeaderMap::new(),
+        peer: [192, 0, 2, 1].into(),
+    };
+    let asked = Asked { request: Some(request), ..Asked::ANY };
+    Some(make(&table, table.find("a.example", path, &asked)?))
 }
 
 fn lines(findings: &[Diagnostic]) -> Vec<String> {

@@ -1,9 +1,7 @@
 //! `router.priority` and `router.pathmatcher`, from annotations to the route of a request.
 
-use super::{lines, mk_ingress, mk_named, mk_paths, run};
-use crate::model::{Broken, Model, RequestFacts};
-use crate::routing::{Asked, compile};
-use http::{HeaderMap, Method};
+use super::{at_path, lines, mk_ingress, mk_named, mk_paths, run};
+use crate::model::{Broken, Model};
 
 const PRIORITY: &str = "traefik.ingress.kubernetes.io/router.priority";
 const MATCHER: &str = "traefik.ingress.kubernetes.io/router.pathmatcher";
@@ -16,18 +14,7 @@ fn annotated(manifest: &str, name: &str, annotations: &str) -> String {
 
 /// The Ingress that has a path, and why it does not serve it.
 fn owner(model: &Model, path: &str) -> Option<(String, Option<Broken>)> {
-    let table = compile(model, None);
-    let request = RequestFacts {
-        host: "a.example",
-        path,
-        query: None,
-        method: &Method::GET,
-        headers: &HeaderMap::new(),
-        peer: [192, 0, 2, 1].into(),
-    };
-    let asked = Asked { request: Some(request), ..Asked::ANY };
-    let id = table.find("a.example", path, &asked)?;
-    Some((table.route(id).ingress.to_owned(), table.backend(id).broken))
+    at_path(model, path, |table, id| (table.route(id).ingress.to_owned(), table.backend(id).broken))
 }
 
 #[test]

@@ -3,13 +3,12 @@
 use super::{NGINX, OWN, mk_annotated, of, of_first, refused, step, steps};
 use crate::config::MiddlewarePolicy;
 use crate::control::translate::Options;
-use crate::control::translate::tests::{lines, options, run, run_with};
+use crate::control::translate::tests::{at_path, lines, options, run, run_with};
 use crate::model::middleware::{
     AuthFlavour, ClientSelector, PathRewrite, RedirectStatus, RedirectTarget, SourceList, Step,
 };
-use crate::model::{Broken, Model, PathKind, RequestFacts};
-use crate::routing::{Asked, compile};
-use http::{HeaderMap, Method};
+use crate::model::{Broken, Model, PathKind};
+use crate::routing::compile;
 
 #[test]
 fn steps_of_nginx_are_in_the_order_of_its_phases() {
@@ -246,18 +245,10 @@ fn cors_of_nginx_has_its_defaults() {
 }
 
 fn owner(model: &Model, path: &str) -> Option<(PathKind, String)> {
-    let table = compile(model, None);
-    let request = RequestFacts {
-        host: "a.example",
-        path,
-        query: None,
-        method: &Method::GET,
-        headers: &HeaderMap::new(),
-        peer: [192, 0, 2, 1].into(),
-    };
-    let id = table.find("a.example", path, &Asked { request: Some(request), ..Asked::ANY })?;
-    let steps = table.chain(id).map(|chain| format!("{} steps", chain.len()));
-    Some((table.route(id).kind, steps.unwrap_or_default()))
+    at_path(model, path, |table, id| {
+        let steps = table.chain(id).map(|chain| format!("{} steps", chain.len()));
+        (table.route(id).kind, steps.unwrap_or_default())
+    })
 }
 
 #[test]
