@@ -35,7 +35,7 @@ pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use raw_path::RawPath;
-pub use route::{Condition, EntryPoints, Matching, Ordered, RequestFacts};
+pub use route::{Condition, EntryPoints, Matching, Ordered, RequestFacts, rule_length};
 pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
     PortKey, Treatment,

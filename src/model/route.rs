@@ -83,6 +83,17 @@ pub enum Condition {
     ClientIp(IpNet),
 }
 
+/// The length of a rule as Traefik writes it for an Ingress, ``Host("h") && PathPrefix("/p")``, which is its
+/// priority (`pkg/muxer/http/mux.go`, GetRulePriority). `host` is empty for all hosts; `written`: the bytes of the
+/// matcher's text within quotes.
+pub fn rule_length(host: &str, is_wildcard: bool, matcher: &str, written: usize) -> i64 {
+    let of_host = match host.len() {
+        0 => 0,
+        length => length + if is_wildcard { "*.".len() } else { 0 } + r#"Host("") && "#.len(),
+    };
+    i64::try_from(of_host + matcher.len() + r#"("")"#.len() + written).unwrap_or(i64::MAX)
+}
+
 /// What of a request conditions are about.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'r> {

@@ -7,7 +7,7 @@
 
 use super::part::Part;
 use super::{OrderedEntry, RouteId, Table, index};
-use crate::model::{PathKind, RequestFacts};
+use crate::model::{PathKind, RequestFacts, rule_length};
 
 impl Table {
     /// The best of the ordered rules that match, if it comes before `route`.
@@ -55,18 +55,13 @@ impl Part {
         matching.next().map(|entry| (entry.rule.priority, entry.route))
     }
 
-    /// The length of the rule by host and path, as Traefik writes it for an Ingress:
-    /// ``Host("h") && PathPrefix("/p")``.
+    /// The length of the rule by host and path. A canonical path has nothing that is escaped within quotes.
     fn rule_length(&self, route: u32) -> i64 {
         let route = self.route(route);
-        let host = match (route.host.len(), route.wildcard) {
-            (0, _) => 0,
-            (length, wildcard) => length + if wildcard { 2 } else { 0 } + r#"Host("")"#.len() + 4,
+        let matcher = match route.kind {
+            PathKind::Exact => "Path",
+            PathKind::Prefix => "PathPrefix",
         };
-        let path = match route.kind {
-            PathKind::Exact => r#"Path("")"#.len(),
-            PathKind::Prefix => r#"PathPrefix("")"#.len(),
-        };
-        i64::try_from(host + path + route.path.len()).unwrap_or(i64::MAX)
+        rule_length(route.host, route.wildcard, matcher, route.path.len())
     }
 }

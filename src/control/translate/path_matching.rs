@@ -10,7 +10,7 @@ use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::middleware::Pattern;
 use crate::model::{
-    Broken, Condition, HostPattern, NamedStep, Ordered, PathKind, PathPattern, Why,
+    Broken, Condition, HostPattern, NamedStep, Ordered, PathKind, PathPattern, Why, rule_length,
 };
 use k8s_openapi::api::networking::v1::HTTPIngressPath;
 use std::sync::Arc;
@@ -150,8 +150,7 @@ impl PathMatching {
         });
         let (ordered, broken, problem) = match read {
             Ok(pattern) => {
-                let priority =
-                    self.priority.unwrap_or_else(|| rule_length(host, "PathRegexp", text));
+                let priority = self.priority.unwrap_or_else(|| length_of(host, text));
                 let condition = Condition::PathRegexp(pattern);
                 (Some(Arc::new(Ordered { priority, condition })), None, None)
             }
@@ -184,7 +183,7 @@ impl PathMatching {
             }
         };
         let own = self.priority.or_else(|| {
-            let length = || rule_length(host, "PathRegexp", text);
+            let length = || length_of(host, text);
             (!is_prefix).then(length)
         });
         let ordered = own.map(|priority| {
@@ -209,15 +208,13 @@ fn place(kind: PathKind, text: &str) -> Result<PathPattern, Problem> {
     })
 }
 
-/// The length of a rule as Traefik writes it for an Ingress, ``Host("h") && PathRegexp("p")``: its priority.
-fn rule_length(host: &HostPattern, matcher: &str, text: &str) -> i64 {
-    let of_host = match host {
-        HostPattern::Any => 0,
-        HostPattern::Exact(name) => name.len() + r#"Host("") && "#.len(),
-        HostPattern::Wildcard(name) => name.len() + r#"Host("*.") && "#.len(),
+/// The priority of a rule with an expression. Within quotes, Go writes two bytes for a quote and for a backslash.
+fn length_of(host: &HostPattern, text: &str) -> i64 {
+    let (name, is_wildcard) = match host {
+        HostPattern::Any => ("", false),
+        HostPattern::Exact(name) => (&**name, false),
+        HostPattern::Wildcard(name) => (&**name, true),
     };
-    // Within quotes, Go writes two bytes for each of these.
     let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
-    let of_path = matcher.len() + r#"("")"#.len() + text.len() + escaped;
-    i64::try_from(of_host + of_path).unwrap_or(i64::MAX)
+    rule_length(name, is_wildcard, "PathRegexp", text.len() + escaped)
 }
