@@ -1,7 +1,7 @@
 //! `server-alias` of ingress-nginx: further hosts that have the rules of the first host of an Ingress. A host that
 //! has rules or a default backend of its own is not served by an alias: `routes::ownership` decides.
 
-use super::annotations::{Annotations, IGNORE, field};
+use super::annotations::{Annotations, field};
 use super::report::{Problem, Report};
 use crate::control::quote::quote;
 use crate::model::{HostPattern, Severity, Why};
@@ -22,14 +22,13 @@ pub(super) fn read(
     if names.is_empty() {
         return Vec::new();
     }
+    if annotations.ignores(SERVER_ALIAS, None, report) {
+        return Vec::new();
+    }
     let mut warn = |reason: String, fix: &str| {
         let problem = Problem::error(Why::AnnotationIgnored, "", reason, fix);
         report.add(&field(SERVER_ALIAS), problem.with(Severity::Warning));
     };
-    if annotations.list(IGNORE).contains(&SERVER_ALIAS) {
-        warn(format!("is ignored because of {IGNORE}"), "");
-        return Vec::new();
-    }
     if own.iter().all(|host| *host == HostPattern::Any) {
         let reason = "has no effect, as no rule has a host".to_owned();
         warn(reason, "write a host into `spec.rules`");

@@ -4,10 +4,11 @@
 //! A value that is not understood is an error with its field and its fix. What then happens is for
 //! the reader of the annotation: a protection must not be lost because of a typing mistake.
 
-use super::report::Problem;
+use super::report::{Problem, Report};
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
+use crate::model::{Severity, Why};
 use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
@@ -102,11 +103,27 @@ impl<'o> Annotations<'o> {
         self.0.into_iter().flatten().map(|(name, value)| (name.as_str(), value.trim()))
     }
 
+    /// Whether the object asks not to obey one, which is then reported with what it would do.
+    pub(super) fn ignores(self, name: &str, what: Option<&str>, report: &mut Report<'_>) -> bool {
+        let is_listed = self.list(IGNORE).contains(&name);
+        if is_listed {
+            report.add(&field(name), ignored(what));
+        }
+        is_listed
+    }
+
     /// The values of a list with commas.
     pub(super) fn list(self, name: &str) -> Vec<&'o str> {
         let values = self.get(name).into_iter().flat_map(|list| list.split(','));
         values.map(str::trim).filter(|value| !value.is_empty()).collect()
     }
+}
+
+/// What is said of an annotation that is listed in [`IGNORE`]: what it would do, if that is worth a word.
+pub(super) fn ignored(what: Option<&str>) -> Problem {
+    let what = what.map_or_else(String::new, |what| format!("{what}, and "));
+    let reason = format!("{what}is ignored because of {IGNORE}");
+    Problem::error(Why::AnnotationIgnored, "", reason, "").with(Severity::Warning)
 }
 
 /// The path of an annotation in its object.

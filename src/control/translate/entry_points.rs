@@ -1,6 +1,6 @@
 //! On which entry points the routes of an Ingress are served: `router.entrypoints` of Traefik.
 
-use super::annotations::{Annotations, IGNORE, field};
+use super::annotations::{Annotations, field};
 use super::report::{Problem, Report};
 use crate::config::{Config, ListenerProtocol};
 use crate::control::quote::quote;
@@ -122,10 +122,7 @@ impl EntryPointTable {
         if names.is_empty() {
             return read;
         }
-        if annotations.list(IGNORE).contains(&ENTRY_POINTS) {
-            let reason = format!("names entry points, and is ignored because of {IGNORE}");
-            let problem = Problem::error(Why::AnnotationIgnored, "", reason, "");
-            report.add(&field(ENTRY_POINTS), problem.with(Severity::Warning));
+        if annotations.ignores(ENTRY_POINTS, Some("names entry points"), report) {
             return read;
         }
         let known: Vec<usize> = names.iter().filter_map(|name| self.position(name)).collect();

@@ -1,11 +1,11 @@
 //! `rewrite-target` and `use-regex` of ingress-nginx: paths that are regular expressions, and the paths that pods get.
 
-use super::annotations::{Annotations, IGNORE, field};
+use super::annotations::{Annotations, field};
 use super::foreign::place_of_expression;
 use super::report::{Problem, Report};
 use crate::control::quote::quote;
 use crate::model::middleware::{NamedStep, PathRewrite, Pattern, Replacement, Step};
-use crate::model::{Broken, Severity, Why};
+use crate::model::{Broken, Why};
 use std::sync::Arc;
 
 /// The path that pods get, with `$1` for a group of the path of the rule.
@@ -44,16 +44,9 @@ impl Rewrites {
     /// Reads the annotations.
     pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Self {
         let mut read = Self::default();
-        let ignored = annotations.list(IGNORE);
         let mut given = |name: &str| {
             let value = annotations.get(name).filter(|value| !value.is_empty())?;
-            if !ignored.contains(&name) {
-                return Some(value);
-            }
-            let reason = format!("is ignored because of {IGNORE}");
-            let problem = Problem::error(Why::AnnotationIgnored, "", reason, "");
-            report.add(&field(name), problem.with(Severity::Warning));
-            None
+            (!annotations.ignores(name, None, report)).then_some(value)
         };
         let regex = given(USE_REGEX).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let target = given(REWRITE_TARGET);

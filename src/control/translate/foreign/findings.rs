@@ -4,7 +4,7 @@ use super::others::Mend;
 use super::{Controller, Guard, IGNORE, Outcome, Subject};
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::control::translate::annotations::{Annotations, field};
+use crate::control::translate::annotations::{Annotations, field, ignored};
 use crate::control::translate::report::{Problem, Report};
 use crate::model::{Severity, Why};
 
@@ -96,8 +96,7 @@ impl Say<'_, '_> {
             Outcome::LeftOut => "makes this Ingress a canary",
             Outcome::Obeyed | Outcome::Tunes(_) | Outcome::Differs(..) => return false,
         };
-        let reason = format!("{what}, and is ignored because of {IGNORE}");
-        self.add(Severity::Warning, Why::AnnotationIgnored, reason, "");
+        self.report.add(&field(self.name), ignored(Some(what)));
         true
     }
 

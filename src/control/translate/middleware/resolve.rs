@@ -6,11 +6,11 @@ use super::{Name, OwnBackend};
 use crate::config::MiddlewarePolicy;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::control::translate::annotations::{Annotations, IGNORE, field};
+use crate::control::translate::annotations::{Annotations, field};
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::{NamedStep, Step};
-use crate::model::{BackendKey, Severity, Why};
+use crate::model::{BackendKey, Why};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -101,10 +101,8 @@ impl Middlewares {
         if annotations.list(annotation).is_empty() {
             return;
         }
-        if annotations.list(IGNORE).contains(&annotation) {
-            let reason = format!("names Middlewares, and is ignored because of {IGNORE}");
-            let problem = Problem::error(Why::AnnotationIgnored, "", reason, "");
-            return report.add(&field(annotation), problem.with(Severity::Warning));
+        if annotations.ignores(annotation, Some("names Middlewares"), report) {
+            return;
         }
         let values = match annotation {
             lists::OWN => lists::of_ours(annotations),

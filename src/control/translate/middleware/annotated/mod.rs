@@ -18,7 +18,7 @@ use super::{Asking, Context, Dependency, Reader, Resolved, StepBackend, headers}
 use crate::config::MiddlewarePolicy;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
-use crate::control::translate::annotations::{Annotations, IGNORE, field};
+use crate::control::translate::annotations::{Annotations, field};
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::{ClientSelector, NamedStep, SourceList, SourceRule, Step};
 use crate::model::{Diagnostic, HostPattern, Kind, ObjectRef, Severity, Why};
@@ -44,9 +44,7 @@ pub(in crate::control::translate) fn read(
     resolved: &mut Resolved,
     report: &mut Report<'_>,
 ) {
-    let annotations = asking.annotations;
-    let ignored = annotations.list(IGNORE);
-    let mut maker = Maker { asking, subject, ignored, resolved, report };
+    let mut maker = Maker { asking, subject, resolved, report };
     nginx::read(&mut maker);
     own::read(&mut maker);
 }
@@ -55,7 +53,6 @@ pub(in crate::control::translate) fn read(
 struct Maker<'m, 'r> {
     asking: Asking<'m>,
     subject: Subject<'m>,
-    ignored: Vec<&'m str>,
     resolved: &'m mut Resolved,
     report: &'m mut Report<'r>,
 }
@@ -82,12 +79,7 @@ impl<'m> Maker<'m, '_> {
     /// The value of an annotation, unless it is empty or to be ignored, which is then told.
     fn get(&mut self, name: &str) -> Option<&'m str> {
         let value = self.annotations().get(name).filter(|value| !value.is_empty())?;
-        if !self.ignored.contains(&name) {
-            return Some(value);
-        }
-        let reason = format!("is ignored because of {IGNORE}");
-        self.add(name, Severity::Warning, Why::AnnotationIgnored, reason, "");
-        None
+        (!self.annotations().ignores(name, None, self.report)).then_some(value)
     }
 
     /// The elements of a list with commas.
