@@ -2,7 +2,7 @@
 
 use ravelin::model::{
     BackendKey, BackendSpec, BackendState, EndpointSpec, EndpointState, HostPattern, Https,
-    Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+    Ingress, Kind, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use ravelin::net::addr::EndpointAddr;
 use std::net::Ipv4Addr;
@@ -34,6 +34,7 @@ fn backend(namespace: &Arc<str>, number: usize) -> BackendSpec {
             namespace: Arc::clone(namespace),
             service: format!("shop-{number}").into(),
             port: PortKey::Name("http".into()),
+            variant: None,
         },
         state: BackendState::Resolved([endpoint].into()),
         protocol: Protocol::Http,
@@ -49,6 +50,7 @@ pub(crate) fn simple(
 ) -> Model {
     let namespace: Arc<str> = "shops".into();
     let ingress = |number| Ingress {
+        kind: Kind::Ingress,
         namespace: Arc::clone(&namespace),
         name: format!("shop-{number}").into(),
         created: 1_700_000_000,

@@ -31,6 +31,7 @@ pub fn options(config: &Config) -> Options {
     let mut sets = admits.chain([&config.admin.admit]).flat_map(|admit| &admit.sets);
     Options {
         ingress_class: config.source.ingress_class.clone(),
+        taken_classes: config.source.ingress_classes.clone(),
         without_class: config.source.ingress_without_class,
         strict_class: of_cluster,
         class_grace: config.source.class_grace,

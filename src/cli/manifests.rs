@@ -3,6 +3,7 @@
 use super::checkout::Input;
 use super::{Failure, What};
 use crate::app;
+use crate::config::defaults::INGRESS_CLASS;
 use crate::config::{Config, Kubernetes, SourceKind};
 use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster};
 use crate::control::reconcile::{Build, build};
@@ -109,6 +110,10 @@ fn of_cluster(options: Options) -> Options {
 fn offline(ingress_class: &str) -> Options {
     Options {
         ingress_class: ingress_class.to_owned(),
+        taken_classes: (ingress_class != INGRESS_CLASS)
+            .then(|| ingress_class.to_owned())
+            .into_iter()
+            .collect(),
         without_class: false,
         strict_class: false,
         loopback_endpoints: true,

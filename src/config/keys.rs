@@ -93,6 +93,7 @@ pub(super) const SOURCE: Keys = Keys {
         "kubeconfig",
         "namespaces",
         "ingress_class",
+        "ingress_classes",
         "ingress_without_class",
         "class_grace",
         "hosts",

@@ -21,6 +21,8 @@ pub struct SourceConfig {
     pub kind: SourceKind,
     /// The IngressClass whose Ingresses are served: a DNS subdomain name (RFC 1123).
     pub ingress_class: String,
+    /// Classes of other controllers that are served as well, as when one is replaced: IngressRoutes too.
+    pub ingress_classes: Vec<String>,
     /// Whether Ingresses that name no class are served too. Default: no.
     pub ingress_without_class: bool,
     /// How long Ingresses of a deleted IngressClass are served. Zero: not at all.
@@ -156,6 +158,10 @@ pub(super) fn section(table: &Table<'_>) -> Option<SourceConfig> {
     Some(SourceConfig {
         kind: kind?,
         ingress_class: class.unwrap_or_else(|| defaults::INGRESS_CLASS.to_owned()),
+        ingress_classes: table
+            .list("ingress_classes")
+            .map(|list| list.strings(&table.path("ingress_classes"), subdomain))
+            .unwrap_or_default(),
         ingress_without_class: without_class.unwrap_or(false),
         class_grace: table.read("class_grace", class_grace).unwrap_or(defaults::CLASS_GRACE),
         hosts: table.read("hosts", hosts).unwrap_or_default(),

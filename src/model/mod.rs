@@ -95,9 +95,11 @@ pub struct ClusterAddresses {
     pub cloudflare_list: Option<Arc<str>>,
 }
 
-/// An Ingress: its identity, for ties, labels and `explain`, and what is for all of its rules.
+/// An Ingress or an IngressRoute: its identity, for ties, labels and `explain`, and what is for all of its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingress {
+    /// Which of the two.
+    pub kind: Kind,
     /// `metadata.namespace`.
     pub namespace: Arc<str>,
     /// `metadata.name`.
@@ -117,7 +119,8 @@ pub struct Ingress {
     pub max_body: Option<NonZeroU64>,
 }
 
-/// One path of one rule (`spec.rules[rule].http.paths[path]`).
+/// One path of one rule of an Ingress (`spec.rules[rule].http.paths[path]`), or one host of a route of an IngressRoute
+/// (`spec.routes[rule]`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// `spec.rules[].host`; [`HostPattern::Any`] where absent.
@@ -128,9 +131,9 @@ pub struct Rule {
     pub backend: usize,
     /// Index into [`Model::ingresses`].
     pub ingress: usize,
-    /// Position in `spec.rules`.
+    /// Position in `spec.rules`, or in `spec.routes`.
     pub rule: usize,
-    /// Position in `http.paths`.
+    /// Position in `http.paths`, or among the hosts of a route.
     pub position: usize,
     /// Where it is served, and what it asks of a request beyond host and path.
     pub matching: Matching,

@@ -14,8 +14,18 @@ pub enum Kind {
     Service,
     /// `discovery.k8s.io/v1` EndpointSlice.
     EndpointSlice,
-    /// `traefik.io/v1alpha1` Middleware. Before Secrets: it says which of them are kept.
+    /// `traefik.io/v1alpha1` Middleware. Those of Traefik are before Secrets: they say which of these are kept.
     Middleware,
+    /// `traefik.io/v1alpha1` IngressRoute.
+    IngressRoute,
+    /// `traefik.io/v1alpha1` TraefikService.
+    TraefikService,
+    /// `traefik.io/v1alpha1` ServersTransport.
+    ServersTransport,
+    /// `traefik.io/v1alpha1` TLSOption.
+    TlsOption,
+    /// `traefik.io/v1alpha1` TLSStore.
+    TlsStore,
     /// `v1` Secret.
     Secret,
     /// `v1` Node.
@@ -30,12 +40,17 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind that a running process has findings about, for metrics that name each of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Ingress,
         Self::IngressClass,
         Self::Service,
         Self::EndpointSlice,
         Self::Middleware,
+        Self::IngressRoute,
+        Self::TraefikService,
+        Self::ServersTransport,
+        Self::TlsOption,
+        Self::TlsStore,
         Self::Secret,
         Self::Node,
         Self::ConfigMap,
@@ -50,6 +65,11 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::Middleware => "Middleware",
+            Self::IngressRoute => "IngressRoute",
+            Self::TraefikService => "TraefikService",
+            Self::ServersTransport => "ServersTransport",
+            Self::TlsOption => "TLSOption",
+            Self::TlsStore => "TLSStore",
             Self::Secret => "Secret",
             Self::Node => "Node",
             Self::ConfigMap => "ConfigMap",

@@ -253,6 +253,11 @@ impl PathPattern {
         Ok(Self { kind, text: canonical.as_str().into() })
     }
 
+    /// Every path.
+    pub fn all() -> Self {
+        Self { kind: PathKind::Prefix, text: "/".into() }
+    }
+
     /// The elements that a Prefix stands for: its text without trailing slash, empty for `/`.
     pub fn prefix(&self) -> &str {
         self.text.strip_suffix('/').unwrap_or(&self.text)

@@ -34,6 +34,8 @@ pub struct Matching {
     pub entry_points: EntryPoints,
     /// Its own order and conditions, if it has some.
     pub ordered: Option<Arc<Ordered>>,
+    /// Whether it is written as a host alone, and so is shorter than one with a path.
+    pub is_bare: bool,
     /// Whether its host is an alias, which every rule or default backend with that host comes before.
     pub is_alias: bool,
 }

@@ -33,6 +33,8 @@ pub struct BackendKey {
     pub service: Arc<str>,
     /// The port.
     pub port: PortKey,
+    /// What a route asks of it beside the words of the Service: with something else asked for it is another backend.
+    pub variant: Option<Arc<str>>,
 }
 
 impl fmt::Display for BackendKey {

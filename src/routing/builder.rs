@@ -222,6 +222,7 @@ impl<'m> Builder<'m> {
             redirects: self.redirects(rule.ingress) && !rule.path.text.starts_with(ACME_CHALLENGES),
             spreads: self.spreads(rule.ingress),
             more: false,
+            bare: rule.matching.is_bare,
             entry_points,
         });
     }
@@ -286,6 +287,7 @@ impl<'m> Builder<'m> {
             redirects: self.redirects(default.ingress),
             spreads: self.spreads(default.ingress),
             more,
+            bare: false,
             entry_points,
         });
     }
@@ -298,6 +300,7 @@ impl<'m> Builder<'m> {
         let numbers = std::mem::take(&mut self.ingresses.all);
         let ingresses = numbers.into_iter().map(|number| &model.ingresses[number]);
         let ingresses = ingresses.map(|ingress| IngressEntry {
+            object: ingress.kind,
             namespace: self.intern(&ingress.namespace),
             name: append(&mut self.text, &ingress.name),
             hsts: ingress.https.hsts.as_ref().map_or(NONE, |value| position(&mut hsts, value)),

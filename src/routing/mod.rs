@@ -35,7 +35,7 @@ pub use publish::{Held, Publisher, TableCache, TableHandle};
 pub use recompile::recompile;
 
 use crate::balance::EndpointSet;
-use crate::model::{Algorithm, BackendKey, Chain, Limits, Ordered, PathKind, Timeouts};
+use crate::model::{Algorithm, BackendKey, Chain, Kind, Limits, Ordered, PathKind, Timeouts};
 use http::HeaderValue;
 use part::Part;
 use std::fmt;
@@ -167,12 +167,15 @@ struct RouteEntry {
     spreads: bool,
     /// Whether the next route is for the same path, at other entry points.
     more: bool,
+    /// Whether its rule is written as a host alone.
+    bare: bool,
     /// Position in [`Part::entry_points`].
     entry_points: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct IngressEntry {
+    object: Kind,
     namespace: Span,
     name: Span,
     /// Position in [`Part::hsts`], or [`NONE`].
@@ -196,6 +199,8 @@ pub struct RouteId {
 /// What is known of a route, for labels, logs and `explain`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route<'a> {
+    /// Ingress or IngressRoute.
+    pub object: Kind,
     /// Namespace of the Ingress.
     pub namespace: &'a str,
     /// Name of the Ingress.
@@ -216,6 +221,9 @@ impl Route<'_> {
     /// The field of the Ingress that defines this route.
     pub fn field(&self) -> String {
         match self.position {
+            Some((route, _)) if self.object == Kind::IngressRoute => {
+                format!("spec.routes[{route}]")
+            }
             Some((rule, path)) => format!("spec.rules[{rule}].http.paths[{path}]"),
             None => "spec.defaultBackend".to_owned(),
         }

@@ -57,7 +57,11 @@ impl Part {
 
     /// The length of the rule by host and path. A canonical path has nothing that is escaped within quotes.
     fn rule_length(&self, route: u32) -> i64 {
+        let is_bare = self.entry(route).bare;
         let route = self.route(route);
+        if is_bare {
+            return i64::try_from(route.host.len() + "Host(``)".len()).unwrap_or(i64::MAX);
+        }
         let matcher = match route.kind {
             PathKind::Exact => "Path",
             PathKind::Prefix => "PathPrefix",

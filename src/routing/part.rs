@@ -154,6 +154,7 @@ impl Part {
     pub(super) fn route(&self, route: u32) -> Route<'_> {
         let (entry, ingress) = (self.entry(route), self.ingress(route));
         Route {
+            object: ingress.object,
             namespace: self.text(ingress.namespace),
             ingress: self.text(ingress.name),
             host: if entry.wildcard { &self.wildcards } else { &self.hosts }.name(entry.host),

@@ -258,7 +258,7 @@ fn a_path_may_be_a_file_of_any_name() {
 #[test]
 fn what_is_not_read_is_counted_over_all_files() {
     let mut fixture = Fixture::new();
-    let route = "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: NAME, namespace: shop}}";
+    let route = "{apiVersion: traefik.io/v1alpha1, kind: IngressRouteUDP, metadata: {name: NAME, namespace: shop}}";
     fixture.write("a.yaml", &route.replace("NAME", "a"));
     fixture
         .write("b.yaml", &format!("{}\n---\n{}", route.replace("NAME", "b"), mk_service("s", 1)));
@@ -269,11 +269,11 @@ fn what_is_not_read_is_counted_over_all_files() {
                 serve, and leave the rest to its own controller)"
         )
     };
-    let both = "2 IngressRoutes (traefik.io) are not served yet: shop/a, shop/b";
+    let both = "2 IngressRouteUDPs (traefik.io) are not served yet: shop/a, shop/b";
     assert_eq!(fixture.findings(), [expected("a.yaml and another", both)]);
     fs::remove_file(fixture.path("a.yaml")).expect("it is there");
     assert_eq!(fixture.rescan(), ["s"]);
-    let one = "1 IngressRoute (traefik.io) is not served yet: shop/b";
+    let one = "1 IngressRouteUDP (traefik.io) is not served yet: shop/b";
     assert_eq!(fixture.findings(), [expected("b.yaml", one)]);
 }
 

@@ -4,7 +4,7 @@
 //! The digest is in the last line, so that the file is written in one pass and a file that was cut
 //! off has none. It shows accidents, not forgers: those would have to be its owner, see `file`.
 
-use crate::control::objects::{Middleware, Object, Objects, leave_out_content};
+use crate::control::objects::{Object, Objects, TRAEFIK_KINDS, TraefikObject, leave_out_content};
 use crate::control::utc::Utc;
 use crate::control::watch::Scope;
 use crate::model::Kind;
@@ -132,7 +132,9 @@ pub fn write(out: impl Write, header: &StateFileHeader, objects: &Objects) -> io
     objects.classes().iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
     objects.services().iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
     objects.slices().iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
-    objects.middlewares().iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
+    for (kind, _) in TRAEFIK_KINDS {
+        objects.traefik(kind).iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
+    }
     objects.nodes().iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
     objects.config_maps().iter().try_for_each(|(.., object)| line(&mut out, &**object))?;
     objects.secrets().iter().try_for_each(|(.., secret)| {
@@ -274,11 +276,11 @@ fn object(line: &[u8]) -> Option<Object> {
         Kind::IngressClass => typed::<net::IngressClass>(line),
         Kind::Service => typed::<core::Service>(line),
         Kind::EndpointSlice => typed::<discovery::EndpointSlice>(line),
-        Kind::Middleware => typed::<Middleware>(line),
         Kind::Secret => typed::<core::Secret>(line),
         Kind::Node => typed::<core::Node>(line),
         Kind::ConfigMap => typed::<core::ConfigMap>(line),
         Kind::File | Kind::Cluster => None,
+        _ => typed::<TraefikObject>(line),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One untyped object to its type, with the field named in every complaint.
 
-use crate::control::objects::{Middleware, Object};
+use crate::control::objects::{Object, TraefikObject};
 use crate::control::quote::shorten;
 use crate::control::suggest::nearest;
 use crate::model::Kind;
@@ -31,11 +31,11 @@ pub(super) fn decode(kind: Kind, value: Value) -> Result<(Object, Vec<Unknown>),
         Kind::IngressClass => typed::<net::IngressClass>(value),
         Kind::Service => typed::<core::Service>(value),
         Kind::EndpointSlice => typed::<discovery::EndpointSlice>(value),
-        Kind::Middleware => typed::<Middleware>(value),
         Kind::Secret => typed::<core::Secret>(value),
         Kind::Node => typed::<core::Node>(addresses_only(value)),
         Kind::ConfigMap => typed::<core::ConfigMap>(value),
         Kind::File | Kind::Cluster => Err((String::new(), "is not an object".to_owned())),
+        traefik => typed::<TraefikObject>(with_kind(traefik, value)),
     }
     .map_err(|(field, text)| mistyped(kind, field, &text))?;
     let unknown = fields.into_iter().map(|field| Unknown { fix: unknown_fix(kind, &field), field });
@@ -49,6 +49,14 @@ fn addresses_only(mut node: Value) -> Value {
         status.retain(|key, _| key == "addresses");
     }
     node
+}
+
+/// An item of a typed list need not say what it is.
+fn with_kind(kind: Kind, mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.insert("kind".to_owned(), kind.as_str().into());
+    }
+    value
 }
 
 fn typed<T>(value: Value) -> Result<(Object, Vec<String>), (String, String)>
@@ -159,7 +167,6 @@ fn known_keys(kind: Kind) -> impl Iterator<Item = &'static str> {
             "namespace addressType endpoints addresses conditions ready serving terminating \
              nodeName zone hostname targetRef hints ports port protocol appProtocol"
         }
-        Kind::Middleware => "namespace",
         Kind::Secret => "namespace data stringData type immutable",
         Kind::Node => {
             "podCIDR podCIDRs providerID taints unschedulable key value effect timeAdded \
@@ -167,6 +174,7 @@ fn known_keys(kind: Kind) -> impl Iterator<Item = &'static str> {
         }
         Kind::ConfigMap => "namespace data binaryData immutable",
         Kind::File | Kind::Cluster => "",
+        _ => "namespace",
     };
     "apiVersion kind metadata spec name labels annotations".split(' ').chain(own.split(' '))
 }

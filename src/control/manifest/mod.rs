@@ -13,7 +13,7 @@ mod variables;
 pub use others::{Note, is_of_edges, note};
 pub use variables::word;
 
-use super::objects::{DEFAULT_NAMESPACE, MIDDLEWARE_VERSION, Object};
+use super::objects::{DEFAULT_NAMESPACE, Object, TRAEFIK_KINDS, TRAEFIK_VERSION};
 use super::quote::quote;
 use super::yaml;
 use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
@@ -87,12 +87,11 @@ pub fn parse_for(purpose: Purpose, file: &str, text: &str) -> ParsedManifests {
 }
 
 /// Group and version of the kinds that ravelin reads.
-const VERSIONS: [(Kind, &str); 8] = [
+const VERSIONS: [(Kind, &str); 7] = [
     (Kind::Ingress, "networking.k8s.io/v1"),
     (Kind::IngressClass, "networking.k8s.io/v1"),
     (Kind::Service, "v1"),
     (Kind::EndpointSlice, "discovery.k8s.io/v1"),
-    (Kind::Middleware, MIDDLEWARE_VERSION),
     (Kind::Secret, "v1"),
     (Kind::Node, "v1"),
     (Kind::ConfigMap, "v1"),
@@ -140,7 +139,9 @@ impl Reader<'_> {
             }
             return;
         }
-        if let Some((kind, current)) = VERSIONS.into_iter().find(|(k, _)| k.as_str() == kind) {
+        let of_traefik = TRAEFIK_KINDS.into_iter().map(|(kind, _)| (kind, TRAEFIK_VERSION));
+        let mut known = VERSIONS.into_iter().chain(of_traefik);
+        if let Some((kind, current)) = known.find(|(known, _)| known.as_str() == kind) {
             self.object(kind, current, version.as_deref(), value);
         } else {
             let notes = note(&kind, version.as_deref().unwrap_or_default(), &value);

@@ -1,6 +1,6 @@
 //! What becomes of objects between two looks.
 
-use super::{Object, Objects, Store};
+use super::{Object, Objects, Store, TRAEFIK_KINDS};
 use crate::model::{Kind, ObjectRef};
 use std::sync::Arc;
 
@@ -26,15 +26,13 @@ impl Objects {
             Kind::EndpointSlice => {
                 self.slices.get(namespace, name).cloned().map(Object::EndpointSlice)
             }
-            Kind::Middleware => {
-                self.middlewares.get(namespace, name).cloned().map(Object::Middleware)
-            }
             Kind::Secret => self.secrets.get(namespace, name).cloned().map(Object::Secret),
             Kind::Node => self.nodes.get(namespace, name).cloned().map(Object::Node),
             Kind::ConfigMap => {
                 self.config_maps.get(namespace, name).cloned().map(Object::ConfigMap)
             }
             Kind::File | Kind::Cluster => None,
+            traefik => self.traefik(*traefik).get(namespace, name).cloned().map(Object::Traefik),
         }
     }
 
@@ -53,13 +51,9 @@ impl Objects {
         diff(&self.classes, &old.classes, Kind::IngressClass, Object::IngressClass, &mut changes);
         diff(&self.services, &old.services, Kind::Service, Object::Service, &mut changes);
         diff(&self.slices, &old.slices, Kind::EndpointSlice, Object::EndpointSlice, &mut changes);
-        diff(
-            &self.middlewares,
-            &old.middlewares,
-            Kind::Middleware,
-            Object::Middleware,
-            &mut changes,
-        );
+        for (kind, _) in TRAEFIK_KINDS {
+            diff(self.traefik(kind), old.traefik(kind), kind, Object::Traefik, &mut changes);
+        }
         diff(&self.secrets, &old.secrets, Kind::Secret, Object::Secret, &mut changes);
         diff(&self.nodes, &old.nodes, Kind::Node, Object::Node, &mut changes);
         diff(&self.config_maps, &old.config_maps, Kind::ConfigMap, Object::ConfigMap, &mut changes);

@@ -5,15 +5,15 @@
 
 mod change;
 mod left_out;
-mod middleware;
 mod store;
 #[cfg(test)]
 mod tests;
+mod traefik;
 
 pub use change::Change;
 pub use left_out::{is_content_left_out, leave_out_content};
-pub use middleware::{MIDDLEWARE_VERSION, Middleware};
 pub use store::Store;
+pub use traefik::{TRAEFIK_KINDS, TRAEFIK_VERSION, TraefikObject};
 
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeSpec, NodeStatus, Secret, Service};
@@ -47,8 +47,8 @@ pub enum Object {
     Service(Arc<Service>),
     /// `discovery.k8s.io/v1` EndpointSlice.
     EndpointSlice(Arc<EndpointSlice>),
-    /// `traefik.io/v1alpha1` Middleware.
-    Middleware(Arc<Middleware>),
+    /// One of Traefik's, see [`TRAEFIK_KINDS`].
+    Traefik(Arc<TraefikObject>),
     /// `v1` Secret.
     Secret(Arc<Secret>),
     /// `v1` Node; from a whole one, the conversion keeps name, zone and addresses.
@@ -65,7 +65,7 @@ impl Object {
             Self::IngressClass(_) => Kind::IngressClass,
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
-            Self::Middleware(_) => Kind::Middleware,
+            Self::Traefik(object) => object.kind,
             Self::Secret(_) => Kind::Secret,
             Self::Node(_) => Kind::Node,
             Self::ConfigMap(_) => Kind::ConfigMap,
@@ -79,7 +79,7 @@ impl Object {
             Self::IngressClass(object) => &object.metadata,
             Self::Service(object) => &object.metadata,
             Self::EndpointSlice(object) => &object.metadata,
-            Self::Middleware(object) => &object.metadata,
+            Self::Traefik(object) => &object.metadata,
             Self::Secret(object) => &object.metadata,
             Self::Node(object) => &object.metadata,
             Self::ConfigMap(object) => &object.metadata,
@@ -112,7 +112,13 @@ macro_rules! from_kind {
     )*};
 }
 
-from_kind!(Ingress IngressClass Service EndpointSlice Middleware Secret ConfigMap);
+from_kind!(Ingress IngressClass Service EndpointSlice Secret ConfigMap);
+
+impl From<TraefikObject> for Object {
+    fn from(object: TraefikObject) -> Self {
+        Self::Traefik(Arc::new(object))
+    }
+}
 
 impl From<Node> for Object {
     /// Keeps name, zone and addresses. The rest is most of a Node (a list of images) and changes with
@@ -149,7 +155,8 @@ pub struct Objects {
     classes: Store<IngressClass>,
     services: Store<Service>,
     slices: Store<EndpointSlice>,
-    middlewares: Store<Middleware>,
+    /// By kind; each that has been asked for is there.
+    traefik: BTreeMap<Kind, Store<TraefikObject>>,
     secrets: Store<Secret>,
     nodes: Store<Node>,
     config_maps: Store<ConfigMap>,
@@ -187,8 +194,9 @@ impl Objects {
                 self.link(namespace, name, object);
                 previous.map(Object::EndpointSlice)
             }
-            Object::Middleware(object) => {
-                self.middlewares.insert(namespace, name, object).map(Object::Middleware)
+            Object::Traefik(object) => {
+                let of_kind = self.traefik.entry(object.kind).or_default();
+                of_kind.insert(namespace, name, object).map(Object::Traefik)
             }
             Object::Secret(object) => {
                 self.secrets.insert(namespace, name, object).map(Object::Secret)
@@ -212,11 +220,18 @@ impl Objects {
                 self.unlink(namespace, name, &removed);
                 Some(Object::EndpointSlice(removed))
             }
-            Kind::Middleware => self.middlewares.remove(namespace, name).map(Object::Middleware),
             Kind::Secret => self.secrets.remove(namespace, name).map(Object::Secret),
             Kind::Node => self.nodes.remove(namespace, name).map(Object::Node),
             Kind::ConfigMap => self.config_maps.remove(namespace, name).map(Object::ConfigMap),
             Kind::File | Kind::Cluster => None,
+            traefik => {
+                let of_kind = self.traefik.get_mut(traefik)?;
+                let removed = of_kind.remove(namespace, name).map(Object::Traefik);
+                if of_kind.is_empty() {
+                    self.traefik.remove(traefik);
+                }
+                removed
+            }
         }
     }
 
@@ -240,9 +255,10 @@ impl Objects {
         &self.slices
     }
 
-    /// The Middlewares of Traefik.
-    pub fn middlewares(&self) -> &Store<Middleware> {
-        &self.middlewares
+    /// The objects of one of [`TRAEFIK_KINDS`].
+    pub fn traefik(&self, kind: Kind) -> &Store<TraefikObject> {
+        static NONE: Store<TraefikObject> = Store::new();
+        self.traefik.get(&kind).unwrap_or(&NONE)
     }
 
     /// The Secrets.
@@ -312,7 +328,7 @@ impl fmt::Debug for Objects {
             .field("classes", &self.classes.len())
             .field("services", &self.services.len())
             .field("slices", &self.slices.len())
-            .field("middlewares", &self.middlewares.len())
+            .field("traefik", &self.traefik.values().map(Store::len).sum::<usize>())
             .field("secrets", &self.secrets.len())
             .field("nodes", &self.nodes.len())
             .field("config_maps", &self.config_maps.len())

@@ -10,6 +10,11 @@ pub struct Store<T> {
 }
 
 impl<T> Store<T> {
+    /// Nothing.
+    pub(super) const fn new() -> Self {
+        Self { namespaces: BTreeMap::new(), len: 0 }
+    }
+
     /// The object of this name.
     pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<T>> {
         self.namespaces.get(namespace)?.get(name)
@@ -70,7 +75,7 @@ impl<T> Store<T> {
 
 impl<T> Default for Store<T> {
     fn default() -> Self {
-        Self { namespaces: BTreeMap::new(), len: 0 }
+        Self::new()
     }
 }
 

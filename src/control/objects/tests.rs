@@ -39,7 +39,12 @@ fn what_was_inserted_and_removed_leaves_nothing_behind() {
         IngressClass::default().into(),
         Service::default().into(),
         mk_slice("a", "web"),
-        Middleware::default().into(),
+        TraefikObject {
+            kind: Kind::Middleware,
+            metadata: ObjectMeta::default(),
+            spec: serde_json::Value::Null,
+        }
+        .into(),
         Secret::default().into(),
         Node::default().into(),
         ConfigMap::default().into(),

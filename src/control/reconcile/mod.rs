@@ -17,7 +17,7 @@ use super::source::{Changes, Source, Wake};
 use super::translate::{Effect, FindingList, Options, Translator};
 use super::write_back::Reconciled;
 use crate::model::{
-    BackendSpec, ClusterAddresses, Delta, Diagnostic, HostClients, Ingress, Model, TlsSecret,
+    BackendSpec, ClusterAddresses, Delta, Diagnostic, HostClients, Ingress, Kind, Model, TlsSecret,
 };
 use crate::routing::{Publisher, Table, compile, recompile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
@@ -255,7 +255,10 @@ impl Reconciler {
     fn tell(&self, model: Option<&Model>) {
         let findings = Arc::clone(&self.findings);
         let names = |ingress: &Ingress| (Arc::clone(&ingress.namespace), Arc::clone(&ingress.name));
-        let ours = model.map(|model| model.ingresses.iter().map(names).collect());
+        let ours = model.map(|model| {
+            let ingresses = model.ingresses.iter().filter(|own| own.kind == Kind::Ingress);
+            ingresses.map(names).collect()
+        });
         self.audience.outcomes.send_modify(|outcome| {
             let outcome = outcome.get_or_insert_default();
             outcome.findings = findings;

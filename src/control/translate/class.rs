@@ -2,10 +2,12 @@
 
 use super::Options;
 use super::report::Problem;
-use crate::control::objects::Objects;
+use crate::control::objects::{Objects, TraefikObject};
 use crate::control::suggest::nearest;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,9 @@ const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 /// Makes an IngressClass the one of Ingresses that name none.
 const DEFAULT_ANNOTATION: &str = "ingressclass.kubernetes.io/is-default-class";
+
+/// The class of Traefik's chart.
+const TRAEFIK_CLASS: &str = "traefik";
 
 const CLASS_FIELD: &str = "spec.ingressClassName";
 const ANNOTATION_FIELD: &str = "metadata.annotations[kubernetes.io/ingress.class]";
@@ -80,11 +85,11 @@ impl Classes {
     }
 
     /// What is to be said of an Ingress that is ours by a class that is gone.
-    pub(super) fn warning(&self, ingress: &Ingress) -> Option<Problem> {
+    pub(super) fn warning(&self, named: &NamedClass<'_>) -> Option<Problem> {
         if self.gone.is_empty() {
             return None;
         }
-        let (field, class) = match named(ingress) {
+        let (field, class) = match named.class {
             Some((field, class)) => (field, class),
             None => {
                 let default = self.all.iter().find(|(name, class)| {
@@ -107,16 +112,17 @@ impl Classes {
         })
     }
 
-    /// Whether the Ingress is for us; if not, why.
-    pub(super) fn claim(&self, ingress: &Ingress) -> Result<(), Problem> {
-        match named(ingress) {
+    /// Whether an object is for us; if not, why.
+    pub(super) fn claim(&self, named: &NamedClass<'_>) -> Result<(), Problem> {
+        match named.class {
+            Some((_, class)) if self.is_taken(class) => return Ok(()),
             Some((CLASS_FIELD, class)) => return self.claim_by_field(class),
             Some((_, class)) => return self.claim_by_annotation(class),
             None => {}
         }
         let mut all = self.all.iter();
         let default = all.any(|(name, class)| class.is_default && self.is_ours(name));
-        if default || self.options.without_class {
+        if default || self.options.without_class || self.takes_unnamed(named) {
             return Ok(());
         }
         let wanted = match self.options.ingress_class.as_str() {
@@ -208,8 +214,25 @@ impl Classes {
 
     fn is_ours(&self, class: &str) -> bool {
         let wanted = &self.options.ingress_class;
-        self.all.get(class).is_some_and(|class| *class.controller == *CONTROLLER)
-            && (wanted.is_empty() || wanted == class)
+        let is_own = self.all.get(class).is_some_and(|own| *own.controller == *CONTROLLER);
+        (is_own && (wanted.is_empty() || wanted == class)) || self.is_taken(class)
+    }
+
+    /// Whether a class is served with any controller.
+    fn is_taken(&self, class: &str) -> bool {
+        self.options.taken_classes.iter().any(|taken| taken == class)
+    }
+
+    /// Whether objects without a class are served for a class that is taken. Traefik serves IngressRoutes without
+    /// one, and Ingresses likewise unless another class is the default.
+    fn takes_unnamed(&self, named: &NamedClass<'_>) -> bool {
+        match named.is_of_traefik {
+            true => self.is_taken(TRAEFIK_CLASS),
+            false => {
+                let has_default = self.all.values().any(|class| class.is_default);
+                !self.options.taken_classes.is_empty() && !has_default
+            }
+        }
     }
 
     fn our_names(&self) -> impl Iterator<Item = &str> {
@@ -218,10 +241,29 @@ impl Classes {
     }
 }
 
-/// The class that an Ingress names, and where. The field wins over the annotation.
-fn named(ingress: &Ingress) -> Option<(&'static str, &str)> {
-    let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref());
-    let annotations = ingress.metadata.annotations.as_ref();
+/// The class that an object names, and where. The field wins over the annotation.
+pub(super) struct NamedClass<'o> {
+    class: Option<(&'static str, &'o str)>,
+    /// Whether the object is an IngressRoute.
+    is_of_traefik: bool,
+}
+
+impl<'o> NamedClass<'o> {
+    /// That of an Ingress.
+    pub(super) fn of_ingress(ingress: &'o Ingress) -> Self {
+        let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref());
+        Self { class: named(field, &ingress.metadata), is_of_traefik: false }
+    }
+
+    /// That of an IngressRoute.
+    pub(super) fn of_ingress_route(route: &'o TraefikObject) -> Self {
+        let field = route.spec.get("ingressClassName").and_then(Value::as_str);
+        Self { class: named(field, &route.metadata), is_of_traefik: true }
+    }
+}
+
+fn named<'o>(field: Option<&'o str>, metadata: &'o ObjectMeta) -> Option<(&'static str, &'o str)> {
+    let annotations = metadata.annotations.as_ref();
     let annotation = || annotations?.get(LEGACY_ANNOTATION).map(String::as_str);
     let field = field.filter(|class| !class.is_empty()).map(|class| (CLASS_FIELD, class));
     field.or_else(|| {

@@ -118,16 +118,55 @@ impl EntryPointTable {
         report: &mut Report<'_>,
     ) -> EntryPointsRead {
         let names = annotations.list(ENTRY_POINTS);
-        let mut read = EntryPointsRead { entry_points: self.default(), ..Default::default() };
+        let read = EntryPointsRead { entry_points: self.default(), ..Default::default() };
         if names.is_empty() {
             return read;
         }
         if annotations.ignores(ENTRY_POINTS, Some("names entry points"), report) {
             return read;
         }
+        self.named(read, &names, &field(ENTRY_POINTS), report)
+    }
+
+    /// Reads those of an IngressRoute. With `tls` it is served where there is TLS alone.
+    pub(super) fn of_route(
+        &self,
+        names: &[&str],
+        has_tls: bool,
+        report: &mut Report<'_>,
+    ) -> EntryPointsRead {
+        let read = EntryPointsRead { entry_points: self.default(), ..Default::default() };
+        let mut read = match names.is_empty() {
+            true => read,
+            false => self.named(read, names, "spec.entryPoints", report),
+        };
+        if has_tls && !read.is_secure && read.broken.is_none() {
+            let secure = self.bits(|point| point.is_secure);
+            let EntryPoints { own, .. } = read.entry_points;
+            if own & secure == 0 {
+                let reason = "asks for TLS, and none of its entry points has it: it is not served";
+                let fix = "name an entry point with TLS, such as websecure, or remove `tls`";
+                report.add("spec.tls", Problem::error(Why::Invalid, "", reason, fix));
+            }
+            let also = self.bits(|point| !point.is_secure && point.is_default) & !secure;
+            let also = if own & secure == 0 { 0 } else { also };
+            read.entry_points = EntryPoints { own: own & secure, also };
+            read.is_secure = true;
+        }
+        read
+    }
+
+    /// Those of these names, in the field `place`.
+    fn named(
+        &self,
+        mut read: EntryPointsRead,
+        names: &[&str],
+        place: &str,
+        report: &mut Report<'_>,
+    ) -> EntryPointsRead {
         let known: Vec<usize> = names.iter().filter_map(|name| self.position(name)).collect();
         for name in names.iter().filter(|name| self.position(name).is_none()) {
-            report.add(&field(ENTRY_POINTS), self.unknown(name, known.is_empty()));
+            report.add(place, self.unknown(name, known.is_empty()));
         }
         if known.is_empty() {
             read.broken = Some(Broken::Restricted);
@@ -156,8 +195,7 @@ impl EntryPointTable {
         };
         let name = quote(name);
         if is_alone {
-            let reason =
-                format!("{name} is not an entry point: the routes of this Ingress answer 503");
+            let reason = format!("{name} is not an entry point: its routes answer 503");
             return Problem::error(Why::RestrictionUnsupported, "", reason, fix);
         }
         let reason =

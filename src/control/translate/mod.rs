@@ -23,6 +23,7 @@ mod foreign;
 mod health_check;
 mod https;
 mod ingress;
+mod ingress_route;
 mod limits;
 mod middleware;
 mod names;
@@ -34,6 +35,7 @@ mod report;
 mod rewrite;
 mod routes;
 mod secret;
+mod servers_transport;
 mod service;
 mod shadow;
 mod snippet;
@@ -42,6 +44,7 @@ mod tests;
 mod timeouts;
 mod translator;
 mod validate;
+mod wanted;
 
 pub(in crate::control) use protocol::authorities_of;
 
@@ -52,7 +55,8 @@ pub use clients::authority_secret;
 pub use entry_points::{EntryPointTable, NamedEntryPoint};
 pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
-pub(in crate::control) use middleware::{annotated_secrets, secrets_of as middleware_secrets};
+pub(in crate::control) use ingress_route::secrets_of as traefik_secrets;
+pub(in crate::control) use middleware::annotated_secrets;
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 
@@ -69,6 +73,8 @@ use std::time::Duration;
 pub struct Options {
     /// Name of the IngressClass to serve. Empty: every class whose controller is [`CONTROLLER`].
     pub ingress_class: String,
+    /// Classes that are served with any controller.
+    pub taken_classes: Vec<String>,
     /// Whether to serve Ingresses without a class, even if no class of ravelin is the default.
     pub without_class: bool,
     /// Whether the IngressClass object has to exist, as it does in a cluster. A directory may leave
@@ -142,6 +148,6 @@ pub fn translate(objects: &Objects, options: &Options) -> (Model, Vec<Diagnostic
 }
 
 fn object_ref(ingress: &Ingress) -> ObjectRef {
-    let Ingress { namespace, name, .. } = ingress;
-    ObjectRef { kind: Kind::Ingress, namespace: Arc::clone(namespace), name: Arc::clone(name) }
+    let Ingress { kind, namespace, name, .. } = ingress;
+    ObjectRef { kind: *kind, namespace: Arc::clone(namespace), name: Arc::clone(name) }
 }

@@ -11,6 +11,7 @@ use super::external_name;
 use super::names::ServiceName;
 use super::report::{Problem, Report};
 use super::secret;
+use super::wanted::{AskedScheme, Wanted};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::model::{Protocol, Severity, Why};
@@ -99,15 +100,29 @@ impl Words {
     }
 
     /// What is spoken on a port. `None` if that cannot be told, which has been reported.
-    pub(super) fn of(&self, port: &ServicePort) -> Option<Protocol> {
-        let asked = self.scheme.ok()?;
+    ///
+    /// What a route asks for comes before the words of the Service.
+    pub(super) fn of(&self, port: &ServicePort, wanted: &Wanted) -> Option<Protocol> {
+        let asked = match wanted.scheme {
+            None => self.scheme.ok()?,
+            Some(AskedScheme::Http) => Some(Scheme::Http),
+            Some(AskedScheme::H2c) => Some(Scheme::H2c),
+            Some(AskedScheme::Https) => Some(Scheme::Https(Alpn::Either)),
+        };
         match asked.or_else(|| by_app_protocol(port)).unwrap_or_else(|| by_port(port)) {
             Scheme::Http => Some(Protocol::Http),
             Scheme::H2c => Some(Protocol::H2c),
             Scheme::Grpc => Some(Protocol::Grpc),
             Scheme::Https(alpn) => {
                 let tls = self.tls.clone().ok()?;
-                Some(Protocol::Https(Arc::new(TlsSettings { alpn, ..tls })))
+                let TlsSettings { server_name, trust, .. } = match &wanted.tls {
+                    None => tls,
+                    Some(own) => {
+                        let server_name = own.server_name.clone().unwrap_or(tls.server_name);
+                        TlsSettings { server_name, trust: own.trust.clone(), alpn }
+                    }
+                };
+                Some(Protocol::Https(Arc::new(TlsSettings { server_name, trust, alpn })))
             }
         }
     }

@@ -10,6 +10,7 @@ use super::names::{Names, ServiceName};
 use super::near::Here;
 use super::protocol::{LastRead, Words};
 use super::report::{Problem, Report, UNSERVED};
+use super::wanted::Wanted;
 use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
@@ -64,7 +65,7 @@ pub(super) struct ServiceRead {
 pub(super) fn read<'p>(
     objects: &Objects,
     key: ServiceName<'_>,
-    ports: impl Iterator<Item = &'p PortKey>,
+    ports: impl Iterator<Item = (&'p PortKey, &'p Wanted)>,
     here: &Here<'_>,
     names: &mut Names,
     last: &mut LastRead,
@@ -83,9 +84,11 @@ pub(super) fn read<'p>(
     if !here.details {
         findings.retain(|finding| finding.severity != Severity::Info);
     }
+    let of_ports = |ports, findings, treatment| {
+        Some(ServiceRead { ports, findings, treatment, by_zone: false, zone: None })
+    };
     if let Some(broken) = refused {
-        let ports = ports.map(|_| refuse(name, broken)).collect();
-        return Some(ServiceRead { ports, findings, treatment, by_zone: false, zone: None });
+        return of_ports(ports.map(|_| refuse(name, broken)).collect(), findings, treatment);
     }
     let mut report = Report::new(&own, &mut findings);
     if let Some(external) = external_name::of(service) {
@@ -96,26 +99,28 @@ pub(super) fn read<'p>(
         if ports.iter().any(|port_read| matches!(port_read.protocol, Protocol::Https(_))) {
             words.report_tls(&mut report);
         }
-        return Some(ServiceRead { ports, findings, treatment, by_zone: false, zone: None });
+        return of_ports(ports, findings, treatment);
     }
-    let found: Vec<_> = ports.map(|port| find_port(name, service, port)).collect();
+    let (found, wanted): (Vec<_>, Vec<&Wanted>) =
+        ports.map(|(port, wanted)| (find_port(name, service, port), wanted)).unzip();
     let (joined, zone, in_slices) = join(objects, key, &found, here, names, &mut findings);
     for port in found.iter().flatten() {
         check_name(service, port, &in_slices, &mut Report::new(&own, &mut findings));
     }
     let preferred = preferred_family(service);
-    let ports = found.into_iter().zip(joined).map(|(found, joined)| match found {
-        Ok(port) => match words.of(port) {
-            Some(protocol) => {
-                let state = BackendState::Resolved(joined.finish(preferred, preference).into());
-                PortRead { state, protocol, problem: None }
-            }
-            None => PortRead::broken(Broken::ProtocolUnusable, None),
-        },
-        Err((broken, problem)) => PortRead::broken(broken, Some(problem)),
+    let mut uses_words = false;
+    let ports = found.into_iter().zip(joined).zip(wanted).map(|((found, joined), wanted)| {
+        let protocol = match found.map(|port| words.of(port, wanted)) {
+            Ok(Some(protocol)) => protocol,
+            Ok(None) => return PortRead::broken(Broken::ProtocolUnusable, None),
+            Err((broken, problem)) => return PortRead::broken(broken, Some(problem)),
+        };
+        uses_words |= matches!(protocol, Protocol::Https(_)) && wanted.tls.is_none();
+        let state = BackendState::Resolved(joined.finish(preferred, preference).into());
+        PortRead { state, protocol, problem: None }
     });
     let ports: Vec<PortRead> = ports.collect();
-    if ports.iter().any(|port_read| matches!(port_read.protocol, Protocol::Https(_))) {
+    if uses_words {
         words.report_tls(&mut Report::new(&own, &mut findings));
     }
     let by_zone = preference.hints || preference.prefer != Prefer::None;
@@ -137,7 +142,7 @@ fn read_external<'p>(
     name: &str,
     service: &Service,
     written: &str,
-    ports: impl Iterator<Item = &'p PortKey>,
+    ports: impl Iterator<Item = (&'p PortKey, &'p Wanted)>,
     words: &Words,
     report: &mut Report<'_>,
 ) -> Vec<PortRead> {
@@ -147,8 +152,8 @@ fn read_external<'p>(
         let fix = "write one such as \"api.example.com\"; until then requests get 503";
         report.add("spec.externalName", Problem::invalid("", reason, fix));
     }
-    let port_read = |wanted: &PortKey| {
-        let port = match external_port(name, service, wanted) {
+    let port_read = |(port, wanted): (&PortKey, &Wanted)| {
+        let port = match external_port(name, service, port) {
             Ok(port) => port,
             Err((broken, problem)) => return PortRead::broken(broken, Some(problem)),
         };
@@ -156,7 +161,7 @@ fn read_external<'p>(
         let (Some(name), Some(number)) = (&target, number) else {
             return PortRead::broken(Broken::Unsupported, None);
         };
-        match words.of(&port) {
+        match words.of(&port, wanted) {
             Some(protocol) => {
                 let external = ExternalName { name: Arc::clone(name), port: number };
                 PortRead { state: BackendState::Named(external), ..PortRead::of(protocol) }

@@ -27,16 +27,17 @@ pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut
                     continue;
                 }
             };
-            let place = BackendPlace::Path { rule: rule.rule, position: rule.position };
+            let of_winner = object_ref(&ingresses[winner.ingress]);
             let reason = format!(
                 "{} of host {} is already used by {} ({})",
                 rule.path,
                 rule.host,
-                object_ref(&ingresses[winner.ingress]),
-                BackendPlace::Path { rule: winner.rule, position: winner.position }.field("path"),
+                of_winner,
+                BackendPlace::of(of_winner.kind, winner).field("path"),
             );
             let problem = shadowed(reason, "remove one of the two, or give them different paths");
             let object = object_ref(&ingresses[rule.ingress]);
+            let place = BackendPlace::of(object.kind, rule);
             Report::new(&object, findings).add(&place.field("path"), problem);
         }
     }

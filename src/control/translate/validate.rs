@@ -8,9 +8,11 @@
 use super::entry_points::EntryPointTable;
 use super::near::Here;
 use super::report::{Problem, Report};
-use super::{endpoint_slice, ingress, middleware, secret, service};
+use super::{
+    endpoint_slice, ingress, ingress_route, middleware, secret, servers_transport, service,
+};
 use crate::control::objects::Object;
-use crate::model::{Diagnostic, Https, Why};
+use crate::model::{Diagnostic, Https, Kind, Why};
 
 /// Lists what is structurally wrong with one object, sorted. What is valid and not supported is not
 /// among it, nor are loopback addresses in slices, because a manifest in a directory may have them.
@@ -34,7 +36,12 @@ pub fn validate(object: &Object) -> Vec<Diagnostic> {
             let here = Here { loopback: true, ..Here::default() };
             endpoint_slice::read(object, &here, &mut report);
         }
-        Object::Middleware(object) => middleware::check(object, &mut report),
+        Object::Traefik(object) => match object.kind {
+            Kind::Middleware => middleware::check(object, &mut report),
+            Kind::IngressRoute => ingress_route::check(object, &mut report),
+            Kind::ServersTransport => servers_transport::check(object, &mut report),
+            _ => {}
+        },
         Object::Secret(object) => {
             if let Err(problem) = secret::check_own_type(object) {
                 report.add_below("", problem);

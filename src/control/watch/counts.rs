@@ -33,11 +33,11 @@ pub(super) fn count_all(objects: &Objects, kind: Kind) -> usize {
         Kind::IngressClass => objects.classes().len(),
         Kind::Service => objects.services().len(),
         Kind::EndpointSlice => objects.slices().len(),
-        Kind::Middleware => objects.middlewares().len(),
         Kind::Secret => objects.secrets().len(),
         Kind::Node => objects.nodes().len(),
         Kind::ConfigMap => objects.config_maps().len(),
         Kind::File | Kind::Cluster => 0,
+        traefik => objects.traefik(traefik).len(),
     }
 }
 
@@ -47,11 +47,11 @@ fn each(objects: &Objects, scope: &Scope, see: &mut dyn FnMut(&Arc<str>, &Arc<st
         Kind::IngressClass => walk(objects.classes(), scope, see),
         Kind::Service => walk(objects.services(), scope, see),
         Kind::EndpointSlice => walk(objects.slices(), scope, see),
-        Kind::Middleware => walk(objects.middlewares(), scope, see),
         Kind::Secret => walk(objects.secrets(), scope, see),
         Kind::Node => walk(objects.nodes(), scope, see),
         Kind::ConfigMap => walk(objects.config_maps(), scope, see),
         Kind::File | Kind::Cluster => {}
+        traefik => walk(objects.traefik(traefik), scope, see),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::failure::{Failure, Status};
 use super::trim::Trim;
-use crate::control::objects::{Middleware, Object};
+use crate::control::objects::{Object, TraefikObject};
 use crate::control::write_back::IngressRef;
 use crate::model::{Kind, ObjectRef};
 use crate::telemetry::WatchFailure;
@@ -86,10 +86,10 @@ pub(super) fn page(kind: Kind, bytes: &[u8]) -> Result<Page, Failure> {
         Kind::IngressClass => typed_page::<net::IngressClass>(bytes),
         Kind::Service => typed_page::<core::Service>(bytes),
         Kind::EndpointSlice => typed_page::<discovery::EndpointSlice>(bytes),
-        Kind::Middleware => typed_page::<Middleware>(bytes),
         Kind::Secret => typed_page::<core::Secret>(bytes),
         Kind::Node => typed_page::<core::Node>(bytes),
         Kind::ConfigMap | Kind::File | Kind::Cluster => typed_page::<core::ConfigMap>(bytes),
+        _ => typed_page::<TraefikObject>(bytes),
     }
 }
 
@@ -103,10 +103,10 @@ pub(super) fn event(kind: Kind, line: &[u8]) -> Result<(Event, String), Failure>
         Kind::IngressClass => typed_event::<net::IngressClass>(line),
         Kind::Service => typed_event::<core::Service>(line),
         Kind::EndpointSlice => typed_event::<discovery::EndpointSlice>(line),
-        Kind::Middleware => typed_event::<Middleware>(line),
         Kind::Secret => typed_event::<core::Secret>(line),
         Kind::Node => typed_event::<core::Node>(line),
         Kind::ConfigMap | Kind::File | Kind::Cluster => typed_event::<core::ConfigMap>(line),
+        _ => typed_event::<TraefikObject>(line),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::client::{Api, MAX_PAGE_BYTES};
 use super::failure::Failure;
 use crate::control::manifest::{self, Note};
-use crate::control::objects::MIDDLEWARE_VERSION;
+use crate::control::objects::{TRAEFIK_KINDS, TRAEFIK_VERSION};
 use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -112,8 +112,8 @@ impl Others {
         let mut first = None;
         let is_listed = |resource: &&Resource| {
             // Those are read.
-            let is_known =
-                resource.kind == Kind::Middleware.as_str() && version == MIDDLEWARE_VERSION;
+            let is_read = |(kind, _): (Kind, _)| kind.as_str() == resource.kind;
+            let is_known = version == TRAEFIK_VERSION && TRAEFIK_KINDS.into_iter().any(is_read);
             let is_object = !resource.name.contains('/');
             !is_known && is_object && resource.verbs.iter().any(|verb| verb == "list")
         };

@@ -2,7 +2,7 @@
 
 use crate::control::objects::Object;
 use crate::control::translate::{
-    annotated_secrets, authorities_of, authority_secret, middleware_secrets,
+    annotated_secrets, authorities_of, authority_secret, traefik_secrets,
 };
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
@@ -90,8 +90,8 @@ pub(super) fn references_of<'o>(
             ingress.metadata.annotations.iter().flat_map(annotated_secrets).collect(),
         ),
         Object::Service(service) => (None, authorities_of(&service.metadata), Vec::new()),
-        Object::Middleware(middleware) => {
-            let named = middleware_secrets(&middleware.spec).into_iter();
+        Object::Traefik(object) => {
+            let named = traefik_secrets(object).into_iter();
             (None, None, named.map(|name| (None, name)).collect())
         }
         _ => (None, None, Vec::new()),

@@ -1,6 +1,7 @@
 //! What one list and its watch cover: a kind, in all namespaces or in one.
 
 use crate::config::Kubernetes;
+use crate::control::objects::TRAEFIK_KINDS;
 use crate::control::translate::ConfigMapKey;
 use crate::model::{Kind, ObjectRef};
 use kube::api::{ListParams, WatchParams};
@@ -31,15 +32,10 @@ pub struct Scope {
 /// Everything that has to be listed before anything can be served, Ingresses first.
 pub(super) fn scopes(source: &Kubernetes, config_map: Option<&ConfigMapKey>) -> Vec<Scope> {
     let mut scopes = Vec::new();
-    for kind in [
-        Kind::Ingress,
-        Kind::IngressClass,
-        Kind::Service,
-        Kind::EndpointSlice,
-        Kind::Node,
-        Kind::Middleware,
-        Kind::Secret,
-    ] {
+    let before =
+        [Kind::Ingress, Kind::IngressClass, Kind::Service, Kind::EndpointSlice, Kind::Node];
+    let of_traefik = TRAEFIK_KINDS.into_iter().map(|(kind, _)| kind);
+    for kind in before.into_iter().chain(of_traefik).chain([Kind::Secret]) {
         if kind.is_namespaced() && !source.namespaces.is_empty() {
             scopes.extend(source.namespaces.iter().map(|namespace| Scope {
                 kind,
@@ -73,7 +69,7 @@ impl Scope {
 
     /// Whether an API server need not know the kind, because it is of a CustomResourceDefinition.
     pub(super) fn is_optional(&self) -> bool {
-        self.kind == Kind::Middleware
+        TRAEFIK_KINDS.into_iter().any(|(kind, _)| kind == self.kind)
     }
 
     /// Whether all that is in `other` is in it too.
@@ -161,10 +157,13 @@ fn resource(kind: Kind) -> (&'static str, &'static str) {
         Kind::IngressClass => (NETWORKING, "ingressclasses"),
         Kind::Service => (CORE, "services"),
         Kind::EndpointSlice => ("/apis/discovery.k8s.io/v1", "endpointslices"),
-        Kind::Middleware => ("/apis/traefik.io/v1alpha1", "middlewares"),
         Kind::Secret => (CORE, "secrets"),
         Kind::Node => (CORE, "nodes"),
         // Files are in no cluster, and in no scope.
         Kind::ConfigMap | Kind::File | Kind::Cluster => (CORE, "configmaps"),
+        traefik => {
+            let of_kind = TRAEFIK_KINDS.into_iter().find(|(kind, _)| *kind == traefik);
+            ("/apis/traefik.io/v1alpha1", of_kind.map_or("", |(_, plural)| plural))
+        }
     }
 }

@@ -209,6 +209,7 @@ fn of_a_secret_that_a_middleware_names_all_keys_are_kept() {
     assert_eq!(secret_keys(&cluster, "both").map(|keys| keys.len()), Some(3));
     let mk_middleware = |name: &str, secret: &str| {
         json!({
+            "kind": "Middleware",
             "metadata": {"namespace": "ns", "name": name, "labels": {"a": "b"}},
             "spec": {"basicAuth": {"secret": secret}},
         })

@@ -1,7 +1,7 @@
 //! What is kept of an object: what a translation reads, and its identity. The rest is most of the
 //! memory, and its changes would pass for news.
 
-use crate::control::objects::Middleware;
+use crate::control::objects::TraefikObject;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -74,7 +74,7 @@ trims! {
     IngressClass: this => keep(&mut this.metadata, true);
     Service: this => service(this);
     EndpointSlice: this => slice(this);
-    Middleware: this => keep(&mut this.metadata, false);
+    TraefikObject: this => keep(&mut this.metadata, true);
     Secret: this => secret(this);
     // `Object::from` keeps the name, the zone and the addresses.
     Node: _this => {};

@@ -204,6 +204,7 @@ mod tests {
                 namespace: "ns".into(),
                 service: "pages".into(),
                 port: PortKey::Number(80),
+                variant: None,
             },
             query: query.into(),
             request_fields: None,

@@ -9,7 +9,7 @@ mod recompile;
 use super::{Table, compile};
 use crate::model::{
     BackendKey, BackendSpec, BackendState, CanonicalPath, DefaultBackend, EndpointSpec,
-    EndpointState, EntryPoints, Host, HostPattern, Hsts, Https, Ingress, Model, PathKind,
+    EndpointState, EntryPoints, Host, HostPattern, Hsts, Https, Ingress, Kind, Model, PathKind,
     PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use crate::net::addr::EndpointAddr;
@@ -33,6 +33,7 @@ fn mk_path(path: &str) -> PathPattern {
 /// A model of so many Ingresses, the first one the oldest, and one backend for all.
 fn mk_model(ingresses: usize) -> Model {
     let ingress = |number| Ingress {
+        kind: Kind::Ingress,
         namespace: "default".into(),
         name: format!("i{number}").into(),
         created: i64::MAX,
@@ -54,6 +55,7 @@ fn mk_backend(service: &str, state: BackendState) -> BackendSpec {
         namespace: "default".into(),
         service: service.into(),
         port: PortKey::Number(80),
+        variant: None,
     };
     BackendSpec { key, state, protocol: Protocol::Http, treatment: Treatment::default() }
 }

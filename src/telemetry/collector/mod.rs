@@ -316,17 +316,22 @@ impl Collector for Telemetry {
 mod tests {
     use super::*;
     use crate::model::{
-        BackendKey, BackendSpec, BackendState, HostPattern, Https, Ingress, Model, PathKind,
+        BackendKey, BackendSpec, BackendState, HostPattern, Https, Ingress, Kind, Model, PathKind,
         PathPattern, PortKey, Protocol, Rule, Treatment,
     };
     use crate::routing::compile;
 
     #[test]
     fn the_host_of_a_label_leads_back_to_that_of_its_route() {
-        let key =
-            BackendKey { namespace: "ns".into(), service: "s".into(), port: PortKey::Number(80) };
+        let key = BackendKey {
+            namespace: "ns".into(),
+            service: "s".into(),
+            port: PortKey::Number(80),
+            variant: None,
+        };
         let mut model = Model::default();
         model.ingresses.push(Ingress {
+            kind: Kind::Ingress,
             namespace: "ns".into(),
             name: "i".into(),
             created: 0,

@@ -199,7 +199,7 @@ impl SelfCheck {
 mod tests {
     use super::*;
     use crate::model::{
-        BackendKey, BackendSpec, BackendState, Https, Ingress, Model, PathKind, PathPattern,
+        BackendKey, BackendSpec, BackendState, Https, Ingress, Kind, Model, PathKind, PathPattern,
         PortKey, Protocol, Rule, Treatment,
     };
     use crate::pki::full_strict::Verdict;
@@ -230,8 +230,12 @@ mod tests {
 
     /// A rule for each host, of the Ingress shop/web.
     fn model(hosts: &[&str]) -> Model {
-        let key =
-            BackendKey { namespace: "shop".into(), service: "s".into(), port: PortKey::Number(80) };
+        let key = BackendKey {
+            namespace: "shop".into(),
+            service: "s".into(),
+            port: PortKey::Number(80),
+            variant: None,
+        };
         let rule = |(number, name): (usize, &&str)| Rule {
             host: host(name),
             path: PathPattern::new(PathKind::Prefix, "/").expect("a path"),
@@ -244,6 +248,7 @@ mod tests {
         };
         Model {
             ingresses: vec![Ingress {
+                kind: Kind::Ingress,
                 namespace: "shop".into(),
                 name: "web".into(),
                 created: 0,

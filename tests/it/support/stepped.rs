@@ -4,7 +4,7 @@ use super::{Builder, Edge, edge};
 use ravelin::model::middleware::{NamedStep, Step};
 use ravelin::model::{
     BackendKey, BackendSpec, BackendState, EndpointSpec, EndpointState, HostPattern, Https,
-    Ingress, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+    Ingress, Kind, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use ravelin::net::addr::EndpointAddr;
 use ravelin::routing::compile;
@@ -13,7 +13,12 @@ use std::sync::Arc;
 
 /// The key of a Service of [`Stepped`].
 pub(crate) fn backend_key(service: &str) -> BackendKey {
-    BackendKey { namespace: "default".into(), service: service.into(), port: PortKey::Number(80) }
+    BackendKey {
+        namespace: "default".into(),
+        service: service.into(),
+        port: PortKey::Number(80),
+        variant: None,
+    }
 }
 
 /// Services, and routes to the first of them.
@@ -63,6 +68,7 @@ impl Stepped {
         self.backends.sort_by(|a, b| a.key.cmp(&b.key));
         let web = self.backends.iter().position(|backend| &*backend.key.service == "web");
         let ingress = Ingress {
+            kind: Kind::Ingress,
             namespace: "default".into(),
             name: "stepped".into(),
             created: 0,

@@ -92,7 +92,7 @@ pub(super) fn service_port(host: &str, port: u16, context: &mut Context<'_>) -> 
         .objects
         .is_some_and(|objects| objects.services().get(&namespace, &service).is_some());
     context.needs.insert(need);
-    let key = BackendKey { namespace, service, port: PortKey::Number(port) };
+    let key = BackendKey { namespace, service, port: PortKey::Number(port), variant: None };
     (is_there || is_certain).then_some(key)
 }
 
@@ -112,6 +112,7 @@ pub(super) fn backend(
         namespace: Arc::clone(context.namespace),
         service: format!("Middleware/{}", context.name).into(),
         port: PortKey::Number(*port),
+        variant: None,
     };
     let state = match host {
         Host::Name(name) => {

@@ -140,5 +140,5 @@ fn key(fields: &mut Fields<'_, '_, '_>, context: &Context<'_>) -> Option<Backend
     if port.is_none() && !fields.is_broken() {
         fields.refuse("port", "is missing, or not a port", "write a port of the Service");
     }
-    Some(BackendKey { namespace, service: name?.into(), port: port? })
+    Some(BackendKey { namespace, service: name?.into(), port: port?, variant: None })
 }

@@ -9,22 +9,39 @@ use crate::model::{Severity, Why};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// The end of the fix of each mistake.
+/// The end of the fix of each mistake in a Middleware.
 pub(super) const UNTIL: &str = "; until then routes that name this Middleware answer 503";
 
+/// The end of the fix of each mistake in a route.
+const UNTIL_ROUTE: &str = "; until then its requests get 503";
+
 /// The fields below one key of a `spec`.
-pub(super) struct Fields<'v, 'r, 'f> {
+pub(in crate::control::translate) struct Fields<'v, 'r, 'f> {
     map: Option<&'v Map<String, Value>>,
     path: String,
     report: &'r mut Report<'f>,
     is_broken: bool,
+    until: &'static str,
 }
 
 impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     /// Those of a value under this path. Null has none, as `headers:` without anything behind it.
     pub(super) fn new(path: &str, value: &'v Value, report: &'r mut Report<'f>) -> Self {
+        Self::with(path, value, report, UNTIL)
+    }
+
+    /// Those of an IngressRoute or of what it refers to.
+    pub(in crate::control::translate) fn of_routes(
+        path: &str,
+        value: &'v Value,
+        report: &'r mut Report<'f>,
+    ) -> Self {
+        Self::with(path, value, report, UNTIL_ROUTE)
+    }
+
+    fn with(path: &str, value: &'v Value, report: &'r mut Report<'f>, until: &'static str) -> Self {
         let path = path.to_owned();
-        let mut fields = Self { map: value.as_object(), path, report, is_broken: false };
+        let mut fields = Self { map: value.as_object(), path, report, is_broken: false, until };
         if fields.map.is_none() && !value.is_null() {
             fields.refuse("", "is not a mapping", "write its fields below it");
         }
@@ -32,17 +49,17 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// Whether a mistake was found.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(in crate::control::translate) fn is_broken(&self) -> bool {
         self.is_broken
     }
 
     /// The names of all fields.
-    pub(super) fn keys(&self) -> Vec<&'v str> {
+    pub(in crate::control::translate) fn keys(&self) -> Vec<&'v str> {
         self.map.into_iter().flatten().map(|(key, _)| key.as_str()).collect()
     }
 
     /// Warns of fields that the kind does not have.
-    pub(super) fn know(&mut self, known: &[&str]) {
+    pub(in crate::control::translate) fn know(&mut self, known: &[&str]) {
         let Some(map) = self.map else { return };
         for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
             let fix = match nearest(key, known.iter().copied()) {
@@ -55,17 +72,27 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// The value of a field. Null is as good as none.
-    pub(super) fn get(&self, key: &str) -> Option<&'v Value> {
+    pub(in crate::control::translate) fn get(&self, key: &str) -> Option<&'v Value> {
         self.map?.get(key).filter(|value| !value.is_null())
     }
 
-    /// A mistake: the Middleware cannot be used.
-    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>, fix: impl Into<String>) {
+    /// Notes a mistake that was told with a field below.
+    pub(in crate::control::translate) fn break_off(&mut self) {
+        self.is_broken = true;
+    }
+
+    /// A mistake: the Middleware or route cannot be used.
+    pub(in crate::control::translate) fn refuse(
+        &mut self,
+        key: &str,
+        reason: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
         self.refuse_for(Why::Invalid, key, reason, fix);
     }
 
     /// The same for another cause.
-    pub(super) fn refuse_for(
+    pub(in crate::control::translate) fn refuse_for(
         &mut self,
         why: Why,
         key: &str,
@@ -73,24 +100,30 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
         fix: impl Into<String>,
     ) {
         self.is_broken = true;
-        let fix = format!("{}{UNTIL}", fix.into());
+        let fix = format!("{}{}", fix.into(), self.until);
         self.say(key, Severity::Error, why, reason, fix);
     }
 
     /// Something that is not done as written, and that protects nothing.
-    pub(super) fn warn(&mut self, key: &str, reason: impl Into<String>, fix: impl Into<String>) {
+    pub(in crate::control::translate) fn warn(
+        &mut self,
+        key: &str,
+        reason: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
         self.say(key, Severity::Warning, Why::Unsupported, reason, fix);
     }
 
     /// What is done instead, if the field is there.
-    pub(super) fn tell(&mut self, key: &str, instead: &str) {
+    pub(in crate::control::translate) fn tell(&mut self, key: &str, instead: &str) {
         if self.get(key).is_some() {
             let reason = format!("is accepted: {instead}");
             self.say(key, Severity::Info, Why::Unsupported, reason, "");
         }
     }
 
-    fn say(
+    /// Says something of a field.
+    pub(in crate::control::translate) fn say(
         &mut self,
         key: &str,
         severity: Severity,
@@ -110,7 +143,7 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// A text.
-    pub(super) fn text(&mut self, key: &str) -> Option<&'v str> {
+    pub(in crate::control::translate) fn text(&mut self, key: &str) -> Option<&'v str> {
         match self.get(key)? {
             Value::String(text) => Some(text),
             _ => {
@@ -121,7 +154,11 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// A text that has to be there.
-    pub(super) fn required(&mut self, key: &str, fix: &str) -> Option<&'v str> {
+    pub(in crate::control::translate) fn required(
+        &mut self,
+        key: &str,
+        fix: &str,
+    ) -> Option<&'v str> {
         let text = self.text(key).filter(|text| !text.is_empty());
         if text.is_none() && !self.is_broken {
             self.refuse(key, "is missing", fix);
@@ -130,7 +167,7 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// `true` or `false`; nothing if it is not there.
-    pub(super) fn flag_if_any(&mut self, key: &str) -> Option<bool> {
+    pub(in crate::control::translate) fn flag_if_any(&mut self, key: &str) -> Option<bool> {
         match self.get(key)? {
             Value::Bool(flag) => Some(*flag),
             _ => {
@@ -141,12 +178,12 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// `true` or `false`; false if it is not there.
-    pub(super) fn flag(&mut self, key: &str) -> bool {
+    pub(in crate::control::translate) fn flag(&mut self, key: &str) -> bool {
         self.flag_if_any(key).unwrap_or(false)
     }
 
     /// A whole number.
-    pub(super) fn number(&mut self, key: &str) -> Option<i64> {
+    pub(in crate::control::translate) fn number(&mut self, key: &str) -> Option<i64> {
         let number = self.get(key)?.as_i64();
         if number.is_none() {
             self.mistyped(key, "a whole number", "write digits without quotes");
@@ -155,7 +192,7 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// A whole number that is not negative; 0 if it is not there.
-    pub(super) fn count(&mut self, key: &str) -> u64 {
+    pub(in crate::control::translate) fn count(&mut self, key: &str) -> u64 {
         let number = self.number(key).unwrap_or(0);
         u64::try_from(number).unwrap_or_else(|_| {
             self.refuse(key, format!("{number} is negative"), "write 0 or more");
@@ -164,7 +201,7 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// A time: seconds as a number, or as Go writes it.
-    pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
+    pub(in crate::control::translate) fn duration(&mut self, key: &str) -> Option<Duration> {
         let read = match self.get(key)? {
             Value::Number(number) => number.as_u64().map(Duration::from_secs),
             Value::String(text) => go_duration::parse(text),
@@ -177,7 +214,7 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, key: &str) -> Vec<&'v str> {
+    pub(in crate::control::translate) fn texts(&mut self, key: &str) -> Vec<&'v str> {
         let Some(value) = self.get(key) else {
             return Vec::new();
         };
@@ -190,7 +227,7 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// A map of texts, in the order of its keys.
-    pub(super) fn pairs(&mut self, key: &str) -> Vec<(&'v str, &'v str)> {
+    pub(in crate::control::translate) fn pairs(&mut self, key: &str) -> Vec<(&'v str, &'v str)> {
         let Some(value) = self.get(key) else {
             return Vec::new();
         };
@@ -206,22 +243,34 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
     }
 
     /// Reads the fields below one of them, if it is there.
-    pub(super) fn below<T>(
+    pub(in crate::control::translate) fn below<T>(
         &mut self,
         key: &str,
         read: impl FnOnce(&mut Fields<'v, '_, 'f>) -> T,
     ) -> Option<T> {
         let value = self.get(key)?;
         let path = format!("{}.{key}", self.path);
-        let mut fields = Fields::new(&path, value, self.report);
+        let mut fields = Fields::with(&path, value, self.report, self.until);
         let result = read(&mut fields);
         let is_broken = fields.is_broken;
         self.is_broken |= is_broken;
         Some(result)
     }
 
+    /// Reads the fields of one value of a list. A mistake in them is not one of the list.
+    pub(in crate::control::translate) fn item<T>(
+        &mut self,
+        key: &str,
+        position: usize,
+        read: impl FnOnce(&mut Fields<'v, '_, 'f>) -> T,
+    ) -> Option<T> {
+        let value = self.get(key)?.get(position)?;
+        let path = format!("{}.{key}[{position}]", self.path);
+        Some(read(&mut Fields::with(&path, value, self.report, self.until)))
+    }
+
     /// Reads what one of several texts means. `None`, and told, if it means nothing.
-    pub(super) fn parse<T>(
+    pub(in crate::control::translate) fn parse<T>(
         &mut self,
         key: &str,
         text: &str,

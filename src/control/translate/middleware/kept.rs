@@ -6,7 +6,7 @@ use crate::config::MiddlewarePolicy;
 use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Reported};
 use crate::model::middleware::NamedStep;
-use crate::model::{Kind, Severity};
+use crate::model::{Kind, ObjectRef, Severity};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub(in crate::control::translate) enum Dependency {
     Service(Name),
     /// A Secret that an annotation names.
     Secret(Name),
+    /// Another object of Traefik that an IngressRoute refers to, there or not.
+    Object(ObjectRef),
 }
 
 /// All Middlewares, and the Ingresses that name them, by number.
@@ -74,6 +76,8 @@ pub(in crate::control::translate) struct Changed<'t> {
     pub(in crate::control::translate) middlewares: BTreeSet<Name>,
     /// Secrets likewise.
     pub(in crate::control::translate) secrets: &'t mut dyn Iterator<Item = Name>,
+    /// Other objects of Traefik.
+    pub(in crate::control::translate) objects: BTreeSet<ObjectRef>,
     /// Services that have come or gone, or name other Middlewares.
     pub(in crate::control::translate) services: &'t mut dyn Iterator<Item = Name>,
 }
@@ -87,8 +91,11 @@ impl Middlewares {
         reading: Reading,
         findings: &mut Findings,
     ) -> BTreeSet<usize> {
-        let Changed { middlewares: mut names, secrets, services } = changed;
+        let Changed { middlewares: mut names, secrets, objects: others, services } = changed;
         let mut numbers = BTreeSet::new();
+        for object in others {
+            numbers.extend(self.users.get(&Dependency::Object(object)).into_iter().flatten());
+        }
         for secret in secrets {
             let users = self.users.get(&Dependency::Secret(secret.clone()));
             numbers.extend(users.into_iter().flatten());
@@ -127,7 +134,7 @@ impl Middlewares {
             None => (None, BTreeSet::new(), Reported::default()),
         };
         let mut now = Vec::new();
-        let source = objects.middlewares().get(&name.0, &name.1);
+        let source = objects.traefik(Kind::Middleware).get(&name.0, &name.1);
         let read = source.map(|source| read(objects, reading.policy, name, source, &mut now));
         if !reading.details {
             now.retain(|finding| finding.severity != Severity::Info);

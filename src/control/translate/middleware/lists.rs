@@ -29,6 +29,13 @@ pub(super) enum Named<'a> {
     Noop,
 }
 
+/// The name of an object, and its namespace if it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::control::translate) struct Reference<'o> {
+    pub(in crate::control::translate) namespace: Option<&'o str>,
+    pub(in crate::control::translate) name: &'o str,
+}
+
 /// The id of a Middleware in references of Traefik (`provider.Normalize`). Never split: of `a-b-c` nobody knows
 /// where the namespace ends.
 pub(super) fn id(namespace: &str, name: &str) -> String {

@@ -34,20 +34,21 @@ mod texts;
 
 pub(in crate::control) use annotated::secrets_of as annotated_secrets;
 pub(super) use annotated::{OWN_STEPS, Subject, read as read_annotated};
+pub(super) use credentials::values as secret_values;
+pub(super) use fields::Fields;
 pub(super) use kept::{Changed, Dependency, Middlewares, Reading};
-pub(super) use lists::are_other as are_other_lists;
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};
+pub(super) use lists::{Reference, are_other as are_other_lists};
 pub(super) use resolve::{Asking, Resolved, StepBackend};
 
 use super::report::Report;
 use crate::config::MiddlewarePolicy;
-use crate::control::objects::{Middleware as Source, Objects};
+use crate::control::objects::{Objects, TraefikObject};
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::middleware::Step;
 use crate::model::{BackendKey, BackendState, Diagnostic, Kind, ObjectRef, Protocol, Why};
 use chain::Member;
-use fields::Fields;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -124,10 +125,10 @@ impl<'c> Context<'c> {
 
 /// A backend that only a Middleware has: an address outside of the cluster, or TLS settings of its own.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct OwnBackend {
-    pub(super) key: BackendKey,
-    pub(super) state: BackendState,
-    pub(super) protocol: Protocol,
+pub(in crate::control::translate) struct OwnBackend {
+    pub(in crate::control::translate) key: BackendKey,
+    pub(in crate::control::translate) state: BackendState,
+    pub(in crate::control::translate) protocol: Protocol,
 }
 
 /// The result of reading one Middleware.
@@ -153,7 +154,7 @@ fn read(
     objects: &Objects,
     policy: MiddlewarePolicy,
     name: &Name,
-    source: &Source,
+    source: &TraefikObject,
     findings: &mut Vec<Diagnostic>,
 ) -> Read {
     let mut context = Context::new(Some(objects), policy, &name.0, &name.1);
@@ -164,7 +165,7 @@ fn read(
 }
 
 /// Reads a Middleware for what is wrong with it alone.
-pub(super) fn check(source: &Source, report: &mut Report<'_>) {
+pub(super) fn check(source: &TraefikObject, report: &mut Report<'_>) {
     let (namespace, name) = (Arc::default(), Arc::default());
     let mut context = Context::new(None, MiddlewarePolicy::AnyNamespace, &namespace, &name);
     content(&source.spec, &mut context, report);

@@ -1,7 +1,7 @@
 //! From the lists of an Ingress or a Service to the steps of its routes.
 
 use super::kept::{Dependency, Kept, Middlewares};
-use super::lists::{self, Named};
+use super::lists::{self, Named, Reference};
 use super::{Name, OwnBackend};
 use crate::config::MiddlewarePolicy;
 use crate::control::quote::quote;
@@ -41,6 +41,18 @@ impl<'a> Asking<'a> {
         policy: MiddlewarePolicy,
     ) -> Self {
         Self { namespace, annotations, policy, routes: "the routes of this Ingress" }
+    }
+
+    /// An IngressRoute, each of whose routes names its own.
+    pub(in crate::control::translate) fn of_route(
+        namespace: &'a Arc<str>,
+        annotations: Annotations<'a>,
+        policy: MiddlewarePolicy,
+    ) -> Self {
+        Self {
+            routes: "requests of this route",
+            ..Self::of_ingress(namespace, annotations, policy)
+        }
     }
 
     /// A Service of its namespace.
@@ -109,6 +121,22 @@ impl Middlewares {
             annotation => lists::of_traefik(annotations, annotation),
         };
         self.walk(asking, values, &field(annotation), resolved, report);
+    }
+
+    /// Resolves the list of a route in this field.
+    pub(in crate::control::translate) fn resolve_route(
+        &self,
+        asking: Asking<'_>,
+        list: &[Reference<'_>],
+        place: &str,
+        resolved: &mut Resolved,
+        report: &mut Report<'_>,
+    ) {
+        let named = list.iter().map(|&Reference { namespace, name }| match name.contains('@') {
+            true => lists::traefik(name),
+            false => Ok(Named::Object(namespace, name)),
+        });
+        self.walk(asking, named.collect(), place, resolved, report);
     }
 
     /// Resolves the Middlewares of an entry point, which the configuration names as Traefik's annotations do. It may

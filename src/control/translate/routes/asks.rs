@@ -1,8 +1,8 @@
 //! What an Ingress asks of all of its rules.
 
-use crate::model::{Algorithm, Https, Ingress, Timeouts};
+use crate::control::translate::ingress::IngressRead;
+use crate::model::{Algorithm, Https, Ingress, ObjectRef, Timeouts};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 /// What an Ingress asks of all of its rules.
 #[derive(Default)]
@@ -15,10 +15,17 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    /// An Ingress of this name that asks for them.
-    pub(super) fn ingress(self, namespace: Arc<str>, name: Arc<str>) -> Ingress {
+    /// Those that were read.
+    pub(super) fn of_read(read: IngressRead<'_>) -> Self {
+        let IngressRead { https, timeouts, balance, raw_path, max_body, .. } = read;
+        Self { https, timeouts, balance, raw_path, max_body }
+    }
+
+    /// An object of this name that asks for them.
+    pub(super) fn of(self, object: &ObjectRef, created: i64) -> Ingress {
+        let ObjectRef { kind, namespace, name } = object.clone();
         let Self { https, timeouts, balance, raw_path, max_body } = self;
-        Ingress { namespace, name, created: 0, https, timeouts, balance, raw_path, max_body }
+        Ingress { kind, namespace, name, created, https, timeouts, balance, raw_path, max_body }
     }
 
     /// Whether they are what an Ingress asks for already.

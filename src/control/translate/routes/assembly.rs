@@ -12,7 +12,7 @@ use super::{Map, Set, Touched};
 use crate::config::HostPolicy;
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::shadow;
-use crate::model::{BackendSpec, DefaultBackend, Delta, HostPattern, Ingress, Model, Rule};
+use crate::model::{BackendSpec, DefaultBackend, Delta, HostPattern, Ingress, Kind, Model, Rule};
 use crate::routing::{rules_of, table_order};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -195,8 +195,8 @@ fn next_number() -> u64 {
 
 /// The order of Ingresses: of two that ask for the same the first one wins.
 pub(super) fn by_age(a: &Ingress, b: &Ingress) -> Ordering {
-    fn key(ingress: &Ingress) -> (i64, &str, &str) {
-        (ingress.created, &ingress.namespace, &ingress.name)
+    fn key(ingress: &Ingress) -> (i64, &str, &str, Kind) {
+        (ingress.created, &ingress.namespace, &ingress.name, ingress.kind)
     }
     key(a).cmp(&key(b))
 }

@@ -18,29 +18,30 @@ mod ownership;
 mod reading;
 mod secrets;
 mod serve;
+mod serve_routes;
 mod slab;
+mod source;
 mod steps;
 mod touched;
 
 pub(super) use touched::Touched;
 
-use super::Options;
 use super::class::Classes;
 use super::findings::{Findings, Reported};
 use super::middleware::{self, Changed, Middlewares};
 use super::near::{self, Here};
+use super::{Options, object_ref};
 use crate::control::objects::Objects;
-use crate::model::{BackendSpec, Delta, Ingress, Model};
-use crate::model::{HostClients, TlsSecret};
+use crate::model::{BackendSpec, Delta, HostClients, Model, ObjectRef, TlsSecret};
 use crate::pki::client_certificate::Authority;
 use asks::Asks;
 use assembly::Assembly;
 use backends::Backends;
 use clients::Policies;
-use k8s_openapi::api::networking::v1::Ingress as Source;
 use reading::{Reading, Served};
 use secrets::Secrets;
 use slab::Slab;
+use source::Source;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ pub(super) struct Routes {
     options: Options,
     classes: Classes,
     readings: Slab<Reading>,
-    known: Map<Name, usize>,
+    known: Map<ObjectRef, usize>,
     backends: Backends,
     secrets: Secrets<crate::pki::certificate::Certificate>,
     authorities: Secrets<Authority>,
@@ -118,10 +119,10 @@ impl Routes {
             self.classify(objects, touched);
         }
         self.read_middlewares(objects, touched, findings);
-        for name in std::mem::take(&mut touched.ingresses) {
-            match objects.ingresses().get(&name.0, &name.1) {
-                Some(source) => self.read(objects, &name, source, touched, findings),
-                None => self.forget(&name, touched, findings),
+        for object in std::mem::take(&mut touched.sources) {
+            match Source::of(objects, &object) {
+                Some(source) => self.read(objects, &object, source, touched, findings),
+                None => self.forget(&object, touched, findings),
             }
         }
         for secret in &touched.secrets {
@@ -173,7 +174,8 @@ impl Routes {
         let middlewares = std::mem::take(&mut touched.middlewares);
         let secrets = &mut touched.secrets.iter().cloned();
         let services = &mut touched.named.iter().chain(&touched.asking).cloned();
-        let changed = Changed { middlewares, secrets, services };
+        let others = std::mem::take(&mut touched.referenced);
+        let changed = Changed { middlewares, secrets, objects: others, services };
         let Options { details, middlewares: policy, .. } = self.options;
         let reading = middleware::Reading { details, policy };
         let mut numbers = self.middlewares.update(objects, changed, reading, findings);
@@ -181,8 +183,7 @@ impl Routes {
             numbers.extend(self.backends.users_of(service));
         }
         for reading in numbers.into_iter().filter_map(|number| self.readings.get(number)) {
-            let Ingress { namespace, name, .. } = &reading.ingress;
-            touched.ingresses.insert((Arc::clone(namespace), Arc::clone(name)));
+            touched.sources.insert(object_ref(&reading.ingress));
         }
     }
 
@@ -229,13 +230,13 @@ impl Routes {
     fn classify(&mut self, objects: &Objects, touched: &mut Touched) {
         self.classes = self.classes.after(objects);
         for (_, reading) in self.readings.iter() {
-            let Ingress { namespace, name, .. } = &reading.ingress;
-            let source = objects.ingresses().get(namespace, name);
-            if source.is_some_and(|source| {
-                self.classes.claim(source).err().as_ref() != reading.foreign.as_deref()
-                    || self.classes.warning(source).as_ref() != reading.warning.as_deref()
+            let object = object_ref(&reading.ingress);
+            let named = Source::of(objects, &object).map(|source| source.class());
+            if named.is_some_and(|named| {
+                self.classes.claim(&named).err().as_ref() != reading.foreign.as_deref()
+                    || self.classes.warning(&named).as_ref() != reading.warning.as_deref()
             }) {
-                touched.ingresses.insert((Arc::clone(namespace), Arc::clone(name)));
+                touched.sources.insert(object);
             }
         }
     }
@@ -243,29 +244,34 @@ impl Routes {
     fn read(
         &mut self,
         objects: &Objects,
-        name: &Name,
-        source: &Source,
+        object: &ObjectRef,
+        source: Source<'_>,
         touched: &mut Touched,
         findings: &mut Findings,
     ) {
-        let created = source.metadata.creation_timestamp.as_ref();
+        let created = source.metadata().creation_timestamp.as_ref();
         let created = created.map_or(i64::MAX, |time| time.0.as_second());
-        let foreign = self.classes.claim(source).err().map(Box::new);
-        let known = self.known.get(name).copied();
+        let named = source.class();
+        let foreign = self.classes.claim(&named).err().map(Box::new);
+        let known = self.known.get(object).copied();
         let is_known = known.is_some();
         let number = known.unwrap_or_else(|| {
-            let (namespace, own) = (Arc::clone(&name.0), Arc::clone(&name.1));
-            let ingress = Ingress { created, ..Asks::default().ingress(namespace, own) };
+            let ingress = Asks::default().of(object, created);
             let (served, found) = (Served::default(), Reported::default());
             let foreign = foreign.clone();
             let warning = None;
             let number = self.readings.insert(Reading { ingress, foreign, warning, served, found });
-            self.known.insert(name.clone(), number);
+            self.known.insert(object.clone(), number);
             number
         });
-        let (served, asks) = match &foreign {
-            None => self.serve(objects, &name.0, number, source, touched),
-            Some(_) => Default::default(),
+        let (served, asks) = match (&foreign, source) {
+            (Some(_), _) => Default::default(),
+            (None, Source::Ingress(source)) => {
+                self.serve(objects, &object.namespace, number, source, touched)
+            }
+            (None, Source::IngressRoute(source)) => {
+                self.serve_routes(objects, object, number, source, touched)
+            }
         };
         let reading = self.readings.get_mut(number).expect("a known number has its reading");
         let (was_ours, is_ours) = (is_known && reading.foreign.is_none(), foreign.is_none());
@@ -281,16 +287,14 @@ impl Routes {
         let has_tls = !(served.tls.is_empty() && reading.served.tls.is_empty());
         touched.certificates |= reading.served.tls != served.tls || (is_moved && has_tls);
         touched.clients |= reading.served.clients != served.clients;
-        let Ingress { namespace, name: own, .. } = &reading.ingress;
-        let asks = asks.ingress(Arc::clone(namespace), Arc::clone(own));
-        reading.ingress = Ingress { created, ..asks };
+        reading.ingress = asks.of(object, created);
         reading.warning = match foreign {
-            None => self.classes.warning(source).map(Box::new),
+            None => self.classes.warning(&named).map(Box::new),
             Some(_) => None,
         };
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
         touched.readings.insert(number);
-        self.release(number, &name.0, &before, touched, findings);
+        self.release(number, &object.namespace, &before, touched, findings);
     }
 }

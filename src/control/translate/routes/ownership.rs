@@ -16,7 +16,9 @@ use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::ingress::BackendPlace;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
-use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Model, Rule, Severity, Why};
+use crate::model::{
+    DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, Model, Rule, Severity, Why,
+};
 use crate::routing::{rules_of, table_order};
 
 /// What the policy keeps out of the model, and what is said of it.
@@ -207,8 +209,8 @@ impl Ownership {
         };
         let refused = self.refused.get(host).into_iter().flatten();
         for rule in refused.filter(|rule| !rule.matching.is_alias) {
-            let place = BackendPlace::Path { rule: rule.rule, position: rule.position };
             let object = object_ref(&model.ingresses[rule.ingress]);
+            let place = BackendPlace::of(object.kind, rule);
             let what = format!("{} is", rule.path);
             Report::new(&object, found).add(&place.field("path"), problem(&what));
         }
@@ -241,6 +243,9 @@ fn report_shared(
         let problem = Problem::error(Why::HostShared, "", reason, fix).with(Severity::Warning);
         let place = match rule.matching.is_alias {
             true => field(SERVER_ALIAS),
+            false if object.kind == Kind::IngressRoute => {
+                format!("spec.routes[{}].match", rule.rule)
+            }
             false => format!("spec.rules[{}].host", rule.rule),
         };
         Report::new(&object, found).add(&place, problem);

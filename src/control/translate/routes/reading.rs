@@ -12,7 +12,7 @@ use crate::control::translate::middleware::{self, Dependency};
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::Step;
-use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, NamedStep, Rule};
+use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, NamedStep, Rule};
 use crate::pki::client_certificate::Authority;
 use std::sync::Arc;
 
@@ -104,9 +104,9 @@ impl Reading {
         for problem in self.foreign.iter().chain(&self.warning) {
             report.add(problem.field, Problem::clone(problem));
         }
-        let of_rules = self.served.rules.iter().map(|rule| {
-            (BackendPlace::Path { rule: rule.rule, position: rule.position }, rule.backend)
-        });
+        let kind = self.ingress.kind;
+        let of_rules =
+            self.served.rules.iter().map(|rule| (BackendPlace::of(kind, rule), rule.backend));
         let of_default =
             self.served.defaults.iter().map(|own| (BackendPlace::Default, own.backend));
         for (place, backend) in of_rules.chain(of_default) {
@@ -116,12 +116,20 @@ impl Reading {
         }
         for (step, backend) in &self.served.step_backends {
             if let Some(problem) = backends.problem(*backend) {
-                report.add(&field(middleware::ROUTER_LIST), of_step(step, problem));
+                let place = match kind {
+                    Kind::IngressRoute => "spec.routes".to_owned(),
+                    _ => field(middleware::ROUTER_LIST),
+                };
+                report.add(&place, of_step(step, problem));
             }
         }
         for Certificate { position, secret, hosts: _ } in &self.served.tls {
             if let Some(problem) = secrets.problem(secret) {
-                report.add(&format!("spec.tls[{position}].secretName"), problem.clone());
+                let place = match kind {
+                    Kind::IngressRoute => "spec.tls.secretName".to_owned(),
+                    _ => format!("spec.tls[{position}].secretName"),
+                };
+                report.add(&place, problem.clone());
             }
         }
         let namespace = &self.ingress.namespace;

@@ -10,12 +10,12 @@ use crate::control::translate::annotations::Annotations;
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::fields::BackendRead;
 use crate::control::translate::findings::Findings;
-use crate::control::translate::middleware::{Asking, StepBackend, Subject};
+use crate::control::translate::middleware::{Asking, Dependency, StepBackend, Subject};
 use crate::control::translate::report::Report;
 use crate::control::translate::{ingress, object_ref};
 use crate::model::{
-    BackendKey, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, NamedStep, PortKey, Rule,
-    Severity,
+    BackendKey, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, NamedStep, ObjectRef,
+    PortKey, Rule, Severity,
 };
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn rules<'s>(
                     ingress: 0,
                     rule,
                     position,
-                    matching: Matching { entry_points, ordered, is_alias },
+                    matching: Matching { entry_points, ordered, is_bare: false, is_alias },
                     middlewares,
                 });
             }
@@ -107,38 +107,42 @@ impl Routes {
                 }
             };
             let chain = broken.is_none().then(|| steps.chain(&service, way, last)).flatten();
-            let key = BackendKey { namespace: Arc::clone(namespace), service, port };
+            let key = BackendKey { namespace: Arc::clone(namespace), service, port, variant: None };
             (self.backends.acquire(key, broken, number, touched), chain)
         };
-        let rules = rules(read.rules, &ways, &mut acquire);
-        let defaults = defaults(read.default, &ways, &mut acquire);
-        let steps = steps.finish();
-        let step_backends = self.step_backends(&steps, number, touched);
-        let tls = self.certificates_of(namespace, number, read.tls, touched);
-        let clients =
-            read.clients.map(|(read, hosts)| Box::new(Clients { read, hosts: hosts.into() }));
+        let rules = rules(std::mem::take(&mut read.rules), &ways, &mut acquire);
+        let defaults = defaults(read.default.take(), &ways, &mut acquire);
+        let Finished { backends, dependencies, is_unresolved } = steps.finish();
+        let step_backends =
+            self.step_backends(&backends, &dependencies, is_unresolved, number, touched);
+        let tls = self.certificates_of(namespace, number, std::mem::take(&mut read.tls), touched);
+        let clients = read
+            .clients
+            .take()
+            .map(|(read, hosts)| Box::new(Clients { read, hosts: hosts.into() }));
         let authority = clients.as_ref().and_then(|clients| clients.secret(namespace));
         self.acquire_authority(authority, number, touched);
         if !self.options.details {
             problems.retain(|problem| problem.severity != Severity::Info);
         }
-        let (problems, dependencies) = (problems.into(), steps.dependencies);
+        let problems = problems.into();
         let served =
             Served { rules, defaults, tls, clients, step_backends, dependencies, problems };
-        let ingress::IngressRead { https, timeouts, balance, raw_path, max_body, .. } = read;
-        (served, Asks { https, timeouts, balance, raw_path, max_body })
+        (served, Asks::of_read(read))
     }
 
     /// The backends of its steps, which it uses from now on as those of its rules.
-    fn step_backends(
+    pub(super) fn step_backends(
         &mut self,
-        steps: &Finished,
+        backends: &[(Arc<NamedStep>, StepBackend)],
+        dependencies: &[Dependency],
+        is_unresolved: bool,
         number: usize,
         touched: &mut Touched,
     ) -> Box<[(Arc<NamedStep>, usize)]> {
-        self.middlewares.acquire(number, &steps.dependencies, steps.is_unresolved);
-        let mut used = Vec::with_capacity(steps.backends.len());
-        for (step, backend) in &steps.backends {
+        self.middlewares.acquire(number, dependencies, is_unresolved);
+        let mut used = Vec::with_capacity(backends.len());
+        for (step, backend) in backends {
             let backend = match backend {
                 StepBackend::Service(key) => {
                     self.backends.acquire(key.clone(), None, number, touched)
@@ -151,7 +155,7 @@ impl Routes {
     }
 
     /// The Secrets of its certificates, which it uses from now on.
-    fn certificates_of(
+    pub(super) fn certificates_of(
         &mut self,
         namespace: &Arc<str>,
         number: usize,
@@ -179,8 +183,13 @@ impl Routes {
     }
 
     /// Forgets an Ingress that is gone.
-    pub(super) fn forget(&mut self, name: &Name, touched: &mut Touched, findings: &mut Findings) {
-        let number = self.known.remove(name);
+    pub(super) fn forget(
+        &mut self,
+        object: &ObjectRef,
+        touched: &mut Touched,
+        findings: &mut Findings,
+    ) {
+        let number = self.known.remove(object);
         let Some((number, mut reading)) =
             number.and_then(|number| Some((number, self.readings.remove(number)?)))
         else {
@@ -194,7 +203,7 @@ impl Routes {
             touched.ours = true;
             touched.left.push(reading.ingress);
         }
-        self.release(number, &name.0, &reading.served, touched, findings);
+        self.release(number, &object.namespace, &reading.served, touched, findings);
     }
 
     /// Gives up what an Ingress used before and does not use now.

@@ -5,8 +5,8 @@ use crate::control::objects::Objects;
 use crate::control::translate::annotations::Annotations;
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::middleware::{
-    Asking, Dependency, Middlewares, OWN_LIST, ROUTER_LIST, Resolved, SERVICE_LIST, StepBackend,
-    Subject, read_annotated,
+    Asking, Dependency, Middlewares, OWN_LIST, ROUTER_LIST, Reference, Resolved, SERVICE_LIST,
+    StepBackend, Subject, read_annotated,
 };
 use crate::control::translate::report::Report;
 use crate::model::{Broken, Chain, Diagnostic, Kind, NamedStep, ObjectRef};
@@ -32,6 +32,14 @@ struct OfService {
     chains: Vec<Option<Chain>>,
     backends: Vec<(Arc<NamedStep>, StepBackend)>,
     broken: Option<Broken>,
+}
+
+/// The list of a route of an IngressRoute.
+#[derive(Clone, Copy)]
+pub(super) struct RouteList<'l> {
+    pub(super) names: &'l [Reference<'l>],
+    /// Its field.
+    pub(super) place: &'l str,
 }
 
 /// What is left of the steps, when every route has its own.
@@ -68,6 +76,29 @@ impl<'a> Steps<'a> {
             middlewares.resolve(asking, list, &mut own, report);
         }
         read_annotated(asking, subject, &mut own, report);
+        Self::new(middlewares, asking, own, ways, report)
+    }
+
+    /// Those that a route of an IngressRoute names.
+    pub(super) fn of_route(
+        middlewares: &Middlewares,
+        asking: Asking<'a>,
+        list: RouteList<'_>,
+        ways: &[Way<'_>],
+        report: &mut Report<'_>,
+    ) -> Self {
+        let mut own = Resolved::default();
+        middlewares.resolve_route(asking, list.names, list.place, &mut own, report);
+        Self::new(middlewares, asking, own, ways, report)
+    }
+
+    fn new(
+        middlewares: &Middlewares,
+        asking: Asking<'a>,
+        mut own: Resolved,
+        ways: &[Way<'_>],
+        report: &mut Report<'_>,
+    ) -> Self {
         let mut dependencies = std::mem::take(&mut own.dependencies);
         let mut is_unresolved = own.is_unresolved;
         let ways = ways.iter().map(|way| {

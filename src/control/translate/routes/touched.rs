@@ -11,8 +11,8 @@ use std::sync::Arc;
 /// What has to be read again, and what came of it.
 #[derive(Debug, Default)]
 pub(in crate::control::translate) struct Touched {
-    /// Ingresses to read.
-    pub(super) ingresses: Set<Name>,
+    /// Ingresses and IngressRoutes to read.
+    pub(super) sources: Set<ObjectRef>,
     /// Services to read, with their slices, if a rule names them.
     pub(super) services: Set<Name>,
     /// Services that have come or gone: one of them may be the nearest to a missing one.
@@ -23,6 +23,8 @@ pub(in crate::control::translate) struct Touched {
     pub(super) secrets: Set<Name>,
     /// Middlewares to read.
     pub(super) middlewares: BTreeSet<Name>,
+    /// Other objects of Traefik that IngressRoutes refer to.
+    pub(super) referenced: BTreeSet<ObjectRef>,
     /// Services that name other Middlewares than before.
     pub(super) asking: Set<Name>,
     /// Whether to look at the IngressClasses.
@@ -65,8 +67,8 @@ impl Touched {
         let ObjectRef { kind, namespace, name } = identity;
         let named = (Arc::clone(namespace), Arc::clone(name));
         match kind {
-            Kind::Ingress => {
-                self.ingresses.insert(named);
+            Kind::Ingress | Kind::IngressRoute => {
+                self.sources.insert(identity.clone());
             }
             Kind::IngressClass => self.classes = true,
             Kind::Service => {
@@ -92,6 +94,9 @@ impl Touched {
             }
             Kind::Secret => {
                 self.secrets.insert(named);
+            }
+            Kind::TraefikService | Kind::ServersTransport | Kind::TlsOption | Kind::TlsStore => {
+                self.referenced.insert(identity.clone());
             }
             Kind::Node | Kind::ConfigMap | Kind::File | Kind::Cluster => {}
         }

@@ -96,8 +96,8 @@ fn a_name_that_is_none_is_told_and_serves_nothing_alone() {
     assert_eq!(
         lines(&found),
         [format!(
-            "error: Ingress default/x: metadata.annotations[{NAME}]: \"webb\" is not an entry point: the routes of \
-             this Ingress answer 503 (fix: did you mean \"web\"?)"
+            "error: Ingress default/x: metadata.annotations[{NAME}]: \"webb\" is not an entry point: its \
+             routes answer 503 (fix: did you mean \"web\"?)"
         )]
     );
     let table = compile(&model, None);

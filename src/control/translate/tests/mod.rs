@@ -15,6 +15,7 @@ mod foreign;
 mod health_check;
 mod https;
 mod ingress;
+mod ingress_routes;
 mod limits;
 mod messages;
 mod middlewares;

@@ -142,13 +142,13 @@ fn api_version(kind: Kind) -> &'static str {
     match kind {
         Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
         Kind::EndpointSlice => "discovery.k8s.io/v1",
-        Kind::Middleware => crate::control::objects::MIDDLEWARE_VERSION,
         Kind::Service
         | Kind::Secret
         | Kind::Node
         | Kind::ConfigMap
         | Kind::File
         | Kind::Cluster => "v1",
+        _ => crate::control::objects::TRAEFIK_VERSION,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::control::translate::near::Here;
 use crate::control::translate::protocol::LastRead;
 use crate::control::translate::report::Problem;
 use crate::control::translate::service::{self, PortRead, ServiceRead};
+use crate::control::translate::wanted::Wanted;
 use crate::model::{BackendKey, BackendSpec, Broken, Delta, PortKey, Treatment};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,26 @@ impl Backends {
         });
         if let Some(slot) = self.slots.get_mut(number) {
             slot.users.insert(user);
+        }
+        number
+    }
+
+    /// The same, with what is asked of the port.
+    pub(super) fn acquire_as(
+        &mut self,
+        key: BackendKey,
+        broken: Option<Broken>,
+        wanted: Wanted,
+        user: usize,
+        touched: &mut Touched,
+    ) -> usize {
+        let service = (Arc::clone(&key.namespace), Arc::clone(&key.service));
+        let number = self.acquire(key, broken, user, touched);
+        if let Some(slot) = self.slots.get_mut(number)
+            && slot.wanted != wanted
+        {
+            slot.wanted = wanted;
+            touched.services.insert(service);
         }
         number
     }
@@ -160,8 +181,8 @@ impl Backends {
             return;
         };
         let slots = &self.slots;
-        let ports: Vec<&PortKey> =
-            in_use.slots.iter().filter_map(|&slot| Some(&slots.get(slot)?.key.port)).collect();
+        let port = |&slot: &usize| slots.get(slot).map(|slot| (&slot.key.port, &slot.wanted));
+        let ports: Vec<(&PortKey, &Wanted)> = in_use.slots.iter().filter_map(port).collect();
         let name = ServiceName { namespace: &service.0, name: &service.1 };
         let secret = in_use.authorities.name.take();
         let (names, last) = (&mut self.names, &mut in_use.authorities);

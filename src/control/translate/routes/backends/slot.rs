@@ -3,6 +3,7 @@
 use super::Touched;
 use crate::control::translate::report::Problem;
 use crate::control::translate::service::PortRead;
+use crate::control::translate::wanted::Wanted;
 use crate::model::{BackendKey, BackendSpec, BackendState, Broken, Protocol, Treatment};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ pub(super) struct Slot {
     pub(super) key: BackendKey,
     /// As in the key of [`Backends::by_key`].
     pub(super) broken: Option<Broken>,
+    pub(super) wanted: Wanted,
     pub(super) state: BackendState,
     pub(super) protocol: Protocol,
     pub(super) treatment: Treatment,
@@ -28,6 +30,7 @@ impl Slot {
         Self {
             key,
             broken,
+            wanted: Wanted::default(),
             // Of a Service: until it is resolved, later in the same update.
             state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
             protocol: Protocol::Http,
@@ -61,10 +64,12 @@ impl Slot {
         if !is_missing {
             self.set_problem(problem.map(Arc::new), touched);
         }
-        let is_treated_anew = self.treatment != *treatment;
-        if is_treated_anew {
-            self.treatment.clone_from(treatment);
+        let mut treatment = treatment.clone();
+        if let Some(algorithm) = &self.wanted.algorithm {
+            treatment.balancing.algorithm = algorithm.clone();
         }
+        let is_treated_anew = self.treatment != treatment;
+        self.treatment = treatment;
         if self.set_protocol(protocol) || is_treated_anew {
             touched.routes = true;
             touched.states.insert(number);

@@ -1,0 +1,157 @@
+//! One IngressRoute (`traefik.io/v1alpha1`), read and checked by itself; the objects it refers to are looked up
+//! elsewhere.
+//!
+//! A mistake costs the route that it is in, as in Traefik: one whose rule is readable keeps its place and answers 503,
+//! so that no broader route takes its requests.
+
+mod place;
+mod rule;
+mod service;
+mod tls;
+
+pub(super) use place::Placed;
+pub(super) use service::{Asked, ServiceRead, Target, missing};
+pub(in crate::control) use tls::secrets_of;
+
+use super::annotations::Annotations;
+use super::entry_points::{EntryPointTable, EntryPointsRead};
+use super::ingress::{IngressRead, TlsRead};
+use super::middleware::{Fields, Reference};
+use super::report::{Problem, Report};
+use super::{body_size, https};
+use crate::control::objects::TraefikObject;
+use crate::control::quote::quote;
+use crate::model::{Broken, Https, Severity, Why};
+use rule::{RuleError, Syntax};
+use serde_json::Value;
+
+/// Priorities above are kept for Traefik's own routes.
+const MOST_PRIORITY: i64 = i64::MAX - 1000;
+
+/// One of `spec.routes` whose rule can be read.
+pub(super) struct RouteRead<'o> {
+    /// Position in `spec.routes`.
+    pub(super) position: usize,
+    /// Where it stands in the table.
+    pub(super) places: Vec<Placed>,
+    /// Its Middlewares, in their order.
+    pub(super) middlewares: Vec<Reference<'o>>,
+    pub(super) services: Vec<ServiceRead<'o>>,
+    /// Why it is not served, though it has its places.
+    pub(super) broken: Option<Broken>,
+}
+
+/// What of an IngressRoute can be served.
+pub(super) struct IngressRouteRead<'o> {
+    pub(super) routes: Vec<RouteRead<'o>>,
+    pub(super) entry_points: EntryPointsRead,
+    pub(super) tls: Option<TlsRead<'o>>,
+    /// What it asks of all of its routes, by annotations of ours.
+    pub(super) asks: IngressRead<'o>,
+}
+
+/// Reads an IngressRoute and reports what cannot be served. `https` is for one that does not say, and `points` are
+/// those that it may name.
+pub(super) fn read<'o>(
+    source: &'o TraefikObject,
+    https: &Https,
+    points: &EntryPointTable,
+    report: &mut Report<'_>,
+) -> IngressRouteRead<'o> {
+    let annotations = Annotations::of(&source.metadata);
+    let has_tls = source.spec.get("tls").is_some_and(|tls| !tls.is_null());
+    let mut fields = Fields::of_routes("spec", &source.spec, report);
+    fields.know(&["routes", "entryPoints", "tls", "parentRefs", "ingressClassName"]);
+    let names = fields.texts("entryPoints");
+    if fields.get("parentRefs").is_some() {
+        let reason = "is not supported: routers of several layers are not served";
+        fields.refuse_for(Why::Unsupported, "parentRefs", reason, "write the whole rule in each");
+    }
+    let is_broken = fields.is_broken();
+    let routes = read_routes(&mut fields);
+    let entry_points = points.of_route(&names, has_tls, report);
+    let https = https::read(annotations, has_tls, entry_points.is_secure, https, report);
+    let max_body = body_size::read(annotations, report);
+    let broken = is_broken.then_some(Broken::Altered);
+    let refused = broken.or(entry_points.broken).or(max_body.err());
+    let mut asks = IngressRead { refused, ..IngressRead::asking(annotations, https, report) };
+    asks.https.redirect &= refused.is_none();
+    asks.max_body = max_body.unwrap_or_default();
+    let tls = tls::read(&source.spec, &routes, report);
+    IngressRouteRead { routes, entry_points, tls, asks }
+}
+
+fn read_routes<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<RouteRead<'o>> {
+    let items = match fields.get("routes") {
+        None => &[][..],
+        Some(Value::Array(items)) => items,
+        Some(_) => {
+            fields.refuse("routes", "is not a list", "write a list of routes");
+            &[]
+        }
+    };
+    if items.is_empty() && !fields.is_broken() {
+        fields.warn("routes", "is empty: nothing is served", "add a route with `match`");
+    }
+    let read = |(position, _)| {
+        fields.item("routes", position, |route| read_route(position, route)).flatten()
+    };
+    items.iter().enumerate().filter_map(read).collect()
+}
+
+fn read_route<'o>(position: usize, fields: &mut Fields<'o, '_, '_>) -> Option<RouteRead<'o>> {
+    fields.know(&[
+        "match",
+        "kind",
+        "priority",
+        "syntax",
+        "services",
+        "middlewares",
+        "observability",
+    ]);
+    match fields.text("kind") {
+        None | Some("Rule") => {}
+        Some(other) => {
+            let reason = format!("is {}, and Traefik passes the route over", quote(other));
+            fields.say("kind", Severity::Error, Why::Invalid, reason, "write `kind: Rule`");
+            return None;
+        }
+    }
+    let text = fields.text("match").unwrap_or_default();
+    let syntax = match fields.text("syntax") {
+        Some("v2") => Syntax::V2,
+        None | Some("" | "v3" | "default") => Syntax::V3,
+        Some(other) => {
+            let reason = format!("{} is not a syntax of rules", quote(other));
+            fields.refuse("syntax", reason, "write v3, v2, or leave it out");
+            Syntax::V3
+        }
+    };
+    let condition = match rule::parse(text, syntax) {
+        Ok(condition) => condition,
+        Err(RuleError { reason, fix }) => {
+            let reason = format!("{reason}: the route does not exist, as in Traefik");
+            fields.say("match", Severity::Error, Why::Invalid, reason, fix);
+            return None;
+        }
+    };
+    let priority = fields.number("priority").filter(|priority| *priority != 0);
+    let priority = priority.map(|priority| priority.min(MOST_PRIORITY));
+    let places = place::places(condition, priority, text.len());
+    let middlewares = service::middlewares(fields);
+    let services = service::read(fields);
+    let broken = fields.is_broken().then_some(Broken::Altered);
+    Some(RouteRead { position, places, middlewares, services, broken })
+}
+
+/// Reads an IngressRoute for what is wrong with it alone.
+pub(super) fn check(source: &TraefikObject, report: &mut Report<'_>) {
+    read(source, &Https::default(), &EntryPointTable::default(), report);
+}
+
+/// What is wrong with a reference to another namespace, where those are forbidden.
+pub(super) fn forbidden(what: &str) -> Problem {
+    let reason = format!("names {what} of another namespace, which is forbidden: requests get 503");
+    let fix = "move it here, or set source.middlewares = \"any-namespace\"";
+    Problem::error(Why::Unsupported, "", reason, fix)
+}

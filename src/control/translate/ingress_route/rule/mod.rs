@@ -1,0 +1,163 @@
+//! The language of `match` in IngressRoutes: matchers joined by `&&`, `||`, `!` and parentheses (Traefik 3,
+//! "Routers", rules; `pkg/rules/parser.go` reads it as an expression of Go).
+//!
+//! Names of matchers are read without regard to case, as by Traefik. Text is between double quotes, with Go's
+//! escapes, or between backquotes, as it is.
+
+mod lexer;
+mod matcher;
+mod v2;
+
+use crate::model::Condition;
+use lexer::{Lexer, Token};
+
+/// The deepest nesting of parentheses and `!`.
+const MOST_DEPTH: usize = 32;
+
+/// The most matchers of one rule.
+const MOST_MATCHERS: usize = 256;
+
+/// What is wrong with a rule, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RuleError {
+    /// In one clause, with the text that it is about.
+    pub(super) reason: String,
+    /// What to do.
+    pub(super) fix: String,
+}
+
+impl RuleError {
+    fn new(reason: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { reason: reason.into(), fix: fix.into() }
+    }
+}
+
+/// The version of the language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// `Host`, `Header`, one argument.
+    #[default]
+    V3,
+    /// `Headers`, several arguments, `{name:expression}`: where `syntax: v2` asks for it.
+    V2,
+}
+
+/// Reads a rule.
+///
+/// # Errors
+/// If it is none, with what is wrong first.
+pub(super) fn parse(text: &str, syntax: Syntax) -> Result<Condition, RuleError> {
+    let mut parser = Parser { lexer: Lexer::new(text), syntax, depth: 0, matchers: 0 };
+    if parser.peek()? == Token::End {
+        return Err(RuleError::new("is empty", "write a rule, such as Host(`example.com`)"));
+    }
+    let rule = parser.any()?;
+    match parser.next()? {
+        Token::End => Ok(rule),
+        other => Err(unexpected(&other, "`&&`, `||` or the end of the rule")),
+    }
+}
+
+struct Parser<'t> {
+    lexer: Lexer<'t>,
+    syntax: Syntax,
+    depth: usize,
+    matchers: usize,
+}
+
+impl<'t> Parser<'t> {
+    fn peek(&self) -> Result<Token<'t>, RuleError> {
+        self.lexer.clone().token()
+    }
+
+    fn next(&mut self) -> Result<Token<'t>, RuleError> {
+        self.lexer.token()
+    }
+
+    /// `&&` binds closer than `||`.
+    fn any(&mut self) -> Result<Condition, RuleError> {
+        let mut parts = vec![self.all()?];
+        while self.peek()? == Token::Or {
+            self.next()?;
+            parts.push(self.all()?);
+        }
+        Ok(single(parts, Condition::Any))
+    }
+
+    fn all(&mut self) -> Result<Condition, RuleError> {
+        let mut parts = vec![self.not()?];
+        while self.peek()? == Token::And {
+            self.next()?;
+            parts.push(self.not()?);
+        }
+        Ok(single(parts, Condition::All))
+    }
+
+    fn not(&mut self) -> Result<Condition, RuleError> {
+        self.depth += 1;
+        if self.depth > MOST_DEPTH {
+            let reason = format!("nests deeper than {MOST_DEPTH} levels");
+            return Err(RuleError::new(reason, "split it into several routes"));
+        }
+        let rule = match self.next()? {
+            Token::Not => Condition::Not(Box::new(self.not()?)),
+            Token::Open => {
+                let rule = self.any()?;
+                match self.next()? {
+                    Token::Close => rule,
+                    other => return Err(unexpected(&other, "`)`")),
+                }
+            }
+            Token::Name(name) => self.matcher(name)?,
+            other => return Err(unexpected(&other, "a matcher, such as Host(`example.com`)")),
+        };
+        self.depth -= 1;
+        Ok(rule)
+    }
+
+    fn matcher(&mut self, name: &str) -> Result<Condition, RuleError> {
+        self.matchers += 1;
+        if self.matchers > MOST_MATCHERS {
+            let reason = format!("has more than {MOST_MATCHERS} matchers");
+            return Err(RuleError::new(reason, "split it into several routes"));
+        }
+        match self.next()? {
+            Token::Open => {}
+            other => return Err(unexpected(&other, &format!("`(` after {name}"))),
+        }
+        let mut arguments = Vec::new();
+        if self.peek()? == Token::Close {
+            self.next()?;
+        } else {
+            loop {
+                match self.next()? {
+                    Token::Text(text) => arguments.push(text.into_owned()),
+                    other => return Err(unexpected(&other, "text in backquotes or double quotes")),
+                }
+                match self.next()? {
+                    Token::Comma => {}
+                    Token::Close => break,
+                    other => return Err(unexpected(&other, "`,` or `)`")),
+                }
+            }
+        }
+        match self.syntax {
+            Syntax::V3 => matcher::read(name, &arguments),
+            Syntax::V2 => v2::read(name, &arguments),
+        }
+    }
+}
+
+fn single(mut parts: Vec<Condition>, of: fn(Vec<Condition>) -> Condition) -> Condition {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => of(parts),
+    }
+}
+
+fn unexpected(token: &Token<'_>, wanted: &str) -> RuleError {
+    RuleError::new(format!("has {token} where {wanted} is expected"), "correct the rule")
+}
+
+#[cfg(test)]
+mod tests;

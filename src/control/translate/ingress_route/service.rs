@@ -1,0 +1,309 @@
+//! `services` and `middlewares` of a route: what they name, and what they ask of it.
+
+use crate::control::quote::quote;
+use crate::control::suggest::nearest;
+use crate::control::translate::middleware::{Fields, Reference};
+use crate::control::translate::report::Problem;
+use crate::control::translate::wanted::AskedScheme;
+use crate::model::{
+    Algorithm, Broken, CookieSettings, PortKey, SameSite, Severity, Why, is_cookie_name,
+    is_cookie_path,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The most services of one route: each is looked at for a request that draws among them.
+const MOST_SERVICES: usize = 64;
+
+/// What a service is.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::control::translate) enum Target<'o> {
+    /// A port of a Service.
+    Service(Reference<'o>, PortKey),
+    /// A TraefikService.
+    TraefikService(Reference<'o>),
+    /// `noop@internal`: answers 418, where no Middleware answers before.
+    Noop,
+    /// It cannot be used, which was told; with what it is called.
+    Unusable(&'o str, Broken),
+}
+
+/// What a route asks of a Service beside the words of the Service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::control::translate) struct Asked<'o> {
+    pub(in crate::control::translate) scheme: Option<AskedScheme>,
+    pub(in crate::control::translate) transport: Option<Reference<'o>>,
+    pub(in crate::control::translate) sticky: Option<Arc<CookieSettings>>,
+}
+
+/// One of `services`.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::control::translate) struct ServiceRead<'o> {
+    pub(in crate::control::translate) target: Target<'o>,
+    pub(in crate::control::translate) asked: Asked<'o>,
+    /// Its share of the requests.
+    pub(in crate::control::translate) weight: u32,
+}
+
+/// The Middlewares of a route.
+pub(super) fn middlewares<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<Reference<'o>> {
+    let count = length(fields, "middlewares", "list Middlewares by `name`");
+    let mut all = Vec::with_capacity(count);
+    for position in 0..count {
+        let read = fields.item("middlewares", position, |one| {
+            one.know(&["name", "namespace"]);
+            reference(one, "add the `name` of a Middleware")
+        });
+        match read.flatten() {
+            Some(reference) => all.push(reference),
+            // One that cannot be read may protect.
+            None => fields.break_off(),
+        }
+    }
+    all
+}
+
+/// The services of a route.
+pub(super) fn read<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<ServiceRead<'o>> {
+    let count = length(fields, "services", "list Services by `name` and `port`");
+    if count > MOST_SERVICES {
+        let reason = format!("are more than {MOST_SERVICES}");
+        fields.refuse("services", reason, "spread the requests over fewer Services");
+        return Vec::new();
+    }
+    let all = (0..count).filter_map(|position| fields.item("services", position, one));
+    all.collect()
+}
+
+/// How many values a list has.
+fn length(fields: &mut Fields<'_, '_, '_>, key: &str, fix: &str) -> usize {
+    match fields.get(key) {
+        None => 0,
+        Some(Value::Array(items)) => items.len(),
+        Some(_) => {
+            fields.refuse(key, "is not a list", fix);
+            0
+        }
+    }
+}
+
+fn reference<'o>(fields: &mut Fields<'o, '_, '_>, fix: &str) -> Option<Reference<'o>> {
+    let name = fields.required("name", fix)?;
+    let namespace = fields.text("namespace").filter(|namespace| !namespace.is_empty());
+    Some(Reference { namespace, name })
+}
+
+/// Reads one of a list of services.
+pub(super) fn one<'o>(fields: &mut Fields<'o, '_, '_>) -> ServiceRead<'o> {
+    fields.know(&[
+        "name",
+        "namespace",
+        "kind",
+        "port",
+        "weight",
+        "scheme",
+        "passHostHeader",
+        "sticky",
+        "serversTransport",
+        "strategy",
+        "healthCheck",
+        "passiveHealthCheck",
+        "responseForwarding",
+        "nativeLB",
+        "nodePortLB",
+        "middlewares",
+    ]);
+    for (key, instead) in [
+        ("strategy", "the less loaded of two pods is taken"),
+        ("passiveHealthCheck", "pods that fail are left out for a while anyway"),
+        ("responseForwarding", "responses are passed on as they come"),
+        ("nativeLB", "requests go to the addresses of pods"),
+        ("nodePortLB", "requests go to the addresses of pods"),
+    ] {
+        fields.tell(key, instead);
+    }
+    if fields.get("middlewares").is_some() {
+        let reason = "is not supported on a service";
+        fields.refuse_for(Why::Unsupported, "middlewares", reason, "name them on the route");
+    }
+    if fields.get("healthCheck").is_some() {
+        let reason = "is not obeyed here, and pods are not checked";
+        let fix = "use the ravelin.dev/health-check-path annotation of the Service";
+        fields.warn("healthCheck", reason, fix);
+    }
+    let weight = fields.number("weight").unwrap_or(1);
+    let weight = u32::try_from(weight.max(0)).unwrap_or(u32::MAX);
+    let target = target(fields);
+    let asked = asked(fields);
+    let target = match target {
+        Target::Service(..) | Target::TraefikService(_) if fields.is_broken() => {
+            Target::Unusable(fields.text("name").unwrap_or_default(), Broken::Altered)
+        }
+        target => target,
+    };
+    ServiceRead { target, asked, weight }
+}
+
+fn target<'o>(fields: &mut Fields<'o, '_, '_>) -> Target<'o> {
+    let Some(named) = reference(fields, "add the `name` of a Service") else {
+        return Target::Unusable("", Broken::ServiceMissing);
+    };
+    if let Some((name, provider)) = named.name.rsplit_once('@') {
+        return of_provider(fields, named.name, name, provider);
+    }
+    match fields.text("kind") {
+        None | Some("" | "Service") => {}
+        Some("TraefikService") => return Target::TraefikService(named),
+        Some(other) => {
+            let fix = match nearest(other, ["Service", "TraefikService"]) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "write Service or TraefikService".to_owned(),
+            };
+            let reason = format!("{} is not a kind of service", quote(other));
+            fields.refuse("kind", reason, fix);
+            return Target::Unusable(named.name, Broken::Unsupported);
+        }
+    }
+    let port = match fields.get("port") {
+        Some(Value::Number(number)) => {
+            let number = number.as_u64().and_then(|number| u16::try_from(number).ok());
+            number.filter(|number| *number > 0).map(PortKey::Number)
+        }
+        // As in Traefik, digits in quotes are a number.
+        Some(Value::String(text)) => match text.parse::<u16>() {
+            Ok(number) if number > 0 => Some(PortKey::Number(number)),
+            Ok(_) => None,
+            Err(_) => Some(PortKey::Name(text.as_str().into())).filter(|_| !text.is_empty()),
+        },
+        _ => None,
+    };
+    match port {
+        Some(port) => Target::Service(named, port),
+        None => {
+            let reason = "is missing, or is no port";
+            fields.refuse("port", reason, "write number or name of a port of the Service");
+            Target::Unusable(named.name, Broken::PortMissing)
+        }
+    }
+}
+
+/// What stands behind `@` is not one of the cluster's.
+fn of_provider<'o>(
+    fields: &mut Fields<'o, '_, '_>,
+    whole: &'o str,
+    name: &str,
+    provider: &str,
+) -> Target<'o> {
+    let shown = quote(whole);
+    let (reason, fix) = match (name, provider) {
+        ("noop", "internal") => return Target::Noop,
+        ("api" | "dashboard", "internal") => (
+            format!("{shown} is Traefik's dashboard, which is not here"),
+            "use `ravelin explain`, the metrics and the status page of the admin port, and remove the route",
+        ),
+        ("ping", "internal") => (
+            format!("{shown} is Traefik's own health page"),
+            "check /readyz of the admin port, and remove the route",
+        ),
+        ("prometheus", "internal") => (
+            format!("{shown} has the metrics of Traefik"),
+            "scrape /metrics of the admin port, and remove the route",
+        ),
+        (_, "internal") => {
+            (format!("{shown} is one of Traefik's own services"), "remove the route")
+        }
+        _ => (
+            format!("{shown} is of a provider that is not read"),
+            "write a TraefikService or a Service, and name it without a provider",
+        ),
+    };
+    fields.refuse_for(Why::Unsupported, "name", reason, fix);
+    Target::Unusable(whole, Broken::Unsupported)
+}
+
+fn asked<'o>(fields: &mut Fields<'o, '_, '_>) -> Asked<'o> {
+    let scheme = match fields.text("scheme") {
+        None | Some("") => None,
+        Some("http") => Some(AskedScheme::Http),
+        Some("https") => Some(AskedScheme::Https),
+        Some("h2c") => Some(AskedScheme::H2c),
+        Some(other) => {
+            let reason = format!("{} is not a scheme", quote(other));
+            fields.refuse("scheme", reason, "write http, https or h2c");
+            None
+        }
+    };
+    let transport = fields.text("serversTransport").filter(|name| !name.is_empty());
+    let transport = transport.and_then(|name| match name.rsplit_once('@') {
+        None => Some(Reference { namespace: None, name }),
+        Some(_) => {
+            let reason = format!("{} names a provider, and none is read", quote(name));
+            fields.refuse("serversTransport", reason, "name a ServersTransport of this namespace");
+            None
+        }
+    });
+    if fields.flag_if_any("passHostHeader") == Some(false) {
+        let reason = "is false, and pods would get the Host of the client";
+        let fix = "remove it, or set Host by a headers Middleware";
+        fields.refuse_for(Why::Unsupported, "passHostHeader", reason, fix);
+    }
+    let sticky = fields.below("sticky", |sticky| {
+        sticky.know(&["cookie"]);
+        sticky.below("cookie", cookie).flatten()
+    });
+    let sticky = sticky.flatten().map(Arc::new);
+    Asked { scheme, transport, sticky }
+}
+
+/// Reads `sticky.cookie`.
+pub(super) fn cookie(fields: &mut Fields<'_, '_, '_>) -> Option<CookieSettings> {
+    fields.know(&["name", "secure", "httpOnly", "sameSite", "maxAge", "path", "domain"]);
+    let mut settings = CookieSettings::default();
+    if let Some(name) = fields.text("name").filter(|name| !name.is_empty()) {
+        if !is_cookie_name(name) {
+            let reason = format!("{} is not the name of a cookie", quote(name));
+            fields.refuse("name", reason, "write letters and digits");
+            return None;
+        }
+        settings.name = name.into();
+    }
+    settings.secure = fields.flag_if_any("secure").filter(|secure| *secure);
+    if fields.get("domain").is_some() {
+        let reason = "is not obeyed: the cookie is for the host of the request alone";
+        fields.warn("domain", reason, "remove it");
+    }
+    match fields.text("sameSite").map(str::to_ascii_lowercase).as_deref() {
+        None | Some("" | "lax") => {}
+        Some("strict") => settings.same_site = SameSite::Strict,
+        Some("none") => settings.same_site = SameSite::None,
+        Some(other) => {
+            let reason = format!("{} is not a value of SameSite", quote(other));
+            fields.refuse("sameSite", reason, "write lax, strict or none");
+        }
+    }
+    let max_age = fields.number("maxAge").unwrap_or(0);
+    settings.max_age = u32::try_from(max_age).ok().filter(|seconds| *seconds > 0);
+    if let Some(path) = fields.text("path").filter(|path| !path.is_empty()) {
+        if is_cookie_path(path) {
+            settings.path = path.into();
+        } else {
+            let reason = format!("{} is not the path of a cookie", quote(path));
+            fields.refuse("path", reason, "write a path such as /");
+        }
+    }
+    Some(settings)
+}
+
+impl Asked<'_> {
+    /// The load balancing that is asked for.
+    pub(in crate::control::translate) fn algorithm(&self) -> Option<Algorithm> {
+        self.sticky.clone().map(Algorithm::Cookie)
+    }
+}
+
+/// What is wrong with a TraefikService or ServersTransport that does not exist.
+pub(in crate::control::translate) fn missing(kind: &str, namespace: &str, name: &str) -> Problem {
+    let reason = format!("there is no {kind} {} in namespace {namespace}", quote(name));
+    let fix = "create it; until then requests get 503";
+    Problem::error(Why::Unsupported, "", reason, fix).with(Severity::Error)
+}

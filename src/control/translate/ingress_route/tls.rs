@@ -1,0 +1,95 @@
+//! `tls` of an IngressRoute: which certificate is presented for its hosts.
+
+use super::{RouteRead, place};
+use crate::control::objects::TraefikObject;
+use crate::control::translate::fields;
+use crate::control::translate::ingress::TlsRead;
+use crate::control::translate::middleware::{self, Fields};
+use crate::control::translate::report::Report;
+use crate::model::{HostPattern, Kind, Severity, Why};
+use serde_json::Value;
+
+/// Reads it. `routes` have the hosts that it is for.
+pub(super) fn read<'o>(
+    spec: &'o Value,
+    routes: &[RouteRead<'o>],
+    report: &mut Report<'_>,
+) -> Option<TlsRead<'o>> {
+    let tls = spec.get("tls").filter(|tls| !tls.is_null())?;
+    let mut fields = Fields::of_routes("spec.tls", tls, report);
+    fields.know(&["secretName", "certResolver", "domains", "options", "store"]);
+    let mut hosts: Vec<HostPattern> = Vec::new();
+    for placed in routes.iter().flat_map(|route| &route.places) {
+        match &placed.ordered {
+            Some(ordered) => hosts.extend(place::hosts(&ordered.condition).into_iter().flatten()),
+            None => hosts.push(placed.host.clone()),
+        }
+    }
+    hosts.extend(domains(&mut fields));
+    hosts.retain(|host| *host != HostPattern::Any);
+    hosts.sort_unstable();
+    hosts.dedup();
+    let secret_name = fields.text("secretName").filter(|name| !name.is_empty());
+    if fields.text("certResolver").is_some_and(|name| !name.is_empty()) {
+        resolver(&mut fields, secret_name.is_some(), &hosts);
+    }
+    Some(TlsRead { position: 0, secret_name: secret_name?, hosts })
+}
+
+/// The hosts of `domains`.
+fn domains(fields: &mut Fields<'_, '_, '_>) -> Vec<HostPattern> {
+    let items = fields.get("domains").and_then(Value::as_array);
+    let names = items.into_iter().flatten().flat_map(|domain| {
+        let main = domain.get("main").into_iter();
+        let others = domain.get("sans").and_then(Value::as_array).into_iter().flatten();
+        main.chain(others).filter_map(Value::as_str)
+    });
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    names.into_iter().filter_map(|name| fields::host(Some(name)).ok()).collect()
+}
+
+/// No certificate is requested from an authority: another one has to be there.
+fn resolver(fields: &mut Fields<'_, '_, '_>, has_secret: bool, hosts: &[HostPattern]) {
+    if has_secret {
+        fields.tell("certResolver", "the certificate of secretName is presented");
+        return;
+    }
+    let names: Vec<String> = hosts.iter().map(|host| format!("\"{host}\"")).collect();
+    let reason = "has no meaning here: no certificate is requested. One that covers the hosts and is there anyway is \
+                  presented";
+    let fix = format!(
+        "have cert-manager make one, and name its Secret in spec.tls.secretName: {{apiVersion: cert-manager.io/v1, \
+         kind: Certificate, metadata: {{name: NAME}}, spec: {{secretName: NAME, dnsNames: [{}], issuerRef: {{kind: \
+         ClusterIssuer, name: ISSUER}}}}}}",
+        names.join(", ")
+    );
+    fields.say("certResolver", Severity::Warning, Why::Unsupported, reason, fix);
+}
+
+/// The Secrets that an object of Traefik names, in its namespace, and whether all of their keys are read.
+pub(in crate::control) fn secrets_of(object: &TraefikObject) -> Vec<&str> {
+    let spec = &object.spec;
+    let at = |places: &[&str]| -> Vec<&str> {
+        places.iter().filter_map(|place| spec.pointer(place)?.as_str()).collect()
+    };
+    let list = |place: &str| spec.pointer(place).and_then(Value::as_array).into_iter().flatten();
+    let mut named = match object.kind {
+        Kind::Middleware => middleware::secrets_of(spec),
+        Kind::IngressRoute => at(&["/tls/secretName"]),
+        Kind::TlsStore => {
+            let mut named = at(&["/defaultCertificate/secretName"]);
+            let more = list("/certificates").filter_map(|one| one.get("secretName")?.as_str());
+            named.extend(more);
+            named
+        }
+        Kind::TlsOption => list("/clientAuth/secretNames").filter_map(Value::as_str).collect(),
+        Kind::ServersTransport => {
+            let of_roots = list("/rootCAs").filter_map(|one| one.get("secret")?.as_str());
+            let old = list("/rootCAsSecrets").chain(list("/certificatesSecrets"));
+            of_roots.chain(old.filter_map(Value::as_str)).collect()
+        }
+        _ => Vec::new(),
+    };
+    named.retain(|name| !name.is_empty());
+    named
+}

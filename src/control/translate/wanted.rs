@@ -1,0 +1,40 @@
+//! What routes ask of a Service beside the words of the Service.
+
+use crate::model::Algorithm;
+use crate::pki::endpoint_tls::Trust;
+use rustls::pki_types::ServerName;
+use std::sync::Arc;
+
+/// What routes ask of a port beside the words of its Service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Wanted {
+    pub(super) scheme: Option<AskedScheme>,
+    pub(super) tls: Option<Arc<TransportTls>>,
+    pub(super) algorithm: Option<Algorithm>,
+}
+
+/// The scheme of requests to pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum AskedScheme {
+    Http,
+    H2c,
+    Https,
+}
+
+impl AskedScheme {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::H2c => "h2c",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// TLS to pods, beside what their Service says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TransportTls {
+    /// The name in SNI and in the certificate, if it is given.
+    pub(super) server_name: Option<ServerName<'static>>,
+    pub(super) trust: Trust,
+}
