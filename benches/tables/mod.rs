@@ -51,6 +51,7 @@ pub(crate) fn simple(
     let namespace: Arc<str> = "shops".into();
     let ingress = |number| Ingress {
         kind: Kind::Ingress,
+        has_status: true,
         namespace: Arc::clone(&namespace),
         name: format!("shop-{number}").into(),
         created: 1_700_000_000,

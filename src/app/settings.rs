@@ -32,6 +32,7 @@ pub fn options(config: &Config) -> Options {
     Options {
         ingress_class: config.source.ingress_class.clone(),
         taken_classes: config.source.ingress_classes.clone(),
+        taken_status: config.source.status_of_other_classes,
         without_class: config.source.ingress_without_class,
         strict_class: of_cluster,
         class_grace: config.source.class_grace,
@@ -45,6 +46,7 @@ pub fn options(config: &Config) -> Options {
         node: node(config).map(Arc::from),
         prefer: config.upstream.prefer,
         details: false,
+        certificates: config.certificate_secrets.clone(),
         cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
     }
 }

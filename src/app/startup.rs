@@ -378,6 +378,7 @@ fn begin(
         SourceKind::Kubernetes(settings) => {
             let config_map = ConfigMapKey::of(&config.cloudflare.origin);
             let mut watch = ClusterWatch::new(settings, config_map.as_ref(), telemetry.watch())?;
+            watch.keep(&config.certificate_secrets);
             if let Some(config) = &settings.write_back {
                 let settings = write_back::settings(config, watch.namespace(), heritage.number);
                 watch.write_back(settings, outcome, telemetry.write_back());

@@ -95,6 +95,7 @@ fn build_cluster(settings: &Kubernetes, options: &Options) -> Result<(Build, Inp
     let metrics = Arc::default();
     let watch = ClusterWatch::new(settings, options.cloudflare_list.as_ref(), &metrics);
     let watch = watch.map_err(|error| failed(error.to_string()))?;
+    watch.keep(&options.certificates);
     let others = watch.list_others(&settings.namespaces);
     let objects = watch.list_once().map_err(failed)?.objects();
     let (_, mut findings) = around_cluster(&others.notes);

@@ -1,11 +1,11 @@
-//! `[[certificate]]`: pairs of files.
+//! `[[certificate]]`: pairs of files, and Secrets.
 
 use std::path::PathBuf;
 
 use super::keys;
 use super::raw::{self, Table};
 use super::units::Fault;
-use super::values::path;
+use super::values::{namespace, path, subdomain};
 
 /// A certificate and its key, in files. Nothing here looks into them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,25 +19,69 @@ pub struct CertificateFiles {
     pub default: bool,
 }
 
+/// A Secret of the cluster whose certificate is presented for all of its names, in every namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateSecret {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// Whether it is presented for an absent or unknown server name. Default: no.
+    pub default: bool,
+}
+
+/// All of the tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct CertificateTables {
+    pub(super) files: Vec<CertificateFiles>,
+    pub(super) secrets: Vec<CertificateSecret>,
+}
+
 /// Reads the tables. Faulty ones are reported and left out.
-pub(super) fn section(root: &Table<'_>) -> Vec<CertificateFiles> {
-    let mut certificates: Vec<CertificateFiles> = Vec::new();
+pub(super) fn section(root: &Table<'_>) -> CertificateTables {
+    let mut all = CertificateTables::default();
+    let mut has_default = false;
     for table in root.tables(&keys::CERTIFICATE).unwrap_or_default() {
-        let fix = |what| format!("name the PEM file with the {what}");
-        let cert_file = table.require("cert_file", &fix("certificate and its chain"), path);
-        let key_file = table.require("key_file", &fix("key"), path);
         let default = table.read("default", raw::boolean).unwrap_or(false);
-        if default && certificates.iter().any(|other| other.default) {
+        if default && has_default {
             let problem = "another certificate is already the default";
             table.complain("default", Fault::new(problem, "remove one of them"));
         }
-        if certificates.iter().any(|other| Some(&other.cert_file) == cert_file.as_ref()) {
-            let problem = "the file is already used by another certificate";
-            table.complain("cert_file", Fault::new(problem, "remove one of them"));
-        }
-        if let (Some(cert_file), Some(key_file)) = (cert_file, key_file) {
-            certificates.push(CertificateFiles { cert_file, key_file, default });
+        has_default |= default;
+        match table.read("secret", |value| raw::string(value).and_then(secret)) {
+            Some((namespace, name)) => {
+                for key in ["cert_file", "key_file"].into_iter().filter(|key| table.has(key)) {
+                    let fault = Fault::new("it has no effect with secret", "remove one of the two");
+                    table.complain(key, fault);
+                }
+                all.secrets.push(CertificateSecret { namespace, name, default });
+            }
+            None if table.has("secret") => {}
+            None => all.files.extend(files(&table, &all.files, default)),
         }
     }
-    certificates
+    all
+}
+
+/// `known` are the tables before it.
+fn files(table: &Table<'_>, known: &[CertificateFiles], default: bool) -> Option<CertificateFiles> {
+    let fix = |what| format!("name the PEM file with the {what}");
+    let cert_file = table.require("cert_file", &fix("certificate and its chain"), path);
+    let key_file = table.require("key_file", &fix("key"), path);
+    if known.iter().any(|other| Some(&other.cert_file) == cert_file.as_ref()) {
+        let problem = "the file is already used by another certificate";
+        table.complain("cert_file", Fault::new(problem, "remove one of them"));
+    }
+    Some(CertificateFiles { cert_file: cert_file?, key_file: key_file?, default })
+}
+
+/// `namespace/name`.
+fn secret(text: &str) -> Result<(String, String), Fault> {
+    let parts = text.split_once('/');
+    let parts =
+        parts.and_then(|(space, name)| Some((namespace(space).ok()?, subdomain(name).ok()?)));
+    parts.ok_or_else(|| {
+        let fix = "write NAMESPACE/NAME of the Secret";
+        Fault::new(format!("\"{text}\" does not name a Secret"), fix)
+    })
 }

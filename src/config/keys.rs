@@ -58,7 +58,7 @@ pub(super) const ENTRY_POINT: Keys = Keys {
 };
 /// `[[certificate]]`.
 pub(super) const CERTIFICATE: Keys =
-    Keys { table: "certificate", keys: &["cert_file", "key_file", "default"] };
+    Keys { table: "certificate", keys: &["cert_file", "key_file", "secret", "default"] };
 /// `[[client_certificate]]`.
 pub(super) const CLIENT_CERTIFICATE: Keys =
     Keys { table: "client_certificate", keys: &["hosts", "policy", "ca", "ca_file", "subjects"] };
@@ -94,6 +94,7 @@ pub(super) const SOURCE: Keys = Keys {
         "namespaces",
         "ingress_class",
         "ingress_classes",
+        "status_of_other_classes",
         "ingress_without_class",
         "class_grace",
         "hosts",

@@ -47,7 +47,7 @@ use ipnet::IpNet;
 pub use admit::{
     Admit, CLOUDFLARE, CLOUDFLARE_DATE, LOOPBACK, Members, NEVER_CLOUDFLARE, NamedSet,
 };
-pub use certificates::CertificateFiles;
+pub use certificates::{CertificateFiles, CertificateSecret};
 pub use client_certificate::{AuthoritySource, ClientCertificate};
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use dns::Dns;
@@ -79,6 +79,8 @@ pub struct Config {
     /// Certificates out of files. At most one is the default; there is one at least if a listener
     /// has TLS.
     pub certificates: Vec<CertificateFiles>,
+    /// Secrets whose certificates are presented in all namespaces.
+    pub certificate_secrets: Vec<CertificateSecret>,
     /// The client certificate policies of hosts, which Ingresses can make stricter.
     pub client_certificates: Vec<ClientCertificate>,
     /// `[tls] ticket_key_file`: the secret behind session tickets. As written. `None`: one in the state

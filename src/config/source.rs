@@ -23,6 +23,8 @@ pub struct SourceConfig {
     pub ingress_class: String,
     /// Classes of other controllers that are served as well, as when one is replaced: IngressRoutes too.
     pub ingress_classes: Vec<String>,
+    /// Whether the status of Ingresses of those classes is written. Default: no, as their controller writes it.
+    pub status_of_other_classes: bool,
     /// Whether Ingresses that name no class are served too. Default: no.
     pub ingress_without_class: bool,
     /// How long Ingresses of a deleted IngressClass are served. Zero: not at all.
@@ -162,6 +164,9 @@ pub(super) fn section(table: &Table<'_>) -> Option<SourceConfig> {
             .list("ingress_classes")
             .map(|list| list.strings(&table.path("ingress_classes"), subdomain))
             .unwrap_or_default(),
+        status_of_other_classes: table
+            .read("status_of_other_classes", raw::boolean)
+            .unwrap_or(false),
         ingress_without_class: without_class.unwrap_or(false),
         class_grace: table.read("class_grace", class_grace).unwrap_or(defaults::CLASS_GRACE),
         hosts: table.read("hosts", hosts).unwrap_or_default(),

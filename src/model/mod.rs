@@ -41,7 +41,7 @@ pub use service::{
     PortKey, Treatment,
 };
 pub use timeouts::Timeouts;
-pub use tls::{HostClients, Issuer, TlsSecret};
+pub use tls::{CertificateRole, HostClients, Issuer, TlsSecret};
 
 use ipnet::IpNet;
 use std::num::NonZeroU64;
@@ -107,6 +107,8 @@ pub struct Ingress {
     /// `metadata.creationTimestamp` in seconds since the Unix epoch; `i64::MAX` where absent, so
     /// that an object without one (a manifest in Git) is younger than every object that has one.
     pub created: i64,
+    /// Whether its status is ours to write.
+    pub has_status: bool,
     /// Its redirect to TLS and its HSTS header.
     pub https: Https,
     /// The timeouts of its requests, if it sets any; boxed, because few Ingresses do.

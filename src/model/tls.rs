@@ -5,7 +5,25 @@ use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::{Authority, Demand, Mode, Subjects};
 use std::sync::Arc;
 
-/// A Secret in `spec.tls` of Ingresses of ravelin.
+/// What a certificate in a Secret is presented for, beside the hosts of the routes that name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CertificateRole {
+    /// Nothing.
+    #[default]
+    Routes,
+    /// All of its names, as the configuration asks; and, if it is the default, for absent and unknown names.
+    Operator {
+        /// Whether it is the default.
+        is_default: bool,
+    },
+    /// Those of its names that no namespace has a route for, as the default TLSStore of Traefik asks.
+    Store {
+        /// Whether it is the default, unless the configuration has one.
+        is_default: bool,
+    },
+}
+
+/// A Secret in `spec.tls` of Ingresses and IngressRoutes of ravelin, or one that the configuration names.
 #[derive(Clone, Debug)]
 pub struct TlsSecret {
     /// `metadata.namespace`.
@@ -16,6 +34,8 @@ pub struct TlsSecret {
     pub certificate: Option<Arc<Certificate>>,
     /// The hosts of the entries that name it, or else of the rules; sorted, without duplicates.
     pub hosts: Vec<HostPattern>,
+    /// What else it is for.
+    pub role: CertificateRole,
 }
 
 /// The client certificate policy of one host, from its Ingresses.

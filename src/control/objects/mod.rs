@@ -33,6 +33,9 @@ pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 /// The label by which an EndpointSlice names its Service (discovery.k8s.io/v1).
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 
+/// The label of Ingresses by which cert-manager answers HTTP-01 challenges (cert-manager, `pkg/issuer/acme/http`).
+pub const SOLVER_LABEL: &str = "acme.cert-manager.io/http01-solver";
+
 /// An object of a kind that ravelin reads.
 ///
 /// `Debug` shows the identity alone, because a Secret's own would print its data, and a

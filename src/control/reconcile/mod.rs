@@ -17,7 +17,7 @@ use super::source::{Changes, Source, Wake};
 use super::translate::{Effect, FindingList, Options, Translator};
 use super::write_back::Reconciled;
 use crate::model::{
-    BackendSpec, ClusterAddresses, Delta, Diagnostic, HostClients, Ingress, Kind, Model, TlsSecret,
+    BackendSpec, ClusterAddresses, Delta, Diagnostic, HostClients, Ingress, Model, TlsSecret,
 };
 use crate::routing::{Publisher, Table, compile, recompile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
@@ -256,7 +256,7 @@ impl Reconciler {
         let findings = Arc::clone(&self.findings);
         let names = |ingress: &Ingress| (Arc::clone(&ingress.namespace), Arc::clone(&ingress.name));
         let ours = model.map(|model| {
-            let ingresses = model.ingresses.iter().filter(|own| own.kind == Kind::Ingress);
+            let ingresses = model.ingresses.iter().filter(|own| own.has_status);
             ingresses.map(names).collect()
         });
         self.audience.outcomes.send_modify(|outcome| {

@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::report::Problem;
-use crate::control::objects::{Objects, TraefikObject};
+use crate::control::objects::{Objects, SOLVER_LABEL, TraefikObject};
 use crate::control::suggest::nearest;
 use crate::model::{Severity, Why};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -122,7 +122,7 @@ impl Classes {
         }
         let mut all = self.all.iter();
         let default = all.any(|(name, class)| class.is_default && self.is_ours(name));
-        if default || self.options.without_class || self.takes_unnamed(named) {
+        if default || self.options.without_class || named.is_solver || self.takes_unnamed(named) {
             return Ok(());
         }
         let wanted = match self.options.ingress_class.as_str() {
@@ -218,6 +218,24 @@ impl Classes {
         (is_own && (wanted.is_empty() || wanted == class)) || self.is_taken(class)
     }
 
+    /// Whether the status of an object that is for us is ours to write: that of an Ingress is, unless it is by a class
+    /// of another controller, which writes it as well.
+    pub(super) fn has_status(&self, named: &NamedClass<'_>) -> bool {
+        if named.is_of_traefik || named.is_solver {
+            return false;
+        }
+        let is_own =
+            |class: &str| self.all.get(class).is_some_and(|own| *own.controller == *CONTROLLER);
+        let is_by_own = match named.class {
+            Some((_, class)) => is_own(class) || !self.is_taken(class),
+            None => {
+                let default = |(name, class): (&Arc<str>, &Class)| class.is_default && is_own(name);
+                self.all.iter().any(default) || self.options.without_class
+            }
+        };
+        is_by_own || self.options.taken_status
+    }
+
     /// Whether a class is served with any controller.
     fn is_taken(&self, class: &str) -> bool {
         self.options.taken_classes.iter().any(|taken| taken == class)
@@ -246,20 +264,29 @@ pub(super) struct NamedClass<'o> {
     class: Option<(&'static str, &'o str)>,
     /// Whether the object is an IngressRoute.
     is_of_traefik: bool,
+    /// Whether cert-manager answers a challenge by it, for which it need not name a class.
+    is_solver: bool,
 }
 
 impl<'o> NamedClass<'o> {
     /// That of an Ingress.
     pub(super) fn of_ingress(ingress: &'o Ingress) -> Self {
         let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref());
-        Self { class: named(field, &ingress.metadata), is_of_traefik: false }
+        let is_solver = is_solver(&ingress.metadata);
+        Self { class: named(field, &ingress.metadata), is_of_traefik: false, is_solver }
     }
 
     /// That of an IngressRoute.
     pub(super) fn of_ingress_route(route: &'o TraefikObject) -> Self {
         let field = route.spec.get("ingressClassName").and_then(Value::as_str);
-        Self { class: named(field, &route.metadata), is_of_traefik: true }
+        Self { class: named(field, &route.metadata), is_of_traefik: true, is_solver: false }
     }
+}
+
+/// Whether an Ingress is of cert-manager's solver of HTTP-01 challenges.
+pub(super) fn is_solver(metadata: &ObjectMeta) -> bool {
+    let labels = metadata.labels.as_ref();
+    labels.and_then(|all| all.get(SOLVER_LABEL)).is_some_and(|value| value == "true")
 }
 
 fn named<'o>(field: Option<&'o str>, metadata: &'o ObjectMeta) -> Option<(&'static str, &'o str)> {

@@ -54,6 +54,14 @@ pub(super) struct Way<'t> {
     pub(super) middlewares: &'t [Arc<str>],
 }
 
+impl Way<'_> {
+    /// One way for all, without Middlewares: an authority that looks for the answer to its challenge is neither
+    /// redirected nor asked who it is.
+    pub(super) fn plain(entry_points: EntryPoints) -> Vec<Self> {
+        vec![Self { entry_points, name: "", middlewares: &[] }]
+    }
+}
+
 /// The entry points of an Ingress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct EntryPointsRead {

@@ -61,7 +61,7 @@ pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 
 use super::objects::{Change, Objects};
-use crate::config::{HostPolicy, ListOrigin, MiddlewarePolicy};
+use crate::config::{CertificateSecret, HostPolicy, ListOrigin, MiddlewarePolicy};
 use crate::model::{Diagnostic, Https, Ingress, Kind, Model, ObjectRef, Prefer};
 use findings::Findings;
 use routes::{Routes, Touched};
@@ -75,6 +75,8 @@ pub struct Options {
     pub ingress_class: String,
     /// Classes that are served with any controller.
     pub taken_classes: Vec<String>,
+    /// Whether the status of their Ingresses is written.
+    pub taken_status: bool,
     /// Whether to serve Ingresses without a class, even if no class of ravelin is the default.
     pub without_class: bool,
     /// Whether the IngressClass object has to exist, as it does in a cluster. A directory may leave
@@ -105,6 +107,8 @@ pub struct Options {
     /// Whether to report annotations of other controllers without effect: for `check`, not for a process
     /// that serves.
     pub details: bool,
+    /// Secrets whose certificates are presented for all of their names.
+    pub certificates: Vec<CertificateSecret>,
     /// Where the list that stands in for Cloudflare's is; `None` if it is in no ConfigMap.
     pub cloudflare_list: Option<ConfigMapKey>,
 }

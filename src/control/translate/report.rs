@@ -56,6 +56,11 @@ impl Problem {
     }
 }
 
+/// Leaves out what makes no difference, unless details are asked for.
+pub(super) fn leave_out_details(findings: &mut Vec<Diagnostic>, details: bool) {
+    findings.retain(|finding| details || finding.severity != Severity::Info);
+}
+
 /// The findings about one object.
 pub(super) struct Report<'a> {
     object: &'a ObjectRef,

@@ -9,7 +9,7 @@ use super::limits;
 use super::names::{Names, ServiceName};
 use super::near::Here;
 use super::protocol::{LastRead, Words};
-use super::report::{Problem, Report, UNSERVED};
+use super::report::{Problem, Report, UNSERVED, leave_out_details};
 use super::wanted::Wanted;
 use super::{balancing, endpoint_slice};
 use crate::control::objects::Objects;
@@ -81,17 +81,13 @@ pub(super) fn read<'p>(
     let refused = foreign::judge(annotations, Subject::Service, &mut report).broken;
     let preference = balancing::prefer(service, here.prefer, &mut report);
     let treatment = read_treatment(annotations, preference.prefer, &mut report);
-    if !here.details {
-        findings.retain(|finding| finding.severity != Severity::Info);
-    }
-    let of_ports = |ports, findings, treatment| {
-        Some(ServiceRead { ports, findings, treatment, by_zone: false, zone: None })
-    };
+    leave_out_details(&mut findings, here.details);
     if let Some(broken) = refused {
-        return of_ports(ports.map(|_| refuse(name, broken)).collect(), findings, treatment);
+        let ports = ports.map(|_| refuse(name, broken)).collect();
+        return Some(ServiceRead { ports, findings, treatment, ..Default::default() });
     }
-    let mut report = Report::new(&own, &mut findings);
     if let Some(external) = external_name::of(service) {
+        let mut report = Report::new(&own, &mut findings);
         let ports: Vec<PortRead> = match here.external_names {
             true => read_external(name, service, external, ports, &words, &mut report),
             false => ports.map(|_| refuse_external(name)).collect(),
@@ -99,7 +95,7 @@ pub(super) fn read<'p>(
         if ports.iter().any(|port_read| matches!(port_read.protocol, Protocol::Https(_))) {
             words.report_tls(&mut report);
         }
-        return of_ports(ports, findings, treatment);
+        return Some(ServiceRead { ports, findings, treatment, ..Default::default() });
     }
     let (found, wanted): (Vec<_>, Vec<&Wanted>) =
         ports.map(|(port, wanted)| (find_port(name, service, port), wanted)).unzip();
@@ -107,7 +103,6 @@ pub(super) fn read<'p>(
     for port in found.iter().flatten() {
         check_name(service, port, &in_slices, &mut Report::new(&own, &mut findings));
     }
-    let preferred = preferred_family(service);
     let mut uses_words = false;
     let ports = found.into_iter().zip(joined).zip(wanted).map(|((found, joined), wanted)| {
         let protocol = match found.map(|port| words.of(port, wanted)) {
@@ -116,10 +111,11 @@ pub(super) fn read<'p>(
             Err((broken, problem)) => return PortRead::broken(broken, Some(problem)),
         };
         uses_words |= matches!(protocol, Protocol::Https(_)) && wanted.tls.is_none();
-        let state = BackendState::Resolved(joined.finish(preferred, preference).into());
+        let state =
+            BackendState::Resolved(joined.finish(preferred_family(service), preference).into());
         PortRead { state, protocol, problem: None }
     });
-    let ports: Vec<PortRead> = ports.collect();
+    let ports = ports.collect();
     if uses_words {
         words.report_tls(&mut Report::new(&own, &mut findings));
     }

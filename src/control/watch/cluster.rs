@@ -124,6 +124,11 @@ impl Cluster {
         self.settle(&state, changed, usize::MAX);
     }
 
+    /// Keeps the certificate in a Secret, as if an object referred to it. Called before anything is listed.
+    pub(super) fn keep(&self, secret: ObjectRef) {
+        self.lock().references.entry(secret).or_default().add(Part::Certificate);
+    }
+
     /// Everything that is known now.
     pub fn objects(&self) -> Objects {
         self.lock().objects.clone()

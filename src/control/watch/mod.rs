@@ -36,9 +36,10 @@ pub use others::Others;
 pub use scope::Scope;
 
 use self::facts::Facts;
-use crate::config::Kubernetes;
+use crate::config::{CertificateSecret, Kubernetes};
 use crate::control::translate::ConfigMapKey;
 use crate::control::write_back::{self, Inputs, Reconciled, WriteBackTask};
+use crate::model::{Kind, ObjectRef};
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{WatchMetrics, WriteBackMetrics};
 use client::Api;
@@ -107,6 +108,13 @@ impl ClusterWatch {
         });
         let followers = followers.collect();
         Ok(Self { runtime, api, cluster, standings, followers, writing: None })
+    }
+
+    /// Keeps the content of Secrets that the configuration names.
+    pub fn keep(&self, secrets: &[CertificateSecret]) {
+        for CertificateSecret { namespace, name, .. } in secrets {
+            self.cluster.keep(ObjectRef::new(Kind::Secret, namespace, name));
+        }
     }
 
     /// The namespace of the credentials: that of the pod, or what the kubeconfig's context names.

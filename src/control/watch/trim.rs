@@ -8,7 +8,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
-use crate::control::objects::SERVICE_NAME_LABEL;
+use crate::control::objects::{SERVICE_NAME_LABEL, SOLVER_LABEL};
 use crate::control::translate::is_of_controller;
 use crate::control::write_back::IngressRef;
 
@@ -96,7 +96,12 @@ impl Trim for Ingress {
 }
 
 fn ingress(ingress: &mut Ingress) {
+    let labels = ingress.metadata.labels.take();
     keep(&mut ingress.metadata, true);
+    ingress.metadata.labels = labels.and_then(|mut labels| {
+        labels.retain(|key, _| key == SOLVER_LABEL);
+        (!labels.is_empty()).then_some(labels)
+    });
     ingress.status = None;
 }
 

@@ -34,6 +34,7 @@ fn mk_path(path: &str) -> PathPattern {
 fn mk_model(ingresses: usize) -> Model {
     let ingress = |number| Ingress {
         kind: Kind::Ingress,
+        has_status: true,
         namespace: "default".into(),
         name: format!("i{number}").into(),
         created: i64::MAX,

@@ -332,6 +332,7 @@ mod tests {
         let mut model = Model::default();
         model.ingresses.push(Ingress {
             kind: Kind::Ingress,
+            has_status: true,
             namespace: "ns".into(),
             name: "i".into(),
             created: 0,

@@ -8,7 +8,7 @@
 
 use super::client_authorities::{Demands, LastGoodAuthorities, of_ingresses};
 use crate::model::HostPattern;
-use crate::model::{HostClients, TlsSecret};
+use crate::model::{CertificateRole, HostClients, TlsSecret};
 use crate::pki::certificate::Certificate;
 use crate::telemetry::CertificateMetrics;
 use crate::tls::{Entry, Policies, Snapshot, SnapshotCell};
@@ -21,11 +21,20 @@ pub type OfFile = (Arc<Certificate>, bool);
 /// Namespace and name of a Secret.
 type Name = (Arc<str>, Arc<str>);
 
-/// Where each certificate is presented. `secrets` are in the order of the first Ingress that names each.
+/// Where each certificate is presented. `secrets` are in the order of the first Ingress that names each, and before them
+/// those of the configuration.
 pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
     let mut owners: HashMap<&HostPattern, Option<&str>> = HashMap::new();
     for host in files.iter().flat_map(|(certificate, _)| certificate.names()) {
         owners.insert(host, None);
+    }
+    let is_operators =
+        |secret: &&TlsSecret| matches!(secret.role, CertificateRole::Operator { .. });
+    for secret in secrets.iter().filter(is_operators) {
+        let names = secret.certificate.iter().flat_map(|certificate| certificate.names());
+        for host in names {
+            owners.entry(host).or_insert(None);
+        }
     }
     let usable: Vec<(&TlsSecret, &Arc<Certificate>)> =
         secrets.iter().filter_map(|secret| Some((secret, secret.certificate.as_ref()?))).collect();
@@ -40,16 +49,29 @@ pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
             owners.entry(host).or_insert(Some(&secret.namespace));
         }
     }
+    let has_default = files.iter().any(|(_, default)| *default)
+        || secrets
+            .iter()
+            .any(|secret| secret.role == CertificateRole::Operator { is_default: true });
     let of_files = files
         .iter()
         .map(|(certificate, default)| Entry::of_names(Arc::clone(certificate), *default));
     let of_secrets = usable.iter().map(|(secret, certificate)| {
         let all = secret.hosts.iter().chain(certificate.names());
-        let ours = all.filter(|host| owners.get(host) == Some(&Some(&*secret.namespace)));
+        let owner = match secret.role {
+            CertificateRole::Operator { .. } => None,
+            _ => Some(&*secret.namespace),
+        };
+        let ours = all.filter(|host| owners.get(host) == Some(&owner));
         let mut hosts: Vec<HostPattern> = ours.cloned().collect();
         hosts.sort();
         hosts.dedup();
-        Entry { certificate: Arc::clone(certificate), hosts, default: false }
+        let default = match secret.role {
+            CertificateRole::Routes => false,
+            CertificateRole::Operator { is_default } => is_default,
+            CertificateRole::Store { is_default } => is_default && !has_default,
+        };
+        Entry { certificate: Arc::clone(certificate), hosts, default }
     });
     of_files.chain(of_secrets).collect()
 }
@@ -232,6 +254,7 @@ mod tests {
             name: name.into(),
             certificate: names.map(mk_certificate),
             hosts: hosts.iter().map(host).collect(),
+            role: CertificateRole::Routes,
         }
     }
 
@@ -269,6 +292,27 @@ mod tests {
                 "a.example app.wild.example",
             ]
         );
+    }
+
+    #[test]
+    fn certificates_of_configuration_and_store_come_before_and_after_those_of_routes() {
+        let of = |role, name: &str, names: &[&str]| TlsSecret {
+            role,
+            ..mk_secret("certs", name, Some(names), &[])
+        };
+        let operator = |is_default| CertificateRole::Operator { is_default };
+        let store =
+            of(CertificateRole::Store { is_default: true }, "store", &["a.example", "s.example"]);
+        let own = mk_secret("shop", "own", Some(&["a.example", "w.example"]), &["a.example"]);
+        let wide = of(operator(false), "wide", &["w.example"]);
+        let all = [wide, store.clone(), own.clone()];
+        assert_eq!(hosts(&[], &all), ["w.example", "s.example", "a.example"]);
+        let defaults = |all: &[TlsSecret]| -> Vec<bool> {
+            entries(&[], all).iter().map(|entry| entry.default).collect()
+        };
+        assert_eq!(defaults(&all), [false, true, false]);
+        let first = of(operator(true), "first", &["x.example"]);
+        assert_eq!(defaults(&[first, store]), [true, false]);
     }
 
     #[test]

@@ -199,8 +199,8 @@ impl SelfCheck {
 mod tests {
     use super::*;
     use crate::model::{
-        BackendKey, BackendSpec, BackendState, Https, Ingress, Kind, Model, PathKind, PathPattern,
-        PortKey, Protocol, Rule, Treatment,
+        BackendKey, BackendSpec, BackendState, CertificateRole, Https, Ingress, Kind, Model,
+        PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
     };
     use crate::pki::full_strict::Verdict;
     use crate::routing::{Publisher, compile};
@@ -249,6 +249,7 @@ mod tests {
         Model {
             ingresses: vec![Ingress {
                 kind: Kind::Ingress,
+                has_status: true,
                 namespace: "shop".into(),
                 name: "web".into(),
                 created: 0,
@@ -275,6 +276,7 @@ mod tests {
             name: "cert".into(),
             certificate: None,
             hosts: hosts.iter().map(|name| host(name)).collect(),
+            role: CertificateRole::Routes,
         }
     }
 

@@ -69,6 +69,7 @@ impl Stepped {
         let web = self.backends.iter().position(|backend| &*backend.key.service == "web");
         let ingress = Ingress {
             kind: Kind::Ingress,
+            has_status: true,
             namespace: "default".into(),
             name: "stepped".into(),
             created: 0,

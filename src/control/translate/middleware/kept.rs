@@ -5,8 +5,9 @@ use super::{Content, Name, Need, OwnBackend, Read, lists, object_ref, read};
 use crate::config::MiddlewarePolicy;
 use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Reported};
+use crate::control::translate::report::leave_out_details;
 use crate::model::middleware::NamedStep;
-use crate::model::{Kind, ObjectRef, Severity};
+use crate::model::{Kind, ObjectRef};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -136,9 +137,7 @@ impl Middlewares {
         let mut now = Vec::new();
         let source = objects.traefik(Kind::Middleware).get(&name.0, &name.1);
         let read = source.map(|source| read(objects, reading.policy, name, source, &mut now));
-        if !reading.details {
-            now.retain(|finding| finding.severity != Severity::Info);
-        }
+        leave_out_details(&mut now, reading.details);
         findings.replace(&mut found, now);
         let needs = read.as_ref().map(|read| read.needs.clone()).unwrap_or_default();
         self.note_needs(name, &needs_before, &needs);

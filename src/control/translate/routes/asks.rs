@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 /// What an Ingress asks of all of its rules.
 #[derive(Default)]
 pub(super) struct Asks {
+    pub(super) has_status: bool,
     pub(super) https: Https,
     pub(super) timeouts: Option<Box<Timeouts>>,
     pub(super) balance: Option<Algorithm>,
@@ -18,19 +19,31 @@ impl Asks {
     /// Those that were read.
     pub(super) fn of_read(read: IngressRead<'_>) -> Self {
         let IngressRead { https, timeouts, balance, raw_path, max_body, .. } = read;
-        Self { https, timeouts, balance, raw_path, max_body }
+        Self { has_status: true, https, timeouts, balance, raw_path, max_body }
     }
 
     /// An object of this name that asks for them.
     pub(super) fn of(self, object: &ObjectRef, created: i64) -> Ingress {
         let ObjectRef { kind, namespace, name } = object.clone();
-        let Self { https, timeouts, balance, raw_path, max_body } = self;
-        Ingress { kind, namespace, name, created, https, timeouts, balance, raw_path, max_body }
+        let Self { has_status, https, timeouts, balance, raw_path, max_body } = self;
+        Ingress {
+            kind,
+            namespace,
+            name,
+            created,
+            has_status,
+            https,
+            timeouts,
+            balance,
+            raw_path,
+            max_body,
+        }
     }
 
     /// Whether they are what an Ingress asks for already.
     pub(super) fn are_of(&self, ingress: &Ingress) -> bool {
-        self.https == ingress.https
+        self.has_status == ingress.has_status
+            && self.https == ingress.https
             && self.timeouts == ingress.timeouts
             && self.balance == ingress.balance
             && self.raw_path == ingress.raw_path

@@ -3,13 +3,17 @@
 use super::reading::Certificate;
 use super::{Map, Name, Routes, assembly};
 use crate::model::TlsSecret;
-use std::sync::Arc;
 
 impl Routes {
-    /// The Secrets that Ingresses name, in the order of the first Ingress that does.
+    /// The Secrets of the configuration and of the TLSStore, and those that Ingresses name, in the order of the first
+    /// Ingress that does.
     pub(super) fn certificates(&self) -> Vec<TlsSecret> {
         let mut all: Vec<TlsSecret> = Vec::new();
         let mut known: Map<&Name, usize> = Map::default();
+        for secret in self.pool.secrets() {
+            known.insert(secret, all.len());
+            all.push(self.pooled(secret));
+        }
         let ours = self.readings.iter().map(|(_, reading)| reading);
         let mut ours: Vec<_> = ours.filter(|reading| !reading.served.tls.is_empty()).collect();
         ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
@@ -17,12 +21,7 @@ impl Routes {
             ours.into_iter().flat_map(|reading| &reading.served.tls)
         {
             let at = *known.entry(secret).or_insert_with(|| {
-                all.push(TlsSecret {
-                    namespace: Arc::clone(&secret.0),
-                    name: Arc::clone(&secret.1),
-                    certificate: self.secrets.content(secret).cloned(),
-                    hosts: Vec::new(),
-                });
+                all.push(self.pooled(secret));
                 all.len() - 1
             });
             all[at].hosts.extend(hosts.iter().cloned());

@@ -15,6 +15,7 @@ mod certificates;
 mod clients;
 mod missing;
 mod ownership;
+mod pool;
 mod reading;
 mod secrets;
 mod serve;
@@ -38,6 +39,7 @@ use asks::Asks;
 use assembly::Assembly;
 use backends::Backends;
 use clients::Policies;
+use pool::Pool;
 use reading::{Reading, Served};
 use secrets::Secrets;
 use slab::Slab;
@@ -78,6 +80,7 @@ pub(super) struct Routes {
     secrets: Secrets<crate::pki::certificate::Certificate>,
     authorities: Secrets<Authority>,
     policies: Policies,
+    pool: Pool,
     middlewares: Middlewares,
     assembly: Assembly,
     /// The zone that we are in.
@@ -96,6 +99,7 @@ impl Routes {
             secrets: Secrets::default(),
             authorities: Secrets::default(),
             policies: Policies::default(),
+            pool: Pool::default(),
             middlewares: Middlewares::default(),
             assembly: Assembly::new(options.hosts),
             zone: None,
@@ -118,6 +122,7 @@ impl Routes {
         if touched.classes {
             self.classify(objects, touched);
         }
+        let mut has_secrets = self.read_pool(objects, touched);
         self.read_middlewares(objects, touched, findings);
         for object in std::mem::take(&mut touched.sources) {
             match Source::of(objects, &object) {
@@ -130,6 +135,7 @@ impl Routes {
         }
         self.resolve(objects, touched, findings);
         self.backends.suggest(objects, touched);
+        has_secrets |= !touched.secrets.is_empty();
         for secret in std::mem::take(&mut touched.secrets) {
             let checked = self.secrets.check(objects, &secret);
             touched.certificates |= checked.changed;
@@ -137,6 +143,9 @@ impl Routes {
             let checked = self.authorities.check(objects, &secret);
             touched.clients |= checked.changed;
             touched.readings.extend(checked.readings);
+        }
+        if has_secrets {
+            self.report_pool(findings);
         }
         for &number in &touched.readings {
             if let Some(reading) = self.readings.get_mut(number) {
@@ -264,7 +273,7 @@ impl Routes {
             self.known.insert(object.clone(), number);
             number
         });
-        let (served, asks) = match (&foreign, source) {
+        let (served, mut asks) = match (&foreign, source) {
             (Some(_), _) => Default::default(),
             (None, Source::Ingress(source)) => {
                 self.serve(objects, &object.namespace, number, source, touched)
@@ -273,6 +282,7 @@ impl Routes {
                 self.serve_routes(objects, object, number, source, touched)
             }
         };
+        asks.has_status = foreign.is_none() && self.classes.has_status(&named);
         let reading = self.readings.get_mut(number).expect("a known number has its reading");
         let (was_ours, is_ours) = (is_known && reading.foreign.is_none(), foreign.is_none());
         let is_moved = was_ours != is_ours || (was_ours && reading.ingress.created != created);

@@ -11,11 +11,11 @@ use crate::control::translate::entry_points::Way;
 use crate::control::translate::fields::BackendRead;
 use crate::control::translate::findings::Findings;
 use crate::control::translate::middleware::{Asking, Dependency, StepBackend, Subject};
-use crate::control::translate::report::Report;
-use crate::control::translate::{ingress, object_ref};
+use crate::control::translate::report::{Report, leave_out_details};
+use crate::control::translate::{class, ingress, object_ref};
 use crate::model::{
     BackendKey, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, NamedStep, ObjectRef,
-    PortKey, Rule, Severity,
+    PortKey, Rule,
 };
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use std::sync::Arc;
@@ -87,7 +87,10 @@ impl Routes {
             ingress::read(source, &self.options.https, &self.options.entry_points, &mut report);
         let policy = self.options.middlewares;
         let asking = Asking::of_ingress(namespace, Annotations::of(&source.metadata), policy);
-        let ways = self.options.entry_points.ways(read.entry_points);
+        let ways = match class::is_solver(&source.metadata) {
+            true => Way::plain(read.entry_points),
+            false => self.options.entry_points.ways(read.entry_points),
+        };
         let hosts = read.hosts();
         let subject = Subject { objects, name: &object.name, hosts: &hosts };
         let mut steps = Steps::of_ingress(&self.middlewares, asking, subject, &ways, &mut report);
@@ -122,9 +125,7 @@ impl Routes {
             .map(|(read, hosts)| Box::new(Clients { read, hosts: hosts.into() }));
         let authority = clients.as_ref().and_then(|clients| clients.secret(namespace));
         self.acquire_authority(authority, number, touched);
-        if !self.options.details {
-            problems.retain(|problem| problem.severity != Severity::Info);
-        }
+        leave_out_details(&mut problems, self.options.details);
         let problems = problems.into();
         let served =
             Served { rules, defaults, tls, clients, step_backends, dependencies, problems };

@@ -14,13 +14,13 @@ use crate::control::translate::ingress_route::{
 use crate::control::translate::middleware::{
     Asking, Dependency, OwnBackend, Reference, StepBackend,
 };
-use crate::control::translate::report::{Problem, Report};
+use crate::control::translate::report::{Problem, Report, leave_out_details};
 use crate::control::translate::servers_transport;
 use crate::control::translate::wanted::{TransportTls, Wanted};
 use crate::model::middleware::Step;
 use crate::model::{
     BackendKey, BackendState, Broken, Diagnostic, Kind, Matching, NamedStep, ObjectRef, PortKey,
-    Protocol, Rule, Severity, Why,
+    Protocol, Rule, Why,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -85,9 +85,7 @@ impl Routes {
         let tls = tls.into_iter().collect();
         let tls = self.certificates_of(&object.namespace, number, tls, touched);
         let Found { rules, backends, dependencies, is_unresolved, mut problems } = found;
-        if !self.options.details {
-            problems.retain(|problem| problem.severity != Severity::Info);
-        }
+        leave_out_details(&mut problems, self.options.details);
         let dependencies: Box<[Dependency]> = dependencies.into_iter().collect();
         let step_backends =
             self.step_backends(&backends, &dependencies, is_unresolved, number, touched);

@@ -1,173 +1,23 @@
 //! Change by change, the same comes out as of everything at once, and nothing of what is not used.
 
-use super::tls::mk_pair;
+use super::every_kind::POOL;
 use super::{BASE, objects, options};
 use crate::control::manifest;
-use crate::control::objects::{Object, Objects};
+use crate::control::objects::Objects;
 use crate::control::source::Changes;
 use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
 use crate::model::{BackendSpec, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model};
 use crate::model::{HostClients, TlsSecret};
 use crate::routing::{Publisher, Table, compile, recompile, table_order};
 use proptest::prelude::*;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 fn with_list() -> Options {
     let key = ConfigMapKey { namespace: "default".into(), name: "l".into(), key: "k".into() };
     let node = Some("n1".into());
-    Options { cloudflare_list: Some(key), admits_pods: true, node, ..options() }
+    let taken_classes = vec!["traefik".to_owned()];
+    Options { cloudflare_list: Some(key), admits_pods: true, node, taken_classes, ..options() }
 }
-
-/// Objects of every kind, several versions of each. Few names, so that they meet.
-static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
-    let mut pool = Vec::new();
-    let mut add = |text: &str| {
-        // Each by itself: of two with a name, a file keeps the first.
-        let parsed = manifest::parse("pool.yaml", text);
-        assert_eq!((parsed.objects.len(), parsed.findings), (1, Vec::new()), "{text}");
-        pool.extend(parsed.objects);
-    };
-    for controller in ["ravelin.dev/ingress-controller", "example.com/other"] {
-        add(&format!(
-            "{{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {{name: ravelin}}, \
-             spec: {{controller: {controller}}}}}"
-        ));
-    }
-    let path = |kind: &str, path: &str, service: &str, port: &str| {
-        format!(
-            "{{pathType: {kind}, path: {path}, backend: {{service: {{name: {service}, port: \
-             {{{port}}}}}}}}}"
-        )
-    };
-    let rule = |host: &str, paths: &[String]| {
-        format!("rules: [{{host: {host}, http: {{paths: [{}]}}}}]", paths.join(", "))
-    };
-    let own = "defaultBackend: {service: {name: api, port: {number: 9000}}}";
-    let specs = [
-        rule("a.example", &[path("Prefix", "/", "web", "name: http")]),
-        rule("a.example", &[path("Prefix", "/", "api", "number: 9000")]),
-        rule(
-            "b.example",
-            &[path("Prefix", "/", "web", "number: 80"), path("Exact", "/", "wbe", "number: 80")],
-        ),
-        rule(
-            "'*.example'",
-            &[
-                path("Prefix", "/a", "wbe", "number: 80"),
-                path("Prefix", "/a/", "web", "number: 81"),
-            ],
-        ),
-        rule("a..example", &[path("Prefix", "/", "web", "number: 80")]),
-        rule(
-            "a.example",
-            &[
-                path("Prefix", "nope", "web", "number: 80, name: http"),
-                path("Prefix", "/x", "web", "number: 80, name: http"),
-            ],
-        ),
-        own.to_owned(),
-        format!("{own}, {}", rule("a.example", &[path("Exact", "/e", "api", "name: none")])),
-        format!(
-            "{}, tls: [{{secretName: t}}]",
-            rule("a.example", &[path("Prefix", "/", "web", "name: http")])
-        ),
-        format!("{own}, tls: [{{secretName: t}}, {{secretName: u, hosts: [c.example]}}]"),
-    ];
-    for name in ["i", "j", "k"] {
-        for (number, spec) in specs.iter().enumerate() {
-            let created = ["", ", creationTimestamp: '2024-01-01T00:00:00Z'"][number % 2];
-            let class = if number % 5 == 4 { "other" } else { "ravelin" };
-            for class in [class, "ravelin"] {
-                add(&format!(
-                    "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}\
-                     {created}}}, spec: {{ingressClassName: {class}, {spec}}}}}"
-                ));
-            }
-        }
-    }
-    // Some ask for certificates of clients, one of them for every host.
-    let rules = [own.to_owned(), rule("a.example", &[path("Exact", "/e", "web", "number: 80")])];
-    for (name, spec) in ["i", "j", "k"].iter().flat_map(|name| rules.iter().map(move |s| (name, s)))
-    {
-        for notes in [
-            "client-certificate: require, ravelin.dev/client-ca: t",
-            "client-certificate: request, ravelin.dev/client-ca: u",
-            "client-certificate: requir",
-            "balance: hash-client",
-            "balance: sticky-cookie",
-            "balance: sticky",
-        ] {
-            add(&format!(
-                "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}, \
-                 annotations: {{ravelin.dev/{notes}}}}}, spec: {{ingressClassName: ravelin, {spec}}}}}"
-            ));
-        }
-    }
-    for name in ["t", "u"] {
-        let authority = include_str!("../../../pki/client_certificate/cloudflare.pem");
-        add(&format!(
-            "{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, stringData: {{ca.crt: \
-             {authority:?}}}}}"
-        ));
-    }
-    for name in ["web", "api", "wbe2"] {
-        for spec in [
-            "ports: [{name: http, port: 80}]",
-            "ports: [{name: http, port: 80}, {name: x, port: 81}]",
-            "ports: [{port: 9000}], ipFamilies: [IPv6, IPv4]",
-            "ports: [{port: 80, protocol: UDP}, {port: 9000}]",
-            "type: ExternalName",
-            "ports: [{name: http, port: 80}], trafficDistribution: PreferSameZone",
-        ] {
-            add(&format!(
-                "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{{spec}}}}}"
-            ));
-        }
-    }
-    for name in ["s1", "s2", "s3"] {
-        for service in ["web", "api"] {
-            for (port, endpoints) in [
-                ("name: http, port: 8080", "{addresses: [10.0.0.1]}, {addresses: [10.0.0.2]}"),
-                ("name: http, port: 8080", "{addresses: [10.0.0.2], conditions: {ready: false}}"),
-                ("port: 9000", "{addresses: [10.0.0.1]}, {addresses: [127.0.0.1]}"),
-                ("port: 9000", "{addresses: [10.0.0.3], nodeName: n1}"),
-            ] {
-                add(&format!(
-                    "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: \
-                     {name}, labels: {{kubernetes.io/service-name: {service}}}}}, addressType: IPv4, \
-                     ports: [{{{port}}}], endpoints: [{endpoints}]}}"
-                ));
-            }
-        }
-    }
-    for name in ["t", "u"] {
-        for kind in ["kubernetes.io/tls", "Opaque", "other"] {
-            add(&format!(
-                "{{apiVersion: v1, kind: Secret, type: {kind}, metadata: {{name: {name}}}, data: \
-                 {{tls.crt: eA==}}}}"
-            ));
-        }
-        for (chain, key) in [mk_pair(), mk_pair()] {
-            add(&format!(
-                "{{apiVersion: v1, kind: Secret, type: Opaque, metadata: {{name: {name}}}, \
-                 stringData: {{tls.crt: {chain:?}, tls.key: {key:?}}}}}"
-            ));
-        }
-    }
-    for (name, address) in [("n1", "192.0.2.1"), ("n1", "192.0.2.2"), ("m", "169.254.0.1")] {
-        add(&format!(
-            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}, status: {{addresses: \
-             [{{type: InternalIP, address: {address}}}]}}}}"
-        ));
-    }
-    super::balancing::pool().iter().for_each(|text| add(text));
-    for data in ["k: x", "other: x"] {
-        add(&format!(
-            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: l}}, data: {{{data}}}}}"
-        ));
-    }
-    pool
-});
 
 /// What is in force after all changes so far.
 struct InForce {

@@ -254,3 +254,42 @@ fn without_a_grace_and_for_a_class_that_needs_no_object_nothing_is_kept() {
     assert_eq!(change(&mut translator, "ravelin", None).0, usize::MAX);
     assert!(translator.classes_gone().is_empty());
 }
+
+#[test]
+fn the_class_of_another_controller_is_taken_where_that_is_asked_for() {
+    let taking = Options { taken_classes: vec!["traefik".to_owned()], ..options() };
+    let default = TRAEFIK.replace(
+        "{name: traefik}",
+        "{name: traefik, annotations: {ingressclass.kubernetes.io/is-default-class: 'true'}}",
+    );
+    for (classes, class, expected) in [
+        (TRAEFIK, Some("traefik"), 1),
+        ("", Some("traefik"), 1),
+        (&*default, None, 1),
+        ("", None, 1),
+        (&*mk_class("other", "").replace("ravelin.dev/", "other.example/"), Some("other"), 0),
+        (
+            &*mk_class("other", "ingressclass.kubernetes.io/is-default-class: 'true'")
+                .replace("ravelin.dev/", "other.example/"),
+            None,
+            0,
+        ),
+    ] {
+        let yaml = [classes, &mk_claim(class, "")].concat();
+        assert_eq!(claim(&taking, &yaml).0, expected, "{yaml}");
+        let (model, _) = translate(&objects(&format!("{yaml}{SERVICE}")), &taking);
+        assert!(model.ingresses.iter().all(|own| !own.has_status), "Traefik writes its status");
+    }
+    let writing = Options { taken_status: true, ..taking };
+    let yaml = [TRAEFIK, &mk_claim(Some("traefik"), ""), SERVICE].concat();
+    assert!(translate(&objects(&yaml), &writing).0.ingresses[0].has_status);
+}
+
+#[test]
+fn an_ingress_of_a_solver_needs_no_class_and_passes_no_middleware_of_an_entry_point() {
+    let label = "labels: {acme.cert-manager.io/http01-solver: 'true'}";
+    let solver = mk_claim(None, "").replace("annotations: {}", label);
+    let (model, findings) = translate(&objects(&format!("{solver}{SERVICE}")), &options());
+    assert_eq!((model.ingresses.len(), lines(&findings)), (1, vec![]));
+    assert!(!model.ingresses[0].has_status);
+}
