@@ -50,6 +50,8 @@ pub struct HostClients {
     pub issuer: Option<Issuer>,
     /// The accepted subjects.
     pub subjects: Subjects,
+    /// Whether TLS 1.2 is refused.
+    pub tls13_only: bool,
 }
 
 /// The issuer of client certificates.
@@ -72,11 +74,12 @@ impl HostClients {
     /// The policy; one that no certificate satisfies, if the CA is missing.
     pub fn demand(&self) -> Demand {
         let authority = match &self.issuer {
-            _ if self.mode == Mode::Off => return Demand::off(),
+            _ if self.mode == Mode::Off => None,
             None => None,
             Some(Issuer::Cloudflare) => Some(Arc::new(Authority::cloudflare())),
             Some(Issuer::Secret { authority, .. }) => authority.clone(),
         };
-        Demand { mode: self.mode, authority, subjects: self.subjects.clone() }
+        let Self { mode, tls13_only, .. } = *self;
+        Demand { mode, authority, subjects: self.subjects.clone(), tls13_only }
     }
 }

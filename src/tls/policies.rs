@@ -42,6 +42,15 @@ impl ByHost {
         self.exact.get(host).or_else(wildcard).or(self.any.as_ref())
     }
 
+    /// The same for the hosts of a pattern.
+    fn of_pattern(&self, host: &HostPattern) -> Option<&Arc<Policy>> {
+        match host {
+            HostPattern::Exact(name) => self.find(name),
+            HostPattern::Wildcard(suffix) => self.wildcard.get(suffix).or(self.any.as_ref()),
+            HostPattern::Any => self.any.as_ref(),
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.exact.values().chain(self.wildcard.values()).chain(&self.any)
     }
@@ -77,7 +86,19 @@ impl Policies {
             }
         }
         let operator = by_host(operator, &mut known, &self.keys)?;
-        let ingresses = by_host(ingresses, &mut known, &self.keys)?;
+        // Of what the operator demands nothing is given up where an Ingress refuses TLS 1.2.
+        let of_both = |(host, demand): &(HostPattern, Demand)| {
+            let above = operator.of_pattern(host).filter(|own| own.mode() >= demand.mode);
+            let demand = match above {
+                Some(own) if demand.tls13_only => {
+                    Demand { tls13_only: true, ..own.demand().clone() }
+                }
+                _ => demand.clone(),
+            };
+            (host.clone(), demand)
+        };
+        let ingresses: Vec<_> = ingresses.iter().map(of_both).collect();
+        let ingresses = by_host(&ingresses, &mut known, &self.keys)?;
         let (off, keys) = (Arc::clone(&self.off), Arc::clone(&self.keys));
         Ok(Self { off, operator, ingresses, keys })
     }
@@ -102,7 +123,8 @@ impl Policies {
             (Some(only), None) | (None, Some(only)) => only,
             (Some(operator), Some(ingress)) => {
                 let may_add = operator.mode() != Mode::Off && ingress.mode() > operator.mode();
-                if may_add { ingress } else { operator }
+                let is_both = ingress.demand().tls13_only && ingress.mode() == operator.mode();
+                if may_add || is_both { ingress } else { operator }
             }
         }
     }

@@ -13,7 +13,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{Error, ServerConfig, SupportedCipherSuite};
+use rustls::{Error, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use std::sync::Arc;
 
 /// Protocols inside of TLS, the one to prefer first (RFC 7301).
@@ -44,8 +44,14 @@ pub struct Policy {
     asking: Option<Arc<Asking>>,
 }
 
+/// The versions of a demand, the one to prefer first.
+fn versions(demand: &Demand) -> &'static [&'static SupportedProtocolVersion] {
+    static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+    if demand.tls13_only { &BOTH[..1] } else { &BOTH }
+}
+
 impl Policy {
-    /// TLS 1.2, with authenticated encryption only, and 1.3; resumption by tickets alone. Clients have to
+    /// TLS 1.2, with authenticated encryption only and unless it is refused, and 1.3; resumption by tickets alone. Clients have to
     /// meet this demand.
     ///
     /// # Errors
@@ -61,7 +67,7 @@ impl Policy {
                 Some(Arc::new(Asking::new(demand.clone(), &provider, Arc::clone(&tickets))))
             }
         };
-        let config = build(provider, None, tickets, Chosen(None))?;
+        let config = build(provider, versions(&demand), None, tickets, Chosen(None))?;
         Ok(Self { config, demand, asking })
     }
 
@@ -102,19 +108,19 @@ impl Policy {
         let (verifier, tickets) = clients::of(asking, &attempt);
         let provider = Arc::clone(self.config.crypto_provider());
         let chosen = Chosen(Some(Arc::clone(key)));
-        let config = build(provider, Some(verifier), tickets, chosen)?;
+        let config = build(provider, versions(&self.demand), Some(verifier), tickets, chosen)?;
         Ok(Some((Arc::new(config), attempt)))
     }
 }
 
 fn build(
     provider: Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
     verifier: Option<Arc<dyn ClientCertVerifier>>,
     tickets: Arc<dyn ProducesTickets>,
     chosen: Chosen,
 ) -> Result<ServerConfig, Error> {
-    let builder =
-        ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13, &TLS12])?;
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
     let builder = match verifier {
         None => builder.with_no_client_auth(),
         Some(verifier) => builder.with_client_cert_verifier(verifier),

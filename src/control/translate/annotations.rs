@@ -35,6 +35,9 @@ pub(super) const MAX_BODY_SIZE: &str = "ravelin.dev/max-body-size";
 /// Of Traefik, a whole number: the highest that matches has a request. 0 is as good as none.
 pub(super) const PRIORITY: &str = "traefik.ingress.kubernetes.io/router.priority";
 
+/// Of Traefik: names a TLSOption, `NAMESPACE-NAME@kubernetescrd`.
+pub(super) const TLS_OPTIONS: &str = "traefik.ingress.kubernetes.io/router.tls.options";
+
 /// Of Traefik: how paths of the type ImplementationSpecific are matched.
 pub(super) const PATH_MATCHER: &str = "traefik.ingress.kubernetes.io/router.pathmatcher";
 

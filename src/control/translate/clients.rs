@@ -27,13 +27,39 @@ pub(super) struct ClientsRead {
     /// `None`: no certificate is accepted.
     pub(super) issuer: Option<IssuerName>,
     pub(super) subjects: Subjects,
+    /// Whether TLS 1.2 is refused.
+    pub(super) tls13_only: bool,
+}
+
+impl ClientsRead {
+    fn of(mode: Mode, issuer: Option<IssuerName>, subjects: Subjects) -> Self {
+        Self { mode, issuer, subjects, tls13_only: false }
+    }
+
+    /// The Secret with the authority, for an object of this namespace.
+    pub(super) fn secret(&self, namespace: &Arc<str>) -> Option<(Arc<str>, Arc<str>)> {
+        match &self.issuer {
+            Some(IssuerName::Secret(other, name)) => {
+                Some((Arc::clone(other.as_ref().unwrap_or(namespace)), Arc::clone(name)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The stricter of the two; of equals this.
+    pub(super) fn with(self, other: Self) -> Self {
+        let tls13_only = self.tls13_only || other.tls13_only;
+        let stricter = if other.mode > self.mode { other } else { self };
+        Self { tls13_only, ..stricter }
+    }
 }
 
 /// An authority, by its name.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum IssuerName {
     Cloudflare,
-    Secret(Arc<str>),
+    /// Of another namespace, or that of the object; by its name.
+    Secret(Option<Arc<str>>, Arc<str>),
 }
 
 /// The Secret that annotations name as the authority, if they name one.
@@ -62,7 +88,7 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
         }
     };
     if mode == Mode::Off {
-        return Some(ClientsRead { mode, issuer: None, subjects: Subjects::default() });
+        return Some(ClientsRead::of(mode, None, Subjects::default()));
     }
     let issuer = issuer(annotations).map_err(|problem| report.add(&field(CLIENT_CA), problem)).ok();
     let subjects = annotations.get(CLIENT_SUBJECT).map(Subjects::parse).transpose();
@@ -72,8 +98,8 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
         report.add(&field(CLIENT_SUBJECT), Problem::invalid("", reason, fix));
     });
     match subjects {
-        Ok(subjects) => Some(ClientsRead { mode, issuer, subjects: subjects.unwrap_or_default() }),
-        Err(()) => Some(ClientsRead { mode, issuer: None, subjects: Subjects::default() }),
+        Ok(subjects) => Some(ClientsRead::of(mode, issuer, subjects.unwrap_or_default())),
+        Err(()) => Some(ClientsRead::of(mode, None, Subjects::default())),
     }
 }
 
@@ -85,7 +111,7 @@ fn issuer(annotations: Annotations<'_>) -> Result<IssuerName, Problem> {
             Err(Problem::invalid("", reason, format!("add it: {fix}")))
         }
         Some(CLOUDFLARE) => Ok(IssuerName::Cloudflare),
-        Some(name) if is_secret_name(name) => Ok(IssuerName::Secret(name.into())),
+        Some(name) if is_secret_name(name) => Ok(IssuerName::Secret(None, name.into())),
         Some(other) => {
             let reason =
                 format!("{} is not the name of a Secret: no certificate is accepted", quote(other));

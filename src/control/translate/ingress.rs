@@ -47,6 +47,21 @@ impl<'i> IngressRead<'i> {
         hosts
     }
 
+    /// Adds what a TLSOption asks of the clients of its hosts, or refuses its routes.
+    pub(super) fn ask(&mut self, asked: Result<Option<ClientsRead>, Broken>) {
+        match asked {
+            Err(broken) => self.refused = self.refused.or(Some(broken)),
+            Ok(None) => {}
+            Ok(Some(asked)) => {
+                let (read, hosts) = match self.clients.take() {
+                    Some((own, hosts)) => (own.with(asked), hosts),
+                    None => (asked, self.hosts()),
+                };
+                self.clients = Some((read, hosts));
+            }
+        }
+    }
+
     /// Adds the rules of its first host for these hosts.
     fn add_aliases(&mut self, aliases: &[HostPattern]) {
         let mut of_rules = self.rules.iter().map(|rule| &rule.host);

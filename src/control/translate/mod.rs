@@ -42,6 +42,7 @@ mod snippet;
 #[cfg(test)]
 mod tests;
 mod timeouts;
+mod tls_option;
 mod translator;
 mod validate;
 mod wanted;

@@ -18,6 +18,9 @@ const KEY: &str = "tls.key";
 /// The key for the CAs of clients or pods, as cert-manager names it.
 const CAS: &str = "ca.crt";
 
+/// Where Traefik looks first.
+const TRAEFIKS_CAS: &str = "tls.ca";
+
 /// Reads the Secret that `spec.tls[].secretName` names.
 pub(super) fn read(
     namespace: &str,
@@ -61,7 +64,7 @@ fn read_cas<T, E: Advice>(
     let create = format!("generic {name} -n {namespace} --from-file={CAS}=ca.pem");
     let secret = present(namespace, name, secret, &create)?;
     // The last-good state leaves the CAs in a Secret, if it has them.
-    if value(secret, CAS).is_none() && is_content_left_out(secret) {
+    if is_content_left_out(secret) && value(secret, CAS).is_none() {
         return Err(left_out(name));
     }
     let problem = |reason: &str, fix: &str| {
@@ -70,7 +73,8 @@ fn read_cas<T, E: Advice>(
     };
     let fix = format!("put the CA into it, as PEM under {CAS}");
     let parsed = check_type(secret, &fix).and_then(|()| {
-        let pem = value(secret, CAS).ok_or_else(|| problem("is missing", &fix))?;
+        let pem = value(secret, CAS).or_else(|| value(secret, TRAEFIKS_CAS));
+        let pem = pem.ok_or_else(|| problem("is missing", &fix))?;
         parse(pem).map_err(|error| problem(error.reason(), error.fix()))
     });
     parsed.map_err(|problem| of_secret(name, problem))

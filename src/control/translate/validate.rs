@@ -10,6 +10,7 @@ use super::near::Here;
 use super::report::{Problem, Report};
 use super::{
     endpoint_slice, ingress, ingress_route, middleware, secret, servers_transport, service,
+    tls_option,
 };
 use crate::control::objects::Object;
 use crate::model::{Diagnostic, Https, Kind, Why};
@@ -40,6 +41,7 @@ pub fn validate(object: &Object) -> Vec<Diagnostic> {
             Kind::Middleware => middleware::check(object, &mut report),
             Kind::IngressRoute => ingress_route::check(object, &mut report),
             Kind::ServersTransport => servers_transport::check(object, &mut report),
+            Kind::TlsOption => tls_option::check(object, &mut report),
             _ => {}
         },
         Object::Secret(object) => {

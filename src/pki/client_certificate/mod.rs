@@ -50,6 +50,8 @@ pub struct Demand {
     pub authority: Option<Arc<Authority>>,
     /// The accepted subjects; empty: every certificate of the CA.
     pub subjects: Subjects,
+    /// Whether TLS 1.2 is refused.
+    pub tls13_only: bool,
 }
 
 impl Demand {
@@ -68,6 +70,9 @@ impl Demand {
 impl fmt::Display for Demand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.mode.as_str())?;
+        if self.tls13_only {
+            f.write_str(", TLS 1.3 alone")?;
+        }
         if self.mode == Mode::Off {
             return Ok(());
         }
@@ -138,6 +143,7 @@ mod tests {
             mode: Mode::Require,
             authority: Some(Arc::new(Authority::cloudflare())),
             subjects: Subjects::parse("origin-pull.cloudflare.net").expect("a name"),
+            tls13_only: false,
         };
         let words = demand.to_string();
         assert!(words.contains("any Cloudflare customer, not your zone"), "{words}");

@@ -108,6 +108,7 @@ impl Group {
                 mode,
                 authority: self.authority.clone(),
                 subjects: self.config.subjects.clone(),
+                tls13_only: false,
             },
         };
         let all = self.config.hosts.is_empty().then_some(HostPattern::Any);

@@ -22,6 +22,9 @@ impl PolicyId {
         }
         count(&mut context, demand.subjects.iter().count());
         demand.subjects.iter().for_each(|subject| part(&mut context, subject.as_bytes()));
+        if demand.tls13_only {
+            part(&mut context, b"TLS 1.3 alone");
+        }
         let mut id = [0; SHA256_OUTPUT_LEN];
         id.copy_from_slice(context.finish().as_ref());
         Self(id)

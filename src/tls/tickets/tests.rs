@@ -17,7 +17,7 @@ fn keys(secret: Option<&[u8]>) -> Arc<TicketKeys> {
 
 fn require() -> Demand {
     let authority = Some(Arc::new(Authority::cloudflare()));
-    Demand { mode: Mode::Require, authority, subjects: Subjects::default() }
+    Demand { mode: Mode::Require, authority, subjects: Subjects::default(), tls13_only: false }
 }
 
 fn off() -> PolicyId {

@@ -72,7 +72,7 @@ impl Say<'_, '_> {
     /// What a restriction does; with its value where that is no secret and says something.
     fn restriction(&self, guard: Guard) -> String {
         match guard {
-            Guard::Middlewares | Guard::TlsOptions | Guard::Sources | Guard::Rate | Guard::Body => {
+            Guard::Middlewares | Guard::Sources | Guard::Rate | Guard::Body => {
                 format!("{} {}", quote(self.value), guard.what())
             }
             Guard::Authentication

@@ -19,8 +19,6 @@ pub(in crate::control::translate) enum Guard {
     Snippet,
     /// Objects that can do any of the others.
     Middlewares,
-    /// An object that can ask for certificates of clients.
-    TlsOptions,
     /// Conditions on a request.
     Condition,
     /// TLS towards the pods.
@@ -45,7 +43,6 @@ impl Guard {
             Self::Firewall => "filters requests with a firewall",
             Self::Snippet => "is configuration of another proxy, which may restrict access",
             Self::Middlewares => "names Middlewares, which may restrict access",
-            Self::TlsOptions => "names TLS options, which may require client certificates",
             Self::Condition => "serves only requests that meet a condition",
             Self::PodTls => "requires TLS between proxy and pods",
             Self::UnknownRouterKey => "is not a key of Traefik, and Traefik rejects the Ingress",
@@ -60,9 +57,7 @@ impl Guard {
             Self::Authentication => "authenticate in the pod or with Cloudflare Access",
             Self::Sources => "use a rule of Cloudflare's WAF, or `admit` of a listener",
             Self::Rate => "use a rate limiting rule of Cloudflare",
-            Self::Certificate | Self::TlsOptions => {
-                "use ravelin.dev/client-certificate and ravelin.dev/client-ca"
-            }
+            Self::Certificate => "use ravelin.dev/client-certificate and ravelin.dev/client-ca",
             Self::Body => "use ravelin.dev/max-body-size on the Ingress",
             Self::Firewall => "use Cloudflare's WAF",
             Self::Snippet => "use annotations of ravelin.dev, or do it in the pod",

@@ -3,12 +3,10 @@
 //! Traefik reads keys without regard to case, and drops an Ingress that has a key below `router.` which
 //! it does not know. Other keys do nothing in it, those of Traefik 1 included.
 
-use super::guard::Guard;
-use super::values::Unless;
 use super::{Class, Controller, Entry};
-use crate::control::translate::annotations::{PATH_MATCHER, PRIORITY, TRAEFIKS};
+use crate::control::translate::annotations::{PATH_MATCHER, PRIORITY, TLS_OPTIONS, TRAEFIKS};
 use crate::control::translate::{balancing, entry_points, https, protocol};
-use Class::{Differs, Restricts, Tunes};
+use Class::{Differs, Tunes};
 
 /// What keys of routers begin with.
 pub(super) const ROUTER: &str = "router.";
@@ -24,6 +22,7 @@ const OBEYED: &[&str] = &[
     entry_points::ENTRY_POINTS,
     PRIORITY,
     PATH_MATCHER,
+    TLS_OPTIONS,
     protocol::TRAEFIK_SCHEME,
     balancing::STICKY,
     balancing::STICKY_NAME,
@@ -47,7 +46,6 @@ const ENTRIES: &[Entry] = &[
             "name a Secret in spec.tls, such as cert-manager makes",
         ),
     ),
-    ("router.tls.options", Restricts(Guard::TlsOptions, Unless::Certified(&[]))),
     ("router.tls.domains.N.main", Tunes("no certificate is requested")),
     ("router.tls.domains.N.sans", Tunes("no certificate is requested")),
     ("router.observability.accesslogs", OBSERVED),

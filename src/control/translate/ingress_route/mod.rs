@@ -11,11 +11,12 @@ mod tls;
 
 pub(super) use place::Placed;
 pub(super) use service::{Asked, ServiceRead, Target, missing};
+pub(super) use tls::RouteTls;
 pub(in crate::control) use tls::secrets_of;
 
 use super::annotations::Annotations;
 use super::entry_points::{EntryPointTable, EntryPointsRead};
-use super::ingress::{IngressRead, TlsRead};
+use super::ingress::IngressRead;
 use super::middleware::{Fields, Reference};
 use super::report::{Problem, Report};
 use super::{body_size, https};
@@ -45,7 +46,7 @@ pub(super) struct RouteRead<'o> {
 pub(super) struct IngressRouteRead<'o> {
     pub(super) routes: Vec<RouteRead<'o>>,
     pub(super) entry_points: EntryPointsRead,
-    pub(super) tls: Option<TlsRead<'o>>,
+    pub(super) tls: Option<RouteTls<'o>>,
     /// What it asks of all of its routes, by annotations of ours.
     pub(super) asks: IngressRead<'o>,
 }

@@ -87,7 +87,7 @@ fn length(fields: &mut Fields<'_, '_, '_>, key: &str, fix: &str) -> usize {
     }
 }
 
-fn reference<'o>(fields: &mut Fields<'o, '_, '_>, fix: &str) -> Option<Reference<'o>> {
+pub(super) fn reference<'o>(fields: &mut Fields<'o, '_, '_>, fix: &str) -> Option<Reference<'o>> {
     let name = fields.required("name", fix)?;
     let namespace = fields.text("namespace").filter(|namespace| !namespace.is_empty());
     Some(Reference { namespace, name })

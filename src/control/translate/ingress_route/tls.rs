@@ -1,20 +1,30 @@
 //! `tls` of an IngressRoute: which certificate is presented for its hosts.
 
-use super::{RouteRead, place};
+use super::{RouteRead, place, service};
 use crate::control::objects::TraefikObject;
 use crate::control::translate::fields;
 use crate::control::translate::ingress::TlsRead;
-use crate::control::translate::middleware::{self, Fields};
+use crate::control::translate::middleware::{self, Fields, Reference};
 use crate::control::translate::report::Report;
 use crate::model::{HostPattern, Kind, Severity, Why};
 use serde_json::Value;
+
+/// What was read of it.
+pub(in crate::control::translate) struct RouteTls<'o> {
+    /// The certificate, if one is named.
+    pub(in crate::control::translate) certificate: Option<TlsRead<'o>>,
+    /// The hosts that it is for, sorted, each once.
+    pub(in crate::control::translate) hosts: Vec<HostPattern>,
+    /// The TLSOption, if one is named.
+    pub(in crate::control::translate) option: Option<Reference<'o>>,
+}
 
 /// Reads it. `routes` have the hosts that it is for.
 pub(super) fn read<'o>(
     spec: &'o Value,
     routes: &[RouteRead<'o>],
     report: &mut Report<'_>,
-) -> Option<TlsRead<'o>> {
+) -> Option<RouteTls<'o>> {
     let tls = spec.get("tls").filter(|tls| !tls.is_null())?;
     let mut fields = Fields::of_routes("spec.tls", tls, report);
     fields.know(&["secretName", "certResolver", "domains", "options", "store"]);
@@ -33,7 +43,13 @@ pub(super) fn read<'o>(
     if fields.text("certResolver").is_some_and(|name| !name.is_empty()) {
         resolver(&mut fields, secret_name.is_some(), &hosts);
     }
-    Some(TlsRead { position: 0, secret_name: secret_name?, hosts })
+    let option = fields.below("options", |option| {
+        option.know(&["name", "namespace"]);
+        service::reference(option, "name a TLSOption")
+    });
+    let certificate =
+        secret_name.map(|secret_name| TlsRead { position: 0, secret_name, hosts: hosts.clone() });
+    Some(RouteTls { certificate, hosts, option: option.flatten() })
 }
 
 /// The hosts of `domains`.

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// The end of the fix of each mistake in a Middleware.
 pub(super) const UNTIL: &str = "; until then routes that name this Middleware answer 503";
 
+/// The end of the fix of each mistake in what is asked of clients.
+const UNTIL_CLIENTS: &str = "; until then no client is served";
+
 /// The end of the fix of each mistake in a route.
 const UNTIL_ROUTE: &str = "; until then its requests get 503";
 
@@ -37,6 +40,15 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
         report: &'r mut Report<'f>,
     ) -> Self {
         Self::with(path, value, report, UNTIL_ROUTE)
+    }
+
+    /// Those of what is asked of clients.
+    pub(in crate::control::translate) fn of_clients(
+        path: &str,
+        value: &'v Value,
+        report: &'r mut Report<'f>,
+    ) -> Self {
+        Self::with(path, value, report, UNTIL_CLIENTS)
     }
 
     fn with(path: &str, value: &'v Value, report: &'r mut Report<'f>, until: &'static str) -> Self {

@@ -22,7 +22,7 @@ pub(in crate::control::translate) enum Dependency {
     Service(Name),
     /// A Secret that an annotation names.
     Secret(Name),
-    /// Another object of Traefik that an IngressRoute refers to, there or not.
+    /// Another object of Traefik that is referred to, there or not; without a namespace, by its id.
     Object(ObjectRef),
 }
 
@@ -95,7 +95,11 @@ impl Middlewares {
         let Changed { middlewares: mut names, secrets, objects: others, services } = changed;
         let mut numbers = BTreeSet::new();
         for object in others {
-            numbers.extend(self.users.get(&Dependency::Object(object)).into_iter().flatten());
+            let id = lists::id(&object.namespace, &object.name);
+            let by_id = ObjectRef::new(object.kind, "", &id);
+            for named in [object, by_id] {
+                numbers.extend(self.users.get(&Dependency::Object(named)).into_iter().flatten());
+            }
         }
         for secret in secrets {
             let users = self.users.get(&Dependency::Secret(secret.clone()));

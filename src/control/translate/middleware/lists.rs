@@ -36,9 +36,9 @@ pub(in crate::control::translate) struct Reference<'o> {
     pub(in crate::control::translate) name: &'o str,
 }
 
-/// The id of a Middleware in references of Traefik (`provider.Normalize`). Never split: of `a-b-c` nobody knows
+/// The id of a Middleware or another object in references of Traefik (`provider.Normalize`). Never split: of `a-b-c` nobody knows
 /// where the namespace ends.
-pub(super) fn id(namespace: &str, name: &str) -> String {
+pub(in crate::control::translate) fn id(namespace: &str, name: &str) -> String {
     let normal = |c: char| if c.is_alphanumeric() { c } else { '-' };
     format!("{namespace}-{name}").chars().map(normal).collect()
 }

@@ -38,7 +38,7 @@ pub(super) use credentials::values as secret_values;
 pub(super) use fields::Fields;
 pub(super) use kept::{Changed, Dependency, Middlewares, Reading};
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};
-pub(super) use lists::{Reference, are_other as are_other_lists};
+pub(super) use lists::{Reference, are_other as are_other_lists, id as object_id};
 pub(super) use resolve::{Asking, Resolved, StepBackend};
 
 use super::report::Report;

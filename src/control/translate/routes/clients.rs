@@ -7,6 +7,7 @@
 //! its wildcard, if that is the same namespace's.
 
 use super::assembly;
+use super::pool::Pool;
 use super::reading::Reading;
 use super::secrets::Secrets;
 use super::slab::Slab;
@@ -32,10 +33,7 @@ pub(super) struct Clients {
 impl Clients {
     /// The Secret with the authority, in the namespace of the Ingress.
     pub(super) fn secret(&self, namespace: &Arc<str>) -> Option<Name> {
-        match &self.read.issuer {
-            Some(IssuerName::Secret(name)) => Some((Arc::clone(namespace), Arc::clone(name))),
-            _ => None,
-        }
+        self.read.secret(namespace)
     }
 }
 
@@ -55,6 +53,7 @@ impl Policies {
         &mut self,
         readings: &Slab<Reading>,
         authorities: &Secrets<Authority>,
+        pool: &Pool,
         findings: &mut Findings,
     ) -> Option<Vec<HostClients>> {
         let ours = || readings.iter().map(|(_, reading)| reading).filter(|r| r.foreign.is_none());
@@ -64,6 +63,17 @@ impl Policies {
             let mut ours: Vec<&Reading> = ours().collect();
             ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
             now = combine(&ours, authorities, &mut found);
+        }
+        if let Some((namespace, read)) = pool.clients()
+            && now.iter().all(|client| client.host != HostPattern::Any)
+        {
+            now.push(HostClients {
+                host: HostPattern::Any,
+                mode: read.mode,
+                issuer: issuer_of(read, namespace, authorities),
+                subjects: read.subjects.clone(),
+                tls13_only: read.tls13_only,
+            });
         }
         findings.replace(&mut self.found, found);
         if now == self.last {
@@ -167,18 +177,27 @@ fn strictest(
     let counts = strict.next().copied().unwrap_or((oldest, first));
     let is_one = strict.all(|(_, read)| *read == counts.1);
     let (ingress, read) = counts;
-    let issuer = match &read.issuer {
-        _ if mode == Mode::Require && !is_one => None,
-        None => None,
-        Some(IssuerName::Cloudflare) => Some(Issuer::Cloudflare),
-        Some(IssuerName::Secret(name)) => {
-            let namespace = Arc::clone(&ingress.namespace);
-            let secret = (Arc::clone(&namespace), Arc::clone(name));
-            let authority = authorities.content(&secret).cloned();
-            Some(Issuer::Secret { namespace, name: Arc::clone(name), authority })
-        }
+    let issuer = match mode == Mode::Require && !is_one {
+        true => None,
+        false => issuer_of(read, &ingress.namespace, authorities),
     };
-    HostClients { host: host.clone(), mode, issuer, subjects: read.subjects.clone() }
+    let tls13_only = says.iter().any(|(_, read)| read.tls13_only);
+    let (host, subjects) = (host.clone(), read.subjects.clone());
+    HostClients { host, mode, issuer, subjects, tls13_only }
+}
+
+/// The issuer that is named, with what its Secret has.
+fn issuer_of(
+    read: &ClientsRead,
+    namespace: &Arc<str>,
+    authorities: &Secrets<Authority>,
+) -> Option<Issuer> {
+    let secret = match read.issuer.as_ref()? {
+        IssuerName::Cloudflare => return Some(Issuer::Cloudflare),
+        IssuerName::Secret(..) => read.secret(namespace)?,
+    };
+    let authority = authorities.content(&secret).cloned();
+    Some(Issuer::Secret { namespace: secret.0, name: secret.1, authority })
 }
 
 /// What a host has that says nothing itself, if it is other than what its wildcard says.
@@ -210,6 +229,7 @@ fn inherit<'r>(
             mode: Mode::Off,
             issuer: None,
             subjects: Subjects::default(),
+            tls13_only: false,
         },
     };
     Some((host, said))

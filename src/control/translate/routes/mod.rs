@@ -23,6 +23,7 @@ mod serve_routes;
 mod slab;
 mod source;
 mod steps;
+mod tls_options;
 mod touched;
 
 pub(super) use touched::Touched;
@@ -155,7 +156,7 @@ impl Routes {
         }
         let certificates = touched.certificates.then(|| self.certificates());
         let clients = match touched.clients || touched.certificates || touched.routes {
-            true => self.policies.update(&self.readings, &self.authorities, findings),
+            true => self.policies.update(&self.readings, &self.authorities, &self.pool, findings),
             false => None,
         };
         if touched.routes {

@@ -1,10 +1,13 @@
-//! Certificates that no route names: those of the configuration, and of Traefik's default TLSStore.
+//! What no route names: certificates of the configuration and of Traefik's default TLSStore, and its default
+//! TLSOption.
 
 use super::{Name, Routes, Touched};
 use crate::control::objects::{Objects, TraefikObject};
+use crate::control::translate::clients::ClientsRead;
 use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::middleware::Fields;
 use crate::control::translate::report::{Problem, Report, leave_out_details};
+use crate::control::translate::tls_option::{self, DEFAULT, TlsOptionRead};
 use crate::model::{CertificateRole, Diagnostic, Kind, ObjectRef, Severity, TlsSecret, Why};
 use serde_json::Value;
 use std::sync::Arc;
@@ -12,15 +15,14 @@ use std::sync::Arc;
 /// Whom the Secrets have as a user that is no route.
 const POOL: usize = usize::MAX;
 
-/// The only store that Traefik 3 knows.
-const DEFAULT: &str = "default";
-
 /// The certificates, in the order in which they come before those of routes.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     all: Vec<Pooled>,
+    /// The default TLSOption.
+    option: Option<(Arc<str>, TlsOptionRead)>,
     is_read: bool,
-    /// About the stores themselves.
+    /// About the objects themselves.
     problems: Vec<Diagnostic>,
     found: Reported,
 }
@@ -41,6 +43,11 @@ impl Pool {
         named.map(|pooled| pooled.role).unwrap_or_default()
     }
 
+    /// What is asked of clients of hosts that nothing else is asked of, and in which namespace.
+    pub(super) fn clients(&self) -> Option<(&Arc<str>, &ClientsRead)> {
+        self.option.as_ref().map(|(namespace, option)| (namespace, &option.clients))
+    }
+
     /// The Secrets, each once, those of the configuration first.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Name> {
         self.all.iter().map(|pooled| &pooled.secret)
@@ -50,19 +57,28 @@ impl Pool {
 impl Routes {
     /// Reads which Secrets are named, where that may have changed. Returns whether it has read.
     pub(super) fn read_pool(&mut self, objects: &Objects, touched: &mut Touched) -> bool {
-        let is_store = |object: &ObjectRef| object.kind == Kind::TlsStore;
-        if self.pool.is_read && !touched.referenced.iter().any(is_store) {
+        let is_of_pool = |object: &ObjectRef| match object.kind {
+            Kind::TlsStore => true,
+            Kind::TlsOption => *object.name == *DEFAULT,
+            _ => false,
+        };
+        if self.pool.is_read && !touched.referenced.iter().any(is_of_pool) {
             return false;
         }
         let mut problems = Vec::new();
+        self.read_default_option(objects, touched, &mut problems);
+        let is_strict = self.pool.option.as_ref().is_some_and(|(_, option)| option.is_strict);
         let of_configuration = self.options.certificates.iter().map(|own| {
             let secret: Name = (own.namespace.as_str().into(), own.name.as_str().into());
             let object = ObjectRef::new(Kind::Secret, &own.namespace, &own.name);
-            let role = CertificateRole::Operator { is_default: own.default };
+            let role = CertificateRole::Operator { is_default: own.default && !is_strict };
             Pooled { secret, role, by: (object, "") }
         });
         let mut all: Vec<Pooled> = of_configuration.collect();
-        for pooled in of_stores(objects, &mut problems) {
+        for mut pooled in of_stores(objects, &mut problems) {
+            if is_strict {
+                pooled.role = CertificateRole::Store { is_default: false };
+            }
             if !all.iter().any(|other| other.secret == pooled.secret) {
                 all.push(pooled);
             }
@@ -82,6 +98,36 @@ impl Routes {
         touched.certificates |= before != self.pool.all;
         (self.pool.is_read, self.pool.problems) = (true, problems);
         true
+    }
+
+    /// Reads what the default TLSOption asks of clients.
+    fn read_default_option(
+        &mut self,
+        objects: &Objects,
+        touched: &mut Touched,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let object = tls_option::default(objects);
+        let read = object.and_then(|object| {
+            let read = tls_option::read(objects, &object, problems)?;
+            Some((object.namespace, read))
+        });
+        let before = std::mem::replace(&mut self.pool.option, read);
+        let secret = |option: &Option<(Arc<str>, TlsOptionRead)>| {
+            let (namespace, read) = option.as_ref()?;
+            read.clients.secret(namespace)
+        };
+        if let Some(secret) = secret(&self.pool.option)
+            && self.authorities.acquire(&secret, POOL)
+        {
+            touched.secrets.insert(secret);
+        }
+        if let Some(gone) =
+            secret(&before).filter(|gone| secret(&self.pool.option).as_ref() != Some(gone))
+        {
+            self.authorities.release(&gone, POOL);
+        }
+        touched.clients |= before != self.pool.option;
     }
 
     /// Says what is wrong with them, once the Secrets have been looked at.

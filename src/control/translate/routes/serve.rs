@@ -4,9 +4,11 @@ use super::asks::Asks;
 use super::clients::Clients;
 use super::reading::{Certificate, Served};
 use super::steps::{Finished, Steps};
+use super::tls_options::TlsOptions;
 use super::{Name, Routes, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::annotations::Annotations;
+use crate::control::translate::clients::ClientsRead;
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::fields::BackendRead;
 use crate::control::translate::findings::Findings;
@@ -14,10 +16,11 @@ use crate::control::translate::middleware::{Asking, Dependency, StepBackend, Sub
 use crate::control::translate::report::{Report, leave_out_details};
 use crate::control::translate::{class, ingress, object_ref};
 use crate::model::{
-    BackendKey, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, NamedStep, ObjectRef,
-    PortKey, Rule,
+    BackendKey, Broken, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, NamedStep,
+    ObjectRef, PortKey, Rule,
 };
 use k8s_openapi::api::networking::v1::Ingress as Source;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The number of a backend, and the steps of its requests.
@@ -69,6 +72,18 @@ fn defaults<'s>(
     defaults.into()
 }
 
+/// What the TLSOption asks of clients that an Ingress names.
+fn tls_options(
+    objects: &Objects,
+    object: &ObjectRef,
+    source: &Source,
+    dependencies: &mut BTreeSet<Dependency>,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Option<ClientsRead>, Broken> {
+    let mut options = TlsOptions { objects, object, dependencies, problems };
+    options.of_annotation(Annotations::of(&source.metadata))
+}
+
 impl Routes {
     /// What an Ingress of ours asks for.
     pub(super) fn serve(
@@ -91,6 +106,9 @@ impl Routes {
             true => Way::plain(read.entry_points),
             false => self.options.entry_points.ways(read.entry_points),
         };
+        let mut of_options = BTreeSet::new();
+        read.ask(tls_options(objects, &object, source, &mut of_options, &mut problems));
+        let mut report = Report::new(&object, &mut problems);
         let hosts = read.hosts();
         let subject = Subject { objects, name: &object.name, hosts: &hosts };
         let mut steps = Steps::of_ingress(&self.middlewares, asking, subject, &ways, &mut report);
@@ -115,16 +133,13 @@ impl Routes {
         };
         let rules = rules(std::mem::take(&mut read.rules), &ways, &mut acquire);
         let defaults = defaults(read.default.take(), &ways, &mut acquire);
-        let Finished { backends, dependencies, is_unresolved } = steps.finish();
+        let Finished { backends, mut dependencies, is_unresolved } = steps.finish();
+        dependencies.extend(of_options);
+        let dependencies: Box<[_]> = dependencies.into_iter().collect();
         let step_backends =
             self.step_backends(&backends, &dependencies, is_unresolved, number, touched);
         let tls = self.certificates_of(namespace, number, std::mem::take(&mut read.tls), touched);
-        let clients = read
-            .clients
-            .take()
-            .map(|(read, hosts)| Box::new(Clients { read, hosts: hosts.into() }));
-        let authority = clients.as_ref().and_then(|clients| clients.secret(namespace));
-        self.acquire_authority(authority, number, touched);
+        let clients = self.clients_of(namespace, number, read.clients.take(), touched);
         leave_out_details(&mut problems, self.options.details);
         let problems = problems.into();
         let served =
@@ -174,8 +189,27 @@ impl Routes {
         all.into()
     }
 
+    /// What it asks of clients, with the Secret of the authority, which it uses from now on.
+    fn clients_of(
+        &mut self,
+        namespace: &Arc<str>,
+        number: usize,
+        read: Option<(ClientsRead, Vec<HostPattern>)>,
+        touched: &mut Touched,
+    ) -> Option<Box<Clients>> {
+        let (read, hosts) = read?;
+        let clients = Box::new(Clients { read, hosts: hosts.into() });
+        self.acquire_authority(clients.secret(namespace), number, touched);
+        Some(clients)
+    }
+
     /// Uses the Secret with the authority of its clients from now on, if it names one.
-    fn acquire_authority(&mut self, secret: Option<Name>, number: usize, touched: &mut Touched) {
+    pub(super) fn acquire_authority(
+        &mut self,
+        secret: Option<Name>,
+        number: usize,
+        touched: &mut Touched,
+    ) {
         if let Some(secret) = secret
             && self.authorities.acquire(&secret, number)
         {

@@ -1,15 +1,18 @@
 //! What one IngressRoute asks for.
 
 use super::asks::Asks;
+use super::clients::Clients;
 use super::reading::Served;
 use super::steps::{Finished, RouteList, Steps};
+use super::tls_options::TlsOptions;
 use super::{Name, Routes, Touched};
 use crate::config::MiddlewarePolicy;
 use crate::control::objects::{Objects, TraefikObject};
 use crate::control::translate::annotations::Annotations;
+use crate::control::translate::clients::{self, ClientsRead};
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::ingress_route::{
-    self, Asked, IngressRouteRead, Placed, RouteRead, ServiceRead, Target,
+    self, Asked, IngressRouteRead, Placed, RouteRead, RouteTls, ServiceRead, Target,
 };
 use crate::control::translate::middleware::{
     Asking, Dependency, OwnBackend, Reference, StepBackend,
@@ -33,6 +36,51 @@ struct Found {
     dependencies: BTreeSet<Dependency>,
     is_unresolved: bool,
     problems: Vec<Diagnostic>,
+}
+
+impl Found {
+    /// What is asked of the clients of its hosts, by annotations and by a TLSOption; and why no route is served.
+    fn clients(
+        &mut self,
+        objects: &Objects,
+        object: &ObjectRef,
+        own: Option<ClientsRead>,
+        tls: Option<&RouteTls<'_>>,
+        policy: MiddlewarePolicy,
+    ) -> (Option<Box<Clients>>, Option<Broken>) {
+        let Some(RouteTls { hosts, option, .. }) = tls else {
+            return (None, own.map(|_| Broken::Restricted));
+        };
+        let mut missing = None;
+        let mut read = own;
+        if let Some(named) = option {
+            let namespace = named.namespace.unwrap_or(&object.namespace);
+            let is_own = *namespace == *object.namespace;
+            let option = ObjectRef::new(Kind::TlsOption, namespace, named.name);
+            let place = "spec.tls.options";
+            let Self { dependencies, problems, .. } = self;
+            let mut options = TlsOptions { objects, object, dependencies, problems };
+            let asked = match is_own || policy == MiddlewarePolicy::AnyNamespace {
+                true => options.named(&option, place),
+                false => {
+                    let problem = ingress_route::forbidden("a TLSOption");
+                    Report::new(object, &mut self.problems).add(place, problem);
+                    Err(Broken::Restricted)
+                }
+            };
+            match asked {
+                Ok(asked) => {
+                    read = Some(match read {
+                        Some(own) => own.with(asked),
+                        None => asked,
+                    })
+                }
+                Err(broken) => missing = Some(broken),
+            }
+        }
+        let hosts = hosts.clone().into();
+        (read.map(|read| Box::new(Clients { read, hosts })), missing)
+    }
 }
 
 /// Where requests of a route go.
@@ -77,12 +125,16 @@ impl Routes {
         let annotations = Annotations::of(&source.metadata);
         let asking = Asking::of_route(&object.namespace, annotations, policy);
         let ways = points.ways(entry_points.entry_points);
-        let (ways, refused) = (&ways[..], asks.refused);
+        let clients = clients::read(annotations, &mut Report::new(object, &mut found.problems));
+        let (clients, missing) = found.clients(objects, object, clients, tls.as_ref(), policy);
+        let (ways, refused) = (&ways[..], asks.refused.or(missing));
         let within = Within { objects, object, asking, policy, ways, refused, number };
         for route in routes {
             self.serve_route(&within, &route, &mut found, touched);
         }
-        let tls = tls.into_iter().collect();
+        let authority = clients.as_ref().and_then(|clients| clients.secret(&object.namespace));
+        self.acquire_authority(authority, number, touched);
+        let tls = tls.and_then(|tls| tls.certificate).into_iter().collect();
         let tls = self.certificates_of(&object.namespace, number, tls, touched);
         let Found { rules, backends, dependencies, is_unresolved, mut problems } = found;
         leave_out_details(&mut problems, self.options.details);
@@ -90,8 +142,9 @@ impl Routes {
         let step_backends =
             self.step_backends(&backends, &dependencies, is_unresolved, number, touched);
         let (rules, problems) = (rules.into(), problems.into());
+        let defaults = Box::default();
         let served =
-            Served { rules, tls, step_backends, dependencies, problems, ..Served::default() };
+            Served { rules, defaults, tls, clients, step_backends, dependencies, problems };
         (served, Asks::of_read(asks))
     }
 

@@ -45,7 +45,7 @@ pub(super) struct RouteList<'l> {
 /// What is left of the steps, when every route has its own.
 pub(super) struct Finished {
     pub(super) backends: Vec<(Arc<NamedStep>, StepBackend)>,
-    pub(super) dependencies: Box<[Dependency]>,
+    pub(super) dependencies: BTreeSet<Dependency>,
     pub(super) is_unresolved: bool,
 }
 
@@ -186,7 +186,6 @@ impl<'a> Steps<'a> {
         backends.extend(self.ways.into_iter().flat_map(|way| way.backends));
         backends.extend(of_services.flat_map(|service| service.backends));
         backends.retain(|_| is_used);
-        let dependencies = self.dependencies.into_iter().collect();
-        Finished { backends, dependencies, is_unresolved: self.is_unresolved }
+        Finished { backends, dependencies: self.dependencies, is_unresolved: self.is_unresolved }
     }
 }

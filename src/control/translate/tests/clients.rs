@@ -52,7 +52,7 @@ fn run(yaml: &str) -> Build {
 /// Each host with its policy, and whether any certificate can be good.
 fn policies(build: &Build) -> Vec<String> {
     let text = |host: &crate::model::HostClients| {
-        let Demand { mode, authority, subjects } = host.demand();
+        let Demand { mode, authority, subjects, .. } = host.demand();
         let good = match (mode, authority) {
             (Mode::Off, _) => "",
             (_, None) => " nobody",

@@ -65,7 +65,7 @@ pub(super) static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
     let specs_of_routes = [
         format!("routes: [{}]", route("Host(`a.example`)", &to("web", ""))),
         format!(
-            "routes: [{}], tls: {{secretName: t}}",
+            "routes: [{}], tls: {{secretName: t, options: {{name: o}}}}",
             route("Host(`a.example`) || Host(`b.example`)", &to("web", ""))
         ),
         format!(
@@ -87,6 +87,15 @@ pub(super) static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
     for spec in ["{insecureSkipVerify: true}", "{serverName: a.example, rootCAsSecrets: [t]}"] {
         add(&format!(
             "{{apiVersion: traefik.io/v1alpha1, kind: ServersTransport, metadata: {{name: s}}, spec: {spec}}}"
+        ));
+    }
+    for (name, spec) in [
+        ("default", "{minVersion: VersionTLS13}"),
+        ("o", "{}"),
+        ("o", "{minVersion: VersionTLS13}"),
+    ] {
+        add(&format!(
+            "{{apiVersion: traefik.io/v1alpha1, kind: TLSOption, metadata: {{name: {name}}}, spec: {spec}}}"
         ));
     }
     for (namespace, spec) in [("default", "{defaultCertificate: {secretName: t}}"), ("other", "{}")]

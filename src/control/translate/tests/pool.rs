@@ -78,3 +78,98 @@ fn the_default_store_names_the_default_certificate() {
     assert_eq!(all, []);
     assert!(said[0].contains("Traefik uses the default store alone"), "{said:?}");
 }
+
+fn mk_option(namespace: &str, name: &str, spec: &str) -> String {
+    format!(
+        "
+apiVersion: traefik.io/v1alpha1
+kind: TLSOption
+metadata: {{namespace: {namespace}, name: {name}}}
+spec: {spec}
+---"
+    )
+}
+
+/// What is asked of the clients of each host, and what is said.
+fn asked(yaml: &str) -> (Vec<String>, Vec<String>) {
+    let options = Options { taken_classes: vec!["traefik".to_owned()], ..options() };
+    let built = build(&objects(&format!("{BASE}{yaml}")), Vec::new(), &options);
+    let shown = built.clients.iter().map(|one| format!("{}: {}", one.host, one.demand()));
+    (shown.collect(), lines(&built.findings))
+}
+
+/// An IngressRoute for a.example with this reference to a TLSOption.
+fn mk_route(name: &str, host: &str, option: &str) -> String {
+    format!(
+        "
+apiVersion: traefik.io/v1alpha1
+kind: IngressRoute
+metadata: {{name: {name}}}
+spec:
+  routes: [{{match: 'Host(`{host}`)', services: [{{name: web, port: 80}}]}}]
+  tls: {{options: {{name: {option}}}}}
+---"
+    )
+}
+
+#[test]
+fn a_tls_option_is_asked_of_the_hosts_of_its_routes_and_of_two_the_stricter() {
+    let modern = mk_option("default", "modern", "{minVersion: VersionTLS13}");
+    let (all, said) = asked(&format!("{modern}{}", mk_route("r", "a.example", "modern")));
+    assert_eq!((all, said), (vec!["a.example: off, TLS 1.3 alone".to_owned()], vec![]));
+    let mutual = "{clientAuth: {secretNames: [ca], clientAuthType: RequireAndVerifyClientCert}}";
+    let mutual = mk_option("default", "mutual", mutual);
+    let both = [
+        modern.as_str(),
+        &mutual,
+        &mk_route("r", "a.example", "modern"),
+        &mk_route("s", "a.example", "mutual"),
+    ];
+    let (all, said) = asked(&both.concat());
+    let strict =
+        "a.example: require, TLS 1.3 alone, without a known CA: every certificate is refused";
+    assert_eq!(all, [strict]);
+    assert!(said.iter().any(|line| line.contains("the strictest applies")), "{said:?}");
+    let (all, said) = asked(&mk_route("r", "a.example", "gone"));
+    assert_eq!(all, [""; 0]);
+    assert_eq!(
+        said,
+        [
+            "error: IngressRoute default/r: spec.tls.options: there is no TLSOption \"gone\" in namespace default: its \
+          routes answer 503 (fix: create it: NAMESPACE-NAME@kubernetescrd in annotations)"
+        ]
+    );
+}
+
+#[test]
+fn the_default_tls_option_is_for_all_other_hosts() {
+    let default = mk_option("other", "default", "{minVersion: VersionTLS13, sniStrict: true}");
+    let route = mk_route("r", "a.example", "own");
+    let own = mk_option("default", "own", "{}");
+    let (all, said) = asked(&format!("{default}{own}{route}"));
+    assert_eq!(all, ["a.example: off", "*: off, TLS 1.3 alone"]);
+    assert_eq!(said, [""; 0]);
+    let twice = mk_option("default", "default", "{}");
+    let (all, _) = asked(&format!("{default}{twice}{own}{route}"));
+    assert_eq!(all, ["a.example: off"]);
+}
+
+#[test]
+fn a_tls_option_that_is_not_understood_serves_nobody() {
+    for spec in [
+        "{minVersion: TLS13}",
+        "{clientAuth: {clientAuthType: RequireAnyClientCert}}",
+        "{clientAuth: {clientAuthType: RequireAndVerifyClientCert}}",
+        "{clientAuth: {clientAuthType: Requires}}",
+        "{sniStrict: 'yes'}",
+    ] {
+        let option = mk_option("default", "own", spec);
+        let (all, said) = asked(&format!("{option}{}", mk_route("r", "a.example", "own")));
+        let nobody = "a.example: require, without a known CA: every certificate is refused";
+        assert_eq!(all, [nobody], "{spec}");
+        assert!(
+            said.iter().any(|line| line.contains("until then no client is served")),
+            "{said:?}"
+        );
+    }
+}

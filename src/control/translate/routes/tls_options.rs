@@ -1,0 +1,85 @@
+//! The TLSOptions that routes name, by reference or by Traefik's id.
+
+use crate::control::objects::Objects;
+use crate::control::quote::quote;
+use crate::control::translate::annotations::{Annotations, TLS_OPTIONS, field};
+use crate::control::translate::clients::ClientsRead;
+use crate::control::translate::middleware::{Dependency, object_id};
+use crate::control::translate::report::{Problem, Report};
+use crate::control::translate::tls_option;
+use crate::model::{Broken, Diagnostic, Kind, ObjectRef, Why};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Who names a TLSOption, and where it is said what is wrong with that.
+pub(super) struct TlsOptions<'t> {
+    pub(super) objects: &'t Objects,
+    pub(super) object: &'t ObjectRef,
+    pub(super) dependencies: &'t mut BTreeSet<Dependency>,
+    pub(super) problems: &'t mut Vec<Diagnostic>,
+}
+
+impl TlsOptions<'_> {
+    /// What the one of this name asks of clients.
+    ///
+    /// # Errors
+    /// It does not exist: no route is served, as Traefik has none.
+    pub(super) fn named(&mut self, option: &ObjectRef, place: &str) -> Result<ClientsRead, Broken> {
+        self.dependencies.insert(Dependency::Object(option.clone()));
+        match tls_option::read(self.objects, option, self.problems) {
+            Some(read) => Ok(read.clients),
+            None => {
+                let ObjectRef { namespace, name, .. } = option;
+                let what =
+                    format!("there is no TLSOption {} in namespace {namespace}", quote(name));
+                Err(self.missing(what, place))
+            }
+        }
+    }
+
+    /// What the one asks that the annotation of an Ingress names, if it names one.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn of_annotation(
+        &mut self,
+        annotations: Annotations<'_>,
+    ) -> Result<Option<ClientsRead>, Broken> {
+        let Some(value) = annotations.get(TLS_OPTIONS).filter(|value| !value.is_empty()) else {
+            return Ok(None);
+        };
+        if annotations.ignores(
+            TLS_OPTIONS,
+            Some("names TLS options"),
+            &mut Report::new(self.object, self.problems),
+        ) {
+            return Ok(None);
+        }
+        let place = field(TLS_OPTIONS);
+        let id = value.strip_suffix("@kubernetescrd").unwrap_or_default();
+        // Any object that comes to have the id is the one.
+        let by_id = ObjectRef::new(Kind::TlsOption, "", id);
+        self.dependencies.insert(Dependency::Object(by_id));
+        let all = self.objects.traefik(Kind::TlsOption);
+        let mut named = all.iter().filter(|(namespace, name, _)| object_id(namespace, name) == id);
+        match (named.next(), named.next()) {
+            (Some((namespace, name, _)), None) => {
+                let (namespace, name) = (Arc::clone(namespace), Arc::clone(name));
+                let option = ObjectRef { kind: Kind::TlsOption, namespace, name };
+                self.named(&option, &place).map(Some)
+            }
+            (Some(_), Some(_)) => {
+                Err(self.missing(format!("{} names several TLSOptions", quote(value)), &place))
+            }
+            (None, _) => Err(self.missing(format!("{} names no TLSOption", quote(value)), &place)),
+        }
+    }
+
+    fn missing(&mut self, what: String, place: &str) -> Broken {
+        let reason = format!("{what}: its routes answer 503");
+        let fix = "create it: NAMESPACE-NAME@kubernetescrd in annotations";
+        let problem = Problem::error(Why::RestrictionUnsupported, "", reason, fix);
+        Report::new(self.object, self.problems).add(place, problem);
+        Broken::Restricted
+    }
+}
