@@ -7,6 +7,7 @@
 //! **Invariant**: plain data: no Kubernetes type, no live object, no I/O (`tests/layering`).
 
 mod balancing;
+mod condition;
 mod diagnostic;
 mod health_check;
 mod https;
@@ -26,6 +27,7 @@ pub use balancing::{
     Algorithm, Balancing, COOKIE_NAME, CookieSettings, HashKey, Prefer, SameSite, is_cookie_name,
     is_cookie_path,
 };
+pub use condition::{Condition, RequestFacts, Sender};
 pub use diagnostic::{Diagnostic, Severity, Why};
 pub use health_check::HealthCheck;
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
@@ -35,7 +37,7 @@ pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use raw_path::RawPath;
-pub use route::{Condition, EntryPoints, Matching, Ordered, RequestFacts, rule_length};
+pub use route::{EntryPoints, Matching, Ordered, rule_length};
 pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
     PortKey, Treatment,

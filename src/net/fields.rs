@@ -102,6 +102,12 @@ pub fn is_claim(name: &str) -> bool {
     }
 }
 
+/// Whether a field is one that Cloudflare writes: with hyphens. `cf-connecting_ip` is its visitor's,
+/// and some backends cannot tell that from the field with hyphens.
+pub fn is_cloudflares(name: &str) -> bool {
+    name.starts_with("cf-") && name.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
+}
+
 /// Names that frameworks look through for a client, beside `X-Forwarded-*`.
 const BEGIN_WITH_X: [&str; 12] = [
     "x-appengine-user-ip",

@@ -12,11 +12,10 @@ pub use response::{clean_response, may_have_body};
 pub use values::{is_event_stream, is_grpc};
 
 use crate::error::Reason;
-use crate::net::fields::{Fields, is_claim};
+use crate::net::fields::{Fields, is_claim, is_cloudflares};
 use http::header::{self, HeaderName, HeaderValue};
 use values::{
-    asks_for_trailers, is_cloudflares, is_framing_alias, is_pseudo, is_type_of_grpc, join_cookies,
-    may_change_to,
+    asks_for_trailers, is_framing_alias, is_pseudo, is_type_of_grpc, join_cookies, may_change_to,
 };
 
 /// Our name in `Server`, where the upstream gives none.

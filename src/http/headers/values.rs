@@ -49,12 +49,6 @@ pub(super) fn is_type_of_grpc(content_type: &HeaderValue) -> bool {
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
-/// Whether a field is one that Cloudflare writes: with hyphens. `cf-connecting_ip` is its visitor's,
-/// and some backends cannot tell that from the field with hyphens.
-pub(super) fn is_cloudflares(name: &str) -> bool {
-    name.starts_with("cf-") && name.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
-}
-
 /// Whether it is an address that only Pseudo IPv4 makes, 240.0.0.0/4. With that feature off,
 /// `CF-Pseudo-IPv4` is the visitor's own text.
 pub(super) fn is_pseudo(value: &HeaderValue) -> bool {

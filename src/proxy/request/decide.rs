@@ -6,8 +6,8 @@ use super::request_origin::RequestOrigin;
 use super::{session_affinity, steps};
 use crate::balance::EndpointSet;
 use crate::error::Reason;
-use crate::http::{self as stage, Noted, Target};
-use crate::model::{ACME_CHALLENGES, Broken, RequestFacts};
+use crate::http::{self as stage, ForwardedFields, Noted, Target};
+use crate::model::{ACME_CHALLENGES, Broken, RequestFacts, Sender};
 use crate::net::fields::{FieldMap, Fields};
 use crate::pki::client_certificate::{Mode, Verification};
 use crate::proxy::Downstream;
@@ -38,7 +38,8 @@ pub(super) struct Decided {
 pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
-    let bodyless = exchange.upload().is_none();
+    // Where a body ends and the other protocol begins, not all agree; and HTTP/1.0 has no upgrades.
+    let may_change = exchange.upload().is_none() && head.version == Version::HTTP_11;
     // HTTP/1.1 has the same bounds, by hyper.
     if head.version == Version::HTTP_2 {
         stage::read_http2(&mut head, worker.config.limits.header_block)?;
@@ -59,14 +60,13 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
     };
     let table = worker.tables.load();
     let entry = worker.entries[downstream.listener];
-    let seen = Seen::of(&head, &downstream);
+    let (via_cloudflare, fields) = (sender.via_cloudflare(), sender.fields(&target.host));
+    let told = of_sender(&fields, &target.host, via_cloudflare);
+    let seen = Seen::of(&head, told, &downstream);
     let found = allowed.and_then(|()| find(&table, target, &seen));
     let uri = found.and_then(|id| sent(&table, id, target, &seen));
     let passage = found.ok().and_then(|id| steps::begin(&table, id, &downstream, &head.headers));
-    let fields = sender.fields(&target.host);
     let mut noted = stage::clean_request(&mut head.headers, &target.host, &fields, vouched);
-    // Where a body ends and the other protocol begins, not all agree; and HTTP/1.0 has no upgrades.
-    let may_change = bodyless && head.version == Version::HTTP_11;
     noted.upgrade = noted.upgrade.filter(|_| may_change);
     let may_go_on = found.and_then(|id| {
         let is_forced = entry.redirects && !target.uri.path().starts_with(ACME_CHALLENGES);
@@ -94,6 +94,17 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
         return Err(*reason);
     }
     Ok(Decided { request: Some(request), endpoints, protocol, waits })
+}
+
+/// What routes may depend on of the sender of a request.
+fn of_sender<'r>(
+    fields: &'r ForwardedFields,
+    host: &'r HeaderValue,
+    via_cloudflare: bool,
+) -> Sender<'r> {
+    let ForwardedFields { client, proto, port } = fields;
+    let (client, proto, port) = (Some(client), Some(proto), Some(port));
+    Sender { client, proto, host: Some(host), port, via_cloudflare }
 }
 
 /// Notes who sent a request. Returns whether the visitor came with TLS.
@@ -129,22 +140,24 @@ pub struct Seen<'r> {
     pub method: &'r Method,
     /// Its fields, as the client sent them.
     pub headers: &'r FieldMap,
+    /// What is known of its sender.
+    pub sender: Sender<'r>,
     /// The other end of the connection.
     pub peer: IpAddr,
 }
 
 impl<'r> Seen<'r> {
     /// A request that came over a connection.
-    fn of(head: &'r request::Parts, downstream: &Downstream) -> Self {
+    fn of(head: &'r request::Parts, sender: Sender<'r>, downstream: &Downstream) -> Self {
         let entry_points = downstream.worker.entries[downstream.listener].bits;
         let peer = downstream.peer.ip();
-        Self { entry_points, method: &head.method, headers: &head.headers, peer }
+        Self { entry_points, method: &head.method, headers: &head.headers, sender, peer }
     }
 
     /// A request from nowhere in particular, through any entry point.
     pub fn anywhere(method: &'r Method, headers: &'r FieldMap) -> Self {
         let peer = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-        Self { entry_points: u32::MAX, method, headers, peer }
+        Self { entry_points: u32::MAX, method, headers, sender: Sender::default(), peer }
     }
 }
 
@@ -209,6 +222,7 @@ fn find_path(
         query: target.uri.query(),
         method: seen.method,
         headers: seen.headers,
+        sender: seen.sender,
         peer: seen.peer,
     };
     let asked = Asked { entry_points: seen.entry_points, request: Some(request) };

@@ -30,7 +30,7 @@ mod tls;
 use super::{Options, translate};
 use crate::control::manifest;
 use crate::control::objects::Objects;
-use crate::model::{BackendSpec, BackendState, Diagnostic, Model, RequestFacts};
+use crate::model::{BackendSpec, BackendState, Diagnostic, Model, RequestFacts, Sender};
 use crate::routing::{Asked, RouteId, Table, compile};
 use http::{HeaderMap, Method};
 
@@ -104,6 +104,7 @@ fn at_path<T>(model: &Model, path: &str, make: impl FnOnce(&Table, RouteId) -> T
         query: None,
         method: &Method::GET,
         headers: &HeaderMap::new(),
+        sender: Sender::default(),
         peer: [192, 0, 2, 1].into(),
     };
     let asked = Asked { request: Some(request), ..Asked::ANY };
