@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::middleware::Pattern;
-use crate::model::{Condition, EntryPoints, Ordered, RequestFacts};
+use crate::model::{Condition, EntryPoints, Ordered, RequestFacts, Sender};
 use crate::routing::Asked;
 use http::{HeaderMap, Method};
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,8 +32,8 @@ fn mk_compiled(rules: Vec<Rule>) -> Table {
 fn taker(table: &Table, host: &str, path: &str, entry_points: u32) -> Option<String> {
     let headers = HeaderMap::new();
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let request =
-        RequestFacts { host, path, query: None, method: &Method::GET, headers: &headers, peer };
+    let (method, sender) = (&Method::GET, Sender::default());
+    let request = RequestFacts { host, path, query: None, method, headers: &headers, sender, peer };
     let asked = Asked { entry_points, request: Some(request) };
     table.find(host, path, &asked).map(|id| table.route(id).ingress.to_owned())
 }
@@ -99,4 +99,25 @@ fn the_highest_priority_that_matches_has_the_request() {
     assert_eq!(taker("/healthz"), some("i5"));
     assert_eq!(taker("/other"), some("i3"));
     assert_eq!(self::taker(&table, "b.example", "/x", u32::MAX), None);
+}
+
+#[test]
+fn what_is_served_somewhere_as_well_comes_behind_what_is_served_there() {
+    let mut model = mk_model(9);
+    model.ingresses[0].kind = Kind::IngressRoute;
+    let narrow = Condition::PathPrefix("/a".into());
+    let mut secure = mk_ordered("a.example", 0, 100, narrow);
+    secure.matching.entry_points = EntryPoints { own: SECURE, also: WEB };
+    let rules = vec![
+        secure,
+        mk_at("Exact /x", 0, SECURE, WEB),
+        mk_at("Prefix /a", 1, WEB, 0),
+        mk_at("Prefix /x", 1, WEB, 0),
+    ];
+    let table = compile(&Model { rules, ..model }, None);
+    let taker = |path, at| taker(&table, "a.example", path, at);
+    for path in ["/a", "/x"] {
+        assert_eq!((taker(path, WEB), taker(path, SECURE)), (some("i1"), some("i0")), "{path}");
+    }
+    assert_eq!(taker("/apiary", WEB), some("i0"));
 }

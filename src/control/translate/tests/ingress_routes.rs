@@ -3,7 +3,7 @@
 use super::{lines, options, run_with};
 use crate::config::MiddlewarePolicy;
 use crate::control::translate::Options;
-use crate::model::{BackendState, Broken, EntryPoints, Model, Protocol, RequestFacts};
+use crate::model::{BackendState, Broken, EntryPoints, Model, Protocol, RequestFacts, Sender};
 use crate::pki::endpoint_tls::Trust;
 use crate::routing::{Asked, compile};
 use http::{HeaderMap, Method};
@@ -47,6 +47,7 @@ fn found(model: &Model, host: &str, path: &str) -> Option<String> {
         query: None,
         method: &Method::GET,
         headers: &HeaderMap::new(),
+        sender: Sender::default(),
         peer: [192, 0, 2, 1].into(),
     };
     let asked = Asked { request: Some(request), ..Asked::ANY };
@@ -257,4 +258,61 @@ fn the_certificate_of_a_route_is_for_its_hosts() {
         said[0].starts_with("error: IngressRoute default/r: spec.tls.secretName: "),
         "{said:?}"
     );
+}
+
+#[test]
+fn the_length_of_a_rule_decides_whatever_its_matcher_is() {
+    let ingress = "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: i, annotations: {kubernetes.io/ingress.class: traefik}}
+spec:
+  rules:
+  - {host: '*.example', http: {paths: [
+    {path: /a/long/path/of/an/ingress, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}
+---";
+    let routes = [
+        mk_route("Host(`a.example`)", ""),
+        mk_route("Host(`a.example`) && PathPrefix(`/`)", ""),
+        mk_route("Host(`a.example`) && Path(`/short`)", ""),
+        mk_route("Host(`a.example`) && Path(`/a/longer/path`)", ""),
+        mk_route("Host(`b.example`)", ""),
+    ];
+    let routes = mk_routes(&format!("routes: [{}]", routes.join(", ")));
+    let (model, _) = run(&format!("{ingress}{routes}"));
+    for (host, path, taker) in [
+        ("a.example", "/", "r spec.routes[1]"),
+        ("a.example", "/short", "r spec.routes[1]"),
+        ("a.example", "/a/longer/path", "r spec.routes[3]"),
+        ("b.example", "/", "r spec.routes[4]"),
+        ("b.example", "/a/long/path/of/an/ingress", "i spec.rules[0].http.paths[0]"),
+    ] {
+        assert_eq!(found(&model, host, path), Some(taker.to_owned()), "{host}{path}");
+    }
+}
+
+#[test]
+fn of_two_routes_with_one_rule_the_last_is_served() {
+    let routes = [
+        mk_route("Host(`a.example`)", ", priority: 100"),
+        mk_route("Host(`a.example`)", ""),
+        mk_route("Host(`a.example`) && Path(`/`)", &format!(", priority: {}", i64::MAX)),
+    ];
+    let (model, said) = run(&mk_routes(&format!("routes: [{}]", routes.join(", "))));
+    assert_eq!(found(&model, "a.example", "/x"), Some("r spec.routes[1]".to_owned()));
+    let object = "IngressRoute default/r: spec.routes";
+    assert_eq!(
+        said,
+        [
+            format!(
+                "error: {object}[2].priority: is above those that Traefik keeps for itself (fix: write at most \
+                 9223372036854774807; until then its requests get 503)"
+            ),
+            format!(
+                "warning: {object}[0].match: is that of routes[1] as well, which takes its place, as in Traefik (fix: \
+                 remove one of the two)"
+            ),
+        ]
+    );
+    assert_eq!(broken(&model).iter().flatten().count(), 1);
 }

@@ -1,8 +1,8 @@
 //! The language of `match` in IngressRoutes: matchers joined by `&&`, `||`, `!` and parentheses (Traefik 3,
 //! "Routers", rules; `pkg/rules/parser.go` reads it as an expression of Go).
 //!
-//! Names of matchers are read without regard to case, as by Traefik. Text is between double quotes, with Go's
-//! escapes, or between backquotes, as it is.
+//! Text is between double quotes, with Go's escapes, or between backquotes, as it is. A rule may go on in another line
+//! behind an operator only, as an expression of Go.
 
 mod lexer;
 mod matcher;
@@ -52,6 +52,17 @@ pub(super) fn parse(text: &str, syntax: Syntax) -> Result<Condition, RuleError> 
         return Err(RuleError::new("is empty", "write a rule, such as Host(`example.com`)"));
     }
     let rule = parser.any()?;
+    if parser.peek()? == Token::LineBreak {
+        parser.next()?;
+        return match parser.next()? {
+            Token::End => Ok(rule),
+            other => {
+                let reason =
+                    format!("has {other} behind a line break, where Traefik ends the rule");
+                Err(RuleError::new(reason, "write the operator at the end of the line before"))
+            }
+        };
+    }
     match parser.next()? {
         Token::End => Ok(rule),
         other => Err(unexpected(&other, "`&&`, `||` or the end of the rule")),
@@ -125,27 +136,47 @@ impl<'t> Parser<'t> {
             Token::Open => {}
             other => return Err(unexpected(&other, &format!("`(` after {name}"))),
         }
-        let mut arguments = Vec::new();
-        if self.peek()? == Token::Close {
-            self.next()?;
-        } else {
-            loop {
-                match self.next()? {
-                    Token::Text(text) => arguments.push(text.into_owned()),
-                    other => return Err(unexpected(&other, "text in backquotes or double quotes")),
-                }
-                match self.next()? {
-                    Token::Comma => {}
-                    Token::Close => break,
-                    other => return Err(unexpected(&other, "`,` or `)`")),
-                }
-            }
+        let arguments = self.arguments()?;
+        if arguments.is_empty() || arguments.iter().any(String::is_empty) {
+            let reason = format!("has {name} with an empty value, or none");
+            return Err(RuleError::new(reason, "write one"));
         }
         match self.syntax {
             Syntax::V3 => matcher::read(name, &arguments),
             Syntax::V2 => v2::read(name, &arguments),
         }
     }
+
+    /// Those of a matcher, whose parenthesis is open.
+    fn arguments(&mut self) -> Result<Vec<String>, RuleError> {
+        let mut arguments = Vec::new();
+        loop {
+            match self.next()? {
+                Token::Text(text) => arguments.push(text.into_owned()),
+                Token::Close => return Ok(arguments),
+                other => return Err(unexpected(&other, "text in backquotes or double quotes")),
+            }
+            match self.next()? {
+                Token::Comma => {}
+                Token::Close => return Ok(arguments),
+                other => return Err(unexpected(&other, "`,` or `)`")),
+            }
+        }
+    }
+}
+
+/// The name of a matcher as Traefik knows it: as it is defined, in lower or upper case, or with one capital letter.
+fn known<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
+    let title = |known: &str| {
+        let (first, rest) = known.split_at(1);
+        format!("{}{}", first.to_ascii_uppercase(), rest.to_ascii_lowercase())
+    };
+    names.iter().copied().find(|known| {
+        name == *known
+            || name == known.to_ascii_lowercase()
+            || name == known.to_ascii_uppercase()
+            || name == title(known)
+    })
 }
 
 fn single(mut parts: Vec<Condition>, of: fn(Vec<Condition>) -> Condition) -> Condition {

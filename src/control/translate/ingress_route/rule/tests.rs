@@ -86,3 +86,80 @@ fn version_two_has_several_values_and_templates() {
     };
     assert!(pattern.is_match("de.a.b") && !pattern.is_match("deu.a.b"));
 }
+
+#[test]
+fn a_rule_is_written_as_an_expression_of_go() {
+    let (a, x) = (host("a.b"), prefix("/x"));
+    let both = Ok(Condition::All(vec![a.clone(), x]));
+    for text in [
+        "Host(`a.b`) &&\n  PathPrefix(`/x`)\n",
+        "HOST(`a.b`,) && pathprefix(`/x`) // why",
+        "Host(\"a\\u002eb\") /* all */ && Pathprefix(\"\\x2F\\170\")",
+    ] {
+        assert_eq!(parse(text, Syntax::V3), both, "{text}");
+    }
+    for (text, reason) in [
+        ("Host(`a.b`)\n&& Path(`/`)", "has `&&` behind a line break, where Traefik ends the rule"),
+        ("Host(`a.b`) && (\nPath(`/`)\n)", "has a line break where `)` is expected"),
+        ("pathPrefix(`/x`)", "has pathPrefix, which is no matcher of Traefik 3"),
+        ("Host(``)", "has Host with an empty value, or none"),
+        ("Header(`X`, ``)", "has Header with an empty value, or none"),
+        ("Path()", "has Path with an empty value, or none"),
+        ("Header(`host`, `a.b`)", "has Header with Host, which Traefik does not find"),
+        ("Host(\"a\\.b\")", "has the escape \\. in double quotes"),
+        ("Host(\"a\\xff\")", "has the escape \\x in double quotes"),
+        ("Host(\"a\\", "has a double quote that is not closed"),
+        ("Host(`a.b`) /*", "has a comment that is not closed"),
+    ] {
+        let error = parse(text, Syntax::V3).expect_err(text);
+        assert_eq!(error.reason, reason, "{text}");
+    }
+}
+
+#[test]
+fn paths_of_rules_are_in_the_spelling_of_requests() {
+    for (text, expected) in [
+        ("/foo bar", "/foo%20bar"),
+        ("/k\u{e4}", "/k%C3%A4"),
+        ("/a\\b", "/a%5Cb"),
+        ("/.well-known/%61", "/.well-known/a"),
+        ("/a//%61", "/a//%61"),
+        ("/a/..", "/a/.."),
+        ("/a%", "/a%"),
+    ] {
+        assert_eq!(parse(&format!("PathPrefix(`{text}`)"), Syntax::V3), Ok(prefix(expected)));
+    }
+}
+
+#[test]
+fn a_host_may_be_what_is_no_name() {
+    for (text, expected) in [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:DB8::1", "[2001:db8::1]"),
+        ("a_b.example", "a_b.example"),
+    ] {
+        let exact = HostPattern::Exact(expected.into());
+        assert_eq!(parse(&format!("Host(`{text}`)"), Syntax::V3), Ok(Condition::Host(exact)));
+    }
+    for text in ["a.b:80", "http://a.b", "a.*.b", " a.b"] {
+        assert!(parse(&format!("Host(`{text}`)"), Syntax::V3).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn version_two_has_pairs() {
+    let header = |name: &str, value: &str| {
+        parse(&format!("Header(`{name}`, `{value}`)"), Syntax::V3).expect("a rule")
+    };
+    let rule = parse("Headers(`X-A`, `1`, `X-B`, `2`)", Syntax::V2);
+    assert_eq!(rule, Ok(Condition::All(vec![header("X-A", "1"), header("X-B", "2")])));
+    assert_eq!(parse("HostHeader(`a.b`)", Syntax::V2), Ok(host("a.b")));
+    for text in ["Query(`a=1`)", "Query(`a`, `1`)", "Query(`a={x:[0-9]+}`)", "Query(`a=`)"] {
+        let rule = parse(text, Syntax::V2);
+        let Ok(Condition::QueryFirst(key, pattern)) = rule else { panic!("{text}") };
+        assert!(&*key == "a" && pattern.is_match("1"), "{text}");
+    }
+    for text in ["Query(`a`)", "Headers(`X-A`)", "Host(`*.b`)", "PathRegexp(`a`)"] {
+        assert!(parse(text, Syntax::V2).is_err(), "{text}");
+    }
+}
