@@ -7,8 +7,8 @@ use super::{
     Span, index, paths,
 };
 use crate::model::{
-    self, ACME_CHALLENGES, Algorithm, Chain, EntryPoints, HostPattern, Hsts, Model, PathKind, Rule,
-    Timeouts,
+    self, ACME_CHALLENGES, Algorithm, Chain, EntryPoints, HostPattern, Hsts, Kind, Model, PathKind,
+    Rule, Timeouts,
 };
 use http::HeaderValue;
 use std::collections::HashMap;
@@ -309,7 +309,7 @@ impl<'m> Builder<'m> {
             raw_path: ingress.raw_path,
             max_body: ingress.max_body,
         });
-        let ingresses = ingresses.collect();
+        let ingresses: Box<[IngressEntry]> = ingresses.collect();
         let hsts = hsts.into_iter().map(|value| field(value.as_str()));
         let (hosts, positions) = HostMap::new(&self.hosts);
         let (wildcards, wildcard_positions) = HostMap::new(&self.wildcards);
@@ -325,6 +325,7 @@ impl<'m> Builder<'m> {
             host_entries: self.host_entries.into(),
             paths: self.paths.into(),
             routes: self.routes.into(),
+            has_ingress_routes: ingresses.iter().any(|one| one.object == Kind::IngressRoute),
             ingresses,
             hsts: hsts.collect(),
             timeouts: timeouts.into_iter().copied().collect(),

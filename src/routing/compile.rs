@@ -81,6 +81,8 @@ fn precedence(a: &Rule, b: &Rule) -> Ordering {
             paths::compare(a.path.prefix(), b.path.prefix())
                 // `/foo/` is longer than `/foo`, though both are for the same paths.
                 .then_with(|| b.path.text.len().cmp(&a.path.text.len()))
+                // A host alone is a shorter rule than that host with any path.
+                .then_with(|| a.matching.is_bare.cmp(&b.matching.is_bare))
         }
         (a, b) => a.cmp(&b),
     };

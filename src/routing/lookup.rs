@@ -5,10 +5,11 @@
 //! Prefix. A host whose rules do not match the path does not hide the next less specific one. What
 //! no rule matches goes to the default backend of the host, then of all hosts.
 //!
-//! Where there are rules with an order of their own, `ordered` has the last word.
+//! The rules of IngressRoutes compete by their length instead, as in Traefik, with one another and with those of
+//! Ingresses. Where there are rules with an order of their own, `ordered` has the last word.
 
 use super::hosts::{HostMap, hash};
-use super::part::Part;
+use super::part::{Candidate, Part};
 use super::{RouteId, Table, index};
 use crate::model::RequestFacts;
 
@@ -36,32 +37,45 @@ impl Table {
     /// Finds the route of a request.
     pub fn find(&self, host: &str, path: &str, asked: &Asked<'_>) -> Option<RouteId> {
         let (route, default) = self.by_path(host, path, asked.entry_points);
-        match &asked.request {
-            Some(request) if self.has_ordered => {
-                self.by_order(request, asked.entry_points, route).or(route).or(default)
-            }
-            _ => route.or(default),
-        }
+        let found = match &asked.request {
+            Some(request) if self.has_ordered => self.by_order(request, asked.entry_points, route),
+            _ => None,
+        };
+        let route = route.map(|(part, found)| RouteId { part: index(part), route: found.route });
+        found.or(route).or(default)
     }
 
-    /// The route by host and path, and the default backend.
+    /// The route by host and path, with its part, and the default backend.
     fn by_path(
         &self,
         host: &str,
         path: &str,
         entry_points: u32,
-    ) -> (Option<RouteId>, Option<RouteId>) {
+    ) -> (Option<(usize, Candidate)>, Option<RouteId>) {
         let mut default = None;
-        let mut visit = |(part, value): (usize, u32)| {
-            let found = self.parts[part].find(value, path, entry_points);
-            let id = |route| RouteId { part: index(part), route };
-            default = default.or(found.default.map(id));
-            found.route.map(id)
-        };
-        let route = self.record(host, |part| &part.hosts).and_then(&mut visit);
-        let route = route.or_else(|| self.wildcard(host).and_then(&mut visit));
-        let route = route.or_else(|| self.any().and_then(visit));
-        (route, default)
+        let mut best: Option<(usize, Candidate)> = None;
+        for level in 0..3 {
+            let host = match level {
+                0 => self.record(host, |part| &part.hosts),
+                1 => self.wildcard(host),
+                _ => self.any(),
+            };
+            let Some((number, value)) = host else { continue };
+            let part = &*self.parts[number];
+            let found = part.find(value, path, entry_points);
+            default = default.or(found.default.map(|route| RouteId { part: index(number), route }));
+            let precedes = |found| match best {
+                None => true,
+                Some((of, best)) => part.precedes(found, &self.parts[of], best),
+            };
+            best =
+                found.route.filter(|found| precedes(*found)).map(|found| (number, found)).or(best);
+            // The less specific host comes first for a rule of an IngressRoute alone.
+            if best.is_some_and(|(of, best)| !self.parts[of].is_of_ingress_route(best.route)) {
+                break;
+            }
+        }
+        (best, default)
     }
 
     /// The part that has this name, and its value there.

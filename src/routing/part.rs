@@ -10,14 +10,22 @@ use super::{
     Backend, HostEntry, IngressEntry, NONE, ONE_ROUTE, OrderedEntry, PathEntry, Route, RouteEntry,
     Run, Span, paths,
 };
-use crate::model::{Algorithm, Chain, EntryPoints, Timeouts};
+use crate::model::{Algorithm, Chain, EntryPoints, Kind, Timeouts};
 use http::HeaderValue;
 use std::sync::Arc;
+
+/// A route for a path of a host.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) route: u32,
+    /// Whether it is of an IngressRoute that does not name the entry point: it is served there if nothing else is.
+    pub(super) is_also: bool,
+}
 
 /// What a part has for a path of one of its hosts.
 pub(super) struct Found {
     /// By host and path.
-    pub(super) route: Option<u32>,
+    pub(super) route: Option<Candidate>,
     /// The default backend of the host.
     pub(super) default: Option<u32>,
 }
@@ -47,6 +55,8 @@ pub(super) struct Part {
     pub(super) entry_points: Box<[EntryPoints]>,
     /// The rules with an order of their own, of each host the highest priority first.
     pub(super) ordered: Box<[OrderedEntry]>,
+    /// Whether some of its routes are of IngressRoutes, whose order is the length of their rules.
+    pub(super) has_ingress_routes: bool,
     /// Those that its routes lead to.
     pub(super) backends: Box<[Arc<Backend>]>,
 }
@@ -55,14 +65,14 @@ impl Part {
     /// What there is for a path on a host, of which `value` is the record, at one of some entry points.
     pub(super) fn find(&self, value: u32, path: &str, entry_points: u32) -> Found {
         if value & ONE_ROUTE != 0 {
-            return Found { route: Some(value & !ONE_ROUTE), default: None };
+            let route = Candidate { route: value & !ONE_ROUTE, is_also: false };
+            return Found { route: Some(route), default: None };
         }
         let host = &self.host_entries[value as usize];
+        let default = (host.default != NONE).then(|| self.served(host.default, entry_points));
         Found {
             route: self.find_path(host, path, entry_points),
-            default: (host.default != NONE)
-                .then(|| self.served(host.default, entry_points))
-                .flatten(),
+            default: default.flatten().map(|found| found.route),
         }
     }
 
@@ -74,49 +84,72 @@ impl Part {
         }
     }
 
-    fn find_path(&self, host: &HostEntry, path: &str, entry_points: u32) -> Option<u32> {
+    /// An Exact path before a Prefix, and then the longest; where a rule of an IngressRoute is among them, the longest
+    /// of all.
+    fn find_path(&self, host: &HostEntry, path: &str, entry_points: u32) -> Option<Candidate> {
+        let mut best: Option<Candidate> = None;
         let exact = &self.paths[host.exact()];
-        if let Ok(position) = exact.binary_search_by(|entry| self.text(entry.text).cmp(path))
-            && let Some(route) = self.served(exact[position].route, entry_points)
-        {
-            return Some(route);
+        if let Ok(position) = exact.binary_search_by(|entry| self.text(entry.text).cmp(path)) {
+            best = self.served(exact[position].route, entry_points);
+            if best.is_some() && !self.has_ingress_routes {
+                return best;
+            }
         }
         let prefixes = &self.paths[host.prefix()];
         let after =
             prefixes.partition_point(|entry| paths::compare(self.text(entry.text), path).is_le());
-        let mut candidate: &PathEntry = prefixes.get(after.checked_sub(1)?)?;
-        loop {
-            if paths::is_under(path, self.text(candidate.text))
-                && let Some(route) = self.served(candidate.route, entry_points)
+        let mut next = after.checked_sub(1).and_then(|at| prefixes.get(at));
+        while let Some(prefix) = next {
+            if paths::is_under(path, self.text(prefix.text))
+                && let Some(found) = self.served(prefix.route, entry_points)
             {
-                return Some(route);
+                best = best.filter(|best| !self.precedes(found, self, *best)).or(Some(found));
+                if !found.is_also {
+                    return best;
+                }
             }
-            if candidate.parent == NONE {
-                return None;
-            }
-            candidate = &self.paths[candidate.parent as usize];
+            next = (prefix.parent != NONE).then(|| &self.paths[prefix.parent as usize]);
         }
+        best
+    }
+
+    /// Whether a route comes before another one, of the same part or another, that is more specific.
+    pub(super) fn precedes(&self, found: Candidate, part: &Self, other: Candidate) -> bool {
+        let by_length = || {
+            let is_by_length =
+                self.is_of_ingress_route(found.route) || part.is_of_ingress_route(other.route);
+            is_by_length && self.rule_length(found.route) > part.rule_length(other.route)
+        };
+        match (found.is_also, other.is_also) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => by_length(),
+        }
+    }
+
+    pub(super) fn is_of_ingress_route(&self, route: u32) -> bool {
+        self.has_ingress_routes && self.ingress(route).object == Kind::IngressRoute
     }
 
     /// The one of the routes for a path, which begin with `first`, that is served at one of some entry points:
     /// one that names it before one that is served there as well.
-    fn served(&self, first: u32, entry_points: u32) -> Option<u32> {
+    fn served(&self, first: u32, entry_points: u32) -> Option<Candidate> {
         let entry = self.entry(first);
         if entry.entry_points == 0 {
-            return Some(first);
+            return Some(Candidate { route: first, is_also: false });
         }
         let mut also = None;
         for (entry, route) in self.routes[first as usize..].iter().zip(first..) {
             let named = self.named(entry);
             if named.own & entry_points != 0 {
-                return Some(route);
+                return Some(Candidate { route, is_also: false });
             }
             also = also.or((named.also & entry_points != 0).then_some(route));
             if !entry.more {
                 break;
             }
         }
-        also
+        also.map(|route| Candidate { route, is_also: self.is_of_ingress_route(route) })
     }
 
     fn named(&self, entry: &RouteEntry) -> EntryPoints {
@@ -124,10 +157,14 @@ impl Part {
         self.entry_points.get(usize::from(entry.entry_points)).copied().unwrap_or(NONE)
     }
 
-    /// Whether an ordered rule is served at one of some entry points.
-    pub(super) fn is_served(&self, route: u32, entry_points: u32) -> bool {
+    /// An ordered rule, if it is served at one of some entry points.
+    pub(super) fn served_by_order(&self, route: u32, entry_points: u32) -> Option<Candidate> {
         let named = self.named(self.entry(route));
-        (named.own | named.also) & entry_points != 0
+        match (named.own & entry_points, named.also & entry_points) {
+            (0, 0) => None,
+            (0, _) => Some(Candidate { route, is_also: self.is_of_ingress_route(route) }),
+            _ => Some(Candidate { route, is_also: false }),
+        }
     }
 
     pub(super) fn host_count(&self) -> usize {

@@ -25,6 +25,7 @@ use crate::control::quote::quote;
 use crate::model::{Broken, Https, Severity, Why};
 use rule::{RuleError, Syntax};
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// Priorities above are kept for Traefik's own routes.
 const MOST_PRIORITY: i64 = i64::MAX - 1000;
@@ -33,6 +34,8 @@ const MOST_PRIORITY: i64 = i64::MAX - 1000;
 pub(super) struct RouteRead<'o> {
     /// Position in `spec.routes`.
     pub(super) position: usize,
+    /// `match`, as it is written.
+    text: &'o str,
     /// Where it stands in the table.
     pub(super) places: Vec<Placed>,
     /// Its Middlewares, in their order.
@@ -97,7 +100,20 @@ fn read_routes<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<RouteRead<'o>> {
     let read = |(position, _)| {
         fields.item("routes", position, |route| read_route(position, route)).flatten()
     };
-    items.iter().enumerate().filter_map(read).collect()
+    let mut routes: Vec<RouteRead<'o>> = items.iter().enumerate().filter_map(read).collect();
+    let last: HashMap<&str, usize> = routes.iter().map(|one| (one.text, one.position)).collect();
+    routes.retain(|RouteRead { position, text, .. }| {
+        let winner = last.get(text).copied().unwrap_or(*position);
+        if winner != *position {
+            let place = format!("routes[{position}].match");
+            let reason = format!(
+                "is that of routes[{winner}] as well, which takes its place, as in Traefik"
+            );
+            fields.say(&place, Severity::Warning, Why::Shadowed, reason, "remove one of the two");
+        }
+        winner == *position
+    });
+    routes
 }
 
 fn read_route<'o>(position: usize, fields: &mut Fields<'o, '_, '_>) -> Option<RouteRead<'o>> {
@@ -137,12 +153,15 @@ fn read_route<'o>(position: usize, fields: &mut Fields<'o, '_, '_>) -> Option<Ro
         }
     };
     let priority = fields.number("priority").filter(|priority| *priority != 0);
-    let priority = priority.map(|priority| priority.min(MOST_PRIORITY));
+    if priority.is_some_and(|priority| priority > MOST_PRIORITY) {
+        let reason = "is above those that Traefik keeps for itself";
+        fields.refuse("priority", reason, format!("write at most {MOST_PRIORITY}"));
+    }
     let places = place::places(condition, priority, text.len());
     let middlewares = service::middlewares(fields);
     let services = service::read(fields);
     let broken = fields.is_broken().then_some(Broken::Altered);
-    Some(RouteRead { position, places, middlewares, services, broken })
+    Some(RouteRead { position, text, places, middlewares, services, broken })
 }
 
 /// Reads an IngressRoute for what is wrong with it alone.

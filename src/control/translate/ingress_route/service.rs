@@ -169,7 +169,7 @@ fn target<'o>(fields: &mut Fields<'o, '_, '_>) -> Target<'o> {
             let number = number.as_u64().and_then(|number| u16::try_from(number).ok());
             number.filter(|number| *number > 0).map(PortKey::Number)
         }
-        // As in Traefik, digits in quotes are a number.
+        // Digits in quotes are a name for Traefik, of a port that no Service has.
         Some(Value::String(text)) => match text.parse::<u16>() {
             Ok(number) if number > 0 => Some(PortKey::Number(number)),
             Ok(_) => None,

@@ -36,6 +36,10 @@ pub(super) fn read<'o>(
         }
     }
     hosts.extend(domains(&mut fields));
+    // No certificate is asked for by an address.
+    hosts.retain(
+        |host| matches!(HostPattern::parse(Some(&host.to_string())), Ok(read) if read == *host),
+    );
     hosts.retain(|host| *host != HostPattern::Any);
     hosts.sort_unstable();
     hosts.dedup();
