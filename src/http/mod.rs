@@ -21,7 +21,7 @@ pub use frames::{FollowedFrames, HeadDeadline, LentSocket};
 pub use head::{forwards_left, read_http2};
 pub use head_turns::HeadTurns;
 pub use headers::{
-    ForwardedFields, HeaderTrust, Noted, clean_request, clean_response, is_event_stream, is_grpc,
+    ForwardedFields, HeaderTrust, Noted, ReplyNoted, clean_request, clean_response, is_grpc,
     may_have_body, note_request,
 };
 pub use notes::Notes;

@@ -1,7 +1,7 @@
 //! The head of a pod's response, to a request of a client or of a step.
 
 use crate::error::Reason;
-use crate::http::clean_response;
+use crate::http::{ReplyNoted, clean_response};
 use crate::net::fields::trim_values;
 use crate::upstream::MOST_ANSWER_FIELDS;
 use http::{Response, Version};
@@ -11,7 +11,7 @@ use http::{Response, Version};
 /// # Errors
 /// The head cannot be made so.
 #[inline]
-pub fn clean_reply<B>(response: &mut Response<B>, is_head: bool) -> Result<(), Reason> {
+pub fn clean_reply<B>(response: &mut Response<B>, is_head: bool) -> Result<ReplyNoted, Reason> {
     if response.version() == Version::HTTP_2 {
         if response.headers().len() > MOST_ANSWER_FIELDS {
             return Err(Reason::UpstreamMalformed);

@@ -121,23 +121,27 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         let may_repeat = is_idempotent && !self.is_repeated;
         let replays = &self.upstream.replays;
         let kept = replays.keep(&request);
-        let slot = &mut *self.request;
-        let result = lease.send(request).await.map_err(|mut error| {
-            *slot = error.take_message();
-            let mut failed = Unanswered::of(reason(error.error()));
-            failed.unread = slot.is_some();
-            if slot.is_none() && failed.reason == Reason::UpstreamClosed {
-                failed.unread = lease.was_unread();
-                *slot = (failed.unread || may_repeat).then(|| kept.request()).flatten();
-                failed.doubt(is_idempotent);
+        // No `map` and `map_err`, each of which moves the response once more.
+        match lease.send(request).await {
+            Ok(response) => {
+                replays.forget(kept);
+                lease.answered(response.headers());
+                Ok(response.map(ReplyBody::Http1))
             }
-            failed
-        });
-        replays.forget(kept);
-        if let Ok(response) = &result {
-            lease.answered(response.headers());
+            Err(mut error) => {
+                let slot = &mut *self.request;
+                *slot = error.take_message();
+                let mut failed = Unanswered::of(reason(error.error()));
+                failed.unread = slot.is_some();
+                if slot.is_none() && failed.reason == Reason::UpstreamClosed {
+                    failed.unread = lease.was_unread();
+                    *slot = (failed.unread || may_repeat).then(|| kept.request()).flatten();
+                    failed.doubt(is_idempotent);
+                }
+                replays.forget(kept);
+                Err(failed)
+            }
         }
-        result.map(|response| response.map(ReplyBody::Http1))
     }
 
     /// As [`Attempt::exchange_http1`]. A request that the upstream has refused is put back too,

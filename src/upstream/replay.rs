@@ -14,12 +14,25 @@ use std::rc::Rc;
 /// Buffers kept for the next requests. More are in use only while more requests are in flight.
 const SPARE: usize = 256;
 
-/// Largest text, in bytes: the head of a usual request has less than one KiB.
+/// Largest text, in bytes.
 const LARGEST: usize = 16 * 1024;
+
+/// Room of a buffer for a start, in bytes: the head of a usual request has less.
+const USUAL: usize = 1024;
 
 /// Buffers of one worker.
 #[derive(Debug, Default)]
-pub(super) struct Replays(RefCell<Vec<Vec<u8>>>);
+pub(super) struct Replays(RefCell<Vec<Text>>);
+
+/// Target and nothing, then name and value of each field: each pair behind its two lengths.
+#[derive(Debug, Default)]
+struct Text {
+    /// Initialised to its end, so that a pair is copied into a slice: appending to a vector looks three times
+    /// whether it has room.
+    bytes: Vec<u8>,
+    /// How much of them is text.
+    used: usize,
+}
 
 /// A request and its head.
 #[derive(Debug)]
@@ -38,8 +51,7 @@ enum KeptBody {
 
 #[derive(Debug)]
 enum Head {
-    /// Target and nothing, then name and value of each field: each pair behind its two lengths.
-    Text(Vec<u8>),
+    Text(Text),
     /// The head of a large request, with the values shared.
     Shared(Box<(Uri, HeaderMap)>),
 }
@@ -59,11 +71,12 @@ impl Replays {
     fn head(&self, request: &Request<RequestBody>) -> Head {
         let mut text = self.0.borrow_mut().pop().unwrap_or_default();
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let mut has_room = push(&mut text, target.as_bytes(), &[]);
-        for (name, value) in request.headers() {
-            has_room = has_room && push(&mut text, name.as_str().as_bytes(), value.as_bytes());
-        }
-        if !has_room {
+        let kept = text.push(target.as_bytes(), &[]).and_then(|()| {
+            let mut fields = request.headers().iter();
+            fields
+                .try_for_each(|(name, value)| text.push(name.as_str().as_bytes(), value.as_bytes()))
+        });
+        if kept.is_none() {
             self.spare(text);
             return Head::Shared(Box::new((request.uri().clone(), request.headers().clone())));
         }
@@ -77,10 +90,10 @@ impl Replays {
         }
     }
 
-    fn spare(&self, mut text: Vec<u8>) {
+    fn spare(&self, mut text: Text) {
         let mut spare = self.0.borrow_mut();
-        if spare.len() < SPARE && text.capacity() <= LARGEST {
-            text.clear();
+        if spare.len() < SPARE {
+            text.used = 0;
             spare.push(text);
         }
     }
@@ -123,17 +136,33 @@ impl Head {
     }
 }
 
-/// Appends a pair behind its lengths, if there is room for it within [`LARGEST`].
-fn push(text: &mut Vec<u8>, name: &[u8], value: &[u8]) -> bool {
-    if text.len() + name.len() + value.len() > LARGEST {
-        return false;
+impl Text {
+    /// Appends a pair behind its lengths; `None` if there is no room for it within [`LARGEST`].
+    fn push(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
+        let end = self.used + size_of::<u64>() + name.len() + value.len();
+        if end > self.bytes.len() {
+            self.grow(end)?;
+        }
+        let room = self.bytes.get_mut(self.used..end)?;
+        let (lengths, room) = room.split_first_chunk_mut()?;
+        // Both are below LARGEST.
+        *lengths = (((name.len() as u64) << 32) | value.len() as u64).to_le_bytes();
+        let (first, second) = room.split_at_mut_checked(name.len())?;
+        first.copy_from_slice(name);
+        second.copy_from_slice(value);
+        self.used = end;
+        Some(())
     }
-    // Both are below LARGEST.
-    let lengths = ((name.len() as u64) << 32) | value.len() as u64;
-    text.extend_from_slice(&lengths.to_le_bytes());
-    text.extend_from_slice(name);
-    text.extend_from_slice(value);
-    true
+
+    #[cold]
+    fn grow(&mut self, end: usize) -> Option<()> {
+        let room = end.next_power_of_two().max(USUAL);
+        (room <= LARGEST).then(|| self.bytes.resize(room, 0))
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.used).unwrap_or_default()
+    }
 }
 
 fn pop<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
@@ -167,7 +196,11 @@ mod tests {
         assert_eq!(again.headers(), request.headers());
         replays.forget(replay);
         assert_eq!(replays.0.borrow().len(), 1);
-        let again = replays.keep(&request).request().expect("no body is missing");
+        let long = HeaderValue::from_bytes(&[b'v'; 3 * USUAL]).expect("a value");
+        request.headers_mut().append("x-long", long);
+        let replay = replays.keep(&request);
+        assert!(matches!(replay.head, Head::Text(_)), "the buffer grows");
+        let again = replay.request().expect("no body is missing");
         assert_eq!(again.headers(), request.headers());
         assert_eq!(replays.0.borrow().len(), 0);
     }

@@ -74,10 +74,12 @@ pub enum ReplyError {
     Http2(#[from] h2::Error),
 }
 
+/// In line: each asks which body it is and goes on to that one's, for every frame.
 impl Body for ReplyBody {
     type Data = Bytes;
     type Error = ReplyError;
 
+    #[inline(always)]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -91,6 +93,7 @@ impl Body for ReplyBody {
         }
     }
 
+    #[inline(always)]
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
@@ -99,6 +102,7 @@ impl Body for ReplyBody {
         }
     }
 
+    #[inline(always)]
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),

@@ -12,6 +12,8 @@ pub struct ResponseHead {
     pub status: StatusCode,
     /// When it came.
     pub received: Instant,
+    /// The upstream's time until then ([`UpstreamState::took_until`]).
+    pub took: Duration,
     /// Whether the time until then is the pod's: not where a long body had to come from the client
     /// first.
     pub is_timed: bool,
@@ -20,7 +22,8 @@ pub struct ResponseHead {
 impl UpstreamState {
     /// Records that its endpoint did not respond in time.
     pub fn timed_out(&self) {
-        self.took(Instant::now());
+        let now = Instant::now();
+        self.took(self.took_until(now), now);
     }
 
     /// The upstream's time until then. Deciding where to send the request takes a microsecond or
@@ -29,10 +32,10 @@ impl UpstreamState {
         then.saturating_duration_since(self.started).saturating_sub(self.queued)
     }
 
-    fn took(&self, now: Instant) {
+    fn took(&self, took: Duration, now: Instant) {
         // The time of other endpoints does not count against this one.
         if let Some(sent) = self.endpoint.as_ref().filter(|_| self.retries == 0) {
-            sent.endpoint().took(self.took_until(now), Moment::at(now));
+            sent.endpoint().took(took, Moment::at(now));
         }
     }
 }
@@ -52,7 +55,7 @@ impl Upstream {
             return;
         };
         if head.is_timed {
-            state.took(head.received);
+            state.took(head.took, head.received);
         }
         let endpoint = sent.endpoint();
         if self.settings.eject_on_status && matches!(head.status.as_u16(), 502..=504) {

@@ -8,8 +8,8 @@ mod response;
 mod values;
 
 pub(super) use response::now;
-pub use response::{clean_response, may_have_body};
-pub use values::{is_event_stream, is_grpc};
+pub use response::{ReplyNoted, clean_response, may_have_body};
+pub use values::is_grpc;
 
 use crate::error::Reason;
 use crate::net::fields::{Fields, is_claim, is_cloudflares};

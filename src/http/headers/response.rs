@@ -1,11 +1,21 @@
 //! An upstream's response fields on their way to the client.
 
+use super::values::{is_type_of_events, is_type_of_grpc};
 use super::{Found, SERVER_NAME, remove};
 use crate::error::Reason;
 use crate::net::fields::Fields;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use std::time::SystemTime;
+
+/// Properties of a response's fields, collected on the way through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplyNoted {
+    /// Whether its body is one of gRPC.
+    pub grpc: bool,
+    /// Whether its body is a stream of server-sent events.
+    pub events: bool,
+}
 
 /// Makes an upstream's response fields ready for the client. `is_head`: whether it answers HEAD.
 ///
@@ -15,8 +25,9 @@ pub fn clean_response(
     headers: &mut impl Fields,
     status: StatusCode,
     is_head: bool,
-) -> Result<(), Reason> {
+) -> Result<ReplyNoted, Reason> {
     let mut found = Found::default();
+    let mut noted = ReplyNoted::default();
     for (name, value) in headers.iter() {
         match name.as_str() {
             "connection" => {
@@ -26,6 +37,10 @@ pub fn clean_response(
             "content-length" => {
                 found.lengths += 1;
                 found.odd_length |= length(value.as_bytes()).is_none();
+            }
+            "content-type" => {
+                noted.grpc |= is_type_of_grpc(value);
+                noted.events |= is_type_of_events(value);
             }
             "keep-alive" => found.hop_by_hop |= 1 << 1,
             "proxy-connection" => found.hop_by_hop |= 1 << 2,
@@ -60,7 +75,7 @@ pub fn clean_response(
     if !found.date || (found.by_connection && !headers.contains(header::DATE)) {
         headers.set(header::DATE, now());
     }
-    Ok(())
+    Ok(noted)
 }
 
 /// Whether an answer with this status has a body, to another method than HEAD (RFC 9110 section 6.4.1).
@@ -113,13 +128,27 @@ mod tests {
             ("server", "nginx"),
             ("date", "x"),
         ]);
-        assert_eq!(clean_response(&mut headers, StatusCode::OK, false), Ok(()));
+        assert_eq!(clean_response(&mut headers, StatusCode::OK, false), Ok(ReplyNoted::default()));
         assert_eq!(headers, map(&[("server", "nginx"), ("date", "x")]));
         let mut bare = map(&[("content-length", "3")]);
-        assert_eq!(clean_response(&mut bare, StatusCode::OK, false), Ok(()));
+        assert_eq!(clean_response(&mut bare, StatusCode::OK, false), Ok(ReplyNoted::default()));
         let date = bare.remove(header::DATE).expect("a date");
         assert!(date.to_str().is_ok_and(|date| date.ends_with(" GMT")), "{date:?}");
         assert_eq!(bare, map(&[("content-length", "3"), ("server", "ravelin")]));
+    }
+
+    #[test]
+    fn what_a_type_says_of_the_body_is_noted() {
+        for (content_type, grpc, events) in [
+            ("application/grpc+proto", true, false),
+            ("application/grpc-web", false, false),
+            ("text/event-stream; charset=utf-8", false, true),
+            ("text/plain", false, false),
+        ] {
+            let mut headers = map(&[("content-type", content_type)]);
+            let noted = clean_response(&mut headers, StatusCode::OK, false);
+            assert_eq!(noted, Ok(ReplyNoted { grpc, events }), "{content_type}");
+        }
     }
 
     /// The `Content-Length` of an answer after cleaning.
@@ -168,7 +197,7 @@ mod tests {
     #[test]
     fn an_answer_has_a_date_and_a_name_even_if_connection_takes_its_own() {
         let mut headers = map(&[("connection", "date, Server"), ("date", "x"), ("server", "y")]);
-        assert_eq!(clean_response(&mut headers, StatusCode::OK, false), Ok(()));
+        assert_eq!(clean_response(&mut headers, StatusCode::OK, false), Ok(ReplyNoted::default()));
         assert!(headers.get("date").is_some_and(|date| date != "x"), "{headers:?}");
         assert_eq!(headers.get("server"), Some(&HeaderValue::from_static("ravelin")));
     }

@@ -30,10 +30,9 @@ pub fn is_grpc(headers: &impl Fields) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(is_type_of_grpc)
 }
 
-/// Whether it is a stream of server-sent events (HTML, section 9.2.5).
-pub fn is_event_stream(headers: &impl Fields) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    content_type.is_some_and(|content_type| content_type.starts_with(b"text/event-stream"))
+/// Whether a content type is that of server-sent events (HTML, section 9.2.5).
+pub(super) fn is_type_of_events(content_type: &HeaderValue) -> bool {
+    content_type.as_bytes().starts_with(b"text/event-stream")
 }
 
 /// Whether a `TE` asks for trailers, as gRPC does (RFC 9110 section 10.1.4).

@@ -93,7 +93,7 @@ pub fn admit(table: &Table, route: RouteId, upload: Option<&Upload>) -> Result<(
 /// What the Ingress of a route asks of all responses, after the steps: `ravelin.dev/hsts`, for visitors with TLS.
 #[inline]
 pub fn finish(table: &Table, route: RouteId, over_tls: bool, headers: &mut HeaderMap) {
-    if let Some(value) = table.hsts(route).filter(|_| over_tls) {
+    if over_tls && let Some(value) = table.hsts(route) {
         hsts::on_response(headers, value);
     }
 }

@@ -6,8 +6,7 @@
 //! it says counts for both ways.
 
 use super::exchange::Exchange;
-use crate::http as stage;
-use crate::net::fields::Fields;
+use crate::http::ReplyNoted;
 use crate::routing::Backend;
 use http::Version;
 
@@ -36,12 +35,12 @@ impl Exchange {
 
     /// Notes whether its pod says that messages may be long in coming: it answers with events, or over
     /// HTTP/2 as a call of gRPC is answered.
-    pub(super) fn heard(&mut self, headers: &impl Fields, is_http2: bool) {
-        let called = self.called().filter(|_| is_http2 && stage::is_grpc(headers));
+    pub(super) fn heard(&mut self, noted: ReplyNoted, is_http2: bool) {
+        let called = if is_http2 && noted.grpc { self.called() } else { None };
         if let Some(backend) = called {
             backend.answered_call();
         }
-        if called.is_some() || stage::is_event_stream(headers) {
+        if called.is_some() || noted.events {
             self.streams();
         }
     }

@@ -13,7 +13,7 @@ use crate::pki::client_certificate::{Mode, Verification};
 use crate::proxy::Downstream;
 use crate::routing::{Asked, Backend, EndpointProtocol, RouteId, Table};
 use crate::upstream::body::{RequestBody, Upload};
-use http::{HeaderValue, Method, Request, Uri, Version, header, request};
+use http::{Extensions, HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -292,9 +292,9 @@ fn upstream_request(
         head.headers.set(header::CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers.set(header::UPGRADE, protocol.clone());
     }
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = head.headers;
-    request
+    head.uri = uri;
+    head.version = Version::HTTP_11;
+    // What hyper has noted there of the client's connection is not for that to the pod.
+    head.extensions = Extensions::new();
+    Request::from_parts(head, body)
 }

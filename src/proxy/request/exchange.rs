@@ -45,7 +45,8 @@ struct Record {
     timeouts: Option<Timeouts>,
     upstream: UpstreamState,
     sent: bool,
-    head: Option<Instant>,
+    /// When the head of its answer came, and how long the pod took for that.
+    head: Option<(Instant, Duration)>,
     status: Option<StatusCode>,
     reason: Option<Reason>,
     complete: bool,
@@ -231,12 +232,13 @@ impl Exchange {
     pub(super) fn answered(&mut self, status: StatusCode) {
         let record = &mut *self.0;
         let now = Instant::now();
-        record.head = Some(now);
+        let took = record.upstream.took_until(now);
+        record.head = Some((now, took));
         record.status = Some(status);
         let is_short = |upload: &Rc<Upload>| upload.bytes() <= SHORT_UPLOAD;
         let is_timed = record.upload.as_ref().is_none_or(is_short);
         let worker = &record.downstream.worker;
-        let head = ResponseHead { status, received: now, is_timed };
+        let head = ResponseHead { status, received: now, took, is_timed };
         worker.upstream.answered(&record.upstream, head, || worker.random());
         // From here on the pod's word counts for both ways.
         if let Some(upload) = &record.upload {
@@ -343,21 +345,22 @@ impl Record {
         let now = Instant::now();
         let worker = &self.downstream.worker;
         // A tunnel is through as a request when it begins; how long it lasts is for the log.
-        let through = self.head.filter(|_| self.status == Some(StatusCode::SWITCHING_PROTOCOLS));
-        let duration = through.unwrap_or(now) - self.upstream.started;
+        let duration = now - self.upstream.started;
+        let is_tunnel = self.status == Some(StatusCode::SWITCHING_PROTOCOLS);
+        let opened = self.head.filter(|_| is_tunnel).map(|(head, _)| head - self.upstream.started);
         let status = self.parts.restated.or(self.status).or(self.reason.map(Reason::status));
         let outcome = Outcome {
             method: MethodLabel::of(&self.method),
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             reason: self.reason,
-            duration,
-            upstream: self.head.filter(|_| self.sent).map(|head| self.upstream.took_until(head)),
+            duration: opened.unwrap_or(duration),
+            upstream: self.head.filter(|_| self.sent).map(|(_, took)| took),
             bytes_in: self.upload.as_deref().map_or(self.relayed, Upload::bytes),
             bytes_out: self.bytes_out,
         };
         let done = |series: &Arc<Series>| {
             series.record(&outcome);
-            self.log(now, &outcome, series);
+            self.log(now, duration, &outcome, series);
         };
         match &self.route {
             Some(route) => route.with_series(&self.downstream, done),
@@ -368,7 +371,7 @@ impl Record {
         }
     }
 
-    fn log(&self, now: Instant, outcome: &Outcome, series: &Series) {
+    fn log(&self, now: Instant, duration: Duration, outcome: &Outcome, series: &Series) {
         let Some(log) = &self.downstream.worker.access_log else {
             return;
         };
@@ -386,7 +389,7 @@ impl Record {
             protocol: access_log::protocol(self.version),
             status: outcome.status.as_u16(),
             reason: self.reason.map(Reason::label),
-            duration: now - self.upstream.started,
+            duration,
             upstream: outcome.upstream,
             bytes_in: outcome.bytes_in,
             bytes_out: outcome.bytes_out,

@@ -114,12 +114,17 @@ async fn go_on(
         Box::pin(steps::resume(exchange, request)).await?;
     }
     let endpoints = endpoints.as_ref().map_err(|reason| *reason)?;
-    let response = send(exchange, request, endpoints, protocol).await?;
-    if exchange.passage.as_ref().is_some_and(|passage| passage.detects_type) {
-        // Boxed, as its size would be that of every request.
-        return Box::pin(peek::name_type(exchange, response)).await;
+    let result = send(exchange, request, endpoints, protocol).await;
+    if let Some(upload) = exchange.upload() {
+        upload.settle();
     }
-    Ok(response)
+    match result {
+        Ok(response) if exchange.passage.as_ref().is_some_and(|passage| passage.detects_type) => {
+            // Boxed, as its size would be that of every request.
+            Box::pin(peek::name_type(exchange, response)).await
+        }
+        result => result,
+    }
 }
 
 /// Starts the clock of the exchange, and the record of its body if there is one.

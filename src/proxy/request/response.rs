@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use super::response_body::ResponseBody;
 use super::{session_affinity, steps};
 use crate::error::Reason;
-use crate::http::{self as stage, Target};
+use crate::http::{self as stage, ReplyNoted, Target};
 use crate::net::fields::Fields;
 use crate::proxy::clean_reply;
 use crate::upstream::ReplyBody;
@@ -31,14 +31,17 @@ pub(super) fn receive(
     response: &mut Response<ReplyBody>,
 ) -> Result<(), Reason> {
     let is_http2 = response.version() == Version::HTTP_2;
-    make_ready(exchange, response).inspect_err(|_| exchange.give_up_upstream())?;
-    exchange.heard(response.headers(), is_http2);
+    let noted = make_ready(exchange, response).inspect_err(|_| exchange.give_up_upstream())?;
+    exchange.heard(noted, is_http2);
     Ok(())
 }
 
 /// Makes what one protocol tolerates valid for the other.
-fn make_ready(exchange: &Exchange, response: &mut Response<ReplyBody>) -> Result<(), Reason> {
-    clean_reply(response, exchange.is_head())?;
+fn make_ready(
+    exchange: &Exchange,
+    response: &mut Response<ReplyBody>,
+) -> Result<ReplyNoted, Reason> {
+    let noted = clean_reply(response, exchange.is_head())?;
     let status = response.status();
     *response.version_mut() = Version::HTTP_11;
     // hyper would make up one.
@@ -46,7 +49,7 @@ fn make_ready(exchange: &Exchange, response: &mut Response<ReplyBody>) -> Result
     {
         response.extensions_mut().insert(ReasonPhrase::from_static(b""));
     }
-    Ok(())
+    Ok(noted)
 }
 
 fn answer_of_upstream(
@@ -67,16 +70,18 @@ pub(super) fn deliver(
     exchange.answered(response.status());
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());
     let passage = exchange.passage.as_mut();
-    if let Some(is_text) = passage.as_ref().and_then(|passage| passage.web_body()) {
-        return response.map(|incoming| ResponseBody::of_web(incoming, is_text, exchange));
-    }
-    let encoder = passage.and_then(|passage| passage.take_encoder());
-    response.map(|incoming| match (has_body, encoder) {
-        (true, Some(encoder)) => ResponseBody::encoded(incoming, encoder, exchange),
-        (true, None) => ResponseBody::of_upstream(incoming, exchange),
-        // A body that a pod sends anyway over HTTP/2 is dropped with its stream.
-        (false, _) => ResponseBody::empty(exchange),
-    })
+    let (head, incoming) = response.into_parts();
+    let body = if let Some(is_text) = passage.as_ref().and_then(|passage| passage.web_body()) {
+        ResponseBody::of_web(incoming, is_text, exchange)
+    } else {
+        match (has_body, passage.and_then(|passage| passage.take_encoder())) {
+            (true, Some(encoder)) => ResponseBody::encoded(incoming, encoder, exchange),
+            (true, None) => ResponseBody::of_upstream(incoming, exchange),
+            // A body that a pod sends anyway over HTTP/2 is dropped with its stream.
+            (false, _) => ResponseBody::empty(exchange),
+        }
+    };
+    Response::from_parts(head, body)
 }
 
 pub(super) fn answer_of_ours(mut exchange: Exchange, reason: Reason) -> Response<ResponseBody> {

@@ -72,7 +72,8 @@ impl ResponseBody {
         Self::new(Source::Ours(Bytes::new()), exchange)
     }
 
-    #[inline]
+    /// In line, where its callers know which source it is.
+    #[inline(always)]
     fn new(source: Source, exchange: Exchange) -> Self {
         let mut body = Self { source, exchange: Some(exchange) };
         if body.source.is_empty() {

@@ -18,20 +18,6 @@ pub(super) async fn send(
     endpoints: &EndpointSet,
     protocol: &EndpointProtocol,
 ) -> Result<Response<ReplyBody>, Reason> {
-    let upload = exchange.upload();
-    let result = send_in_turn(exchange, request, endpoints, protocol).await;
-    if let Some(upload) = upload {
-        upload.settle();
-    }
-    result
-}
-
-async fn send_in_turn(
-    exchange: &mut Exchange,
-    request: &mut Option<Request<RequestBody>>,
-    endpoints: &EndpointSet,
-    protocol: &EndpointProtocol,
-) -> Result<Response<ReplyBody>, Reason> {
     let (table, id) = exchange.route().ok_or(Reason::Internal)?;
     let table = Rc::clone(table);
     let backend = table.backend(id);

@@ -239,8 +239,9 @@ pub(super) fn finish<B>(exchange: &mut Exchange, response: &mut Response<B>, is_
     while finish_until_page(exchange, response, is_ours).is_some() {}
 }
 
-/// The same, until a response half waits for a page. Returns its position then: [`go_on_back`] goes on.
-#[inline]
+/// The same, until a response half waits for a page. Returns its position then: [`go_on_back`] goes on. In line,
+/// as nearly no route has steps: what is out of line is [`run_back`], which they alone need.
+#[inline(always)]
 pub(super) fn finish_until_page<B>(
     exchange: &mut Exchange,
     response: &mut Response<B>,
@@ -249,7 +250,7 @@ pub(super) fn finish_until_page<B>(
     let mut passage = exchange.passage.take();
     let mut due = None;
     if let Some((table, id)) = exchange.route() {
-        due = go_back(exchange, table, id, &mut passage, response, is_ours);
+        due = go_back(exchange, table, id, passage.as_deref_mut(), response, is_ours);
     }
     exchange.passage = passage;
     due
@@ -264,51 +265,67 @@ pub(super) fn go_on_back<B>(
     is_ours: bool,
 ) -> Option<usize> {
     let mut passage = exchange.passage.take();
-    let due = go_back(exchange, table, id, &mut passage, response, is_ours);
+    let due = go_back(exchange, table, id, passage.as_deref_mut(), response, is_ours);
     exchange.passage = passage;
     due
 }
 
+#[inline(always)]
 fn go_back<B>(
     exchange: &Exchange,
     table: &Table,
     id: RouteId,
-    passage: &mut Option<Box<Passage>>,
+    passage: Option<&mut Passage>,
     response: &mut Response<B>,
     is_ours: bool,
 ) -> Option<usize> {
-    if let (Some(passage), Some(chain)) = (passage, table.chain(id)) {
-        let worker = &exchange.downstream().worker;
-        while let Some(position) = passage.back(chain.len()) {
-            let Some(middleware) = chain.get(position) else { continue };
-            if middleware::is_page_due(middleware, response.status(), is_ours)
-                && passage.may_have_page()
-                && !exchange.is_grpc()
-            {
-                return Some(position);
-            }
-            let note = passage.take_note(position);
-            let mut status = response.status();
-            let mut view = ResponseView {
-                status: &mut status,
-                headers: response.headers_mut(),
-                note,
-                method: exchange.method(),
-                over_tls: exchange.over_tls,
-                is_ours,
-                account: &exchange.downstream().account,
-                states: &worker.steps,
-                middleware,
-            };
-            middleware::on_response(middleware, &mut view);
-            let rest = view.note.take();
-            *response.status_mut() = status;
-            if let Some(note) = rest {
-                passage.put_note(position, note);
-            }
+    let due = passage.and_then(|passage| {
+        let chain = table.chain(id)?;
+        run_back(exchange, chain, passage, response, is_ours)
+    });
+    if due.is_none() {
+        middleware::finish(table, id, exchange.over_tls, response.headers_mut());
+    }
+    due
+}
+
+/// Runs the response halves that are due, until one waits for a page.
+#[inline(never)]
+fn run_back<B>(
+    exchange: &Exchange,
+    chain: &[Arc<NamedStep>],
+    passage: &mut Passage,
+    response: &mut Response<B>,
+    is_ours: bool,
+) -> Option<usize> {
+    while let Some(position) = passage.back(chain.len()) {
+        let Some(middleware) = chain.get(position) else { continue };
+        if middleware::is_page_due(middleware, response.status(), is_ours)
+            && passage.may_have_page()
+            && !exchange.is_grpc()
+        {
+            return Some(position);
+        }
+        let note = passage.take_note(position);
+        let mut status = response.status();
+        let mut view = ResponseView {
+            status: &mut status,
+            headers: response.headers_mut(),
+            note,
+            method: exchange.method(),
+            over_tls: exchange.over_tls,
+            is_ours,
+            account: &exchange.downstream().account,
+            states: &exchange.downstream().worker.steps,
+            middleware,
+        };
+        middleware::on_response(middleware, &mut view);
+        let rest = view.note.take();
+        *response.status_mut() = status;
+        if let Some(note) = rest {
+            passage.put_note(position, note);
         }
     }
-    middleware::finish(table, id, exchange.over_tls, response.headers_mut());
     None
 }
 
