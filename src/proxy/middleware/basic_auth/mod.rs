@@ -151,16 +151,21 @@ fn look_at(
     shown: &Shown,
     token: Token,
 ) -> Result<(), hash_pool::Busy> {
-    let (middleware, shown) = (Arc::clone(middleware), shown.clone());
-    hash_pool::submit(move || {
+    let (middleware, shown, kept) = (Arc::clone(middleware), shown.clone(), Arc::clone(&state));
+    let is_right = move || {
         let (Step::BasicAuth(auth), State::BasicAuth(log_ins)) = (&middleware.step, &*state) else {
-            return;
+            return false;
         };
-        let is_right = candidate(auth, log_ins, &shown).is_some_and(|(credential, is_theirs)| {
+        candidate(auth, log_ins, &shown).is_some_and(|(credential, is_theirs)| {
             verify::verify(&credential.hash, shown.password()) && is_theirs
-        });
-        log_ins.decide(token, is_right);
-    })
+        })
+    };
+    let tell = move |is_right| {
+        if let State::BasicAuth(log_ins) = &*kept {
+            log_ins.decide(token, is_right);
+        }
+    };
+    hash_pool::submit(is_right, tell)
 }
 
 /// The line that a password is compared with, and whether it is the user's: an unknown user gets that of another,
