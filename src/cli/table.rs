@@ -1,6 +1,7 @@
 //! What a routing table serves, as rows for people and for programs.
 
 use crate::error::Reason;
+use crate::model::middleware::leads_to;
 use crate::model::{Algorithm, HashKey, Prefer};
 use crate::proxy::request;
 use crate::routing::{EndpointProtocol, RouteId, Table};
@@ -30,6 +31,9 @@ pub(super) struct Row {
     /// Addresses that come first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) near: Vec<String>,
+    /// The host that visitors are redirected to, in the place of what the endpoints would do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) redirect: Option<String>,
     /// How they are checked, if they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) check: Option<String>,
@@ -58,6 +62,7 @@ impl Row {
 pub(super) fn row(table: &Table, id: RouteId) -> Row {
     let (route, backend) = (table.route(id), table.backend(id));
     let external = backend.external.as_ref().filter(|_| backend.broken.is_none());
+    let redirect = table.chain(id).and_then(leads_to).map(str::to_owned);
     let mut near = Vec::new();
     let (endpoints, answer) = match request::usable(backend) {
         // Nothing is resolved here.
@@ -67,6 +72,8 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
             near.extend(first.map(|endpoint| endpoint.addr.to_string()));
             (set.usable().iter().map(|endpoint| endpoint.addr.to_string()).collect(), None)
         }
+        // The backend is not asked.
+        Err(_) if redirect.is_some() => (Vec::new(), None),
         Err(reason) => {
             (Vec::new(), Some(format!("{} {}", reason.status().as_u16(), reason.label())))
         }
@@ -90,6 +97,7 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
         prefer,
         how: how(algorithm, !near.is_empty()),
         near,
+        redirect,
         check: backend.check.as_ref().map(ToString::to_string),
         endpoints,
         answer,
@@ -131,11 +139,12 @@ pub(super) fn rows(table: &Table) -> Vec<Row> {
 pub(super) fn text(rows: &[Row]) -> String {
     let head = ["HOST", "TYPE", "PATH", "SERVICE", "GOES TO", "INGRESS"].map(str::to_owned);
     let cells = rows.iter().map(|row| {
-        let goes_to = match &row.answer {
-            Some(answer) => answer.clone(),
+        let goes_to = match (&row.redirect, &row.answer) {
+            (Some(host), _) => format!("redirect to {host}"),
+            (None, Some(answer)) => answer.clone(),
             // A checkout tells only that the Service exists.
-            None if row.endpoints.is_empty() => "its pods".to_owned(),
-            None => row.endpoints.join(" "),
+            (None, None) if row.endpoints.is_empty() => "its pods".to_owned(),
+            (None, None) => row.endpoints.join(" "),
         };
         let (host, kind) = (row.host.clone(), row.kind.to_owned());
         let protocol = row.protocol.as_deref().and_then(|words| words.split(' ').next());

@@ -145,6 +145,13 @@ pub struct Rule {
     pub middlewares: Option<Chain>,
 }
 
+impl Rule {
+    /// The host that it leads all requests to, if it does nothing else (`from-to-www-redirect`).
+    pub fn leads_to(&self) -> Option<&str> {
+        middleware::leads_to(self.middlewares.as_ref()?)
+    }
+}
+
 /// `spec.defaultBackend` of one Ingress.
 ///
 /// It takes what no rule of any Ingress matches: first for the hosts that the same Ingress names

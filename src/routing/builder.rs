@@ -209,6 +209,10 @@ impl<'m> Builder<'m> {
         let path = self.intern(&rule.path.text);
         let chain = self.chain(rule.middlewares.as_ref());
         let entry_points = self.entry_points(rule.matching.entry_points);
+        // The host that it leads to redirects to TLS: this one need not have a certificate.
+        let redirects = self.redirects(rule.ingress)
+            && !rule.path.text.starts_with(ACME_CHALLENGES)
+            && rule.leads_to().is_none();
         self.routes.push(RouteEntry {
             backend: self.backends.of(rule.backend),
             ingress: self.ingresses.of(rule.ingress),
@@ -219,7 +223,7 @@ impl<'m> Builder<'m> {
             chain,
             kind: rule.path.kind,
             wildcard: of.wildcard,
-            redirects: self.redirects(rule.ingress) && !rule.path.text.starts_with(ACME_CHALLENGES),
+            redirects,
             spreads: self.spreads(rule.ingress),
             more: false,
             bare: rule.matching.is_bare,

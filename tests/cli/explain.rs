@@ -281,3 +281,25 @@ fn a_path_that_is_sent_as_it_came_is_told() {
     let refused = "http://a.example/a/../b";
     assert_says(&["--manifests", &file, refused], 1, &["answer 400 bad_target"]);
 }
+
+#[test]
+fn the_other_name_of_a_host_is_redirected() {
+    let git = include_str!("cases/git.yaml");
+    let key = "nginx.ingress.kubernetes.io/from-to-www-redirect: 'true'";
+    let (_folder, file) =
+        manifests(&git.replacen("annotations: {", &format!("annotations: {{{key}, "), 1));
+    let line = ["--ingress-class", "traefik", "--manifests", &file];
+    assert_says(
+        &[&line[..], &["http://www.a.example.com/x"]].concat(),
+        1,
+        &[
+            "rule www.a.example.com Prefix /",
+            "middleware shop/app: from-to-www-redirect (redirectRegex): answers 308 redirected, to http://a.example.com/x",
+            "answer 308 redirected",
+        ],
+    );
+    let check = ravelin(&["check", "--ingress-class", "traefik", &file]);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let row = "www.a.example.com Prefix / shop/web:80 redirect to a.example.com shop/app";
+    assert!(check.out.lines().any(|line| words(line) == row), "{}", check.out);
+}

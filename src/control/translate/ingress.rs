@@ -8,7 +8,7 @@ use super::fields::BackendRead;
 use super::foreign::{self, Subject};
 use super::path_matching::{Matched, PathMatching};
 use super::report::{Problem, Report};
-use super::{aliases, body_size, fields, https, timeouts};
+use super::{aliases, body_size, fields, https, timeouts, www};
 use crate::model::{
     Algorithm, Broken, EntryPoints, HostPattern, Https, Kind, NamedStep, Ordered, PathPattern,
     Rule, Severity, Timeouts, Why,
@@ -39,9 +39,10 @@ pub(super) struct IngressRead<'i> {
 }
 
 impl<'i> IngressRead<'i> {
-    /// The hosts of its rules, sorted, each once.
+    /// The hosts of its rules that it serves, sorted, each once.
     pub(super) fn hosts(&self) -> Vec<HostPattern> {
-        let mut hosts: Vec<_> = self.rules.iter().map(|rule| rule.host.clone()).collect();
+        let served = self.rules.iter().filter(|rule| !rule.is_redirect());
+        let mut hosts: Vec<_> = served.map(|rule| rule.host.clone()).collect();
         hosts.sort_unstable();
         hosts.dedup();
         hosts
@@ -71,6 +72,29 @@ impl<'i> IngressRead<'i> {
             |rule: &RuleRead<'i>| aliases.iter().map(|host| rule.for_alias(host)).collect();
         let added: Vec<RuleRead<'i>> = of_first.flat_map::<Vec<_>, _>(for_each).collect();
         self.rules.extend(added);
+    }
+
+    /// Adds the redirects from hosts with and without `www.`. They name the backend of their rule, which gets none of
+    /// their requests.
+    fn add_redirects(&mut self, all: Vec<www::Www>) {
+        for www::Www { from, of, step } in all {
+            let Some(rule) = self.rules.iter().find(|rule| !rule.is_alias && rule.host == of)
+            else {
+                continue;
+            };
+            let first = rule.paths.first().map(|path| (path.position, path.backend.clone()));
+            let default = self.default.as_ref().map(|(backend, _)| (0, backend.clone()));
+            let Some((position, backend)) = first.or(default) else { continue };
+            let own = Some(OwnStep { step, is_alone: true });
+            let pattern = PathPattern::all();
+            let path = PathRead { position, pattern, ordered: None, own, backend };
+            self.rules.push(RuleRead {
+                rule: rule.rule,
+                host: from,
+                is_alias: true,
+                paths: vec![path],
+            });
+        }
     }
 
     /// The hosts of its rules that are aliases.
@@ -103,6 +127,11 @@ pub(super) struct RuleRead<'i> {
 }
 
 impl RuleRead<'_> {
+    /// Whether it only leads to another host.
+    fn is_redirect(&self) -> bool {
+        self.paths.iter().any(|path| path.own.as_ref().is_some_and(|own| own.is_alone))
+    }
+
     /// The same for an alias of its host.
     fn for_alias(&self, host: &HostPattern) -> Self {
         Self { host: host.clone(), is_alias: true, ..self.clone() }
@@ -117,8 +146,16 @@ pub(super) struct PathRead<'i> {
     pub(super) pattern: PathPattern,
     pub(super) ordered: Option<Arc<Ordered>>,
     /// The step of this path alone.
-    pub(super) rewrite: Option<Arc<NamedStep>>,
+    pub(super) own: Option<OwnStep>,
     pub(super) backend: BackendRead<'i>,
+}
+
+/// A step that one path has.
+#[derive(Clone)]
+pub(super) struct OwnStep {
+    pub(super) step: Arc<NamedStep>,
+    /// Whether it comes in the place of those of the Ingress and the Service, and not after them.
+    pub(super) is_alone: bool,
 }
 
 /// One of `spec.tls` that names a Secret.
@@ -217,12 +254,14 @@ pub(super) fn read<'i>(
         read.rules.extend(read_rule(position, rule, has_default, &paths, report));
     }
     let mut hosts = read.hosts();
-    read.add_aliases(&aliases::read(annotations, &hosts, report));
+    let aliases = aliases::read(annotations, &hosts, report);
+    read.add_aliases(&aliases);
     let of_rules: Vec<_> =
         hosts.iter().filter(|host| **host != HostPattern::Any).cloned().collect();
     read.default = default_backend
         .as_ref()
         .and_then(|backend| read_default(backend, has_rules, &hosts, report));
+    read.add_redirects(www::read(metadata, &hosts, &aliases, report));
     let mut of_tls = Vec::new();
     read.tls = read_tls(tls.as_deref().unwrap_or_default(), &of_rules, &mut of_tls, report);
     read.clients = clients.map(|clients| {
@@ -323,7 +362,8 @@ fn read_rule<'i>(
         match pattern {
             Ok(Matched { pattern, ordered, rewrite, broken }) => {
                 let backend = backend.broken_if(broken);
-                read.push(PathRead { position, pattern, ordered, rewrite, backend });
+                let own = rewrite.map(|step| OwnStep { step, is_alone: false });
+                read.push(PathRead { position, pattern, ordered, own, backend });
             }
             Err(problem) => report.add(&place.field(problem.field), problem),
         }

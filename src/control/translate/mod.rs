@@ -46,6 +46,7 @@ mod tls_option;
 mod translator;
 mod validate;
 mod wanted;
+mod www;
 
 pub(in crate::control) use protocol::authorities_of;
 

@@ -37,6 +37,14 @@ use std::sync::Arc;
 /// The steps of a route, in the order in which a request passes them; a response passes them in reverse.
 pub type Chain = Arc<[Arc<NamedStep>]>;
 
+/// The host that its last step leads all requests to, if that is what it does (`from-to-www-redirect`).
+pub fn leads_to(chain: &Chain) -> Option<&str> {
+    match &chain.last()?.step {
+        Step::Redirect(redirect) => redirect.host(),
+        _ => None,
+    }
+}
+
 /// One step, and the object that asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedStep {

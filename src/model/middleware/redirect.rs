@@ -50,6 +50,14 @@ pub enum RedirectStatus {
 }
 
 impl Redirect {
+    /// The host that it leads to, if that is all that it changes.
+    pub fn host(&self) -> Option<&str> {
+        match &self.target {
+            RedirectTarget::Host(host) => Some(host),
+            _ => None,
+        }
+    }
+
     pub(super) fn kind(&self) -> StepKind {
         match self.target {
             RedirectTarget::Scheme { .. } => StepKind::RedirectScheme,

@@ -39,7 +39,10 @@ fn location(target: &RedirectTarget, request: &RequestView<'_>) -> Option<String
             let is_root = request.request.uri().path() == "/";
             is_root.then(|| format!("{scheme}://{host}{root}"))
         }
-        RedirectTarget::Host(other) => Some(format!("{scheme}://{other}{path}")),
+        RedirectTarget::Host(other) => {
+            let port = &host[without_port(host).len()..];
+            Some(format!("{scheme}://{other}{port}{path}"))
+        }
     }
 }
 

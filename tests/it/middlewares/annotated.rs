@@ -140,3 +140,33 @@ fn fields_are_set_by_annotations() {
     assert_eq!((request.field("x-a"), request.field("x-b")), (Some("1"), None));
     assert_eq!(request.target(), "/v1/x");
 }
+
+#[test]
+fn an_alias_is_served_with_the_steps_of_its_ingress() {
+    let annotations = [("server-alias", "b.example"), ("x-forwarded-prefix", "/app")];
+    let (edge, upstream) = annotated(NGINX, &annotations, "/");
+    assert_eq!(edge.get("b.example", "/x").status(), 200);
+    assert_eq!(edge.get("c.example", "/x").status(), 404);
+    assert_eq!(upstream.only_request().field("x-forwarded-prefix"), Some("/app"));
+}
+
+#[test]
+fn the_other_name_of_a_host_is_redirected_whoever_may_ask_there_and_whether_pods_are_up() {
+    let annotations = [
+        ("from-to-www-redirect", "true"),
+        ("whitelist-source-range", "192.0.2.0/24"),
+        ("force-ssl-redirect", "true"),
+    ];
+    let (served, upstream) = annotated(NGINX, &annotations, "/");
+    let response = served.get("www.h:8080", "/a/./b?c");
+    assert_eq!(response.status(), 308);
+    assert_eq!(response.field("location"), Some("http://h:8080/a/b?c"));
+    assert_eq!(served.get("h", "/").field("location"), Some("https://h/"));
+    assert_eq!(upstream.requests().len(), 0);
+    assert_eq!(served.await_log(2)[0]["reason"], "redirected");
+    let mut lonely = ingress("h", &[rule("h", &[("/", "Prefix", "gone")])]);
+    lonely["metadata"]["annotations"] = json!({(format!("{NGINX}/from-to-www-redirect")): "true"});
+    let lonely = edge().object("h.json", &lonely).start();
+    assert_eq!(lonely.get("www.h", "/").status(), 308);
+    assert_eq!(lonely.get("h", "/").status(), 503);
+}

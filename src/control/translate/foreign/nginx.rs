@@ -97,10 +97,7 @@ const ENTRIES: &[Entry] = &[
     ("permanent-redirect-code", Class::Step),
     ("temporal-redirect", Class::Step),
     ("temporal-redirect-code", Class::Step),
-    (
-        "from-to-www-redirect",
-        Differs("the other host name is not served", "redirect it with a rule of Cloudflare"),
-    ),
+    ("from-to-www-redirect", Class::Step),
     ("relative-redirects", LOCATION),
     ("use-port-in-redirects", LOCATION),
     ("server-alias", Class::Step),

@@ -72,6 +72,7 @@ fn what_a_reader_reads_is_obeyed_and_what_is_obeyed_has_a_reader() {
     // Classed as steps.
     obeyed.extend(named_in(include_str!("../rewrite.rs")));
     obeyed.extend(named_in(include_str!("../aliases.rs")));
+    obeyed.extend(named_in(include_str!("../www.rs")));
     assert!(read.len() > 10, "{read:?}");
     assert_eq!(read, obeyed);
 }
@@ -81,6 +82,7 @@ fn the_annotations_of_nginx_that_are_classed_as_steps_have_a_reader() {
     let sources = [
         include_str!("../aliases.rs"),
         include_str!("../rewrite.rs"),
+        include_str!("../www.rs"),
         include_str!("../middleware/annotated/nginx/mod.rs"),
         include_str!("../middleware/annotated/nginx/auth.rs"),
         include_str!("../middleware/annotated/nginx/cors.rs"),

@@ -16,6 +16,7 @@ use crate::control::translate::findings::{Findings, Reported};
 use crate::control::translate::ingress::BackendPlace;
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
+use crate::control::translate::www::FROM_TO_WWW;
 use crate::model::{
     DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, Model, Rule, Severity, Why,
 };
@@ -149,13 +150,16 @@ impl Ownership {
         let all = served.iter().map(|rule| rule.ingress).chain(named.map(|own| own.ingress));
         let Some(owner) = all.min() else { return };
         let first = object_ref(&model.ingresses[owner]);
-        let reason = format!("does not serve {host}, which is a host of {first}");
         for rule in refused {
-            let reason = reason.clone();
-            let problem = Problem::error(Why::HostShared, "", reason, "remove it from the list");
+            let (annotation, verb, fix) = match rule.leads_to() {
+                Some(_) => (FROM_TO_WWW, "redirect", "remove it, or that host"),
+                None => (SERVER_ALIAS, "serve", "remove it from the list"),
+            };
+            let reason = format!("does not {verb} {host}, which is a host of {first}");
+            let problem = Problem::error(Why::HostShared, "", reason, fix);
             let object = object_ref(&model.ingresses[rule.ingress]);
             let problem = problem.with(Severity::Warning);
-            Report::new(&object, found).add(&field(SERVER_ALIAS), problem);
+            Report::new(&object, found).add(&field(annotation), problem);
         }
     }
 
@@ -242,6 +246,7 @@ fn report_shared(
             "use hosts of your own, or set source.hosts = \"first-namespace\" to keep others out";
         let problem = Problem::error(Why::HostShared, "", reason, fix).with(Severity::Warning);
         let place = match rule.matching.is_alias {
+            true if rule.leads_to().is_some() => field(FROM_TO_WWW),
             true => field(SERVER_ALIAS),
             false if object.kind == Kind::IngressRoute => {
                 format!("spec.routes[{}].match", rule.rule)

@@ -12,6 +12,7 @@ use crate::control::translate::clients::ClientsRead;
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::fields::BackendRead;
 use crate::control::translate::findings::Findings;
+use crate::control::translate::ingress::OwnStep;
 use crate::control::translate::middleware::{Asking, Dependency, StepBackend, Subject};
 use crate::control::translate::report::{Report, leave_out_details};
 use crate::control::translate::{class, ingress, object_ref};
@@ -27,17 +28,17 @@ use std::sync::Arc;
 type Acquired = (usize, Option<Chain>);
 
 /// The rules of an Ingress, each for each of its ways. `acquire` finds backend and steps, of which a path may have
-/// a last one alone.
+/// one of its own.
 fn rules<'s>(
     read: Vec<ingress::RuleRead<'s>>,
     ways: &[Way],
-    mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&Arc<NamedStep>>) -> Acquired,
+    mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&OwnStep>) -> Acquired,
 ) -> Box<[Rule]> {
     let mut rules = Vec::new();
     for ingress::RuleRead { rule, host, is_alias, paths } in read {
-        for ingress::PathRead { position, pattern, ordered, rewrite, backend } in paths {
+        for ingress::PathRead { position, pattern, ordered, own, backend } in paths {
             for (number, Way { entry_points, .. }) in ways.iter().enumerate() {
-                let (backend, middlewares) = acquire(&backend, number, rewrite.as_ref());
+                let (backend, middlewares) = acquire(&backend, number, own.as_ref());
                 let (entry_points, ordered) = (*entry_points, ordered.clone());
                 rules.push(Rule {
                     host: host.clone(),
@@ -59,7 +60,7 @@ fn rules<'s>(
 fn defaults<'s>(
     read: Option<(BackendRead<'s>, Vec<HostPattern>)>,
     ways: &[Way],
-    mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&Arc<NamedStep>>) -> Acquired,
+    mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&OwnStep>) -> Acquired,
 ) -> Box<[DefaultBackend]> {
     let mut defaults = Vec::new();
     if let Some((read, hosts)) = read {
@@ -115,7 +116,7 @@ impl Routes {
         read.refused = read.refused.or(steps.broken());
         // The request would be refused after the redirect to TLS, so it is refused at once.
         read.https.redirect &= read.refused.is_none();
-        let mut acquire = |backend: &BackendRead<'_>, way: usize, last: Option<&Arc<NamedStep>>| {
+        let mut acquire = |backend: &BackendRead<'_>, way: usize, own: Option<&OwnStep>| {
             let refused = read.refused.or(steps.broken_way(way));
             let (service, port, broken): (Arc<str>, _, _) = match backend {
                 BackendRead::Service { name, port } => {
@@ -127,7 +128,7 @@ impl Routes {
                     (service.as_str().into(), PortKey::Number(0), refused.or(Some(*broken)))
                 }
             };
-            let chain = broken.is_none().then(|| steps.chain(&service, way, last)).flatten();
+            let chain = broken.is_none().then(|| steps.chain(&service, way, own)).flatten();
             let key = BackendKey { namespace: Arc::clone(namespace), service, port, variant: None };
             (self.backends.acquire(key, broken, number, touched), chain)
         };

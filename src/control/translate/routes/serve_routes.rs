@@ -11,6 +11,7 @@ use crate::control::objects::{Objects, TraefikObject};
 use crate::control::translate::annotations::Annotations;
 use crate::control::translate::clients::{self, ClientsRead};
 use crate::control::translate::entry_points::Way;
+use crate::control::translate::ingress::OwnStep;
 use crate::control::translate::ingress_route::{
     self, Asked, IngressRouteRead, Placed, RouteRead, RouteTls, ServiceRead, Target,
 };
@@ -197,7 +198,7 @@ impl Routes {
         within: &Within<'_>,
         refused: Option<Broken>,
         touched: &mut Touched,
-    ) -> (usize, Option<Arc<NamedStep>>) {
+    ) -> (usize, Option<OwnStep>) {
         let number = within.number;
         let key = |service: Arc<str>| BackendKey {
             namespace: Arc::clone(&within.object.namespace),
@@ -223,7 +224,7 @@ impl Routes {
                 let state = BackendState::Resolved(Arc::new([]));
                 let own = OwnBackend { key, state, protocol: Protocol::Http };
                 let noop = NamedStep { name: "noop@internal".into(), step: Step::Noop };
-                let last = is_noop.then(|| Arc::new(noop));
+                let last = is_noop.then(|| OwnStep { step: Arc::new(noop), is_alone: false });
                 (self.backends.acquire_own(&own, number, touched), last)
             }
         }

@@ -4,6 +4,7 @@
 use crate::control::objects::Objects;
 use crate::control::translate::annotations::Annotations;
 use crate::control::translate::entry_points::Way;
+use crate::control::translate::ingress::OwnStep;
 use crate::control::translate::middleware::{
     Asking, Dependency, Middlewares, OWN_LIST, ROUTER_LIST, Reference, Resolved, SERVICE_LIST,
     StepBackend, Subject, read_annotated,
@@ -160,22 +161,16 @@ impl<'a> Steps<'a> {
         broken
     }
 
-    /// The steps of a route to this Service, on the entry points of one way, and the last one, which its path alone has.
-    pub(super) fn chain(
-        &self,
-        service: &str,
-        way: usize,
-        last: Option<&Arc<NamedStep>>,
-    ) -> Option<Chain> {
+    /// The steps of a route to this Service, on the entry points of one way, and the one that its path alone has.
+    pub(super) fn chain(&self, service: &str, way: usize, own: Option<&OwnStep>) -> Option<Chain> {
         let chains = self.services.get(service).map_or(&self.chains, |of| &of.chains);
         let chain = chains.get(way).cloned().flatten();
-        match last {
-            None => chain,
-            Some(last) => {
-                let before = chain.iter().flat_map(|chain| chain.iter());
-                Some(before.chain([last]).cloned().collect())
-            }
-        }
+        let before: &[_] = match own {
+            None => return chain,
+            Some(own) if own.is_alone => self.ways.get(way).map_or(&[], |way| &way.steps),
+            Some(_) => chain.as_deref().unwrap_or_default(),
+        };
+        Some(before.iter().chain(own.map(|own| &own.step)).cloned().collect())
     }
 
     /// What the Ingress needs for them.

@@ -98,7 +98,7 @@ const MOST_USED: &[(&str, &str, &str, Expected)] = &[
     (NGINX, "app-root", "/app", Obeyed),
     (NGINX, "permanent-redirect", "https://b.example", Obeyed),
     (NGINX, "temporal-redirect", "https://b.example", Obeyed),
-    (NGINX, "from-to-www-redirect", "true", Told),
+    (NGINX, "from-to-www-redirect", "true", Obeyed),
     (NGINX, "affinity", "cookie", Told),
     (NGINX, "session-cookie-name", "route", Tolerated),
     (NGINX, "upstream-hash-by", "$request_uri", Told),

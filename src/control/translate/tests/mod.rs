@@ -26,6 +26,7 @@ mod pool;
 mod protocols;
 mod random;
 mod tls;
+mod www;
 
 use super::{Options, translate};
 use crate::control::manifest;
@@ -97,9 +98,19 @@ fn model(yaml: &str) -> Model {
 
 /// What is made of the route of `http://a.example` with this path, if there is one.
 fn at_path<T>(model: &Model, path: &str, make: impl FnOnce(&Table, RouteId) -> T) -> Option<T> {
+    at_host(model, "a.example", path, make)
+}
+
+/// The same on another host.
+fn at_host<T>(
+    model: &Model,
+    host: &str,
+    path: &str,
+    make: impl FnOnce(&Table, RouteId) -> T,
+) -> Option<T> {
     let table = compile(model, None);
     let request = RequestFacts {
-        host: "a.example",
+        host,
         path,
         query: None,
         method: &Method::GET,
@@ -108,7 +119,7 @@ fn at_path<T>(model: &Model, path: &str, make: impl FnOnce(&Table, RouteId) -> T
         peer: [192, 0, 2, 1].into(),
     };
     let asked = Asked { request: Some(request), ..Asked::ANY };
-    Some(make(&table, table.find("a.example", path, &asked)?))
+    Some(make(&table, table.find(host, path, &asked)?))
 }
 
 fn lines(findings: &[Diagnostic]) -> Vec<String> {

@@ -5,7 +5,7 @@ use crate::config::HostPolicy;
 use crate::control::objects::{Object, Objects};
 use crate::control::source::Changes;
 use crate::control::translate::{Options, Translator, translate};
-use crate::model::{HostPattern, Model};
+use crate::model::{Diagnostic, HostPattern, Model};
 use proptest::prelude::*;
 
 const CLASS: &str = "
@@ -60,9 +60,12 @@ fn mk_services() -> String {
     ["a", "b", "c"].map(service).concat()
 }
 
+pub(super) fn translated(options: &Options, ingresses: &[String]) -> (Model, Vec<Diagnostic>) {
+    translate(&objects(&format!("{CLASS}{}{}", mk_services(), ingresses.concat())), options)
+}
+
 pub(super) fn run(options: &Options, ingresses: &[String]) -> (Vec<String>, Vec<String>) {
-    let (model, findings) =
-        translate(&objects(&format!("{CLASS}{}{}", mk_services(), ingresses.concat())), options);
+    let (model, findings) = translated(options, ingresses);
     (routes(&model), lines(&findings))
 }
 

@@ -221,6 +221,23 @@ pub(super) const CASES: &[Case] = &[
         ..PLAIN
     },
     Case {
+        name: "the other name of a host",
+        annotations: &[("from-to-www-redirect", "true")],
+        // A map, as a second server would need a second block.
+        http: "map $host $is_other { www.h.example 1; default 0; }",
+        server: "if ($is_other) { return 308 $scheme://h.example$request_uri; }
+            location / { proxy_set_header Host $http_host; PASS; }",
+        requests: &[
+            "GET /a%20b?c=%2F&d\n@host www.h.example",
+            "GET /\n@host WWW.h.example",
+            "POST /\n@host www.h.example\n@body 3",
+            "HEAD /a\n@host www.h.example",
+            "GET /a//b\n@host www.h.example",
+            "GET /a?b",
+        ],
+        ..PLAIN
+    },
+    Case {
         name: "to https",
         annotations: &[("force-ssl-redirect", "true")],
         server: "location / { if ($http_x_forwarded_proto != https) { return 308 https://$host$request_uri; }

@@ -62,6 +62,12 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         "https://b.example/a/b",
         CANONICAL,
     ),
+    row(
+        ["the other name", "GET /a//b", "location"],
+        Some("http://h.example/a//b"),
+        "http://h.example/a/b",
+        CANONICAL,
+    ),
     row(["a server that is asked", "Cookie: 302", "status"], Some("500"), "502", VERDICT),
     row(["a server that is asked", "Cookie: 404", "status"], Some("500"), "404", VERDICT),
     row(["a server that is asked", "Cookie: 500", "status"], Some("500"), "502", VERDICT),

@@ -228,11 +228,13 @@ fn put(outcome: &mut Outcome, prefix: &str, message: &Message, fields: &[&str]) 
     }
 }
 
-/// The bytes of a request: its line, fields, and how long its body is (`@body 10`, `@chunks 10`).
+/// The bytes of a request: its line, fields, and how long its body is (`@body 10`, `@chunks 10`); `@host a.example` has
+/// it sent to another host.
 fn message(request: &str) -> String {
     let mut lines = request.lines();
     let line = lines.next().unwrap_or_default();
-    let mut head = format!("{line} HTTP/1.1\r\nHost: {HOST}\r\n");
+    let host = lines.clone().find_map(|line| line.strip_prefix("@host ")).unwrap_or(HOST);
+    let mut head = format!("{line} HTTP/1.1\r\nHost: {host}\r\n");
     let mut body = String::new();
     for line in lines {
         let text = |length: &str| "x".repeat(length.parse().expect("a length"));
@@ -242,7 +244,7 @@ fn message(request: &str) -> String {
         } else if let Some(length) = line.strip_prefix("@chunks ") {
             body = chunked(&[&text(length)]);
             head.push_str("Transfer-Encoding: chunked\r\n");
-        } else {
+        } else if !line.starts_with("@host ") {
             write!(head, "{line}\r\n").expect("a String");
         }
     }
