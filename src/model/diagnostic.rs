@@ -57,7 +57,7 @@ labels! { fn as_str;
         MiddlewareUnusable = "middleware_unusable",
         /// The endpoints of a Service are not verified, or can hardly be.
         UpstreamTls = "upstream_tls",
-        /// The ConfigMap that the configuration names does not exist or lacks what it is named for.
+        /// A ConfigMap that the configuration or an annotation names does not exist, or lacks what it is named for.
         ConfigMapUnusable = "config_map_unusable",
         /// The Node does not say which addresses its pods have.
         PodNetworkUnknown = "pod_network_unknown",

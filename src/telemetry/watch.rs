@@ -144,6 +144,11 @@ impl WatchMetrics {
         self.with(|state| change(state.kinds.entry(kind).or_default()));
     }
 
+    /// Forgets a kind that is not watched any more: nothing proves it again.
+    pub fn forget(&self, kind: Kind) {
+        self.with(|state| state.kinds.remove(&kind));
+    }
+
     /// The cells of every kind that is watched.
     pub fn read(&self) -> BTreeMap<Kind, WatchCells> {
         self.with(|state| state.kinds.clone())

@@ -5,7 +5,7 @@ use crate::edge::{Backend, Edge, QUICK, Setup, Site, class, cluster_role, withou
 use crate::eventually;
 use crate::plane::Plane;
 use crate::served::says;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// What is watched: resource, and kind as ravelin names it. Without one of these it serves nothing.
@@ -19,6 +19,8 @@ const WATCHED: [(&str, &str); 6] = [
 ];
 /// What is watched where there is such a kind.
 const OPTIONAL: (&str, &str) = ("middlewares", "Middleware");
+/// What is watched by name where it is named.
+const NAMED: (&str, &str) = ("configmaps", "ConfigMap");
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 
 /// One ravelin whose role lacks something.
@@ -77,7 +79,7 @@ fn everything_that_the_role_lets_be_watched_is_tried_here() {
     let resources = watched.flat_map(|rule| rule["resources"].as_array().expect("resources"));
     let mut named: Vec<&str> = resources.filter_map(Value::as_str).collect();
     let mut tried: Vec<&str> =
-        WATCHED.iter().chain([&OPTIONAL]).map(|(resource, _)| *resource).collect();
+        WATCHED.iter().chain([&OPTIONAL, &NAMED]).map(|(resource, _)| *resource).collect();
     named.sort_unstable();
     tried.sort_unstable();
     assert_eq!(named, tried);
@@ -135,4 +137,41 @@ fn without_the_right_to_read_middlewares_it_is_named_and_all_else_is_served() {
     assert!(edge.has_said(|line| {
         line["words"].as_str().is_some_and(|words| words.contains("cannot list resource"))
     }));
+}
+
+#[test]
+fn pages_of_a_config_map_are_served_once_it_may_be_read_and_follow_its_edits() {
+    const CONFIG_MAPS: &str = "/api/v1/namespaces/granted-pages/configmaps";
+    let Some(plane) = Plane::shared() else { return };
+    plane.namespace("granted-pages");
+    class(&plane, "granted-pages");
+    let site = Site {
+        namespace: "granted-pages",
+        name: "p",
+        class: "granted-pages",
+        host: "p.granted-pages",
+    };
+    plane.create(&site.services(), &site.service());
+    let mut ingress = site.ingress();
+    ingress["metadata"]["annotations"] = json!({"ravelin.dev/error-pages": "pages"});
+    plane.create(&site.ingresses(), &ingress);
+    let config_map = |page: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "pages"},
+            "data": {"503.html": page}})
+    };
+    plane.create(CONFIG_MAPS, &config_map("first"));
+    let Lacking { kind, role, edge, .. } = lacking(&plane, "granted-pages", NAMED, "*");
+    edge.await_ready();
+    edge.await_failure(kind, "forbidden");
+    let (status, body) = edge.get("p.granted-pages", "/");
+    assert!(status == 503 && body.contains("no_endpoint"), "{status} {body}");
+    plane.put(&format!("{ROLES}/{role}"), &without(&role, "", ""));
+    let shows = |page: &str| {
+        eventually(page, || {
+            (edge.get("p.granted-pages", "/") == (503, page.to_owned())).then_some(())
+        });
+    };
+    shows("first");
+    plane.put(&format!("{CONFIG_MAPS}/pages"), &config_map("second"));
+    shows("second");
 }

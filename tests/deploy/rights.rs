@@ -9,13 +9,14 @@ use std::collections::BTreeSet;
 type Right = (String, String, String);
 
 /// What the sources read and write, all over the cluster.
-const CLUSTER: [(&str, &str, &[&str]); 9] = [
+const CLUSTER: [(&str, &str, &[&str]); 10] = [
     ("networking.k8s.io", "ingresses", READ),
     ("networking.k8s.io", "ingressclasses", READ),
     ("", "services", READ),
     ("discovery.k8s.io", "endpointslices", READ),
     ("", "nodes", READ),
     ("", "secrets", READ),
+    ("", "configmaps", READ),
     ("traefik.io", "middlewares", READ),
     ("networking.k8s.io", "ingresses/status", &["patch"]),
     ("events.k8s.io", "events", &["get", "list", "create", "patch"]),

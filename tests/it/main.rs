@@ -22,6 +22,7 @@ mod forwarding;
 mod grpc_web;
 mod handover;
 mod health_checks;
+mod kept_pages;
 mod limits;
 mod memory;
 mod memory_bounds;

@@ -84,6 +84,12 @@ impl Edge {
         get(app.listeners()[0], host, "/").0
     }
 
+    /// The body that a host gets.
+    pub(crate) fn page(&self, host: &str) -> String {
+        let app = self.app.as_ref().expect("it is ready");
+        get(app.listeners()[0], host, "/").1
+    }
+
     /// Waits until a host gets this status.
     pub(crate) fn await_status(&self, host: &str, status: u16) {
         eventually(&format!("{host} answers {status}"), || {

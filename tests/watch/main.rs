@@ -9,6 +9,7 @@ mod eventually;
 mod faults;
 mod last_good;
 mod middlewares;
+mod named;
 mod process;
 mod readiness;
 mod silence;

@@ -58,7 +58,7 @@ pub use entry_points::{EntryPointTable, NamedEntryPoint};
 pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
 pub(in crate::control) use ingress_route::secrets_of as traefik_secrets;
-pub(in crate::control) use middleware::annotated_secrets;
+pub(in crate::control) use middleware::{annotated_config_maps, annotated_secrets};
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 

@@ -4,7 +4,7 @@
 //! that a later one refers to is fetched again: see [`Cluster::take_missing`].
 
 use super::counts::{count, count_all, identities};
-use super::references::{Part, References, references_of, stripped};
+use super::references::{Part, References, config_maps_of, references_of, stripped};
 use super::scope::Scope;
 use crate::control::objects::{Change, Object, Objects};
 use crate::control::source::{Changes, Source, Wake};
@@ -54,6 +54,8 @@ struct State {
     changed: BTreeSet<ObjectRef>,
     /// How many times other objects refer to a Secret.
     references: HashMap<ObjectRef, References>,
+    /// How many times Ingresses name a ConfigMap.
+    config_maps: BTreeMap<ObjectRef, usize>,
     wake: Option<Sender<Wake>>,
     /// Secrets that an object refers to and whose content was not kept.
     missing: BTreeSet<ObjectRef>,
@@ -69,6 +71,7 @@ impl Cluster {
                 pending: scopes.iter().cloned().collect(),
                 changed: BTreeSet::new(),
                 references: HashMap::new(),
+                config_maps: BTreeMap::new(),
                 wake: None,
                 missing: BTreeSet::new(),
                 fetched: BTreeMap::new(),
@@ -175,6 +178,11 @@ impl Cluster {
         }
     }
 
+    /// The ConfigMaps that Ingresses name, sorted.
+    pub(super) fn named_config_maps(&self) -> Vec<ObjectRef> {
+        self.lock().config_maps.keys().cloned().collect()
+    }
+
     /// The `metadata.uid` of an object.
     pub fn uid(&self, object: &ObjectRef) -> Option<Arc<str>> {
         self.lock().objects.get(object)?.metadata().uid.as_deref().map(Arc::from)
@@ -258,7 +266,8 @@ impl Cluster {
         let mut restored = 0;
         for object in objects {
             let identity = object.identity();
-            if state.awaits(&identity) {
+            // ConfigMaps are followed once the Ingresses that name them are known.
+            if state.awaits(&identity) || identity.kind == Kind::ConfigMap {
                 state.put(identity, object);
                 restored += 1;
             }
@@ -282,6 +291,9 @@ impl State {
                 self.fetched.insert(secret.clone(), Instant::now());
             }
             self.references.entry(secret).or_default().add(part);
+        }
+        for config_map in config_maps_of(&identity, &object) {
+            *self.config_maps.entry(config_map).or_default() += 1;
         }
         let before = self.objects.get(&identity);
         self.unrefer(&identity, before.as_ref());
@@ -333,6 +345,14 @@ impl State {
                 references.remove(part);
                 if references.are_none() {
                     self.references.remove(&secret);
+                }
+            }
+        }
+        for config_map in before.into_iter().flat_map(|before| config_maps_of(identity, before)) {
+            if let Some(times) = self.config_maps.get_mut(&config_map) {
+                *times -= 1;
+                if *times == 0 {
+                    self.config_maps.remove(&config_map);
                 }
             }
         }

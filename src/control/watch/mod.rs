@@ -18,6 +18,7 @@ mod facts;
 mod failure;
 mod follow;
 mod ingress_status;
+mod named;
 mod optional;
 mod others;
 mod recovery;
@@ -43,6 +44,7 @@ use crate::model::{Kind, ObjectRef};
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{WatchMetrics, WriteBackMetrics};
 use client::Api;
+use failure::Failure;
 use follow::Follower;
 use kube::Client;
 use retry_backoff::RetryBackoff;
@@ -65,7 +67,9 @@ pub struct ClusterWatch {
     api: Api,
     cluster: Arc<Cluster>,
     standings: Arc<IngressStatuses>,
-    followers: Vec<Follower>,
+    metrics: Arc<WatchMetrics>,
+    settings: Kubernetes,
+    scopes: Vec<Scope>,
     writing: Option<Writing>,
 }
 
@@ -95,19 +99,27 @@ impl ClusterWatch {
         let scopes = scope::scopes(settings, config_map);
         metrics.expect(scopes.iter().map(|scope| scope.kind));
         let cluster = Arc::new(Cluster::new(&scopes));
-        let standings = Arc::new(IngressStatuses::default());
-        let followers = scopes.into_iter().map(|scope| Follower {
+        let (standings, metrics) = (Arc::new(IngressStatuses::default()), Arc::clone(metrics));
+        let settings = settings.clone();
+        let writing = None;
+        Ok(Self { runtime, api, cluster, standings, metrics, settings, scopes, writing })
+    }
+
+    /// Makes the followers of scopes.
+    fn followers(&self) -> impl Fn(Scope) -> Follower + use<> {
+        let (api, cluster) = (self.api.clone(), Arc::clone(&self.cluster));
+        let (standings, metrics) = (Arc::clone(&self.standings), Arc::clone(&self.metrics));
+        let settings = self.settings.clone();
+        move |scope| Follower {
             api: api.clone(),
             scope,
             cluster: Arc::clone(&cluster),
             standings: Arc::clone(&standings),
-            metrics: Arc::clone(metrics),
+            metrics: Arc::clone(&metrics),
             settings: settings.clone(),
             pace: RetryBackoff::default(),
             watching: RetryBackoff::default(),
-        });
-        let followers = followers.collect();
-        Ok(Self { runtime, api, cluster, standings, followers, writing: None })
+        }
     }
 
     /// Keeps the content of Secrets that the configuration names.
@@ -144,21 +156,23 @@ impl ClusterWatch {
 
     /// Follows the cluster on this thread until the process aborts.
     pub fn run(self, mut shutdown: ShutdownSignal) {
-        self.runtime.block_on(async {
+        let make = self.followers();
+        let Self { runtime, api, cluster, metrics, scopes, writing: begun, .. } = self;
+        runtime.block_on(async {
             let mut tasks = JoinSet::new();
-            for follower in self.followers {
-                tasks.spawn(follower.run());
+            for scope in scopes {
+                tasks.spawn(make(scope).run());
             }
-            let client = self.api.client().clone();
+            tasks.spawn(named::follow(cluster, metrics, make));
             let mut writing = JoinSet::new();
-            if let Some(begun) = self.writing {
-                writing.spawn(begun.run(client, shutdown.clone()));
+            if let Some(begun) = begun {
+                writing.spawn(begun.run(api.client().clone(), shutdown.clone()));
             }
             shutdown.reached(Stage::Aborting).await;
             // The Lease is let go, so that another one need not wait for its end.
             let _ = timeout(RELEASE, writing.join_next()).await;
         });
-        self.runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+        runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     }
 
     /// Lists objects of other controllers once, for a complete verdict. These `namespaces`, or all.
@@ -172,11 +186,19 @@ impl ClusterWatch {
     /// The kinds that could not be listed, a line each, in the API server's words.
     pub fn list_once(self) -> Result<Arc<Cluster>, String> {
         let mut failed = Vec::new();
-        for follower in &self.followers {
+        let make = self.followers();
+        let mut fail = |scope: &Scope, Failure { why, words, .. }: Failure| {
+            failed.push(format!("{}: {}: {words}", scope.words(), why.as_str()));
+        };
+        for scope in &self.scopes {
+            let follower = make(scope.clone());
             if let Err(failure) = self.runtime.block_on(follower.list_if_any()) {
-                let (reason, words) = (failure.why.as_str(), failure.words);
-                failed.push(format!("{}: {reason}: {words}", follower.scope.words()));
+                fail(scope, failure);
             }
+        }
+        let named = named::list_once(&self.cluster, make);
+        if let Err((scope, failure)) = self.runtime.block_on(named) {
+            fail(&scope, failure);
         }
         self.runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
         if failed.is_empty() { Ok(self.cluster) } else { Err(failed.join("\n")) }

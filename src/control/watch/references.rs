@@ -1,8 +1,8 @@
-//! Which Secrets an object refers to, and what of them is kept.
+//! Which Secrets and ConfigMaps an object refers to, and what of the Secrets is kept.
 
 use crate::control::objects::Object;
 use crate::control::translate::{
-    annotated_secrets, authorities_of, authority_secret, traefik_secrets,
+    annotated_config_maps, annotated_secrets, authorities_of, authority_secret, traefik_secrets,
 };
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
@@ -102,5 +102,21 @@ pub(super) fn references_of<'o>(
     certificates.chain(whole).map(|(namespace, name, part)| {
         let namespace = namespace.map_or_else(|| Arc::clone(&identity.namespace), Arc::from);
         (ObjectRef { kind: Kind::Secret, namespace, name: name.into() }, part)
+    })
+}
+
+/// Every ConfigMap that an object refers to.
+pub(super) fn config_maps_of<'o>(
+    identity: &'o ObjectRef,
+    object: &'o Object,
+) -> impl Iterator<Item = ObjectRef> + use<'o> {
+    let annotations = match object {
+        Object::Ingress(ingress) => ingress.metadata.annotations.as_ref(),
+        _ => None,
+    };
+    let named = annotations.into_iter().flat_map(annotated_config_maps);
+    named.map(|(namespace, name)| {
+        let namespace = namespace.map_or_else(|| Arc::clone(&identity.namespace), Arc::from);
+        ObjectRef { kind: Kind::ConfigMap, namespace, name: name.into() }
     })
 }

@@ -43,6 +43,8 @@ labels! { fn label;
         Compress = "compress",
         /// `errors`.
         Errors = "errors",
+        /// `error-pages`.
+        ErrorPages = "error-pages",
         /// `retry`.
         Retry = "retry",
         /// `circuitBreaker`.

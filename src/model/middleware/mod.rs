@@ -8,6 +8,7 @@ mod auth;
 mod headers;
 mod kind;
 mod limit;
+mod pages;
 mod path;
 mod pattern;
 mod redirect;
@@ -24,6 +25,7 @@ pub use limit::{
     BreakerCondition, CircuitBreaker, InFlightLimit, LimitKey, Operator, Password, RateLimit,
     SharedStore, Signal,
 };
+pub use pages::{KeptPage, KeptPages};
 pub use path::PathRewrite;
 pub use pattern::{Pattern, PatternError, Replacement};
 pub use redirect::{Redirect, RedirectStatus, RedirectTarget};
@@ -82,6 +84,8 @@ pub enum Step {
     Compress(Box<Compress>),
     /// `errors`.
     Errors(Box<ErrorPages>),
+    /// `ravelin.dev/error-pages`.
+    ErrorPages(KeptPages),
     /// `retry`.
     Retry(RetryLimit),
     /// `circuitBreaker`.
@@ -117,6 +121,7 @@ impl Step {
             Self::BodySize(_) => StepKind::Buffering,
             Self::Compress(_) => StepKind::Compress,
             Self::Errors(_) => StepKind::Errors,
+            Self::ErrorPages(_) => StepKind::ErrorPages,
             Self::Retry(_) => StepKind::Retry,
             Self::CircuitBreaker(_) => StepKind::CircuitBreaker,
             Self::ContentType(_) => StepKind::ContentType,

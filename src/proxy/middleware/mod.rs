@@ -31,6 +31,7 @@ mod hash_pool;
 mod headers;
 mod held_body;
 mod hsts;
+mod kept_pages;
 mod limit;
 mod passage;
 mod path;
@@ -49,6 +50,7 @@ pub use content_type::detect;
 pub use error_pages::{MOST_TIME as MOST_PAGE_TIME, keep as keep_fields_of_status, page};
 pub use explain::{StepReport, explain};
 pub use grpc_web::WebBody;
+pub use kept_pages::put as put_page;
 pub use passage::{Passage, StepNote};
 pub use state::{StateRegistry, States};
 pub use view::{RequestSource, RequestView, ResponseView};
@@ -117,6 +119,10 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             error_pages::on_request(request);
             Ok(())
         }
+        Step::ErrorPages(_) => {
+            kept_pages::on_request(request);
+            Ok(())
+        }
         Step::ClientCertificate(fields) => {
             client_certificate::on_request(fields, request);
             Ok(())
@@ -143,10 +149,11 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
     }
 }
 
-/// Whether the response half of a step waits for a page, which [`page`] asks for.
+/// Whether the response half of a step waits for a page, which [`page`] asks for, or [`put_page`] has.
 pub fn is_page_due(middleware: &NamedStep, status: StatusCode, is_ours: bool) -> bool {
     match &middleware.step {
         Step::Errors(pages) => error_pages::is_due(pages, status, is_ours),
+        Step::ErrorPages(pages) => pages.find(status).is_some(),
         _ => false,
     }
 }

@@ -36,6 +36,8 @@ pub enum StepNote {
     Cookies(Vec<HeaderValue>),
     /// What the Service of `errors` is told of a request, for a page.
     Asked(Box<Asked>),
+    /// That its response may get a page of `error-pages`.
+    Paged,
     /// That it is a call of gRPC-Web.
     GrpcWeb(Box<WebCall>),
     /// That the body of its response is to be one of gRPC-Web.
@@ -109,7 +111,7 @@ impl Passage {
 
     /// Whether a step has kept what it needs for a page in place of the response.
     pub fn may_have_page(&self) -> bool {
-        self.notes.iter().any(|(_, note)| matches!(note, StepNote::Asked(_)))
+        self.notes.iter().any(|(_, note)| matches!(note, StepNote::Asked(_) | StepNote::Paged))
     }
 
     /// Whether it is a call of gRPC-Web, which its pod gets as one of gRPC.

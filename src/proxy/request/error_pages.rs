@@ -1,4 +1,5 @@
-//! Responses of routes with `errors`, which may get a page of another Service in place of their body.
+//! Responses of routes with `errors`, which may get a page of another Service in place of their body, and of those
+//! with `error-pages`, which may get one of a ConfigMap.
 //!
 //! Response halves run in their order, the last step's first. One of `errors` whose status it is has the others
 //! wait until its page is here: those outside of it see the page.
@@ -90,7 +91,7 @@ async fn paged(
     response
 }
 
-/// Asks for a page. Without one the response stays as it is.
+/// Asks for a page, or puts the one that is kept. Without one the response stays as it is.
 async fn page(
     exchange: &mut Exchange,
     table: &Table,
@@ -99,6 +100,12 @@ async fn page(
     response: &mut Response<Bytes>,
 ) {
     let note = exchange.passage.as_mut().and_then(|passage| passage.take_note(position));
+    if let Step::ErrorPages(pages) = &step.step {
+        if middleware::put_page(pages, response) {
+            steps::count(exchange, step, StepOutcome::Answered);
+        }
+        return;
+    }
     let (Step::Errors(pages), Some(StepNote::Asked(asked))) = (&step.step, note) else { return };
     let downstream = Rc::clone(exchange.downstream());
     let services = Services { worker: &downstream.worker, table, account: &downstream.account };

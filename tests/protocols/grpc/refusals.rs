@@ -6,6 +6,7 @@ use super::{endpoint, h2c, in_front_of, routed};
 use crate::multiplexed::{Connection, request, run};
 use crate::support::{Edge, Refusing, eventually};
 use bytes::Bytes;
+use serde_json::json;
 use tonic::Code;
 
 /// What is asked for, the code that it comes to, and the word in its message.
@@ -25,8 +26,16 @@ fn edge(server: &Server, refusing: &Refusing) -> (Edge, String) {
         ("/t.Missing", "Prefix", "missing"),
         ("/t.Refusing", "Prefix", "refusing"),
     ];
+    // Calls have no pages.
+    let mut paged = routed(&paths);
+    paged["metadata"]["annotations"] = json!({"ravelin.dev/error-pages": "pages"});
+    let pages = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "ns", "name": "pages"},
+        "data": {"4xx": "page", "5xx": "page"},
+    });
     let builder = builder
-        .object("ingress.json", &routed(&paths))
+        .object("ingress.json", &paged)
+        .object("pages.json", &pages)
         .object("nobody.json", &h2c("nobody"))
         .object("refusing.json", &h2c("refusing"))
         .object("refusing-0.json", &endpoint("refusing", refusing.addr()));

@@ -24,6 +24,8 @@ pub(in crate::control::translate) enum Dependency {
     Secret(Name),
     /// Another object of Traefik that is referred to, there or not; without a namespace, by its id.
     Object(ObjectRef),
+    /// A ConfigMap that an annotation names.
+    ConfigMap(Name),
 }
 
 /// All Middlewares, and the Ingresses that name them, by number.
@@ -79,6 +81,8 @@ pub(in crate::control::translate) struct Changed<'t> {
     pub(in crate::control::translate) secrets: &'t mut dyn Iterator<Item = Name>,
     /// Other objects of Traefik.
     pub(in crate::control::translate) objects: BTreeSet<ObjectRef>,
+    /// ConfigMaps likewise.
+    pub(in crate::control::translate) config_maps: BTreeSet<Name>,
     /// Services that have come or gone, or name other Middlewares.
     pub(in crate::control::translate) services: &'t mut dyn Iterator<Item = Name>,
 }
@@ -92,7 +96,8 @@ impl Middlewares {
         reading: Reading,
         findings: &mut Findings,
     ) -> BTreeSet<usize> {
-        let Changed { middlewares: mut names, secrets, objects: others, services } = changed;
+        let Changed { middlewares: mut names, secrets, config_maps, objects: others, services } =
+            changed;
         let mut numbers = BTreeSet::new();
         for object in others {
             let id = lists::id(&object.namespace, &object.name);
@@ -105,6 +110,10 @@ impl Middlewares {
             let users = self.users.get(&Dependency::Secret(secret.clone()));
             numbers.extend(users.into_iter().flatten());
             names.extend(self.needed.get(&(Kind::Secret, secret)).into_iter().flatten().cloned());
+        }
+        for config_map in config_maps {
+            let users = self.users.get(&Dependency::ConfigMap(config_map));
+            numbers.extend(users.into_iter().flatten());
         }
         for service in services {
             let users = self.users.get(&Dependency::Service(service.clone()));

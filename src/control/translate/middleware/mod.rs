@@ -32,6 +32,7 @@ mod source;
 mod tests;
 mod texts;
 
+pub(in crate::control) use annotated::config_maps_of as annotated_config_maps;
 pub(in crate::control) use annotated::secrets_of as annotated_secrets;
 pub(super) use annotated::{OWN_STEPS, Subject, read as read_annotated};
 pub(super) use credentials::values as secret_values;

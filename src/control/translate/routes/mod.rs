@@ -185,7 +185,8 @@ impl Routes {
         let secrets = &mut touched.secrets.iter().cloned();
         let services = &mut touched.named.iter().chain(&touched.asking).cloned();
         let others = std::mem::take(&mut touched.referenced);
-        let changed = Changed { middlewares, secrets, objects: others, services };
+        let config_maps = std::mem::take(&mut touched.config_maps);
+        let changed = Changed { middlewares, secrets, config_maps, objects: others, services };
         let Options { details, middlewares: policy, .. } = self.options;
         let reading = middleware::Reading { details, policy };
         let mut numbers = self.middlewares.update(objects, changed, reading, findings);

@@ -21,6 +21,8 @@ pub(in crate::control::translate) struct Touched {
     pub(super) unsaid: Set<Name>,
     /// Secrets to look at, if an Ingress names them.
     pub(super) secrets: Set<Name>,
+    /// ConfigMaps that have come, gone or changed.
+    pub(super) config_maps: BTreeSet<Name>,
     /// Middlewares to read.
     pub(super) middlewares: BTreeSet<Name>,
     /// Other objects of Traefik that IngressRoutes refer to.
@@ -98,7 +100,10 @@ impl Touched {
             Kind::TraefikService | Kind::ServersTransport | Kind::TlsOption | Kind::TlsStore => {
                 self.referenced.insert(identity.clone());
             }
-            Kind::Node | Kind::ConfigMap | Kind::File | Kind::Cluster => {}
+            Kind::ConfigMap => {
+                self.config_maps.insert(named);
+            }
+            Kind::Node | Kind::File | Kind::Cluster => {}
         }
     }
 }

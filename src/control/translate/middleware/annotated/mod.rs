@@ -7,10 +7,11 @@
 
 mod nginx;
 mod own;
-mod secrets;
+mod pages;
+mod references;
 
 pub(in crate::control::translate) use own::NAMES as OWN_STEPS;
-pub(in crate::control) use secrets::secrets_of;
+pub(in crate::control) use references::{config_maps_of, secrets_of};
 
 use super::fields::{Fields, UNTIL};
 use super::texts::network;
@@ -22,6 +23,7 @@ use crate::control::translate::annotations::{Annotations, field};
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::{ClientSelector, NamedStep, SourceList, SourceRule, Step};
 use crate::model::{Diagnostic, HostPattern, Kind, ObjectRef, Severity, Why};
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ pub(in crate::control::translate) fn read(
     let mut maker = Maker { asking, subject, resolved, report };
     nginx::read(&mut maker);
     own::read(&mut maker);
+    pages::read(&mut maker);
 }
 
 /// Makes steps of annotations.
@@ -178,6 +181,38 @@ impl<'m> Maker<'m, '_> {
         let named = backend.map(|backend| (Arc::clone(&step), backend));
         self.resolved.backends.extend(named);
         self.resolved.steps.push(step);
+    }
+
+    /// The same, before all others of the Ingress.
+    fn push_first(&mut self, annotation: &str, step: Step) {
+        self.push(annotation, step, None);
+        self.resolved.steps.rotate_right(1);
+    }
+
+    /// The ConfigMap that an annotation names, also as `namespace/name`. One that is not there, or of a namespace that
+    /// is forbidden, is told with what happens `without` it.
+    fn config_map(&mut self, annotation: &str, without: &str) -> Option<Arc<ConfigMap>> {
+        let value = self.get(annotation)?;
+        let Asking { namespace: own, policy, .. } = self.asking;
+        let (namespace, name) = references::split(value);
+        let namespace: Arc<str> = namespace.map_or_else(|| Arc::clone(own), Arc::from);
+        if policy == MiddlewarePolicy::OwnNamespace && namespace != *own {
+            let reason =
+                format!("names an object of another namespace, which is forbidden: {without}");
+            let fix = "copy it into this namespace, or set source.middlewares = \"any-namespace\"";
+            self.warn(annotation, reason, fix);
+            return None;
+        }
+        let found = self.subject.objects.config_maps().get(&namespace, name).cloned();
+        if found.is_none() {
+            let reason = format!(
+                "ConfigMap {namespace}/{name} does not exist or may not be read: {without}"
+            );
+            let fix = "create it, and grant list and watch of ConfigMaps, as deploy/base does";
+            self.add(annotation, Severity::Warning, Why::ConfigMapUnusable, reason, fix);
+        }
+        self.resolved.dependencies.insert(Dependency::ConfigMap((namespace, name.into())));
+        found
     }
 
     /// Adds the step of a draft.

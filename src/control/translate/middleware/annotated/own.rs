@@ -1,7 +1,7 @@
 //! The short forms of ravelin's own: what most routes ask for, without a Middleware.
 
-use super::secrets::split;
-use super::{Draft, Maker, nginx};
+use super::references::split;
+use super::{Draft, Maker, nginx, pages};
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::translate::middleware::{
@@ -29,7 +29,7 @@ const REQUEST_HEADERS: &str = "ravelin.dev/request-headers";
 const RESPONSE_HEADERS: &str = "ravelin.dev/response-headers";
 
 /// All of them, on Ingresses.
-pub(in crate::control::translate) const NAMES: [&str; 15] = [
+pub(in crate::control::translate) const NAMES: [&str; 16] = [
     REDIRECT,
     REDIRECT_STATUS,
     ALLOW,
@@ -45,6 +45,7 @@ pub(in crate::control::translate) const NAMES: [&str; 15] = [
     ADD_PREFIX,
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
+    pages::ERROR_PAGES,
 ];
 
 /// Reads them.

@@ -1,6 +1,7 @@
 //! Annotations that ask for steps by themselves: ingress-nginx's, and the short forms of our own.
 
 mod nginx;
+mod pages;
 
 use super::{lines, mk_ingress, mk_paths, run};
 use crate::control::objects::Objects;

@@ -1,6 +1,6 @@
 //! Who may ask: `auth-type` with `auth-secret`, and `auth-url`.
 
-use super::super::secrets::split;
+use super::super::references::split;
 use super::super::{Draft, Maker};
 use crate::control::quote::quote;
 use crate::control::translate::middleware::{Reader, credentials, forward_auth};

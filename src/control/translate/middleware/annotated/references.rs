@@ -1,13 +1,26 @@
-//! The Secrets that such annotations name.
+//! The Secrets and ConfigMaps that such annotations name.
 
-use super::{nginx, own};
+use super::{nginx, own, pages};
 use std::collections::BTreeMap;
 
 /// Namespace, if it is another one, and name of each.
 pub(in crate::control) fn secrets_of(
     annotations: &BTreeMap<String, String>,
 ) -> impl Iterator<Item = (Option<&str>, &str)> {
-    let names = [nginx::AUTH_SECRET, own::BASIC_AUTH];
+    named_by(annotations, [nginx::AUTH_SECRET, own::BASIC_AUTH])
+}
+
+/// The same of ConfigMaps.
+pub(in crate::control) fn config_maps_of(
+    annotations: &BTreeMap<String, String>,
+) -> impl Iterator<Item = (Option<&str>, &str)> {
+    named_by(annotations, [pages::ERROR_PAGES])
+}
+
+fn named_by<'a, const N: usize>(
+    annotations: &'a BTreeMap<String, String>,
+    names: [&'static str; N],
+) -> impl Iterator<Item = (Option<&'a str>, &'a str)> + use<'a, N> {
     let named = names.into_iter().filter_map(|name| annotations.get(name));
     named.map(|value| split(value.trim())).filter(|(_, name)| !name.is_empty())
 }
