@@ -159,6 +159,9 @@ reasons! {
     /// A request through Cloudflare without the field of `cloudflare.secret_header`.
     SecretMissing = "secret_missing", Client, StatusCode::FORBIDDEN,
         "The request does not prove that it came through the right zone.";
+    /// A visitor whom CrowdSec has banned.
+    ClientDenied = "client_denied", Client, StatusCode::FORBIDDEN,
+        "This client is denied by a list.";
     /// Head or body came too slowly.
     RequestTimeout = "request_timeout", Client, StatusCode::REQUEST_TIMEOUT,
         "The request took too long to arrive.";

@@ -1,14 +1,19 @@
-//! What changes the sets while the process runs: the cluster, and the list of Cloudflare's addresses.
+//! What changes the sets while the process runs: the cluster, the list of Cloudflare's addresses, and CrowdSec.
 
-use super::StartError;
 use super::admission_updates::AdmissionUpdates;
+use super::thread::Thread;
+use super::{Parts, StartError, on_runtime};
 use crate::config::Config;
 use crate::control::cloudflare::{self, RefreshIntervals, Setup};
+use crate::control::crowdsec::{DecisionKeeper, DecisionSetup};
 use crate::control::reconcile::OnAddresses;
 use crate::model::ClusterAddresses;
 use crate::net::addr::AddrRanges;
 use crate::telemetry::Telemetry;
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What is done with the addresses that the cluster tells of itself: a call whenever they change,
@@ -54,4 +59,24 @@ pub(super) fn start_list(
         publish: Box::new(publish),
         pace: RefreshIntervals::default(),
     })
+}
+
+/// How long a start waits for decisions of CrowdSec: until they are here, banned visitors are served. An API that is away
+/// must not keep a node from serving.
+const FIRST_DECISIONS: Duration = Duration::from_secs(5);
+
+/// Fetches CrowdSec's decisions on a thread of its own, if that is configured. Returns after the first attempt.
+pub(super) fn keep_decisions(parts: &Parts) -> io::Result<Option<Thread>> {
+    let Some(config) = parts.config.crowdsec.clone() else { return Ok(None) };
+    let (tried, first) = channel();
+    let (policy, signal) = (Arc::clone(&parts.policy), parts.signal.clone());
+    let metrics = Arc::clone(parts.telemetry.decisions());
+    let publish = Box::new(move |denied| policy.deny(denied));
+    let keeper = DecisionKeeper::new(DecisionSetup { config, metrics, publish, tried });
+    let run = move || on_runtime("crowdsec", keeper.run(signal));
+    let thread = Thread::spawn(&parts.wakeup, "crowdsec", run)?;
+    if first.recv_timeout(FIRST_DECISIONS).is_err() {
+        tracing::warn!("the decisions of CrowdSec are late: until they are here nobody is banned");
+    }
+    Ok(Some(thread))
 }

@@ -67,5 +67,7 @@ pub fn policy(config: &Config) -> Result<VisitorPolicy, StartError> {
     let text = path.as_ref().map(std::fs::read_to_string).transpose();
     let failed = |problem| StartError::Secret { path: path.clone().unwrap_or_default(), problem };
     let text = text.map_err(|error| failed(error.to_string()))?.unwrap_or_default();
-    VisitorPolicy::new(&config.cloudflare, &text).map_err(|error| failed(error.to_string()))
+    let policy = VisitorPolicy::new(&config.cloudflare, &text);
+    let policy = policy.map_err(|error| failed(error.to_string()))?;
+    Ok(if config.crowdsec.is_some() { policy.denying() } else { policy })
 }

@@ -70,6 +70,10 @@ pub const CLOUDFLARE_REFRESH: Duration = Duration::from_secs(12 * 60 * 60);
 /// day of the last change fetches gave the old and the new list in turns.
 pub const CLOUDFLARE_REMOVAL_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// `crowdsec.interval`: as CrowdSec's own components have it (documentation, "Remediation components"). A ban counts
+/// within that time.
+pub const CROWDSEC_INTERVAL: Duration = Duration::from_secs(10);
+
 /// `timeouts.tls_handshake`: a handshake is two round trips and a signature. 10 s leave room for lost
 /// packets and for a ClientHello in two segments, and less than Cloudflare waits for a connection
 /// (19 s, "Connection limits").

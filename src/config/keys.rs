@@ -25,6 +25,7 @@ pub(super) const ROOT: Keys = Keys {
         "tls",
         "admit",
         "cloudflare",
+        "crowdsec",
         "state",
         "source",
         "admin",
@@ -81,6 +82,9 @@ pub(super) const CLOUDFLARE: Keys = Keys {
         "trust_store_file",
     ],
 };
+/// `[crowdsec]`.
+pub(super) const CROWDSEC: Keys =
+    Keys { table: "crowdsec", keys: &["url", "api_key_file", "ca_file", "interval"] };
 /// `[state]`.
 pub(super) const STATE: Keys =
     Keys { table: "state", keys: &["directory", "cluster", "certificates", "restore_after"] };
@@ -165,7 +169,7 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 18] = [
+pub(super) const TABLES: [&Keys; 19] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -173,6 +177,7 @@ pub(super) const TABLES: [&Keys; 18] = [
     &ENTRY_POINT,
     &TLS,
     &CLOUDFLARE,
+    &CROWDSEC,
     &STATE,
     &SOURCE,
     &ADMIN,
@@ -187,11 +192,12 @@ pub(super) const TABLES: [&Keys; 18] = [
 ];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 21] = [
+const MEANINGS: [(&str, &str); 22] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" means never"),
     ("removal_delay", "how long a range that has left Cloudflare's list stays admitted"),
+    ("interval", "how often CrowdSec's decisions are fetched"),
     ("tls_handshake", "how long a TLS handshake may take"),
     ("first_request", "how long a new connection may wait before its first request"),
     ("request_head", "how long a request head may take to arrive"),

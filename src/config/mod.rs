@@ -16,6 +16,7 @@ pub mod atomic_file;
 mod certificates;
 mod client_certificate;
 mod cloudflare;
+mod crowdsec;
 pub mod defaults;
 mod dns;
 mod entry_point;
@@ -50,6 +51,7 @@ pub use admit::{
 pub use certificates::{CertificateFiles, CertificateSecret};
 pub use client_certificate::{AuthoritySource, ClientCertificate};
 pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
+pub use crowdsec::CrowdSec;
 pub use dns::Dns;
 pub use entry_point::EntryPoint;
 pub use followed_file::{FileIdentity, Followed};
@@ -88,6 +90,8 @@ pub struct Config {
     pub ticket_key_file: Option<PathBuf>,
     /// Cloudflare: its list of addresses, and what its requests have to show.
     pub cloudflare: Cloudflare,
+    /// Where the decisions of CrowdSec are. `None`: none are obeyed.
+    pub crowdsec: Option<CrowdSec>,
     /// `[state] directory`: the directory for persistent state. `None`: no state is stored. As written:
     /// relative to the working directory.
     pub state: Option<PathBuf>,

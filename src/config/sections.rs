@@ -19,6 +19,7 @@ use super::admit::Sets;
 use super::certificates;
 use super::client_certificate;
 use super::cloudflare;
+use super::crowdsec;
 use super::dns;
 use super::entry_point;
 use super::http2;
@@ -66,6 +67,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let tls = root.table(&keys::TLS);
     let ticket_key_file = tls.read("ticket_key_file", path);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
+    let crowdsec = crowdsec::section(&root.table(&keys::CROWDSEC));
     let source = source::section(&root.table(&keys::SOURCE));
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
     let admin_table = root.table(&keys::ADMIN);
@@ -100,6 +102,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         client_certificates,
         ticket_key_file,
         cloudflare,
+        crowdsec,
         state,
         last_good,
         source: source?,

@@ -5,6 +5,7 @@
 
 mod cause;
 pub mod cloudflare;
+pub mod crowdsec;
 pub mod files;
 mod jitter;
 pub mod last_good;

@@ -10,6 +10,7 @@ mod admission;
 mod cells;
 mod class_grace;
 mod collector;
+mod decisions;
 mod histogram;
 mod json;
 mod last_good;
@@ -36,6 +37,7 @@ pub use cells::{
 };
 pub use class_grace::ClassGrace;
 pub use collector::{Telemetry, Unready};
+pub use decisions::{DecisionCells, DecisionMetrics};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use locked::Locked;

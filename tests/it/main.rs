@@ -14,6 +14,7 @@ mod balancing;
 mod client;
 mod compress;
 mod connections;
+mod crowdsec;
 mod deadlines;
 mod drain;
 mod error_pages;

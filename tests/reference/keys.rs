@@ -17,8 +17,10 @@ const BASE: [(&str, &str); 6] = [
     ("state.cluster", "true"),
 ];
 
+const CROWDSEC: &str = "\"http://crowdsec.example:8080\"";
+
 /// What has to be set for a key to have a meaning. An empty value removes a key that is in the way.
-const COMPANIONS: [(&str, &[(&str, &str)]); 14] = [
+const COMPANIONS: [(&str, &[(&str, &str)]); 18] = [
     ("certificate", &[("certificate.cert_file", "\"a\""), ("certificate.key_file", "\"b\"")]),
     (
         "client_certificate",
@@ -33,6 +35,10 @@ const COMPANIONS: [(&str, &[(&str, &str)]); 14] = [
     ("source.kind", &[("source.directory", ""), ("state.cluster", "")]),
     ("cloudflare.secret_header", &[("cloudflare.secret_file", "\"a\"")]),
     ("cloudflare.secret_file", &[("cloudflare.secret_header", "\"x-a\"")]),
+    ("crowdsec.url", &[("crowdsec.api_key_file", "\"a\"")]),
+    ("crowdsec.api_key_file", &[("crowdsec.url", CROWDSEC)]),
+    ("crowdsec.ca_file", &[("crowdsec.url", CROWDSEC), ("crowdsec.api_key_file", "\"a\"")]),
+    ("crowdsec.interval", &[("crowdsec.url", CROWDSEC), ("crowdsec.api_key_file", "\"a\"")]),
     ("timeouts.drain_idle", &[("timeouts.drain", "\"24h\"")]),
     ("timeouts.drain", &[("timeouts.drain_idle", "\"1ms\"")]),
     ("timeouts.coalesce", &[("timeouts.coalesce_max", "\"24h\"")]),

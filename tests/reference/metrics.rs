@@ -87,6 +87,7 @@ fn scrape() -> String {
         cells.confirmed = Some(1);
         cells.fail(ravelin::telemetry::ListFailure::ALL[0], 1);
     });
+    telemetry.decisions().update(|cells| cells.attempts.succeed(true, 1));
     telemetry.class_grace().update(|classes| {
         classes.insert("ravelin".into(), 1);
     });

@@ -1,4 +1,4 @@
-//! One GET of the list over verified TLS.
+//! One GET of a list: over verified TLS, or, where that is configured, without TLS.
 //!
 //! Everything has a deadline or a bound, nothing is followed (redirects, proxies), and dropping the
 //! future ends it: no task is left behind. The answer is bytes; `answer` says what they mean.
@@ -9,6 +9,7 @@ use crate::error::Advice;
 use crate::pki::ca_bundle::CaBundle;
 use crate::telemetry::ListFailure;
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -22,10 +23,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 
 /// Largest head of an answer, in bytes; theirs has about 1 KiB.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -56,13 +58,25 @@ impl Default for FetchDeadlines {
 /// The request for the list and its server.
 #[derive(Clone, Debug)]
 pub struct Origin {
+    is_tls: bool,
     host: String,
     port: u16,
     /// Path and query.
     target: String,
     /// The only CAs to trust; the public CAs if absent. Read for each attempt.
     ca_file: Option<PathBuf>,
+    /// The key that names the file, for messages.
+    ca_key: &'static str,
+    /// A field of its own, such as a key; `Debug` does not show a sensitive value.
+    field: Option<(&'static str, HeaderValue)>,
+    /// The most bytes of a body.
+    most: usize,
 }
+
+/// A stream to a server.
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +85,7 @@ pub enum Fetched {
     NotModified,
     /// 200.
     Whole {
-        /// The body, at most [`MOST_BYTES`].
+        /// The body.
         body: Vec<u8>,
         /// `ETag`, if there is a usable one.
         etag: Option<HeaderValue>,
@@ -106,8 +120,10 @@ pub enum FetchError {
         what: String,
     },
     /// The file with the CAs.
-    #[error("cloudflare.ca_file {path:?}: {what}; name a PEM file with certificates")]
+    #[error("{key} {path:?}: {what}; name a PEM file with certificates")]
     Authorities {
+        /// The key of the configuration.
+        key: &'static str,
         /// As configured.
         path: PathBuf,
         /// What is wrong.
@@ -127,9 +143,9 @@ pub enum FetchError {
     /// Neither 200, nor a 304 that was asked for.
     #[error("the status is {0}{hint}", hint = redirect_hint(*.0))]
     Status(StatusCode),
-    /// The body is larger than [`MOST_BYTES`].
-    #[error("the response has more than {MOST_BYTES} bytes, too many for a list")]
-    TooLarge,
+    /// The body is larger than that.
+    #[error("the response has more than {0} bytes, too many for a list")]
+    TooLarge(usize),
     /// Compressed without having been asked to be.
     #[error("the response has a content coding that was not requested")]
     Encoded,
@@ -150,7 +166,7 @@ impl FetchError {
             Self::Timeout { .. } => ListFailure::Timeout,
             Self::Http(_) => ListFailure::Http,
             Self::Status(_) => ListFailure::Status,
-            Self::TooLarge => ListFailure::TooLarge,
+            Self::TooLarge(_) => ListFailure::TooLarge,
             Self::Encoded => ListFailure::Encoded,
         }
     }
@@ -165,8 +181,28 @@ impl Origin {
             target.push(if target.contains('?') { '&' } else { '?' });
             target.push_str("networks=jdcloud");
         }
+        Self::at(url, target, ca_file, "cloudflare.ca_file")
+    }
+
+    /// Prepares requests for a target to the server of `url`. `ca_key` is where `ca_file` is configured.
+    pub fn at(url: &Uri, target: String, ca_file: Option<PathBuf>, ca_key: &'static str) -> Self {
         let host = url.host().unwrap_or_default().to_owned();
-        Self { host, port: url.port_u16().unwrap_or(443), target, ca_file }
+        let is_tls = url.scheme() != Some(&Scheme::HTTP);
+        let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        Self { is_tls, host, port, target, ca_file, ca_key, field: None, most: MOST_BYTES }
+    }
+
+    /// The same for bodies of so many bytes.
+    #[must_use]
+    pub fn up_to(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The same with a field of its own, whose value is a secret.
+    #[must_use]
+    pub fn with_secret(self, name: &'static str, mut value: HeaderValue) -> Self {
+        value.set_sensitive(true);
+        Self { field: Some((name, value)), ..self }
     }
 
     /// Identifies the source: `https://host:port/path?query`, without user information.
@@ -201,7 +237,7 @@ impl Origin {
             .map_err(not_http)?;
         let answer = async {
             let response = sender.send_request(self.request(etag)?).await.map_err(not_http)?;
-            read(response, etag.is_some()).await
+            read(response, etag.is_some(), self.most).await
         };
         // The connection is driven here and not in a task, so that it ends with this future. Its
         // own end tells nothing that the answer does not.
@@ -226,17 +262,23 @@ impl Origin {
         if let Some(etag) = etag {
             request = request.header(header::IF_NONE_MATCH, etag);
         }
+        if let Some((name, value)) = &self.field {
+            request = request.header(*name, value);
+        }
         request.body(Empty::new()).map_err(|error| FetchError::Http(said(&error)))
     }
 
-    async fn connect(&self, limit: Duration) -> Result<TlsStream<TcpStream>, FetchError> {
-        let config = Arc::new(client_config(self.ca_file.as_deref())?);
+    async fn connect(&self, limit: Duration) -> Result<Box<dyn ByteStream>, FetchError> {
+        let tls = match self.is_tls {
+            true => Some(Arc::new(client_config(self.ca_file.as_deref(), self.ca_key)?)),
+            false => None,
+        };
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let unknown = |what: String| FetchError::Resolve { host: host.to_owned(), what };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| unknown(said(&error)))?;
         let mut last = unknown("the response is empty".to_owned());
         for addr in resolve(host, self.port).await.map_err(unknown)? {
-            let attempt = handshake(addr, name.clone(), Arc::clone(&config));
+            let attempt = open(addr, name.clone(), tls.clone());
             match timeout(limit, attempt).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => last = error,
@@ -251,19 +293,23 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.host)?;
-        if self.port == 443 { Ok(()) } else { write!(f, ":{}", self.port) }
+        let usual = if self.is_tls { 443 } else { 80 };
+        if self.port == usual { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 
-async fn handshake(
+/// Connects, with TLS if there are settings for it.
+async fn open(
     addr: SocketAddr,
     name: ServerName<'static>,
-    config: Arc<ClientConfig>,
-) -> Result<TlsStream<TcpStream>, FetchError> {
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<Box<dyn ByteStream>, FetchError> {
     let socket = TcpStream::connect(addr).await;
     let socket = socket.map_err(|source| FetchError::Connect { addr, source })?;
-    let stream = TlsConnector::from(config).connect(name, socket).await;
-    stream.map_err(|error| FetchError::Tls { addr, what: said(&error) })
+    let Some(tls) = tls else { return Ok(Box::new(socket)) };
+    let stream = TlsConnector::from(tls).connect(name, socket).await;
+    let stream = stream.map_err(|error| FetchError::Tls { addr, what: said(&error) })?;
+    Ok(Box::new(stream))
 }
 
 /// Looks a name up in a thread of its own: the resolver cannot be interrupted, and a runtime waits
@@ -284,10 +330,13 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
+fn client_config(ca_file: Option<&Path>, key: &'static str) -> Result<ClientConfig, FetchError> {
     let roots = match ca_file {
-        Some(path) => authorities(path)
-            .map_err(|what| FetchError::Authorities { path: path.to_owned(), what })?,
+        Some(path) => authorities(path).map_err(|what| FetchError::Authorities {
+            key,
+            path: path.to_owned(),
+            what,
+        })?,
         None => Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -309,7 +358,11 @@ fn authorities(path: &Path) -> Result<Arc<RootCertStore>, String> {
     Ok(Arc::clone(bundle.roots()))
 }
 
-async fn read(response: Response<Incoming>, asked: bool) -> Result<Fetched, FetchError> {
+async fn read(
+    response: Response<Incoming>,
+    asked: bool,
+    most: usize,
+) -> Result<Fetched, FetchError> {
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_MODIFIED if asked => return Ok(Fetched::NotModified),
@@ -323,8 +376,8 @@ async fn read(response: Response<Incoming>, asked: bool) -> Result<Fetched, Fetc
     let mut body = Vec::new();
     while let Some(frame) = rest.frame().await {
         let Ok(data) = frame.map_err(not_http)?.into_data() else { continue };
-        if body.len() + data.len() > MOST_BYTES {
-            return Err(FetchError::TooLarge);
+        if body.len() + data.len() > most {
+            return Err(FetchError::TooLarge(most));
         }
         body.extend_from_slice(&data);
     }

@@ -1,4 +1,4 @@
-//! What a request that came through Cloudflare has to show beside its address.
+//! What a request that came through Cloudflare has to show beside its address, and visitors that are not served.
 //!
 //! All customers of Cloudflare share its addresses. Anyone with an account can point a record, or a
 //! Worker, at this node, and arrives from an admitted address. Two things tell the operator's own
@@ -7,18 +7,25 @@
 
 use crate::config::{Cloudflare, WorkerZones};
 use crate::error::Reason;
+use crate::net::addr::DeniedVisitors;
 use crate::net::fields::Fields;
+use arc_swap::ArcSwap;
 use http::HeaderName;
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 const CF_WORKER: HeaderName = HeaderName::from_static("cf-worker");
+const CF_IP_COUNTRY: HeaderName = HeaderName::from_static("cf-ipcountry");
 
 /// The policies of `[cloudflare]`.
 #[derive(Default)]
 pub struct VisitorPolicy {
     worker_zones: Option<Box<[String]>>,
     secret: Option<Secret>,
+    /// Visitors that are not served. `None`: nobody asks for that.
+    denied: Option<ArcSwap<DeniedVisitors>>,
 }
 
 struct Secret {
@@ -43,7 +50,7 @@ impl VisitorPolicy {
             WorkerZones::Only(zones) => Some(zones.clone().into()),
         };
         let Some(header) = &cloudflare.secret else {
-            return Ok(Self { worker_zones, secret: None });
+            return Ok(Self { worker_zones, ..Self::default() });
         };
         let lines = secrets.lines().map(str::trim).filter(|line| !line.is_empty());
         let values: Box<[Box<[u8]>]> = lines.map(|line| line.as_bytes().into()).collect();
@@ -51,7 +58,41 @@ impl VisitorPolicy {
             return Err(NoSecret);
         }
         let secret = Some(Secret { name: header.name.clone(), values });
-        Ok(Self { worker_zones, secret })
+        Ok(Self { worker_zones, secret, denied: None })
+    }
+
+    /// The same, with a list of visitors that are not served, which is empty yet.
+    #[must_use]
+    pub fn denying(self) -> Self {
+        Self { denied: Some(ArcSwap::default()), ..self }
+    }
+
+    /// Puts a list of visitors in force that are not served, if there is one.
+    pub fn deny(&self, visitors: DeniedVisitors) {
+        if let Some(denied) = &self.denied {
+            denied.store(Arc::new(visitors));
+        }
+    }
+
+    /// Checks a request of a visitor.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn judge(
+        &self,
+        visitor: IpAddr,
+        via_cloudflare: bool,
+        headers: &impl Fields,
+    ) -> Result<(), Reason> {
+        if via_cloudflare {
+            self.check(headers)?;
+        }
+        match &self.denied {
+            Some(denied) if is_denied(&denied.load(), visitor, via_cloudflare, headers) => {
+                Err(Reason::ClientDenied)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The field that carries the secret: for us alone.
@@ -73,6 +114,19 @@ impl VisitorPolicy {
             _ => Ok(()),
         }
     }
+}
+
+/// Only Cloudflare's word counts for a country.
+fn is_denied(
+    denied: &DeniedVisitors,
+    visitor: IpAddr,
+    via_cloudflare: bool,
+    headers: &impl Fields,
+) -> bool {
+    denied.has(visitor, || {
+        let country = headers.get(CF_IP_COUNTRY).filter(|_| via_cloudflare)?;
+        <[u8; 2]>::try_from(country.as_bytes()).ok()
+    })
 }
 
 impl Secret {
@@ -100,6 +154,7 @@ impl fmt::Debug for VisitorPolicy {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::net::addr::AddrRanges;
     use http::HeaderMap;
     use http::HeaderValue;
 
@@ -150,6 +205,24 @@ mod tests {
         }
         assert_eq!(check(&policy, &[("x-edge", "new"), ("x-edge", "new")]), missing);
         assert!(!format!("{policy:?}").contains("old"));
+    }
+
+    #[test]
+    fn who_is_denied_is_told_by_the_address_and_by_the_country_that_cloudflare_names() {
+        let policy = policy("", "").expect("no secret asked for").denying();
+        let ranges = ["192.0.2.0/24".parse().expect("a network")];
+        let judge = |ip: [u8; 4], via_cloudflare, country: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("cf-ipcountry", HeaderValue::from_static(country));
+            policy.judge(ip.into(), via_cloudflare, &headers)
+        };
+        assert_eq!(judge([192, 0, 2, 1], true, "DE"), Ok(()), "nobody is denied yet");
+        policy.deny(DeniedVisitors::new(AddrRanges::new(&ranges), vec![*b"AA"]));
+        let denied = Err(Reason::ClientDenied);
+        assert_eq!(judge([192, 0, 2, 1], false, "DE"), denied);
+        assert_eq!(judge([198, 51, 100, 1], true, "AA"), denied);
+        assert_eq!(judge([198, 51, 100, 1], true, "DE"), Ok(()));
+        assert_eq!(judge([198, 51, 100, 1], false, "AA"), Ok(()), "anybody could say so");
     }
 
     #[test]

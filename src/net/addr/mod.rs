@@ -4,9 +4,11 @@
 //! socket (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) into plain IPv4. Nothing downstream has to
 //! handle the mapped form.
 
+mod denied;
 mod ranges;
 mod special;
 
+pub use denied::{Country, DeniedVisitors};
 pub use ranges::AddrRanges;
 pub use special::{Block, reserved, special, special_net};
 

@@ -54,10 +54,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
         exchange.unreadable = Some(Unreadable::of(&head));
     })?;
     let target = &*exchange.target.insert(target);
-    let allowed = match sender.via_cloudflare() {
-        true => worker.policy.check(&head.headers),
-        false => Ok(()),
-    };
+    let allowed = worker.policy.judge(sender.ip(), sender.via_cloudflare(), &head.headers);
     let table = worker.tables.load();
     let entry = worker.entries[downstream.listener];
     let (via_cloudflare, fields) = (sender.via_cloudflare(), sender.fields(&target.host));

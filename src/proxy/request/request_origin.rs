@@ -7,10 +7,13 @@ use crate::proxy::Downstream;
 use crate::telemetry::Unnamed;
 use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 /// The sender of one request.
 pub(super) struct RequestOrigin<'d> {
     fields: Cow<'d, ForwardedFields>,
+    /// The address of the client.
+    ip: IpAddr,
     /// The scheme of the visitor, where it is known from a trusted peer.
     scheme: Option<Scheme>,
     via_cloudflare: bool,
@@ -23,7 +26,8 @@ impl<'d> RequestOrigin<'d> {
         let peer = &downstream.fields;
         let Some(trusted) = downstream.trusted else {
             let fields = Cow::Borrowed(peer);
-            return Self { fields, scheme: None, via_cloudflare: false, unnamed: None };
+            let ip = downstream.peer.ip();
+            return Self { fields, ip, scheme: None, via_cloudflare: false, unnamed: None };
         };
         let identity = identify(downstream.peer, trusted, downstream.gate.believed(), headers);
         let told = identity.scheme.map(|scheme| HeaderValue::from_static(scheme.as_str()));
@@ -34,6 +38,7 @@ impl<'d> RequestOrigin<'d> {
         };
         Self {
             fields: Cow::Owned(fields),
+            ip: identity.client.ip(),
             scheme: identity.scheme,
             via_cloudflare: identity.via_cloudflare,
             unnamed: identity.unnamed,
@@ -46,6 +51,11 @@ impl<'d> RequestOrigin<'d> {
             Cow::Borrowed(_) => None,
             Cow::Owned(fields) => Some(&fields.client),
         }
+    }
+
+    /// The address of the client, as far as it is proven.
+    pub(super) fn ip(&self) -> IpAddr {
+        self.ip
     }
 
     /// Whether Cloudflare's rules are for this request.

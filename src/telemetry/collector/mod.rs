@@ -2,6 +2,7 @@
 
 mod admin;
 mod connections;
+mod decisions;
 mod families;
 mod last_good;
 mod list;
@@ -19,6 +20,7 @@ use super::admin::AdminCells;
 use super::admission::PortCells;
 use super::cells::{ChangeEffect, CheckCells, DnsCells, ListenerCells, SnapshotCells, WorkerCells};
 use super::class_grace::ClassGrace;
+use super::decisions::DecisionMetrics;
 use super::last_good::LastGoodMetrics;
 use super::list::{ListMetrics, ListSource};
 use super::series::SeriesLabels;
@@ -60,6 +62,7 @@ pub struct Telemetry {
     /// The listeners, and the admin port as the last.
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
+    decisions: Arc<DecisionMetrics>,
     watch: Arc<WatchMetrics>,
     write_back: Arc<WriteBackMetrics>,
     last_good: Arc<LastGoodMetrics>,
@@ -117,6 +120,7 @@ impl Telemetry {
             admin: Arc::default(),
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
+            decisions: Arc::default(),
             watch: Arc::default(),
             write_back: Arc::default(),
             last_good: Arc::default(),
@@ -148,6 +152,11 @@ impl Telemetry {
     /// State of Cloudflare's list.
     pub fn list(&self) -> &Arc<ListMetrics> {
         &self.list
+    }
+
+    /// State of CrowdSec's decisions.
+    pub fn decisions(&self) -> &Arc<DecisionMetrics> {
+        &self.decisions
     }
 
     /// State of the watch of the cluster.
@@ -302,6 +311,7 @@ impl Collector for Telemetry {
         self.encode_admission(&mut families)?;
         self.encode_tls(&mut families)?;
         self.encode_list(&mut families)?;
+        self.encode_decisions(&mut families)?;
         self.encode_watch(&mut families)?;
         self.encode_write_back(&mut families)?;
         self.encode_last_good(&mut families)?;

@@ -13,11 +13,11 @@ const PLUGINS: [(&str, &str); 16] = [
     ),
     (
         "crowdsec",
-        "use a forwardAuth to CrowdSec's AppSec component, or Cloudflare's WAF with its bouncer",
+        "set crowdsec.url in ravelin's configuration, and use a forwardAuth for the AppSec component",
     ),
     (
         "bouncer",
-        "use a forwardAuth to CrowdSec's AppSec component, or Cloudflare's WAF with its bouncer",
+        "set crowdsec.url in ravelin's configuration, and use a forwardAuth for the AppSec component",
     ),
     ("fail2ban", "use a rateLimit, or a rate limiting rule of Cloudflare"),
     ("modsecurity", "use Cloudflare's WAF"),
