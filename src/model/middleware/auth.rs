@@ -2,7 +2,7 @@
 
 use super::super::BackendKey;
 use super::pattern::Pattern;
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use std::fmt;
 use std::sync::Arc;
 
@@ -120,6 +120,10 @@ pub struct ForwardAuth {
     pub sign_in: Option<SignIn>,
     /// How it is asked, and what its answers mean.
     pub flavour: AuthFlavour,
+    /// `auth-method` of ingress-nginx: the method that it is asked with, whatever the flavour says.
+    pub method: Option<Method>,
+    /// `auth-proxy-set-headers` of ingress-nginx: further fields that it is told.
+    pub told_fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// How an auth server is asked, and what its answers mean.

@@ -29,6 +29,8 @@ fn forward_auth() -> ForwardAuth {
         keep_method: false,
         sign_in: None,
         flavour: AuthFlavour::Traefik,
+        method: None,
+        told_fields: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Annotations that ask for steps by themselves, from an Ingress to what client and pod see.
 
 use super::send;
-use crate::support::{Edge, Upstream, edge, ingress, rule};
+use crate::support::{Builder, Conn, Edge, Upstream, edge, ingress, rule};
 use serde_json::{Map, Value, json};
 
 const NGINX: &str = "nginx.ingress.kubernetes.io";
@@ -13,6 +13,16 @@ const USERS: &str = "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 /// A proxy whose host `h` has these annotations below a prefix.
 fn annotated(prefix: &str, annotations: &[(&str, &str)], path: &str) -> (Edge, Upstream) {
     let upstream = Upstream::saying("a");
+    (in_front_of(&upstream, prefix, annotations, path).start(), upstream)
+}
+
+/// The same in front of this pod, before it starts.
+fn in_front_of(
+    upstream: &Upstream,
+    prefix: &str,
+    annotations: &[(&str, &str)],
+    path: &str,
+) -> Builder {
     let mut object = ingress("h", &[rule("h", &[(path, "ImplementationSpecific", "a")])]);
     let pairs = annotations.iter().map(|(key, value)| (format!("{prefix}/{key}"), json!(value)));
     object["metadata"]["annotations"] = Value::Object(pairs.collect::<Map<_, _>>());
@@ -22,12 +32,29 @@ fn annotated(prefix: &str, annotations: &[(&str, &str)], path: &str) -> (Edge, U
         "metadata": {"namespace": "ns", "name": "users"},
         "stringData": {"auth": USERS},
     });
-    let edge = edge()
-        .service("a", &[upstream.addr()])
-        .object("users.json", &users)
-        .object("h.json", &object)
-        .start();
-    (edge, upstream)
+    edge().service("a", &[upstream.addr()]).object("users.json", &users).object("h.json", &object)
+}
+
+fn config_map(data: &Value) -> Value {
+    let metadata = json!({"namespace": "ns", "name": "fields"});
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+}
+
+/// Lets those pass who have the cookie `good`, and says that they are Ann.
+fn judge() -> Upstream {
+    Upstream::scripted(|conn: &mut Conn| {
+        while let Some(request) = conn.request() {
+            let answer = match request.field("cookie") {
+                Some("good") => {
+                    "HTTP/1.1 200 OK\r\nX-User: ann\r\nX-Other: o\r\nContent-Length: 0\r\n\r\n"
+                }
+                _ => "HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nwho?",
+            };
+            if !conn.send(answer) {
+                return;
+            }
+        }
+    })
 }
 
 #[test]
@@ -169,4 +196,71 @@ fn the_other_name_of_a_host_is_redirected_whoever_may_ask_there_and_whether_pods
     let lonely = edge().object("h.json", &lonely).start();
     assert_eq!(lonely.get("www.h", "/").status(), 308);
     assert_eq!(lonely.get("h", "/").status(), 503);
+}
+
+#[test]
+fn an_auth_server_that_an_annotation_names_decides() {
+    const ADDRESS: &str = "http://auth.ns.svc.cluster.local:80/verify";
+    let of_nginx = [
+        ("auth-url", ADDRESS),
+        ("auth-method", "POST"),
+        ("auth-proxy-set-headers", "fields"),
+        ("auth-response-headers", "X-User"),
+        ("auth-signin", "https://login.example/"),
+    ];
+    let own = [("forward-auth", ADDRESS), ("forward-auth-headers", "X-User")];
+    for (prefix, annotations) in [(NGINX, &of_nginx[..]), (OWN, &own)] {
+        let (pod, auth) = (Upstream::saying("a"), judge());
+        let edge = in_front_of(&pod, prefix, annotations, "/")
+            .service("auth", &[auth.addr()])
+            .object("fields.json", &config_map(&json!({"X-Zone": "eu"})))
+            .start();
+        let refused = send(&edge, "GET /x?y", "X-User: mallory\r\n");
+        let (status, location) = match prefix {
+            NGINX => (302, Some("https://login.example/?rd=http://h%2Fx%3Fy")),
+            _ => (401, None),
+        };
+        assert_eq!((refused.status(), refused.field("location")), (status, location), "{prefix}");
+        assert_eq!(pod.requests().len(), 0);
+        let passed = send(&edge, "GET /x", "Cookie: good\r\nX-User: mallory\r\n");
+        assert_eq!((passed.status(), passed.text()), (200, "a"));
+        let got = pod.only_request();
+        assert_eq!((got.field("x-user"), got.field("x-other")), (Some("ann"), None));
+        let asked = auth.requests();
+        let (method, zone) = if prefix == NGINX { ("POST", Some("eu")) } else { ("GET", None) };
+        for asked in &asked {
+            assert_eq!((asked.method(), asked.target()), (method, "/verify"));
+            assert_eq!(asked.field("x-zone"), zone);
+        }
+    }
+}
+
+#[test]
+fn pages_of_a_default_backend_take_the_place_of_errors() {
+    let pod = Upstream::scripted(|conn: &mut Conn| {
+        while let Some(request) = conn.request() {
+            let status = request.target().trim_start_matches('/').to_owned();
+            conn.send(format!("HTTP/1.1 {status} Pod\r\nContent-Length: 3\r\n\r\npod"));
+        }
+    });
+    let pages = Upstream::saying("page");
+    let annotations = [("custom-http-errors", "404,503"), ("default-backend", "pages")];
+    let edge =
+        in_front_of(&pod, NGINX, &annotations, "/").service("pages", &[pages.addr()]).start();
+    for (path, body) in [("/404", "page"), ("/503", "page"), ("/500", "pod"), ("/200", "pod")] {
+        let response = edge.get("h", path);
+        assert_eq!((response.status().to_string(), response.text()), (path[1..].to_owned(), body));
+    }
+    let codes: Vec<_> = pages.requests();
+    let codes: Vec<_> = codes.iter().map(|asked| asked.field("x-code")).collect();
+    assert_eq!(codes, [Some("404"), Some("503")]);
+}
+
+#[test]
+fn responses_get_the_fields_of_a_config_map() {
+    let pod = Upstream::saying("a");
+    let edge = in_front_of(&pod, NGINX, &[("custom-headers", "ns/fields")], "/")
+        .object("fields.json", &config_map(&json!({"X-Frame-Options": "DENY"})))
+        .start();
+    assert_eq!(edge.get("h", "/").field("x-frame-options"), Some("DENY"));
 }

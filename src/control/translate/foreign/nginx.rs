@@ -43,7 +43,7 @@ const ENTRIES: &[Entry] = &[
     ("auth-method", Class::Step),
     ("auth-response-headers", Class::Step),
     ("auth-request-redirect", DETAIL),
-    ("auth-proxy-set-headers", DETAIL),
+    ("auth-proxy-set-headers", Class::Step),
     ("auth-always-set-cookie", DETAIL),
     ("auth-cache-key", DETAIL),
     ("auth-cache-duration", DETAIL),
@@ -142,7 +142,7 @@ const ENTRIES: &[Entry] = &[
     ("cors-allow-origin", Class::Step),
     ("cors-expose-headers", Class::Step),
     ("cors-max-age", Class::Step),
-    ("custom-headers", Differs("no headers are added to responses", "add them in the pod")),
+    ("custom-headers", Class::Step),
     ("custom-http-errors", Class::Step),
     ("disable-proxy-intercept-errors", Tunes("responses of the pod are passed on unchanged")),
     (

@@ -64,6 +64,8 @@ pub(super) fn read(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>) -
         keep_method,
         sign_in,
         flavour: AuthFlavour::Traefik,
+        method: None,
+        told_fields: Vec::new(),
     })))
 }
 

@@ -45,6 +45,7 @@ pub(super) fn of(
     let mut headers = fields(&auth.request_fields, request.request.headers());
     headers.insert(header::HOST, auth.service.host.clone());
     let method = match &auth.flavour {
+        _ if auth.method.is_some() => auth.method.clone().unwrap_or_default(),
         AuthFlavour::Traefik if auth.keep_method => request.request.method().clone(),
         AuthFlavour::AppSec(_) if body.is_some() => Method::POST,
         _ => Method::GET,
@@ -53,6 +54,9 @@ pub(super) fn of(
         AuthFlavour::Traefik => tell_traefik(&mut headers, request)?,
         AuthFlavour::Nginx => tell_nginx(&mut headers, request)?,
         AuthFlavour::AppSec(key) => tell_appsec(&mut headers, request, key)?,
+    }
+    for (name, value) in &auth.told_fields {
+        headers.insert(name.clone(), value.clone());
     }
     let body = match body.filter(|body| !body.bytes().is_empty()) {
         Some(whole) => {

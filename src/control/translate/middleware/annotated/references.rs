@@ -14,7 +14,8 @@ pub(in crate::control) fn secrets_of(
 pub(in crate::control) fn config_maps_of(
     annotations: &BTreeMap<String, String>,
 ) -> impl Iterator<Item = (Option<&str>, &str)> {
-    named_by(annotations, [pages::ERROR_PAGES])
+    let of_nginx = [nginx::CUSTOM_HEADERS, nginx::SET_HEADERS];
+    named_by(annotations, [pages::ERROR_PAGES]).chain(named_by(annotations, of_nginx))
 }
 
 fn named_by<'a, const N: usize>(

@@ -168,10 +168,66 @@ fn an_auth_server_of_nginx_is_asked_as_nginx_asks() {
     assert_eq!(&*auth.service.backend.service, "auth");
     assert_eq!(auth.sign_in.expect("where to sign in").parameter.as_deref(), Some("rd"));
     for annotations in
-        ["auth-url: http://$foo/", "auth-url: auth", "auth-url: http://auth/\nauth-method: POST"]
+        ["auth-url: http://$foo/", "auth-url: auth", "auth-url: http://auth/\nauth-method: CONNECT"]
     {
         refused(NGINX, annotations);
     }
+}
+
+fn mk_fields(data: &str) -> String {
+    format!(
+        "
+{{apiVersion: v1, kind: ConfigMap, metadata: {{name: fields, namespace: other}}, data: {{{data}}}}}
+---"
+    )
+}
+
+#[test]
+fn an_auth_server_is_told_the_fields_of_a_config_map_or_nobody_is_served() {
+    const AUTH: &str = "auth-url: http://auth.default.svc.cluster.local:4180/auth
+        auth-method: POST
+        auth-proxy-set-headers: other/fields";
+    let with = |data: &str| {
+        let ingress = mk_annotated(NGINX, AUTH, &[("Prefix", "/")]);
+        let config_map = if data.is_empty() { String::new() } else { mk_fields(data) };
+        run_with(&options(), &format!("{config_map}{ingress}"))
+    };
+    let (model, found) = with("X-A: '1', X-B: b");
+    assert_eq!(lines(&found), [""; 0]);
+    let [Step::ForwardAuth(auth)] = &of_first(&model)[..] else { panic!("an auth server") };
+    assert_eq!(auth.method, Some(http::Method::POST));
+    let told: Vec<_> = auth.told_fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(told, ["x-a", "x-b"]);
+    for (data, said) in [
+        (
+            "",
+            "ConfigMap other/fields does not exist or may not be read: the routes of this Ingress answer 503",
+        ),
+        ("X-A: $remote_addr", "\"X-A\" is a field that is not sent"),
+        ("Host: a", "\"Host\" is a field that is not sent"),
+        ("Content-Length: '1'", "is a field that is not sent"),
+    ] {
+        let (model, found) = with(data);
+        assert!(model.rules[0].middlewares.is_none(), "{data}");
+        assert!(lines(&found)[0].contains(said), "{data}: {found:?}");
+    }
+}
+
+#[test]
+fn responses_get_the_fields_of_a_config_map_or_are_sent_without() {
+    let with = |config_map: &str| {
+        let ingress = mk_annotated(NGINX, "custom-headers: other/fields", &[("Prefix", "/")]);
+        let (model, found) = run_with(&options(), &format!("{config_map}{ingress}"));
+        (of_first(&model), lines(&found))
+    };
+    let (steps, found) = with(&mk_fields("X-A: '1', X-B: $host, Connection: close"));
+    let [Step::Headers(rules)] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!((rules.response.len(), rules.request.len()), (1, 0));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|line| line.starts_with("warning: ")), "{found:?}");
+    let (steps, found) = with("");
+    assert_eq!(steps, []);
+    assert!(found[0].contains("may not be read: responses do not get its fields"), "{found:?}");
 }
 
 #[test]

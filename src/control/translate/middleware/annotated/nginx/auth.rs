@@ -1,11 +1,13 @@
 //! Who may ask: `auth-type` with `auth-secret`, and `auth-url`.
 
 use super::super::references::split;
-use super::super::{Draft, Maker};
+use super::super::{CONSEQUENCE, Draft, Maker};
 use crate::control::quote::quote;
+use crate::control::translate::middleware::texts::{field_name, field_value, is_of_connection};
 use crate::control::translate::middleware::{Reader, credentials, forward_auth};
 use crate::model::HostPattern;
 use crate::model::middleware::{AuthFlavour, SignIn, Step};
+use http::{HeaderName, HeaderValue, Method, header};
 use serde_json::json;
 
 const TYPE: &str = "nginx.ingress.kubernetes.io/auth-type";
@@ -15,6 +17,8 @@ const SECRET_TYPE: &str = "nginx.ingress.kubernetes.io/auth-secret-type";
 const REALM: &str = "nginx.ingress.kubernetes.io/auth-realm";
 const URL: &str = "nginx.ingress.kubernetes.io/auth-url";
 const METHOD: &str = "nginx.ingress.kubernetes.io/auth-method";
+/// A ConfigMap with fields, possibly of another namespace.
+pub(in super::super) const SET_HEADERS: &str = "nginx.ingress.kubernetes.io/auth-proxy-set-headers";
 const SIGN_IN: &str = "nginx.ingress.kubernetes.io/auth-signin";
 const PARAMETER: &str = "nginx.ingress.kubernetes.io/auth-signin-redirect-param";
 const RESPONSE_HEADERS: &str = "nginx.ingress.kubernetes.io/auth-response-headers";
@@ -71,10 +75,14 @@ fn external(maker: &mut Maker<'_, '_>) {
         let fix = "write the address of the Service, such as http://auth.default.svc.cluster.local:4180/oauth2/auth";
         return maker.refuse(URL, &reason, fix);
     };
-    if let Some(method) = maker.get(METHOD).filter(|method| *method != "GET") {
-        let reason = format!("{} is not supported: the server is asked with GET", quote(method));
-        return maker.refuse(METHOD, &reason, "remove it");
-    }
+    let method = match maker.get(METHOD).map(|text| (text, method(text))) {
+        Some((text, None)) => {
+            let reason = format!("{} is not a method that a server is asked with", quote(text));
+            return maker.refuse(METHOD, &reason, "write GET or POST");
+        }
+        method => method.and_then(|(_, method)| method),
+    };
+    let Some(told) = told_fields(maker) else { return };
     let names = maker.list(RESPONSE_HEADERS);
     let sign_in = maker.get(SIGN_IN).map(|url| sign_in(maker, url));
     let spec = json!({"address": address, "authResponseHeaders": names});
@@ -85,8 +93,48 @@ fn external(maker: &mut Maker<'_, '_>) {
         if let Step::ForwardAuth(auth) = step {
             auth.flavour = AuthFlavour::Nginx;
             auth.sign_in = sign_in;
+            (auth.method, auth.told_fields) = (method, told);
         }
     });
+}
+
+/// The methods of ingress-nginx, but for those that no server has an answer for.
+fn method(text: &str) -> Option<Method> {
+    let known =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    known.into_iter().chain([Method::OPTIONS]).find(|method| method.as_str() == text)
+}
+
+/// The fields of `auth-proxy-set-headers`. Nothing if they cannot be told: the server could decide otherwise without
+/// them.
+fn told_fields(maker: &mut Maker<'_, '_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    if maker.get(SET_HEADERS).is_none() {
+        return Some(Vec::new());
+    }
+    let Some(config_map) = maker.config_map(SET_HEADERS, CONSEQUENCE) else {
+        maker.resolved.is_broken = true;
+        return None;
+    };
+    let mut told = Vec::new();
+    for (key, text) in config_map.data.iter().flatten() {
+        let (name, value) = (field_name(key), field_value(text));
+        let is_ours = |name: &HeaderName| is_of_connection(name) || *name == header::HOST;
+        match (name, value) {
+            (Ok(name), Ok(value)) if !is_ours(&name) && !text.contains('$') => {
+                told.push((name, value));
+            }
+            _ => {
+                let reason = format!("{} is a field that is not sent", quote(key));
+                maker.refuse(
+                    SET_HEADERS,
+                    &reason,
+                    "write plain names and values, without variables",
+                );
+                return None;
+            }
+        }
+    }
+    Some(told)
 }
 
 /// An address with the host of the Ingress in the place of `$host`, if it has one host alone.

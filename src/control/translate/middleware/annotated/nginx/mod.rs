@@ -3,12 +3,14 @@
 mod auth;
 mod cors;
 
-pub(super) use auth::AUTH_SECRET;
+pub(super) use auth::{AUTH_SECRET, SET_HEADERS};
 
 use super::{Draft, Maker};
 use crate::control::quote::quote;
 use crate::control::translate::annotations::has_everybody;
-use crate::control::translate::middleware::texts::{network, pattern};
+use crate::control::translate::middleware::texts::{
+    field_name, field_value, is_of_connection, network, pattern,
+};
 use crate::control::translate::middleware::{Reader, error_pages, headers};
 use crate::control::translate::snippet::{self, SnippetFields};
 use crate::model::middleware::{
@@ -41,6 +43,8 @@ const PREFIX: &str = "nginx.ingress.kubernetes.io/x-forwarded-prefix";
 const ERRORS: &str = "nginx.ingress.kubernetes.io/custom-http-errors";
 const DEFAULT_BACKEND: &str = "nginx.ingress.kubernetes.io/default-backend";
 
+/// A ConfigMap with fields of responses, possibly of another namespace.
+pub(super) const CUSTOM_HEADERS: &str = "nginx.ingress.kubernetes.io/custom-headers";
 const SNIPPET: &str = "nginx.ingress.kubernetes.io/configuration-snippet";
 
 /// How many times its rate a client may ask at once.
@@ -67,6 +71,30 @@ pub(super) fn read(maker: &mut Maker<'_, '_>) {
     maker.request_field(VHOST, "Host");
     maker.request_field(PREFIX, "X-Forwarded-Prefix");
     set_by_snippet(maker);
+    custom_headers(maker);
+}
+
+/// `custom-headers`: fields of responses, in a ConfigMap.
+fn custom_headers(maker: &mut Maker<'_, '_>) {
+    let Some(config_map) = maker.config_map(CUSTOM_HEADERS, "responses do not get its fields")
+    else {
+        return;
+    };
+    let mut fields = Map::new();
+    for (name, value) in config_map.data.iter().flatten() {
+        let is_known = field_name(name).is_ok_and(|name| !is_of_connection(&name));
+        if is_known && field_value(value).is_ok() && !value.contains('$') {
+            fields.insert(name.clone(), value.trim().into());
+        } else {
+            let reason = format!("{} is not set: its name or its value is not plain", quote(name));
+            maker.warn(CUSTOM_HEADERS, reason, "write names and values without variables");
+        }
+    }
+    if !fields.is_empty() {
+        let spec = json!({"customResponseHeaders": fields});
+        let (annotation, reader): (_, Reader) = (CUSTOM_HEADERS, |fields, _| headers::read(fields));
+        maker.draft(&Draft { reader, spec, annotation, fields: &[], namespace: None });
+    }
 }
 
 /// What a `configuration-snippet` sets. One that does more leaves the routes unserved, which is told elsewhere.
