@@ -40,7 +40,7 @@ pub(super) use fields::Fields;
 pub(super) use kept::{Changed, Dependency, Middlewares, Reading};
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};
 pub(super) use lists::{Reference, are_other as are_other_lists, id as object_id};
-pub(super) use resolve::{Asking, Resolved, StepBackend};
+pub(super) use resolve::{AskedBy, Asking, Resolved, StepBackend, UsedBackend};
 
 use super::report::Report;
 use crate::config::MiddlewarePolicy;

@@ -31,6 +31,8 @@ pub(in crate::control::translate) struct Asking<'a> {
     pub(super) policy: MiddlewarePolicy,
     /// What its findings call its routes.
     routes: &'static str,
+    /// The name of the Service, if it is one.
+    of_service: Option<&'a str>,
 }
 
 impl<'a> Asking<'a> {
@@ -40,7 +42,13 @@ impl<'a> Asking<'a> {
         annotations: Annotations<'a>,
         policy: MiddlewarePolicy,
     ) -> Self {
-        Self { namespace, annotations, policy, routes: "the routes of this Ingress" }
+        Self {
+            namespace,
+            annotations,
+            policy,
+            routes: "the routes of this Ingress",
+            of_service: None,
+        }
     }
 
     /// An IngressRoute, each of whose routes names its own.
@@ -56,8 +64,20 @@ impl<'a> Asking<'a> {
     }
 
     /// A Service of its namespace.
-    pub(in crate::control::translate) fn of_service(self, annotations: Annotations<'a>) -> Self {
-        Self { annotations, routes: "the routes to this Service", ..self }
+    pub(in crate::control::translate) fn of_service<'s>(
+        self,
+        name: &'s str,
+        annotations: Annotations<'s>,
+    ) -> Asking<'s>
+    where
+        'a: 's,
+    {
+        let of_service = Some(name);
+        Asking { annotations, routes: "the routes to this Service", of_service, ..self }
+    }
+
+    fn service(&self) -> Option<Name> {
+        self.of_service.map(|name| (Arc::clone(self.namespace), name.into()))
     }
 }
 
@@ -65,8 +85,8 @@ impl<'a> Asking<'a> {
 #[derive(Debug, Default)]
 pub(in crate::control::translate) struct Resolved {
     pub(in crate::control::translate) steps: Vec<Arc<NamedStep>>,
-    /// The backends of its steps, each with its step.
-    pub(in crate::control::translate) backends: Vec<(Arc<NamedStep>, StepBackend)>,
+    /// The backends of its steps.
+    pub(in crate::control::translate) backends: Vec<UsedBackend>,
     pub(in crate::control::translate) dependencies: BTreeSet<Dependency>,
     /// Whether something in them is not usable, so that no route is served.
     pub(in crate::control::translate) is_broken: bool,
@@ -90,11 +110,31 @@ impl StepBackend {
     }
 }
 
+/// A backend that a step of routes needs.
+#[derive(Clone, Debug)]
+pub(in crate::control::translate) struct UsedBackend {
+    pub(in crate::control::translate) step: Arc<NamedStep>,
+    pub(in crate::control::translate) backend: StepBackend,
+    pub(in crate::control::translate) asked: Arc<AskedBy>,
+}
+
+/// What asks for a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::control::translate) struct AskedBy {
+    /// The field of the Ingress, or of the Service, or of the configuration.
+    pub(in crate::control::translate) field: Box<str>,
+    /// The Service that has the field, if it is not the Ingress.
+    pub(in crate::control::translate) service: Option<Name>,
+    /// Whether it names a Middleware, and does not ask for the step by itself.
+    pub(in crate::control::translate) is_list: bool,
+}
+
 /// One walk through a list.
 struct Walk<'w> {
     middlewares: &'w Middlewares,
     asking: Asking<'w>,
     resolved: &'w mut Resolved,
+    asked: Arc<AskedBy>,
     /// The chains that are open.
     open: Vec<Name>,
     looks: usize,
@@ -149,7 +189,8 @@ impl Middlewares {
         report: &mut Report<'_>,
     ) {
         let policy = MiddlewarePolicy::AnyNamespace;
-        let asking = Asking { policy, routes: "its routes there", ..asking };
+        let routes = "its routes there";
+        let asking = Asking { policy, routes, of_service: None, ..asking };
         let values = way.middlewares.iter().map(|name| lists::traefik(name)).collect();
         let place = format!("entry_point.{}.middlewares", way.name);
         self.walk(asking, values, &place, resolved, report);
@@ -164,7 +205,9 @@ impl Middlewares {
         report: &mut Report<'_>,
     ) {
         let (open, looks) = (Vec::new(), 0);
-        let mut walk = Walk { middlewares: self, asking, resolved, open, looks };
+        let asked = AskedBy { field: place.into(), service: asking.service(), is_list: true };
+        let asked = Arc::new(asked);
+        let mut walk = Walk { middlewares: self, asking, resolved, asked, open, looks };
         for value in values {
             if let Err(problem) = value.and_then(|named| walk.named(named)) {
                 let routes = asking.routes;
@@ -301,7 +344,12 @@ impl Walk<'_> {
             Some(Kept::Nothing) => Ok(()),
             Some(Kept::Step(step, backend)) => {
                 let backend = StepBackend::of(&step.step, backend);
-                self.resolved.backends.extend(backend.map(|backend| (Arc::clone(&step), backend)));
+                let used = backend.map(|backend| UsedBackend {
+                    step: Arc::clone(&step),
+                    backend,
+                    asked: Arc::clone(&self.asked),
+                });
+                self.resolved.backends.extend(used);
                 self.push(step)
             }
             Some(Kept::Chain(members)) => {

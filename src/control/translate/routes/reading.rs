@@ -8,11 +8,13 @@ use crate::control::translate::annotations::field;
 use crate::control::translate::clients::CLIENT_CA;
 use crate::control::translate::findings::Reported;
 use crate::control::translate::ingress::BackendPlace;
-use crate::control::translate::middleware::{self, Dependency};
+use crate::control::translate::middleware::{AskedBy, Dependency};
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::Step;
-use crate::model::{DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, NamedStep, Rule};
+use crate::model::{
+    DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, NamedStep, ObjectRef, Rule,
+};
 use crate::pki::client_certificate::Authority;
 use std::sync::Arc;
 
@@ -41,12 +43,20 @@ pub(super) struct Served {
     pub(super) tls: Box<[Certificate]>,
     /// What is asked of clients; boxed, because few Ingresses ask.
     pub(super) clients: Option<Box<Clients>>,
-    /// The backends of its steps, each with its step.
-    pub(super) step_backends: Box<[(Arc<NamedStep>, usize)]>,
+    /// The backends of its steps.
+    pub(super) step_backends: Box<[StepUse]>,
     /// What it has to be read again for, sorted.
     pub(super) dependencies: Box<[Dependency]>,
     /// What is wrong with the Ingress itself.
     pub(super) problems: Box<[Diagnostic]>,
+}
+
+/// A step with a backend, and what asks for it.
+#[derive(Debug, PartialEq)]
+pub(super) struct StepUse {
+    pub(super) step: Arc<NamedStep>,
+    pub(super) backend: usize,
+    pub(super) asked: Arc<AskedBy>,
 }
 
 /// One of `spec.tls` that names a Secret.
@@ -64,7 +74,7 @@ impl Served {
     pub(super) fn backends(&self) -> Vec<usize> {
         let of_rules = self.rules.iter().map(|rule| rule.backend);
         let of_default = self.defaults.iter().map(|default| default.backend);
-        let of_steps = self.step_backends.iter().map(|(_, backend)| *backend);
+        let of_steps = self.step_backends.iter().map(|used| used.backend);
         let mut all: Vec<usize> = of_rules.chain(of_default).chain(of_steps).collect();
         all.sort_unstable();
         all.dedup();
@@ -78,9 +88,12 @@ impl Served {
 }
 
 /// The problem of a step's backend, with what the step does without it.
-fn of_step(step: &NamedStep, problem: &Problem) -> Problem {
-    let name = &step.name;
-    let reason = format!("names Middleware {name}, whose backend is unusable: {}", problem.reason);
+fn of_step(StepUse { step, asked, .. }: &StepUse, problem: &Problem) -> Problem {
+    let named = match asked.is_list {
+        true => format!("Middleware {}", step.name),
+        false => "a server".to_owned(),
+    };
+    let reason = format!("names {named}, whose backend is unusable: {}", problem.reason);
     let problem = Problem { reason, ..problem.clone() };
     match &step.step {
         Step::Errors(_) => problem.served("responses of the pod are passed on unchanged"),
@@ -114,15 +127,6 @@ impl Reading {
                 report.add(&place.field(problem.field), problem.clone());
             }
         }
-        for (step, backend) in &self.served.step_backends {
-            if let Some(problem) = backends.problem(*backend) {
-                let place = match kind {
-                    Kind::IngressRoute => "spec.routes".to_owned(),
-                    _ => field(middleware::ROUTER_LIST),
-                };
-                report.add(&place, of_step(step, problem));
-            }
-        }
         for Certificate { position, secret, hosts: _ } in &self.served.tls {
             if let Some(problem) = secrets.problem(secret) {
                 let place = match kind {
@@ -135,7 +139,19 @@ impl Reading {
         let namespace = &self.ingress.namespace;
         let authority = self.served.clients.as_ref().and_then(|own| own.secret(namespace));
         if let Some(problem) = authority.and_then(|secret| authorities.problem(&secret)) {
-            report.add(&field(CLIENT_CA), problem.clone());
+            let place = match kind {
+                Kind::IngressRoute => "spec.tls.options".to_owned(),
+                _ => field(CLIENT_CA),
+            };
+            report.add(&place, problem.clone());
+        }
+        for used in &self.served.step_backends {
+            if let Some(problem) = backends.problem(used.backend) {
+                let service = used.asked.service.as_ref();
+                let service = service.map(|name| ObjectRef::new(Kind::Service, &name.0, &name.1));
+                let mut report = Report::new(service.as_ref().unwrap_or(&object), &mut findings);
+                report.add(&used.asked.field, of_step(used, problem));
+            }
         }
         findings
     }

@@ -2,7 +2,7 @@
 
 use super::asks::Asks;
 use super::clients::Clients;
-use super::reading::{Certificate, Served};
+use super::reading::{Certificate, Served, StepUse};
 use super::steps::{Finished, Steps};
 use super::tls_options::TlsOptions;
 use super::{Name, Routes, Touched};
@@ -13,12 +13,14 @@ use crate::control::translate::entry_points::Way;
 use crate::control::translate::fields::BackendRead;
 use crate::control::translate::findings::Findings;
 use crate::control::translate::ingress::OwnStep;
-use crate::control::translate::middleware::{Asking, Dependency, StepBackend, Subject};
+use crate::control::translate::middleware::{
+    Asking, Dependency, StepBackend, Subject, UsedBackend,
+};
 use crate::control::translate::report::{Report, leave_out_details};
 use crate::control::translate::{class, ingress, object_ref};
 use crate::model::{
-    BackendKey, Broken, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, NamedStep,
-    ObjectRef, PortKey, Rule,
+    BackendKey, Broken, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, ObjectRef,
+    PortKey, Rule,
 };
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use std::collections::BTreeSet;
@@ -151,22 +153,23 @@ impl Routes {
     /// The backends of its steps, which it uses from now on as those of its rules.
     pub(super) fn step_backends(
         &mut self,
-        backends: &[(Arc<NamedStep>, StepBackend)],
+        backends: &[UsedBackend],
         dependencies: &[Dependency],
         is_unresolved: bool,
         number: usize,
         touched: &mut Touched,
-    ) -> Box<[(Arc<NamedStep>, usize)]> {
+    ) -> Box<[StepUse]> {
         self.middlewares.acquire(number, dependencies, is_unresolved);
         let mut used = Vec::with_capacity(backends.len());
-        for (step, backend) in backends {
+        for UsedBackend { step, backend, asked } in backends {
             let backend = match backend {
                 StepBackend::Service(key) => {
                     self.backends.acquire(key.clone(), None, number, touched)
                 }
                 StepBackend::Own(own) => self.backends.acquire_own(own, number, touched),
             };
-            used.push((Arc::clone(step), backend));
+            let (step, asked) = (Arc::clone(step), Arc::clone(asked));
+            used.push(StepUse { step, backend, asked });
         }
         used.into()
     }

@@ -16,7 +16,7 @@ use crate::control::translate::ingress_route::{
     self, Asked, IngressRouteRead, Placed, RouteRead, RouteTls, ServiceRead, Target,
 };
 use crate::control::translate::middleware::{
-    Asking, Dependency, OwnBackend, Reference, StepBackend,
+    Asking, Dependency, OwnBackend, Reference, UsedBackend,
 };
 use crate::control::translate::report::{Problem, Report, leave_out_details};
 use crate::control::translate::servers_transport;
@@ -33,7 +33,7 @@ use std::sync::Arc;
 #[derive(Default)]
 struct Found {
     rules: Vec<Rule>,
-    backends: Vec<(Arc<NamedStep>, StepBackend)>,
+    backends: Vec<UsedBackend>,
     dependencies: BTreeSet<Dependency>,
     is_unresolved: bool,
     problems: Vec<Diagnostic>,

@@ -7,7 +7,7 @@ use crate::control::translate::entry_points::Way;
 use crate::control::translate::ingress::OwnStep;
 use crate::control::translate::middleware::{
     Asking, Dependency, Middlewares, OWN_LIST, ROUTER_LIST, Reference, Resolved, SERVICE_LIST,
-    StepBackend, Subject, read_annotated,
+    Subject, UsedBackend, read_annotated,
 };
 use crate::control::translate::report::Report;
 use crate::model::{Broken, Chain, Diagnostic, Kind, NamedStep, ObjectRef};
@@ -31,7 +31,7 @@ pub(super) struct Steps<'a> {
 struct OfService {
     /// For each of the ways.
     chains: Vec<Option<Chain>>,
-    backends: Vec<(Arc<NamedStep>, StepBackend)>,
+    backends: Vec<UsedBackend>,
     broken: Option<Broken>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct RouteList<'l> {
 
 /// What is left of the steps, when every route has its own.
 pub(super) struct Finished {
-    pub(super) backends: Vec<(Arc<NamedStep>, StepBackend)>,
+    pub(super) backends: Vec<UsedBackend>,
     pub(super) dependencies: BTreeSet<Dependency>,
     pub(super) is_unresolved: bool,
 }
@@ -147,7 +147,7 @@ impl<'a> Steps<'a> {
             name: Arc::clone(&name),
         };
         let mut resolved = Resolved::default();
-        let asking = self.asking.of_service(annotations);
+        let asking = self.asking.of_service(&name, annotations);
         let mut report = Report::new(&object, findings);
         middlewares.resolve(asking, SERVICE_LIST, &mut resolved, &mut report);
         self.is_unresolved |= resolved.is_unresolved;

@@ -15,7 +15,9 @@ pub(in crate::control) use references::{config_maps_of, secrets_of};
 
 use super::fields::{Fields, UNTIL};
 use super::texts::network;
-use super::{Asking, Context, Dependency, Reader, Resolved, StepBackend, headers};
+use super::{
+    AskedBy, Asking, Context, Dependency, Reader, Resolved, StepBackend, UsedBackend, headers,
+};
 use crate::config::MiddlewarePolicy;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
@@ -178,8 +180,13 @@ impl<'m> Maker<'m, '_> {
         let short = annotation.rsplit('/').next().unwrap_or_default();
         let name = format!("{}/{}: {short}", self.asking.namespace, self.subject.name);
         let step = Arc::new(NamedStep { name: name.into(), step });
-        let named = backend.map(|backend| (Arc::clone(&step), backend));
-        self.resolved.backends.extend(named);
+        let asked = AskedBy { field: field(annotation).into(), service: None, is_list: false };
+        let used = backend.map(|backend| UsedBackend {
+            step: Arc::clone(&step),
+            backend,
+            asked: Arc::new(asked),
+        });
+        self.resolved.backends.extend(used);
         self.resolved.steps.push(step);
     }
 
