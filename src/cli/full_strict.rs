@@ -1,5 +1,6 @@
 //! What Cloudflare says of each host under Full (strict), as lines for people and for programs.
 
+use crate::pki::full_strict::Verdict;
 use crate::tls::store::Judged;
 use crate::tls::store::time;
 use serde::Serialize;
@@ -62,6 +63,27 @@ impl Row {
     /// `Secret namespace/name`, or what else serves it.
     pub(super) fn object(&self) -> &str {
         &self.object
+    }
+
+    /// The host.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether any certificate is presented for it.
+    pub(super) fn has_certificate(&self) -> bool {
+        self.verdict != Verdict::NoCertificate.label()
+    }
+
+    /// The verdict in words, without the fix.
+    pub(super) fn words(&self) -> &str {
+        let fix = format!("; {}", self.fix);
+        self.sentence.strip_suffix(&fix).unwrap_or(&self.sentence)
+    }
+
+    /// What to do; empty if nothing.
+    pub(super) fn fix(&self) -> &'static str {
+        self.fix
     }
 
     /// As a line.

@@ -24,7 +24,7 @@ pub(super) struct Read {
 }
 
 /// The name of standard input among paths, and in messages.
-const STANDARD_INPUT: [&str; 2] = ["-", "standard input"];
+pub(super) const STANDARD_INPUT: [&str; 2] = ["-", "standard input"];
 
 /// Reads the configuration, if one is named, and the objects: the manifests given, or the cluster of
 /// a kubeconfig, else what the configuration names. A cluster is listed once.
@@ -78,7 +78,7 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
     Ok(Read { config, build, input })
 }
 
-fn standard_input() -> Result<String, Failure> {
+pub(super) fn standard_input() -> Result<String, Failure> {
     let wrong = |what: &str| Failure::usage(format!("{}: {what}", STANDARD_INPUT[1]));
     let mut bytes = Vec::new();
     let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES + 1);

@@ -1,6 +1,6 @@
-//! The command line: `run`, `demo`, `check`, `explain`, `probe`, `version`.
+//! The command line: `run`, `demo`, `check`, `explain`, `migrate`, `probe`, `version`.
 //!
-//! Exit codes: 0 for success, 1 for a finding or a failure, 64 (`EX_USAGE` of sysexits) for a wrong
+//! Exit codes: 0 for success, 1 for a finding or a failure (`migrate`: 1 and 2 are verdicts), 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
 //!
 //! **Invariant**: calls the functions that `run` uses and decides nothing by itself, so `check` and
@@ -15,6 +15,7 @@ mod explain;
 mod findings;
 mod full_strict;
 mod manifests;
+mod migrate;
 mod probe;
 mod run;
 mod table;
@@ -100,6 +101,15 @@ enum Verb {
         /// The URL as a client would write it.
         url: String,
     },
+    /// Show what will differ from Traefik, and propose a configuration.
+    #[command(after_help = "Examples:\n  ravelin migrate manifests/ traefik-values.yaml\n  \
+        ravelin migrate --kubeconfig ~/.kube/config --write deploy/overlays/mine\n  \
+        ravelin migrate --output markdown cluster.yaml > report.md\n\n\
+        Reads HelmChartConfig, HelmChart, values files and arguments of Traefik as well.\n\n\
+        Exit code: 0 all routes are served the same, 1 something differs or is to be done, 2 something is\n\
+        not served, 64 wrong usage, 69 the cluster cannot be read, 73 the directory cannot be written.\n\
+        Differences that hold for every route are told once, and do not count.")]
+    Migrate(migrate::MigrateArgs),
     /// Check whether the process in this container is ready or alive. For the kubelet.
     #[command(after_help = "Examples:\n  ravelin probe ready --socket /run/ravelin/admin.sock\n  \
         ravelin probe live --config ravelin.toml\n\n\
@@ -162,6 +172,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Explain { what, paths, method, origin, url } => {
             explain::explain(&what, paths, &method, &url, &origin)
         }
+        Verb::Migrate(args) => migrate::migrate(&args),
         Verb::Probe { question, socket, config } => {
             probe::probe(question, socket, config.as_deref())
         }

@@ -7,6 +7,7 @@ mod demo;
 mod eventually;
 mod explain;
 mod foreign;
+mod migrate;
 mod mistakes;
 mod origin;
 mod probe;
@@ -18,7 +19,7 @@ mod strict;
 
 use program::{PATIENCE, Ran, ravelin};
 
-const VERBS: [&str; 6] = ["run", "demo", "check", "explain", "probe", "version"];
+const VERBS: [&str; 7] = ["run", "demo", "check", "explain", "migrate", "probe", "version"];
 
 #[test]
 fn version_is_that_of_the_package() {

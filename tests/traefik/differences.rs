@@ -71,6 +71,13 @@ struct Row {
     /// What Traefik does, and what ravelin does.
     what: String,
     why: String,
+    /// For `ravelin migrate`: of which routes it holds.
+    #[serde(default)]
+    everywhere: bool,
+    #[serde(default)]
+    seldom: bool,
+    #[serde(default)]
+    when: Vec<toml::Table>,
     #[serde(skip)]
     used: AtomicUsize,
 }
@@ -104,7 +111,7 @@ impl Compared {
 
 impl Differences {
     pub(crate) fn read() -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traefik/differences.toml");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/migrate/differences.toml");
         let text = fs::read_to_string(file).expect("a file of ours");
         let read: Self = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
         let mut ids = BTreeSet::new();
@@ -115,6 +122,9 @@ impl Differences {
             assert!(why.ends_with('.'), "{id}: a reason is a sentence");
         }
         assert!(read.difference.iter().all(|row| row.what.ends_with('.')), "sentences");
+        let is_told =
+            |row: &Row| row.everywhere == row.when.is_empty() && !(row.everywhere && row.seldom);
+        assert!(read.difference.iter().all(is_told), "of which routes it holds");
         read
     }
 

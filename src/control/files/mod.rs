@@ -278,6 +278,14 @@ impl Entry {
     }
 }
 
+/// Every manifest at and below the paths as text, for a reader of what is not an object of ravelin: `check` of the
+/// same paths reports those that cannot be read.
+pub fn texts(paths: &[PathBuf]) -> Vec<(PathBuf, String)> {
+    let files = list::list(paths).files.into_iter();
+    let text = |path: &Path| Some(read(path, None).ok()??.1);
+    files.filter_map(|path| text(&path).map(|text| (path, text))).collect()
+}
+
 /// Whether nothing has this name any more. A link that leads nowhere is still there.
 fn is_gone(path: &Path) -> bool {
     let found = std::fs::symlink_metadata(path);

@@ -97,6 +97,11 @@ const VERSIONS: [(Kind, &str); 7] = [
     (Kind::ConfigMap, "v1"),
 ];
 
+/// Whether objects of a kind and version are read, and not only counted.
+pub fn is_read(kind: &str, version: &str) -> bool {
+    VERSIONS.iter().any(|(known, of)| known.as_str() == kind && *of == version)
+}
+
 /// Versions of them that Kubernetes no longer serves (removed in 1.22 and 1.25).
 const OLD_VERSIONS: [&str; 3] =
     ["extensions/v1beta1", "networking.k8s.io/v1beta1", "discovery.k8s.io/v1beta1"];

@@ -14,6 +14,7 @@ mod cluster;
 mod counts;
 mod credentials;
 mod decode;
+mod documents;
 mod facts;
 mod failure;
 mod follow;
@@ -32,6 +33,7 @@ mod trim;
 pub use client::ConnectError;
 pub use cluster::Cluster;
 pub use decode::kept_of_page;
+pub use documents::RawDocuments;
 pub use ingress_status::IngressStatuses;
 pub use others::Others;
 pub use scope::Scope;
@@ -178,6 +180,11 @@ impl ClusterWatch {
     /// Lists objects of other controllers once, for a complete verdict. These `namespaces`, or all.
     pub fn list_others(&self, namespaces: &[String]) -> Others {
         self.runtime.block_on(others::list(&self.api, namespaces))
+    }
+
+    /// Lists what may hang on a Traefik once, as it is written.
+    pub fn list_documents(&self) -> RawDocuments {
+        self.runtime.block_on(documents::list(&self.api))
     }
 
     /// Lists every kind once.

@@ -50,16 +50,16 @@ struct Version {
 
 /// `meta/v1` APIResourceList.
 #[derive(Deserialize)]
-struct Resources {
-    resources: Vec<Resource>,
+pub(super) struct Resources {
+    pub(super) resources: Vec<Resource>,
 }
 
 #[derive(Deserialize)]
-struct Resource {
-    name: String,
-    kind: String,
+pub(super) struct Resource {
+    pub(super) name: String,
+    pub(super) kind: String,
     namespaced: bool,
-    verbs: Vec<String>,
+    pub(super) verbs: Vec<String>,
 }
 
 /// A page of objects of any kind.
@@ -147,20 +147,25 @@ impl Others {
 
     /// Logs kinds that could not be listed and are not counted: routes are not affected.
     fn unread(&mut self, what: &str, group: &str, failure: &Failure) {
-        let of_group = if group.is_empty() { String::new() } else { format!(" ({group})") };
-        let (why, words) = (failure.why.as_str(), &failure.words);
-        self.findings.push(Diagnostic {
-            severity: Severity::Info,
-            object: ObjectRef::new(Kind::Cluster, "", ""),
-            field: String::new(),
-            why: Why::UnservedKind,
-            reason: format!("{what}{of_group} could not be counted: {why}: {words}"),
-            fix: "use credentials that may list them, if they matter".to_owned(),
-        });
+        self.findings.push(unread(what, group, failure));
     }
 }
 
-async fn pages(api: &Api, path: &str) -> Result<Vec<Value>, Failure> {
+/// That objects could not be listed, which touches no route.
+pub(super) fn unread(what: &str, group: &str, failure: &Failure) -> Diagnostic {
+    let of_group = if group.is_empty() { String::new() } else { format!(" ({group})") };
+    let (why, words) = (failure.why.as_str(), &failure.words);
+    Diagnostic {
+        severity: Severity::Info,
+        object: ObjectRef::new(Kind::Cluster, "", ""),
+        field: String::new(),
+        why: Why::UnservedKind,
+        reason: format!("{what}{of_group} could not be counted: {why}: {words}"),
+        fix: "use credentials that may list them, if they matter".to_owned(),
+    }
+}
+
+pub(super) async fn pages(api: &Api, path: &str) -> Result<Vec<Value>, Failure> {
     let mut all = Vec::new();
     let mut next = String::new();
     loop {
@@ -174,7 +179,7 @@ async fn pages(api: &Api, path: &str) -> Result<Vec<Value>, Failure> {
     }
 }
 
-async fn get<T: DeserializeOwned>(api: &Api, path: &str) -> Result<T, Failure> {
+pub(super) async fn get<T: DeserializeOwned>(api: &Api, path: &str) -> Result<T, Failure> {
     let request = http::Request::get(path).body(Vec::new());
     let request = request.expect("a path of names makes a valid request");
     let answer = api.send(request).await?;

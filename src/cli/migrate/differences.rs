@@ -1,0 +1,243 @@
+//! What differs between Traefik and ravelin, and of which routes each difference holds: `differences.toml`, which the
+//! test beside a real Traefik (`tests/traefik`) keeps true.
+
+use super::pattern::{any, like};
+use super::subject::{StepView, Subject, Trait};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+const FILE: &str = include_str!("differences.toml");
+
+/// Something in which ravelin differs. The other keys of the file are for the test.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Difference {
+    /// Stable.
+    pub(super) id: String,
+    pub(super) side: Side,
+    /// What Traefik does, and what ravelin does.
+    pub(super) what: String,
+    pub(super) why: String,
+    /// Whether it holds for every route.
+    #[serde(default)]
+    pub(super) everywhere: bool,
+    /// Whether visitors meet it with unusual requests alone.
+    #[serde(default)]
+    pub(super) seldom: bool,
+    /// It holds for routes that one of these holds for.
+    #[serde(default, skip_serializing)]
+    when: Vec<Condition>,
+}
+
+/// What a difference means for those who change from Traefik.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Side {
+    /// ravelin refuses or removes what Traefik lets through.
+    Stricter,
+    /// ravelin does it on purpose in another way.
+    Otherwise,
+    /// Nobody can tell, or need care.
+    Cosmetic,
+    /// ravelin does not do it yet, and serves the route nevertheless.
+    Unfinished,
+}
+
+impl Side {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stricter => "stricter",
+            Self::Otherwise => "otherwise",
+            Self::Cosmetic => "cosmetic",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+/// Holds for a route of which all keys hold; a key that is not there holds always. Lists are alternatives, and all
+/// texts are patterns, in which `*` stands for any text; behind `=` they are texts as they are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Condition {
+    /// A middleware of one of these kinds is on the route, of which `fields`, `not_fields` and `without` hold.
+    middleware: Vec<String>,
+    /// Fields that are there, with their values.
+    fields: BTreeMap<String, String>,
+    /// Fields that have other values, or are not there.
+    not_fields: BTreeMap<String, String>,
+    /// Fields that are not there.
+    without: Vec<String>,
+    /// Another middleware of one of these kinds is on the route, too.
+    beside: Vec<String>,
+    /// An annotation of the Ingress has one of these names, of which the next three hold.
+    annotation: Vec<String>,
+    /// The same of the Service.
+    service_annotation: Vec<String>,
+    not_annotation: Vec<String>,
+    value: Vec<String>,
+    not_value: Vec<String>,
+    /// Type and path of the rule.
+    path_type: Vec<String>,
+    path: Vec<String>,
+    not_path: Vec<String>,
+    /// All of these.
+    is: Vec<Trait>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    difference: Vec<Difference>,
+}
+
+/// All differences, in the order of the file.
+pub(super) fn all() -> Vec<Difference> {
+    // A unit test reads the same text.
+    toml::from_str::<File>(FILE).map(|file| file.difference).unwrap_or_default()
+}
+
+impl Difference {
+    /// Whether it holds for this route, and not for all.
+    pub(super) fn holds_for(&self, subject: &Subject<'_>) -> bool {
+        self.when.iter().any(|condition| condition.holds_for(subject))
+    }
+
+    /// Whether a route for which it holds is no longer served the same.
+    pub(super) fn counts(&self) -> bool {
+        !self.everywhere && !self.seldom && self.side != Side::Cosmetic
+    }
+}
+
+impl Condition {
+    fn holds_for(&self, subject: &Subject<'_>) -> bool {
+        self.is.iter().all(|it| subject.traits.contains(it))
+            && one_of(&self.path_type, subject.path_type)
+            && one_of(&self.path, &subject.path)
+            && !any(&self.not_path, &subject.path)
+            && self.holds_for_annotations(&self.annotation, subject.annotations)
+            && self.holds_for_annotations(&self.service_annotation, subject.service_annotations)
+            && self.holds_for_steps(&subject.steps)
+    }
+
+    fn holds_for_steps(&self, steps: &[StepView<'_>]) -> bool {
+        let is_of = |kinds: &[String], step: &StepView<'_>| {
+            kinds.iter().any(|kind| kind.eq_ignore_ascii_case(step.kind))
+        };
+        let has = |at: usize| {
+            let others = steps.iter().enumerate().filter(|(other, _)| *other != at);
+            let mut others = others.map(|(_, step)| step);
+            self.holds_for_fields(&steps[at])
+                && (self.beside.is_empty() || others.any(|step| is_of(&self.beside, step)))
+        };
+        self.middleware.is_empty()
+            || (0..steps.len()).any(|at| is_of(&self.middleware, &steps[at]) && has(at))
+    }
+
+    fn holds_for_fields(&self, step: &StepView<'_>) -> bool {
+        let is_asked = |it: Trait| self.is.contains(&it);
+        let is_it = (step.is_shared || !is_asked(Trait::SharedMiddleware))
+            && (step.is_broken || !is_asked(Trait::NotServed));
+        let has = |path: &str, pattern: &str| {
+            find(step.spec, path).is_some_and(|value| texts(value).iter().any(|it| is(pattern, it)))
+        };
+        is_it
+            && self.fields.iter().all(|(path, pattern)| has(path, pattern))
+            && !self.not_fields.iter().any(|(path, pattern)| has(path, pattern))
+            && self.without.iter().all(|path| find(step.spec, path).is_none())
+    }
+
+    fn holds_for_annotations(&self, names: &[String], all: Option<&Map<String, Value>>) -> bool {
+        let fits = |name: &str, value: &Value| {
+            let name = name.to_lowercase();
+            let value = value.as_str().unwrap_or_default();
+            any(names, &name)
+                && !any(&self.not_annotation, &name)
+                && one_of(&self.value, value)
+                && !self.not_value.iter().any(|pattern| is(pattern, value))
+        };
+        names.is_empty() || all.is_some_and(|all| all.iter().any(|(name, value)| fits(name, value)))
+    }
+}
+
+fn one_of(patterns: &[String], text: &str) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| is(pattern, text))
+}
+
+fn is(pattern: &str, text: &str) -> bool {
+    match pattern.strip_prefix('=') {
+        Some(exact) => exact == text,
+        None => like(pattern, text),
+    }
+}
+
+/// A field by its path with dots; numbers are positions in lists.
+fn find<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    let found = path.split('.').try_fold(value, |value, key| match value {
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        value => value.get(key),
+    });
+    found.filter(|value| !value.is_null())
+}
+
+/// A scalar as text, or the elements of a list; a mapping is a text of its own.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::String(text) => vec![text.clone()],
+        Value::Object(_) => vec!["{}".to_owned()],
+        value => vec![value.to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_row_holds_everywhere_or_says_of_which_routes() {
+        let file: File = toml::from_str(FILE).unwrap_or_else(|error| panic!("{error}"));
+        assert!(file.difference.len() > 70, "only {} rows", file.difference.len());
+        let mut ids = BTreeSet::new();
+        for row in &file.difference {
+            assert!(ids.insert(&row.id), "{} is there twice", row.id);
+            assert_eq!(row.everywhere, row.when.is_empty(), "{}", row.id);
+            assert!(
+                !(row.everywhere && row.seldom),
+                "{}: everywhere is told once in any case",
+                row.id
+            );
+            let empty = Condition::default();
+            let says = |condition: &Condition| format!("{condition:?}") != format!("{empty:?}");
+            assert!(row.when.iter().all(says), "{}: an empty condition holds for all", row.id);
+        }
+    }
+
+    fn conditions(text: &str) -> Condition {
+        toml::from_str(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn a_condition_holds_for_the_fields_of_one_middleware() {
+        let spec =
+            serde_json::json!({"stsSeconds": 31_536_000, "allowedHosts": ["*", "b"], "none": null});
+        let (name, is_shared, is_broken) = ("a/b".to_owned(), false, true);
+        let headers = StepView { kind: "headers", spec: &spec, name, is_shared, is_broken };
+        let steps = [headers];
+        for (text, holds) in [
+            ("middleware = ['Headers']", true),
+            ("middleware = ['compress', 'headers']", true),
+            ("middleware = ['compress']", false),
+            ("middleware = ['headers']\nfields = { stsSeconds = '3*' }", true),
+            ("middleware = ['headers']\nfields = { stsSeconds = '0' }", false),
+            ("middleware = ['headers']\nfields = { allowedHosts = '=*' }", true),
+            ("middleware = ['headers']\nnot_fields = { stsSeconds = '0' }", true),
+            ("middleware = ['headers']\nwithout = ['none', 'allowedHosts.2']", true),
+            ("middleware = ['headers']\nwithout = ['allowedHosts.1']", false),
+            ("middleware = ['headers']\nbeside = ['headers']", false),
+            ("middleware = ['headers']\nis = ['shared-middleware']", false),
+            ("middleware = ['headers']\nis = ['not-served']", true),
+        ] {
+            assert_eq!(conditions(text).holds_for_steps(&steps), holds, "{text}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The directory that `--write` fills: an overlay over `deploy/base`, and the commands of the way there and back.
+
+use super::commands::commands;
+use super::installation::{By, off, on};
+use super::page::Page;
+use super::report::{Overlay, Report};
+use crate::cli::Failure;
+use serde_json::{Map, Value, json};
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Seconds that `terminationGracePeriodSeconds` has beyond the drain: the last handshakes, and the kubelet.
+const BEYOND_DRAIN: u64 = 15;
+
+/// Taints that the DaemonSet of the base tolerates.
+const OF_BASE: [&str; 3] = [
+    "node-role.kubernetes.io/control-plane",
+    "node-role.kubernetes.io/master",
+    "CriticalAddonsOnly",
+];
+
+/// Writes the files. None of them may be there.
+///
+/// # Errors
+/// If one is there, or cannot be written.
+pub(super) fn write(report: &Report, directory: &Path) -> Result<Vec<&'static str>, Failure> {
+    let files = files(report);
+    for (name, _) in &files {
+        let path = directory.join(name);
+        if path.exists() {
+            let path = path.display();
+            return Err(Failure::usage(format!("{path} is there already; name another directory")));
+        }
+    }
+    let failed = |path: &Path, error: std::io::Error| Failure {
+        code: super::UNWRITABLE,
+        text: format!("{}: {error}", path.display()),
+    };
+    fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+    for (name, text) in &files {
+        let path = directory.join(name);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| failed(&path, error))?;
+    }
+    Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Names and contents.
+fn files(report: &Report) -> Vec<(&'static str, String)> {
+    let overlay = &report.overlay;
+    let mut files = vec![
+        ("ravelin.toml", report.configuration.text.clone()),
+        ("kustomization.yaml", KUSTOMIZATION.to_owned()),
+        ("patch-daemonset.yaml", patch(overlay)),
+        ("COMMANDS.md", commands(report)),
+        ("REPORT.md", Page::of(report).markdown()),
+    ];
+    if let By::K3s { namespace, values } = &overlay.installation.by {
+        let text = off(namespace, values.as_ref(), overlay.installation.is_daemonset);
+        files.push(("traefik-off.yaml", text));
+        files.extend(values.as_ref().map(|values| ("traefik-on.yaml", on(namespace, values))));
+    }
+    files
+}
+
+const KUSTOMIZATION: &str = "\
+# Written by `ravelin migrate`. The base is that of the repository of ravelin: put this directory into
+# deploy/overlays, or name the base by its own path.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: ravelin
+resources:
+  - ../../base
+patches:
+  - path: patch-daemonset.yaml
+configMapGenerator:
+  - name: ravelin
+    behavior: replace
+    files:
+      - ravelin.toml
+";
+
+/// What differs from the DaemonSet of the base.
+fn patch(overlay: &Overlay) -> String {
+    let mut spec = Map::new();
+    let mut from = String::new();
+    for (key, value, place) in &overlay.scheduling {
+        from.push_str(&format!("# {key}: {}\n", one_line(place)));
+        let mut value = value.clone();
+        // The patch replaces the list of the base.
+        if let (&"tolerations", Value::Array(all)) = (key, &mut value) {
+            all.splice(0..0, OF_BASE.map(|key| json!({"key": key, "operator": "Exists"})));
+            all.dedup();
+        }
+        spec.insert((*key).to_owned(), value);
+    }
+    if overlay.installation.front == super::installation::Front::HostNetwork {
+        from.push_str(
+            "# nodeSelector ravelin.dev/edge: both have the same ports, so that a label moves each node.\n",
+        );
+        let selector = spec.entry("nodeSelector").or_insert_with(|| json!({}));
+        selector["ravelin.dev/edge"] = json!("true");
+    }
+    let grace = overlay.drain_seconds.saturating_add(BEYOND_DRAIN);
+    from.push_str("# terminationGracePeriodSeconds: timeouts.drain, and the end of the process.\n");
+    spec.insert("terminationGracePeriodSeconds".to_owned(), json!(grace));
+    let patch = json!({"apiVersion": "apps/v1", "kind": "DaemonSet",
+        "metadata": {"name": "ravelin", "namespace": "ravelin"},
+        "spec": {"template": {"spec": Value::Object(spec)}}});
+    let text = serde_json::to_string_pretty(&patch).unwrap_or_default();
+    format!("# Written by `ravelin migrate`. JSON is YAML.\n{from}{text}\n")
+}
+
+/// A comment stays one, whatever names are in it.
+fn one_line(text: &str) -> String {
+    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
+    text.chars().map(plain).collect()
+}

@@ -1,0 +1,208 @@
+//! `migrate`: three clusters as there are many, with invented names, each with its report, its configuration and its
+//! commands; what its exit codes mean; and that nothing makes it fail.
+//!
+//! `RAVELIN_WRITE_REFERENCE=1` writes the golden files.
+
+mod corpus;
+mod differential;
+
+use crate::program::{Ran, ravelin};
+use ravelin::config::Config;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const HERE: &str = "tests/cli/migrate";
+
+fn golden(name: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden/migrate").join(name);
+    if std::env::var_os("RAVELIN_WRITE_REFERENCE").is_some() {
+        fs::write(&file, text).expect("a file of ours");
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    assert!(expected == text, "{name} is another one now:\n{text}");
+}
+
+/// Runs the verb, and reads what it writes into a directory.
+fn written(paths: &[&str]) -> (Ran, TempDir) {
+    let folder = TempDir::new().expect("a temporary directory");
+    let directory = folder.path().join("out");
+    let mut line = vec!["migrate", "--write", directory.to_str().expect("UTF-8")];
+    line.extend(paths);
+    (ravelin(&line), folder)
+}
+
+fn file(folder: &TempDir, name: &str) -> String {
+    fs::read_to_string(folder.path().join("out").join(name)).expect("it was written")
+}
+
+/// The report as JSON.
+fn report(paths: &[&str]) -> (Value, i32) {
+    let mut line = vec!["migrate", "--output", "json"];
+    line.extend(paths);
+    let ran = ravelin(&line);
+    assert_eq!(ran.err, "", "{paths:?}");
+    (serde_json::from_str(&ran.out).expect("JSON"), ran.code)
+}
+
+/// Manifests in a file of their own.
+fn manifests(name: &str, text: &str) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = folder.path().join(name);
+    fs::write(&file, text).expect("a file of ours");
+    (folder, file)
+}
+
+fn report_of(text: &str) -> (Value, i32) {
+    let (_folder, file) = manifests("all.yaml", text);
+    report(&[file.to_str().expect("UTF-8")])
+}
+
+const SERVICE: &str = "---\napiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: shop}\nspec: {ports: [{port: 80}]}\n";
+
+/// An Ingress for `NAME.example`, with annotations and a path.
+fn ingress(name: &str, annotations: &str, path: &str) -> String {
+    format!(
+        "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: {name}, namespace: shop, annotations: \
+         {{{annotations}}}}}\nspec:\n  ingressClassName: traefik\n  rules:\n  - host: {name}.example\n    http: {{paths: [{{path: \
+         {path}, pathType: Prefix, backend: {{service: {{name: s, port: {{number: 80}}}}}}}}]}}\n"
+    )
+}
+
+#[test]
+fn three_clusters_have_their_reports_configurations_and_commands() {
+    for (cluster, code) in [("a", 2), ("b", 1), ("c", 1)] {
+        let path = format!("{HERE}/{cluster}");
+        let (ran, folder) = written(&[&path]);
+        assert_eq!(ran.code, code, "{cluster}: {}", ran.err);
+        golden(&format!("{cluster}.txt"), &ran.out);
+        for name in ["ravelin.toml", "COMMANDS.md", "patch-daemonset.yaml"] {
+            golden(&format!("{cluster}-{name}"), &file(&folder, name));
+        }
+        let config = Config::parse(&file(&folder, "ravelin.toml"), "ravelin.toml");
+        assert!(config.is_ok(), "{config:?}");
+        let report = file(&folder, "REPORT.md");
+        assert!(report.starts_with("# From Traefik to ravelin\n\n- "), "{report}");
+        assert!(!file(&folder, "COMMANDS.md").contains("\ndisable:"));
+    }
+}
+
+#[test]
+fn commands_are_ten_at_most_and_each_has_a_check_and_a_way_back() {
+    for cluster in ["a", "b", "c"] {
+        let (_, folder) = written(&[&format!("{HERE}/{cluster}")]);
+        let commands = file(&folder, "COMMANDS.md");
+        let steps: Vec<&str> = commands.split("\n## ").skip(1).collect();
+        let (back, steps) = steps.split_last().expect("steps");
+        assert!(back.starts_with("All the way back"), "{back}");
+        assert!(steps.len() <= 10, "{}", steps.len());
+        for step in steps {
+            assert!(step.contains("*Check*: ") && step.contains("*Back*: "), "{step}");
+        }
+    }
+}
+
+#[test]
+fn traefik_is_stopped_with_its_values_kept_and_comes_back_with_them() {
+    let (_, folder) = written(&[&format!("{HERE}/a")]);
+    let (off, on) = (file(&folder, "traefik-off.yaml"), file(&folder, "traefik-on.yaml"));
+    for text in [&off, &on] {
+        assert!(text.contains("name: traefik\n  namespace: kube-system\n"), "{text}");
+        assert!(text.contains("\"harbour.example/edge\": \"true\""), "{text}");
+    }
+    // A DaemonSet has no replicas.
+    assert!(off.contains("\"enabled\": false,\n        \"kind\": \"DaemonSet\""), "{off}");
+    let (_, folder) = written(&[&format!("{HERE}/b")]);
+    assert!(file(&folder, "traefik-off.yaml").contains("\"replicas\": 0"));
+    assert!(!folder.path().join("out/traefik-on.yaml").exists(), "there was no HelmChartConfig");
+}
+
+#[test]
+fn files_that_are_there_are_not_written_over() {
+    let (_, folder) = written(&[&format!("{HERE}/b")]);
+    let directory = folder.path().join("out");
+    let again =
+        ravelin(&["migrate", &format!("{HERE}/b"), "--write", directory.to_str().expect("UTF-8")]);
+    assert_eq!(again.code, 64);
+    assert!(
+        again.err.contains("ravelin.toml is there already; name another directory"),
+        "{}",
+        again.err
+    );
+}
+
+#[test]
+fn exit_codes_tell_the_same_from_different_and_from_lost() {
+    // Routes by HTTP alone, so that no certificate is missed.
+    let values = "---\napiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: traefik}\nspec: {valuesContent: \
+                  'ports: {websecure: {tls: {enabled: false}}}'}\n";
+    let plugin = "---\napiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: m, namespace: shop}\nspec: {plugin: {geo: {}}}\n";
+    let named = "traefik.ingress.kubernetes.io/router.middlewares: shop-m@kubernetescrd";
+    for (objects, totals, code) in [
+        (ingress("a", "", "/"), [0, 0, 1], 0),
+        (ingress("a", "", "/api"), [0, 1, 0], 1),
+        (ingress("a", named, "/") + plugin, [1, 0, 0], 2),
+    ] {
+        let (report, ended) = report_of(&format!("{values}{SERVICE}{objects}"));
+        let count = |key: &str| report["totals"][key].as_u64().expect("a number");
+        assert_eq!([count("not_served"), count("differs"), count("same")], totals, "{report:#}");
+        assert_eq!(ended, code);
+    }
+}
+
+#[test]
+fn what_neither_serves_is_not_counted_as_lost() {
+    let missing = "traefik.ingress.kubernetes.io/router.middlewares: shop-gone@kubernetescrd";
+    let (report, code) = report_of(&format!("{SERVICE}{}", ingress("a", missing, "/")));
+    assert_eq!((report["routes"][0]["verdict"].as_str(), code), (Some("neither"), 1));
+    assert_eq!(report["routes"][0]["answer"], "503 middleware_unusable");
+    let old = "apiVersion: traefik.containo.us/v1alpha1\nkind: IngressRoute\nmetadata: {name: o}\nspec: {routes: [{match: \
+               Host(`o.example`), kind: Rule}]}\n";
+    let (report, _) = report_of(old);
+    assert_eq!(report["routes"][0]["verdict"], "neither");
+}
+
+#[test]
+fn a_secret_that_a_repository_does_not_have_is_awaited() {
+    let auth = "---\napiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: m, namespace: shop}\nspec: {basicAuth: {secret: u}}\n";
+    let named = "traefik.ingress.kubernetes.io/router.middlewares: shop-m@kubernetescrd";
+    let (report, _) = report_of(&format!("{SERVICE}{auth}{}", ingress("a", named, "/")));
+    assert_eq!(report["routes"][0]["verdict"], "same", "{report:#}");
+    let reason = report["routes"][0]["causes"][0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("with it, the route is served"), "{reason}");
+}
+
+#[test]
+fn every_route_of_an_ingress_route_is_judged() {
+    let (report, code) = report(&["tests/cli/cases/ir.yaml"]);
+    let routes = report["routes"].as_array().expect("a list");
+    assert_eq!(routes.len(), 1, "{report:#}");
+    assert_eq!(routes[0]["object"], "IngressRoute b/a");
+    assert_eq!(routes[0]["field"], "spec.routes[0]");
+    assert_ne!(code, 0, "its Service is missing");
+}
+
+#[test]
+fn markdown_escapes_what_manifests_say() {
+    let text = ingress("a", "", "/a_*b");
+    let (_folder, file) = manifests("all.yaml", &format!("{SERVICE}{text}"));
+    let ran = ravelin(&["migrate", "--output", "markdown", file.to_str().expect("UTF-8")]);
+    assert!(ran.out.contains("a.example/a\\_\\*b"), "{}", ran.out);
+}
+
+#[test]
+fn a_wrong_command_line_is_64() {
+    for (line, expected) in [
+        (&["migrate"][..], "no manifests: name files or directories, or --kubeconfig FILE"),
+        (&["migrate", "--kubeconfig", "k", "config/demo"], "name manifests or a cluster"),
+        (&["migrate", "/nonexistent/x"], "No such file or directory"),
+        (&["migrate", "--output", "xml", "config/demo"], "xml"),
+    ] {
+        let ran = ravelin(line);
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{line:?}");
+        assert!(ran.err.contains(expected), "{line:?}: {}", ran.err);
+    }
+    let ran = ravelin(&["migrate", "--kubeconfig", "/nonexistent/kubeconfig"]);
+    assert_eq!((ran.code, ran.out.as_str()), (69, ""), "{}", ran.err);
+}
