@@ -1,6 +1,7 @@
 //! One Ingress, read and checked by itself; the objects it refers to are looked up elsewhere.
 
 use super::annotations::{Annotations, RAW_PATH, field};
+use super::backend_place::BackendPlace;
 use super::balancing;
 use super::clients::{self, ClientsRead};
 use super::entry_points::EntryPointTable;
@@ -10,8 +11,8 @@ use super::path_matching::{Matched, PathMatching};
 use super::report::{Problem, Report};
 use super::{aliases, body_size, fields, https, timeouts, www};
 use crate::model::{
-    Algorithm, Broken, EntryPoints, HostPattern, Https, Kind, NamedStep, Ordered, PathPattern,
-    Rule, Severity, Timeouts, Why,
+    Algorithm, Broken, EntryPoints, HostPattern, Https, NamedStep, Ordered, PathPattern, Severity,
+    Timeouts, Why,
 };
 use k8s_openapi::api::networking::v1::{
     HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressSpec, IngressTLS,
@@ -166,53 +167,6 @@ pub(super) struct TlsRead<'i> {
     /// The hosts that it is for: those of the entry, or else of the rules. [`HostPattern::Any`] is
     /// not among them.
     pub(super) hosts: Vec<HostPattern>,
-}
-
-/// Where in its object a backend stands.
-#[derive(Clone, Copy)]
-pub(super) enum BackendPlace {
-    Default,
-    Path {
-        rule: usize,
-        position: usize,
-    },
-    /// In a route of an IngressRoute.
-    Route(usize),
-}
-
-impl BackendPlace {
-    /// That of a rule of an object of this kind.
-    pub(super) fn of(kind: Kind, rule: &Rule) -> Self {
-        match kind {
-            Kind::IngressRoute => Self::Route(rule.rule),
-            _ => Self::Path { rule: rule.rule, position: rule.position },
-        }
-    }
-
-    /// The path of a field of the backend, or of its `path` or `pathType`.
-    pub(super) fn field(self, below: &str) -> String {
-        let mut field = match self {
-            Self::Default => "spec.defaultBackend".to_owned(),
-            Self::Path { rule, position } => format!("spec.rules[{rule}].http.paths[{position}]"),
-            Self::Route(route) if below.starts_with("path") => {
-                return format!("spec.routes[{route}].match");
-            }
-            Self::Route(route) => {
-                let of_service = below.strip_prefix("service").unwrap_or(below);
-                let of_port =
-                    of_service.replace("port.number", "port").replace("port.name", "port");
-                return format!("spec.routes[{route}].services[0]{of_port}");
-            }
-        };
-        if matches!(self, Self::Path { .. }) && !below.starts_with("path") {
-            field.push_str(".backend");
-        }
-        if !below.is_empty() {
-            field.push('.');
-            field.push_str(below);
-        }
-        field
-    }
 }
 
 /// Reads an Ingress and reports what cannot be served. `https` is for one that does not say, and `points` are those

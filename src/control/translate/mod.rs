@@ -9,6 +9,7 @@
 mod addresses;
 mod aliases;
 mod annotations;
+mod backend_place;
 mod balancing;
 mod body_size;
 mod catalogue;

@@ -4,7 +4,7 @@
 //! of the older Ingress wins, then the one that stands first; a Prefix with a trailing slash wins
 //! over the same without.
 
-use super::ingress::BackendPlace;
+use super::backend_place::BackendPlace;
 use super::object_ref;
 use super::report::{Problem, Report};
 use crate::model::{
