@@ -31,6 +31,15 @@ pub(crate) struct Case {
     /// `PATH`, `TYPE PATH` or `TYPE PATH SERVICE`: the Ingress has `Prefix /` to `app` unless they are said.
     #[serde(default)]
     pub(crate) paths: Vec<String>,
+    /// Routes of an IngressRoute, in the place of the Ingress, or beside it if there are `paths`.
+    #[serde(default)]
+    pub(crate) routes: Vec<Value>,
+    /// `spec.entryPoints` of it.
+    #[serde(default, rename = "entry-points")]
+    pub(crate) entry_points: Vec<String>,
+    /// `spec.tls` of it.
+    #[serde(default)]
+    pub(crate) tls: Option<Value>,
     /// Further objects, without namespace in that of the case.
     #[serde(default)]
     pub(crate) objects: Vec<Value>,
@@ -44,6 +53,9 @@ pub(crate) struct Case {
     texts: Vec<String>,
     #[serde(skip)]
     pub(crate) requests: Vec<Request>,
+    /// Whether its routes are drawn: which of its requests have one is to be seen.
+    #[serde(skip)]
+    pub(crate) is_drawn: bool,
     /// Requests made at random, by a word of `generated.rs`.
     #[serde(default)]
     pub(crate) generated: Vec<String>,
@@ -55,6 +67,13 @@ impl Case {
         let mut case: Self = serde_json::from_value(json!({"name": name, "generated": [word]}))
             .expect("keys of a case");
         (case.kind, case.middlewares) = (kind.to_owned(), middlewares);
+        case
+    }
+
+    /// One without anything, whose routes and requests are drawn.
+    pub(crate) fn routed(kind: &str, name: &str) -> Self {
+        let mut case: Self = serde_json::from_value(json!({"name": name})).expect("keys of a case");
+        (case.kind, case.is_drawn) = (kind.to_owned(), true);
         case
     }
 
@@ -113,6 +132,6 @@ pub(crate) fn all() -> Vec<Case> {
 }
 
 fn parsed(case: &Case, text: &str) -> Request {
-    let text = text.replace("$HOST", &case.host());
+    let text = text.replace("$HOST", &case.host()).replace("$NAME", &case.object_name());
     Request::parse(&text).unwrap_or_else(|error| panic!("{}: {error}: {text}", case.id()))
 }

@@ -198,7 +198,7 @@ fn configuration(plane: &Plane) -> String {
     format!(
         "workers = 1\n{}[admit]\nlab = [\"10.77.0.0/16\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
          [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
-         [source]\nkind = \"kubernetes\"\ningress_class = \"traefik\"\nwrite_back = false\n\
+         [source]\nkind = \"kubernetes\"\ningress_classes = [\"traefik\"]\nwrite_back = false\n\
          kubeconfig = {:?}\n",
         LISTENERS.map(listener).concat(),
         plane.admin_kubeconfig()

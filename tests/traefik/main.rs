@@ -27,7 +27,10 @@ mod plane;
 mod pods;
 mod random;
 mod random_cases;
+mod random_rules;
 mod request;
+mod routes;
+mod rule;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod traefik;
@@ -58,6 +61,8 @@ const SHOW: &str = "RAVELIN_TRAEFIK_SHOW";
 struct Run {
     failures: Mutex<Vec<String>>,
     compared: AtomicUsize,
+    /// Requests of drawn routes, and those of them that have one.
+    drawn: [AtomicUsize; 2],
     not_yet: AtomicUsize,
 }
 
@@ -73,6 +78,7 @@ fn ravelin_differs_from_traefik_only_where_a_row_says_so() {
     let differences = Differences::read();
     let mut cases = cases::all();
     cases.extend(random_cases::all());
+    cases.extend(random_rules::all());
     if let Some(only) = &only {
         cases.retain(|case| like(only, &case.id()));
     }
@@ -97,6 +103,8 @@ fn ravelin_differs_from_traefik_only_where_a_row_says_so() {
         }
     }
     let (compared, waiting) = (run.compared.into_inner(), run.not_yet.into_inner());
+    let [drawn, routed] = run.drawn.map(AtomicUsize::into_inner);
+    assert!(routed * 2 >= drawn, "{routed} of {drawn} requests of drawn routes have one");
     println!(
         "{} cases, {compared} requests compared, {waiting} cases not served yet; {}",
         cases.len(),
@@ -130,7 +138,10 @@ fn compare(lab: &Lab, case: &Case, differences: &Differences, run: &Run) {
         let told = format!("{name}: {}", request.told());
         let (theirs, their_pods) = lab.exchange(Side::Traefik, case, request, &name, &before[0]);
         let (ours, our_pods) = lab.exchange(Side::Ravelin, case, request, &name, &before[1]);
-        if at == 0 && case.dropped != is_nowhere(&theirs) {
+        if case.is_drawn {
+            run.drawn[0].fetch_add(1, Ordering::Relaxed);
+            run.drawn[1].fetch_add(usize::from(!is_nowhere(&theirs)), Ordering::Relaxed);
+        } else if at == 0 && case.dropped != is_nowhere(&theirs) {
             run.fail(format!("{told}: `dropped` is {}: Traefik {theirs:?}", case.dropped));
         }
         if !waiting.is_empty() {
@@ -154,6 +165,9 @@ fn compare(lab: &Lab, case: &Case, differences: &Differences, run: &Run) {
         }
         let mut found = traefik.against(&ravelin, rules);
         found.retain(|found| !differences.accept(&case.id(), found, &traefik, &ravelin));
+        if case.is_drawn && !found.is_empty() {
+            run.fail(format!("{told}\n{}", routes::told(case)));
+        }
         for found in found {
             run.fail(format!(
                 "{told}\n    {}: Traefik {:?}, ravelin {:?}",

@@ -3,6 +3,8 @@
 use crate::cases::Case;
 use crate::certificates::Certificates;
 use crate::pods;
+use crate::random_rules;
+use crate::routes;
 use serde_json::{Map, Value, json};
 use std::net::Ipv4Addr;
 
@@ -39,6 +41,12 @@ pub(crate) fn common(certificates: &Certificates) -> Vec<Value> {
     objects.push(json!({"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware",
         "metadata": {"name": "guard", "namespace": NAMESPACE},
         "spec": {"addPrefix": {"prefix": "/guarded"}}}));
+    for at in 0..random_rules::MOST_ROUTES {
+        let spec = json!({"addPrefix": {"prefix": format!("/route-{at}")}});
+        let mut object = middleware_object(&format!("{}-{at}", random_rules::KIND), &spec);
+        object["metadata"]["namespace"] = NAMESPACE.into();
+        objects.push(object);
+    }
     objects.push(json!({"apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": CLIENTS, "namespace": NAMESPACE},
         "stringData": {"ca.crt": certificates.authority()}}));
@@ -61,14 +69,7 @@ pub(crate) fn of(case: &Case) -> Vec<Value> {
         }
         let middleware = format!("{name}-{at}");
         references.push(format!("{NAMESPACE}-{middleware}@kubernetescrd"));
-        objects.push(json!({"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware",
-            "metadata": {"name": middleware}, "spec": spec}));
-    }
-    let mut annotations = case.annotations.clone();
-    // Both take an Ingress by it. An IngressClass has one controller.
-    annotations.insert("kubernetes.io/ingress.class".to_owned(), json!("traefik"));
-    if !references.is_empty() {
-        annotations.insert(format!("{PREFIX}router.middlewares"), references.join(",").into());
+        objects.push(middleware_object(&middleware, spec));
     }
     let mut app = "app";
     if let Some(annotations) = &case.service {
@@ -76,15 +77,10 @@ pub(crate) fn of(case: &Case) -> Vec<Value> {
         objects.extend(service(NAMESPACE, &name, annotations, &[pods::ip("app")]));
     }
     objects.extend(case.objects.iter().cloned());
-    let paths =
-        if case.paths.is_empty() { vec!["Prefix /".to_owned()] } else { case.paths.clone() };
-    let paths: Vec<Value> = paths.iter().map(|path| of_path(path, app)).collect();
-    let hosts = if case.hosts.is_empty() { vec![case.host()] } else { case.hosts.clone() };
-    let rules: Vec<Value> =
-        hosts.iter().map(|host| json!({"host": host, "http": {"paths": paths}})).collect();
-    objects.push(json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-        "metadata": {"name": name, "annotations": annotations},
-        "spec": {"rules": rules, "tls": [{"hosts": hosts, "secretName": CERTIFICATE}]}}));
+    objects.extend(routes::of(case, &name));
+    if case.routes.is_empty() || !case.paths.is_empty() {
+        objects.push(ingress(case, &name, app, &references));
+    }
     let written = serde_json::to_string(&objects).expect("JSON");
     let written = written.replace("$NAME", &name).replace("$HOST", &case.host());
     let mut objects: Vec<Value> = serde_json::from_str(&written).expect("JSON");
@@ -94,6 +90,31 @@ pub(crate) fn of(case: &Case) -> Vec<Value> {
         }
     }
     objects
+}
+
+/// A Middleware.
+pub(crate) fn middleware_object(name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware", "metadata": {"name": name},
+        "spec": spec})
+}
+
+/// The Ingress of a case.
+fn ingress(case: &Case, name: &str, app: &str, references: &[String]) -> Value {
+    let mut annotations = case.annotations.clone();
+    // Both take an Ingress by it. An IngressClass has one controller.
+    annotations.insert("kubernetes.io/ingress.class".to_owned(), json!("traefik"));
+    if !references.is_empty() {
+        annotations.insert(format!("{PREFIX}router.middlewares"), references.join(",").into());
+    }
+    let paths =
+        if case.paths.is_empty() { vec!["Prefix /".to_owned()] } else { case.paths.clone() };
+    let paths: Vec<Value> = paths.iter().map(|path| of_path(path, app)).collect();
+    let hosts = if case.hosts.is_empty() { vec![case.host()] } else { case.hosts.clone() };
+    let rules: Vec<Value> =
+        hosts.iter().map(|host| json!({"host": host, "http": {"paths": paths}})).collect();
+    json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {"rules": rules, "tls": [{"hosts": hosts, "secretName": CERTIFICATE}]}})
 }
 
 /// A path of a rule, as [`Case::paths`] says.

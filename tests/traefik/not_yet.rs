@@ -6,7 +6,8 @@ use crate::client::Response;
 use crate::differences::like;
 
 /// Types of middlewares, annotations without their prefix, words of `needs`, and cases by their ids.
-const NOT_YET: &[&str] = &["annotations/tls-options", "annotations/tls-options-missing"];
+const NOT_YET: &[&str] =
+    &["annotations/tls-options-missing", "route-service/pass-host-header-false"];
 
 /// Reasons of ravelin for what it does not serve.
 const REASONS: [&str; 3] =

@@ -80,6 +80,10 @@ struct Condition {
     path_type: Vec<String>,
     path: Vec<String>,
     not_path: Vec<String>,
+    /// Fields of the route of an IngressRoute, with their values.
+    route: BTreeMap<String, String>,
+    /// Fields of it that are not there.
+    route_without: Vec<String>,
     /// All of these.
     is: Vec<Trait>,
 }
@@ -116,6 +120,15 @@ impl Condition {
             && self.holds_for_annotations(&self.annotation, subject.annotations)
             && self.holds_for_annotations(&self.service_annotation, subject.service_annotations)
             && self.holds_for_steps(&subject.steps)
+            && self.holds_for_route(subject.route)
+    }
+
+    fn holds_for_route(&self, route: Option<&Value>) -> bool {
+        let Some(route) = route else {
+            return self.route.is_empty() && self.route_without.is_empty();
+        };
+        self.route.iter().all(|(path, pattern)| has(route, path, pattern))
+            && self.route_without.iter().all(|path| find(route, path).is_none())
     }
 
     fn holds_for_steps(&self, steps: &[StepView<'_>]) -> bool {
@@ -136,9 +149,7 @@ impl Condition {
         let is_asked = |it: Trait| self.is.contains(&it);
         let is_it = (step.is_shared || !is_asked(Trait::SharedMiddleware))
             && (step.is_broken || !is_asked(Trait::NotServed));
-        let has = |path: &str, pattern: &str| {
-            find(step.spec, path).is_some_and(|value| texts(value).iter().any(|it| is(pattern, it)))
-        };
+        let has = |path: &str, pattern: &str| has(step.spec, path, pattern);
         is_it
             && self.fields.iter().all(|(path, pattern)| has(path, pattern))
             && !self.not_fields.iter().any(|(path, pattern)| has(path, pattern))
@@ -167,6 +178,11 @@ fn is(pattern: &str, text: &str) -> bool {
         Some(exact) => exact == text,
         None => like(pattern, text),
     }
+}
+
+/// Whether a field has a value.
+fn has(value: &Value, path: &str, pattern: &str) -> bool {
+    find(value, path).is_some_and(|value| texts(value).iter().any(|it| is(pattern, it)))
 }
 
 /// A field by its path with dots; numbers are positions in lists.
@@ -239,5 +255,21 @@ mod tests {
         ] {
             assert_eq!(conditions(text).holds_for_steps(&steps), holds, "{text}");
         }
+    }
+
+    #[test]
+    fn a_condition_holds_for_the_fields_of_a_route() {
+        let route = serde_json::json!({"match": "Host(`a`) && Path(`/%61`)",
+            "services": [{"name": "b", "port": "80"}]});
+        for (text, holds) in [
+            ("route = { match = '*Path(`*%*' }", true),
+            ("route = { match = '*Query*' }", false),
+            ("route = { 'services.0.port' = '80' }\nroute_without = ['services.0.scheme']", true),
+            ("route_without = ['services.0']", false),
+        ] {
+            assert_eq!(conditions(text).holds_for_route(Some(&route)), holds, "{text}");
+            assert!(!conditions(text).holds_for_route(None), "{text}");
+        }
+        assert!(Condition::default().holds_for_route(None));
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Subject<'d> {
     pub(super) steps: Vec<StepView<'d>>,
     pub(super) path_type: &'d str,
     pub(super) path: String,
+    /// Of `spec.routes` of an IngressRoute.
+    pub(super) route: Option<&'d Value>,
     pub(super) traits: BTreeSet<Trait>,
 }
 
@@ -143,6 +145,7 @@ impl<'d> References<'d> {
             service_annotations,
             path_type: text("pathType"),
             path: text("path").to_owned(),
+            route: rule.filter(|_| document.kind == "IngressRoute"),
             ..Subject::default()
         };
         let points = self.points_of(document);
