@@ -18,7 +18,14 @@ const WATCHED: [(&str, &str); 6] = [
     ("secrets", "Secret"),
 ];
 /// What is watched where there is such a kind.
-const OPTIONAL: (&str, &str) = ("middlewares", "Middleware");
+const OPTIONAL: [(&str, &str); 6] = [
+    ("middlewares", "Middleware"),
+    ("ingressroutes", "IngressRoute"),
+    ("traefikservices", "TraefikService"),
+    ("serverstransports", "ServersTransport"),
+    ("tlsoptions", "TLSOption"),
+    ("tlsstores", "TLSStore"),
+];
 /// What is watched by name where it is named.
 const NAMED: (&str, &str) = ("configmaps", "ConfigMap");
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
@@ -79,7 +86,7 @@ fn everything_that_the_role_lets_be_watched_is_tried_here() {
     let resources = watched.flat_map(|rule| rule["resources"].as_array().expect("resources"));
     let mut named: Vec<&str> = resources.filter_map(Value::as_str).collect();
     let mut tried: Vec<&str> =
-        WATCHED.iter().chain([&OPTIONAL, &NAMED]).map(|(resource, _)| *resource).collect();
+        WATCHED.iter().chain(&OPTIONAL).chain([&NAMED]).map(|(resource, _)| *resource).collect();
     named.sort_unstable();
     tried.sort_unstable();
     assert_eq!(named, tried);
@@ -118,7 +125,7 @@ fn a_kind_that_may_not_be_read_is_named_and_all_is_served_once_it_may() {
 }
 
 #[test]
-fn without_the_right_to_read_middlewares_it_is_named_and_all_else_is_served() {
+fn without_the_right_to_read_a_kind_of_traefik_it_is_named_and_all_else_is_served() {
     let Some(plane) = Plane::shared() else { return };
     plane.namespace("granted-else");
     class(&plane, "granted-else");
@@ -130,13 +137,18 @@ fn without_the_right_to_read_middlewares_it_is_named_and_all_else_is_served() {
         host: "c.granted-else",
     };
     site.create(&plane, &backend);
-    let Lacking { kind, edge, .. } = lacking(&plane, "granted-else", OPTIONAL, "*");
-    edge.await_ready();
-    edge.await_answer("c.granted-else", "/", "granted-else");
-    edge.await_failure(kind, "forbidden");
-    assert!(edge.has_said(|line| {
-        line["words"].as_str().is_some_and(|words| words.contains("cannot list resource"))
-    }));
+    let all = OPTIONAL.map(|of| lacking(&plane, "granted-else", of, "*"));
+    for Lacking { resource, kind, edge, .. } in all {
+        edge.await_ready();
+        edge.await_answer("c.granted-else", "/", "granted-else");
+        edge.await_failure(kind, "forbidden");
+        let words = format!("cannot list resource \"{resource}\"");
+        assert!(
+            edge.has_said(|line| {
+                line["words"].as_str().is_some_and(|said| said.contains(&words))
+            })
+        );
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 type Right = (String, String, String);
 
 /// What the sources read and write, all over the cluster.
-const CLUSTER: [(&str, &str, &[&str]); 10] = [
+const CLUSTER: [(&str, &str, &[&str]); 15] = [
     ("networking.k8s.io", "ingresses", READ),
     ("networking.k8s.io", "ingressclasses", READ),
     ("", "services", READ),
@@ -18,6 +18,11 @@ const CLUSTER: [(&str, &str, &[&str]); 10] = [
     ("", "secrets", READ),
     ("", "configmaps", READ),
     ("traefik.io", "middlewares", READ),
+    ("traefik.io", "ingressroutes", READ),
+    ("traefik.io", "traefikservices", READ),
+    ("traefik.io", "serverstransports", READ),
+    ("traefik.io", "tlsoptions", READ),
+    ("traefik.io", "tlsstores", READ),
     ("networking.k8s.io", "ingresses/status", &["patch"]),
     ("events.k8s.io", "events", &["get", "list", "create", "patch"]),
 ];

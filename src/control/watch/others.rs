@@ -1,5 +1,5 @@
-//! What a cluster has of kinds that ask an edge for something and that are not served: IngressRoutes,
-//! TLSOptions, HTTPRoutes. Read once, for a verdict; nothing is watched, and no right is needed to run.
+//! What a cluster has of kinds that ask an edge for something and that are not served: IngressRouteTCPs,
+//! HTTPRoutes. Read once, for a verdict; nothing is watched, and no right is needed to run.
 
 use super::client::{Api, MAX_PAGE_BYTES};
 use super::failure::Failure;
