@@ -27,15 +27,21 @@ fn findings(name: &str) -> (Vec<String>, i32) {
 const CHECKOUT: &str = "checked as a repository (1 file without EndpointSlices): a Service is enough, pods are not required\n";
 
 #[test]
-fn an_ingress_route_is_counted_and_named() {
+fn an_ingress_route_is_served_with_the_class_of_traefik() {
     let (findings, code) = findings("ir");
-    assert_eq!(code, 0);
+    assert_eq!(code, 1);
     assert_eq!(
         findings,
-        ["warning: File tests/cli/cases/ir.yaml: 1 IngressRoute (traefik.io) is not served yet: \
-                b/a (fix: write Ingresses for the routes that ravelin should serve, and leave the \
-                rest to its own controller)"]
+        [
+            "error: IngressRoute b/a: spec.routes[0].services[0].name: there is no Service \"web\" in \
+                namespace b (fix: create it; until then requests get 503)"
+        ]
     );
+    let ran = ravelin(&["check", &format!("{CASES}/ir.yaml")]);
+    let line = "info: IngressRoute b/a: spec.ingressClassName: is not set, and IngressRoutes without one are of \
+                Traefik alone (fix: if ravelin should serve it, add \"traefik\" to source.ingress_classes, or give \
+                --ingress-class traefik)\n";
+    assert!(ran.code == 0 && ran.out.contains(line), "{}", ran.out);
 }
 
 #[test]

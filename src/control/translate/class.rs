@@ -125,6 +125,14 @@ impl Classes {
         if default || self.options.without_class || named.is_solver || self.takes_unnamed(named) {
             return Ok(());
         }
+        if named.is_of_traefik {
+            let reason = "is not set, and IngressRoutes without one are of Traefik alone";
+            let fix = format!(
+                "if ravelin should serve it, add \"{TRAEFIK_CLASS}\" to source.ingress_classes, or give \
+                 --ingress-class {TRAEFIK_CLASS}"
+            );
+            return Err(foreign(CLASS_FIELD, reason, fix));
+        }
         let wanted = match self.options.ingress_class.as_str() {
             "" => "an IngressClass of ravelin".to_owned(),
             class => format!("\"{class}\""),
