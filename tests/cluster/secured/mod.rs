@@ -6,6 +6,7 @@ mod clients;
 mod redirect;
 mod rights;
 mod rotation;
+mod routes;
 mod upstream;
 
 use crate::edge::{Backend, Edge, Pod, SECURED, Setup, Site, Visitor, all_rules, class};
@@ -37,6 +38,11 @@ pub(crate) struct Secured<'p> {
 
 impl<'p> Secured<'p> {
     fn start(plane: &'p Plane, name: &'static str) -> Self {
+        Self::keyed(plane, name, SECURED)
+    }
+
+    /// The same with other keys of `[source]`, and tables behind them.
+    fn keyed(plane: &'p Plane, name: &'static str, keys: &str) -> Self {
         plane.namespace(name);
         class(plane, name);
         let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
@@ -44,7 +50,7 @@ impl<'p> Secured<'p> {
         let kubeconfig = plane.service_account(name, "ravelin", &role.to_string());
         let (backend, host) = (Backend::start("shop"), format!("shop.{name}"));
         Site { namespace: name, name: "shop", class: name, host: &host }.create(plane, &backend);
-        let setup = Setup { kubeconfig: &kubeconfig, class: name, keys: SECURED };
+        let setup = Setup { kubeconfig: &kubeconfig, class: name, keys };
         let edge = Edge::start_as(plane, &setup, Pod { namespace: name, name: "ravelin-0" });
         edge.await_ready();
         edge.await_answer(&host, "/", "shop");

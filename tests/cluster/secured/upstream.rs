@@ -12,20 +12,25 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// Where it listens: beyond what [`crate::edge::Backend`] gives, and nobody else's.
-const ADDRESS: ([u8; 4], u16) = ([10, 77, 99, 1], 8443);
+/// Where it listens, the last byte being its own: beyond what [`crate::edge::Backend`] gives, and nobody else's.
+const ADDRESS: ([u8; 3], u16) = ([10, 77, 99], 8443);
 const NAMESPACE: &str = "secret-upstream";
 
 /// `openssl s_server`, which answers every request with a page of its own. Killed when dropped.
-struct Pod {
+pub(super) struct Pod {
     child: Child,
-    addr: SocketAddr,
+    pub(super) addr: SocketAddr,
     _folder: TempDir,
 }
 
 impl Pod {
     /// Starts it with a certificate for a Service. `None`: there is no OpenSSL, which is said.
-    fn start(plane: &Plane, authority: &Authority, service: &str) -> Option<Self> {
+    pub(super) fn start(
+        plane: &Plane,
+        authority: &Authority,
+        service: &str,
+        last: u8,
+    ) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let issued = authority.issue(&[service]);
         let [cert, key] =
@@ -33,7 +38,8 @@ impl Pod {
                 fs::write(folder.path().join(name), text).expect("a folder of ours");
                 folder.path().join(name)
             });
-        let addr = SocketAddr::from(ADDRESS);
+        let ([a, b, c], port) = ADDRESS;
+        let addr = SocketAddr::from(([a, b, c, last], port));
         let child = Command::new("openssl")
             .args(["s_server", "-quiet", "-www", "-accept", &addr.to_string(), "-cert"])
             .arg(cert)
@@ -67,7 +73,7 @@ fn the_authorities_that_a_service_names_arrive_and_are_followed() {
     let Some(plane) = Plane::shared() else { return };
     let [right, wrong] = ["Right", "Wrong"].map(Authority::new);
     let service = format!("pod.{NAMESPACE}.svc");
-    let Some(pod) = Pod::start(&plane, &right, &service) else { return };
+    let Some(pod) = Pod::start(&plane, &right, &service, 1) else { return };
     let secured = Secured::start(&plane, NAMESPACE);
     // There before anybody names it: its content was not kept, and is fetched.
     put_authority(&plane, NAMESPACE, "early", &right.pem());
