@@ -31,6 +31,8 @@ labels! { fn as_str;
         Forbidden = "forbidden",
         /// 404: there is no such kind, because its CustomResourceDefinition is not installed.
         Absent = "absent",
+        /// The CustomResourceDefinition of the kind is being deleted, and its objects with it: what is known stays.
+        Vanishing = "vanishing",
         /// 410: the resourceVersion or the continue token has expired.
         Gone = "gone",
         /// 429: later.

@@ -30,6 +30,7 @@ mod seeds;
 mod served;
 #[path = "../support/skipped.rs"]
 mod skipped;
+mod vanishing;
 mod verbs;
 mod written;
 

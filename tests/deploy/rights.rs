@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 type Right = (String, String, String);
 
 /// What the sources read and write, all over the cluster.
-const CLUSTER: [(&str, &str, &[&str]); 15] = [
+const CLUSTER: [(&str, &str, &[&str]); 16] = [
     ("networking.k8s.io", "ingresses", READ),
     ("networking.k8s.io", "ingressclasses", READ),
     ("", "services", READ),
@@ -23,6 +23,7 @@ const CLUSTER: [(&str, &str, &[&str]); 15] = [
     ("traefik.io", "serverstransports", READ),
     ("traefik.io", "tlsoptions", READ),
     ("traefik.io", "tlsstores", READ),
+    ("apiextensions.k8s.io", "customresourcedefinitions", &["get"]),
     ("networking.k8s.io", "ingresses/status", &["patch"]),
     ("events.k8s.io", "events", &["get", "list", "create", "patch"]),
 ];

@@ -22,11 +22,16 @@ const GROUP: &str = "traefik.io";
 
 /// Installs them, and waits until objects can be made.
 pub(crate) fn install(plane: &Plane) {
+    install_again(plane, &KINDS);
+}
+
+/// Installs some of them.
+pub(crate) fn install_again(plane: &Plane, kinds: &[&str]) {
     const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    for kind in KINDS {
+    for kind in kinds {
         plane.create(CRDS, &definition(kind));
     }
-    for kind in KINDS {
+    for kind in kinds {
         let plural = plural(kind);
         eventually(&format!("{plural} can be listed"), || {
             let path = format!("/apis/{GROUP}/v1alpha1/{plural}");

@@ -113,6 +113,15 @@ impl Api {
         decode::page(scope.kind, &bytes)
     }
 
+    /// Asks whether the CustomResourceDefinition of the kind of a scope is being deleted.
+    pub(super) async fn definition(&self, scope: &Scope) -> Result<bool, Failure> {
+        let answer = self.send(scope.definition()).await?;
+        let bytes = self.read(answer.into_body(), MAX_PAGE_BYTES).await?;
+        let read: Result<serde_json::Value, _> = serde_json::from_slice(&bytes);
+        let read = read.map_err(|error| Failure::of_decoding(&error))?;
+        Ok(read.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null()))
+    }
+
     /// Opens a watch.
     pub(super) async fn watch(
         &self,

@@ -39,6 +39,7 @@ impl Failure {
             WatchFailure::Decode
             | WatchFailure::Forbidden
             | WatchFailure::Absent
+            | WatchFailure::Vanishing
             | WatchFailure::Gone
             | WatchFailure::Throttled
             | WatchFailure::Status

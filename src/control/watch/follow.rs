@@ -90,6 +90,10 @@ impl Follower {
                 }
                 Err(failure) => (failure, false),
             };
+            if failure.why == WatchFailure::Vanishing {
+                self.hold(&failure).await;
+                continue;
+            }
             self.note(|cells| cells.fail(failure.why, &failure.words));
             let pace = if listed { &mut self.watching } else { &mut self.pace };
             let wait = pace.next(failure.retry_after);
@@ -227,7 +231,7 @@ impl Follower {
         loop {
             tokio::select! {
                 line = lines.next() => match line {
-                    Some(line) => self.take(&line?, run)?,
+                    Some(line) => self.take(&line?, run).await?,
                     None => return Ok(()),
                 },
                 _ = run.ticks.tick(), if !run.asking => {
@@ -250,7 +254,7 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, line: &[u8], run: &mut Run) -> Result<(), Failure> {
+    async fn take(&mut self, line: &[u8], run: &mut Run) -> Result<(), Failure> {
         let (event, version) = decode::event(self.scope.kind, line)?;
         match event {
             Event::Applied(object, standing) => {
@@ -260,6 +264,7 @@ impl Follower {
                 self.cluster.apply(object);
             }
             Event::Deleted(identity) => {
+                self.check_definition().await?;
                 if identity.kind == Kind::Ingress {
                     self.standings.remove(&identity);
                 }

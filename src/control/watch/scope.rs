@@ -98,6 +98,14 @@ impl Scope {
         request.expect("a path of names and a selector make a valid request")
     }
 
+    /// The request for the CustomResourceDefinition of the kind.
+    pub(super) fn definition(&self) -> http::Request<Vec<u8>> {
+        const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let (_, plural) = resource(self.kind);
+        let request = http::Request::get(format!("{DEFINITIONS}/{plural}.traefik.io"));
+        request.body(Vec::new()).expect("a path of names makes a valid request")
+    }
+
     /// The request for what happens from `version` on, for so many seconds.
     pub(super) fn watch(&self, version: &str, seconds: u32) -> http::Request<Vec<u8>> {
         let params = WatchParams {

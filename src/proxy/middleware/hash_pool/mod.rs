@@ -112,7 +112,7 @@ impl IdleThread {
 /// Computes what is asked for, in time that nobody else wants.
 fn compute(asked: &Receiver<Asked>) {
     let _ = rustix::process::setpriority_process(None, LOWEST);
-    // Without it others lose a slice now and then to a thread with the lowest nice value.
+    // Without it the nice value has to do.
     if let Err(error) = sys::yield_to_all() {
         tracing::debug!(%error, "hashes of passwords are not computed in idle time");
     }

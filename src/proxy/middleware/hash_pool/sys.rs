@@ -5,8 +5,8 @@
 use std::io;
 
 /// Has the calling thread run only in time that no other of its cgroup wants (`SCHED_IDLE`, sched(7)). Any other
-/// thread that wakes takes its place at once, which with a nice value it does not before a slice is over. There
-/// is no way back without a right.
+/// thread that wakes takes its place at once, whatever the version of the kernel; to a nice value not all of them
+/// pay so much attention. There is no way back without a right.
 ///
 /// # Errors
 ///
