@@ -32,7 +32,8 @@ pub(in crate::control::translate) enum Target<'o> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::control::translate) struct Asked<'o> {
     pub(in crate::control::translate) scheme: Option<AskedScheme>,
-    pub(in crate::control::translate) transport: Option<Reference<'o>>,
+    /// The name of a ServersTransport, or its id with the provider.
+    pub(in crate::control::translate) transport: Option<&'o str>,
     pub(in crate::control::translate) sticky: Option<Arc<CookieSettings>>,
 }
 
@@ -235,9 +236,9 @@ fn asked<'o>(fields: &mut Fields<'o, '_, '_>) -> Asked<'o> {
     };
     let transport = fields.text("serversTransport").filter(|name| !name.is_empty());
     let transport = transport.and_then(|name| match name.rsplit_once('@') {
-        None => Some(Reference { namespace: None, name }),
+        None | Some((_, "kubernetescrd")) => Some(name),
         Some(_) => {
-            let reason = format!("{} names a provider, and none is read", quote(name));
+            let reason = format!("{} is of a provider that is not read", quote(name));
             fields.refuse("serversTransport", reason, "name a ServersTransport of this namespace");
             None
         }

@@ -16,7 +16,7 @@ use crate::control::translate::ingress_route::{
     self, Asked, IngressRouteRead, Placed, RouteRead, RouteTls, ServiceRead, Target,
 };
 use crate::control::translate::middleware::{
-    Asking, Dependency, OwnBackend, Reference, UsedBackend,
+    Asking, Dependency, OwnBackend, Reference, UsedBackend, object_id,
 };
 use crate::control::translate::report::{Problem, Report, leave_out_details};
 use crate::control::translate::servers_transport;
@@ -28,6 +28,9 @@ use crate::model::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Behind the id of an object of Kubernetes, where an object of any provider is named.
+const PROVIDER: &str = "@kubernetescrd";
 
 /// What the routes so far come to.
 #[derive(Default)]
@@ -274,7 +277,8 @@ impl Within<'_> {
                 .add(&format!("{place}.namespace"), problem);
             return Destination::Broken(reference.name.into(), Broken::Restricted);
         };
-        match self.wanted(&read.asked, &format!("{place}.serversTransport"), found) {
+        let of_transport = format!("{place}.serversTransport");
+        match self.wanted(&read.asked, &namespace, &of_transport, found) {
             Ok(wanted) => {
                 let variant = variant(&read.asked);
                 Destination::Port(BackendKey { namespace, service, port, variant }, wanted)
@@ -291,26 +295,51 @@ impl Within<'_> {
         is_allowed.then(|| (namespace, reference.name.into()))
     }
 
-    /// What is asked of a Service, with its ServersTransport looked up.
-    fn wanted(&self, asked: &Asked<'_>, place: &str, found: &mut Found) -> Result<Wanted, Broken> {
+    /// What is asked of a Service of a namespace, with its ServersTransport looked up.
+    fn wanted(
+        &self,
+        asked: &Asked<'_>,
+        namespace: &Arc<str>,
+        place: &str,
+        found: &mut Found,
+    ) -> Result<Wanted, Broken> {
         let mut tls = None;
-        if let Some(reference) = asked.transport {
-            tls = Some(Arc::new(self.transport(reference, place, found)?));
+        if let Some(name) = asked.transport {
+            let object = self.transport_of(name, namespace, found);
+            tls = Some(Arc::new(self.transport(&object, place, found)?));
         }
         Ok(Wanted { scheme: asked.scheme, tls, algorithm: asked.algorithm() })
     }
 
+    /// The ServersTransport of a name: in the namespace of the Service (`crd/kubernetes_http.go`,
+    /// makeServersTransportKey), or the first of those with an id.
+    fn transport_of(&self, name: &str, of: &Arc<str>, found: &mut Found) -> ObjectRef {
+        let kind = Kind::ServersTransport;
+        let Some(id) = name.strip_suffix(PROVIDER) else {
+            return ObjectRef { kind, namespace: Arc::clone(of), name: name.into() };
+        };
+        found.dependencies.insert(Dependency::Object(ObjectRef::new(kind, "", id)));
+        let is_allowed =
+            |namespace: &Arc<str>| namespace == of || self.policy == MiddlewarePolicy::AnyNamespace;
+        let all = self.objects.traefik(kind).iter();
+        let mut named = all.filter(|(namespace, name, _)| {
+            object_id(namespace, name) == id && is_allowed(namespace)
+        });
+        let (namespace, name) = named.next().map_or_else(
+            || (Arc::clone(of), Arc::from(name)),
+            |(namespace, name, _)| (Arc::clone(namespace), Arc::clone(name)),
+        );
+        ObjectRef { kind, namespace, name }
+    }
+
     fn transport(
         &self,
-        reference: Reference<'_>,
+        object: &ObjectRef,
         place: &str,
         found: &mut Found,
     ) -> Result<TransportTls, Broken> {
-        // One of another namespace cannot be named but by an id.
-        let (namespace, name) = (Arc::clone(&self.object.namespace), Arc::from(reference.name));
-        let object = ObjectRef { kind: Kind::ServersTransport, namespace, name };
         found.dependencies.insert(Dependency::Object(object.clone()));
-        let Some(read) = servers_transport::read(self.objects, &object, &mut found.problems) else {
+        let Some(read) = servers_transport::read(self.objects, object, &mut found.problems) else {
             let kind = object.kind.as_str();
             let problem = ingress_route::missing(kind, &object.namespace, &object.name);
             Report::new(self.object, &mut found.problems).add(place, problem);
@@ -327,7 +356,7 @@ impl Within<'_> {
 fn variant(asked: &Asked<'_>) -> Option<Arc<str>> {
     let Asked { scheme, transport, sticky } = asked;
     let scheme = scheme.map(|scheme| scheme.as_str().to_owned());
-    let transport = transport.map(|named| format!("ServersTransport {}", named.name));
+    let transport = transport.map(|name| format!("ServersTransport {name}"));
     let sticky = sticky.as_ref().map(|cookie| format!("cookie {cookie:?}"));
     let all: Vec<String> = scheme.into_iter().chain(transport).chain(sticky).collect();
     (!all.is_empty()).then(|| all.join(", ").into())

@@ -230,6 +230,41 @@ spec: {serverName: pods.example, insecureSkipVerify: true}
 }
 
 #[test]
+fn a_transport_is_of_the_namespace_of_its_service_or_named_by_id() {
+    let of = |kind: &str, namespace: &str, name: &str, spec: &str| {
+        format!(
+            "
+apiVersion: {kind}
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {{{spec}}}
+---"
+        )
+    };
+    let transport = |namespace: &str| {
+        of("traefik.io/v1alpha1\nkind: ServersTransport", namespace, "inner", "serverName: a.b")
+    };
+    let service = of("v1\nkind: Service", "other", "web", "ports: [{port: 80}]");
+    let asked = |namespace: &str, name: &str| {
+        format!(
+            "{{match: 'Host(`a.example`)', services: [{{name: web, namespace: {namespace}, port: 80, scheme: https, \
+             serversTransport: {name}}}]}}"
+        )
+    };
+    for (at, namespace, name, expected) in [
+        ("default", "default", "inner", None),
+        ("other", "other", "inner", None),
+        ("default", "other", "inner", Some(Broken::ProtocolUnusable)),
+        ("other", "default", "other-inner@kubernetescrd", None),
+        ("other", "default", "default-inner@kubernetescrd", Some(Broken::ProtocolUnusable)),
+        ("default", "default", "inner@file", Some(Broken::Altered)),
+    ] {
+        let routes = mk_routes(&format!("routes: [{}]", asked(namespace, name)));
+        let (model, _) = run(&format!("{service}{}{routes}", transport(at)));
+        assert_eq!(broken(&model), [expected], "{name} at {at} for {namespace}");
+    }
+}
+
+#[test]
 fn another_namespace_is_named_where_that_is_allowed() {
     let elsewhere = "
 apiVersion: v1
