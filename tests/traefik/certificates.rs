@@ -1,18 +1,23 @@
-//! The certificates of the lab: that of all hosts, and that of clients who have one.
+//! The certificates of the lab: that of all hosts, that of pods, and that of clients who have one.
 
 use crate::manifests::DOMAIN;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CertifiedKey, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, generate_simple_self_signed,
 };
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::sync::Arc;
+
+/// The name in the certificate of pods.
+pub(crate) const PODS: &str = "pods.example";
 
 /// Both, and the authority of the clients.
 pub(crate) struct Certificates {
     hosts: CertifiedKey<KeyPair>,
     authority: String,
+    pods: Arc<ServerConfig>,
     client: (CertificateDer<'static>, Vec<u8>),
 }
 
@@ -42,7 +47,22 @@ impl Certificates {
         let of_client = key();
         let client = params.signed_by(&of_client, &issuer).expect("plain parameters");
         let client = (client.der().clone(), of_client.serialize_der());
-        Self { hosts, authority: issuer.pem(), client }
+        let of_pods = key();
+        let params = CertificateParams::new([PODS.to_owned()]).expect("a name");
+        let own = params.signed_by(&of_pods, &issuer).expect("plain parameters");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(of_pods.serialize_der()));
+        let pods = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions of the provider")
+            .with_no_client_auth()
+            .with_single_cert(vec![own.der().clone()], key);
+        let pods = Arc::new(pods.expect("a key that fits"));
+        Self { hosts, authority: issuer.pem(), pods, client }
+    }
+
+    /// TLS of pods, whose certificate is for [`PODS`] and by the authority of the clients.
+    pub(crate) fn of_pods(&self) -> &Arc<ServerConfig> {
+        &self.pods
     }
 
     /// That of the hosts, with its key, in PEM.
@@ -59,8 +79,7 @@ impl Certificates {
     pub(crate) fn client(&self, with_certificate: bool) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.hosts.cert.der().clone()).expect("a certificate");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("versions of the provider")
             .with_root_certificates(roots);
@@ -71,6 +90,10 @@ impl Certificates {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
         Arc::new(config.with_client_auth_cert(vec![certificate], key).expect("a key that fits"))
     }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 fn key() -> KeyPair {

@@ -43,9 +43,9 @@ impl Lab {
     pub(crate) fn start(cases: &[Case]) -> Option<Self> {
         let program = traefik::find()?;
         let plane = Plane::start()?;
-        let pods = Pods::start();
-        crds::install(&plane);
         let certificates = Certificates::make();
+        let pods = Pods::start(certificates.of_pods());
+        crds::install(&plane);
         create(&plane, cases, &certificates);
         let traefik = Traefik::start(&program, &plane);
         let edge = Edge::configured(&plane, &configuration(&plane), None);

@@ -22,6 +22,9 @@ pub(crate) const CERTIFICATE: &str = "certificate";
 /// The Secret with the authority of clients' certificates, and the TLSOption that asks for them.
 pub(crate) const CLIENTS: &str = "clients";
 
+/// The Secret with the authority of the pods' certificates.
+pub(crate) const AUTHORITY: &str = "authority";
+
 /// Namespaces, Services with their pods, certificates, the middleware of the entry point `guarded`: what every case may refer to.
 pub(crate) fn common(certificates: &Certificates) -> Vec<Value> {
     let [certificate, key] = certificates.of_hosts();
@@ -50,6 +53,9 @@ pub(crate) fn common(certificates: &Certificates) -> Vec<Value> {
     objects.push(json!({"apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": CLIENTS, "namespace": NAMESPACE},
         "stringData": {"ca.crt": certificates.authority()}}));
+    objects.push(json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": AUTHORITY, "namespace": NAMESPACE},
+        "stringData": {"tls.ca": certificates.authority()}}));
     objects.push(json!({"apiVersion": "traefik.io/v1alpha1", "kind": "TLSOption",
         "metadata": {"name": CLIENTS, "namespace": NAMESPACE},
         "spec": {"clientAuth": {"secretNames": [CLIENTS],
@@ -140,12 +146,15 @@ fn service(
     let endpoints: Vec<Value> = pods.iter().map(|ip| json!({"addresses": [ip]})).collect();
     let service = json!({"apiVersion": "v1", "kind": "Service",
         "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
-        "spec": {"ports": [{"name": "http", "port": 80, "targetPort": pods::PORT}]}});
+        "spec": {"ports": [{"name": "http", "port": 80, "targetPort": pods::PORT},
+            {"name": "https", "port": 443, "targetPort": pods::TLS_PORT},
+            {"name": "tls", "port": 8443, "targetPort": pods::TLS_PORT}]}});
     let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": {"name": format!("{name}-1"), "namespace": namespace,
             "labels": {"kubernetes.io/service-name": name}},
         "addressType": "IPv4", "endpoints": endpoints,
-        "ports": [{"name": "http", "port": pods::PORT}]});
+        "ports": [{"name": "http", "port": pods::PORT}, {"name": "https", "port": pods::TLS_PORT},
+            {"name": "tls", "port": pods::TLS_PORT}]});
     vec![service, slice]
 }
 

@@ -4,6 +4,7 @@
 //! wants are kept here under that name; afterwards the client takes what the pods got.
 
 use crate::eventually;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,6 +16,8 @@ use std::thread;
 pub(crate) const NAMES: [&str; 3] = ["app", "auth", "page"];
 /// Where each of them listens.
 pub(crate) const PORT: u16 = 8080;
+/// The same with TLS.
+pub(crate) const TLS_PORT: u16 = 8443;
 /// An address of the same network where nobody listens.
 pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 77, 100, 99);
 
@@ -60,17 +63,18 @@ struct Exchange {
 pub(crate) struct Pods(Arc<Mutex<HashMap<String, Exchange>>>);
 
 impl Pods {
-    /// Starts them.
-    pub(crate) fn start() -> Self {
+    /// Starts them, with TLS at a port of its own.
+    pub(crate) fn start(tls: &Arc<ServerConfig>) -> Self {
         let pods = Self::default();
-        for name in NAMES {
-            let listener = TcpListener::bind(SocketAddr::from((ip(name), PORT)));
+        for (name, port) in NAMES.into_iter().flat_map(|name| [(name, PORT), (name, TLS_PORT)]) {
+            let listener = TcpListener::bind(SocketAddr::from((ip(name), port)));
             let (listener, pods) = (listener.expect("the network of the pods"), pods.clone());
+            let tls = (port == TLS_PORT).then(|| Arc::clone(tls));
             thread::spawn(move || {
                 for stream in listener.incoming().map_while(Result::ok) {
-                    let pods = pods.clone();
+                    let (pods, tls) = (pods.clone(), tls.clone());
                     // A proxy that goes away in the middle shows it to its client.
-                    thread::spawn(move || drop(pods.serve(name, stream)));
+                    thread::spawn(move || drop(pods.accept(name, stream, tls)));
                 }
             });
         }
@@ -112,10 +116,20 @@ impl Pods {
         ask(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Answers requests until the proxy ends the connection.
-    fn serve(&self, pod: &'static str, stream: TcpStream) -> io::Result<()> {
+    fn accept(
+        &self,
+        pod: &'static str,
+        stream: TcpStream,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let mut to = stream.try_clone()?;
+        let Some(tls) = tls else { return self.serve(pod, stream) };
+        let session = ServerConnection::new(tls).map_err(io::Error::other)?;
+        self.serve(pod, StreamOwned::new(session, stream))
+    }
+
+    /// Answers requests until the proxy ends the connection.
+    fn serve(&self, pod: &'static str, stream: impl Read + Write) -> io::Result<()> {
         let mut from = BufReader::new(stream);
         while let Some(received) = receive(pod, &mut from)? {
             let is_head = received.method == "HEAD";
@@ -136,7 +150,8 @@ impl Pods {
                 head += &format!("Content-Length: {}\r\n", answer.body.len());
             }
             let body: &[u8] = if bodiless { b"" } else { &answer.body };
-            to.write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
+            from.get_mut().write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
+            from.get_mut().flush()?;
         }
         Ok(())
     }
