@@ -42,10 +42,25 @@ pub enum PasswordHash {
         /// The 22 characters of the hash.
         hash: Box<str>,
     },
+    /// `$5$` and `$6$`.
+    ShaCrypt(Box<ShaCrypt>),
     /// `{SHA}`: the SHA-1 of the password.
     Sha1([u8; 20]),
     /// A password in clear, of a Secret of type `kubernetes.io/basic-auth`.
     Clear(Box<str>),
+}
+
+/// A hash of SHA-crypt.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ShaCrypt {
+    /// Whether it is of SHA-512 (`$6$`), and not of SHA-256 (`$5$`).
+    pub is_512: bool,
+    /// How often the sum is computed.
+    pub rounds: u32,
+    /// The salt, at most 16 bytes.
+    pub salt: Box<str>,
+    /// The 43 or 86 characters of the hash.
+    pub hash: Box<str>,
 }
 
 impl fmt::Debug for PasswordHash {
@@ -53,6 +68,7 @@ impl fmt::Debug for PasswordHash {
         f.write_str(match self {
             Self::Bcrypt(_) => "bcrypt",
             Self::Md5Crypt { .. } => "md5-crypt",
+            Self::ShaCrypt(_) => "sha-crypt",
             Self::Sha1(_) => "sha1",
             Self::Clear(_) => "clear",
         })

@@ -17,7 +17,7 @@ mod source;
 
 pub use auth::{
     AuthFlavour, AuthService, BasicAuth, Credential, DigestAuth, DigestUser, ForwardAuth,
-    ForwardBody, ForwardedTrust, PasswordHash, SignIn,
+    ForwardBody, ForwardedTrust, PasswordHash, ShaCrypt, SignIn,
 };
 pub use headers::{AllowedOrigins, Cors, FieldChange, HeaderRules, Security};
 pub use kind::StepKind;

@@ -1,9 +1,16 @@
 //! Hashes of htpasswd files (Apache, "Password Formats").
 
-use crate::model::middleware::PasswordHash;
+use crate::model::middleware::{PasswordHash, ShaCrypt};
 
 /// The highest cost of bcrypt that is computed: some seconds for a password. Each step doubles it.
 const MOST_COST: u8 = 15;
+
+/// The most rounds of SHA-crypt that are computed: about a second for a password.
+const MOST_ROUNDS: u32 = 1_000_000;
+
+/// Rounds where a hash does not say, and the fewest (crypt(5), "sha512crypt").
+const ROUNDS: u32 = 5000;
+const LEAST_ROUNDS: u32 = 1000;
 
 /// The alphabet of base64 (RFC 4648 section 4).
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -21,10 +28,15 @@ pub(super) fn hash(text: &str) -> Result<PasswordHash, &'static str> {
             return md5(magic, rest).ok_or("has a broken MD5 hash");
         }
     }
+    for (prefix, is_512) in [("$5$", false), ("$6$", true)] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            return sha(is_512, rest);
+        }
+    }
     if ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
         return bcrypt(text);
     }
-    Err("has no hash of bcrypt, MD5 ($apr1$, $1$) or {SHA}")
+    Err("has no hash of bcrypt, MD5 ($apr1$, $1$), SHA ($5$, $6$) or {SHA}")
 }
 
 fn bcrypt(text: &str) -> Result<PasswordHash, &'static str> {
@@ -48,6 +60,26 @@ fn md5(magic: &'static str, rest: &str) -> Option<PasswordHash> {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/';
     let is_whole = salt.len() <= 8 && hash.len() == 22 && hash.bytes().all(is_letter);
     is_whole.then(|| PasswordHash::Md5Crypt { magic, salt: salt.into(), hash: hash.into() })
+}
+
+fn sha(is_512: bool, rest: &str) -> Result<PasswordHash, &'static str> {
+    const BROKEN: &str = "has a broken SHA hash";
+    let (rounds, rest) = match rest.strip_prefix("rounds=").map(|rest| rest.split_once('$')) {
+        None => (ROUNDS, rest),
+        Some(Some((rounds, rest))) => (rounds.parse().map_err(|_| BROKEN)?, rest),
+        Some(None) => return Err(BROKEN),
+    };
+    if rounds > MOST_ROUNDS {
+        return Err("has a SHA hash of more than 1000000 rounds, which takes seconds");
+    }
+    let (salt, hash) = rest.split_once('$').ok_or(BROKEN)?;
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/';
+    let length = if is_512 { 86 } else { 43 };
+    if salt.len() > 16 || hash.len() != length || !hash.bytes().all(is_letter) {
+        return Err(BROKEN);
+    }
+    let (rounds, salt, hash) = (rounds.max(LEAST_ROUNDS), salt.into(), hash.into());
+    Ok(PasswordHash::ShaCrypt(Box::new(ShaCrypt { is_512, rounds, salt, hash })))
 }
 
 /// The 20 bytes of a SHA-1: 27 letters and one `=`.
@@ -80,6 +112,26 @@ mod tests {
         let md5 = hash("$apr1$lZL6V/ci$eIMz/iKDkbtys/uU7LEK00");
         assert!(matches!(md5, Ok(PasswordHash::Md5Crypt { magic: "apr1", .. })), "{md5:?}");
         assert!(hash("$1$abc$eIMz/iKDkbtys/uU7LEK00").is_ok());
+        let short = "2EOiGxZvwTi3lRXmoLAXK4IAbI9nP3bTXwwlEkccfH4";
+        let long = "6".repeat(86);
+        for (text, rounds) in [
+            (format!("$5$salt${short}"), Some(5000)),
+            (format!("$5$rounds=1400$salt${short}"), Some(1400)),
+            (format!("$6$rounds=10$salt${long}"), Some(1000)),
+            (format!("$6$0123456789abcdef${long}"), Some(5000)),
+            (format!("$6$0123456789abcdefg${long}"), None),
+            (format!("$6$rounds=1000001$salt${long}"), None),
+            (format!("$6$rounds=x$salt${long}"), None),
+            (format!("$6$rounds=1000{long}"), None),
+            (format!("$6$salt${short}"), None),
+            (format!("$5$salt${long}"), None),
+        ] {
+            let read = match hash(&text) {
+                Ok(PasswordHash::ShaCrypt(settings)) => Some(settings.rounds),
+                _ => None,
+            };
+            assert_eq!(read, rounds, "{text}");
+        }
         let bcrypt = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
         assert_eq!(hash(bcrypt), Ok(PasswordHash::Bcrypt(bcrypt.into())));
         let dear = bcrypt.replace("$05$", "$31$");

@@ -6,6 +6,7 @@
 
 mod log_ins;
 mod md5_crypt;
+mod sha_crypt;
 mod verify;
 
 pub(super) use log_ins::LogIns;

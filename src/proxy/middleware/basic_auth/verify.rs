@@ -1,6 +1,7 @@
 //! Whether a password is the one of a hash.
 
 use super::md5_crypt::md5_crypt;
+use super::sha_crypt::sha_crypt;
 use crate::model::middleware::PasswordHash;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use subtle::ConstantTimeEq;
@@ -9,7 +10,9 @@ use subtle::ConstantTimeEq;
 pub(super) fn is_quick(hash: &PasswordHash) -> bool {
     match hash {
         PasswordHash::Sha1(_) | PasswordHash::Clear(_) => true,
-        PasswordHash::Bcrypt(_) | PasswordHash::Md5Crypt { .. } => false,
+        PasswordHash::Bcrypt(_) | PasswordHash::Md5Crypt { .. } | PasswordHash::ShaCrypt(_) => {
+            false
+        }
     }
 }
 
@@ -21,6 +24,10 @@ pub(super) fn verify(hash: &PasswordHash, password: &[u8]) -> bool {
         PasswordHash::Md5Crypt { magic, salt, hash } => {
             let computed = md5_crypt(password, salt.as_bytes(), magic);
             computed[..].ct_eq(hash.as_bytes()).into()
+        }
+        PasswordHash::ShaCrypt(settings) => {
+            let computed = sha_crypt(settings, password).unwrap_or_default();
+            computed.as_bytes().ct_eq(settings.hash.as_bytes()).into()
         }
         PasswordHash::Sha1(sum) => {
             digest(&SHA1_FOR_LEGACY_USE_ONLY, password).as_ref().ct_eq(&sum[..]).into()
@@ -36,6 +43,7 @@ pub(super) fn verify(hash: &PasswordHash, password: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::middleware::ShaCrypt;
 
     /// `crypt("secret", "$2y$05$abcdefghijklmnopqrstuu")` of libxcrypt.
     const BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
@@ -51,6 +59,12 @@ mod tests {
                 salt: "saltsalt".into(),
                 hash: "LrttParrLPdxvgutaSXWJ0".into(),
             },
+            PasswordHash::ShaCrypt(Box::new(ShaCrypt {
+                is_512: false,
+                rounds: 1400,
+                salt: "saltsalt".into(),
+                hash: "2EOiGxZvwTi3lRXmoLAXK4IAbI9nP3bTXwwlEkccfH4".into(),
+            })),
             PasswordHash::Sha1(sum.as_ref().try_into().expect("twenty bytes")),
             PasswordHash::Clear("secret".into()),
         ] {
