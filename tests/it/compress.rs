@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 fn compress() -> Step {
     Step::Compress(Box::new(Compress {
         min_bytes: 1024,
+        default: None,
         encodings: vec!["br", "gzip"],
         excluded: Vec::new(),
         included: Vec::new(),

@@ -13,6 +13,8 @@ pub struct Compress {
     pub min_bytes: u64,
     /// `encodings` that are offered, in the order of preference: `br`, `gzip`.
     pub encodings: Vec<&'static str>,
+    /// `defaultEncoding`: for clients that name none (RFC 9110 section 12.5.3: any is acceptable then).
+    pub default: Option<&'static str>,
     /// `excludedContentTypes`, without parameters, in lower case.
     pub excluded: Vec<Box<str>>,
     /// `includedContentTypes`: only these, if there are any.

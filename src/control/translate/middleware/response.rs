@@ -23,7 +23,6 @@ pub(super) fn compress(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
         "excludedContentTypes",
         "defaultEncoding",
     ]);
-    fields.tell("defaultEncoding", "nothing is compressed for clients that do not accept it");
     let min_bytes = match fields.count("minResponseBodyBytes") {
         0 => MIN_BYTES,
         bytes => bytes,
@@ -40,7 +39,24 @@ pub(super) fn compress(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
         fields.warn("encodings", reason, "add one of the two");
         return None;
     }
-    Some(Step::Compress(Box::new(Compress { min_bytes, encodings, excluded, included })))
+    let default = default_encoding(fields, &encodings);
+    Some(Step::Compress(Box::new(Compress { min_bytes, encodings, default, excluded, included })))
+}
+
+/// The one for clients that name none. Traefik takes only one that is offered.
+fn default_encoding(
+    fields: &mut Fields<'_, '_, '_>,
+    encodings: &[&'static str],
+) -> Option<&'static str> {
+    const KEY: &str = "defaultEncoding";
+    let text = fields.text(KEY).filter(|text| !text.is_empty())?;
+    let known = encodings.iter().copied().find(|known| *known == text);
+    if known.is_none() {
+        let reason =
+            format!("{} is not offered: clients that name none get no encoding", quote(text));
+        fields.warn(KEY, reason, "write br or gzip, and list it in encodings");
+    }
+    known
 }
 
 fn encodings(fields: &mut Fields<'_, '_, '_>) -> Vec<&'static str> {

@@ -31,6 +31,26 @@ impl ContentCoding {
     }
 }
 
+/// Those that a client accepts, or that `default` says for one that names none, or that takes any.
+pub(super) fn chosen(
+    headers: &impl Fields,
+    offered: &[&'static str],
+    default: Option<&'static str>,
+) -> Choices {
+    let Some(default) = default else { return accepted(headers, offered) };
+    let default = [default];
+    let values = || headers.get_all(header::ACCEPT_ENCODING);
+    let takes_any = values().any(|value| value.as_bytes().contains(&b'*'));
+    match values().next() {
+        None => Choices([ContentCoding::named(default[0]), None]),
+        Some(_) if takes_any => {
+            let first: Vec<_> = default.iter().chain(offered).copied().collect();
+            accepted(headers, &first)
+        }
+        Some(_) => accepted(headers, offered),
+    }
+}
+
 /// Those of `offered` that a client accepts, the preferred one first; among equals their order counts.
 pub(super) fn accepted(headers: &impl Fields, offered: &[&'static str]) -> Choices {
     let mut best: Option<(u16, ContentCoding)> = None;
@@ -162,6 +182,27 @@ mod tests {
         assert_eq!(names(&["gzip, br"], &["br"]), ["br"]);
         assert_eq!(names(&["br, gzip"], &["gzip", "gzip", "br"]), ["gzip", "br"]);
         assert_eq!(names(&[], &["br", "gzip"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_default_is_for_clients_that_name_none_and_comes_first_for_those_that_take_any() {
+        for (value, expected) in [
+            (None, &["gzip"][..]),
+            (Some(""), &[]),
+            (Some("identity"), &[]),
+            (Some("*"), &["gzip", "br"]),
+            (Some("gzip;q=0, *"), &["br"]),
+            (Some("gzip, br"), &["br", "gzip"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            }
+            let choices = chosen(&headers, &["br", "gzip"], Some("gzip"));
+            let names: Vec<_> = choices.iter().map(ContentCoding::name).collect();
+            assert_eq!(names, expected, "{value:?}");
+            assert_eq!(chosen(&headers, &["br"], None), accepted(&headers, &["br"]));
+        }
     }
 
     #[test]

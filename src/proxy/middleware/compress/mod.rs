@@ -14,7 +14,7 @@ use super::passage::StepNote;
 use super::view::{RequestView, ResponseView};
 use crate::model::middleware::Compress;
 use crate::net::fields::Fields;
-use accepted::{Choices, accepted, lists};
+use accepted::{Choices, chosen, lists};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 /// Types that are compressed already: doing it again costs time and gains nothing. `image/svg+xml` is text.
@@ -68,7 +68,7 @@ pub(super) fn on_request(rules: &Compress, request: &mut RequestView<'_>) {
     if is_head || fields.contains(header::RANGE) || fields.contains(header::UPGRADE) {
         return;
     }
-    let choices = accepted(fields, &rules.encodings);
+    let choices = chosen(fields, &rules.encodings, rules.default);
     if choices.is_empty() {
         return;
     }

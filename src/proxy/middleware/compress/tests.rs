@@ -5,6 +5,7 @@ use http::HeaderMap;
 
 fn rules() -> Compress {
     Compress {
+        default: None,
         min_bytes: 1024,
         encodings: vec!["br", "gzip"],
         excluded: Vec::new(),
