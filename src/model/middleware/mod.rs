@@ -30,7 +30,7 @@ pub use path::PathRewrite;
 pub use pattern::{Pattern, PatternError, Replacement};
 pub use redirect::{Redirect, RedirectStatus, RedirectTarget};
 pub use response::{ClientCertificateFields, Compress, ErrorPages, RetryLimit, StatusRange};
-pub use source::{ClientSelector, SourceList, SourceRule};
+pub use source::{ClientSelector, Exemption, SourceList, SourceRule};
 
 use super::BackendKey;
 use std::num::NonZeroU64;
@@ -66,6 +66,8 @@ pub enum Step {
     Redirect(Box<Redirect>),
     /// `ipAllowList`, and deny lists.
     Source(Box<SourceRule>),
+    /// A step that some addresses need not pass.
+    Exempt(Box<Exemption>),
     /// `basicAuth`.
     BasicAuth(Box<BasicAuth>),
     /// `digestAuth`.
@@ -112,6 +114,7 @@ impl Step {
             Self::Headers(_) => StepKind::Headers,
             Self::Redirect(redirect) => redirect.kind(),
             Self::Source(_) => StepKind::IpAllowList,
+            Self::Exempt(exemption) => exemption.step.step.step_kind(),
             Self::BasicAuth(_) => StepKind::BasicAuth,
             Self::DigestAuth(_) => StepKind::DigestAuth,
             Self::ForwardAuth(_) => StepKind::ForwardAuth,
@@ -136,6 +139,7 @@ impl Step {
         match self {
             Self::ForwardAuth(auth) => Some(&auth.service.backend),
             Self::Errors(pages) => Some(&pages.backend),
+            Self::Exempt(exemption) => exemption.step.step.backend(),
             Self::RateLimit(limit) => limit.shared.as_ref()?.service.as_ref(),
             _ => None,
         }

@@ -1,6 +1,8 @@
 //! Who may ask, by address.
 
+use super::NamedStep;
 use ipnet::IpNet;
+use std::sync::Arc;
 
 /// `ipAllowList`, `whitelist-source-range`, `denylist-source-range`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,17 @@ pub struct SourceRule {
     pub client: ClientSelector,
     /// `rejectStatusCode`; 403.
     pub status: http::StatusCode,
+}
+
+/// A step that some addresses need not pass: `satisfy: any` of ingress-nginx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemption {
+    /// Who need not pass it.
+    pub networks: Vec<IpNet>,
+    /// Whose address is compared.
+    pub client: ClientSelector,
+    /// The step.
+    pub step: Arc<NamedStep>,
 }
 
 /// A list of networks.

@@ -29,7 +29,7 @@ pub fn explain(
 ) -> (Vec<StepReport>, Option<Box<StepAnswer>>) {
     let mut reports = Vec::new();
     for middleware in chain {
-        if let (Step::Source(_), false) = (&middleware.step, knows_client) {
+        if let (Step::Source(_) | Step::Exempt(_), false) = (&middleware.step, knows_client) {
             let (name, kind) = (Arc::clone(&middleware.name), middleware.step.kind());
             let effect = "compares the client's address: give --from".to_owned();
             reports.push(StepReport { name, kind, effect });
@@ -69,6 +69,7 @@ pub fn explain(
 /// Whom a step asks.
 fn asked(step: &Step) -> String {
     match step {
+        Step::Exempt(exemption) => asked(&exemption.step.step),
         Step::ForwardAuth(auth) => {
             format!("{}, which decides when the request comes", auth.service.uri)
         }

@@ -109,6 +109,11 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
         Step::Headers(rules) => headers::on_request(rules, request),
         Step::Redirect(redirect) => redirect::on_request(redirect, request),
         Step::Source(rule) => source::on_request(rule, request),
+        Step::Exempt(exemption) if source::exempts(exemption, request) => {
+            exempt(&exemption.step.step, request);
+            Ok(())
+        }
+        Step::Exempt(exemption) => on_request(&exemption.step, request),
         Step::Path(rewrite) => path::on_request(rewrite, request),
         Step::BodySize(most) => body_size::on_request(request.upload, *most)
             .map_err(|reason| StepAnswer::of(reason).into()),
@@ -149,6 +154,17 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
     }
 }
 
+/// Passes a request by a step that authenticates: what that would tell the pod of the client, the client may not.
+fn exempt(step: &Step, request: &mut RequestView<'_>) {
+    match step {
+        Step::BasicAuth(auth) => {
+            user::forget(request, auth.user_field.as_ref(), auth.remove_header);
+        }
+        Step::ForwardAuth(auth) => forward_auth::forget(auth, request),
+        _ => {}
+    }
+}
+
 /// Whether the response half of a step waits for a page, which [`page`] asks for, or [`put_page`] has.
 pub fn is_page_due(middleware: &NamedStep, status: StatusCode, is_ours: bool) -> bool {
     match &middleware.step {
@@ -162,6 +178,7 @@ pub fn is_page_due(middleware: &NamedStep, status: StatusCode, is_ours: bool) ->
 pub fn on_response(middleware: &Arc<NamedStep>, response: &mut ResponseView<'_>) {
     match &middleware.step {
         Step::Headers(rules) => headers::on_response(rules, response),
+        Step::Exempt(exemption) => on_response(&exemption.step, response),
         Step::ForwardAuth(_) => forward_auth::on_response(response),
         Step::GrpcWeb(_) => grpc_web::on_response(response),
         Step::CircuitBreaker(rules) => breaker::on_response(rules, response),

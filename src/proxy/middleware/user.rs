@@ -24,3 +24,14 @@ pub(super) fn tell(
     }
     Ok(())
 }
+
+/// The same where nobody has logged in.
+pub(super) fn forget(request: &mut RequestView<'_>, field: Option<&HeaderName>, removes: bool) {
+    let headers = request.headers();
+    if removes {
+        headers.remove(AUTHORIZATION);
+    }
+    if let Some(name) = field {
+        twins::remove(headers, name);
+    }
+}

@@ -33,6 +33,8 @@ pub async fn wait(
     services: Services<'_>,
 ) -> Result<(), Box<StepAnswer>> {
     match &middleware.step {
+        // One within another is none that the translation makes.
+        Step::Exempt(exemption) => Box::pin(wait(&exemption.step, request, services)).await,
         Step::BasicAuth(auth) => basic_auth::wait(auth, middleware, request).await,
         Step::ForwardAuth(auth) => forward_auth::wait(auth, request, services).await,
         Step::GrpcWeb(origins) => grpc_web::wait(origins, request, services).await,

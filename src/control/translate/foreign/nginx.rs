@@ -53,7 +53,7 @@ const ENTRIES: &[Entry] = &[
     ("auth-keepalive-timeout", DETAIL),
     ("auth-snippet", Restricts(Guard::Snippet, Unless::Empty)),
     ("enable-global-auth", Restricts(Guard::Authentication, Unless::Off)),
-    ("satisfy", Tunes("each of the annotations that it combines applies by itself")),
+    ("satisfy", Class::Step),
     ("auth-tls-secret", Restricts(Guard::Certificate, Unless::Unverified)),
     ("auth-tls-verify-client", Restricts(Guard::Certificate, Unless::Certified(NOT_VERIFIED))),
     ("auth-tls-match-cn", Restricts(Guard::Certificate, Unless::Certified(&[]))),

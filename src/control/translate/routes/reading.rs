@@ -95,7 +95,11 @@ fn of_step(StepUse { step, asked, .. }: &StepUse, problem: &Problem) -> Problem 
     };
     let reason = format!("names {named}, whose backend is unusable: {}", problem.reason);
     let problem = Problem { reason, ..problem.clone() };
-    match &step.step {
+    let step = match &step.step {
+        Step::Exempt(exemption) => &exemption.step.step,
+        step => step,
+    };
+    match step {
         Step::Errors(_) => problem.served("responses of the pod are passed on unchanged"),
         Step::RateLimit(_) => problem.served("each node counts by itself"),
         Step::ForwardAuth(_) => problem.but("requests get 502"),

@@ -62,6 +62,20 @@ pub(super) async fn wait(
     Ok(())
 }
 
+/// Removes what the client itself says of what the auth server would.
+pub(super) fn forget(auth: &ForwardAuth, request: &mut RequestView<'_>) {
+    let headers = request.headers();
+    for name in auth.response_fields.iter().filter(|name| !NEVER_COPIED.contains(name)) {
+        twins::remove(headers, name);
+    }
+    if let Some(pattern) = &auth.response_pattern {
+        let may_copy = |name: &str| !NEVER_COPIED.iter().any(|never| never == name);
+        twins::remove_matching(headers, |name: &str| {
+            may_copy(name) && pattern.is_match(&twins::canonical(name))
+        });
+    }
+}
+
 /// Tells the pod what the auth server said of the client. What the client says of that itself is removed.
 fn accept(auth: &ForwardAuth, request: &mut RequestView<'_>, reply: &Reply) {
     let headers = request.headers();

@@ -18,7 +18,7 @@ pub(super) struct Case {
     pub(super) requests: &'static [&'static str],
 }
 
-const PLAIN: Case = Case {
+pub(super) const PLAIN: Case = Case {
     name: "",
     paths: &[("/", "Prefix")],
     annotations: &[],

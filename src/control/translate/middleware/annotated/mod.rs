@@ -25,12 +25,16 @@ use crate::control::translate::annotations::{Annotations, field};
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::{ClientSelector, NamedStep, SourceList, SourceRule, Step};
 use crate::model::{Diagnostic, HostPattern, Kind, ObjectRef, Severity, Why};
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What is said of a mistake in them.
 const CONSEQUENCE: &str = "the routes of this Ingress answer 503";
+
+/// Whose address lists are compared with.
+const VISITOR: ClientSelector = ClientSelector::Visitor { ipv6_bits: 128 };
 
 /// The Ingress whose annotations are read.
 #[derive(Clone, Copy)]
@@ -246,8 +250,8 @@ impl<'m> Maker<'m, '_> {
         Some(address)
     }
 
-    /// Adds a list of addresses that may ask, or else that may not. They are compared with the verified visitor.
-    fn sources(&mut self, annotation: &str, make: fn(Vec<ipnet::IpNet>) -> SourceList) {
+    /// The networks of a list. One that cannot be read is refused.
+    fn networks(&mut self, annotation: &str) -> Vec<IpNet> {
         let list = self.list(annotation);
         let mut networks = Vec::with_capacity(list.len());
         for text in list {
@@ -256,15 +260,21 @@ impl<'m> Maker<'m, '_> {
                 Err(problem) => {
                     let reason = format!("{} {problem}", quote(text));
                     let fix = "write addresses and networks in CIDR notation, with commas";
-                    return self.refuse(annotation, &reason, fix);
+                    self.refuse(annotation, &reason, fix);
+                    return Vec::new();
                 }
             }
         }
+        networks
+    }
+
+    /// Adds a list of addresses that may ask, or else that may not. They are compared with the verified visitor.
+    fn sources(&mut self, annotation: &str, make: fn(Vec<IpNet>) -> SourceList) {
+        let networks = self.networks(annotation);
         if networks.is_empty() {
             return;
         }
-        let (client, status) =
-            (ClientSelector::Visitor { ipv6_bits: 128 }, http::StatusCode::FORBIDDEN);
+        let (client, status) = (VISITOR, http::StatusCode::FORBIDDEN);
         let rule = SourceRule { list: make(networks), client, status };
         self.push(annotation, Step::Source(Box::new(rule)), None);
     }

@@ -231,6 +231,37 @@ fn responses_get_the_fields_of_a_config_map_or_are_sent_without() {
 }
 
 #[test]
+fn one_of_addresses_and_authentication_is_enough_where_that_is_asked_for() {
+    const LIST: &str = "whitelist-source-range: 192.0.2.0/24";
+    const USERS_OF: &str = "auth-type: basic\nauth-secret: users";
+    let Step::Exempt(exemption) = step(NGINX, &format!("satisfy: any\n{LIST}\n{USERS_OF}")) else {
+        panic!("an exemption")
+    };
+    assert!(matches!(exemption.step.step, Step::BasicAuth(_)), "{exemption:?}");
+    assert_eq!(exemption.networks, ["192.0.2.0/24".parse().expect("a network")]);
+    for annotations in [format!("satisfy: all\n{LIST}\n{USERS_OF}"), format!("{LIST}\n{USERS_OF}")]
+    {
+        let all = steps(NGINX, &annotations);
+        assert!(matches!(all[..], [Step::Source(_), Step::BasicAuth(_)]), "{all:?}");
+    }
+    let alone = steps(NGINX, &format!("satisfy: any\n{LIST}"));
+    assert!(matches!(alone[..], [Step::Source(_)]), "{alone:?}");
+    let alone = steps(NGINX, &format!("satisfy: any\n{USERS_OF}"));
+    assert!(matches!(alone[..], [Step::BasicAuth(_)]), "{alone:?}");
+    // Nobody is let in by a mistake.
+    refused(NGINX, &format!("satisfy: any\nwhitelist-source-range: x\n{USERS_OF}"));
+    refused(NGINX, &format!("satisfy: any\n{LIST}\nauth-type: basic\nauth-secret: absent"));
+    let both = format!("satisfy: any\n{LIST}\n{USERS_OF}\nauth-url: https://auth.example/");
+    let (model, found) = of(NGINX, &both);
+    let all = of_first(&model);
+    assert!(matches!(all[..], [Step::Exempt(_), Step::Exempt(_)]), "{all:?}");
+    assert!(lines(&found)[0].contains("is obeyed for addresses alone"), "{found:?}");
+    let (model, found) = of(NGINX, &format!("satisfy: some\n{LIST}\n{USERS_OF}"));
+    assert!(matches!(of_first(&model)[..], [Step::Source(_), Step::BasicAuth(_)]));
+    assert!(lines(&found)[0].contains("neither \"any\" nor \"all\": both apply"), "{found:?}");
+}
+
+#[test]
 fn a_password_in_an_address_is_not_repeated() {
     for (prefix, key) in [(NGINX, "auth-url"), (OWN, "forward-auth")] {
         let said = refused(prefix, &format!("{key}: https://user:hunter2@auth.example/"));

@@ -1,18 +1,20 @@
 //! Who may ask: `auth-type` with `auth-secret`, and `auth-url`.
 
 use super::super::references::split;
-use super::super::{CONSEQUENCE, Draft, Maker};
+use super::super::{CONSEQUENCE, Draft, Maker, VISITOR};
 use crate::control::quote::quote;
 use crate::control::translate::middleware::texts::{field_name, field_value, is_of_connection};
 use crate::control::translate::middleware::{Reader, credentials, forward_auth};
-use crate::model::HostPattern;
-use crate::model::middleware::{AuthFlavour, SignIn, Step};
+use crate::model::middleware::{AuthFlavour, Exemption, SignIn, SourceList, Step};
+use crate::model::{HostPattern, NamedStep};
 use http::{HeaderName, HeaderValue, Method, header};
 use serde_json::json;
+use std::sync::Arc;
 
 const TYPE: &str = "nginx.ingress.kubernetes.io/auth-type";
 /// A Secret with users, possibly of another namespace.
 pub(in super::super) const AUTH_SECRET: &str = "nginx.ingress.kubernetes.io/auth-secret";
+const SATISFY: &str = "nginx.ingress.kubernetes.io/satisfy";
 const SECRET_TYPE: &str = "nginx.ingress.kubernetes.io/auth-secret-type";
 const REALM: &str = "nginx.ingress.kubernetes.io/auth-realm";
 const URL: &str = "nginx.ingress.kubernetes.io/auth-url";
@@ -25,6 +27,41 @@ const RESPONSE_HEADERS: &str = "nginx.ingress.kubernetes.io/auth-response-header
 
 /// The parameter of the address to sign in that says where the visitor was.
 const DEFAULT_PARAMETER: &str = "rd";
+
+/// Whether one of addresses and authentication is enough: `satisfy: any`, where there are both.
+pub(super) fn satisfies_any(maker: &mut Maker<'_, '_>) -> bool {
+    let is_any = match maker.get(SATISFY) {
+        None | Some("all") => false,
+        Some("any") => true,
+        Some(other) => {
+            let reason = format!("{} is neither \"any\" nor \"all\": both apply", quote(other));
+            maker.warn(SATISFY, reason, "write one of them");
+            false
+        }
+    };
+    is_any && (maker.get(TYPE).is_some() || maker.get(URL).is_some())
+}
+
+/// Exempts the addresses of these lists from the steps that have been added since there were so many.
+pub(super) fn exempt(maker: &mut Maker<'_, '_>, before: usize, lists: &[&str]) {
+    if maker.resolved.steps.len() == before {
+        // Nobody is authenticated: the addresses are all that is left.
+        lists.iter().for_each(|name| maker.sources(name, SourceList::Allow));
+        return;
+    }
+    let networks: Vec<_> = lists.iter().flat_map(|name| maker.networks(name)).collect();
+    if maker.resolved.steps.len() > before + 1 {
+        let reason = "is obeyed for addresses alone: of others both users and the server are asked";
+        maker.warn(SATISFY, reason.to_owned(), "use auth-type or auth-url, not both");
+    }
+    let added = maker.resolved.steps.iter_mut().skip(before);
+    for step in added.filter(|_| !networks.is_empty()) {
+        let exemption =
+            Exemption { networks: networks.clone(), client: VISITOR, step: Arc::clone(step) };
+        let name = Arc::clone(&step.name);
+        *step = Arc::new(NamedStep { name, step: Step::Exempt(Box::new(exemption)) });
+    }
+}
 
 /// Adds both.
 pub(super) fn read(maker: &mut Maker<'_, '_>) {

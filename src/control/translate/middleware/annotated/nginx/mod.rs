@@ -60,14 +60,26 @@ pub(super) fn read(maker: &mut Maker<'_, '_>) {
     redirects(maker);
     cors::read(maker);
     maker.sources(DENYLIST, SourceList::Deny);
-    for name in [ALLOWLIST, WHITELIST] {
-        // cert-manager writes such a list on the Ingresses that answer its challenges.
-        if !maker.annotations().get(name).is_some_and(has_everybody) {
-            maker.sources(name, SourceList::Allow);
+    // cert-manager writes lists of everybody on the Ingresses that answer its challenges.
+    let is_list = |maker: &Maker<'_, '_>, name: &str| {
+        !maker.annotations().get(name).is_some_and(has_everybody)
+    };
+    let is_any = auth::satisfies_any(maker);
+    if !is_any {
+        for name in [ALLOWLIST, WHITELIST] {
+            if is_list(maker, name) {
+                maker.sources(name, SourceList::Allow);
+            }
         }
     }
     limits(maker);
+    let before = maker.resolved.steps.len();
     auth::read(maker);
+    if is_any {
+        let lists = [ALLOWLIST, WHITELIST].into_iter().filter(|name| is_list(maker, name));
+        let lists: Vec<_> = lists.collect();
+        auth::exempt(maker, before, &lists);
+    }
     maker.request_field(VHOST, "Host");
     maker.request_field(PREFIX, "X-Forwarded-Prefix");
     set_by_snippet(maker);
