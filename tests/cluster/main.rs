@@ -18,6 +18,7 @@ mod faults;
 mod figures;
 mod granted;
 mod life;
+mod migrated;
 mod objects;
 mod outage;
 mod plane;

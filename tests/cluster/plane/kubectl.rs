@@ -37,6 +37,25 @@ impl Plane {
         child.wait_with_output().expect("kubectl runs")
     }
 
+    /// Runs commands of a page in a folder, as its reader does; all have to succeed.
+    pub(crate) fn shell(&self, folder: &Path, script: &str) -> String {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let programs = std::iter::once(self.programs.clone()).chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(programs).expect("paths of a PATH");
+        let output = Command::new("bash")
+            .args(["-e", "-o", "pipefail", "-c", script])
+            .current_dir(folder)
+            .env("PATH", path)
+            .env("KUBECONFIG", self.admin_kubeconfig())
+            .env("HOME", &self.folder)
+            .stdin(Stdio::null())
+            .output()
+            .expect("bash runs");
+        let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        assert!(output.status.success(), "{script}\n{err}{out}");
+        out.into_owned()
+    }
+
     fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.programs.join("kubectl"));
         let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
