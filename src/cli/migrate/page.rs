@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Routes that are served the same are only named; of more than this many, their number is enough.
 const MAX_SAME: usize = 50;
 
+/// Up to this many routes of which the same is to be said are listed one by one.
+const MAX_ALIKE: usize = 3;
+
 /// A page, before it is text.
 pub(super) struct Page {
     head: Vec<String>,
@@ -102,7 +105,7 @@ fn routes_of(report: &Report) -> Vec<Section> {
     let full = |verdict, title: &str, about| Section {
         title: title.to_owned(),
         about,
-        items: of(verdict).map(route_item).collect(),
+        items: alike(of(verdict)),
     };
     let mut sections = vec![
         full(Verdict::NotServed, "Not served", "Traefik serves them; ravelin answers 503 or 404."),
@@ -126,6 +129,30 @@ fn routes_of(report: &Report) -> Vec<Section> {
     }
     sections.push(Section { title: "Served the same".to_owned(), about: "", items });
     sections
+}
+
+/// Routes of which the same is to be said are one item, if they are many; JSON has each of them.
+fn alike<'r>(routes: impl Iterator<Item = &'r RouteVerdict>) -> Vec<Item> {
+    let mut order: Vec<Vec<&RouteVerdict>> = Vec::new();
+    let mut known: BTreeMap<_, usize> = BTreeMap::new();
+    for route in routes {
+        let own = |cause: &'r Cause| (cause.object != route.object).then_some(&*cause.object);
+        let causes = route.causes.iter().map(|it| (own(it), &it.field, &it.reason, &it.fix));
+        let causes: Vec<_> = causes.collect();
+        let at = *known.entry((&route.answer, &route.differences, causes)).or_insert(order.len());
+        match order.get_mut(at) {
+            Some(group) => group.push(route),
+            None => order.push(vec![route]),
+        }
+    }
+    let items = order.into_iter().flat_map(|group| match group.len() {
+        0..=MAX_ALIKE => group.into_iter().map(route_item).collect::<Vec<_>>(),
+        number => {
+            let item = route_item(group[0]);
+            vec![Item { head: format!("{} and {} more routes", item.head, number - 1), ..item }]
+        }
+    });
+    items.collect()
 }
 
 fn route_item(route: &RouteVerdict) -> Item {

@@ -6,7 +6,7 @@ use super::differences::{self, Difference};
 use super::documents::Documents;
 use super::input::Gathered;
 use super::installation::Installation;
-use super::routes::{Cause, Judge, RouteVerdict, Verdict};
+use super::routes::{Cause, Judge, RouteVerdict, Verdict, by_object};
 use super::subject::References;
 use super::{MigrateArgs, around::is_classless};
 use crate::app;
@@ -19,6 +19,7 @@ use crate::control::translate::Options;
 use crate::model::{Diagnostic, Kind, Severity};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What will differ.
 #[derive(Debug, Serialize)]
@@ -107,12 +108,14 @@ pub(super) fn report(args: &MigrateArgs, gathered: Gathered) -> Result<Report, F
         references,
         differences: &all,
         findings: &findings,
+        by_object: by_object(&findings),
         input: &input,
     };
     let routes = judge.routes(&built.table);
     let mut strict = Certificates::of(Some(&proposed.config), &built).strict(&built.table)?;
     let is_checkout = input.judged_as() == JudgedAs::Checkout;
-    let to_come = |row: &full_strict::Row| is_checkout && names_secret(&documents, row.host());
+    let named = named_secrets(&documents);
+    let to_come = |row: &full_strict::Row| is_checkout && covers(&named, row.host());
     strict.retain(|row| {
         row.is_warning()
             && !awaited.contains(row.object())
@@ -178,17 +181,18 @@ fn assemble(
     }
 }
 
-/// Whether an Ingress names a Secret for a host. Those that do not exist have findings of their own.
-fn names_secret(documents: &Documents, host: &str) -> bool {
+/// Hosts for which Ingresses name Secrets. Those that do not exist have findings of their own.
+fn named_secrets(documents: &Documents) -> BTreeSet<&str> {
+    let ingresses = documents.of("Ingress", "networking.k8s.io");
+    let tls = ingresses.flat_map(|ingress| ingress.list("/spec/tls"));
+    let named = tls.filter(|tls| tls.get("secretName").is_some());
+    let hosts = named.filter_map(|tls| tls.get("hosts")?.as_array()).flatten();
+    hosts.filter_map(Value::as_str).collect()
+}
+
+fn covers(named: &BTreeSet<&str>, host: &str) -> bool {
     let parent = host.split_once('.').map(|(_, parent)| format!("*.{parent}"));
-    let names = |tls: &Value| {
-        let hosts = tls.get("hosts").and_then(Value::as_array).into_iter().flatten();
-        let mut hosts = hosts.filter_map(Value::as_str);
-        tls.get("secretName").is_some()
-            && hosts.any(|it| it == host || Some(it) == parent.as_deref())
-    };
-    let mut ingresses = documents.of("Ingress", "networking.k8s.io");
-    ingresses.any(|ingress| ingress.list("/spec/tls").iter().any(names))
+    named.contains(host) || parent.is_some_and(|parent| named.contains(parent.as_str()))
 }
 
 fn of_certificate(row: &full_strict::Row) -> Matter {

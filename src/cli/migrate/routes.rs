@@ -66,6 +66,8 @@ pub(super) struct Judge<'j> {
     pub(super) differences: &'j [Difference],
     /// As `check` would tell them.
     pub(super) findings: &'j [Diagnostic],
+    /// The same, by what `Kind namespace/name` they are about.
+    pub(super) by_object: BTreeMap<String, Vec<&'j Diagnostic>>,
     pub(super) input: &'j Input,
 }
 
@@ -77,6 +79,15 @@ const TELLING: [Why; 5] = [
     Why::SecretUnusable,
     Why::MiddlewareUnusable,
 ];
+
+/// Findings by their objects.
+pub(super) fn by_object(findings: &[Diagnostic]) -> BTreeMap<String, Vec<&Diagnostic>> {
+    let mut objects: BTreeMap<String, Vec<&Diagnostic>> = BTreeMap::new();
+    for finding in findings {
+        objects.entry(finding.object.to_string()).or_default().push(finding);
+    }
+    objects
+}
 
 impl<'j> Judge<'j> {
     /// All routes, worst first.
@@ -116,8 +127,7 @@ impl<'j> Judge<'j> {
             subject.traits.insert(Trait::ExactAndPrefix);
         }
         let object = format!("{kind} {}", row.ingress);
-        let about: Vec<&Diagnostic> =
-            self.findings.iter().filter(|it| is_about(it, &object, row, &subject)).collect();
+        let about = self.about(&object, row, service, &subject);
         if about.iter().any(|finding| finding.reason.contains("whose backend is unusable")) {
             subject.traits.insert(Trait::ServiceMissing);
         }
@@ -146,6 +156,24 @@ impl<'j> Judge<'j> {
             differences: told(verdict, &holding),
             causes,
         })
+    }
+
+    /// Findings about a route: its rule or the whole object, its Service, or one of its middlewares.
+    fn about(
+        &self,
+        object: &str,
+        row: &Row,
+        service: &str,
+        subject: &Subject<'_>,
+    ) -> Vec<&'j Diagnostic> {
+        let of = |object: &str| {
+            self.by_object.get(object).map_or(&[][..], Vec::as_slice).iter().copied()
+        };
+        let own = of(object).filter(|finding| !is_of_another_rule(finding, row));
+        let mut about: Vec<&Diagnostic> = own.chain(of(&format!("Service {service}"))).collect();
+        let names: BTreeSet<&str> = subject.steps.iter().map(|step| step.name.as_str()).collect();
+        names.into_iter().for_each(|name| about.extend(of(&format!("Middleware {name}"))));
+        about
     }
 
     /// By what ravelin answers, and what was found.
@@ -291,30 +319,18 @@ fn tells(finding: &Diagnostic) -> bool {
     finding.severity < Severity::Info && TELLING.contains(&finding.why)
 }
 
-fn is_of_middleware(finding: &Diagnostic, subject: &Subject<'_>) -> bool {
-    subject.steps.iter().any(|step| is_of(finding, &step.name))
-}
-
 /// Whether a finding is about a Middleware, by `namespace/name`.
 fn is_of(finding: &Diagnostic, middleware: &str) -> bool {
     let name = format!("{}/{}", finding.object.namespace, finding.object.name);
     finding.object.kind == Kind::Middleware && name == middleware
 }
 
-/// Whether a finding is about this route: its rule or the whole object, its Service, or one of its middlewares.
-fn is_about(finding: &Diagnostic, object: &str, row: &Row, subject: &Subject<'_>) -> bool {
-    if is_of_middleware(finding, subject) {
-        return true;
-    }
-    if finding.object.kind == Kind::Service {
-        let service = row.service.rsplit_once(':').map_or("", |(service, _)| service);
-        return finding.object.to_string() == format!("Service {service}");
-    }
+/// Whether a finding about the object is about another rule of it.
+fn is_of_another_rule(finding: &Diagnostic, row: &Row) -> bool {
     let is_rule = ["spec.rules[", "spec.routes[", "spec.defaultBackend"];
-    let is_other = is_rule.iter().any(|begin| finding.field.starts_with(begin))
+    is_rule.iter().any(|begin| finding.field.starts_with(begin))
         && !finding.field.starts_with(&row.field)
-        && !row.field.starts_with(&finding.field);
-    finding.object.to_string() == object && !is_other
+        && !row.field.starts_with(&finding.field)
 }
 
 /// Prefixes of each host.

@@ -206,3 +206,15 @@ fn a_wrong_command_line_is_64() {
     let ran = ravelin(&["migrate", "--kubeconfig", "/nonexistent/kubeconfig"]);
     assert_eq!((ran.code, ran.out.as_str()), (69, ""), "{}", ran.err);
 }
+
+#[test]
+fn of_many_routes_with_the_same_verdict_one_is_written_out() {
+    let named = "traefik.ingress.kubernetes.io/router.tls.certresolver: le";
+    let all: String = (0..9).map(|at| ingress(&format!("a{at}"), named, "/")).collect();
+    let (_folder, file) = manifests("all.yaml", &format!("{SERVICE}{all}"));
+    let ran = ravelin(&["migrate", file.to_str().expect("UTF-8")]);
+    let head = "Ingress shop/a0: spec.rules[0].http.paths[0]: a0.example/ and 8 more routes\n";
+    assert!(ran.out.contains(head), "{}", ran.out);
+    let (report, _) = report(&[file.to_str().expect("UTF-8")]);
+    assert_eq!(report["routes"].as_array().map(Vec::len), Some(9));
+}
