@@ -218,3 +218,55 @@ fn of_many_routes_with_the_same_verdict_one_is_written_out() {
     let (report, _) = report(&[file.to_str().expect("UTF-8")]);
     assert_eq!(report["routes"].as_array().map(Vec::len), Some(9));
 }
+
+#[test]
+fn what_else_hangs_on_traefik_is_told_with_what_to_do() {
+    let text = "\
+apiVersion: traefik.containo.us/v1alpha1
+kind: Middleware
+metadata: {name: old}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: dns}
+spec: {template: {spec: {containers: [{image: 'registry.k8s.io/external-dns/external-dns:v0.19', args: [--source=traefik-proxy]}]}}}
+---
+apiVersion: traefik.io/v1alpha1
+kind: Middleware
+metadata: {name: lan}
+spec: {ipAllowList: {sourceRange: [10.42.0.0/16]}}
+---
+apiVersion: traefik.io/v1alpha1
+kind: Middleware
+metadata: {name: edge}
+spec: {ipAllowList: {sourceRange: [10.42.0.0/16, 104.16.0.0/13]}}
+---
+apiVersion: traefik.io/v1alpha1
+kind: Middleware
+metadata: {name: visitors}
+spec: {ipAllowList: {sourceRange: [10.42.0.0/16], ipStrategy: {depth: 1}}}
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: other}
+spec: {acme: {solvers: [{http01: {ingress: {class: nginx}}}, {http01: {ingress: {name: own}}}, {http01: {ingress: {}}}]}}
+";
+    let (report, code) = report_of(text);
+    let matters = report["matters"].as_array().expect("a list").iter();
+    let named = matters.map(|it| {
+        assert_ne!((&it["reason"], &it["fix"]), (&Value::from(""), &Value::from("")), "{it}");
+        let text = |key: &str| it[key].as_str().expect("a text").to_owned();
+        format!("{} {} {}", text("topic"), text("object"), text("field"))
+    });
+    let named: Vec<String> = named.collect();
+    assert_eq!(
+        named,
+        [
+            "kinds Middleware default/old ",
+            "issuers Issuer default/other spec.acme.solvers[2].http01.ingress",
+            "address_lists Middleware default/lan spec.ipAllowList.sourceRange",
+            "external_dns Deployment default/dns args",
+        ]
+    );
+    assert_eq!(code, 1);
+}

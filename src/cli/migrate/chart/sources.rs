@@ -80,14 +80,14 @@ fn is_of_traefik(document: &Document) -> bool {
     let chart = charts.iter().find_map(|pointer| document.text(pointer));
     let chart = chart.map(|chart| chart.rsplit('/').next().unwrap_or(chart));
     match chart {
-        Some(chart) => chart == "traefik" || chart.starts_with("traefik-") && !is_crds(chart),
+        // k3s has the archive of a version; other charts begin with the name as well.
+        Some(chart) => {
+            let version = chart.strip_prefix("traefik-").unwrap_or_default();
+            chart == "traefik" || version.starts_with(|it: char| it.is_ascii_digit())
+        }
         // A HelmChartConfig names the HelmChart that it is for by its own name.
         None => document.name == "traefik",
     }
-}
-
-fn is_crds(chart: &str) -> bool {
-    chart.starts_with("traefik-crd") || chart.starts_with("traefik-crds")
 }
 
 impl Reader {
@@ -312,30 +312,52 @@ impl Reader {
     }
 }
 
-/// Keys that only the values of Traefik's chart have.
+/// Whether a mapping has keys that only the values of Traefik's chart have.
 fn are_values(values: &Map<String, Value>) -> bool {
-    let keys = [
-        "ingressRoute",
-        "certificatesResolvers",
-        "certResolvers",
-        "tlsOptions",
-        "tlsStore",
-        "globalArguments",
+    let keys =
+        ["certificatesResolvers", "certResolvers", "tlsOptions", "tlsStore", "globalArguments"];
+    let pointers = [
+        ("providers", "/kubernetesCRD"),
+        ("providers", "/kubernetesIngress"),
+        // Other charts have an `ingressRoute` of their own.
+        ("ingressRoute", "/dashboard"),
+        ("ingressRoute", "/healthcheck"),
     ];
-    let ports = ["web", "websecure", "traefik"];
-    let has =
-        |pointer: &str| values.get("providers").is_some_and(|it| it.pointer(pointer).is_some());
-    let flags = values.get("additionalArguments").and_then(Value::as_array);
+    let has = |(key, pointer): &(&str, &str)| {
+        values.get(*key).is_some_and(|value| value.pointer(pointer).is_some())
+    };
+    keys.iter().any(|key| values.contains_key(*key))
+        || pointers.iter().any(has)
+        || values.get("ports").and_then(Value::as_object).is_some_and(are_ports)
+        || values
+            .get("additionalArguments")
+            .and_then(Value::as_array)
+            .is_some_and(|all| are_flags(all))
+}
+
+/// Other charts have ports of these names, too, but not with such keys.
+fn are_ports(ports: &Map<String, Value>) -> bool {
+    let keys = [
+        "exposedPort",
+        "redirectTo",
+        "redirections",
+        "forwardedHeaders",
+        "proxyProtocol",
+        "transport",
+        "asDefault",
+        "http3",
+    ];
+    let is_one = |port: &Value| keys.iter().any(|key| port.get(key).is_some());
+    ["web", "websecure", "traefik"].iter().any(|name| ports.get(*name).is_some_and(is_one))
+}
+
+fn are_flags(all: &[Value]) -> bool {
+    let begins = ["--entrypoints.", "--providers.kubernetes", "--certificatesresolvers."];
     let is_flag = |flag: &Value| {
-        let begins = ["--entrypoints.", "--providers.kubernetes", "--certificatesresolvers."];
         let flag = flag.as_str().unwrap_or_default().to_lowercase();
         begins.iter().any(|begin| flag.starts_with(begin))
     };
-    keys.iter().any(|key| values.contains_key(*key))
-        || has("/kubernetesCRD")
-        || has("/kubernetesIngress")
-        || ports.iter().any(|port| values.get("ports").is_some_and(|all| all.get(port).is_some()))
-        || flags.is_some_and(|flags| flags.iter().any(is_flag))
+    all.iter().any(is_flag)
 }
 
 fn is_traefik_image(image: &str) -> bool {

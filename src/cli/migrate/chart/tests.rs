@@ -219,6 +219,51 @@ fn a_workload_is_read_where_no_chart_is() {
     );
 }
 
+#[test]
+fn values_are_found_in_flux_argo_cd_and_umbrella_charts() {
+    let flux = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: edge, namespace: flux}\nspec:\n  chart: {spec: \
+                {chart: traefik}}\n  valuesFrom: [{kind: ConfigMap, name: more}]\n  values: {ports: {web: {exposedPort: 81}}}\n";
+    let argo = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: edge}\nspec: {source: {chart: traefik, helm: {values: \
+                'ports: {web: {exposedPort: 81}}'}}}\n";
+    let object = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: edge}\nspec: {sources: [{chart: traefik}], source: {helm: \
+                  {valuesObject: {ports: {web: {exposedPort: 81}}}}}}\n";
+    let umbrella = "redis: {a: 1}\ntraefik: {ports: {web: {exposedPort: 81}}}\n";
+    for (text, place) in [
+        (flux, "HelmRelease flux/edge in a.yaml: spec.values.ports.web.exposedPort"),
+        (
+            argo,
+            "Application default/edge in a.yaml: spec.source.helm.values: ports.web.exposedPort",
+        ),
+        (
+            object,
+            "Application default/edge in a.yaml: spec.source.helm.valuesObject.ports.web.exposedPort",
+        ),
+        (umbrella, "a.yaml: traefik.ports.web.exposedPort"),
+    ] {
+        let found = of(&[("a.yaml", text)]);
+        assert!(
+            found.text.contains(&format!("address = \"[::]:81\"  # {place}\n")),
+            "{}",
+            found.text
+        );
+    }
+    assert!(left(&of(&[("a.yaml", flux)]), "spec.valuesFrom").reason.contains("from elsewhere"));
+}
+
+#[test]
+fn values_of_other_charts_are_not_taken_for_those_of_traefik() {
+    for text in [
+        "ports: {web: {port: 8080, protocol: TCP}}\nimage: x\n",
+        "ingressRoute: {enabled: true, host: a.example}\n",
+        "additionalArguments: ['--log.level=debug']\n",
+        "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: traefik}\nspec: {chart: traefik-forward-auth, valuesContent: \
+         'ports: {web: {exposedPort: 81}}'}\n",
+    ] {
+        let found = of(&[("values.yaml", text)]);
+        assert_eq!(found.sources, Vec::<String>::new(), "{text}");
+    }
+}
+
 /// A scalar that somebody may write.
 fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
