@@ -20,7 +20,7 @@ const WANTED: [(&str, &[&str]); 13] = [
     ("argoproj.io/v1alpha1", &["Application"]),
     ("monitoring.coreos.com/v1", &["PrometheusRule"]),
     ("operator.victoriametrics.com/v1beta1", &["VMRule"]),
-    ("gateway.networking.k8s.io/v1", &["HTTPRoute"]),
+    ("gateway.networking.k8s.io/v1", &["HTTPRoute", "GRPCRoute", "TLSRoute"]),
 ];
 
 /// What was found.

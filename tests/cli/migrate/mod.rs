@@ -226,6 +226,10 @@ apiVersion: traefik.containo.us/v1alpha1
 kind: Middleware
 metadata: {name: old}
 ---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: new}
+---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: dns}
@@ -262,6 +266,7 @@ spec: {acme: {solvers: [{http01: {ingress: {class: nginx}}}, {http01: {ingress: 
     assert_eq!(
         named,
         [
+            "kinds HTTPRoute default/new ",
             "kinds Middleware default/old ",
             "issuers Issuer default/other spec.acme.solvers[2].http01.ingress",
             "address_lists Middleware default/lan spec.ipAllowList.sourceRange",

@@ -44,7 +44,7 @@ impl Topic {
             Self::Vanishing => "Objects that vanish with Traefik",
             Self::Balancers => "Load balancers that vanish with Traefik's Service",
             Self::Certificates => "Certificates that Cloudflare refuses (Full, Full (strict))",
-            Self::Kinds => "Objects of Traefik that are not read",
+            Self::Kinds => "Objects that Traefik may serve by, and that are not read",
             Self::Issuers => "Issuers that need Traefik for their challenges",
             Self::NetworkPolicies => "NetworkPolicies that admit Traefik's pods",
             Self::AddressLists => "Lists of addresses that Traefik compared behind servicelb",
@@ -215,8 +215,15 @@ fn monitoring(documents: &Documents, matters: &mut Vec<Matter>) {
     }
 }
 
-/// Objects of Traefik that change routes and are not read.
+/// Objects of Traefik that change routes and are not read, and routes of the Gateway API, which it may serve.
 fn kinds(documents: &Documents, matters: &mut Vec<Matter>) {
+    let is_route =
+        |it: &&Document| it.group == "gateway.networking.k8s.io" && it.kind.ends_with("Route");
+    for route in documents.all.iter().filter(is_route) {
+        let reason = "objects of the Gateway API are not served";
+        let fix = "if Traefik serves it, write an Ingress for its routes";
+        add(matters, Topic::Kinds, route.object(), "", reason, fix);
+    }
     for document in documents.all.iter().filter(|document| document.group.starts_with("traefik.")) {
         let version = format!("{}/v1alpha1", document.group);
         if manifest::is_read(&document.kind, &version) || document.kind.starts_with("IngressRoute")
