@@ -232,8 +232,8 @@ impl<'j> Judge<'j> {
     fn lost(&self, objects: &BTreeSet<String>) -> Vec<RouteVerdict> {
         let mut lost: BTreeMap<String, Vec<&Diagnostic>> = BTreeMap::new();
         for finding in self.findings {
-            let is_route =
-                finding.object.kind == Kind::Ingress && finding.severity == Severity::Error;
+            let is_route = matches!(finding.object.kind, Kind::Ingress | Kind::IngressRoute)
+                && finding.severity == Severity::Error;
             if is_route && !objects.contains(&finding.object.to_string()) {
                 lost.entry(finding.object.to_string()).or_default().push(finding);
             }

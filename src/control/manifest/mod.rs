@@ -99,7 +99,9 @@ const VERSIONS: [(Kind, &str); 7] = [
 
 /// Whether objects of a kind and version are read, and not only counted.
 pub fn is_read(kind: &str, version: &str) -> bool {
-    VERSIONS.iter().any(|(known, of)| known.as_str() == kind && *of == version)
+    let of_traefik = TRAEFIK_KINDS.into_iter().map(|(kind, _)| (kind, TRAEFIK_VERSION));
+    let mut known = VERSIONS.into_iter().chain(of_traefik);
+    known.any(|(known, of)| known.as_str() == kind && of == version)
 }
 
 /// Versions of them that Kubernetes no longer serves (removed in 1.22 and 1.25).
