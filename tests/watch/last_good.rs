@@ -71,6 +71,33 @@ fn a_restart_without_an_api_server_serves_what_was_known_and_then_what_is_so() {
 }
 
 #[test]
+fn a_restart_without_an_api_server_serves_ingress_routes_as_they_were() {
+    let (api, folder) = (Api::new(), tempfile::tempdir().expect("a folder"));
+    let object = |kind: &str, name: &str, spec| json!({"kind": kind, "metadata": {"namespace": "ns", "name": name}, "spec": spec});
+    let redirect = json!({"redirectScheme": {"scheme": "https"}});
+    api.put("middlewares", object("Middleware", "m", redirect));
+    let route = |host: &str, middleware: &str| {
+        json!({"match": format!("Host(`{host}`) && Method(`GET`)"), "middlewares": [{"name": middleware}],
+            "services": [{"name": "noop@internal", "kind": "TraefikService"}]})
+    };
+    let routes = json!({"routes": [route("a.test", "m"), route("b.test", "gone")]});
+    api.put("ingressroutes", object("IngressRoute", "r", routes));
+    let keys = format!("ingress_classes = [\"traefik\"]\n{}", keys(folder.path(), ""));
+    let served = |edge: &Edge| [edge.status("a.test"), edge.status("b.test")];
+    let edge = Edge::of(&api, &keys).ready();
+    assert_eq!(served(&edge), [302, 503]);
+    eventually("both are kept", || {
+        let kept = text(&folder);
+        (kept.contains("\"IngressRoute\"") && kept.contains("redirectScheme")).then_some(())
+    });
+    drop(edge);
+    api.cut(true);
+    let edge = Edge::of(&api, &keys).ready();
+    assert_eq!(served(&edge), [302, 503]);
+    assert!(edge.metric(RESTORED) > 0.5);
+}
+
+#[test]
 fn an_api_server_that_hangs_is_as_good_as_none() {
     let (api, folder) = (Api::new(), tempfile::tempdir().expect("a folder"));
     api.serve("a.test");

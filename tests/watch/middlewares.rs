@@ -15,7 +15,7 @@ fn redirected(host: &str) -> Value {
 
 fn middleware() -> Value {
     let spec = json!({"redirectScheme": {"scheme": "https"}});
-    json!({"metadata": {"namespace": "ns", "name": "m"}, "spec": spec})
+    json!({"kind": "Middleware", "metadata": {"namespace": "ns", "name": "m"}, "spec": spec})
 }
 
 #[test]
