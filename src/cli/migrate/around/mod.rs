@@ -235,19 +235,6 @@ fn kinds(documents: &Documents, matters: &mut Vec<Matter>) {
                 "Traefik 3 ignores this group as well",
                 "change the group to traefik.io, or remove the object",
             ),
-            (_, "TLSOption") => (
-                "options of TLS are not read: ravelin speaks TLS 1.2 and 1.3",
-                "for client certificates use ravelin.dev/client-certificate or [[client_certificate]]",
-            ),
-            (_, "TLSStore") => (
-                "is not read: hosts without a Secret get no certificate from it",
-                "name its certificate in [[certificate]] with default = true, or a Secret in spec.tls of each host",
-            ),
-            (_, "ServersTransport") => (
-                "is not read: TLS to pods is verified as the Service says",
-                "use ravelin.dev/upstream-ca and ravelin.dev/upstream-server-name at the Service",
-            ),
-            (_, "TraefikService") => ("is not read", "name the Service itself in an Ingress"),
             (_, "MiddlewareTCP" | "ServersTransportTCP") => (
                 "services of TCP are not served",
                 "none needed, if its routes are served elsewhere",

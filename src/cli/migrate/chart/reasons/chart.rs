@@ -79,7 +79,7 @@ pub(super) const OF_CHART: [Row; 40] = [
         "tlsstore*",
         Differs,
         "the chart makes a TLSStore of it, which vanishes with its release",
-        "write the TLSStore as an object of your own, and name its certificate in [[certificate]] with `default = true`",
+        "write the TLSStore as an object of your own, or name its certificate as `secret` in [[certificate]]",
     ),
     (
         "extraobjects",
