@@ -47,6 +47,9 @@ pub(super) struct Row {
     pub(super) answer: Option<String>,
     /// `namespace/name` of the Ingress.
     pub(super) ingress: String,
+    /// The kind of that object.
+    #[serde(skip)]
+    pub(super) object: &'static str,
     /// Where in it.
     pub(super) field: String,
 }
@@ -102,6 +105,7 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
         endpoints,
         answer,
         ingress: format!("{}/{}", route.namespace, route.ingress),
+        object: route.object.as_str(),
         field: route.field(),
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn text(explanation: &Explanation) -> String {
     if let Some(route) = route {
         let rule = format!("{} {} {}", route.host, route.kind, route.path);
         lines.push(("rule", rule));
-        lines.push(("object", format!("Ingress {} {}", route.ingress, route.field)));
+        lines.push(("object", format!("{} {} {}", route.object, route.ingress, route.field)));
         lines.push(("service", route.service.clone()));
         lines.extend(route.protocol.clone().map(|protocol| ("protocol", protocol)));
         lines.extend(route.balance.clone().map(|balance| ("balance", balance)));
