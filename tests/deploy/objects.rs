@@ -166,6 +166,10 @@ fn the_pages_name_only_files_that_are_there() {
     let words = pages.split(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c)));
     let mut seen = 0;
     for word in words.filter_map(|word| word.trim_end_matches(['.', '/']).strip_prefix("deploy/")) {
+        // What `ravelin migrate` writes.
+        if word == "overlays/mine" {
+            continue;
+        }
         assert!(deploy(word).exists(), "deploy/{word}");
         seen += 1;
     }
