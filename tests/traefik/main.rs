@@ -166,7 +166,7 @@ fn compare(lab: &Lab, case: &Case, differences: &Differences, run: &Run) {
         let mut found = traefik.against(&ravelin, rules);
         found.retain(|found| !differences.accept(&case.id(), found, &traefik, &ravelin));
         if case.is_drawn && !found.is_empty() {
-            run.fail(format!("{told}\n{}", routes::told(case)));
+            run.fail(format!("{told}\n{}", random_rules::told(case)));
         }
         for found in found {
             run.fail(format!(

@@ -4,7 +4,7 @@ use crate::cases::Case;
 use crate::certificates::Certificates;
 use crate::pods;
 use crate::random_rules;
-use crate::routes;
+use crate::routes::{self, middleware_object};
 use serde_json::{Map, Value, json};
 use std::net::Ipv4Addr;
 
@@ -83,7 +83,14 @@ pub(crate) fn of(case: &Case) -> Vec<Value> {
         objects.extend(service(NAMESPACE, &name, annotations, &[pods::ip("app")]));
     }
     objects.extend(case.objects.iter().cloned());
-    objects.extend(routes::of(case, &name));
+    let mut spec = json!({});
+    if !case.entry_points.is_empty() {
+        spec["entryPoints"] = json!(case.entry_points);
+    }
+    if let Some(tls) = &case.tls {
+        spec["tls"] = tls.clone();
+    }
+    objects.extend(routes::of(&case.routes, spec, &name));
     if case.routes.is_empty() || !case.paths.is_empty() {
         objects.push(ingress(case, &name, app, &references));
     }
@@ -96,12 +103,6 @@ pub(crate) fn of(case: &Case) -> Vec<Value> {
         }
     }
     objects
-}
-
-/// A Middleware.
-pub(crate) fn middleware_object(name: &str, spec: &Value) -> Value {
-    json!({"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware", "metadata": {"name": name},
-        "spec": spec})
 }
 
 /// The Ingress of a case.

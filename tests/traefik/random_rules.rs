@@ -100,3 +100,17 @@ fn request(rules: &[Rule], case: &Case, random: &mut Random) -> Request {
     }
     request
 }
+
+/// The routes of a case and of its further objects, for a failure.
+pub(crate) fn told(case: &Case) -> String {
+    let further = case.objects.iter().filter_map(|object| object["spec"]["routes"].as_array());
+    let line = |route: &Value| {
+        format!(
+            "      {} {} {}",
+            route["match"], route["priority"], route["middlewares"][0]["name"]
+        )
+    };
+    let lines: Vec<String> = case.routes.iter().chain(further.flatten()).map(line).collect();
+    let ingress = format!("      Ingress {:?} {:?}", case.hosts, case.paths);
+    format!("{}\n{ingress}, entry points {:?}", lines.join("\n"), case.entry_points)
+}

@@ -1,27 +1,25 @@
-//! The IngressRoute of a case, whose routes are written shorter than in a manifest.
+//! The IngressRoute of a case, whose routes are written shorter than in a manifest. `tests/cli` reads the same cases.
 
-use crate::cases::Case;
-use crate::manifests::middleware_object;
 use serde_json::{Value, json};
 
-/// It, with the Middlewares that its routes have written out; nothing if there are no routes.
-pub(crate) fn of(case: &Case, name: &str) -> Vec<Value> {
+/// It, with the Middlewares that its routes have written out; nothing if there are no routes. `spec` is what else is in
+/// its specification.
+pub(crate) fn of(routes: &[Value], mut spec: Value, name: &str) -> Vec<Value> {
     let mut objects = Vec::new();
-    let routes = case.routes.iter().enumerate();
+    let routes = routes.iter().enumerate();
     let routes: Vec<Value> =
         routes.map(|(at, route)| of_route(route, &format!("{name}-{at}"), &mut objects)).collect();
-    if routes.is_empty() {
-        return objects;
+    if !routes.is_empty() {
+        spec["routes"] = routes.into();
+        objects.push(ingress_route(name, &spec));
     }
-    let mut spec = json!({"routes": routes});
-    if !case.entry_points.is_empty() {
-        spec["entryPoints"] = json!(case.entry_points);
-    }
-    if let Some(tls) = &case.tls {
-        spec["tls"] = tls.clone();
-    }
-    objects.push(ingress_route(name, &spec));
     objects
+}
+
+/// A Middleware.
+pub(crate) fn middleware_object(name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware", "metadata": {"name": name},
+        "spec": spec})
 }
 
 /// An IngressRoute.
@@ -59,18 +57,4 @@ fn of_route(route: &Value, name: &str, objects: &mut Vec<Value>) -> Value {
 
 fn list<'r>(route: &'r mut Value, key: &str) -> &'r mut [Value] {
     route.get_mut(key).and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
-}
-
-/// The routes of a case and of its further objects, for a failure.
-pub(crate) fn told(case: &Case) -> String {
-    let further = case.objects.iter().filter_map(|object| object["spec"]["routes"].as_array());
-    let line = |route: &Value| {
-        format!(
-            "      {} {} {}",
-            route["match"], route["priority"], route["middlewares"][0]["name"]
-        )
-    };
-    let lines: Vec<String> = case.routes.iter().chain(further.flatten()).map(line).collect();
-    let ingress = format!("      Ingress {:?} {:?}", case.hosts, case.paths);
-    format!("{}\n{ingress}, entry points {:?}", lines.join("\n"), case.entry_points)
 }

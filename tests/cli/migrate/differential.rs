@@ -1,7 +1,7 @@
 //! The cases of `tests/traefik`, where a real Traefik has shown what differs: `migrate` tells each difference that a row
 //! of `differences.toml` has of one case, of the routes of that case.
 
-use super::report;
+use super::{report, routes};
 use ravelin::control::yaml;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -19,8 +19,9 @@ ports:
   guarded: {exposedPort: 82, middlewares: [cases-guard@kubernetescrd]}
 ";
 
-/// Rows whose difference is in the requests of the case, and not in its objects.
-const OF_REQUESTS: [&str; 3] = ["te", "expect", "redirect-drops-ports"];
+/// Rows whose difference is in the requests of the case, and not in its objects; or in a rule that cannot be read, whose
+/// route is not among those that are served.
+const OF_REQUESTS: [&str; 4] = ["te", "expect", "redirect-drops-ports", "rule-of-no-field"];
 
 fn documents(text: &str) -> Vec<Value> {
     let mut all = Vec::new();
@@ -60,17 +61,12 @@ fn objects(kind: &str, case: &Value) -> Vec<Value> {
     let own = case["service"].as_object();
     let app = own.map_or("app", |_| name.as_str());
     objects.extend(own.map(|annotations| service("cases", &name, annotations)));
-    let hosts = list("hosts");
-    let hosts = if hosts.is_empty() { vec![json!(host)] } else { hosts };
-    let paths = list("paths");
-    let paths = if paths.is_empty() { vec![json!("Prefix /")] } else { paths };
-    let paths: Vec<Value> =
-        paths.iter().map(|path| of_path(path.as_str().expect("a text"), app)).collect();
-    let rules: Vec<Value> =
-        hosts.iter().map(|host| json!({"host": host, "http": {"paths": paths}})).collect();
-    objects.push(json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-        "metadata": {"name": name, "annotations": annotations},
-        "spec": {"ingressClassName": "traefik", "rules": rules}}));
+    let of_case = |key: &str| case.get(key).cloned().unwrap_or_default();
+    let spec = json!({"entryPoints": of_case("entry-points"), "tls": of_case("tls")});
+    objects.extend(routes::of(&list("routes"), spec, &name));
+    if list("routes").is_empty() || !list("paths").is_empty() {
+        objects.push(ingress(case, &name, &host, annotations, app));
+    }
     let text = json!(objects).to_string().replace("$NAME", &name).replace("$HOST", &host);
     let mut objects: Vec<Value> = serde_json::from_str(&text).expect("JSON");
     for object in &mut objects {
@@ -79,6 +75,27 @@ fn objects(kind: &str, case: &Value) -> Vec<Value> {
         }
     }
     objects
+}
+
+fn ingress(
+    case: &Value,
+    name: &str,
+    host: &str,
+    annotations: Map<String, Value>,
+    app: &str,
+) -> Value {
+    let list = |key: &str| case[key].as_array().cloned().unwrap_or_default();
+    let hosts = list("hosts");
+    let hosts = if hosts.is_empty() { vec![json!(host)] } else { hosts };
+    let paths = list("paths");
+    let paths = if paths.is_empty() { vec![json!("Prefix /")] } else { paths };
+    let paths: Vec<Value> =
+        paths.iter().map(|path| of_path(path.as_str().expect("a text"), app)).collect();
+    let rules: Vec<Value> =
+        hosts.iter().map(|host| json!({"host": host, "http": {"paths": paths}})).collect();
+    json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {"ingressClassName": "traefik", "rules": rules}})
 }
 
 fn of_path(text: &str, app: &str) -> Value {
@@ -160,15 +177,17 @@ fn what_a_real_traefik_does_otherwise_in_a_case_is_told_of_its_routes() {
         if is_of_route || !cases.contains(&case) {
             continue;
         }
-        let object = format!("Ingress cases/{}", case.replace('/', "-"));
-        let own = routes.get(&object).map_or(&[][..], Vec::as_slice);
+        let name = case.replace('/', "-");
+        let own = ["Ingress", "IngressRoute"].map(|kind| format!("{kind} cases/{name}"));
+        let own = own.iter().filter_map(|object| routes.get(object)).flatten();
+        let own: Vec<&Value> = own.copied().collect();
         for id in ids {
-            let has = |route: &&&Value| {
+            let has = |route: &&Value| {
                 route["differences"].as_array().is_some_and(|all| all.contains(&json!(id)))
                     // Neither serves it: what else differs is nobody's business.
                     || route["verdict"] == "neither"
             };
-            if !own.iter().any(|route| has(&route)) {
+            if !own.iter().any(|route| has(route)) {
                 let found: Vec<_> =
                     own.iter().map(|it| (&it["verdict"], &it["differences"])).collect();
                 missed.push(format!("{case}: {id}: {found:?}"));

@@ -5,6 +5,8 @@
 
 mod corpus;
 mod differential;
+#[path = "../../traefik/routes.rs"]
+mod routes;
 
 use crate::program::{Ran, ravelin};
 use ravelin::config::Config;
