@@ -46,7 +46,7 @@ impl Rule {
 
     /// A host alone, or with a path: what stands in the maps of hosts and paths.
     pub(crate) fn draw_plain(random: &mut Random, host: &str) -> Self {
-        let own = Self::Matcher(Matcher::host(random.of(&["", "a.", "b."]).to_owned() + host));
+        let own = Self::Matcher(Matcher::host(&(random.of(&["", "a.", "b."]).to_owned() + host)));
         match random.below(3) {
             0 => own,
             1 => Self::All(vec![own, Self::Matcher(Matcher::path("PathPrefix", "/"))]),
@@ -131,8 +131,8 @@ impl Matcher {
         Self { name, arguments: arguments.iter().map(|text| (*text).to_owned()).collect(), wish }
     }
 
-    fn host(host: String) -> Self {
-        Self::new("Host", &[&host], Wish::Host(host.clone()))
+    fn host(host: &str) -> Self {
+        Self::new("Host", &[host], Wish::Host(host.to_owned()))
     }
 
     fn path(name: &'static str, path: &str) -> Self {
@@ -208,10 +208,10 @@ fn of_host(random: &mut Random, host: &str) -> Matcher {
             Matcher::new("HostRegexp", &[&pattern], wish)
         }
         2 => Matcher::new("HostRegexp", &[host], wish),
-        3 => Matcher::host(label + host),
-        4 => Matcher::host(format!("{host}.")),
-        5 => Matcher::host(host.to_ascii_uppercase()),
-        _ => Matcher::host(host.to_owned()),
+        3 => Matcher::host(&(label + host)),
+        4 => Matcher::host(&format!("{host}.")),
+        5 => Matcher::host(&host.to_ascii_uppercase()),
+        _ => Matcher::host(host),
     }
 }
 

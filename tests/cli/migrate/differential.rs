@@ -65,7 +65,7 @@ fn objects(kind: &str, case: &Value) -> Vec<Value> {
     let spec = json!({"entryPoints": of_case("entry-points"), "tls": of_case("tls")});
     objects.extend(routes::of(&list("routes"), spec, &name));
     if list("routes").is_empty() || !list("paths").is_empty() {
-        objects.push(ingress(case, &name, &host, annotations, app));
+        objects.push(ingress(case, &name, &host, &annotations, app));
     }
     let text = json!(objects).to_string().replace("$NAME", &name).replace("$HOST", &host);
     let mut objects: Vec<Value> = serde_json::from_str(&text).expect("JSON");
@@ -81,7 +81,7 @@ fn ingress(
     case: &Value,
     name: &str,
     host: &str,
-    annotations: Map<String, Value>,
+    annotations: &Map<String, Value>,
     app: &str,
 ) -> Value {
     let list = |key: &str| case[key].as_array().cloned().unwrap_or_default();
@@ -187,7 +187,7 @@ fn what_a_real_traefik_does_otherwise_in_a_case_is_told_of_its_routes() {
                     // Neither serves it: what else differs is nobody's business.
                     || route["verdict"] == "neither"
             };
-            if !own.iter().any(|route| has(route)) {
+            if !own.iter().any(has) {
                 let found: Vec<_> =
                     own.iter().map(|it| (&it["verdict"], &it["differences"])).collect();
                 missed.push(format!("{case}: {id}: {found:?}"));
