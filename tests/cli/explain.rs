@@ -303,3 +303,36 @@ fn the_other_name_of_a_host_is_redirected() {
     let row = "www.a.example.com Prefix / shop/web:80 redirect to a.example.com shop/app";
     assert!(check.out.lines().any(|line| words(line) == row), "{}", check.out);
 }
+
+#[test]
+fn rules_by_fields_see_what_is_known_of_the_sender() {
+    let manifests = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: traefik.io/v1alpha1
+kind: IngressRoute
+metadata: {name: r}
+spec:
+  routes:
+  - {match: 'Host(`a.test`) && Header(`X-Forwarded-Proto`, `https`)', services: [{name: web, port: 80}]}
+  - {match: 'Host(`a.test`) && Header(`CF-IPCountry`, `DE`)', services: [{name: web, port: 80}]}
+";
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let file = folder.path().join("all.yaml");
+    std::fs::write(&file, manifests).expect("a file of ours");
+    let file = file.to_str().expect("UTF-8");
+    let route = |fields: &[&str], url: &str| {
+        let line =
+            ["explain", "--ingress-class", "traefik", "--output", "json", "--manifests", file];
+        let ran = ravelin(&[&line[..], fields, &[url]].concat());
+        let said: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
+        said["route"]["field"].as_str().map(str::to_owned)
+    };
+    let claim = ["--header", "X-Forwarded-Proto: https"];
+    assert_eq!(route(&claim, "http://a.test/"), None);
+    let country = ["--header", "CF-IPCountry: DE"];
+    assert_eq!(route(&country, "http://a.test/").as_deref(), Some("spec.routes[1]"));
+}

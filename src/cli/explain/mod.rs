@@ -15,14 +15,14 @@ use crate::control::reconcile::Build;
 use crate::error::Reason;
 use crate::http::Target;
 use crate::http::client_ip::Scheme;
-use crate::model::{ACME_CHALLENGES, Diagnostic, Host, Kind, ObjectRef, Why};
+use crate::model::{ACME_CHALLENGES, Diagnostic, Host, Kind, ObjectRef, Sender, Why};
 use crate::net::addr::PeerAddr;
 use crate::pki::client_certificate::Mode;
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::StepAnswer;
 use crate::proxy::request::{self, Seen};
 use crate::routing::Table;
-use http::{Request, Uri, header};
+use http::{HeaderValue, Request, Uri, header};
 use serde::Serialize;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
@@ -238,8 +238,19 @@ fn decide(
     explanation.path = Some(target.uri.path().to_owned());
     let peer = explanation.origin.as_ref().and_then(|origin| origin.peer);
     let anywhere = Seen::anywhere(&head.method, &head.headers);
+    let proto = HeaderValue::from_static(if way.over_tls { "https" } else { "http" });
+    let visitor = explanation.origin.as_ref().and_then(|origin| origin.visitor.clone());
+    let sender = Sender {
+        client: visitor.as_ref(),
+        proto: Some(&proto),
+        host: Some(&target.host),
+        // Who says nothing of where it comes from means a visitor of Cloudflare.
+        via_cloudflare: explanation.origin.is_none(),
+        ..Sender::default()
+    };
     let seen = Seen {
         entry_points: way.entry.bits,
+        sender,
         peer: peer.map_or(anywhere.peer, PeerAddr::ip),
         ..anywhere
     };
