@@ -82,6 +82,10 @@ pub(super) fn read<'o>(
     asks.https.redirect &= refused.is_none();
     asks.max_body = max_body.unwrap_or_default();
     let tls = tls::read(&source.spec, &routes, report);
+    if tls.as_ref().is_some_and(|tls| tls.is_broken) {
+        asks.refused = asks.refused.or(Some(Broken::Restricted));
+        asks.https.redirect = false;
+    }
     IngressRouteRead { routes, entry_points, tls, asks }
 }
 
@@ -126,6 +130,7 @@ fn read_route<'o>(position: usize, fields: &mut Fields<'o, '_, '_>) -> Option<Ro
         "middlewares",
         "observability",
     ]);
+    fields.refuse_misspelt("middlewares");
     match fields.text("kind") {
         None | Some("Rule") => {}
         Some(other) => {

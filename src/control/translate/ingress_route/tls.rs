@@ -17,6 +17,8 @@ pub(in crate::control::translate) struct RouteTls<'o> {
     pub(in crate::control::translate) hosts: Vec<HostPattern>,
     /// The TLSOption, if one is named.
     pub(in crate::control::translate) option: Option<Reference<'o>>,
+    /// Whether something in it is not understood.
+    pub(in crate::control::translate) is_broken: bool,
 }
 
 /// Reads it. `routes` have the hosts that it is for.
@@ -28,6 +30,7 @@ pub(super) fn read<'o>(
     let tls = spec.get("tls").filter(|tls| !tls.is_null())?;
     let mut fields = Fields::of_routes("spec.tls", tls, report);
     fields.know(&["secretName", "certResolver", "domains", "options", "store"]);
+    fields.refuse_misspelt("options");
     let mut hosts: Vec<HostPattern> = Vec::new();
     for placed in routes.iter().flat_map(|route| &route.places) {
         match &placed.ordered {
@@ -53,7 +56,8 @@ pub(super) fn read<'o>(
     });
     let certificate =
         secret_name.map(|secret_name| TlsRead { position: 0, secret_name, hosts: hosts.clone() });
-    Some(RouteTls { certificate, hosts, option: option.flatten() })
+    let is_broken = fields.is_broken();
+    Some(RouteTls { certificate, hosts, option: option.flatten(), is_broken })
 }
 
 /// The hosts of `domains`.

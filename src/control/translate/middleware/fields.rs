@@ -83,6 +83,20 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
         }
     }
 
+    /// Refuses a field that there is not, where one that protects may have been meant.
+    pub(in crate::control::translate) fn refuse_misspelt(&mut self, meant: &str) {
+        let is_misspelt = |key: &&str| *key != meant && nearest(key, [meant]).is_some();
+        if let Some(key) = self.keys().into_iter().find(is_misspelt) {
+            let reason = format!("is not a field, and may be meant as `{meant}`");
+            self.refuse_for(
+                Why::UnknownField,
+                key,
+                reason,
+                format!("write `{meant}`, or remove it"),
+            );
+        }
+    }
+
     /// The value of a field. Null is as good as none.
     pub(in crate::control::translate) fn get(&self, key: &str) -> Option<&'v Value> {
         self.map?.get(key).filter(|value| !value.is_null())

@@ -77,7 +77,7 @@ impl Found {
                     read = Some(match read {
                         Some(own) => own.with(asked),
                         None => asked,
-                    })
+                    });
                 }
                 Err(broken) => missing = Some(broken),
             }

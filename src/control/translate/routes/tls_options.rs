@@ -32,7 +32,7 @@ impl TlsOptions<'_> {
                 let ObjectRef { namespace, name, .. } = option;
                 let what =
                     format!("there is no TLSOption {} in namespace {namespace}", quote(name));
-                Err(self.missing(what, place))
+                Err(self.missing(&what, place))
             }
         }
     }
@@ -69,13 +69,13 @@ impl TlsOptions<'_> {
                 self.named(&option, &place).map(Some)
             }
             (Some(_), Some(_)) => {
-                Err(self.missing(format!("{} names several TLSOptions", quote(value)), &place))
+                Err(self.missing(&format!("{} names several TLSOptions", quote(value)), &place))
             }
-            (None, _) => Err(self.missing(format!("{} names no TLSOption", quote(value)), &place)),
+            (None, _) => Err(self.missing(&format!("{} names no TLSOption", quote(value)), &place)),
         }
     }
 
-    fn missing(&mut self, what: String, place: &str) -> Broken {
+    fn missing(&mut self, what: &str, place: &str) -> Broken {
         let reason = format!("{what}: its routes answer 503");
         let fix = "create it: NAMESPACE-NAME@kubernetescrd in annotations";
         let problem = Problem::error(Why::RestrictionUnsupported, "", reason, fix);

@@ -351,3 +351,21 @@ fn of_two_routes_with_one_rule_the_last_is_served() {
     );
     assert_eq!(broken(&model).iter().flatten().count(), 1);
 }
+
+#[test]
+fn a_misspelt_field_that_would_protect_closes_its_route() {
+    let route = |more: &str| mk_route("Host(`a.example`)", more);
+    for (spec, expected) in [
+        (format!("routes: [{}]", route(", middleware: [{name: auth}]")), Some(Broken::Altered)),
+        (format!("routes: [{}]", route(", middlewares: [{nam: auth}]")), Some(Broken::Altered)),
+        (
+            format!("tls: {{option: {{name: own}}}}, routes: [{}]", route("")),
+            Some(Broken::Restricted),
+        ),
+        (format!("routes: [{}]", route(", something: else")), None),
+    ] {
+        let (model, said) = run(&mk_routes(&spec));
+        assert_eq!(broken(&model), [expected], "{spec}");
+        assert!(!said.is_empty(), "{spec}");
+    }
+}
