@@ -57,5 +57,7 @@ labels! { fn label;
         GrpcWeb = "grpcWeb",
         /// `noop`.
         Noop = "noop",
+        /// Several Services.
+        Services = "services",
     }
 }

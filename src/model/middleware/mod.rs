@@ -13,6 +13,7 @@ mod path;
 mod pattern;
 mod redirect;
 mod response;
+mod services;
 mod source;
 
 pub use auth::{
@@ -30,6 +31,7 @@ pub use path::PathRewrite;
 pub use pattern::{Pattern, PatternError, Replacement};
 pub use redirect::{Redirect, RedirectStatus, RedirectTarget};
 pub use response::{ClientCertificateFields, Compress, ErrorPages, RetryLimit, StatusRange};
+pub use services::{ServiceChoice, WeightedService, WeightedServices};
 pub use source::{ClientSelector, Exemption, SourceList, SourceRule};
 
 use super::BackendKey;
@@ -100,6 +102,8 @@ pub enum Step {
     GrpcWeb(Vec<Arc<str>>),
     /// `noop@internal`: answers 418.
     Noop,
+    /// Several Services. It is the last step of a route, and chooses one for each request.
+    Services(Box<ServiceChoice>),
 }
 
 impl Step {
@@ -131,6 +135,7 @@ impl Step {
             Self::ClientCertificate(_) => StepKind::PassTlsClientCert,
             Self::GrpcWeb(_) => StepKind::GrpcWeb,
             Self::Noop => StepKind::Noop,
+            Self::Services(_) => StepKind::Services,
         }
     }
 

@@ -51,7 +51,7 @@ pub use error_pages::{MOST_TIME as MOST_PAGE_TIME, keep as keep_fields_of_status
 pub use explain::{StepReport, explain};
 pub use grpc_web::WebBody;
 pub use kept_pages::put as put_page;
-pub use passage::{Passage, StepNote};
+pub use passage::{ChosenService, Passage, StepNote};
 pub use state::{StateRegistry, States};
 pub use view::{RequestSource, RequestView, ResponseView};
 pub use wait::{MOST_WAIT, Services, wait};
@@ -119,6 +119,8 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             .map_err(|reason| StepAnswer::of(reason).into()),
         Step::RateLimit(limit) => limit::rate(limit, middleware, request),
         Step::InFlight(limit) => limit::concurrency(limit, middleware, request),
+        // Chosen once all steps have let the request pass.
+        Step::Services(_) => Ok(()),
         Step::Noop => Err(StepAnswer::of(Reason::Noop).into()),
         Step::Errors(_) => {
             error_pages::on_request(request);

@@ -7,7 +7,9 @@ use super::grpc_web::WebCall;
 use super::limit::InFlightTurn;
 use crate::error::Reason;
 use crate::model::middleware::RetryLimit;
+use crate::routing::Backend;
 use http::HeaderValue;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How far a request has come through its steps, and what they have kept of it.
@@ -23,8 +25,19 @@ pub struct Passage {
     pub detects_type: bool,
     /// The bound of `retry` for attempts.
     pub retry: Option<RetryLimit>,
+    /// The one of several Services that the request goes to.
+    pub service: Option<Box<ChosenService>>,
     /// The answer of a step, until it is sent.
     pub answer: Option<Box<StepAnswer>>,
+}
+
+/// The Service of one request, where its route has several.
+#[derive(Debug)]
+pub struct ChosenService {
+    /// Where it goes.
+    pub backend: Arc<Backend>,
+    /// Values of `Set-Cookie` that name the Service.
+    pub cookies: Vec<HeaderValue>,
 }
 
 /// What the request half of a step keeps for its response half. Dropped with the request.

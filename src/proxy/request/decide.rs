@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 use super::rejected_head::Unreadable;
 use super::request_origin::RequestOrigin;
-use super::{session_affinity, steps};
+use super::{services, session_affinity, steps};
 use crate::balance::EndpointSet;
 use crate::error::Reason;
 use crate::http::{self as stage, ForwardedFields, Noted, Target};
@@ -32,6 +32,22 @@ pub(super) struct Decided {
     pub(super) protocol: EndpointProtocol,
     /// Whether a step has to wait before it goes on.
     pub(super) waits: bool,
+}
+
+impl Decided {
+    /// Chooses the Service, where the route has several, once the steps have let the request pass.
+    ///
+    /// # Errors
+    /// Why there are no endpoints.
+    pub(super) fn settle(&mut self, exchange: &mut Exchange) -> Result<(), Reason> {
+        if exchange.passage.is_some()
+            && let Some(request) = &mut self.request
+            && let Some(chosen) = services::choose(exchange, request)
+        {
+            (self.endpoints, self.protocol) = (chosen.endpoints, chosen.protocol);
+        }
+        self.endpoints.as_ref().map(drop).map_err(|reason| *reason)
+    }
 }
 
 /// Reads, routes and rewrites a request; an error is the answer that we give instead.
@@ -87,10 +103,11 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Resul
     may_go_on?;
     let mut request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);
     let waits = exchange.passage.is_some() && steps::run(exchange, &mut request)?;
-    if let (Err(reason), false) = (&endpoints, waits) {
-        return Err(*reason);
+    let mut decided = Decided { request: Some(request), endpoints, protocol, waits };
+    if !waits {
+        decided.settle(exchange)?;
     }
-    Ok(Decided { request: Some(request), endpoints, protocol, waits })
+    Ok(decided)
 }
 
 /// What routes may depend on of the sender of a request.
@@ -117,7 +134,11 @@ fn note_sender(exchange: &mut Exchange, sender: &RequestOrigin<'_>) -> bool {
 }
 
 /// The protocol to the pod. Says to it that trailers are taken, where they can be.
-fn protocol(backend: &Backend, exchange: &Exchange, headers: &mut impl Fields) -> EndpointProtocol {
+pub(super) fn protocol(
+    backend: &Backend,
+    exchange: &Exchange,
+    headers: &mut impl Fields,
+) -> EndpointProtocol {
     let protocol = match exchange.noted.upgrade {
         None => backend.protocol.clone(),
         Some(_) => backend.protocol.for_upgrades(),

@@ -17,6 +17,7 @@ mod response;
 mod response_body;
 mod routed;
 mod send;
+mod services;
 mod session_affinity;
 mod steps;
 mod tunnel;
@@ -107,12 +108,14 @@ pub fn forward(
 /// Has the steps that wait decide, and sends the request to a pod.
 async fn go_on(
     exchange: &mut Exchange,
-    Decided { request, endpoints, protocol, waits }: &mut Decided,
+    decided: &mut Decided,
 ) -> Result<Response<ReplyBody>, Reason> {
-    if *waits {
+    if decided.waits {
         // Boxed, as its size would be that of every request.
-        Box::pin(steps::resume(exchange, request)).await?;
+        Box::pin(steps::resume(exchange, &mut decided.request)).await?;
+        decided.settle(exchange)?;
     }
+    let Decided { request, endpoints, protocol, .. } = decided;
     let endpoints = endpoints.as_ref().map_err(|reason| *reason)?;
     let result = send(exchange, request, endpoints, protocol).await;
     if let Some(upload) = exchange.upload() {

@@ -5,7 +5,7 @@ use crate::balance::{AffinityToken, Endpoint, Key, Strategy};
 use crate::model::{Algorithm, CookieSettings, HashKey};
 use crate::net::fields::Fields;
 use http::{HeaderValue, header};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 /// How the endpoint of a request is chosen.
@@ -36,11 +36,17 @@ fn client(exchange: &Exchange) -> IpAddr {
 
 /// The token in the cookie of this name, the first one that is valid (RFC 6265 section 4.2).
 fn token(headers: &impl Fields, name: &str) -> Option<AffinityToken> {
+    values(headers, name).find_map(AffinityToken::parse)
+}
+
+/// The values of the cookies of this name.
+pub(super) fn values<'h>(
+    headers: &'h impl Fields,
+    name: &'h str,
+) -> impl Iterator<Item = &'h [u8]> {
     let fields = headers.get_all(header::COOKIE);
     let pairs = fields.flat_map(|field| field.as_bytes().split(|&byte| byte == b';'));
-    pairs
-        .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-        .find_map(AffinityToken::parse)
+    pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 /// Adds the cookie to an answer of the pod, if there is to be one and it is news to the visitor.
@@ -48,7 +54,15 @@ pub(super) fn set_cookie(exchange: &Exchange, headers: &mut impl Fields) {
     let Some((table, id)) = exchange.route() else {
         return;
     };
-    let Algorithm::Cookie(settings) = table.algorithm(id) else {
+    let chosen = exchange.passage.as_ref().and_then(|passage| passage.service.as_ref());
+    for cookie in chosen.into_iter().flat_map(|chosen| &chosen.cookies) {
+        headers.append(header::SET_COOKIE, cookie.clone());
+    }
+    let algorithm = match chosen {
+        Some(chosen) => &chosen.backend.balancing.algorithm,
+        None => table.algorithm(id),
+    };
+    let Algorithm::Cookie(settings) = algorithm else {
         return;
     };
     let Some(token) = exchange.endpoint().map(Endpoint::token) else {
@@ -64,7 +78,11 @@ pub(super) fn set_cookie(exchange: &Exchange, headers: &mut impl Fields) {
 }
 
 /// A value of `Set-Cookie` (RFC 6265 section 4.1).
-fn cookie(settings: &CookieSettings, token: AffinityToken, over_tls: bool) -> String {
+pub(super) fn cookie(
+    settings: &CookieSettings,
+    token: impl fmt::Display,
+    over_tls: bool,
+) -> String {
     let CookieSettings { name, secure, http_only, same_site, max_age, path } = settings;
     let mut text = format!("{name}={token}; Path={path}");
     if let Some(seconds) = max_age {

@@ -305,7 +305,7 @@ mod tests {
             of(CertificateRole::Store { is_default: true }, "store", &["a.example", "s.example"]);
         let own = mk_secret("shop", "own", Some(&["a.example", "w.example"]), &["a.example"]);
         let wide = of(operator(false), "wide", &["w.example"]);
-        let all = [wide, store.clone(), own.clone()];
+        let all = [wide, store.clone(), own];
         assert_eq!(hosts(&[], &all), ["w.example", "s.example", "a.example"]);
         let defaults = |all: &[TlsSecret]| -> Vec<bool> {
             entries(&[], all).iter().map(|entry| entry.default).collect()

@@ -6,6 +6,7 @@ mod entry_points;
 mod foreign;
 mod hosts;
 mod https;
+mod ingress_routes;
 mod paths;
 
 use crate::support::{Builder, Edge, Upstream, edge};

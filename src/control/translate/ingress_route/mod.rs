@@ -10,7 +10,9 @@ mod service;
 mod tls;
 
 pub(super) use place::Placed;
-pub(super) use service::{Asked, ServiceRead, Target, missing};
+pub(super) use service::{
+    Asked, ServiceRead, Target, mirrored, missing, one as service, read as services, sticky,
+};
 pub(super) use tls::RouteTls;
 pub(in crate::control) use tls::secrets_of;
 

@@ -65,7 +65,9 @@ pub(super) fn middlewares<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<Reference<
 }
 
 /// The services of a route.
-pub(super) fn read<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<ServiceRead<'o>> {
+pub(in crate::control::translate) fn read<'o>(
+    fields: &mut Fields<'o, '_, '_>,
+) -> Vec<ServiceRead<'o>> {
     let count = length(fields, "services", "list Services by `name` and `port`");
     if count > MOST_SERVICES {
         let reason = format!("are more than {MOST_SERVICES}");
@@ -95,7 +97,7 @@ pub(super) fn reference<'o>(fields: &mut Fields<'o, '_, '_>, fix: &str) -> Optio
 }
 
 /// Reads one of a list of services.
-pub(super) fn one<'o>(fields: &mut Fields<'o, '_, '_>) -> ServiceRead<'o> {
+pub(in crate::control::translate) fn one<'o>(fields: &mut Fields<'o, '_, '_>) -> ServiceRead<'o> {
     fields.know(&[
         "name",
         "namespace",
@@ -114,6 +116,10 @@ pub(super) fn one<'o>(fields: &mut Fields<'o, '_, '_>) -> ServiceRead<'o> {
         "nodePortLB",
         "middlewares",
     ]);
+    read_one(fields)
+}
+
+fn read_one<'o>(fields: &mut Fields<'o, '_, '_>) -> ServiceRead<'o> {
     for (key, instead) in [
         ("strategy", "the less loaded of two pods is taken"),
         ("passiveHealthCheck", "pods that fail are left out for a while anyway"),
@@ -248,12 +254,26 @@ fn asked<'o>(fields: &mut Fields<'o, '_, '_>) -> Asked<'o> {
         let fix = "remove it, or set Host by a headers Middleware";
         fields.refuse_for(Why::Unsupported, "passHostHeader", reason, fix);
     }
+    let sticky = sticky(fields);
+    Asked { scheme, transport, sticky }
+}
+
+/// Reads `sticky`.
+pub(in crate::control::translate) fn sticky(
+    fields: &mut Fields<'_, '_, '_>,
+) -> Option<Arc<CookieSettings>> {
     let sticky = fields.below("sticky", |sticky| {
         sticky.know(&["cookie"]);
         sticky.below("cookie", cookie).flatten()
     });
-    let sticky = sticky.flatten().map(Arc::new);
-    Asked { scheme, transport, sticky }
+    sticky.flatten().map(Arc::new)
+}
+
+/// Reads the service of `mirroring`, which has fields of its own beside.
+pub(in crate::control::translate) fn mirrored<'o>(
+    fields: &mut Fields<'o, '_, '_>,
+) -> ServiceRead<'o> {
+    read_one(fields)
 }
 
 /// Reads `sticky.cookie`.

@@ -20,6 +20,7 @@ mod reading;
 mod secrets;
 mod serve;
 mod serve_routes;
+mod several;
 mod slab;
 mod source;
 mod steps;

@@ -1,27 +1,25 @@
 //! What one IngressRoute asks for.
 
 use super::asks::Asks;
-use super::clients::Clients;
-use super::reading::Served;
+use super::reading::{Served, StepUse};
 use super::steps::{Finished, RouteList, Steps};
-use super::tls_options::TlsOptions;
 use super::{Name, Routes, Touched};
 use crate::config::MiddlewarePolicy;
 use crate::control::objects::{Objects, TraefikObject};
 use crate::control::translate::annotations::Annotations;
-use crate::control::translate::clients::{self, ClientsRead};
+use crate::control::translate::clients;
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::ingress::OwnStep;
 use crate::control::translate::ingress_route::{
-    self, Asked, IngressRouteRead, Placed, RouteRead, RouteTls, ServiceRead, Target,
+    self, Asked, IngressRouteRead, Placed, RouteRead, ServiceRead, Target,
 };
 use crate::control::translate::middleware::{
-    Asking, Dependency, OwnBackend, Reference, UsedBackend, object_id,
+    AskedBy, Asking, Dependency, OwnBackend, Reference, UsedBackend, object_id,
 };
 use crate::control::translate::report::{Problem, Report, leave_out_details};
 use crate::control::translate::servers_transport;
 use crate::control::translate::wanted::{TransportTls, Wanted};
-use crate::model::middleware::Step;
+use crate::model::middleware::{ServiceChoice, Step};
 use crate::model::{
     BackendKey, BackendState, Broken, Diagnostic, Kind, Matching, NamedStep, ObjectRef, PortKey,
     Protocol, Rule, Why,
@@ -34,80 +32,54 @@ const PROVIDER: &str = "@kubernetescrd";
 
 /// What the routes so far come to.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     rules: Vec<Rule>,
-    backends: Vec<UsedBackend>,
-    dependencies: BTreeSet<Dependency>,
+    pub(super) backends: Vec<UsedBackend>,
+    pub(super) dependencies: BTreeSet<Dependency>,
     is_unresolved: bool,
-    problems: Vec<Diagnostic>,
-}
-
-impl Found {
-    /// What is asked of the clients of its hosts, by annotations and by a TLSOption; and why no route is served.
-    fn clients(
-        &mut self,
-        objects: &Objects,
-        object: &ObjectRef,
-        own: Option<ClientsRead>,
-        tls: Option<&RouteTls<'_>>,
-        policy: MiddlewarePolicy,
-    ) -> (Option<Box<Clients>>, Option<Broken>) {
-        let Some(RouteTls { hosts, option, .. }) = tls else {
-            return (None, own.map(|_| Broken::Restricted));
-        };
-        let mut missing = None;
-        let mut read = own;
-        if let Some(named) = option {
-            let namespace = named.namespace.unwrap_or(&object.namespace);
-            let is_own = *namespace == *object.namespace;
-            let option = ObjectRef::new(Kind::TlsOption, namespace, named.name);
-            let place = "spec.tls.options";
-            let Self { dependencies, problems, .. } = self;
-            let mut options = TlsOptions { objects, object, dependencies, problems };
-            let asked = match is_own || policy == MiddlewarePolicy::AnyNamespace {
-                true => options.named(&option, place),
-                false => {
-                    let problem = ingress_route::forbidden("a TLSOption");
-                    Report::new(object, &mut self.problems).add(place, problem);
-                    Err(Broken::Restricted)
-                }
-            };
-            match asked {
-                Ok(asked) => {
-                    read = Some(match read {
-                        Some(own) => own.with(asked),
-                        None => asked,
-                    });
-                }
-                Err(broken) => missing = Some(broken),
-            }
-        }
-        let hosts = hosts.clone().into();
-        (read.map(|read| Box::new(Clients { read, hosts })), missing)
-    }
+    /// The Services among several, each with the step that chooses.
+    leaves: Vec<(Arc<NamedStep>, usize)>,
+    pub(super) problems: Vec<Diagnostic>,
 }
 
 /// Where requests of a route go.
-enum Destination {
+pub(super) enum Destination {
     Port(BackendKey, Wanted),
     /// A step has to answer, or nothing does.
     Nowhere {
         is_noop: bool,
     },
     Broken(Arc<str>, Broken),
+    /// To one of several, by a choice that its last step makes; with what all of them are called.
+    Several(Arc<str>, ServiceChoice, Vec<Leaf>),
+}
+
+/// A Service among several.
+pub(super) type Leaf = (BackendKey, Wanted);
+
+impl Destination {
+    fn of(choice: Result<ServiceChoice, Broken>, name: Arc<str>, leaves: Vec<Leaf>) -> Self {
+        match choice {
+            Ok(choice) => Self::Several(name, choice, leaves),
+            Err(broken) => Self::Broken(name, broken),
+        }
+    }
 }
 
 /// The object whose routes are read, and what it may look at.
-struct Within<'w> {
-    objects: &'w Objects,
-    object: &'w ObjectRef,
+#[derive(Clone, Copy)]
+pub(super) struct Within<'w> {
+    pub(super) objects: &'w Objects,
+    pub(super) object: &'w ObjectRef,
     asking: Asking<'w>,
-    policy: MiddlewarePolicy,
+    pub(super) policy: MiddlewarePolicy,
     ways: &'w [Way<'w>],
     /// Why no route of it is served.
     refused: Option<Broken>,
     /// That of the object.
     number: usize,
+    /// In how many TraefikServices it is.
+    pub(super) depth: usize,
 }
 
 impl Routes {
@@ -132,7 +104,7 @@ impl Routes {
         let clients = clients::read(annotations, &mut Report::new(object, &mut found.problems));
         let (clients, missing) = found.clients(objects, object, clients, tls.as_ref(), policy);
         let (ways, refused) = (&ways[..], asks.refused.or(missing));
-        let within = Within { objects, object, asking, policy, ways, refused, number };
+        let within = Within { objects, object, asking, policy, ways, refused, number, depth: 0 };
         for route in routes {
             self.serve_route(&within, &route, &mut found, touched);
         }
@@ -140,11 +112,16 @@ impl Routes {
         self.acquire_authority(authority, number, touched);
         let tls = tls.and_then(|tls| tls.certificate).into_iter().collect();
         let tls = self.certificates_of(&object.namespace, number, tls, touched);
-        let Found { rules, backends, dependencies, is_unresolved, mut problems } = found;
+        let Found { rules, backends, dependencies, is_unresolved, leaves, mut problems } = found;
         leave_out_details(&mut problems, self.options.details);
         let dependencies: Box<[Dependency]> = dependencies.into_iter().collect();
-        let step_backends =
-            self.step_backends(&backends, &dependencies, is_unresolved, number, touched);
+        let mut step_backends =
+            self.step_backends(&backends, &dependencies, is_unresolved, number, touched).into_vec();
+        let asked =
+            Arc::new(AskedBy { field: "spec.routes".into(), service: None, is_list: false });
+        let used = |(step, backend)| StepUse { step, backend, asked: Arc::clone(&asked) };
+        step_backends.extend(leaves.into_iter().map(used));
+        let step_backends = step_backends.into();
         let (rules, problems) = (rules.into(), problems.into());
         let defaults = Box::default();
         let served =
@@ -169,7 +146,7 @@ impl Routes {
         let refused = within.refused.or(route.broken).or(steps.broken());
         for (way, Way { entry_points, .. }) in ways.iter().enumerate() {
             let refused = refused.or(steps.broken_way(way));
-            let (backend, last) = self.backend_of(&destination, within, refused, touched);
+            let (backend, last) = self.backend_of(&destination, within, refused, found, touched);
             let is_served = refused.is_none() && !matches!(destination, Destination::Broken(..));
             let chain = is_served.then(|| steps.chain("", way, last.as_ref())).flatten();
             for (position, placed) in route.places.iter().enumerate() {
@@ -200,6 +177,7 @@ impl Routes {
         destination: &Destination,
         within: &Within<'_>,
         refused: Option<Broken>,
+        found: &mut Found,
         touched: &mut Touched,
     ) -> (usize, Option<OwnStep>) {
         let number = within.number;
@@ -222,6 +200,28 @@ impl Routes {
             Destination::Nowhere { .. } if refused.is_some() => {
                 (self.backends.acquire(key("noop@internal".into()), refused, number, touched), None)
             }
+            Destination::Several(name, ..) if refused.is_some() => {
+                (self.backends.acquire(key(Arc::clone(name)), refused, number, touched), None)
+            }
+            Destination::Several(name, choice, leaves) => {
+                let step = Step::Services(Box::new(choice.clone()));
+                let step = Arc::new(NamedStep { name: Arc::clone(name), step });
+                for (leaf, wanted) in leaves {
+                    let backend = self.backends.acquire_as(
+                        leaf.clone(),
+                        None,
+                        wanted.clone(),
+                        number,
+                        touched,
+                    );
+                    found.leaves.push((Arc::clone(&step), backend));
+                }
+                let key = key(Arc::clone(name));
+                let state = BackendState::Resolved(Arc::new([]));
+                let own = OwnBackend { key, state, protocol: Protocol::Http };
+                let last = OwnStep { step, is_alone: false };
+                (self.backends.acquire_own(&own, number, touched), Some(last))
+            }
             Destination::Nowhere { is_noop } => {
                 let key = key("noop@internal".into());
                 let state = BackendState::Resolved(Arc::new([]));
@@ -235,6 +235,11 @@ impl Routes {
 }
 
 impl Within<'_> {
+    /// The same for a TraefikService that it names.
+    pub(super) fn nested<'n>(&'n self, object: &'n ObjectRef) -> Within<'n> {
+        Within { object, depth: self.depth + 1, ..*self }
+    }
+
     /// Where the requests of a route go.
     fn destination(&self, route: &RouteRead<'_>, found: &mut Found) -> Destination {
         let place = format!("spec.routes[{}].services", route.position);
@@ -249,25 +254,29 @@ impl Within<'_> {
                 Destination::Nowhere { is_noop: false }
             }
             [one] => self.service(one, &format!("{place}[0]"), found),
-            [first, ..] => {
-                let reason = "has several services, which are not supported yet: requests get 503";
-                let problem = Problem::error(Why::Unsupported, "", reason, "name one");
-                Report::new(self.object, &mut found.problems).add(&place, problem);
-                Destination::Broken(name_of(&first.target), Broken::Unsupported)
+            several => {
+                let name = format!("{}[{}]", self.object.name, route.position);
+                let mut leaves = Vec::new();
+                let choice = self.weighted(several, None, &place, found, &mut leaves);
+                Destination::of(choice, name.into(), leaves)
             }
         }
     }
 
-    fn service(&self, read: &ServiceRead<'_>, place: &str, found: &mut Found) -> Destination {
+    pub(super) fn service(
+        &self,
+        read: &ServiceRead<'_>,
+        place: &str,
+        found: &mut Found,
+    ) -> Destination {
         let (reference, port) = match &read.target {
             Target::Noop => return Destination::Nowhere { is_noop: true },
             Target::Unusable(name, broken) => return Destination::Broken((*name).into(), *broken),
             Target::TraefikService(named) => {
-                let reason = "is a TraefikService, which is not supported yet: requests get 503";
-                let problem = Problem::error(Why::Unsupported, "", reason, "name a Service");
-                Report::new(self.object, &mut found.problems)
-                    .add(&format!("{place}.kind"), problem);
-                return Destination::Broken(named.name.into(), Broken::Unsupported);
+                let mut leaves = Vec::new();
+                let name = format!("TraefikService/{}", named.name);
+                let choice = self.traefik_service(*named, place, found, &mut leaves);
+                return Destination::of(choice, name.into(), leaves);
             }
             Target::Service(reference, port) => (*reference, port.clone()),
         };
@@ -288,7 +297,7 @@ impl Within<'_> {
     }
 
     /// Namespace and name of what a reference means, unless that is forbidden.
-    fn name(&self, reference: Reference<'_>) -> Option<Name> {
+    pub(super) fn name(&self, reference: Reference<'_>) -> Option<Name> {
         let own = &self.object.namespace;
         let namespace = reference.namespace.map_or_else(|| Arc::clone(own), Arc::from);
         let is_allowed = namespace == *own || self.policy == MiddlewarePolicy::AnyNamespace;
@@ -360,12 +369,4 @@ fn variant(asked: &Asked<'_>) -> Option<Arc<str>> {
     let sticky = sticky.as_ref().map(|cookie| format!("cookie {cookie:?}"));
     let all: Vec<String> = scheme.into_iter().chain(transport).chain(sticky).collect();
     (!all.is_empty()).then(|| all.join(", ").into())
-}
-
-fn name_of(target: &Target<'_>) -> Arc<str> {
-    match target {
-        Target::Service(named, _) | Target::TraefikService(named) => named.name.into(),
-        Target::Noop => "noop@internal".into(),
-        Target::Unusable(name, _) => (*name).into(),
-    }
 }

@@ -1,9 +1,13 @@
 //! The TLSOptions that routes name, by reference or by Traefik's id.
 
+use super::clients::Clients;
+use super::serve_routes::Found;
+use crate::config::MiddlewarePolicy;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::translate::annotations::{Annotations, TLS_OPTIONS, field};
 use crate::control::translate::clients::ClientsRead;
+use crate::control::translate::ingress_route::{self, RouteTls};
 use crate::control::translate::middleware::{Dependency, object_id};
 use crate::control::translate::report::{Problem, Report};
 use crate::control::translate::tls_option;
@@ -81,5 +85,50 @@ impl TlsOptions<'_> {
         let problem = Problem::error(Why::RestrictionUnsupported, "", reason, fix);
         Report::new(self.object, self.problems).add(place, problem);
         Broken::Restricted
+    }
+}
+
+impl Found {
+    /// What is asked of the clients of its hosts, by annotations and by a TLSOption; and why no route is served.
+    pub(super) fn clients(
+        &mut self,
+        objects: &Objects,
+        object: &ObjectRef,
+        own: Option<ClientsRead>,
+        tls: Option<&RouteTls<'_>>,
+        policy: MiddlewarePolicy,
+    ) -> (Option<Box<Clients>>, Option<Broken>) {
+        let Some(RouteTls { hosts, option, .. }) = tls else {
+            return (None, own.map(|_| Broken::Restricted));
+        };
+        let mut missing = None;
+        let mut read = own;
+        if let Some(named) = option {
+            let namespace = named.namespace.unwrap_or(&object.namespace);
+            let is_own = *namespace == *object.namespace;
+            let option = ObjectRef::new(Kind::TlsOption, namespace, named.name);
+            let place = "spec.tls.options";
+            let Self { dependencies, problems, .. } = self;
+            let mut options = TlsOptions { objects, object, dependencies, problems };
+            let asked = match is_own || policy == MiddlewarePolicy::AnyNamespace {
+                true => options.named(&option, place),
+                false => {
+                    let problem = ingress_route::forbidden("a TLSOption");
+                    Report::new(object, &mut self.problems).add(place, problem);
+                    Err(Broken::Restricted)
+                }
+            };
+            match asked {
+                Ok(asked) => {
+                    read = Some(match read {
+                        Some(own) => own.with(asked),
+                        None => asked,
+                    });
+                }
+                Err(broken) => missing = Some(broken),
+            }
+        }
+        let hosts = hosts.clone().into();
+        (read.map(|read| Box::new(Clients { read, hosts })), missing)
     }
 }

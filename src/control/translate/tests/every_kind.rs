@@ -77,12 +77,24 @@ pub(super) static POOL: LazyLock<Vec<Object>> = LazyLock::new(|| {
             route("Host(`a.example`)", "{name: noop@internal, kind: TraefikService}")
         ),
     ];
-    for spec in specs_of_routes {
+    let several = format!(
+        "routes: [{}]",
+        route("Host(`a.example`)", "{name: t, kind: TraefikService}, {name: web, port: 80}")
+    );
+    for spec in specs_of_routes.into_iter().chain([several]) {
         for name in ["i", "r"] {
             add(&format!(
                 "{{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {{name: {name}}}, spec: {{{spec}}}}}"
             ));
         }
+    }
+    for spec in [
+        "{weighted: {services: [{name: web, port: 80}, {name: wbe, port: 80}]}}",
+        "{failover: {service: {name: web, port: 80}, fallback: {name: api, port: 9000}}}",
+    ] {
+        add(&format!(
+            "{{apiVersion: traefik.io/v1alpha1, kind: TraefikService, metadata: {{name: t}}, spec: {spec}}}"
+        ));
     }
     for spec in ["{insecureSkipVerify: true}", "{serverName: a.example, rootCAsSecrets: [t]}"] {
         add(&format!(

@@ -9,7 +9,7 @@ use crate::routing::{Asked, compile};
 use http::{HeaderMap, Method};
 
 /// The IngressRoute `default/r` with this spec, in flow style.
-fn mk_routes(spec: &str) -> String {
+pub(super) fn mk_routes(spec: &str) -> String {
     mk_named("r", spec)
 }
 
@@ -33,7 +33,7 @@ fn taking() -> Options {
     Options { taken_classes: vec!["traefik".to_owned()], ..options() }
 }
 
-fn run(yaml: &str) -> (Model, Vec<String>) {
+pub(super) fn run(yaml: &str) -> (Model, Vec<String>) {
     let (model, findings) = run_with(&taking(), yaml);
     (model, lines(&findings))
 }
@@ -55,7 +55,7 @@ fn found(model: &Model, host: &str, path: &str) -> Option<String> {
     Some(format!("{} {}", route.ingress, route.field()))
 }
 
-fn broken(model: &Model) -> Vec<Option<Broken>> {
+pub(super) fn broken(model: &Model) -> Vec<Option<Broken>> {
     let state = |rule: &crate::model::Rule| match model.backends[rule.backend].state {
         BackendState::Broken(broken) => Some(broken),
         _ => None,

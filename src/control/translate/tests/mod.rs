@@ -25,6 +25,7 @@ mod path_matching;
 mod pool;
 mod protocols;
 mod random;
+mod several;
 mod step_backends;
 mod tls;
 mod www;

@@ -90,7 +90,7 @@ fn version_two_has_several_values_and_templates() {
 #[test]
 fn a_rule_is_written_as_an_expression_of_go() {
     let (a, x) = (host("a.b"), prefix("/x"));
-    let both = Ok(Condition::All(vec![a.clone(), x]));
+    let both = Ok(Condition::All(vec![a, x]));
     for text in [
         "Host(`a.b`) &&\n  PathPrefix(`/x`)\n",
         "HOST(`a.b`,) && pathprefix(`/x`) // why",
