@@ -65,7 +65,7 @@ enum Verb {
         ravelin check --ingress-class traefik cluster.yaml\n\n\
         Files without EndpointSlices are checked as a repository: a Service is enough, and a Secret that\n\
         cert-manager, SealedSecrets or SOPS will create is not an error. Documents that are not read\n\
-        (IngressRoutes, templates, charts, encrypted documents) are counted.\n\n\
+        (templates, charts, encrypted documents, kinds of other edges) are counted.\n\n\
         Exit code: 0 no errors (there may be warnings), 1 errors: something is not served as written,\n\
         64 wrong usage or configuration.")]
     Check {

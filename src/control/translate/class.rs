@@ -4,8 +4,8 @@ use super::Options;
 use super::report::Problem;
 use crate::control::objects::{Objects, SOLVER_LABEL, TraefikObject};
 use crate::control::suggest::nearest;
-use crate::model::{Severity, Why};
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use crate::model::{ACME_CHALLENGES, Severity, Why};
+use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -229,7 +229,7 @@ impl Classes {
     /// Whether the status of an object that is for us is ours to write: that of an Ingress is, unless it is by a class
     /// of another controller, which writes it as well.
     pub(super) fn has_status(&self, named: &NamedClass<'_>) -> bool {
-        if named.is_of_traefik || named.is_solver {
+        if named.is_of_traefik || (named.is_solver && named.class.is_none()) {
             return false;
         }
         let is_own =
@@ -280,7 +280,7 @@ impl<'o> NamedClass<'o> {
     /// That of an Ingress.
     pub(super) fn of_ingress(ingress: &'o Ingress) -> Self {
         let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref());
-        let is_solver = is_solver(&ingress.metadata);
+        let is_solver = is_solver(ingress);
         Self { class: named(field, &ingress.metadata), is_of_traefik: false, is_solver }
     }
 
@@ -291,10 +291,25 @@ impl<'o> NamedClass<'o> {
     }
 }
 
-/// Whether an Ingress is of cert-manager's solver of HTTP-01 challenges.
-pub(super) fn is_solver(metadata: &ObjectMeta) -> bool {
-    let labels = metadata.labels.as_ref();
-    labels.and_then(|all| all.get(SOLVER_LABEL)).is_some_and(|value| value == "true")
+/// Whether an Ingress is of cert-manager's solver of HTTP-01 challenges: by its label, and as it has no other path than
+/// those of challenges. The label alone would let any Ingress pass by the Middlewares of entry points.
+pub(super) fn is_solver(ingress: &Ingress) -> bool {
+    let labels = ingress.metadata.labels.as_ref();
+    let is_labelled = labels.and_then(|all| all.get(SOLVER_LABEL)).is_some_and(|it| it == "true");
+    let Some(spec) = ingress.spec.as_ref().filter(|_| is_labelled) else {
+        return false;
+    };
+    let rules = spec.rules.iter().flatten();
+    let paths = rules.flat_map(|rule| rule.http.iter().flat_map(|http| &http.paths));
+    let is_challenge = |path: &HTTPIngressPath| {
+        let below = path.path.as_deref().and_then(|path| path.strip_prefix(ACME_CHALLENGES));
+        below
+            .and_then(|path| path.strip_prefix('/'))
+            .is_some_and(|token| !token.contains(['/', '%']))
+    };
+    spec.default_backend.is_none()
+        && paths.clone().next().is_some()
+        && paths.clone().all(is_challenge)
 }
 
 fn named<'o>(field: Option<&'o str>, metadata: &'o ObjectMeta) -> Option<(&'static str, &'o str)> {

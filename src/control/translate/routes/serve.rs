@@ -105,7 +105,7 @@ impl Routes {
             ingress::read(source, &self.options.https, &self.options.entry_points, &mut report);
         let policy = self.options.middlewares;
         let asking = Asking::of_ingress(namespace, Annotations::of(&source.metadata), policy);
-        let ways = match class::is_solver(&source.metadata) {
+        let ways = match class::is_solver(source) {
             true => Way::plain(read.entry_points),
             false => self.options.entry_points.ways(read.entry_points),
         };

@@ -3,8 +3,10 @@
 use super::{lines, mk_ingress, mk_paths, objects, options};
 use crate::control::objects::{Change, Objects};
 use crate::control::source::Changes;
-use crate::control::translate::{Effect, Options, Translator, translate};
-use crate::model::{Kind, ObjectRef, Severity, Why};
+use crate::control::translate::{
+    Effect, EntryPointTable, NamedEntryPoint, Options, Translator, translate,
+};
+use crate::model::{BackendState, Kind, ObjectRef, Severity, Why};
 use std::time::Duration;
 
 const TRAEFIK: &str = "
@@ -286,10 +288,34 @@ fn the_class_of_another_controller_is_taken_where_that_is_asked_for() {
 }
 
 #[test]
-fn an_ingress_of_a_solver_needs_no_class_and_passes_no_middleware_of_an_entry_point() {
+fn an_ingress_of_a_solver_needs_no_class() {
     let label = "labels: {acme.cert-manager.io/http01-solver: 'true'}";
-    let solver = mk_claim(None, "").replace("annotations: {}", label);
+    let mk_solver = |path: &str| {
+        let ingress = mk_ingress(&mk_paths(&[("ImplementationSpecific", path)]));
+        let ingress = ingress.replace("ingressClassName: ravelin, ", "");
+        ingress.replace("{name: x}", &format!("{{name: x, {label}}}"))
+    };
+    let solver = mk_solver("/.well-known/acme-challenge/token");
     let (model, findings) = translate(&objects(&format!("{solver}{SERVICE}")), &options());
     assert_eq!((model.ingresses.len(), lines(&findings)), (1, vec![]));
     assert!(!model.ingresses[0].has_status);
+    // The Middleware of the entry point is missing, and closes all routes but this one.
+    let point = NamedEntryPoint {
+        name: "web".into(),
+        is_secure: false,
+        is_default: true,
+        middlewares: vec!["default-gone@kubernetescrd".into()],
+    };
+    let guarded = Options { entry_points: EntryPointTable::new(vec![point]), ..options() };
+    let is_closed = |yaml: &str| {
+        let (model, _) = translate(&objects(&format!("{yaml}{SERVICE}")), &guarded);
+        matches!(model.backends[0].state, BackendState::Broken(_))
+    };
+    assert!(!is_closed(&solver));
+    assert!(is_closed(&[mk_class("ravelin", ""), mk_claim(Some("ravelin"), "")].concat()));
+    // The label is not enough.
+    for path in ["/", "/.well-known/acme-challenge/../../admin", "/.well-known/acme-challenge/%2e"]
+    {
+        assert_eq!(claim(&options(), &mk_solver(path)).0, 0, "{path}");
+    }
 }
