@@ -24,7 +24,7 @@ use super::report::{Problem, Report};
 use super::{body_size, https};
 use crate::control::objects::TraefikObject;
 use crate::control::quote::quote;
-use crate::model::{Broken, Https, Severity, Why};
+use crate::model::{Broken, HostPattern, Https, Severity, Why};
 use rule::{RuleError, Syntax};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -52,6 +52,10 @@ pub(super) struct IngressRouteRead<'o> {
     pub(super) routes: Vec<RouteRead<'o>>,
     pub(super) entry_points: EntryPointsRead,
     pub(super) tls: Option<RouteTls<'o>>,
+    /// The hosts that its rules name.
+    pub(super) hosts: Vec<HostPattern>,
+    /// Whether a rule of it may be for hosts that it does not name.
+    pub(super) is_for_any_host: bool,
     /// What it asks of all of its routes, by annotations of ours.
     pub(super) asks: IngressRead<'o>,
 }
@@ -88,7 +92,10 @@ pub(super) fn read<'o>(
         asks.refused = asks.refused.or(Some(Broken::Restricted));
         asks.https.redirect = false;
     }
-    IngressRouteRead { routes, entry_points, tls, asks }
+    let hosts = tls::hosts(&routes);
+    let mut places = routes.iter().flat_map(|route| &route.places);
+    let is_for_any_host = places.any(|placed| placed.host == HostPattern::Any);
+    IngressRouteRead { routes, entry_points, tls, hosts, is_for_any_host, asks }
 }
 
 fn read_routes<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<RouteRead<'o>> {

@@ -31,13 +31,7 @@ pub(super) fn read<'o>(
     let mut fields = Fields::of_routes("spec.tls", tls, report);
     fields.know(&["secretName", "certResolver", "domains", "options", "store"]);
     fields.refuse_misspelt("options");
-    let mut hosts: Vec<HostPattern> = Vec::new();
-    for placed in routes.iter().flat_map(|route| &route.places) {
-        match &placed.ordered {
-            Some(ordered) => hosts.extend(place::hosts(&ordered.condition).into_iter().flatten()),
-            None => hosts.push(placed.host.clone()),
-        }
-    }
+    let mut hosts = hosts(routes);
     hosts.extend(domains(&mut fields));
     // No certificate is asked for by an address.
     hosts.retain(
@@ -58,6 +52,19 @@ pub(super) fn read<'o>(
         secret_name.map(|secret_name| TlsRead { position: 0, secret_name, hosts: hosts.clone() });
     let is_broken = fields.is_broken();
     Some(RouteTls { certificate, hosts, option: option.flatten(), is_broken })
+}
+
+/// The hosts that routes name.
+pub(super) fn hosts(routes: &[RouteRead<'_>]) -> Vec<HostPattern> {
+    let placed = routes.iter().flat_map(|route| &route.places);
+    let of_place = |placed: &super::Placed| match &placed.ordered {
+        Some(ordered) => place::hosts(&ordered.condition).unwrap_or_default(),
+        None => vec![placed.host.clone()],
+    };
+    let mut hosts: Vec<HostPattern> = placed.flat_map(of_place).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts
 }
 
 /// The hosts of `domains`.

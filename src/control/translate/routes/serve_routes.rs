@@ -96,13 +96,13 @@ impl Routes {
         let points = self.options.entry_points.clone();
         let mut report = Report::new(object, &mut found.problems);
         let read = ingress_route::read(source, &self.options.https, &points, &mut report);
-        let IngressRouteRead { routes, entry_points, tls, asks } = read;
         let policy = self.options.middlewares;
         let annotations = Annotations::of(&source.metadata);
         let asking = Asking::of_route(&object.namespace, annotations, policy);
-        let ways = points.ways(entry_points.entry_points);
         let clients = clients::read(annotations, &mut Report::new(object, &mut found.problems));
-        let (clients, missing) = found.clients(objects, object, clients, tls.as_ref(), policy);
+        let (clients, missing) = found.clients(objects, object, clients, &read, policy);
+        let IngressRouteRead { routes, entry_points, tls, asks, .. } = read;
+        let ways = points.ways(entry_points.entry_points);
         let (ways, refused) = (&ways[..], asks.refused.or(missing));
         let within = Within { objects, object, asking, policy, ways, refused, number, depth: 0 };
         for route in routes {

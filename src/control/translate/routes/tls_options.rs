@@ -7,11 +7,12 @@ use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::translate::annotations::{Annotations, TLS_OPTIONS, field};
 use crate::control::translate::clients::ClientsRead;
-use crate::control::translate::ingress_route::{self, RouteTls};
+use crate::control::translate::ingress_route::{self, IngressRouteRead};
 use crate::control::translate::middleware::{Dependency, object_id};
 use crate::control::translate::report::{Problem, Report};
 use crate::control::translate::tls_option;
-use crate::model::{Broken, Diagnostic, Kind, ObjectRef, Why};
+use crate::model::{Broken, Diagnostic, HostPattern, Kind, ObjectRef, Why};
+use crate::pki::client_certificate::Mode;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -95,15 +96,13 @@ impl Found {
         objects: &Objects,
         object: &ObjectRef,
         own: Option<ClientsRead>,
-        tls: Option<&RouteTls<'_>>,
+        read: &IngressRouteRead<'_>,
         policy: MiddlewarePolicy,
     ) -> (Option<Box<Clients>>, Option<Broken>) {
-        let Some(RouteTls { hosts, option, .. }) = tls else {
-            return (None, own.map(|_| Broken::Restricted));
-        };
+        let IngressRouteRead { tls, hosts, is_for_any_host, .. } = read;
         let mut missing = None;
         let mut read = own;
-        if let Some(named) = option {
+        if let Some(named) = tls.as_ref().and_then(|tls| tls.option) {
             let namespace = named.namespace.unwrap_or(&object.namespace);
             let is_own = *namespace == *object.namespace;
             let option = ObjectRef::new(Kind::TlsOption, namespace, named.name);
@@ -128,7 +127,25 @@ impl Found {
                 Err(broken) => missing = Some(broken),
             }
         }
-        let hosts = hosts.clone().into();
+        let requires = read.as_ref().is_some_and(|read| read.mode == Mode::Require);
+        if requires && *is_for_any_host {
+            // A handshake for a name that is not known would be without the demand.
+            let reason = "has a rule without Host, for which client certificates cannot be required: its routes answer 503";
+            let problem = Problem::error(
+                Why::RestrictionUnsupported,
+                "",
+                reason,
+                "name the hosts in `match`",
+            );
+            Report::new(object, &mut self.problems).add("spec.routes", problem);
+            missing = Some(Broken::Restricted);
+        }
+        let of_tls = tls.iter().flat_map(|tls| &tls.hosts);
+        let mut all: Vec<HostPattern> = hosts.iter().chain(of_tls).cloned().collect();
+        all.retain(|host| *host != HostPattern::Any);
+        all.sort_unstable();
+        all.dedup();
+        let hosts = all.into();
         (read.map(|read| Box::new(Clients { read, hosts })), missing)
     }
 }

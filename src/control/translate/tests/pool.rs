@@ -173,3 +173,21 @@ fn a_tls_option_that_is_not_understood_serves_nobody() {
         );
     }
 }
+
+#[test]
+fn certificates_of_clients_are_never_required_of_hosts_that_are_not_known() {
+    let mutual = "{clientAuth: {secretNames: [ca], clientAuthType: RequireAndVerifyClientCert}}";
+    let mutual = mk_option("default", "mutual", mutual);
+    let route = mk_route("r", "a.example", "mutual");
+    let (_, said) =
+        asked(&format!("{mutual}{}", route.replace("Host(`a.example`)", "PathPrefix(`/`)")));
+    assert!(
+        said.iter().any(|line| line.contains("client certificates cannot be required")),
+        "{said:?}"
+    );
+    // An annotation asks without `tls` as well.
+    let own = route
+        .replace("{name: r}", "{name: r, annotations: {ravelin.dev/client-certificate: require}}");
+    let (all, _) = asked(&own.replace("  tls: {options: {name: mutual}}\n", ""));
+    assert_eq!(all, ["a.example: require, without a known CA: every certificate is refused"]);
+}
