@@ -186,10 +186,16 @@ fn not_served(kind: &str, group: &str, several: &Several<'_>) -> Diagnostic {
     let routes = ["Route", "Ingress", "Gateway", "Proxy", "Virtual", "Mapping"];
     let asked = if routes.iter().any(|word| kind.contains(word)) { "served" } else { "supported" };
     let reason = format!("{number} {kinds} ({group}) {are} not {asked} yet: {}", several.names());
-    let fix = match group {
-        "traefik.containo.us" => {
-            "Traefik 3 ignores this group: change it to traefik.io; for ravelin, write Ingresses"
-        }
+    let fix = match (group, kind) {
+        ("traefik.containo.us", _) => "Traefik 3 ignores this group: change it to traefik.io",
+        (_, "IngressRouteUDP") => concat!(
+            "apply a Service in its place: {apiVersion: v1, kind: Service, metadata: {name: NAME, namespace: NAMESPACE}, ",
+            "spec: {type: LoadBalancer, selector: LABELS OF THE PODS, ports: [{port: PORT, protocol: UDP}]}}"
+        ),
+        (_, "IngressRouteTCP" | "MiddlewareTCP") => concat!(
+            "apply a Service in its place: {apiVersion: v1, kind: Service, metadata: {name: NAME, namespace: NAMESPACE}, ",
+            "spec: {type: LoadBalancer, selector: LABELS OF THE PODS, ports: [{port: PORT}]}}"
+        ),
         _ => {
             "write Ingresses for the routes that ravelin should serve, and leave the rest to its own controller"
         }

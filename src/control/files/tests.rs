@@ -265,8 +265,9 @@ fn what_is_not_read_is_counted_over_all_files() {
     assert_eq!(fixture.rescan(), ["s"]);
     let expected = |place: &str, what: &str| {
         format!(
-            "warning: File {place}: {what} (fix: write Ingresses for the routes that ravelin should \
-                serve, and leave the rest to its own controller)"
+            "warning: File {place}: {what} (fix: apply a Service in its place: {{apiVersion: v1, kind: Service, \
+                metadata: {{name: NAME, namespace: NAMESPACE}}, spec: {{type: LoadBalancer, selector: LABELS OF THE \
+                PODS, ports: [{{port: PORT, protocol: UDP}}]}}}})"
         )
     };
     let both = "2 IngressRouteUDPs (traefik.io) are not served yet: shop/a, shop/b";
