@@ -247,6 +247,8 @@ impl Routes {
             if named.is_some_and(|named| {
                 self.classes.claim(&named).err().as_ref() != reading.foreign.as_deref()
                     || self.classes.warning(&named).as_ref() != reading.warning.as_deref()
+                    || (reading.foreign.is_none()
+                        && self.classes.has_status(&named) != reading.ingress.has_status)
             }) {
                 touched.sources.insert(object);
             }
@@ -292,7 +294,7 @@ impl Routes {
         let is_asking_else = !asks.are_of(&reading.ingress);
         if is_moved || is_asking_else || !reading.served.is_same(&served) {
             touched.routes = true;
-            touched.ours |= is_moved;
+            touched.ours |= is_moved || asks.has_status != reading.ingress.has_status;
             touched.left.extend(was_ours.then(|| reading.ingress.clone()));
             touched.came.extend(is_ours.then_some(number));
         }

@@ -7,7 +7,7 @@ use crate::control::objects::Objects;
 use crate::control::source::Changes;
 use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
 use crate::model::{BackendSpec, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model};
-use crate::model::{HostClients, TlsSecret};
+use crate::model::{HostClients, Kind, TlsSecret};
 use crate::routing::{Publisher, Table, compile, recompile, table_order};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -100,8 +100,9 @@ fn routes_of(model: &Model) -> Model {
 }
 
 /// The Ingresses in their order, whatever they ask for.
-fn names_of(model: &Model) -> Vec<(&str, i64)> {
-    model.ingresses.iter().map(|ingress| (&*ingress.name, ingress.created)).collect()
+fn names_of(model: &Model) -> Vec<(Kind, &str, i64, bool)> {
+    let all = model.ingresses.iter();
+    all.map(|own| (own.kind, &*own.name, own.created, own.has_status)).collect()
 }
 
 /// What a table answers: every route with its backend and the endpoints in its cell.
