@@ -146,8 +146,8 @@ fn what_traefik_serves_is_counted_and_named_and_a_refusal_is_no_failure() {
     let (code, page) = said(&setup.write(folder.path()), "check", &[]);
     assert_eq!(code, Some(1), "{page}");
     for expected in [
-        "warning: Cluster: 2 IngressRouteTCPs (traefik.io) are not served yet: others/a, others/b (fix: write \
-         Ingresses",
+        "warning: Cluster: 2 IngressRouteTCPs (traefik.io) are not served yet: others/a, others/b (fix: apply a \
+         Service in its place: ",
         "error: Middleware others/auth: spec.basicAuth",
         "Middleware others/auth cannot be used: the routes of this Ingress answer 503 (fix: ",
         "1 routes, 2 errors, 1 warnings",
