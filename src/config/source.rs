@@ -57,6 +57,13 @@ pub enum MiddlewarePolicy {
     OwnNamespace,
 }
 
+impl MiddlewarePolicy {
+    /// Whether an object of namespace `own` may name one of namespace `other`.
+    pub fn allows(self, own: &str, other: &str) -> bool {
+        self == Self::AnyNamespace || own == other
+    }
+}
+
 /// The sort of source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceKind {

@@ -2,7 +2,6 @@
 
 use super::texts::{field_name, status};
 use super::{Context, Fields};
-use crate::config::MiddlewarePolicy;
 use crate::control::quote::quote;
 use crate::model::middleware::{ErrorPages, StatusRange, Step};
 use crate::model::{BackendKey, PortKey, Why};
@@ -115,15 +114,15 @@ fn key(fields: &mut Fields<'_, '_, '_>, context: &Context<'_>) -> Option<Backend
         fields.refuse_for(Why::Unsupported, "kind", reason, "name a Service");
     }
     let namespace = match fields.text("namespace").filter(|namespace| !namespace.is_empty()) {
-        Some(other) if *other != **context.namespace => {
-            if context.policy == MiddlewarePolicy::OwnNamespace {
+        Some(other) => {
+            if !context.policy.allows(context.namespace, other) {
                 let reason = format!("{} is another namespace, which is forbidden", quote(other));
                 let fix = "use a Service of the same namespace, or set source.middlewares = \"any-namespace\"";
                 fields.refuse("namespace", reason, fix);
             }
             Arc::from(other)
         }
-        _ => Arc::clone(context.namespace),
+        None => Arc::clone(context.namespace),
     };
     let port = match fields.get("port") {
         None => None,

@@ -320,7 +320,7 @@ impl Walk<'_> {
         let shown = format!("Middleware {namespace}/{own}");
         let within = self.within();
         let home = self.open.last().map_or(self.asking.namespace, |(namespace, _)| namespace);
-        if self.asking.policy == MiddlewarePolicy::OwnNamespace && namespace != home {
+        if !self.asking.policy.allows(home, namespace) {
             let reason = format!("{within}{shown} is in another namespace, which is forbidden");
             let fix = format!(
                 "copy it into namespace {home}, or set source.middlewares = \"any-namespace\""

@@ -300,8 +300,7 @@ impl Within<'_> {
     pub(super) fn name(&self, reference: Reference<'_>) -> Option<Name> {
         let own = &self.object.namespace;
         let namespace = reference.namespace.map_or_else(|| Arc::clone(own), Arc::from);
-        let is_allowed = namespace == *own || self.policy == MiddlewarePolicy::AnyNamespace;
-        is_allowed.then(|| (namespace, reference.name.into()))
+        self.policy.allows(own, &namespace).then(|| (namespace, reference.name.into()))
     }
 
     /// What is asked of a Service of a namespace, with its ServersTransport looked up.
@@ -328,11 +327,9 @@ impl Within<'_> {
             return ObjectRef { kind, namespace: Arc::clone(of), name: name.into() };
         };
         found.dependencies.insert(Dependency::Object(ObjectRef::new(kind, "", id)));
-        let is_allowed =
-            |namespace: &Arc<str>| namespace == of || self.policy == MiddlewarePolicy::AnyNamespace;
         let all = self.objects.traefik(kind).iter();
         let mut named = all.filter(|(namespace, name, _)| {
-            object_id(namespace, name) == id && is_allowed(namespace)
+            object_id(namespace, name) == id && self.policy.allows(of, namespace)
         });
         let (namespace, name) = named.next().map_or_else(
             || (Arc::clone(of), Arc::from(name)),

@@ -104,12 +104,11 @@ impl Found {
         let mut read = own;
         if let Some(named) = tls.as_ref().and_then(|tls| tls.option) {
             let namespace = named.namespace.unwrap_or(&object.namespace);
-            let is_own = *namespace == *object.namespace;
             let option = ObjectRef::new(Kind::TlsOption, namespace, named.name);
             let place = "spec.tls.options";
             let Self { dependencies, problems, .. } = self;
             let mut options = TlsOptions { objects, object, dependencies, problems };
-            let asked = match is_own || policy == MiddlewarePolicy::AnyNamespace {
+            let asked = match policy.allows(&object.namespace, namespace) {
                 true => options.named(&option, place),
                 false => {
                     let problem = ingress_route::forbidden("a TLSOption");

@@ -18,7 +18,6 @@ use super::texts::network;
 use super::{
     AskedBy, Asking, Context, Dependency, Reader, Resolved, StepBackend, UsedBackend, headers,
 };
-use crate::config::MiddlewarePolicy;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::translate::annotations::{Annotations, field};
@@ -135,7 +134,7 @@ impl<'m> Maker<'m, '_> {
     fn read(&mut self, draft: &Draft<'_>) -> Option<(Step, Option<StepBackend>)> {
         let Asking { namespace, policy, .. } = self.asking;
         let of_secrets = draft.namespace.map_or_else(|| Arc::clone(namespace), Arc::from);
-        if policy == MiddlewarePolicy::OwnNamespace && of_secrets != *namespace {
+        if !policy.allows(namespace, &of_secrets) {
             let reason = "names an object of another namespace, which is forbidden";
             let fix = "copy it into this namespace, or set source.middlewares = \"any-namespace\"";
             self.refuse(draft.annotation, reason, fix);
@@ -207,7 +206,7 @@ impl<'m> Maker<'m, '_> {
         let Asking { namespace: own, policy, .. } = self.asking;
         let (namespace, name) = references::split(value);
         let namespace: Arc<str> = namespace.map_or_else(|| Arc::clone(own), Arc::from);
-        if policy == MiddlewarePolicy::OwnNamespace && namespace != *own {
+        if !policy.allows(own, &namespace) {
             let reason =
                 format!("names an object of another namespace, which is forbidden: {without}");
             let fix = "copy it into this namespace, or set source.middlewares = \"any-namespace\"";
