@@ -150,7 +150,7 @@ fn check_type(secret: &Secret, fix: &str) -> Result<(), Problem> {
 
 /// A value of the Secret. `stringData` overwrites `data` (core/v1 Secret), and only a manifest
 /// that has not been applied yet has it.
-fn value<'s>(secret: &'s Secret, key: &str) -> Option<&'s [u8]> {
+pub(super) fn value<'s>(secret: &'s Secret, key: &str) -> Option<&'s [u8]> {
     let text = secret.string_data.as_ref().and_then(|data| data.get(key)).map(String::as_bytes);
     let bytes = || secret.data.as_ref().and_then(|data| data.get(key)).map(|value| &*value.0);
     text.or_else(bytes)

@@ -1,7 +1,8 @@
 //! ServersTransport (`traefik.io/v1alpha1`): TLS to the pods of a route.
 
-use super::middleware::{Fields, secret_values};
+use super::middleware::Fields;
 use super::report::Report;
+use super::secret;
 use super::wanted::TransportTls;
 use crate::control::objects::{Objects, TraefikObject};
 use crate::control::quote::quote;
@@ -104,9 +105,8 @@ fn trust(
     let mut pem = Vec::new();
     for name in &names {
         let found = objects.secrets().get(namespace, name);
-        let values = found.map(|secret| secret_values(secret));
-        let value = values.as_ref().and_then(|all| AUTHORITIES.iter().find_map(|key| all.get(key)));
-        match value {
+        let of = |secret| AUTHORITIES.iter().find_map(|key| secret::value(secret, key));
+        match found.and_then(|secret| of(secret)) {
             Some(value) => {
                 pem.extend_from_slice(value);
                 pem.push(b'\n');

@@ -1,9 +1,9 @@
 //! Addresses of servers that steps ask: a Service of the cluster, whose endpoints are known without DNS, or a server of
 //! its own.
 
-use super::{Context, Fields, OwnBackend, credentials};
+use super::{Context, Fields, OwnBackend};
 use crate::control::quote::quote;
-use crate::control::translate::external_name;
+use crate::control::translate::{external_name, secret};
 use crate::model::{
     BackendKey, BackendState, EndpointSpec, EndpointState, ExternalName, Kind, PortKey, Protocol,
     Why,
@@ -172,14 +172,12 @@ fn authorities(
     let shown = quote(name);
     let read = match &found {
         None => Err(format!("there is no Secret {shown} in namespace {}", context.namespace)),
-        Some(secret) => {
-            let values = credentials::values(secret);
-            match AUTHORITIES.iter().find_map(|key| values.get(key)) {
-                None => Err(format!("Secret {shown} has no {}", AUTHORITIES[0])),
-                Some(pem) => CaBundle::from_pem(pem)
-                    .map_err(|what| format!("the CA in Secret {shown} {what}")),
+        Some(found) => match AUTHORITIES.iter().find_map(|key| secret::value(found, key)) {
+            None => Err(format!("Secret {shown} has no {}", AUTHORITIES[0])),
+            Some(pem) => {
+                CaBundle::from_pem(pem).map_err(|what| format!("the CA in Secret {shown} {what}"))
             }
-        }
+        },
     };
     read.map_err(|reason| {
         let fix = "create one with the CA in PEM under the key ca.crt";

@@ -177,9 +177,7 @@ fn secret(
 }
 
 /// The values of a Secret by their keys. `stringData` overwrites `data`.
-pub(in crate::control::translate) fn values(
-    secret: &Secret,
-) -> std::collections::BTreeMap<&str, Cow<'_, [u8]>> {
+pub(super) fn values(secret: &Secret) -> std::collections::BTreeMap<&str, Cow<'_, [u8]>> {
     let bytes = secret.data.iter().flatten().map(|(key, value)| (&**key, Cow::from(&value.0[..])));
     let texts = secret.string_data.iter().flatten();
     let texts = texts.map(|(key, text)| (&**key, Cow::from(text.as_bytes())));

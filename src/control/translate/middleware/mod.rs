@@ -35,7 +35,6 @@ mod texts;
 pub(in crate::control) use annotated::config_maps_of as annotated_config_maps;
 pub(in crate::control) use annotated::secrets_of as annotated_secrets;
 pub(super) use annotated::{OWN_STEPS, Subject, read as read_annotated};
-pub(super) use credentials::values as secret_values;
 pub(super) use fields::Fields;
 pub(super) use kept::{Changed, Dependency, Middlewares, Reading};
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};
