@@ -97,11 +97,15 @@ const VERSIONS: [(Kind, &str); 7] = [
     (Kind::ConfigMap, "v1"),
 ];
 
+/// The kind of a name, with its group and version, if its objects are read.
+fn known(name: &str) -> Option<(Kind, &'static str)> {
+    let of_traefik = TRAEFIK_KINDS.into_iter().map(|(kind, _)| (kind, TRAEFIK_VERSION));
+    VERSIONS.into_iter().chain(of_traefik).find(|(kind, _)| kind.as_str() == name)
+}
+
 /// Whether objects of a kind and version are read, and not only counted.
 pub fn is_read(kind: &str, version: &str) -> bool {
-    let of_traefik = TRAEFIK_KINDS.into_iter().map(|(kind, _)| (kind, TRAEFIK_VERSION));
-    let mut known = VERSIONS.into_iter().chain(of_traefik);
-    known.any(|(known, of)| known.as_str() == kind && of == version)
+    known(kind).is_some_and(|(_, current)| current == version)
 }
 
 /// Versions of them that Kubernetes no longer serves (removed in 1.22 and 1.25).
@@ -146,9 +150,7 @@ impl Reader<'_> {
             }
             return;
         }
-        let of_traefik = TRAEFIK_KINDS.into_iter().map(|(kind, _)| (kind, TRAEFIK_VERSION));
-        let mut known = VERSIONS.into_iter().chain(of_traefik);
-        if let Some((kind, current)) = known.find(|(known, _)| known.as_str() == kind) {
+        if let Some((kind, current)) = known(&kind) {
             self.object(kind, current, version.as_deref(), value);
         } else {
             let notes = note(&kind, version.as_deref().unwrap_or_default(), &value);

@@ -4,7 +4,6 @@
 use super::client::{Api, MAX_PAGE_BYTES};
 use super::failure::Failure;
 use crate::control::manifest::{self, Note};
-use crate::control::objects::{TRAEFIK_KINDS, TRAEFIK_VERSION};
 use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -111,11 +110,9 @@ impl Others {
         let mut unread: Vec<&str> = Vec::new();
         let mut first = None;
         let is_listed = |resource: &&Resource| {
-            // Those are read.
-            let is_read = |(kind, _): (Kind, _)| kind.as_str() == resource.kind;
-            let is_known = version == TRAEFIK_VERSION && TRAEFIK_KINDS.into_iter().any(is_read);
+            let is_read = manifest::is_read(&resource.kind, version);
             let is_object = !resource.name.contains('/');
-            !is_known && is_object && resource.verbs.iter().any(|verb| verb == "list")
+            !is_read && is_object && resource.verbs.iter().any(|verb| verb == "list")
         };
         for resource in resources.iter().filter(is_listed) {
             let Resource { name, kind, namespaced, .. } = resource;
