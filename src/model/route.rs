@@ -56,3 +56,8 @@ pub fn rule_length(host: &str, is_wildcard: bool, matcher: &str, written: usize)
     };
     i64::try_from(of_host + matcher.len() + r#"("")"#.len() + written).unwrap_or(i64::MAX)
 }
+
+/// The length of a rule of an IngressRoute that asks for a host and nothing else, ``Host(`h`)``.
+pub fn bare_rule_length(host: &str) -> i64 {
+    i64::try_from(host.len() + "Host(``)".len()).unwrap_or(i64::MAX)
+}

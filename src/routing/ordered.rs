@@ -7,7 +7,7 @@
 
 use super::part::{Candidate, Part};
 use super::{OrderedEntry, RouteId, Table, index};
-use crate::model::{PathKind, RequestFacts, rule_length};
+use crate::model::{PathKind, RequestFacts, bare_rule_length, rule_length};
 
 impl Table {
     /// The best of the ordered rules that match, if it comes before `route`, which is one of a part.
@@ -73,7 +73,7 @@ impl Part {
         let is_bare = self.entry(route).bare;
         let route = self.route(route);
         if is_bare {
-            return i64::try_from(route.host.len() + "Host(``)".len()).unwrap_or(i64::MAX);
+            return bare_rule_length(route.host);
         }
         let matcher = match route.kind {
             PathKind::Exact => "Path",

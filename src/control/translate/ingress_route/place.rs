@@ -1,6 +1,8 @@
 //! Where in the table a rule stands: under which hosts, and whether host and path say all of it.
 
-use crate::model::{Condition, HostPattern, Ordered, PathKind, PathPattern, rule_length};
+use crate::model::{
+    Condition, HostPattern, Ordered, PathKind, PathPattern, bare_rule_length, rule_length,
+};
 use std::sync::Arc;
 
 /// One place of a route.
@@ -62,7 +64,7 @@ fn by_host_and_path(condition: &Condition, length: i64) -> Option<Placed> {
         Some(_) => return None,
     };
     let expected = match matcher {
-        None => i64::try_from(name.len() + "Host(``)".len()).ok()?,
+        None => bare_rule_length(name),
         Some(matcher) => rule_length(name, false, matcher, text.len()),
     };
     let path = PathPattern::new(kind, text).ok()?;
