@@ -11,7 +11,8 @@ mod tls;
 
 pub(super) use place::Placed;
 pub(super) use service::{
-    Asked, ServiceRead, Target, mirrored, missing, one as service, read as services, sticky,
+    Asked, ServiceRead, Target, missing, one as service, read as services, read_one as mirrored,
+    sticky,
 };
 pub(super) use tls::RouteTls;
 pub(in crate::control) use tls::secrets_of;

@@ -119,7 +119,10 @@ pub(in crate::control::translate) fn one<'o>(fields: &mut Fields<'o, '_, '_>) ->
     read_one(fields)
 }
 
-fn read_one<'o>(fields: &mut Fields<'o, '_, '_>) -> ServiceRead<'o> {
+/// The same beside fields that are not of the service, as in `mirroring`.
+pub(in crate::control::translate) fn read_one<'o>(
+    fields: &mut Fields<'o, '_, '_>,
+) -> ServiceRead<'o> {
     for (key, instead) in [
         ("strategy", "the less loaded of two pods is taken"),
         ("passiveHealthCheck", "pods that fail are left out for a while anyway"),
@@ -267,13 +270,6 @@ pub(in crate::control::translate) fn sticky(
         sticky.below("cookie", cookie).flatten()
     });
     sticky.flatten().map(Arc::new)
-}
-
-/// Reads the service of `mirroring`, which has fields of its own beside.
-pub(in crate::control::translate) fn mirrored<'o>(
-    fields: &mut Fields<'o, '_, '_>,
-) -> ServiceRead<'o> {
-    read_one(fields)
 }
 
 /// Reads `sticky.cookie`.

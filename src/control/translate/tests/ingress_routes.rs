@@ -1,12 +1,10 @@
 //! IngressRoutes: what their routes come to, and what is said of those that cannot be served.
 
-use super::{lines, options, run_with};
+use super::{at_host, lines, options, run_with};
 use crate::config::MiddlewarePolicy;
 use crate::control::translate::Options;
-use crate::model::{BackendState, Broken, EntryPoints, Model, Protocol, RequestFacts, Sender};
+use crate::model::{BackendState, Broken, EntryPoints, Model, Protocol};
 use crate::pki::endpoint_tls::Trust;
-use crate::routing::{Asked, compile};
-use http::{HeaderMap, Method};
 
 /// The IngressRoute `default/r` with this spec, in flow style.
 pub(super) fn mk_routes(spec: &str) -> String {
@@ -40,19 +38,10 @@ pub(super) fn run(yaml: &str) -> (Model, Vec<String>) {
 
 /// The field of the route that has a request, or nothing.
 fn found(model: &Model, host: &str, path: &str) -> Option<String> {
-    let table = compile(model, None);
-    let request = RequestFacts {
-        host,
-        path,
-        query: None,
-        method: &Method::GET,
-        headers: &HeaderMap::new(),
-        sender: Sender::default(),
-        peer: [192, 0, 2, 1].into(),
-    };
-    let asked = Asked { request: Some(request), ..Asked::ANY };
-    let route = table.route(table.find(host, path, &asked)?);
-    Some(format!("{} {}", route.ingress, route.field()))
+    at_host(model, host, path, |table, route| {
+        let route = table.route(route);
+        format!("{} {}", route.ingress, route.field())
+    })
 }
 
 pub(super) fn broken(model: &Model) -> Vec<Option<Broken>> {
