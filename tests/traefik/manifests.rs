@@ -4,7 +4,7 @@ use crate::cases::Case;
 use crate::certificates::Certificates;
 use crate::pods;
 use crate::random_rules;
-use crate::routes::{self, middleware_object};
+use crate::routes::{self, ingress_path, middleware_object};
 use serde_json::{Map, Value, json};
 use std::net::Ipv4Addr;
 
@@ -115,26 +115,13 @@ fn ingress(case: &Case, name: &str, app: &str, references: &[String]) -> Value {
     }
     let paths =
         if case.paths.is_empty() { vec!["Prefix /".to_owned()] } else { case.paths.clone() };
-    let paths: Vec<Value> = paths.iter().map(|path| of_path(path, app)).collect();
+    let paths: Vec<Value> = paths.iter().map(|path| ingress_path(path, app)).collect();
     let hosts = if case.hosts.is_empty() { vec![case.host()] } else { case.hosts.clone() };
     let rules: Vec<Value> =
         hosts.iter().map(|host| json!({"host": host, "http": {"paths": paths}})).collect();
     json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
         "metadata": {"name": name, "annotations": annotations},
         "spec": {"rules": rules, "tls": [{"hosts": hosts, "secretName": CERTIFICATE}]}})
-}
-
-/// A path of a rule, as [`Case::paths`] says.
-fn of_path(text: &str, app: &str) -> Value {
-    let words: Vec<&str> = text.split(' ').collect();
-    let (kind, path, service) = match words[..] {
-        [path] => ("Prefix", path, app),
-        [kind, path] => (kind, path, app),
-        [kind, path, service] => (kind, path, service),
-        _ => panic!("{text:?} is no path"),
-    };
-    json!({"path": path, "pathType": kind,
-        "backend": {"service": {"name": service, "port": {"number": 80}}}})
 }
 
 /// A Service without controller, and its slice.

@@ -1,8 +1,8 @@
-//! The IngressRoute of a case, whose routes are written shorter than in a manifest. `tests/cli` reads the same cases.
+//! The routes of a case, which are written shorter than in a manifest. `tests/cli` reads the same cases.
 
 use serde_json::{Value, json};
 
-/// It, with the Middlewares that its routes have written out; nothing if there are no routes. `spec` is what else is in
+/// Its IngressRoute, with the Middlewares that its routes have written out; nothing if there are no routes. `spec` is what else is in
 /// its specification.
 pub(crate) fn of(routes: &[Value], mut spec: Value, name: &str) -> Vec<Value> {
     let mut objects = Vec::new();
@@ -57,4 +57,17 @@ fn of_route(route: &Value, name: &str, objects: &mut Vec<Value>) -> Value {
 
 fn list<'r>(route: &'r mut Value, key: &str) -> &'r mut [Value] {
     route.get_mut(key).and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
+}
+
+/// A path of a rule of an Ingress, as `paths` of a case has it: `[TYPE ]PATH[ SERVICE]`.
+pub(crate) fn ingress_path(text: &str, app: &str) -> Value {
+    let words: Vec<&str> = text.split(' ').collect();
+    let (kind, path, service) = match words[..] {
+        [path] => ("Prefix", path, app),
+        [kind, path] => (kind, path, app),
+        [kind, path, service] => (kind, path, service),
+        _ => panic!("{text:?} is no path"),
+    };
+    json!({"path": path, "pathType": kind,
+        "backend": {"service": {"name": service, "port": {"number": 80}}}})
 }

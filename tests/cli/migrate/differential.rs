@@ -89,24 +89,15 @@ fn ingress(
     let hosts = if hosts.is_empty() { vec![json!(host)] } else { hosts };
     let paths = list("paths");
     let paths = if paths.is_empty() { vec![json!("Prefix /")] } else { paths };
-    let paths: Vec<Value> =
-        paths.iter().map(|path| of_path(path.as_str().expect("a text"), app)).collect();
+    let paths: Vec<Value> = paths
+        .iter()
+        .map(|path| routes::ingress_path(path.as_str().expect("a text"), app))
+        .collect();
     let rules: Vec<Value> =
         hosts.iter().map(|host| json!({"host": host, "http": {"paths": paths}})).collect();
     json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
         "metadata": {"name": name, "annotations": annotations},
         "spec": {"ingressClassName": "traefik", "rules": rules}})
-}
-
-fn of_path(text: &str, app: &str) -> Value {
-    let words: Vec<&str> = text.split(' ').collect();
-    let (kind, path, service) = match words[..] {
-        [path] => ("Prefix", path, app),
-        [kind, path] => (kind, path, app),
-        [kind, path, service] => (kind, path, service),
-        _ => panic!("{text:?} is no path"),
-    };
-    json!({"path": path, "pathType": kind, "backend": {"service": {"name": service, "port": {"number": 80}}}})
 }
 
 fn service(namespace: &str, name: &str, annotations: &Map<String, Value>) -> Value {
