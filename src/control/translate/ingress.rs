@@ -103,16 +103,22 @@ impl<'i> IngressRead<'i> {
         self.rules.iter().filter(|rule| rule.is_alias).map(|rule| &rule.host)
     }
 
-    /// What its annotations ask for all of its rules.
+    /// What its annotations ask for all of its rules. `refused`: why none of them is served, as far as is known.
     pub(super) fn asking(
         annotations: Annotations<'_>,
-        https: Https,
+        mut https: Https,
+        refused: Option<Broken>,
         report: &mut Report<'_>,
     ) -> Self {
+        let max_body = body_size::read(annotations, report);
+        let refused = refused.or(max_body.err());
+        // The request would be refused after the redirect to TLS, so it is refused at once.
+        https.redirect &= refused.is_none();
+        let max_body = max_body.unwrap_or_default();
         let timeouts = timeouts::read(annotations, report);
         let balance = balancing::of_ingress(annotations, report);
         let raw_path = read_raw_path(annotations, report);
-        Self { https, timeouts, balance, raw_path, ..Self::default() }
+        Self { refused, https, timeouts, balance, raw_path, max_body, ..Self::default() }
     }
 }
 
@@ -194,13 +200,9 @@ pub(super) fn read<'i>(
         return read_nothing(report);
     }
     let has_tls = tls.as_ref().is_some_and(|tls| !tls.is_empty());
-    let mut https = https::read(annotations, has_tls, points.is_secure, https, report);
-    let max_body = body_size::read(annotations, report);
-    let refused = consequences.broken.or(points.broken).or(paths.broken).or(max_body.err());
-    // The request would be refused after the redirect to TLS, so it is refused at once.
-    https.redirect &= refused.is_none();
-    let mut read = IngressRead { refused, ..IngressRead::asking(annotations, https, report) };
-    read.max_body = max_body.unwrap_or_default();
+    let https = https::read(annotations, has_tls, points.is_secure, https, report);
+    let refused = consequences.broken.or(points.broken).or(paths.broken);
+    let mut read = IngressRead::asking(annotations, https, refused, report);
     read.entry_points = points.entry_points;
     let has_rules = !rules.is_empty();
     for (position, rule) in rules.iter().enumerate() {

@@ -19,10 +19,10 @@ pub(in crate::control) use tls::secrets_of;
 
 use super::annotations::Annotations;
 use super::entry_points::{EntryPointTable, EntryPointsRead};
+use super::https;
 use super::ingress::IngressRead;
 use super::middleware::{Fields, Reference};
 use super::report::{Problem, Report};
-use super::{body_size, https};
 use crate::control::objects::TraefikObject;
 use crate::control::quote::quote;
 use crate::model::{Broken, HostPattern, Https, Severity, Why};
@@ -82,12 +82,8 @@ pub(super) fn read<'o>(
     let routes = read_routes(&mut fields);
     let entry_points = points.of_route(&names, has_tls, report);
     let https = https::read(annotations, has_tls, entry_points.is_secure, https, report);
-    let max_body = body_size::read(annotations, report);
-    let broken = is_broken.then_some(Broken::Altered);
-    let refused = broken.or(entry_points.broken).or(max_body.err());
-    let mut asks = IngressRead { refused, ..IngressRead::asking(annotations, https, report) };
-    asks.https.redirect &= refused.is_none();
-    asks.max_body = max_body.unwrap_or_default();
+    let refused = is_broken.then_some(Broken::Altered).or(entry_points.broken);
+    let mut asks = IngressRead::asking(annotations, https, refused, report);
     let tls = tls::read(&source.spec, &routes, report);
     if tls.as_ref().is_some_and(|tls| tls.is_broken) {
         asks.refused = asks.refused.or(Some(Broken::Restricted));
