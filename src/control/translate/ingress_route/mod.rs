@@ -53,7 +53,7 @@ pub(super) struct IngressRouteRead<'o> {
     pub(super) routes: Vec<RouteRead<'o>>,
     pub(super) entry_points: EntryPointsRead,
     pub(super) tls: Option<RouteTls<'o>>,
-    /// The hosts that its rules name.
+    /// The hosts that its rules and `tls.domains` name, sorted, each once. [`HostPattern::Any`] is not among them.
     pub(super) hosts: Vec<HostPattern>,
     /// Whether a rule of it may be for hosts that it does not name.
     pub(super) is_for_any_host: bool,
@@ -84,12 +84,12 @@ pub(super) fn read<'o>(
     let https = https::read(annotations, has_tls, entry_points.is_secure, https, report);
     let refused = is_broken.then_some(Broken::Altered).or(entry_points.broken);
     let mut asks = IngressRead::asking(annotations, https, refused, report);
-    let tls = tls::read(&source.spec, &routes, report);
+    let mut hosts = tls::hosts(&routes);
+    let tls = tls::read(&source.spec, &mut hosts, report);
     if tls.as_ref().is_some_and(|tls| tls.is_broken) {
         asks.refused = asks.refused.or(Some(Broken::Restricted));
         asks.https.redirect = false;
     }
-    let hosts = tls::hosts(&routes);
     let mut places = routes.iter().flat_map(|route| &route.places);
     let is_for_any_host = places.any(|placed| placed.host == HostPattern::Any);
     IngressRouteRead { routes, entry_points, tls, hosts, is_for_any_host, asks }

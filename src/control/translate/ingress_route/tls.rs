@@ -13,48 +13,48 @@ use serde_json::Value;
 pub(in crate::control::translate) struct RouteTls<'o> {
     /// The certificate, if one is named.
     pub(in crate::control::translate) certificate: Option<TlsRead<'o>>,
-    /// The hosts that it is for, sorted, each once.
-    pub(in crate::control::translate) hosts: Vec<HostPattern>,
     /// The TLSOption, if one is named.
     pub(in crate::control::translate) option: Option<Reference<'o>>,
     /// Whether something in it is not understood.
     pub(in crate::control::translate) is_broken: bool,
 }
 
-/// Reads it. `routes` have the hosts that it is for.
+/// Reads it. `hosts` are those of the routes, to which those of `domains` are added.
 pub(super) fn read<'o>(
     spec: &'o Value,
-    routes: &[RouteRead<'o>],
+    hosts: &mut Vec<HostPattern>,
     report: &mut Report<'_>,
 ) -> Option<RouteTls<'o>> {
     let tls = spec.get("tls").filter(|tls| !tls.is_null())?;
     let mut fields = Fields::of_routes("spec.tls", tls, report);
     fields.know(&["secretName", "certResolver", "domains", "options", "store"]);
     fields.refuse_misspelt("options");
-    let mut hosts = hosts(routes);
-    hosts.extend(domains(&mut fields));
-    // No certificate is asked for by an address.
-    hosts.retain(
-        |host| matches!(HostPattern::parse(Some(&host.to_string())), Ok(read) if read == *host),
-    );
-    hosts.retain(|host| *host != HostPattern::Any);
+    hosts.extend(domains(&mut fields).into_iter().filter(is_name));
     hosts.sort_unstable();
     hosts.dedup();
+    // No certificate is asked for by an address.
+    let names: Vec<HostPattern> = hosts.iter().filter(|host| is_name(host)).cloned().collect();
     let secret_name = fields.text("secretName").filter(|name| !name.is_empty());
     if fields.text("certResolver").is_some_and(|name| !name.is_empty()) {
-        resolver(&mut fields, secret_name.is_some(), &hosts);
+        resolver(&mut fields, secret_name.is_some(), &names);
     }
     let option = fields.below("options", |option| {
         option.know(&["name", "namespace"]);
         service::reference(option, "name a TLSOption")
     });
     let certificate =
-        secret_name.map(|secret_name| TlsRead { position: 0, secret_name, hosts: hosts.clone() });
+        secret_name.map(|secret_name| TlsRead { position: 0, secret_name, hosts: names });
     let is_broken = fields.is_broken();
-    Some(RouteTls { certificate, hosts, option: option.flatten(), is_broken })
+    Some(RouteTls { certificate, option: option.flatten(), is_broken })
 }
 
-/// The hosts that routes name.
+/// Whether it is the name of a host, and neither an address nor all hosts.
+fn is_name(host: &HostPattern) -> bool {
+    *host != HostPattern::Any
+        && matches!(HostPattern::parse(Some(&host.to_string())), Ok(read) if read == *host)
+}
+
+/// The hosts that routes name, sorted, each once. [`HostPattern::Any`] is not among them.
 pub(super) fn hosts(routes: &[RouteRead<'_>]) -> Vec<HostPattern> {
     let placed = routes.iter().flat_map(|route| &route.places);
     let of_place = |placed: &super::Placed| match &placed.ordered {
@@ -62,6 +62,7 @@ pub(super) fn hosts(routes: &[RouteRead<'_>]) -> Vec<HostPattern> {
         None => vec![placed.host.clone()],
     };
     let mut hosts: Vec<HostPattern> = placed.flat_map(of_place).collect();
+    hosts.retain(|host| *host != HostPattern::Any);
     hosts.sort_unstable();
     hosts.dedup();
     hosts

@@ -11,7 +11,7 @@ use crate::control::translate::ingress_route::{self, IngressRouteRead};
 use crate::control::translate::middleware::{Dependency, object_id};
 use crate::control::translate::report::{Problem, Report};
 use crate::control::translate::tls_option;
-use crate::model::{Broken, Diagnostic, HostPattern, Kind, ObjectRef, Why};
+use crate::model::{Broken, Diagnostic, Kind, ObjectRef, Why};
 use crate::pki::client_certificate::Mode;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -139,12 +139,7 @@ impl Found {
             Report::new(object, &mut self.problems).add("spec.routes", problem);
             missing = Some(Broken::Restricted);
         }
-        let of_tls = tls.iter().flat_map(|tls| &tls.hosts);
-        let mut all: Vec<HostPattern> = hosts.iter().chain(of_tls).cloned().collect();
-        all.retain(|host| *host != HostPattern::Any);
-        all.sort_unstable();
-        all.dedup();
-        let hosts = all.into();
-        (read.map(|read| Box::new(Clients { read, hosts })), missing)
+        let clients = read.map(|read| Box::new(Clients { read, hosts: hosts.as_slice().into() }));
+        (clients, missing)
     }
 }
