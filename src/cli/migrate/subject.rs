@@ -2,6 +2,7 @@
 
 use super::documents::{Document, Documents};
 use crate::config::{Config, EntryPoint, ListenerProtocol};
+use crate::control::translate::object_id;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +86,8 @@ impl<'d> References<'d> {
         let name = |document: &Document| format!("{}/{}", document.namespace, document.name);
         let all = all.map(|document| ((document.kind.as_str(), name(document)), document));
         let middlewares = documents.of("Middleware", TRAEFIK);
-        let ids = middlewares.map(|document| (id(&document.namespace, &document.name), document));
+        let ids =
+            middlewares.map(|document| (object_id(&document.namespace, &document.name), document));
         let mut references = Self {
             documents: all.collect(),
             ids: ids.collect(),
@@ -250,7 +252,7 @@ impl<'d> References<'d> {
     fn by_name(&self, from: &Document, reference: &Value) -> Option<&'d Document> {
         let text = |key: &str| reference.get(key).and_then(Value::as_str);
         let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
-        self.ids.get(&id(namespace.unwrap_or(&from.namespace), text("name")?)).copied()
+        self.ids.get(&object_id(namespace.unwrap_or(&from.namespace), text("name")?)).copied()
     }
 }
 
@@ -263,10 +265,4 @@ fn pointer(field: &str) -> String {
 fn names(list: &str) -> Vec<String> {
     let all = list.split(',').map(str::trim).filter(|name| !name.is_empty());
     all.map(str::to_owned).collect()
-}
-
-/// What Traefik calls an object: everything but letters and digits becomes `-`.
-fn id(namespace: &str, name: &str) -> String {
-    let plain = |letter: char| if letter.is_alphanumeric() { letter } else { '-' };
-    format!("{namespace}-{name}").chars().map(plain).collect()
 }

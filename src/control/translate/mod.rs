@@ -60,6 +60,7 @@ pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
 pub(in crate::control) use ingress_route::secrets_of as traefik_secrets;
 pub(in crate::control) use middleware::{annotated_config_maps, annotated_secrets};
+pub use middleware::{go_duration, object_id};
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 

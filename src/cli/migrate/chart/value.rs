@@ -1,5 +1,6 @@
 //! Values as people write them for Traefik: numbers as texts, lists with commas, durations of Go.
 
+use crate::control::translate::go_duration;
 use ipnet::IpNet;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -51,29 +52,7 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
 
 /// A duration of Go (`1m30s`), or a number of seconds.
 pub(super) fn duration(value: &Value) -> Option<Duration> {
-    let text = text(value)?;
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let (mut rest, mut total) = (text.as_str(), 0.0);
-    while !rest.is_empty() {
-        let end = rest.find(|it: char| !it.is_ascii_digit() && it != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        rest = &rest[end..];
-        let end = rest.find(|it: char| it.is_ascii_digit() || it == '.').unwrap_or(rest.len());
-        let seconds = match &rest[..end] {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        total += number * seconds;
-        rest = &rest[end..];
-    }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok())?
+    go_duration(&text(value)?)
 }
 
 /// A duration as the configuration writes it.

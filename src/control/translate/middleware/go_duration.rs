@@ -15,7 +15,7 @@ const UNITS: [(&str, u64); 7] = [
 
 /// Reads one (Go, `time.ParseDuration`; Traefik, `ptypes.Duration.Set`). Nothing for a negative one, and for one
 /// that does not fit into 64 bits of nanoseconds.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(Duration::from_secs);

@@ -38,7 +38,7 @@ pub(in crate::control::translate) struct Reference<'o> {
 
 /// The id of a Middleware or another object in references of Traefik (`provider.Normalize`). Never split: of `a-b-c` nobody knows
 /// where the namespace ends.
-pub(in crate::control::translate) fn id(namespace: &str, name: &str) -> String {
+pub fn id(namespace: &str, name: &str) -> String {
     let normal = |c: char| if c.is_alphanumeric() { c } else { '-' };
     format!("{namespace}-{name}").chars().map(normal).collect()
 }

@@ -36,9 +36,11 @@ pub(in crate::control) use annotated::config_maps_of as annotated_config_maps;
 pub(in crate::control) use annotated::secrets_of as annotated_secrets;
 pub(super) use annotated::{OWN_STEPS, Subject, read as read_annotated};
 pub(super) use fields::Fields;
+pub use go_duration::parse as go_duration;
 pub(super) use kept::{Changed, Dependency, Middlewares, Reading};
+pub use lists::id as object_id;
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};
-pub(super) use lists::{Reference, are_other as are_other_lists, id as object_id};
+pub(super) use lists::{Reference, are_other as are_other_lists};
 pub(super) use resolve::{AskedBy, Asking, Resolved, StepBackend, UsedBackend};
 
 use super::report::Report;
