@@ -45,6 +45,12 @@ impl Document {
         self.value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// The images of the containers of a workload.
+    pub(super) fn images(&self) -> impl Iterator<Item = &str> {
+        let containers = self.list("/spec/template/spec/containers").iter();
+        containers.filter_map(|container| container.get("image")?.as_str())
+    }
+
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.value.pointer("/metadata/annotations")?.get(key)?.as_str()
     }

@@ -92,10 +92,9 @@ fn front(told: &Told, documents: &Documents) -> Front {
 }
 
 fn is_workload(document: &Document) -> bool {
-    let containers = document.list("/spec/template/spec/containers").iter();
-    let mut images = containers.filter_map(|container| container.get("image")?.as_str());
     ["Deployment", "DaemonSet"].contains(&document.kind.as_str())
-        && images
+        && document
+            .images()
             .any(|image| image.rsplit('/').next().is_some_and(|name| name.starts_with("traefik:")))
 }
 

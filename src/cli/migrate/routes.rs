@@ -5,7 +5,6 @@ use super::documents::{Document, Documents};
 use super::subject::{References, Subject, Trait};
 use crate::cli::checkout::{Input, JudgedAs};
 use crate::cli::table::{self, Row};
-use crate::control::manifest;
 use crate::model::{Diagnostic, Kind, Severity, Why};
 use crate::routing::Table;
 use serde::Serialize;
@@ -253,7 +252,6 @@ impl<'j> Judge<'j> {
     /// Routes of kinds that are not read.
     fn unread(&self) -> Vec<RouteVerdict> {
         let kinds = [
-            ("IngressRoute", "traefik.io", Verdict::NotServed),
             ("IngressRouteTCP", "traefik.io", Verdict::NotServed),
             ("IngressRouteUDP", "traefik.io", Verdict::NotServed),
             ("IngressRoute", "traefik.containo.us", Verdict::Neither),
@@ -262,9 +260,6 @@ impl<'j> Judge<'j> {
         ];
         let mut routes = Vec::new();
         for (kind, group, verdict) in kinds {
-            if manifest::is_read(kind, &format!("{group}/v1alpha1")) {
-                continue;
-            }
             for document in self.documents.of(kind, group) {
                 routes.extend(unread_routes(document, verdict));
             }
@@ -282,11 +277,10 @@ fn unread_routes(document: &Document, verdict: Verdict) -> Vec<RouteVerdict> {
         ("IngressRouteUDP", _) => {
             ("UDP is not served", "a Service of type LoadBalancer that selects the pods themselves")
         }
-        ("IngressRouteTCP", _) => (
+        _ => (
             "services of TCP are not served",
             "a Service of type LoadBalancer that selects the pods themselves",
         ),
-        _ => ("IngressRoutes are not served", "write an Ingress for the route"),
     };
     let routes = document.list("/spec/routes").iter().enumerate();
     let verdicts = routes.map(|(at, route)| {

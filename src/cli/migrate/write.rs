@@ -1,5 +1,6 @@
 //! The directory that `--write` fills: an overlay over `deploy/base`, and the commands of the way there and back.
 
+use super::chart::in_comment;
 use super::commands::commands;
 use super::installation::{By, off, on};
 use super::page::Page;
@@ -87,7 +88,7 @@ fn patch(overlay: &Overlay) -> String {
     let mut spec = Map::new();
     let mut from = String::new();
     for (key, value, place) in &overlay.scheduling {
-        from.push_str(&format!("# {key}: {}\n", one_line(place)));
+        from.push_str(&format!("# {key}: {}\n", in_comment(place)));
         let mut value = value.clone();
         // The patch replaces the list of the base.
         if let (&"tolerations", Value::Array(all)) = (key, &mut value) {
@@ -111,10 +112,4 @@ fn patch(overlay: &Overlay) -> String {
         "spec": {"template": {"spec": Value::Object(spec)}}});
     let text = serde_json::to_string_pretty(&patch).unwrap_or_default();
     format!("# Written by `ravelin migrate`. JSON is YAML.\n{from}{text}\n")
-}
-
-/// A comment stays one, whatever names are in it.
-fn one_line(text: &str) -> String {
-    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-    text.chars().map(plain).collect()
 }

@@ -139,14 +139,19 @@ fn issuers(documents: &Documents, plan: &Plan<'_>, matters: &mut Vec<Matter>) {
     }
 }
 
+/// What several objects are called of which the same is said, if there are any.
+fn together(all: &[&Document]) -> Option<String> {
+    let first = all.first()?.object();
+    Some(match all.len() {
+        1 => first,
+        number => format!("{first} and {} more", number - 1),
+    })
+}
+
 fn classless(documents: &Documents, plan: &Plan<'_>, matters: &mut Vec<Matter>) {
     let all: Vec<&Document> =
         documents.of("Ingress", "networking.k8s.io").filter(|it| is_classless(it)).collect();
-    let Some(first) = all.first() else { return };
-    let object = match all.len() {
-        1 => first.object(),
-        more => format!("{} and {} more", first.object(), more - 1),
-    };
+    let Some(object) = together(&all) else { return };
     let reason =
         "names no class: Traefik takes it; once Traefik and its IngressClass are gone, nobody does";
     let now = match plan.takes_class {
@@ -161,11 +166,8 @@ fn classless(documents: &Documents, plan: &Plan<'_>, matters: &mut Vec<Matter>) 
 }
 
 fn external_dns(documents: &Documents, matters: &mut Vec<Matter>) {
-    let is_image = |document: &&Document| {
-        let containers = document.list("/spec/template/spec/containers").iter();
-        let mut images = containers.filter_map(|container| container.get("image")?.as_str());
-        images.any(|image| image.contains("external-dns"))
-    };
+    let is_image =
+        |document: &&Document| document.images().any(|image| image.contains("external-dns"));
     let workload = documents.of("Deployment", "apps").find(is_image);
     let begin = "external-dns.alpha.kubernetes.io/";
     let has_hostname =
@@ -176,11 +178,7 @@ fn external_dns(documents: &Documents, matters: &mut Vec<Matter>) {
     };
     let all: Vec<&Document> =
         documents.of("Ingress", "networking.k8s.io").filter(is_asked).collect();
-    if let Some(first) = all.first() {
-        let object = match all.len() {
-            1 => first.object(),
-            more => format!("{} and {} more", first.object(), more - 1),
-        };
+    if let Some(object) = together(&all) {
         let reason = "external-dns makes records of the status: ravelin writes the addresses of its nodes there, which may be \
                       private (InternalIP), where Traefik wrote that of its Service";
         let fix = format!("set source.status_addresses, or the annotation {begin}target");

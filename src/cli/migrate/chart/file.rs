@@ -147,7 +147,7 @@ pub(super) fn list(texts: &[String]) -> String {
     format!("[{}]", all.join(", "))
 }
 
-/// A comment ends with its line, and TOML has no control characters in it.
-fn in_comment(text: &str) -> String {
+/// A text that stays within its comment: it ends with its line, and TOML has no control characters in it.
+pub(in crate::cli::migrate) fn in_comment(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

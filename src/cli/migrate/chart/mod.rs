@@ -20,6 +20,7 @@ mod tests;
 mod value;
 
 pub(super) use configuration::{Configuration, configuration};
+pub(super) use file::in_comment;
 pub(super) use reasons::{Left, Weight};
 
 use serde_json::Value;
