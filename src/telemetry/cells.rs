@@ -113,6 +113,8 @@ labels! { fn label;
         StreamRefused = "stream_refused",
         /// The pod had ended the connection before any of the request reached it.
         Unread = "unread",
+        /// The route asks for it after a response with this status.
+        Status = "status",
     }
 }
 

@@ -38,18 +38,19 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         self.upstream.budget.request();
         loop {
             let key = self.choose(first.take(), now)?;
+            let mut failed = None;
             self.state.lease = self.reuse(key).await;
             if self.state.lease.is_some() {
                 self.upstream.cells.upstream.reuses.add(1);
                 match self.exchange().await {
                     Ok(response) => return Ok(response),
+                    Err(unanswered) if unanswered.given_up => failed = Some(unanswered),
                     Err(failed) => self.after_reused(&failed)?,
                 }
             }
             let Some(endpoint) = self.endpoint() else { return Err(self.last) };
-            let mut failed = None;
             // Its address may be another's by now.
-            if !endpoint.has_left() {
+            if failed.is_none() && !endpoint.has_left() {
                 // Boxed: it is rare, and its size would be moved with every request.
                 match Box::pin(self.exchange_anew(&endpoint)).await {
                     Ok(response) => return Ok(response),
@@ -83,7 +84,7 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         self.state.lease = Some(acquired.lease);
         let result = self.exchange().await;
         // A failure of a shared connection is counted once, by the request that opened it.
-        if let Err(Unanswered { reason, refused: false, .. }) = result
+        if let Err(Unanswered { reason, refused: false, given_up: false, .. }) = result
             && matches!(reason, Reason::UpstreamClosed | Reason::UpstreamInDoubt)
             && acquired.is_own
         {
@@ -117,15 +118,24 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
             // It is for HTTP/2; here it would be a field of the connection.
             request.headers_mut().remove(header::TE);
         }
+        let upstream = self.upstream;
         let is_idempotent = request.method().is_idempotent();
         let may_repeat = is_idempotent && !self.is_repeated;
-        let replays = &self.upstream.replays;
+        let replays = &upstream.replays;
         let kept = replays.keep(&request);
         // No `map` and `map_err`, each of which moves the response once more.
         match lease.send(request).await {
             Ok(response) => {
-                replays.forget(kept);
                 lease.answered(response.headers());
+                if let Some(limit) = self.destination.retry
+                    && let Some(again) = self.give_up(limit, response.status(), &kept)
+                {
+                    *self.request = Some(again);
+                    replays.forget(kept);
+                    Box::pin(self.read_given_up(response.into_body())).await;
+                    return Err(Unanswered::given_up());
+                }
+                replays.forget(kept);
                 Ok(response.map(ReplyBody::Http1))
             }
             Err(mut error) => {
@@ -156,19 +166,31 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         let Some(request) = self.request.take() else {
             return Err(Unanswered::of(Reason::Internal));
         };
+        let upstream = self.upstream;
         let is_idempotent = request.method().is_idempotent();
         let may_repeat = is_idempotent && !self.is_repeated;
-        let replays = &self.upstream.replays;
+        let replays = &upstream.replays;
         let kept = replays.keep(&request);
-        let slot = &mut *self.request;
-        let result = lease.send(request).await.map_err(|mut failed| {
-            let closed = failed.reason == Reason::UpstreamClosed;
-            failed.unread = closed && lease.was_unread();
-            let again = failed.refused || failed.unread || (may_repeat && closed);
-            *slot = again.then(|| kept.request()).flatten();
-            failed.doubt(is_idempotent);
-            failed
-        });
+        let result = match lease.send(request).await {
+            Ok(response) => {
+                let limit = self.destination.retry;
+                match limit.and_then(|limit| self.give_up(limit, response.status(), &kept)) {
+                    Some(again) => {
+                        *self.request = Some(again);
+                        Err(Unanswered::given_up())
+                    }
+                    None => Ok(response),
+                }
+            }
+            Err(mut failed) => {
+                let closed = failed.reason == Reason::UpstreamClosed;
+                failed.unread = closed && lease.was_unread();
+                let again = failed.refused || failed.unread || (may_repeat && closed);
+                *self.request = again.then(|| kept.request()).flatten();
+                failed.doubt(is_idempotent);
+                Err(failed)
+            }
+        };
         replays.forget(kept);
         result
     }

@@ -115,8 +115,8 @@ pub struct Destination<'a> {
     pub protocol: &'a EndpointProtocol,
     /// The timeout of one connection attempt, if it differs from the configured one.
     pub connect: Option<Duration>,
-    /// Bounds of its route for attempts, in the place of `Settings::connect_retries`.
-    pub retry: Option<RetryLimit>,
+    /// What its route says of retries, in the place of `Settings::connect_retries`.
+    pub retry: Option<&'a RetryLimit>,
 }
 
 impl Destination<'_> {

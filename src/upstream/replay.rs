@@ -6,7 +6,7 @@
 //! A head that is too large for that is cloned after all, which shares its values: a copy would double what
 //! it holds. The body is kept by its upload, as far as it is short enough.
 
-use crate::upstream::body::{RequestBody, Upload, Whole, WholeReader};
+use crate::upstream::body::{RequestBody, Upload, UploadState, Whole, WholeReader};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -100,6 +100,22 @@ impl Replays {
 }
 
 impl Replay {
+    /// Its method.
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// How long its body is, if all of it is on its way to the pod.
+    pub(super) fn bytes_if_sent(&self) -> Option<u64> {
+        match &self.body {
+            KeptBody::Empty => Some(0),
+            KeptBody::Upload(upload) => {
+                (upload.state() == UploadState::Done).then(|| upload.bytes())
+            }
+            KeptBody::Whole(whole) => whole.is_sent().then(|| whole.bytes().len() as u64),
+        }
+    }
+
     /// The request again; `None` if the beginning of its body is not there any more.
     pub(super) fn request(&self) -> Option<Request<RequestBody>> {
         let body = match &self.body {

@@ -2,12 +2,23 @@
 
 use super::Upstream;
 use super::attempt::Attempt;
+use super::replay::Replay;
 use crate::balance::{Endpoint, InFlight, Moment};
 use crate::error::Reason;
 use crate::model::middleware::RetryLimit;
 use crate::telemetry::Retry;
+use crate::upstream::body::RequestBody;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Incoming};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The most of a response that is given up which is read, in bytes, so that its connection can be used again.
+const READ_OF_GIVEN_UP: usize = 16 * 1024;
+
+/// How long that may take: longer than the rest of a short response is on its way.
+const READ_TIME: Duration = Duration::from_millis(20);
 
 /// A request that got no answer.
 #[derive(Debug)]
@@ -17,12 +28,19 @@ pub(super) struct Unanswered {
     pub(super) refused: bool,
     /// The peer has not read it, as is proven: the same.
     pub(super) unread: bool,
+    /// It has a response that the route gives up: a retry for it is taken already.
+    pub(super) given_up: bool,
 }
 
 impl Unanswered {
     /// For a reason that says nothing of what the peer has done.
     pub(super) fn of(reason: Reason) -> Self {
-        Self { reason, refused: false, unread: false }
+        Self { reason, refused: false, unread: false, given_up: false }
+    }
+
+    /// For a response that is given up.
+    pub(super) fn given_up() -> Self {
+        Self { given_up: true, ..Self::of(Reason::UpstreamClosed) }
     }
 
     /// Marks the failure as in doubt if the pod may have carried out a request that is not idempotent.
@@ -36,6 +54,7 @@ impl Unanswered {
     /// The reason for a retry; `reused`: the connection had served a request before.
     fn retry(&self, reused: bool) -> Retry {
         match self.reason {
+            _ if self.given_up => Retry::Status,
             _ if self.refused => Retry::StreamRefused,
             _ if self.unread => Retry::Unread,
             Reason::ConnectFailed => Retry::ConnectFailed,
@@ -77,11 +96,13 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         let why = failed.retry(false);
         let all_tried = set.all_tried(&self.tried);
         let is_last = match self.destination.retry {
+            Some(_) if failed.given_up => false,
             // What the pod may have carried out goes to no endpoint twice.
-            Some(_) => all_tried && why == Retry::Closed,
+            Some(limit) => !limit.network || all_tried && why == Retry::Closed,
             None => all_tried || self.tried.len() > self.upstream.settings.connect_retries as usize,
         };
-        if is_last || self.request.is_none() || !self.take_retry(why) {
+        let is_taken = failed.given_up || self.request.is_some() && self.take_retry(why);
+        if is_last || !is_taken {
             return Err(failed.reason);
         }
         self.note_retry(&failed, why);
@@ -104,6 +125,38 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         other.filter(|other| !other.endpoint().is_ejected())
     }
 
+    /// The request again, if the route gives up a response with this status and a retry is allowed: it is taken.
+    #[cold]
+    pub(super) fn give_up(
+        &mut self,
+        limit: &RetryLimit,
+        status: StatusCode,
+        kept: &Replay,
+    ) -> Option<Request<RequestBody>> {
+        let is_meant = limit.statuses.iter().any(|range| range.contains(status));
+        let may_repeat = limit.any_method || kept.method().is_idempotent();
+        let is_sent =
+            kept.bytes_if_sent().is_some_and(|sent| limit.max_body.is_none_or(|most| sent <= most));
+        if !is_meant || !may_repeat || !is_sent {
+            return None;
+        }
+        let request = kept.request()?;
+        self.take_retry(Retry::Status).then_some(request)
+    }
+
+    /// Reads the rest of a response that is given up, if it is short, and returns its connection to the pool.
+    pub(super) async fn read_given_up(&mut self, body: Incoming) {
+        if body.size_hint().upper().is_none_or(|bytes| bytes > READ_OF_GIVEN_UP as u64) {
+            return;
+        }
+        let reading = Limited::new(body, READ_OF_GIVEN_UP).collect();
+        if let Ok(Ok(_)) = tokio::time::timeout(READ_TIME, reading).await
+            && let Some(lease) = self.state.lease.take()
+        {
+            lease.release();
+        }
+    }
+
     fn note_retry(&mut self, failed: &Unanswered, why: Retry) {
         self.last = failed.reason;
         self.is_repeated |= matches!(why, Retry::Closed | Retry::ReusedClosed);
@@ -113,8 +166,12 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
     fn take_retry(&mut self, why: Retry) -> bool {
         let Upstream { budget, cells, .. } = self.upstream;
         let cells = &cells.upstream;
-        let sent = self.state.retries + 1;
-        if self.destination.retry.is_some_and(|limit| sent >= limit.attempts.get()) {
+        let (sent, started) = (self.state.retries + 1, self.state.started);
+        let is_bound = |limit: &RetryLimit| {
+            sent >= limit.attempts.get()
+                || limit.timeout.is_some_and(|timeout| started.elapsed() >= timeout)
+        };
+        if self.destination.retry.is_some_and(is_bound) {
             return false;
         }
         if !budget.take() {
@@ -128,7 +185,7 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
 }
 
 /// The pause before a retry, counted from 1: the interval, and twice as long before the last, as in Traefik.
-fn pause(limit: RetryLimit, retry: u32) -> Duration {
+fn pause(limit: &RetryLimit, retry: u32) -> Duration {
     let share = f64::from(retry) / f64::from(limit.attempts.get().saturating_sub(1).max(1));
     let seconds = limit.interval.as_secs_f64() * share.exp2();
     Duration::try_from_secs_f64(seconds).unwrap_or(limit.interval)
@@ -141,10 +198,11 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_twice_the_interval() {
-        let limit = |attempts, seconds| RetryLimit {
-            attempts: NonZeroU32::new(attempts).expect("more than 0"),
-            interval: Duration::from_secs(seconds),
+        let limit = |attempts, seconds| {
+            let attempts = NonZeroU32::new(attempts).expect("more than 0");
+            RetryLimit::of(attempts, Duration::from_secs(seconds))
         };
+        let pause = |limit, retry| pause(&limit, retry);
         assert_eq!(pause(limit(5, 1), 4), Duration::from_secs(2));
         assert!(pause(limit(5, 1), 1) > Duration::from_secs(1));
         assert!(pause(limit(5, 1), 1) < pause(limit(5, 1), 2));

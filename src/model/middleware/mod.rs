@@ -91,7 +91,7 @@ pub enum Step {
     /// `ravelin.dev/error-pages`.
     ErrorPages(KeptPages),
     /// `retry`.
-    Retry(RetryLimit),
+    Retry(Arc<RetryLimit>),
     /// `circuitBreaker`.
     CircuitBreaker(Box<CircuitBreaker>),
     /// `contentType`: with `true`, a response without `Content-Type` gets one from its first bytes.

@@ -58,14 +58,40 @@ impl StatusRange {
     }
 }
 
-/// `retry`: a bound for attempts. Which requests may be sent again is not for a route to widen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `retry`: how often a request is sent, and after which responses. After failures of the network a route cannot
+/// widen which requests are sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryLimit {
     /// `attempts`, the first included.
     pub attempts: NonZeroU32,
     /// `initialInterval`: how long it waits before it tries pods again that it has tried; then longer, to twice as
     /// long at the last.
     pub interval: Duration,
+    /// `timeout`: so long after the request came it is not sent again.
+    pub timeout: Option<Duration>,
+    /// `status`: responses with these are given up, and the request is sent again.
+    pub statuses: Vec<StatusRange>,
+    /// `retryNonIdempotentMethod`: for such responses to requests of any method.
+    pub any_method: bool,
+    /// Whether a request without a response is sent again: not with `disableRetryOnNetworkError`.
+    pub network: bool,
+    /// `maxRequestBodyBytes`: requests with more are not sent again for a status.
+    pub max_body: Option<u64>,
+}
+
+impl RetryLimit {
+    /// A bound for attempts alone.
+    pub fn of(attempts: NonZeroU32, interval: Duration) -> Self {
+        Self {
+            attempts,
+            interval,
+            timeout: None,
+            statuses: Vec::new(),
+            any_method: false,
+            network: true,
+            max_body: None,
+        }
+    }
 }
 
 /// `passTLSClientCert`.

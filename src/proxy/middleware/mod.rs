@@ -136,8 +136,10 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
         }
         Step::Retry(limit) => {
             // Of several the smallest, so that they do not multiply.
-            let before = request.passage.retry.filter(|before| before.attempts <= limit.attempts);
-            request.passage.retry = before.or(Some(*limit));
+            let retry = &mut request.passage.retry;
+            if retry.as_ref().is_none_or(|before| before.attempts > limit.attempts) {
+                *retry = Some(Arc::clone(limit));
+            }
             Ok(())
         }
         Step::Compress(rules) => {

@@ -24,7 +24,7 @@ pub struct Passage {
     /// Whether a response without a type gets the one that its body looks like.
     pub detects_type: bool,
     /// The bound of `retry` for attempts.
-    pub retry: Option<RetryLimit>,
+    pub retry: Option<Arc<RetryLimit>>,
     /// The one of several Services that the request goes to.
     pub service: Option<Box<ChosenService>>,
     /// The answer of a step, until it is sent.

@@ -140,5 +140,5 @@ fn unanswered(error: &h2::Error, sent: &Sent) -> Unanswered {
     } else {
         Reason::UpstreamClosed
     };
-    Unanswered { reason, refused, unread: false }
+    Unanswered { refused, ..Unanswered::of(reason) }
 }

@@ -39,6 +39,11 @@ impl Stepped {
         Self { builder, backends: Vec::new(), rules: Vec::new() }.service("web", &[web])
     }
 
+    /// With a Service `web` of several pods.
+    pub(crate) fn to(pods: &[SocketAddr]) -> Self {
+        Self { builder: edge(), backends: Vec::new(), rules: Vec::new() }.service("web", pods)
+    }
+
     /// With another Service, which may have no endpoint.
     pub(crate) fn service(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
         let spec = |addr: &SocketAddr| EndpointSpec {

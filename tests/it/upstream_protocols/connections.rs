@@ -2,7 +2,7 @@
 
 use super::peer::{Peer, annotated, edge_as, h2c_edge};
 use super::told;
-use crate::support::{Client, Edge, Message, Upstream, eventually};
+use crate::support::{Client, Edge, Message, Upstream, eventually, ingress, rule};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::thread;
@@ -100,6 +100,28 @@ fn what_the_pod_refuses_unseen_is_sent_again_whatever_its_method() {
     let mut client = edge.connect();
     client.ask("POST", "a.example", "/refuse-once");
     assert_eq!(told(&client.response())["requests"], 3);
+}
+
+#[test]
+fn a_response_that_the_route_gives_up_costs_its_stream_and_not_the_connection() {
+    let Some(peer) = Peer::h2c() else { return };
+    let middleware = json!({
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "Middleware",
+        "metadata": {"namespace": "ns", "name": "again"},
+        "spec": {"retry": {"attempts": 2, "status": ["503"]}},
+    });
+    let mut asking = ingress("all", &[rule("", &[("/", "Prefix", "web")])]);
+    asking["metadata"]["annotations"] = json!({"ravelin.dev/middlewares": "again"});
+    let edge = h2c_edge(peer.addr())
+        .object("again.json", &middleware)
+        .object("web-ingress.json", &asking)
+        .start();
+    let answer = edge.get("a.example", "/busy-once");
+    assert_eq!(
+        (told(&answer)["requests"].as_u64(), told(&answer)["session"].as_u64()),
+        (Some(2), Some(1))
+    );
 }
 
 #[test]

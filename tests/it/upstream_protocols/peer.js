@@ -11,6 +11,7 @@ const state = { sessions: 0, open: 0, requests: 0, aborted: 0, resumed: 0, recei
 let held = [];
 let refused = false;
 let died = false;
+let busy = false;
 
 function info(stream, headers) {
   return {
@@ -79,6 +80,15 @@ const routes = {
     if (!refused) {
       refused = true;
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    routes['/info'](stream, headers);
+  },
+  '/busy-once': (stream, headers) => {
+    if (!busy) {
+      busy = true;
+      stream.respond({ ':status': 503 });
+      stream.end('busy');
       return;
     }
     routes['/info'](stream, headers);

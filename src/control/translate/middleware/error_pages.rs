@@ -1,6 +1,6 @@
 //! `errors`: pages of a Service in place of responses with some statuses.
 
-use super::texts::{field_name, status};
+use super::texts::{field_name, status, status_range, status_ranges};
 use super::{Context, Fields};
 use crate::control::quote::quote;
 use crate::model::middleware::{ErrorPages, StatusRange, Step};
@@ -20,11 +20,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_, '_>, context: &mut Context<'_>) -
         "errorRequestHeaders",
     ]);
     let request_fields = request_fields(fields);
-    let mut ranges = Vec::new();
-    for text in fields.texts("status") {
-        let fix = "write statuses such as \"404\" and ranges such as \"500-599\"";
-        ranges.extend(fields.parse("status", text, range(text), fix));
-    }
+    let ranges = status_ranges(fields);
     if ranges.is_empty() && !fields.is_broken() {
         fields.refuse("status", "is empty", "list the statuses that get a page");
     }
@@ -67,23 +63,12 @@ fn request_fields(fields: &mut Fields<'_, '_, '_>) -> Option<Vec<HeaderName>> {
         .filter_map(|text| fields.parse(KEY, text, field_name(text), "write the name of a field"));
     Some(names.collect())
 }
-
-/// A status, or two with a dash between.
-fn range(text: &str) -> Result<StatusRange, String> {
-    let wrong = || "is not a status or a range of them".to_owned();
-    let code =
-        |text: &str| text.trim().parse::<u16>().ok().filter(|code| (100..=599).contains(code));
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last) = code(first).zip(code(last)).ok_or_else(wrong)?;
-    if first > last { Err(wrong()) } else { Ok(StatusRange { first, last }) }
-}
-
 fn rewrites(fields: &mut Fields<'_, '_, '_>) -> Vec<(StatusRange, StatusCode)> {
     let mut rewrites = Vec::new();
     let map = fields.get("statusRewrites").and_then(serde_json::Value::as_object);
     for (text, to) in map.into_iter().flatten() {
         let fix = "write ranges such as \"500-503\": 200";
-        let from = fields.parse("statusRewrites", text, range(text), fix);
+        let from = fields.parse("statusRewrites", text, status_range(text), fix);
         let code = to.as_i64().unwrap_or(-1);
         let to = fields.parse("statusRewrites", &to.to_string(), status(code), fix);
         rewrites.extend(from.zip(to));

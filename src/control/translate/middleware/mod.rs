@@ -27,6 +27,7 @@ mod redis;
 mod refused;
 mod resolve;
 mod response;
+mod retry;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -89,7 +90,7 @@ const KINDS: [(&str, Reader); 25] = [
     ("redirectScheme", |fields, _| redirect::scheme(fields)),
     ("replacePath", |fields, _| path::replace_path(fields)),
     ("replacePathRegex", |fields, _| path::replace_path_regex(fields)),
-    ("retry", |fields, _| response::retry(fields)),
+    ("retry", |fields, _| retry::read(fields)),
     ("stripPrefix", |fields, _| path::strip_prefix(fields)),
     ("stripPrefixRegex", |fields, _| path::strip_prefix_regex(fields)),
 ];

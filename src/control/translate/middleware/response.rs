@@ -1,9 +1,9 @@
-//! `compress`, `contentType`, `retry`, `buffering`.
+//! `compress`, `contentType`, `buffering`.
 
 use super::Fields;
 use crate::control::quote::quote;
-use crate::model::middleware::{Compress, RetryLimit, Step};
-use std::num::{NonZeroU32, NonZeroU64};
+use crate::model::middleware::{Compress, Step};
+use std::num::NonZeroU64;
 
 /// What is offered, the preferred one first.
 const ENCODINGS: [&str; 2] = ["br", "gzip"];
@@ -100,35 +100,6 @@ pub(super) fn content_type(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
     match fields.flag_if_any("autoDetect") {
         Some(false) => Some(Step::ContentType(false)),
         _ => Some(Step::ContentType(true)),
-    }
-}
-
-/// Reads `retry`.
-pub(super) fn retry(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
-    const OURS: [&str; 5] = [
-        "timeout",
-        "maxRequestBodyBytes",
-        "status",
-        "disableRetryOnNetworkError",
-        "retryNonIdempotentMethod",
-    ];
-    let mut known = OURS.to_vec();
-    known.extend(["attempts", "initialInterval"]);
-    fields.know(&known);
-    for key in OURS {
-        let instead = "which requests are sent again is decided here: where nothing was sent, or where \
-                       RFC 9110 allows it, at once and to another pod";
-        fields.tell(key, instead);
-    }
-    let interval = fields.duration("initialInterval").unwrap_or_default();
-    let attempts = fields.number("attempts").unwrap_or(0);
-    let attempts = u32::try_from(attempts).ok().and_then(NonZeroU32::new);
-    match attempts {
-        Some(attempts) => Some(Step::Retry(RetryLimit { attempts, interval })),
-        None => {
-            fields.refuse("attempts", "is missing or not more than 0", "write 2 or more");
-            None
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Texts of Middlewares and annotations to what they stand for: names and values of fields, networks, expressions.
 //! A mistake is told in words that follow the text.
 
-use crate::model::middleware::{FieldChange, Pattern, Replacement};
+use super::Fields;
+use crate::model::middleware::{FieldChange, Pattern, Replacement, StatusRange};
 use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -103,6 +104,23 @@ pub(super) fn status(number: i64) -> Result<StatusCode, String> {
     let status = u16::try_from(number).ok().filter(|code| (200..=599).contains(code));
     let status = status.and_then(|code| StatusCode::from_u16(code).ok());
     status.ok_or_else(|| "is not the status of a response".to_owned())
+}
+
+/// The ranges of a field `status`; those that are none are told.
+pub(super) fn status_ranges(fields: &mut Fields<'_, '_, '_>) -> Vec<StatusRange> {
+    let fix = "write statuses such as \"404\" and ranges such as \"500-599\"";
+    let texts = fields.texts("status").into_iter();
+    texts.filter_map(|text| fields.parse("status", text, status_range(text), fix)).collect()
+}
+
+/// A status, or two with a hyphen between them.
+pub(super) fn status_range(text: &str) -> Result<StatusRange, String> {
+    let wrong = || "is not a status or a range of them".to_owned();
+    let code =
+        |text: &str| text.trim().parse::<u16>().ok().filter(|code| (100..=599).contains(code));
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = code(first).zip(code(last)).ok_or_else(wrong)?;
+    if first > last { Err(wrong()) } else { Ok(StatusRange { first, last }) }
 }
 
 #[cfg(test)]

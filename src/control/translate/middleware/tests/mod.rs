@@ -15,6 +15,7 @@ use crate::model::{Kind, ObjectRef};
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The content of `spec`, in flow style, and the findings about it.
 fn read(spec: &str) -> (Content, Vec<String>) {
@@ -286,7 +287,20 @@ fn what_becomes_of_responses_has_the_defaults_of_traefik() {
     assert!(
         matches!(step("{retry: {attempts: 3}}"), Step::Retry(retry) if retry.interval.is_zero())
     );
+    let Step::Retry(retry) = step(
+        "{retry: {attempts: 2, timeout: 1s, status: ['429', '500-503'], maxRequestBodyBytes: 9,
+          disableRetryOnNetworkError: true, retryNonIdempotentMethod: true}}",
+    ) else {
+        panic!("retry")
+    };
+    assert_eq!((retry.timeout, retry.max_body), (Some(Duration::from_secs(1)), Some(9)));
+    assert_eq!(retry.statuses.len(), 2);
+    assert!(retry.any_method && !retry.network);
+    let unbounded = step("{retry: {attempts: 2, maxRequestBodyBytes: -1}}");
+    assert!(matches!(unbounded, Step::Retry(retry) if retry.max_body.is_none() && retry.network));
     refused("{retry: {}}");
+    refused("{retry: {attempts: 2, status: ['5xx']}}");
+    refused("{retry: {attempts: 2, disableRetryOnNetworkError: true}}");
     assert!(matches!(
         step("{buffering: {maxRequestBodyBytes: 2000000}}"),
         Step::BodySize(most) if most.get() == 2_000_000
