@@ -45,7 +45,7 @@ mod view;
 mod wait;
 
 pub use answer::StepAnswer;
-pub use compress::{BodyEncoder, SLICE, Waiting};
+pub use compress::{BodyEncoder, SLICE, Then, Waiting};
 pub use content_type::detect;
 pub use error_pages::{MOST_TIME as MOST_PAGE_TIME, keep as keep_fields_of_status, page};
 pub use explain::{StepReport, explain};

@@ -1,29 +1,30 @@
 //! A body on its way through a compressor, piece by piece.
 //!
-//! Compressing one slice takes a millisecond at most, so that a worker is never held up for long (brotli at
-//! quality 4: 65 MB/s, gzip at level 5: 45 MB/s, measured). Every 64 KiB the compressor is flushed, which bounds
-//! what it keeps and costs 0.4 % of the size.
+//! Compressing one slice takes a millisecond at most (brotli at quality 4: 65 MB/s, gzip at level 5: 45 MB/s,
+//! measured): a body of one slice is compressed by the worker, the rest of a longer one by threads of its own.
+//! Every 64 KiB the compressor is flushed, which bounds what it keeps and costs 0.4 % of the size.
 
 use super::accepted::ContentCoding;
+use super::codec::{Codec, Done, Then, Work};
+use super::threads;
 use crate::net::memory::{Account, HolderKind};
 use crate::telemetry::StepCells;
 use bytes::Bytes;
 use compression_codecs::brotli::params::EncoderParams;
 use compression_codecs::core::Level;
-use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
 use compression_codecs::flate::params::FlateEncoderParams;
-use compression_codecs::{BrotliEncoder, EncodeV2, GzipEncoder};
+use compression_codecs::{BrotliEncoder, GzipEncoder};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::oneshot;
 
 /// The most that is compressed at once.
 pub const SLICE: usize = 32 * 1024;
 
 /// After so many bytes the compressor gives out what it keeps.
 const FLUSHED: usize = 64 * 1024;
-
-/// By how much the output grows at a time.
-const STEP: usize = 4 * 1024;
 
 /// Brotli's quality: 5 has a third of the speed, and 22 MB and 20 ms for a table in small windows.
 const BROTLI_QUALITY: i32 = 4;
@@ -40,7 +41,7 @@ const GZIP_LEVEL: i32 = 5;
 /// A compressor and what it holds.
 #[derive(Debug)]
 pub struct BodyEncoder {
-    codec: Codec,
+    state: State,
     account: Arc<Account>,
     cells: Arc<StepCells>,
     /// Charged.
@@ -51,19 +52,16 @@ pub struct BodyEncoder {
     went: u64,
 }
 
+/// Where the compressor is.
 #[derive(Debug)]
-enum Codec {
-    Brotli(Box<BrotliEncoder>),
-    Gzip(GzipEncoder),
-}
-
-impl Codec {
-    fn encoder(&mut self) -> &mut dyn EncodeV2 {
-        match self {
-            Self::Brotli(encoder) => &mut **encoder,
-            Self::Gzip(encoder) => encoder,
-        }
-    }
+enum State {
+    Here(Codec),
+    /// With another thread, which sends it back.
+    Away(oneshot::Receiver<Done>),
+    /// Here, with what has come out.
+    Done(Done),
+    /// It is not used any more.
+    Lost,
 }
 
 /// What a compressor holds at most, in bytes: measured with these parameters.
@@ -99,7 +97,8 @@ impl BodyEncoder {
                 Codec::Gzip(GzipEncoder::new(FlateEncoderParams::from(Level::Precise(GZIP_LEVEL))))
             }
         };
-        Some(Box::new(Self { codec, account, cells, held, kept: 0, came: 0, went: 0 }))
+        let state = State::Here(codec);
+        Some(Box::new(Self { state, account, cells, held, kept: 0, came: 0, went: 0 }))
     }
 
     /// The account that it is charged to.
@@ -112,73 +111,63 @@ impl BodyEncoder {
         self.kept > 0
     }
 
-    /// Compresses a slice of no more than [`SLICE`] bytes. Returns what has come out, which may be nothing.
+    /// Begins to compress a slice of no more than [`SLICE`] bytes, or goes on without one, on another thread if much
+    /// has come already. Before the next one [`Self::poll_output`] has to give out what becomes of it.
+    pub fn begin_slice(&mut self, slice: Bytes, then: Then) {
+        let is_long = self.came >= SLICE as u64;
+        self.kept += slice.len();
+        self.came += slice.len() as u64;
+        let then = if self.kept >= FLUSHED { then.max(Then::Flush) } else { then };
+        if then != Then::GoOn {
+            self.kept = 0;
+        }
+        self.state = match std::mem::replace(&mut self.state, State::Lost) {
+            State::Here(codec) => {
+                let work = Work { codec, slice, then };
+                match is_long {
+                    true => away(work),
+                    false => State::Done(work.run()),
+                }
+            }
+            other => other,
+        };
+    }
+
+    /// Whether it compresses on another thread just now.
+    pub fn is_away(&self) -> bool {
+        matches!(self.state, State::Away(_))
+    }
+
+    /// What has come out, which may be nothing.
     ///
     /// # Errors
     /// If the compressor fails, which has no cause outside.
-    pub fn encode(&mut self, slice: &[u8]) -> io::Result<Vec<u8>> {
-        let mut output = Vec::new();
-        let mut input = PartialBuffer::new(slice);
-        loop {
-            let encoder = self.codec.encoder();
-            let is_full = write(&mut output, |output| encoder.encode(&mut input, output))?.1;
-            if !is_full && input.unwritten().is_empty() {
-                break;
+    pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+        let (codec, output) = match std::mem::replace(&mut self.state, State::Lost) {
+            State::Away(mut done) => match Pin::new(&mut done).poll(cx) {
+                Poll::Ready(done) => done.map_err(|_| io::Error::other("its thread has ended"))?,
+                Poll::Pending => {
+                    self.state = State::Away(done);
+                    return Poll::Pending;
+                }
+            },
+            State::Done(done) => done,
+            State::Here(_) | State::Lost => {
+                return Poll::Ready(Err(io::Error::other("it has no work")));
             }
-        }
-        self.kept += slice.len();
-        self.came += slice.len() as u64;
-        if self.kept >= FLUSHED {
-            self.flush_to(&mut output)?;
-        }
-        self.went += output.len() as u64;
-        Ok(output)
-    }
-
-    /// Gives out whatever it keeps, so that the client can read all that came.
-    ///
-    /// # Errors
-    /// As [`Self::encode`].
-    pub fn flush(&mut self) -> io::Result<Vec<u8>> {
-        let mut output = Vec::new();
-        self.flush_to(&mut output)?;
-        self.went += output.len() as u64;
-        Ok(output)
-    }
-
-    fn flush_to(&mut self, output: &mut Vec<u8>) -> io::Result<()> {
-        let encoder = self.codec.encoder();
-        while !write(output, |output| encoder.flush(output))?.0 {}
-        self.kept = 0;
-        Ok(())
-    }
-
-    /// Ends the compressed body.
-    ///
-    /// # Errors
-    /// As [`Self::encode`].
-    pub fn finish(&mut self) -> io::Result<Vec<u8>> {
-        let mut output = Vec::new();
-        let encoder = self.codec.encoder();
-        while !write(&mut output, |output| encoder.finish(output))?.0 {}
-        self.kept = 0;
-        self.went += output.len() as u64;
-        Ok(output)
+        };
+        self.state = State::Here(codec);
+        self.went += output.as_ref().map_or(0, |output| output.len() as u64);
+        Poll::Ready(output)
     }
 }
 
-/// Lets `act` write behind what there is. Returns what it says, and whether it has used all of the space.
-fn write<T>(
-    output: &mut Vec<u8>,
-    act: impl FnOnce(&mut WriteBuffer<'_>) -> io::Result<T>,
-) -> io::Result<(T, bool)> {
-    let start = output.len();
-    output.resize(start + STEP, 0);
-    let mut buffer = WriteBuffer::new_initialized(&mut output[start..]);
-    let result = act(&mut buffer);
-    let written = buffer.written_len();
-    output.truncate(start + written);
-    Ok((result?, written == STEP))
+/// Has another thread do it; this one if there is none.
+fn away(work: Work) -> State {
+    match threads::submit(work) {
+        Ok(done) => State::Away(done),
+        Err(work) => State::Done(work.run()),
+    }
 }
 
 impl Drop for BodyEncoder {
@@ -235,7 +224,10 @@ impl Drop for Waiting {
 mod tests {
     use super::*;
     use crate::net::memory::{Budget, Ledger};
+    use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
     use std::io::Read;
+    use std::task::Waker;
+    use std::thread;
 
     fn account(limit: usize) -> Arc<Account> {
         Account::open(&Ledger::new(Budget::new(limit), Arc::default()))
@@ -245,6 +237,18 @@ mod tests {
     fn text(bytes: usize) -> Vec<u8> {
         let words = (0_u64..).map(|n| format!("{} line {n}\n", n.wrapping_mul(0x9e37_79b9) % 9973));
         words.flat_map(String::into_bytes).take(bytes).collect()
+    }
+
+    /// What comes out, whichever thread does it.
+    fn done(encoder: &mut BodyEncoder, slice: &[u8], then: Then) -> Vec<u8> {
+        encoder.begin_slice(Bytes::copy_from_slice(slice), then);
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            match encoder.poll_output(&mut cx) {
+                Poll::Ready(output) => return output.expect("no cause"),
+                Poll::Pending => thread::yield_now(),
+            }
+        }
     }
 
     fn decode(coding: ContentCoding, bytes: &[u8]) -> Vec<u8> {
@@ -258,9 +262,12 @@ mod tests {
                 let mut decoder = compression_codecs::BrotliDecoder::new();
                 let mut input = PartialBuffer::new(bytes);
                 loop {
-                    let step = write(&mut whole, |output| decoder.decode(&mut input, output));
-                    let (is_done, is_full) = step.expect("brotli");
-                    if is_done || (input.unwritten().is_empty() && !is_full) {
+                    let mut room = [0; 4096];
+                    let mut output = WriteBuffer::new_initialized(&mut room);
+                    let is_done = decoder.decode(&mut input, &mut output).expect("brotli");
+                    let written = output.written_len();
+                    whole.extend_from_slice(&room[..written]);
+                    if is_done || (input.unwritten().is_empty() && written < room.len()) {
                         break;
                     }
                 }
@@ -280,9 +287,9 @@ mod tests {
                 assert_eq!(account.held(), i64::try_from(held(coding)).expect("small"));
                 let mut output = Vec::new();
                 for slice in text.chunks(slice) {
-                    output.extend(encoder.encode(slice).expect("no cause"));
+                    output.extend(done(&mut encoder, slice, Then::GoOn));
                 }
-                output.extend(encoder.finish().expect("no cause"));
+                output.extend(done(&mut encoder, &[], Then::Finish));
                 assert!(output.len() < text.len() / 2, "{coding:?}: {}", output.len());
                 assert!(decode(coding, &output) == text, "{coding:?} in slices of {slice}");
                 drop(encoder);
@@ -299,9 +306,9 @@ mod tests {
             let account = account(1 << 30);
             let mut encoder =
                 BodyEncoder::begin(coding, &account, &Arc::default()).expect("there is room");
-            let mut output = encoder.encode(b"the first event").expect("no cause");
+            let mut output = done(&mut encoder, b"the first event", Then::GoOn);
             assert!(encoder.keeps());
-            output.extend(encoder.flush().expect("no cause"));
+            output.extend(done(&mut encoder, &[], Then::Flush));
             assert!(!encoder.keeps());
             let read = match coding {
                 ContentCoding::Brotli => decode(coding, &output),
@@ -313,6 +320,24 @@ mod tests {
                 }
             };
             assert_eq!(read, b"the first event", "{coding:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_first_slice_is_compressed_by_another_thread() {
+        let account = account(1 << 30);
+        for coding in [ContentCoding::Brotli, ContentCoding::Gzip] {
+            let mut encoder = BodyEncoder::begin(coding, &account, &Arc::default()).expect("room");
+            let slice = Bytes::from(text(SLICE));
+            encoder.begin_slice(slice.clone(), Then::GoOn);
+            assert!(!encoder.is_away(), "{coding:?}");
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(encoder.poll_output(&mut cx).is_ready());
+            encoder.begin_slice(slice, Then::Flush);
+            assert!(encoder.is_away(), "{coding:?}");
+            // The client has left meanwhile.
+            drop(encoder);
+            assert_eq!(account.held(), 0);
         }
     }
 

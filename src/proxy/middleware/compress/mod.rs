@@ -6,8 +6,11 @@
 //! (RFC 9110 section 13.1.2), so that clients and caches can still revalidate.
 
 mod accepted;
+mod codec;
 mod encoder;
+mod threads;
 
+pub use codec::Then;
 pub use encoder::{BodyEncoder, SLICE, Waiting};
 
 use super::passage::StepNote;
