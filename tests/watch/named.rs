@@ -1,4 +1,4 @@
-//! ConfigMaps: only those that Ingresses name are asked for, and nothing waits for them.
+//! ConfigMaps: only those that Ingresses name are asked for; a start waits for them, if they may be read.
 
 use crate::api::{Api, Fault, On, ingress};
 use crate::edge::Edge;
@@ -41,6 +41,15 @@ fn a_config_map_is_followed_as_long_as_it_is_named() {
     eventually("it is not followed any more", || {
         (edge.metric("ravelin_watch_objects{kind=\"ConfigMap\"}") < 0.5).then_some(())
     });
+}
+
+#[test]
+fn a_process_is_ready_when_those_that_are_named_have_come() {
+    let api = Api::new();
+    api.put("configmaps", config_map("pages", "from the first answer on"));
+    api.put("ingresses", paged("a.test", "pages"));
+    let edge = Edge::of(&api, "").ready();
+    assert!(edge.page("a.test").contains("from the first answer on"));
 }
 
 #[test]

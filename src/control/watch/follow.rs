@@ -88,7 +88,10 @@ impl Follower {
                     without += 1;
                     continue;
                 }
-                Err(failure) => (failure, false),
+                Err(failure) => {
+                    self.cluster.do_without(&self.scope);
+                    (failure, false)
+                }
             };
             if failure.why == WatchFailure::Vanishing {
                 self.hold(&failure).await;

@@ -1,7 +1,7 @@
 //! ConfigMaps that Ingresses name: each is followed by its name, as long as one names it.
 //!
-//! Nothing waits for them. Until one has come, and if it may not be read, routes are served without what it has, which
-//! a finding says. Clusters have many ConfigMaps that change all the time: they are not asked for.
+//! A process that starts waits for one attempt at each. Where one may not be read, routes are served without what it
+//! has, which a finding says. Clusters have many ConfigMaps that change all the time: they are not asked for.
 
 use super::cluster::Cluster;
 use super::failure::Failure;
@@ -9,7 +9,7 @@ use super::follow::Follower;
 use super::scope::Scope;
 use crate::model::{Kind, ObjectRef};
 use crate::telemetry::{WatchFailure, WatchMetrics};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -27,7 +27,7 @@ pub(super) async fn follow(
     let mut running: BTreeMap<ObjectRef, AbortHandle> = BTreeMap::new();
     let mut is_told = false;
     loop {
-        let wanted = wanted(&cluster);
+        let wanted = cluster.named_config_maps();
         let is_gone = |known: &ObjectRef| !wanted.contains(known);
         let gone: Vec<ObjectRef> = running.keys().filter(|known| is_gone(known)).cloned().collect();
         for known in gone {
@@ -35,6 +35,7 @@ pub(super) async fn follow(
                 task.abort();
             }
             cluster.remove(&known);
+            cluster.do_without(&Scope::of(&known));
             let is_followed = |scope: &Scope| scope.kind == Kind::ConfigMap;
             if running.is_empty() && !cluster.scopes().iter().any(is_followed) {
                 metrics.forget(Kind::ConfigMap);
@@ -45,6 +46,7 @@ pub(super) async fn follow(
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::warn!(most = MOST, "Ingresses name more ConfigMaps than are followed");
                 }
+                cluster.do_without(&Scope::of(named));
                 continue;
             }
             running
@@ -65,24 +67,14 @@ pub(super) async fn list_once(
     cluster: &Cluster,
     make: impl Fn(Scope) -> Follower,
 ) -> Result<(), (Scope, Failure)> {
-    for named in wanted(cluster).into_iter().take(MOST) {
+    for named in cluster.named_config_maps().into_iter().take(MOST) {
         let follower = make(Scope::of(&named));
         match follower.list().await {
             Err(failure) if failure.why != WatchFailure::Forbidden => {
                 return Err((follower.scope, failure));
             }
-            _ => {}
+            _ => cluster.do_without(&follower.scope),
         }
     }
     Ok(())
-}
-
-/// Those that Ingresses name and that are not followed anyway.
-fn wanted(cluster: &Cluster) -> BTreeSet<ObjectRef> {
-    let is_followed = |named: &ObjectRef| {
-        let is_of =
-            |scope: &Scope| scope.kind == named.kind && scope.covers(&named.namespace, &named.name);
-        cluster.scopes().iter().any(is_of)
-    };
-    cluster.named_config_maps().into_iter().filter(|named| !is_followed(named)).collect()
 }

@@ -138,6 +138,32 @@ fn a_change_of_a_status_is_none() {
 }
 
 #[test]
+fn a_start_waits_for_the_config_maps_that_ingresses_name() {
+    let named = |name: &str| {
+        let mut ingress = mk_ingress(name, "s");
+        ingress["metadata"]["annotations"] = json!({"ravelin.dev/error-pages": name});
+        ingress
+    };
+    let cluster = Cluster::new(&[mk_scope(Kind::Ingress), mk_scope(Kind::Service)]);
+    let ingresses = items(Kind::Ingress, &[named("a"), named("b"), named("c"), named("early")]);
+    cluster.swap(&mk_scope(Kind::Ingress), ingresses);
+    let scopes: Vec<Scope> = cluster.named_config_maps().iter().map(Scope::of).collect();
+    assert_eq!(scopes.len(), 4);
+    cluster.swap(&scopes[3], Vec::new());
+    cluster.swap(&mk_scope(Kind::Service), Vec::new());
+    assert!(!cluster.is_synced());
+    cluster.swap(&scopes[0], Vec::new());
+    cluster.do_without(&scopes[1]);
+    assert!(!cluster.is_synced());
+    cluster.do_without(&mk_scope(Kind::Ingress));
+    cluster.do_without(&scopes[2]);
+    assert!(cluster.is_synced());
+    // A later one holds up nothing.
+    cluster.apply(items(Kind::Ingress, &[named("d")]).remove(0));
+    assert!(cluster.is_synced());
+}
+
+#[test]
 fn a_list_takes_away_what_it_does_not_have_within_its_namespace() {
     let [a, b] = ["a", "b"].map(|namespace| Scope {
         namespace: Some(namespace.to_owned()),

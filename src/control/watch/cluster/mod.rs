@@ -3,24 +3,21 @@
 //! Of the Secrets only those that an Ingress, a Service or a Middleware refers to keep their content. One
 //! that a later one refers to is fetched again: see [`Cluster::take_missing`].
 
+mod source;
+
 use super::counts::{count, count_all, identities};
 use super::references::{Part, References, config_maps_of, references_of, stripped};
 use super::scope::Scope;
-use crate::control::objects::{Change, Object, Objects};
-use crate::control::source::{Changes, Source, Wake};
+use crate::control::objects::{Object, Objects};
+use crate::control::source::Wake;
 use crate::control::write_back::NodeAddresses;
 use crate::model::{Kind, ObjectRef};
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::watch;
-
-/// How long a change waits for the Secrets that it refers to: fetching one takes some milliseconds, and
-/// an API server that does not answer must hold up nothing.
-const FETCH: Duration = Duration::from_secs(1);
 
 /// State of a cluster.
 #[derive(Debug)]
@@ -56,6 +53,8 @@ struct State {
     references: HashMap<ObjectRef, References>,
     /// How many times Ingresses name a ConfigMap.
     config_maps: BTreeMap<ObjectRef, usize>,
+    /// Those that were listed before all else was. `None` from then on: the others are, or were, `pending`.
+    early: Option<BTreeSet<Scope>>,
     wake: Option<Sender<Wake>>,
     /// Secrets that an object refers to and whose content was not kept.
     missing: BTreeSet<ObjectRef>,
@@ -72,6 +71,7 @@ impl Cluster {
                 changed: BTreeSet::new(),
                 references: HashMap::new(),
                 config_maps: BTreeMap::new(),
+                early: Some(BTreeSet::new()),
                 wake: None,
                 missing: BTreeSet::new(),
                 fetched: BTreeMap::new(),
@@ -104,12 +104,33 @@ impl Cluster {
         for identity in gone {
             changed |= state.remove(identity);
         }
-        state.pending.remove(scope);
+        self.listed(&mut state, scope);
+        self.settle(&state, changed, known);
+    }
+
+    /// Waits no longer for a ConfigMap that Ingresses name, which may not be read or is not named any more.
+    pub(super) fn do_without(&self, scope: &Scope) {
+        if !self.scopes.contains(scope) {
+            self.listed(&mut self.lock(), scope);
+        }
+    }
+
+    /// After everything else the ConfigMaps that Ingresses name are awaited: routes without them may answer 503,
+    /// where an earlier process still serves.
+    fn listed(&self, state: &mut State, scope: &Scope) {
+        if !state.pending.remove(scope) {
+            state.early.as_mut().map(|early| early.insert(scope.clone()));
+        }
+        if state.pending.is_empty()
+            && let Some(early) = state.early.take()
+        {
+            let named = wanted(&state.config_maps, &self.scopes).map(Scope::of);
+            state.pending = named.filter(|named| !early.contains(named)).collect();
+        }
         if state.pending.is_empty() {
             self.on_synced.get().into_iter().for_each(|told| (told.0)());
         }
         self.changes.send_modify(|times| *times += 1);
-        self.settle(&state, changed, known);
     }
 
     /// Puts an object in place.
@@ -178,9 +199,9 @@ impl Cluster {
         }
     }
 
-    /// The ConfigMaps that Ingresses name, sorted.
-    pub(super) fn named_config_maps(&self) -> Vec<ObjectRef> {
-        self.lock().config_maps.keys().cloned().collect()
+    /// The ConfigMaps that Ingresses name and that are not followed anyway.
+    pub(super) fn named_config_maps(&self) -> BTreeSet<ObjectRef> {
+        wanted(&self.lock().config_maps, &self.scopes).cloned().collect()
     }
 
     /// The `metadata.uid` of an object.
@@ -224,6 +245,17 @@ impl Cluster {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Those that no scope has.
+fn wanted<'s>(
+    named: &'s BTreeMap<ObjectRef, usize>,
+    scopes: &'s [Scope],
+) -> impl Iterator<Item = &'s ObjectRef> {
+    let has = |named: &ObjectRef, scope: &Scope| {
+        scope.kind == named.kind && scope.covers(&named.namespace, &named.name)
+    };
+    named.keys().filter(move |named| !scopes.iter().any(|scope| has(named, scope)))
 }
 
 /// The state on disk.
@@ -306,21 +338,6 @@ impl State {
         true
     }
 
-    /// Whether an object refers to a Secret that is being fetched. Without it the object would be
-    /// reported, and possibly served worse than before.
-    fn is_early(&self, identity: &ObjectRef, now: Instant) -> bool {
-        let is_fetched = |secret: &ObjectRef| {
-            self.fetched.get(secret).is_some_and(|since| now.duration_since(*since) < FETCH)
-        };
-        if self.fetched.is_empty() {
-            return false;
-        }
-        let object = self.objects.get(identity);
-        object.is_some_and(|object| {
-            references_of(identity, &object).any(|(secret, _)| is_fetched(&secret))
-        })
-    }
-
     /// Whether the list with this object is still to come.
     fn awaits(&self, of: &ObjectRef) -> bool {
         let is_in = |scope: &Scope| scope.kind == of.kind && scope.covers(&of.namespace, &of.name);
@@ -356,29 +373,5 @@ impl State {
                 }
             }
         }
-    }
-}
-
-/// The watch as a source. Findings about the objects themselves it has none: the API server has
-/// validated them.
-impl Source for Arc<Cluster> {
-    fn look(&mut self) -> Option<Changes> {
-        let mut state = self.lock();
-        let all = std::mem::take(&mut state.changed);
-        let now = Instant::now();
-        let (later, changed) = all.into_iter().partition(|identity| state.is_early(identity, now));
-        state.changed = later;
-        let changed: BTreeSet<ObjectRef> = changed;
-        let change = |identity| {
-            let object = state.objects.get(&identity);
-            Change { identity, object }
-        };
-        let objects: Vec<Change> = changed.into_iter().map(change).collect();
-        (!objects.is_empty()).then_some(Changes { objects, findings: None })
-    }
-
-    fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>> {
-        self.lock().wake = Some(wake);
-        Some(Box::new(()))
     }
 }
