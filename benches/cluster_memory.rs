@@ -33,6 +33,26 @@ fn measure<T>(name: &str, count: usize, step: impl FnOnce() -> T) -> T {
     made
 }
 
+/// As many IngressRoutes of five kinds in place of the Ingresses.
+fn routes() {
+    let mut objects = Objects::default();
+    cluster::add(&mut objects, Kind::Service);
+    cluster::add(&mut objects, Kind::EndpointSlice);
+    measure("IngressRoutes", INGRESSES, || cluster::add(&mut objects, Kind::IngressRoute));
+    let taken = vec!["traefik".to_owned()];
+    let options =
+        Options { ingress_class: "ravelin".to_owned(), taken_classes: taken, ..Options::default() };
+    let mut translator = Translator::new(options);
+    let effect = measure("what is read of them, and the model", INGRESSES, || {
+        let objects = objects.changes_from(&Objects::default());
+        translator.apply(Changes { objects, findings: None })
+    });
+    let model = effect.model.expect("the first one");
+    println!("{} rules", model.rules.len());
+    let table = measure("the table", INGRESSES, || compile(&model, None));
+    black_box((objects, translator, table));
+}
+
 fn main() {
     let mut objects = Objects::default();
     let standings = measure("Ingresses, with their statuses", INGRESSES, || {
@@ -50,4 +70,5 @@ fn main() {
     let model = effect.model.expect("the first one");
     let table = measure("the table", INGRESSES, || compile(&model, None));
     black_box((objects, standings, translator, table));
+    routes();
 }

@@ -62,6 +62,29 @@ pub(crate) fn shop(number: usize, service: usize) -> Value {
     ingress(&format!("shop-{number}"), &format!("shop-{number}.customers.example.com"), service)
 }
 
+/// The IngressRoute of a number: five kinds of rules in turn, each for a host of its own.
+pub(crate) fn route(number: usize) -> Value {
+    let name = format!("shop-{number}");
+    let host = format!("Host(`{name}.customers.example.com`)");
+    let rule = match number % 5 {
+        0 => host,
+        1 => format!("{host} && PathPrefix(`/api`)"),
+        2 => format!("{host} && Header(`X-Tenant`, `t{number}`)"),
+        3 => format!("{host} && PathRegexp(`^/v[0-9]+/`)"),
+        _ => format!("{host} && (Method(`GET`) || Method(`HEAD`)) && Query(`page`, `1`)"),
+    };
+    let service = json!({"name": format!("s-{}", number % SERVICES), "port": 80});
+    json!({
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "IngressRoute",
+        "metadata": metadata(&name, &json!({"app.kubernetes.io/name": name})),
+        "spec": {
+            "entryPoints": ["web"],
+            "routes": [{"match": rule, "kind": "Rule", "services": [service]}],
+        },
+    })
+}
+
 /// The Service of a number, with a port of this name.
 pub(crate) fn service(number: usize, port: &str) -> Value {
     let name = format!("s-{number}");
@@ -140,6 +163,7 @@ pub(crate) fn add(objects: &mut Objects, kind: Kind) -> Vec<IngressRef> {
         Kind::Ingress => {
             each_page(kind, INGRESSES, |number| shop(number, number % SERVICES), take);
         }
+        Kind::IngressRoute => each_page(kind, INGRESSES, route, take),
         Kind::Service => each_page(kind, SERVICES, |number| service(number, "http"), take),
         _ => each_page(kind, SLICES, |number| slice(number, 1), take),
     }
