@@ -17,6 +17,18 @@ const NATURAL: usize = 16;
 #[derive(Debug)]
 pub struct Allocator;
 
+/// Returns to the kernel what the calling thread has freed and keeps for its next blocks. For threads that have built
+/// something large and rest now: mimalloc does it only while a thread frees more.
+pub fn give_back() {
+    mi_collect(true);
+}
+
+unsafe extern "C" {
+    /// Of mimalloc.h. The crate has it behind a feature that takes a further crate. It moves no block, and any thread
+    /// may call it at any time.
+    safe fn mi_collect(force: bool);
+}
+
 /// Whether every block of this size is aligned so. The same rule as that of the standard library for
 /// `malloc`.
 fn is_natural(size: usize, align: usize) -> bool {

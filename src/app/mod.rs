@@ -236,12 +236,15 @@ fn keep_list(parts: &Parts, list: Setup) -> io::Result<Thread> {
 }
 
 fn start_control(parts: &Parts, reconciler: Reconciler) -> io::Result<(Sender<Wake>, Thread)> {
+    // Of the manifests that were read, and of the first table.
+    allocator::give_back();
     let (wake, wakes) = channel();
     let timeouts = &parts.config.timeouts;
     let coalesce = Coalesce { quiet: timeouts.coalesce, most: timeouts.coalesce_max };
     let change = wake.clone();
-    let thread =
-        Thread::spawn(&parts.wakeup, "control", move || reconciler.run(&change, &wakes, coalesce))?;
+    let thread = Thread::spawn(&parts.wakeup, "control", move || {
+        reconciler.run(&change, &wakes, coalesce, allocator::give_back);
+    })?;
     Ok((wake, thread))
 }
 

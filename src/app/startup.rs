@@ -385,7 +385,10 @@ fn begin(
             }
             let cluster = Arc::clone(watch.cluster());
             let wakeup = heritage.wakeup.clone();
-            cluster.on_synced(move || wakeup.notify());
+            cluster.on_synced(move || {
+                wakeup.notify();
+                super::allocator::give_back();
+            });
             let signal = signal.clone();
             let thread = Thread::spawn(&heritage.wakeup, "watch", move || {
                 privilege::run_without("watch", privilege::give_up(), || watch.run(signal));

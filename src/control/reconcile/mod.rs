@@ -111,6 +111,8 @@ pub struct Reconciler {
     sweep: Sweep,
     announcer: Announcer,
     grace: Grace,
+    /// Whether anything has changed since it last had nothing to do.
+    has_worked: bool,
 }
 
 /// When series that have lost their route are looked for.
@@ -149,13 +151,21 @@ impl Reconciler {
             sweep: Sweep { due: false, last: Instant::now() },
             announcer: Announcer::default(),
             grace,
+            has_worked: true,
         };
         this.apply(changes);
         this
     }
 
-    /// Follows changes until it is stopped. `wakes` is the receiver of `wake`.
-    pub fn run(mut self, wake: &Sender<Wake>, wakes: &Receiver<Wake>, coalesce: Coalesce) {
+    /// Follows changes until it is stopped. `wakes` is the receiver of `wake`; `rest` is called when there was nothing
+    /// to do for a while after something was done.
+    pub fn run(
+        mut self,
+        wake: &Sender<Wake>,
+        wakes: &Receiver<Wake>,
+        coalesce: Coalesce,
+        rest: impl Fn(),
+    ) {
         // Held for as long as we look. What came before it is found by the look.
         let _follower = self.source.follow(wake.clone());
         self.look();
@@ -167,6 +177,7 @@ impl Reconciler {
                     }
                 }
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if std::mem::take(&mut self.has_worked) => rest(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.look();
@@ -194,6 +205,7 @@ impl Reconciler {
 
     fn apply(&mut self, changes: Changes) {
         let started = Instant::now();
+        self.has_worked = true;
         let effect = self.translator.apply(changes);
         self.put_in_force(effect, started);
     }
