@@ -40,7 +40,7 @@ pub use raw_path::RawPath;
 pub use route::{EntryPoints, Matching, Ordered, bare_rule_length, rule_length};
 pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
-    PortKey, Treatment,
+    HostSent, PortKey, Treatment,
 };
 pub use timeouts::Timeouts;
 pub use tls::{CertificateRole, HostClients, Issuer, TlsSecret};

@@ -66,6 +66,18 @@ pub struct Treatment {
     pub check: Option<Arc<HealthCheck>>,
     /// Concurrent requests per endpoint, if the Service limits them.
     pub limits: Option<Limits>,
+    /// Which host their requests name.
+    pub host: HostSent,
+}
+
+/// Which host a request to an endpoint names, in `Host` or `:authority`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HostSent {
+    /// The one that the client has asked for.
+    #[default]
+    Visitors,
+    /// The endpoint's address with its port, or the external name with it (`passHostHeader: false`).
+    Endpoints,
 }
 
 /// Whether a backend can be used at all.

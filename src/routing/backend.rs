@@ -3,7 +3,7 @@
 use super::EndpointProtocol;
 use crate::balance::{EndpointSet, Queue};
 use crate::model::{
-    BackendKey, Balancing, Broken, EndpointSpec, ExternalName, HealthCheck, Limits,
+    BackendKey, Balancing, Broken, EndpointSpec, ExternalName, HealthCheck, HostSent, Limits,
 };
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +27,8 @@ pub struct Backend {
     pub external: Option<ExternalName>,
     /// The load balancing of its Service, for Ingresses that set none.
     pub balancing: Balancing,
+    /// Which host the requests of clients name to its endpoints.
+    pub host: HostSent,
     pub(super) endpoints: ArcSwap<EndpointSet>,
     /// Where requests wait; nothing while there was never a limit.
     pub(super) queue: OnceLock<Arc<Queue>>,

@@ -9,6 +9,9 @@ use super::retry::Unanswered;
 use super::{Kind, Lease};
 use crate::balance::{Endpoint, InFlight, Moment};
 use crate::error::Reason;
+use crate::model::HostSent;
+use crate::net::fields::Fields;
+use http::{HeaderValue, header};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +32,23 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         let Some(begun) = begun else { return Err(self.last) };
         let endpoint = self.state.endpoint.insert(begun).endpoint();
         self.upstream.note_pick(set, endpoint);
-        Ok(Key::new(endpoint, destination.protocol))
+        let key = Key::new(endpoint, destination.protocol);
+        if destination.host == HostSent::Endpoints {
+            self.name_endpoint();
+        }
+        Ok(key)
+    }
+
+    /// Has the request name its endpoint as its host, which may be another with each attempt.
+    #[cold]
+    fn name_endpoint(&mut self) {
+        let external = self.destination.backend.external.as_ref().map(ToString::to_string);
+        let text = external.or_else(|| self.endpoint().map(|endpoint| endpoint.text.to_string()));
+        // Both are names or addresses with a port, and so values of the field.
+        let value = text.and_then(|text| HeaderValue::try_from(text).ok());
+        if let (Some(request), Some(value)) = (self.request.as_mut(), value) {
+            request.headers_mut().set(header::HOST, value);
+        }
     }
 
     /// Where the request is.

@@ -43,6 +43,7 @@ pub use report::ResponseHead;
 
 use crate::balance::{Endpoint, EndpointSet, InFlight, Moment, Strategy};
 use crate::error::Reason;
+use crate::model::HostSent;
 use crate::model::middleware::RetryLimit;
 use crate::routing::{Backend, EndpointProtocol};
 use crate::telemetry::WorkerCells;
@@ -117,6 +118,8 @@ pub struct Destination<'a> {
     pub connect: Option<Duration>,
     /// What its route says of retries, in the place of `Settings::connect_retries`.
     pub retry: Option<&'a RetryLimit>,
+    /// Which host it names.
+    pub host: HostSent,
 }
 
 impl Destination<'_> {

@@ -146,6 +146,23 @@ fn a_name_is_followed_from_address_to_address_and_when_it_is_gone_so_are_its_add
 }
 
 #[test]
+fn the_name_itself_is_the_host_where_pods_are_to_get_their_own() {
+    let Some(own) = own_address() else { return };
+    let upstream = Upstream::saying_at((own, 0).into(), "by name");
+    let names = NameServer::start();
+    names.say("api.example.com", Says::Addresses(vec![own]));
+    let port = upstream.addr().port();
+    let mut service = external("api.example.com");
+    service["metadata"]["annotations"] =
+        json!({"traefik.ingress.kubernetes.io/service.passhostheader": "false"});
+    let edge =
+        edge_to_name("api.example.com", port, &[names.addr]).object("web.json", &service).start();
+    eventually("an answer", || (edge.get("a", "/").status() == 200).then_some(()));
+    let expected = format!("api.example.com:{port}");
+    assert_eq!(upstream.requests()[0].field("host"), Some(expected.as_str()));
+}
+
+#[test]
 fn a_name_that_leads_to_this_node_or_its_link_is_refused() {
     let upstream = Upstream::saying("never");
     let names = NameServer::start();

@@ -6,8 +6,7 @@ use crate::client::Response;
 use crate::differences::like;
 
 /// Types of middlewares, annotations without their prefix, words of `needs`, and cases by their ids.
-const NOT_YET: &[&str] =
-    &["annotations/tls-options-missing", "route-service/pass-host-header-false"];
+const NOT_YET: &[&str] = &["annotations/tls-options-missing"];
 
 /// Reasons of ravelin for what it does not serve.
 const REASONS: [&str; 3] =

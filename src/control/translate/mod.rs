@@ -30,6 +30,7 @@ mod middleware;
 mod names;
 mod near;
 mod own;
+mod pass_host;
 mod path_matching;
 mod protocol;
 mod report;

@@ -8,6 +8,7 @@ use super::health_check;
 use super::limits;
 use super::names::{Names, ServiceName};
 use super::near::Here;
+use super::pass_host;
 use super::protocol::{LastRead, Words};
 use super::report::{Problem, Report, UNSERVED, leave_out_details};
 use super::wanted::Wanted;
@@ -199,6 +200,7 @@ fn read_treatment(
         balancing: Balancing { algorithm, prefer },
         check: health_check::read(annotations, report).map(Arc::new),
         limits: limits::read(annotations, report),
+        host: pass_host::read(annotations, report),
     }
 }
 

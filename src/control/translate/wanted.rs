@@ -1,6 +1,6 @@
 //! What routes ask of a Service beside the words of the Service.
 
-use crate::model::Algorithm;
+use crate::model::{Algorithm, HostSent};
 use crate::pki::endpoint_tls::Trust;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ pub(super) struct Wanted {
     pub(super) scheme: Option<AskedScheme>,
     pub(super) tls: Option<Arc<TransportTls>>,
     pub(super) algorithm: Option<Algorithm>,
+    pub(super) host: Option<HostSent>,
 }
 
 /// The scheme of requests to pods.

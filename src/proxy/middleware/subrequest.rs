@@ -7,7 +7,7 @@ use super::Services;
 use super::held_body::{HeldBody, HoldFailure};
 use crate::balance::Strategy;
 use crate::error::Reason;
-use crate::model::BackendKey;
+use crate::model::{BackendKey, HostSent};
 use crate::net::fields::FieldMap;
 use crate::proxy::clean_reply;
 use crate::upstream::body::RequestBody;
@@ -73,6 +73,8 @@ async fn exchange(
         protocol: &backend.protocol,
         connect: None,
         retry: None,
+        // It names the host of its own.
+        host: HostSent::Visitors,
     };
     let mut request = Some(request);
     let mut state = UpstreamState::new(Instant::now());

@@ -35,8 +35,8 @@ pub(super) async fn send(
     let upload = exchange.upload();
     let (choice, connect) = (exchange.choice, exchange.connect());
     let retry = exchange.passage.as_ref().and_then(|passage| passage.retry.clone());
-    let retry = retry.as_deref();
-    let destination = Destination { backend, endpoints, choice, protocol, connect, retry };
+    let (retry, host) = (retry.as_deref(), backend.host);
+    let destination = Destination { backend, endpoints, choice, protocol, connect, retry, host };
     let sending = pin!(worker.upstream.send(destination, request, exchange.sent(), worker.draw()));
     match watch.guard(sending).await {
         Some(result) => result,

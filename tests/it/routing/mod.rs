@@ -5,9 +5,11 @@ mod classes;
 mod entry_points;
 mod foreign;
 mod hosts;
+mod hosts_sent;
 mod https;
 mod ingress_routes;
 mod paths;
+mod services;
 
 use crate::support::{Builder, Edge, Upstream, edge};
 

@@ -53,12 +53,9 @@ impl Class {
             Self::Differs(..) => "replaced",
             Self::Tunes(_) => "tuning",
             Self::Middlewares | Self::Step | Self::Guards(_) => "obeyed",
-            Self::BodySize
-            | Self::PodProtocol
-            | Self::PassHost
-            | Self::PathType
-            | Self::Snippet
-            | Self::Canary => "by value",
+            Self::BodySize | Self::PodProtocol | Self::PathType | Self::Snippet | Self::Canary => {
+                "by value"
+            }
         }
     }
 }

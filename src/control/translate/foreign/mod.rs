@@ -62,8 +62,6 @@ enum Class {
     BodySize,
     /// What is spoken with the pods.
     PodProtocol,
-    /// Whether pods get the visitor's Host.
-    PassHost,
     /// Lists of Middlewares.
     Middlewares,
     /// `middleware` makes a step of it, or `path_matching` reads it.
@@ -335,10 +333,6 @@ impl Class {
                 _ => Outcome::Restricts(Guard::Body),
             },
             Self::PodProtocol => pod_protocol(value),
-            Self::PassHost if value == "true" => Outcome::Tunes("pods get the Host of the client"),
-            Self::PassHost => {
-                Outcome::Differs("pods get the Host of the client", "serve that Host in the pod")
-            }
             // `middleware` resolves it, on the object where Traefik reads it.
             Self::Middlewares | Self::Step | Self::Guards(_) => Outcome::Obeyed,
             Self::PathType if holds(Unless::Specific(&["prefix", "begin"])) => nothing,

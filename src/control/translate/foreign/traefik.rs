@@ -5,7 +5,7 @@
 
 use super::{Class, Controller, Entry};
 use crate::control::translate::annotations::{PATH_MATCHER, PRIORITY, TLS_OPTIONS, TRAEFIKS};
-use crate::control::translate::{balancing, entry_points, https, protocol};
+use crate::control::translate::{balancing, entry_points, https, pass_host, protocol};
 use Class::{Differs, Tunes};
 
 /// What keys of routers begin with.
@@ -24,6 +24,7 @@ const OBEYED: &[&str] = &[
     PATH_MATCHER,
     TLS_OPTIONS,
     protocol::TRAEFIK_SCHEME,
+    pass_host::PASS_HOST,
     balancing::STICKY,
     balancing::STICKY_NAME,
     balancing::STICKY_SECURE,
@@ -60,7 +61,6 @@ const ENTRIES: &[Entry] = &[
             "use ravelin.dev/upstream-ca and ravelin.dev/upstream-server-name",
         ),
     ),
-    ("service.passhostheader", Class::PassHost),
     ("service.nativelb", Tunes("requests go to the addresses of pods")),
     ("service.nodeportlb", Tunes("requests go to the addresses of pods")),
 ];

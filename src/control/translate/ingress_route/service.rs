@@ -6,7 +6,7 @@ use crate::control::translate::middleware::{Fields, Reference};
 use crate::control::translate::report::Problem;
 use crate::control::translate::wanted::AskedScheme;
 use crate::model::{
-    Algorithm, Broken, CookieSettings, PortKey, SameSite, Severity, Why, is_cookie_name,
+    Algorithm, Broken, CookieSettings, HostSent, PortKey, SameSite, Severity, Why, is_cookie_name,
     is_cookie_path,
 };
 use serde_json::Value;
@@ -35,6 +35,7 @@ pub(in crate::control::translate) struct Asked<'o> {
     /// The name of a ServersTransport, or its id with the provider.
     pub(in crate::control::translate) transport: Option<&'o str>,
     pub(in crate::control::translate) sticky: Option<Arc<CookieSettings>>,
+    pub(in crate::control::translate) host: Option<HostSent>,
 }
 
 /// One of `services`.
@@ -252,13 +253,12 @@ fn asked<'o>(fields: &mut Fields<'o, '_, '_>) -> Asked<'o> {
             None
         }
     });
-    if fields.flag_if_any("passHostHeader") == Some(false) {
-        let reason = "is false, and pods would get the Host of the client";
-        let fix = "remove it, or set Host by a headers Middleware";
-        fields.refuse_for(Why::Unsupported, "passHostHeader", reason, fix);
-    }
+    let host = fields.flag_if_any("passHostHeader").map(|passed| match passed {
+        true => HostSent::Visitors,
+        false => HostSent::Endpoints,
+    });
     let sticky = sticky(fields);
-    Asked { scheme, transport, sticky }
+    Asked { scheme, transport, sticky, host }
 }
 
 /// Reads `sticky`.

@@ -316,7 +316,8 @@ impl Within<'_> {
             let object = self.transport_of(name, namespace, found);
             tls = Some(Arc::new(self.transport(&object, place, found)?));
         }
-        Ok(Wanted { scheme: asked.scheme, tls, algorithm: asked.algorithm() })
+        let (scheme, algorithm, host) = (asked.scheme, asked.algorithm(), asked.host);
+        Ok(Wanted { scheme, tls, algorithm, host })
     }
 
     /// The ServersTransport of a name: in the namespace of the Service (`crd/kubernetes_http.go`,
@@ -360,10 +361,12 @@ impl Within<'_> {
 
 /// What tells two backends of one port apart, for which different things are asked.
 fn variant(asked: &Asked<'_>) -> Option<Arc<str>> {
-    let Asked { scheme, transport, sticky } = asked;
+    let Asked { scheme, transport, sticky, host } = asked;
     let scheme = scheme.map(|scheme| scheme.as_str().to_owned());
     let transport = transport.map(|name| format!("ServersTransport {name}"));
     let sticky = sticky.as_ref().map(|cookie| format!("cookie {cookie:?}"));
-    let all: Vec<String> = scheme.into_iter().chain(transport).chain(sticky).collect();
+    let host = host.map(|host| format!("Host {host:?}"));
+    let all = [scheme, transport, sticky, host];
+    let all: Vec<String> = all.into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join(", ").into())
 }

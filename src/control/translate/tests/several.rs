@@ -1,7 +1,7 @@
 //! Several Services of one route, and TraefikServices.
 
 use super::ingress_routes::{broken, mk_routes, run};
-use crate::model::Broken;
+use crate::model::{Broken, HostSent};
 
 #[test]
 fn several_services_are_one_choice_with_all_of_their_backends() {
@@ -61,4 +61,42 @@ spec: {failover: {service: {name: itself, kind: TraefikService}, fallback: {name
         assert_eq!((broken, last), (vec![Some(expected)], None), "{names}");
         assert!(!said.is_empty(), "{names}");
     }
+}
+
+#[test]
+fn a_route_or_the_service_says_which_host_pods_get() {
+    let annotated = |value: &str| {
+        let name = "traefik.ingress.kubernetes.io/service.passhostheader";
+        format!(
+            "
+apiVersion: v1
+kind: Service
+metadata: {{name: pods, annotations: {{{name}: '{value}'}}}}
+spec: {{ports: [{{port: 80}}]}}
+---"
+        )
+    };
+    let route = |asked: &str| {
+        mk_routes(&format!(
+            "routes: [{{match: 'Host(`a.example`)', services: [{{name: pods, port: 80{asked}}}]}}]"
+        ))
+    };
+    let of = |value: &str, asked: &str| {
+        let (model, said) = run(&format!("{}{}", annotated(value), route(asked)));
+        (model.backends[0].treatment.host, said)
+    };
+    for (value, asked, expected) in [
+        ("true", "", HostSent::Visitors),
+        ("false", "", HostSent::Endpoints),
+        ("false", ", passHostHeader: true", HostSent::Visitors),
+        ("true", ", passHostHeader: false", HostSent::Endpoints),
+    ] {
+        assert_eq!(of(value, asked), (expected, vec![]), "{value} {asked}");
+    }
+    let (host, said) = of("perhaps", "");
+    assert_eq!(host, HostSent::Visitors);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with(
+        "error: Service default/pods: metadata.annotations[traefik.ingress.kubernetes.io/service.passhostheader]: "
+    ), "{said:?}");
 }
