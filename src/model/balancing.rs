@@ -49,6 +49,8 @@ pub struct CookieSettings {
     pub max_age: Option<u32>,
     /// `Path`, see [`is_cookie_path`].
     pub path: Arc<str>,
+    /// `Domain`, see [`cookie_domain`]. `None`: the host of the request alone.
+    pub domain: Option<Arc<str>>,
 }
 
 impl Default for CookieSettings {
@@ -60,6 +62,7 @@ impl Default for CookieSettings {
             same_site: SameSite::Lax,
             max_age: None,
             path: "/".into(),
+            domain: None,
         }
     }
 }
@@ -98,6 +101,15 @@ pub fn is_cookie_name(text: &str) -> bool {
 pub fn is_cookie_path(text: &str) -> bool {
     let allowed = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b';';
     text.len() <= MOST_COOKIE_TEXT && text.starts_with('/') && text.bytes().all(allowed)
+}
+
+/// The domain of a cookie, without the dot that it may begin with (RFC 6265 section 5.2.3); `None` for a text that is
+/// not a name of a host.
+pub fn cookie_domain(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('.').unwrap_or(text);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    ((1..=253).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.'))
+        .then_some(name)
 }
 
 impl fmt::Display for Algorithm {
@@ -159,6 +171,21 @@ mod tests {
         }
         for name in ["", "a b", "a=b", "a;b", "a\"b", "ä", "a\r", &"n".repeat(1025)] {
             assert!(!is_cookie_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_domain_of_a_cookie_is_a_name_with_or_without_a_dot_before_it() {
+        for (text, domain) in [
+            ("a.example", Some("a.example")),
+            (".a.example", Some("a.example")),
+            ("", None),
+            (".", None),
+            ("..a", None),
+            ("a b", None),
+            ("a;Secure", None),
+        ] {
+            assert_eq!(cookie_domain(text), domain, "{text}");
         }
     }
 

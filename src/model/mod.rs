@@ -24,8 +24,8 @@ mod tls;
 
 pub use crate::net::host::{Host, HostError, HostPattern};
 pub use balancing::{
-    Algorithm, Balancing, COOKIE_NAME, CookieSettings, HashKey, Prefer, SameSite, is_cookie_name,
-    is_cookie_path,
+    Algorithm, Balancing, COOKIE_NAME, CookieSettings, HashKey, Prefer, SameSite, cookie_domain,
+    is_cookie_name, is_cookie_path,
 };
 pub use condition::{Condition, RequestFacts, Sender};
 pub use diagnostic::{Diagnostic, Severity, Why};

@@ -118,6 +118,23 @@ labels! { fn label;
     }
 }
 
+labels! { fn label;
+    /// What became of a copy of a request for a mirror: label `result`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Mirrored {
+        /// The mirror has answered.
+        Sent = "sent",
+        /// It was not to be reached, or gave no answer in time.
+        Failed = "failed",
+        /// Dropped: the body was too large, or not whole when the answer came.
+        TooLarge = "dropped_body",
+        /// Dropped: too many were under way.
+        Crowded = "dropped_limit",
+        /// Dropped: memory is short.
+        NoMemory = "dropped_memory",
+    }
+}
+
 /// Counts of one worker's traffic to pods.
 #[derive(Debug, Default)]
 pub struct UpstreamCells {
@@ -143,6 +160,17 @@ pub struct UpstreamCells {
     pub idle: LocalGauge,
     /// Requests that wait for an endpoint with room.
     pub queued: ScopedGauge,
+    /// Copies of requests on their way to mirrors.
+    pub mirrors: LocalGauge,
+    /// Copies of requests, by [`Mirrored`].
+    pub mirrored: [LocalCounter; Mirrored::ALL.len()],
+}
+
+impl UpstreamCells {
+    /// Counts what became of a copy.
+    pub fn count_mirrored(&self, result: Mirrored) {
+        self.mirrored[result as usize].add(1);
+    }
 }
 
 /// All cells of one worker.

@@ -32,8 +32,8 @@ pub use crate::net::counters::{GaugeGuard, LocalCounter, LocalGauge, ScopedGauge
 pub use admin::{AdminCells, AdminDoor};
 pub use admission::{AdmissionMode, Drops, PortCells};
 pub use cells::{
-    ChangeEffect, CheckCells, DnsCells, Evicted, ListenerCells, Refusal, Retry, SnapshotCells,
-    UpstreamCells, WorkerCells,
+    ChangeEffect, CheckCells, DnsCells, Evicted, ListenerCells, Mirrored, Refusal, Retry,
+    SnapshotCells, UpstreamCells, WorkerCells,
 };
 pub use class_grace::ClassGrace;
 pub use collector::{Telemetry, Unready};

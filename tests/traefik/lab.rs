@@ -25,6 +25,9 @@ pub(crate) enum Side {
     Ravelin,
 }
 
+/// Both.
+pub(crate) const SIDES: [Side; 2] = [Side::Traefik, Side::Ravelin];
+
 /// Everything that runs. It ends when this is dropped, the API server last.
 pub(crate) struct Lab {
     traefik: Traefik,
@@ -71,7 +74,13 @@ impl Lab {
         let message = request.message(&case.host(), &exchange, login.as_deref());
         let host = case.host();
         let response = self.way(side, request, &host).exchange(&message, request.method == "HEAD");
-        (response, self.pods.take(&exchange))
+        self.pods.await_arrivals(&exchange, request.arrivals);
+        let mut received = self.pods.take(&exchange);
+        if request.arrivals > 0 {
+            // Those that nobody waits for come in any order.
+            received.sort_by_key(|received| received.pod);
+        }
+        (response, received)
     }
 
     /// Begins an exchange that the pod does not end before [`Lab::release`].

@@ -31,6 +31,7 @@ mod random_rules;
 mod request;
 mod routes;
 mod rule;
+mod shares;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod traefik;
@@ -39,7 +40,7 @@ use cases::Case;
 use client::Response;
 use differences::{Differences, like};
 use eventually::eventually;
-use lab::{Lab, Side};
+use lab::{Lab, SIDES, Side};
 use outcome::Outcome;
 use request::Request;
 use std::sync::Mutex;
@@ -131,11 +132,14 @@ fn compare(lab: &Lab, case: &Case, differences: &Differences, run: &Run) {
     for (at, request) in requests.iter().enumerate() {
         let name = format!("{}#{}", case.id(), at + 1);
         if request.held && waiting.is_empty() {
-            let sides = [Side::Traefik, Side::Ravelin];
-            held.extend(sides.map(|side| lab.hold(side, case, request, &name)));
+            held.extend(SIDES.map(|side| lab.hold(side, case, request, &name)));
             continue;
         }
         let told = format!("{name}: {}", request.told());
+        if request.times > 0 || request.kept > 0 {
+            compare_often(lab, case, request, &name, run);
+            continue;
+        }
         let (theirs, their_pods) = lab.exchange(Side::Traefik, case, request, &name, &before[0]);
         let (ours, our_pods) = lab.exchange(Side::Ravelin, case, request, &name, &before[1]);
         if case.is_drawn {
@@ -168,15 +172,18 @@ fn compare(lab: &Lab, case: &Case, differences: &Differences, run: &Run) {
         if case.is_drawn && !found.is_empty() {
             run.fail(format!("{told}\n{}", random_rules::told(case)));
         }
-        for found in found {
-            run.fail(format!(
-                "{told}\n    {}: Traefik {:?}, ravelin {:?}",
-                found.item, found.traefik, found.ravelin
-            ));
-        }
+        found.into_iter().for_each(|found| run.fail(format!("{told}\n    {found}")));
         before = [theirs, ours];
     }
     held.into_iter().for_each(|held| lab.release(held));
+}
+
+/// Sends one that is sent often.
+fn compare_often(lab: &Lab, case: &Case, request: &Request, name: &str, run: &Run) {
+    run.compared.fetch_add(1, Ordering::Relaxed);
+    if let Some(fault) = shares::compare(lab, case, request, name) {
+        run.fail(format!("{name}: {}\n    {fault}", request.told()));
+    }
 }
 
 fn shows() -> bool {

@@ -7,6 +7,7 @@ use crate::differences::{Compared, Form, like};
 use crate::pods::Received;
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read;
 
 /// The value of an item that is not there.
@@ -24,6 +25,12 @@ pub(crate) struct Differing {
     pub(crate) item: String,
     pub(crate) traefik: String,
     pub(crate) ravelin: String,
+}
+
+impl fmt::Display for Differing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: Traefik {:?}, ravelin {:?}", self.item, self.traefik, self.ravelin)
+    }
 }
 
 impl Outcome {

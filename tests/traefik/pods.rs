@@ -8,8 +8,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// The pods, each of one Service of this name: `app` is behind the routes, `auth` is asked by forwardAuth,
 /// `page` has the pages of errors.
@@ -20,6 +21,9 @@ pub(crate) const PORT: u16 = 8080;
 pub(crate) const TLS_PORT: u16 = 8443;
 /// An address of the same network where nobody listens.
 pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 77, 100, 99);
+
+/// How long a request may be in coming that nobody waits for.
+const LATE: Duration = Duration::from_secs(5);
 
 /// What a pod says.
 #[derive(Clone, Debug)]
@@ -60,7 +64,7 @@ struct Exchange {
 
 /// All pods.
 #[derive(Clone, Default)]
-pub(crate) struct Pods(Arc<Mutex<HashMap<String, Exchange>>>);
+pub(crate) struct Pods(Arc<(Mutex<HashMap<String, Exchange>>, Condvar)>);
 
 impl Pods {
     /// Starts them, with TLS at a port of its own.
@@ -96,6 +100,16 @@ impl Pods {
         });
     }
 
+    /// Waits until pods have so many requests of an exchange, or for a while: what is missing then is a difference.
+    pub(crate) fn await_arrivals(&self, exchange: &str, count: usize) {
+        let (exchanges, arrival) = &*self.0;
+        let exchanges = exchanges.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = arrival.wait_timeout_while(exchanges, LATE, |exchanges| {
+            exchanges.get(exchange).is_some_and(|kept| kept.received.len() < count)
+        });
+        drop(waiting);
+    }
+
     /// Lets the pod answer.
     pub(crate) fn release(&self, exchange: &str) {
         self.with(|exchanges| {
@@ -113,7 +127,7 @@ impl Pods {
     }
 
     fn with<T>(&self, ask: impl FnOnce(&mut HashMap<String, Exchange>) -> T) -> T {
-        ask(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        ask(&mut self.0.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn accept(
@@ -162,6 +176,7 @@ impl Pods {
             let Some(kept) = exchanges.get_mut(exchange) else { return Answer::of(pod) };
             let earlier = kept.received.iter().filter(|earlier| earlier.pod == pod).count();
             kept.received.push(received);
+            self.0.1.notify_all();
             let mut answer = kept.answers.get(pod).cloned().unwrap_or_else(|| Answer::of(pod));
             let at = earlier.min(answer.statuses.len() - 1);
             answer.statuses = vec![answer.statuses[at]];

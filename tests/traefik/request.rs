@@ -36,6 +36,12 @@ pub(crate) struct Request {
     pub(crate) held: bool,
     /// Credentials for the challenge of the exchange before.
     pub(crate) login: Option<Login>,
+    /// How many requests pods get of it in all, where some come after the answer.
+    pub(crate) arrivals: usize,
+    /// It is sent so often, and the shares of the pods are compared.
+    pub(crate) times: usize,
+    /// It is sent so often again, with the cookie of the first answer, and always goes to the same pod.
+    pub(crate) kept: usize,
     /// How pods answer, by their names.
     pub(crate) answers: BTreeMap<String, Answer>,
 }
@@ -71,6 +77,9 @@ impl Request {
             "held" => self.held = true,
             "from" => self.from = Some(rest.parse().map_err(|error| format!("{rest}: {error}"))?),
             "login" => self.login = Some(Login::parse(rest)?),
+            "arrivals" => self.arrivals = number(rest)?,
+            "times" => self.times = number(rest)?,
+            "kept" => self.kept = number(rest)?,
             "body-size" => self.body = letters(number(rest)?),
             "body-hex" => self.body = bytes(rest)?,
             _ => self.obey_for_pod(word, rest)?,

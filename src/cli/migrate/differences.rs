@@ -84,6 +84,10 @@ struct Condition {
     route: BTreeMap<String, String>,
     /// Fields of it that are not there.
     route_without: Vec<String>,
+    /// Fields of one of its TraefikServices, with their values.
+    traefik_service: BTreeMap<String, String>,
+    /// Fields of that one that are not there.
+    traefik_service_without: Vec<String>,
     /// All of these.
     is: Vec<Trait>,
 }
@@ -121,6 +125,15 @@ impl Condition {
             && self.holds_for_annotations(&self.service_annotation, subject.service_annotations)
             && self.holds_for_steps(&subject.steps)
             && self.holds_for_route(subject.route)
+            && self.holds_for_traefik_services(&subject.traefik_services)
+    }
+
+    fn holds_for_traefik_services(&self, specs: &[&Value]) -> bool {
+        let holds = |spec: &&Value| {
+            self.traefik_service.iter().all(|(path, pattern)| has(spec, path, pattern))
+                && self.traefik_service_without.iter().all(|path| find(spec, path).is_none())
+        };
+        self.traefik_service.is_empty() || specs.iter().any(holds)
     }
 
     fn holds_for_route(&self, route: Option<&Value>) -> bool {
@@ -254,6 +267,32 @@ mod tests {
             ("middleware = ['headers']\nis = ['not-served']", true),
         ] {
             assert_eq!(conditions(text).holds_for_steps(&steps), holds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_holds_for_the_fields_of_one_traefik_service() {
+        let specs = [
+            serde_json::json!({"failover": {"errors": {}}}),
+            serde_json::json!({"mirroring": {"mirrors": [{"name": "b", "percent": 5}]}}),
+        ];
+        let specs: Vec<&Value> = specs.iter().collect();
+        for (text, holds) in [
+            ("traefik_service = { 'mirroring.mirrors.0.percent' = '5' }", true),
+            ("traefik_service = { failover = '*' }", true),
+            (
+                "traefik_service = { failover = '*' }\ntraefik_service_without = ['failover.errors.status.0']",
+                true,
+            ),
+            (
+                "traefik_service = { failover = '*' }\ntraefik_service_without = ['failover.errors']",
+                false,
+            ),
+            ("traefik_service = { weighted = '*' }", false),
+        ] {
+            let condition = conditions(text);
+            assert_eq!(condition.holds_for_traefik_services(&specs), holds, "{text}");
+            assert!(!condition.holds_for_traefik_services(&[]), "{text}");
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Subject<'d> {
     pub(super) path: String,
     /// Of `spec.routes` of an IngressRoute.
     pub(super) route: Option<&'d Value>,
+    /// The `spec` of each TraefikService that its services lead to.
+    pub(super) traefik_services: Vec<&'d Value>,
     pub(super) traits: BTreeSet<Trait>,
 }
 
@@ -78,8 +80,12 @@ pub(super) struct References<'d> {
 impl<'d> References<'d> {
     pub(super) fn new(documents: &'d Documents, config: &'d Config, strict_prefixes: bool) -> Self {
         let of_kind = |document: &'d Document| {
-            let known =
-                [("Ingress", "networking.k8s.io"), ("Service", ""), ("IngressRoute", TRAEFIK)];
+            let known = [
+                ("Ingress", "networking.k8s.io"),
+                ("Service", ""),
+                ("IngressRoute", TRAEFIK),
+                ("TraefikService", TRAEFIK),
+            ];
             known.iter().any(|(kind, group)| document.is(kind, group))
         };
         let all = documents.all.iter().filter(|document| of_kind(document));
@@ -150,6 +156,9 @@ impl<'d> References<'d> {
             route: rule.filter(|_| document.kind == "IngressRoute"),
             ..Subject::default()
         };
+        if let Some(route) = subject.route {
+            self.add_services(&mut subject, document, route, 0);
+        }
         let points = self.points_of(document);
         let mut all: Vec<&Document> = points
             .iter()
@@ -171,6 +180,38 @@ impl<'d> References<'d> {
             subject.traits.insert(Trait::LaxPrefixes);
         }
         subject
+    }
+
+    /// Adds the TraefikServices that are named anywhere in a value, and those that they name.
+    fn add_services(
+        &self,
+        subject: &mut Subject<'d>,
+        from: &Document,
+        value: &'d Value,
+        depth: usize,
+    ) {
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        if text("kind") == Some("TraefikService") && depth < MAX_DEPTH {
+            let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
+            let namespace = namespace.unwrap_or(&from.namespace);
+            let name = format!("{namespace}/{}", text("name").unwrap_or_default());
+            if let Some(found) = self.document("TraefikService", &name)
+                && let Some(spec) = found.value.get("spec")
+                && !subject.traefik_services.iter().any(|known| std::ptr::eq(*known, spec))
+            {
+                subject.traefik_services.push(spec);
+                self.add_services(subject, found, spec, depth + 1);
+            }
+        }
+        match value {
+            Value::Array(items) => {
+                items.iter().for_each(|item| self.add_services(subject, from, item, depth));
+            }
+            Value::Object(map) => {
+                map.values().for_each(|item| self.add_services(subject, from, item, depth));
+            }
+            _ => {}
+        }
     }
 
     /// Names of entry points that a route has.

@@ -8,8 +8,8 @@ use super::annotations::{Annotations, field};
 use super::report::{Problem, Report};
 use crate::control::quote::quote;
 use crate::model::{
-    Algorithm, CookieSettings, HashKey, Prefer, SameSite, Severity, Why, is_cookie_name,
-    is_cookie_path,
+    Algorithm, CookieSettings, HashKey, Prefer, SameSite, Severity, Why, cookie_domain,
+    is_cookie_name, is_cookie_path,
 };
 use http::HeaderName;
 use k8s_openapi::api::core::v1::Service;
@@ -163,11 +163,6 @@ fn traefiks(annotations: Annotations<'_>, report: &mut Report<'_>) -> Option<Alg
     if !asked.unwrap_or(implied) {
         return None;
     }
-    if annotations.get(STICKY_DOMAIN).is_some() {
-        let reason = "has no effect: the cookie is always for the host that set it";
-        let problem = Problem::error(Why::Unsupported, "", reason, "remove it");
-        report.add(&field(STICKY_DOMAIN), problem.with(Severity::Warning));
-    }
     match settings(annotations) {
         Ok(settings) => Some(Algorithm::Cookie(Arc::new(settings))),
         Err((annotation, problem)) => {
@@ -200,6 +195,12 @@ fn settings(annotations: Annotations<'_>) -> Result<CookieSettings, (&'static st
             (STICKY_PATH, Problem::invalid("", reason, "write a path that begins with /"))
         })
     });
+    let domain = annotations.get(STICKY_DOMAIN).map(|text| {
+        cookie_domain(text).map(Into::into).ok_or_else(|| {
+            let reason = format!("{} is not a domain", quote(text));
+            (STICKY_DOMAIN, Problem::invalid("", reason, "write one such as a.example"))
+        })
+    });
     Ok(CookieSettings {
         name: name.unwrap_or(usual.name),
         secure: switch(STICKY_SECURE)?,
@@ -207,6 +208,7 @@ fn settings(annotations: Annotations<'_>) -> Result<CookieSettings, (&'static st
         same_site: same_site.unwrap_or(usual.same_site),
         max_age: max_age.transpose()?.filter(|seconds| *seconds > 0),
         path: path.transpose()?.unwrap_or(usual.path),
+        domain: domain.transpose()?,
     })
 }
 

@@ -45,6 +45,7 @@ mod snippet;
 mod tests;
 mod timeouts;
 mod tls_option;
+mod traefik_service;
 mod translator;
 mod validate;
 mod wanted;

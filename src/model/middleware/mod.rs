@@ -31,7 +31,10 @@ pub use path::PathRewrite;
 pub use pattern::{Pattern, PatternError, Replacement};
 pub use redirect::{Redirect, RedirectStatus, RedirectTarget};
 pub use response::{ClientCertificateFields, Compress, ErrorPages, RetryLimit, StatusRange};
-pub use services::{ServiceChoice, WeightedService, WeightedServices};
+pub use services::{
+    Failover, FailoverErrors, HashedService, Mirror, Mirroring, ServiceChoice, WeightedService,
+    WeightedServices,
+};
 pub use source::{ClientSelector, Exemption, SourceList, SourceRule};
 
 use super::BackendKey;

@@ -51,6 +51,8 @@ labels! { fn label;
         Replays = "replays",
         /// Compressors of responses.
         Compressors = "compressors",
+        /// Copies of requests on their way to mirrors.
+        Mirrors = "mirrors",
     }
 }
 

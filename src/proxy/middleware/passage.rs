@@ -3,6 +3,7 @@
 use super::answer::StepAnswer;
 use super::compress::{AcceptedCodings, BodyEncoder};
 use super::error_pages::Asked;
+use super::follow_up::FollowUp;
 use super::grpc_web::WebCall;
 use super::limit::InFlightTurn;
 use crate::error::Reason;
@@ -38,6 +39,8 @@ pub struct ChosenService {
     pub backend: Arc<Backend>,
     /// Values of `Set-Cookie` that name the Service.
     pub cookies: Vec<HeaderValue>,
+    /// What is still to be done when its answer has come.
+    pub follow_up: Option<Box<FollowUp>>,
 }
 
 /// What the request half of a step keeps for its response half. Dropped with the request.
@@ -72,6 +75,11 @@ impl Passage {
     /// At the first step, with `X-Forwarded-For` as it was received from a peer that may speak for others.
     pub fn new(received_for: Option<HeaderValue>) -> Self {
         Self { received_for, ..Self::default() }
+    }
+
+    /// Whether something is still to be done when the answer has come.
+    pub fn has_follow_up(&self) -> bool {
+        self.service.as_ref().is_some_and(|service| service.follow_up.is_some())
     }
 
     /// The step that is next.

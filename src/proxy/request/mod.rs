@@ -9,6 +9,8 @@ mod decide;
 mod encoded_body;
 mod error_pages;
 mod exchange;
+mod follow_up;
+mod mirror;
 mod parts;
 mod peek;
 mod rejected_head;
@@ -117,7 +119,11 @@ async fn go_on(
     }
     let Decided { request, endpoints, protocol, .. } = decided;
     let endpoints = endpoints.as_ref().map_err(|reason| *reason)?;
-    let result = send(exchange, request, endpoints, protocol).await;
+    let mut result = send(exchange, request, endpoints, protocol).await;
+    if exchange.passage.as_ref().is_some_and(|passage| passage.has_follow_up()) {
+        // Boxed, as its size would be that of every request.
+        result = Box::pin(follow_up::follow(exchange, result)).await;
+    }
     if let Some(upload) = exchange.upload() {
         upload.settle();
     }

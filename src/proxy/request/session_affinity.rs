@@ -29,7 +29,7 @@ pub(super) fn choose(
 }
 
 /// The address that logs and forwarded fields have.
-fn client(exchange: &Exchange) -> IpAddr {
+pub(super) fn client(exchange: &Exchange) -> IpAddr {
     let named = exchange.client.as_ref().and_then(|text| text.to_str().ok()?.parse().ok());
     named.unwrap_or_else(|| exchange.downstream().peer.ip())
 }
@@ -83,8 +83,12 @@ pub(super) fn cookie(
     token: impl fmt::Display,
     over_tls: bool,
 ) -> String {
-    let CookieSettings { name, secure, http_only, same_site, max_age, path } = settings;
+    let CookieSettings { name, secure, http_only, same_site, max_age, path, domain } = settings;
     let mut text = format!("{name}={token}; Path={path}");
+    if let Some(domain) = domain {
+        text.push_str("; Domain=");
+        text.push_str(domain);
+    }
     if let Some(seconds) = max_age {
         // Writing to a String cannot fail.
         let _ = write!(text, "; Max-Age={seconds}");
@@ -163,10 +167,11 @@ mod tests {
             same_site: SameSite::Strict,
             max_age: Some(60),
             path: "/shop".into(),
+            domain: Some("a.example".into()),
         };
         assert_eq!(
             cookie(&other, token, true),
-            "s=00000000000000ab; Path=/shop; Max-Age=60; SameSite=Strict"
+            "s=00000000000000ab; Path=/shop; Domain=a.example; Max-Age=60; SameSite=Strict"
         );
     }
 }

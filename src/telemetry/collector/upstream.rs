@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use super::families::Families;
-use crate::telemetry::cells::{Retry, UpstreamCells};
+use crate::telemetry::cells::{Mirrored, Retry, UpstreamCells};
 use std::fmt;
 
 impl Telemetry {
@@ -53,7 +53,31 @@ impl Telemetry {
                 family.gauge::<0>(&[], waiting.sum::<i64>())
             },
         )?;
+        self.encode_mirrors(encoder)?;
         self.encode_watching(encoder)
+    }
+
+    fn encode_mirrors(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        let cells = || self.workers.iter().map(|worker| &worker.upstream);
+        encoder.counter(
+            "ravelin_mirrored_requests",
+            "Copies of requests for the mirrors of a TraefikService, by result",
+            |family| {
+                for result in Mirrored::ALL {
+                    let copies = cells().map(|cells| cells.mirrored[result as usize].total());
+                    family.count(&[("result", result.label())], copies.sum())?;
+                }
+                Ok(())
+            },
+        )?;
+        encoder.gauge(
+            "ravelin_mirrored_requests_under_way",
+            "Copies of requests on their way to mirrors",
+            |family| {
+                let under_way = cells().map(|cells| cells.mirrors.now());
+                family.gauge::<0>(&[], under_way.sum::<i64>())
+            },
+        )
     }
 
     /// What is asked of pods and of DNS beside requests.

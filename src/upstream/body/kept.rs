@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// what is longer is an upload, and to send that twice would cost what it is meant to save.
 pub(super) const MOST_BYTES: usize = 64 * 1024;
 
+/// The most memory that one worker keeps of all bodies, in bytes, for routes that ask for more of one to be kept.
+const MOST_ASKED_OF_WORKER: usize = 4 * MOST_OF_WORKER;
+
 /// The most memory that one worker keeps of all bodies, in bytes: as much as 256 of the longest, or many
 /// thousands of usual ones. Bodies beyond that are not kept.
 pub(super) const MOST_OF_WORKER: usize = 256 * MOST_BYTES;
@@ -62,6 +65,8 @@ pub(super) struct Kept {
     account: Arc<Account>,
     parts: Vec<Part>,
     bytes: usize,
+    /// The most of them.
+    most: usize,
     /// Bytes charged for it.
     held: usize,
     /// Part of the body is missing, or it is no longer needed.
@@ -71,7 +76,7 @@ pub(super) struct Kept {
 impl Kept {
     /// Nothing yet, at the cost of this connection.
     pub(super) fn new(account: Arc<Account>) -> Self {
-        Self { account, parts: Vec::new(), bytes: 0, held: 0, closed: false }
+        Self { account, parts: Vec::new(), bytes: 0, most: MOST_BYTES, held: 0, closed: false }
     }
 
     /// Keeps a further piece, or gives up on the whole.
@@ -83,8 +88,9 @@ impl Kept {
         let is_short = len < WORTH_SHARING;
         // A copy's buffer may double; what is short is not worth an exact answer.
         let more = 2 * len;
-        if self.bytes + len > MOST_BYTES
-            || IN_USE.get() + more > MOST_OF_WORKER
+        let of_worker = if self.most > MOST_BYTES { MOST_ASKED_OF_WORKER } else { MOST_OF_WORKER };
+        if self.bytes + len > self.most
+            || IN_USE.get() + more > of_worker
             || !self.account.has_room(more)
         {
             self.closed = true;
@@ -108,6 +114,20 @@ impl Kept {
             }
         }
         self.bytes += len;
+    }
+
+    /// Keeps so many bytes from now on, if that is more than usual.
+    pub(super) fn allow(&mut self, most: usize) {
+        self.most = self.most.max(most);
+    }
+
+    /// All of it.
+    pub(super) fn whole(&self) -> Bytes {
+        match &self.parts[..] {
+            [] => Bytes::new(),
+            [one] => one.from(0),
+            parts => parts.iter().map(Part::as_slice).collect::<Vec<_>>().concat().into(),
+        }
     }
 
     fn charge(&mut self, bytes: usize) {

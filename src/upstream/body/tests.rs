@@ -129,3 +129,21 @@ fn a_body_that_nobody_reads_is_dropped_when_it_is_settled() {
     upload.settle();
     assert_eq!(Rc::strong_count(&alive), 1);
 }
+
+#[test]
+fn as_much_is_kept_of_a_body_as_is_asked_for_and_it_is_whole_at_its_end() {
+    static LONG: [u8; 40_000] = [7; 40_000];
+    let (upload, _alive) = mk_upload(&[&LONG, b"ab", &LONG], true);
+    upload.keep(100_000);
+    let mut first = upload.read().expect("nothing is missing");
+    assert!(next(&mut first).is_some());
+    assert_eq!(upload.whole(), None, "there is more to come");
+    assert_eq!(all(&mut first).len(), 40_002);
+    assert_eq!(upload.whole().map(|whole| whole.len()), Some(80_002));
+    assert_eq!(all(&mut upload.read().expect("it is kept")).len(), 80_002);
+
+    let (upload, _alive) = mk_upload(&[&LONG, &LONG], true);
+    upload.keep(79_999);
+    assert_eq!(all(&mut upload.read().expect("nothing is missing")).len(), 80_000);
+    assert_eq!(upload.whole(), None, "it is too long");
+}

@@ -141,6 +141,23 @@ impl<B: Body> Upload<B> {
         self.rest().is_none_or(|rest| self.bytes() + rest <= most)
     }
 
+    /// The most bytes that it may have.
+    pub fn most(&self) -> u64 {
+        self.most.get()
+    }
+
+    /// Keeps so many bytes of it, if that is more than usual and there is memory for them, so that it can be read
+    /// again.
+    pub fn keep(&self, most: usize) {
+        self.source.borrow_mut().kept.allow(most);
+    }
+
+    /// All of it, if it has been read to its end and is kept.
+    pub fn whole(&self) -> Option<Bytes> {
+        let source = self.source.borrow();
+        (source.ended && !source.kept.is_closed()).then(|| source.kept.whole())
+    }
+
     fn has_no_room_for(&self, frame: &Frame<Bytes>) -> bool {
         frame.data_ref().is_some_and(|data| data.len() as u64 > self.most.get() - self.bytes.get())
     }

@@ -3,11 +3,13 @@
 mod backends;
 mod classes;
 mod entry_points;
+mod failovers;
 mod foreign;
 mod hosts;
 mod hosts_sent;
 mod https;
 mod ingress_routes;
+mod mirrors;
 mod paths;
 mod services;
 

@@ -7,13 +7,15 @@
 mod place;
 mod rule;
 mod service;
+mod sticky;
 mod tls;
 
 pub(super) use place::Placed;
 pub(super) use service::{
-    Asked, ServiceRead, Target, missing, one as service, read as services, read_one as mirrored,
-    sticky,
+    Asked, MOST_SERVICES, ServiceRead, Target, missing, one as service, read as services,
+    service_with,
 };
+pub(super) use sticky::sticky;
 pub(super) use tls::RouteTls;
 pub(in crate::control) use tls::secrets_of;
 

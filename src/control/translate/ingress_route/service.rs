@@ -1,19 +1,17 @@
 //! `services` and `middlewares` of a route: what they name, and what they ask of it.
 
+use super::sticky::sticky;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::control::translate::middleware::{Fields, Reference};
 use crate::control::translate::report::Problem;
 use crate::control::translate::wanted::AskedScheme;
-use crate::model::{
-    Algorithm, Broken, CookieSettings, HostSent, PortKey, SameSite, Severity, Why, is_cookie_name,
-    is_cookie_path,
-};
+use crate::model::{Algorithm, Broken, CookieSettings, HashKey, HostSent, PortKey, Severity, Why};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// The most services of one route: each is looked at for a request that draws among them.
-const MOST_SERVICES: usize = 64;
+pub(in crate::control::translate) const MOST_SERVICES: usize = 64;
 
 /// What a service is.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +32,7 @@ pub(in crate::control::translate) struct Asked<'o> {
     pub(in crate::control::translate) scheme: Option<AskedScheme>,
     /// The name of a ServersTransport, or its id with the provider.
     pub(in crate::control::translate) transport: Option<&'o str>,
+    pub(in crate::control::translate) strategy: Option<Algorithm>,
     pub(in crate::control::translate) sticky: Option<Arc<CookieSettings>>,
     pub(in crate::control::translate) host: Option<HostSent>,
 }
@@ -97,35 +96,39 @@ pub(super) fn reference<'o>(fields: &mut Fields<'o, '_, '_>, fix: &str) -> Optio
     Some(Reference { namespace, name })
 }
 
+/// The fields of a service.
+const FIELDS: [&str; 16] = [
+    "name",
+    "namespace",
+    "kind",
+    "port",
+    "weight",
+    "scheme",
+    "passHostHeader",
+    "sticky",
+    "serversTransport",
+    "strategy",
+    "healthCheck",
+    "passiveHealthCheck",
+    "responseForwarding",
+    "nativeLB",
+    "nodePortLB",
+    "middlewares",
+];
+
 /// Reads one of a list of services.
 pub(in crate::control::translate) fn one<'o>(fields: &mut Fields<'o, '_, '_>) -> ServiceRead<'o> {
-    fields.know(&[
-        "name",
-        "namespace",
-        "kind",
-        "port",
-        "weight",
-        "scheme",
-        "passHostHeader",
-        "sticky",
-        "serversTransport",
-        "strategy",
-        "healthCheck",
-        "passiveHealthCheck",
-        "responseForwarding",
-        "nativeLB",
-        "nodePortLB",
-        "middlewares",
-    ]);
-    read_one(fields)
+    service_with(fields, &[])
 }
 
 /// The same beside fields that are not of the service, as in `mirroring`.
-pub(in crate::control::translate) fn read_one<'o>(
+pub(in crate::control::translate) fn service_with<'o>(
     fields: &mut Fields<'o, '_, '_>,
+    others: &[&str],
 ) -> ServiceRead<'o> {
+    let known: Vec<&str> = FIELDS.iter().chain(others).copied().collect();
+    fields.know(&known);
     for (key, instead) in [
-        ("strategy", "the less loaded of two pods is taken"),
         ("passiveHealthCheck", "pods that fail are left out for a while anyway"),
         ("responseForwarding", "responses are passed on as they come"),
         ("nativeLB", "requests go to the addresses of pods"),
@@ -257,64 +260,40 @@ fn asked<'o>(fields: &mut Fields<'o, '_, '_>) -> Asked<'o> {
         true => HostSent::Visitors,
         false => HostSent::Endpoints,
     });
-    let sticky = sticky(fields);
-    Asked { scheme, transport, sticky, host }
+    let (strategy, sticky) = (strategy(fields), sticky(fields));
+    Asked { scheme, transport, strategy, sticky, host }
 }
 
-/// Reads `sticky`.
-pub(in crate::control::translate) fn sticky(
-    fields: &mut Fields<'_, '_, '_>,
-) -> Option<Arc<CookieSettings>> {
-    let sticky = fields.below("sticky", |sticky| {
-        sticky.know(&["cookie"]);
-        sticky.below("cookie", cookie).flatten()
-    });
-    sticky.flatten().map(Arc::new)
-}
-
-/// Reads `sticky.cookie`.
-pub(super) fn cookie(fields: &mut Fields<'_, '_, '_>) -> Option<CookieSettings> {
-    fields.know(&["name", "secure", "httpOnly", "sameSite", "maxAge", "path", "domain"]);
-    let mut settings = CookieSettings::default();
-    if let Some(name) = fields.text("name").filter(|name| !name.is_empty()) {
-        if !is_cookie_name(name) {
-            let reason = format!("{} is not the name of a cookie", quote(name));
-            fields.refuse("name", reason, "write letters and digits");
-            return None;
+/// Reads `strategy`.
+fn strategy(fields: &mut Fields<'_, '_, '_>) -> Option<Algorithm> {
+    match fields.text("strategy")? {
+        "" => None,
+        "wrr" | "RoundRobin" => Some(Algorithm::RoundRobin),
+        "p2c" => Some(Algorithm::LeastLoad),
+        "hrw" => Some(Algorithm::Hash(HashKey::Client)),
+        "leasttime" => {
+            fields.tell("strategy", "of two pods the one with less to do, which answers faster");
+            Some(Algorithm::LeastLoad)
         }
-        settings.name = name.into();
-    }
-    settings.secure = fields.flag_if_any("secure").filter(|secure| *secure);
-    if fields.get("domain").is_some() {
-        let reason = "is not obeyed: the cookie is for the host of the request alone";
-        fields.warn("domain", reason, "remove it");
-    }
-    match fields.text("sameSite").map(str::to_ascii_lowercase).as_deref() {
-        None | Some("" | "lax") => {}
-        Some("strict") => settings.same_site = SameSite::Strict,
-        Some("none") => settings.same_site = SameSite::None,
-        Some(other) => {
-            let reason = format!("{} is not a value of SameSite", quote(other));
-            fields.refuse("sameSite", reason, "write lax, strict or none");
+        other => {
+            let fix = match nearest(other, ["wrr", "p2c", "hrw", "leasttime"]) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "write wrr, p2c, hrw or leasttime".to_owned(),
+            };
+            fields.refuse("strategy", format!("{} is not a strategy", quote(other)), fix);
+            None
         }
     }
-    let max_age = fields.number("maxAge").unwrap_or(0);
-    settings.max_age = u32::try_from(max_age).ok().filter(|seconds| *seconds > 0);
-    if let Some(path) = fields.text("path").filter(|path| !path.is_empty()) {
-        if is_cookie_path(path) {
-            settings.path = path.into();
-        } else {
-            let reason = format!("{} is not the path of a cookie", quote(path));
-            fields.refuse("path", reason, "write a path such as /");
-        }
-    }
-    Some(settings)
 }
 
 impl Asked<'_> {
-    /// The load balancing that is asked for.
+    /// The load balancing that is asked for. `hrw` knows no cookie, as in Traefik.
     pub(in crate::control::translate) fn algorithm(&self) -> Option<Algorithm> {
-        self.sticky.clone().map(Algorithm::Cookie)
+        match (&self.strategy, &self.sticky) {
+            (Some(Algorithm::Hash(key)), _) => Some(Algorithm::Hash(key.clone())),
+            (_, Some(cookie)) => Some(Algorithm::Cookie(Arc::clone(cookie))),
+            (strategy, None) => strategy.clone(),
+        }
     }
 }
 

@@ -63,6 +63,7 @@ fn request_fields(fields: &mut Fields<'_, '_, '_>) -> Option<Vec<HeaderName>> {
         .filter_map(|text| fields.parse(KEY, text, field_name(text), "write the name of a field"));
     Some(names.collect())
 }
+
 fn rewrites(fields: &mut Fields<'_, '_, '_>) -> Vec<(StatusRange, StatusCode)> {
     let mut rewrites = Vec::new();
     let map = fields.get("statusRewrites").and_then(serde_json::Value::as_object);

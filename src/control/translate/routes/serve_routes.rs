@@ -361,12 +361,13 @@ impl Within<'_> {
 
 /// What tells two backends of one port apart, for which different things are asked.
 fn variant(asked: &Asked<'_>) -> Option<Arc<str>> {
-    let Asked { scheme, transport, sticky, host } = asked;
+    let Asked { scheme, transport, strategy, sticky, host } = asked;
     let scheme = scheme.map(|scheme| scheme.as_str().to_owned());
     let transport = transport.map(|name| format!("ServersTransport {name}"));
     let sticky = sticky.as_ref().map(|cookie| format!("cookie {cookie:?}"));
     let host = host.map(|host| format!("Host {host:?}"));
-    let all = [scheme, transport, sticky, host];
+    let strategy = strategy.as_ref().map(ToString::to_string);
+    let all = [scheme, transport, strategy, sticky, host];
     let all: Vec<String> = all.into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join(", ").into())
 }

@@ -2,11 +2,15 @@
 
 use super::serve_routes::{Destination, Found, Leaf, Within};
 use crate::control::translate::ingress_route::{self, ServiceRead, Target};
-use crate::control::translate::middleware::{Dependency, Fields, Reference};
+use crate::control::translate::middleware::{Dependency, Reference};
 use crate::control::translate::report::{Problem, Report};
-use crate::model::middleware::{ServiceChoice, WeightedService, WeightedServices};
-use crate::model::{Broken, CookieSettings, Diagnostic, Kind, ObjectRef, Why};
-use serde_json::Value;
+use crate::control::translate::traefik_service::{
+    self, FailoverRead, MirroringRead, TraefikServiceRead,
+};
+use crate::model::middleware::{
+    Failover, HashedService, Mirror, Mirroring, ServiceChoice, WeightedService, WeightedServices,
+};
+use crate::model::{Broken, CookieSettings, Kind, ObjectRef, Why};
 use std::sync::Arc;
 
 /// The most Services that one route leads to, over all TraefikServices.
@@ -95,68 +99,85 @@ impl Within<'_> {
             return Err(Broken::Unsupported);
         }
         let within = self.nested(&object);
-        match read(&source.spec, &object, &mut found.problems)? {
-            Read::Weighted(services, cookie) => {
+        match traefik_service::read(&source.spec, &object, &mut found.problems)? {
+            TraefikServiceRead::Weighted(services, cookie) => {
                 within.weighted(&services, cookie, "spec.weighted.services", found, leaves)
             }
-            Read::Failover(main, fallback) => {
-                let main = within.choice(&main, "spec.failover", found, leaves)?;
+            TraefikServiceRead::Hashed(services) => within.hashed(&services, found, leaves),
+            TraefikServiceRead::Failover(read) => {
+                let FailoverRead { main, fallback, errors } = *read;
+                let main = within.choice(&main, "spec.failover.service", found, leaves)?;
                 let fallback = within.choice(&fallback, "spec.failover.fallback", found, leaves)?;
-                Ok(ServiceChoice::Failover(Box::new([main, fallback])))
+                Ok(ServiceChoice::Failover(Arc::new(Failover { main, fallback, errors })))
             }
-            Read::Main(main) => within.choice(&main, "spec.mirroring", found, leaves),
+            TraefikServiceRead::Mirroring(read) => within.mirroring(&read, found, leaves),
         }
+    }
+
+    /// A choice by the client's address.
+    fn hashed(
+        &self,
+        services: &[ServiceRead<'_>],
+        found: &mut Found,
+        leaves: &mut Vec<Leaf>,
+    ) -> Result<ServiceChoice, Broken> {
+        const PLACE: &str = "spec.highestRandomWeight.services";
+        let mut all = Vec::with_capacity(services.len());
+        // Traefik passes one without a weight over.
+        for (position, read) in services.iter().enumerate().filter(|(_, read)| read.weight > 0) {
+            let choice = self.choice(read, &format!("{PLACE}[{position}]"), found, leaves)?;
+            let name = self.traefiks_name(&read.target).into();
+            all.push(HashedService { weight: read.weight, name, choice });
+        }
+        if all.is_empty() {
+            let reason = "have no weight above 0: requests get 503";
+            let problem = Problem::error(Why::Invalid, "", reason, "give one of them a weight");
+            Report::new(self.object, &mut found.problems).add(PLACE, problem);
+            return Err(Broken::Unsupported);
+        }
+        Ok(ServiceChoice::Hashed(all))
+    }
+
+    /// What Traefik calls a service (`crd/kubernetes_http.go`, fullServiceName).
+    fn traefiks_name(&self, target: &Target<'_>) -> String {
+        let namespace = |reference: &Reference<'_>| {
+            reference.namespace.unwrap_or(&self.object.namespace).to_owned()
+        };
+        let name = match target {
+            Target::Service(reference, port) => {
+                format!("{}-{}-{port}", namespace(reference), reference.name)
+            }
+            Target::TraefikService(reference) => {
+                format!("{}-{}", namespace(reference), reference.name)
+            }
+            Target::Noop => "noop-internal".to_owned(),
+            Target::Unusable(name, _) => (*name).to_owned(),
+        };
+        // `provider.Normalize`.
+        let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.collect::<Vec<_>>().join("-")
+    }
+
+    fn mirroring(
+        &self,
+        read: &MirroringRead<'_>,
+        found: &mut Found,
+        leaves: &mut Vec<Leaf>,
+    ) -> Result<ServiceChoice, Broken> {
+        let main = self.choice(&read.main, "spec.mirroring", found, leaves)?;
+        let mut mirrors = Vec::with_capacity(read.mirrors.len());
+        for (position, (service, percent)) in read.mirrors.iter().enumerate() {
+            let place = format!("spec.mirroring.mirrors[{position}]");
+            let choice = self.choice(service, &place, found, leaves)?;
+            mirrors.push(Mirror { percent: *percent, choice });
+        }
+        let MirroringRead { with_body, max_body, .. } = *read;
+        Ok(ServiceChoice::Mirrored(Arc::new(Mirroring { main, mirrors, with_body, max_body })))
     }
 }
 
 /// TraefikServices within TraefikServices: more is a mistake.
 const MOST_DEPTH: usize = 8;
-
-/// What a TraefikService is.
-enum Read<'o> {
-    Weighted(Vec<ServiceRead<'o>>, Option<Arc<CookieSettings>>),
-    Failover(Box<ServiceRead<'o>>, Box<ServiceRead<'o>>),
-    /// One whose mirrors get nothing.
-    Main(Box<ServiceRead<'o>>),
-}
-
-fn read<'o>(
-    spec: &'o Value,
-    object: &ObjectRef,
-    problems: &mut Vec<Diagnostic>,
-) -> Result<Read<'o>, Broken> {
-    let mut report = Report::new(object, problems);
-    let mut fields = Fields::of_routes("spec", spec, &mut report);
-    fields.know(&["weighted", "mirroring", "failover", "highestRandomWeight"]);
-    let weighted = fields.below("weighted", |weighted| {
-        weighted.know(&["services", "sticky"]);
-        let cookie = ingress_route::sticky(weighted);
-        Read::Weighted(ingress_route::services(weighted), cookie)
-    });
-    let failover = fields.below("failover", |failover| {
-        failover.tell("errors", "the fallback is for pods that cannot be used");
-        let main = failover.below("service", ingress_route::service);
-        let fallback = failover.below("fallback", ingress_route::service);
-        Some(Read::Failover(Box::new(main?), Box::new(fallback?)))
-    });
-    let mirroring = fields.below("mirroring", |mirroring| {
-        if mirroring.get("mirrors").is_some() {
-            let reason = "is not obeyed: the service itself gets the requests, and no mirror does";
-            mirroring.warn("mirrors", reason, "copy requests in the pod");
-        }
-        Read::Main(Box::new(ingress_route::mirrored(mirroring)))
-    });
-    match weighted.or(failover.flatten()).or(mirroring) {
-        Some(read) if !fields.is_broken() => Ok(read),
-        _ => {
-            if !fields.is_broken() {
-                let reason = "has neither weighted services, nor a failover, nor mirroring";
-                fields.refuse_for(Why::Unsupported, "", reason, "write one of the three");
-            }
-            Err(Broken::Unsupported)
-        }
-    }
-}
 
 /// A number for a choice: the same in every process, as cookies outlive them.
 fn token(choice: &ServiceChoice) -> u64 {

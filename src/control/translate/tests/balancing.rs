@@ -107,7 +107,7 @@ fn the_words_of_traefik_count_where_there_are_none_of_ours() {
     const T: &str = "traefik.ingress.kubernetes.io/service.sticky.cookie";
     let all = format!(
         "{T}: 'true', {T}.name: pod, {T}.secure: 'true', {T}.httponly: 'false', {T}.samesite: none, \
-         {T}.maxage: '60', {T}.path: /shop"
+         {T}.maxage: '60', {T}.path: /shop, {T}.domain: .a.example"
     );
     let settings = CookieSettings {
         name: "pod".into(),
@@ -116,6 +116,7 @@ fn the_words_of_traefik_count_where_there_are_none_of_ours() {
         same_site: SameSite::None,
         max_age: Some(60),
         path: "/shop".into(),
+        domain: Some("a.example".into()),
     };
     for (annotations, expected) in [
         (format!("{T}: 'true'"), mk_named_cookie("ravelin")),
@@ -127,9 +128,9 @@ fn the_words_of_traefik_count_where_there_are_none_of_ours() {
     ] {
         assert_eq!(of_service(&annotations), (expected, vec![]), "{annotations}");
     }
-    let (algorithm, said) = of_service(&format!("{T}: 'true', {T}.domain: a.example"));
-    assert_eq!(algorithm, mk_named_cookie("ravelin"));
-    assert!(said[0].starts_with("warning: Service default/web: metadata.annotations"), "{said:?}");
+    let (algorithm, said) = of_service(&format!("{T}: 'true', {T}.domain: a b"));
+    assert_eq!(algorithm, Algorithm::LeastLoad);
+    assert!(said[0].contains("\"a b\" is not a domain"), "{said:?}");
 }
 
 #[test]
