@@ -29,7 +29,7 @@ pub use balancing::{
 };
 pub use condition::{Condition, RequestFacts, Sender};
 pub use diagnostic::{Diagnostic, Severity, Why};
-pub use health_check::HealthCheck;
+pub use health_check::{CheckKind, HealthCheck, PlainCheck};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
 pub use limits::Limits;
 pub use middleware::{Chain, NamedStep};

@@ -34,6 +34,8 @@ pub struct Backend {
     pub(super) queue: OnceLock<Arc<Queue>>,
     /// Whether an endpoint has answered a call of gRPC as one.
     pub(super) answers_calls: AtomicBool,
+    /// Whether all of its endpoints fail their health checks.
+    pub(super) fails_checks: AtomicBool,
 }
 
 impl Backend {
@@ -75,6 +77,16 @@ impl Backend {
 
     pub(super) fn answers_calls(&self) -> bool {
         self.answers_calls.load(Ordering::Relaxed)
+    }
+
+    /// Whether all of its endpoints fail their health checks: another Service may stand in for it.
+    pub fn fails_checks(&self) -> bool {
+        self.fails_checks.load(Ordering::Relaxed)
+    }
+
+    /// Records whether all of its endpoints fail their health checks.
+    pub fn set_fails_checks(&self, fails: bool) {
+        self.fails_checks.store(fails, Ordering::Relaxed);
     }
 
     /// The queue for requests while every endpoint has reached its limit; `None` without a limit.

@@ -110,6 +110,8 @@ fn build(
         let endpoints = ArcSwap::from_pointee(set);
         let queue = old.map(|old| old.queue.clone()).unwrap_or_default();
         let answers_calls = old.is_some_and(|old| old.answers_calls());
+        // As long as it is checked at all; the next look of the checks tells again.
+        let fails_checks = check.is_some() && old.is_some_and(|old| old.fails_checks());
         return Arc::new(Backend {
             key: backend.key.clone(),
             broken,
@@ -121,6 +123,7 @@ fn build(
             endpoints,
             queue,
             answers_calls: answers_calls.into(),
+            fails_checks: fails_checks.into(),
         });
     };
     let old_set = old.endpoints();

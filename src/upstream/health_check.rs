@@ -13,7 +13,7 @@ use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::routing::{Backend, EndpointProtocol, TableHandle};
 use crate::telemetry::CheckCells;
-use crate::upstream;
+use crate::upstream::{self, CheckFailure};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -80,6 +80,7 @@ impl Checker {
         let mut checked = self.checked.borrow_mut();
         let backends = table.backends().iter().filter(|backend| backend.check.is_some());
         for (backend, check) in backends.filter_map(|all| Some((all, all.check.as_ref()?))) {
+            let (mut all, mut failing) = (0, 0);
             for endpoint in backend.endpoints().usable() {
                 let known = checked.entry(Arc::as_ptr(endpoint)).or_insert_with(|| {
                     // The first at any time within the interval: they are not to come all at once.
@@ -92,10 +93,13 @@ impl Checker {
                     *known = Rc::new(now);
                 }
                 known.seen.set(look);
+                all += 1;
+                failing += usize::from(known.failures.get() >= FALL);
                 if known.due.get() <= now && !known.under_way.replace(true) {
                     tokio::task::spawn_local(Rc::clone(self).check(Rc::clone(known)));
                 }
             }
+            backend.set_fails_checks(all > 0 && failing == all);
         }
         checked.retain(|_, known| {
             let stays = known.seen.get() == look;
@@ -114,7 +118,11 @@ impl Checker {
         if let (Some(addr), Some(check)) = (addr, &backend.check) {
             self.ask(&checked, addr, &backend.protocol, check).await;
             // A tenth more or less, so that those that began together do not stay so.
-            let interval = check.interval * 9 / 10 + self.share_of(check.interval / 5);
+            let interval = match checked.failures.get() {
+                0 => check.interval,
+                _ => check.failing_interval,
+            };
+            let interval = interval * 9 / 10 + self.share_of(interval / 5);
             checked.due.set(Instant::now() + interval);
         }
         checked.under_way.set(false);
@@ -128,8 +136,7 @@ impl Checker {
         check: &HealthCheck,
     ) {
         let answer = upstream::check(addr, protocol, check).await;
-        // The kubelet's range of success (core/v1 HTTPGetAction).
-        let passed = answer.is_ok_and(|status| (200..400).contains(&status.as_u16()));
+        let passed = answer.is_ok();
         let is_watched = checked.seen.get() == self.look.get();
         let Some(endpoint) = checked.endpoint.upgrade().filter(|_| is_watched) else { return };
         self.cells.count(passed);
@@ -145,22 +152,19 @@ impl Checker {
         }
         let endpoint = &*endpoint.text;
         let service = checked.backend.key.to_string();
+        let left_out =
+            "an endpoint fails its health check, and gets no requests while others are available";
         match answer {
-            Ok(_) if passed => {
-                tracing::info!(service, endpoint, "an endpoint passes its health check");
+            Ok(()) => tracing::info!(service, endpoint, "an endpoint passes its health check"),
+            Err(CheckFailure::Status(status)) => {
+                tracing::warn!(service, endpoint, status = status.as_u16(), "{left_out}");
             }
-            Ok(status) => tracing::warn!(
-                service,
-                endpoint,
-                status = status.as_u16(),
-                "an endpoint fails its health check, and gets no requests while others are available"
-            ),
-            Err(reason) => tracing::warn!(
-                service,
-                endpoint,
-                reason = reason.label(),
-                "an endpoint fails its health check, and gets no requests while others are available"
-            ),
+            Err(CheckFailure::NotServing) => {
+                tracing::warn!(service, endpoint, reason = "not_serving", "{left_out}");
+            }
+            Err(CheckFailure::NoAnswer(reason)) => {
+                tracing::warn!(service, endpoint, reason = reason.label(), "{left_out}");
+            }
         }
     }
 

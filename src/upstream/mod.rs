@@ -35,7 +35,7 @@ mod report;
 mod retry;
 mod socket;
 
-pub use check::check;
+pub use check::{CheckFailure, check};
 pub use connect::MOST_ANSWER_FIELDS;
 pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};

@@ -61,5 +61,6 @@ pub(super) fn read(annotations: Annotations<'_>, report: &mut Report<'_>) -> Opt
         is_one
     });
     let path = path?.as_str().into();
-    Some(HealthCheck { path, host: host.map(Into::into), interval, timeout })
+    let (host, failing_interval) = (host.map(Into::into), interval);
+    Some(HealthCheck { host, interval, failing_interval, timeout, ..HealthCheck::of(path) })
 }

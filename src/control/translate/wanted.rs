@@ -1,6 +1,6 @@
 //! What routes ask of a Service beside the words of the Service.
 
-use crate::model::{Algorithm, HostSent};
+use crate::model::{Algorithm, HealthCheck, HostSent};
 use crate::pki::endpoint_tls::Trust;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ pub(super) struct Wanted {
     pub(super) tls: Option<Arc<TransportTls>>,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) host: Option<HostSent>,
+    pub(super) check: Option<Arc<HealthCheck>>,
 }
 
 /// The scheme of requests to pods.

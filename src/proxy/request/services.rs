@@ -168,7 +168,8 @@ impl Draw<'_> {
     }
 
     fn is_up(&self, key: &BackendKey) -> bool {
-        self.table.backend_of(key).is_some_and(|backend| usable(backend).is_ok())
+        let backend = self.table.backend_of(key);
+        backend.is_some_and(|backend| !backend.fails_checks() && usable(backend).is_ok())
     }
 
     fn of_failover<'c>(&mut self, failover: &'c Arc<Failover>) -> Option<&'c BackendKey> {

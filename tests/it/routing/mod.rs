@@ -1,6 +1,7 @@
 //! Which backend answers: each row of the Ingress rules that a client can see.
 
 mod backends;
+mod checked_services;
 mod classes;
 mod entry_points;
 mod failovers;

@@ -2,7 +2,7 @@
 
 use super::peer::{Peer, h2c_edge};
 use super::told;
-use crate::support::eventually;
+use crate::support::{edge, eventually};
 use serde_json::json;
 
 /// A message of gRPC: not compressed, and its length.
@@ -99,4 +99,33 @@ fn a_call_that_the_client_gives_up_is_cancelled_at_the_pod_and_its_connection_st
         });
     }
     assert_eq!(told(&edge.get("a.example", "/info"))["sessions"], 1);
+}
+
+#[test]
+fn the_health_service_of_a_pod_is_asked_and_decides_whether_it_gets_calls() {
+    let Some(peer) = Peer::h2c() else { return };
+    let object = |kind: &str, spec: serde_json::Value| {
+        json!({"apiVersion": "traefik.io/v1alpha1", "kind": kind,
+            "metadata": {"namespace": "ns", "name": "app"}, "spec": spec})
+    };
+    let main = json!({"name": "web", "port": 80, "scheme": "h2c",
+        "healthCheck": {"mode": "grpc", "interval": "1s"}});
+    let failover = json!({"failover": {"service": main, "fallback": {"name": "none", "port": 80}, "errors": {}}});
+    let route = json!({"routes": [{"match": "Host(`a.example`)",
+        "services": [{"name": "app", "kind": "TraefikService"}]}]});
+    let edge = edge()
+        .set("source", "ingress_classes", "[\"traefik\"]")
+        .service("web", &[peer.addr()])
+        .service("none", &[])
+        .object("failover.json", &object("TraefikService", failover))
+        .object("app.json", &object("IngressRoute", route))
+        .start();
+    eventually("a check passes", || {
+        let passed = edge.metrics().sum("ravelin_health_checks_total", &[("result", "passed")]);
+        (passed >= 1.0).then_some(())
+    });
+    assert_eq!(edge.get("a.example", "/ill").status(), 200);
+    eventually("the fallback, which has no pod", || {
+        (edge.get("a.example", "/info").status() == 503).then_some(())
+    });
 }

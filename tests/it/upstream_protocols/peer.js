@@ -12,6 +12,7 @@ let held = [];
 let refused = false;
 let died = false;
 let busy = false;
+let ill = false;
 
 function info(stream, headers) {
   return {
@@ -43,6 +44,18 @@ const routes = {
     stream.respond(fields, { waitForTrailers: true });
     stream.on('data', (data) => { state.received += data.length; stream.write(data); });
     stream.on('end', () => stream.end());
+  },
+  // It serves until it was asked not to.
+  '/grpc.health.v1.Health/Check': (stream) => {
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    const fields = { ':status': 200, 'content-type': 'application/grpc' };
+    stream.respond(fields, { waitForTrailers: true });
+    stream.end(Buffer.from([0, 0, 0, 0, 2, 8, ill ? 2 : 1]));
+  },
+  '/ill': (stream) => {
+    ill = true;
+    stream.respond({ ':status': 200 });
+    stream.end();
   },
   '/trailers-only': (stream) => {
     const fields = { ':status': 200, 'grpc-status': '12', 'content-type': 'application/grpc' };

@@ -4,6 +4,7 @@
 //! A mistake costs the route that it is in, as in Traefik: one whose rule is readable keeps its place and answers 503,
 //! so that no broader route takes its requests.
 
+mod health_check;
 mod place;
 mod rule;
 mod service;

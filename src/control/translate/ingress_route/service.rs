@@ -1,12 +1,15 @@
 //! `services` and `middlewares` of a route: what they name, and what they ask of it.
 
+use super::health_check;
 use super::sticky::sticky;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::control::translate::middleware::{Fields, Reference};
 use crate::control::translate::report::Problem;
 use crate::control::translate::wanted::AskedScheme;
-use crate::model::{Algorithm, Broken, CookieSettings, HashKey, HostSent, PortKey, Severity, Why};
+use crate::model::{
+    Algorithm, Broken, CookieSettings, HashKey, HealthCheck, HostSent, PortKey, Severity, Why,
+};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -35,6 +38,7 @@ pub(in crate::control::translate) struct Asked<'o> {
     pub(in crate::control::translate) strategy: Option<Algorithm>,
     pub(in crate::control::translate) sticky: Option<Arc<CookieSettings>>,
     pub(in crate::control::translate) host: Option<HostSent>,
+    pub(in crate::control::translate) check: Option<Arc<HealthCheck>>,
 }
 
 /// One of `services`.
@@ -139,11 +143,6 @@ pub(in crate::control::translate) fn service_with<'o>(
     if fields.get("middlewares").is_some() {
         let reason = "is not supported on a service";
         fields.refuse_for(Why::Unsupported, "middlewares", reason, "name them on the route");
-    }
-    if fields.get("healthCheck").is_some() {
-        let reason = "is not obeyed here, and pods are not checked";
-        let fix = "use the ravelin.dev/health-check-path annotation of the Service";
-        fields.warn("healthCheck", reason, fix);
     }
     let weight = fields.number("weight").unwrap_or(1);
     let weight = u32::try_from(weight.max(0)).unwrap_or(u32::MAX);
@@ -261,7 +260,8 @@ fn asked<'o>(fields: &mut Fields<'o, '_, '_>) -> Asked<'o> {
         false => HostSent::Endpoints,
     });
     let (strategy, sticky) = (strategy(fields), sticky(fields));
-    Asked { scheme, transport, strategy, sticky, host }
+    let check = health_check::read(fields);
+    Asked { scheme, transport, strategy, sticky, host, check }
 }
 
 /// Reads `strategy`.

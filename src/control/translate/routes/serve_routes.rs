@@ -316,8 +316,9 @@ impl Within<'_> {
             let object = self.transport_of(name, namespace, found);
             tls = Some(Arc::new(self.transport(&object, place, found)?));
         }
-        let (scheme, algorithm, host) = (asked.scheme, asked.algorithm(), asked.host);
-        Ok(Wanted { scheme, tls, algorithm, host })
+        let Asked { scheme, host, .. } = *asked;
+        let (algorithm, check) = (asked.algorithm(), asked.check.clone());
+        Ok(Wanted { scheme, tls, algorithm, host, check })
     }
 
     /// The ServersTransport of a name: in the namespace of the Service (`crd/kubernetes_http.go`,
@@ -361,13 +362,14 @@ impl Within<'_> {
 
 /// What tells two backends of one port apart, for which different things are asked.
 fn variant(asked: &Asked<'_>) -> Option<Arc<str>> {
-    let Asked { scheme, transport, strategy, sticky, host } = asked;
+    let Asked { scheme, transport, strategy, sticky, host, check } = asked;
     let scheme = scheme.map(|scheme| scheme.as_str().to_owned());
     let transport = transport.map(|name| format!("ServersTransport {name}"));
     let sticky = sticky.as_ref().map(|cookie| format!("cookie {cookie:?}"));
     let host = host.map(|host| format!("Host {host:?}"));
     let strategy = strategy.as_ref().map(ToString::to_string);
-    let all = [scheme, transport, strategy, sticky, host];
+    let check = check.as_ref().map(|check| format!("{check:?}"));
+    let all = [scheme, transport, strategy, sticky, host, check];
     let all: Vec<String> = all.into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join(", ").into())
 }

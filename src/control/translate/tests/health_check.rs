@@ -16,12 +16,7 @@ fn check(annotations: &str) -> (Option<HealthCheck>, Vec<String>) {
 }
 
 fn mk_check(path: &str) -> HealthCheck {
-    HealthCheck {
-        path: path.into(),
-        host: None,
-        interval: HealthCheck::INTERVAL,
-        timeout: HealthCheck::TIMEOUT,
-    }
+    HealthCheck::of(path.into())
 }
 
 #[test]
@@ -36,6 +31,7 @@ fn a_service_with_a_path_is_checked_and_what_is_not_said_is_the_default() {
     let expected = HealthCheck {
         host: Some("a.example".into()),
         interval: Duration::from_secs(1),
+        failing_interval: Duration::from_secs(1),
         timeout: Duration::from_millis(500),
         ..mk_check("/")
     };
@@ -60,7 +56,11 @@ fn a_mistake_is_named_with_its_fix_and_takes_no_pod_away() {
         ),
         (
             "ravelin.dev/health-check-path: /, ravelin.dev/health-check-interval: 100ms",
-            Some(HealthCheck { interval: HealthCheck::SHORTEST, ..mk_check("/") }),
+            Some(HealthCheck {
+                interval: HealthCheck::SHORTEST,
+                failing_interval: HealthCheck::SHORTEST,
+                ..mk_check("/")
+            }),
             "error: Service default/pods: metadata.annotations[ravelin.dev/health-check-interval]: \
                 is less than one second (fix: write \"1s\" or more)",
         ),

@@ -5,6 +5,7 @@ mod aliases;
 mod annotated;
 mod balancing;
 mod changes;
+mod checked;
 mod class;
 mod clients;
 mod demo;

@@ -68,6 +68,7 @@ impl Slot {
         if let Some(algorithm) = &self.wanted.algorithm {
             treatment.balancing.algorithm = algorithm.clone();
         }
+        treatment.check = self.wanted.check.clone().or(treatment.check);
         treatment.host = self.wanted.host.unwrap_or(treatment.host);
         let is_treated_anew = self.treatment != treatment;
         self.treatment = treatment;
