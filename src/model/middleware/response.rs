@@ -75,7 +75,7 @@ pub struct RetryLimit {
     pub any_method: bool,
     /// Whether a request without a response is sent again: not with `disableRetryOnNetworkError`.
     pub network: bool,
-    /// `maxRequestBodyBytes`: requests with more are not sent again for a status.
+    /// `maxRequestBodyBytes`: requests with more are not sent again for a status. `None`: as many as can be kept.
     pub max_body: Option<u64>,
 }
 

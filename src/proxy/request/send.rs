@@ -3,6 +3,7 @@
 use super::Exchange;
 use crate::balance::{EndpointSet, Queue};
 use crate::error::Reason;
+use crate::proxy::middleware::MOST_KEPT_BODY;
 use crate::routing::{Backend, EndpointProtocol};
 use crate::upstream::body::{RequestBody, Upload, UploadState};
 use crate::upstream::{Destination, ReplyBody};
@@ -36,6 +37,12 @@ pub(super) async fn send(
     let (choice, connect) = (exchange.choice, exchange.connect());
     let retry = exchange.passage.as_ref().and_then(|passage| passage.retry.clone());
     let (retry, host) = (retry.as_deref(), backend.host);
+    if let (Some(upload), Some(retry)) = (upload.as_deref(), retry)
+        && !retry.statuses.is_empty()
+    {
+        let most = retry.max_body.unwrap_or(MOST_KEPT_BODY).min(MOST_KEPT_BODY);
+        upload.keep(usize::try_from(most).unwrap_or(usize::MAX));
+    }
     let destination = Destination { backend, endpoints, choice, protocol, connect, retry, host };
     let sending = pin!(worker.upstream.send(destination, request, exchange.sent(), worker.draw()));
     match watch.guard(sending).await {

@@ -142,7 +142,8 @@ fn what_must_not_be_sent_again_for_a_status_is_not() {
         (&put, small, 503),
         (&put, late, 503),
         (&put, other, 503),
-        (&long, of_any, 503),
+        (&long, RetryLimit { max_body: Some(69_999), ..of_any.clone() }, 503),
+        (&long, of_any, 200),
     ] {
         let pod = overloaded(1);
         let edge = edge(&pod, limit.clone());

@@ -36,7 +36,6 @@ mod texts;
 pub(in crate::control) use annotated::config_maps_of as annotated_config_maps;
 pub(in crate::control) use annotated::secrets_of as annotated_secrets;
 pub(super) use annotated::{OWN_STEPS, Subject, read as read_annotated};
-pub(super) use texts::status_ranges;
 pub(super) use fields::Fields;
 pub use go_duration::parse as go_duration;
 pub(super) use kept::{Changed, Dependency, Middlewares, Reading};
@@ -44,6 +43,7 @@ pub use lists::id as object_id;
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};
 pub(super) use lists::{Reference, are_other as are_other_lists};
 pub(super) use resolve::{AskedBy, Asking, Resolved, StepBackend, UsedBackend};
+pub(super) use texts::status_ranges;
 
 use super::report::Report;
 use crate::config::MiddlewarePolicy;

@@ -6,6 +6,9 @@ use crate::model::middleware::{RetryLimit, Step};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+/// Traefik's default for `maxRequestBodyBytes`.
+const MOST_BODY: i64 = 2 * 1024 * 1024;
+
 /// Reads it.
 pub(super) fn read(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
     fields.know(&[
@@ -26,7 +29,8 @@ pub(super) fn read(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
         fields.refuse("disableRetryOnNetworkError", reason, "add status, or remove the Middleware");
     }
     // -1: as many as there are.
-    let max_body = fields.number("maxRequestBodyBytes").and_then(|most| u64::try_from(most).ok());
+    let max_body = fields.number("maxRequestBodyBytes").unwrap_or(MOST_BODY);
+    let max_body = u64::try_from(max_body).ok();
     let attempts = fields.number("attempts").unwrap_or(0);
     let Some(attempts) = u32::try_from(attempts).ok().and_then(NonZeroU32::new) else {
         fields.refuse("attempts", "is missing or not more than 0", "write 2 or more");

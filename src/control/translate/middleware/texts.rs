@@ -107,7 +107,9 @@ pub(super) fn status(number: i64) -> Result<StatusCode, String> {
 }
 
 /// The ranges of a field `status`; those that are none are told.
-pub(in crate::control::translate) fn status_ranges(fields: &mut Fields<'_, '_, '_>) -> Vec<StatusRange> {
+pub(in crate::control::translate) fn status_ranges(
+    fields: &mut Fields<'_, '_, '_>,
+) -> Vec<StatusRange> {
     let fix = "write statuses such as \"404\" and ranges such as \"500-599\"";
     let texts = fields.texts("status").into_iter();
     texts.filter_map(|text| fields.parse("status", text, status_range(text), fix)).collect()
