@@ -75,6 +75,7 @@ pub(crate) fn simple(
         ingresses: (0..hosts).map(ingress).collect(),
         rules: (0..hosts).map(rule).collect(),
         defaults: Vec::new(),
+        tcp: Vec::new(),
         backends: (0..services).map(|number| backend(&namespace, number)).collect(),
     }
 }

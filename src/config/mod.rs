@@ -146,6 +146,8 @@ pub enum ListenerProtocol {
     Http,
     /// The same within TLS 1.2 or 1.3.
     Https,
+    /// Neither: connections with TLS or without, for the routes of IngressRouteTCPs.
+    Tcp,
 }
 
 impl ListenerProtocol {
@@ -154,6 +156,7 @@ impl ListenerProtocol {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Tcp => "tcp",
         }
     }
 }
@@ -264,9 +267,9 @@ impl Config {
         }
     }
 
-    /// Whether a listener has TLS.
+    /// Whether TLS may end at a listener.
     pub fn has_tls(&self) -> bool {
-        self.listeners.iter().any(|listener| listener.protocol == ListenerProtocol::Https)
+        self.listeners.iter().any(|listener| listener.protocol != ListenerProtocol::Http)
     }
 
     /// Every key that a configuration may have, with its table (empty for the top level). The

@@ -83,7 +83,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let listeners = listeners?;
     let entry_points = entry_point::section(&root, &listeners);
     let admin = admin?;
-    let has_tls = listeners.iter().any(|listener| listener.protocol == ListenerProtocol::Https);
+    let has_tls = listeners.iter().any(|listener| listener.protocol != ListenerProtocol::Http);
     if !has_tls && tls.has("ticket_key_file") {
         let fix = "write protocol = \"https\" in a listener, or remove the key";
         tls.complain("ticket_key_file", Fault::new("no listener uses TLS", fix));
@@ -180,7 +180,8 @@ fn protocol(value: &DeValue<'_>) -> Result<ListenerProtocol, Fault> {
     match raw::string(value)? {
         "http" => Ok(ListenerProtocol::Http),
         "https" => Ok(ListenerProtocol::Https),
-        other => Err(unknown_word(other, &["http", "https"])),
+        "tcp" => Ok(ListenerProtocol::Tcp),
+        other => Err(unknown_word(other, &["http", "https", "tcp"])),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Conditions on a request: what `match` of an IngressRoute is made of.
+//! Conditions on a request or a connection: what `match` of an IngressRoute or IngressRouteTCP is made of.
 
 use super::HostPattern;
 use super::middleware::Pattern;
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// A condition on a request (Traefik 3, "Routers", rules).
+/// A condition on a request or a connection (Traefik 3, "Routers", rules).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// All of them hold.
@@ -17,9 +17,9 @@ pub enum Condition {
     Any(Vec<Condition>),
     /// It does not hold.
     Not(Box<Condition>),
-    /// `Host`.
+    /// `Host`, `HostSNI`.
     Host(HostPattern),
-    /// `HostRegexp`, not anchored.
+    /// `HostRegexp`, `HostSNIRegexp`, not anchored.
     HostRegexp(Pattern),
     /// `Path`: the whole path.
     Path(Box<str>),
@@ -43,6 +43,19 @@ pub enum Condition {
     Method(Method),
     /// `ClientIP`: the peer is in this network.
     ClientIp(IpNet),
+    /// `ALPN`: the client offers this protocol. Of connections alone: no request meets it.
+    Alpn(Box<str>),
+}
+
+/// What of a connection conditions are about.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionFacts<'c> {
+    /// The name in the ClientHello, in lower case and without a dot at its end; empty without one.
+    pub server_name: &'c str,
+    /// The protocols that the client offers (ALPN, RFC 7301).
+    pub protocols: &'c [Vec<u8>],
+    /// The other end of the connection, or what a PROXY protocol header names.
+    pub peer: IpAddr,
 }
 
 /// What of a request conditions are about.
@@ -108,6 +121,23 @@ impl Condition {
             }
             Self::Method(method) => method == request.method,
             Self::ClientIp(network) => network.contains(&request.peer.to_canonical()),
+            Self::Alpn(_) => false,
+        }
+    }
+
+    /// Whether it holds for a connection. What is of requests alone does not.
+    pub fn holds_for(&self, connection: &ConnectionFacts<'_>) -> bool {
+        match self {
+            Self::All(all) => all.iter().all(|one| one.holds_for(connection)),
+            Self::Any(any) => any.iter().any(|one| one.holds_for(connection)),
+            Self::Not(not) => !not.holds_for(connection),
+            Self::Host(host) => host.matches(connection.server_name),
+            Self::HostRegexp(pattern) => pattern.is_match(connection.server_name),
+            Self::ClientIp(network) => network.contains(&connection.peer.to_canonical()),
+            Self::Alpn(protocol) => {
+                connection.protocols.iter().any(|offered| **offered == *protocol.as_bytes())
+            }
+            _ => false,
         }
     }
 }
@@ -310,5 +340,36 @@ mod tests {
         }
         let first = Condition::QueryFirst("a".into(), Pattern::new("^1$").expect("valid"));
         assert!(holds(&first, "/?b=1&a=1&a=2", &[]) && !holds(&first, "/?a=2&a=1", &[]));
+    }
+
+    #[test]
+    fn conditions_on_a_connection_hold_as_in_traefik() {
+        let host = |text: &str| Condition::Host(HostPattern::parse(Some(text)).expect("a host"));
+        let pattern = |text: &str| Condition::HostRegexp(Pattern::new(text).expect("valid"));
+        let network = |text: &str| Condition::ClientIp(text.parse().expect("a network"));
+        let meets = |condition: &Condition, server_name| {
+            let protocols = &[b"h2".to_vec(), b"mqtt".to_vec()];
+            let peer = "::ffff:10.0.0.1".parse().expect("an address");
+            condition.holds_for(&ConnectionFacts { server_name, protocols, peer })
+        };
+        for (condition, named, unnamed) in [
+            (host("a.example"), true, false),
+            (host("*.example"), true, false),
+            (host("b.example"), false, false),
+            (Condition::Host(HostPattern::Any), true, true),
+            (pattern("^a\\."), true, false),
+            (pattern(".*"), true, true),
+            (network("10.0.0.0/8"), true, true),
+            (Condition::Alpn("mqtt".into()), true, true),
+            (Condition::Alpn("mqt".into()), false, false),
+            (Condition::Method(Method::GET), false, false),
+        ] {
+            let found = (meets(&condition, "a.example"), meets(&condition, ""));
+            assert_eq!(found, (named, unnamed), "{condition:?}");
+            let not = Condition::Not(Box::new(condition));
+            assert_eq!((meets(&not, "a.example"), meets(&not, "")), (!named, !unnamed), "{not:?}");
+        }
+        let request = Condition::Alpn("h2".into());
+        assert!(!holds(&request, "/", &[]), "a request offers nothing");
     }
 }

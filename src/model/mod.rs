@@ -19,6 +19,7 @@ mod protocol;
 mod raw_path;
 mod route;
 mod service;
+mod tcp;
 mod timeouts;
 mod tls;
 
@@ -27,7 +28,7 @@ pub use balancing::{
     Algorithm, Balancing, COOKIE_NAME, CookieSettings, HashKey, Prefer, SameSite, cookie_domain,
     is_cookie_name, is_cookie_path,
 };
-pub use condition::{Condition, RequestFacts, Sender};
+pub use condition::{Condition, ConnectionFacts, RequestFacts, Sender};
 pub use diagnostic::{Diagnostic, Severity, Why};
 pub use health_check::{CheckKind, HealthCheck, PlainCheck};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
@@ -41,6 +42,9 @@ pub use route::{EntryPoints, Matching, Ordered, bare_rule_length, rule_length};
 pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
     HostSent, PortKey, Treatment,
+};
+pub use tcp::{
+    KeepAlive, ProxyVersion, TcpDelivery, TcpRoute, TcpRule, TcpService, TcpTls, TcpTlsEnd,
 };
 pub use timeouts::Timeouts;
 pub use tls::{CertificateRole, HostClients, Issuer, TlsSecret};
@@ -59,6 +63,9 @@ pub struct Model {
     pub rules: Vec<Rule>,
     /// `spec.defaultBackend` of each Ingress that has one.
     pub defaults: Vec<DefaultBackend>,
+    /// The routes of connections, the highest priority first; of equals the older object comes first, and then the
+    /// one that stands first.
+    pub tcp: Vec<TcpRoute>,
     /// The Service ports that rules and default backends refer to, each once. From a translation
     /// they are sorted by their keys.
     pub backends: Vec<BackendSpec>,
@@ -97,10 +104,10 @@ pub struct ClusterAddresses {
     pub cloudflare_list: Option<Arc<str>>,
 }
 
-/// An Ingress or an IngressRoute: its identity, for ties, labels and `explain`, and what is for all of its rules.
+/// An Ingress, an IngressRoute or an IngressRouteTCP: its identity, for ties, labels and `explain`, and what is for all of its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingress {
-    /// Which of the two.
+    /// Which of them.
     pub kind: Kind,
     /// `metadata.namespace`.
     pub namespace: Arc<str>,

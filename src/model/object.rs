@@ -18,10 +18,16 @@ pub enum Kind {
     Middleware,
     /// `traefik.io/v1alpha1` IngressRoute.
     IngressRoute,
+    /// `traefik.io/v1alpha1` IngressRouteTCP.
+    IngressRouteTcp,
+    /// `traefik.io/v1alpha1` MiddlewareTCP.
+    MiddlewareTcp,
     /// `traefik.io/v1alpha1` TraefikService.
     TraefikService,
     /// `traefik.io/v1alpha1` ServersTransport.
     ServersTransport,
+    /// `traefik.io/v1alpha1` ServersTransportTCP.
+    ServersTransportTcp,
     /// `traefik.io/v1alpha1` TLSOption.
     TlsOption,
     /// `traefik.io/v1alpha1` TLSStore.
@@ -40,15 +46,18 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind that a running process has findings about, for metrics that name each of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Ingress,
         Self::IngressClass,
         Self::Service,
         Self::EndpointSlice,
         Self::Middleware,
         Self::IngressRoute,
+        Self::IngressRouteTcp,
+        Self::MiddlewareTcp,
         Self::TraefikService,
         Self::ServersTransport,
+        Self::ServersTransportTcp,
         Self::TlsOption,
         Self::TlsStore,
         Self::Secret,
@@ -66,8 +75,11 @@ impl Kind {
             Self::EndpointSlice => "EndpointSlice",
             Self::Middleware => "Middleware",
             Self::IngressRoute => "IngressRoute",
+            Self::IngressRouteTcp => "IngressRouteTCP",
+            Self::MiddlewareTcp => "MiddlewareTCP",
             Self::TraefikService => "TraefikService",
             Self::ServersTransport => "ServersTransport",
+            Self::ServersTransportTcp => "ServersTransportTCP",
             Self::TlsOption => "TLSOption",
             Self::TlsStore => "TLSStore",
             Self::Secret => "Secret",

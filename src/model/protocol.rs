@@ -31,6 +31,7 @@ impl fmt::Display for Protocol {
             Alpn::Either => "",
             Alpn::Http2 => "HTTP/2, ",
             Alpn::Http1 => "HTTP/1.1, ",
+            Alpn::None => "",
         };
         write!(f, "https ({inside}")?;
         match &settings.trust {

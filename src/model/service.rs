@@ -1,7 +1,7 @@
 //! Service ports and the endpoints behind them.
 
 use super::{Balancing, HealthCheck, Limits, Protocol};
-use crate::error::labels;
+use crate::error::{Reason, labels};
 use crate::net::addr::EndpointAddr;
 use std::fmt;
 use std::sync::Arc;
@@ -125,6 +125,21 @@ pub enum Broken {
     Altered,
     /// A middleware of the route does not exist, or cannot be used.
     MiddlewareUnusable,
+}
+
+impl Broken {
+    /// Why requests and connections are refused.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::ServiceMissing => Reason::ServiceMissing,
+            Self::PortMissing => Reason::PortMissing,
+            Self::Unsupported => Reason::BackendUnsupported,
+            Self::ProtocolUnusable => Reason::ProtocolUnusable,
+            Self::Restricted => Reason::RestrictionUnsupported,
+            Self::Altered => Reason::AnnotationUnsupported,
+            Self::MiddlewareUnusable => Reason::MiddlewareUnusable,
+        }
+    }
 }
 
 /// An endpoint of a Service port.

@@ -49,6 +49,8 @@ pub enum Alpn {
     Http2,
     /// HTTP/1.1 and nothing else, as WebSocket asks.
     Http1,
+    /// Nothing is offered: for connections that are relayed.
+    None,
 }
 
 /// The TLS settings of a Service.
@@ -162,6 +164,7 @@ fn config(settings: &TlsSettings) -> Option<ClientConfig> {
         Alpn::Either => vec![h2, h1],
         Alpn::Http2 => vec![h2],
         Alpn::Http1 => vec![h1],
+        Alpn::None => Vec::new(),
     };
     config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(SESSIONS)));
     Some(config)

@@ -3,6 +3,7 @@
 use super::backends::{backends, limits};
 use super::builder::{Builder, HostRules};
 use super::hosts::hash;
+use super::tcp::TcpRoutes;
 use super::{Table, lookup, paths};
 use crate::model::{self, HostPattern, Model, PathKind, Rule};
 use std::cmp::Ordering;
@@ -46,7 +47,8 @@ pub fn compile(model: &Model, previous: Option<&Table>) -> Table {
         of_parts.iter().map(|hosts| Arc::new(Builder::build(model, &backends, hosts))).collect();
     let limits = limits(model, &backends);
     let generation = previous.map_or(0, |table| table.generation + 1);
-    Table::of(generation, parts, backends, updates, limits)
+    let tcp = TcpRoutes::of(model, &backends);
+    Table::of(generation, parts, tcp, backends, updates, limits)
 }
 
 /// How many parts so many hosts are in.

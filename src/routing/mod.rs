@@ -24,6 +24,7 @@ mod paths;
 mod protocol;
 mod publish;
 mod recompile;
+mod tcp;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ pub use lookup::Asked;
 pub use protocol::EndpointProtocol;
 pub use publish::{Held, Publisher, TableCache, TableHandle};
 pub use recompile::recompile;
+pub use tcp::{AskedConnection, TcpEntry};
 
 use crate::balance::EndpointSet;
 use crate::model::{Algorithm, BackendKey, Chain, Kind, Limits, Ordered, PathKind, Timeouts};
@@ -42,6 +44,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
+use tcp::TcpRoutes;
 
 /// "No such entry" in the index fields below.
 const NONE: u32 = u32::MAX;
@@ -80,6 +83,8 @@ pub struct Table {
     has_ordered: bool,
     routes: usize,
     hosts: usize,
+    /// The routes of connections.
+    tcp: TcpRoutes,
     /// Those of the model, in its order.
     backends: Box<[Arc<Backend>]>,
     /// The model that this is of, where it is one of a row of them ([`Delta`]).
@@ -248,6 +253,7 @@ impl Table {
     fn of(
         generation: u64,
         parts: Box<[Arc<Part>]>,
+        tcp: TcpRoutes,
         backends: Box<[Arc<Backend>]>,
         updates: Vec<Update>,
         limits: Vec<(Arc<Backend>, Option<Limits>)>,
@@ -259,6 +265,7 @@ impl Table {
             routes: parts.iter().map(|part| part.routes.len()).sum(),
             hosts: parts.iter().map(|part| part.host_count()).sum(),
             parts,
+            tcp,
             backends,
             model: None,
             updates,

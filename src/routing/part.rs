@@ -76,6 +76,29 @@ impl Part {
         }
     }
 
+    /// Whether a rule of a host, of which `value` is the record, names one of some entry points. Costs a look at the
+    /// paths of the host, up to the first that does.
+    pub(super) fn serves(&self, value: u32, entry_points: u32) -> bool {
+        if value & ONE_ROUTE != 0 {
+            return true;
+        }
+        let host = &self.host_entries[value as usize];
+        let is_served = |found: Option<Candidate>| found.is_some_and(|found| !found.is_also);
+        let paths = &self.paths[host.exact().start..host.prefix().end];
+        let ordered = &self.ordered[host.ordered.range()];
+        paths.iter().any(|path| is_served(self.served(path.route, entry_points)))
+            || ordered.iter().any(|one| is_served(self.served_by_order(one.route, entry_points)))
+    }
+
+    /// Whether the default backend of such a host is there for one of some entry points.
+    pub(super) fn has_default(&self, value: u32, entry_points: u32) -> bool {
+        if value & ONE_ROUTE != 0 {
+            return false;
+        }
+        let default = self.host_entries[value as usize].default;
+        default != NONE && self.served(default, entry_points).is_some()
+    }
+
     /// The ordered rules of a host, of which `value` is the record.
     pub(super) fn ordered_of(&self, value: u32) -> Run {
         match value & ONE_ROUTE {

@@ -69,7 +69,7 @@ impl EndpointProtocol {
         match self {
             Self::Http => false,
             Self::H2c | Self::Grpc => true,
-            Self::Https(tls) => tls.settings().alpn != Alpn::Http1,
+            Self::Https(tls) => matches!(tls.settings().alpn, Alpn::Either | Alpn::Http2),
         }
     }
 

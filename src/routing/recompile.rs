@@ -4,6 +4,7 @@ use super::backends::{Carried, carried};
 use super::builder::{Builder, HostRules};
 use super::compile::{HOSTS, compile, default_backends, of_host, part_count, part_of, rules_of};
 use super::part::Part;
+use super::tcp::TcpRoutes;
 use super::{Backend, Table};
 use crate::model::{Delta, HostPattern, Model, Rule};
 use std::collections::{BTreeMap, HashSet};
@@ -66,7 +67,8 @@ fn incremental(model: &Model, delta: &Delta, previous: &Table) -> Option<Table> 
         let all: Vec<_> = all.collect();
         parts[number] = Arc::new(Builder::build(model, &backends, &all));
     }
-    let mut table = Table::of(previous.generation + 1, parts, backends, updates, limits);
+    let tcp = TcpRoutes::of(model, &backends);
+    let mut table = Table::of(previous.generation + 1, parts, tcp, backends, updates, limits);
     table.gone = Some(gone);
     Some(table)
 }

@@ -109,7 +109,7 @@ pub(super) fn explain(
             handshake(&certificates, &request, origin.sni.as_deref(), &mut explanation)?
         }
         Some(ListenerProtocol::Http) => without_tls(&certificates, &request, &mut explanation),
-        None => Ok(Ok(())),
+        Some(ListenerProtocol::Tcp) | None => Ok(Ok(())),
     };
     let belongs = match stands {
         Ok(belongs) => belongs,

@@ -9,11 +9,14 @@ use serde_json::Value;
 pub const TRAEFIK_VERSION: &str = "traefik.io/v1alpha1";
 
 /// Traefik's kinds that ravelin reads, with their plurals in the API.
-pub const TRAEFIK_KINDS: [(Kind, &str); 6] = [
+pub const TRAEFIK_KINDS: [(Kind, &str); 9] = [
     (Kind::Middleware, "middlewares"),
     (Kind::IngressRoute, "ingressroutes"),
+    (Kind::IngressRouteTcp, "ingressroutetcps"),
+    (Kind::MiddlewareTcp, "middlewaretcps"),
     (Kind::TraefikService, "traefikservices"),
     (Kind::ServersTransport, "serverstransports"),
+    (Kind::ServersTransportTcp, "serverstransporttcps"),
     (Kind::TlsOption, "tlsoptions"),
     (Kind::TlsStore, "tlsstores"),
 ];

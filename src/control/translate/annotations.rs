@@ -55,6 +55,11 @@ impl<'o> Annotations<'o> {
         Self(metadata.annotations.as_ref())
     }
 
+    /// The first that begins so, by name.
+    pub(super) fn first_with(self, beginning: &str) -> Option<&'o str> {
+        self.0?.keys().map(String::as_str).find(|name| name.starts_with(beginning))
+    }
+
     /// The value of one, without the spaces around it. Traefik reads its own without regard to case.
     pub(super) fn get(self, name: &str) -> Option<&'o str> {
         let all = self.0?;

@@ -21,12 +21,38 @@ const ALIASES: [(&str, &str); 3] =
 pub struct NamedEntryPoint {
     /// What routes call it.
     pub name: Arc<str>,
-    /// Whether all of its listeners have TLS.
+    /// Whether all of its listeners with HTTP have TLS.
     pub is_secure: bool,
+    /// The connections of its listeners.
+    pub carries: CarriedTraffic,
     /// Whether routes that name no entry point are served there.
     pub is_default: bool,
     /// Middlewares that requests pass before those of their route.
     pub middlewares: Vec<Arc<str>>,
+}
+
+/// What connections of an entry point have, over all of its listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedTraffic {
+    /// Whether some have no TLS.
+    pub plain: bool,
+    /// Whether some have TLS.
+    pub tls: bool,
+    /// Whether some are for routes of HTTP.
+    pub http: bool,
+}
+
+impl CarriedTraffic {
+    /// Those of listeners with these protocols; of none, by whether it is meant for TLS.
+    fn of(protocols: &[ListenerProtocol], is_secure: bool) -> Self {
+        let has = |wanted| protocols.contains(&wanted);
+        let (http, https) = match protocols {
+            [] => (!is_secure, is_secure),
+            _ => (has(ListenerProtocol::Http), has(ListenerProtocol::Https)),
+        };
+        let tcp = has(ListenerProtocol::Tcp);
+        Self { plain: http || tcp, tls: https || tcp, http: http || https }
+    }
 }
 
 /// The entry points of a configuration, in its order: the position of each is its bit.
@@ -39,6 +65,7 @@ impl Default for EntryPointTable {
         let preset = |name: &str, is_secure| NamedEntryPoint {
             name: name.into(),
             is_secure,
+            carries: CarriedTraffic::of(&[], is_secure),
             is_default: true,
             middlewares: Vec::new(),
         };
@@ -76,13 +103,17 @@ impl EntryPointTable {
     /// Those of a configuration.
     pub fn of(config: &Config) -> Self {
         let all = config.entry_points.iter().map(|point| {
-            let mut own = point.listeners.iter().filter_map(|&at| config.listeners.get(at));
-            let is_secure = match point.listeners[..] {
+            let own = point.listeners.iter().filter_map(|&at| config.listeners.get(at));
+            let own: Vec<ListenerProtocol> = own.map(|listener| listener.protocol).collect();
+            let is_secure = match &own[..] {
                 [] => *point.name == *"websecure",
-                _ => own.all(|listener| listener.protocol == ListenerProtocol::Https),
+                own => {
+                    own.contains(&ListenerProtocol::Https) && !own.contains(&ListenerProtocol::Http)
+                }
             };
             let (name, middlewares) = (Arc::clone(&point.name), point.middlewares.clone());
-            NamedEntryPoint { name, is_secure, is_default: point.is_default, middlewares }
+            let (carries, is_default) = (CarriedTraffic::of(&own, is_secure), point.is_default);
+            NamedEntryPoint { name, is_secure, carries, is_default, middlewares }
         });
         Self(all.collect())
     }
@@ -156,7 +187,10 @@ impl EntryPointTable {
                 let fix = "name an entry point with TLS, such as websecure, or remove `tls`";
                 report.add("spec.tls", Problem::error(Why::Invalid, "", reason, fix));
             }
-            let also = self.bits(|point| !point.is_secure && point.is_default) & !secure;
+            let plain = |point: &NamedEntryPoint| {
+                point.carries.http && !point.is_secure && point.is_default
+            };
+            let also = self.bits(plain) & !secure;
             let also = if own & secure == 0 { 0 } else { also };
             read.entry_points = EntryPoints { own: own & secure, also };
             read.is_secure = true;
@@ -164,8 +198,74 @@ impl EntryPointTable {
         read
     }
 
-    /// Those of these names, in the field `place`.
+    /// Reads those of an IngressRouteTCP. With `tls` it is served where connections have TLS, without it where they
+    /// have none. `own` is empty where there is none of these, which was told.
+    pub(super) fn of_tcp_route(
+        &self,
+        names: &[&str],
+        has_tls: bool,
+        report: &mut Report<'_>,
+    ) -> EntryPointsRead {
+        let read = EntryPointsRead { entry_points: self.default(), ..Default::default() };
+        let mut read = match names.is_empty() {
+            true => read,
+            false => self.looked_up(read, names, "spec.entryPoints", report),
+        };
+        let fits = self.bits(|point| match has_tls {
+            true => point.carries.tls,
+            false => point.carries.plain,
+        });
+        let EntryPoints { own, .. } = read.entry_points;
+        if own & fits == 0 && read.broken.is_none() {
+            let (place, reason, fix) = match has_tls {
+                true => (
+                    "spec.tls",
+                    "asks for TLS, and no connection of its entry points has it: it is not served",
+                    "name an entry point with TLS, such as websecure, or one of a listener with protocol = \"tcp\"",
+                ),
+                false => (
+                    "spec.entryPoints",
+                    "have connections with TLS alone, and the route has no `tls`: it is not served",
+                    "add `tls`, or name an entry point of a listener with protocol = \"tcp\"",
+                ),
+            };
+            report.add(place, Problem::error(Why::Invalid, "", reason, fix));
+        }
+        read.entry_points = EntryPoints { own: own & fits, also: 0 };
+        read
+    }
+
+    /// Those with routes of HTTP within TLS, as bits.
+    pub(super) fn bits_of_https(&self) -> u32 {
+        self.bits(|point| point.carries.http && point.carries.tls)
+    }
+
+    /// Whether one of these entry points has routes of HTTP as well.
+    pub(super) fn have_http(&self, bits: u32) -> bool {
+        bits & self.bits(|point| point.carries.http) != 0
+    }
+
+    /// Those of these names for routes of HTTP, in the field `place`.
     fn named(
+        &self,
+        read: EntryPointsRead,
+        names: &[&str],
+        place: &str,
+        report: &mut Report<'_>,
+    ) -> EntryPointsRead {
+        let mut read = self.looked_up(read, names, place, report);
+        let own = read.entry_points.own;
+        if read.broken.is_none() && !self.have_http(own) {
+            let reason = "have no HTTP: its routes are not served";
+            let fix = "name an entry point of a listener with protocol = \"http\" or \"https\"";
+            report.add(place, Problem::error(Why::RestrictionUnsupported, "", reason, fix));
+            read.broken = Some(Broken::Restricted);
+        }
+        read
+    }
+
+    /// Those of these names, in the field `place`.
+    fn looked_up(
         &self,
         mut read: EntryPointsRead,
         names: &[&str],
@@ -183,7 +283,8 @@ impl EntryPointTable {
         let own = known.iter().fold(0, |bits, at| bits | 1 << at);
         read.is_secure = known.iter().all(|&at| self.0[at].is_secure);
         // Visitors without TLS are sent there, instead of the 404 that Traefik has for them.
-        let plain = |point: &NamedEntryPoint| !point.is_secure && point.is_default;
+        let plain =
+            |point: &NamedEntryPoint| point.carries.http && !point.is_secure && point.is_default;
         let also = if read.is_secure { self.bits(plain) } else { 0 };
         read.entry_points = match own == self.bits(|_| true) {
             true => EntryPoints::ALL,

@@ -41,6 +41,7 @@ mod servers_transport;
 mod service;
 mod shadow;
 mod snippet;
+mod tcp_route;
 #[cfg(test)]
 mod tests;
 mod timeouts;
@@ -57,7 +58,7 @@ pub use addresses::addresses;
 pub use catalogue::{AnnotatedObjects, foreign_annotations, own_annotations};
 pub use class::CONTROLLER;
 pub use clients::authority_secret;
-pub use entry_points::{EntryPointTable, NamedEntryPoint};
+pub use entry_points::{CarriedTraffic, EntryPointTable, NamedEntryPoint};
 pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
 pub(in crate::control) use ingress_route::secrets_of as traefik_secrets;

@@ -105,9 +105,10 @@ impl Words {
     pub(super) fn of(&self, port: &ServicePort, wanted: &Wanted) -> Option<Protocol> {
         let asked = match wanted.scheme {
             None => self.scheme.ok()?,
-            Some(AskedScheme::Http) => Some(Scheme::Http),
+            Some(AskedScheme::Http | AskedScheme::Tcp) => Some(Scheme::Http),
             Some(AskedScheme::H2c) => Some(Scheme::H2c),
             Some(AskedScheme::Https) => Some(Scheme::Https(Alpn::Either)),
+            Some(AskedScheme::Tls) => Some(Scheme::Https(Alpn::None)),
         };
         match asked.or_else(|| by_app_protocol(port)).unwrap_or_else(|| by_port(port)) {
             Scheme::Http => Some(Protocol::Http),

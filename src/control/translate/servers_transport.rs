@@ -16,6 +16,18 @@ use std::sync::Arc;
 /// The keys that CAs are under: Traefik's own, and cert-manager's.
 const AUTHORITIES: [&str; 2] = ["tls.ca", "ca.crt"];
 
+/// The fields about TLS that both transports have.
+pub(super) const TLS_FIELDS: [&str; 8] = [
+    "serverName",
+    "insecureSkipVerify",
+    "rootCAs",
+    "rootCAsSecrets",
+    "certificatesSecrets",
+    "peerCertURI",
+    "peerCertSANs",
+    "spiffe",
+];
+
 /// What was read of one, with the Secrets that it depends on.
 pub(super) struct TransportRead {
     /// `None`: it cannot be used, which was told.
@@ -45,27 +57,16 @@ fn content(
     report: &mut Report<'_>,
 ) -> TransportRead {
     let mut fields = Fields::of_routes("spec", &source.spec, report);
-    fields.know(&[
-        "serverName",
-        "insecureSkipVerify",
-        "rootCAs",
-        "rootCAsSecrets",
-        "certificatesSecrets",
+    let mut known = TLS_FIELDS.to_vec();
+    known.extend([
         "maxIdleConnsPerHost",
         "forwardingTimeouts",
         "disableHTTP2",
-        "peerCertURI",
-        "spiffe",
         "cipherSuites",
         "minVersion",
         "maxVersion",
     ]);
-    for key in ["certificatesSecrets", "peerCertURI", "spiffe"] {
-        if fields.get(key).is_some() {
-            let reason = "is not supported: no certificate is presented to pods, and theirs are verified by name";
-            fields.refuse_for(Why::Unsupported, key, reason, "remove it");
-        }
-    }
+    fields.know(&known);
     for (key, instead) in [
         ("maxIdleConnsPerHost", "as many connections are kept as are of use"),
         ("forwardingTimeouts", "timeouts are those of the configuration and of the annotations"),
@@ -76,15 +77,29 @@ fn content(
     ] {
         fields.tell(key, instead);
     }
+    let read = read_tls(&mut fields, within);
+    if fields.is_broken() { TransportRead { tls: None, ..read } } else { read }
+}
+
+/// Reads [`TLS_FIELDS`], which are known.
+pub(super) fn read_tls(
+    fields: &mut Fields<'_, '_, '_>,
+    within: Option<(&Objects, &Arc<str>)>,
+) -> TransportRead {
+    for key in ["certificatesSecrets", "peerCertURI", "peerCertSANs", "spiffe"] {
+        if fields.get(key).is_some() {
+            let reason = "is not supported: no certificate is presented to pods, and theirs are verified by name";
+            fields.refuse_for(Why::Unsupported, key, reason, "remove it");
+        }
+    }
     let server_name = fields.text("serverName").filter(|name| !name.is_empty());
     let server_name = server_name.and_then(|name| {
         let read = ServerName::try_from(name.to_owned()).map_err(|_| "is not a name".to_owned());
         fields.parse("serverName", name, read, "write the name in the certificate")
     });
     let mut secrets = Vec::new();
-    let trust = trust(&mut fields, within, &mut secrets);
-    let tls = (!fields.is_broken()).then_some(TransportTls { server_name, trust });
-    TransportRead { tls, secrets }
+    let trust = trust(fields, within, &mut secrets);
+    TransportRead { tls: Some(TransportTls { server_name, trust }), secrets }
 }
 
 fn trust(

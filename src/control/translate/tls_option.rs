@@ -20,6 +20,13 @@ pub(super) struct TlsOptionRead {
     pub(super) clients: ClientsRead,
     /// Whether handshakes for names without a certificate are refused, where it is the default one.
     pub(super) is_strict: bool,
+    /// The protocols that routes of connections agree on (ALPN), the one to prefer first.
+    pub(super) protocols: Box<[Box<[u8]>]>,
+}
+
+/// The protocols without `alpnProtocols`. Traefik's third, of ACME, is for its own challenges.
+pub(super) fn default_protocols() -> Box<[Box<[u8]>]> {
+    [&b"h2"[..], b"http/1.1"].map(Into::into).into()
 }
 
 impl TlsOptionRead {
@@ -28,7 +35,7 @@ impl TlsOptionRead {
         let subjects = Subjects::default();
         let clients =
             ClientsRead { mode: Mode::Require, issuer: None, subjects, tls13_only: false };
-        Self { clients, is_strict: true }
+        Self { clients, is_strict: true, protocols: default_protocols() }
     }
 }
 
@@ -76,7 +83,7 @@ fn content(source: &TraefikObject, namespace: &Arc<str>, report: &mut Report<'_>
             "those of TLS 1.3, and those of TLS 1.2 with authenticated encryption, are offered",
         ),
         ("curvePreferences", "X25519MLKEM768, X25519, P-256 and P-384 are offered"),
-        ("alpnProtocols", "HTTP/2 and HTTP/1.1 are offered"),
+        ("alpnProtocols", "routes of HTTP have HTTP/2 and HTTP/1.1, those of connections these"),
         ("preferServerCipherSuites", "the order of the server counts"),
         ("disableSessionTickets", "tickets are encrypted with keys that change"),
     ] {
@@ -92,15 +99,29 @@ fn content(source: &TraefikObject, namespace: &Arc<str>, report: &mut Report<'_>
         }
     };
     let is_strict = fields.flag("sniStrict");
+    let protocols = protocols(&mut fields);
     let none =
         ClientsRead { mode: Mode::Off, issuer: None, subjects: Subjects::default(), tls13_only };
     let asked = fields.below("clientAuth", |auth| client_auth(auth, namespace));
     match asked {
         _ if fields.is_broken() => TlsOptionRead::unusable(),
-        None => TlsOptionRead { clients: none, is_strict },
+        None => TlsOptionRead { clients: none, is_strict, protocols },
         Some((mode, issuer)) => {
-            TlsOptionRead { clients: ClientsRead { mode, issuer, ..none }, is_strict }
+            let clients = ClientsRead { mode, issuer, ..none };
+            TlsOptionRead { clients, is_strict, protocols }
         }
+    }
+}
+
+/// Reads `alpnProtocols`. A name is of 1 to 255 bytes (RFC 7301 section 3.1).
+fn protocols(fields: &mut Fields<'_, '_, '_>) -> Box<[Box<[u8]>]> {
+    let names = fields.texts("alpnProtocols");
+    if names.iter().any(|name| name.is_empty() || name.len() > 255) {
+        fields.refuse("alpnProtocols", "has a name that is empty or too long", "correct it");
+    }
+    match names[..] {
+        [] => default_protocols(),
+        _ => names.into_iter().map(|name| name.as_bytes().into()).collect(),
     }
 }
 

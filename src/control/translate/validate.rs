@@ -10,7 +10,7 @@ use super::near::Here;
 use super::report::{Problem, Report};
 use super::{
     endpoint_slice, ingress, ingress_route, middleware, secret, servers_transport, service,
-    tls_option,
+    tcp_route, tls_option,
 };
 use crate::control::objects::Object;
 use crate::model::{Diagnostic, Https, Kind, Why};
@@ -40,6 +40,10 @@ pub fn validate(object: &Object) -> Vec<Diagnostic> {
         Object::Traefik(object) => match object.kind {
             Kind::Middleware => middleware::check(object, &mut report),
             Kind::IngressRoute => ingress_route::check(object, &mut report),
+            Kind::IngressRouteTcp => tcp_route::check(object, &mut report),
+            Kind::MiddlewareTcp | Kind::ServersTransportTcp => {
+                tcp_route::check_other(object, &mut report);
+            }
             Kind::ServersTransport => servers_transport::check(object, &mut report),
             Kind::TlsOption => tls_option::check(object, &mut report),
             _ => {}

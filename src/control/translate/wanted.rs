@@ -21,14 +21,25 @@ pub(super) enum AskedScheme {
     Http,
     H2c,
     Https,
+    /// Bytes as they come.
+    Tcp,
+    /// The same within TLS.
+    Tls,
 }
 
 impl AskedScheme {
+    /// Whether it is for connections, and not for requests.
+    pub(super) fn is_of_connections(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
+    }
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::H2c => "h2c",
             Self::Https => "https",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 }

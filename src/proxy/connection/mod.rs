@@ -69,7 +69,7 @@ const HTTP2: usize = 32 * 1024;
 fn price(protocol: ListenerProtocol) -> usize {
     match protocol {
         ListenerProtocol::Http => PLAIN,
-        ListenerProtocol::Https => SECURE,
+        ListenerProtocol::Https | ListenerProtocol::Tcp => SECURE,
     }
 }
 
@@ -228,7 +228,9 @@ async fn tls_handshake(
     let worker = Rc::clone(&downstream.worker);
     let watch = Rc::clone(&downstream.watch);
     match worker.config.listeners[downstream.listener].protocol {
-        ListenerProtocol::Http => return Some((downstream, ClientSocket::Plain(socket))),
+        ListenerProtocol::Http | ListenerProtocol::Tcp => {
+            return Some((downstream, ClientSocket::Plain(socket)));
+        }
         ListenerProtocol::Https => {}
     }
     let cells = &worker.cells.listeners[downstream.listener];

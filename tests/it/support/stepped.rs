@@ -105,6 +105,7 @@ impl Stepped {
             ingresses: vec![ingress],
             rules: self.rules.iter().enumerate().map(rule).collect(),
             defaults: Vec::new(),
+            tcp: Vec::new(),
             backends: self.backends,
         };
         let edge = self.builder.start();

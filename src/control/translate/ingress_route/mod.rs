@@ -6,19 +6,21 @@
 
 mod health_check;
 mod place;
-mod rule;
+pub(super) mod rule;
 mod service;
 mod sticky;
 mod tls;
 
 pub(super) use place::Placed;
+pub(super) use place::hosts;
 pub(super) use service::{
     Asked, MOST_SERVICES, ServiceRead, Target, missing, one as service, read as services,
     service_with,
 };
+pub(super) use service::{length, middlewares as references, reference};
 pub(super) use sticky::sticky;
-pub(super) use tls::RouteTls;
 pub(in crate::control) use tls::secrets_of;
+pub(super) use tls::{RouteTls, content as tls_content};
 
 use super::annotations::Annotations;
 use super::entry_points::{EntryPointTable, EntryPointsRead};
@@ -34,7 +36,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// Priorities above are kept for Traefik's own routes.
-const MOST_PRIORITY: i64 = i64::MAX - 1000;
+pub(super) const MOST_PRIORITY: i64 = i64::MAX - 1000;
 
 /// One of `spec.routes` whose rule can be read.
 pub(super) struct RouteRead<'o> {

@@ -73,7 +73,7 @@ fn by_host_and_path(condition: &Condition, length: i64) -> Option<Placed> {
 }
 
 /// The hosts that a rule is for; nothing if it may be for any.
-pub(super) fn hosts(condition: &Condition) -> Option<Vec<HostPattern>> {
+pub(in crate::control::translate) fn hosts(condition: &Condition) -> Option<Vec<HostPattern>> {
     match condition {
         Condition::Host(host) => Some(vec![host.clone()]),
         Condition::All(all) => all.iter().filter_map(hosts).min_by_key(Vec::len),

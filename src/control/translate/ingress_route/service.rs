@@ -51,7 +51,9 @@ pub(in crate::control::translate) struct ServiceRead<'o> {
 }
 
 /// The Middlewares of a route.
-pub(super) fn middlewares<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<Reference<'o>> {
+pub(in crate::control::translate) fn middlewares<'o>(
+    fields: &mut Fields<'o, '_, '_>,
+) -> Vec<Reference<'o>> {
     let count = length(fields, "middlewares", "list Middlewares by `name`");
     let mut all = Vec::with_capacity(count);
     for position in 0..count {
@@ -83,7 +85,11 @@ pub(in crate::control::translate) fn read<'o>(
 }
 
 /// How many values a list has.
-fn length(fields: &mut Fields<'_, '_, '_>, key: &str, fix: &str) -> usize {
+pub(in crate::control::translate) fn length(
+    fields: &mut Fields<'_, '_, '_>,
+    key: &str,
+    fix: &str,
+) -> usize {
     match fields.get(key) {
         None => 0,
         Some(Value::Array(items)) => items.len(),
@@ -94,7 +100,10 @@ fn length(fields: &mut Fields<'_, '_, '_>, key: &str, fix: &str) -> usize {
     }
 }
 
-pub(super) fn reference<'o>(fields: &mut Fields<'o, '_, '_>, fix: &str) -> Option<Reference<'o>> {
+pub(in crate::control::translate) fn reference<'o>(
+    fields: &mut Fields<'o, '_, '_>,
+    fix: &str,
+) -> Option<Reference<'o>> {
     let name = fields.required("name", fix)?;
     let namespace = fields.text("namespace").filter(|namespace| !namespace.is_empty());
     Some(Reference { namespace, name })

@@ -29,14 +29,22 @@ pub(super) fn read<'o>(
     let mut fields = Fields::of_routes("spec.tls", tls, report);
     fields.know(&["secretName", "certResolver", "domains", "options", "store"]);
     fields.refuse_misspelt("options");
-    hosts.extend(domains(&mut fields).into_iter().filter(is_name));
+    Some(content(&mut fields, hosts))
+}
+
+/// Reads the fields of certificate and options, which are known.
+pub(in crate::control::translate) fn content<'o>(
+    fields: &mut Fields<'o, '_, '_>,
+    hosts: &mut Vec<HostPattern>,
+) -> RouteTls<'o> {
+    hosts.extend(domains(fields).into_iter().filter(is_name));
     hosts.sort_unstable();
     hosts.dedup();
     // No certificate is asked for by an address.
     let names: Vec<HostPattern> = hosts.iter().filter(|host| is_name(host)).cloned().collect();
     let secret_name = fields.text("secretName").filter(|name| !name.is_empty());
     if fields.text("certResolver").is_some_and(|name| !name.is_empty()) {
-        resolver(&mut fields, secret_name.is_some(), &names);
+        resolver(fields, secret_name.is_some(), &names);
     }
     let option = fields.below("options", |option| {
         option.know(&["name", "namespace"]);
@@ -45,7 +53,7 @@ pub(super) fn read<'o>(
     let certificate =
         secret_name.map(|secret_name| TlsRead { position: 0, secret_name, hosts: names });
     let is_broken = fields.is_broken();
-    Some(RouteTls { certificate, option: option.flatten(), is_broken })
+    RouteTls { certificate, option: option.flatten(), is_broken }
 }
 
 /// Whether it is the name of a host, and neither an address nor all hosts.
@@ -107,7 +115,7 @@ pub(in crate::control) fn secrets_of(object: &TraefikObject) -> Vec<&str> {
     let list = |place: &str| spec.pointer(place).and_then(Value::as_array).into_iter().flatten();
     let mut named = match object.kind {
         Kind::Middleware => middleware::secrets_of(spec),
-        Kind::IngressRoute => at(&["/tls/secretName"]),
+        Kind::IngressRoute | Kind::IngressRouteTcp => at(&["/tls/secretName"]),
         Kind::TlsStore => {
             let mut named = at(&["/defaultCertificate/secretName"]);
             let more = list("/certificates").filter_map(|one| one.get("secretName")?.as_str());
@@ -115,7 +123,9 @@ pub(in crate::control) fn secrets_of(object: &TraefikObject) -> Vec<&str> {
             named
         }
         Kind::TlsOption => list("/clientAuth/secretNames").filter_map(Value::as_str).collect(),
-        Kind::ServersTransport => {
+        Kind::ServersTransport | Kind::ServersTransportTcp => {
+            let below = if object.kind == Kind::ServersTransportTcp { "/tls" } else { "" };
+            let list = |key: &str| list(&format!("{below}{key}"));
             let of_roots = list("/rootCAs").filter_map(|one| one.get("secret")?.as_str());
             let old = list("/rootCAsSecrets").chain(list("/certificatesSecrets"));
             of_roots.chain(old.filter_map(Value::as_str)).collect()

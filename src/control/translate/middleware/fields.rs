@@ -18,6 +18,12 @@ const UNTIL_CLIENTS: &str = "; until then no client is served";
 /// The end of the fix of each mistake in a route.
 const UNTIL_ROUTE: &str = "; until then its requests get 503";
 
+/// The end of the fix of each mistake in a route of connections.
+const UNTIL_CONNECTION: &str = "; until then its connections are refused";
+
+/// The end of the fix of each mistake in a MiddlewareTCP.
+const UNTIL_TCP_MIDDLEWARE: &str = "; until then routes that name it refuse connections";
+
 /// The fields below one key of a `spec`.
 pub(in crate::control::translate) struct Fields<'v, 'r, 'f> {
     map: Option<&'v Map<String, Value>>,
@@ -40,6 +46,24 @@ impl<'v, 'r, 'f> Fields<'v, 'r, 'f> {
         report: &'r mut Report<'f>,
     ) -> Self {
         Self::with(path, value, report, UNTIL_ROUTE)
+    }
+
+    /// Those of an IngressRouteTCP or of what it refers to.
+    pub(in crate::control::translate) fn of_connections(
+        path: &str,
+        value: &'v Value,
+        report: &'r mut Report<'f>,
+    ) -> Self {
+        Self::with(path, value, report, UNTIL_CONNECTION)
+    }
+
+    /// Those of a MiddlewareTCP.
+    pub(in crate::control::translate) fn of_tcp_middlewares(
+        path: &str,
+        value: &'v Value,
+        report: &'r mut Report<'f>,
+    ) -> Self {
+        Self::with(path, value, report, UNTIL_TCP_MIDDLEWARE)
     }
 
     /// Those of what is asked of clients.

@@ -43,6 +43,7 @@ pub use lists::id as object_id;
 pub(super) use lists::{OWN as OWN_LIST, ROUTER as ROUTER_LIST, SERVICE as SERVICE_LIST};
 pub(super) use lists::{Reference, are_other as are_other_lists};
 pub(super) use resolve::{AskedBy, Asking, Resolved, StepBackend, UsedBackend};
+pub(super) use source::networks;
 pub(super) use texts::status_ranges;
 
 use super::report::Report;

@@ -40,7 +40,11 @@ fn list(fields: &mut Fields<'_, '_, '_>, status: StatusCode) -> Option<Step> {
     Some(Step::Source(Box::new(SourceRule { list, client, status })))
 }
 
-fn networks(fields: &mut Fields<'_, '_, '_>, key: &str) -> Vec<IpNet> {
+/// A list of networks.
+pub(in crate::control::translate) fn networks(
+    fields: &mut Fields<'_, '_, '_>,
+    key: &str,
+) -> Vec<IpNet> {
     let fix = "write addresses and networks in CIDR notation";
     let mut networks = Vec::new();
     for text in fields.texts(key) {

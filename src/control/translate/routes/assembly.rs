@@ -6,13 +6,15 @@
 
 use super::backends::Backends;
 use super::ownership::Ownership;
-use super::reading::Reading;
+use super::reading::{Reading, TcpServed};
 use super::slab::Slab;
 use super::{Map, Set, Touched};
 use crate::config::HostPolicy;
 use crate::control::translate::findings::{Findings, Reported};
-use crate::control::translate::shadow;
-use crate::model::{BackendSpec, DefaultBackend, Delta, HostPattern, Ingress, Kind, Model, Rule};
+use crate::control::translate::{shadow, tcp_route};
+use crate::model::{
+    BackendSpec, DefaultBackend, Delta, HostPattern, Ingress, Kind, Model, Rule, TcpRoute,
+};
 use crate::routing::{rules_of, table_order};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -33,6 +35,10 @@ pub(super) struct Assembly {
     /// About default backends that get no request.
     idle: Reported,
     ownership: Ownership,
+    /// The entry points with routes of HTTP within TLS, as bits.
+    https: u32,
+    /// About routes of connections that get none.
+    of_tcp: Reported,
 }
 
 /// What came of the Ingresses of the model.
@@ -44,8 +50,9 @@ struct Moved {
 }
 
 impl Assembly {
-    pub(super) fn new(policy: HostPolicy) -> Self {
-        Self { ownership: Ownership::new(policy), ..Self::default() }
+    /// `https` are the entry points with routes of HTTP within TLS, as bits.
+    pub(super) fn new(policy: HostPolicy, https: u32) -> Self {
+        Self { ownership: Ownership::new(policy), https, ..Self::default() }
     }
 
     /// Brings the model up to date with what an update has touched. Returns it, and how it differs from the
@@ -62,6 +69,10 @@ impl Assembly {
         let moved = place_ingresses(&mut model.ingresses, &touched.left, &came);
         let (of_backends, from) = place_backends(&mut model.backends, touched, backends);
         let backend = |old: usize| of_backends.as_ref().map_or(old, |to| to[old]);
+        keep_tcp(&mut model.tcp, &moved, backend);
+        let new = came.iter().zip(&moved.of_new);
+        model.tcp.extend(new.flat_map(|(reading, &at)| placed_tcp(reading, at, backends)));
+        model.tcp.sort_by(tcp_order);
         let mut hosts = Set::default();
         let mut defaults_touched = false;
         let mut keep = |rule: &mut Rule| {
@@ -124,6 +135,9 @@ impl Assembly {
 
     /// Says who shares these hosts, which of their rules get no request, and, if asked for, which default backends.
     fn report(&mut self, hosts: &Set<HostPattern>, defaults: bool, findings: &mut Findings) {
+        let mut now = Vec::new();
+        tcp_route::report_overlaps(&self.model, self.https, &mut now);
+        findings.replace(&mut self.of_tcp, now);
         self.ownership.report(hosts, &self.model, findings);
         let Model { ingresses, rules, defaults: all, .. } = &*self.model;
         for host in hosts {
@@ -173,6 +187,37 @@ fn placed_rules<'r>(
         ingress,
         ..rule.clone()
     })
+}
+
+fn placed_tcp<'r>(
+    reading: &'r Reading,
+    ingress: usize,
+    backends: &'r Backends,
+) -> impl Iterator<Item = TcpRoute> + 'r {
+    reading.served.tcp.iter().map(move |TcpServed { rule, backends: own, .. }| TcpRoute {
+        ingress,
+        backends: own.iter().map(|&number| backends.position(number)).collect(),
+        rule: Arc::clone(rule),
+    })
+}
+
+/// Keeps the routes of connections whose objects are still there, with their new positions.
+fn keep_tcp(all: &mut Vec<TcpRoute>, moved: &Moved, backend: impl Fn(usize) -> usize) {
+    all.retain_mut(|route| {
+        route.ingress = moved.to[route.ingress];
+        let is_kept = route.ingress != GONE;
+        if is_kept {
+            route.backends.iter_mut().for_each(|at| *at = backend(*at));
+        }
+        is_kept
+    });
+}
+
+/// The highest priority first; of equals the older object, and then the one that stands first.
+fn tcp_order(a: &TcpRoute, b: &TcpRoute) -> Ordering {
+    let place = |route: &TcpRoute| (route.ingress, route.rule.position);
+    let priority = |route: &TcpRoute| route.rule.ordered.priority;
+    priority(b).cmp(&priority(a)).then_with(|| place(a).cmp(&place(b)))
 }
 
 fn placed_defaults<'r>(

@@ -20,6 +20,7 @@ mod reading;
 mod secrets;
 mod serve;
 mod serve_routes;
+mod serve_tcp;
 mod several;
 mod slab;
 mod source;
@@ -33,9 +34,10 @@ use super::class::Classes;
 use super::findings::{Findings, Reported};
 use super::middleware::{self, Changed, Middlewares};
 use super::near::{self, Here};
+use super::tls_option::DEFAULT;
 use super::{Options, object_ref};
 use crate::control::objects::Objects;
-use crate::model::{BackendSpec, Delta, HostClients, Model, ObjectRef, TlsSecret};
+use crate::model::{BackendSpec, Delta, HostClients, Kind, Model, ObjectRef, TlsSecret};
 use crate::pki::client_certificate::Authority;
 use asks::Asks;
 use assembly::Assembly;
@@ -103,7 +105,7 @@ impl Routes {
             policies: Policies::default(),
             pool: Pool::default(),
             middlewares: Middlewares::default(),
-            assembly: Assembly::new(options.hosts),
+            assembly: Assembly::new(options.hosts, options.entry_points.bits_of_https()),
             zone: None,
         }
     }
@@ -124,6 +126,7 @@ impl Routes {
         if touched.classes {
             self.classify(objects, touched);
         }
+        self.touch_default_options(touched);
         let mut has_secrets = self.read_pool(objects, touched);
         self.read_middlewares(objects, touched, findings);
         for object in std::mem::take(&mut touched.sources) {
@@ -173,6 +176,17 @@ impl Routes {
         let endpoints = numbers.into_iter().filter_map(|number| self.backends.placed(number));
         let endpoints = endpoints.collect();
         Update { endpoints, certificates, clients, ..Update::default() }
+    }
+
+    /// Touches what a default TLSOption is for, where one may be another.
+    fn touch_default_options(&self, touched: &mut Touched) {
+        let is_default =
+            |object: &ObjectRef| object.kind == Kind::TlsOption && *object.name == *DEFAULT;
+        if touched.referenced.iter().any(is_default) {
+            let all = self.readings.iter().map(|(_, reading)| &reading.ingress);
+            let tcp = all.filter(|ingress| ingress.kind == Kind::IngressRouteTcp);
+            touched.sources.extend(tcp.map(object_ref));
+        }
     }
 
     /// Reads the Middlewares that are touched, and touches the Ingresses that name them.
@@ -282,6 +296,9 @@ impl Routes {
             (Some(_), _) => Default::default(),
             (None, Source::Ingress(source)) => {
                 self.serve(objects, &object.namespace, number, source, touched)
+            }
+            (None, Source::IngressRoute(source)) if object.kind == Kind::IngressRouteTcp => {
+                self.serve_tcp(objects, object, number, source, touched)
             }
             (None, Source::IngressRoute(source)) => {
                 self.serve_routes(objects, object, number, source, touched)

@@ -13,7 +13,7 @@ use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::Step;
 use crate::model::{
-    DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, NamedStep, ObjectRef, Rule,
+    DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, NamedStep, ObjectRef, Rule, TcpRule,
 };
 use crate::pki::client_certificate::Authority;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(super) struct Served {
     ///
     /// [`Way`]: crate::control::translate::entry_points::Way
     pub(super) defaults: Box<[DefaultBackend]>,
+    /// The routes of connections.
+    pub(super) tcp: Box<[TcpServed]>,
     pub(super) tls: Box<[Certificate]>,
     /// What is asked of clients; boxed, because few Ingresses ask.
     pub(super) clients: Option<Box<Clients>>,
@@ -49,6 +51,16 @@ pub(super) struct Served {
     pub(super) dependencies: Box<[Dependency]>,
     /// What is wrong with the Ingress itself.
     pub(super) problems: Box<[Diagnostic]>,
+}
+
+/// A route of connections.
+#[derive(Debug, PartialEq)]
+pub(super) struct TcpServed {
+    pub(super) rule: Arc<TcpRule>,
+    /// Their numbers in [`Backends`].
+    pub(super) backends: Box<[usize]>,
+    /// For each its position in `services`.
+    pub(super) places: Box<[usize]>,
 }
 
 /// A step with a backend, and what asks for it.
@@ -75,7 +87,9 @@ impl Served {
         let of_rules = self.rules.iter().map(|rule| rule.backend);
         let of_default = self.defaults.iter().map(|default| default.backend);
         let of_steps = self.step_backends.iter().map(|used| used.backend);
-        let mut all: Vec<usize> = of_rules.chain(of_default).chain(of_steps).collect();
+        let of_tcp = self.tcp.iter().flat_map(|route| route.backends.iter().copied());
+        let mut all: Vec<usize> =
+            of_rules.chain(of_default).chain(of_steps).chain(of_tcp).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -83,7 +97,7 @@ impl Served {
 
     /// Whether it asks for the same as another one.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.rules == other.rules && self.defaults == other.defaults
+        self.rules == other.rules && self.defaults == other.defaults && self.tcp == other.tcp
     }
 }
 
@@ -126,6 +140,18 @@ impl Reading {
             self.served.rules.iter().map(|rule| (BackendPlace::of(kind, rule), rule.backend));
         let of_default =
             self.served.defaults.iter().map(|own| (BackendPlace::Default, own.backend));
+        let of_tcp = self.served.tcp.iter().flat_map(|route| {
+            let place =
+                |service: usize| BackendPlace::Route { route: route.rule.position, service };
+            route.places.iter().map(move |&at| place(at)).zip(route.backends.iter().copied())
+        });
+        let of_tcp: Vec<(BackendPlace, usize)> = of_tcp.collect();
+        for (place, backend) in of_tcp {
+            if let Some(problem) = backends.problem(backend) {
+                let problem = problem.clone().but("connections are refused");
+                report.add(&place.field(problem.field), problem);
+            }
+        }
         for (place, backend) in of_rules.chain(of_default) {
             if let Some(problem) = backends.problem(backend) {
                 report.add(&place.field(problem.field), problem.clone());
@@ -134,7 +160,7 @@ impl Reading {
         for Certificate { position, secret, hosts: _ } in &self.served.tls {
             if let Some(problem) = secrets.problem(secret) {
                 let place = match kind {
-                    Kind::IngressRoute => "spec.tls.secretName".to_owned(),
+                    Kind::IngressRoute | Kind::IngressRouteTcp => "spec.tls.secretName".to_owned(),
                     _ => format!("spec.tls[{position}].secretName"),
                 };
                 report.add(&place, problem.clone());

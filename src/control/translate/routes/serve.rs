@@ -145,8 +145,16 @@ impl Routes {
         let clients = self.clients_of(namespace, number, read.clients.take(), touched);
         leave_out_details(&mut problems, self.options.details);
         let problems = problems.into();
-        let served =
-            Served { rules, defaults, tls, clients, step_backends, dependencies, problems };
+        let served = Served {
+            rules,
+            defaults,
+            tls,
+            clients,
+            step_backends,
+            dependencies,
+            problems,
+            ..Served::default()
+        };
         (served, Asks::of_read(read))
     }
 

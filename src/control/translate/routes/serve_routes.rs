@@ -124,8 +124,16 @@ impl Routes {
         let step_backends = step_backends.into();
         let (rules, problems) = (rules.into(), problems.into());
         let defaults = Box::default();
-        let served =
-            Served { rules, defaults, tls, clients, step_backends, dependencies, problems };
+        let served = Served {
+            rules,
+            defaults,
+            tls,
+            clients,
+            step_backends,
+            dependencies,
+            problems,
+            ..Served::default()
+        };
         (served, Asks::of_read(asks))
     }
 

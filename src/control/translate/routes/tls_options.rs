@@ -10,7 +10,7 @@ use crate::control::translate::clients::ClientsRead;
 use crate::control::translate::ingress_route::{self, IngressRouteRead};
 use crate::control::translate::middleware::{Dependency, object_id};
 use crate::control::translate::report::{Problem, Report};
-use crate::control::translate::tls_option;
+use crate::control::translate::tls_option::{self, TlsOptionRead};
 use crate::model::{Broken, Diagnostic, Kind, ObjectRef, Why};
 use crate::pki::client_certificate::Mode;
 use std::collections::BTreeSet;
@@ -29,10 +29,14 @@ impl TlsOptions<'_> {
     ///
     /// # Errors
     /// It does not exist: no route is served, as Traefik has none.
-    pub(super) fn named(&mut self, option: &ObjectRef, place: &str) -> Result<ClientsRead, Broken> {
+    pub(super) fn named(
+        &mut self,
+        option: &ObjectRef,
+        place: &str,
+    ) -> Result<TlsOptionRead, Broken> {
         self.dependencies.insert(Dependency::Object(option.clone()));
         match tls_option::read(self.objects, option, self.problems) {
-            Some(read) => Ok(read.clients),
+            Some(read) => Ok(read),
             None => {
                 let ObjectRef { namespace, name, .. } = option;
                 let what =
@@ -71,7 +75,7 @@ impl TlsOptions<'_> {
             (Some((namespace, name, _)), None) => {
                 let (namespace, name) = (Arc::clone(namespace), Arc::clone(name));
                 let option = ObjectRef { kind: Kind::TlsOption, namespace, name };
-                self.named(&option, &place).map(Some)
+                self.named(&option, &place).map(|read| Some(read.clients))
             }
             (Some(_), Some(_)) => {
                 Err(self.missing(&format!("{} names several TLSOptions", quote(value)), &place))
@@ -109,7 +113,7 @@ impl Found {
             let Self { dependencies, problems, .. } = self;
             let mut options = TlsOptions { objects, object, dependencies, problems };
             let asked = match policy.allows(&object.namespace, namespace) {
-                true => options.named(&option, place),
+                true => options.named(&option, place).map(|read| read.clients),
                 false => {
                     let problem = ingress_route::forbidden("a TLSOption");
                     Report::new(object, &mut self.problems).add(place, problem);

@@ -69,7 +69,7 @@ impl Touched {
         let ObjectRef { kind, namespace, name } = identity;
         let named = (Arc::clone(namespace), Arc::clone(name));
         match kind {
-            Kind::Ingress | Kind::IngressRoute => {
+            Kind::Ingress | Kind::IngressRoute | Kind::IngressRouteTcp => {
                 self.sources.insert(identity.clone());
             }
             Kind::IngressClass => self.classes = true,
@@ -97,7 +97,12 @@ impl Touched {
             Kind::Secret => {
                 self.secrets.insert(named);
             }
-            Kind::TraefikService | Kind::ServersTransport | Kind::TlsOption | Kind::TlsStore => {
+            Kind::TraefikService
+            | Kind::ServersTransport
+            | Kind::MiddlewareTcp
+            | Kind::ServersTransportTcp
+            | Kind::TlsOption
+            | Kind::TlsStore => {
                 self.referenced.insert(identity.clone());
             }
             Kind::ConfigMap => {

@@ -4,7 +4,7 @@ use super::{lines, mk_ingress, mk_paths, objects, options};
 use crate::control::objects::{Change, Objects};
 use crate::control::source::Changes;
 use crate::control::translate::{
-    Effect, EntryPointTable, NamedEntryPoint, Options, Translator, translate,
+    CarriedTraffic, Effect, EntryPointTable, NamedEntryPoint, Options, Translator, translate,
 };
 use crate::model::{BackendState, Kind, ObjectRef, Severity, Why};
 use std::time::Duration;
@@ -303,6 +303,7 @@ fn an_ingress_of_a_solver_needs_no_class() {
     let point = NamedEntryPoint {
         name: "web".into(),
         is_secure: false,
+        carries: CarriedTraffic { plain: true, tls: false, http: true },
         is_default: true,
         middlewares: vec!["default-gone@kubernetescrd".into()],
     };

@@ -1,7 +1,7 @@
 //! Entry points that Ingresses name, and those that have Middlewares of their own.
 
 use super::{lines, mk_ingress, mk_paths, options, run_with};
-use crate::control::translate::{EntryPointTable, NamedEntryPoint, Options};
+use crate::control::translate::{CarriedTraffic, EntryPointTable, NamedEntryPoint, Options};
 use crate::model::{Broken, Model};
 use crate::routing::{Asked, Table, compile};
 
@@ -13,7 +13,8 @@ const INTERNAL: u32 = 4;
 
 fn point(name: &str, is_secure: bool, is_default: bool, own: &[&str]) -> NamedEntryPoint {
     let middlewares = own.iter().map(|&name| name.into()).collect();
-    NamedEntryPoint { name: name.into(), is_secure, is_default, middlewares }
+    let carries = CarriedTraffic { plain: !is_secure, tls: is_secure, http: true };
+    NamedEntryPoint { name: name.into(), is_secure, carries, is_default, middlewares }
 }
 
 /// With an entry point `internal`, which is no default.

@@ -28,6 +28,7 @@ mod protocols;
 mod random;
 mod several;
 mod step_backends;
+mod tcp_routes;
 mod tls;
 mod www;
 

@@ -73,16 +73,16 @@ pub(super) fn read_host(host: &str) -> Result<Condition, RuleError> {
     if host == "*" {
         return Ok(Condition::Host(HostPattern::Any));
     }
-    read_name(host)
+    read_name("Host", host)
 }
 
-/// A host that is not all of them.
-pub(super) fn read_name(host: &str) -> Result<Condition, RuleError> {
+/// A host that is not all of them, in a matcher of this name.
+pub(super) fn read_name(name: &str, host: &str) -> Result<Condition, RuleError> {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     let read = HostPattern::parse(Some(&host)).ok().filter(|_| !host.is_empty());
     read.or_else(|| no_name(&host))
         .map(Condition::Host)
-        .ok_or_else(|| invalid("Host", &host, "is not a DNS name, or one behind `*.`"))
+        .ok_or_else(|| invalid(name, &host, "is not a DNS name, or one behind `*.`"))
 }
 
 /// What requests may have for a host though it is no DNS name: an address, and names with underscores.

@@ -1,4 +1,4 @@
-//! The language of `match` in IngressRoutes: matchers joined by `&&`, `||`, `!` and parentheses (Traefik 3,
+//! The language of `match` in IngressRoutes and IngressRouteTCPs: matchers joined by `&&`, `||`, `!` and parentheses (Traefik 3,
 //! "Routers", rules; `pkg/rules/parser.go` reads it as an expression of Go).
 //!
 //! Text is between double quotes, with Go's escapes, or between backquotes, as it is. A rule may go on in another line
@@ -6,6 +6,7 @@
 
 mod lexer;
 mod matcher;
+mod tcp;
 mod v2;
 
 use crate::model::Condition;
@@ -19,11 +20,11 @@ const MOST_MATCHERS: usize = 256;
 
 /// What is wrong with a rule, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RuleError {
+pub(in crate::control::translate) struct RuleError {
     /// In one clause, with the text that it is about.
-    pub(super) reason: String,
+    pub(in crate::control::translate) reason: String,
     /// What to do.
-    pub(super) fix: String,
+    pub(in crate::control::translate) fix: String,
 }
 
 impl RuleError {
@@ -34,22 +35,40 @@ impl RuleError {
 
 /// The version of the language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Syntax {
+pub(in crate::control::translate) enum Syntax {
     /// `Host`, `Header`, one argument.
     #[default]
     V3,
     /// `Headers`, several arguments, `{name:expression}`: where `syntax: v2` asks for it.
     V2,
+    /// Version 3 for connections: `HostSNI`, `ALPN`.
+    Tcp,
+    /// Version 2 for connections.
+    TcpV2,
+}
+
+impl Syntax {
+    /// A rule, for messages.
+    fn example(self) -> &'static str {
+        match self {
+            Self::V3 | Self::V2 => "Host(`example.com`)",
+            Self::Tcp | Self::TcpV2 => "HostSNI(`example.com`)",
+        }
+    }
 }
 
 /// Reads a rule.
 ///
 /// # Errors
 /// If it is none, with what is wrong first.
-pub(super) fn parse(text: &str, syntax: Syntax) -> Result<Condition, RuleError> {
+pub(in crate::control::translate) fn parse(
+    text: &str,
+    syntax: Syntax,
+) -> Result<Condition, RuleError> {
     let mut parser = Parser { lexer: Lexer::new(text), syntax, depth: 0, matchers: 0 };
     if parser.peek()? == Token::End {
-        return Err(RuleError::new("is empty", "write a rule, such as Host(`example.com`)"));
+        let fix = format!("write a rule, such as {}", syntax.example());
+        return Err(RuleError::new("is empty", fix));
     }
     let rule = parser.any()?;
     if parser.peek()? == Token::LineBreak {
@@ -120,7 +139,10 @@ impl<'t> Parser<'t> {
                 }
             }
             Token::Name(name) => self.matcher(name)?,
-            other => return Err(unexpected(&other, "a matcher, such as Host(`example.com`)")),
+            other => {
+                let wanted = format!("a matcher, such as {}", self.syntax.example());
+                return Err(unexpected(&other, &wanted));
+            }
         };
         self.depth -= 1;
         Ok(rule)
@@ -144,6 +166,7 @@ impl<'t> Parser<'t> {
         match self.syntax {
             Syntax::V3 => matcher::read(name, &arguments),
             Syntax::V2 => v2::read(name, &arguments),
+            Syntax::Tcp | Syntax::TcpV2 => tcp::read(name, &arguments, self.syntax),
         }
     }
 

@@ -63,7 +63,7 @@ fn whole_host(host: &str) -> Result<Condition, RuleError> {
             "write HostRegexp(`{sub:[^.]+}.…`), or remove syntax: v2",
         ));
     }
-    read_name(host)
+    read_name("Host", host)
 }
 
 /// What holds for all pairs of arguments.
@@ -99,6 +99,16 @@ fn path(name: &str, text: &str, whole: bool) -> Result<Condition, RuleError> {
 
 /// A template as an expression: `{name}` is a part, `{name:expression}` what the expression matches.
 fn template(name: &str, text: &str, part: &str, whole: bool) -> Result<Pattern, RuleError> {
+    pattern(name, &expression(name, text, part, whole)?)
+}
+
+/// The text of the same.
+pub(super) fn expression(
+    name: &str,
+    text: &str,
+    part: &str,
+    whole: bool,
+) -> Result<String, RuleError> {
     let unclosed = || {
         RuleError::new(format!("has {name} with {text:?}, whose braces do not match"), "close them")
     };
@@ -116,7 +126,7 @@ fn template(name: &str, text: &str, part: &str, whole: bool) -> Result<Pattern, 
     if whole {
         expression.push('$');
     }
-    pattern(name, &expression)
+    Ok(expression)
 }
 
 /// Where the brace closes that was opened in front of a text.

@@ -3,7 +3,7 @@
 use super::Touched;
 use crate::control::translate::report::Problem;
 use crate::control::translate::service::PortRead;
-use crate::control::translate::wanted::Wanted;
+use crate::control::translate::wanted::{AskedScheme, Wanted};
 use crate::model::{BackendKey, BackendSpec, BackendState, Broken, Protocol, Treatment};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -64,7 +64,12 @@ impl Slot {
         if !is_missing {
             self.set_problem(problem.map(Arc::new), touched);
         }
-        let mut treatment = treatment.clone();
+        // What a Service says of requests is not for connections.
+        let of_connections = self.wanted.scheme.is_some_and(AskedScheme::is_of_connections);
+        let mut treatment = match of_connections {
+            true => Treatment { limits: treatment.limits, ..Treatment::default() },
+            false => treatment.clone(),
+        };
         if let Some(algorithm) = &self.wanted.algorithm {
             treatment.balancing.algorithm = algorithm.clone();
         }

@@ -1,0 +1,77 @@
+//! ServersTransportTCP (`traefik.io/v1alpha1`): how the pods of a route are reached.
+
+use super::service::proxy_protocol;
+use crate::control::objects::{Objects, TraefikObject};
+use crate::control::translate::middleware::Fields;
+use crate::control::translate::report::Report;
+use crate::control::translate::servers_transport::{self, TLS_FIELDS, TransportRead};
+use crate::control::translate::wanted::TransportTls;
+use crate::model::{Diagnostic, KeepAlive, ObjectRef, TcpDelivery};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What was read of one, with the Secrets that it depends on.
+pub(in crate::control::translate) struct TcpTransportRead {
+    /// `None`: it cannot be used, which was told.
+    pub(in crate::control::translate) usable: Option<TcpTransport>,
+    pub(in crate::control::translate) secrets: Vec<Arc<str>>,
+}
+
+/// One that can be used.
+pub(in crate::control::translate) struct TcpTransport {
+    pub(in crate::control::translate) delivery: TcpDelivery,
+    /// TLS, if it says something of it.
+    pub(in crate::control::translate) tls: Option<TransportTls>,
+}
+
+/// Reads one. Nothing where it does not exist.
+pub(in crate::control::translate) fn read(
+    objects: &Objects,
+    object: &ObjectRef,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<TcpTransportRead> {
+    let source = objects.traefik(object.kind).get(&object.namespace, &object.name)?;
+    let mut report = Report::new(object, findings);
+    Some(content(source, Some((objects, &object.namespace)), &mut report))
+}
+
+pub(super) fn content(
+    source: &TraefikObject,
+    within: Option<(&Objects, &Arc<str>)>,
+    report: &mut Report<'_>,
+) -> TcpTransportRead {
+    let mut fields = Fields::of_connections("spec", &source.spec, report);
+    fields.know(&["dialTimeout", "dialKeepAlive", "proxyProtocol", "terminationDelay", "tls"]);
+    let instead = "the other side may go on until timeouts.body_progress is over in silence";
+    fields.tell("terminationDelay", instead);
+    let connect = fields.duration("dialTimeout").filter(|timeout| *timeout > Duration::ZERO);
+    let keep_alive = keep_alive(&mut fields);
+    let proxy_protocol = fields.below("proxyProtocol", proxy_protocol).flatten();
+    let tls = fields.below("tls", |tls| {
+        tls.know(&TLS_FIELDS);
+        let read = servers_transport::read_tls(tls, within);
+        if tls.is_broken() { TransportRead { tls: None, ..read } } else { read }
+    });
+    let (tls, secrets) = match tls {
+        None => (None, Vec::new()),
+        Some(TransportRead { tls, secrets }) => (tls, secrets),
+    };
+    let delivery = TcpDelivery { proxy_protocol, connect, keep_alive };
+    let usable = (!fields.is_broken()).then_some(TcpTransport { delivery, tls });
+    TcpTransportRead { usable, secrets }
+}
+
+/// A negative time is none; zero is as good as nothing.
+fn keep_alive(fields: &mut Fields<'_, '_, '_>) -> KeepAlive {
+    let is_negative = match fields.get("dialKeepAlive") {
+        Some(Value::String(text)) => text.starts_with('-'),
+        Some(Value::Number(number)) => number.as_i64().is_some_and(|number| number < 0),
+        _ => false,
+    };
+    if is_negative {
+        return KeepAlive::Off;
+    }
+    let given = fields.duration("dialKeepAlive").filter(|every| *every > Duration::ZERO);
+    given.map_or_else(KeepAlive::default, KeepAlive::Every)
+}
