@@ -322,7 +322,7 @@ fn telemetry(config: &Config, heritage: &Heritage) -> Arc<Telemetry> {
     let (memory, metrics) = (config.limits.memory, config.metrics.clone());
     let telemetry = Telemetry::configured(&names, config.workers.get(), memory, metrics);
     let protocols = config.listeners.iter().map(|listener| listener.protocol);
-    telemetry.secure(protocols.map(|protocol| protocol == ListenerProtocol::Https));
+    telemetry.secure(protocols.map(|protocol| protocol != ListenerProtocol::Http));
     telemetry.follow_steps(Arc::clone(heritage.steps.cells()));
     telemetry
 }

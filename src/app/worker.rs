@@ -13,7 +13,7 @@ use crate::proxy::middleware::{StateRegistry, States};
 use crate::proxy::{ListenerEntry, Worker, connection};
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::{SeriesCache, WorkerCells};
+use crate::telemetry::{SeriesCache, TcpSeriesCache, WorkerCells};
 use crate::tls::{Handshakes, SnapshotCell};
 use crate::transport::admission::GateCell;
 use crate::transport::listen::{Intake, Order};
@@ -75,7 +75,8 @@ async fn serve(setup: Setup) {
         deadlines: Deadlines::with_room(door.room.clone()),
         entries: ListenerEntry::of(&setup.config),
         steps: States::new(setup.steps),
-        series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
+        series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners.clone()),
+        tcp_series: TcpSeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
         cells: setup.cells,
         gates: setup.gates,
         policy: setup.policy,

@@ -5,6 +5,7 @@
 
 pub mod connection;
 pub mod middleware;
+mod relay;
 mod reply_head;
 pub mod request;
 mod worker;

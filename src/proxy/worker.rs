@@ -11,12 +11,13 @@ use crate::net::trust::TrustedPeer;
 use crate::proxy::middleware::States;
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
-use crate::telemetry::{SeriesCache, WorkerCells};
+use crate::telemetry::{SeriesCache, TcpSeriesCache, WorkerCells};
 use crate::tls::{Handshakes, Session};
 use crate::transport::admission::{Gate, GateCell};
 use crate::upstream::Upstream;
 use crate::upstream::body::Flow;
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub struct Worker {
     pub steps: States,
     /// Series by route.
     pub series: SeriesCache,
+    /// Series of connections by route.
+    pub tcp_series: TcpSeriesCache,
     /// Numbers for the scrape.
     pub cells: Arc<WorkerCells>,
     /// The addresses that listeners admit now, in the order of the configuration.
@@ -108,6 +111,8 @@ pub struct Downstream {
     pub listener: usize,
     /// The other end; behind a balancer, the source that it names.
     pub peer: PeerAddr,
+    /// Where it connected to; behind a balancer, where the balancer says.
+    pub destination: SocketAddr,
     /// The proof that the peer may speak for others, if it may.
     pub trusted: Option<TrustedPeer>,
     /// The gate of the listener when the connection was accepted.

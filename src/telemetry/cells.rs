@@ -6,6 +6,7 @@
 use super::histogram::Bounds;
 use super::series::{Flow, Series};
 use super::steps::StepResults;
+use super::tcp::TcpSeries;
 use super::tls::HandshakeCells;
 use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
@@ -194,6 +195,8 @@ pub struct WorkerCells {
     route_bounds: Option<Bounds>,
     /// Routes that have had a request. Locked by the worker for a route's first request only.
     series: Mutex<Vec<Arc<Series>>>,
+    /// The same for routes of connections.
+    tcp_series: Mutex<Vec<Arc<TcpSeries>>>,
 }
 
 impl WorkerCells {
@@ -214,6 +217,7 @@ impl WorkerCells {
             log_dropped: LocalCounter::default(),
             log_truncated: LocalCounter::default(),
             series: Mutex::default(),
+            tcp_series: Mutex::default(),
         }
     }
 
@@ -233,13 +237,33 @@ impl WorkerCells {
         self.series.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(super) fn add_tcp_series(&self, series: Arc<TcpSeries>) {
+        self.tcp_series.lock().unwrap_or_else(PoisonError::into_inner).push(series);
+    }
+
+    pub(super) fn tcp_series(&self) -> Vec<Arc<TcpSeries>> {
+        self.tcp_series.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets the series of connections for which `gone` says so.
+    pub(super) fn drop_tcp_series(&self, gone: impl Fn(&TcpSeries) -> bool) {
+        let mut series = self.tcp_series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.retain(|series| {
+            let gone = gone(series);
+            if gone {
+                series.presence.list(false);
+            }
+            !gone
+        });
+    }
+
     /// Forgets the series for which `gone` says so.
     pub(super) fn drop_series(&self, gone: impl Fn(&Series) -> bool) {
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         series.retain(|series| {
             let gone = gone(series);
             if gone {
-                series.list(false);
+                series.presence.list(false);
             }
             !gone
         });

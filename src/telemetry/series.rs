@@ -7,6 +7,7 @@
 use super::access_log::RouteText;
 use super::cells::{ByReason, WorkerCells};
 use super::histogram::{Bounds, Histogram};
+use super::presence::Presence;
 use crate::error::{Reason, labels};
 use crate::net::counters::LocalCounter;
 use crate::routing::{RouteId, Table};
@@ -15,7 +16,6 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The labels of a series.
@@ -152,11 +152,7 @@ pub struct Series {
     faults: std::sync::OnceLock<Box<[ByReason; METHODS]>>,
     /// Its own, or that of its listener: see [`crate::config::PerRoute`].
     pub(super) flow: Arc<Flow>,
-    /// When the control thread found the route gone, in seconds since the Unix epoch; 0 while it
-    /// is there.
-    gone_since: AtomicU64,
-    /// A scrape does not see it any more.
-    unlisted: AtomicBool,
+    pub(super) presence: Presence,
 }
 
 impl Series {
@@ -168,8 +164,7 @@ impl Series {
             answers: Default::default(),
             faults: std::sync::OnceLock::new(),
             flow,
-            gone_since: AtomicU64::new(0),
-            unlisted: AtomicBool::new(false),
+            presence: Presence::default(),
         }
     }
 
@@ -210,28 +205,6 @@ impl Series {
         }
         counts.retain(|(.., count)| *count > 0);
         counts
-    }
-
-    pub(super) fn mark(&self, present: bool, now: u64) {
-        let since = self.gone_since.load(Relaxed);
-        if present != (since == 0) {
-            self.gone_since.store(if present { 0 } else { now.max(1) }, Relaxed);
-        }
-    }
-
-    /// Notes whether scrapes see it.
-    pub(super) fn list(&self, listed: bool) {
-        self.unlisted.store(!listed, Relaxed);
-    }
-
-    /// Whether scrapes see it.
-    pub(super) fn is_listed(&self) -> bool {
-        !self.unlisted.load(Relaxed)
-    }
-
-    pub(super) fn gone_for(&self, now: u64) -> Option<u64> {
-        let since = self.gone_since.load(Relaxed);
-        (since != 0).then(|| now.saturating_sub(since))
     }
 }
 
@@ -282,9 +255,9 @@ impl SeriesCache {
 
     /// Lists a series in scrapes again whose route was removed while one of its requests continued.
     pub fn list_again(&self, series: &Arc<Series>) {
-        if !series.is_listed() {
-            series.mark(true, 0);
-            series.list(true);
+        if !series.presence.is_listed() {
+            series.presence.mark(true, 0);
+            series.presence.list(true);
             self.cells.add_series(Arc::clone(series));
         }
     }
@@ -309,7 +282,7 @@ impl SeriesCache {
     /// Drops what the control thread no longer lists, so that a route that comes back is listed
     /// again.
     fn forget_gone(&self) {
-        self.by_labels.borrow_mut().retain(|_, series| series.is_listed());
+        self.by_labels.borrow_mut().retain(|_, series| series.presence.is_listed());
     }
 }
 

@@ -14,6 +14,7 @@
 //! **Invariant**: imports no other stage; a worker reads no file (`tests/layering`).
 
 mod clients;
+mod ended;
 mod failure;
 mod handshake;
 mod policies;
@@ -26,9 +27,9 @@ mod tests;
 mod tickets;
 mod turns;
 
-pub use handshake::{Handshakes, Unmet};
+pub use handshake::{Handshakes, Hello, Unmet};
 pub use policies::{Demands, Policies};
 pub use policy::Policy;
 pub use session::{Session, covers, is_one_policy};
-pub use snapshot::{Entry, Selected, Shown, Snapshot, SnapshotCell};
+pub use snapshot::{Entry, SecretName, Selected, Shown, Snapshot, SnapshotCell};
 pub use tickets::{MOST_SECRET_BYTES, SecretError, TicketKeys};

@@ -6,7 +6,7 @@
 
 use super::policy::Policy;
 use super::tickets::TicketKeys;
-use crate::model::{Host, HostPattern};
+use crate::model::{Host, HostPattern, TcpTlsEnd};
 use crate::pki::client_certificate::{Demand, Mode};
 use foldhash::fast::RandomState;
 use rustls::Error;
@@ -106,6 +106,14 @@ impl Policies {
     /// The policy of the hosts of which nothing is demanded.
     pub(super) fn off(&self) -> &Arc<Policy> {
         &self.off
+    }
+
+    /// The policy of a route at which TLS ends.
+    ///
+    /// # Errors
+    /// Where the cryptography has no such versions.
+    pub(super) fn ending(&self, end: &TcpTlsEnd) -> Result<Policy, Error> {
+        Policy::agreeing(end.demand.clone(), &end.protocols, &self.keys)
     }
 
     /// Whether any host requests client certificates.

@@ -57,6 +57,18 @@ impl Policy {
     /// # Errors
     /// Where the cryptography has no such versions.
     pub fn demanding(demand: Demand, keys: &Arc<TicketKeys>) -> Result<Self, Error> {
+        Self::agreeing(demand, &ALPN, keys)
+    }
+
+    /// The same with these protocols inside of TLS, the one to prefer first; with none, none is agreed on.
+    ///
+    /// # Errors
+    /// As [`Policy::demanding`].
+    pub(super) fn agreeing(
+        demand: Demand,
+        protocols: &[impl AsRef<[u8]>],
+        keys: &Arc<TicketKeys>,
+    ) -> Result<Self, Error> {
         let provider =
             CryptoProvider { kx_groups: GROUPS.to_vec(), ..aws_lc_rs::default_provider() };
         let provider = Arc::new(provider);
@@ -67,7 +79,8 @@ impl Policy {
                 Some(Arc::new(Asking::new(demand.clone(), &provider, Arc::clone(&tickets))))
             }
         };
-        let config = build(provider, versions(&demand), None, tickets, Chosen(None))?;
+        let mut config = build(provider, versions(&demand), None, tickets, Chosen(None))?;
+        config.alpn_protocols = protocols.iter().map(|name| name.as_ref().to_vec()).collect();
         Ok(Self { config, demand, asking })
     }
 
@@ -108,7 +121,8 @@ impl Policy {
         let (verifier, tickets) = clients::of(asking, &attempt);
         let provider = Arc::clone(self.config.crypto_provider());
         let chosen = Chosen(Some(Arc::clone(key)));
-        let config = build(provider, versions(&self.demand), Some(verifier), tickets, chosen)?;
+        let mut config = build(provider, versions(&self.demand), Some(verifier), tickets, chosen)?;
+        config.alpn_protocols.clone_from(&self.config.alpn_protocols);
         Ok(Some((Arc::new(config), attempt)))
     }
 }
@@ -126,7 +140,6 @@ fn build(
         Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_cert_resolver(Arc::new(chosen));
-    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
     // The client keeps the ticket; nothing of it is in our memory.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = tickets;

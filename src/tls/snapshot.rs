@@ -2,13 +2,13 @@
 
 use super::policies::Policies;
 use super::policy::{Policy, suites};
-use crate::model::{Host, HostPattern};
+use crate::model::{Host, HostPattern, TcpTlsEnd};
 use crate::pki::certificate::{Certificate, KeyKind};
 use crate::telemetry::HandshakeFailure;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
 use rustls::server::ClientHello;
-use rustls::{ServerConfig, SignatureAlgorithm};
+use rustls::{Error, ServerConfig, SignatureAlgorithm};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,13 +23,18 @@ pub struct Entry {
     /// Whether it is presented for an absent or unknown server name. Of several the first
     /// applies.
     pub default: bool,
+    /// Namespace and name of the Secret that it is from, if it is from one.
+    pub secret: Option<SecretName>,
 }
+
+/// Namespace and name.
+pub type SecretName = (Arc<str>, Arc<str>);
 
 impl Entry {
     /// Presented for the names in the certificate.
     pub fn of_names(certificate: Arc<Certificate>, default: bool) -> Self {
         let hosts = certificate.names().to_vec();
-        Self { certificate, hosts, default }
+        Self { certificate, hosts, default, secret: None }
     }
 }
 
@@ -74,6 +79,8 @@ pub struct Snapshot {
     /// By what stands behind `*.`.
     wildcard: ByName,
     default: Shelf,
+    /// By the Secret that it is from: for routes of connections that name one.
+    secrets: HashMap<SecretName, Arc<Shown>, RandomState>,
     /// The client certificate policy of a name; `None`: no certificate is requested.
     policies: Option<Policies>,
 }
@@ -108,9 +115,12 @@ impl Snapshot {
     /// is presented.
     pub fn build(policies: &Policies, entries: &[Entry]) -> Self {
         let mut snapshot = Self { policies: Some(policies.clone()), ..Self::default() };
-        for Entry { certificate, hosts, default } in entries {
+        for Entry { certificate, hosts, default, secret } in entries {
             let config = policies.off().showing(certificate.key());
             let shown = Arc::new(Shown { certificate: Arc::clone(certificate), config });
+            if let Some(secret) = secret {
+                snapshot.secrets.insert(secret.clone(), Arc::clone(&shown));
+            }
             for host in hosts {
                 let (map, name) = match host {
                     HostPattern::Exact(name) => (&mut snapshot.exact, name),
@@ -153,6 +163,22 @@ impl Snapshot {
             HostPattern::Any => None,
         };
         own.unwrap_or(&self.default)
+    }
+
+    /// The certificate of a Secret, if it can be used.
+    pub(super) fn of_secret(&self, secret: &SecretName) -> Option<&Arc<Shown>> {
+        self.secrets.get(secret)
+    }
+
+    /// The policy of a route at which TLS ends.
+    ///
+    /// # Errors
+    /// Where the cryptography has no such versions, or there is no ticket key yet.
+    pub(super) fn ending(&self, end: &TcpTlsEnd) -> Result<Policy, Error> {
+        let policies = self.policies.as_ref();
+        let policies =
+            policies.ok_or_else(|| Error::General("no policy is in force".to_owned()))?;
+        policies.ending(end)
     }
 
     /// The client certificate policy of a host; `None` if it has none.

@@ -194,7 +194,8 @@ fn of_two_kinds_for_a_name_the_cheaper_is_preferred_and_of_one_kind_the_first() 
 #[test]
 fn hosts_may_be_others_than_the_names_in_the_certificate() {
     let hosts = vec![HostPattern::Exact("b.example".into()), HostPattern::Any];
-    let entry = Entry { certificate: certificate(&["a.example"]), hosts, default: false };
+    let entry =
+        Entry { certificate: certificate(&["a.example"]), hosts, default: false, secret: None };
     let snapshot = snapshot(&[entry]);
     assert!(snapshot.has("b.example") && !snapshot.has("a.example"));
 }

@@ -134,7 +134,7 @@ async fn open(addr: EndpointAddr, protocol: &EndpointProtocol) -> Result<Opened,
 }
 
 /// Whether a connection failed for lack of a resource on this node (`connect(2)`, `socket(2)`).
-fn is_ours(error: &io::Error) -> bool {
+pub(super) fn is_ours(error: &io::Error) -> bool {
     use libc::{EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM};
     let code = error.raw_os_error();
     code.is_some_and(|code| matches!(code, EADDRNOTAVAIL | EMFILE | ENFILE | ENOBUFS | ENOMEM))
@@ -172,7 +172,7 @@ async fn handshake(
     Ok((EndpointStream::Tls(Box::new(stream)), is_http2))
 }
 
-fn reason(error: &io::Error) -> Reason {
+pub(super) fn reason(error: &io::Error) -> Reason {
     let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match cause {
         Some(rustls::Error::InvalidCertificate(_)) => Reason::UpstreamUntrusted,

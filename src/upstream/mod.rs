@@ -34,12 +34,14 @@ mod reply;
 mod report;
 mod retry;
 mod socket;
+mod tunnel;
 
 pub use check::{CheckFailure, check};
 pub use connect::MOST_ANSWER_FIELDS;
 pub use http2::Http2Body;
 pub use reply::{ReplyBody, ReplyError};
 pub use report::ResponseHead;
+pub use tunnel::{NoTunnel, PodStream, PodTunnel, TunnelTarget};
 
 use crate::balance::{Endpoint, EndpointSet, InFlight, Moment, Strategy};
 use crate::error::Reason;

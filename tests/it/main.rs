@@ -34,6 +34,7 @@ mod middlewares;
 mod reload;
 mod routing;
 mod sets;
+mod tcp;
 mod upstream_failures;
 mod upstream_limits;
 mod upstream_protocols;

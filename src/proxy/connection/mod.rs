@@ -1,20 +1,20 @@
 //! The life of a connection: accepted socket, PROXY header, TLS, HTTP, deadlines, drain, end.
 
+mod handshake;
 mod http1;
 mod http2;
 mod linger;
+mod tcp;
 
 use crate::config::{Listener, ListenerProtocol};
 use crate::http::client_ip::{self, ClientIp, Scheme};
-use crate::http::{ClientSocket, ForwardedFields, Streams};
+use crate::http::{ClientSocket, ForwardedFields};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Phase, Watch};
-use crate::net::memory::Inflow;
 use crate::net::memory::{Account, HolderKind};
 use crate::proxy::{Downstream, Worker};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
-use crate::tls::Unmet;
 use crate::transport::admission::Gate;
 use crate::transport::listen::{self, Accepted};
 use crate::transport::proxy_protocol::{self, Header, ReadError};
@@ -22,6 +22,7 @@ use crate::upstream::body::{Flow, ROOM};
 use http::HeaderValue;
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     if let Ok(socket) = TcpStream::from_std(socket) {
         match identify_peer(&worker, &socket, peer, listener).await {
             Ok(downstream) => {
-                if let Some((downstream, socket)) = tls_handshake(downstream, socket).await {
+                if let Some((downstream, socket)) = to_http(downstream, socket).await {
                     let downstream = Rc::new(downstream);
                     // On the heap: the two are of very different size, and one is not used.
                     match downstream.streams.clone() {
@@ -57,6 +58,22 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         }
     }
     drop((slot, load));
+}
+
+/// A connection with HTTP, its TLS handshake done, if the listener has TLS. `None` if it failed, which has been counted,
+/// or if it was one of an IngressRouteTCP, which has been served.
+async fn to_http(downstream: Downstream, socket: TcpStream) -> Option<(Downstream, ClientSocket)> {
+    let worker = &downstream.worker;
+    if let Some(routes) = tcp::Routes::at(&downstream) {
+        // On the heap: few connections are of these.
+        return Box::pin(tcp::serve(downstream, socket, routes)).await;
+    }
+    match worker.config.listeners[downstream.listener].protocol {
+        ListenerProtocol::Http | ListenerProtocol::Tcp => {
+            Some((downstream, ClientSocket::Plain(socket)))
+        }
+        ListenerProtocol::Https => handshake::shake(downstream, socket).await,
+    }
 }
 
 /// Memory of a connection, in bytes: its task, and the buffers for one request of HTTP/1.1.
@@ -77,6 +94,9 @@ fn price(protocol: ListenerProtocol) -> usize {
 fn has_room(worker: &Worker, protocol: ListenerProtocol) -> bool {
     worker.memory.may_begin(price(protocol)).is_ok() || worker.deadlines.evict_idlest()
 }
+
+/// Of a socket that the kernel does not say the address of.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// A rejected connection, and how to close it. It has been counted.
 enum RejectedConnection {
@@ -99,7 +119,7 @@ async fn identify_peer(
     let mut origin = Origin {
         source: peer,
         balancer: None,
-        port: socket.local_addr().map_or(0, |address| address.port()),
+        destination: socket.local_addr().unwrap_or(NOWHERE),
     };
     if gate.is_balancer(peer.ip()) {
         let cells = &worker.cells.listeners[listener];
@@ -111,13 +131,14 @@ async fn identify_peer(
         origin = behind(origin, header, &gate, cells)?;
         watch.enter(Phase::Idle, timeouts.first_request);
     }
-    let Origin { source, balancer, port } = origin;
+    let Origin { source, balancer, destination } = origin;
     let Listener { name, protocol, .. } = &worker.config.listeners[listener];
     account.charge(HolderKind::Connections, price(*protocol));
     Ok(Downstream {
         worker: Rc::clone(worker),
         listener,
         peer: source,
+        destination,
         trusted: gate.believed().check(source),
         gate,
         watch,
@@ -127,7 +148,7 @@ async fn identify_peer(
         streams: None,
         tls: None,
         text: ConnectionText::new(source, balancer, name),
-        fields: forwarded_fields(source, port),
+        fields: forwarded_fields(source, destination.port()),
     })
 }
 
@@ -149,8 +170,8 @@ struct Origin {
     source: PeerAddr,
     /// The load balancer, if it came through one.
     balancer: Option<PeerAddr>,
-    /// The port that the source connected to.
-    port: u16,
+    /// Where the source connected to.
+    destination: SocketAddr,
 }
 
 /// The client of a balancer's connection, from its PROXY header. The balancer's own one stays its own if it is
@@ -167,7 +188,7 @@ fn behind(
         Ok(Header::Proxied { source, destination }) if PeerAddr::new(source) != balancer => {
             let source = PeerAddr::new(source);
             if gate.admits(source.ip()).is_some() {
-                return Ok(Origin { source, balancer: Some(balancer), port: destination.port() });
+                return Ok(Origin { source, balancer: Some(balancer), destination });
             }
             tracing::debug!(%source, %balancer, "source is not admitted");
             Refusal::SourceNotAdmitted
@@ -217,69 +238,5 @@ fn count_failed(cells: &ListenerCells, why: HandshakeFailure) {
     cells.handshakes.fail(why);
     if why == HandshakeFailure::Evicted {
         cells.evict(Evicted::Handshake);
-    }
-}
-
-/// Does the TLS handshake, if the listener has TLS. `None` if it failed, which has been counted.
-async fn tls_handshake(
-    mut downstream: Downstream,
-    socket: TcpStream,
-) -> Option<(Downstream, ClientSocket)> {
-    let worker = Rc::clone(&downstream.worker);
-    let watch = Rc::clone(&downstream.watch);
-    match worker.config.listeners[downstream.listener].protocol {
-        ListenerProtocol::Http | ListenerProtocol::Tcp => {
-            return Some((downstream, ClientSocket::Plain(socket)));
-        }
-        ListenerProtocol::Https => {}
-    }
-    let cells = &worker.cells.listeners[downstream.listener];
-    watch.enter(Phase::Handshake, worker.config.timeouts.tls_handshake);
-    // On the heap, because it takes some KiB that the connection does not need afterwards.
-    let mut handshake = Box::pin(worker.handshakes.shake(socket, &cells.handshakes));
-    let met = poll_fn(|cx| {
-        watch.register(cx);
-        let ended = match () {
-            () if watch.is_evicted() => HandshakeFailure::Evicted,
-            () if worker.closing_idle.get() => HandshakeFailure::Drained,
-            () if watch.expired().is_some() => HandshakeFailure::Timeout,
-            () => return handshake.as_mut().poll(cx),
-        };
-        Poll::Ready(Err(ended.into()))
-    })
-    .await;
-    match met {
-        Ok((stream, session)) => {
-            cells.handshakes.succeed(session.version, session.resumed);
-            let name = session.server_name.as_deref();
-            downstream.text = downstream.text.with_tls(session.version, name, session.resumed);
-            downstream.text = downstream.text.with_client_certificate(session.client);
-            downstream.fields.proto = HeaderValue::from_static(Scheme::Https.as_str());
-            let idle = worker.config.timeouts.downstream_idle;
-            let limits = &worker.config.http2;
-            let streams = || {
-                let account = Arc::clone(&downstream.account);
-                let inflow = Inflow::new(account, limits.connection_window);
-                Streams::new(&worker.deadlines, &watch, idle, limits.resets, inflow)
-            };
-            downstream.streams = session.http2.then(streams);
-            if session.http2 {
-                downstream.account.charge(HolderKind::Connections, HTTP2);
-                // Each stream has its room within h2.
-                downstream.flow = Flow::new(Arc::clone(&downstream.account), usize::MAX);
-            }
-            downstream.tls = Some(session);
-            watch.enter(Phase::Idle, worker.config.timeouts.first_request);
-            Some((downstream, ClientSocket::Tls(Box::new(stream))))
-        }
-        Err(Unmet::Silent) => {
-            cells.health_checks.add(1);
-            None
-        }
-        Err(Unmet::Failed(why)) => {
-            tracing::debug!(peer = %downstream.peer, reason = why.label(), "no TLS handshake");
-            count_failed(cells, why);
-            None
-        }
     }
 }

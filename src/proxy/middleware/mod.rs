@@ -21,6 +21,7 @@ mod breaker;
 mod client;
 mod client_certificate;
 mod compress;
+mod connections;
 mod content_type;
 mod digest_auth;
 mod error_pages;
@@ -47,6 +48,7 @@ mod wait;
 
 pub use answer::StepAnswer;
 pub use compress::{BodyEncoder, SLICE, Then, Waiting};
+pub use connections::{ConnectionTurns, admit_connection};
 pub use content_type::detect;
 pub use error_pages::{MOST_TIME as MOST_PAGE_TIME, keep as keep_fields_of_status, page};
 pub use explain::{StepReport, explain};

@@ -7,7 +7,7 @@ use super::{services, session_affinity, steps};
 use crate::balance::EndpointSet;
 use crate::error::Reason;
 use crate::http::{self as stage, ForwardedFields, Noted, Target};
-use crate::model::{ACME_CHALLENGES, Broken, RequestFacts, Sender};
+use crate::model::{ACME_CHALLENGES, RequestFacts, Sender};
 use crate::net::fields::{FieldMap, Fields};
 use crate::pki::client_certificate::{Mode, Verification};
 use crate::proxy::Downstream;
@@ -265,13 +265,7 @@ pub fn secured(table: &Table, id: RouteId, over_tls: bool, is_forced: bool) -> R
 /// The endpoints of a backend, or the reason why it has none.
 pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
     match backend.broken {
-        Some(Broken::ServiceMissing) => return Err(Reason::ServiceMissing),
-        Some(Broken::PortMissing) => return Err(Reason::PortMissing),
-        Some(Broken::Unsupported) => return Err(Reason::BackendUnsupported),
-        Some(Broken::ProtocolUnusable) => return Err(Reason::ProtocolUnusable),
-        Some(Broken::Restricted) => return Err(Reason::RestrictionUnsupported),
-        Some(Broken::Altered) => return Err(Reason::AnnotationUnsupported),
-        Some(Broken::MiddlewareUnusable) => return Err(Reason::MiddlewareUnusable),
+        Some(broken) => return Err(broken.reason()),
         None => {}
     }
     let endpoints = arc_swap::Guard::into_inner(backend.endpoints());

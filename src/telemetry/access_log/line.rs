@@ -41,8 +41,8 @@ const LINE_BYTES: usize = 6 * NAME_BYTES
     + 1024;
 
 /// The part of a line that is common to a connection, made once.
-#[derive(Debug)]
-pub struct ConnectionText(Box<[u8]>);
+#[derive(Debug, Default)]
+pub struct ConnectionText(pub(super) Box<[u8]>);
 
 impl ConnectionText {
     /// Text for a connection from `peer` to a listener of this name; `balancer` is the load balancer, if it
@@ -86,7 +86,7 @@ impl ConnectionText {
 
 /// The part of a line that is common to a route, made once.
 #[derive(Debug, Default)]
-pub struct RouteText(Box<[u8]>);
+pub struct RouteText(pub(super) Box<[u8]>);
 
 impl RouteText {
     /// Text for requests that an Ingress (`namespace/name`) sends to a Service
@@ -259,12 +259,12 @@ impl Cut {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Appends `"name":"value",` with a name of ours; `prefix` is everything before the value.
-fn name(out: &mut Vec<u8>, prefix: &[u8], value: &str) {
+pub(super) fn name(out: &mut Vec<u8>, prefix: &[u8], value: &str) {
     field(out, prefix, value.as_bytes(), NAME_BYTES);
 }
 
@@ -280,7 +280,7 @@ fn field(out: &mut Vec<u8>, prefix: &[u8], value: &[u8], most: usize) -> bool {
 
 /// The same for a word of ours, in which there is nothing to escape.
 #[inline(always)]
-fn plain(out: &mut Vec<u8>, prefix: &[u8], word: &str) {
+pub(super) fn plain(out: &mut Vec<u8>, prefix: &[u8], word: &str) {
     out.extend_from_slice(prefix);
     out.extend_from_slice(word.as_bytes());
     out.extend_from_slice(b"\",");
@@ -288,7 +288,7 @@ fn plain(out: &mut Vec<u8>, prefix: &[u8], word: &str) {
 
 /// Appends `"name":number,`; `name` is everything before the number.
 #[inline(always)]
-fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
+pub(super) fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
     out.extend_from_slice(name);
     match u8::try_from(value) {
         // Nearly all there is of retries, and of bytes from the client.
@@ -321,7 +321,7 @@ impl ClockText {
         self.text.pop();
     }
 
-    fn write(&mut self, time: Instant, out: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, time: Instant, out: &mut Vec<u8>) {
         let wall = |(at, wall): (Instant, Duration)| wall + time.saturating_duration_since(at);
         let mut since = self.anchor.map(wall).unwrap_or_default();
         if self.anchor.is_none() || since.as_secs() != self.second {

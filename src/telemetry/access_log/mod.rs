@@ -1,12 +1,14 @@
-//! The access log: one JSON line per request, written by a thread of its own.
+//! The access log: one JSON line per request, and per connection that is relayed, written by a thread of its own.
 //!
 //! A worker appends to its own buffer and hands it over when it is large or old enough. If the writer is
 //! behind, the lines of the buffer are dropped and counted: a slow disk or a full pipe never delays a
 //! request.
 
 mod line;
+mod tcp_line;
 
 pub use line::{ConnectionText, Line, RouteText, protocol};
+pub use tcp_line::TcpLine;
 
 use super::writer::{Batch, LogCells, Message, Open, Report, Writer};
 use crate::net::counters::LocalCounter;
@@ -44,9 +46,20 @@ impl AccessLog {
         if line.write(&mut buffer.bytes, &mut self.clock.borrow_mut()) {
             self.cells.log_truncated.add(1);
         }
+        self.wrote(&mut buffer);
+    }
+
+    /// Appends the line of a connection that was relayed.
+    pub fn write_tcp(&self, line: &TcpLine<'_>) {
+        let mut buffer = self.buffer.borrow_mut();
+        line.write(&mut buffer.bytes, &mut self.clock.borrow_mut());
+        self.wrote(&mut buffer);
+    }
+
+    fn wrote(&self, buffer: &mut Batch) {
         buffer.lines += 1;
         if buffer.bytes.len() >= FLUSH_BYTES {
-            self.hand_over(&mut buffer);
+            self.hand_over(buffer);
         }
     }
 

@@ -11,6 +11,7 @@ mod memory;
 mod requests;
 mod snapshot;
 mod steps;
+mod tcp;
 mod tls;
 mod upstream;
 mod watch;
@@ -266,11 +267,12 @@ impl Telemetry {
     /// Marks the series without a route in this table, and drops those without one for some minutes. Visits
     /// every route, unless there are no series.
     pub fn mark_gone(&self, table: &Table) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.mark_tcp_gone(table, now, KEEP_GONE_SECONDS);
         let seen: Vec<_> = self.workers.iter().map(|worker| (worker, worker.series())).collect();
         if seen.iter().all(|(_, series)| series.is_empty()) {
             return;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let nobody: Arc<str> = Arc::from("");
         // Most routes have seen no request; to write out the labels of all is milliseconds that the
         // next change waits for.
@@ -284,9 +286,9 @@ impl Telemetry {
             for series in series {
                 let labels =
                     SeriesLabels { listener: Arc::clone(&nobody), ..series.labels().clone() };
-                series.mark(present.contains(&labels), now);
+                series.presence.mark(present.contains(&labels), now);
             }
-            worker.drop_series(|series| series.gone_for(now) > Some(KEEP_GONE_SECONDS));
+            worker.drop_series(|series| series.presence.gone_for(now) > Some(KEEP_GONE_SECONDS));
         }
     }
 
@@ -305,6 +307,7 @@ impl Collector for Telemetry {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families::new(encoder);
         self.encode_requests(&mut families)?;
+        self.encode_tcp(&mut families)?;
         self.encode_connections(&mut families)?;
         self.encode_memory(&mut families)?;
         self.encode_admin(&mut families)?;

@@ -131,7 +131,7 @@ fn encode_flows(encoder: &mut Families<'_>, flows: &By<'_, Flow>) -> fmt::Result
 }
 
 /// The labels as they are written.
-fn told<'l>(labels: &Labels<'l>) -> Vec<(&'static str, &'l str)> {
+pub(super) fn told<'l>(labels: &Labels<'l>) -> Vec<(&'static str, &'l str)> {
     let names = ["listener", "host", "route", "service"];
     names.into_iter().zip(*labels).filter(|(_, value)| !value.is_empty()).collect()
 }

@@ -71,7 +71,8 @@ pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
             CertificateRole::Operator { is_default } => is_default,
             CertificateRole::Store { is_default } => is_default && !has_default,
         };
-        Entry { certificate: Arc::clone(certificate), hosts, default }
+        let name = (Arc::clone(&secret.namespace), Arc::clone(&secret.name));
+        Entry { certificate: Arc::clone(certificate), hosts, default, secret: Some(name) }
     });
     of_files.chain(of_secrets).collect()
 }

@@ -1,7 +1,7 @@
 //! The PROXY protocol: in front of everything else a connection carries, a balancer says whose
 //! connection it passes on.
 //!
-//! Versions 1 and 2 as a receiver, after "The PROXY protocol, versions 1 & 2" of HAProxy
+//! Versions 1 and 2 as a receiver, and for pods that ask for it as a sender ([`header`]), after "The PROXY protocol, versions 1 & 2" of HAProxy
 //! (proxy-protocol.txt; sections are quoted by number). [`parse`] is pure and knows bytes only;
 //! [`read`] takes exactly the header off a socket and leaves what is behind it, a request or a TLS
 //! handshake, to every process that can reads next. Who may send a header, and who must, is decided elsewhere: a
@@ -10,11 +10,13 @@
 mod read;
 mod v1;
 mod v2;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub use read::{ReadError, read};
+pub use write::header;
 
 use crate::error::labels;
 use std::net::{IpAddr, SocketAddr};

@@ -3,7 +3,7 @@
 use super::{Header, MAX_HEADER_BYTES, Malformed, Parsed, check_source};
 use std::net::{IpAddr, SocketAddr};
 
-const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+pub(super) const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family and transport, length of what follows.
 const FIXED_BYTES: usize = 16;
 

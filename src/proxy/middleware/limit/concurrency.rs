@@ -25,7 +25,11 @@ pub struct Concurrency {
 
 impl Concurrency {
     /// A turn for one more request of a client, if it has fewer than `most`.
-    fn begin(self: &Arc<Self>, key: Key<'_>, most: u32) -> Option<InFlightTurn> {
+    pub(in super::super) fn begin(
+        self: &Arc<Self>,
+        key: Key<'_>,
+        most: u32,
+    ) -> Option<InFlightTurn> {
         let key = key.number(&self.hashes);
         let mut counts = self.shard(key);
         let count = counts.entry(key).or_default();

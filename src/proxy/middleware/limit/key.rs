@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// One client of a limit, as a request shows it. Clients that show nothing are one: none of them gets a bucket
 /// of its own by leaving something out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key<'r> {
+pub(in super::super) enum Key<'r> {
     Address(Option<IpAddr>),
     Field(Option<&'r [u8]>),
     /// Without its port and in any case, so that no spelling has a bucket of its own.

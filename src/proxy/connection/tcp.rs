@@ -1,0 +1,365 @@
+//! A connection of an IngressRouteTCP: which one, whether it may, and its bytes to the pod and back.
+//!
+//! Where no connection of a listener can begin with TLS, nothing is awaited before the pod is chosen: in some protocols
+//! (SSH, SMTP, MySQL) the server speaks first. Otherwise the ClientHello is read, and decides before TLS is ended; what
+//! has no route goes on to HTTP, where the listener has it.
+
+use super::handshake;
+use crate::config::ListenerProtocol;
+use crate::error::Reason;
+use crate::http::ClientSocket;
+use crate::model::{ConnectionFacts, TcpDelivery, TcpTls};
+use crate::net::deadline::Phase;
+use crate::net::memory::HolderKind;
+use crate::proxy::middleware::admit_connection;
+use crate::proxy::relay::{Flow, Patience, Relayed, relay};
+use crate::proxy::{Downstream, ListenerEntry};
+use crate::routing::{AskedConnection, Backend, TcpEntry};
+use crate::telemetry::access_log::TcpLine;
+use crate::telemetry::{TcpSeries, end_label};
+use crate::tls::{Hello, Unmet};
+use crate::transport::proxy_protocol;
+use crate::upstream::{NoTunnel, PodTunnel, TunnelTarget};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// The first byte of a TLS record with a ClientHello (RFC 8446 section 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// Which routes of connections a listener has now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Routes {
+    plain: bool,
+    tls: bool,
+}
+
+impl Routes {
+    /// Those of the listener of a connection; `None` if the connection is one of HTTP in any case. Costs a look at the
+    /// table.
+    pub(super) fn at(downstream: &Downstream) -> Option<Self> {
+        let Downstream { worker, listener, .. } = downstream;
+        let ListenerEntry { bits, .. } = worker.entries[*listener];
+        let table = worker.tables.load();
+        let (plain, tls) = (table.has_tcp_plain(bits), table.has_tcp_tls(bits));
+        match worker.config.listeners[*listener].protocol {
+            ListenerProtocol::Http => plain.then_some(Self { plain, tls: false }),
+            ListenerProtocol::Https => tls.then_some(Self { plain: false, tls }),
+            ListenerProtocol::Tcp => Some(Self { plain, tls }),
+        }
+    }
+}
+
+/// Serves a connection, if it is one of these routes or the listener has nothing else. Otherwise returns it, for HTTP.
+pub(super) async fn serve(
+    downstream: Downstream,
+    socket: TcpStream,
+    Routes { plain, tls }: Routes,
+) -> Option<(Downstream, ClientSocket)> {
+    let protocol = downstream.worker.config.listeners[downstream.listener].protocol;
+    if tls {
+        handshake::begin(&downstream);
+        // A listener with TLS alone has no other connections.
+        if plain {
+            let first = handshake::in_time(&downstream, pin!(first_byte(&socket))).await;
+            let first = handshake::count(&downstream, first)?;
+            if first != HANDSHAKE {
+                return serve_plain(downstream, socket, protocol).await;
+            }
+        }
+        return serve_tls(downstream, socket, protocol).await;
+    }
+    serve_plain(downstream, socket, protocol).await
+}
+
+/// The first byte of a connection, which stays where it is.
+async fn first_byte(socket: &TcpStream) -> Result<u8, Unmet> {
+    let mut first = [0];
+    match socket.peek(&mut first).await {
+        Ok(1..) => Ok(first[0]),
+        Ok(0) | Err(_) => Err(Unmet::Silent),
+    }
+}
+
+async fn serve_plain(
+    downstream: Downstream,
+    socket: TcpStream,
+    protocol: ListenerProtocol,
+) -> Option<(Downstream, ClientSocket)> {
+    let entry = {
+        let table = downstream.worker.tables.load();
+        table.tcp_plain(&asked(&downstream, "", &[])).cloned()
+    };
+    let Some(entry) = entry else {
+        if protocol == ListenerProtocol::Http {
+            return Some((downstream, ClientSocket::Plain(socket)));
+        }
+        Record::begin(&downstream, None, None).end(Some(Reason::NoRoute));
+        return None;
+    };
+    let mut record = Record::begin(&downstream, Some(&entry), None);
+    match admit(&downstream, &entry) {
+        Ok(_turns) => {
+            let client = ClientSocket::Plain(socket);
+            pass(&downstream, client, Vec::new(), &entry, record).await;
+        }
+        Err(reason) => record.end(Some(reason)),
+    }
+    None
+}
+
+async fn serve_tls(
+    downstream: Downstream,
+    socket: TcpStream,
+    protocol: ListenerProtocol,
+) -> Option<(Downstream, ClientSocket)> {
+    let worker = Rc::clone(&downstream.worker);
+    let cells = &worker.cells.listeners[downstream.listener].handshakes;
+    // On the heap, because it takes some KiB that the connection does not need afterwards.
+    let mut greeting = Box::pin(worker.handshakes.greet(socket, cells));
+    let hello = handshake::in_time(&downstream, greeting.as_mut()).await;
+    drop(greeting);
+    let hello = handshake::count(&downstream, hello)?;
+    downstream.account.charge(HolderKind::Connections, hello.held());
+    let is_mixed = protocol == ListenerProtocol::Https;
+    let entry = {
+        let table = worker.tables.load();
+        let name = hello.server_name().unwrap_or_default();
+        table.tcp_tls(&asked(&downstream, name, &hello.protocols()), is_mixed).cloned()
+    };
+    match entry {
+        Some(entry) => {
+            secured(downstream, hello, &entry).await;
+            None
+        }
+        None if is_mixed => {
+            downstream.account.release(HolderKind::Connections, hello.held());
+            let mut accepting = Box::pin(worker.handshakes.accept(hello, cells));
+            let met = handshake::in_time(&downstream, accepting.as_mut()).await;
+            handshake::settle(downstream, met)
+        }
+        None => {
+            let name = hello.server_name();
+            Record::begin(&downstream, None, name).end(Some(Reason::NoRoute));
+            hello.refuse().await;
+            None
+        }
+    }
+}
+
+/// Serves a connection with TLS, whose route is known.
+async fn secured(mut downstream: Downstream, hello: Hello, entry: &Arc<TcpEntry>) {
+    let turns = match admit(&downstream, entry) {
+        Ok(turns) => turns,
+        Err(reason) => {
+            let name = hello.server_name();
+            Record::begin(&downstream, Some(entry), name).end(Some(reason));
+            hello.deny().await;
+            return;
+        }
+    };
+    let held = hello.held();
+    if let TcpTls::Ended(end) = &entry.rule.tls {
+        let worker = Rc::clone(&downstream.worker);
+        let cells = &worker.cells.listeners[downstream.listener].handshakes;
+        downstream.account.release(HolderKind::Connections, held);
+        let mut ending = Box::pin(worker.handshakes.end(hello, &entry.rule, end, cells));
+        let met = handshake::in_time(&downstream, ending.as_mut()).await;
+        drop(ending);
+        let Some((stream, session)) = handshake::count(&downstream, met) else { return };
+        handshake::tell(&mut downstream, &session);
+        // What the log has of it is in the text of the connection.
+        drop(session);
+        let record = Record::begin(&downstream, Some(entry), None);
+        let client = ClientSocket::Tls(Box::new(stream));
+        pass(&downstream, client, Vec::new(), entry, record).await;
+    } else {
+        let name = hello.server_name().map(Into::into);
+        let record = Record::named(&downstream, Some(entry), name);
+        let (socket, read) = hello.into_parts();
+        pass(&downstream, ClientSocket::Plain(socket), read, entry, record).await;
+    }
+    drop(turns);
+}
+
+fn asked<'c>(
+    downstream: &Downstream,
+    server_name: &'c str,
+    protocols: &'c [Vec<u8>],
+) -> AskedConnection<'c> {
+    let entry_points = downstream.worker.entries[downstream.listener].bits;
+    let facts = ConnectionFacts { server_name, protocols, peer: downstream.peer.ip() };
+    AskedConnection { entry_points, facts }
+}
+
+/// Whether a route takes a connection, and the turns that it has then.
+fn admit(
+    downstream: &Downstream,
+    entry: &TcpEntry,
+) -> Result<crate::proxy::middleware::ConnectionTurns, Reason> {
+    let Downstream { worker, peer, .. } = downstream;
+    if let Some(broken) = entry.rule.broken {
+        return Err(broken.reason());
+    }
+    worker.steps.advance(worker.tables.load().generation());
+    admit_connection(&entry.rule.steps, &worker.steps, peer.ip())
+}
+
+/// A Service port of a route, and how its pods are reached.
+type Chosen<'e> = (TcpDelivery, &'e Arc<Backend>);
+
+/// One of the Services by weight: of those that have a pod, if there are some.
+fn choose(entry: &TcpEntry, random: u64) -> Result<Chosen<'_>, Reason> {
+    let of = |is_usable: fn(&Backend) -> bool| {
+        let all = || entry.services().filter(move |(_, backend)| is_usable(backend));
+        let sum: u64 = all().map(|(service, _)| u64::from(service.weight)).sum();
+        let mut left = random.checked_rem(sum)?;
+        let drawn = all().find(|(service, _)| {
+            let weight = u64::from(service.weight);
+            let is_it = left < weight;
+            left = left.saturating_sub(weight);
+            is_it
+        });
+        drawn.map(|(service, backend)| (service.delivery, backend))
+    };
+    let usable =
+        |backend: &Backend| backend.broken.is_none() && !backend.endpoints().usable().is_empty();
+    let (delivery, backend) = of(usable).or_else(|| of(|_| true)).ok_or(Reason::NoEndpoint)?;
+    match backend.broken {
+        Some(broken) => Err(broken.reason()),
+        None => Ok((delivery, backend)),
+    }
+}
+
+/// Takes a connection to a pod, and relays. `early` is what has been read of it.
+async fn pass(
+    downstream: &Downstream,
+    mut client: ClientSocket,
+    early: Vec<u8>,
+    entry: &Arc<TcpEntry>,
+    mut record: Record<'_>,
+) {
+    let Downstream { worker, watch, listener, account, .. } = downstream;
+    let timeouts = &worker.config.timeouts;
+    // Connecting has a limit of its own.
+    watch.enter(Phase::Tunnel, timeouts.tunnel_idle);
+    let (delivery, backend) = match choose(entry, worker.random()) {
+        Ok(chosen) => chosen,
+        Err(reason) => return record.end(Some(reason)),
+    };
+    record.service(entry, backend);
+    let header = delivery.proxy_protocol.map(|version| {
+        let source = SocketAddr::new(downstream.peer.ip(), downstream.peer.port());
+        proxy_protocol::header(version, source, downstream.destination)
+    });
+    let prelude = header.as_deref().unwrap_or_default();
+    let target = TunnelTarget { backend, delivery, prelude };
+    let PodTunnel { stream, endpoint, took, retries } =
+        match Box::pin(worker.upstream.tunnel(&target, worker.draw())).await {
+            Ok(tunnel) => tunnel,
+            Err(NoTunnel { reason, endpoint, retries }) => {
+                record.retries = retries;
+                record.endpoint = endpoint.map(|endpoint| endpoint.text.clone());
+                return record.end(Some(reason));
+            }
+        };
+    record.endpoint = Some(endpoint.endpoint().text.clone());
+    (record.connect, record.retries) = (Some(took), retries);
+    // Lowered however this ends.
+    let open = worker.cells.listeners[*listener].tunnels.raise();
+    let patience = Patience { idle: timeouts.tunnel_idle, half_closed: timeouts.body_progress };
+    let held = early.len();
+    let flow = Flow::new(Rc::clone(watch), &worker.aborting, patience)
+        .after_early(move || account.release(HolderKind::Connections, held));
+    let Relayed { from_client, from_pod, cut } = relay(&mut client, stream, early, flow).await;
+    drop((open, endpoint));
+    record.bytes = [from_client, from_pod];
+    record.end(cut);
+    // Without an error, so that nobody takes the end for a fault of the network.
+    client.try_end(&[]);
+}
+
+/// The record of one connection. Dropping it counts and logs it: as given up by the client, unless an end was noted.
+struct Record<'d> {
+    downstream: &'d Downstream,
+    begun: Instant,
+    series: Arc<TcpSeries>,
+    has_route: bool,
+    /// The name in a ClientHello that is passed on.
+    server_name: Option<Box<str>>,
+    endpoint: Option<Box<str>>,
+    connect: Option<Duration>,
+    retries: u32,
+    /// From the client, and to it.
+    bytes: [u64; 2],
+    end: Option<Option<Reason>>,
+}
+
+impl<'d> Record<'d> {
+    fn begin(
+        downstream: &'d Downstream,
+        entry: Option<&Arc<TcpEntry>>,
+        server_name: Option<&str>,
+    ) -> Self {
+        Self::named(downstream, entry, server_name.map(Into::into))
+    }
+
+    fn named(
+        downstream: &'d Downstream,
+        entry: Option<&Arc<TcpEntry>>,
+        server_name: Option<Box<str>>,
+    ) -> Self {
+        let Downstream { worker, listener, .. } = downstream;
+        Self {
+            downstream,
+            begun: Instant::now(),
+            series: worker.tcp_series.find(*listener, entry.map(|entry| &**entry), None),
+            has_route: entry.is_some(),
+            server_name,
+            endpoint: None,
+            connect: None,
+            retries: 0,
+            bytes: [0, 0],
+            end: None,
+        }
+    }
+
+    /// Notes the Service that was chosen.
+    fn service(&mut self, entry: &TcpEntry, backend: &Backend) {
+        let Downstream { worker, listener, .. } = self.downstream;
+        self.series = worker.tcp_series.find(*listener, Some(entry), Some(backend));
+    }
+
+    /// Notes how it ended, if not by both sides.
+    fn end(&mut self, reason: Option<Reason>) {
+        self.end.get_or_insert(reason);
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        let Downstream { worker, text, fields, .. } = self.downstream;
+        let gone = if worker.aborting.get() { Reason::CutByDrain } else { Reason::ClientGone };
+        let reason = self.end.unwrap_or(Some(gone));
+        self.series.record(reason, self.bytes);
+        let Some(log) = &worker.access_log else { return };
+        let now = Instant::now();
+        log.write_tcp(&TcpLine {
+            time: now,
+            client: fields.client.to_str().unwrap_or_default(),
+            connection: text,
+            server_name: self.server_name.as_deref(),
+            route: self.has_route.then(|| self.series.text()),
+            endpoint: self.endpoint.as_deref(),
+            end: end_label(reason),
+            duration: now - self.begun,
+            connect: self.connect,
+            bytes_in: self.bytes[0],
+            bytes_out: self.bytes[1],
+            retries: self.retries,
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! TLS that ends here for a route of connections: with the certificate of its name, and what the route asks of clients.
+
+use super::handshake::{Handshakes, Hello, Terms, Unmet};
+use super::policy::Policy;
+use super::session::Session;
+use super::snapshot::{Shown, Snapshot};
+use crate::model::{TcpRule, TcpTlsEnd};
+use crate::telemetry::{HandshakeCells, HandshakeFailure};
+use rustls::Error;
+use std::cell::RefCell;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// The most rules whose policies a worker keeps. One that is met again is made again.
+const MOST_KEPT: usize = 256;
+
+/// The policies of the rules that one worker has met.
+#[derive(Debug, Default)]
+pub(super) struct EndPolicies(RefCell<Vec<(Arc<TcpRule>, Arc<Policy>)>>);
+
+impl EndPolicies {
+    fn of(
+        &self,
+        rule: &Arc<TcpRule>,
+        end: &TcpTlsEnd,
+        snapshot: &Snapshot,
+    ) -> Result<Arc<Policy>, Error> {
+        let mut kept = self.0.borrow_mut();
+        if let Some((_, policy)) = kept.iter().find(|(known, _)| Arc::ptr_eq(known, rule)) {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = Arc::new(snapshot.ending(end)?);
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.push((Arc::clone(rule), Arc::clone(&policy)));
+        Ok(policy)
+    }
+}
+
+impl Handshakes {
+    /// Shakes hands for a route at which TLS ends. Has no deadline of its own: dropping the future ends the connection.
+    ///
+    /// # Errors
+    /// As [`Handshakes::shake`].
+    pub async fn end(
+        &self,
+        hello: Hello,
+        rule: &Arc<TcpRule>,
+        end: &TcpTlsEnd,
+        cells: &HandshakeCells,
+    ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
+        let snapshot = self.store().load_full();
+        let shown = match certificate(&snapshot, &hello, end) {
+            Ok(shown) => shown,
+            Err(failure) => {
+                hello.refuse().await;
+                return Err(failure.into());
+            }
+        };
+        let policy = self.end_policies().of(rule, end, &snapshot);
+        let policy = policy.map_err(|error| {
+            tracing::error!(%error, "no TLS for a route of connections");
+            HandshakeFailure::Other
+        })?;
+        let terms = Terms {
+            config: policy.showing(shown.certificate.key()),
+            certificate: Arc::clone(&shown.certificate),
+            policy: Some(policy),
+            by_default: false,
+        };
+        self.agree(hello, terms, cells).await
+    }
+}
+
+/// The certificate: that of the name, as for routes of HTTP. Where there is none of its own, the one that the route
+/// names; and the default one, where it names none.
+fn certificate(
+    snapshot: &Snapshot,
+    hello: &Hello,
+    end: &TcpTlsEnd,
+) -> Result<Arc<Shown>, HandshakeFailure> {
+    let found = snapshot.find(hello.server_name());
+    if let (Some(secret), Err(_)) | (Some(secret), Ok(super::Selected { by_default: true, .. })) =
+        (&end.secret, found)
+    {
+        let named = snapshot.of_secret(secret).cloned();
+        return named.ok_or(match hello.server_name() {
+            None => HandshakeFailure::NoSni,
+            Some(_) => HandshakeFailure::UnknownSni,
+        });
+    }
+    found.map(|found| Arc::clone(hello.choose(found)))
+}
