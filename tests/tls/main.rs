@@ -24,6 +24,7 @@ mod secrets;
 mod skipped;
 mod strangers;
 mod strict;
+mod tcp;
 
 use std::time::Duration;
 

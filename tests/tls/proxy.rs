@@ -165,6 +165,11 @@ impl Proxy {
         self.app().listeners()[0]
     }
 
+    /// Where the listener of this position is.
+    pub(crate) fn listener(&self, position: usize) -> SocketAddr {
+        self.app().listeners()[position]
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
