@@ -2,9 +2,9 @@
 
 use crate::error::Reason;
 use crate::model::middleware::leads_to;
-use crate::model::{Algorithm, HashKey, Prefer};
+use crate::model::{Algorithm, Broken, HashKey, Kind, Prefer, TcpTls};
 use crate::proxy::request;
-use crate::routing::{EndpointProtocol, RouteId, Table};
+use crate::routing::{EndpointProtocol, RouteId, Table, TcpEntry};
 use serde::Serialize;
 
 /// One route.
@@ -12,9 +12,9 @@ use serde::Serialize;
 pub(super) struct Row {
     /// Host of the rule; `*` for every host.
     pub(super) host: String,
-    /// `Exact` or `Prefix`; `Default` for a default backend.
+    /// `Exact` or `Prefix`; `Default` for a default backend; for connections what becomes of TLS.
     pub(super) kind: &'static str,
-    /// Canonical path.
+    /// Canonical path; for connections the rule.
     pub(super) path: String,
     /// `namespace/service:port`.
     pub(super) service: String,
@@ -128,7 +128,49 @@ fn how(algorithm: &Algorithm, has_near: bool) -> String {
     if has_near { format!("{how}; local ones first") } else { how }
 }
 
-/// Every route, by host and path.
+/// Describes a route of connections.
+fn tcp_row(entry: &TcpEntry) -> Row {
+    let rule = &entry.rule;
+    let sets = entry.backends.iter().map(|backend| (backend, backend.endpoints()));
+    let endpoints: Vec<String> = sets
+        .flat_map(|(_, set)| {
+            let all = set.usable().iter().map(|endpoint| endpoint.addr.to_string());
+            all.collect::<Vec<_>>()
+        })
+        .collect();
+    let broken = entry.backends.iter().map(|backend| backend.broken);
+    let broken =
+        if broken.clone().all(|broken| broken.is_some()) { broken.flatten().next() } else { None };
+    let external = entry.backends.iter().any(|backend| backend.external.is_some());
+    let reason = rule.broken.or(broken).map(Broken::reason);
+    let reason = reason.or((endpoints.is_empty() && !external).then_some(Reason::NoEndpoint));
+    let services: Vec<String> =
+        entry.backends.iter().map(|backend| backend.key.to_string()).collect();
+    Row {
+        host: entry.hosts(),
+        kind: match rule.tls {
+            TcpTls::None => "TCP",
+            TcpTls::Passthrough => "TLS passed on",
+            TcpTls::Ended(_) => "TLS ended",
+        },
+        path: rule.text.to_string(),
+        service: services.join(", "),
+        protocol: None,
+        balance: None,
+        prefer: None,
+        near: Vec::new(),
+        redirect: None,
+        check: None,
+        how: String::new(),
+        endpoints,
+        answer: reason.map(|reason| format!("refused {}", reason.label())),
+        ingress: entry.object.to_string(),
+        object: Kind::IngressRouteTcp.as_str(),
+        field: entry.field(),
+    }
+}
+
+/// Every route, by host and path; behind them those of connections, as they are tried.
 pub(super) fn rows(table: &Table) -> Vec<Row> {
     let mut rows: Vec<Row> = table.routes().map(|id| row(table, id)).collect();
     // Names before wildcards before "every host", as requests are matched.
@@ -136,6 +178,7 @@ pub(super) fn rows(table: &Table) -> Vec<Row> {
         let breadth = if row.host == "*" { 2 } else { u8::from(row.host.starts_with("*.")) };
         (breadth, row.host.clone(), row.kind == "Default", row.path.clone(), row.kind)
     });
+    rows.extend(table.tcp_routes().iter().map(|entry| tcp_row(entry)));
     rows
 }
 

@@ -2,7 +2,7 @@
 //! protocols of a ClientHello, and the address of the peer.
 //!
 //! A route stands under each of its names; rules that may be for any name stand together, in order of priority. A
-//! look-up costs what stands under one name, and not what the table has.
+//! lookup costs what stands under one name, and not what the table has.
 
 use super::{Backend, Table};
 use crate::model::{

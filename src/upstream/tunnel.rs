@@ -22,7 +22,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 /// A pod's socket, within TLS or without.
 pub type PodStream = TcpOrTls<TlsStream<TcpStream>>;
 
-/// Where a connection is to go.
+/// The destination of a connection.
 #[derive(Debug)]
 pub struct TunnelTarget<'a> {
     /// The Service port.

@@ -157,7 +157,7 @@ fn what_is_no_url_is_wrong_usage() {
     for (url, what) in [
         ("api.example.test", "it has no scheme"),
         ("/v1", "it has no scheme"),
-        ("ftp://api.example.test/", "its scheme is neither http nor https"),
+        ("ftp://api.example.test/", "its scheme is none of http, https, tcp and tls"),
         ("http://a b/", "invalid"),
         ("", "empty"),
     ] {

@@ -16,6 +16,7 @@ mod run;
 mod running;
 mod sinks;
 mod strict;
+mod tcp;
 
 use program::{PATIENCE, Ran, ravelin};
 

@@ -112,12 +112,12 @@ fn what_traefik_serves_is_counted_and_named_and_a_refusal_is_no_failure() {
     assert_eq!(plane.request("PATCH", &ingress, Some(&guard)).status, 200);
     let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let at = "/apis/traefik.io/v1alpha1/namespaces/others";
-    for (kind, plural) in [("IngressRouteTCP", "ingressroutetcps"), ("Middleware", "middlewares")] {
+    for (kind, plural) in [("IngressRouteUDP", "ingressrouteudps"), ("Middleware", "middlewares")] {
         plane.create(crds, &traefiks(kind, plural));
     }
     let made = [
-        ("IngressRouteTCP", "ingressroutetcps", "b"),
-        ("IngressRouteTCP", "ingressroutetcps", "a"),
+        ("IngressRouteUDP", "ingressrouteudps", "b"),
+        ("IngressRouteUDP", "ingressrouteudps", "a"),
     ];
     for (kind, plural, name) in made.into_iter().chain([("Middleware", "middlewares", "auth")]) {
         let object = json!({
@@ -132,7 +132,7 @@ fn what_traefik_serves_is_counted_and_named_and_a_refusal_is_no_failure() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let keys = format!("namespaces = [\"others\"]\n{QUICK}");
     let setup = Setup { kubeconfig: &kubeconfig, class: "others", keys: &keys };
-    let forbidden = "Cluster: ingressroutetcps (traefik.io) could not be counted: forbidden: ";
+    let forbidden = "Cluster: ingressrouteudps (traefik.io) could not be counted: forbidden: ";
     // The list of what the API server has is behind what it serves.
     let (code, page) = eventually("both kinds are discovered", || {
         let (code, page) = said(&setup.write(folder.path()), "check", &[]);
@@ -146,8 +146,7 @@ fn what_traefik_serves_is_counted_and_named_and_a_refusal_is_no_failure() {
     let (code, page) = said(&setup.write(folder.path()), "check", &[]);
     assert_eq!(code, Some(1), "{page}");
     for expected in [
-        "warning: Cluster: 2 IngressRouteTCPs (traefik.io) are not served yet: others/a, others/b (fix: apply a \
-         Service in its place: ",
+        "warning: Cluster: 2 IngressRouteUDPs (traefik.io) are not served yet: others/a, others/b (fix: ",
         "error: Middleware others/auth: spec.basicAuth",
         "Middleware others/auth cannot be used: the routes of this Ingress answer 503 (fix: ",
         "1 routes, 2 errors, 1 warnings",

@@ -1,5 +1,6 @@
 //! `ravelin explain`: the decisions of the request path for one URL, step by step.
 
+mod connection;
 mod origin;
 mod steps;
 mod text;
@@ -55,6 +56,9 @@ struct Explanation {
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<Row>,
+    /// The route of connections that takes it, before HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<connection::ConnectionReport>,
     /// As forwarded, where the Ingress has it sent as it came.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_path: Option<String>,
@@ -103,14 +107,16 @@ pub(super) fn explain(
         print(what, &explanation)?;
         return Ok(1);
     }
-    let certificates = Certificates::of(read.config.as_ref(), &read.build);
-    let stands = match taker.map(|listener| listener.protocol) {
-        Some(ListenerProtocol::Https) => {
-            handshake(&certificates, &request, origin.sni.as_deref(), &mut explanation)?
-        }
-        Some(ListenerProtocol::Http) => without_tls(&certificates, &request, &mut explanation),
-        Some(ListenerProtocol::Tcp) | None => Ok(Ok(())),
-    };
+    let without_pods = read.input.judged_as() == JudgedAs::Checkout;
+    let entry = entry(read.config.as_ref(), taker);
+    let sni = origin.sni.as_deref();
+    let asked =
+        connection::Asked { table, listener: taker, entry, scheme: &scheme, sni, without_pods };
+    if let Some(is_served) = connection::explain(&asked, &request, &mut explanation) {
+        print(what, &explanation)?;
+        return Ok(u8::from(!is_served));
+    }
+    let stands = stands(&read, taker, &request, sni, &mut explanation)?;
     let belongs = match stands {
         Ok(belongs) => belongs,
         Err(note) => {
@@ -122,8 +128,6 @@ pub(super) fn explain(
     };
     let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
     let over_tls = told.map_or(scheme == "https", |told| told == Scheme::Https);
-    let without_pods = read.input.judged_as() == JudgedAs::Checkout;
-    let entry = entry(read.config.as_ref(), taker);
     let way = Way { belongs, over_tls, entry, without_pods };
     let refused = decide(table, &request, limit, &way, &mut explanation).err();
     let reason = refused.as_ref().map(|answer| answer.reason);
@@ -155,8 +159,8 @@ fn request(method: &str, url: &str) -> Result<(String, Request<()>), Failure> {
     };
     let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
     let scheme = uri.scheme_str().ok_or_else(|| wrong("it has no scheme"))?.to_owned();
-    if !matches!(scheme.as_str(), "http" | "https") {
-        return Err(wrong("its scheme is neither http nor https"));
+    if !matches!(scheme.as_str(), "http" | "https" | "tcp" | "tls") {
+        return Err(wrong("its scheme is none of http, https, tcp and tls"));
     }
     let host = uri.authority().ok_or_else(|| wrong("it has no host"))?.as_str().to_owned();
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
@@ -179,6 +183,22 @@ fn named_host(request: &Request<()>) -> (String, bool) {
 
 /// Whether a request belongs on its connection; or why there is no connection.
 type Stands = Result<Result<(), Reason>, String>;
+
+/// Whether the request belongs on a connection to this listener.
+fn stands(
+    read: &manifests::Read,
+    taker: Option<&Listener>,
+    request: &Request<()>,
+    sni: Option<&str>,
+    explanation: &mut Explanation,
+) -> Result<Stands, Failure> {
+    let certificates = Certificates::of(read.config.as_ref(), &read.build);
+    match taker.map(|listener| listener.protocol) {
+        Some(ListenerProtocol::Https) => handshake(&certificates, request, sni, explanation),
+        Some(ListenerProtocol::Http) => Ok(without_tls(&certificates, request, explanation)),
+        Some(ListenerProtocol::Tcp) | None => Ok(Ok(Ok(()))),
+    }
+}
 
 /// The TLS handshake for the request.
 fn handshake(
@@ -343,9 +363,12 @@ fn listener<'c>(
     let written = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
     let port = written.and_then(|authority| authority.port_u16());
     let port = port.unwrap_or(if scheme == "https" { 443 } else { 80 });
-    let fits = |listener: &&Listener| {
-        listener.address.port() == port && listener.protocol.as_str() == scheme
+    let speaks = |protocol: ListenerProtocol| match scheme {
+        "tcp" => protocol != ListenerProtocol::Https,
+        "tls" => protocol != ListenerProtocol::Http,
+        scheme => protocol.as_str() == scheme,
     };
+    let fits = |listener: &&Listener| listener.address.port() == port && speaks(listener.protocol);
     let fitting = config.listeners.iter().find(fits);
     fitting.ok_or_else(|| format!("none for {scheme} on port {port}"))
 }

@@ -1,6 +1,7 @@
 //! An explanation as lines for a person.
 
 use super::Explanation;
+use super::connection::ConnectionReport;
 
 /// A line for each thing that is known.
 pub(super) fn text(explanation: &Explanation) -> String {
@@ -22,6 +23,7 @@ pub(super) fn text(explanation: &Explanation) -> String {
     add("client", client);
     add("host", host);
     add("path", path);
+    lines.extend(explanation.connection.iter().flat_map(ConnectionReport::lines));
     if let Some(route) = route {
         let rule = format!("{} {} {}", route.host, route.kind, route.path);
         lines.push(("rule", rule));

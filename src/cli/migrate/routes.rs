@@ -116,7 +116,7 @@ impl<'j> Judge<'j> {
     }
 
     fn row(&self, row: &Row, hosts: &Hosts) -> Option<RouteVerdict> {
-        let kind = if row.field.starts_with("spec.routes[") { "IngressRoute" } else { "Ingress" };
+        let kind = row.object;
         let service = row.service.rsplit_once(':').map_or("", |(service, _)| service);
         let document = self.references.document(kind, &row.ingress);
         let mut subject = document
@@ -146,11 +146,11 @@ impl<'j> Judge<'j> {
             verdict,
             object,
             field: row.field.clone(),
-            rule: format!(
-                "{}{}",
-                row.host,
-                if row.kind == "Default" { " (default)" } else { &row.path }
-            ),
+            rule: match row.kind {
+                _ if row.object == Kind::IngressRouteTcp.as_str() => row.path.clone(),
+                "Default" => format!("{} (default)", row.host),
+                _ => format!("{}{}", row.host, row.path),
+            },
             answer: row.answer.clone(),
             differences: told(verdict, &holding),
             causes,
@@ -231,8 +231,9 @@ impl<'j> Judge<'j> {
     fn lost(&self, objects: &BTreeSet<String>) -> Vec<RouteVerdict> {
         let mut lost: BTreeMap<String, Vec<&Diagnostic>> = BTreeMap::new();
         for finding in self.findings {
-            let is_route = matches!(finding.object.kind, Kind::Ingress | Kind::IngressRoute)
-                && finding.severity == Severity::Error;
+            let kinds = [Kind::Ingress, Kind::IngressRoute, Kind::IngressRouteTcp];
+            let is_route =
+                kinds.contains(&finding.object.kind) && finding.severity == Severity::Error;
             if is_route && !objects.contains(&finding.object.to_string()) {
                 lost.entry(finding.object.to_string()).or_default().push(finding);
             }
@@ -252,7 +253,6 @@ impl<'j> Judge<'j> {
     /// Routes of kinds that are not read.
     fn unread(&self) -> Vec<RouteVerdict> {
         let kinds = [
-            ("IngressRouteTCP", "traefik.io", Verdict::NotServed),
             ("IngressRouteUDP", "traefik.io", Verdict::NotServed),
             ("IngressRoute", "traefik.containo.us", Verdict::Neither),
             ("IngressRouteTCP", "traefik.containo.us", Verdict::Neither),
@@ -274,13 +274,9 @@ fn unread_routes(document: &Document, verdict: Verdict) -> Vec<RouteVerdict> {
             "Traefik 3 ignores the group traefik.containo.us as well",
             "change the group to traefik.io",
         ),
-        ("IngressRouteUDP", _) => {
+        _ => {
             ("UDP is not served", "a Service of type LoadBalancer that selects the pods themselves")
         }
-        _ => (
-            "services of TCP are not served",
-            "a Service of type LoadBalancer that selects the pods themselves",
-        ),
     };
     let routes = document.list("/spec/routes").iter().enumerate();
     let verdicts = routes.map(|(at, route)| {

@@ -84,6 +84,7 @@ impl<'d> References<'d> {
                 ("Ingress", "networking.k8s.io"),
                 ("Service", ""),
                 ("IngressRoute", TRAEFIK),
+                ("IngressRouteTCP", TRAEFIK),
                 ("TraefikService", TRAEFIK),
             ];
             known.iter().any(|(kind, group)| document.is(kind, group))
@@ -153,9 +154,13 @@ impl<'d> References<'d> {
             service_annotations,
             path_type: text("pathType"),
             path: text("path").to_owned(),
-            route: rule.filter(|_| document.kind == "IngressRoute"),
+            route: rule.filter(|_| document.kind.starts_with("IngressRoute")),
             ..Subject::default()
         };
+        if document.kind == "IngressRouteTCP" {
+            // What differs for requests is not for connections.
+            return subject;
+        }
         if let Some(route) = subject.route {
             self.add_services(&mut subject, document, route, 0);
         }

@@ -192,10 +192,6 @@ fn not_served(kind: &str, group: &str, several: &Several<'_>) -> Diagnostic {
             "apply a Service in its place: {apiVersion: v1, kind: Service, metadata: {name: NAME, namespace: NAMESPACE}, ",
             "spec: {type: LoadBalancer, selector: LABELS OF THE PODS, ports: [{port: PORT, protocol: UDP}]}}"
         ),
-        (_, "IngressRouteTCP" | "MiddlewareTCP") => concat!(
-            "apply a Service in its place: {apiVersion: v1, kind: Service, metadata: {name: NAME, namespace: NAMESPACE}, ",
-            "spec: {type: LoadBalancer, selector: LABELS OF THE PODS, ports: [{port: PORT}]}}"
-        ),
         _ => {
             "write Ingresses for the routes that ravelin should serve, and leave the rest to its own controller"
         }

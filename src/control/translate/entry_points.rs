@@ -2,7 +2,7 @@
 
 use super::annotations::{Annotations, field};
 use super::report::{Problem, Report};
-use crate::config::{Config, ListenerProtocol};
+use crate::config::{Config, Listener, ListenerProtocol, Members};
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
 use crate::model::{Broken, EntryPoints, Severity, Why};
@@ -25,6 +25,8 @@ pub struct NamedEntryPoint {
     pub is_secure: bool,
     /// The connections of its listeners.
     pub carries: CarriedTraffic,
+    /// The ports of its listeners.
+    pub ports: Vec<u16>,
     /// Whether routes that name no entry point are served there.
     pub is_default: bool,
     /// Middlewares that requests pass before those of their route.
@@ -40,18 +42,30 @@ pub struct CarriedTraffic {
     pub tls: bool,
     /// Whether some are for routes of HTTP.
     pub http: bool,
+    /// Whether all come from Cloudflare.
+    pub cloudflare_alone: bool,
 }
+
+/// The ports that Cloudflare's proxy has (Cloudflare, "Network ports").
+const PROXIED_PORTS: [u16; 13] =
+    [80, 8080, 8880, 2052, 2082, 2086, 2095, 443, 2053, 2083, 2087, 2096, 8443];
 
 impl CarriedTraffic {
     /// Those of listeners with these protocols; of none, by whether it is meant for TLS.
-    fn of(protocols: &[ListenerProtocol], is_secure: bool) -> Self {
+    fn of(listeners: &[&Listener], is_secure: bool) -> Self {
+        let protocols: Vec<ListenerProtocol> = listeners.iter().map(|one| one.protocol).collect();
         let has = |wanted| protocols.contains(&wanted);
-        let (http, https) = match protocols {
+        let (http, https) = match protocols[..] {
             [] => (!is_secure, is_secure),
             _ => (has(ListenerProtocol::Http), has(ListenerProtocol::Https)),
         };
         let tcp = has(ListenerProtocol::Tcp);
-        Self { plain: http || tcp, tls: https || tcp, http: http || https }
+        let is_cloudflares = |listener: &&Listener| {
+            let mut sets = listener.admit.sets.iter();
+            sets.all(|set| set.members == Members::Cloudflare)
+        };
+        let cloudflare_alone = !listeners.is_empty() && listeners.iter().all(is_cloudflares);
+        Self { plain: http || tcp, tls: https || tcp, http: http || https, cloudflare_alone }
     }
 }
 
@@ -66,6 +80,7 @@ impl Default for EntryPointTable {
             name: name.into(),
             is_secure,
             carries: CarriedTraffic::of(&[], is_secure),
+            ports: Vec::new(),
             is_default: true,
             middlewares: Vec::new(),
         };
@@ -104,16 +119,16 @@ impl EntryPointTable {
     pub fn of(config: &Config) -> Self {
         let all = config.entry_points.iter().map(|point| {
             let own = point.listeners.iter().filter_map(|&at| config.listeners.get(at));
-            let own: Vec<ListenerProtocol> = own.map(|listener| listener.protocol).collect();
-            let is_secure = match &own[..] {
-                [] => *point.name == *"websecure",
-                own => {
-                    own.contains(&ListenerProtocol::Https) && !own.contains(&ListenerProtocol::Http)
-                }
+            let own: Vec<&Listener> = own.collect();
+            let has = |wanted| own.iter().any(|listener| listener.protocol == wanted);
+            let is_secure = match own.is_empty() {
+                true => *point.name == *"websecure",
+                false => has(ListenerProtocol::Https) && !has(ListenerProtocol::Http),
             };
+            let ports = own.iter().map(|listener| listener.address.port()).collect();
             let (name, middlewares) = (Arc::clone(&point.name), point.middlewares.clone());
             let (carries, is_default) = (CarriedTraffic::of(&own, is_secure), point.is_default);
-            NamedEntryPoint { name, is_secure, carries, is_default, middlewares }
+            NamedEntryPoint { name, is_secure, carries, ports, is_default, middlewares }
         });
         Self(all.collect())
     }
@@ -232,7 +247,30 @@ impl EntryPointTable {
             report.add(place, Problem::error(Why::Invalid, "", reason, fix));
         }
         read.entry_points = EntryPoints { own: own & fits, also: 0 };
+        if read.broken.is_none() {
+            self.warn_of_cloudflare(own & fits, has_tls, report);
+        }
         read
+    }
+
+    /// Says where a route gets connections from Cloudflare alone, which passes on HTTP and nothing else.
+    fn warn_of_cloudflare(&self, own: u32, has_tls: bool, report: &mut Report<'_>) {
+        let is_proxied = |point: &NamedEntryPoint| {
+            has_tls && point.ports.iter().all(|port| PROXIED_PORTS.contains(port))
+        };
+        let points = self.0.iter().enumerate().filter(|(at, _)| own & (1 << at) != 0);
+        let mut lost =
+            points.filter(|(_, point)| point.carries.cloudflare_alone && !is_proxied(point));
+        if let Some((_, point)) = lost.next() {
+            let reason = format!(
+                "has {}, where Cloudflare alone may connect, which passes on HTTP and nothing else",
+                quote(&point.name)
+            );
+            let fix = "use Spectrum of Cloudflare; or name the networks of the clients in `admit` of its listener, with a \
+                       DNS record that is not proxied; or write a Service of type LoadBalancer for the pods";
+            let problem = Problem::error(Why::Unsupported, "", reason, fix);
+            report.add("spec.entryPoints", problem.with(Severity::Warning));
+        }
     }
 
     /// Those with routes of HTTP within TLS, as bits.

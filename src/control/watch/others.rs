@@ -1,4 +1,4 @@
-//! What a cluster has of kinds that ask an edge for something and that are not served: IngressRouteTCPs,
+//! What a cluster has of kinds that ask an edge for something and that are not served: IngressRouteUDPs,
 //! HTTPRoutes. Read once, for a verdict; nothing is watched, and no right is needed to run.
 
 use super::client::{Api, MAX_PAGE_BYTES};

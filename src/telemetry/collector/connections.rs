@@ -74,7 +74,7 @@ impl Telemetry {
     fn encode_beyond(&self, encoder: &mut Families<'_>) -> fmt::Result {
         encoder.gauge(
             "ravelin_tunnels_open",
-            "Client connections upgraded to another protocol, such as WebSocket",
+            "Client connections upgraded to another protocol, such as WebSocket, or relayed for an IngressRouteTCP",
             |family| self.level_by_listener(family, |cells| &cells.tunnels),
         )?;
         encoder.gauge(

@@ -233,10 +233,6 @@ fn kinds(documents: &Documents, matters: &mut Vec<Matter>) {
                 "Traefik 3 ignores this group as well",
                 "change the group to traefik.io, or remove the object",
             ),
-            (_, "MiddlewareTCP" | "ServersTransportTCP") => (
-                "services of TCP are not served",
-                "none needed, if its routes are served elsewhere",
-            ),
             _ => ("is not read", "find out what it is for before you swap"),
         };
         add(matters, Topic::Kinds, document.object(), "", reason, fix);

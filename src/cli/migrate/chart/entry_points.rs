@@ -12,6 +12,10 @@ use std::collections::BTreeSet;
 /// Entry points of the chart for its own questions.
 const INTERNAL: [&str; 2] = ["traefik", "metrics"];
 
+/// How connections that are not HTTP come in.
+const SPECTRUM: &str = "use Spectrum of Cloudflare; or a DNS record that is not proxied, with the networks of the clients \
+                        in `admit`; or a Service of type LoadBalancer that selects the pods themselves";
+
 /// Name of the set of `loadBalancerSourceRanges`.
 const SET: &str = "sources";
 
@@ -45,8 +49,21 @@ pub(super) fn add(draft: &mut Draft<'_>) {
         listener.line("name", quoted(&entry.name), "its name");
         let address = format!("[::]:{}", entry.port);
         listener.line("address", quoted(&address), &entry.port_from);
-        if entry.is_secure {
-            listener.line("protocol", quoted("https"), &entry.secure_from);
+        let of_tcp = told.of_tcp.get(&entry.name.to_lowercase());
+        match of_tcp {
+            Some(object) => listener.line("protocol", quoted("tcp"), &format!("{object} names it")),
+            None if entry.is_secure => {
+                listener.line("protocol", quoted("https"), &entry.secure_from);
+            }
+            None => {}
+        }
+        if of_tcp.is_some() && entry.is_exposed && set.is_none() {
+            let reason = format!(
+                "is the port of the entry point {}, which is for connections of IngressRouteTCPs: Cloudflare passes on \
+                 HTTP alone",
+                entry.name
+            );
+            draft.leave(Weight::Differs, &entry.port_from, &reason, SPECTRUM);
         }
         let (admit, from) = admit(entry, &set);
         listener.line("admit", list(&admit), &from);

@@ -15,6 +15,7 @@ mod names;
 mod reasons;
 mod settings;
 mod sources;
+mod tcp_points;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -41,6 +42,8 @@ pub(super) struct Told {
     pub(super) flags: BTreeMap<String, Given>,
     /// What only the chart knows: the workload, the Service, objects.
     pub(super) chart: BTreeMap<String, Given>,
+    /// Entry points that routes of connections name and those of HTTP do not, each with an object that does.
+    pub(super) of_tcp: BTreeMap<String, String>,
     /// What could not be read.
     pub(super) unread: Vec<Left>,
     /// Whether a chart, which has entry points of its own, was told any of it.

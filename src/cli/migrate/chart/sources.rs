@@ -2,7 +2,7 @@
 
 use super::names::{self, Key};
 use super::reasons::{Left, Weight};
-use super::{Given, Told, flags};
+use super::{Given, Told, flags, tcp_points};
 use crate::cli::migrate::documents::{Document, Documents, Loose};
 use crate::control::yaml;
 use serde_json::{Map, Value};
@@ -41,6 +41,7 @@ pub(super) fn read(documents: &Documents) -> Told {
     for flag in arguments {
         reader.told.flags.insert(flag.name, flag.given);
     }
+    reader.told.of_tcp = tcp_points::of(documents);
     reader.told
 }
 
@@ -66,7 +67,7 @@ impl Place<'_> {
 }
 
 /// The object and its file, as comments name it.
-fn named(document: &Document) -> String {
+pub(super) fn named(document: &Document) -> String {
     match document.file.as_str() {
         "" => document.object(),
         file => format!("{} in {file}", document.object()),

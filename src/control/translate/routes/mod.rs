@@ -126,7 +126,6 @@ impl Routes {
         if touched.classes {
             self.classify(objects, touched);
         }
-        self.touch_default_options(touched);
         let mut has_secrets = self.read_pool(objects, touched);
         self.read_middlewares(objects, touched, findings);
         for object in std::mem::take(&mut touched.sources) {

@@ -57,6 +57,7 @@ impl Pool {
 impl Routes {
     /// Reads which Secrets are named, where that may have changed. Returns whether it has read.
     pub(super) fn read_pool(&mut self, objects: &Objects, touched: &mut Touched) -> bool {
+        self.touch_default_options(touched);
         let is_of_pool = |object: &ObjectRef| match object.kind {
             Kind::TlsStore => true,
             Kind::TlsOption => *object.name == *DEFAULT,

@@ -122,6 +122,19 @@ fn of_step(StepUse { step, asked, .. }: &StepUse, problem: &Problem) -> Problem 
 }
 
 impl Reading {
+    /// Adds what is wrong with the backends of its routes of connections.
+    fn add_tcp(&self, backends: &Backends, report: &mut Report<'_>) {
+        for TcpServed { rule, backends: own, places } in &self.served.tcp {
+            for (&service, &backend) in places.iter().zip(own) {
+                if let Some(problem) = backends.problem(backend) {
+                    let problem = problem.clone().but("connections are refused");
+                    let place = BackendPlace::Route { route: rule.position, service };
+                    report.add(&place.field(problem.field), problem);
+                }
+            }
+        }
+    }
+
     /// What is wrong with it and with what it refers to, in no order.
     pub(super) fn findings(
         &self,
@@ -140,18 +153,7 @@ impl Reading {
             self.served.rules.iter().map(|rule| (BackendPlace::of(kind, rule), rule.backend));
         let of_default =
             self.served.defaults.iter().map(|own| (BackendPlace::Default, own.backend));
-        let of_tcp = self.served.tcp.iter().flat_map(|route| {
-            let place =
-                |service: usize| BackendPlace::Route { route: route.rule.position, service };
-            route.places.iter().map(move |&at| place(at)).zip(route.backends.iter().copied())
-        });
-        let of_tcp: Vec<(BackendPlace, usize)> = of_tcp.collect();
-        for (place, backend) in of_tcp {
-            if let Some(problem) = backends.problem(backend) {
-                let problem = problem.clone().but("connections are refused");
-                report.add(&place.field(problem.field), problem);
-            }
-        }
+        self.add_tcp(backends, &mut report);
         for (place, backend) in of_rules.chain(of_default) {
             if let Some(problem) = backends.problem(backend) {
                 report.add(&place.field(problem.field), problem.clone());

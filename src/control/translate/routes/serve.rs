@@ -144,17 +144,9 @@ impl Routes {
         let tls = self.certificates_of(namespace, number, std::mem::take(&mut read.tls), touched);
         let clients = self.clients_of(namespace, number, read.clients.take(), touched);
         leave_out_details(&mut problems, self.options.details);
-        let problems = problems.into();
-        let served = Served {
-            rules,
-            defaults,
-            tls,
-            clients,
-            step_backends,
-            dependencies,
-            problems,
-            ..Served::default()
-        };
+        let mut served = Served { rules, defaults, tls, clients, ..Served::default() };
+        (served.step_backends, served.dependencies) = (step_backends, dependencies);
+        served.problems = problems.into();
         (served, Asks::of_read(read))
     }
 

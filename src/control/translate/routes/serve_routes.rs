@@ -124,16 +124,9 @@ impl Routes {
         let step_backends = step_backends.into();
         let (rules, problems) = (rules.into(), problems.into());
         let defaults = Box::default();
-        let served = Served {
-            rules,
-            defaults,
-            tls,
-            clients,
-            step_backends,
-            dependencies,
-            problems,
-            ..Served::default()
-        };
+        let mut served = Served { rules, defaults, tls, clients, ..Served::default() };
+        (served.step_backends, served.dependencies) = (step_backends, dependencies);
+        served.problems = problems;
         (served, Asks::of_read(asks))
     }
 

@@ -11,7 +11,7 @@ use crate::routing::rules_of;
 use std::collections::HashMap;
 
 /// Reports each such route, with what comes before it. `https` are the entry points with routes of HTTP within TLS,
-/// as bits. Costs a look-up for each name of each route.
+/// as bits. Costs a lookup for each name of each route.
 pub(in crate::control::translate) fn report(
     model: &Model,
     https: u32,

@@ -303,7 +303,8 @@ fn an_ingress_of_a_solver_needs_no_class() {
     let point = NamedEntryPoint {
         name: "web".into(),
         is_secure: false,
-        carries: CarriedTraffic { plain: true, tls: false, http: true },
+        carries: CarriedTraffic { plain: true, tls: false, http: true, cloudflare_alone: false },
+        ports: Vec::new(),
         is_default: true,
         middlewares: vec!["default-gone@kubernetescrd".into()],
     };

@@ -13,8 +13,16 @@ const INTERNAL: u32 = 4;
 
 fn point(name: &str, is_secure: bool, is_default: bool, own: &[&str]) -> NamedEntryPoint {
     let middlewares = own.iter().map(|&name| name.into()).collect();
-    let carries = CarriedTraffic { plain: !is_secure, tls: is_secure, http: true };
-    NamedEntryPoint { name: name.into(), is_secure, carries, is_default, middlewares }
+    let carries =
+        CarriedTraffic { plain: !is_secure, tls: is_secure, http: true, cloudflare_alone: false };
+    NamedEntryPoint {
+        name: name.into(),
+        is_secure,
+        carries,
+        ports: Vec::new(),
+        is_default,
+        middlewares,
+    }
 }
 
 /// With an entry point `internal`, which is no default.
