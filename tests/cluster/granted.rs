@@ -18,11 +18,14 @@ const WATCHED: [(&str, &str); 6] = [
     ("secrets", "Secret"),
 ];
 /// What is watched where there is such a kind.
-const OPTIONAL: [(&str, &str); 6] = [
+const OPTIONAL: [(&str, &str); 9] = [
     ("middlewares", "Middleware"),
     ("ingressroutes", "IngressRoute"),
+    ("ingressroutetcps", "IngressRouteTCP"),
+    ("middlewaretcps", "MiddlewareTCP"),
     ("traefikservices", "TraefikService"),
     ("serverstransports", "ServersTransport"),
+    ("serverstransporttcps", "ServersTransportTCP"),
     ("tlsoptions", "TLSOption"),
     ("tlsstores", "TLSStore"),
 ];

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 type Right = (String, String, String);
 
 /// What the sources read and write, all over the cluster.
-const CLUSTER: [(&str, &str, &[&str]); 16] = [
+const CLUSTER: [(&str, &str, &[&str]); 19] = [
     ("networking.k8s.io", "ingresses", READ),
     ("networking.k8s.io", "ingressclasses", READ),
     ("", "services", READ),
@@ -19,8 +19,11 @@ const CLUSTER: [(&str, &str, &[&str]); 16] = [
     ("", "configmaps", READ),
     ("traefik.io", "middlewares", READ),
     ("traefik.io", "ingressroutes", READ),
+    ("traefik.io", "ingressroutetcps", READ),
+    ("traefik.io", "middlewaretcps", READ),
     ("traefik.io", "traefikservices", READ),
     ("traefik.io", "serverstransports", READ),
+    ("traefik.io", "serverstransporttcps", READ),
     ("traefik.io", "tlsoptions", READ),
     ("traefik.io", "tlsstores", READ),
     ("apiextensions.k8s.io", "customresourcedefinitions", &["get"]),

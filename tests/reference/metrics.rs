@@ -11,7 +11,7 @@ use ravelin::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use ravelin::pki::client_certificate::{Mode, Verification};
 use ravelin::pki::full_strict::Verdict;
 use ravelin::routing::{Publisher, compile};
-use ravelin::telemetry::{MethodLabel, Outcome, SeriesCache, Telemetry};
+use ravelin::telemetry::{MethodLabel, Outcome, SeriesCache, TcpSeriesCache, Telemetry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,6 +131,8 @@ fn serve_one(telemetry: &Arc<Telemetry>, listeners: &[Arc<str>]) {
         bytes_out: 0,
     };
     cache.with(0, &table, route, |series| series.record(&outcome));
+    let cache = TcpSeriesCache::new(Arc::clone(&telemetry.workers()[0]), listeners.into());
+    cache.find(0, None, None).record(None, [1, 1]);
 }
 
 /// A cluster is watched, written to, and kept on disk.
