@@ -264,9 +264,8 @@ pub fn secured(table: &Table, id: RouteId, over_tls: bool, is_forced: bool) -> R
 
 /// The endpoints of a backend, or the reason why it has none.
 pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
-    match backend.broken {
-        Some(broken) => return Err(broken.reason()),
-        None => {}
+    if let Some(broken) = backend.broken {
+        return Err(broken.reason());
     }
     let endpoints = arc_swap::Guard::into_inner(backend.endpoints());
     if endpoints.usable().is_empty() {

@@ -185,9 +185,9 @@ pub(super) fn check(source: &TraefikObject, report: &mut Report<'_>) {
     read(source, &Https::default(), &EntryPointTable::default(), report);
 }
 
-/// What is wrong with a reference to another namespace, where those are forbidden.
-pub(super) fn forbidden(what: &str) -> Problem {
-    let reason = format!("names {what} of another namespace, which is forbidden: requests get 503");
+/// What is wrong with a reference to another namespace, where those are forbidden, and what comes of it.
+pub(super) fn forbidden(what: &str, then: &str) -> Problem {
+    let reason = format!("names {what} of another namespace, which is forbidden: {then}");
     let fix = "move it here, or set source.middlewares = \"any-namespace\"";
     Problem::error(Why::Unsupported, "", reason, fix)
 }

@@ -282,7 +282,7 @@ impl Within<'_> {
             Target::Service(reference, port) => (*reference, port.clone()),
         };
         let Some((namespace, service)) = self.name(reference) else {
-            let problem = ingress_route::forbidden("a Service");
+            let problem = ingress_route::forbidden("a Service", "requests get 503");
             Report::new(self.object, &mut found.problems)
                 .add(&format!("{place}.namespace"), problem);
             return Destination::Broken(reference.name.into(), Broken::Restricted);

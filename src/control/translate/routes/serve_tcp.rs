@@ -28,6 +28,8 @@ use std::sync::Arc;
 
 /// Behind the id of an object of Kubernetes, where an object of any provider is named.
 const PROVIDER: &str = "@kubernetescrd";
+/// What comes of a route that cannot be served.
+const REFUSED: &str = "connections are refused";
 
 /// An IngressRouteTCP whose routes are read, what it may look at, and what it has looked at.
 struct TcpReader<'w> {
@@ -141,7 +143,7 @@ impl TcpReader<'_> {
             return Ok(read.map(|read| (default.namespace, read)));
         };
         let Some(option) = self.named(Kind::TlsOption, named) else {
-            self.report(place, refused(&forbidden("a TLSOption")));
+            self.report(place, forbidden("a TLSOption", REFUSED));
             return Err(Broken::Restricted);
         };
         let Self { objects, object, dependencies, problems, .. } = self;
@@ -225,14 +227,14 @@ impl TcpReader<'_> {
 
     fn step(&mut self, named: Reference<'_>, place: &str) -> Result<(ObjectRef, Step), Broken> {
         let Some(object) = self.named(Kind::MiddlewareTcp, named) else {
-            self.report(place, refused(&forbidden("a MiddlewareTCP")));
+            self.report(place, forbidden("a MiddlewareTCP", REFUSED));
             return Err(Broken::MiddlewareUnusable);
         };
         self.dependencies.insert(Dependency::Object(object.clone()));
         match tcp_route::read_middleware(self.objects, &object, &mut self.problems) {
             Some(Ok(step)) => Ok((object, step)),
             Some(Err(())) => {
-                let reason = format!("{object} cannot be used: connections are refused");
+                let reason = format!("{object} cannot be used: {REFUSED}");
                 let fix = "see the findings about it";
                 self.report(place, Problem::error(Why::MiddlewareUnusable, "", reason, fix));
                 Err(Broken::MiddlewareUnusable)
@@ -280,7 +282,7 @@ impl TcpReader<'_> {
         };
         let Some((namespace, name)) = self.allowed(reference) else {
             let place = format!("{place}.namespace");
-            self.report(&place, refused(&forbidden("a Service")));
+            self.report(&place, forbidden("a Service", REFUSED));
             return Err(Broken::Restricted);
         };
         let transport = match service.transport {
@@ -309,7 +311,7 @@ impl TcpReader<'_> {
     fn transport(&mut self, name: &str, place: &str) -> Result<(ObjectRef, TcpTransport), Broken> {
         let kind = Kind::ServersTransportTcp;
         let Some(object) = self.named(kind, Reference { namespace: None, name }) else {
-            self.report(place, refused(&forbidden("a ServersTransportTCP")));
+            self.report(place, forbidden("a ServersTransportTCP", REFUSED));
             return Err(Broken::Restricted);
         };
         self.dependencies.insert(Dependency::Object(object.clone()));
@@ -366,12 +368,7 @@ impl TcpReader<'_> {
     }
 }
 
-/// A problem of a reference, in the words of connections.
-fn refused(problem: &Problem) -> Problem {
-    problem.clone().but("connections are refused")
-}
-
 fn missing(object: &ObjectRef, why: Why) -> Problem {
-    let reason = format!("there is no {object}: connections are refused");
+    let reason = format!("there is no {object}: {REFUSED}");
     Problem::error(why, "", reason, "create it")
 }

@@ -77,7 +77,7 @@ impl Within<'_> {
         leaves: &mut Vec<Leaf>,
     ) -> Result<ServiceChoice, Broken> {
         let Some((namespace, name)) = self.name(named) else {
-            let problem = ingress_route::forbidden("a TraefikService");
+            let problem = ingress_route::forbidden("a TraefikService", "requests get 503");
             Report::new(self.object, &mut found.problems)
                 .add(&format!("{place}.namespace"), problem);
             return Err(Broken::Restricted);

@@ -115,7 +115,7 @@ impl Found {
             let asked = match policy.allows(&object.namespace, namespace) {
                 true => options.named(&option, place).map(|read| read.clients),
                 false => {
-                    let problem = ingress_route::forbidden("a TLSOption");
+                    let problem = ingress_route::forbidden("a TLSOption", "requests get 503");
                     Report::new(object, &mut self.problems).add(place, problem);
                     Err(Broken::Restricted)
                 }
