@@ -1,6 +1,6 @@
 //! Service ports and the endpoints behind them.
 
-use super::{Balancing, HealthCheck, Limits, Protocol};
+use super::{Balancing, HealthCheck, Limits, Protocol, Timeouts};
 use crate::error::{Reason, labels};
 use crate::net::addr::EndpointAddr;
 use std::fmt;
@@ -68,6 +68,8 @@ pub struct Treatment {
     pub limits: Option<Limits>,
     /// Which host their requests name.
     pub host: HostSent,
+    /// Timeouts of their requests, for routes that set none.
+    pub timeouts: Option<Timeouts>,
 }
 
 /// Which host a request to an endpoint names, in `Host` or `:authority`.

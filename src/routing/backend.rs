@@ -4,6 +4,7 @@ use super::EndpointProtocol;
 use crate::balance::{EndpointSet, Queue};
 use crate::model::{
     BackendKey, Balancing, Broken, EndpointSpec, ExternalName, HealthCheck, HostSent, Limits,
+    Timeouts,
 };
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,8 @@ pub struct Backend {
     pub balancing: Balancing,
     /// Which host the requests of clients name to its endpoints.
     pub host: HostSent,
+    /// Timeouts of its requests, for routes that set none.
+    pub timeouts: Option<Timeouts>,
     pub(super) endpoints: ArcSwap<EndpointSet>,
     /// Where requests wait; nothing while there was never a limit.
     pub(super) queue: OnceLock<Arc<Queue>>,

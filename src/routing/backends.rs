@@ -95,13 +95,14 @@ fn build(
     let broken = broken(backend);
     let protocol = EndpointProtocol::new(&backend.protocol, old.map(|old| &old.protocol));
     let broken = broken.or((!protocol.is_usable()).then_some(Broken::ProtocolUnusable));
-    let Treatment { balancing, check, limits: _, host } = &backend.treatment;
+    let Treatment { balancing, check, limits: _, host, timeouts } = &backend.treatment;
     let is_same = |old: &&Arc<Backend>| {
         old.broken == broken
             && old.protocol == protocol
             && old.balancing == *balancing
             && old.check == *check
             && old.host == *host
+            && old.timeouts == *timeouts
             && old.external.as_ref() == external
     };
     let Some(old) = old.filter(is_same) else {
@@ -120,6 +121,7 @@ fn build(
             check: check.clone(),
             external: external.cloned(),
             host: *host,
+            timeouts: *timeouts,
             endpoints,
             queue,
             answers_calls: answers_calls.into(),

@@ -7,6 +7,7 @@ use rcgen::{
 };
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::sync::Arc;
 
@@ -18,7 +19,10 @@ pub(crate) struct Certificates {
     hosts: CertifiedKey<KeyPair>,
     authority: String,
     pods: Arc<ServerConfig>,
+    /// The same, of pods that ask for a certificate and take what has none.
+    asking: Arc<ServerConfig>,
     client: (CertificateDer<'static>, Vec<u8>),
+    client_pem: [String; 2],
 }
 
 impl Certificates {
@@ -46,23 +50,42 @@ impl Certificates {
         }
         let of_client = key();
         let client = params.signed_by(&of_client, &issuer).expect("plain parameters");
+        let client_pem = [client.pem(), of_client.serialize_pem()];
         let client = (client.der().clone(), of_client.serialize_der());
         let of_pods = key();
         let params = CertificateParams::new([PODS.to_owned()]).expect("a name");
         let own = params.signed_by(&of_pods, &issuer).expect("plain parameters");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(of_pods.serialize_der()));
-        let pods = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .expect("versions of the provider")
-            .with_no_client_auth()
-            .with_single_cert(vec![own.der().clone()], key);
-        let pods = Arc::new(pods.expect("a key that fits"));
-        Self { hosts, authority: issuer.pem(), pods, client }
+        let mut roots = RootCertStore::empty();
+        roots.add(issuer.der().clone()).expect("a certificate");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+            .allow_unauthenticated()
+            .build()
+            .expect("an authority");
+        let server = |asks: bool| {
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(of_pods.serialize_der()));
+            let builder = ServerConfig::builder_with_provider(provider())
+                .with_safe_default_protocol_versions()
+                .expect("versions of the provider");
+            let builder = match asks {
+                true => builder.with_client_cert_verifier(verifier.clone()),
+                false => builder.with_no_client_auth(),
+            };
+            let config = builder.with_single_cert(vec![own.der().clone()], key);
+            Arc::new(config.expect("a key that fits"))
+        };
+        let (pods, asking) = (server(false), server(true));
+        Self { hosts, authority: issuer.pem(), pods, asking, client, client_pem }
     }
 
-    /// TLS of pods, whose certificate is for [`PODS`] and by the authority of the clients.
-    pub(crate) fn of_pods(&self) -> &Arc<ServerConfig> {
-        &self.pods
+    /// TLS of pods, whose certificate is for [`PODS`] and by the authority of the clients; and of those that ask for
+    /// one.
+    pub(crate) fn of_pods(&self) -> [&Arc<ServerConfig>; 2] {
+        [&self.pods, &self.asking]
+    }
+
+    /// That of the client, with its key, in PEM.
+    pub(crate) fn of_client(&self) -> &[String; 2] {
+        &self.client_pem
     }
 
     /// That of the hosts, with its key, in PEM.

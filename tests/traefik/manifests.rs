@@ -22,7 +22,10 @@ pub(crate) const CERTIFICATE: &str = "certificate";
 /// The Secret with the authority of clients' certificates, and the TLSOption that asks for them.
 pub(crate) const CLIENTS: &str = "clients";
 
-/// The Secret with the authority of the pods' certificates.
+/// The Secret with the certificate of a client, and its key.
+pub(crate) const CLIENT: &str = "client";
+
+/// The Secret with the authority of the pods' certificates, and the ConfigMap.
 pub(crate) const AUTHORITY: &str = "authority";
 
 /// Namespaces, Services with their pods, certificates, the middleware of the entry point `guarded`: what every case may refer to.
@@ -56,6 +59,13 @@ pub(crate) fn common(certificates: &Certificates) -> Vec<Value> {
     objects.push(json!({"apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": AUTHORITY, "namespace": NAMESPACE},
         "stringData": {"tls.ca": certificates.authority()}}));
+    objects.push(json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": AUTHORITY, "namespace": NAMESPACE},
+        "data": {"ca.crt": certificates.authority()}}));
+    let [certificate, key] = certificates.of_client();
+    objects.push(json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": CLIENT, "namespace": NAMESPACE},
+        "stringData": {"tls.crt": certificate, "tls.key": key}}));
     objects.push(json!({"apiVersion": "traefik.io/v1alpha1", "kind": "TLSOption",
         "metadata": {"name": CLIENTS, "namespace": NAMESPACE},
         "spec": {"clientAuth": {"secretNames": [CLIENTS],
@@ -136,13 +146,15 @@ fn service(
         "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
         "spec": {"ports": [{"name": "http", "port": 80, "targetPort": pods::PORT},
             {"name": "https", "port": 443, "targetPort": pods::TLS_PORT},
-            {"name": "tls", "port": 8443, "targetPort": pods::TLS_PORT}]}});
+            {"name": "tls", "port": 8443, "targetPort": pods::TLS_PORT},
+            {"name": "asking", "port": 9443, "targetPort": pods::ASKING_PORT}]}});
     let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": {"name": format!("{name}-1"), "namespace": namespace,
             "labels": {"kubernetes.io/service-name": name}},
         "addressType": "IPv4", "endpoints": endpoints,
         "ports": [{"name": "http", "port": pods::PORT}, {"name": "https", "port": pods::TLS_PORT},
-            {"name": "tls", "port": pods::TLS_PORT}]});
+            {"name": "tls", "port": pods::TLS_PORT},
+            {"name": "asking", "port": pods::ASKING_PORT}]});
     vec![service, slice]
 }
 

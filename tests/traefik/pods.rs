@@ -19,6 +19,8 @@ pub(crate) const NAMES: [&str; 3] = ["app", "auth", "page"];
 pub(crate) const PORT: u16 = 8080;
 /// The same with TLS.
 pub(crate) const TLS_PORT: u16 = 8443;
+/// The same with TLS that asks for a certificate.
+pub(crate) const ASKING_PORT: u16 = 8444;
 /// An address of the same network where nobody listens.
 pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 77, 100, 99);
 
@@ -67,13 +69,18 @@ struct Exchange {
 pub(crate) struct Pods(Arc<(Mutex<HashMap<String, Exchange>>, Condvar)>);
 
 impl Pods {
-    /// Starts them, with TLS at a port of its own.
-    pub(crate) fn start(tls: &Arc<ServerConfig>) -> Self {
+    /// Starts them, with TLS at ports of its own.
+    pub(crate) fn start([tls, asking]: [&Arc<ServerConfig>; 2]) -> Self {
         let pods = Self::default();
-        for (name, port) in NAMES.into_iter().flat_map(|name| [(name, PORT), (name, TLS_PORT)]) {
+        let ports = [PORT, TLS_PORT, ASKING_PORT];
+        for (name, port) in NAMES.into_iter().flat_map(|name| ports.map(|port| (name, port))) {
             let listener = TcpListener::bind(SocketAddr::from((ip(name), port)));
             let (listener, pods) = (listener.expect("the network of the pods"), pods.clone());
-            let tls = (port == TLS_PORT).then(|| Arc::clone(tls));
+            let tls = match port {
+                TLS_PORT => Some(Arc::clone(tls)),
+                ASKING_PORT => Some(Arc::clone(asking)),
+                _ => None,
+            };
             thread::spawn(move || {
                 for stream in listener.incoming().map_while(Result::ok) {
                     let (pods, tls) = (pods.clone(), tls.clone());
@@ -137,15 +144,28 @@ impl Pods {
         tls: Option<Arc<ServerConfig>>,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let Some(tls) = tls else { return self.serve(pod, stream) };
-        let session = ServerConnection::new(tls).map_err(io::Error::other)?;
-        self.serve(pod, StreamOwned::new(session, stream))
+        let Some(tls) = tls else { return self.serve(pod, stream, None) };
+        let mut session = ServerConnection::new(tls).map_err(io::Error::other)?;
+        let mut stream = stream;
+        while session.is_handshaking() {
+            session.complete_io(&mut stream)?;
+        }
+        let presented = session.peer_certificates().map_or(0, <[_]>::len);
+        self.serve(pod, StreamOwned::new(session, stream), Some(presented))
     }
 
     /// Answers requests until the proxy ends the connection.
-    fn serve(&self, pod: &'static str, stream: impl Read + Write) -> io::Result<()> {
+    fn serve(
+        &self,
+        pod: &'static str,
+        stream: impl Read + Write,
+        presented: Option<usize>,
+    ) -> io::Result<()> {
         let mut from = BufReader::new(stream);
-        while let Some(received) = receive(pod, &mut from)? {
+        while let Some(mut received) = receive(pod, &mut from)? {
+            if let Some(presented) = presented {
+                received.fields.push(("(certificates)".to_owned(), presented.to_string()));
+            }
             let is_head = received.method == "HEAD";
             let exchange = received.exchange();
             let answer = self.answer(pod, &exchange, received);

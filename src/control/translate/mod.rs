@@ -64,6 +64,7 @@ pub(in crate::control) use foreign::is_of_controller;
 pub(in crate::control) use ingress_route::secrets_of as traefik_secrets;
 pub(in crate::control) use middleware::{annotated_config_maps, annotated_secrets};
 pub use middleware::{go_duration, object_id};
+pub(in crate::control) use servers_transport::config_maps_of as traefik_config_maps;
 pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 

@@ -16,7 +16,7 @@ use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::model::{Protocol, Severity, Why};
 use crate::pki::ca_bundle::CaBundle;
-use crate::pki::endpoint_tls::{Alpn, TlsSettings, Trust};
+use crate::pki::endpoint_tls::{Alpn, TlsDetails, TlsSettings, Trust};
 use k8s_openapi::api::core::v1::{Secret, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rustls::pki_types::ServerName;
@@ -94,7 +94,8 @@ impl Words {
             of_tls.push((CA, warning(reason, fix)));
         }
         let tls = server_name.and_then(|server_name| {
-            Ok(TlsSettings { server_name, trust: trust?, alpn: Alpn::Either })
+            let details = TlsDetails::default();
+            Ok(TlsSettings { server_name, trust: trust?, alpn: Alpn::Either, details })
         });
         Self { scheme, tls, of_tls }
     }
@@ -116,14 +117,16 @@ impl Words {
             Scheme::Grpc => Some(Protocol::Grpc),
             Scheme::Https(alpn) => {
                 let tls = self.tls.clone().ok()?;
-                let TlsSettings { server_name, trust, .. } = match &wanted.tls {
-                    None => tls,
-                    Some(own) => {
-                        let server_name = own.server_name.clone().unwrap_or(tls.server_name);
-                        TlsSettings { server_name, trust: own.trust.clone(), alpn }
-                    }
+                let settings = match &wanted.tls {
+                    None => TlsSettings { alpn, ..tls },
+                    Some(own) => TlsSettings {
+                        server_name: own.server_name.clone().unwrap_or(tls.server_name),
+                        trust: own.trust.clone(),
+                        alpn: if own.over_http1 { Alpn::Http1 } else { alpn },
+                        details: own.details.clone(),
+                    },
                 };
-                Some(Protocol::Https(Arc::new(TlsSettings { server_name, trust, alpn })))
+                Some(Protocol::Https(Arc::new(settings)))
             }
         }
     }

@@ -201,6 +201,7 @@ fn read_treatment(
         check: health_check::read(annotations, report).map(Arc::new),
         limits: limits::read(annotations, report),
         host: pass_host::read(annotations, report),
+        timeouts: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What routes ask of a Service beside the words of the Service.
 
-use crate::model::{Algorithm, HealthCheck, HostSent};
-use crate::pki::endpoint_tls::Trust;
+use crate::model::{Algorithm, HealthCheck, HostSent, Timeouts};
+use crate::pki::endpoint_tls::{TlsDetails, Trust};
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub(super) struct Wanted {
     pub(super) scheme: Option<AskedScheme>,
     pub(super) tls: Option<Arc<TransportTls>>,
+    pub(super) timeouts: Option<Timeouts>,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) host: Option<HostSent>,
     pub(super) check: Option<Arc<HealthCheck>>,
@@ -50,4 +51,7 @@ pub(super) struct TransportTls {
     /// The name in SNI and in the certificate, if it is given.
     pub(super) server_name: Option<ServerName<'static>>,
     pub(super) trust: Trust,
+    pub(super) details: TlsDetails,
+    /// Whether HTTP/2 is not offered.
+    pub(super) over_http1: bool,
 }

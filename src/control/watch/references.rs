@@ -2,7 +2,8 @@
 
 use crate::control::objects::Object;
 use crate::control::translate::{
-    annotated_config_maps, annotated_secrets, authorities_of, authority_secret, traefik_secrets,
+    annotated_config_maps, annotated_secrets, authorities_of, authority_secret,
+    traefik_config_maps, traefik_secrets,
 };
 use crate::model::{Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Secret;
@@ -110,12 +111,13 @@ pub(super) fn config_maps_of<'o>(
     identity: &'o ObjectRef,
     object: &'o Object,
 ) -> impl Iterator<Item = ObjectRef> + use<'o> {
-    let annotations = match object {
-        Object::Ingress(ingress) => ingress.metadata.annotations.as_ref(),
-        _ => None,
+    let (annotations, of_transport) = match object {
+        Object::Ingress(ingress) => (ingress.metadata.annotations.as_ref(), Vec::new()),
+        Object::Traefik(object) => (None, traefik_config_maps(object)),
+        _ => (None, Vec::new()),
     };
     let named = annotations.into_iter().flat_map(annotated_config_maps);
-    named.map(|(namespace, name)| {
+    named.chain(of_transport.into_iter().map(|name| (None, name))).map(|(namespace, name)| {
         let namespace = namespace.map_or_else(|| Arc::clone(&identity.namespace), Arc::from);
         ObjectRef { kind: Kind::ConfigMap, namespace, name: name.into() }
     })

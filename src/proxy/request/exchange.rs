@@ -161,9 +161,9 @@ impl Exchange {
         self.0.route.as_ref()?.table()
     }
 
-    /// How long one attempt to connect may take, if its route says so.
-    pub(super) fn connect(&self) -> Option<Duration> {
-        self.0.timeouts.as_ref()?.connect
+    /// The timeouts of its route, if that sets any.
+    pub(super) fn timeouts(&mut self) -> &mut Option<Timeouts> {
+        &mut self.0.timeouts
     }
 
     /// How long nothing may move in a body.

@@ -103,7 +103,7 @@ async fn send(worker: &Worker, copy: &mut Prepared) -> Result<(), Reason> {
         endpoints,
         choice: *choice,
         protocol,
-        connect: None,
+        connect: backend.timeouts.as_ref().and_then(|own| own.connect),
         retry: None,
         host: backend.host,
     };

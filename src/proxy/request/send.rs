@@ -3,6 +3,7 @@
 use super::Exchange;
 use crate::balance::{EndpointSet, Queue};
 use crate::error::Reason;
+use crate::model::Timeouts;
 use crate::proxy::middleware::MOST_KEPT_BODY;
 use crate::routing::{Backend, EndpointProtocol};
 use crate::upstream::body::{RequestBody, Upload, UploadState};
@@ -25,6 +26,9 @@ pub(super) async fn send(
     let backend = chosen.as_ref().unwrap_or_else(|| table.backend(id));
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
+    if let Some(timeouts) = &backend.timeouts {
+        limit(exchange, timeouts);
+    }
     if let Some(queue) = backend.queue() {
         match queue.begin_now(endpoints, exchange.choice, worker.random()) {
             Some(first) => exchange.sent().endpoint = Some(first),
@@ -34,7 +38,8 @@ pub(super) async fn send(
     }
     let watch = Rc::clone(exchange.watch());
     let upload = exchange.upload();
-    let (choice, connect) = (exchange.choice, exchange.connect());
+    let connect = exchange.timeouts().as_ref().and_then(|own| own.connect);
+    let choice = exchange.choice;
     let retry = exchange.passage.as_ref().and_then(|passage| passage.retry.clone());
     let (retry, host) = (retry.as_deref(), backend.host);
     if let (Some(upload), Some(retry)) = (upload.as_deref(), retry)
@@ -54,6 +59,14 @@ pub(super) async fn send(
             _ => Reason::UpstreamTimeout,
         }),
     }
+}
+
+/// Has the timeouts of a Service count where the route has none of its own.
+fn limit(exchange: &mut Exchange, asked: &Timeouts) {
+    let own = exchange.timeouts().get_or_insert_default();
+    own.connect = own.connect.or(asked.connect);
+    own.response_head = own.response_head.or(asked.response_head);
+    exchange.await_head();
 }
 
 /// Waits until an endpoint has room.

@@ -4,7 +4,7 @@ use super::{compile, mk_backend, mk_endpoints, mk_model, mk_rule};
 use crate::balance::InFlight;
 use crate::model::{BackendState, Broken, Model, Prefer, Protocol};
 use crate::pki::ca_bundle::CaBundle;
-use crate::pki::endpoint_tls::{Alpn, TlsSettings, Trust};
+use crate::pki::endpoint_tls::{Alpn, TlsDetails, TlsSettings, Trust};
 use crate::routing::{Backend, Publisher, Table, TableCache};
 use std::sync::Arc;
 
@@ -133,7 +133,8 @@ fn missing_authorities_leave_those_that_were_in_use_and_another_setting_does_not
     let mk = |authorities: Option<CaBundle>, alpn| {
         let server_name = "a.example".try_into().expect("a name");
         let trust = Trust::Secret { name: "ca".into(), authorities };
-        let settings = TlsSettings { server_name, trust, alpn };
+        let details = TlsDetails::default();
+        let settings = TlsSettings { server_name, trust, alpn, details };
         let mut model = mk_served(mk_endpoints(&[1]));
         model.backends[0].protocol = Protocol::Https(Arc::new(settings));
         model

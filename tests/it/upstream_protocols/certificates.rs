@@ -1,6 +1,6 @@
 //! Certificates for backends, and the authority that signs them.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 
 /// A certificate and its key, in PEM.
 pub(super) struct Pair {
@@ -30,9 +30,22 @@ impl Authority {
 
     /// A certificate for a name, valid until the begin of a year.
     pub(super) fn sign_until(&self, name: &str, year: i32) -> Pair {
-        let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        self.sign_params(params)
+    }
+
+    /// A certificate for a name and a URI.
+    pub(super) fn sign_uri(&self, name: &str, uri: &str) -> Pair {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.subject_alt_names.push(SanType::URI(uri.try_into().expect("ASCII")));
+        self.sign_params(params)
+    }
+
+    fn sign_params(&self, mut params: CertificateParams) -> Pair {
+        let key = KeyPair::generate().expect("a key");
+        // With the name of the authority OpenSSL would take it for one that is signed by itself.
+        params.distinguished_name.push(DnType::CommonName, "of a test");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }

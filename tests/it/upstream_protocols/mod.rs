@@ -9,6 +9,7 @@ mod peer;
 mod resetting;
 mod streams;
 mod tls;
+mod transports;
 
 use crate::support::Message;
 use serde_json::Value;

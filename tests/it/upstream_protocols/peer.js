@@ -14,6 +14,12 @@ let died = false;
 let busy = false;
 let ill = false;
 
+// The version of TLS, and the names in the certificate of the client.
+function ofSocket(socket) {
+  if (!process.env.PEER_TLS) return {};
+  return { tls: socket.getProtocol(), client: socket.getPeerCertificate()?.subjectaltname ?? null };
+}
+
 function info(stream, headers) {
   return {
     ...state,
@@ -22,6 +28,7 @@ function info(stream, headers) {
     path: headers[':path'],
     te: headers.te ?? null,
     names: Object.keys(headers),
+    ...ofSocket(stream.session.socket),
     session: stream.session.number,
   };
 }
@@ -143,12 +150,16 @@ let server;
 if (process.env.PEER_TLS) {
   const read = (name) => fs.readFileSync(`${process.env.PEER_TLS}/${name}.pem`);
   const options = { cert: read('cert'), key: read('key'), settings };
+  if (process.env.PEER_CLIENTS) {
+    Object.assign(options, { ca: read('clients'), requestCert: true, rejectUnauthorized: true });
+  }
+  options.maxVersion = process.env.PEER_TLS_MOST;
   server = process.env.PEER_ALPN === 'h2'
     ? http2.createSecureServer(options)
     : https.createServer({ ...options, ALPNProtocols: ['http/1.1'] });
   server.on('request', (request, response) => {
     if (request.httpVersion !== '1.1') return;
-    const fields = { version: '1.1', te: request.headers.te ?? null };
+    const fields = { version: '1.1', te: request.headers.te ?? null, ...ofSocket(request.socket) };
     response.end(JSON.stringify({ ...state, ...fields }));
   });
 } else {

@@ -1,6 +1,6 @@
 //! Node as a backend: its HTTP/2 is nghttp2's, and its TLS is OpenSSL's.
 
-use super::certificates::Pair;
+use super::certificates::{Authority, Pair};
 use crate::support::{Builder, edge, ingress, program, rule, service, slice};
 use serde_json::{Value, json};
 use std::fs;
@@ -19,20 +19,30 @@ pub(super) struct Peer {
 impl Peer {
     /// HTTP/2 without TLS, or says that Node is not installed.
     pub(super) fn h2c() -> Option<Self> {
-        Self::start(&[], None)
+        Self::start(&[], None, None)
     }
 
     /// The same, with so many streams at a time on one connection.
     pub(super) fn h2c_with_streams(streams: usize) -> Option<Self> {
-        Self::start(&[("PEER_STREAMS", &streams.to_string())], None)
+        Self::start(&[("PEER_STREAMS", &streams.to_string())], None, None)
     }
 
     /// TLS with this certificate, and this protocol in ALPN.
     pub(super) fn tls(pair: &Pair, alpn: &str) -> Option<Self> {
-        Self::start(&[("PEER_ALPN", alpn)], Some(pair))
+        Self::start(&[("PEER_ALPN", alpn)], Some(pair), None)
     }
 
-    fn start(settings: &[(&str, &str)], tls: Option<&Pair>) -> Option<Self> {
+    /// TLS up to this version, which asks for a certificate by this authority.
+    pub(super) fn asking(pair: &Pair, clients: &Authority, version: &str) -> Option<Self> {
+        let settings = [("PEER_ALPN", "h2"), ("PEER_TLS_MOST", version), ("PEER_CLIENTS", "1")];
+        Self::start(&settings, Some(pair), Some(clients))
+    }
+
+    fn start(
+        settings: &[(&str, &str)],
+        tls: Option<&Pair>,
+        clients: Option<&Authority>,
+    ) -> Option<Self> {
         let node = program("node")?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/upstream_protocols/peer.js");
@@ -42,6 +52,9 @@ impl Peer {
             fs::write(folder.path().join("cert.pem"), &pair.certificate).expect("a new file");
             fs::write(folder.path().join("key.pem"), &pair.key).expect("a new file");
             command.env("PEER_TLS", folder.path());
+        }
+        if let Some(clients) = clients {
+            fs::write(folder.path().join("clients.pem"), &clients.certificate).expect("a new file");
         }
         // Its standard input ends with this process, and it with that.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());

@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::net::addr::EndpointAddr;
 use crate::pki::ca_bundle::CaBundle;
-use crate::pki::endpoint_tls::{Alpn, TlsSettings, Trust};
+use crate::pki::endpoint_tls::{Alpn, TlsDetails, TlsSettings, Trust};
 use http::Uri;
 use rustls::pki_types::ServerName;
 use std::net::IpAddr;
@@ -129,7 +129,8 @@ pub(super) fn backend(
     let protocol = match (is_secure, server_name(host)) {
         (true, Some(server_name)) => {
             let trust = trust.unwrap_or(Trust::Public);
-            Protocol::Https(Arc::new(TlsSettings { server_name, trust, alpn: Alpn::Either }))
+            let (alpn, details) = (Alpn::Either, TlsDetails::default());
+            Protocol::Https(Arc::new(TlsSettings { server_name, trust, alpn, details }))
         }
         _ => Protocol::Http,
     };

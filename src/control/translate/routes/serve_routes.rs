@@ -22,7 +22,7 @@ use crate::control::translate::wanted::{TransportTls, Wanted};
 use crate::model::middleware::{ServiceChoice, Step};
 use crate::model::{
     BackendKey, BackendState, Broken, Diagnostic, Kind, Matching, NamedStep, ObjectRef, PortKey,
-    Protocol, Rule, Why,
+    Protocol, Rule, Timeouts, Why,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -312,14 +312,15 @@ impl Within<'_> {
         place: &str,
         found: &mut Found,
     ) -> Result<Wanted, Broken> {
-        let mut tls = None;
+        let (mut tls, mut timeouts) = (None, None);
         if let Some(name) = asked.transport {
             let object = self.transport_of(name, namespace, found);
-            tls = Some(Arc::new(self.transport(&object, place, found)?));
+            let (own, limits) = self.transport(&object, place, found)?;
+            (tls, timeouts) = (Some(Arc::new(own)), limits);
         }
         let Asked { scheme, host, .. } = *asked;
         let (algorithm, check) = (asked.algorithm(), asked.check.clone());
-        Ok(Wanted { scheme, tls, algorithm, host, check })
+        Ok(Wanted { scheme, tls, timeouts, algorithm, host, check })
     }
 
     /// The ServersTransport of a name: in the namespace of the Service (`crd/kubernetes_http.go`,
@@ -346,7 +347,7 @@ impl Within<'_> {
         object: &ObjectRef,
         place: &str,
         found: &mut Found,
-    ) -> Result<TransportTls, Broken> {
+    ) -> Result<(TransportTls, Option<Timeouts>), Broken> {
         found.dependencies.insert(Dependency::Object(object.clone()));
         let Some(read) = servers_transport::read(self.objects, object, &mut found.problems) else {
             let kind = object.kind.as_str();
@@ -354,10 +355,13 @@ impl Within<'_> {
             Report::new(self.object, &mut found.problems).add(place, problem);
             return Err(Broken::ProtocolUnusable);
         };
-        for secret in read.secrets {
-            found.dependencies.insert(Dependency::Secret((Arc::clone(&object.namespace), secret)));
-        }
-        read.tls.ok_or(Broken::ProtocolUnusable)
+        let named = |name: Arc<str>| (Arc::clone(&object.namespace), name);
+        let secrets = read.secrets.into_iter().map(|name| Dependency::Secret(named(name)));
+        found.dependencies.extend(secrets);
+        let maps = read.config_maps.into_iter().map(|name| Dependency::ConfigMap(named(name)));
+        found.dependencies.extend(maps);
+        let tls = read.tls.ok_or(Broken::ProtocolUnusable)?;
+        Ok((tls, read.timeouts))
     }
 }
 

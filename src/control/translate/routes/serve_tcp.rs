@@ -320,10 +320,11 @@ impl TcpReader<'_> {
             self.report(place, missing(&object, Why::Unsupported));
             return Err(Broken::ProtocolUnusable);
         };
-        for secret in read.secrets {
-            let secret = (Arc::clone(&object.namespace), secret);
-            self.dependencies.insert(Dependency::Secret(secret));
-        }
+        let named = |name: Arc<str>| (Arc::clone(&object.namespace), name);
+        let secrets = read.secrets.into_iter().map(|name| Dependency::Secret(named(name)));
+        self.dependencies.extend(secrets);
+        let maps = read.config_maps.into_iter().map(|name| Dependency::ConfigMap(named(name)));
+        self.dependencies.extend(maps);
         read.usable.map(|usable| (object, usable)).ok_or(Broken::ProtocolUnusable)
     }
 

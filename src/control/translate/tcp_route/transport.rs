@@ -4,18 +4,19 @@ use super::service::proxy_protocol;
 use crate::control::objects::{Objects, TraefikObject};
 use crate::control::translate::middleware::Fields;
 use crate::control::translate::report::Report;
-use crate::control::translate::servers_transport::{self, TLS_FIELDS, TransportRead};
+use crate::control::translate::servers_transport::{self, TLS_FIELDS, TlsRead, Within};
 use crate::control::translate::wanted::TransportTls;
 use crate::model::{Diagnostic, KeepAlive, ObjectRef, TcpDelivery};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What was read of one, with the Secrets that it depends on.
+/// What was read of one, with the objects that it depends on.
 pub(in crate::control::translate) struct TcpTransportRead {
     /// `None`: it cannot be used, which was told.
     pub(in crate::control::translate) usable: Option<TcpTransport>,
     pub(in crate::control::translate) secrets: Vec<Arc<str>>,
+    pub(in crate::control::translate) config_maps: Vec<Arc<str>>,
 }
 
 /// One that can be used.
@@ -33,12 +34,13 @@ pub(in crate::control::translate) fn read(
 ) -> Option<TcpTransportRead> {
     let source = objects.traefik(object.kind).get(&object.namespace, &object.name)?;
     let mut report = Report::new(object, findings);
-    Some(content(source, Some((objects, &object.namespace)), &mut report))
+    let within = Within { objects, namespace: &object.namespace };
+    Some(content(source, Some(within), &mut report))
 }
 
 pub(super) fn content(
     source: &TraefikObject,
-    within: Option<(&Objects, &Arc<str>)>,
+    within: Option<Within<'_>>,
     report: &mut Report<'_>,
 ) -> TcpTransportRead {
     let mut fields = Fields::of_connections("spec", &source.spec, report);
@@ -50,16 +52,15 @@ pub(super) fn content(
     let proxy_protocol = fields.below("proxyProtocol", proxy_protocol).flatten();
     let tls = fields.below("tls", |tls| {
         tls.know(&TLS_FIELDS);
-        let read = servers_transport::read_tls(tls, within);
-        if tls.is_broken() { TransportRead { tls: None, ..read } } else { read }
+        servers_transport::read_tls(tls, within)
     });
-    let (tls, secrets) = match tls {
-        None => (None, Vec::new()),
-        Some(TransportRead { tls, secrets }) => (tls, secrets),
+    let (tls, secrets, config_maps) = match tls {
+        None => (None, Vec::new(), Vec::new()),
+        Some(TlsRead { tls, secrets, config_maps }) => (Some(tls), secrets, config_maps),
     };
     let delivery = TcpDelivery { proxy_protocol, connect, keep_alive };
     let usable = (!fields.is_broken()).then_some(TcpTransport { delivery, tls });
-    TcpTransportRead { usable, secrets }
+    TcpTransportRead { usable, secrets, config_maps }
 }
 
 /// A negative time is none; zero is as good as nothing.

@@ -30,6 +30,7 @@ mod several;
 mod step_backends;
 mod tcp_routes;
 mod tls;
+mod transports;
 mod www;
 
 use super::{Options, translate};

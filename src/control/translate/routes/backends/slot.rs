@@ -74,6 +74,7 @@ impl Slot {
             treatment.balancing.algorithm = algorithm.clone();
         }
         treatment.check = self.wanted.check.clone().or(treatment.check);
+        treatment.timeouts = self.wanted.timeouts;
         treatment.host = self.wanted.host.unwrap_or(treatment.host);
         let is_treated_anew = self.treatment != treatment;
         self.treatment = treatment;

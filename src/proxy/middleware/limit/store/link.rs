@@ -3,7 +3,7 @@
 use super::super::gcra::Rate;
 use super::super::key::Key;
 use crate::model::middleware::SharedStore;
-use crate::pki::endpoint_tls::{Alpn, EndpointTls, TlsSettings, Trust};
+use crate::pki::endpoint_tls::{Alpn, EndpointTls, TlsDetails, TlsSettings, Trust};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind,
@@ -120,7 +120,9 @@ async fn secured(
     let name = host.trim_matches(['[', ']']).to_owned();
     let server_name = ServerName::try_from(name).map_err(io::Error::other)?;
     let trust = if verifies { Trust::Public } else { Trust::Anybody };
-    let settings = TlsSettings { server_name: server_name.clone(), trust, alpn: Alpn::Http1 };
+    let details = TlsDetails::default();
+    let settings =
+        TlsSettings { server_name: server_name.clone(), trust, alpn: Alpn::Http1, details };
     let tls = EndpointTls::new(Arc::new(settings));
     let config = tls.config().ok_or_else(|| io::Error::other("no authorities"))?;
     tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(server_name, stream).await

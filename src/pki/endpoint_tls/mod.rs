@@ -5,12 +5,23 @@
 //! shared by all connections of the Service. A session is resumed only under the very settings that it was
 //! verified under, because each [`EndpointTls`] has a store of its own.
 
+mod identity;
+mod peer;
+
+pub use identity::ClientIdentity;
+pub use peer::PeerName;
+
 use super::ca_bundle::CaBundle;
+use peer::PeerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -28,10 +39,10 @@ static PUBLIC: LazyLock<Arc<RootCertStore>> =
 pub enum Trust {
     /// Certificates of the CAs that browsers trust.
     Public,
-    /// Certificates of the CAs in this Secret of the Service's namespace; `None` while it is
-    /// missing or cannot be read, and then none are.
+    /// Certificates of the CAs in this Secret of the Service's namespace, or in the objects that a ServersTransport
+    /// names; `None` while it is missing or cannot be read, and then none are.
     Secret {
-        /// `metadata.name` of the Secret.
+        /// `metadata.name` of the Secret; of several objects their names.
         name: Arc<str>,
         /// What is under its key `ca.crt`.
         authorities: Option<CaBundle>,
@@ -62,6 +73,33 @@ pub struct TlsSettings {
     pub trust: Trust,
     /// The protocol inside TLS.
     pub alpn: Alpn,
+    /// What else a ServersTransport asks for.
+    pub details: TlsDetails,
+}
+
+/// What few Services ask of TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsDetails {
+    /// What is presented to pods that ask for a certificate.
+    pub identity: Option<Arc<ClientIdentity>>,
+    /// The names of which the certificate has to have one, if there are any. Not with [`Trust::Anybody`].
+    pub peer_names: Arc<[PeerName]>,
+    /// Whether it need not be for the name in SNI, as it has one of `peer_names`.
+    pub skips_server_name: bool,
+    /// The versions that are offered.
+    pub versions: TlsVersions,
+}
+
+/// Versions of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersions {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Both,
+    /// TLS 1.2 alone.
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
 }
 
 /// TLS towards the endpoints of one Service port. Equal to another one with the same settings.
@@ -114,7 +152,7 @@ impl EndpointTls {
     /// Whether the settings differ only in CAs, which these have and `others` miss: they may serve on in
     /// their place.
     pub fn is_last_good_of(&self, others: &TlsSettings) -> bool {
-        let TlsSettings { server_name, trust, alpn } = &*self.settings;
+        let TlsSettings { server_name, trust, alpn, details } = &*self.settings;
         let (
             Trust::Secret { name, authorities: Some(_) },
             Trust::Secret { name: now, authorities: None },
@@ -122,7 +160,10 @@ impl EndpointTls {
         else {
             return false;
         };
-        name == now && *server_name == others.server_name && *alpn == others.alpn
+        name == now
+            && *server_name == others.server_name
+            && *alpn == others.alpn
+            && *details == others.details
     }
 }
 
@@ -145,10 +186,27 @@ impl fmt::Debug for EndpointTls {
 
 fn config(settings: &TlsSettings) -> Option<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
+    let details = &settings.details;
+    let versions: &[&SupportedProtocolVersion] = match details.versions {
+        TlsVersions::Both => &[&TLS13, &TLS12],
+        TlsVersions::Tls12 => &[&TLS12],
+        TlsVersions::Tls13 => &[&TLS13],
+    };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .expect("aws-lc-rs has suites for TLS 1.2 and 1.3");
     let verified = match &settings.trust {
+        trust if !details.peer_names.is_empty() => {
+            let roots = match trust {
+                Trust::Public => Arc::clone(&PUBLIC),
+                Trust::Secret { authorities, .. } => Arc::clone(authorities.as_ref()?.roots()),
+                // No name proves anything without an authority.
+                Trust::Anybody => return None,
+            };
+            let names = Arc::clone(&details.peer_names);
+            let verifier = PeerVerifier::new(roots, names, !details.skips_server_name, &provider);
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
         Trust::Public => builder.with_root_certificates(Arc::clone(&PUBLIC)),
         Trust::Secret { authorities, .. } => {
             builder.with_root_certificates(Arc::clone(authorities.as_ref()?.roots()))
@@ -158,7 +216,10 @@ fn config(settings: &TlsSettings) -> Option<ClientConfig> {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(any))
         }
     };
-    let mut config = verified.with_no_client_auth();
+    let mut config = match &details.identity {
+        Some(identity) => verified.with_client_cert_resolver(identity.clone()),
+        None => verified.with_no_client_auth(),
+    };
     let (h2, h1) = (b"h2".to_vec(), b"http/1.1".to_vec());
     config.alpn_protocols = match settings.alpn {
         Alpn::Either => vec![h2, h1],
@@ -231,7 +292,12 @@ mod tests {
 
     fn mk_settings(trust: Trust) -> Arc<TlsSettings> {
         let server_name = ServerName::try_from("a.example").expect("a name");
-        Arc::new(TlsSettings { server_name, trust, alpn: Alpn::Either })
+        Arc::new(TlsSettings {
+            server_name,
+            trust,
+            alpn: Alpn::Either,
+            details: TlsDetails::default(),
+        })
     }
 
     fn mk_pem() -> String {
