@@ -133,10 +133,11 @@ impl Handshakes {
             }
         };
         let Shown { certificate, config } = &**hello.choose(found);
+        let policy = snapshot.policy(hello.server_name()).cloned();
         let terms = Terms {
-            config: Arc::clone(config),
+            config: quiet(policy.as_ref(), certificate, config),
             certificate: Arc::clone(certificate),
-            policy: snapshot.policy(hello.server_name()).cloned(),
+            policy,
             by_default: found.by_default,
         };
         self.agree(hello, terms, cells).await
@@ -288,6 +289,19 @@ fn proven(
     match client {
         None | Some(Verification::Unproven) => Vec::new(),
         Some(_) => connection.peer_certificates().unwrap_or_default().to_vec(),
+    }
+}
+
+/// The settings of a handshake that asks for no certificate. Those that were made with the certificate are for hosts of
+/// whom nothing is demanded.
+fn quiet(
+    policy: Option<&Arc<Policy>>,
+    certificate: &Certificate,
+    made: &Arc<ServerConfig>,
+) -> Arc<ServerConfig> {
+    match policy.filter(|policy| policy.demand().tls13_only) {
+        Some(policy) => policy.showing(certificate.key()),
+        None => Arc::clone(made),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::eventually;
 use crate::proxy::{Proxy, proxy};
 use rustls::ClientConfig;
-use rustls::version::TLS13;
+use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 use std::fs;
 use std::sync::Arc;
@@ -77,6 +77,21 @@ fn an_ingress_asks_by_a_secret_that_is_followed_and_a_missing_one_fails_closed()
     write(&proxy, "secret.json", &[secret(&second.pem())]);
     await_status(&proxy, &of_second, Some("200"));
     assert_eq!(status(&proxy, "a.example", &of_first), None);
+}
+
+#[test]
+fn a_host_with_tls_1_3_alone_refuses_older_versions_and_others_do_not() {
+    let proxy = proxy().certificate(&Issued::new(&["a.example", "b.example"])).start();
+    let [old, new] = [&TLS12, &TLS13].map(|version| identified(version, None));
+    let mut strict = ingress("ns", "a.example", &[]);
+    strict["metadata"]["annotations"] =
+        json!({"traefik.ingress.kubernetes.io/router.tls.options": "ns-modern@kubernetescrd"});
+    let option = json!({"apiVersion": "traefik.io/v1alpha1", "kind": "TLSOption",
+        "metadata": {"namespace": "ns", "name": "modern"}, "spec": {"minVersion": "VersionTLS13"}});
+    write(&proxy, "strict.json", &[strict, option]);
+    await_status(&proxy, &old, None);
+    assert_eq!(status(&proxy, "a.example", &new).as_deref(), Some("200"));
+    assert_eq!(status(&proxy, "b.example", &old).as_deref(), Some("200"));
 }
 
 #[test]
