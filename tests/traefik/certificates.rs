@@ -23,11 +23,19 @@ pub(crate) struct Certificates {
     asking: Arc<ServerConfig>,
     client: (CertificateDer<'static>, Vec<u8>),
     client_pem: [String; 2],
+    /// Further ones of hosts, by what they are called: one of its own, a wildcard, and the default.
+    named: Vec<(&'static str, CertifiedKey<KeyPair>)>,
 }
+
+/// Further certificates, and the names that they are for.
+const NAMED: [(&str, &str); 3] =
+    [("own", "own.certs.test"), ("wild", "*.certs.test"), ("default", "default.test")];
 
 impl Certificates {
     pub(crate) fn make() -> Self {
-        let hosts = generate_simple_self_signed([format!("*.{DOMAIN}")]).expect("a name");
+        let signed = |name: &str| generate_simple_self_signed([name.to_owned()]).expect("a name");
+        let hosts = signed(&format!("*.{DOMAIN}"));
+        let named = NAMED.map(|(label, name)| (label, signed(name))).into();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::OrganizationName, "Lab Ltd");
@@ -74,13 +82,37 @@ impl Certificates {
             Arc::new(config.expect("a key that fits"))
         };
         let (pods, asking) = (server(false), server(true));
-        Self { hosts, authority: issuer.pem(), pods, asking, client, client_pem }
+        Self { hosts, authority: issuer.pem(), pods, asking, client, client_pem, named }
     }
 
     /// TLS of pods, whose certificate is for [`PODS`] and by the authority of the clients; and of those that ask for
     /// one.
     pub(crate) fn of_pods(&self) -> [&Arc<ServerConfig>; 2] {
         [&self.pods, &self.asking]
+    }
+
+    /// Further ones of hosts, each with its label and key, in PEM.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, [String; 2])> {
+        let pem =
+            |pair: &CertifiedKey<KeyPair>| [pair.cert.pem(), pair.signing_key.serialize_pem()];
+        self.named.iter().map(move |(label, pair)| (*label, pem(pair)))
+    }
+
+    /// What a certificate is called.
+    pub(crate) fn label(&self, own: &CertificateDer<'_>) -> &'static str {
+        let is_it = |pair: &CertifiedKey<KeyPair>| pair.cert.der().as_ref() == own.as_ref();
+        let named = self.named.iter().find(|(_, pair)| is_it(pair));
+        named.map_or(if is_it(&self.hosts) { "hosts" } else { "another" }, |(label, _)| *label)
+    }
+
+    /// A certificate for a client: `good`, or `other`, which no authority has signed.
+    pub(crate) fn of(&self, which: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let (certificate, key) = match which {
+            "good" => self.client.clone(),
+            "other" => (self.hosts.cert.der().clone(), self.hosts.signing_key.serialize_der()),
+            _ => panic!("{which} is no certificate"),
+        };
+        (vec![certificate], PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)))
     }
 
     /// That of the client, with its key, in PEM.

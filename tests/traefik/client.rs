@@ -47,7 +47,7 @@ impl Way<'_> {
     }
 
     fn try_exchange(&self, message: &[u8], is_head: bool) -> io::Result<Response> {
-        let stream = self.connect()?;
+        let stream = connect(self.to, self.from)?;
         let Some((name, config)) = self.tls else {
             return converse(stream, message, is_head);
         };
@@ -55,21 +55,27 @@ impl Way<'_> {
         let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
         converse(StreamOwned::new(session, stream), message, is_head)
     }
-
-    fn connect(&self) -> io::Result<TcpStream> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        if let Some(from) = self.from {
-            socket.bind(&SocketAddr::from((from, 0)).into())?;
-        }
-        socket.connect_timeout(&self.to.into(), ANSWER)?;
-        let stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        Ok(stream)
-    }
 }
 
-fn converse(stream: impl Read + Write, message: &[u8], is_head: bool) -> io::Result<Response> {
+/// A connection, from an address of the network if it is said.
+pub(crate) fn connect(to: SocketAddr, from: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+    }
+    socket.connect_timeout(&to.into(), ANSWER)?;
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    Ok(stream)
+}
+
+/// Sends a message and reads the answer.
+pub(crate) fn converse(
+    stream: impl Read + Write,
+    message: &[u8],
+    is_head: bool,
+) -> io::Result<Response> {
     let mut stream = BufReader::new(stream);
     // A proxy that refuses a body may have closed: what it said is there nevertheless.
     let sent = stream.get_mut().write_all(message).and_then(|()| stream.get_mut().flush());

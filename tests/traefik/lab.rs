@@ -34,6 +34,7 @@ pub(crate) struct Lab {
     _edge: Edge,
     _plane: Plane,
     pods: Pods,
+    certificates: Certificates,
     /// Without a certificate of the client's own, and with it.
     tls: [Arc<ClientConfig>; 2],
 }
@@ -54,7 +55,7 @@ impl Lab {
         let edge = Edge::configured(&plane, &configuration(&plane), None);
         edge.await_ready();
         let tls = [false, true].map(|own| certificates.client(own));
-        let lab = Self { traefik, _edge: edge, _plane: plane, pods, tls };
+        let lab = Self { traefik, _edge: edge, _plane: plane, pods, certificates, tls };
         lab.await_marker();
         Some(lab)
     }
@@ -73,7 +74,13 @@ impl Lab {
         self.pods.expect(&exchange, &request.answers, false);
         let message = request.message(&case.host(), &exchange, login.as_deref());
         let host = case.host();
-        let response = self.way(side, request, &host).exchange(&message, request.method == "HEAD");
+        let response = match &request.handshake {
+            Some(handshake) => {
+                let (to, from) = (address(side, request), request.from);
+                handshake.exchange(to, from, &host, &message, &self.certificates)
+            }
+            None => self.way(side, request, &host).exchange(&message, request.method == "HEAD"),
+        };
         self.pods.await_arrivals(&exchange, request.arrivals);
         let mut received = self.pods.take(&exchange);
         if request.arrivals > 0 {

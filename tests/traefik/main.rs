@@ -15,6 +15,7 @@ mod edge;
 #[path = "../support/eventually.rs"]
 mod eventually;
 mod generated;
+mod handshake;
 mod lab;
 mod manifests;
 #[path = "../support/md5_hex.rs"]

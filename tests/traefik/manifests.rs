@@ -66,11 +66,31 @@ pub(crate) fn common(certificates: &Certificates) -> Vec<Value> {
     objects.push(json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
         "metadata": {"name": CLIENT, "namespace": NAMESPACE},
         "stringData": {"tls.crt": certificate, "tls.key": key}}));
+    objects.extend(of_tls(certificates));
     objects.push(json!({"apiVersion": "traefik.io/v1alpha1", "kind": "TLSOption",
         "metadata": {"name": CLIENTS, "namespace": NAMESPACE},
         "spec": {"clientAuth": {"secretNames": [CLIENTS],
             "clientAuthType": "RequireAndVerifyClientCert"}}}));
     objects
+}
+
+/// The further certificates, the default TLSStore, and the default TLSOption.
+fn of_tls(certificates: &Certificates) -> Vec<Value> {
+    let of_traefik = |kind: &str, spec: Value| {
+        json!({"apiVersion": "traefik.io/v1alpha1", "kind": kind,
+            "metadata": {"name": "default", "namespace": NAMESPACE}, "spec": spec})
+    };
+    let secrets = certificates.named().map(|(label, [certificate, key])| {
+        json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": {"name": format!("certificate-{label}"), "namespace": NAMESPACE},
+            "stringData": {"tls.crt": certificate, "tls.key": key}})
+    });
+    let store = json!({"defaultCertificate": {"secretName": "certificate-default"}});
+    let of_default = [
+        of_traefik("TLSStore", store),
+        of_traefik("TLSOption", json!({"minVersion": "VersionTLS13"})),
+    ];
+    secrets.chain(of_default).collect()
 }
 
 /// The objects of one case.

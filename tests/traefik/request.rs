@@ -10,6 +10,7 @@
 //! Host, the length of the body and the field that names the exchange are added when it is sent.
 
 use crate::digest::Login;
+use crate::handshake::Handshake;
 use crate::pods::{Answer, NAMES};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -36,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) held: bool,
     /// Credentials for the challenge of the exchange before.
     pub(crate) login: Option<Login>,
+    /// How its connection is secured, if in another way than usual.
+    pub(crate) handshake: Option<Handshake>,
     /// How many requests pods get of it in all, where some come after the answer.
     pub(crate) arrivals: usize,
     /// It is sent so often, and the shares of the pods are compared.
@@ -77,6 +80,9 @@ impl Request {
             "held" => self.held = true,
             "from" => self.from = Some(rest.parse().map_err(|error| format!("{rest}: {error}"))?),
             "login" => self.login = Some(Login::parse(rest)?),
+            "handshake" => {
+                (self.secure, self.handshake) = (true, Some(Handshake::parse(rest)?));
+            }
             "arrivals" => self.arrivals = number(rest)?,
             "times" => self.times = number(rest)?,
             "kept" => self.kept = number(rest)?,

@@ -88,6 +88,8 @@ struct Condition {
     traefik_service: BTreeMap<String, String>,
     /// Fields of that one that are not there.
     traefik_service_without: Vec<String>,
+    /// Fields of its TLSOption, with their values.
+    tls_option: BTreeMap<String, String>,
     /// All of these.
     is: Vec<Trait>,
 }
@@ -126,6 +128,9 @@ impl Condition {
             && self.holds_for_steps(&subject.steps)
             && self.holds_for_route(subject.route)
             && self.holds_for_traefik_services(&subject.traefik_services)
+            && self.tls_option.iter().all(|(path, pattern)| {
+                subject.tls_option.is_some_and(|spec| has(spec, path, pattern))
+            })
     }
 
     fn holds_for_traefik_services(&self, specs: &[&Value]) -> bool {

@@ -28,6 +28,8 @@ pub(super) struct Subject<'d> {
     pub(super) route: Option<&'d Value>,
     /// The `spec` of each TraefikService that its services lead to.
     pub(super) traefik_services: Vec<&'d Value>,
+    /// The `spec` of the TLSOption that it names.
+    pub(super) tls_option: Option<&'d Value>,
     pub(super) traits: BTreeSet<Trait>,
 }
 
@@ -86,6 +88,7 @@ impl<'d> References<'d> {
                 ("IngressRoute", TRAEFIK),
                 ("IngressRouteTCP", TRAEFIK),
                 ("TraefikService", TRAEFIK),
+                ("TLSOption", TRAEFIK),
             ];
             known.iter().any(|(kind, group)| document.is(kind, group))
         };
@@ -163,6 +166,7 @@ impl<'d> References<'d> {
         }
         if let Some(route) = subject.route {
             self.add_services(&mut subject, document, route, 0);
+            subject.tls_option = self.tls_option(document);
         }
         let points = self.points_of(document);
         let mut all: Vec<&Document> = points
@@ -185,6 +189,16 @@ impl<'d> References<'d> {
             subject.traits.insert(Trait::LaxPrefixes);
         }
         subject
+    }
+
+    /// The TLSOption of an IngressRoute.
+    fn tls_option(&self, document: &Document) -> Option<&'d Value> {
+        let options = document.value.pointer("/spec/tls/options")?;
+        let text = |key: &str| options.get(key).and_then(Value::as_str);
+        let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.unwrap_or(&document.namespace);
+        let name = format!("{namespace}/{}", text("name")?);
+        self.document("TLSOption", &name)?.value.get("spec")
     }
 
     /// Adds the TraefikServices that are named anywhere in a value, and those that they name.
