@@ -5,10 +5,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CertifiedKey, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, generate_simple_self_signed,
 };
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use std::sync::Arc;
 
 /// The name in the certificate of pods.
@@ -21,6 +22,7 @@ pub(crate) struct Certificates {
     pods: Arc<ServerConfig>,
     /// The same, of pods that ask for a certificate and take what has none.
     asking: Arc<ServerConfig>,
+    of_pod: CertificateDer<'static>,
     client: (CertificateDer<'static>, Vec<u8>),
     client_pem: [String; 2],
     /// Further ones of hosts, by what they are called: one of its own, a wildcard, and the default.
@@ -82,7 +84,8 @@ impl Certificates {
             Arc::new(config.expect("a key that fits"))
         };
         let (pods, asking) = (server(false), server(true));
-        Self { hosts, authority: issuer.pem(), pods, asking, client, client_pem, named }
+        let of_pod = own.der().clone();
+        Self { hosts, authority: issuer.pem(), pods, asking, of_pod, client, client_pem, named }
     }
 
     /// TLS of pods, whose certificate is for [`PODS`] and by the authority of the clients; and of those that ask for
@@ -102,7 +105,12 @@ impl Certificates {
     pub(crate) fn label(&self, own: &CertificateDer<'_>) -> &'static str {
         let is_it = |pair: &CertifiedKey<KeyPair>| pair.cert.der().as_ref() == own.as_ref();
         let named = self.named.iter().find(|(_, pair)| is_it(pair));
-        named.map_or(if is_it(&self.hosts) { "hosts" } else { "another" }, |(label, _)| *label)
+        match named {
+            Some((label, _)) => label,
+            None if is_it(&self.hosts) => "hosts",
+            None if own.as_ref() == self.of_pod.as_ref() => "pods",
+            None => "another",
+        }
     }
 
     /// A certificate for a client: `good`, or `other`, which no authority has signed.
@@ -144,6 +152,45 @@ impl Certificates {
         let (certificate, key) = self.client.clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
         Arc::new(config.with_client_auth_cert(vec![certificate], key).expect("a key that fits"))
+    }
+}
+
+/// Trusts every certificate, so that a test can see whose it is.
+#[derive(Debug)]
+pub(crate) struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -2,16 +2,12 @@
 //! client. What came of them is told beside the answer, as fields `(certificate)` and `(version)`; a connection that
 //! gave no answer has status 0 and the body `refused`, whoever of the two ended it and how.
 
-use crate::certificates::Certificates;
+use crate::certificates::{Anybody, Certificates};
 use crate::client::{Response, connect, converse};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
-    StreamOwned,
-};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -101,12 +97,11 @@ impl Handshake {
             None => &[&TLS12, &TLS13],
             Some(other) => panic!("{other} is no version"),
         };
-        let anybody = Anybody(provider.clone());
         let builder = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .expect("suites for the version")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(anybody));
+            .with_custom_certificate_verifier(Arc::new(Anybody));
         let mut config = match self.certificate.as_deref() {
             None => builder.with_no_client_auth(),
             Some(which) => {
@@ -116,44 +111,5 @@ impl Handshake {
         };
         config.enable_sni = self.name.as_deref() != Some("none");
         config
-    }
-}
-
-/// Takes every certificate: which one it is, is compared.
-#[derive(Debug)]
-struct Anybody(CryptoProvider);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

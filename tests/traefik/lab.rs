@@ -1,7 +1,7 @@
 //! The control plane with all objects, Traefik and ravelin beside it, and the exchanges.
 
 use crate::cases::Case;
-use crate::certificates::Certificates;
+use crate::certificates::{Anybody, Certificates};
 use crate::client::{Response, Way};
 use crate::edge::Edge;
 use crate::manifests::{self, DOMAIN};
@@ -9,8 +9,9 @@ use crate::plane::Plane;
 use crate::pods::{Pods, Received};
 use crate::request::Request;
 use crate::traefik::{self, Traefik};
-use crate::{crds, eventually};
+use crate::{crds, eventually, tcp};
 use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,13 +45,14 @@ pub(crate) struct Held(std::thread::JoinHandle<()>, String);
 
 impl Lab {
     /// Starts it. `None`: it cannot be had here, and the reason has been said.
-    pub(crate) fn start(cases: &[Case]) -> Option<Self> {
+    pub(crate) fn start(cases: &[Case], connections: &[tcp::Case]) -> Option<Self> {
         let program = traefik::find()?;
         let plane = Plane::start()?;
         let certificates = Certificates::make();
         let pods = Pods::start(certificates.of_pods());
+        tcp::start(certificates.of_pods()[0]);
         crds::install(&plane);
-        create(&plane, cases, &certificates);
+        create(&plane, cases, connections, &certificates);
         let traefik = Traefik::start(&program, &plane);
         let edge = Edge::configured(&plane, &configuration(&plane), None);
         edge.await_ready();
@@ -76,7 +78,7 @@ impl Lab {
         let host = case.host();
         let response = match &request.handshake {
             Some(handshake) => {
-                let (to, from) = (address(side, request), request.from);
+                let (to, from) = (address(side, request.at()), request.from);
                 handshake.exchange(to, from, &host, &message, &self.certificates)
             }
             None => self.way(side, request, &host).exchange(&message, request.method == "HEAD"),
@@ -96,7 +98,7 @@ impl Lab {
         self.pods.expect(&exchange, &request.answers, true);
         let message = request.message(&case.host(), &exchange, None);
         let (host, tls) = (case.host(), Arc::clone(&self.tls[0]));
-        let (to, from) = (address(side, request), request.from);
+        let (to, from) = (address(side, request.at()), request.from);
         let secure = request.secure;
         let thread = std::thread::spawn(move || {
             let tls = secure.then_some((host.as_str(), &tls));
@@ -113,6 +115,23 @@ impl Lab {
         self.pods.take(&held.1);
     }
 
+    /// Where an entry point of one side is.
+    pub(crate) fn at(&self, side: Side, entry_point: &str) -> SocketAddr {
+        address(side, entry_point)
+    }
+
+    /// A client that trusts everybody, with a certificate of its own or without.
+    pub(crate) fn anybody(&self, with_certificate: bool) -> ClientConfig {
+        let mut config = ClientConfig::clone(&self.tls[usize::from(with_certificate)]);
+        config.dangerous().set_certificate_verifier(Arc::new(Anybody));
+        config
+    }
+
+    /// Whose certificate it is.
+    pub(crate) fn whose(&self, certificate: &CertificateDer<'_>) -> &'static str {
+        self.certificates.label(certificate)
+    }
+
     /// What Traefik and ravelin logged, for a failure.
     pub(crate) fn last_words(&self) -> String {
         format!("--- Traefik:\n{}", self.traefik.last_words())
@@ -121,7 +140,7 @@ impl Lab {
     fn way<'w>(&'w self, side: Side, request: &Request, host: &'w str) -> Way<'w> {
         let tls = &self.tls[usize::from(request.certificate)];
         let tls = request.secure.then_some((host, tls));
-        Way { to: address(side, request), from: request.from, tls }
+        Way { to: address(side, request.at()), from: request.from, tls }
     }
 
     /// Both have read everything once they have the route of the last object, and its certificate: all was there
@@ -144,9 +163,10 @@ impl Lab {
 }
 
 /// Makes all objects; at last the route that [`Lab::await_marker`] asks for.
-fn create(plane: &Plane, cases: &[Case], certificates: &Certificates) {
+fn create(plane: &Plane, cases: &[Case], connections: &[tcp::Case], certificates: &Certificates) {
     let mut objects = manifests::common(certificates);
     objects.extend(cases.iter().flat_map(manifests::of));
+    objects.extend(tcp::objects(connections));
     let marker: Vec<Value> = serde_saphyr::from_multiple(MARKER).expect("YAML");
     objects.extend(marker);
     for object in objects {
@@ -181,16 +201,17 @@ spec:
 
 /// Our listeners, of the names of entry points, with protocol and port: pods are told of the port, which is that
 /// of the scheme, as it is where Traefik runs.
-const LISTENERS: [(&str, &str, u16); 4] = [
+const LISTENERS: [(&str, &str, u16); 6] = [
     ("web", "http", 80),
     ("websecure", "https", 443),
     ("redirecting", "http", 81),
     ("guarded", "http", 82),
+    ("tcp", "tcp", 83),
+    ("first", "tcp", 84),
 ];
 
 /// Where a request goes.
-fn address(side: Side, request: &Request) -> SocketAddr {
-    let at = request.at();
+fn address(side: Side, at: &str) -> SocketAddr {
     if side == Side::Traefik {
         return traefik::address(at);
     }
@@ -207,6 +228,7 @@ fn configuration(plane: &Plane) -> String {
             match name {
                 "redirecting" => "default = false\nredirect = \"https\"\n",
                 "guarded" => "default = false\nmiddlewares = [\"cases-guard@kubernetescrd\"]\n",
+                "tcp" | "first" => "default = false\n",
                 _ => "",
             }
         )

@@ -35,6 +35,7 @@ mod rule;
 mod shares;
 #[path = "../support/skipped.rs"]
 mod skipped;
+mod tcp;
 mod traefik;
 
 use cases::Case;
@@ -84,8 +85,10 @@ fn ravelin_differs_from_traefik_only_where_a_row_says_so() {
     if let Some(only) = &only {
         cases.retain(|case| like(only, &case.id()));
     }
-    let Some(lab) = Lab::start(&cases) else { return };
+    let connections = tcp::all(only.as_deref());
+    let Some(lab) = Lab::start(&cases, &connections) else { return };
     let run = Run::default();
+    tcp::compare(&lab, &connections, &run);
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
@@ -108,8 +111,9 @@ fn ravelin_differs_from_traefik_only_where_a_row_says_so() {
     let [drawn, routed] = run.drawn.map(AtomicUsize::into_inner);
     assert!(routed * 2 >= drawn, "{routed} of {drawn} requests of drawn routes have one");
     println!(
-        "{} cases, {compared} requests compared, {waiting} cases not served yet; {}",
+        "{} cases, {} of connections, {compared} requests compared, {waiting} cases not served yet; {}",
         cases.len(),
+        connections.len(),
         differences.summary()
     );
     let failures = run.failures.into_inner().expect("whole");

@@ -12,8 +12,14 @@ use tempfile::TempDir;
 
 /// The entry points and their ports: the network of the pods is this process's own, so all are free. Those
 /// besides k3s' own are for routes that name them.
-const ENTRY_POINTS: [(&str, u16); 4] =
-    [("web", 8000), ("websecure", 8443), ("redirecting", 8001), ("guarded", 8002)];
+const ENTRY_POINTS: [(&str, u16); 6] = [
+    ("web", 8000),
+    ("websecure", 8443),
+    ("redirecting", 8001),
+    ("guarded", 8002),
+    ("tcp", 8003),
+    ("first", 8004),
+];
 
 /// Where an entry point listens.
 pub(crate) fn address(entry_point: &str) -> SocketAddr {
