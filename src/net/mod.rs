@@ -10,6 +10,7 @@ pub mod fields;
 pub mod gather;
 pub mod host;
 pub mod memory;
+pub mod postgres;
 pub mod random;
 pub mod shutdown;
 pub mod stream;

@@ -8,13 +8,15 @@ use super::connect::{is_ours, reason};
 use crate::balance::{Endpoint, EndpointSet, InFlight, Moment, Strategy};
 use crate::error::Reason;
 use crate::model::{KeepAlive, TcpDelivery};
+use crate::net::postgres::{AGREED, SSL_REQUEST};
 use crate::net::stream::TcpOrTls;
 use crate::routing::{Backend, EndpointProtocol};
 use crate::telemetry::Retry;
 use socket2::{SockRef, TcpKeepalive};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -31,6 +33,8 @@ pub struct TunnelTarget<'a> {
     pub delivery: TcpDelivery,
     /// What they get first, before TLS.
     pub prelude: &'a [u8],
+    /// Whether they are asked for TLS as PostgreSQL is, which the client begins then.
+    pub is_postgres: bool,
 }
 
 /// A connection to a pod.
@@ -68,7 +72,7 @@ impl Upstream {
         target: &TunnelTarget<'_>,
         random: impl Fn() -> u64,
     ) -> Result<PodTunnel, NoTunnel> {
-        let TunnelTarget { backend, delivery, prelude } = target;
+        let TunnelTarget { backend, delivery, .. } = target;
         let limit = delivery.connect.unwrap_or(self.settings.connect);
         let mut tried: Vec<Arc<Endpoint>> = Vec::new();
         let (mut last, mut retries) = (Reason::NoEndpoint, 0);
@@ -85,9 +89,7 @@ impl Upstream {
             self.note_pick(&set, endpoint.endpoint());
             drop(set);
             let begun = Instant::now();
-            let opening =
-                open(endpoint.endpoint(), &backend.protocol, delivery.keep_alive, prelude);
-            let opened = timeout(limit, opening).await;
+            let opened = timeout(limit, open(endpoint.endpoint(), target)).await;
             let failed = match opened.unwrap_or(Err(Failed::of(Reason::ConnectTimeout))) {
                 Ok(stream) => {
                     self.cells.upstream.connects.add(1);
@@ -164,12 +166,19 @@ impl Failed {
     }
 }
 
-async fn open(
-    endpoint: &Endpoint,
-    protocol: &EndpointProtocol,
-    keep_alive: KeepAlive,
-    prelude: &[u8],
-) -> Result<PodStream, Failed> {
+async fn open(endpoint: &Endpoint, target: &TunnelTarget<'_>) -> Result<PodStream, Failed> {
+    let socket = connect(endpoint, target).await?;
+    let mut stream = secure(endpoint, &target.backend.protocol, socket).await?;
+    if target.is_postgres {
+        ask(&mut stream).await.map_err(|error| {
+            tracing::debug!(addr = %endpoint.addr, %error, "an endpoint does not begin TLS as PostgreSQL");
+            Failed::of(Reason::UpstreamTlsFailed)
+        })?;
+    }
+    Ok(stream)
+}
+
+async fn connect(endpoint: &Endpoint, target: &TunnelTarget<'_>) -> Result<TcpStream, Failed> {
     let addr = endpoint.addr;
     let mut socket = TcpStream::connect(addr.socket_addr()).await.map_err(|error| {
         tracing::debug!(%addr, %error, "connecting to an endpoint failed");
@@ -178,14 +187,23 @@ async fn open(
     // Without them all still works: what is small waits for the acknowledgement of what was before, and a pod that has
     // gone is noticed later.
     let _ = socket.set_nodelay(true);
-    if let KeepAlive::Every(every) = keep_alive {
+    if let KeepAlive::Every(every) = target.delivery.keep_alive {
         let probes = TcpKeepalive::new().with_time(every).with_interval(every);
         let _ = SockRef::from(&socket).set_tcp_keepalive(&probes);
     }
-    if !prelude.is_empty() {
-        let written = socket.write_all(prelude).await;
+    if !target.prelude.is_empty() {
+        let written = socket.write_all(target.prelude).await;
         written.map_err(|_| Failed::of(Reason::ConnectFailed))?;
     }
+    Ok(socket)
+}
+
+async fn secure(
+    endpoint: &Endpoint,
+    protocol: &EndpointProtocol,
+    socket: TcpStream,
+) -> Result<PodStream, Failed> {
+    let addr = endpoint.addr;
     let EndpointProtocol::Https(tls) = protocol else {
         return Ok(PodStream::Plain(socket));
     };
@@ -198,4 +216,16 @@ async fn open(
         Failed::of(reason(&error))
     })?;
     Ok(PodStream::Tls(Box::new(stream)))
+}
+
+/// Asks a pod for TLS as a client of PostgreSQL does; it has to agree.
+async fn ask(stream: &mut PodStream) -> io::Result<()> {
+    stream.write_all(&SSL_REQUEST).await?;
+    stream.flush().await?;
+    let mut answer = [0];
+    stream.read_exact(&mut answer).await?;
+    if answer[0] == AGREED {
+        return Ok(());
+    }
+    Err(io::Error::other("it refuses"))
 }

@@ -4,6 +4,7 @@ mod handshake;
 mod http1;
 mod http2;
 mod linger;
+mod start;
 mod tcp;
 
 use crate::config::{Listener, ListenerProtocol};

@@ -4,7 +4,8 @@
 //! (SSH, SMTP, MySQL) the server speaks first. Otherwise the ClientHello is read, and decides before TLS is ended; what
 //! has no route goes on to HTTP, where the listener has it.
 
-use super::handshake;
+use super::start::Start;
+use super::{handshake, start};
 use crate::config::ListenerProtocol;
 use crate::error::Reason;
 use crate::http::ClientSocket;
@@ -16,8 +17,8 @@ use crate::proxy::relay::{Flow, Patience, Relayed, relay};
 use crate::proxy::{Downstream, ListenerEntry};
 use crate::routing::{AskedConnection, Backend, TcpEntry};
 use crate::telemetry::access_log::TcpLine;
-use crate::telemetry::{TcpSeries, end_label};
-use crate::tls::{Hello, Unmet};
+use crate::telemetry::{HandshakeFailure, TcpSeries, end_label};
+use crate::tls::Hello;
 use crate::transport::proxy_protocol;
 use crate::upstream::{NoTunnel, PodTunnel, TunnelTarget};
 use std::net::SocketAddr;
@@ -26,9 +27,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-
-/// The first byte of a TLS record with a ClientHello (RFC 8446 section 5.1).
-const HANDSHAKE: u8 = 22;
 
 /// Which routes of connections a listener has now.
 #[derive(Clone, Copy, Debug)]
@@ -56,31 +54,27 @@ impl Routes {
 /// Serves a connection, if it is one of these routes or the listener has nothing else. Otherwise returns it, for HTTP.
 pub(super) async fn serve(
     downstream: Downstream,
-    socket: TcpStream,
+    mut socket: TcpStream,
     Routes { plain, tls }: Routes,
 ) -> Option<(Downstream, ClientSocket)> {
     let protocol = downstream.worker.config.listeners[downstream.listener].protocol;
-    if tls {
-        handshake::begin(&downstream);
-        // A listener with TLS alone has no other connections.
-        if plain {
-            let first = handshake::in_time(&downstream, pin!(first_byte(&socket))).await;
-            let first = handshake::count(&downstream, first)?;
-            if first != HANDSHAKE {
-                return serve_plain(downstream, socket, protocol).await;
-            }
-        }
-        return serve_tls(downstream, socket, protocol).await;
+    let has_http = protocol == ListenerProtocol::Https;
+    if !tls {
+        return serve_plain(downstream, socket, protocol, Vec::new()).await;
     }
-    serve_plain(downstream, socket, protocol).await
-}
-
-/// The first byte of a connection, which stays where it is.
-async fn first_byte(socket: &TcpStream) -> Result<u8, Unmet> {
-    let mut first = [0];
-    match socket.peek(&mut first).await {
-        Ok(1..) => Ok(first[0]),
-        Ok(0) | Err(_) => Err(Unmet::Silent),
+    handshake::begin(&downstream);
+    let found = handshake::in_time(&downstream, pin!(start::of(&mut socket))).await;
+    match handshake::count(&downstream, found)? {
+        Start::Other(read) if plain => serve_plain(downstream, socket, protocol, read).await,
+        Start::Other(read) if !read.is_empty() => {
+            let failed: Result<(), _> = Err(HandshakeFailure::Malformed.into());
+            handshake::count(&downstream, failed);
+            None
+        }
+        // Requests of HTTP do not come within PostgreSQL.
+        Start::Postgres => serve_tls(downstream, socket, false, true).await,
+        // What is no TLS is told so.
+        Start::Tls | Start::Other(_) => serve_tls(downstream, socket, has_http, false).await,
     }
 }
 
@@ -88,6 +82,7 @@ async fn serve_plain(
     downstream: Downstream,
     socket: TcpStream,
     protocol: ListenerProtocol,
+    early: Vec<u8>,
 ) -> Option<(Downstream, ClientSocket)> {
     let entry = {
         let table = downstream.worker.tables.load();
@@ -104,17 +99,19 @@ async fn serve_plain(
     match admit(&downstream, &entry) {
         Ok(_turns) => {
             let client = ClientSocket::Plain(socket);
-            pass(&downstream, client, Vec::new(), &entry, record).await;
+            pass(&downstream, client, Early::plain(early), &entry, record).await;
         }
         Err(reason) => record.end(Some(reason)),
     }
     None
 }
 
+/// `is_mixed`: what has no route is one of HTTP; `is_postgres`: TLS was asked for as PostgreSQL does.
 async fn serve_tls(
     downstream: Downstream,
     socket: TcpStream,
-    protocol: ListenerProtocol,
+    is_mixed: bool,
+    is_postgres: bool,
 ) -> Option<(Downstream, ClientSocket)> {
     let worker = Rc::clone(&downstream.worker);
     let cells = &worker.cells.listeners[downstream.listener].handshakes;
@@ -124,7 +121,6 @@ async fn serve_tls(
     drop(greeting);
     let hello = handshake::count(&downstream, hello)?;
     downstream.account.charge(HolderKind::Connections, hello.held());
-    let is_mixed = protocol == ListenerProtocol::Https;
     let entry = {
         let table = worker.tables.load();
         let name = hello.server_name().unwrap_or_default();
@@ -132,7 +128,7 @@ async fn serve_tls(
     };
     match entry {
         Some(entry) => {
-            secured(downstream, hello, &entry).await;
+            secured(downstream, hello, &entry, is_postgres).await;
             None
         }
         None if is_mixed => {
@@ -151,7 +147,12 @@ async fn serve_tls(
 }
 
 /// Serves a connection with TLS, whose route is known.
-async fn secured(mut downstream: Downstream, hello: Hello, entry: &Arc<TcpEntry>) {
+async fn secured(
+    mut downstream: Downstream,
+    hello: Hello,
+    entry: &Arc<TcpEntry>,
+    is_postgres: bool,
+) {
     let turns = match admit(&downstream, entry) {
         Ok(turns) => turns,
         Err(reason) => {
@@ -175,12 +176,13 @@ async fn secured(mut downstream: Downstream, hello: Hello, entry: &Arc<TcpEntry>
         drop(session);
         let record = Record::begin(&downstream, Some(entry), None);
         let client = ClientSocket::Tls(Box::new(stream));
-        pass(&downstream, client, Vec::new(), entry, record).await;
+        pass(&downstream, client, Early::plain(Vec::new()), entry, record).await;
     } else {
         let name = hello.server_name().map(Into::into);
         let record = Record::named(&downstream, Some(entry), name);
         let (socket, read) = hello.into_parts();
-        pass(&downstream, ClientSocket::Plain(socket), read, entry, record).await;
+        let early = Early { read, is_postgres };
+        pass(&downstream, ClientSocket::Plain(socket), early, entry, record).await;
     }
     drop(turns);
 }
@@ -234,11 +236,25 @@ fn choose(entry: &TcpEntry, random: u64) -> Result<Chosen<'_>, Reason> {
     }
 }
 
-/// Takes a connection to a pod, and relays. `early` is what has been read of it.
+/// What a pod has to get before the rest of a connection.
+struct Early {
+    /// What has been read of it.
+    read: Vec<u8>,
+    /// Before that the pod is asked for TLS, as its client has asked.
+    is_postgres: bool,
+}
+
+impl Early {
+    fn plain(read: Vec<u8>) -> Self {
+        Self { read, is_postgres: false }
+    }
+}
+
+/// Takes a connection to a pod, and relays.
 async fn pass(
     downstream: &Downstream,
     mut client: ClientSocket,
-    early: Vec<u8>,
+    Early { read: early, is_postgres }: Early,
     entry: &Arc<TcpEntry>,
     mut record: Record<'_>,
 ) {
@@ -256,7 +272,7 @@ async fn pass(
         proxy_protocol::header(version, source, downstream.destination)
     });
     let prelude = header.as_deref().unwrap_or_default();
-    let target = TunnelTarget { backend, delivery, prelude };
+    let target = TunnelTarget { backend, delivery, prelude, is_postgres };
     let PodTunnel { stream, endpoint, took, retries } =
         match Box::pin(worker.upstream.tunnel(&target, worker.draw())).await {
             Ok(tunnel) => tunnel,

@@ -2,6 +2,7 @@
 
 mod ended;
 mod passed_on;
+mod postgres;
 mod servers;
 
 use crate::authorities::{Authority, identified};

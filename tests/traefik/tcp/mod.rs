@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
+/// With which a client of PostgreSQL asks for TLS.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// In the ids of its cases.
 const KIND: &str = "tcp";
 
@@ -48,6 +50,9 @@ struct Connection {
     from: Option<Ipv4Addr>,
     #[serde(default)]
     certificate: bool,
+    /// It asks for TLS as PostgreSQL does.
+    #[serde(default)]
+    postgres: bool,
     /// It says nothing, and hears the pod.
     #[serde(default)]
     silent: bool,

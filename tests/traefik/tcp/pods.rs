@@ -1,5 +1,6 @@
 //! Pods that speak first, and then say what they have heard.
 
+use super::SSL_REQUEST;
 use crate::pods::{NAMES, ip};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
@@ -46,7 +47,12 @@ fn serve(name: &str, mut stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> i
     };
     // Without TLS the header would come late, if at all: it is before the hello.
     let mut from = BufReader::with_capacity(64 << 10, stream.try_clone()?);
-    let told = proxied(&mut from)?;
+    let mut told = proxied(&mut from)?;
+    if from.fill_buf()?.starts_with(&SSL_REQUEST) {
+        from.consume(SSL_REQUEST.len());
+        stream.write_all(b"S")?;
+        told += "asked for TLS as PostgreSQL does\n";
+    }
     let session = ServerConnection::new(tls).map_err(io::Error::other)?;
     let mut secured = StreamOwned::new(session, Both { from, to: stream });
     secured.write_all(format!("hello of {name} with TLS\n").as_bytes())?;

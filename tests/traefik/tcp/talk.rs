@@ -1,6 +1,6 @@
 //! One connection of a client, and what comes of it as a text.
 
-use super::{Case, Connection};
+use super::{Case, Connection, SSL_REQUEST};
 use crate::client::Way;
 use crate::lab::{Lab, Side};
 use rustls::pki_types::ServerName;
@@ -25,7 +25,14 @@ pub(super) fn talk(
 ) -> (String, Option<Box<dyn Stream>>) {
     let name = case.named(&asked.name);
     let way = Way { to: lab.at(side, &asked.at), from: asked.from, tls: None };
-    let Ok(stream) = way.connect() else { return (REFUSED.to_owned(), None) };
+    let Ok(mut stream) = way.connect() else { return (REFUSED.to_owned(), None) };
+    if asked.postgres {
+        let mut answer = [0];
+        let agreed = stream.write_all(&SSL_REQUEST).and_then(|()| stream.read_exact(&mut answer));
+        if agreed.is_err() || answer != *b"S" {
+            return (REFUSED.to_owned(), None);
+        }
+    }
     match asked.plain {
         true => say(asked, &name, "", Box::new(stream)),
         false => match secure(lab, asked, &name, stream) {
