@@ -84,6 +84,18 @@ impl Edge {
         get(app.listeners()[0], host, "/").0
     }
 
+    /// Whether a connection ends without an answer.
+    pub(crate) fn closes(&self) -> bool {
+        let app = self.app.as_ref().expect("it is ready");
+        let mut socket = TcpStream::connect(app.listeners()[0]).expect("it listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time");
+        // It may be closed already.
+        let _ = socket.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        answer.is_empty()
+    }
+
     /// The body that a host gets.
     pub(crate) fn page(&self, host: &str) -> String {
         let app = self.app.as_ref().expect("it is ready");

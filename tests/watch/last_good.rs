@@ -98,6 +98,36 @@ fn a_restart_without_an_api_server_serves_ingress_routes_as_they_were() {
 }
 
 #[test]
+fn a_restart_without_an_api_server_has_the_routes_of_connections() {
+    let (api, folder) = (Api::new(), tempfile::tempdir().expect("a folder"));
+    let object = |kind: &str, name: &str, spec| json!({"kind": kind, "metadata": {"namespace": "ns", "name": name}, "spec": spec});
+    let list = json!({"ipAllowList": {"sourceRange": ["192.0.2.0/24"]}});
+    api.put("middlewaretcps", object("MiddlewareTCP", "m", list));
+    // Without a Service it closes the connections that it is for.
+    let route = |rule: &str| {
+        let routes = json!({"routes": [{"match": rule, "middlewares": [{"name": "m"}],
+            "services": [{"name": "s", "port": 80}]}]});
+        object("IngressRouteTCP", "r", routes)
+    };
+    api.put("ingressroutetcps", route("HostSNI(`*`)"));
+    let keys = format!("ingress_classes = [\"traefik\"]\n{}", keys(folder.path(), ""));
+    let edge = Edge::of(&api, &keys).ready();
+    assert!(edge.closes());
+    eventually("both are kept", || {
+        let kept = text(&folder);
+        (kept.contains("\"IngressRouteTCP\"") && kept.contains("192.0.2.0/24")).then_some(())
+    });
+    drop(edge);
+    api.cut(true);
+    let edge = Edge::of(&api, &keys).ready();
+    assert!(edge.closes());
+    assert!(edge.metric(RESTORED) > 0.5);
+    api.back();
+    api.put("ingressroutetcps", route("ClientIP(`192.0.2.1`)"));
+    eventually("it is for others", || (!edge.closes()).then_some(()));
+}
+
+#[test]
 fn an_api_server_that_hangs_is_as_good_as_none() {
     let (api, folder) = (Api::new(), tempfile::tempdir().expect("a folder"));
     api.serve("a.test");

@@ -2,6 +2,7 @@
 
 mod admitted;
 mod ends;
+mod handover;
 mod pod;
 mod routes;
 mod spread;
