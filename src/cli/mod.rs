@@ -1,6 +1,6 @@
-//! The command line: `run`, `demo`, `check`, `explain`, `migrate`, `probe`, `version`.
+//! The command line: `run`, `demo`, `check`, `explain`, `migrate`, `compare`, `probe`, `version`.
 //!
-//! Exit codes: 0 for success, 1 for a finding or a failure (`migrate`: 1 and 2 are verdicts), 64 (`EX_USAGE` of sysexits) for a wrong
+//! Exit codes: 0 for success, 1 for a finding or a failure (`migrate`, `compare`: 1 and 2 are verdicts), 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
 //!
 //! **Invariant**: calls the functions that `run` uses and decides nothing by itself, so `check` and
@@ -9,6 +9,7 @@
 mod certificates;
 mod check;
 mod checkout;
+mod compare;
 mod demo;
 mod echo;
 mod explain;
@@ -110,6 +111,21 @@ enum Verb {
         not served, 64 wrong usage, 69 the cluster cannot be read, 73 the directory cannot be written.\n\
         Differences that hold for every route are told once, and do not count.")]
     Migrate(migrate::MigrateArgs),
+    /// Send what the rules ask for to a running Traefik and to ravelin, and show what differs.
+    #[command(
+        after_help = "Examples:\n  ravelin compare --with http://10.43.7.9:80 --ravelin http://127.0.0.1:9181 \\\n    \
+        --kubeconfig ~/.kube/config\n  \
+        ravelin compare --with-https https://10.43.7.9:443 --ravelin-https https://127.0.0.1:9182 --in-cluster\n  \
+        ravelin compare --with http://traefik.example:8000 --ravelin http://127.0.0.1:9181 \\\n    \
+        --manifests manifests/ --host app.example.com --output markdown\n\n\
+        Both run beside each other and serve the same class. Only GET and HEAD are sent, unless --methods\n\
+        names others; redirects are not followed. A request whose answers differ is sent twice more, which\n\
+        tells differences from what varies anyway. Where ravelin admits configured sources only, compare on\n\
+        the node, through a listener that admits loopback.\n\n\
+        Exit code: 0 the same, but for known differences, 1 something differs, 2 it could not be compared,\n\
+        64 wrong usage, 69 the cluster cannot be read."
+    )]
+    Compare(compare::CompareArgs),
     /// Check whether the process in this container is ready or alive. For the kubelet.
     #[command(after_help = "Examples:\n  ravelin probe ready --socket /run/ravelin/admin.sock\n  \
         ravelin probe live --config ravelin.toml\n\n\
@@ -173,6 +189,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
             explain::explain(&what, paths, &method, &url, &origin)
         }
         Verb::Migrate(args) => migrate::migrate(&args),
+        Verb::Compare(args) => compare::compare(&args),
         Verb::Probe { question, socket, config } => {
             probe::probe(question, socket, config.as_deref())
         }

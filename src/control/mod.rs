@@ -14,7 +14,7 @@ pub mod objects;
 mod quote;
 pub mod reconcile;
 pub mod source;
-mod suggest;
+pub mod suggest;
 pub mod translate;
 mod utc;
 pub mod watch;

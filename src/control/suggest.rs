@@ -15,10 +15,7 @@ const THE_SAME: f64 = 2.0;
 const MIN_LETTERS: usize = 3;
 
 /// Finds the name nearest to one that does not exist; of equally near ones the first.
-pub(super) fn nearest<'a>(
-    wanted: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best: Option<(f64, &str)> = None;
     for name in names {
         let Some(similarity) = similarity_of(name, wanted) else { continue };
@@ -33,7 +30,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// How near a name is to one that does not exist, if it is near enough to be meant.
-pub(super) fn similarity_of(name: &str, wanted: &str) -> Option<f64> {
+pub fn similarity_of(name: &str, wanted: &str) -> Option<f64> {
     if name.eq_ignore_ascii_case(wanted) {
         return Some(THE_SAME);
     }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod check;
+mod compare;
 mod demo;
 #[path = "../support/eventually.rs"]
 mod eventually;
@@ -20,7 +21,8 @@ mod tcp;
 
 use program::{PATIENCE, Ran, ravelin};
 
-const VERBS: [&str; 7] = ["run", "demo", "check", "explain", "migrate", "probe", "version"];
+const VERBS: [&str; 8] =
+    ["run", "demo", "check", "explain", "migrate", "compare", "probe", "version"];
 
 #[test]
 fn version_is_that_of_the_package() {

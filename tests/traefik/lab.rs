@@ -33,7 +33,7 @@ pub(crate) const SIDES: [Side; 2] = [Side::Traefik, Side::Ravelin];
 pub(crate) struct Lab {
     traefik: Traefik,
     _edge: Edge,
-    _plane: Plane,
+    plane: Plane,
     pods: Pods,
     certificates: Certificates,
     /// Without a certificate of the client's own, and with it.
@@ -57,7 +57,7 @@ impl Lab {
         let edge = Edge::configured(&plane, &configuration(&plane), None);
         edge.await_ready();
         let tls = [false, true].map(|own| certificates.client(own));
-        let lab = Self { traefik, _edge: edge, _plane: plane, pods, certificates, tls };
+        let lab = Self { traefik, _edge: edge, plane, pods, certificates, tls };
         lab.await_marker();
         Some(lab)
     }
@@ -130,6 +130,11 @@ impl Lab {
     /// Whose certificate it is.
     pub(crate) fn whose(&self, certificate: &CertificateDer<'_>) -> &'static str {
         self.certificates.label(certificate)
+    }
+
+    /// The credentials of an administrator.
+    pub(crate) fn kubeconfig(&self) -> std::path::PathBuf {
+        self.plane.admin_kubeconfig()
     }
 
     /// What Traefik and ravelin logged, for a failure.

@@ -37,6 +37,7 @@ mod shares;
 mod skipped;
 mod tcp;
 mod traefik;
+mod verb;
 
 use cases::Case;
 use client::Response;
@@ -70,6 +71,11 @@ struct Run {
 }
 
 impl Run {
+    #[expect(clippy::print_stdout, reason = "for readers of the test's output")]
+    fn note(&self, text: &str) {
+        println!("{text}");
+    }
+
     fn fail(&self, text: String) {
         self.failures.lock().expect("whole").push(text);
     }
@@ -99,6 +105,7 @@ fn ravelin_differs_from_traefik_only_where_a_row_says_so() {
             });
         }
     });
+    verb::check(&lab, &run, only.is_none());
     if only.is_none() && std::env::var_os(random::SEED).is_none() {
         for id in differences.unused() {
             run.fail(format!("no case needs row {id} of differences.toml any more: delete it"));

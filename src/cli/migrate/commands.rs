@@ -1,5 +1,6 @@
 //! `COMMANDS.md`: the way from Traefik to ravelin and back, for this installation.
 
+use super::chart::TRIALS;
 use super::installation::{By, Front};
 use super::report::{Overlay, Report, Totals};
 
@@ -46,7 +47,7 @@ pub(super) fn commands(report: &Report) -> String {
     if !overlay.takes_class {
         steps.push(copies(&report.class));
     }
-    steps.extend(move_nodes(overlay));
+    steps.extend(move_nodes(overlay, &report.class));
     steps.push(stop(overlay));
     steps.push(last(overlay.installation.front));
     if !overlay.takes_class {
@@ -132,7 +133,36 @@ fn home(overlay: &Overlay) -> &str {
     }
 }
 
-fn move_nodes(overlay: &Overlay) -> Vec<Step> {
+/// Both proxies, asked for everything that the rules ask for.
+fn compare(overlay: &Overlay, class: &str) -> Step {
+    let home = home(overlay);
+    let [(.., plain), (.., secure)] = TRIALS;
+    let is_host = overlay.installation.front == Front::HostNetwork;
+    let (with, about) = match is_host {
+        true => (
+            "TRAEFIK=ANOTHER-NODE    # the address of a node that Traefik still has".to_owned(),
+            "On the first node that has changed: its pod asks ravelin on that node, and Traefik on another one. ",
+        ),
+        false => (
+            format!(
+                "TRAEFIK=$(kubectl -n {home} get service traefik -o jsonpath='{{.spec.clusterIP}}')"
+            ),
+            "A pod of ravelin asks Traefik by its Service, and ravelin on its own node. ",
+        ),
+    };
+    let command = format!(
+        "{with}\nkubectl -n ravelin exec ds/ravelin -- /ravelin compare --in-cluster --ingress-class {class} \\\n    --with \
+         http://$TRAEFIK --ravelin {plain} --with-https https://$TRAEFIK --ravelin-https {secure}"
+    );
+    let about = format!(
+        "{about}It sends GET and HEAD alone, 20 a second. Differences that are known stand apart with their reason; for each other one there \
+         is a command that shows it."
+    );
+    let check = "the exit code is 0, or you know of each difference why it may stay.";
+    Step::new("Compare both", &command, check, "nothing was changed.").about(&about)
+}
+
+fn move_nodes(overlay: &Overlay, class: &str) -> Vec<Step> {
     let loads = "a loop of requests to one of your hosts through Cloudflare goes on without errors, and \
                  `curl -s http://127.0.0.1:9180/metrics | grep ^ravelin_requests_total` on the node increases.";
     match overlay.installation.front {
@@ -143,9 +173,10 @@ fn move_nodes(overlay: &Overlay) -> Vec<Step> {
                 loads,
                 "`kubectl label node NODE ravelin.dev/edge-`",
             )
-            .about("For some seconds the ports of the node are closed, and Cloudflare takes the next record: have more than one."),
+            .about("Do the next step after the first of them. For some seconds the ports of the node are closed, and Cloudflare takes the next record: have more than one."),
+            compare(overlay, class),
         ],
-        Front::Balancer => vec![Step::new(
+        Front::Balancer => vec![compare(overlay, class), Step::new(
             "Let the balancer lead to ravelin, one node at a time",
             "kubectl -n ravelin get pods -o wide    # the nodes that are ready",
             loads,
@@ -157,6 +188,7 @@ fn move_nodes(overlay: &Overlay) -> Vec<Step> {
              cloud has made: protect it against deletion first.",
         )],
         Front::ServiceLb => vec![
+            compare(overlay, class),
             Step::new(
                 "Let servicelb keep only nodes with a label",
                 "kubectl label node --all svccontroller.k3s.cattle.io/enablelb=true",

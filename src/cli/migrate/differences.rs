@@ -9,24 +9,90 @@ use std::collections::BTreeMap;
 
 const FILE: &str = include_str!("differences.toml");
 
-/// Something in which ravelin differs. The other keys of the file are for the test.
+/// Something in which ravelin differs. `cases` of the file are for the test.
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Difference {
+pub(in crate::cli) struct Difference {
     /// Stable.
-    pub(super) id: String,
+    pub(in crate::cli) id: String,
     pub(super) side: Side,
     /// What Traefik does, and what ravelin does.
-    pub(super) what: String,
-    pub(super) why: String,
+    pub(in crate::cli) what: String,
+    pub(in crate::cli) why: String,
     /// Whether it holds for every route.
     #[serde(default)]
-    pub(super) everywhere: bool,
+    pub(in crate::cli) everywhere: bool,
     /// Whether visitors meet it with unusual requests alone.
     #[serde(default)]
-    pub(super) seldom: bool,
+    pub(in crate::cli) seldom: bool,
     /// It holds for routes that one of these holds for.
     #[serde(default, skip_serializing)]
     when: Vec<Condition>,
+    /// How it shows.
+    #[serde(flatten, skip_serializing)]
+    signs: Signs,
+}
+
+/// What answers are like where a difference shows.
+#[derive(Debug, Deserialize)]
+struct Signs {
+    /// Patterns of the items that differ: `status`, `answer.field.NAME`, `answer.body`.
+    items: Vec<String>,
+    /// Patterns of their values.
+    traefik: Option<String>,
+    ravelin: Option<String>,
+    /// Patterns of the statuses of both answers.
+    statuses: Option<Statuses>,
+    /// Whether ravelin answers itself, in the place of a pod.
+    #[serde(default)]
+    own: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Statuses {
+    traefik: String,
+    ravelin: String,
+}
+
+/// An item in which two answers differ, and what is known of the answers.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Sighting<'s> {
+    pub(in crate::cli) item: &'s str,
+    pub(in crate::cli) traefik: &'s str,
+    pub(in crate::cli) ravelin: &'s str,
+    /// Statuses of Traefik and of ravelin.
+    pub(in crate::cli) statuses: [&'s str; 2],
+    /// Whether ravelin has answered itself.
+    pub(in crate::cli) is_own: bool,
+}
+
+/// How the values of some items are compared.
+#[derive(Debug, Deserialize)]
+pub(in crate::cli) struct Compared {
+    items: Vec<String>,
+    #[serde(rename = "as")]
+    pub(in crate::cli) form: Form,
+}
+
+/// The ways to compare values that are never the same bytes.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::cli) enum Form {
+    /// Not at all.
+    Ignored,
+    /// As a set of elements between commas, in any case.
+    List,
+    /// As a set of fields.
+    Cookies,
+    /// Without nonce and opaque.
+    Challenge,
+    /// As times, some seconds apart at most.
+    Seconds,
+}
+
+impl Compared {
+    pub(in crate::cli) fn covers(&self, item: &str) -> bool {
+        any(&self.items, item)
+    }
 }
 
 /// What a difference means for those who change from Traefik.
@@ -96,6 +162,7 @@ struct Condition {
 
 #[derive(Deserialize)]
 struct File {
+    compared: Vec<Compared>,
     difference: Vec<Difference>,
 }
 
@@ -105,14 +172,39 @@ pub(super) fn all() -> Vec<Difference> {
     toml::from_str::<File>(FILE).map(|file| file.difference).unwrap_or_default()
 }
 
+/// How values are compared.
+pub(in crate::cli) fn compared() -> Vec<Compared> {
+    toml::from_str::<File>(FILE).map(|file| file.compared).unwrap_or_default()
+}
+
 impl Difference {
+    /// Whether the status is another with it.
+    pub(in crate::cli) fn is_of_status(&self) -> bool {
+        any(&self.signs.items, "status")
+    }
+
+    /// Whether what was seen is this difference.
+    pub(in crate::cli) fn shows_in(&self, seen: &Sighting<'_>) -> bool {
+        let Signs { items, traefik, ravelin, statuses, own } = &self.signs;
+        let is = |pattern: &Option<String>, value: &str| {
+            pattern.as_ref().is_none_or(|pattern| like(pattern, value))
+        };
+        any(items, seen.item)
+            && is(traefik, seen.traefik)
+            && is(ravelin, seen.ravelin)
+            && (!own || seen.is_own)
+            && statuses.as_ref().is_none_or(|both| {
+                like(&both.traefik, seen.statuses[0]) && like(&both.ravelin, seen.statuses[1])
+            })
+    }
+
     /// Whether it holds for this route, and not for all.
     pub(super) fn holds_for(&self, subject: &Subject<'_>) -> bool {
         self.when.iter().any(|condition| condition.holds_for(subject))
     }
 
     /// Whether a route for which it holds is no longer served the same.
-    pub(super) fn counts(&self) -> bool {
+    pub(in crate::cli) fn counts(&self) -> bool {
         !self.everywhere && !self.seldom && self.side != Side::Cosmetic
     }
 }

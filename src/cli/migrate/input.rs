@@ -1,6 +1,6 @@
 //! Reading what a migration is judged by: the objects that ravelin serves, and everything around them.
 
-use super::MigrateArgs;
+use super::Reading;
 use super::documents::Documents;
 use crate::cli::Failure;
 use crate::cli::checkout;
@@ -10,7 +10,7 @@ use crate::control::files::{Directory, texts};
 use crate::control::objects::Objects;
 use crate::control::watch::ClusterWatch;
 use crate::model::{Diagnostic, Kind, ObjectRef};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Exit code for what cannot be read: the others are verdicts.
@@ -28,15 +28,16 @@ pub(super) struct Gathered {
     pub(super) documents: Documents,
 }
 
-pub(super) fn gather(args: &MigrateArgs) -> Result<Gathered, Failure> {
-    if args.kubeconfig.is_some() && !args.paths.is_empty() {
+pub(super) fn gather(reading: &Reading, paths: &[PathBuf]) -> Result<Gathered, Failure> {
+    let is_cluster = reading.in_cluster || reading.kubeconfig.is_some();
+    if is_cluster && !paths.is_empty() {
         return Err(Failure::usage("name manifests or a cluster (--kubeconfig), not both"));
     }
-    let mut gathered = match &args.kubeconfig {
-        Some(file) => {
-            of_cluster(&Kubernetes { kubeconfig: Some(file.clone()), ..Kubernetes::default() })?
-        }
-        None => of_files(args)?,
+    let mut gathered = if is_cluster {
+        let kubeconfig = reading.kubeconfig.clone();
+        of_cluster(&Kubernetes { kubeconfig, ..Kubernetes::default() })?
+    } else {
+        of_files(paths)?
     };
     let of_traefik: Vec<ObjectRef> = gathered
         .objects
@@ -54,14 +55,14 @@ pub(super) fn gather(args: &MigrateArgs) -> Result<Gathered, Failure> {
     Ok(gathered)
 }
 
-fn of_files(args: &MigrateArgs) -> Result<Gathered, Failure> {
-    if args.paths.is_empty() {
+fn of_files(paths: &[PathBuf]) -> Result<Gathered, Failure> {
+    if paths.is_empty() {
         return Err(Failure::usage(
             "no manifests: name files or directories, or --kubeconfig FILE",
         ));
     }
     let (standard, paths): (Vec<_>, Vec<_>) =
-        args.paths.iter().cloned().partition(|path| path == Path::new(STANDARD_INPUT[0]));
+        paths.iter().cloned().partition(|path| path == Path::new(STANDARD_INPUT[0]));
     for path in &paths {
         if let Err(error) = std::fs::metadata(path) {
             return Err(Failure::usage(format!("{}: {error}", path.display())));

@@ -26,21 +26,41 @@ mod write;
 use super::check::json;
 use super::{Failure, complain, say};
 use clap::{Args, ValueEnum};
-use page::Page;
+pub(super) use differences::{Compared, Difference, Form, Sighting, compared};
+pub(super) use page::{Item, Page, Section};
+pub(super) use report::Report;
+pub(super) use routes::{RouteVerdict, Verdict};
 use std::path::PathBuf;
 
 /// Exit code (`EX_CANTCREAT`) for a directory that cannot be written: the others are verdicts.
 const UNWRITABLE: u8 = 73;
 
-/// Options of the verb.
+/// What is read.
 #[derive(Debug, Args)]
-pub(super) struct MigrateArgs {
+pub(super) struct Reading {
     /// A kubeconfig file. Reads the objects of that cluster, as `kubectl get` would.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Read the objects of the cluster of this pod, with its service account.
+    #[arg(long, conflicts_with = "kubeconfig")]
+    in_cluster: bool,
     /// The class that Traefik serves.
     #[arg(long, value_name = "NAME", default_value = "traefik")]
     ingress_class: String,
+}
+
+impl Reading {
+    /// The class that Traefik serves.
+    pub(super) fn ingress_class(&self) -> &str {
+        &self.ingress_class
+    }
+}
+
+/// Options of the verb.
+#[derive(Debug, Args)]
+pub(super) struct MigrateArgs {
+    #[command(flatten)]
+    reading: Reading,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -53,7 +73,7 @@ pub(super) struct MigrateArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Text for people.
     Text,
     /// One JSON object for programs.
@@ -62,9 +82,14 @@ enum Format {
     Markdown,
 }
 
+/// What is to be said of each route of the input: files and directories, or the cluster that `reading` names.
+pub(super) fn foresee(reading: &Reading, paths: &[PathBuf]) -> Result<Report, Failure> {
+    report::report(reading, input::gather(reading, paths)?)
+}
+
 /// Prints the report, and writes what is asked for.
 pub(super) fn migrate(args: &MigrateArgs) -> Result<u8, Failure> {
-    let report = report::report(args, input::gather(args)?)?;
+    let report = foresee(&args.reading, &args.paths)?;
     let page = match args.output {
         Format::Text => Page::of(&report).text(),
         Format::Markdown => Page::of(&report).markdown(),

@@ -12,21 +12,28 @@ const MAX_SAME: usize = 50;
 /// Up to this many routes of which the same is to be said are listed one by one.
 const MAX_ALIKE: usize = 3;
 
+/// How lines begin that are commands.
+const COMMAND: &str = "curl ";
+
 /// A page, before it is text.
-pub(super) struct Page {
-    head: Vec<String>,
-    sections: Vec<Section>,
+pub(in crate::cli) struct Page {
+    /// Of Markdown.
+    pub(in crate::cli) title: &'static str,
+    pub(in crate::cli) head: Vec<String>,
+    /// Those without items are left out.
+    pub(in crate::cli) sections: Vec<Section>,
 }
 
-struct Section {
-    title: String,
-    about: &'static str,
-    items: Vec<Item>,
+pub(in crate::cli) struct Section {
+    pub(in crate::cli) title: String,
+    pub(in crate::cli) about: &'static str,
+    pub(in crate::cli) items: Vec<Item>,
 }
 
-struct Item {
-    head: String,
-    lines: Vec<String>,
+pub(in crate::cli) struct Item {
+    pub(in crate::cli) head: String,
+    /// One that begins with `curl ` is a command.
+    pub(in crate::cli) lines: Vec<String>,
 }
 
 impl Page {
@@ -52,13 +59,16 @@ impl Page {
         sections.extend(matters_of(report));
         sections.extend(values_of(report));
         sections.extend(differences_of(report));
-        sections.retain(|section| !section.items.is_empty());
-        Self { head, sections }
+        Self { title: "From Traefik to ravelin", head, sections }
     }
 
-    pub(super) fn text(&self) -> String {
+    fn filled(&self) -> impl Iterator<Item = &Section> {
+        self.sections.iter().filter(|section| !section.items.is_empty())
+    }
+
+    pub(in crate::cli) fn text(&self) -> String {
         let mut out: String = self.head.iter().map(|line| format!("{line}\n")).collect();
-        for Section { title, about, items } in &self.sections {
+        for Section { title, about, items } in self.filled() {
             out.push_str(&format!("\n== {title}\n"));
             if !about.is_empty() {
                 out.push_str(&format!("   {about}\n"));
@@ -71,21 +81,25 @@ impl Page {
         out
     }
 
-    pub(super) fn markdown(&self) -> String {
-        let mut out = "# From Traefik to ravelin\n\n".to_owned();
+    pub(in crate::cli) fn markdown(&self) -> String {
+        let mut out = format!("# {}\n\n", self.title);
         self.head.iter().for_each(|line| out.push_str(&format!("- {}\n", escaped(line))));
-        for Section { title, about, items } in &self.sections {
+        for Section { title, about, items } in self.filled() {
             out.push_str(&format!("\n## {}\n\n", escaped(title)));
             if !about.is_empty() {
                 out.push_str(&format!("{}\n\n", escaped(about)));
             }
             for Item { head, lines } in items {
                 out.push_str(&format!("- **{}**\n", escaped(head)));
-                lines.iter().for_each(|line| out.push_str(&format!("  - {}\n", escaped(line))));
+                lines.iter().for_each(|line| out.push_str(&format!("  - {}\n", marked(line))));
             }
         }
         out
     }
+}
+
+fn marked(line: &str) -> String {
+    if line.starts_with(COMMAND) { format!("``{line}``") } else { escaped(line) }
 }
 
 /// What Markdown would take for its own.

@@ -8,7 +8,7 @@ use super::input::Gathered;
 use super::installation::Installation;
 use super::routes::{Cause, Judge, RouteVerdict, Verdict, by_object};
 use super::subject::References;
-use super::{MigrateArgs, around::is_classless};
+use super::{Reading, around::is_classless};
 use crate::app;
 use crate::cli::certificates::Certificates;
 use crate::cli::checkout::{JudgedAs, JudgedFindings};
@@ -16,22 +16,22 @@ use crate::cli::run::config_failure;
 use crate::cli::{Failure, full_strict};
 use crate::control::reconcile::build;
 use crate::control::translate::Options;
-use crate::model::{Diagnostic, Kind, Severity};
+use crate::model::{Diagnostic, Kind, Model, Severity};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What will differ.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(in crate::cli) struct Report {
     pub(super) judged_as: JudgedAs,
     pub(super) class: String,
     pub(super) totals: Totals,
-    pub(super) routes: Vec<RouteVerdict>,
+    pub(in crate::cli) routes: Vec<RouteVerdict>,
     /// Differences that hold for some of the routes.
-    pub(super) differences: Vec<Difference>,
+    pub(in crate::cli) differences: Vec<Difference>,
     /// Differences that hold for every route.
-    pub(super) everywhere: Vec<Difference>,
+    pub(in crate::cli) everywhere: Vec<Difference>,
     /// What to do besides.
     pub(super) matters: Vec<Matter>,
     /// What the input itself keeps from being judged.
@@ -40,6 +40,9 @@ pub(super) struct Report {
     /// For what is written into a directory.
     #[serde(skip)]
     pub(super) overlay: Overlay,
+    /// What ravelin is to serve.
+    #[serde(skip)]
+    pub(in crate::cli) model: Model,
 }
 
 /// What the overlay and the commands depend on.
@@ -84,9 +87,9 @@ impl Report {
     }
 }
 
-pub(super) fn report(args: &MigrateArgs, gathered: Gathered) -> Result<Report, Failure> {
+pub(super) fn report(reading: &Reading, gathered: Gathered) -> Result<Report, Failure> {
     let Gathered { objects, findings, input, documents } = gathered;
-    let class = args.ingress_class.as_str();
+    let class = reading.ingress_class.as_str();
     let is_default = documents.of("Ingress", "networking.k8s.io").any(is_classless);
     let told = Told::read(&documents);
     let installation = Installation::of(&told, &documents);
@@ -127,26 +130,28 @@ pub(super) fn report(args: &MigrateArgs, gathered: Gathered) -> Result<Report, F
     matters.extend(strict.iter().map(of_certificate));
     matters.sort();
     let unread = unread(&findings);
-    let judged = Judged { judged_as: input.judged_as(), routes, matters, unread };
-    Ok(assemble(args, judged, all, proposed, installation))
+    let (judged_as, model) = (input.judged_as(), built.model);
+    let judged = Judged { judged_as, model, routes, matters, unread };
+    Ok(assemble(reading, judged, all, proposed, installation))
 }
 
 /// The verdicts on the input.
 struct Judged {
     judged_as: JudgedAs,
+    model: Model,
     routes: Vec<RouteVerdict>,
     matters: Vec<Matter>,
     unread: Vec<Cause>,
 }
 
 fn assemble(
-    args: &MigrateArgs,
+    reading: &Reading,
     judged: Judged,
     all: Vec<Difference>,
     proposed: Configuration,
     installation: Installation,
 ) -> Report {
-    let Judged { judged_as, routes, matters, unread } = judged;
+    let Judged { judged_as, model, routes, matters, unread } = judged;
     let count = |verdict| routes.iter().filter(|route| route.verdict == verdict).count();
     let lost = proposed.left.iter().filter(|left| left.weight == Weight::Differs).count();
     let totals = Totals {
@@ -164,7 +169,7 @@ fn assemble(
     let Configuration { text, config, left, sources, scheduling, takes_class, .. } = proposed;
     Report {
         judged_as,
-        class: args.ingress_class.clone(),
+        class: reading.ingress_class.clone(),
         totals,
         routes,
         differences,
@@ -178,6 +183,7 @@ fn assemble(
             drain_seconds: config.timeouts.drain.as_secs(),
             installation,
         },
+        model,
     }
 }
 

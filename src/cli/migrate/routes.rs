@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Verdict {
+pub(in crate::cli) enum Verdict {
     /// Traefik serves it, and ravelin does not.
     NotServed,
     /// Neither of them does.
@@ -25,29 +25,29 @@ pub(super) enum Verdict {
 
 /// One route.
 #[derive(Debug, Serialize)]
-pub(super) struct RouteVerdict {
-    pub(super) verdict: Verdict,
+pub(in crate::cli) struct RouteVerdict {
+    pub(in crate::cli) verdict: Verdict,
     /// `Kind namespace/name`.
-    pub(super) object: String,
-    pub(super) field: String,
+    pub(in crate::cli) object: String,
+    pub(in crate::cli) field: String,
     /// Host and path, or the rule.
-    pub(super) rule: String,
+    pub(in crate::cli) rule: String,
     /// What ravelin answers itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) answer: Option<String>,
+    pub(in crate::cli) answer: Option<String>,
     /// Ids of differences.
-    pub(super) differences: Vec<String>,
+    pub(in crate::cli) differences: Vec<String>,
     /// What else is to be said of it.
-    pub(super) causes: Vec<Cause>,
+    pub(in crate::cli) causes: Vec<Cause>,
 }
 
 /// What is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Cause {
-    pub(super) object: String,
-    pub(super) field: String,
-    pub(super) reason: String,
-    pub(super) fix: String,
+pub(in crate::cli) struct Cause {
+    pub(in crate::cli) object: String,
+    pub(in crate::cli) field: String,
+    pub(in crate::cli) reason: String,
+    pub(in crate::cli) fix: String,
 }
 
 impl From<&Diagnostic> for Cause {

@@ -107,6 +107,18 @@ impl Certificate {
         })
     }
 
+    /// The DNS names in a certificate (subjectAltName), as they are written there; nothing of what cannot be read.
+    pub fn names_of(der: &CertificateDer<'_>) -> Vec<String> {
+        let Ok((_, read)) = X509Certificate::from_der(der) else { return Vec::new() };
+        let extension = read.subject_alternative_name().ok().flatten();
+        let names = extension.iter().flat_map(|extension| &extension.value.general_names);
+        let dns = names.filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        });
+        dns.collect()
+    }
+
     /// The DNS names that it is for (subjectAltName): host names, and wildcards of one label.
     /// Anything else in it names no host of a request and is left out.
     pub fn names(&self) -> &[HostPattern] {

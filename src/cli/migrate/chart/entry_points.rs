@@ -16,6 +16,12 @@ const INTERNAL: [&str; 2] = ["traefik", "metrics"];
 const SPECTRUM: &str = "use Spectrum of Cloudflare; or a DNS record that is not proxied, with the networks of the clients \
                         in `admit`; or a Service of type LoadBalancer that selects the pods themselves";
 
+/// Listeners for `compare`, without TLS and with it: name, address, and URL.
+pub(in crate::cli::migrate) const TRIALS: [(&str, &str, &str); 2] = [
+    ("trial", "127.0.0.1:9181", "http://127.0.0.1:9181"),
+    ("trial-tls", "127.0.0.1:9182", "https://127.0.0.1:9182"),
+];
+
 /// Name of the set of `loadBalancerSourceRanges`.
 const SET: &str = "sources";
 
@@ -73,12 +79,33 @@ pub(super) fn add(draft: &mut Draft<'_>) {
             continue;
         }
         addresses(draft, &entry.name);
+        let is_first = !entries
+            .iter()
+            .take_while(|other| other.name != entry.name)
+            .any(|other| other.is_secure == entry.is_secure);
+        let mut listeners = vec![entry.name.clone()];
+        listeners.extend(is_first.then(|| trial(draft, entry)).flatten());
         let mut point = Section::new("[[entry_point]]", "");
         point.line("name", quoted(&entry.name), "the name that routes have for it");
-        point.line("listeners", list(std::slice::from_ref(&entry.name)), "above");
+        point.line("listeners", list(&listeners), "above");
         draft.file.put(point);
         options(draft, &entry.name, &is_secure);
     }
+}
+
+/// A listener for the node itself, with the routes of an entry point: `compare` asks it beside Traefik. Nothing if its
+/// name or port is taken.
+fn trial(draft: &mut Draft<'_>, entry: &Entry) -> Option<String> {
+    let (name, address, _) = TRIALS[usize::from(entry.is_secure)];
+    let about = "For `ravelin compare`, on the node alone: remove it once Traefik is gone.";
+    let mut listener = Section::new("[[listener]]", about);
+    listener.line("name", quoted(name), "beside its entry point");
+    listener.line("address", quoted(address), "a free port, as in deploy/overlays");
+    if entry.is_secure {
+        listener.line("protocol", quoted("https"), "as its entry point");
+    }
+    listener.line("admit", list(&["loopback".to_owned()]), "nobody else");
+    draft.file.offer(listener).ok().map(|()| name.to_owned())
 }
 
 /// Without any word about them, the chart has `web` and `websecure`.

@@ -21,6 +21,7 @@ mod tests;
 mod value;
 
 pub(super) use configuration::{Configuration, configuration};
+pub(super) use entry_points::TRIALS;
 pub(super) use file::in_comment;
 pub(super) use reasons::{Left, Weight};
 
