@@ -1,6 +1,7 @@
 //! The command line as its user meets it: exit codes, words, and what the demo promises.
 
 mod cases;
+mod certificates;
 mod check;
 mod compare;
 mod demo;

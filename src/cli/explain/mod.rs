@@ -1,6 +1,7 @@
 //! `ravelin explain`: the decisions of the request path for one URL, step by step.
 
 mod connection;
+mod handshake;
 mod origin;
 mod steps;
 mod text;
@@ -11,21 +12,19 @@ use super::certificates::Certificates;
 use super::checkout::JudgedAs;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
-use crate::config::{Config, Listener, ListenerProtocol};
+use crate::config::{Config, Listener};
 use crate::control::reconcile::Build;
 use crate::error::Reason;
 use crate::http::Target;
 use crate::http::client_ip::Scheme;
-use crate::model::{ACME_CHALLENGES, Diagnostic, Host, Kind, ObjectRef, Sender, Why};
+use crate::model::{ACME_CHALLENGES, Diagnostic, Kind, ObjectRef, Sender, Why};
 use crate::net::addr::PeerAddr;
-use crate::pki::client_certificate::Mode;
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::StepAnswer;
 use crate::proxy::request::{self, Seen};
 use crate::routing::Table;
 use http::{HeaderValue, Request, Uri, header};
 use serde::Serialize;
-use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
@@ -42,6 +41,12 @@ struct Explanation {
     /// What the TLS handshake shows, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
+    /// Where that certificate is from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_from: Option<String>,
+    /// Why it is that one, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_why: Option<String>,
     /// Cloudflare's verdict under Full (strict).
     #[serde(skip_serializing_if = "Option::is_none")]
     full_strict: Option<String>,
@@ -116,8 +121,11 @@ pub(super) fn explain(
         print(what, &explanation)?;
         return Ok(u8::from(!is_served));
     }
-    let stands = stands(&read, taker, &request, sni, &mut explanation)?;
-    let belongs = match stands {
+    let certificates = Certificates::of(read.config.as_ref(), &read.build);
+    let is_https = scheme == "https";
+    let protocol = taker.map(|listener| listener.protocol);
+    let by = handshake::By { protocol, is_https, sni };
+    let belongs = match handshake::stands(&certificates, &request, by, &mut explanation)? {
         Ok(belongs) => belongs,
         Err(note) => {
             explanation.answer = "refused".to_owned();
@@ -127,7 +135,7 @@ pub(super) fn explain(
         }
     };
     let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
-    let over_tls = told.map_or(scheme == "https", |told| told == Scheme::Https);
+    let over_tls = told.map_or(is_https, |told| told == Scheme::Https);
     let way = Way { belongs, over_tls, entry, without_pods };
     let refused = decide(table, &request, limit, &way, &mut explanation).err();
     let reason = refused.as_ref().map(|answer| answer.reason);
@@ -135,6 +143,7 @@ pub(super) fn explain(
         None => "forwarded".to_owned(),
         Some(answer) => format!("{} {}", answer.status().as_u16(), answer.reason.label()),
     };
+    handshake::add_resolver(&read.build, &mut explanation);
     explanation.note = note(&read.build, &explanation, reason);
     print(what, &explanation)?;
     Ok(u8::from(reason.is_some()))
@@ -168,69 +177,6 @@ fn request(method: &str, url: &str) -> Result<(String, Request<()>), Failure> {
     let request = Request::builder().method(method).uri(target).header(header::HOST, host);
     let request = request.body(()).map_err(|error| wrong(&error.to_string()))?;
     Ok((scheme, request))
-}
-
-/// The host of a request in its normal form, and whether it is the name of one: a ClientHello has no
-/// name for an address (RFC 6066 section 3).
-fn named_host(request: &Request<()>) -> (String, bool) {
-    let written = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = written.and_then(|host| Host::parse(host).ok());
-    let host = host.as_ref().map_or("", Host::as_str).to_owned();
-    let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
-    let is_name = !is_address && !host.is_empty();
-    (host, is_name)
-}
-
-/// Whether a request belongs on its connection; or why there is no connection.
-type Stands = Result<Result<(), Reason>, String>;
-
-/// Whether the request belongs on a connection to this listener.
-fn stands(
-    read: &manifests::Read,
-    taker: Option<&Listener>,
-    request: &Request<()>,
-    sni: Option<&str>,
-    explanation: &mut Explanation,
-) -> Result<Stands, Failure> {
-    let certificates = Certificates::of(read.config.as_ref(), &read.build);
-    match taker.map(|listener| listener.protocol) {
-        Some(ListenerProtocol::Https) => handshake(&certificates, request, sni, explanation),
-        Some(ListenerProtocol::Http) => Ok(without_tls(&certificates, request, explanation)),
-        Some(ListenerProtocol::Tcp) | None => Ok(Ok(Ok(()))),
-    }
-}
-
-/// The TLS handshake for the request.
-fn handshake(
-    certificates: &Certificates<'_>,
-    request: &Request<()>,
-    sni: Option<&str>,
-    explanation: &mut Explanation,
-) -> Result<Stands, Failure> {
-    let (host, is_name) = named_host(request);
-    let name = sni.or(is_name.then_some(&host));
-    let judged = certificates.judge(name, &host)?;
-    explanation.full_strict = judged.map(|judgement| judgement.text());
-    Ok(certificates.shown(name, &host).and_then(|(certificate, covers)| {
-        explanation.certificate = Some(certificate);
-        let demand = certificates.demand(name)?;
-        explanation.client = (demand.mode != Mode::Off).then(|| demand.to_string());
-        Ok(covers.then_some(()).ok_or(Reason::MisdirectedRequest))
-    }))
-}
-
-/// Whether the request may come without TLS, or why nothing is served.
-fn without_tls(
-    certificates: &Certificates<'_>,
-    request: &Request<()>,
-    explanation: &mut Explanation,
-) -> Stands {
-    let demand = certificates.demand(Some(&named_host(request).0))?;
-    explanation.client = (demand.mode != Mode::Off).then(|| demand.to_string());
-    match demand.mode {
-        Mode::Off | Mode::Request => Ok(Ok(())),
-        Mode::Require => Ok(Err(Reason::ClientCertificateRequired)),
-    }
 }
 
 /// How a request comes, and what is known of where it goes.

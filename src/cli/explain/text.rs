@@ -19,6 +19,8 @@ pub(super) fn text(explanation: &Explanation) -> String {
         lines.extend(value.clone().map(|value| (name, value)));
     };
     add("certificate", certificate);
+    add("cert from", &explanation.certificate_from);
+    add("cert why", &explanation.certificate_why);
     add("strict", full_strict);
     add("client", client);
     add("host", host);

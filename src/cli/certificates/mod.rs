@@ -1,5 +1,9 @@
 //! The certificates of a configuration, as `check` and `explain` see them.
 
+mod choice;
+
+pub(super) use choice::Choice;
+
 use super::full_strict;
 use super::{Failure, USAGE};
 use crate::config::{CertificateFiles, Config};
