@@ -5,7 +5,7 @@ use super::{Failure, What};
 use crate::app;
 use crate::config::defaults::INGRESS_CLASS;
 use crate::config::{Config, Kubernetes, SourceKind};
-use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster};
+use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster, judge_beside};
 use crate::control::reconcile::{Build, build};
 use crate::control::translate::Options;
 use crate::control::watch::ClusterWatch;
@@ -72,7 +72,9 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
         directory.add_text(STANDARD_INPUT[1], &standard_input()?);
     }
     let objects = directory.objects();
-    let build = build(&objects, directory.findings(), &options);
+    let mut findings = directory.findings();
+    judge_beside(directory.surroundings(), &objects, &mut findings);
+    let build = build(&objects, findings, &options);
     let surroundings = Box::new(directory.surroundings().clone());
     let input = Input::Files { objects: Box::new(objects), surroundings };
     Ok(Read { config, build, input })
@@ -98,8 +100,9 @@ fn build_cluster(settings: &Kubernetes, options: &Options) -> Result<(Build, Inp
     watch.keep(&options.certificates);
     let others = watch.list_others(&settings.namespaces);
     let objects = watch.list_once().map_err(failed)?.objects();
-    let (_, mut findings) = around_cluster(&others.notes);
+    let (surroundings, mut findings) = around_cluster(&others.notes);
     findings.extend(others.findings);
+    judge_beside(&surroundings, &objects, &mut findings);
     Ok((build(&objects, findings, options), Input::Cluster))
 }
 

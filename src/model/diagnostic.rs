@@ -75,6 +75,8 @@ labels! { fn as_str;
         HostShared = "host_shared",
         /// The IngressClass was deleted, and the Ingress is served for a while.
         ClassGone = "class_gone",
+        /// The definition of a kind, with which all its objects go, is deleted, or belongs to a release that may be.
+        Vanishing = "vanishing",
     }
 }
 

@@ -19,6 +19,7 @@ mod running;
 mod sinks;
 mod strict;
 mod tcp;
+mod traefiks;
 
 use program::{PATIENCE, Ran, ravelin};
 

@@ -44,6 +44,7 @@ pub(super) fn stands(
     match by.protocol {
         Some(ListenerProtocol::Https) => of(certificates, request, by.sni, explanation),
         Some(ListenerProtocol::Http) => Ok(without_tls(certificates, request, explanation)),
+        Some(ListenerProtocol::Tcp) => Ok(Ok(Ok(()))),
         None => {
             if by.is_https {
                 foretell(certificates, request, explanation);

@@ -5,6 +5,7 @@ use super::documents::{Document, Documents};
 use super::subject::{References, Subject, Trait};
 use crate::cli::checkout::{Input, JudgedAs};
 use crate::cli::table::{self, Row};
+use crate::control::manifest::udp_services;
 use crate::model::{Diagnostic, Kind, Severity, Why};
 use crate::routing::Table;
 use serde::Serialize;
@@ -261,21 +262,23 @@ impl<'j> Judge<'j> {
         let mut routes = Vec::new();
         for (kind, group, verdict) in kinds {
             for document in self.documents.of(kind, group) {
-                routes.extend(unread_routes(document, verdict));
+                routes.extend(unread_routes(document, verdict, self.documents));
             }
         }
         routes
     }
 }
 
-fn unread_routes(document: &Document, verdict: Verdict) -> Vec<RouteVerdict> {
+fn unread_routes(document: &Document, verdict: Verdict, all: &Documents) -> Vec<RouteVerdict> {
+    let udp;
     let (reason, fix) = match (document.kind.as_str(), verdict) {
         (_, Verdict::Neither) => (
             "Traefik 3 ignores the group traefik.containo.us as well",
             "change the group to traefik.io",
         ),
         _ => {
-            ("UDP is not served", "a Service of type LoadBalancer that selects the pods themselves")
+            udp = udp_fix(document, all);
+            ("UDP is not served", udp.as_str())
         }
     };
     let routes = document.list("/spec/routes").iter().enumerate();
@@ -293,6 +296,20 @@ fn unread_routes(document: &Document, verdict: Verdict) -> Vec<RouteVerdict> {
         RouteVerdict { verdict, object, field, rule, answer, differences, causes: vec![cause] }
     });
     verdicts.collect()
+}
+
+/// The Services that do the work of an IngressRouteUDP.
+fn udp_fix(document: &Document, all: &Documents) -> String {
+    let Document { namespace, name, value, .. } = document;
+    let find = |namespace: &str, name: &str| {
+        let is_it = |it: &&Document| it.namespace == namespace && it.name == name;
+        all.of("Service", "").find(is_it)?.value.get("spec").cloned()
+    };
+    let spec = value.get("spec").unwrap_or(&Value::Null);
+    match &udp_services(namespace, name, spec, find)[..] {
+        [] => "a Service of type LoadBalancer that selects the pods themselves".to_owned(),
+        services => format!("apply in its place: {}", services.join(" and ")),
+    }
 }
 
 /// Ids of the differences that are worth telling of a route.

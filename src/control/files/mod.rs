@@ -7,12 +7,14 @@
 //! between truncating and writing) and an unreadable directory keep their last good objects and are
 //! reported. A file that is deleted, or that has only comments, takes its objects with it.
 
+mod beside;
 mod events;
 mod list;
 mod surroundings;
 #[cfg(test)]
 mod tests;
 
+pub use beside::judge_beside;
 pub use surroundings::{Surroundings, around_cluster};
 
 use super::manifest::{self, Note, ParsedManifests, Purpose};

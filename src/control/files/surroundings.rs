@@ -18,6 +18,12 @@ pub struct Surroundings {
     pub makers: BTreeMap<(String, String), String>,
     /// The objects that create others that are not in the input, by their target namespace.
     pub bringers: BTreeMap<String, String>,
+    /// The kinds of Traefik whose definitions belong to a release, by the release.
+    pub releases: BTreeMap<String, BTreeSet<String>>,
+    /// IngressRouteUDPs, and Services that they name, by namespace and name; each with its `spec` as JSON.
+    pub udp_routes: BTreeMap<(String, String), String>,
+    /// See `udp_routes`.
+    pub udp_services: BTreeMap<(String, String), String>,
     /// The placeholders for variables of Flux, and the original text.
     pub variables: BTreeMap<String, String>,
 }
@@ -126,6 +132,18 @@ impl<'n> Sorted<'n> {
             Note::Maker { namespace, secret, by } => {
                 let secret = (namespace.clone(), secret.clone());
                 self.surroundings.makers.entry(secret).or_insert_with(|| by.clone());
+            }
+            Note::Released { kind, release } => {
+                let kinds = self.surroundings.releases.entry(release.clone()).or_default();
+                kinds.insert(kind.clone());
+            }
+            Note::Udp { namespace, name, spec } => {
+                let name = (namespace.clone(), name.clone());
+                self.surroundings.udp_routes.insert(name, spec.clone());
+            }
+            Note::Service { namespace, name, spec } => {
+                let name = (namespace.clone(), name.clone());
+                self.surroundings.udp_services.insert(name, spec.clone());
             }
             Note::Encrypted(name) => self.encrypted.add(file, name),
             Note::Template => {

@@ -8,9 +8,11 @@ mod decode;
 mod others;
 #[cfg(test)]
 mod tests;
+mod udp;
 mod variables;
 
-pub use others::{Note, is_of_edges, note};
+pub use others::{Note, is_of_edges, note, release};
+pub use udp::udp_services;
 pub use variables::word;
 
 use super::objects::{DEFAULT_NAMESPACE, Object, TRAEFIK_KINDS, TRAEFIK_VERSION};

@@ -33,6 +33,31 @@ pub enum Note {
         /// Kind and name of the object.
         by: String,
     },
+    /// A CustomResourceDefinition of Traefik that belongs to a release, with which it is removed.
+    Released {
+        /// The kind that it defines.
+        kind: String,
+        /// The Helm release, or the object of k3s.
+        release: String,
+    },
+    /// An IngressRouteUDP.
+    Udp {
+        /// `metadata.namespace`
+        namespace: String,
+        /// `metadata.name`
+        name: String,
+        /// `spec`, as JSON.
+        spec: String,
+    },
+    /// A Service that an IngressRouteUDP names.
+    Service {
+        /// `metadata.namespace`
+        namespace: String,
+        /// `metadata.name`
+        name: String,
+        /// `spec`, as JSON.
+        spec: String,
+    },
     /// A document that SOPS has encrypted: its kind and name.
     Encrypted(String),
     /// A document that is a template.
@@ -48,6 +73,16 @@ pub enum Note {
         /// Whether its result is other than what the files say.
         changes: bool,
     },
+}
+
+/// By which Helm, and the controller of k3s, know what belongs to a release.
+const OWNERS: [&str; 2] = ["meta.helm.sh/release-name", "objectset.rio.cattle.io/owner-name"];
+
+/// The release that an object belongs to, and is removed with: of Helm, or of k3s.
+pub fn release(value: &Value) -> Option<String> {
+    let annotations = value.pointer("/metadata/annotations")?;
+    let owner = OWNERS.iter().find_map(|key| annotations.get(*key)?.as_str())?;
+    Some(owner.to_owned())
 }
 
 /// Groups whose objects ask an edge for something.
@@ -91,7 +126,18 @@ pub fn note(kind: &str, version: &str, value: &Value) -> Vec<Note> {
     let name = format!("{namespace}/{own}");
     let (group, kind) = (group.to_owned(), kind.to_owned());
     if is_of_edges(&group) {
-        return vec![Note::Unserved { group, kind, name }];
+        let spec = value.get("spec").filter(|_| kind == "IngressRouteUDP" && group == "traefik.io");
+        let udp = spec.map(|spec| Note::Udp { namespace, name: own, spec: spec.to_string() });
+        return std::iter::once(Note::Unserved { group, kind, name }).chain(udp).collect();
+    }
+    if kind == "CustomResourceDefinition" && group == "apiextensions.k8s.io" {
+        let released =
+            release(value).filter(|_| text("/spec/group").as_deref() == Some("traefik.io"));
+        let defines = text("/spec/names/kind").zip(released);
+        return defines
+            .map(|(kind, release)| Note::Released { kind, release })
+            .into_iter()
+            .collect();
     }
     if BRINGERS.contains(&(kind.as_str(), group.as_str())) {
         let target = ["/spec/targetNamespace", "/spec/destination/namespace"].map(text);

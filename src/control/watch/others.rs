@@ -3,11 +3,16 @@
 
 use super::client::{Api, MAX_PAGE_BYTES};
 use super::failure::Failure;
+use super::scope::definition_path;
 use crate::control::manifest::{self, Note};
+use crate::control::objects::TRAEFIK_KINDS;
 use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+/// IngressRouteUDPs whose Services are asked for.
+const MOST_UDP: usize = 50;
 
 /// Objects of a page.
 const PAGE: u32 = 500;
@@ -93,6 +98,10 @@ pub(super) async fn list(api: &Api, namespaces: &[String]) -> Others {
             Err(failure) => others.unread("its kinds", &group.name, &failure),
         }
     }
+    if groups.iter().any(|group| group.name == "traefik.io") {
+        others.add_releases(api).await;
+    }
+    others.add_udp_services(api).await;
     others.notes.sort();
     others.notes.dedup();
     others
@@ -139,6 +148,52 @@ impl Others {
         unread.dedup();
         if let Some(failure) = first {
             self.unread(&unread.join(", "), &group.name, &failure);
+        }
+    }
+
+    /// Whose the definitions of Traefik's kinds are. Those that cannot be read are nobody's.
+    async fn add_releases(&mut self, api: &Api) {
+        for (kind, plural) in TRAEFIK_KINDS {
+            let Ok(definition) = get::<Value>(api, &definition_path(plural)).await else {
+                continue;
+            };
+            if let Some(release) = manifest::release(&definition) {
+                self.notes.push(Note::Released { kind: kind.as_str().to_owned(), release });
+            }
+        }
+    }
+
+    /// The Services that IngressRouteUDPs name, whole: what is served is kept without its selector.
+    async fn add_udp_services(&mut self, api: &Api) {
+        let routes = self.notes.iter().filter_map(|note| match note {
+            Note::Udp { namespace, spec, .. } => Some((namespace.clone(), spec.clone())),
+            _ => None,
+        });
+        let routes: Vec<(String, String)> = routes.collect();
+        for (of, spec) in routes.into_iter().take(MOST_UDP) {
+            let spec: Value = serde_json::from_str(&spec).unwrap_or_default();
+            let mut named = Vec::new();
+            manifest::udp_services(&of, "", &spec, |namespace, name| {
+                named.push((namespace.to_owned(), name.to_owned()));
+                None
+            });
+            for (namespace, name) in named {
+                let is_name = |text: &str| {
+                    !text.is_empty()
+                        && text
+                            .bytes()
+                            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+                };
+                if !is_name(&namespace) || !is_name(&name) {
+                    continue;
+                }
+                let path = format!("/api/v1/namespaces/{namespace}/services/{name}");
+                if let Ok(service) = get::<Value>(api, &path).await
+                    && let Some(spec) = service.get("spec").map(Value::to_string)
+                {
+                    self.notes.push(Note::Service { namespace, name, spec });
+                }
+            }
         }
     }
 

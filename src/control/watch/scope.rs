@@ -100,9 +100,8 @@ impl Scope {
 
     /// The request for the CustomResourceDefinition of the kind.
     pub(super) fn definition(&self) -> http::Request<Vec<u8>> {
-        const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let (_, plural) = resource(self.kind);
-        let request = http::Request::get(format!("{DEFINITIONS}/{plural}.traefik.io"));
+        let request = http::Request::get(definition_path(plural));
         request.body(Vec::new()).expect("a path of names makes a valid request")
     }
 
@@ -174,4 +173,9 @@ fn resource(kind: Kind) -> (&'static str, &'static str) {
             ("/apis/traefik.io/v1alpha1", of_kind.map_or("", |(_, plural)| plural))
         }
     }
+}
+
+/// Where the CustomResourceDefinition of a kind of Traefik is.
+pub(super) fn definition_path(plural: &str) -> String {
+    format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.traefik.io")
 }

@@ -2,10 +2,8 @@
 
 use super::{Matter, Topic, add as tell};
 use crate::cli::migrate::documents::{Document, Documents};
+use crate::control::manifest::release;
 use std::collections::BTreeMap;
-
-/// By which Helm knows the objects of a release.
-const RELEASE: &str = "meta.helm.sh/release-name";
 
 const FIX: &str = "do not begin with `disable: traefik`: scale Traefik to zero with a HelmChartConfig (COMMANDS.md), and save \
                    the objects first";
@@ -14,7 +12,7 @@ fn add_crds(documents: &Documents, matters: &mut Vec<Matter>) {
     for crd in documents.of("CustomResourceDefinition", "apiextensions.k8s.io") {
         let group = crd.text("/spec/group").unwrap_or_default();
         let kind = crd.text("/spec/names/kind").unwrap_or_default();
-        let Some(release) = crd.annotation(RELEASE).filter(|_| group == "traefik.io") else {
+        let Some(release) = release(&crd.value).filter(|_| group == "traefik.io") else {
             continue;
         };
         let number = documents.of(kind, group).count();
@@ -22,7 +20,7 @@ fn add_crds(documents: &Documents, matters: &mut Vec<Matter>) {
             continue;
         }
         let reason = format!(
-            "belongs to the Helm release {release}: {number} objects of the kind {kind} vanish with it, and ravelin serves from \
+            "belongs to the release {release}: {number} objects of the kind {kind} vanish with it, and ravelin serves from \
              those it reads"
         );
         tell(matters, Topic::Vanishing, crd.object(), "metadata.annotations", &reason, FIX);
@@ -33,11 +31,11 @@ fn add_crds(documents: &Documents, matters: &mut Vec<Matter>) {
 fn add_objects(documents: &Documents, matters: &mut Vec<Matter>) {
     let kinds = ["IngressClass", "Middleware", "IngressRoute", "TLSOption", "TLSStore", "Ingress"];
     for document in documents.all.iter().filter(|it| kinds.contains(&it.kind.as_str())) {
-        let release = document.annotation(RELEASE);
+        let release = release(&document.value);
         let Some(release) = release.filter(|release| release.starts_with("traefik")) else {
             continue;
         };
-        let reason = format!("belongs to the Helm release {release}, and vanishes with it");
+        let reason = format!("belongs to the release {release}, and vanishes with it");
         let fix = match document.kind.as_str() {
             "IngressClass" => {
                 "keep it until the Ingresses have another class: scale Traefik to zero instead of removing it"

@@ -177,6 +177,7 @@ pub(super) fn reason(why: Why) -> &'static str {
         Why::Encrypted => "Encrypted",
         Why::HostShared => "HostShared",
         Why::ClassGone => "ClassGone",
+        Why::Vanishing => "Vanishing",
     }
 }
 
