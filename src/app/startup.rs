@@ -6,6 +6,7 @@
 //! 404 for every site.
 
 use super::admission_updates::AdmissionUpdates;
+use super::bequest::bequeath;
 use super::endpoints;
 use super::reclaim::watch_memory;
 use super::reload::Heritage;
@@ -369,9 +370,8 @@ fn begin(
 ) -> Result<Begun, StartError> {
     match &config.source.kind {
         SourceKind::Directory { path } => {
-            if let Err(source) = std::fs::metadata(path) {
-                return Err(StartError::Source { path: path.clone(), source });
-            }
+            let missing = |source| StartError::Source { path: path.clone(), source };
+            std::fs::metadata(path).map_err(missing)?;
             let source = Box::new(Directory::new([path.clone()]));
             Ok(Begun { source, cluster: None, thread: None })
         }
@@ -384,12 +384,12 @@ fn begin(
                 watch.write_back(settings, outcome, telemetry.write_back());
             }
             let cluster = Arc::clone(watch.cluster());
-            let wakeup = heritage.wakeup.clone();
+            let (wakeup, signal) = (heritage.wakeup.clone(), signal.clone());
             cluster.on_synced(move || {
                 wakeup.notify();
                 super::allocator::give_back();
             });
-            let signal = signal.clone();
+            bequeath(&cluster, config);
             let thread = Thread::spawn(&heritage.wakeup, "watch", move || {
                 privilege::run_without("watch", privilege::give_up(), || watch.run(signal));
             })?;

@@ -2,11 +2,12 @@
 //! object of their kinds goes with them.
 
 use crate::crds;
-use crate::edge::{QUICK, Setup, account, class};
+use crate::edge::{Edge, Pod, QUICK, Setup, account, all_rules, class};
 use crate::eventually;
 use crate::plane::Plane;
 use crate::served::{Served, host};
 use serde_json::{Value, json};
+use std::path::Path;
 
 const NAMESPACE: &str = "vanishing";
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -43,6 +44,16 @@ fn objects_whose_definition_is_deleted_are_served_on_and_nothing_opens() {
     put_all(&plane, "192.0.2.0/24");
     served.await_status("open", 200);
     served.await_status("guarded", 403);
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "vanishing-teller"}, "rules": all_rules()});
+    let account = plane.service_account(NAMESPACE, "teller", &role.to_string());
+    let first = teller(&plane, &account, state.path());
+    first.await_status(&host("guarded"), "/", 403);
+    eventually("the last-good state", || {
+        let text = std::fs::read_to_string(state.path().join("last-good.jsonl")).ok()?;
+        (text.contains("ipAllowList") && text.contains("\"IngressRoute\"")).then_some(())
+    });
     for (_, plural) in PLURALS {
         let path = format!("{CRDS}/{plural}.traefik.io");
         assert_eq!(plane.request("DELETE", &path, None).status, 200);
@@ -57,6 +68,12 @@ fn objects_whose_definition_is_deleted_are_served_on_and_nothing_opens() {
     let statuses = ["open", "guarded"].map(|name| served.edge.get(&host(name), "/").0);
     assert_eq!(statuses, [200, 403]);
     served.is_served();
+    eventually("Events", || (events(&plane) == ["Vanishing"; 2]).then_some(()));
+    // A process that starts now knows them from the last one.
+    first.end();
+    let again = teller(&plane, &account, state.path());
+    let statuses = ["open", "guarded"].map(|name| again.get(&host(name), "/").0);
+    assert_eq!(statuses, [200, 403]);
     // They come back, with another content.
     crds::install_again(&plane, &PLURALS.map(|(kind, _)| kind));
     put_all(&plane, "127.0.0.0/8");
@@ -67,5 +84,32 @@ fn objects_whose_definition_is_deleted_are_served_on_and_nothing_opens() {
         None,
     );
     served.await_status("open", 404);
+    again.await_status(&host("open"), "/", 404);
+    eventually("Events say so", || {
+        (events(&plane) == ["Resolved", "Resolved", "Vanishing", "Vanishing"]).then_some(())
+    });
     served.is_served();
+}
+
+/// Another process, which keeps its state and writes Events.
+fn teller(plane: &Plane, kubeconfig: &Path, state: &Path) -> Edge {
+    let keys = format!(
+        "ingress_classes = [\"traefik\"]\nstatus_addresses = [\"192.0.2.9\"]\n{QUICK}\n[state]\ndirectory = {state:?}\ncluster = true"
+    );
+    let setup = Setup { kubeconfig, class: NAMESPACE, keys: &keys };
+    let edge = Edge::start_as(plane, &setup, Pod { namespace: NAMESPACE, name: "teller" });
+    edge.await_ready();
+    edge
+}
+
+/// The reasons of the Events on the IngressClass, sorted.
+fn events(plane: &Plane) -> Vec<String> {
+    let path = "/apis/events.k8s.io/v1/namespaces/default/events";
+    let list: Value = serde_json::from_str(&plane.get(path).body).expect("JSON");
+    let items = list["items"].as_array().expect("a list").iter();
+    let ours = items.filter(|event| event["regarding"]["kind"] == "IngressClass");
+    let mut reasons: Vec<String> =
+        ours.map(|event| event["reason"].as_str().unwrap_or_default().to_owned()).collect();
+    reasons.sort();
+    reasons
 }

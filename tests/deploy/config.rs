@@ -26,6 +26,8 @@ fn embedded<'o>(name: &str, objects: &'o [Value]) -> Option<&'o str> {
 fn parse(name: &str, text: &str) -> Config {
     let offline = text.replace("kind = \"kubernetes\"", "kind = \"directory\"\ndirectory = \"x\"");
     assert_ne!(offline, text, "{name} reads no cluster");
+    // Of a cluster alone.
+    let offline = offline.replace("\ncluster = true\n", "\n");
     Config::parse(&offline, name).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 

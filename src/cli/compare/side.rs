@@ -3,7 +3,7 @@
 use super::answer::{Answer, CertificateSeen, Failing, Failure as Broken, Seen};
 use super::plan::Planned;
 use crate::cli::Failure;
-use crate::pki::endpoint_tls::{Alpn, EndpointTls, TlsSettings, Trust};
+use crate::pki::endpoint_tls::{Alpn, EndpointTls, TlsDetails, TlsSettings, Trust};
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::uri::PathAndQuery;
@@ -112,7 +112,12 @@ impl Caller {
         let failed = |text: &str| Failure { code: super::COULD_NOT, text: text.to_owned() };
         let server_name = server_name.map_err(|_| failed("TLS: no server name"))?;
         // Certificates are compared, and nothing is trusted for them.
-        let settings = TlsSettings { server_name, trust: Trust::Anybody, alpn: Alpn::Http1 };
+        let settings = TlsSettings {
+            server_name,
+            trust: Trust::Anybody,
+            alpn: Alpn::Http1,
+            details: TlsDetails::default(),
+        };
         let tls = EndpointTls::new(Arc::new(settings));
         let mut tls = ClientConfig::clone(tls.config().ok_or_else(|| failed("TLS: no settings"))?);
         // Each handshake presents a certificate.

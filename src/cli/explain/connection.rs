@@ -1,6 +1,7 @@
 //! A connection of an IngressRouteTCP: which route takes it before anything of HTTP is read.
 
-use super::{Explanation, named_host};
+use super::Explanation;
+use super::handshake::named_host;
 use crate::config::{Listener, ListenerProtocol};
 use crate::model::{ConnectionFacts, NamedStep, TcpTls};
 use crate::proxy::ListenerEntry;

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 /// The host of a request in its normal form, and whether it is the name of one: a ClientHello has no
 /// name for an address (RFC 6066 section 3).
-fn named_host(request: &Request<()>) -> (String, bool) {
+pub(super) fn named_host(request: &Request<()>) -> (String, bool) {
     let written = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = written.and_then(|host| Host::parse(host).ok());
     let host = host.as_ref().map_or("", Host::as_str).to_owned();

@@ -12,6 +12,7 @@ use super::certificates::Certificates;
 use super::checkout::JudgedAs;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
+use crate::config::ListenerProtocol;
 use crate::config::{Config, Listener};
 use crate::control::reconcile::Build;
 use crate::error::Reason;

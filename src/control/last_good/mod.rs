@@ -11,10 +11,12 @@
 
 mod file;
 mod format;
+mod inherited;
 mod keeper;
 #[cfg(test)]
 mod tests;
 
 pub use file::{FILE, LastGood, load, save};
 pub use format::{FORMAT, MOST_BYTES, StateFileError, StateFileHeader, read, read_lines, write};
+pub use inherited::Inherited;
 pub use keeper::{StateKeeper, WriteIntervals};

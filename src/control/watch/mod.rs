@@ -29,6 +29,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 mod trim;
+mod vanishing;
 
 pub use client::ConnectError;
 pub use cluster::Cluster;

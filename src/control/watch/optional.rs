@@ -6,7 +6,8 @@
 //!
 //! A definition that is deleted takes all objects of its kind with it: k3s deletes those of Traefik with the Helm
 //! release `traefik-crd`, when Traefik is disabled. What is known is served on then, until the definition is back with
-//! objects: Middlewares protect, and routes would be lost by accident.
+//! objects: Middlewares protect, and routes would be lost by accident. That a definition is not there at the start is
+//! usual; where the last-good state has objects of its kind, it was deleted meanwhile.
 
 use super::failure::Failure;
 use super::follow::Follower;
@@ -72,6 +73,7 @@ impl Follower {
     /// Serves what is known of a kind whose definition vanishes, until that is there with an object.
     pub(super) async fn hold(&self, failure: &Failure) {
         let (of, objects) = (self.scope.words(), self.cluster.count(&self.scope));
+        self.cluster.note_held(self.scope.kind, Some(objects));
         self.note(|cells| cells.fail(WatchFailure::Vanishing, &failure.words));
         tracing::error!(
             of,
@@ -91,6 +93,7 @@ impl Follower {
             }
             let page = self.api.page(&self.scope, Limit::One, None).await;
             if page.is_ok_and(|page| !page.items.is_empty()) {
+                self.cluster.note_held(self.scope.kind, None);
                 return;
             }
         }
@@ -103,6 +106,13 @@ impl Follower {
         let is_known = self.cluster.count(&self.scope) > 0;
         if *why == WatchFailure::Absent && is_known && self.is_vanishing().await {
             return self.hold(failure).await;
+        }
+        if *why == WatchFailure::Absent && !is_known && times == 0 {
+            let inherited = self.cluster.inherited(&self.scope);
+            if !inherited.is_empty() && self.is_vanishing().await {
+                self.cluster.swap(&self.scope, inherited);
+                return self.hold(failure).await;
+            }
         }
         let keeps = is_known && (*why == WatchFailure::Forbidden || times < MOST_DOUBTS);
         if !keeps {

@@ -62,7 +62,7 @@ impl Scope {
     }
 
     /// Whether an object of this identity is in it.
-    pub(super) fn covers(&self, namespace: &str, name: &str) -> bool {
+    pub fn covers(&self, namespace: &str, name: &str) -> bool {
         self.namespace.as_deref().is_none_or(|own| own == namespace)
             && self.name.as_deref().is_none_or(|own| own == name)
     }
@@ -73,7 +73,7 @@ impl Scope {
     }
 
     /// Whether all that is in `other` is in it too.
-    pub(super) fn includes(&self, other: &Self) -> bool {
+    pub fn includes(&self, other: &Self) -> bool {
         let within = |own: &Option<String>, other: &Option<String>| own.is_none() || own == other;
         self.kind == other.kind
             && within(&self.namespace, &other.namespace)

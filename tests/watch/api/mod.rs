@@ -265,7 +265,8 @@ impl State {
             .filter(|object| named.is_none_or(|name| object["metadata"]["name"] == name))
             .collect();
         let from: usize = query.get("continue").map_or(0, |at| at.parse().expect("our token"));
-        let limit = query["limit"].parse::<usize>().expect("a number").min(self.page);
+        let limit = query.get("limit").map_or(usize::MAX, |limit| limit.parse().expect("a number"));
+        let limit = limit.min(self.page);
         let items: Vec<_> = objects.iter().skip(from).take(limit).collect();
         let mut metadata = json!({"resourceVersion": self.version.to_string()});
         if from + items.len() < objects.len() {

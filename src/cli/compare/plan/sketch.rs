@@ -148,6 +148,8 @@ pub(super) fn ways(condition: &Condition) -> Vec<Sketch> {
         Condition::ClientIp(network) => {
             one(Sketch { peer: Some(network.addr()), ..Sketch::default() })
         }
+        // Of connections alone.
+        Condition::Alpn(_) => Vec::new(),
     }
 }
 

@@ -91,6 +91,8 @@ fn base(file: &mut File) {
     file.put(admin);
     let mut state = Section::new("[state]", "");
     state.line("directory", quoted("/var/lib/ravelin"), from);
+    let kept = "as in deploy/base: a restarted container knows what was served, also if Traefik's CRDs are gone";
+    state.line("cluster", "true".to_owned(), kept);
     file.put(state);
     let mut limits = Section::new("[limits]", "");
     limits.line("connections", "10000".to_owned(), "as in deploy/base: for 512 MiB");

@@ -8,6 +8,7 @@ mod source;
 use super::counts::{count, count_all, identities};
 use super::references::{Part, References, config_maps_of, references_of, stripped};
 use super::scope::Scope;
+use super::vanishing::{Bequest, Held};
 use crate::control::objects::{Object, Objects};
 use crate::control::source::Wake;
 use crate::control::write_back::NodeAddresses;
@@ -31,6 +32,7 @@ pub struct Cluster {
     changes: watch::Sender<u64>,
     /// Everything that is followed.
     scopes: Box<[Scope]>,
+    pub(super) bequest: Bequest,
 }
 
 /// Called when everything has been listed.
@@ -60,6 +62,7 @@ struct State {
     missing: BTreeSet<ObjectRef>,
     /// The same, also while they are fetched, and since when.
     fetched: BTreeMap<ObjectRef, Instant>,
+    held: Held,
 }
 
 impl Cluster {
@@ -75,11 +78,13 @@ impl Cluster {
                 wake: None,
                 missing: BTreeSet::new(),
                 fetched: BTreeMap::new(),
+                held: Held::default(),
             }),
             on_synced: OnceLock::new(),
             wanted: watch::Sender::new(0),
             changes: watch::Sender::new(0),
             scopes: scopes.into(),
+            bequest: Bequest::default(),
         }
     }
 
@@ -240,6 +245,13 @@ impl Cluster {
             // The receiver is gone only when the process is leaving.
             let _ = wake.send(Wake::Change);
         }
+    }
+
+    /// Changes what is said of whole kinds.
+    pub(super) fn with_held(&self, change: impl FnOnce(&mut Held)) {
+        let mut state = self.lock();
+        change(&mut state.held);
+        self.settle(&state, true, usize::MAX);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -47,7 +47,9 @@ impl Source for Arc<Cluster> {
             Change { identity, object }
         };
         let objects: Vec<Change> = changed.into_iter().map(change).collect();
-        (!objects.is_empty()).then_some(Changes { objects, findings: None })
+        let findings = state.held.take_news(&self.bequest);
+        let is_news = !objects.is_empty() || findings.is_some();
+        is_news.then_some(Changes { objects, findings })
     }
 
     fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>> {
