@@ -176,6 +176,10 @@ fn move_nodes(overlay: &Overlay, class: &str) -> Vec<Step> {
             .about("Do the next step after the first of them. For some seconds the ports of the node are closed, and Cloudflare takes the next record: have more than one."),
             compare(overlay, class),
         ],
+        Front::Balancer if overlay.installation.balancer.is_some() => {
+            let moved = overlay.installation.balancer.iter().map(|it| take_balancer(overlay, &it.name, loads));
+            std::iter::once(compare(overlay, class)).chain(moved).collect()
+        }
         Front::Balancer => vec![compare(overlay, class), Step::new(
             "Let the balancer lead to ravelin, one node at a time",
             "kubectl -n ravelin get pods -o wide    # the nodes that are ready",
@@ -204,6 +208,23 @@ fn move_nodes(overlay: &Overlay, class: &str) -> Vec<Step> {
             .about("Without any labelled node servicelb would take all of them again: the last one keeps its label."),
         ],
     }
+}
+
+/// A balancer of Hetzner's cloud, which its controller leads to the Service that has its name.
+fn take_balancer(overlay: &Overlay, name: &str, loads: &str) -> Step {
+    let home = home(overlay);
+    let command = format!(
+        "hcloud load-balancer enable-protection {name} delete\nkubectl apply -f balancer-service.yaml"
+    );
+    let back = format!(
+        "`kubectl -n {home} annotate service traefik ravelin.dev/back=1 --overwrite` gives it to Traefik's Service again; then \
+         `kubectl -n ravelin delete service balancer`."
+    );
+    Step::new("Let the balancer lead to ravelin", &command, loads, &back).about(
+        "Hetzner's controller finds the balancer by its name, and leads it to ravelin, with its address: from then on it is not deleted \
+         with Traefik's Service. For a moment both Services have its name: go on with the next step at once, because the controller \
+         gives it back to Traefik's Service when that or the nodes change.",
+    )
 }
 
 fn keep_off(overlay: &Overlay) -> Step {

@@ -1,5 +1,6 @@
 //! How Traefik is installed: what the commands of the way there and back depend on.
 
+use super::balancer::Balancer;
 use super::chart::Told;
 use super::documents::{Document, Documents};
 use crate::control::yaml;
@@ -13,6 +14,8 @@ pub(super) struct Installation {
     pub(super) front: Front,
     /// Whether it is a DaemonSet.
     pub(super) is_daemonset: bool,
+    /// The balancer of Hetzner's cloud in front of it, if there is one.
+    pub(super) balancer: Option<Balancer>,
 }
 
 /// What made it.
@@ -63,7 +66,9 @@ impl Installation {
         let text = |path: &str| told.chart.get(path).and_then(|given| given.value.as_str());
         let is_daemonset = text("deployment.kind").is_some_and(|kind| kind == "DaemonSet")
             || matches!(&by, By::Workload { kind, .. } if kind == "daemonset");
-        Self { by, front: front(told, documents), is_daemonset }
+        let front = front(told, documents);
+        let balancer = Balancer::of(told, documents).filter(|_| front == Front::Balancer);
+        Self { by, front, is_daemonset, balancer }
     }
 }
 

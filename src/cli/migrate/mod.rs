@@ -10,6 +10,7 @@
 //! served is said by `differences.toml`, which `tests/traefik` proves beside a real Traefik.
 
 mod around;
+mod balancer;
 mod chart;
 mod commands;
 mod differences;

@@ -51,6 +51,8 @@ pub(super) struct Overlay {
     pub(super) scheduling: Vec<(&'static str, Value, String)>,
     pub(super) takes_class: bool,
     pub(super) drain_seconds: u64,
+    /// Listeners that a balancer may lead to, with their ports.
+    pub(super) ports: Vec<(String, u16)>,
     pub(super) installation: Installation,
 }
 
@@ -181,6 +183,12 @@ fn assemble(
             scheduling,
             takes_class,
             drain_seconds: config.timeouts.drain.as_secs(),
+            ports: config
+                .listeners
+                .iter()
+                .filter(|listener| !listener.address.ip().is_loopback())
+                .map(|listener| (listener.name.to_string(), listener.address.port()))
+                .collect(),
             installation,
         },
         model,

@@ -58,6 +58,9 @@ fn files(report: &Report) -> Vec<(&'static str, String)> {
         ("COMMANDS.md", commands(report)),
         ("REPORT.md", Page::of(report).markdown()),
     ];
+    if let Some(balancer) = &overlay.installation.balancer {
+        files.push(("balancer-service.yaml", balancer.service(&overlay.ports)));
+    }
     if let By::K3s { namespace, values } = &overlay.installation.by {
         let text = off(namespace, values.as_ref(), overlay.installation.is_daemonset);
         files.push(("traefik-off.yaml", text));

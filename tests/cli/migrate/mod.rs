@@ -277,3 +277,32 @@ spec: {acme: {solvers: [{http01: {ingress: {class: nginx}}}, {http01: {ingress: 
     );
     assert_eq!(code, 1);
 }
+
+#[test]
+fn a_balancer_of_hetzners_cloud_is_kept_by_its_name() {
+    let (_, folder) = written(&[&format!("{HERE}/c")]);
+    let service = file(&folder, "balancer-service.yaml");
+    for expected in [
+        "\"load-balancer.hetzner.cloud/name\": \"foundry\"",
+        "\"load-balancer.hetzner.cloud/uses-proxyprotocol\": \"true\"",
+        "\"app.kubernetes.io/name\": \"ravelin\"",
+        "\"externalTrafficPolicy\": \"Local\"",
+        "\"port\": 443",
+    ] {
+        assert!(service.contains(expected), "{expected}\n{service}");
+    }
+    assert!(!service.contains("9181") && !service.contains("CHANGE THIS"), "{service}");
+    assert!(!file(&folder, "kustomization.yaml").contains("balancer"));
+    assert!(file(&folder, "COMMANDS.md").contains("\nkubectl apply -f balancer-service.yaml\n"));
+    // Without a name of its own it has the one that Kubernetes makes of the Service's uid.
+    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: traefik\n  namespace: traefik\n  uid: \
+                   6f1c2f5e-93a1-4a4c-9a64-0f3a2d1b7c55\n  annotations: {load-balancer.hetzner.cloud/location: nbg1}\nspec: {type: \
+                   LoadBalancer, selector: {app.kubernetes.io/name: traefik}}\n";
+    let (_input, path) = manifests("all.yaml", service);
+    let (_, folder) = written(&[path.to_str().expect("UTF-8")]);
+    let service = file(&folder, "balancer-service.yaml");
+    assert!(service.contains("\"a6f1c2f5e93a14a4c9a640f3a2d1b7c5\""), "{service}");
+    // Of another cloud nothing is known.
+    let (_, folder) = written(&[&format!("{HERE}/b")]);
+    assert!(!folder.path().join("out/balancer-service.yaml").exists());
+}
