@@ -8,6 +8,7 @@ use super::report::{Overlay, Report, Totals};
 struct Step {
     title: String,
     about: String,
+    /// Empty: what is to be done is not done by a command, and stands in `about`.
     command: String,
     check: String,
     back: String,
@@ -26,9 +27,11 @@ impl Step {
     fn text(&self, number: usize) -> String {
         let Self { title, about, command, check, back } = self;
         let about = if about.is_empty() { String::new() } else { format!("{about}\n\n") };
-        format!(
-            "## {number}. {title}\n\n{about}```sh\n{command}\n```\n\n*Check*: {check}\n*Back*: {back}\n\n"
-        )
+        let command = match command.as_str() {
+            "" => String::new(),
+            command => format!("```sh\n{command}\n```\n\n"),
+        };
+        format!("## {number}. {title}\n\n{about}{command}*Check*: {check}\n*Back*: {back}\n\n")
     }
 }
 
@@ -38,18 +41,27 @@ pub(super) fn commands(report: &Report) -> String {
     let Totals { not_served, neither, differs, same, .. } = report.totals;
     let mut out = format!(
         "# From Traefik to ravelin and back\n\nWritten by `ravelin migrate`: {not_served} routes are not served, {neither} by \
-         neither, {differs} differently, {same} the same (REPORT.md). Read that first: a host that cannot be moved keeps its \
-         node's ports with Traefik.\n\nRun the commands in this directory, in their order. Each has a check and a way back. Do \
-         **not** begin with `disable: traefik` in k3s' config.yaml: k3s then removes the Helm release traefik-crd as well, and \
-         with its CRDs every Middleware and IngressRoute, from which ravelin serves, too.\n\n"
+         neither, {differs} differently, {same} the same (REPORT.md). Read that first: the hosts of a zone of Cloudflare can be \
+         moved one by one, but a host that ravelin does not serve ends with Traefik.\n\nRun the commands in this directory, in \
+         their order. Each has a check and a way back. Until Traefik is stopped, both serve. Do **not** begin with `disable: \
+         traefik` in k3s' config.yaml: k3s then removes the Helm release traefik-crd as well, and with its CRDs every Middleware \
+         and IngressRoute, from which ravelin serves, too.\n\n"
     );
-    let mut steps = vec![save(overlay), install(overlay)];
+    let is_led = overlay.beside.is_some();
+    let mut steps = vec![save(overlay)];
+    if is_led || overlay.installation.front != Front::HostNetwork {
+        steps.push(install(overlay));
+    }
     if !overlay.takes_class {
         steps.push(copies(&report.class));
     }
-    steps.extend(move_nodes(overlay, &report.class));
+    if is_led || overlay.installation.front != Front::HostNetwork {
+        steps.push(compare(overlay, &report.class));
+    }
+    steps.extend(is_led.then(|| lead(overlay)));
     steps.push(stop(overlay));
-    steps.push(last(overlay.installation.front));
+    steps.extend(ports(overlay));
+    steps.extend(is_led.then(lead_again));
     if !overlay.takes_class {
         steps.push(tidy());
     }
@@ -93,20 +105,44 @@ fn save(overlay: &Overlay) -> Step {
 }
 
 fn install(overlay: &Overlay) -> Step {
-    let about = match overlay.installation.front {
-        Front::HostNetwork => "No node has the label ravelin.dev/edge yet, so no pod starts.",
-        Front::Balancer | Front::ServiceLb => {
-            "ravelin listens on the nodes' ports; visitors still reach Traefik, because servicelb or the balancer leads them there."
+    let listens = match (overlay.has_stage_beside(), overlay.beside.is_some()) {
+        (true, _) => {
+            "Traefik's pods have ports 80 and 443 of the nodes, so ravelin listens on 7080 (HTTP) and 7443 (HTTPS) first"
+        }
+        (false, true) => {
+            "ravelin listens on ports 80 and 443 of the nodes, and on 7080 (HTTP) and 7443 (HTTPS)"
+        }
+        (false, false) => "ravelin listens on the ports of ravelin.toml",
+    };
+    let reach = match overlay.installation.front {
+        Front::HostNetwork => "",
+        Front::Balancer => {
+            " In the balancer, add two services: TCP 7080 to port 7080 of the nodes, and 7443 to 7443, with PROXY protocol if \
+             proxy_protocol_from in ravelin.toml names the balancer. One that a controller of the cloud has made ends with \
+             Traefik's Service: protect it against deletion (for Hetzner's: `hcloud load-balancer enable-protection NAME delete`), and \
+             scale that controller to zero until the swap is done, or it undoes what you change."
+        }
+        Front::ServiceLb => {
+            " Connections to 80 and 443 still get to Traefik, because servicelb leads them there by NAT."
         }
     };
-    let check = "`kubectl -n ravelin get pods -o wide`: each pod is ready, or there is none yet (see above).";
+    let about = format!(
+        "{listens}, for Cloudflare alone.{reach} Where a firewall of the provider is before the nodes, let 7080 and 7443 pass."
+    );
+    let command = format!("kubectl apply -k {}", stage(overlay));
+    let back = format!("`kubectl delete -k {}`", stage(overlay));
     Step::new(
         "Install ravelin beside Traefik",
-        "kubectl apply -k .",
-        check,
-        "`kubectl delete -k .`",
+        &command,
+        "`kubectl -n ravelin rollout status ds/ravelin`.",
+        &back,
     )
-    .about(about)
+    .about(&about)
+}
+
+/// The directory of the overlay that runs beside Traefik.
+fn stage(overlay: &Overlay) -> &'static str {
+    if overlay.has_stage_beside() { "beside" } else { "." }
 }
 
 fn copies(class: &str) -> Step {
@@ -137,19 +173,13 @@ fn home(overlay: &Overlay) -> &str {
 fn compare(overlay: &Overlay, class: &str) -> Step {
     let home = home(overlay);
     let [(.., plain), (.., secure)] = TRIALS;
-    let is_host = overlay.installation.front == Front::HostNetwork;
-    let (with, about) = match is_host {
-        true => (
-            "TRAEFIK=ANOTHER-NODE    # the address of a node that Traefik still has".to_owned(),
-            "On the first node that has changed: its pod asks ravelin on that node, and Traefik on another one. ",
-        ),
-        false => (
-            format!(
-                "TRAEFIK=$(kubectl -n {home} get service traefik -o jsonpath='{{.spec.clusterIP}}')"
-            ),
-            "A pod of ravelin asks Traefik by its Service, and ravelin on its own node. ",
+    let with = match overlay.installation.front {
+        Front::HostNetwork => "TRAEFIK=127.0.0.1".to_owned(),
+        Front::Balancer | Front::ServiceLb => format!(
+            "TRAEFIK=$(kubectl -n {home} get service traefik -o jsonpath='{{.spec.clusterIP}}')"
         ),
     };
+    let about = "A pod of ravelin asks Traefik, and ravelin on its own node. ";
     let command = format!(
         "{with}\nkubectl -n ravelin exec ds/ravelin -- /ravelin compare --in-cluster --ingress-class {class} \\\n    --with \
          http://$TRAEFIK --ravelin {plain} --with-https https://$TRAEFIK --ravelin-https {secure}"
@@ -162,88 +192,87 @@ fn compare(overlay: &Overlay, class: &str) -> Step {
     Step::new("Compare both", &command, check, "nothing was changed.").about(&about)
 }
 
-fn move_nodes(overlay: &Overlay, class: &str) -> Vec<Step> {
-    let loads = "a loop of requests to one of your hosts through Cloudflare goes on without errors, and \
-                 `curl -s http://127.0.0.1:9180/metrics | grep ^ravelin_requests_total` on the node increases.";
+/// Cloudflare chooses who serves: what is on its way ends where it is, and nothing has to be drained.
+fn lead(overlay: &Overlay) -> Step {
+    let front = match overlay.installation.front {
+        Front::Balancer => " (of the balancer)",
+        Front::HostNetwork | Front::ServiceLb => "",
+    };
+    let about = format!(
+        "In Cloudflare, for each zone: Rules, Origin Rules (every plan has them), *Destination port*, *Rewrite to*. On mode Flexible \
+         one rule for all requests, to 7080. On Full and Full (strict) two: `ssl` to 7443, `not ssl` to 7080. Cloudflare then \
+         connects to these ports{front} and to ravelin; connections to Traefik are not used for further requests, so that none is \
+         cut. Begin with one host, if you like: `http.host eq \"app.example.com\" and ssl`."
+    );
+    let check = "a loop of requests to your hosts through Cloudflare goes on without errors, and `curl -s \
+                 http://127.0.0.1:9180/metrics | grep ^ravelin_requests_total` on the nodes increases. Then wait for two minutes: \
+                 that is as long as Cloudflare waits for an answer from Traefik. Hosts whose records are not proxied do not \
+                 follow: for them, the next steps are an interruption.";
+    Step::new("Lead Cloudflare to ravelin", "", check, "delete the rules.").about(&about)
+}
+
+fn lead_again() -> Step {
+    let about = "Two minutes after Traefik has ended, delete the Origin Rules: Cloudflare knows by then which of its old connections \
+                 to ports 80 and 443 are dead (it probes idle ones after 30 s). Once all is well, delete the listeners `*-beside` \
+                 from ravelin.toml (and what was opened for them), and apply it again: the DaemonSet rolls without a lost connection.";
+    let check =
+        "the loop goes on without errors, and `ravelin check --kubeconfig FILE` has no errors.";
+    Step::new("Lead Cloudflare to ports 80 and 443 again", "", check, "make the rules again.")
+        .about(about)
+}
+
+/// ravelin gets the ports of the nodes.
+fn ports(overlay: &Overlay) -> Option<Step> {
+    let title = "Give ravelin ports 80 and 443";
+    let status = "`kubectl -n ravelin rollout status ds/ravelin`.";
     match overlay.installation.front {
-        Front::HostNetwork => vec![keep_off(overlay),
-            Step::new(
-                "Move the nodes, one by one",
-                "kubectl label node NODE ravelin.dev/edge=true",
-                loads,
-                "`kubectl label node NODE ravelin.dev/edge-`",
-            )
-            .about("Do the next step after the first of them. For some seconds the ports of the node are closed, and Cloudflare takes the next record: have more than one."),
-            compare(overlay, class),
-        ],
-        Front::Balancer if overlay.installation.balancer.is_some() => {
-            let moved = overlay.installation.balancer.iter().map(|it| take_balancer(overlay, &it.name, loads));
-            std::iter::once(compare(overlay, class)).chain(moved).collect()
+        Front::HostNetwork if overlay.has_stage_beside() => {
+            let about = "New pods take the ports that Traefik has left, and serve 7080 and 7443 as well. The old ones leave when \
+                         the new ones are ready.";
+            let back = "`kubectl apply -k beside`";
+            Some(Step::new(title, "kubectl apply -k .", status, back).about(about))
         }
-        Front::Balancer => vec![compare(overlay, class), Step::new(
-            "Let the balancer lead to ravelin, one node at a time",
-            "kubectl -n ravelin get pods -o wide    # the nodes that are ready",
-            loads,
-            "add the targets of Traefik again.",
-        )
-        .about(
-            "In the balancer, replace the targets (ports of nodes of Traefik's Service) by ports 80 and 443 of the nodes, with PROXY \
-             protocol switched on if proxy_protocol_from in ravelin.toml names the balancer. A balancer that a controller of the \
-             cloud has made: protect it against deletion first.",
-        )],
-        Front::ServiceLb => vec![
-            compare(overlay, class),
-            Step::new(
-                "Let servicelb keep only nodes with a label",
-                "kubectl label node --all svccontroller.k3s.cattle.io/enablelb=true",
-                "`kubectl -n kube-system get pods -o wide | grep svclb-traefik`: as before.",
-                "`kubectl label node --all svccontroller.k3s.cattle.io/enablelb-`",
-            ),
-            Step::new(
-                "Move the nodes, one by one, all but the last",
-                "kubectl label node NODE svccontroller.k3s.cattle.io/enablelb-",
-                loads,
-                "`kubectl label node NODE svccontroller.k3s.cattle.io/enablelb=true`",
+        Front::HostNetwork => {
+            let about = "Cloudflare connects to ports 80 and 443, and not both are entry points of Traefik here, or others have 7080 \
+                         and 7443: the two cannot run side by side, and between the last step and this one nobody serves.";
+            Some(
+                Step::new(title, "kubectl apply -k .", status, "`kubectl delete -k .`")
+                    .about(about),
             )
-            .about("Without any labelled node servicelb would take all of them again: the last one keeps its label."),
-        ],
+        }
+        Front::Balancer if overlay.installation.balancer.is_some() => {
+            let about = "In the balancer, let the services for 80 and 443 lead to ports 80 and 443 of the nodes, with PROXY protocol as \
+                         above. Then let its controller run again: it finds the balancer by the name that the Service has, keeps \
+                         its address, and leads it to ravelin from then on, without what was added for 7080 and 7443.";
+            let back = "`kubectl delete -f balancer-service.yaml`, with the controller at zero; then the targets of before.";
+            let check = "the balancer finds its targets healthy.";
+            Some(
+                Step::new(title, "kubectl apply -f balancer-service.yaml", check, back)
+                    .about(about),
+            )
+        }
+        Front::Balancer => {
+            let about = "In the balancer, let the services for 80 and 443 lead to ports 80 and 443 of the nodes, in the place of the \
+                         ports of Traefik's Service, with PROXY protocol as above.";
+            let back = "the targets of before.";
+            Some(Step::new(title, "", "the balancer finds its targets healthy.", back).about(about))
+        }
+        // Only the chart takes the Service away.
+        Front::ServiceLb if matches!(overlay.installation.by, By::Workload { .. }) => {
+            let about = "Where Traefik has a Service of type LoadBalancer, servicelb leads these ports to it: save the Service \
+                         (`kubectl get service -o json`), and delete it.";
+            let check = "`kubectl get ds -A | grep svclb-` shows none for it.";
+            Some(Step::new(title, "", check, "apply the saved Service.").about(about))
+        }
+        // Without Traefik's Service nothing leads them elsewhere.
+        Front::ServiceLb => None,
     }
 }
 
-/// A balancer of Hetzner's cloud, which its controller leads to the Service that has its name.
-fn take_balancer(overlay: &Overlay, name: &str, loads: &str) -> Step {
-    let home = home(overlay);
-    let command = format!(
-        "hcloud load-balancer enable-protection {name} delete\nkubectl apply -f balancer-service.yaml"
-    );
-    let back = format!(
-        "`kubectl -n {home} annotate service traefik ravelin.dev/back=1 --overwrite` gives it to Traefik's Service again; then \
-         `kubectl -n ravelin delete service balancer`."
-    );
-    Step::new("Let the balancer lead to ravelin", &command, loads, &back).about(
-        "Hetzner's controller finds the balancer by its name, and leads it to ravelin, with its address: from then on it is not deleted \
-         with Traefik's Service. For a moment both Services have its name: go on with the next step at once, because the controller \
-         gives it back to Traefik's Service when that or the nodes change.",
-    )
-}
-
-fn keep_off(overlay: &Overlay) -> Step {
-    let home = home(overlay);
-    let kind = if overlay.installation.is_daemonset { "daemonset" } else { "deployment" };
-    let command = format!(
-        "kubectl -n {home} patch {kind} traefik --type merge -p '{{\"spec\":{{\"template\":{{\"spec\":{{\"affinity\":\n  \
-         {{\"nodeAffinity\":{{\"requiredDuringSchedulingIgnoredDuringExecution\":{{\"nodeSelectorTerms\":[{{\"matchExpressions\":\n  \
-         [{{\"key\":\"ravelin.dev/edge\",\"operator\":\"DoesNotExist\"}}]}}]}}}}}}}}}}}}}}'"
-    );
-    let check = format!("`kubectl -n {home} rollout status {kind}/traefik`.");
-    let back = format!("`kubectl -n {home} rollout undo {kind}/traefik`");
-    Step::new("Keep Traefik off nodes with the label", &command, &check, &back)
-}
-
-fn stop(overlay: &Overlay) -> Step {
-    let check = "`kubectl get crd | grep traefik.io` and `kubectl get middlewares.traefik.io -A` show what they showed before.";
+/// What stops Traefik, and what starts it again.
+fn stop_commands(overlay: &Overlay) -> (String, String) {
     let is_daemonset = overlay.installation.is_daemonset;
-    let (command, back) = match &overlay.installation.by {
+    match &overlay.installation.by {
         By::K3s { namespace, values } => {
             let back = match values {
                 Some(_) => "`kubectl apply -f traefik-on.yaml`".to_owned(),
@@ -274,28 +303,17 @@ fn stop(overlay: &Overlay) -> Step {
                 "`kubectl -n {namespace} scale {kind} {name} --replicas 1`, or as many as there were"
             ),
         ),
-    };
+    }
+}
+
+fn stop(overlay: &Overlay) -> Step {
+    let check = "`kubectl get crd | grep traefik.io` and `kubectl get middlewares.traefik.io -A` show what they showed before.";
+    let (command, back) = stop_commands(overlay);
     let about = "Its release stays, and with it the CRDs, the IngressClass and everything that ravelin serves from. If the values \
                  are in Git (Flux, Argo CD), change them there. Instead of this, k3s can be told to leave the chart alone: `touch \
                  /var/lib/rancher/k3s/server/manifests/traefik.yaml.skip` on every server, then `kubectl -n kube-system delete \
                  helmchart traefik`; never delete the HelmChart traefik-crd.";
     Step::new("Stop Traefik, and keep its release", &command, check, &back).about(about)
-}
-
-fn last(front: Front) -> Step {
-    let (command, back) = match front {
-        Front::HostNetwork => (
-            "kubectl label node --all ravelin.dev/edge=true",
-            "`kubectl label node NODE ravelin.dev/edge-`",
-        ),
-        Front::Balancer => ("kubectl -n ravelin rollout status ds/ravelin", "nothing was changed."),
-        Front::ServiceLb => (
-            "kubectl label node --all svccontroller.k3s.cattle.io/enablelb-",
-            "`kubectl label node --all svccontroller.k3s.cattle.io/enablelb=true`",
-        ),
-    };
-    let check = "every node answers, and `ravelin check --kubeconfig FILE` has no errors.";
-    Step::new("The last node", command, check, back)
 }
 
 fn tidy() -> Step {
@@ -308,15 +326,65 @@ fn tidy() -> Step {
         .about("After a day without complaints. Where the Ingresses are in Git, change them there.")
 }
 
+/// How to see that Traefik has its routes: it admits everybody.
+fn answers(front: Front) -> &'static str {
+    match front {
+        Front::HostNetwork | Front::ServiceLb => {
+            "`curl -si -H 'Host: app.example.com' http://ADDRESS-OF-NODE/ | head -n 1`, for your hosts, no longer says 404"
+        }
+        Front::Balancer => {
+            "`kubectl -n TRAEFIK-NAMESPACE logs -l app.kubernetes.io/name=traefik` has no new errors about your routes, and a minute \
+             has passed"
+        }
+    }
+}
+
 fn all_the_way_back(overlay: &Overlay) -> String {
-    let copies = match overlay.takes_class {
-        true => "",
-        false => "4. `kubectl delete ingress -A -l ravelin.dev/copy=true`\n",
+    let mut steps = Vec::new();
+    let is_led = overlay.beside.is_some();
+    if is_led {
+        steps.push("Make the Origin Rules again, and wait for two minutes.".to_owned());
+    }
+    if overlay.has_stage_beside() {
+        steps.push(
+            "`kubectl apply -k beside`, and `kubectl -n ravelin rollout status ds/ravelin`: ravelin leaves ports 80 and 443."
+                .to_owned(),
+        );
+    } else if overlay.installation.front == Front::HostNetwork {
+        steps.push("`kubectl delete -k .`".to_owned());
+    }
+    let (_, back) = stop_commands(overlay);
+    let service = match (&overlay.installation.by, overlay.installation.front) {
+        (By::Workload { .. }, Front::ServiceLb) => " Apply its saved Service.",
+        _ => "",
     };
-    format!(
-        "## All the way back\n\nThe ways back of the steps, from the last to the first; nodes last:\n\n1. Start Traefik: the way back \
-         of the step that stopped it. `kubectl get pods -A | grep traefik` until it is ready.\n2. Give it the nodes, one by one: \
-         the way back of the step that moved them, with the same check.\n3. `kubectl delete -k .`\n{copies}\nShould the CRDs be \
-         gone: `kubectl apply -f saved-crds.json`, then the other files of step 1. Meanwhile ravelin keeps serving what it knows.\n"
-    )
+    steps.push(format!(
+        "Start Traefik: {back}.{service} `kubectl get pods -A | grep traefik` until it is ready; and until it has read its routes, which is \
+         later: {}.",
+        answers(overlay.installation.front)
+    ));
+    if overlay.installation.front == Front::Balancer {
+        steps.push(
+            "In the balancer, let the services for 80 and 443 lead to Traefik's Service."
+                .to_owned(),
+        );
+    }
+    if is_led {
+        steps.push("Delete the Origin Rules, and wait for two minutes.".to_owned());
+    }
+    if is_led || overlay.installation.front != Front::HostNetwork {
+        steps.push(format!("`kubectl delete -k {}`", stage(overlay)));
+    }
+    if !overlay.takes_class {
+        steps.push("`kubectl delete ingress -A -l ravelin.dev/copy=true`".to_owned());
+    }
+    let mut out = "## All the way back\n\n".to_owned();
+    for (number, step) in steps.iter().enumerate() {
+        out.push_str(&format!("{}. {step}\n", number + 1));
+    }
+    out.push_str(
+        "\nShould the CRDs be gone: `kubectl apply -f saved-crds.json`, then the other files of step 1. Meanwhile ravelin keeps \
+         serving what it knows.\n",
+    );
+    out
 }

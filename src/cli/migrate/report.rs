@@ -5,7 +5,7 @@ use super::chart::{Configuration, Left, Told, Weight, configuration};
 use super::differences::{self, Difference};
 use super::documents::Documents;
 use super::input::Gathered;
-use super::installation::Installation;
+use super::installation::{Front, Installation};
 use super::routes::{Cause, Judge, RouteVerdict, Verdict, by_object};
 use super::subject::References;
 use super::{Reading, around::is_classless};
@@ -54,6 +54,15 @@ pub(super) struct Overlay {
     /// Listeners that a balancer may lead to, with their ports.
     pub(super) ports: Vec<(String, u16)>,
     pub(super) installation: Installation,
+    /// `ravelin.toml` without the ports that Traefik has.
+    pub(super) beside: Option<String>,
+}
+
+impl Overlay {
+    /// Whether ravelin first runs without the ports of the nodes, because Traefik's own pods have them.
+    pub(super) fn has_stage_beside(&self) -> bool {
+        self.installation.front == Front::HostNetwork && self.beside.is_some()
+    }
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -168,7 +177,8 @@ fn assemble(
     let (everywhere, some): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| it.everywhere);
     let holds = |it: &Difference| routes.iter().any(|route| route.differences.contains(&it.id));
     let differences = some.into_iter().filter(holds).collect();
-    let Configuration { text, config, left, sources, scheduling, takes_class, .. } = proposed;
+    let Configuration { text, beside, config, left, sources, scheduling, takes_class, .. } =
+        proposed;
     Report {
         judged_as,
         class: reading.ingress_class.clone(),
@@ -190,6 +200,7 @@ fn assemble(
                 .map(|listener| (listener.name.to_string(), listener.address.port()))
                 .collect(),
             installation,
+            beside,
         },
         model,
     }

@@ -38,9 +38,10 @@ pub(super) fn write(report: &Report, directory: &Path) -> Result<Vec<&'static st
         code: super::UNWRITABLE,
         text: format!("{}: {error}", path.display()),
     };
-    fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
     for (name, text) in &files {
         let path = directory.join(name);
+        let parent = path.parent().unwrap_or(directory);
+        fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
         written.map_err(|error| failed(&path, error))?;
@@ -53,13 +54,19 @@ fn files(report: &Report) -> Vec<(&'static str, String)> {
     let overlay = &report.overlay;
     let mut files = vec![
         ("ravelin.toml", report.configuration.text.clone()),
-        ("kustomization.yaml", KUSTOMIZATION.to_owned()),
+        ("kustomization.yaml", kustomization("../../base", "")),
         ("patch-daemonset.yaml", patch(overlay)),
         ("COMMANDS.md", commands(report)),
         ("REPORT.md", Page::of(report).markdown()),
     ];
     if let Some(balancer) = &overlay.installation.balancer {
         files.push(("balancer-service.yaml", balancer.service(&overlay.ports)));
+    }
+    if let Some(text) = overlay.beside.as_ref().filter(|_| overlay.has_stage_beside()) {
+        let about = ", for the time in which Traefik has ports 80 and 443 of the nodes";
+        files.push(("beside/kustomization.yaml", kustomization("../../../base", about)));
+        files.push(("beside/patch-daemonset.yaml", patch(overlay)));
+        files.push(("beside/ravelin.toml", text.clone()));
     }
     if let By::K3s { namespace, values } = &overlay.installation.by {
         let text = off(namespace, values.as_ref(), overlay.installation.is_daemonset);
@@ -69,22 +76,16 @@ fn files(report: &Report) -> Vec<(&'static str, String)> {
     files
 }
 
-const KUSTOMIZATION: &str = "\
-# Written by `ravelin migrate`. The base is that of the repository of ravelin: put this directory into
-# deploy/overlays, or name the base by its own path.
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-namespace: ravelin
-resources:
-  - ../../base
-patches:
-  - path: patch-daemonset.yaml
-configMapGenerator:
-  - name: ravelin
-    behavior: replace
-    files:
-      - ravelin.toml
-";
+/// `kustomization.yaml`. The base lies so many directories up.
+fn kustomization(base: &str, about: &str) -> String {
+    format!(
+        "# Written by `ravelin migrate`{about}. The base is that of the repository of ravelin: put this directory\n\
+         # into deploy/overlays, or name the base by its own path.\n\
+         apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: ravelin\nresources:\n  - {base}\n\
+         patches:\n  - path: patch-daemonset.yaml\nconfigMapGenerator:\n  - name: ravelin\n    behavior: replace\n    \
+         files:\n      - ravelin.toml\n"
+    )
+}
 
 /// What differs from the DaemonSet of the base.
 fn patch(overlay: &Overlay) -> String {
@@ -99,13 +100,6 @@ fn patch(overlay: &Overlay) -> String {
             all.dedup();
         }
         spec.insert((*key).to_owned(), value);
-    }
-    if overlay.installation.front == super::installation::Front::HostNetwork {
-        from.push_str(
-            "# nodeSelector ravelin.dev/edge: both have the same ports, so that a label moves each node.\n",
-        );
-        let selector = spec.entry("nodeSelector").or_insert_with(|| json!({}));
-        selector["ravelin.dev/edge"] = json!("true");
     }
     let grace = overlay.drain_seconds.saturating_add(BEYOND_DRAIN);
     from.push_str("# terminationGracePeriodSeconds: timeouts.drain, and the end of the process.\n");

@@ -121,6 +121,54 @@ fn traefik_is_stopped_with_its_values_kept_and_comes_back_with_them() {
 }
 
 #[test]
+fn beside_a_traefik_that_has_the_ports_of_the_nodes_ravelin_first_has_others() {
+    let (_, folder) = written(&[&format!("{HERE}/a")]);
+    golden("a-beside-ravelin.toml", &file(&folder, "beside/ravelin.toml"));
+    let config = Config::parse(&file(&folder, "beside/ravelin.toml"), "ravelin.toml");
+    let config = config.expect("a file of ours");
+    let ports: Vec<u16> = config.listeners.iter().map(|one| one.address.port()).collect();
+    assert_eq!(ports, [7080, 7443]);
+    let patch = |folder: &TempDir, name: &str| file(folder, &format!("{name}patch-daemonset.yaml"));
+    assert_eq!(patch(&folder, "beside/"), patch(&folder, ""));
+    assert!(file(&folder, "beside/kustomization.yaml").contains("\n  - ../../../base\n"));
+    for cluster in ["b", "c"] {
+        let (_, folder) = written(&[&format!("{HERE}/{cluster}")]);
+        assert!(!folder.path().join("out/beside").exists(), "its ports are free: {cluster}");
+    }
+}
+
+#[test]
+fn where_cloudflare_cannot_be_led_the_commands_say_what_that_costs() {
+    let values = "---\napiVersion: helm.cattle.io/v1\nkind: HelmChartConfig\nmetadata: {name: traefik, namespace: kube-system}\n\
+                  spec:\n  valuesContent: |-\n    hostNetwork: true\n    ports: {web: {port: 8080, exposedPort: 8080}}\n";
+    let (_input, path) =
+        manifests("all.yaml", &format!("{values}{SERVICE}{}", ingress("a", "", "/")));
+    let (_, folder) = written(&[path.to_str().expect("UTF-8")]);
+    let commands = file(&folder, "COMMANDS.md");
+    assert!(!commands.contains("Origin Rules"), "{commands}");
+    assert!(commands.contains("between the last step and this one nobody serves"), "{commands}");
+    assert!(!folder.path().join("out/beside").exists());
+    // ravelin cannot be there before Traefik has left.
+    let [stop, give] =
+        ["Stop Traefik", "Give ravelin"].map(|title| commands.find(title).expect("a step"));
+    assert!(stop < give && !commands.contains("Install ravelin beside"), "{commands}");
+}
+
+#[test]
+fn a_service_that_no_chart_takes_away_is_to_be_deleted_before_cloudflare_is_led_back() {
+    let workload = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: edge, namespace: t}\nspec: {template: {spec: {containers: \
+                    [{image: 'traefik:v3.7', args: ['--entrypoints.web.address=:80', '--entrypoints.websecure.address=:443']}]}}}\n";
+    let (_input, path) =
+        manifests("all.yaml", &format!("{workload}{SERVICE}{}", ingress("a", "", "/")));
+    let (_, folder) = written(&[path.to_str().expect("UTF-8")]);
+    let commands = file(&folder, "COMMANDS.md");
+    let at = |text: &str| commands.find(text).unwrap_or_else(|| panic!("{text}: {commands}"));
+    assert!(at("scale deployment edge --replicas 0") < at("svclb-"), "{commands}");
+    assert!(at("svclb-") < at("delete the Origin Rules: "), "{commands}");
+    assert!(commands.contains("or as many as there were. Apply its saved Service."), "{commands}");
+}
+
+#[test]
 fn files_that_are_there_are_not_written_over() {
     let (_, folder) = written(&[&format!("{HERE}/b")]);
     let directory = folder.path().join("out");

@@ -116,6 +116,7 @@ fn balancer(service: &Document, matters: &mut Vec<Matter>) {
     };
     let fix = "behind a balancer of the cloud, protect it against deletion first, then create a Service of type LoadBalancer in \
                namespace ravelin that selects app.kubernetes.io/name: ravelin and has the name of the same balancer (for \
-               Hetzner's, --write writes it as balancer-service.yaml); with servicelb, take the nodes from it one by one (deploy/swap-from-traefik.md)";
+               Hetzner's, --write writes it as balancer-service.yaml); with servicelb, lead Cloudflare to other ports first \
+               (COMMANDS.md)";
     tell(matters, Topic::Balancers, service.object(), &field, reason, fix);
 }

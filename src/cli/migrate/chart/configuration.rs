@@ -13,7 +13,10 @@ use std::collections::BTreeSet;
 pub(in crate::cli::migrate) struct Configuration {
     /// `ravelin.toml`.
     pub(in crate::cli::migrate) text: String,
-    /// The same, read.
+    /// The same without the ports that Traefik has: for nodes where both run. `None`: no entry point has a port that
+    /// Cloudflare connects to.
+    pub(in crate::cli::migrate) beside: Option<String>,
+    /// The text, read.
     pub(in crate::cli::migrate) config: Config,
     /// What has no line in it, worst first.
     pub(in crate::cli::migrate) left: Vec<Left>,
@@ -129,11 +132,21 @@ pub(in crate::cli::migrate) fn configuration(
     left.sort();
     left.dedup();
     let text = file.text();
+    let beside = file.beside().map(|file| file.text());
     let config = Config::parse(&text, "ravelin.toml")?;
     let strict = told.flag("providers.kubernetesingress.strictprefixmatching");
     let strict_prefixes = strict.is_some_and(|given| super::value::is_true(&given.value));
     let sources = told.sources.clone();
-    Ok(Configuration { text, config, left, sources, scheduling, strict_prefixes, takes_class })
+    Ok(Configuration {
+        text,
+        beside,
+        config,
+        left,
+        sources,
+        scheduling,
+        strict_prefixes,
+        takes_class,
+    })
 }
 
 /// What says on which nodes Traefik runs.

@@ -1,7 +1,7 @@
 //! Entry points of Traefik to listeners and entry points of ravelin.
 
 use super::configuration::Draft;
-use super::file::{Refused, Section, list, quoted};
+use super::file::{BESIDE, ENTRY_POINT, LISTENER, Refused, Section, list, quoted};
 use super::reasons::Weight;
 use super::value::{is_true, network, port, text};
 use super::{Given, Told, value};
@@ -49,9 +49,12 @@ pub(super) fn add(draft: &mut Draft<'_>) {
     let secure: BTreeSet<String> =
         entries.iter().filter(|entry| entry.is_secure).map(|entry| entry.name.clone()).collect();
     let is_secure = |to: &str| secure.contains(&to.to_lowercase()) || to == ":443" || to == "443";
+    let has_port = |wanted: u16| entries.iter().any(|entry| entry.port == wanted);
+    let has_twins = BESIDE.iter().all(|&(own, beside)| has_port(own) && !has_port(beside));
+    let mut has_trial = [false; 2];
     for entry in &entries {
-        let head = "[[listener]]";
-        let mut listener = Section::new(head, &format!("Traefik's entry point {}.", entry.name));
+        let mut listener =
+            Section::new(LISTENER, &format!("Traefik's entry point {}.", entry.name));
         listener.line("name", quoted(&entry.name), "its name");
         let address = format!("[::]:{}", entry.port);
         listener.line("address", quoted(&address), &entry.port_from);
@@ -79,13 +82,16 @@ pub(super) fn add(draft: &mut Draft<'_>) {
             continue;
         }
         addresses(draft, &entry.name);
-        let is_first = !entries
-            .iter()
-            .take_while(|other| other.name != entry.name)
-            .any(|other| other.is_secure == entry.is_secure);
         let mut listeners = vec![entry.name.clone()];
-        listeners.extend(is_first.then(|| trial(draft, entry)).flatten());
-        let mut point = Section::new("[[entry_point]]", "");
+        if of_tcp.is_none() {
+            // The first one without TLS, and the first one with it.
+            let is_taken = std::mem::replace(&mut has_trial[usize::from(entry.is_secure)], true);
+            listeners.extend((!is_taken).then(|| trial(draft, entry)).flatten());
+        }
+        if has_twins {
+            listeners.extend(draft.file.twin(&entry.name, entry.port));
+        }
+        let mut point = Section::new(ENTRY_POINT, "");
         point.line("name", quoted(&entry.name), "the name that routes have for it");
         point.line("listeners", list(&listeners), "above");
         draft.file.put(point);
@@ -98,7 +104,7 @@ pub(super) fn add(draft: &mut Draft<'_>) {
 fn trial(draft: &mut Draft<'_>, entry: &Entry) -> Option<String> {
     let (name, address, _) = TRIALS[usize::from(entry.is_secure)];
     let about = "For `ravelin compare`, on the node alone: remove it once Traefik is gone.";
-    let mut listener = Section::new("[[listener]]", about);
+    let mut listener = Section::new(LISTENER, about);
     listener.line("name", quoted(name), "beside its entry point");
     listener.line("address", quoted(address), "a free port, as in deploy/overlays");
     if entry.is_secure {
@@ -291,7 +297,7 @@ fn addresses(draft: &mut Draft<'_>, name: &str) {
             draft.leave(Weight::Nothing, &given.from, "the list is empty", "");
         }
         if !nets.is_empty() {
-            draft.line("[[listener]]", key, list(&nets), &given.from);
+            draft.line(LISTENER, key, list(&nets), &given.from);
         }
     }
     for key in ["forwardedheaders.insecure", "proxyprotocol.insecure"] {
@@ -306,7 +312,7 @@ fn addresses(draft: &mut Draft<'_>, name: &str) {
 
 /// What the entry point does to requests.
 fn options(draft: &mut Draft<'_>, name: &str, is_secure: &impl Fn(&str) -> bool) {
-    let head = "[[entry_point]]";
+    let head = ENTRY_POINT;
     let flag = |key: &str| format!("entrypoints.{name}.{key}");
     if let Some(given) = draft.take(&flag("http.middlewares")) {
         match value::list(&given.value) {

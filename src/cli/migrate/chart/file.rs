@@ -5,7 +5,14 @@ use crate::config::{Config, ConfigError};
 use std::fmt::Write as _;
 
 /// What readers look for first.
-const ORDER: [&str; 3] = ["[[listener]]", "[[entry_point]]", "[admit]"];
+const ORDER: [&str; 3] = [LISTENER, ENTRY_POINT, "[admit]"];
+
+pub(super) const LISTENER: &str = "[[listener]]";
+pub(super) const ENTRY_POINT: &str = "[[entry_point]]";
+
+/// Ports that Cloudflare connects to, each with the one that ravelin has beside it while Traefik has the first:
+/// nobody else in k3s has them, nor Traefik's chart.
+pub(super) const BESIDE: [(u16, u16); 2] = [(80, 7080), (443, 7443)];
 
 /// A table of the file, under construction.
 #[derive(Clone, Debug)]
@@ -43,6 +50,19 @@ impl Section {
         self.lines.push(Line { key, value, from });
     }
 
+    /// Replaces the value of a line, or adds the line.
+    fn set(&mut self, key: &str, value: String, from: &str) {
+        match self.lines.iter_mut().find(|line| line.key == key) {
+            Some(line) => (line.value, line.from) = (value, from.to_owned()),
+            None => self.line(key, value, from),
+        }
+    }
+
+    /// The value of `name`, in its quotation marks.
+    fn name(&self) -> Option<&str> {
+        self.lines.iter().find(|line| line.key == "name").map(|line| &*line.value)
+    }
+
     fn write(&self, out: &mut String) {
         for line in self.about.lines().filter(|line| !line.is_empty()) {
             let _ = writeln!(out, "# {}", in_comment(line));
@@ -56,15 +76,24 @@ impl Section {
 }
 
 /// The file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct File {
     about: String,
     sections: Vec<Section>,
+    /// Second listeners, by entry points.
+    twins: Vec<Twin>,
+}
+
+/// A listener beside another one.
+#[derive(Clone, Debug)]
+struct Twin {
+    of: String,
+    name: String,
 }
 
 impl File {
     pub(super) fn new(about: String) -> Self {
-        Self { about, sections: Vec::new() }
+        Self { about, ..Self::default() }
     }
 
     /// Adds a table that the reader is known to take, or that others complete.
@@ -96,6 +125,46 @@ impl File {
         self.sections[at].lines.retain(|line| line.key != key);
         self.sections[at].line(key, value, from);
         self.check().inspect_err(|_| self.sections[at] = before)
+    }
+
+    /// Adds a second listener like that of this name, which was added last, at the port beside its own. `None`: it has
+    /// none, or the reader refuses it.
+    pub(super) fn twin(&mut self, of: &str, port: u16) -> Option<String> {
+        let (_, beside) = BESIDE.into_iter().find(|(own, _)| *own == port)?;
+        let last = self.sections.iter().rfind(|section| section.head == LISTENER)?;
+        let mut section = last.clone();
+        let name = format!("{of}-beside");
+        let why = format!(
+            "for the time of the swap: Traefik has port {port} (COMMANDS.md); delete this listener afterwards"
+        );
+        section.about = "The same beside Traefik.".to_owned();
+        section.set("name", quoted(&name), "its name");
+        section.set("address", quoted(&format!("[::]:{beside}")), &why);
+        self.offer(section).ok()?;
+        self.twins.push(Twin { of: of.to_owned(), name: name.clone() });
+        Some(name)
+    }
+
+    /// The file with the second listeners alone, for nodes whose ports Traefik has. `None`: there are none.
+    pub(super) fn beside(&self) -> Option<Self> {
+        if self.twins.is_empty() {
+            return None;
+        }
+        let mut file = self.clone();
+        let quoted_of = |name: Option<&str>, is_it: fn(&Twin) -> &str| {
+            self.twins.iter().find(|twin| name == Some(&quoted(is_it(twin))))
+        };
+        file.sections.retain(|section| match &*section.head {
+            LISTENER => quoted_of(section.name(), |twin| &twin.name).is_some(),
+            ENTRY_POINT => quoted_of(section.name(), |twin| &twin.of).is_some(),
+            _ => true,
+        });
+        for section in file.sections.iter_mut().filter(|section| section.head == ENTRY_POINT) {
+            if let Some(twin) = quoted_of(section.name(), |twin| &twin.of) {
+                section.set("listeners", list(std::slice::from_ref(&twin.name)), "above");
+            }
+        }
+        file.check().is_ok().then_some(file)
     }
 
     fn check(&self) -> Result<(), Refused> {

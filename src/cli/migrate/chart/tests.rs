@@ -194,7 +194,8 @@ fn without_values_the_entry_points_are_those_of_the_chart() {
     let found = of(&[("deploy.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")]);
     let all: Vec<_> =
         found.config.listeners.iter().map(|one| (&*one.name, one.address.port())).collect();
-    assert_eq!(all, [("web", 80), ("websecure", 443)]);
+    let own = [("web", 80), ("web-beside", 7080)];
+    assert_eq!(all, [own, [("websecure", 443), ("websecure-beside", 7443)]].concat());
     assert!(found.config.has_tls());
     assert!(found.text.contains("no values of Traefik's chart"));
 }
@@ -211,7 +212,9 @@ fn a_workload_is_read_where_no_chart_is() {
         .iter()
         .map(|one| (&*one.name, one.address.port(), one.protocol.as_str()))
         .collect();
-    assert_eq!(all[..2], [("http", 80, "http"), ("https", 443, "https")]);
+    let of_https = [("https", 443, "https"), ("https-beside", 7443, "https")];
+    let own = [("http", 80, "http"), ("http-beside", 7080, "http")];
+    assert_eq!(all[..4], [own, of_https].concat());
     assert!(left(&found, "args[4]").reason.contains("dashboard"));
     // The port of a container that has no Service in the input is taken by `http`.
     assert!(
@@ -336,5 +339,41 @@ proptest! {
         let found = found.map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         prop_assert!(Config::parse(&found.text, "x").is_ok());
         prop_assert_eq!(silent(&told, &found), Vec::<String>::new(), "{}", found.text);
+    }
+}
+
+/// The name and port of each listener, and the listeners of each entry point.
+fn listeners(config: &Config) -> (Vec<(&str, u16)>, Vec<usize>) {
+    let each = |one: &crate::config::Listener| one.address.port();
+    let names = config.listeners.iter().map(|one| (&*one.name, each(one))).collect();
+    (names, config.entry_points.iter().map(|point| point.listeners.len()).collect())
+}
+
+#[test]
+fn beside_traefik_the_second_listeners_are_alone_and_their_entry_points_are_the_same() {
+    let values = "ports: {web: {redirectTo: websecure, proxyProtocol: {trustedIPs: [10.1.2.3]}}, smtp: {exposedPort: 25}}\n";
+    let found = config_of(values);
+    let beside = found.beside.as_deref().expect("both ports of Cloudflare");
+    let beside = Config::parse(beside, "ravelin.toml").expect("a file of ours");
+    let (names, counts) = listeners(&beside);
+    assert_eq!(names, [("web-beside", 7080), ("websecure-beside", 7443)]);
+    assert_eq!(counts, [1, 1], "smtp has no listener there");
+    assert!(beside.entry_points[0].redirects);
+    // smtp is the first.
+    let web = &found.config.listeners[1];
+    assert!(!web.proxy_protocol_from.is_empty());
+    assert_eq!(beside.listeners[0].proxy_protocol_from, web.proxy_protocol_from);
+    let (names, counts) = listeners(&found.config);
+    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(counts, [1, 2, 2]);
+}
+
+#[test]
+fn there_is_no_second_listener_if_its_port_is_an_entry_point_or_cloudflare_has_no_way_to_the_first()
+{
+    for values in ["ports: {web: {exposedPort: 8080}}", "ports: {zeta: {exposedPort: 7443}}"] {
+        let found = config_of(values);
+        assert_eq!(found.beside, None, "{values}");
+        assert!(!found.text.contains("-beside"), "{values}: {}", found.text);
     }
 }
