@@ -31,6 +31,9 @@ mod seeds;
 mod served;
 #[path = "../support/skipped.rs"]
 mod skipped;
+mod swap;
+#[path = "../support/traefik_program.rs"]
+mod traefik_program;
 mod vanishing;
 mod verbs;
 mod written;

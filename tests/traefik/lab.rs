@@ -9,7 +9,7 @@ use crate::plane::Plane;
 use crate::pods::{Pods, Received};
 use crate::request::Request;
 use crate::traefik::{self, Traefik};
-use crate::{crds, eventually, tcp};
+use crate::{crds, eventually, tcp, traefik_program};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub(crate) struct Held(std::thread::JoinHandle<()>, String);
 impl Lab {
     /// Starts it. `None`: it cannot be had here, and the reason has been said.
     pub(crate) fn start(cases: &[Case], connections: &[tcp::Case]) -> Option<Self> {
-        let program = traefik::find()?;
+        let program = traefik_program::find()?;
         let plane = Plane::start()?;
         let certificates = Certificates::make();
         let pods = Pods::start(certificates.of_pods());

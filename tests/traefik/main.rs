@@ -37,6 +37,8 @@ mod shares;
 mod skipped;
 mod tcp;
 mod traefik;
+#[path = "../support/traefik_program.rs"]
+mod traefik_program;
 mod verb;
 
 use cases::Case;

@@ -2,11 +2,10 @@
 
 use crate::eventually;
 use crate::plane::Plane;
-use crate::skipped::skipped;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -26,18 +25,6 @@ pub(crate) fn address(entry_point: &str) -> SocketAddr {
     let found = ENTRY_POINTS.iter().find(|(name, _)| *name == entry_point);
     let (_, port) = found.unwrap_or_else(|| panic!("there is no entry point {entry_point:?}"));
     SocketAddr::from(([127, 0, 0, 1], *port))
-}
-
-/// The program, as `tests/traefik/build` says. `None`: it is not there, and that has been said.
-pub(crate) fn find() -> Option<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traefik/build");
-    let found = Command::new(script).arg("--find").stdin(Stdio::null()).output();
-    let Some(found) = found.ok().filter(|output| output.status.success()) else {
-        skipped("the comparison with Traefik: tests/traefik/build fetches it, once");
-        return None;
-    };
-    let path = String::from_utf8(found.stdout).expect("a path in UTF-8");
-    Some(PathBuf::from(path.trim_end()))
 }
 
 /// A running Traefik. It is killed when this is dropped, and with its plane's group in any case.

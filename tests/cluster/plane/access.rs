@@ -48,6 +48,19 @@ impl Plane {
         kubeconfig
     }
 
+    /// A kubeconfig of ours for programs in another namespace, which reach this one's API server at an address:
+    /// [`Plane::start_for_nodes`]. The file is beside the other.
+    pub(crate) fn for_elsewhere(&self, kubeconfig: &Path, address: &str) -> PathBuf {
+        let text = fs::read_to_string(kubeconfig).expect("a file of ours");
+        let here = format!("https://{}", self.addr());
+        let there =
+            format!("https://{address}:{}\n    tls-server-name: 127.0.0.1", self.addr().port());
+        assert!(text.contains(&here), "{text}");
+        let other = kubeconfig.with_extension("elsewhere");
+        fs::write(&other, text.replace(&here, &there)).expect("a folder of ours");
+        other
+    }
+
     /// The same with a certificate for its name, good for so long. Called again, it replaces the file with
     /// certificate and key that the kubeconfig names.
     pub(crate) fn certified(&self, namespace: &str, name: &str, lifetime: Duration) -> PathBuf {

@@ -16,6 +16,8 @@ const CONTROLLERS: [&str; 8] = [
     "serviceaccount-controller",
     "garbage-collector-controller",
 ];
+/// What makes Pods of DaemonSets, for those who play the nodes.
+pub(crate) const DAEMONS: &str = "daemonset-controller";
 
 /// Flags of etcd. Data in a folder that is thrown away need not be safe from a crash of the machine.
 pub(crate) fn etcd(data: &Path, addr: SocketAddr) -> Vec<String> {
@@ -59,6 +61,7 @@ pub(crate) fn controllers(
     authority: &Authority,
     kubeconfig: &Path,
     addr: SocketAddr,
+    more: &[&str],
 ) -> Vec<String> {
     let file = |flag: &str, name: &str| format!("--{flag}={}", authority.path(name).display());
     vec![
@@ -68,6 +71,6 @@ pub(crate) fn controllers(
         format!("--secure-port={}", addr.port()),
         file("tls-cert-file", "server.crt"),
         file("tls-private-key-file", "server.key"),
-        format!("--controllers={}", CONTROLLERS.join(",")),
+        format!("--controllers={}", [&CONTROLLERS, more].concat().join(",")),
     ]
 }

@@ -66,13 +66,23 @@ impl Plane {
     pub(crate) fn start_with(controllers: bool, api_server_flags: &[&str]) -> Option<Self> {
         let programs = namespace::enter()?;
         let place = Place::wait();
+        let controllers: Option<&[&str]> = controllers.then_some(&[]);
         Self::start_in(&programs, Some(place), controllers, api_server_flags)
+    }
+
+    /// Starts one with controllers, also that of DaemonSets, whose API server listens at all addresses of this
+    /// network: other namespaces reach it under [`Plane::for_elsewhere`].
+    pub(crate) fn start_for_nodes() -> Option<Self> {
+        let programs = namespace::enter()?;
+        let place = Place::wait();
+        let controllers: Option<&[&str]> = Some(&[flags::DAEMONS]);
+        Self::start_in(&programs, Some(place), controllers, &["--bind-address=0.0.0.0"])
     }
 
     fn start_in(
         programs: &Path,
         place: Option<Place>,
-        controllers: bool,
+        controllers: Option<&[&str]>,
         api_server_flags: &[&str],
     ) -> Option<Self> {
         // The group removes it.
@@ -86,11 +96,12 @@ impl Plane {
         let admin = folder.join(ADMIN_KUBECONFIG);
         let mut of_api_server = flags::api_server(&authority, etcd, api_server);
         of_api_server.extend(api_server_flags.iter().map(|&flag| flag.to_owned()));
-        let of_manager = flags::controllers(&authority, &admin, manager);
+        let more = controllers.unwrap_or_default();
+        let of_manager = flags::controllers(&authority, &admin, manager, more);
         let plane = Self {
             etcd: server("etcd", flags::etcd(&folder.join(ETCD_DATA), etcd)),
             api_server: server("kube-apiserver", of_api_server),
-            controllers: controllers.then(|| server("kube-controller-manager", of_manager)),
+            controllers: controllers.map(|_| server("kube-controller-manager", of_manager)),
             api: Api::new(api_server, Some(authority.client(true)), None),
             etcd_api: Api::new(etcd, None, None),
             ports,
@@ -114,7 +125,7 @@ impl Plane {
     /// namespace of its own in it and disturbs no server.
     pub(crate) fn shared() -> Option<Shared> {
         static PLANE: OnceLock<Option<Plane>> = OnceLock::new();
-        let start = || Self::start_in(&namespace::enter()?, None, true, &[]);
+        let start = || Self::start_in(&namespace::enter()?, None, Some(&[]), &[]);
         PLANE.get_or_init(start).as_ref().map(Shared)
     }
 
