@@ -7,6 +7,7 @@
 //! breaks on its connection (520) is lost, and what its proxy may do about kept connections is not relied upon.
 
 use super::client::{Answer, Line};
+use super::kubelet::say;
 use crate::eventually;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -83,6 +84,19 @@ pub(super) struct Figures {
     pub(super) elsewhere: usize,
     pub(super) lost: Vec<String>,
     pub(super) breaches: Vec<String>,
+}
+
+impl Figures {
+    /// Prints all of it.
+    pub(super) fn tell(&self, crashes: u32) {
+        let Self { asked, elsewhere, lost, breaches } = self;
+        say(&format!(
+            "{asked} requests, {elsewhere} answered by another record, {} lost, {} open, {crashes} containers ended by \
+             themselves\n{lost:#?}",
+            lost.len(),
+            breaches.len(),
+        ));
+    }
 }
 
 impl Cloudflare {
@@ -191,7 +205,9 @@ impl Cloudflare {
                 let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let (at, Visit { host, path, .. }) = (begun.as_secs_f64(), visit);
                 let how = if keeps { "" } else { " (new connection)" };
-                let text = format!("at {at:.3} s, {step}: {host}{path}{how}: {what}");
+                let took = (self.since.elapsed() - begun).as_secs_f64();
+                let text =
+                    format!("at {at:.3} s, {step}: {host}{path}{how}: {what} after {took:.3} s");
                 list.lock().unwrap_or_else(PoisonError::into_inner).push(text);
             }
             if keeps {

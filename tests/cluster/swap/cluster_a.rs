@@ -6,9 +6,10 @@ use super::installed;
 use super::kubelet::Kubelet;
 use super::objects::Backend;
 use super::process::Traefik;
-use super::scene::{Cluster, Controllers, act, prepare};
+use super::scene::{Cluster, Controllers, Scene, act, play, prepare};
 use crate::plane::Plane;
 use crate::traefik_program;
+use std::fs;
 use std::time::Duration;
 
 const A: Cluster = Cluster {
@@ -58,32 +59,74 @@ const FLAGS_OF_A: &[&str] = &[
 ];
 
 pub(super) fn swap() {
+    staged(|plane, controllers| act(plane, &A, &records(), controllers, walk));
+}
+
+/// The way without Origin Rules, which is measured.
+pub(super) fn with_labels() {
+    staged(|plane, controllers| {
+        let (figures, crashes) = play(plane, &A, &records(), controllers, walk_with_labels);
+        figures.tell(crashes);
+    });
+}
+
+fn records() -> [&'static str; 2] {
+    A.nodes.map(|(_, address)| address)
+}
+
+/// Sets the scene.
+fn staged(play: impl FnOnce(&Plane, Controllers<'_>)) {
     let (Some(program), Some(_)) = (traefik_program::find(), installed("jq")) else { return };
     let Some(plane) = Plane::start_for_nodes() else { return };
     let nodes = prepare(&plane, &A);
     let traefik = Traefik { program, flags: FLAGS_OF_A, hosts: "" };
     let kubelet = Kubelet::of(&plane, &nodes, &traefik, None);
     let controllers = Controllers { kubelet, helm: Some(Helm::new()), servicelb: None };
-    act(&plane, &A, &A.nodes.map(|(_, address)| address), controllers, |scene| {
-        scene.step("Save what is there");
-        scene.step("Install ravelin beside Traefik");
-        scene.rolled_out();
-        scene.is_silent(&[7080, 7443]);
-        scene.rule("Lead Cloudflare to ravelin", true);
-        scene.step("Stop Traefik, and keep its release");
-        scene.traefiks(0);
-        scene.step("Give ravelin ports 80 and 443");
-        scene.rolled_out();
-        scene.after();
+    play(&plane, controllers);
+}
 
-        scene.cloudflare.during("the way back");
-        scene.way.act_back("Make the Origin Rules again");
-        scene.cloudflare.rule(true);
-        scene.way.back("kubectl apply -k beside");
+fn walk(scene: &Scene<'_>) {
+    scene.step("Save what is there");
+    scene.step("Install ravelin beside Traefik");
+    scene.rolled_out();
+    scene.is_silent(&[7080, 7443]);
+    scene.rule("Lead Cloudflare to ravelin", true);
+    scene.step("Stop Traefik, and keep its release");
+    scene.traefiks(0);
+    scene.step("Give ravelin ports 80 and 443");
+    scene.rolled_out();
+    scene.after();
+
+    scene.cloudflare.during("the way back");
+    scene.way.act_back("Make the Origin Rules again");
+    scene.cloudflare.rule(true);
+    scene.way.back("kubectl apply -k beside");
+    scene.rolled_out();
+    scene.way.back("kubectl apply -f traefik-on.yaml");
+    scene.traefiks(2);
+    scene.traefik_answers();
+    scene.back();
+}
+
+/// As deploy/swap-from-traefik.md has it for a Traefik with hostNetwork.
+fn walk_with_labels(scene: &Scene<'_>) {
+    const OVERLAY: &str = "resources: [../flexible]\nconfigMapGenerator:\n- name: ravelin\n  namespace: ravelin\n  \
+                           behavior: replace\n  files: [ravelin.toml]\n";
+    const KEEP_OFF: &str = r#"kubectl -n kube-system patch ds traefik --type merge -p '{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null},
+  "template":{"spec":{"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":
+  [{"matchExpressions":[{"key":"ravelin.dev/edge","operator":"DoesNotExist"}]}]}}}}}}}'"#;
+    let labels = scene.way.mine.with_file_name("labels");
+    fs::create_dir(&labels).expect("a folder of ours");
+    fs::write(labels.join("kustomization.yaml"), OVERLAY).expect("a folder of ours");
+    fs::copy(scene.way.mine.join("ravelin.toml"), labels.join("ravelin.toml")).expect("ours");
+    let run = |script: &str| drop(scene.plane.shell(&labels, script));
+    run(KEEP_OFF);
+    run("kubectl apply -k .");
+    for (moved, (node, _)) in A.nodes.iter().enumerate() {
+        scene.cloudflare.during(node);
+        run(&format!("kubectl label node {node} ravelin.dev/edge=true"));
+        scene.traefiks(A.nodes.len() - moved - 1);
         scene.rolled_out();
-        scene.way.back("kubectl apply -f traefik-on.yaml");
-        scene.traefiks(2);
-        scene.traefik_answers();
-        scene.back();
-    });
+        scene.cloudflare.ask_on(200);
+    }
 }

@@ -58,3 +58,11 @@ fn a_traefik_behind_a_balancer_is_swapped_without_a_lost_request() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     cluster_c::swap();
 }
+
+#[test]
+#[ignore = "figures of the ways without Origin Rules, on which requests are lost"]
+fn figures_of_the_ways_with_labels() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    cluster_a::with_labels();
+    cluster_b::with_labels();
+}

@@ -1,12 +1,14 @@
 //! servicelb of k3s: while Traefik's Service is there, a pod on each node takes the ports of the node by NAT, as
-//! klipper-lb does: the node's port leads to the pod (the portmap plugin), and the pod masquerades on to Traefik.
+//! klipper-lb does: the node's port leads to the pod (the portmap plugin), and the pod masquerades on to Traefik. Once a
+//! node has its label, it is on nodes with the label alone; that is a change of its DaemonSet, which replaces all pods.
 
 use super::kubelet::Node;
 use super::network::{Namespace, hub};
 use crate::plane::Plane;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+const LABEL: &str = "svccontroller.k3s.cattle.io/enablelb";
 /// Ports of nodes, and where Traefik has them.
 const PORTS: [(u16, u16); 2] = [(80, 8000), (443, 8443)];
 
@@ -17,6 +19,8 @@ pub(super) struct ServiceLb<'t> {
     /// Traefik's pod.
     to: &'t str,
     pods: BTreeMap<&'static str, Namespace>,
+    /// Whether its DaemonSet asks for the label.
+    asks: bool,
 }
 
 impl<'t> ServiceLb<'t> {
@@ -25,16 +29,22 @@ impl<'t> ServiceLb<'t> {
             // The kernel tracks connections only as long as a rule asks for it: on a node kube-proxy's always do.
             node.namespace.run("iptables -A INPUT -m conntrack --ctstate ESTABLISHED");
         }
-        Self { plane, nodes, to, pods: BTreeMap::new() }
+        Self { plane, nodes, to, pods: BTreeMap::new(), asks: false }
     }
 
     /// Brings the nodes to what is wanted.
     pub(super) fn tend(&mut self) {
         const SERVICE: &str = "/api/v1/namespaces/kube-system/services/traefik";
         let service = self.plane.get(SERVICE);
+        let labelled = self.labelled();
+        let is_other = !labelled.is_empty() && !self.asks;
+        self.asks |= is_other;
         let mut changed = false;
         for (at, node) in self.nodes.iter().enumerate() {
-            let wanted = service.status == 200;
+            let wanted = service.status == 200 && (!self.asks || labelled.contains(node.name));
+            if is_other && let Some(pod) = self.pods.remove(node.name) {
+                release(node, at, pod);
+            }
             if wanted && !self.pods.contains_key(node.name) {
                 let pod = self.take(node, at);
                 self.pods.insert(node.name, pod);
@@ -47,6 +57,14 @@ impl<'t> ServiceLb<'t> {
         if changed && service.status == 200 {
             self.publish();
         }
+    }
+
+    /// Names of nodes with the label.
+    fn labelled(&self) -> BTreeSet<String> {
+        let list = self.plane.get("/api/v1/nodes").json();
+        let nodes = list["items"].as_array().into_iter().flatten();
+        let labelled = nodes.filter(|node| node["metadata"]["labels"][LABEL] == "true");
+        labelled.filter_map(|node| node["metadata"]["name"].as_str().map(str::to_owned)).collect()
     }
 
     /// The status of the Service has the addresses of the nodes that have a pod.
@@ -90,6 +108,8 @@ fn release(node: &Node, at: usize, pod: Namespace) {
             node.address
         ));
     }
+    // The kernel takes its time with a namespace that nobody is in.
+    node.namespace.run("ip link delete svclb");
     drop(pod);
 }
 
