@@ -90,6 +90,7 @@ fn walk(scene: &Scene<'_>) {
     scene.step("Install ravelin beside Traefik");
     scene.rolled_out();
     scene.is_silent(&[7080, 7443]);
+    scene.way.in_pod("Compare both");
     scene.rule("Lead Cloudflare to ravelin", true);
     scene.step("Stop Traefik, and keep its release");
     scene.traefiks(0);

@@ -170,13 +170,13 @@ pub(super) fn swap() {
         scene.step("Install ravelin beside Traefik");
         scene.rolled_out();
         scene.is_silent(&[80, 443, 7080, 7443]);
+        scene.way.in_pod("Compare both");
         scene.rule("Lead Cloudflare to ravelin", true);
         challenged(scene);
         scene.step("Stop Traefik, and keep its release");
         scene.traefiks(0);
         challenged(scene);
-        scene.cloudflare.during("Give ravelin ports 80 and 443");
-        scene.way.act("Give ravelin ports 80 and 443");
+        scene.step("Give ravelin ports 80 and 443");
         lead(&balancer, true);
         scene.after();
         challenged(scene);

@@ -48,6 +48,12 @@ impl<'t> Way<'t> {
         self.run(title, script.split_once("\n```").expect("an end").0);
     }
 
+    /// A step whose command runs in a pod: nothing here enters one. tests/traefik compares both by that command.
+    pub(super) fn in_pod(&self, title: &str) {
+        assert!(self.section(title).contains(" exec ds/ravelin -- "), "{title} enters no pod");
+        self.count(title);
+    }
+
     /// A step that is not done by a command has been done.
     pub(super) fn act(&self, title: &str) {
         assert!(!self.section(title).contains("```sh"), "{title} has commands");
