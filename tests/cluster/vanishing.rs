@@ -7,7 +7,7 @@ use crate::eventually;
 use crate::plane::Plane;
 use crate::served::{Served, host};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const NAMESPACE: &str = "vanishing";
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -45,9 +45,7 @@ fn objects_whose_definition_is_deleted_are_served_on_and_nothing_opens() {
     served.await_status("open", 200);
     served.await_status("guarded", 403);
     let state = tempfile::tempdir().expect("a temporary folder");
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-        "metadata": {"name": "vanishing-teller"}, "rules": all_rules()});
-    let account = plane.service_account(NAMESPACE, "teller", &role.to_string());
+    let account = account_of_teller(&plane);
     let first = teller(&plane, &account, state.path());
     first.await_status(&host("guarded"), "/", 403);
     eventually("the last-good state", || {
@@ -78,6 +76,7 @@ fn objects_whose_definition_is_deleted_are_served_on_and_nothing_opens() {
     crds::install_again(&plane, &PLURALS.map(|(kind, _)| kind));
     put_all(&plane, "127.0.0.0/8");
     served.await_status("guarded", 200);
+    [&served.edge, &again].into_iter().for_each(await_followed);
     plane.request(
         "DELETE",
         &format!("/apis/traefik.io/v1alpha1/namespaces/{NAMESPACE}/ingressroutes/app"),
@@ -89,6 +88,22 @@ fn objects_whose_definition_is_deleted_are_served_on_and_nothing_opens() {
         (events(&plane) == ["Resolved", "Resolved", "Vanishing", "Vanishing"]).then_some(())
     });
     served.is_served();
+}
+
+/// An account with all rights of `deploy/base`.
+fn account_of_teller(plane: &Plane) -> PathBuf {
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "vanishing-teller"}, "rules": all_rules()});
+    plane.service_account(NAMESPACE, "teller", &role.to_string())
+}
+
+/// Waits until objects of a process are no longer served without their definitions: each kind is followed again once an
+/// object of it is seen.
+fn await_followed(edge: &Edge) {
+    eventually("both kinds are followed again", || {
+        let held = [("kind", "IngressClass"), ("reason", "vanishing")];
+        (edge.metrics().sum("ravelin_rejected_objects", &held) < 0.5).then_some(())
+    });
 }
 
 /// Another process, which keeps its state and writes Events.

@@ -80,11 +80,17 @@ impl Judge<'_> {
             differing.possible = possible.filter(|_| known.is_none());
             differing.known = known;
         }
-        // With another status, everything else of the answer is another.
+        // With another status, the body is another, too, and everything else may be.
         let of_status = judged.differing.iter().find(|it| it.item == "status");
-        if let Some(cause) = of_status.and_then(|status| status.known.clone()) {
-            let rest = judged.differing.iter_mut().filter(|it| it.item.starts_with("answer."));
-            rest.for_each(|it| it.known = it.known.take().or_else(|| Some(cause.clone())));
+        let Some(cause) = of_status.map(|status| status.known.clone()) else { return judged };
+        for it in &mut judged.differing {
+            match &cause {
+                Some(cause) if it.item.starts_with("answer.") => {
+                    it.known = it.known.take().or_else(|| Some(cause.clone()));
+                }
+                None if it.item == "answer.body" => it.known = None,
+                _ => {}
+            }
         }
         judged
     }

@@ -62,7 +62,7 @@ pub(super) struct CompareArgs {
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
     /// Methods to send. All but GET, HEAD and OPTIONS make applications act, twice.
-    #[arg(long, value_name = "METHOD,...", value_delimiter = ',', default_value = "GET,HEAD")]
+    #[arg(long, value_name = "METHOD,...", value_delimiter = ',', default_value = "GET,HEAD", value_parser = method)]
     methods: Vec<Method>,
     /// A header of every request, as NAME: VALUE; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE")]
@@ -125,6 +125,15 @@ fn wanted(args: &CompareArgs) -> Wanted {
         hosts: hosts.collect(),
         secure: secure.collect(),
         most: usize::try_from(args.max).unwrap_or(usize::MAX),
+    }
+}
+
+/// Reads a method, which is written in capitals (RFC 9110 section 9.1).
+fn method(text: &str) -> Result<Method, String> {
+    match text.trim().to_uppercase().parse() {
+        Ok(Method::CONNECT) => Err("is for tunnels, which are not compared".to_owned()),
+        Ok(method) => Ok(method),
+        Err(_) => Err("is not a method; write GET,HEAD,POST".to_owned()),
     }
 }
 

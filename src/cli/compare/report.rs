@@ -193,6 +193,9 @@ fn exchange(sources: &Sources<'_>, request: &Planned, result: &Compared) -> Exch
     }
 }
 
+/// Fields whose values are in no report.
+const SECRET: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+
 /// A command that sends a request to both.
 fn repeat(args: &CompareArgs, request: &Planned) -> String {
     let Planned { secure, method, host, target, headers, .. } = request;
@@ -204,7 +207,12 @@ fn repeat(args: &CompareArgs, request: &Planned) -> String {
     }
     options.push_str(" --path-as-is");
     for field in &args.headers {
-        options.push_str(&format!(" -H {}", quoted(field)));
+        let name = field.split(':').next().unwrap_or_default().trim();
+        match SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
+            // Reports go into pull requests.
+            true => options.push_str(&format!(" -H \"{name}: $SECRET\"")),
+            false => options.push_str(&format!(" -H {}", quoted(field))),
+        }
     }
     for (name, value) in headers {
         let value = String::from_utf8_lossy(value.as_bytes());

@@ -33,6 +33,7 @@ const CONNECT: Duration = Duration::from_secs(4);
 pub(super) struct Place {
     /// As the user wrote it.
     pub(super) url: String,
+    /// As in a URL, IPv6 in brackets.
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) secure: bool,
@@ -67,9 +68,10 @@ impl Place {
         if authority.as_str().contains('@') {
             return Err(wrong("it has a user: give --header \"Authorization: ...\" instead"));
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = authority.host().to_owned();
+        let name = host.trim_start_matches('[').trim_end_matches(']');
         let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let found = lookup_host((host.as_str(), port)).await.map_err(|error| Failure {
+        let found = lookup_host((name, port)).await.map_err(|error| Failure {
             code: super::COULD_NOT,
             text: format!("{option} {text}: the name {host} has no address: {error}"),
         })?;

@@ -317,6 +317,11 @@ fn a_header_that_is_given_is_in_every_request() {
     let (theirs, ours) = (Player::start(welcome), Player::start(welcome));
     let ran = compare(&theirs.url(), &ours.url(), &["--header", "Authorization: Basic eDp5"]);
     assert_eq!(ran.code, 0, "{ran:?}");
+    let other = Player::start(|_| reply(200, &[], "other"));
+    let line = ["--header", "Authorization: Basic eDp5", "--methods", "get"];
+    let told = compare(&theirs.url(), &other.url(), &line);
+    assert!(told.out.contains("-H \"Authorization: $SECRET\""), "{}", told.out);
+    assert!(!told.out.contains("eDp5"), "{}", told.out);
     assert!(ours.heads().iter().all(|head| head.contains("authorization: basic edp5")));
     assert!(ours.heads().iter().all(|head| head.contains("user-agent: ravelin-compare/")));
 }
