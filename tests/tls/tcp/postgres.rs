@@ -1,10 +1,16 @@
 //! Clients of PostgreSQL, which ask for TLS before they begin it.
 
+use super::servers::{Running, free, server as started};
 use super::*;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 
+/// The user and group `nobody`.
+const NOBODY: u32 = 65534;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A pod that has PostgreSQL's answer to the request for TLS, and speaks TLS if it agrees.
@@ -159,6 +165,78 @@ fn psql_and_openssl_ask_for_tls() {
         .expect("it can be run");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "hello of the pod\n", "{said}");
+}
+
+/// PostgreSQL itself, which does not run as root.
+fn server(folder: &Path, issued: &Issued) -> Option<(Running, SocketAddr)> {
+    let (initdb, postgres) = (program("initdb")?, program("postgres")?);
+    let is_root = fs::metadata("/proc/self").expect("a file").uid() == 0;
+    let as_user = |program: &Path| {
+        let mut command = Command::new(program);
+        command.current_dir(folder).env_clear().stdin(Stdio::null());
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    };
+    for (name, text) in [("pod.crt", &issued.chain), ("pod.key", &issued.key)] {
+        fs::write(folder.join(name), text).expect("a folder of ours");
+    }
+    fs::set_permissions(folder.join("pod.key"), Permissions::from_mode(0o600)).expect("a file");
+    if is_root {
+        for path in [folder.to_owned(), folder.join("pod.crt"), folder.join("pod.key")] {
+            chown(path, Some(NOBODY), Some(NOBODY)).expect("a file");
+        }
+    }
+    let mut making = as_user(&initdb);
+    let made = making.args(["-D", "data", "-U", "ann", "-A", "trust", "--no-sync"]).output();
+    let made = made.expect("it can be run");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let addr = free();
+    let mut command = as_user(&postgres);
+    command.args([
+        "-D",
+        "data",
+        "-p",
+        &addr.port().to_string(),
+        "-c",
+        "listen_addresses=127.0.0.1",
+    ]);
+    command.args(["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "ssl=on"]);
+    for (key, name) in [("ssl_cert_file", "pod.crt"), ("ssl_key_file", "pod.key")] {
+        command.arg("-c").arg(format!("{key}={}", folder.join(name).display()));
+    }
+    Some((started(&mut command, addr), addr))
+}
+
+#[test]
+fn psql_speaks_with_postgresql_through_us_and_with_us() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (of_pod, ours) = (Issued::new(&["passed.test"]), Issued::new(&["ended.test"]));
+    let Some(psql) = program("psql") else { return };
+    let Some((_pod, addr)) = server(folder.path(), &of_pod) else { return };
+    let objects = [
+        route("passed", &passed(), "HostSNI(`passed.test`)", "db"),
+        route("ended", &json!({"tls": {}}), "HostSNI(`ended.test`)", "db"),
+        service("db", addr),
+    ];
+    let proxy = with(&objects, &[&ours]);
+    let trusted = folder.path().join("trusted.crt");
+    let port = proxy.addr().port();
+    // Whether PostgreSQL has TLS on its own side.
+    for (host, issued, has_tls) in [("passed.test", &of_pod, "t"), ("ended.test", &ours, "f")] {
+        fs::write(&trusted, &issued.chain).expect("a folder of ours");
+        let to = format!(
+            "host={host} hostaddr=127.0.0.1 port={port} user=ann dbname=postgres \
+             sslmode=verify-full sslrootcert={} connect_timeout=20",
+            trusted.display()
+        );
+        let asking = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+        let output = Command::new(&psql).args(["-At", "-c", asking]).arg(to).output();
+        let output = output.expect("it can be run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), has_tls, "{said}");
+    }
 }
 
 /// A server of PostgreSQL, without TLS, that refuses everybody with a text.

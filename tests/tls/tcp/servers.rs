@@ -3,7 +3,7 @@
 use super::*;
 
 /// A program that ends with the test.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -13,12 +13,12 @@ impl Drop for Running {
     }
 }
 
-fn free() -> SocketAddr {
+pub(super) fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("loopback")
 }
 
 /// Starts a server, and waits until it listens.
-fn server(command: &mut Command, addr: SocketAddr) -> Running {
+pub(super) fn server(command: &mut Command, addr: SocketAddr) -> Running {
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let running = Running(command.spawn().expect("it can be run"));
     eventually("the server listens", || TcpStream::connect(addr).ok().map(drop));
