@@ -1,4 +1,5 @@
-//! TLS that ends here for a route of connections: with the certificate of its name, and what the route asks of clients.
+//! TLS that ends here for a route of connections: with the certificate of its name, and what the route, or the operator, asks
+//! of clients.
 
 use super::handshake::{Handshakes, Hello, Terms, Unmet};
 use super::policy::Policy;
@@ -17,7 +18,22 @@ const MOST_KEPT: usize = 256;
 
 /// The policies of the rules that one worker has met.
 #[derive(Debug, Default)]
-pub(super) struct EndPolicies(RefCell<Vec<(Arc<TcpRule>, Arc<Policy>)>>);
+pub(super) struct EndPolicies(RefCell<Vec<EndPolicy>>);
+
+#[derive(Debug)]
+struct EndPolicy {
+    rule: Arc<TcpRule>,
+    /// What the operator demands beyond the rule.
+    above: Option<Arc<Policy>>,
+    policy: Arc<Policy>,
+}
+
+impl EndPolicy {
+    fn is_of(&self, rule: &Arc<TcpRule>, above: Option<&Arc<Policy>>) -> bool {
+        Arc::ptr_eq(&self.rule, rule)
+            && self.above.as_ref().map(Arc::as_ptr) == above.map(Arc::as_ptr)
+    }
+}
 
 impl EndPolicies {
     fn of(
@@ -25,16 +41,19 @@ impl EndPolicies {
         rule: &Arc<TcpRule>,
         end: &TcpTlsEnd,
         snapshot: &Snapshot,
+        host: Option<&str>,
     ) -> Result<Arc<Policy>, Error> {
+        let above = snapshot.above(end, host);
         let mut kept = self.0.borrow_mut();
-        if let Some((_, policy)) = kept.iter().find(|(known, _)| Arc::ptr_eq(known, rule)) {
-            return Ok(Arc::clone(policy));
+        if let Some(known) = kept.iter().find(|known| known.is_of(rule, above)) {
+            return Ok(Arc::clone(&known.policy));
         }
-        let policy = Arc::new(snapshot.ending(end)?);
+        let policy = Arc::new(snapshot.ending(end, above.map(|above| &**above))?);
         if kept.len() >= MOST_KEPT {
             kept.clear();
         }
-        kept.push((Arc::clone(rule), Arc::clone(&policy)));
+        let (rule, above) = (Arc::clone(rule), above.cloned());
+        kept.push(EndPolicy { rule, above, policy: Arc::clone(&policy) });
         Ok(policy)
     }
 }
@@ -59,7 +78,7 @@ impl Handshakes {
                 return Err(failure.into());
             }
         };
-        let policy = self.end_policies().of(rule, end, &snapshot);
+        let policy = self.end_policies().of(rule, end, &snapshot, hello.server_name());
         let policy = policy.map_err(|error| {
             tracing::error!(%error, "no TLS for a route of connections");
             HandshakeFailure::Other

@@ -108,12 +108,22 @@ impl Policies {
         &self.off
     }
 
-    /// The policy of a route at which TLS ends.
+    /// What the operator demands for a host, where a route at which TLS ends does not demand more.
+    pub(super) fn above(&self, end: &TcpTlsEnd, host: Option<&str>) -> Option<&Arc<Policy>> {
+        let host = normal(host);
+        let own = self.operator.find(host.as_ref().map_or("", Host::as_str))?;
+        (own.mode() != Mode::Off && own.mode() >= end.demand.mode).then_some(own)
+    }
+
+    /// The policy of a route at which TLS ends, with what is above it.
     ///
     /// # Errors
     /// Where the cryptography has no such versions.
-    pub(super) fn ending(&self, end: &TcpTlsEnd) -> Result<Policy, Error> {
-        Policy::agreeing(end.demand.clone(), &end.protocols, &self.keys)
+    pub(super) fn ending(&self, end: &TcpTlsEnd, above: Option<&Policy>) -> Result<Policy, Error> {
+        let TcpTlsEnd { demand, protocols, .. } = end;
+        let mut both = above.map_or(demand, Policy::demand).clone();
+        both.tls13_only |= demand.tls13_only;
+        Policy::agreeing(both, protocols, &self.keys)
     }
 
     /// Whether any host requests client certificates.
@@ -124,7 +134,7 @@ impl Policies {
     /// The policy of a host in its normal form; `None` and what is no host name: of those without
     /// one.
     pub fn of(&self, host: Option<&str>) -> &Arc<Policy> {
-        let host = host.and_then(|host| Host::parse(host).ok());
+        let host = normal(host);
         let host = host.as_ref().map_or("", Host::as_str);
         match (self.operator.find(host), self.ingresses.find(host)) {
             (None, None) => &self.off,
@@ -136,6 +146,11 @@ impl Policies {
             }
         }
     }
+}
+
+/// A host in its normal form, if it is one.
+fn normal(host: Option<&str>) -> Option<Host<'_>> {
+    host.and_then(|host| Host::parse(host).ok())
 }
 
 /// `known` are the policies that there are already; new ones are added.

@@ -174,11 +174,16 @@ impl Snapshot {
     ///
     /// # Errors
     /// Where the cryptography has no such versions, or there is no ticket key yet.
-    pub(super) fn ending(&self, end: &TcpTlsEnd) -> Result<Policy, Error> {
+    pub(super) fn ending(&self, end: &TcpTlsEnd, above: Option<&Policy>) -> Result<Policy, Error> {
         let policies = self.policies.as_ref();
         let policies =
             policies.ok_or_else(|| Error::General("no policy is in force".to_owned()))?;
-        policies.ending(end)
+        policies.ending(end, above)
+    }
+
+    /// What the operator demands beyond a route at which TLS ends.
+    pub(super) fn above(&self, end: &TcpTlsEnd, host: Option<&str>) -> Option<&Arc<Policy>> {
+        self.policies.as_ref().and_then(|policies| policies.above(end, host))
     }
 
     /// The client certificate policy of a host; `None` if it has none.

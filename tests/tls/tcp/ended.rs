@@ -78,3 +78,46 @@ fn the_option_of_a_route_says_which_protocols_and_whose_certificates() {
     fs::remove_file(proxy.folder().join("manifests/4.json")).expect("it is there");
     eventually("nobody is served without the CA", || (!speaks(&identity)).then_some(()));
 }
+
+#[test]
+fn what_the_operator_demands_of_clients_holds_for_tls_that_ends_here() {
+    let pod = Echo::new();
+    let shown = Issued::new(&["db.test", "free.test", "own.test"]);
+    let [all, own] = ["all", "own"].map(Authority::new);
+    let ca = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"namespace": "ns", "name": "ca"}, "stringData": {"ca.crt": own.pem()}});
+    let clients = json!({"clientAuth": {"secretNames": ["ca"], "clientAuthType": "RequireAndVerifyClientCert"}});
+    let rule = "HostSNI(`db.test`) || HostSNI(`free.test`)";
+    let objects = [
+        route("all", &json!({"tls": {}}), rule, "db"),
+        route("own", &json!({"tls": {"options": {"name": "own"}}}), "HostSNI(`own.test`)", "db"),
+        option("own", &clients),
+        ca,
+        service("db", pod.addr),
+    ];
+    let mut builder = proxy().certificate(&shown);
+    let file = builder.folder().join("ca.pem");
+    fs::write(&file, all.pem()).expect("a folder of ours");
+    let rest = "[[client_certificate]]\nhosts = [\"free.test\", \"own.test\"]\npolicy = \"off\"\n";
+    builder = builder.sections(&format!(
+        "{TABLES}[[client_certificate]]\npolicy = \"require\"\nca_file = {file:?}\n{rest}"
+    ));
+    for (number, object) in objects.iter().enumerate() {
+        place(builder.folder(), &format!("{number}.json"), object);
+    }
+    let proxy = builder.start();
+    let speaks = |name: &str, authority: Option<&Authority>| {
+        let identity = authority.map(|authority| authority.issue("ann", 4096));
+        let config = identified(&TLS13, identity.as_ref());
+        let client = Client::offer(proxy.addr(), name, &config);
+        client.is_ok_and(|mut client| {
+            client.send("twice");
+            client.stream.read_exact(&mut [0; 5]).is_ok()
+        })
+    };
+    assert!(!speaks("db.test", None) && !speaks("db.test", Some(&own)));
+    assert!(speaks("db.test", Some(&all)));
+    assert!(speaks("free.test", None), "the same rule, and nothing is demanded for this name");
+    assert!(!speaks("own.test", None) && !speaks("own.test", Some(&all)));
+    assert!(speaks("own.test", Some(&own)));
+}
