@@ -64,3 +64,20 @@ fn without_the_right_to_read_it_the_routes_are_served() {
     api.mend();
     await_page(&edge, "a.test", "page");
 }
+
+#[test]
+fn the_config_map_with_the_cas_of_a_servers_transport_is_followed() {
+    let api = Api::new();
+    api.serve("a.test");
+    api.put("configmaps", config_map("ca", "no CA"));
+    api.put("configmaps", config_map("other", "never read"));
+    let transport = json!({"kind": "ServersTransport", "metadata": {"namespace": "ns", "name": "inner"},
+        "spec": {"rootCAs": [{"configMap": "ca"}]}});
+    api.put("serverstransports", transport);
+    let edge = Edge::of(&api, "ingress_classes = [\"traefik\"]\n").ready();
+    eventually("it is followed", || {
+        (edge.metric("ravelin_watch_objects{kind=\"ConfigMap\"}") > 0.5).then_some(())
+    });
+    let queries = api.queries("configmaps", On::List);
+    assert!(queries.iter().all(|query| query.contains("metadata.name%3Dca")), "{queries:?}");
+}

@@ -3,6 +3,7 @@
 
 use crate::model::middleware::Failover;
 use crate::net::fields::{FieldMap, Fields};
+use crate::net::memory::{Account, HolderKind};
 use crate::routing::Backend;
 use crate::upstream::body::{RequestBody, Upload, Whole, WholeReader};
 use bytes::Bytes;
@@ -55,6 +56,9 @@ pub struct KeptRequest {
     uri: Uri,
     headers: FieldMap,
     body: KeptBody,
+    /// Whose memory the head is, and how much of it.
+    account: Arc<Account>,
+    held: usize,
 }
 
 #[derive(Debug)]
@@ -65,9 +69,9 @@ enum KeptBody {
 }
 
 impl KeptRequest {
-    /// Keeps a request that has not been sent. Of a body that comes from the client as much is kept as `most_body`
-    /// says, in bytes.
-    pub fn of(request: &Request<RequestBody>, most_body: u64) -> Self {
+    /// Keeps a request that has not been sent, at the cost of its connection. Of a body that comes from the client as
+    /// much is kept as `most_body` says, in bytes.
+    pub fn of(request: &Request<RequestBody>, most_body: u64, account: &Arc<Account>) -> Self {
         let body = match request.body() {
             RequestBody::Empty => KeptBody::None,
             RequestBody::Whole(reader) => KeptBody::Whole(Rc::clone(reader.whole())),
@@ -78,7 +82,11 @@ impl KeptRequest {
             }
         };
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Self { method, uri, headers: request.headers().clone(), body }
+        let (headers, account) = (request.headers().clone(), Arc::clone(account));
+        let mut kept = Self { method, uri, headers, body, account, held: 0 };
+        kept.held = kept.head_bytes();
+        kept.account.charge(HolderKind::Replays, kept.held);
+        kept
     }
 
     /// Its fields.
@@ -139,11 +147,22 @@ impl KeptRequest {
     }
 }
 
+impl Drop for KeptRequest {
+    fn drop(&mut self) {
+        self.account.release(HolderKind::Replays, self.held);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::middleware::{FailoverErrors, ServiceChoice, StatusRange};
     use crate::model::{BackendKey, PortKey};
+    use crate::net::memory::{Budget, Ledger};
+
+    fn account() -> Arc<Account> {
+        Account::open(&Ledger::new(Budget::new(1 << 30), Arc::default()))
+    }
 
     fn to(service: &str) -> ServiceChoice {
         ServiceChoice::One(BackendKey {
@@ -162,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_innermost_failover_for_a_status_is_taken_once() {
-        let request = KeptRequest::of(&Request::new(RequestBody::Empty), 0);
+        let request = KeptRequest::of(&Request::new(RequestBody::Empty), 0, &account());
         let failovers = vec![
             failover("outer", Some((500, 599))),
             failover("never", None),
@@ -185,7 +204,9 @@ mod tests {
         let headers = request.headers_mut();
         headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         headers.insert("x-a", HeaderValue::from_static("1"));
-        let kept = KeptRequest::of(&request, 0);
+        let account = account();
+        let kept = KeptRequest::of(&request, 0, &account);
+        assert!(account.held() > 0, "the head is held");
         let copy = kept.copy(&Whole::of_ours(Bytes::from_static(b"four")));
         assert_eq!(copy.headers().get(header::CONTENT_LENGTH).expect("a length"), "4");
         assert_eq!(copy.headers().get("x-a").expect("the field"), "1");
@@ -193,5 +214,7 @@ mod tests {
         let empty = kept.copy(&Whole::of_ours(Bytes::new()));
         assert_eq!(empty.headers().get(header::CONTENT_LENGTH), None);
         assert_eq!(kept.whole_body(0).as_deref(), Some(&b""[..]));
+        drop(kept);
+        assert_eq!(account.held(), 0);
     }
 }

@@ -133,7 +133,7 @@ fn follow_up(
     });
     let of_copies = copies.iter().filter_map(|copy| copy.most_body).max().unwrap_or(0);
     let most = if failovers.is_empty() { of_copies } else { MOST_KEPT_BODY };
-    let request = KeptRequest::of(request, most);
+    let request = KeptRequest::of(request, most, &exchange.downstream().account);
     Ok(FollowUp { request, failovers, copies })
 }
 
