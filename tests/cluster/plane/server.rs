@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard};
 /// Lines of a log that are shown when a test fails.
 const SHOWN_LINES: usize = 25;
 
-/// A port of the loopback address that is kept for one server, whether that runs or not.
+/// A port of all addresses that is kept for one server, whether that runs or not; it is asked at the loopback address.
 ///
 /// The socket is bound and never listens. The kernel gives its port to nobody who asks for any port,
 /// and with `SO_REUSEADDR`, which servers in Go set, lets the server bind the same one.
@@ -29,8 +29,9 @@ impl Port {
         let reserve = || -> io::Result<Self> {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
-            socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-            let addr = socket.local_addr()?.as_socket().expect("an IPv4 socket");
+            socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
+            let bound = socket.local_addr()?.as_socket().expect("an IPv4 socket");
+            let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port()));
             Ok(Self { _held: socket, addr })
         };
         reserve().expect("a free port")

@@ -71,7 +71,7 @@ pub(super) struct Cloudflare {
     stop: AtomicBool,
     asked: AtomicUsize,
     /// Requests that another record has answered.
-    elsewhere: AtomicUsize,
+    elsewhere: Mutex<Vec<String>>,
     lost: Mutex<Vec<String>>,
     breaches: Mutex<Vec<String>>,
     step: Mutex<String>,
@@ -81,7 +81,7 @@ pub(super) struct Cloudflare {
 #[derive(Debug)]
 pub(super) struct Figures {
     pub(super) asked: usize,
-    pub(super) elsewhere: usize,
+    pub(super) elsewhere: Vec<String>,
     pub(super) lost: Vec<String>,
     pub(super) breaches: Vec<String>,
 }
@@ -91,8 +91,9 @@ impl Figures {
     pub(super) fn tell(&self, crashes: u32) {
         let Self { asked, elsewhere, lost, breaches } = self;
         say(&format!(
-            "{asked} requests, {elsewhere} answered by another record, {} lost, {} open, {crashes} containers ended by \
+            "{asked} requests, {} answered by another record, {} lost, {} open, {crashes} containers ended by \
              themselves\n{lost:#?}",
+            elsewhere.len(),
             lost.len(),
             breaches.len(),
         ));
@@ -112,7 +113,7 @@ impl Cloudflare {
             since: Instant::now(),
             stop: AtomicBool::default(),
             asked: AtomicUsize::default(),
-            elsewhere: AtomicUsize::default(),
+            elsewhere: Mutex::default(),
             lost: Mutex::default(),
             breaches: Mutex::default(),
             step: Mutex::default(),
@@ -121,6 +122,8 @@ impl Cloudflare {
 
     /// Begins visits: of each kind one that keeps its connections, and one with a new one each time.
     pub(super) fn visit<'s>(&'s self, scope: &'s Scope<'s, '_>, visits: &'s [Visit]) {
+        // What was asked until everything answered does not count.
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).clear();
         for (number, visit) in visits.iter().enumerate() {
             for keeps in [true, false] {
                 scope.spawn(move || self.run(visit, keeps, number));
@@ -167,7 +170,7 @@ impl Cloudflare {
             |list: &Mutex<Vec<String>>| list.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Figures {
             asked: self.asked.load(Ordering::SeqCst),
-            elsewhere: self.elsewhere.load(Ordering::SeqCst),
+            elsewhere: list(&self.elsewhere),
             lost: list(&self.lost),
             breaches: list(&self.breaches),
         }
@@ -253,7 +256,12 @@ impl Cloudflare {
                     let answer = line.exchange(&self.message(visit));
                     let answer = answer.map_err(|broken| format!("{to} (520): {broken:?}"))?;
                     lines.keep(to, line, &answer);
-                    self.elsewhere.fetch_add(turn, Ordering::SeqCst);
+                    if turn > 0 {
+                        let at = self.since.elapsed().as_secs_f64();
+                        let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                        let text = format!("at {at:.3} s, {step}: {refused}");
+                        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                    }
                     return Ok(answer);
                 }
                 Err(error) => refused = error,

@@ -75,7 +75,7 @@ pub(super) fn act(
     let (figures, crashes) = play(plane, cluster, records, controllers, walk);
     assert!(figures.breaches.is_empty(), "open: {:#?}", figures.breaches);
     assert!(figures.lost.is_empty(), "lost: {:#?}", figures.lost);
-    assert_eq!(figures.elsewhere, 0, "no node was closed at any time");
+    assert!(figures.elsewhere.is_empty(), "nodes were closed: {:#?}", figures.elsewhere);
     assert_eq!(crashes, 0, "containers that have ended by themselves");
 }
 
@@ -130,7 +130,7 @@ pub(super) fn play(
         cluster.name,
         figures.asked,
         figures.lost.len(),
-        figures.elsewhere,
+        figures.elsewhere.len(),
         figures.breaches.len(),
     ));
     (figures, crashes.into_inner())
@@ -170,7 +170,7 @@ impl Scene<'_> {
 
     /// Waits for the pods of the DaemonSet as the page's checks do.
     pub(super) fn rolled_out(&self) {
-        let script = "kubectl -n ravelin rollout status ds/ravelin --timeout 80s";
+        let script = "kubectl -n ravelin rollout status ds/ravelin --timeout 240s";
         self.plane.shell(&self.way.mine, script);
     }
 
