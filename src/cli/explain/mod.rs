@@ -123,8 +123,7 @@ pub(super) fn explain(
         return Ok(u8::from(!is_served));
     }
     let certificates = Certificates::of(read.config.as_ref(), &read.build);
-    let is_https = scheme == "https";
-    let protocol = taker.map(|listener| listener.protocol);
+    let (is_https, protocol) = (scheme == "https", taker.map(|listener| listener.protocol));
     let by = handshake::By { protocol, is_https, sni };
     let belongs = match handshake::stands(&certificates, &request, by, &mut explanation)? {
         Ok(belongs) => belongs,
@@ -140,10 +139,8 @@ pub(super) fn explain(
     let way = Way { belongs, over_tls, entry, without_pods };
     let refused = decide(table, &request, limit, &way, &mut explanation).err();
     let reason = refused.as_ref().map(|answer| answer.reason);
-    explanation.answer = match &refused {
-        None => "forwarded".to_owned(),
-        Some(answer) => format!("{} {}", answer.status().as_u16(), answer.reason.label()),
-    };
+    let answer = |own: &StepAnswer| format!("{} {}", own.status().as_u16(), own.reason.label());
+    explanation.answer = refused.as_deref().map_or_else(|| "forwarded".to_owned(), answer);
     handshake::add_resolver(&read.build, &mut explanation);
     explanation.note = note(&read.build, &explanation, reason);
     print(what, &explanation)?;

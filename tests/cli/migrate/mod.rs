@@ -127,7 +127,7 @@ fn beside_a_traefik_that_has_the_ports_of_the_nodes_ravelin_first_has_others() {
     let config = Config::parse(&file(&folder, "beside/ravelin.toml"), "ravelin.toml");
     let config = config.expect("a file of ours");
     let ports: Vec<u16> = config.listeners.iter().map(|one| one.address.port()).collect();
-    assert_eq!(ports, [7080, 7443]);
+    assert_eq!(ports, [7080, 9181, 7443, 9182]);
     let patch = |folder: &TempDir, name: &str| file(folder, &format!("{name}patch-daemonset.yaml"));
     assert_eq!(patch(&folder, "beside/"), patch(&folder, ""));
     assert!(file(&folder, "beside/kustomization.yaml").contains("\n  - ../../../base\n"));

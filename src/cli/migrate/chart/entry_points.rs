@@ -51,7 +51,7 @@ pub(super) fn add(draft: &mut Draft<'_>) {
     let is_secure = |to: &str| secure.contains(&to.to_lowercase()) || to == ":443" || to == "443";
     let has_port = |wanted: u16| entries.iter().any(|entry| entry.port == wanted);
     let has_twins = BESIDE.iter().all(|&(own, beside)| has_port(own) && !has_port(beside));
-    let mut has_trial = [false; 2];
+    let trials = [false, true].map(|is_secure| tried(&entries, told, is_secure));
     for entry in &entries {
         let mut listener =
             Section::new(LISTENER, &format!("Traefik's entry point {}.", entry.name));
@@ -83,13 +83,11 @@ pub(super) fn add(draft: &mut Draft<'_>) {
         }
         addresses(draft, &entry.name);
         let mut listeners = vec![entry.name.clone()];
-        if of_tcp.is_none() {
-            // The first one without TLS, and the first one with it.
-            let is_taken = std::mem::replace(&mut has_trial[usize::from(entry.is_secure)], true);
-            listeners.extend((!is_taken).then(|| trial(draft, entry)).flatten());
-        }
         if has_twins {
             listeners.extend(draft.file.twin(&entry.name, entry.port));
+        }
+        if trials.contains(&Some(&entry.name)) {
+            listeners.extend(trial(draft, entry));
         }
         let mut point = Section::new(ENTRY_POINT, "");
         point.line("name", quoted(&entry.name), "the name that routes have for it");
@@ -97,6 +95,15 @@ pub(super) fn add(draft: &mut Draft<'_>) {
         draft.file.put(point);
         options(draft, &entry.name, &is_secure);
     }
+}
+
+/// The entry point whose routes are compared: that of the chart, or the first one.
+fn tried<'e>(entries: &'e [Entry], told: &Told, is_secure: bool) -> Option<&'e String> {
+    let usual = if is_secure { "websecure" } else { "web" };
+    let of_http = |entry: &&Entry| !told.of_tcp.contains_key(&entry.name.to_lowercase());
+    let mut all = entries.iter().filter(of_http).filter(|entry| entry.is_secure == is_secure);
+    let first = all.clone().next();
+    all.find(|entry| entry.name == usual).or(first).map(|entry| &entry.name)
 }
 
 /// A listener for the node itself, with the routes of an entry point: `compare` asks it beside Traefik. Nothing if its
@@ -111,7 +118,9 @@ fn trial(draft: &mut Draft<'_>, entry: &Entry) -> Option<String> {
         listener.line("protocol", quoted("https"), "as its entry point");
     }
     listener.line("admit", list(&["loopback".to_owned()]), "nobody else");
-    draft.file.offer(listener).ok().map(|()| name.to_owned())
+    draft.file.offer(listener).ok()?;
+    draft.file.tries(&entry.name, name);
+    Some(name.to_owned())
 }
 
 /// Without any word about them, the chart has `web` and `websecure`.

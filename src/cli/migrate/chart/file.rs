@@ -82,6 +82,8 @@ pub(super) struct File {
     sections: Vec<Section>,
     /// Second listeners, by entry points.
     twins: Vec<Twin>,
+    /// Listeners for `compare`.
+    trials: Vec<Twin>,
 }
 
 /// A listener beside another one.
@@ -145,24 +147,31 @@ impl File {
         Some(name)
     }
 
+    /// Notes the listener for `compare` that an entry point has.
+    pub(super) fn tries(&mut self, of: &str, name: &str) {
+        self.trials.push(Twin { of: of.to_owned(), name: name.to_owned() });
+    }
+
     /// The file with the second listeners alone, for nodes whose ports Traefik has. `None`: there are none.
     pub(super) fn beside(&self) -> Option<Self> {
         if self.twins.is_empty() {
             return None;
         }
         let mut file = self.clone();
-        let quoted_of = |name: Option<&str>, is_it: fn(&Twin) -> &str| {
-            self.twins.iter().find(|twin| name == Some(&quoted(is_it(twin))))
-        };
+        let is_named = |section: &Section, name: &str| section.name() == Some(&*quoted(name));
+        // Those for `compare` are on loopback, and stay with their entry points.
+        let has_twin = |of: &str| self.twins.iter().any(|twin| twin.of == of);
+        let trials = self.trials.iter().filter(|trial| has_twin(&trial.of));
+        let kept: Vec<&Twin> = self.twins.iter().chain(trials).collect();
         file.sections.retain(|section| match &*section.head {
-            LISTENER => quoted_of(section.name(), |twin| &twin.name).is_some(),
-            ENTRY_POINT => quoted_of(section.name(), |twin| &twin.of).is_some(),
+            LISTENER => kept.iter().any(|one| is_named(section, &one.name)),
+            ENTRY_POINT => kept.iter().any(|one| is_named(section, &one.of)),
             _ => true,
         });
         for section in file.sections.iter_mut().filter(|section| section.head == ENTRY_POINT) {
-            if let Some(twin) = quoted_of(section.name(), |twin| &twin.of) {
-                section.set("listeners", list(std::slice::from_ref(&twin.name)), "above");
-            }
+            let own = kept.iter().filter(|one| is_named(section, &one.of));
+            let names: Vec<String> = own.map(|one| one.name.clone()).collect();
+            section.set("listeners", list(&names), "above");
         }
         file.check().is_ok().then_some(file)
     }

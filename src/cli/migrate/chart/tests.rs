@@ -112,7 +112,8 @@ tolerations: [{operator: Exists}]
         assert_eq!(line, value);
         assert!(!from.is_empty());
     }
-    assert_eq!(found.config.listeners.len(), 3, "{}", found.text);
+    // Three of Traefik's, and two for `compare`.
+    assert_eq!(found.config.listeners.len(), 5, "{}", found.text);
     let middlewares = |point: &&crate::config::EntryPoint| !point.middlewares.is_empty();
     assert_eq!(found.config.entry_points.iter().filter(middlewares).count(), 1);
     assert!(left(&found, "game.protocol").reason.contains("UDP"));
@@ -148,8 +149,8 @@ fn later_sources_win_and_null_takes_away() {
                   spec:\n  valuesContent: |-\n    ports: {web: {exposedPort: 82}, websecure: {exposedPort: null}}\n";
     let crds = "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: traefik-crd}\nspec: {chart: traefik-crd, valuesContent: 'x: 1'}\n";
     let found = of(&[("b.yaml", config), ("a.yaml", chart), ("c.yaml", crds)]);
-    let address = |at: usize| found.config.listeners[at].address.to_string();
-    assert_eq!([address(0), address(1)], ["[::]:82", "[::]:443"], "{}", found.text);
+    let (own, _) = listeners(&found.config);
+    assert_eq!(own, [("web", 82), ("websecure", 443)], "{}", found.text);
     assert!(found.text.contains("level = \"error\"  # HelmChart kube-system/traefik in a.yaml: spec.set.logs.general.level"), "{}", found.text);
     assert_eq!(found.sources.len(), 2);
 }
@@ -192,8 +193,8 @@ fn what_cannot_be_read_is_said_with_its_place() {
 #[test]
 fn without_values_the_entry_points_are_those_of_the_chart() {
     let found = of(&[("deploy.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")]);
-    let all: Vec<_> =
-        found.config.listeners.iter().map(|one| (&*one.name, one.address.port())).collect();
+    let (all, counts) = listeners(&found.config);
+    assert_eq!(counts, [3, 3], "one of each is for `compare`");
     let own = [("web", 80), ("web-beside", 7080)];
     assert_eq!(all, [own, [("websecure", 443), ("websecure-beside", 7443)]].concat());
     assert!(found.config.has_tls());
@@ -210,6 +211,7 @@ fn a_workload_is_read_where_no_chart_is() {
         .config
         .listeners
         .iter()
+        .filter(|one| !one.name.starts_with("trial"))
         .map(|one| (&*one.name, one.address.port(), one.protocol.as_str()))
         .collect();
     let of_https = [("https", 443, "https"), ("https-beside", 7443, "https")];
@@ -342,10 +344,11 @@ proptest! {
     }
 }
 
-/// The name and port of each listener, and the listeners of each entry point.
+/// The name and port of each listener but those for `compare`, and the number of listeners of each entry point.
 fn listeners(config: &Config) -> (Vec<(&str, u16)>, Vec<usize>) {
     let each = |one: &crate::config::Listener| one.address.port();
-    let names = config.listeners.iter().map(|one| (&*one.name, each(one))).collect();
+    let all = config.listeners.iter().filter(|one| !one.name.starts_with("trial"));
+    let names = all.map(|one| (&*one.name, each(one))).collect();
     (names, config.entry_points.iter().map(|point| point.listeners.len()).collect())
 }
 
@@ -357,15 +360,14 @@ fn beside_traefik_the_second_listeners_are_alone_and_their_entry_points_are_the_
     let beside = Config::parse(beside, "ravelin.toml").expect("a file of ours");
     let (names, counts) = listeners(&beside);
     assert_eq!(names, [("web-beside", 7080), ("websecure-beside", 7443)]);
-    assert_eq!(counts, [1, 1], "smtp has no listener there");
+    assert_eq!(counts, [2, 2], "with those for `compare`; smtp has no listener there");
     assert!(beside.entry_points[0].redirects);
-    // smtp is the first.
-    let web = &found.config.listeners[1];
+    let web = found.config.listeners.iter().find(|one| &*one.name == "web").expect("it has one");
     assert!(!web.proxy_protocol_from.is_empty());
     assert_eq!(beside.listeners[0].proxy_protocol_from, web.proxy_protocol_from);
     let (names, counts) = listeners(&found.config);
     assert_eq!(names.len(), 5, "{names:?}");
-    assert_eq!(counts, [1, 2, 2]);
+    assert_eq!(counts, [1, 3, 3]);
 }
 
 #[test]
