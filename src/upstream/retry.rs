@@ -101,8 +101,9 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
             Some(limit) => !limit.network || all_tried && why == Retry::Closed,
             None => all_tried || self.tried.len() > self.upstream.settings.connect_retries as usize,
         };
-        let is_taken = failed.given_up || self.request.is_some() && self.take_retry(why);
-        if is_last || !is_taken {
+        // A retry is taken from the budget only where there is one.
+        let mut is_taken = || failed.given_up || self.request.is_some() && self.take_retry(why);
+        if is_last || !is_taken() {
             return Err(failed.reason);
         }
         self.note_retry(&failed, why);
