@@ -17,6 +17,7 @@ mod missing;
 mod ownership;
 mod pool;
 mod reading;
+mod referrer;
 mod secrets;
 mod serve;
 mod serve_routes;

@@ -2,6 +2,7 @@
 
 use super::asks::Asks;
 use super::reading::{Served, StepUse};
+use super::referrer::Referrer;
 use super::steps::{Finished, RouteList, Steps};
 use super::{Name, Routes, Touched};
 use crate::config::MiddlewarePolicy;
@@ -14,7 +15,7 @@ use crate::control::translate::ingress_route::{
     self, Asked, IngressRouteRead, Placed, RouteRead, ServiceRead, Target,
 };
 use crate::control::translate::middleware::{
-    AskedBy, Asking, Dependency, OwnBackend, Reference, UsedBackend, object_id,
+    AskedBy, Asking, Dependency, OwnBackend, Reference, UsedBackend,
 };
 use crate::control::translate::report::{Problem, Report, leave_out_details};
 use crate::control::translate::servers_transport;
@@ -26,9 +27,6 @@ use crate::model::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Behind the id of an object of Kubernetes, where an object of any provider is named.
-const PROVIDER: &str = "@kubernetescrd";
 
 /// What the routes so far come to.
 #[derive(Default)]
@@ -299,9 +297,11 @@ impl Within<'_> {
 
     /// Namespace and name of what a reference means, unless that is forbidden.
     pub(super) fn name(&self, reference: Reference<'_>) -> Option<Name> {
-        let own = &self.object.namespace;
-        let namespace = reference.namespace.map_or_else(|| Arc::clone(own), Arc::from);
-        self.policy.allows(own, &namespace).then(|| (namespace, reference.name.into()))
+        self.referrer(&self.object.namespace).name(reference)
+    }
+
+    fn referrer<'n>(&'n self, namespace: &'n Arc<str>) -> Referrer<'n> {
+        Referrer { objects: self.objects, namespace, policy: self.policy }
     }
 
     /// What is asked of a Service of a namespace, with its ServersTransport looked up.
@@ -314,32 +314,14 @@ impl Within<'_> {
     ) -> Result<Wanted, Broken> {
         let (mut tls, mut timeouts) = (None, None);
         if let Some(name) = asked.transport {
-            let object = self.transport_of(name, namespace, found);
+            let referrer = self.referrer(namespace);
+            let object = referrer.own(Kind::ServersTransport, name, &mut found.dependencies);
             let (own, limits) = self.transport(&object, place, found)?;
             (tls, timeouts) = (Some(Arc::new(own)), limits);
         }
         let Asked { scheme, host, .. } = *asked;
         let (algorithm, check) = (asked.algorithm(), asked.check.clone());
         Ok(Wanted { scheme, tls, timeouts, algorithm, host, check })
-    }
-
-    /// The ServersTransport of a name: in the namespace of the Service (`crd/kubernetes_http.go`,
-    /// makeServersTransportKey), or the first of those with an id.
-    fn transport_of(&self, name: &str, of: &Arc<str>, found: &mut Found) -> ObjectRef {
-        let kind = Kind::ServersTransport;
-        let Some(id) = name.strip_suffix(PROVIDER) else {
-            return ObjectRef { kind, namespace: Arc::clone(of), name: name.into() };
-        };
-        found.dependencies.insert(Dependency::Object(ObjectRef::new(kind, "", id)));
-        let all = self.objects.traefik(kind).iter();
-        let mut named = all.filter(|(namespace, name, _)| {
-            object_id(namespace, name) == id && self.policy.allows(of, namespace)
-        });
-        let (namespace, name) = named.next().map_or_else(
-            || (Arc::clone(of), Arc::from(name)),
-            |(namespace, name, _)| (Arc::clone(namespace), Arc::clone(name)),
-        );
-        ObjectRef { kind, namespace, name }
     }
 
     fn transport(
@@ -355,11 +337,7 @@ impl Within<'_> {
             Report::new(self.object, &mut found.problems).add(place, problem);
             return Err(Broken::ProtocolUnusable);
         };
-        let named = |name: Arc<str>| (Arc::clone(&object.namespace), name);
-        let secrets = read.secrets.into_iter().map(|name| Dependency::Secret(named(name)));
-        found.dependencies.extend(secrets);
-        let maps = read.config_maps.into_iter().map(|name| Dependency::ConfigMap(named(name)));
-        found.dependencies.extend(maps);
+        found.dependencies.extend(read.dependencies);
         let tls = read.tls.ok_or(Broken::ProtocolUnusable)?;
         Ok((tls, read.timeouts))
     }

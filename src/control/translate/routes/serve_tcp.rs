@@ -2,14 +2,15 @@
 
 use super::asks::Asks;
 use super::reading::{Served, TcpServed};
+use super::referrer::Referrer;
 use super::tls_options::TlsOptions;
-use super::{Name, Routes, Touched};
+use super::{Routes, Touched};
 use crate::config::MiddlewarePolicy;
 use crate::control::objects::{Objects, TraefikObject};
 use crate::control::quote::quote;
 use crate::control::translate::clients::{ClientsRead, IssuerName};
 use crate::control::translate::ingress_route::forbidden;
-use crate::control::translate::middleware::{Dependency, Reference, object_id};
+use crate::control::translate::middleware::{Dependency, Reference};
 use crate::control::translate::report::{Problem, Report, leave_out_details};
 use crate::control::translate::secret;
 use crate::control::translate::tcp_route::{
@@ -26,8 +27,6 @@ use crate::pki::client_certificate::{Authority, Demand, Mode};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Behind the id of an object of Kubernetes, where an object of any provider is named.
-const PROVIDER: &str = "@kubernetescrd";
 /// What comes of a route that cannot be served.
 const REFUSED: &str = "connections are refused";
 
@@ -96,7 +95,7 @@ impl Routes {
     }
 }
 
-impl TcpReader<'_> {
+impl<'w> TcpReader<'w> {
     fn report(&mut self, place: &str, problem: Problem) {
         Report::new(self.object, &mut self.problems).add(place, problem);
     }
@@ -142,7 +141,8 @@ impl TcpReader<'_> {
             let read = tls_option::read(self.objects, &default, &mut self.problems);
             return Ok(read.map(|read| (default.namespace, read)));
         };
-        let Some(option) = self.named(Kind::TlsOption, named) else {
+        let referrer = self.referrer();
+        let Some(option) = referrer.object(Kind::TlsOption, named, &mut self.dependencies) else {
             self.report(place, forbidden("a TLSOption", REFUSED));
             return Err(Broken::Restricted);
         };
@@ -226,7 +226,9 @@ impl TcpReader<'_> {
     }
 
     fn step(&mut self, named: Reference<'_>, place: &str) -> Result<(ObjectRef, Step), Broken> {
-        let Some(object) = self.named(Kind::MiddlewareTcp, named) else {
+        let referrer = self.referrer();
+        let Some(object) = referrer.object(Kind::MiddlewareTcp, named, &mut self.dependencies)
+        else {
             self.report(place, forbidden("a MiddlewareTCP", REFUSED));
             return Err(Broken::MiddlewareUnusable);
         };
@@ -280,7 +282,7 @@ impl TcpReader<'_> {
             TcpTarget::Port(reference, port) => (*reference, port.clone()),
             TcpTarget::Unusable(broken) => return Err(*broken),
         };
-        let Some((namespace, name)) = self.allowed(reference) else {
+        let Some((namespace, name)) = self.referrer().name(reference) else {
             let place = format!("{place}.namespace");
             self.report(&place, forbidden("a Service", REFUSED));
             return Err(Broken::Restricted);
@@ -310,49 +312,20 @@ impl TcpReader<'_> {
 
     fn transport(&mut self, name: &str, place: &str) -> Result<(ObjectRef, TcpTransport), Broken> {
         let kind = Kind::ServersTransportTcp;
-        let Some(object) = self.named(kind, Reference { namespace: None, name }) else {
-            self.report(place, forbidden("a ServersTransportTCP", REFUSED));
-            return Err(Broken::Restricted);
-        };
+        let object = self.referrer().own(kind, name, &mut self.dependencies);
         self.dependencies.insert(Dependency::Object(object.clone()));
         let Some(read) = tcp_route::read_transport(self.objects, &object, &mut self.problems)
         else {
             self.report(place, missing(&object, Why::Unsupported));
             return Err(Broken::ProtocolUnusable);
         };
-        let named = |name: Arc<str>| (Arc::clone(&object.namespace), name);
-        let secrets = read.secrets.into_iter().map(|name| Dependency::Secret(named(name)));
-        self.dependencies.extend(secrets);
-        let maps = read.config_maps.into_iter().map(|name| Dependency::ConfigMap(named(name)));
-        self.dependencies.extend(maps);
+        self.dependencies.extend(read.dependencies);
         read.usable.map(|usable| (object, usable)).ok_or(Broken::ProtocolUnusable)
     }
 
-    /// Namespace and name of what a reference means, unless that is forbidden.
-    fn allowed(&self, reference: Reference<'_>) -> Option<Name> {
-        let own = &self.object.namespace;
-        let namespace = reference.namespace.map_or_else(|| Arc::clone(own), Arc::from);
-        self.policy.allows(own, &namespace).then(|| (namespace, reference.name.into()))
-    }
-
-    /// The object of a kind that a reference means: by name, or the first of those with an id of the provider. Nothing
-    /// if it is forbidden.
-    fn named(&mut self, kind: Kind, reference: Reference<'_>) -> Option<ObjectRef> {
-        let Some(id) = reference.name.strip_suffix(PROVIDER) else {
-            let (namespace, name) = self.allowed(reference)?;
-            return Some(ObjectRef { kind, namespace, name });
-        };
-        self.dependencies.insert(Dependency::Object(ObjectRef::new(kind, "", id)));
-        let own = &self.object.namespace;
-        let all = self.objects.traefik(kind).iter();
-        let mut named = all.filter(|(namespace, name, _)| {
-            object_id(namespace, name) == id && self.policy.allows(own, namespace)
-        });
-        let (namespace, name) = match named.next() {
-            Some((namespace, name, _)) => (Arc::clone(namespace), Arc::clone(name)),
-            None => (Arc::clone(own), reference.name.into()),
-        };
-        Some(ObjectRef { kind, namespace, name })
+    fn referrer(&self) -> Referrer<'w> {
+        let Self { objects, object, policy, .. } = *self;
+        Referrer { objects, namespace: &object.namespace, policy }
     }
 
     fn warn_of_http(&mut self, position: usize) {

@@ -7,7 +7,7 @@ mod authorities;
 
 pub(in crate::control) use authorities::config_maps_of;
 
-use super::middleware::Fields;
+use super::middleware::{Dependency, Fields};
 use super::report::Report;
 use super::secret;
 use super::wanted::TransportTls;
@@ -25,8 +25,7 @@ pub(super) struct TransportRead {
     /// `None`: it cannot be used, which was told.
     pub(super) tls: Option<TransportTls>,
     pub(super) timeouts: Option<Timeouts>,
-    pub(super) secrets: Vec<Arc<str>>,
-    pub(super) config_maps: Vec<Arc<str>>,
+    pub(super) dependencies: Vec<Dependency>,
 }
 
 /// The fields about TLS that a ServersTransportTCP has as well.
@@ -44,8 +43,7 @@ pub(super) const TLS_FIELDS: [&str; 8] = [
 /// What was read of those, with the objects that it depends on.
 pub(super) struct TlsRead {
     pub(super) tls: TransportTls,
-    pub(super) secrets: Vec<Arc<str>>,
-    pub(super) config_maps: Vec<Arc<str>>,
+    pub(super) dependencies: Vec<Dependency>,
 }
 
 /// The objects, and the namespace whose Secrets and ConfigMaps are meant.
@@ -90,12 +88,12 @@ fn content(
     fields.know(&known);
     fields.tell("maxIdleConnsPerHost", "upstream.idle_per_endpoint bounds those of each worker");
     fields.tell("cipherSuites", "those of TLS 1.3 and the strong ones of TLS 1.2 are offered");
-    let TlsRead { mut tls, secrets, config_maps } = read_tls(&mut fields, within);
+    let TlsRead { mut tls, dependencies } = read_tls(&mut fields, within);
     tls.details.versions = versions(&mut fields);
     tls.over_http1 = fields.flag("disableHTTP2");
     let timeouts = timeouts(&mut fields);
     let tls = (!fields.is_broken()).then_some(tls);
-    TransportRead { tls, timeouts, secrets, config_maps }
+    TransportRead { tls, timeouts, dependencies }
 }
 
 /// Reads [`TLS_FIELDS`], which are known.
@@ -126,10 +124,14 @@ pub(super) fn read_tls(fields: &mut Fields<'_, '_, '_>, within: Option<Within<'_
     let versions = TlsVersions::Both;
     let details = TlsDetails { identity, peer_names, skips_server_name: is_insecure, versions };
     let tls = TransportTls { server_name, trust, details, over_http1: false };
-    let certificates = certificates.into_iter().map(Arc::from);
-    let secrets = named.secrets.into_iter().map(Arc::from).chain(certificates).collect();
-    let config_maps = named.config_maps.into_iter().map(Arc::from).collect();
-    TlsRead { tls, secrets, config_maps }
+    let dependencies = within.map_or_else(Vec::new, |Within { namespace, .. }| {
+        let of = |name: &str| (Arc::clone(namespace), Arc::from(name));
+        let secrets = named.secrets.into_iter().chain(certificates);
+        let secrets = secrets.map(|name| Dependency::Secret(of(name)));
+        let config_maps = named.config_maps.into_iter();
+        secrets.chain(config_maps.map(|name| Dependency::ConfigMap(of(name)))).collect()
+    });
+    TlsRead { tls, dependencies }
 }
 
 /// The names of which the certificate of a pod has to have one: `peerCertURI`, and `peerCertSANs`.

@@ -2,21 +2,19 @@
 
 use super::service::proxy_protocol;
 use crate::control::objects::{Objects, TraefikObject};
-use crate::control::translate::middleware::Fields;
+use crate::control::translate::middleware::{Dependency, Fields};
 use crate::control::translate::report::Report;
 use crate::control::translate::servers_transport::{self, TLS_FIELDS, TlsRead, Within};
 use crate::control::translate::wanted::TransportTls;
 use crate::model::{Diagnostic, KeepAlive, ObjectRef, TcpDelivery};
 use serde_json::Value;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What was read of one, with the objects that it depends on.
 pub(in crate::control::translate) struct TcpTransportRead {
     /// `None`: it cannot be used, which was told.
     pub(in crate::control::translate) usable: Option<TcpTransport>,
-    pub(in crate::control::translate) secrets: Vec<Arc<str>>,
-    pub(in crate::control::translate) config_maps: Vec<Arc<str>>,
+    pub(in crate::control::translate) dependencies: Vec<Dependency>,
 }
 
 /// One that can be used.
@@ -54,13 +52,13 @@ pub(super) fn content(
         tls.know(&TLS_FIELDS);
         servers_transport::read_tls(tls, within)
     });
-    let (tls, secrets, config_maps) = match tls {
-        None => (None, Vec::new(), Vec::new()),
-        Some(TlsRead { tls, secrets, config_maps }) => (Some(tls), secrets, config_maps),
+    let (tls, dependencies) = match tls {
+        None => (None, Vec::new()),
+        Some(TlsRead { tls, dependencies }) => (Some(tls), dependencies),
     };
     let delivery = TcpDelivery { proxy_protocol, connect, keep_alive };
     let usable = (!fields.is_broken()).then_some(TcpTransport { delivery, tls });
-    TcpTransportRead { usable, secrets, config_maps }
+    TcpTransportRead { usable, dependencies }
 }
 
 /// A negative time is none; zero is as good as nothing.
