@@ -110,21 +110,8 @@ fn mirroring<'o>(fields: &mut Fields<'o, '_, '_>) -> Option<TraefikServiceRead<'
     let with_body = fields.flag_if_any("mirrorBody").unwrap_or(true);
     let most = fields.number("maxBodySize");
     let max_body = most.and_then(|most| u64::try_from(most).ok());
-    let mirrors = match fields.get("mirrors") {
-        None => &[][..],
-        Some(Value::Array(items)) => items,
-        Some(_) => {
-            fields.refuse("mirrors", "is not a list", "list Services by `name` and `port`");
-            return None;
-        }
-    };
-    if mirrors.len() > ingress_route::MOST_SERVICES {
-        let reason = format!("are more than {}", ingress_route::MOST_SERVICES);
-        fields.refuse("mirrors", reason, "copy requests to fewer Services");
-        return None;
-    }
-    let read = |position| fields.item("mirrors", position, mirror).flatten();
-    let mirrors: Vec<_> = (0..mirrors.len()).map(read).collect();
+    let fix = "copy requests to fewer Services";
+    let mirrors = ingress_route::services_of(fields, "mirrors", fix, |_, one| mirror(one));
     if mirrors.iter().any(Option::is_none) {
         fields.break_off();
     }

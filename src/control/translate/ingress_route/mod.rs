@@ -5,6 +5,7 @@
 //! so that no broader route takes its requests.
 
 mod health_check;
+pub(super) mod list;
 mod place;
 pub(super) mod rule;
 mod service;
@@ -14,10 +15,10 @@ mod tls;
 pub(super) use place::Placed;
 pub(super) use place::hosts;
 pub(super) use service::{
-    Asked, MOST_SERVICES, ServiceRead, Target, missing, one as service, read as services,
-    service_with,
+    Asked, ServiceRead, Target, list as services_of, missing, one as service, port,
+    read as services, service_with,
 };
-pub(super) use service::{length, middlewares as references, reference};
+pub(super) use service::{middlewares as references, reference};
 pub(super) use sticky::sticky;
 pub(in crate::control) use tls::secrets_of;
 pub(super) use tls::{RouteTls, content as tls_content};
@@ -31,12 +32,7 @@ use super::report::{Problem, Report};
 use crate::control::objects::TraefikObject;
 use crate::control::quote::quote;
 use crate::model::{Broken, HostPattern, Https, Severity, Why};
-use rule::{RuleError, Syntax};
-use serde_json::Value;
-use std::collections::HashMap;
-
-/// Priorities above are kept for Traefik's own routes.
-pub(super) const MOST_PRIORITY: i64 = i64::MAX - 1000;
+use rule::Syntax;
 
 /// One of `spec.routes` whose rule can be read.
 pub(super) struct RouteRead<'o> {
@@ -84,7 +80,7 @@ pub(super) fn read<'o>(
         fields.refuse_for(Why::Unsupported, "parentRefs", reason, "write the whole rule in each");
     }
     let is_broken = fields.is_broken();
-    let routes = read_routes(&mut fields);
+    let routes = list::routes(&mut fields, read_route, |route| (route.text, route.position));
     let entry_points = points.of_route(&names, has_tls, report);
     let https = https::read(annotations, has_tls, entry_points.is_secure, https, report);
     let refused = is_broken.then_some(Broken::Altered).or(entry_points.broken);
@@ -98,37 +94,6 @@ pub(super) fn read<'o>(
     let mut places = routes.iter().flat_map(|route| &route.places);
     let is_for_any_host = places.any(|placed| placed.host == HostPattern::Any);
     IngressRouteRead { routes, entry_points, tls, hosts, is_for_any_host, asks }
-}
-
-fn read_routes<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<RouteRead<'o>> {
-    let items = match fields.get("routes") {
-        None => &[][..],
-        Some(Value::Array(items)) => items,
-        Some(_) => {
-            fields.refuse("routes", "is not a list", "write a list of routes");
-            &[]
-        }
-    };
-    if items.is_empty() && !fields.is_broken() {
-        fields.warn("routes", "is empty: nothing is served", "add a route with `match`");
-    }
-    let read = |(position, _)| {
-        fields.item("routes", position, |route| read_route(position, route)).flatten()
-    };
-    let mut routes: Vec<RouteRead<'o>> = items.iter().enumerate().filter_map(read).collect();
-    let last: HashMap<&str, usize> = routes.iter().map(|one| (one.text, one.position)).collect();
-    routes.retain(|RouteRead { position, text, .. }| {
-        let winner = last.get(text).copied().unwrap_or(*position);
-        if winner != *position {
-            let place = format!("routes[{position}].match");
-            let reason = format!(
-                "is that of routes[{winner}] as well, which takes its place, as in Traefik"
-            );
-            fields.say(&place, Severity::Warning, Why::Shadowed, reason, "remove one of the two");
-        }
-        winner == *position
-    });
-    routes
 }
 
 fn read_route<'o>(position: usize, fields: &mut Fields<'o, '_, '_>) -> Option<RouteRead<'o>> {
@@ -150,29 +115,8 @@ fn read_route<'o>(position: usize, fields: &mut Fields<'o, '_, '_>) -> Option<Ro
             return None;
         }
     }
-    let text = fields.text("match").unwrap_or_default();
-    let syntax = match fields.text("syntax") {
-        Some("v2") => Syntax::V2,
-        None | Some("" | "v3" | "default") => Syntax::V3,
-        Some(other) => {
-            let reason = format!("{} is not a syntax of rules", quote(other));
-            fields.refuse("syntax", reason, "write v3, v2, or leave it out");
-            Syntax::V3
-        }
-    };
-    let condition = match rule::parse(text, syntax) {
-        Ok(condition) => condition,
-        Err(RuleError { reason, fix }) => {
-            let reason = format!("{reason}: the route does not exist, as in Traefik");
-            fields.say("match", Severity::Error, Why::Invalid, reason, fix);
-            return None;
-        }
-    };
-    let priority = fields.number("priority").filter(|priority| *priority != 0);
-    if priority.is_some_and(|priority| priority > MOST_PRIORITY) {
-        let reason = "is above those that Traefik keeps for itself";
-        fields.refuse("priority", reason, format!("write at most {MOST_PRIORITY}"));
-    }
+    let (text, condition) = list::rule(fields, Syntax::V3, Syntax::V2)?;
+    let priority = list::priority(fields);
     let places = place::places(condition, priority, text.len());
     let middlewares = service::middlewares(fields);
     let services = service::read(fields);

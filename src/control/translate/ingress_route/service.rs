@@ -13,8 +13,8 @@ use crate::model::{
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The most services of one route: each is looked at for a request that draws among them.
-pub(in crate::control::translate) const MOST_SERVICES: usize = 64;
+/// The most services of one route: each is looked at for a request or connection that draws among them.
+const MOST_SERVICES: usize = 64;
 
 /// What a service is.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,14 +74,23 @@ pub(in crate::control::translate) fn middlewares<'o>(
 pub(in crate::control::translate) fn read<'o>(
     fields: &mut Fields<'o, '_, '_>,
 ) -> Vec<ServiceRead<'o>> {
-    let count = length(fields, "services", "list Services by `name` and `port`");
+    list(fields, "services", "spread the requests over fewer Services", |_, service| one(service))
+}
+
+/// Reads a list of services, each with its position. Of one that is too long, which is told, none are read.
+pub(in crate::control::translate) fn list<'o, 'f, S>(
+    fields: &mut Fields<'o, '_, 'f>,
+    key: &str,
+    fix_of_many: &str,
+    read: impl Fn(usize, &mut Fields<'o, '_, 'f>) -> S,
+) -> Vec<S> {
+    let count = length(fields, key, "list Services by `name` and `port`");
     if count > MOST_SERVICES {
-        let reason = format!("are more than {MOST_SERVICES}");
-        fields.refuse("services", reason, "spread the requests over fewer Services");
+        fields.refuse(key, format!("are more than {MOST_SERVICES}"), fix_of_many);
         return Vec::new();
     }
-    let all = (0..count).filter_map(|position| fields.item("services", position, one));
-    all.collect()
+    let read = |position| fields.item(key, position, |service| read(position, service));
+    (0..count).filter_map(read).collect()
 }
 
 /// How many values a list has.
@@ -186,6 +195,14 @@ fn target<'o>(fields: &mut Fields<'o, '_, '_>) -> Target<'o> {
             return Target::Unusable(named.name, Broken::Unsupported);
         }
     }
+    match port(fields) {
+        Some(port) => Target::Service(named, port),
+        None => Target::Unusable(named.name, Broken::PortMissing),
+    }
+}
+
+/// Reads `port` of a service. Nothing if it is none, which is told.
+pub(in crate::control::translate) fn port(fields: &mut Fields<'_, '_, '_>) -> Option<PortKey> {
     let port = match fields.get("port") {
         Some(Value::Number(number)) => {
             let number = number.as_u64().and_then(|number| u16::try_from(number).ok());
@@ -199,14 +216,11 @@ fn target<'o>(fields: &mut Fields<'o, '_, '_>) -> Target<'o> {
         },
         _ => None,
     };
-    match port {
-        Some(port) => Target::Service(named, port),
-        None => {
-            let reason = "is missing, or is no port";
-            fields.refuse("port", reason, "write number or name of a port of the Service");
-            Target::Unusable(named.name, Broken::PortMissing)
-        }
+    if port.is_none() {
+        let reason = "is missing, or is no port";
+        fields.refuse("port", reason, "write number or name of a port of the Service");
     }
+    port
 }
 
 /// What stands behind `@` is not one of the cluster's.

@@ -18,15 +18,12 @@ pub(super) use transport::{TcpTransport, read as read_transport};
 
 use super::annotations::{Annotations, OURS};
 use super::entry_points::{EntryPointTable, EntryPointsRead};
-use super::ingress_route::rule::{self, RuleError, Syntax};
-use super::ingress_route::{MOST_PRIORITY, hosts as hosts_of, references};
+use super::ingress_route::rule::Syntax;
+use super::ingress_route::{hosts as hosts_of, list, references};
 use super::middleware::{Fields, Reference};
 use super::report::{Problem, Report};
 use crate::control::objects::TraefikObject;
-use crate::control::quote::quote;
 use crate::model::{Broken, Condition, HostPattern, Severity, Why};
-use serde_json::Value;
-use std::collections::HashMap;
 
 /// The priority of ``HostSNI(`*`)``: behind all others (`pkg/muxer/tcp/mux.go`, GetRulePriority).
 const CATCH_ALL_PRIORITY: i64 = -1;
@@ -70,7 +67,8 @@ pub(super) fn read<'o>(
     fields.refuse_misspelt("tls");
     let names = fields.texts("entryPoints");
     let has_tls = fields.get("tls").is_some();
-    let routes = read_routes(&mut fields, has_tls);
+    let read = |position, route: &mut Fields<'o, '_, '_>| read_route(position, route, has_tls);
+    let routes = list::routes(&mut fields, read, |route| (route.text, route.position));
     let mut broken = fields.is_broken().then_some(Broken::Altered);
     let entry_points = points.of_tcp_route(&names, has_tls, report);
     let tls = tls::read(&source.spec, &routes, report);
@@ -91,37 +89,6 @@ fn annotated(source: &TraefikObject, report: &mut Report<'_>) -> Option<Broken> 
     Some(Broken::Restricted)
 }
 
-fn read_routes<'o>(fields: &mut Fields<'o, '_, '_>, has_tls: bool) -> Vec<TcpRouteRead<'o>> {
-    let items = match fields.get("routes") {
-        None => &[][..],
-        Some(Value::Array(items)) => items,
-        Some(_) => {
-            fields.refuse("routes", "is not a list", "write a list of routes");
-            &[]
-        }
-    };
-    if items.is_empty() && !fields.is_broken() {
-        fields.warn("routes", "is empty: nothing is served", "add a route with `match`");
-    }
-    let read = |(position, _)| {
-        fields.item("routes", position, |route| read_route(position, route, has_tls)).flatten()
-    };
-    let mut routes: Vec<TcpRouteRead<'o>> = items.iter().enumerate().filter_map(read).collect();
-    let last: HashMap<&str, usize> = routes.iter().map(|one| (one.text, one.position)).collect();
-    routes.retain(|TcpRouteRead { position, text, .. }| {
-        let winner = last.get(text).copied().unwrap_or(*position);
-        if winner != *position {
-            let place = format!("routes[{position}].match");
-            let reason = format!(
-                "is that of routes[{winner}] as well, which takes its place, as in Traefik"
-            );
-            fields.say(&place, Severity::Warning, Why::Shadowed, reason, "remove one of the two");
-        }
-        winner == *position
-    });
-    routes
-}
-
 fn read_route<'o>(
     position: usize,
     fields: &mut Fields<'o, '_, '_>,
@@ -129,24 +96,7 @@ fn read_route<'o>(
 ) -> Option<TcpRouteRead<'o>> {
     fields.know(&["match", "priority", "syntax", "services", "middlewares"]);
     fields.refuse_misspelt("middlewares");
-    let text = fields.text("match").unwrap_or_default();
-    let syntax = match fields.text("syntax") {
-        Some("v2") => Syntax::TcpV2,
-        None | Some("" | "v3" | "default") => Syntax::Tcp,
-        Some(other) => {
-            let reason = format!("{} is not a syntax of rules", quote(other));
-            fields.refuse("syntax", reason, "write v3, v2, or leave it out");
-            Syntax::Tcp
-        }
-    };
-    let condition = match rule::parse(text, syntax) {
-        Ok(condition) => condition,
-        Err(RuleError { reason, fix }) => {
-            let reason = format!("{reason}: the route does not exist, as in Traefik");
-            fields.say("match", Severity::Error, Why::Invalid, reason, fix);
-            return None;
-        }
-    };
+    let (text, condition) = list::rule(fields, Syntax::Tcp, Syntax::TcpV2)?;
     if !has_tls && first_host(&condition).is_some_and(|host| *host != HostPattern::Any) {
         let reason = "asks for a name, and without `tls` nobody names one: the route does not exist, as in Traefik";
         let fix = "add `tls: {}` or `tls: {passthrough: true}`, or write HostSNI(`*`)";
@@ -156,11 +106,7 @@ fn read_route<'o>(
     let is_catch_all = condition == Condition::Host(HostPattern::Any);
     let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
     let default = if is_catch_all { CATCH_ALL_PRIORITY } else { length };
-    let priority = fields.number("priority").filter(|priority| *priority != 0);
-    if priority.is_some_and(|priority| priority > MOST_PRIORITY) {
-        let reason = "is above those that Traefik keeps for itself";
-        fields.refuse("priority", reason, format!("write at most {MOST_PRIORITY}"));
-    }
+    let priority = list::priority(fields);
     let hosts = placed(&condition);
     let middlewares = references(fields);
     let services = service::read(fields);

@@ -1,13 +1,9 @@
 //! `services` of a route: what they name, and how their pods are reached.
 
 use crate::control::quote::quote;
-use crate::control::translate::ingress_route::{length, reference};
+use crate::control::translate::ingress_route::{port, reference, services_of};
 use crate::control::translate::middleware::{Fields, Reference};
 use crate::model::{Broken, PortKey, ProxyVersion, Severity, Why};
-use serde_json::Value;
-
-/// The most services of one route: each is looked at for a connection that draws among them.
-const MOST_SERVICES: usize = 64;
 
 /// What a service is.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,14 +31,7 @@ pub(in crate::control::translate) struct TcpServiceRead<'o> {
 
 /// The services of a route.
 pub(super) fn read<'o>(fields: &mut Fields<'o, '_, '_>) -> Vec<TcpServiceRead<'o>> {
-    let count = length(fields, "services", "list Services by `name` and `port`");
-    if count > MOST_SERVICES {
-        let reason = format!("are more than {MOST_SERVICES}");
-        fields.refuse("services", reason, "spread the connections over fewer Services");
-        return Vec::new();
-    }
-    let read = |position| fields.item("services", position, |service| one(position, service));
-    (0..count).filter_map(read).collect()
+    services_of(fields, "services", "spread the connections over fewer Services", one)
 }
 
 fn one<'o>(position: usize, fields: &mut Fields<'o, '_, '_>) -> TcpServiceRead<'o> {
@@ -109,25 +98,8 @@ fn target<'o>(fields: &mut Fields<'o, '_, '_>) -> TcpTarget<'o> {
         fields.refuse_for(Why::Unsupported, "name", reason, fix);
         return TcpTarget::Unusable(Broken::Unsupported);
     }
-    let port = match fields.get("port") {
-        Some(Value::Number(number)) => {
-            let number = number.as_u64().and_then(|number| u16::try_from(number).ok());
-            number.filter(|number| *number > 0).map(PortKey::Number)
-        }
-        // Digits in quotes are a name for Traefik, of a port that no Service has.
-        Some(Value::String(text)) => match text.parse::<u16>() {
-            Ok(number) if number > 0 => Some(PortKey::Number(number)),
-            Ok(_) => None,
-            Err(_) => Some(PortKey::Name(text.as_str().into())).filter(|_| !text.is_empty()),
-        },
-        _ => None,
-    };
-    match port {
+    match port(fields) {
         Some(port) => TcpTarget::Port(named, port),
-        None => {
-            let reason = "is missing, or is no port";
-            fields.refuse("port", reason, "write number or name of a port of the Service");
-            TcpTarget::Unusable(Broken::PortMissing)
-        }
+        None => TcpTarget::Unusable(Broken::PortMissing),
     }
 }
