@@ -6,7 +6,7 @@ mod strangers;
 mod uploads;
 
 use crate::support::{
-    Builder, Metrics, PATIENCE, Process, Upstream, edge_to, eventually, unsupported,
+    Builder, Metrics, PATIENCE, Process, Upstream, edge_to, eventually, reserve, unsupported,
 };
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -57,10 +57,21 @@ impl Load {
     }
 
     /// Ends it. What went wrong on whichever connection.
-    fn faults(self) -> Vec<String> {
+    fn faults(mut self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
-        let each = self.clients.into_iter().map(|client| client.join().expect("it counts"));
+        let each = self.clients.drain(..).map(|client| client.join().expect("it counts"));
         each.flatten().collect()
+    }
+}
+
+impl Drop for Load {
+    /// Nobody asks at an address that belongs to another test by then.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for client in self.clients.drain(..) {
+            // One that has panicked has been told of by its own message.
+            let _ = client.join();
+        }
     }
 }
 
@@ -229,6 +240,7 @@ fn a_successor_that_is_not_ready_gets_nothing_and_its_death_is_not_noticed() {
 fn a_process_without_a_successor_refuses_and_resets_nobody() {
     let upstream = Upstream::saying("done");
     let mut process = at(&upstream, loopback()).spawn(1);
+    let _reserved = reserve(process.addr());
     let load = Load::on(&[process.addr()]);
     load.await_answers(100);
     process.signal("TERM");

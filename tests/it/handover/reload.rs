@@ -1,7 +1,7 @@
 //! SIGHUP: a configuration read anew, by a successor inside the process.
 
 use super::{Load, at, await_steered, loopback};
-use crate::support::{Builder, PATIENCE, Process, Upstream, eventually};
+use crate::support::{Builder, PATIENCE, Process, Upstream, eventually, reserve};
 use ravelin::config::Config;
 use std::fs;
 use std::io::{Read, Write};
@@ -148,6 +148,7 @@ fn of_two_signals_the_last_one_wins() {
 fn sigterm_during_a_reload_ends_both() {
     let upstream = Upstream::saying("done");
     let mut process = start(&upstream);
+    let _reserved = reserve(process.addr());
     let load = Load::on(&[process.addr()]);
     load.await_answers(50);
     process.reload(|text| within("1h")(unready(&text)));

@@ -64,12 +64,23 @@ impl Strangers {
         Self { stop, each }
     }
 
-    fn heard_nothing(self) {
+    fn heard_nothing(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        for stranger in self.each {
+        for stranger in self.each.drain(..) {
             let (asked, answered) = stranger.join().expect("it counts");
             assert!(asked > 0);
             assert_eq!(answered, 0, "of {asked}");
+        }
+    }
+}
+
+impl Drop for Strangers {
+    /// As with [`Load`], also where the test has failed.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for stranger in self.each.drain(..) {
+            // One that has panicked has been told of by its own message.
+            let _ = stranger.join();
         }
     }
 }

@@ -106,6 +106,16 @@ impl Wire {
         &self.buffer[self.start..]
     }
 
+    /// Waits for the next byte or the end, however long that takes.
+    pub(super) fn wait(&mut self) {
+        if self.unread().is_empty() {
+            self.stream.set_read_timeout(None).expect("a socket");
+            // What went wrong is told by the next read.
+            let _ = self.stream.peek(&mut [0]);
+            self.stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        }
+    }
+
     /// Reads some more.
     fn fill(&mut self) -> Result<(), Fault> {
         if self.start > 0 {

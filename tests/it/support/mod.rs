@@ -28,7 +28,7 @@ pub(crate) use manifest::{ingress, rule, service, slice};
 pub(crate) use message::{Fault, Framing, Message, Wire, chunked};
 pub(crate) use metrics::Metrics;
 pub(crate) use nginx::Nginx;
-pub(crate) use process::Process;
+pub(crate) use process::{Process, reserve};
 pub(crate) use program::program;
 pub(crate) use skipped::skipped;
 pub(crate) use stepped::{Stepped, backend_key};

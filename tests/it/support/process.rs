@@ -3,6 +3,7 @@
 use super::edge::log_lines;
 use super::{Client, PATIENCE, eventually};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,6 +20,15 @@ pub(crate) struct Process {
     log: Receiver<Value>,
     addr: SocketAddr,
     admin: SocketAddr,
+}
+
+/// Keeps an address, or a free one, for processes of ours as long as the socket lives, which does not listen: who
+/// connects while none of them does is refused, and meets no other test.
+pub(crate) fn reserve(addr: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+    socket.set_reuse_port(true).and_then(|()| socket.set_reuse_address(true)).expect("Linux");
+    socket.bind(&addr.into()).expect("free, or taken by a process of the same user");
+    socket
 }
 
 impl Process {

@@ -1,10 +1,10 @@
 //! A listener for connections goes from one process to its successor, as others do.
 
 use super::{Pod, TABLES, read, read_to_end, route_tcp, to};
-use crate::support::{Metrics, Process, edge, eventually};
+use crate::support::{Metrics, Process, edge, eventually, reserve};
 use serde_json::json;
 use std::io::Write;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 fn is_steered(process: &Process) -> bool {
     Metrics::scrape(process.admin()).sum("ravelin_listener_steered", &[("listener", "db")]) > 0.5
@@ -17,19 +17,20 @@ fn lines(process: &Process) -> usize {
 #[test]
 fn a_successor_gets_new_connections_and_the_old_process_keeps_its_own() {
     let pod = Pod::greeting("pod");
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("loopback");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let reserved = reserve(any);
+    let db = reserved.local_addr().ok().and_then(|addr| addr.as_socket()).expect("bound");
     let builder = || {
-        let web = SocketAddr::from(([127, 0, 0, 1], 0));
         edge()
-            .at(web)
-            .tables(&TABLES.replace("127.0.0.1:0", &free.to_string()))
+            .at(any)
+            .tables(&TABLES.replace("127.0.0.1:0", &db.to_string()))
             .timeout("drain", "20s")
             .service("db", &[pod.addr()])
             .object("route.json", &route_tcp("route", &to("db", &json!({}))))
             .spawn(1)
     };
     let connect = || {
-        let socket = TcpStream::connect(free).expect("it listens");
+        let socket = TcpStream::connect(db).expect("it listens");
         socket.set_read_timeout(Some(crate::PATIENCE)).expect("a time");
         socket
     };
