@@ -102,8 +102,7 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
             None => all_tried || self.tried.len() > self.upstream.settings.connect_retries as usize,
         };
         // A retry is taken from the budget only where there is one.
-        let mut is_taken = || failed.given_up || self.request.is_some() && self.take_retry(why);
-        if is_last || !is_taken() {
+        if is_last || !failed.given_up && (self.request.is_none() || !self.take_retry(why)) {
             return Err(failed.reason);
         }
         self.note_retry(&failed, why);
