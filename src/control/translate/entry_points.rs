@@ -46,6 +46,9 @@ pub struct CarriedTraffic {
     pub cloudflare_alone: bool,
 }
 
+/// What comes of a route of connections that cannot be served.
+const REFUSED: &str = "its connections are refused";
+
 /// The ports that Cloudflare's proxy has (Cloudflare, "Network ports").
 const PROXIED_PORTS: [u16; 13] =
     [80, 8080, 8880, 2052, 2082, 2086, 2095, 443, 2053, 2083, 2087, 2096, 8443];
@@ -224,7 +227,7 @@ impl EntryPointTable {
         let read = EntryPointsRead { entry_points: self.default(), ..Default::default() };
         let mut read = match names.is_empty() {
             true => read,
-            false => self.looked_up(read, names, "spec.entryPoints", report),
+            false => self.looked_up(read, names, "spec.entryPoints", REFUSED, report),
         };
         let fits = self.bits(|point| match has_tls {
             true => point.carries.tls,
@@ -291,7 +294,7 @@ impl EntryPointTable {
         place: &str,
         report: &mut Report<'_>,
     ) -> EntryPointsRead {
-        let mut read = self.looked_up(read, names, place, report);
+        let mut read = self.looked_up(read, names, place, "its routes answer 503", report);
         let own = read.entry_points.own;
         if read.broken.is_none() && !self.have_http(own) {
             let reason = "have no HTTP: its routes are not served";
@@ -302,17 +305,19 @@ impl EntryPointTable {
         read
     }
 
-    /// Those of these names, in the field `place`.
+    /// Those of these names, in the field `place`. `then` says what comes of a route that names none.
     fn looked_up(
         &self,
         mut read: EntryPointsRead,
         names: &[&str],
         place: &str,
+        then: &str,
         report: &mut Report<'_>,
     ) -> EntryPointsRead {
         let known: Vec<usize> = names.iter().filter_map(|name| self.position(name)).collect();
+        let then = known.is_empty().then_some(then);
         for name in names.iter().filter(|name| self.position(name).is_none()) {
-            report.add(place, self.unknown(name, known.is_empty()));
+            report.add(place, self.unknown(name, then));
         }
         if known.is_empty() {
             read.broken = Some(Broken::Restricted);
@@ -331,7 +336,8 @@ impl EntryPointTable {
         read
     }
 
-    fn unknown(&self, name: &str, is_alone: bool) -> Problem {
+    /// The problem of a name that is none, and what comes of the route where it names no other.
+    fn unknown(&self, name: &str, then: Option<&str>) -> Problem {
         let names = || self.0.iter().map(|point| &*point.name);
         let fix = match nearest(name, names()) {
             Some(near) => format!("did you mean {}?", quote(near)),
@@ -341,8 +347,8 @@ impl EntryPointTable {
             }
         };
         let name = quote(name);
-        if is_alone {
-            let reason = format!("{name} is not an entry point: its routes answer 503");
+        if let Some(then) = then {
+            let reason = format!("{name} is not an entry point: {then}");
             return Problem::error(Why::RestrictionUnsupported, "", reason, fix);
         }
         let reason =

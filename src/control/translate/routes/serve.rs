@@ -4,7 +4,7 @@ use super::asks::Asks;
 use super::clients::Clients;
 use super::reading::{Certificate, Served, StepUse};
 use super::steps::{Finished, Steps};
-use super::tls_options::TlsOptions;
+use super::tls_options::{ANSWER_503, TlsOptions};
 use super::{Name, Routes, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::annotations::Annotations;
@@ -83,7 +83,7 @@ fn tls_options(
     dependencies: &mut BTreeSet<Dependency>,
     problems: &mut Vec<Diagnostic>,
 ) -> Result<Option<ClientsRead>, Broken> {
-    let mut options = TlsOptions { objects, object, dependencies, problems };
+    let mut options = TlsOptions { objects, object, dependencies, problems, then: ANSWER_503 };
     options.of_annotation(Annotations::of(&source.metadata))
 }
 

@@ -147,7 +147,7 @@ impl<'w> TcpReader<'w> {
             return Err(Broken::Restricted);
         };
         let Self { objects, object, dependencies, problems, .. } = self;
-        let mut options = TlsOptions { objects, object, dependencies, problems };
+        let mut options = TlsOptions { objects, object, dependencies, problems, then: REFUSED };
         let read = options.named(&option, place)?;
         Ok(Some((option.namespace, read)))
     }

@@ -22,7 +22,12 @@ pub(super) struct TlsOptions<'t> {
     pub(super) object: &'t ObjectRef,
     pub(super) dependencies: &'t mut BTreeSet<Dependency>,
     pub(super) problems: &'t mut Vec<Diagnostic>,
+    /// What comes of its routes where there is no such TLSOption.
+    pub(super) then: &'static str,
 }
+
+/// What comes of routes of HTTP.
+pub(super) const ANSWER_503: &str = "its routes answer 503";
 
 impl TlsOptions<'_> {
     /// What the one of this name asks of clients.
@@ -85,7 +90,7 @@ impl TlsOptions<'_> {
     }
 
     fn missing(&mut self, what: &str, place: &str) -> Broken {
-        let reason = format!("{what}: its routes answer 503");
+        let reason = format!("{what}: {}", self.then);
         let fix = "create it: NAMESPACE-NAME@kubernetescrd in annotations";
         let problem = Problem::error(Why::RestrictionUnsupported, "", reason, fix);
         Report::new(self.object, self.problems).add(place, problem);
@@ -111,7 +116,8 @@ impl Found {
             let option = ObjectRef::new(Kind::TlsOption, namespace, named.name);
             let place = "spec.tls.options";
             let Self { dependencies, problems, .. } = self;
-            let mut options = TlsOptions { objects, object, dependencies, problems };
+            let mut options =
+                TlsOptions { objects, object, dependencies, problems, then: ANSWER_503 };
             let asked = match policy.allows(&object.namespace, namespace) {
                 true => options.named(&option, place).map(|read| read.clients),
                 false => {

@@ -39,7 +39,7 @@ const UNUSABLE: [(&str, &str, &str, Broken, &str); 12] = [
         GOOD,
         "",
         Broken::Restricted,
-        "spec.tls.options: there is no TLSOption \"gone\" in namespace default",
+        "spec.tls.options: there is no TLSOption \"gone\" in namespace default: connections are refused",
     ),
     (
         "passthru: true",
@@ -129,7 +129,10 @@ fn entry_points_have_to_carry_what_a_route_is_for() {
             "entryPoints: [web], tls: {}",
             "spec.tls: asks for TLS, and no connection of its entry points has it",
         ),
-        ("entryPoints: [wbe], tls: {}", "spec.entryPoints: \"wbe\" is not an entry point"),
+        (
+            "entryPoints: [wbe], tls: {}",
+            "spec.entryPoints: \"wbe\" is not an entry point: its connections are refused",
+        ),
     ] {
         let (model, lines) =
             run(&mk_tcp(&format!("{spec}, routes: [{}]", mk_route("HostSNI(`*`)", ""))));
