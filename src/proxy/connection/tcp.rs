@@ -17,7 +17,7 @@ use crate::proxy::relay::{Flow, Patience, Relayed, relay};
 use crate::proxy::{Downstream, ListenerEntry};
 use crate::routing::{AskedConnection, Backend, TcpEntry};
 use crate::telemetry::access_log::TcpLine;
-use crate::telemetry::{HandshakeFailure, TcpSeries, end_label};
+use crate::telemetry::{HandshakeFailure, end_label};
 use crate::tls::Hello;
 use crate::transport::proxy_protocol;
 use crate::upstream::{NoTunnel, PodTunnel, TunnelTarget};
@@ -178,8 +178,7 @@ async fn secured(
         let client = ClientSocket::Tls(Box::new(stream));
         pass(&downstream, client, Early::plain(Vec::new()), entry, record).await;
     } else {
-        let name = hello.server_name().map(Into::into);
-        let record = Record::named(&downstream, Some(entry), name);
+        let record = Record::begin(&downstream, Some(entry), hello.server_name());
         let (socket, read) = hello.into_parts();
         let early = Early { read, is_postgres };
         pass(&downstream, ClientSocket::Plain(socket), early, entry, record).await;
@@ -266,7 +265,7 @@ async fn pass(
         Ok(chosen) => chosen,
         Err(reason) => return record.end(Some(reason)),
     };
-    record.service(entry, backend);
+    record.backend = Some(Arc::clone(backend));
     let header = delivery.proxy_protocol.map(|version| {
         let source = SocketAddr::new(downstream.peer.ip(), downstream.peer.port());
         proxy_protocol::header(version, source, downstream.destination)
@@ -302,8 +301,9 @@ async fn pass(
 struct Record<'d> {
     downstream: &'d Downstream,
     begun: Instant,
-    series: Arc<TcpSeries>,
-    has_route: bool,
+    entry: Option<Arc<TcpEntry>>,
+    /// The Service that was chosen.
+    backend: Option<Arc<Backend>>,
     /// The name in a ClientHello that is passed on.
     server_name: Option<Box<str>>,
     endpoint: Option<Box<str>>,
@@ -320,33 +320,18 @@ impl<'d> Record<'d> {
         entry: Option<&Arc<TcpEntry>>,
         server_name: Option<&str>,
     ) -> Self {
-        Self::named(downstream, entry, server_name.map(Into::into))
-    }
-
-    fn named(
-        downstream: &'d Downstream,
-        entry: Option<&Arc<TcpEntry>>,
-        server_name: Option<Box<str>>,
-    ) -> Self {
-        let Downstream { worker, listener, .. } = downstream;
         Self {
             downstream,
             begun: Instant::now(),
-            series: worker.tcp_series.find(*listener, entry.map(|entry| &**entry), None),
-            has_route: entry.is_some(),
-            server_name,
+            entry: entry.cloned(),
+            backend: None,
+            server_name: server_name.map(Into::into),
             endpoint: None,
             connect: None,
             retries: 0,
             bytes: [0, 0],
             end: None,
         }
-    }
-
-    /// Notes the Service that was chosen.
-    fn service(&mut self, entry: &TcpEntry, backend: &Backend) {
-        let Downstream { worker, listener, .. } = self.downstream;
-        self.series = worker.tcp_series.find(*listener, Some(entry), Some(backend));
     }
 
     /// Notes how it ended, if not by both sides.
@@ -357,10 +342,12 @@ impl<'d> Record<'d> {
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        let Downstream { worker, text, fields, .. } = self.downstream;
+        let Downstream { worker, text, fields, listener, .. } = self.downstream;
         let gone = if worker.aborting.get() { Reason::CutByDrain } else { Reason::ClientGone };
         let reason = self.end.unwrap_or(Some(gone));
-        self.series.record(reason, self.bytes);
+        let (entry, backend) = (self.entry.as_deref(), self.backend.as_deref());
+        let series = worker.tcp_series.find(*listener, entry, backend);
+        series.record(reason, self.bytes);
         let Some(log) = &worker.access_log else { return };
         let now = Instant::now();
         log.write_tcp(&TcpLine {
@@ -368,7 +355,7 @@ impl Drop for Record<'_> {
             client: fields.client.to_str().unwrap_or_default(),
             connection: text,
             server_name: self.server_name.as_deref(),
-            route: self.has_route.then(|| self.series.text()),
+            route: entry.map(|_| series.text()),
             endpoint: self.endpoint.as_deref(),
             end: end_label(reason),
             duration: now - self.begun,

@@ -69,12 +69,17 @@ impl Telemetry {
         ]
     }
 
-    /// Marks the series of connections without a route in this table, and drops those that have been so for long.
+    /// Marks the series of connections without a route in this table, and drops those that have been so for long. Visits
+    /// every route, unless there are no series.
     pub(super) fn mark_tcp_gone(&self, table: &Table, now: u64, keep: u64) {
+        let seen: Vec<_> = self.workers.iter().map(|one| (one, one.tcp_series())).collect();
+        if seen.iter().all(|(_, series)| series.is_empty()) {
+            return;
+        }
         let present: HashSet<(String, &str)> =
             table.tcp_routes().iter().map(|entry| (entry.hosts(), &*entry.object)).collect();
-        for worker in &self.workers {
-            for series in worker.tcp_series() {
+        for (worker, all) in seen {
+            for series in all {
                 let of = &series.labels;
                 let is_there = of.route == "_" || present.contains(&(of.host.clone(), &of.route));
                 series.presence.mark(is_there, now);
