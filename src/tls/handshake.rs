@@ -92,9 +92,11 @@ impl Handshakes {
         socket: TcpStream,
         cells: &HandshakeCells,
     ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
-        let _in_flight = cells.in_flight.raise();
-        let hello = hello(socket, None).await?;
-        self.shake_hands(hello, cells).await
+        let hello = {
+            let _in_flight = cells.in_flight.raise();
+            hello(socket, None).await?
+        };
+        self.accept(hello, cells).await
     }
 
     /// Reads the ClientHello and keeps its bytes, for who decides by it what becomes of the connection.
@@ -111,15 +113,6 @@ impl Handshakes {
     /// # Errors
     /// As [`Handshakes::shake`].
     pub async fn accept(
-        &self,
-        hello: Hello,
-        cells: &HandshakeCells,
-    ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
-        let _in_flight = cells.in_flight.raise();
-        self.shake_hands(hello, cells).await
-    }
-
-    async fn shake_hands(
         &self,
         hello: Hello,
         cells: &HandshakeCells,
@@ -150,6 +143,7 @@ impl Handshakes {
         terms: Terms,
         cells: &HandshakeCells,
     ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
+        let _in_flight = cells.in_flight.raise();
         let Terms { config, certificate, policy, by_default } = terms;
         let Hello { accepted, socket, server_name, .. } = hello;
         let asking = policy.as_ref().map(|policy| policy.asking(certificate.key())).transpose();
