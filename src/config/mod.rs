@@ -151,6 +151,11 @@ pub enum ListenerProtocol {
 }
 
 impl ListenerProtocol {
+    /// Whether TLS may end at a listener with it.
+    pub fn may_end_tls(self) -> bool {
+        self != Self::Http
+    }
+
     /// The value in the file.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -269,7 +274,12 @@ impl Config {
 
     /// Whether TLS may end at a listener.
     pub fn has_tls(&self) -> bool {
-        self.listeners.iter().any(|listener| listener.protocol != ListenerProtocol::Http)
+        self.listeners.iter().any(|listener| listener.protocol.may_end_tls())
+    }
+
+    /// Whether a listener is for routes of HTTP within TLS, which Cloudflare connects to under Full.
+    pub fn has_https(&self) -> bool {
+        self.listeners.iter().any(|listener| listener.protocol == ListenerProtocol::Https)
     }
 
     /// Every key that a configuration may have, with its table (empty for the top level). The

@@ -83,7 +83,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let listeners = listeners?;
     let entry_points = entry_point::section(&root, &listeners);
     let admin = admin?;
-    let has_tls = listeners.iter().any(|listener| listener.protocol != ListenerProtocol::Http);
+    let has_tls = listeners.iter().any(|listener| listener.protocol.may_end_tls());
     if !has_tls && tls.has("ticket_key_file") {
         let fix = "write protocol = \"https\" in a listener, or remove the key";
         tls.complain("ticket_key_file", Fault::new("no listener uses TLS", fix));

@@ -182,3 +182,15 @@ fn check_counts_it_and_does_not_fail() {
     let ran = ravelin(&["check", folder.path().join("manifests").to_str().expect("UTF-8")]);
     assert!(!ran.out.contains("full (strict)"), "without a configuration there may be no TLS");
 }
+
+#[test]
+fn nothing_is_judged_where_no_listener_is_for_https() {
+    let (_folder, text) = folder();
+    // TLS may end at this one too, and no zone of Cloudflare leads to it.
+    let config = config(&text.replace("protocol = \"https\"", "protocol = \"tcp\""));
+    let file = config.path().to_str().expect("UTF-8");
+    let ran = ravelin(&["check", "--output", "json", "--config", file]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(report.get("full_strict"), None);
+}

@@ -140,7 +140,7 @@ impl<'b> Certificates<'b> {
     pub(super) fn strict(&self, table: &Table) -> Result<Vec<full_strict::Row>, Failure> {
         let none = Table::empty();
         let table = match self.config {
-            Some(config) if !config.has_tls() => return Ok(Vec::new()),
+            Some(config) if !config.has_https() => return Ok(Vec::new()),
             Some(_) => table,
             None => &none,
         };

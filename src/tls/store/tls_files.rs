@@ -84,6 +84,8 @@ pub struct TlsFiles {
     metrics: Arc<CertificateMetrics>,
     /// The CAs that Cloudflare trusts.
     authorities: Arc<Authorities>,
+    /// Whether Cloudflare has anything to judge.
+    has_https: bool,
 }
 
 struct Pair {
@@ -119,7 +121,8 @@ impl TlsFiles {
         let shown = Arc::new(CertStore::new(has_tls, policies, metrics));
         let authorities = Arc::new(authorities(config)?);
         let metrics = Arc::clone(metrics);
-        let this = Self { pairs, groups, tickets, keys, shown, metrics, authorities };
+        let has_https = config.has_https();
+        let this = Self { pairs, groups, tickets, keys, shown, metrics, authorities, has_https };
         this.publish();
         this.note();
         Ok(this)
@@ -142,7 +145,9 @@ impl TlsFiles {
         let authorities = Arc::clone(&self.authorities);
         let mut strict = SelfCheck::new(tables, self.shown.store(), authorities, &self.metrics);
         loop {
-            strict.look(|| self.sources(), now());
+            if self.has_https {
+                strict.look(|| self.sources(), now());
+            }
             tokio::select! {
                 biased;
                 () = shutdown.reached(Stage::Draining) => return,
