@@ -116,6 +116,7 @@ fn install(overlay: &Overlay) -> Step {
     };
     let reach = match overlay.installation.front {
         Front::HostNetwork => "",
+        _ if overlay.beside.is_none() => "",
         Front::Balancer => {
             " In the balancer, add two services: TCP 7080 to port 7080 of the nodes, and 7443 to 7443, with PROXY protocol if \
              proxy_protocol_from in ravelin.toml names the balancer. One that a controller of the cloud has made ends with \
@@ -126,9 +127,11 @@ fn install(overlay: &Overlay) -> Step {
             " Connections to 80 and 443 still get to Traefik, because servicelb leads them there by NAT."
         }
     };
-    let about = format!(
-        "{listens}, for Cloudflare alone.{reach} Where a firewall of the provider is before the nodes, let 7080 and 7443 pass."
-    );
+    let firewall = match overlay.beside {
+        None => "",
+        Some(_) => " Where a firewall of the provider is before the nodes, let 7080 and 7443 pass.",
+    };
+    let about = format!("{listens}, for Cloudflare alone.{reach}{firewall}");
     let command = format!("kubectl apply -k {}", stage(overlay));
     let back = format!("`kubectl delete -k {}`", stage(overlay));
     Step::new(
@@ -243,7 +246,8 @@ fn ports(overlay: &Overlay) -> Option<Step> {
         Front::Balancer if overlay.installation.balancer.is_some() => {
             let about = "In the balancer, let the services for 80 and 443 lead to ports 80 and 443 of the nodes, with PROXY protocol as \
                          above. Then let its controller run again: it finds the balancer by the name that the Service has, keeps \
-                         its address, and leads it to ravelin from then on, without what was added for 7080 and 7443.";
+                         its address, and leads it to ravelin from then on, by 7080 and 7443 as well until you delete these ports from \
+                         balancer-service.yaml.";
             let back = "`kubectl delete -f balancer-service.yaml`, with the controller at zero; then the targets of before.";
             let check = "the balancer finds its targets healthy.";
             Some(
