@@ -50,7 +50,7 @@ fn releases(surroundings: &Surroundings, objects: &Objects) -> Vec<Diagnostic> {
                  serves, are deleted with it ({}); k3s removes it with `disable: traefik`",
                 served.join(", ")
             ),
-            fix: "stop Traefik with a HelmChartConfig without pods instead (deploy/swap-from-traefik.md, step 6), and save the objects \
+            fix: "stop Traefik with a HelmChartConfig without pods instead (deploy/swap-from-traefik.md), and save the objects \
                   first"
                 .to_owned(),
         })
