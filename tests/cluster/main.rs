@@ -32,6 +32,8 @@ mod served;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod swap;
+#[path = "../support/tls_client.rs"]
+mod tls_client;
 #[path = "../support/traefik_program.rs"]
 mod traefik_program;
 mod vanishing;

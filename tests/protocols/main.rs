@@ -13,6 +13,8 @@ mod client;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "tests/it uses the rest")]
 mod support;
+#[path = "../support/tls_client.rs"]
+mod tls_client;
 #[path = "../support/until.rs"]
 mod until;
 

@@ -25,6 +25,8 @@ mod skipped;
 mod strangers;
 mod strict;
 mod tcp;
+#[path = "../support/tls_client.rs"]
+mod tls_client;
 
 use std::time::Duration;
 

@@ -55,10 +55,6 @@ impl Way<'_> {
         let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
         converse(StreamOwned::new(session, stream), message, is_head)
     }
-
-    pub(crate) fn connect(&self) -> io::Result<TcpStream> {
-        connect(self.to, self.from)
-    }
 }
 
 /// A connection, from an address of the network if it is said.

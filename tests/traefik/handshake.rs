@@ -2,13 +2,13 @@
 //! client. What came of them is told beside the answer, as fields `(certificate)` and `(version)`; a connection that
 //! gave no answer has status 0 and the body `refused`, whoever of the two ended it and how.
 
-use crate::certificates::{Anybody, Certificates};
+use crate::certificates::Certificates;
 use crate::client::{Response, connect, converse};
+use crate::tls_client::{AnyCertificate, handshake};
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned};
-use std::io;
+use rustls::{ClientConfig, ProtocolVersion};
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -53,7 +53,16 @@ impl Handshake {
         certificates: &Certificates,
     ) -> Response {
         let answer = self.try_exchange(to, from, host, message, certificates);
-        answer.unwrap_or_else(|_| Response { body: b"refused".to_vec(), ..Response::default() })
+        answer.unwrap_or_else(|error| {
+            let body = match error.kind() {
+                // A name that is none, or a side that says nothing, is no refusal.
+                ErrorKind::InvalidInput | ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                    format!("no answer: {error}").into_bytes()
+                }
+                _ => b"refused".to_vec(),
+            };
+            Response { body, ..Response::default() }
+        })
     }
 
     fn try_exchange(
@@ -65,13 +74,8 @@ impl Handshake {
         certificates: &Certificates,
     ) -> io::Result<Response> {
         let name = self.name.as_deref().filter(|name| *name != "none").unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        let config = Arc::new(self.config(certificates));
-        let session = ClientConnection::new(config, name).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(session, connect(to, from)?);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
-        }
+        let socket = connect(to, from).expect("both listen");
+        let stream = handshake(socket, &Arc::new(self.config(certificates)), name)?;
         let own = stream.conn.peer_certificates().and_then(<[_]>::first);
         let certificate = own.map_or("none", |own| certificates.label(own)).to_owned();
         let version = match stream.conn.protocol_version() {
@@ -101,7 +105,7 @@ impl Handshake {
             .with_protocol_versions(versions)
             .expect("suites for the version")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody));
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate::default()));
         let mut config = match self.certificate.as_deref() {
             None => builder.with_no_client_auth(),
             Some(which) => {

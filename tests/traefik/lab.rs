@@ -1,13 +1,14 @@
 //! The control plane with all objects, Traefik and ravelin beside it, and the exchanges.
 
 use crate::cases::Case;
-use crate::certificates::{Anybody, Certificates};
+use crate::certificates::Certificates;
 use crate::client::{Response, Way};
 use crate::edge::Edge;
 use crate::manifests::{self, DOMAIN};
 use crate::plane::Plane;
 use crate::pods::{Pods, Received};
 use crate::request::Request;
+use crate::tls_client::AnyCertificate;
 use crate::traefik::{self, Traefik};
 use crate::{crds, eventually, tcp, traefik_program};
 use rustls::ClientConfig;
@@ -123,7 +124,7 @@ impl Lab {
     /// A client that trusts everybody, with a certificate of its own or without.
     pub(crate) fn anybody(&self, with_certificate: bool) -> ClientConfig {
         let mut config = ClientConfig::clone(&self.tls[usize::from(with_certificate)]);
-        config.dangerous().set_certificate_verifier(Arc::new(Anybody));
+        config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate::default()));
         config
     }
 

@@ -36,6 +36,8 @@ mod shares;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod tcp;
+#[path = "../support/tls_client.rs"]
+mod tls_client;
 mod traefik;
 #[path = "../support/traefik_program.rs"]
 mod traefik_program;

@@ -43,6 +43,15 @@ pub(super) enum Expected {
     Refused(&'static [u16]),
 }
 
+impl Expected {
+    pub(super) fn is_met(self, answer: &Answer) -> bool {
+        match self {
+            Self::Page(pod) => answer.status == 200 && answer.body == pod,
+            Self::Refused(statuses) => statuses.contains(&answer.status),
+        }
+    }
+}
+
 /// Ports of origins for HTTP and HTTPS: Cloudflare's own, and those of the Origin Rules.
 const PORTS: [[u16; 2]; 2] = [[80, 443], [7080, 7443]];
 
@@ -191,12 +200,7 @@ impl Cloudflare {
             let answer = self.ask(visit, &mut lines);
             self.asked.fetch_add(1, Ordering::SeqCst);
             let list = match (visit.expected, &answer) {
-                (Expected::Page(pod), Ok(answer)) if answer.status == 200 && answer.body == pod => {
-                    None
-                }
-                (Expected::Refused(statuses), Ok(answer)) if statuses.contains(&answer.status) => {
-                    None
-                }
+                (expected, Ok(answer)) if expected.is_met(answer) => None,
                 (Expected::Refused(_), Ok(answer)) if answer.status == 200 => Some(&self.breaches),
                 _ => Some(&self.lost),
             };

@@ -1,7 +1,7 @@
 //! What the three swaps have in common: the cluster with its controllers, visitors and strangers.
 
 use super::client::Answer;
-use super::cloudflare::{Cloudflare, Expected, Figures, Visit};
+use super::cloudflare::{Cloudflare, Figures, Visit};
 use super::helm::Helm;
 use super::kubelet::{Kubelet, Node, say};
 use super::network::{self, Namespace};
@@ -110,10 +110,8 @@ pub(super) fn play(
             eventually(&format!("{}{} is served", visit.host, visit.path), || {
                 // By every node.
                 let mut each = records.iter().map(|_| cloudflare.once(visit));
-                let answers = |answer: Result<Answer, String>| {
-                    answer.is_ok_and(|answer| is_expected(visit, answer.status))
-                };
-                each.all(answers).then_some(())
+                let is_met = |answer: &Answer| visit.expected.is_met(answer);
+                each.all(|answer| answer.as_ref().is_ok_and(is_met)).then_some(())
             });
         }
         scope.spawn(|| stranger.run());
@@ -134,13 +132,6 @@ pub(super) fn play(
         figures.breaches.len(),
     ));
     (figures, crashes.into_inner())
-}
-
-fn is_expected(visit: &Visit, status: u16) -> bool {
-    match visit.expected {
-        Expected::Page(_) => status == 200,
-        Expected::Refused(statuses) => statuses.contains(&status),
-    }
 }
 
 /// An address of a node.

@@ -69,11 +69,11 @@ fn a_redirect_is_followed_where_it_leads_to_the_pod_and_another_port_can_be_aske
     let port = pod.addr().port();
     let check = json!({"path": "/moved", "status": 204, "port": port, "interval": "1s"});
     let (edge, _pods) = guarded(&other, &check);
-    edge.await_metric("ravelin_health_checks_total", &[("result", "failed")], 0.0);
     eventually("a check passes", || {
         let passed = edge.metrics().sum("ravelin_health_checks_total", &[("result", "passed")]);
         (passed >= 1.0).then_some(())
     });
+    edge.await_metric("ravelin_health_checks_total", &[("result", "failed")], 0.0);
     assert_eq!(edge.get(HOST, "/").text(), "main");
     fit.store(false, Ordering::Relaxed);
     await_answer(&edge, "two");

@@ -4,7 +4,6 @@ use super::{Pod, TABLES, ask, connect, edge_tcp, is_refused, read, route_tcp, to
 use crate::support::{Edge, edge};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::net::TcpStream;
 
 fn middleware(name: &str, spec: &Value) -> Value {
     json!({
@@ -68,7 +67,7 @@ fn the_gate_stands_before_the_routes_of_its_listener() {
         .service("db", &[pod.addr()])
         .object("route.json", &route_tcp("route", &to("db", &json!({}))))
         .start();
-    let mut socket = TcpStream::connect(edge.listener(1)).expect("it listens");
+    let mut socket = connect(&edge);
     let _ = socket.write_all(b"hello");
     assert!(is_refused(socket));
     let labels = [("listener", "db"), ("reason", "not_admitted")];

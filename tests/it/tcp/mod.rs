@@ -10,7 +10,7 @@ mod spread;
 use crate::support::{Builder, Edge, edge};
 use pod::Pod;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 /// The listener `db` for connections, at position 1, and the entry point of that name.
@@ -75,7 +75,11 @@ fn read_to_end(socket: &mut TcpStream) -> String {
 
 /// Whether the connection ends without a byte.
 fn is_refused(mut socket: TcpStream) -> bool {
-    matches!(socket.read(&mut [0]), Ok(0) | Err(_))
+    match socket.read(&mut [0]) {
+        Ok(count) => count == 0,
+        // Time that is over is no end.
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
 }
 
 /// What the pod answers to a text, on a connection of its own.

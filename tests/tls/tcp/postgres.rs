@@ -6,6 +6,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::fs::Permissions;
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 
@@ -63,7 +64,10 @@ fn ask(addr: SocketAddr, name: &str) -> Option<StreamOwned<ClientConnection, Tcp
 fn heard(stream: &mut impl Read) -> String {
     let mut text = String::new();
     // A pod that only closes its socket has said all nevertheless.
-    let _ = stream.read_to_string(&mut text);
+    if let Err(error) = stream.read_to_string(&mut text) {
+        let ends = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset];
+        assert!(ends.contains(&error.kind()), "{error}");
+    }
     text
 }
 
@@ -125,6 +129,7 @@ fn requests_of_http_do_not_come_within_postgresql() {
     // Without a route of connections the listener is one of HTTPS alone.
     let proxy = with(&[], &[&issued]);
     let mut socket = TcpStream::connect(proxy.addr()).expect("it listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time");
     socket.write_all(&SSL_REQUEST).expect("it reads");
     assert!(!heard(&mut socket).starts_with('S'));
 }

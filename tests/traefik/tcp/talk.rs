@@ -1,9 +1,9 @@
 //! One connection of a client, and what comes of it as a text.
 
 use super::{Case, Connection, SSL_REQUEST};
-use crate::client::Way;
+use crate::client::connect;
 use crate::lab::{Lab, Side};
-use rustls::pki_types::ServerName;
+use crate::tls_client::handshake;
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -24,8 +24,9 @@ pub(super) fn talk(
     asked: &Connection,
 ) -> (String, Option<Box<dyn Stream>>) {
     let name = case.named(&asked.name);
-    let way = Way { to: lab.at(side, &asked.at), from: asked.from, tls: None };
-    let Ok(mut stream) = way.connect() else { return (REFUSED.to_owned(), None) };
+    let Ok(mut stream) = connect(lab.at(side, &asked.at), asked.from) else {
+        return (REFUSED.to_owned(), None);
+    };
     if asked.postgres {
         let mut answer = [0];
         let agreed = stream.write_all(&SSL_REQUEST).and_then(|()| stream.read_exact(&mut answer));
@@ -53,12 +54,7 @@ fn secure(
     config.alpn_protocols = asked.alpn.iter().map(|name| name.clone().into_bytes()).collect();
     config.enable_sni = !name.is_empty();
     let name = if name.is_empty() { "none.test" } else { name };
-    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-    let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(session, stream);
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
-    }
+    let stream = handshake(stream, &Arc::new(config), name)?;
     let whose = stream.conn.peer_certificates().and_then(<[_]>::first);
     let whose = whose.map_or("nobody", |one| lab.whose(one));
     let protocol = stream.conn.alpn_protocol().map(String::from_utf8_lossy);
