@@ -2,7 +2,7 @@
 
 use crate::error::Reason;
 use crate::model::middleware::leads_to;
-use crate::model::{Algorithm, Broken, HashKey, Kind, Prefer, TcpTls};
+use crate::model::{Algorithm, HashKey, Kind, Prefer, TcpTls};
 use crate::proxy::request;
 use crate::routing::{EndpointProtocol, RouteId, Table, TcpEntry};
 use serde::Serialize;
@@ -138,12 +138,8 @@ fn tcp_row(entry: &TcpEntry) -> Row {
             all.collect::<Vec<_>>()
         })
         .collect();
-    let broken = entry.backends.iter().map(|backend| backend.broken);
-    let broken =
-        if broken.clone().all(|broken| broken.is_some()) { broken.flatten().next() } else { None };
-    let external = entry.backends.iter().any(|backend| backend.external.is_some());
-    let reason = rule.broken.or(broken).map(Broken::reason);
-    let reason = reason.or((endpoints.is_empty() && !external).then_some(Reason::NoEndpoint));
+    let reason = entry
+        .refusal(|backend| !backend.endpoints().usable().is_empty() || backend.external.is_some());
     let services: Vec<String> =
         entry.backends.iter().map(|backend| backend.key.to_string()).collect();
     Row {

@@ -5,8 +5,9 @@
 //! lookup costs what stands under one name, and not what the table has.
 
 use super::{Backend, Table};
+use crate::error::Reason;
 use crate::model::{
-    ConnectionFacts, HostPattern, Ingress, Model, TcpRoute, TcpRule, TcpService, TcpTls,
+    Broken, ConnectionFacts, HostPattern, Ingress, Model, TcpRoute, TcpRule, TcpService, TcpTls,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +32,43 @@ impl TcpEntry {
     /// The Service ports, each with its share of the connections.
     pub fn services(&self) -> impl Iterator<Item = (&TcpService, &Arc<Backend>)> {
         self.rule.services.iter().zip(&self.backends)
+    }
+
+    /// One of the Service ports by weight: of those that are whole and of which `has_pods` is true, if there are some;
+    /// else of all. `random` is a random number. `None`: all weights are 0.
+    pub fn drawn(
+        &self,
+        random: u64,
+        has_pods: impl Fn(&Backend) -> bool,
+    ) -> Option<(&TcpService, &Arc<Backend>)> {
+        let of = |is_in: &dyn Fn(&Backend) -> bool| {
+            let all = || self.services().filter(|(_, backend)| is_in(backend));
+            let sum: u64 = all().map(|(service, _)| u64::from(service.weight)).sum();
+            let mut left = random.checked_rem(sum)?;
+            all().find(|(service, _)| {
+                let weight = u64::from(service.weight);
+                let is_it = left < weight;
+                left = left.saturating_sub(weight);
+                is_it
+            })
+        };
+        of(&|backend| backend.broken.is_none() && has_pods(backend)).or_else(|| of(&|_| true))
+    }
+
+    /// Why it refuses every connection, if it does: it is broken, or what [`Self::drawn`] may give is.
+    pub fn refusal(&self, has_pods: impl Fn(&Backend) -> bool) -> Option<Reason> {
+        let broken = |broken: Broken| broken.reason();
+        if let Some(rule) = self.rule.broken {
+            return Some(broken(rule));
+        }
+        let drawable = || {
+            let with_weight = self.services().filter(|(service, _)| service.weight > 0);
+            with_weight.map(|(_, backend)| backend)
+        };
+        if drawable().any(|backend| backend.broken.is_none() && has_pods(backend)) {
+            return None;
+        }
+        Some(drawable().find_map(|backend| backend.broken).map_or(Reason::NoEndpoint, broken))
     }
 
     /// Its names as they are written, `*` for all of them.

@@ -43,6 +43,14 @@ spec:
   entryPoints: [mysql]
   tls: {options: {name: gone}}
   routes: [{match: HostSNI(`broken.example`), services: [{name: mysql, port: 3306}]}]
+---
+apiVersion: traefik.io/v1alpha1
+kind: IngressRouteTCP
+metadata: {name: unweighted, namespace: shop}
+spec:
+  entryPoints: [websecure]
+  tls: {passthrough: true}
+  routes: [{match: HostSNI(`unweighted.example`), services: [{name: mysql, port: 3306, weight: 0}, {name: gone, port: 1}]}]
 ";
 
 /// A configuration with these objects, and what has to stay while it is used.
@@ -74,6 +82,7 @@ fn check_lists_routes_of_connections_and_tells_what_is_wrong_with_them() {
         "db.example TLS passed on HostSNI(`db.example`) shop/mysql:sql 10.0.0.7:3306 shop/passed",
         "* TCP HostSNI(`*`) shop/mysql:3306 10.0.0.7:3306 shop/plain",
         "broken.example TLS ended HostSNI(`broken.example`) refused restriction_unsupported shop/broken",
+        "unweighted.example TLS passed on HostSNI(`unweighted.example`) shop/mysql:3306, shop/gone:1 refused service_missing shop/unweighted",
     ] {
         assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:#?}");
     }
@@ -130,6 +139,8 @@ fn explain_names_the_route_of_a_connection() {
                 "answer refused restriction_unsupported",
             ],
         ),
+        // As a connection is refused then: what has no weight gets none.
+        (&["https://unweighted.example/"], 1, &["answer refused service_missing"]),
         (&["tls://other.example:3306"], 1, &["answer refused no_route"]),
         (&["tls://other.example:4711"], 1, &["listener none for tls on port 4711"]),
     ] {

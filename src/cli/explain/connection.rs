@@ -6,7 +6,7 @@ use crate::config::{Listener, ListenerProtocol};
 use crate::model::{ConnectionFacts, NamedStep, TcpTls};
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::admit_connection;
-use crate::routing::{AskedConnection, Table, TcpEntry};
+use crate::routing::{AskedConnection, Backend, Table, TcpEntry};
 use http::Request;
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr};
@@ -152,13 +152,8 @@ fn refusal(entry: &TcpEntry, peer: IpAddr, without_pods: bool) -> Option<(&'stat
     {
         return Some(told(reason));
     }
-    let first = entry.backends.first()?;
-    let is_usable = |backend: &crate::routing::Backend| {
-        let has_pods = !backend.endpoints().usable().is_empty();
-        backend.broken.is_none() && (has_pods || without_pods || backend.external.is_some())
+    let has_pods = |backend: &Backend| {
+        !backend.endpoints().usable().is_empty() || without_pods || backend.external.is_some()
     };
-    if entry.backends.iter().any(|backend| is_usable(backend)) {
-        return None;
-    }
-    Some(told(first.broken.map_or(crate::error::Reason::NoEndpoint, |broken| broken.reason())))
+    entry.refusal(has_pods).map(told)
 }

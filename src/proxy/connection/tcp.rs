@@ -214,24 +214,11 @@ type Chosen<'e> = (TcpDelivery, &'e Arc<Backend>);
 
 /// One of the Services by weight: of those that have a pod, if there are some.
 fn choose(entry: &TcpEntry, random: u64) -> Result<Chosen<'_>, Reason> {
-    let of = |is_usable: fn(&Backend) -> bool| {
-        let all = || entry.services().filter(move |(_, backend)| is_usable(backend));
-        let sum: u64 = all().map(|(service, _)| u64::from(service.weight)).sum();
-        let mut left = random.checked_rem(sum)?;
-        let drawn = all().find(|(service, _)| {
-            let weight = u64::from(service.weight);
-            let is_it = left < weight;
-            left = left.saturating_sub(weight);
-            is_it
-        });
-        drawn.map(|(service, backend)| (service.delivery, backend))
-    };
-    let usable =
-        |backend: &Backend| backend.broken.is_none() && !backend.endpoints().usable().is_empty();
-    let (delivery, backend) = of(usable).or_else(|| of(|_| true)).ok_or(Reason::NoEndpoint)?;
+    let drawn = entry.drawn(random, |backend| !backend.endpoints().usable().is_empty());
+    let (service, backend) = drawn.ok_or(Reason::NoEndpoint)?;
     match backend.broken {
         Some(broken) => Err(broken.reason()),
-        None => Ok((delivery, backend)),
+        None => Ok((service.delivery, backend)),
     }
 }
 

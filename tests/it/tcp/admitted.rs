@@ -96,3 +96,19 @@ fn a_route_without_a_usable_service_refuses_with_its_reason() {
     }
     assert!(pod.heard().is_empty());
 }
+
+#[test]
+fn a_service_of_weight_0_takes_nothing_from_one_that_is_missing() {
+    let pod = Pod::greeting("pod");
+    let services =
+        json!([{"name": "db", "port": "http", "weight": 0}, {"name": "gone", "port": 1}]);
+    let routes = json!([{"match": "HostSNI(`*`)", "services": services}]);
+    let edge = edge()
+        .tables(TABLES)
+        .service("db", &[pod.addr()])
+        .object("route.json", &route_tcp("route", &routes))
+        .start();
+    assert!(is_refused(connect(&edge)));
+    refused(&edge, "service_missing", 1.0);
+    assert!(pod.heard().is_empty());
+}
