@@ -43,7 +43,9 @@ fn made(name: &str, namespace: &str, spec: Option<&Value>, port: &Value) -> Opti
         let same = |key: &str| it.get(key).is_some_and(|own| word(own) == word(port));
         same("port") || same("name")
     };
-    let of = ports.iter().find(is_it)?;
+    // DNS has one number for both protocols.
+    let is_udp = |it: &&Value| it.get("protocol").is_some_and(|protocol| protocol == "UDP");
+    let of = ports.iter().filter(is_it).find(is_udp).or_else(|| ports.iter().find(is_it))?;
     let number = of.get("port")?;
     let mut port = json!({"port": number, "protocol": "UDP"});
     if let Some(target) = of.get("targetPort").filter(|target| *target != number) {
@@ -78,12 +80,14 @@ mod tests {
             "ports": [{"name": "tcp", "port": 53}, {"name": "udp", "port": 53, "targetPort": 5353, "protocol": "UDP"}]});
         let route =
             |port: Value| json!({"routes": [{"services": [{"name": "resolver", "port": port}]}]});
+        let by_name = services(&route("udp".into()), Some(&spec));
         assert_eq!(
-            services(&route("udp".into()), Some(&spec)),
+            by_name,
             [
                 r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"dns-udp","namespace":"home"},"spec":{"ports":[{"port":53,"protocol":"UDP","targetPort":5353}],"selector":{"app":"dns"},"type":"LoadBalancer"}}"#
             ]
         );
+        assert_eq!(services(&route(53.into()), Some(&spec)), by_name, "and not the port of TCP");
         let missing = "of the Service \"resolver\", which is not in the input";
         assert!(services(&route(53.into()), None)[0].ends_with(missing));
         assert!(services(&route(54.into()), Some(&spec))[0].ends_with(missing));
