@@ -163,9 +163,14 @@ impl<'t> Kubelet<'t> {
     pub(super) fn last_words(&self) -> String {
         let words = |(key, pod): (&String, &Pod)| {
             let words = pod.process.as_ref().map(Process::last_words).unwrap_or_default();
-            format!("--- {key}, the end of its log:\n{words}")
+            let Pod { is_ready, is_ending, starts, .. } = pod;
+            format!(
+                "--- {key} (ready: {is_ready}, ending: {is_ending}, starts: {starts}), the end of its log:\n{words}"
+            )
         };
-        self.pods.iter().map(words).collect::<Vec<_>>().join("\n")
+        let each = self.pods.iter().map(words);
+        let sets = self.plane.get("/apis/apps/v1/namespaces/ravelin/daemonsets").body;
+        each.chain([format!("--- DaemonSets:\n{sets}")]).collect::<Vec<_>>().join("\n")
     }
 }
 
