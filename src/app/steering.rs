@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often the groups are looked at: for so long after the end of a process the kernel may choose
-/// by its hash. A look takes some 100 us.
+/// by its hash. A look takes some 40 us.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The ports of this process: the listeners in the order of the configuration, then the admin port.

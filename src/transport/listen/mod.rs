@@ -6,14 +6,16 @@
 
 mod handover;
 mod listener_handle;
+mod listing;
 mod local;
 mod reuseport_group;
 
 pub use handover::{Accepted, Intake, Order, Slot, WorkerSenders};
 pub use listener_handle::ListenerHandle;
+pub use listing::Listing;
 pub use local::{LocalAccepting, LocalError, LocalListening, LocalName};
 pub use local::{bind_local, bind_local_aside};
-pub use reuseport_group::{GroupIndex, Listing};
+pub use reuseport_group::GroupIndex;
 
 use crate::net::addr::PeerAddr;
 use crate::net::shutdown::{ShutdownSignal, Stage};

@@ -6,75 +6,8 @@
 //! long as it is not the last one while another one closes. If it is, and two or more are left, its
 //! place is not known any more, and nothing is guessed.
 
+use super::listing::Listing;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-
-/// Where the kernel lists the sockets of this process's network: one file a family.
-const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
-
-/// `TCP_LISTEN` of net/tcp_states.h, as the files have it.
-const LISTEN: &str = "0A";
-
-/// The listening TCP sockets of the network at one time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing(Vec<Row>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Row {
-    /// Sockets of equal keys share what comes: family, address and port, and user.
-    key: (usize, String, String),
-    inode: u64,
-}
-
-impl Listing {
-    /// Reads the group: listening sockets come first in the files, and connected ones are not read. Takes
-    /// some 100 us; blocks for no longer.
-    ///
-    /// # Errors
-    /// Where /proc is not mounted, or has no such files.
-    pub fn read() -> io::Result<Self> {
-        let mut rows = Vec::new();
-        for (family, path) in LISTS.into_iter().enumerate() {
-            match File::open(path) {
-                Ok(file) => read(family, BufReader::new(file), &mut rows)?,
-                // A kernel without IPv6 has no second one.
-                Err(error) if family > 0 && error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Self(rows))
-    }
-
-    /// The sockets that share what comes with this one, itself included. Empty if it does not listen.
-    fn beside(&self, inode: u64) -> BTreeSet<u64> {
-        self.group(self.key(inode))
-    }
-
-    fn key(&self, inode: u64) -> Option<&(usize, String, String)> {
-        self.0.iter().find(|row| row.inode == inode).map(|row| &row.key)
-    }
-
-    fn group(&self, key: Option<&(usize, String, String)>) -> BTreeSet<u64> {
-        let members = self.0.iter().filter(|row| Some(&row.key) == key);
-        members.map(|row| row.inode).collect()
-    }
-}
-
-fn read(family: usize, lines: impl BufRead, rows: &mut Vec<Row>) -> io::Result<()> {
-    for line in lines.lines().skip(1) {
-        let line = line?;
-        // sl local_address rem_address st tx:rx tr:tm->when retrnsmt uid timeout inode
-        let fields: Vec<_> = line.split_ascii_whitespace().take(10).collect();
-        let [_, local, _, state, _, _, _, user, _, inode] = fields[..] else { continue };
-        if state != LISTEN {
-            return Ok(());
-        }
-        let Ok(inode) = inode.parse() else { continue };
-        rows.push(Row { key: (family, local.to_owned(), user.to_owned()), inode });
-    }
-    Ok(())
-}
 
 /// A listening socket's view of its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,18 +81,13 @@ impl GroupIndex {
 
 #[cfg(test)]
 mod tests {
+    use super::super::listing::{Key, Row};
     use super::*;
-
-    fn listing(text: &str) -> Listing {
-        let mut rows = Vec::new();
-        read(0, text.as_bytes(), &mut rows).expect("from memory");
-        Listing(rows)
-    }
 
     /// Sockets at one address, by their inodes.
     fn at_one_address(inodes: &[u64]) -> Listing {
-        let key = || (1, "A:0050".to_owned(), "1000".to_owned());
-        Listing(inodes.iter().map(|&inode| Row { key: key(), inode }).collect())
+        let key = Key { address: ([10, 0, 0, 1], 80).into(), user: 1_000 };
+        Listing::of(inodes.iter().map(|&inode| Row { key, inode }))
     }
 
     fn joined(older: &[u64], own: u64) -> GroupIndex {
@@ -170,23 +98,6 @@ mod tests {
     fn follow(place: &mut GroupIndex, now: &[u64]) -> Option<usize> {
         place.follow(&at_one_address(now));
         place.index()
-    }
-
-    #[test]
-    fn listening_sockets_of_one_user_at_one_address_are_a_group() {
-        let listing = listing(
-            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
-             0: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 11 1 x\n\
-             1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12 1 x\n\
-             2: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 13 1 x\n\
-             3: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 14 1 x\n\
-             4: half a line\n\
-             5: 00000000:0050 0100007F:9999 01 00000000:00000000 00:00000000 00000000  1000        0 15 1 x\n\
-             6: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 16 1 x\n",
-        );
-        assert_eq!(listing.beside(11), BTreeSet::from([11, 14]));
-        assert_eq!(listing.beside(12), BTreeSet::from([12]));
-        assert_eq!(listing.beside(15), BTreeSet::new(), "it is connected");
     }
 
     #[test]
