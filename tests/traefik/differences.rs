@@ -36,8 +36,6 @@ pub(crate) enum Form {
     Ignored,
     /// As a set of elements between commas, in any case.
     List,
-    /// As a set of fields.
-    Cookies,
     /// Without nonce and opaque.
     Challenge,
     /// As times, two seconds apart at most.

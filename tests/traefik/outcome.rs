@@ -115,7 +115,6 @@ impl Outcome {
             let joined = match form(&item, rules) {
                 Some(Form::Ignored) => continue,
                 Some(Form::List) => list(&values),
-                Some(Form::Cookies) => cookies(&values),
                 Some(Form::Challenge) => challenge(&values.join(" | ")),
                 Some(Form::Seconds) | None => values.join(" | "),
             };
@@ -149,13 +148,6 @@ fn list(values: &[&str]) -> String {
     elements.sort();
     elements.dedup();
     elements.join(", ")
-}
-
-/// Cookies in order, whose values say which pod it is.
-fn cookies(values: &[&str]) -> String {
-    let mut values = values.to_vec();
-    values.sort_unstable();
-    values.join(" | ")
 }
 
 /// A challenge with its random parts left out.

@@ -1,6 +1,7 @@
 //! How values of fields are compared that are never the same bytes: as `differences.toml` says.
 
 use crate::cli::migrate::{Compared, Form};
+use crate::control::translate::go_duration;
 
 /// How far two times may be apart that are told in seconds.
 const APART: f64 = 2.0;
@@ -10,7 +11,6 @@ pub(super) fn value(item: &str, values: &[&str], rules: &[Compared]) -> Option<S
     Some(match form(item, rules) {
         Some(Form::Ignored) => return None,
         Some(Form::List) => list(values),
-        Some(Form::Cookies) => sorted(values),
         Some(Form::Challenge) => challenge(&values.join(" | ")),
         Some(Form::Seconds) => values.join(" | "),
         None if item == COOKIES => sorted(values),
@@ -83,24 +83,7 @@ fn challenge(value: &str) -> String {
 
 /// `3600`, `987.6ms`, `59m59.97s`, as both proxies write times.
 fn seconds(value: &str) -> Option<f64> {
-    let (mut total, mut rest) = (0.0, value);
-    while !rest.is_empty() {
-        let is_number = |letter: char| letter.is_ascii_digit() || letter == '.';
-        let digits = rest.find(|letter| !is_number(letter)).unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest.find(is_number).unwrap_or(rest.len());
-        total += number
-            * match &rest[..unit] {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" | "" => 1.0,
-                "ms" => 1e-3,
-                _ => return None,
-            };
-        rest = &rest[unit..];
-    }
-    Some(total)
+    go_duration(value).map(|time| time.as_secs_f64())
 }
 
 #[cfg(test)]

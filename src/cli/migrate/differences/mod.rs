@@ -81,8 +81,6 @@ pub(in crate::cli) enum Form {
     Ignored,
     /// As a set of elements between commas, in any case.
     List,
-    /// As a set of fields.
-    Cookies,
     /// Without nonce and opaque.
     Challenge,
     /// As times, some seconds apart at most.
