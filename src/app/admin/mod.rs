@@ -27,6 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 /// Connections to the port at one time: a handful of scrapers, and probes. Another connection then takes the
@@ -117,7 +118,10 @@ impl Admin {
                 listen::reset(socket);
                 continue;
             }
-            self.serve(socket, seats.take());
+            match TcpStream::from_std(socket) {
+                Ok(socket) => self.serve(socket, seats.take()),
+                Err(_) => tokio::time::sleep(listen::ACCEPT_PAUSE).await,
+            }
         }
     }
 

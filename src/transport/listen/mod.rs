@@ -20,13 +20,14 @@ pub use reuseport_group::GroupIndex;
 use crate::net::addr::PeerAddr;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{ListenerCells, Refusal};
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::Interest;
 
 /// Connections that the kernel completes and queues, at most (`net.core.somaxconn` caps
 /// it): a burst of Cloudflare's whole fleet after a restart.
@@ -106,7 +107,7 @@ impl Listening {
     pub fn accept_here(self) -> io::Result<Accepting> {
         let Bound { socket, hold } = self.0;
         // A socket without an acceptor must not keep listening.
-        let socket = TcpListener::from_std(socket.into()).inspect_err(|_| hold.release())?;
+        let socket = Readiness::from_std(socket.into()).inspect_err(|_| hold.release())?;
         Ok(Accepting { socket, hold })
     }
 }
@@ -114,28 +115,41 @@ impl Listening {
 /// A listening address with its acceptor. Closed on drop.
 #[derive(Debug)]
 pub struct Accepting {
-    socket: TcpListener,
+    socket: Readiness,
     hold: ListenerHandle,
 }
 
+/// Of a listening socket. tokio's own listener accepts by itself; its stream lets others make the call, and asks the
+/// kernel for nothing but readiness.
+type Readiness = tokio::net::TcpStream;
+
 impl Accepting {
-    /// The next connection. What filter it has from the listening socket is taken off: it was for
-    /// those who connect, and would be run for every packet from now on.
+    /// The next connection, non-blocking, and not registered with the runtime: it goes to another one, and to
+    /// register it here would take two system calls and an allocation more. What filter it has from the listening
+    /// socket is taken off: it was for those who connect, and would be run for every packet from now on.
+    ///
+    /// # Errors
+    /// What the kernel says: mostly that there are no more files, or no memory.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.socket.accept().await.inspect(|(socket, _)| remove_filter(socket))
+        self.socket.async_io(Interest::READABLE, || accept(&self.socket)).await
     }
 
     /// A connection that waits already, if there is one.
-    async fn accept_at_once(&self) -> Option<(TcpStream, SocketAddr)> {
-        let accepted = std::future::poll_fn(|cx| Poll::Ready(self.socket.poll_accept(cx))).await;
-        match accepted {
-            Poll::Ready(Ok((socket, peer))) => {
-                remove_filter(&socket);
-                Some((socket, peer))
-            }
-            Poll::Ready(Err(_)) | Poll::Pending => None,
-        }
+    fn accept_at_once(&self) -> Option<(TcpStream, SocketAddr)> {
+        accept(&self.socket).ok()
     }
+}
+
+fn accept(listener: &impl AsFd) -> io::Result<(TcpStream, SocketAddr)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (socket, peer) = acceptfrom_with(listener, flags)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    // Of a listener for TCP every connection has one.
+    let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
+    let socket = TcpStream::from(socket);
+    // There may be none, which is an error of no interest.
+    let _ = SockRef::from(&socket).detach_filter();
+    Ok((socket, peer))
 }
 
 impl Drop for Accepting {
@@ -146,15 +160,10 @@ impl Drop for Accepting {
 }
 
 /// Closes a connection with RST, so that a source that is not admitted learns nothing more.
-pub fn reset(socket: TcpStream) {
+pub fn reset(socket: impl AsFd) {
     // Closing with no linger time sends RST. If that fails, FIN does as well.
     let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
     drop(socket);
-}
-
-fn remove_filter(socket: &TcpStream) {
-    // There may be none, which is an error of no interest.
-    let _ = SockRef::from(socket).detach_filter();
 }
 
 /// A listener in use.
@@ -186,7 +195,7 @@ impl Acceptor {
             };
             self.accept_until(cells, over).await;
         }
-        self.empty_queue(cells).await;
+        self.empty_queue(cells);
     }
 
     async fn accept_until(&self, cells: &ListenerCells, end: impl Future<Output = ()>) {
@@ -243,18 +252,14 @@ impl Acceptor {
     }
 
     fn hand_over(&self, socket: TcpStream, peer: PeerAddr, slot: Slot, cells: &ListenerCells) {
-        let Ok(socket) = socket.into_std() else {
-            cells.errors.add(1);
-            return;
-        };
         cells.accepted.add(1);
         self.doors.hand_over(Accepted::new(socket, peer, self.listener, slot));
     }
 
     /// Takes what had been accepted by the kernel before the decision to leave.
-    async fn empty_queue(self, cells: &ListenerCells) {
+    fn empty_queue(self, cells: &ListenerCells) {
         while let Some(slot) = self.doors.try_slot() {
-            let Some((socket, peer)) = self.socket.accept_at_once().await else {
+            let Some((socket, peer)) = self.socket.accept_at_once() else {
                 break;
             };
             if let Some((socket, peer)) = self.admitted(socket, peer, cells) {
