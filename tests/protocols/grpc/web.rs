@@ -125,8 +125,9 @@ fn an_error_without_messages_is_in_the_fields_that_a_browser_may_read() {
     let server = Server::start();
     let (edge, authority) = served(&server);
     let words = ["--http2", "-H", "Content-Type: application/grpc-web"];
-    let body = frame(0, b"");
-    let Some((head, body)) = call(&edge, &authority, &words, "Nothing", &body) else { return };
+    // The server answers before it has read a message. curl 7.88 that is about to send one takes the reset without an
+    // error that follows (RFC 9113 section 8.1) for a failure: some of the time, so there is none.
+    let Some((head, body)) = call(&edge, &authority, &words, "Nothing", b"") else { return };
     assert!(head.contains("\r\ngrpc-status: 12"), "{head}");
     assert!(body.is_empty(), "{body:?}");
 }
