@@ -3,8 +3,8 @@
 use super::reclaim::reclaim;
 use super::unprivileged;
 use crate::config::Config;
-use crate::http::HeadTurns;
 use crate::http::client_ip::VisitorPolicy;
+use crate::http::{BodyTurns, HeadTurns};
 use crate::net::deadline::{Deadlines, TICK};
 use crate::net::memory::{Budget, Ledger};
 use crate::net::random::Random;
@@ -81,6 +81,7 @@ async fn serve(setup: Setup) {
         gates: setup.gates,
         policy: setup.policy,
         head_turns: HeadTurns::default(),
+        body_turns: BodyTurns::default(),
         handshakes: Handshakes::new(setup.certificates, setup.config.limits.handshakes.get()),
         access_log: setup.access_log,
         draining: Cell::new(false),

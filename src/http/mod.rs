@@ -4,6 +4,7 @@
 //! **Invariant**: imports no other stage: knows neither TLS handshakes nor upstream connections
 //! (`tests/layering`).
 
+mod body_turns;
 pub mod client_ip;
 mod frames;
 mod head;
@@ -17,6 +18,7 @@ mod stream;
 mod streams;
 mod target;
 
+pub use body_turns::BodyTurns;
 pub use frames::{FollowedFrames, HeadDeadline, LentSocket};
 pub use head::{forwards_left, read_http2};
 pub use head_turns::HeadTurns;

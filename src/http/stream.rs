@@ -5,6 +5,7 @@
 //! answers an unreadable request by itself, with a bare status, our own answer with its reason goes out
 //! instead.
 
+use super::body_turns::{BodyTurn, BodyTurns};
 use super::notes::Notes;
 use super::raw::{self, Passed, RawReader};
 use super::respond;
@@ -34,21 +35,24 @@ pub struct ClientStream {
     /// The rest of an answer of ours that took the place of hyper's.
     substitute: Bytes,
     notes: Rc<Notes>,
+    turns: BodyTurns,
+    turn: BodyTurn,
 }
 
 impl ClientStream {
     /// Wraps an accepted socket. `head_limit` is how long a request head may take from its first
-    /// byte to its last.
+    /// byte to its last; `turns` are those of its worker.
     pub fn new(
         socket: ClientSocket,
         watch: Rc<Watch>,
         head_limit: Duration,
         notes: Rc<Notes>,
+        turns: BodyTurns,
     ) -> Self {
         let (ready, held, substitute) = (Bytes::new(), Bytes::new(), Bytes::new());
         let socket = InPieces::new(socket);
-        let raw = RawReader::new();
-        Self { socket, watch, head_limit, ready, held, raw, substitute, notes }
+        let (raw, turn) = (RawReader::new(), BodyTurn::default());
+        Self { socket, watch, head_limit, ready, held, raw, substitute, notes, turns, turn }
     }
 
     /// Puts back what hyper has read of a request but not parsed.
@@ -192,9 +196,16 @@ impl AsyncRead for ClientStream {
         if !this.ready.is_empty() {
             give(&mut this.ready, buf);
         } else if this.held.is_empty() {
+            let is_body = this.raw.is_in_body();
+            if is_body {
+                ready!(this.turns.poll(&mut this.turn, cx));
+            }
             ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
             let read = &buf.filled()[before..];
             if !read.is_empty() {
+                if is_body {
+                    this.turns.count();
+                }
                 let passed =
                     this.raw.read(read, this.notes.framing.take(), this.notes.answered())?;
                 if passed != Passed::Whole {
@@ -291,10 +302,12 @@ mod tests {
     use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::runtime::LocalOptions;
 
     /// What a client gets for these bytes, by a service that reads each body to its end.
     fn converse(bytes: &str) -> String {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let builder = &mut tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_io().build_local(LocalOptions::default());
         runtime.expect("a runtime").block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let addr = listener.local_addr().expect("bound");
@@ -305,8 +318,14 @@ mod tests {
             let limit = Duration::from_secs(60);
             let watch = Deadlines::new().watch(limit);
             watch.enter(Phase::Idle, limit);
-            let stream =
-                ClientStream::new(ClientSocket::Plain(socket), watch.clone(), limit, notes.clone());
+            let turns = BodyTurns::default();
+            let stream = ClientStream::new(
+                ClientSocket::Plain(socket),
+                watch.clone(),
+                limit,
+                notes.clone(),
+                turns,
+            );
             let service = service_fn(move |request: Request<hyper::body::Incoming>| {
                 notes.begin(&request);
                 watch.enter(Phase::Exchange, limit);

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::http::client_ip::VisitorPolicy;
-use crate::http::{ForwardedFields, HeadTurns, Streams};
+use crate::http::{BodyTurns, ForwardedFields, HeadTurns, Streams};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Deadlines, Watch};
 use crate::net::memory::{Account, Ledger};
@@ -51,6 +51,8 @@ pub struct Worker {
     pub policy: Arc<VisitorPolicy>,
     /// Turns of clients with many requests at once.
     pub head_turns: HeadTurns,
+    /// Turns of clients that send bodies.
+    pub body_turns: BodyTurns,
     /// TLS handshakes.
     pub handshakes: Handshakes,
     /// Where requests are logged, if they are.

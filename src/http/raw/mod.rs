@@ -85,6 +85,11 @@ impl RawReader {
         self.head
     }
 
+    /// Whether what comes next is of a body that has begun.
+    pub(super) fn is_in_body(&self) -> bool {
+        matches!(self.at, At::Length(_) | At::Chunks(_))
+    }
+
     /// Why the head that was read last is refused, if it was refused here.
     pub(super) fn refused(&self) -> Option<Reason> {
         self.refused.as_ref().map(|(reason, _)| *reason)

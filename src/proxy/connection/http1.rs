@@ -51,7 +51,8 @@ pub(super) async fn serve_http1(downstream: Rc<Downstream>, socket: ClientSocket
     let worker = &downstream.worker;
     let notes = Rc::new(Notes::new(Arc::clone(&downstream.account)));
     let (limit, watch) = (worker.config.timeouts.request_head, Rc::clone(&downstream.watch));
-    let mut stream = ClientStream::new(socket, watch, limit, Rc::clone(&notes));
+    let turns = worker.body_turns.clone();
+    let mut stream = ClientStream::new(socket, watch, limit, Rc::clone(&notes), turns);
     let tunnel = TunnelSlot::default();
     let mut service = {
         let (downstream, notes, tunnel) =
