@@ -96,7 +96,9 @@ class Ravelin:
             text = proxies.render("manifests.yaml", {}, {"backend_port": port})
             (manifests / f"{name}.yaml").write_text(text.replace("bench", name))
         values = {"plain": self.plain, "secure": self.secure, "admin": self.admin, "manifests": manifests,
-                  "certificate": tls.certificate, "key": tls.key, "directory": directory}
+                  "certificate": tls.certificate, "key": tls.key, "directory": directory,
+                  # One for each CPU that it has, as by default.
+                  "workers": 1 if cgroup.cpu is not None else 2}
         config = directory / "ravelin.toml"
         template = (HERE / "ravelin.toml").read_text()
         for name, value in values.items():
