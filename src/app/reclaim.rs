@@ -2,7 +2,7 @@
 
 use super::thread::Thread;
 use super::{Parts, unprivileged};
-use crate::net::memory::{self, Pressure};
+use crate::net::memory::Pressure;
 use crate::net::shutdown::Stage;
 use crate::proxy::Worker;
 use std::io;
@@ -35,7 +35,13 @@ pub(super) fn watch_memory(parts: &Parts) -> io::Result<Option<Thread>> {
     let mut signal = parts.signal.clone();
     let watch = move || {
         unprivileged("memory", async move {
-            signal.look_until(Stage::Aborting, memory::LOOK, || pressure.look()).await;
+            loop {
+                let pause = pressure.look();
+                tokio::select! {
+                    () = signal.reached(Stage::Aborting) => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
         });
     };
     Thread::spawn(&parts.wakeup, "memory", watch).map(Some)

@@ -16,7 +16,7 @@ mod shortage;
 
 pub use cells::MemoryCells;
 pub use inflow::Inflow;
-pub use pressure::{LOOK, Pressure};
+pub use pressure::Pressure;
 pub use shortage::{Shortage, Stalled};
 
 use crate::error::labels;

@@ -10,8 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Polling interval: at a gigabyte in three seconds, 512 MiB are 5 polls.
-pub const LOOK: Duration = Duration::from_millis(50);
+/// The fastest growth that was seen, in bytes a second: a gigabyte in three.
+const GROWTH: u64 = (1 << 30) / 3;
+
+/// The shortest time between two looks, while the limit is near.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+/// The longest, while it is far.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// From this share of the limit on, in percent, nothing new begins.
 const HIGH: u64 = 85;
@@ -86,6 +92,12 @@ impl Cgroup {
         Some(usage.saturating_sub(reclaimable))
     }
 
+    /// When to look again: at half of the time that the fastest growth takes to where nothing new begins.
+    fn pause(&self, used: u64) -> Duration {
+        let left = (self.limit / 100 * HIGH).saturating_sub(used);
+        Duration::from_millis(1_000 * left / GROWTH / 2).clamp(SHORTEST, LONGEST)
+    }
+
     fn reaches(&self, used: u64, percent: u64) -> bool {
         used / 100 >= self.limit / 10_000 * percent
     }
@@ -106,10 +118,10 @@ impl Pressure {
         Some(Self { cgroup, budget: Arc::clone(budget) })
     }
 
-    /// Polls the cgroup: every [`LOOK`].
-    pub fn look(&self) {
+    /// Looks at the cgroup. Returns when to look again.
+    pub fn look(&self) -> Duration {
         let Self { cgroup, budget } = self;
-        let Some(used) = cgroup.used() else { return };
+        let Some(used) = cgroup.used() else { return LONGEST };
         let (is_pressed, limit) = (budget.is_pressed(), cgroup.limit);
         if !is_pressed && cgroup.reaches(used, HIGH) {
             budget.press(true);
@@ -122,6 +134,7 @@ impl Pressure {
             budget.press(false);
             tracing::info!(used, limit, "the cgroup has enough free memory again");
         }
+        cgroup.pause(used)
     }
 }
 
@@ -168,6 +181,17 @@ mod tests {
         let root = mk_files(&none);
         assert!(Cgroup::find("4:memory:/\n", root.path()).is_none());
         assert!(Cgroup::find("", root.path()).is_none());
+    }
+
+    #[test]
+    fn the_nearer_the_limit_the_sooner_it_looks_again() {
+        let root = mk_files(&[("memory.max", "536870912"), ("memory.current", "0")]);
+        let cgroup = Cgroup::find("0::/", root.path()).expect("a limit");
+        let pauses = [0, 60, 235, 400, 430, 500].map(|mib| cgroup.pause(mib << 20).as_millis());
+        assert_eq!(pauses, [637, 549, 293, 51, 50, 50]);
+        let root = mk_files(&[("memory.max", "8589934592")]);
+        let roomy = Cgroup::find("0::/", root.path()).expect("a limit");
+        assert_eq!(roomy.pause(1 << 30), LONGEST);
     }
 
     #[test]
