@@ -23,7 +23,7 @@ struct State {
     pieces: Cell<usize>,
     /// Who waits, the first first: one entry for each connection, unless it has ended.
     waiting: RefCell<VecDeque<Waker>>,
-    /// How many have stopped waiting since the start. The number of whoever waits for longest.
+    /// How many have stopped waiting since the start: the number of the first that waits.
     served: Cell<u64>,
     /// Whether a task ends the turn.
     is_running: Cell<bool>,

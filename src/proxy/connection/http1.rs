@@ -46,13 +46,18 @@ enum End {
     Stalled,
 }
 
+/// The socket as hyper gets it.
+fn client_stream(downstream: &Downstream, socket: ClientSocket, notes: &Rc<Notes>) -> ClientStream {
+    let Downstream { worker, watch, .. } = downstream;
+    let (limit, turns) = (worker.config.timeouts.request_head, worker.body_turns.clone());
+    ClientStream::new(socket, Rc::clone(watch), limit, Rc::clone(notes), turns)
+}
+
 /// Speaks HTTP/1.1 until the connection ends.
 pub(super) async fn serve_http1(downstream: Rc<Downstream>, socket: ClientSocket) {
     let worker = &downstream.worker;
     let notes = Rc::new(Notes::new(Arc::clone(&downstream.account)));
-    let (limit, watch) = (worker.config.timeouts.request_head, Rc::clone(&downstream.watch));
-    let turns = worker.body_turns.clone();
-    let mut stream = ClientStream::new(socket, watch, limit, Rc::clone(&notes), turns);
+    let mut stream = client_stream(&downstream, socket, &notes);
     let tunnel = TunnelSlot::default();
     let mut service = {
         let (downstream, notes, tunnel) =
