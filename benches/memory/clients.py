@@ -13,13 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 OPEN_SECONDS = 180
 
 
-def yielding():
-    """What a child runs to have what CPU nobody else wants at once (SCHED_IDLE of sched(7)): on a machine of its own it
-    would not take that of the proxy and of the honest client, which wait for its turn to end at a low priority."""
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
-def start_pod(directory, port, prepare=yielding):
+def start_pod(directory, port, prepare=load.yielding):
     """The pod, on a port of loopback."""
     output = open(directory / "pod.output", "ab")
     return subprocess.Popen([sys.executable, "-B", HERE / "pod.py", str(port)], stdin=subprocess.DEVNULL,
@@ -35,7 +29,7 @@ class Clients:
         self.process = subprocess.Popen(
             [sys.executable, "-B", HERE / "attacks.py", kind, load.ADDRESS, str(port), str(count)],
             env={**os.environ, "PYTHONPATH": search_path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            preexec_fn=yielding)
+            preexec_fn=load.yielding)
 
     def __enter__(self):
         return self
