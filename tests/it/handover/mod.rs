@@ -58,20 +58,20 @@ impl Load {
 
     /// Ends it. What went wrong on whichever connection.
     fn faults(mut self) -> Vec<String> {
+        self.end().into_iter().flat_map(|client| client.expect("it counts")).collect()
+    }
+
+    fn end(&mut self) -> Vec<thread::Result<Vec<String>>> {
         self.stop.store(true, Ordering::Relaxed);
-        let each = self.clients.drain(..).map(|client| client.join().expect("it counts"));
-        each.flatten().collect()
+        self.clients.drain(..).map(JoinHandle::join).collect()
     }
 }
 
 impl Drop for Load {
     /// Nobody asks at an address that belongs to another test by then.
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for client in self.clients.drain(..) {
-            // One that has panicked has been told of by its own message.
-            let _ = client.join();
-        }
+        // One that has panicked has been told of by its own message.
+        let _ = self.end();
     }
 }
 

@@ -65,23 +65,24 @@ impl Strangers {
     }
 
     fn heard_nothing(mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for stranger in self.each.drain(..) {
-            let (asked, answered) = stranger.join().expect("it counts");
+        for stranger in self.end() {
+            let (asked, answered) = stranger.expect("it counts");
             assert!(asked > 0);
             assert_eq!(answered, 0, "of {asked}");
         }
+    }
+
+    fn end(&mut self) -> Vec<thread::Result<(u32, u32)>> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.each.drain(..).map(JoinHandle::join).collect()
     }
 }
 
 impl Drop for Strangers {
     /// As with [`Load`], also where the test has failed.
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for stranger in self.each.drain(..) {
-            // One that has panicked has been told of by its own message.
-            let _ = stranger.join();
-        }
+        // One that has panicked has been told of by its own message.
+        let _ = self.end();
     }
 }
 
