@@ -35,13 +35,7 @@ pub(super) fn watch_memory(parts: &Parts) -> io::Result<Option<Thread>> {
     let mut signal = parts.signal.clone();
     let watch = move || {
         unprivileged("memory", async move {
-            loop {
-                let pause = pressure.look();
-                tokio::select! {
-                    () = signal.reached(Stage::Aborting) => return,
-                    () = tokio::time::sleep(pause) => {}
-                }
-            }
+            signal.look_until(Stage::Aborting, || pressure.look()).await;
         });
     };
     Thread::spawn(&parts.wakeup, "memory", watch).map(Some)

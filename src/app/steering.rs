@@ -107,8 +107,9 @@ impl Steering {
             if ready && !self.looked.swap(true, Ordering::AcqRel) {
                 self.wakeup.notify();
             }
+            LOOK
         };
-        signal.look_until(Stage::Draining, LOOK, look).await;
+        signal.look_until(Stage::Draining, look).await;
         self.leave_admin();
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 /// The stage of shutdown. Stages only ever advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,15 +56,14 @@ impl ShutdownSignal {
         let _ = self.0.wait_for(|now| *now >= stage).await;
     }
 
-    /// Polls now and then repeatedly, `every` after the last time, until `stage` has been
-    /// reached. Needs a clock (tokio's `time`).
-    pub async fn look_until(&mut self, stage: Stage, every: Duration, mut look: impl FnMut()) {
-        let mut looks = interval(every);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Polls now, and again after the pause that `look` returns, until `stage` has been reached. Needs a clock
+    /// (tokio's `time`).
+    pub async fn look_until(&mut self, stage: Stage, mut look: impl FnMut() -> Duration) {
         loop {
+            let pause = look();
             tokio::select! {
                 () = self.reached(stage) => return,
-                _ = looks.tick() => look(),
+                () = sleep(pause) => {}
             }
         }
     }

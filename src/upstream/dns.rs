@@ -97,7 +97,11 @@ impl Names {
 
     /// Resolves names until shutdown. Needs a local runtime.
     pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
-        signal.look_until(Stage::Aborting, LOOK, || self.look()).await;
+        let look = || {
+            self.look();
+            LOOK
+        };
+        signal.look_until(Stage::Aborting, look).await;
     }
 
     fn look(self: &Rc<Self>) {

@@ -69,7 +69,11 @@ impl Checker {
     /// Checks endpoints until shutdown. Needs a local runtime.
     pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
         // Requests go on for a while, and are to find endpoints that answer.
-        signal.look_until(Stage::Aborting, LOOK, || self.look()).await;
+        let look = || {
+            self.look();
+            LOOK
+        };
+        signal.look_until(Stage::Aborting, look).await;
     }
 
     fn look(self: &Rc<Self>) {
