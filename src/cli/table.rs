@@ -138,8 +138,7 @@ fn tcp_row(entry: &TcpEntry) -> Row {
             all.collect::<Vec<_>>()
         })
         .collect();
-    let reason = entry
-        .refusal(|backend| !backend.endpoints().usable().is_empty() || backend.external.is_some());
+    let reason = entry.refusal(|backend| backend.external.is_some());
     let services: Vec<String> =
         entry.backends.iter().map(|backend| backend.key.to_string()).collect();
     Row {

@@ -22,6 +22,7 @@ mod service;
 mod tcp;
 mod timeouts;
 mod tls;
+mod weights;
 
 pub use crate::net::host::{Host, HostError, HostPattern};
 pub use balancing::{
@@ -48,6 +49,7 @@ pub use tcp::{
 };
 pub use timeouts::Timeouts;
 pub use tls::{CertificateRole, HostClients, Issuer, TlsSecret};
+pub use weights::drawn_by_weight;
 
 use ipnet::IpNet;
 use std::num::NonZeroU64;

@@ -47,6 +47,11 @@ impl Backend {
         self.endpoints.load()
     }
 
+    /// Whether it has an endpoint that may be given something at this moment.
+    pub fn has_pods(&self) -> bool {
+        !self.endpoints().usable().is_empty()
+    }
+
     /// Puts in force the addresses that DNS has for its name: for the resolver, and for
     /// backends with one alone.
     pub fn resolve(&self, specs: &[EndpointSpec]) {

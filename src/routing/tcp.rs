@@ -8,6 +8,7 @@ use super::{Backend, Table};
 use crate::error::Reason;
 use crate::model::{
     Broken, ConnectionFacts, HostPattern, Ingress, Model, TcpRoute, TcpRule, TcpService, TcpTls,
+    drawn_by_weight,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,45 +31,33 @@ impl TcpEntry {
     }
 
     /// The Service ports, each with its share of the connections.
-    pub fn services(&self) -> impl Iterator<Item = (&TcpService, &Arc<Backend>)> {
+    pub fn services(&self) -> impl Iterator<Item = (&TcpService, &Arc<Backend>)> + Clone {
         self.rule.services.iter().zip(&self.backends)
     }
 
-    /// One of the Service ports by weight: of those that are whole and of which `has_pods` is true, if there are some;
-    /// else of all. `random` is a random number. `None`: all weights are 0.
-    pub fn drawn(
-        &self,
-        random: u64,
-        has_pods: impl Fn(&Backend) -> bool,
-    ) -> Option<(&TcpService, &Arc<Backend>)> {
-        let of = |is_in: &dyn Fn(&Backend) -> bool| {
-            let all = || self.services().filter(|(_, backend)| is_in(backend));
-            let sum: u64 = all().map(|(service, _)| u64::from(service.weight)).sum();
-            let mut left = random.checked_rem(sum)?;
-            all().find(|(service, _)| {
-                let weight = u64::from(service.weight);
-                let is_it = left < weight;
-                left = left.saturating_sub(weight);
-                is_it
-            })
-        };
-        of(&|backend| backend.broken.is_none() && has_pods(backend)).or_else(|| of(&|_| true))
+    /// One of the Service ports by weight: of those that are whole and have a pod, if there are some; else of all.
+    /// `random` is a random number. `None`: all weights are 0.
+    pub fn drawn(&self, random: u64) -> Option<(&TcpService, &Arc<Backend>)> {
+        let weight = |(service, _): &(&TcpService, _)| service.weight;
+        let usable = self.services().filter(|(_, backend)| is_usable(backend, backend.has_pods()));
+        drawn_by_weight(usable, weight, random)
+            .or_else(|| drawn_by_weight(self.services(), weight, random))
     }
 
-    /// Why it refuses every connection, if it does: it is broken, or what [`Self::drawn`] may give is.
-    pub fn refusal(&self, has_pods: impl Fn(&Backend) -> bool) -> Option<Reason> {
-        let broken = |broken: Broken| broken.reason();
-        if let Some(rule) = self.rule.broken {
-            return Some(broken(rule));
+    /// Why it refuses every connection, if it does: it is broken, or what [`Self::drawn`] may give is. Backends of which
+    /// `assumed` is true are taken to have pods.
+    pub fn refusal(&self, assumed: impl Fn(&Backend) -> bool) -> Option<Reason> {
+        if let Some(broken) = self.rule.broken {
+            return Some(broken.reason());
         }
-        let drawable = || {
-            let with_weight = self.services().filter(|(service, _)| service.weight > 0);
-            with_weight.map(|(_, backend)| backend)
-        };
-        if drawable().any(|backend| backend.broken.is_none() && has_pods(backend)) {
+        let with_weight = self.services().filter(|(service, _)| service.weight > 0);
+        let mut drawable = with_weight.map(|(_, backend)| backend);
+        let all = drawable.clone();
+        if drawable.any(|backend| is_usable(backend, backend.has_pods() || assumed(backend))) {
             return None;
         }
-        Some(drawable().find_map(|backend| backend.broken).map_or(Reason::NoEndpoint, broken))
+        let mut broken = all.filter_map(|backend| backend.broken);
+        Some(broken.next().map_or(Reason::NoEndpoint, Broken::reason))
     }
 
     /// Its names as they are written, `*` for all of them.
@@ -76,6 +65,10 @@ impl TcpEntry {
         let all: Vec<String> = self.rule.hosts.iter().map(ToString::to_string).collect();
         all.join(", ")
     }
+}
+
+fn is_usable(backend: &Backend, has_pods: bool) -> bool {
+    backend.broken.is_none() && has_pods
 }
 
 type ByName = HashMap<Arc<str>, Vec<u32>, foldhash::fast::RandomState>;

@@ -6,7 +6,7 @@ use crate::config::{Listener, ListenerProtocol};
 use crate::model::{ConnectionFacts, NamedStep, TcpTls};
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::admit_connection;
-use crate::routing::{AskedConnection, Backend, Table, TcpEntry};
+use crate::routing::{AskedConnection, Table, TcpEntry};
 use http::Request;
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr};
@@ -152,8 +152,5 @@ fn refusal(entry: &TcpEntry, peer: IpAddr, without_pods: bool) -> Option<(&'stat
     {
         return Some(told(reason));
     }
-    let has_pods = |backend: &Backend| {
-        !backend.endpoints().usable().is_empty() || without_pods || backend.external.is_some()
-    };
-    entry.refusal(has_pods).map(told)
+    entry.refusal(|backend| without_pods || backend.external.is_some()).map(told)
 }

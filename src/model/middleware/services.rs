@@ -1,7 +1,7 @@
 //! Several Services of one route: `services` of an IngressRoute, and TraefikService.
 
 use super::StatusRange;
-use crate::model::{BackendKey, CookieSettings};
+use crate::model::{BackendKey, CookieSettings, drawn_by_weight};
 use std::sync::Arc;
 
 /// Where the requests of a route go that has several Services.
@@ -112,15 +112,7 @@ pub struct WeightedService {
 impl WeightedServices {
     /// The part that a number stands for, drawn from all that there are.
     pub fn drawn(&self, random: u64) -> Option<&WeightedService> {
-        let total: u64 = self.parts.iter().map(|part| u64::from(part.weight)).sum();
-        let mut rest = random.checked_rem(total)?;
-        self.parts.iter().find(|part| match rest.checked_sub(u64::from(part.weight)) {
-            Some(left) => {
-                rest = left;
-                false
-            }
-            None => true,
-        })
+        drawn_by_weight(self.parts.iter(), |part| part.weight, random)
     }
 }
 

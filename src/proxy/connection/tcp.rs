@@ -214,8 +214,7 @@ type Chosen<'e> = (TcpDelivery, &'e Arc<Backend>);
 
 /// One of the Services by weight: of those that have a pod, if there are some.
 fn choose(entry: &TcpEntry, random: u64) -> Result<Chosen<'_>, Reason> {
-    let drawn = entry.drawn(random, |backend| !backend.endpoints().usable().is_empty());
-    let (service, backend) = drawn.ok_or(Reason::NoEndpoint)?;
+    let (service, backend) = entry.drawn(random).ok_or(Reason::NoEndpoint)?;
     match backend.broken {
         Some(broken) => Err(broken.reason()),
         None => Ok((service.delivery, backend)),
