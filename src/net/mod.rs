@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod fields;
 pub mod gather;
 pub mod host;
+pub mod http1;
 pub mod memory;
 pub mod postgres;
 pub mod random;

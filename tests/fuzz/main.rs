@@ -81,6 +81,11 @@ fn segments_make_no_difference() {
 }
 
 #[test]
+fn a_chunked_body_ends_where_its_grammar_says() {
+    run("chunks", targets::chunks);
+}
+
+#[test]
 fn the_last_good_state_is_read_or_refused() {
     run("last_good", targets::last_good);
 }

@@ -5,17 +5,16 @@
 //! rejected (hyper drops them), bytes that RFC 3986 does not allow in targets are escaped (hyper rejects
 //! some), and the chunk grammar is enforced.
 
-mod chunks;
-
 use crate::error::Reason;
-use chunks::Chunks;
+use crate::net::http1::ChunkGrammar;
+
 use std::io;
 
 /// Most bytes that are kept of the first line of a refused request, for the log.
 const MOST_LINE_BYTES: usize = 1024;
 
 /// The first line of what has come, for the log.
-pub(super) fn first_line(bytes: &[u8]) -> &[u8] {
+pub fn first_line(bytes: &[u8]) -> &[u8] {
     let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let start = bytes.iter().position(|byte| !is_end(byte)).unwrap_or(bytes.len());
     let line = bytes[start..].split(is_end).next().unwrap_or_default();
@@ -60,7 +59,7 @@ enum At {
     /// Behind a head: what follows is for hyper to say.
     Through,
     Length(u64),
-    Chunks(Chunks),
+    Chunks(ChunkGrammar),
 }
 
 /// Selects the bytes for hyper.
@@ -111,7 +110,7 @@ impl RawReader {
         self.at = match (framing, self.at) {
             (Some(Framing::None | Framing::Upgrade), At::Through) => At::Start,
             (Some(Framing::Length(length)), At::Through) => At::Length(length),
-            (Some(Framing::Chunked), At::Through) => At::Chunks(Chunks::new()),
+            (Some(Framing::Chunked), At::Through) => At::Chunks(ChunkGrammar::begin()),
             // hyper and we do not agree where a head ends.
             (Some(_), _) | (None, At::Through) => return Err(io::ErrorKind::InvalidData.into()),
             (None, at) => at,
@@ -240,6 +239,47 @@ fn empty_lines(bytes: &[u8], behind: &[u8]) -> u8 {
 /// others of them are escaped in paths, and left as they are in queries, as they always were.
 fn has_to_be_escaped(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..)
+}
+
+/// The target of a request line, looked at before the line is parsed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RawTarget {
+    /// It goes on as it is.
+    Plain,
+    /// The line with the target as it goes on.
+    Escaped(Vec<u8>),
+    /// It has a fragment, which no target has (RFC 9112 section 3.2).
+    Fragment,
+}
+
+/// Looks for bytes in the target of a request line that are sent in practice and have no place there.
+pub fn raw_target(line: &[u8]) -> RawTarget {
+    let is_odd = |&byte: &u8| u8::from(has_to_be_escaped(byte)) | u8::from(byte == b'#');
+    if line.iter().fold(0, |odd, byte| odd | is_odd(byte)) == 0 {
+        return RawTarget::Plain;
+    }
+    escaped_target(line)
+}
+
+#[cold]
+fn escaped_target(line: &[u8]) -> RawTarget {
+    let begin = line.iter().position(|&byte| byte == b' ').map_or(line.len(), |space| space + 1);
+    let (method, rest) = line.split_at(begin);
+    let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+    let (target, version) = rest.split_at(end);
+    if target.contains(&b'#') {
+        return RawTarget::Fragment;
+    }
+    let mut escaped = method.to_vec();
+    for &byte in target {
+        if has_to_be_escaped(byte) {
+            escaped.extend_from_slice(&escape(byte));
+        } else {
+            escaped.push(byte);
+        }
+    }
+    escaped.extend_from_slice(version);
+    RawTarget::Escaped(escaped)
 }
 
 fn escape(byte: u8) -> [u8; 3] {

@@ -3,8 +3,10 @@
 
 #![allow(dead_code, reason = "each program of libFuzzer runs one of them")]
 
+use bytes::BytesMut;
 use ravelin::control::last_good;
 use ravelin::control::objects::{Object, Objects};
+use ravelin::net::http1::{BadChunk, ChunkGrammar, Chunked, Decoded};
 use ravelin::transport::proxy_protocol::{Header, MAX_HEADER_BYTES, Malformed, Parsed, parse};
 use std::io::Cursor;
 use std::net::SocketAddr;
@@ -109,6 +111,40 @@ pub(crate) fn split(data: &[u8]) {
         }
     }
     assert_same(result, parse(stream));
+}
+
+/// The first byte is the size of the pieces in which the rest comes, a chunked body: read in pieces it is what it is as a
+/// whole, and if its grammar finds an end, that is the end.
+pub(crate) fn chunks(data: &[u8]) {
+    let Some((&size, text)) = data.split_first() else { return };
+    let (pieces, whole) =
+        (decoded(text, usize::from(size).max(1)), decoded(text, text.len().max(1)));
+    assert_eq!(pieces, whole);
+    let mut grammar = ChunkGrammar::begin();
+    // The grammar passes over trailers that are no fields.
+    if let (Ok((length, true)), Ok(Some((data, rest)))) = (grammar.read(text), whole) {
+        assert_eq!(rest, text.len() - length, "they end at the same byte");
+        assert!(data.len() < length);
+    }
+}
+
+/// The data of a body that comes in pieces of this size, and how many bytes are left behind it. `None` if it does not end.
+fn decoded(text: &[u8], size: usize) -> Result<Option<(Vec<u8>, usize)>, BadChunk> {
+    let (mut chunked, mut bytes, mut data) = (Chunked::begin(), BytesMut::new(), Vec::new());
+    let (mut pieces, mut came) = (text.chunks(size), 0);
+    loop {
+        match chunked.decode(&mut bytes)? {
+            Decoded::Data(piece) => data.extend_from_slice(&piece),
+            Decoded::Trailers(_) | Decoded::End => {
+                return Ok(Some((data, text.len() - came + bytes.len())));
+            }
+            Decoded::More => {
+                let Some(piece) = pieces.next() else { return Ok(None) };
+                came += piece.len();
+                bytes.extend_from_slice(piece);
+            }
+        }
+    }
 }
 
 /// Parses, and holds the parser to its word on fewer bytes and on more.

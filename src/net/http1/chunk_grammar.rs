@@ -1,11 +1,11 @@
 //! The framing of a chunked body (RFC 9112 section 7.1), to the letter.
 //!
-//! hyper decodes it, and passes over whatever stands where an extension may be: `5;`, `5;\0` or `5 `. Two
+//! Decoders pass over whatever stands where an extension may be: `5;`, `5;\0` or `5 `. Two
 //! readers that differ there find two ends of one body.
 
 /// Where in a chunked body its bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chunks {
+pub struct ChunkGrammar {
     at: At,
     /// The size of the chunk, as far as it is read; then its bytes that are still to come.
     left: u64,
@@ -40,16 +40,19 @@ enum At {
 /// The body breaks its own framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the chunk framing is not valid (RFC 9112)")]
-pub(super) struct BadChunk;
+pub struct BadChunk;
 
-impl Chunks {
+impl ChunkGrammar {
     /// Before the first chunk.
-    pub(super) fn new() -> Self {
+    pub fn begin() -> Self {
         Self { at: At::Size, left: 0 }
     }
 
     /// Reads on. Returns how many of the bytes are the body's, and whether it ends with them.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), BadChunk> {
+    ///
+    /// # Errors
+    /// They are not what the grammar allows.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), BadChunk> {
         let mut position = 0;
         while position < bytes.len() {
             if self.at == At::Data {
@@ -128,7 +131,7 @@ mod tests {
 
     /// Reads a body in pieces of this size: how long it is, if it ends and is well framed.
     fn read(body: &[u8], size: usize) -> Result<Option<usize>, BadChunk> {
-        let mut chunks = Chunks::new();
+        let mut chunks = ChunkGrammar::begin();
         let mut before = 0;
         for piece in body.chunks(size) {
             let (read, ends) = chunks.read(piece)?;
