@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::keys;
 use super::raw::{self, Table};
 use super::units::Fault;
-use super::values::{path, unknown_word};
+use super::values::{one_of, path, unknown_word};
 use crate::model::HostPattern;
 use crate::pki::client_certificate::{CLOUDFLARE, Mode, Subjects};
 
@@ -40,7 +40,7 @@ pub(super) fn section(root: &Table<'_>) -> Vec<ClientCertificate> {
         let hosts = table.list("hosts").map(|list| list.strings("client_certificate.hosts", host));
         let hosts = hosts.unwrap_or_default();
         let fix = "write \"off\", \"request\" or \"require\"";
-        let mode = table.require("policy", fix, mode);
+        let mode = table.require("policy", fix, |value| one_of(value, &Mode::WORDS));
         let authority = authority(&table, mode);
         let subjects = table
             .list("subjects")
@@ -87,14 +87,6 @@ fn built_in(value: &DeValue<'_>) -> Result<AuthoritySource, Fault> {
         CLOUDFLARE => Ok(AuthoritySource::Cloudflare),
         other => Err(unknown_word(other, &[CLOUDFLARE])),
     }
-}
-
-fn mode(value: &DeValue<'_>) -> Result<Mode, Fault> {
-    let word = raw::string(value)?;
-    let known = Mode::WORDS.iter().find(|(known, _)| *known == word);
-    known
-        .map(|(_, mode)| *mode)
-        .ok_or_else(|| unknown_word(word, &Mode::WORDS.map(|(word, _)| word)))
 }
 
 fn host(text: &str) -> Result<HostPattern, Fault> {

@@ -146,6 +146,16 @@ pub(super) fn namespace(text: &str) -> Result<String, Fault> {
     }
 }
 
+/// The value that a word stands for.
+pub(super) fn one_of<T: Copy, const N: usize>(
+    value: &DeValue<'_>,
+    words: &[(&str, T); N],
+) -> Result<T, Fault> {
+    let word = raw::string(value)?;
+    let meant = words.iter().find(|(known, _)| *known == word);
+    meant.map(|(_, meant)| *meant).ok_or_else(|| unknown_word(word, &words.map(|(known, _)| known)))
+}
+
 pub(super) fn unknown_word(word: &str, known: &[&str]) -> Fault {
     let fix = match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"?"),
