@@ -66,6 +66,7 @@ async fn serve(setup: Setup) {
         eject_after: upstream.eject_after,
         eject_on_status: upstream.eject_on_status,
         retry_budget: upstream.retry_budget,
+        http1: setup.config.http1,
     };
     let worker = Rc::new(Worker {
         config: Arc::clone(&setup.config),

@@ -18,6 +18,7 @@ pub(super) const ROOT: Keys = Keys {
     table: "",
     keys: &[
         "workers",
+        "http1",
         "listener",
         "entry_point",
         "certificate",
@@ -281,7 +282,7 @@ mod tests {
         let tables = ROOT.keys.iter().filter(|key| !free.contains(key));
         let known: Vec<&str> = TABLES.iter().map(|table| table.table).collect();
         let missing: Vec<_> = tables.filter(|key| !known.contains(key)).collect();
-        assert_eq!(missing, [&"workers"], "not a table");
+        assert_eq!(missing, [&"workers", &"http1"], "no tables");
         let (fault, _) = unknown_key(&UPSTREAM, "external_names");
         assert_eq!(fault.fix, "it belongs in [dns]");
     }

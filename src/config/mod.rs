@@ -74,6 +74,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// Worker threads, 1 to 256. Default: the cores that the cgroup grants.
     pub workers: NonZeroUsize,
+    /// What speaks HTTP/1.1.
+    pub http1: Http1,
     /// At least one; names and addresses are distinct (port 0 may repeat).
     pub listeners: Vec<Listener>,
     /// Names of listeners that routes have; `web` and `websecure` are always among them.
@@ -222,6 +224,22 @@ pub struct UpstreamConfig {
     pub eject_on_status: bool,
     /// Which endpoints are preferred, for Services that do not set it.
     pub prefer: Prefer,
+}
+
+/// What speaks HTTP/1.1, with clients and with pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Http1 {
+    /// ravelin itself.
+    #[default]
+    Ravelin,
+    /// The library hyper, to fall back on for one version.
+    Hyper,
+}
+
+impl Http1 {
+    /// The values in text form.
+    pub const WORDS: [(&'static str, Self); 2] =
+        [("ravelin", Self::Ravelin), ("hyper", Self::Hyper)];
 }
 
 impl Default for UpstreamConfig {

@@ -28,9 +28,11 @@ use super::raw::{self, Document, Table};
 use super::source;
 use super::state;
 use super::units::{self, Fault};
-use super::values::{bytes, count, duration, label, path, socket_addr, socket_path, unknown_word};
+use super::values::{
+    bytes, count, duration, label, one_of, path, socket_addr, socket_path, unknown_word,
+};
 use super::{
-    AccessLogConfig, AdminConfig, Admit, Config, LimitsConfig, Listener, ListenerProtocol,
+    AccessLogConfig, AdminConfig, Admit, Config, Http1, LimitsConfig, Listener, ListenerProtocol,
     LogConfig, LogLevel, Members, TimeoutsConfig, UpstreamConfig, defaults, keys,
 };
 
@@ -88,13 +90,10 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         let fix = "write protocol = \"https\" in a listener, or remove the key";
         tls.complain("ticket_key_file", Fault::new("no listener uses TLS", fix));
     }
-    if let Some(same) = listeners.iter().find(|other| collide(other.address, admin.address)) {
-        let problem =
-            format!("{} is already the address of listener \"{}\"", admin.address, same.name);
-        admin_table.complain("address", Fault::new(problem, "use another port"));
-    }
+    check_address(&admin_table, &admin, &listeners);
     Some(Config {
         workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(granted_cores),
+        http1: root.read("http1", |value| one_of(value, &Http1::WORDS)).unwrap_or_default(),
         listeners,
         entry_points,
         certificates: certificates.files,
@@ -303,12 +302,7 @@ fn upstream(table: &Table<'_>) -> UpstreamConfig {
         number.and_then(|number| u32::try_from(number).ok())
     };
     let on_status = table.read("eject_on_status", raw::boolean);
-    let prefer = table.read("prefer", |value| {
-        let word = raw::string(value)?;
-        let meant = Prefer::WORDS.iter().find(|(known, _)| *known == word);
-        let known = Prefer::WORDS.map(|(known, _)| known);
-        meant.map(|(_, prefer)| *prefer).ok_or_else(|| unknown_word(word, &known))
-    });
+    let prefer = table.read("prefer", |value| one_of(value, &Prefer::WORDS));
     UpstreamConfig {
         idle: idle.unwrap_or(default.idle),
         idle_per_endpoint: per_endpoint.unwrap_or(default.idle_per_endpoint),
@@ -318,6 +312,15 @@ fn upstream(table: &Table<'_>) -> UpstreamConfig {
         eject_after: small("eject_after", &EJECT_AFTER).unwrap_or(default.eject_after),
         eject_on_status: on_status.unwrap_or(default.eject_on_status),
         prefer: prefer.unwrap_or(default.prefer),
+    }
+}
+
+/// Reports an address of the admin port that a listener has.
+fn check_address(table: &Table<'_>, admin: &AdminConfig, listeners: &[Listener]) {
+    if let Some(same) = listeners.iter().find(|other| collide(other.address, admin.address)) {
+        let problem =
+            format!("{} is already the address of listener \"{}\"", admin.address, same.name);
+        table.complain("address", Fault::new(problem, "use another port"));
     }
 }
 

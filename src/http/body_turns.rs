@@ -31,18 +31,25 @@ struct State {
 
 /// The place of one connection among those that wait, if it does.
 #[derive(Debug, Default)]
-pub(super) struct BodyTurn(Option<u64>);
+pub struct BodyTurn(Option<u64>);
 
 impl BodyTurns {
     /// Ready when a piece of a body may be read.
-    pub(super) fn poll(&self, turn: &mut BodyTurn, cx: &Context<'_>) -> Poll<()> {
+    pub fn poll(&self, turn: &mut BodyTurn, cx: &Context<'_>) -> Poll<()> {
         let state = &*self.0;
         match turn.0 {
             Some(number) if number < state.served.get() => {
                 turn.0 = None;
                 Poll::Ready(())
             }
-            Some(_) => Poll::Pending,
+            Some(number) => {
+                // The body may have gone from one task to another meanwhile.
+                let place = usize::try_from(number - state.served.get()).unwrap_or(usize::MAX);
+                if let Some(waker) = state.waiting.borrow_mut().get_mut(place) {
+                    waker.clone_from(cx.waker());
+                }
+                Poll::Pending
+            }
             None if state.pieces.get() < PIECES => Poll::Ready(()),
             None => {
                 let mut waiting = state.waiting.borrow_mut();
@@ -54,7 +61,7 @@ impl BodyTurns {
     }
 
     /// Counts a piece that was read. Within a worker's runtime.
-    pub(super) fn count(&self) {
+    pub fn count(&self) {
         let state = &self.0;
         state.pieces.set(state.pieces.get() + 1);
         if !state.is_running.replace(true) {

@@ -18,7 +18,7 @@ mod stream;
 mod streams;
 mod target;
 
-pub use body_turns::BodyTurns;
+pub use body_turns::{BodyTurn, BodyTurns};
 pub use frames::{FollowedFrames, HeadDeadline, LentSocket};
 pub use head::{forwards_left, read_http2};
 pub use head_turns::HeadTurns;
@@ -27,7 +27,8 @@ pub use headers::{
     may_have_body, note_request,
 };
 pub use notes::Notes;
-pub use respond::{answer, answer_grpc, answer_text, grpc_status};
+pub use raw::{RawTarget, first_line, raw_target};
+pub use respond::{answer, answer_bytes, answer_grpc, answer_text, grpc_status};
 pub use socket::ClientSocket;
 pub use stream::ClientStream;
 pub use streams::{Guarded, Streams, is_flood};

@@ -68,7 +68,7 @@ pub fn grpc_status(status: StatusCode) -> u16 {
 }
 
 /// The response as bytes that end the connection: for heads that never became a request.
-pub(super) fn raw(reason: Reason) -> Bytes {
+pub fn answer_bytes(reason: Reason) -> Bytes {
     let (body, response) = (answer_text(reason, reason.status()), answer(reason));
     let status = response.status();
     let phrase = status.canonical_reason().unwrap_or_default();
@@ -99,7 +99,7 @@ mod tests {
             let field = |name: &str| grpc.headers().get(name).and_then(|value| value.to_str().ok());
             assert!(field("grpc-status").is_some_and(|status| status != "0"), "{reason:?}");
             assert!(field("grpc-message").is_some_and(|text| !text.contains('%')), "{reason:?}");
-            let raw = String::from_utf8(raw(reason).to_vec()).expect("UTF-8");
+            let raw = String::from_utf8(answer_bytes(reason).to_vec()).expect("UTF-8");
             let (head, raw_body) = raw.split_once("\r\n\r\n").expect("a head");
             assert_eq!(raw_body, body);
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");

@@ -21,7 +21,7 @@ pub type ClientSocket = TcpOrTls<TlsStream<TcpStream>>;
 impl ClientSocket {
     /// Waits until there is something to read, or the end, without reading it. Only for a connection
     /// of which everything that has come was read.
-    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_read_ready(cx),
             Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
@@ -45,12 +45,12 @@ impl ClientSocket {
 
     /// Whether something has come, or the end: what the kernel says now, and not what the worker was last
     /// told.
-    pub(super) fn has_arrived(&self) -> bool {
+    pub fn has_arrived(&self) -> bool {
         SockRef::from(self.tcp()).peek(&mut [MaybeUninit::uninit()]).is_ok()
     }
 
     /// Bytes that the client has not acknowledged, if the kernel says.
-    pub(super) fn unacknowledged(&self) -> Option<u64> {
+    pub fn unacknowledged(&self) -> Option<u64> {
         unacknowledged(self.tcp().as_fd()).ok()
     }
 
@@ -62,7 +62,7 @@ impl ClientSocket {
     }
 
     /// Makes the connection end by a reset.
-    pub(super) fn reset_at_end(&self) {
+    pub fn reset_at_end(&self) {
         // Without a linger time. If that fails, the end is a FIN.
         let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
     }

@@ -99,7 +99,7 @@ impl ClientStream {
     /// Sends our response for `reason`, as far as the socket takes it at once, before the connection is
     /// closed.
     pub fn try_answer(&mut self, reason: Reason) {
-        self.socket.get_mut().try_end(&respond::raw(reason));
+        self.socket.get_mut().try_end(&respond::answer_bytes(reason));
     }
 
     /// Makes the connection end by a reset; the kernel drops unsent bytes.
@@ -151,7 +151,7 @@ impl ClientStream {
             _ => return false,
         };
         self.notes.refused.set(Some(reason));
-        self.substitute = respond::raw(reason);
+        self.substitute = respond::answer_bytes(reason);
         true
     }
 

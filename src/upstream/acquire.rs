@@ -2,12 +2,15 @@
 //! opened.
 
 use super::attempt::Attempt;
-use super::connect::{self, Failure, Opened};
+use super::connect::{self, EndpointStream, Failure, Opened};
+use super::http1::Http1Connection;
 use super::http2::Begun;
-use super::pool::{Connection, Key};
+use super::hyper_http1::HyperConnection;
+use super::pool::Key;
 use super::retry::Unanswered;
 use super::{Kind, Lease};
 use crate::balance::{Endpoint, InFlight, Moment};
+use crate::config::Http1;
 use crate::error::Reason;
 use crate::model::HostSent;
 use crate::net::fields::Fields;
@@ -67,7 +70,10 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         if !protocol.may_be_http1() {
             return None;
         }
-        Some(Lease(Kind::Http1(self.upstream.pool.take(key).await?)))
+        Some(Lease(match self.upstream.settings.http1 {
+            Http1::Ravelin => Kind::Http1(self.upstream.pool.take(key).await?),
+            Http1::Hyper => Kind::Hyper(self.upstream.hyper_pool.take(key).await?),
+        }))
     }
 
     /// Opens a connection to an endpoint, or takes a stream of one that another request has opened
@@ -78,7 +84,7 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         let http2 = &self.upstream.http2;
         if !protocol.may_be_http2() {
             return match self.connect(endpoint).await? {
-                Opened::Http1(connection) => Ok(self.adopt(key, endpoint, connection)),
+                Opened::Http1(stream) => self.adopt(key, endpoint, stream).await,
                 Opened::Http2(_) => Err(Unanswered::of(Reason::UpstreamTlsFailed)),
             };
         }
@@ -95,9 +101,9 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
                 Begun::Open(guard) => guard,
             };
             let opened = match self.connect(endpoint).await {
-                Ok(Opened::Http1(connection)) => {
+                Ok(Opened::Http1(stream)) => {
                     http2.note_http1(key);
-                    return Ok(self.adopt(key, endpoint, connection));
+                    return self.adopt(key, endpoint, stream).await;
                 }
                 Ok(Opened::Http2(stream)) => {
                     let adopting = http2.adopt(key, endpoint, stream, self.connect_limit());
@@ -119,9 +125,24 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
     }
 
     /// Lends a connection that this request has opened.
-    fn adopt(&self, key: Key, endpoint: &Arc<Endpoint>, connection: Connection) -> Acquired {
-        let lease = self.upstream.pool.adopt(key, endpoint, connection);
-        Acquired { lease: Lease(Kind::Http1(lease)), is_own: true }
+    async fn adopt(
+        &self,
+        key: Key,
+        endpoint: &Arc<Endpoint>,
+        stream: EndpointStream,
+    ) -> Result<Acquired, Unanswered> {
+        let upstream = self.upstream;
+        let kind = match upstream.settings.http1 {
+            Http1::Ravelin => {
+                Kind::Http1(upstream.pool.adopt(key, endpoint, Http1Connection::new(stream)))
+            }
+            Http1::Hyper => {
+                let opened = HyperConnection::new(endpoint.addr, stream).await;
+                let connection = opened.ok_or(Unanswered::of(Reason::ConnectFailed))?;
+                Kind::Hyper(upstream.hyper_pool.adopt(key, endpoint, connection))
+            }
+        };
+        Ok(Acquired { lease: Lease(kind), is_own: true })
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Opened, Unanswered> {

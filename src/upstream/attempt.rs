@@ -6,7 +6,7 @@ use super::retry::Unanswered;
 use super::{Destination, Kind, Lease, ReplyBody, Upstream, UpstreamState};
 use crate::balance::{Endpoint, EndpointSet, Moment};
 use crate::error::Reason;
-use crate::upstream::body::RequestBody;
+use crate::upstream::body::{BodyAgain, RequestBody};
 use http::{Request, Response, header};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,6 +98,7 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
     async fn exchange(&mut self) -> Result<Response<ReplyBody>, Unanswered> {
         let result = match &self.state.lease {
             Some(Lease(Kind::Http1(_))) => self.exchange_http1().await,
+            Some(Lease(Kind::Hyper(_))) => Box::pin(self.exchange_hyper()).await,
             // Boxed, as its size would be that of every request.
             Some(Lease(Kind::Http2(_))) => Box::pin(self.exchange_http2()).await,
             None => Err(Unanswered::of(Reason::Internal)),
@@ -109,49 +110,45 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
     }
 
     async fn exchange_http1(&mut self) -> Result<Response<ReplyBody>, Unanswered> {
-        let (Some(Lease(Kind::Http1(lease))), Some(mut request)) =
-            (&mut self.state.lease, self.request.take())
+        let (Some(Lease(Kind::Http1(lent))), Some(request)) =
+            (&mut self.state.lease, self.request.as_mut())
         else {
             return Err(Unanswered::of(Reason::Internal));
         };
-        if lease.is_negotiated() {
+        if lent.is_negotiated() {
             // It is for HTTP/2; here it would be a field of the connection.
             request.headers_mut().remove(header::TE);
         }
-        let upstream = self.upstream;
         let is_idempotent = request.method().is_idempotent();
         let may_repeat = is_idempotent && !self.is_repeated;
-        let replays = &upstream.replays;
-        let kept = replays.keep(&request);
-        // No `map` and `map_err`, each of which moves the response once more.
-        match lease.send(request).await {
+        let body = BodyAgain::of(request.body());
+        let limit = self.destination.retry.filter(|limit| !limit.statuses.is_empty());
+        let (failed, again) = match lent.connection.send(request, limit.is_none()).await {
             Ok(response) => {
-                lease.answered(response.headers());
-                if let Some(limit) = self.destination.retry
-                    && let Some(again) = self.give_up(limit, response.status(), &kept)
-                {
-                    *self.request = Some(again);
-                    replays.forget(kept);
-                    Box::pin(self.read_given_up(response.into_body())).await;
-                    return Err(Unanswered::given_up());
-                }
-                replays.forget(kept);
-                Ok(response.map(ReplyBody::Http1))
+                let response = response.map(ReplyBody::Http1);
+                let Some(limit) = limit else { return Ok(response) };
+                let method = request.method().clone();
+                let Some(again) = self.give_up(limit, response.status(), &method, &body) else {
+                    return Ok(response);
+                };
+                Box::pin(self.read_given_up(response.into_body())).await;
+                (Unanswered::given_up(), Some(again))
             }
-            Err(mut error) => {
-                let slot = &mut *self.request;
-                *slot = error.take_message();
-                let mut failed = Unanswered::of(reason(error.error()));
-                failed.unread = slot.is_some();
-                if slot.is_none() && failed.reason == Reason::UpstreamClosed {
-                    failed.unread = lease.was_unread();
-                    *slot = (failed.unread || may_repeat).then(|| kept.request()).flatten();
-                    failed.doubt(is_idempotent);
-                }
-                replays.forget(kept);
-                Err(failed)
+            Err(reason) => {
+                let mut failed = Unanswered::of(reason);
+                let closed = reason == Reason::UpstreamClosed;
+                failed.unread = closed && lent.connection.was_unread();
+                let may_send = failed.unread || (may_repeat && closed);
+                failed.doubt(is_idempotent);
+                (failed, may_send.then(|| body.read()).flatten())
             }
+        };
+        let slot = &mut *self.request;
+        match again.zip(slot.as_mut()) {
+            Some((again, request)) => *request.body_mut() = again,
+            None => *slot = None,
         }
+        Err(failed)
     }
 
     /// As [`Attempt::exchange_http1`]. A request that the upstream has refused is put back too,
@@ -174,9 +171,11 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         let result = match lease.send(request).await {
             Ok(response) => {
                 let limit = self.destination.retry;
-                match limit.and_then(|limit| self.give_up(limit, response.status(), &kept)) {
-                    Some(again) => {
-                        *self.request = Some(again);
+                let give_up =
+                    |limit| self.give_up(limit, response.status(), kept.method(), kept.body());
+                match limit.and_then(give_up) {
+                    Some(body) => {
+                        *self.request = Some(kept.with_body(body));
                         Err(Unanswered::given_up())
                     }
                     None => Ok(response),
@@ -193,16 +192,5 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         };
         replays.forget(kept);
         result
-    }
-}
-
-/// The reason of a failed exchange: the upstream's fault, or that of the client's body.
-fn reason(error: &hyper::Error) -> Reason {
-    if error.is_parse() {
-        Reason::UpstreamMalformed
-    } else if error.is_user() {
-        Reason::MalformedBody
-    } else {
-        Reason::UpstreamClosed
     }
 }

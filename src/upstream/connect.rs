@@ -1,15 +1,12 @@
 //! A new connection to an endpoint: TCP, TLS if the Service has it, and what is spoken inside.
 
-use super::pool::Connection;
 use super::socket::{AfterFailure, PodSocket, Record};
 use crate::error::Reason;
 use crate::net::addr::EndpointAddr;
-use crate::net::stream::{InPieces, TcpOrTls};
+use crate::net::stream::TcpOrTls;
 use crate::pki::endpoint_tls::{Alpn, EndpointTls};
 use crate::routing::EndpointProtocol;
 use http::uri::Scheme;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::sync::Arc;
@@ -57,11 +54,9 @@ pub(super) fn scheme(stream: &EndpointStream) -> Scheme {
     }
 }
 
-/// A connection on which nothing has been asked yet.
+/// A connection on which nothing has been said yet, by what is to be spoken on it.
 pub(super) enum Opened {
-    /// With the task that drives it.
-    Http1(Connection),
-    /// Nothing has been said on it.
+    Http1(EndpointStream),
     Http2(EndpointStream),
 }
 
@@ -117,20 +112,7 @@ async fn open(addr: EndpointAddr, protocol: &EndpointProtocol) -> Result<Opened,
         return Ok(Opened::Http2(stream));
     }
     stream.after_failure(AfterFailure::Wait);
-    let (record, is_plain) = (stream.record(), matches!(stream, EndpointStream::Plain(_)));
-    let handshake = http1::Builder::new()
-        .max_buf_size(RESPONSE_HEAD_BYTES as usize)
-        .max_headers(MOST_ANSWER_FIELDS)
-        .handshake(TokioIo::new(InPieces::of_answers(stream)))
-        .await;
-    let (sender, connection) = handshake.map_err(|_| Failure::of(Reason::ConnectFailed))?;
-    let driver = tokio::task::spawn_local(async move {
-        // The receiver of a response on it sees the error.
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%addr, %error, "connection to an endpoint ended");
-        }
-    });
-    Ok(Opened::Http1(Connection::new(sender, driver.abort_handle(), record, is_plain)))
+    Ok(Opened::Http1(stream))
 }
 
 /// Whether a connection failed for lack of a resource on this node (`connect(2)`, `socket(2)`).

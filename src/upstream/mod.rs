@@ -27,7 +27,9 @@ mod check;
 mod connect;
 pub mod dns;
 pub mod health_check;
+mod http1;
 mod http2;
+mod hyper_http1;
 mod pool;
 mod replay;
 mod reply;
@@ -38,12 +40,14 @@ mod tunnel;
 
 pub use check::{CheckFailure, check};
 pub use connect::MOST_ANSWER_FIELDS;
+pub use http1::{Http1Body, Http1BodyError, Http1Upgraded};
 pub use http2::Http2Body;
-pub use reply::{ReplyBody, ReplyError};
+pub use reply::{PodUpgraded, ReplyBody, ReplyError, upgraded};
 pub use report::ResponseHead;
 pub use tunnel::{NoTunnel, PodStream, PodTunnel, TunnelTarget};
 
 use crate::balance::{Endpoint, EndpointSet, InFlight, Moment, Strategy};
+use crate::config::Http1;
 use crate::error::Reason;
 use crate::model::HostSent;
 use crate::model::middleware::RetryLimit;
@@ -53,8 +57,10 @@ use crate::upstream::body::RequestBody;
 use attempt::Attempt;
 use budget::Budget;
 use http::{Request, Response};
+use http1::Http1Connection;
 use http2::{Http2Lease, Http2Pool};
-use pool::{Http1Lease, Pool};
+use hyper_http1::HyperConnection;
+use pool::{Lent, Pool};
 use replay::Replays;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -77,12 +83,15 @@ pub struct Settings {
     pub eject_on_status: bool,
     /// Requests of a hundred that may be sent again.
     pub retry_budget: u32,
+    /// What speaks HTTP/1.1.
+    pub http1: Http1,
 }
 
 /// The upstream connections of one worker.
 #[derive(Debug)]
 pub struct Upstream {
-    pool: Rc<Pool>,
+    pool: Rc<Pool<Http1Connection>>,
+    hyper_pool: Rc<Pool<HyperConnection>>,
     http2: Rc<Http2Pool>,
     replays: Replays,
     budget: Budget,
@@ -159,7 +168,8 @@ pub struct Lease(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Http1(Http1Lease),
+    Http1(Lent<Http1Connection>),
+    Hyper(Lent<HyperConnection>),
     Http2(Http2Lease),
 }
 
@@ -168,7 +178,8 @@ impl Lease {
     /// completely.
     pub fn release(self) {
         match self.0 {
-            Kind::Http1(lease) => lease.release(),
+            Kind::Http1(lent) => lent.release(),
+            Kind::Hyper(lent) => lent.release(),
             // Others use it all the while.
             Kind::Http2(lease) => drop(lease),
         }
@@ -179,14 +190,16 @@ impl Upstream {
     /// A worker's upstream side without connections.
     pub fn new(settings: Settings, cells: Arc<WorkerCells>) -> Self {
         let pool = Pool::new(settings.idle, settings.idle_per_endpoint, Arc::clone(&cells));
+        let hyper_pool = Pool::new(settings.idle, settings.idle_per_endpoint, Arc::clone(&cells));
         let http2 = Http2Pool::new(settings.idle, Arc::clone(&cells));
         let budget = Budget::new(settings.retry_budget);
-        Self { pool, http2, replays: Replays::default(), budget, settings, cells }
+        Self { pool, hyper_pool, http2, replays: Replays::default(), budget, settings, cells }
     }
 
     /// Closes connections that have been unused for too long, and forgets old retries. `now_ms` is the worker's clock.
     pub fn tick(&self, now_ms: u64) {
         self.pool.evict(now_ms);
+        self.hyper_pool.evict(now_ms);
         self.http2.evict(now_ms);
         self.budget.tick(now_ms);
     }

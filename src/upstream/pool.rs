@@ -5,23 +5,15 @@
 //! belongs to an endpoint, not to an address: after the endpoint is removed, another pod may have the
 //! address.
 
-use super::socket::Record;
+use super::http1::Keep;
 use crate::balance::Endpoint;
-use crate::net::fields::Fields;
 use crate::routing::EndpointProtocol;
 use crate::telemetry::WorkerCells;
-use crate::upstream::body::RequestBody;
-use http::{HeaderName, Request, Response, header};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1::SendRequest};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::{self, Arc};
 use std::time::Duration;
-use tokio::task::AbortHandle;
-
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Which connections may stand in for each other: those to one endpoint, with one protocol and one
 /// set of TLS settings ([`EndpointProtocol::id`]).
@@ -38,102 +30,21 @@ impl Key {
     }
 }
 
-/// A connection and the task that drives it.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) sender: SendRequest<RequestBody>,
-    driver: AbortHandle,
-    record: Arc<Record>,
-    /// Nothing at all was written on it yet.
-    is_unused: bool,
-    /// How long its pod keeps it, by its last answer.
-    keep: Keep,
-}
+/// A connection that can wait for its next request.
+pub(super) trait Pooled {
+    /// Whether its pod has not closed it, as far as is known.
+    fn is_open(&self) -> bool;
 
-impl Connection {
-    /// A new one; `is_plain`: nothing was said on it for a start.
-    pub(super) fn new(
-        sender: SendRequest<RequestBody>,
-        driver: AbortHandle,
-        record: Arc<Record>,
-        is_plain: bool,
-    ) -> Self {
-        Self { sender, driver, record, is_unused: is_plain, keep: Keep::Any }
-    }
-}
+    /// Waits until a request can be sent on it. Returns false if it was closed.
+    async fn ready(&mut self) -> bool;
 
-/// How long a pod keeps an idle connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keep {
-    /// It does not say.
-    Any,
-    /// For this many milliseconds.
-    For(u64),
-    /// Not beyond this answer.
-    Not,
-}
-
-impl Keep {
-    /// Reads `Connection` and `Keep-Alive` (RFC 2068 section 19.7.1.1). hyper obeys the former where it
-    /// is nothing but ASCII, and does not know the latter. Nearly no answer has them: one look at all names
-    /// costs less than to search for two.
-    fn read(headers: &impl Fields) -> Self {
-        let mut keep = Self::Any;
-        for (name, value) in headers.iter() {
-            let items = || value.as_bytes().split(|&byte| byte == b',');
-            let closes = |item: &[u8]| item.trim_ascii().eq_ignore_ascii_case(b"close");
-            if *name == header::CONNECTION && items().any(closes) {
-                return Self::Not;
-            }
-            if *name == KEEP_ALIVE {
-                for item in items() {
-                    keep = keep.and(item);
-                }
-            }
-        }
-        keep
-    }
-
-    /// With one parameter of `Keep-Alive`.
-    fn and(self, parameter: &[u8]) -> Self {
-        let Some((name, value)) =
-            str::from_utf8(parameter).ok().and_then(|item| item.split_once('='))
-        else {
-            return self;
-        };
-        let value = value.trim().trim_matches('"').parse::<u64>();
-        match (name.trim().to_ascii_lowercase().as_str(), value) {
-            ("timeout" | "max", Ok(0)) => Self::Not,
-            ("timeout", Ok(seconds)) if self != Self::Not => {
-                let given = seconds.saturating_mul(1_000);
-                // Less by a second, as a request may be on its way when the time is over.
-                Self::For(given.saturating_sub(1_000).max(given / 2))
-            }
-            _ => self,
-        }
-    }
-
-    /// When it is over for a connection that is unused from now on.
-    fn until(self, now_ms: u64) -> Option<u64> {
-        match self {
-            Self::Any => Some(u64::MAX),
-            Self::For(limit) => Some(now_ms.saturating_add(limit)),
-            Self::Not => None,
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // Without this a connection whose response nobody reads any more would end only when the
-        // upstream has sent all of it.
-        self.driver.abort();
-    }
+    /// Prepares it to wait; how long its pod keeps it. `None` if it cannot be used again.
+    fn rest(&mut self) -> Option<Keep>;
 }
 
 #[derive(Debug)]
-struct Idle {
-    connection: Connection,
+struct Idle<C> {
+    connection: C,
     since_ms: u64,
     /// Its pod may close it from then on.
     until_ms: u64,
@@ -141,9 +52,9 @@ struct Idle {
 
 /// The idle connections of one endpoint.
 #[derive(Debug)]
-struct Entry {
+struct Entry<C> {
     endpoint: sync::Weak<Endpoint>,
-    connections: Vec<Idle>,
+    connections: Vec<Idle<C>>,
 }
 
 /// Whether connections to an endpoint are of no use any more: no set in force has it, and so no
@@ -154,15 +65,15 @@ pub(super) fn is_gone(endpoint: &sync::Weak<Endpoint>) -> bool {
 
 /// Idle connections by endpoint, the one used last on top: the others can then grow old.
 #[derive(Debug)]
-pub(super) struct Pool {
-    idle: RefCell<HashMap<Key, Entry, foldhash::fast::RandomState>>,
+pub(super) struct Pool<C> {
+    idle: RefCell<HashMap<Key, Entry<C>, foldhash::fast::RandomState>>,
     now_ms: Cell<u64>,
     keep_ms: u64,
     per_endpoint: usize,
     cells: Arc<WorkerCells>,
 }
 
-impl Pool {
+impl<C: Pooled> Pool<C> {
     pub(super) fn new(keep: Duration, per_endpoint: usize, cells: Arc<WorkerCells>) -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::default(),
@@ -174,17 +85,16 @@ impl Pool {
     }
 
     /// Takes a connection that is open as far as we know.
-    pub(super) async fn take(self: &Rc<Self>, key: Key) -> Option<Http1Lease> {
+    pub(super) async fn take(self: &Rc<Self>, key: Key) -> Option<Lent<C>> {
         loop {
             let idle = self.idle.borrow_mut().get_mut(&key)?.connections.pop()?;
             self.cells.upstream.idle.shift(-1);
             if idle.until_ms <= self.now_ms.get() {
                 continue;
             }
-            let mut lease = self.lend(key, idle.connection);
-            // A connection that was returned just now may have to be polled first.
-            if lease.ready().await {
-                return Some(lease);
+            let mut lent = self.lend(key, idle.connection);
+            if lent.connection.ready().await {
+                return Some(lent);
             }
         }
     }
@@ -194,8 +104,8 @@ impl Pool {
         self: &Rc<Self>,
         key: Key,
         endpoint: &Arc<Endpoint>,
-        connection: Connection,
-    ) -> Http1Lease {
+        connection: C,
+    ) -> Lent<C> {
         self.idle.borrow_mut().entry(key).or_insert_with(|| Entry {
             endpoint: Arc::downgrade(endpoint),
             connections: Vec::new(),
@@ -203,8 +113,8 @@ impl Pool {
         self.lend(key, connection)
     }
 
-    fn lend(self: &Rc<Self>, key: Key, connection: Connection) -> Http1Lease {
-        Http1Lease { connection, key, pool: Rc::downgrade(self), mark: 0, is_first: false }
+    fn lend(self: &Rc<Self>, key: Key, connection: C) -> Lent<C> {
+        Lent { connection, key, pool: Rc::downgrade(self) }
     }
 
     /// Closes what has been idle for too long or was closed by the endpoint, and all that is left of
@@ -218,7 +128,7 @@ impl Pool {
             let is_gone = is_gone(endpoint);
             connections.retain(|idle| {
                 let in_time = idle.since_ms >= oldest && idle.until_ms > now_ms;
-                !is_gone && in_time && !idle.connection.sender.is_closed()
+                !is_gone && in_time && idle.connection.is_open()
             });
             closed += before - connections.len();
             !is_gone
@@ -226,15 +136,14 @@ impl Pool {
         self.cells.upstream.idle.shift(-i64::try_from(closed).unwrap_or(i64::MAX));
     }
 
-    fn put(&self, key: Key, connection: Connection) {
+    fn put(&self, key: Key, mut connection: C) {
         let mut idle = self.idle.borrow_mut();
         let Some(Entry { connections, .. }) = idle.get_mut(&key) else {
             return;
         };
         let now_ms = self.now_ms.get();
         if connections.len() < self.per_endpoint
-            && !connection.sender.is_closed()
-            && let Some(until_ms) = connection.keep.until(now_ms)
+            && let Some(until_ms) = connection.rest().and_then(|keep| keep.until(now_ms))
         {
             connections.push(Idle { connection, since_ms: now_ms, until_ms });
             self.cells.upstream.idle.shift(1);
@@ -244,17 +153,13 @@ impl Pool {
 
 /// A connection in use. Dropping it closes the connection, whatever is still on it.
 #[derive(Debug)]
-pub(super) struct Http1Lease {
-    connection: Connection,
+pub(super) struct Lent<C> {
+    pub(super) connection: C,
     key: Key,
-    pool: Weak<Pool>,
-    /// Where on the connection its request begins.
-    mark: u64,
-    /// Whether its request is the first thing on the connection.
-    is_first: bool,
+    pool: Weak<Pool<C>>,
 }
 
-impl Http1Lease {
+impl<C: Pooled> Lent<C> {
     /// Gives the connection back for the next request. Only for one whose request has been sent and
     /// whose response has been read, both to the end.
     pub(super) fn release(self) {
@@ -266,34 +171,5 @@ impl Http1Lease {
     /// Whether HTTP/2 might have been spoken in its place.
     pub(super) fn is_negotiated(&self) -> bool {
         self.key.protocol != EndpointProtocol::Http.id()
-    }
-
-    async fn ready(&mut self) -> bool {
-        let sender = &mut self.connection.sender;
-        sender.is_ready() || sender.ready().await.is_ok()
-    }
-
-    pub(super) fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
-    {
-        let Connection { sender, record, is_unused, .. } = &mut self.connection;
-        self.mark = record.mark();
-        self.is_first = std::mem::take(is_unused);
-        if !self.is_first && !request.method().is_safe() {
-            record.suspect();
-        }
-        sender.try_send_request(request)
-    }
-
-    /// Records what the response says about the connection.
-    pub(super) fn answered(&mut self, headers: &impl Fields) {
-        self.connection.keep = Keep::read(headers);
-    }
-
-    /// Whether the pod has read nothing of the request, which has failed.
-    pub(super) fn was_unread(&self) -> bool {
-        self.connection.record.is_unread_since(self.mark, self.is_first)
     }
 }

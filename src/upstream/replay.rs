@@ -1,15 +1,14 @@
 //! A request kept for sending it once more.
 //!
-//! hyper consumes the head that it writes, and a connection from the pool may turn out closed only
+//! h2 and hyper consume the head that they write, and a connection from the pool may turn out closed only
 //! then. So nearly every request has to be kept, and nearly none is needed: the fields are copied
 //! as text into a buffer that is used again, which takes a quarter of the time of cloning the map.
 //! A head that is too large for that is cloned after all, which shares its values: a copy would double what
 //! it holds. The body is kept by its upload, as far as it is short enough.
 
-use crate::upstream::body::{RequestBody, Upload, UploadState, Whole, WholeReader};
+use crate::upstream::body::{BodyAgain, RequestBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use std::cell::RefCell;
-use std::rc::Rc;
 
 /// Buffers kept for the next requests. More are in use only while more requests are in flight.
 const SPARE: usize = 256;
@@ -39,14 +38,7 @@ struct Text {
 pub(super) struct Replay {
     method: Method,
     head: Head,
-    body: KeptBody,
-}
-
-#[derive(Debug)]
-enum KeptBody {
-    Empty,
-    Upload(Rc<Upload>),
-    Whole(Rc<Whole>),
+    body: BodyAgain,
 }
 
 #[derive(Debug)]
@@ -60,11 +52,7 @@ impl Replays {
     /// Keeps a request.
     pub(super) fn keep(&self, request: &Request<RequestBody>) -> Replay {
         let head = self.head(request);
-        let body = match request.body() {
-            RequestBody::Empty => KeptBody::Empty,
-            RequestBody::Streaming(reader) => KeptBody::Upload(Rc::clone(reader.upload())),
-            RequestBody::Whole(reader) => KeptBody::Whole(Rc::clone(reader.whole())),
-        };
+        let body = BodyAgain::of(request.body());
         Replay { method: request.method().clone(), head, body }
     }
 
@@ -105,30 +93,24 @@ impl Replay {
         &self.method
     }
 
-    /// How long its body is, if all of it is on its way to the pod.
-    pub(super) fn bytes_if_sent(&self) -> Option<u64> {
-        match &self.body {
-            KeptBody::Empty => Some(0),
-            KeptBody::Upload(upload) => {
-                (upload.state() == UploadState::Done).then(|| upload.bytes())
-            }
-            KeptBody::Whole(whole) => whole.is_sent().then(|| whole.bytes().len() as u64),
-        }
+    /// Its body.
+    pub(super) fn body(&self) -> &BodyAgain {
+        &self.body
     }
 
     /// The request again; `None` if the beginning of its body is not there any more.
     pub(super) fn request(&self) -> Option<Request<RequestBody>> {
-        let body = match &self.body {
-            KeptBody::Empty => RequestBody::Empty,
-            KeptBody::Upload(upload) => RequestBody::Streaming(upload.read()?),
-            KeptBody::Whole(whole) => RequestBody::Whole(WholeReader::new(Rc::clone(whole))),
-        };
+        Some(self.with_body(self.body.read()?))
+    }
+
+    /// The request again, with this body.
+    pub(super) fn with_body(&self, body: RequestBody) -> Request<RequestBody> {
         let (target, headers) = self.head.read();
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = target;
         *request.headers_mut() = headers;
-        Some(request)
+        request
     }
 }
 

@@ -1,17 +1,24 @@
 //! A response body as it comes from a pod, whatever is spoken with that.
 
+use super::http1::{Http1Body, Http1BodyError, Http1Upgraded};
 use super::http2::Http2Body;
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio_util::either::Either;
 
 /// The body of an upstream's response. An error tells that it is not all there.
 #[derive(Debug)]
 pub enum ReplyBody {
     /// Of HTTP/1.1.
-    Http1(Incoming),
+    Http1(Http1Body),
+    /// Of HTTP/1.1, by hyper.
+    Hyper(Incoming),
     /// Of HTTP/2.
     Http2(Http2Body),
     /// One of which the first frame was read and put back.
@@ -68,7 +75,10 @@ impl ReplyBody {
 pub enum ReplyError {
     /// In HTTP/1.1.
     #[error(transparent)]
-    Http1(#[from] hyper::Error),
+    Http1(#[from] Http1BodyError),
+    /// In HTTP/1.1, by hyper.
+    #[error(transparent)]
+    Hyper(#[from] hyper::Error),
     /// In HTTP/2.
     #[error(transparent)]
     Http2(#[from] h2::Error),
@@ -85,7 +95,8 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
         match self.get_mut() {
-            Self::Http1(body) => {
+            Self::Http1(body) => body.poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?))),
+            Self::Hyper(body) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?)))
             }
             Self::Http2(body) => body.poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?))),
@@ -97,6 +108,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Hyper(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
             Self::Begun(body) => body.is_end_stream(),
         }
@@ -106,8 +118,24 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Hyper(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
             Self::Begun(body) => body.size_hint(),
         }
+    }
+}
+
+/// The connection of a pod that has agreed to change the protocol.
+pub type PodUpgraded = Either<Http1Upgraded, TokioIo<Upgraded>>;
+
+/// Takes the connection of a pod that has answered 101. `None` if it has ended, or HTTP/2 is spoken on it.
+pub async fn upgraded(response: &mut Response<ReplyBody>) -> Option<PodUpgraded> {
+    match response.body_mut() {
+        ReplyBody::Http1(body) => body.upgrade().map(Either::Left),
+        ReplyBody::Hyper(_) => {
+            let upgraded = hyper::upgrade::on(response).await.ok()?;
+            Some(Either::Right(TokioIo::new(upgraded)))
+        }
+        ReplyBody::Http2(_) | ReplyBody::Begun(_) => None,
     }
 }

@@ -1,16 +1,15 @@
 //! What follows a failure: whether the request is sent again, why, and where.
 
-use super::Upstream;
 use super::attempt::Attempt;
-use super::replay::Replay;
+use super::{ReplyBody, Upstream};
 use crate::balance::{Endpoint, InFlight, Moment};
 use crate::error::Reason;
 use crate::model::middleware::RetryLimit;
 use crate::telemetry::Retry;
-use crate::upstream::body::RequestBody;
-use http::{Request, StatusCode};
+use crate::upstream::body::{BodyAgain, RequestBody};
+use http::{Method, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Incoming};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,27 +124,29 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         other.filter(|other| !other.endpoint().is_ejected())
     }
 
-    /// The request again, if the route gives up a response with this status and a retry is allowed: it is taken.
+    /// The body of the request again, if the route gives up a response with this status and a retry is allowed: it is
+    /// taken.
     #[cold]
     pub(super) fn give_up(
         &mut self,
         limit: &RetryLimit,
         status: StatusCode,
-        kept: &Replay,
-    ) -> Option<Request<RequestBody>> {
+        method: &Method,
+        body: &BodyAgain,
+    ) -> Option<RequestBody> {
         let is_meant = limit.statuses.iter().any(|range| range.contains(status));
-        let may_repeat = limit.any_method || kept.method().is_idempotent();
+        let may_repeat = limit.any_method || method.is_idempotent();
         let is_sent =
-            kept.bytes_if_sent().is_some_and(|sent| limit.max_body.is_none_or(|most| sent <= most));
+            body.bytes_if_sent().is_some_and(|sent| limit.max_body.is_none_or(|most| sent <= most));
         if !is_meant || !may_repeat || !is_sent {
             return None;
         }
-        let request = kept.request()?;
-        self.take_retry(Retry::Status).then_some(request)
+        let body = body.read()?;
+        self.take_retry(Retry::Status).then_some(body)
     }
 
     /// Reads the rest of a response that is given up, if it is short, and returns its connection to the pool.
-    pub(super) async fn read_given_up(&mut self, body: Incoming) {
+    pub(super) async fn read_given_up(&mut self, body: ReplyBody) {
         if body.size_hint().upper().is_none_or(|bytes| bytes > READ_OF_GIVEN_UP as u64) {
             return;
         }

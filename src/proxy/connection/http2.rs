@@ -1,11 +1,11 @@
 //! A conversation in HTTP/2: its streams have deadlines of their own.
 
-use super::count_evicted;
 use super::linger::linger;
+use super::{count_evicted, of_hyper};
 use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
 use crate::net::deadline::{Phase, Watch};
 use crate::proxy::Downstream;
-use crate::proxy::request::{self, TunnelSlot};
+use crate::proxy::request::{TunnelSlot, forward};
 use crate::telemetry::ListenerCells;
 use crate::tls::Session;
 use hyper::service::service_fn;
@@ -33,7 +33,7 @@ pub(super) async fn serve_http2(
         let downstream = Rc::clone(&downstream);
         // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
         let tunnel = TunnelSlot::default();
-        service_fn(move |request| request::forward(&downstream, &tunnel, request, None))
+        service_fn(move |request| forward(&downstream, &tunnel, of_hyper(request), None))
     };
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);

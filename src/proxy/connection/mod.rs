@@ -1,5 +1,6 @@
 //! The life of a connection: accepted socket, PROXY header, TLS, HTTP, deadlines, drain, end.
 
+mod by_hyper;
 mod handshake;
 mod http1;
 mod http2;
@@ -7,7 +8,7 @@ mod linger;
 mod start;
 mod tcp;
 
-use crate::config::{Listener, ListenerProtocol};
+use crate::config::{Http1, Listener, ListenerProtocol};
 use crate::http::client_ip::{self, ClientIp, Scheme};
 use crate::http::{ClientSocket, ForwardedFields};
 use crate::net::addr::PeerAddr;
@@ -19,8 +20,9 @@ use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
 use crate::transport::admission::Gate;
 use crate::transport::listen::{self, Accepted};
 use crate::transport::proxy_protocol::{self, Header, ReadError};
-use crate::upstream::body::{Flow, ROOM};
-use http::HeaderValue;
+use crate::upstream::body::{ClientBody, Flow, ROOM};
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -47,7 +49,10 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
                     let downstream = Rc::new(downstream);
                     // On the heap: the two are of very different size, and one is not used.
                     match downstream.streams.clone() {
-                        None => Box::pin(http1::serve_http1(downstream, socket)).await,
+                        None => match worker.config.http1 {
+                            Http1::Ravelin => Box::pin(http1::serve(downstream, socket)).await,
+                            Http1::Hyper => Box::pin(by_hyper::serve(downstream, socket)).await,
+                        },
                         Some(streams) => {
                             Box::pin(http2::serve_http2(downstream, &streams, socket)).await;
                         }
@@ -75,6 +80,11 @@ async fn to_http(downstream: Downstream, socket: TcpStream) -> Option<(Downstrea
         }
         ListenerProtocol::Https => handshake::shake(downstream, socket).await,
     }
+}
+
+/// A request that hyper has read.
+fn of_hyper(request: Request<Incoming>) -> Request<ClientBody> {
+    request.map(ClientBody::Hyper)
 }
 
 /// Memory of a connection, in bytes: its task, and the buffers for one request of HTTP/1.1.

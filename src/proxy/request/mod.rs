@@ -35,13 +35,12 @@ use crate::net::fields::Fields;
 use crate::proxy::Downstream;
 use crate::tls::Session;
 use crate::upstream::ReplyBody;
-use crate::upstream::body::{Flow, Inbound, ROOM, Upload, UploadLimits};
+use crate::upstream::body::{ClientBody, Flow, Inbound, ROOM, Upload, UploadLimits};
 use charge::Charge;
 use decide::{Decided, decide};
 use exchange::Exchange;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
-use hyper::body::Incoming;
 use response::{answer_of_ours, pass_on};
 use send::send;
 use std::convert::Infallible;
@@ -54,7 +53,7 @@ use std::sync::Arc;
 pub fn forward(
     downstream: &Rc<Downstream>,
     tunnel: &TunnelSlot,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     head_bytes: Option<usize>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
     let (head, body) = request.into_parts();
@@ -137,7 +136,11 @@ async fn go_on(
 }
 
 /// Starts the clock of the exchange, and the record of its body if there is one.
-fn begin_upload(downstream: &Downstream, watch: &Rc<Watch>, body: Incoming) -> Option<Rc<Upload>> {
+fn begin_upload(
+    downstream: &Downstream,
+    watch: &Rc<Watch>,
+    body: ClientBody,
+) -> Option<Rc<Upload>> {
     let timeouts = &downstream.worker.config.timeouts;
     if body.is_end_stream() {
         watch.enter(Phase::Exchange, timeouts.response_head);

@@ -11,11 +11,9 @@ use crate::http::{self as stage, ClientSocket};
 use crate::net::fields::Fields;
 use crate::proxy::Downstream;
 use crate::proxy::relay::{Flow, Patience, Relayed, relay};
-use crate::upstream::ReplyBody;
+use crate::upstream::{PodUpgraded, ReplyBody, upgraded};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
@@ -27,7 +25,7 @@ pub type TunnelSlot = Rc<RefCell<Option<Tunnel>>>;
 #[derive(Debug)]
 pub struct Tunnel {
     exchange: Exchange,
-    upstream: Upgraded,
+    upstream: PodUpgraded,
 }
 
 /// Takes the pod's 101: the answer for the client, and the tunnel into its slot.
@@ -47,7 +45,7 @@ pub(super) async fn switch(
         return Err((exchange, Reason::UpstreamUpgraded));
     }
     let watch = Rc::clone(exchange.watch());
-    let Some(Ok(upstream)) = watch.guard(pin!(hyper::upgrade::on(&mut response))).await else {
+    let Some(Some(upstream)) = watch.guard(pin!(upgraded(&mut response))).await else {
         return Err((exchange, Reason::UpstreamClosed));
     };
     let mut answer = Response::new(ResponseBody::none());
@@ -79,7 +77,7 @@ impl Tunnel {
             Patience { idle: exchange.tunnel_idle(), half_closed: exchange.body_progress() };
         let flow = Flow::new(Rc::clone(exchange.watch()), &worker.aborting, patience);
         let Relayed { from_client, from_pod, cut } =
-            relay(&mut client, TokioIo::new(upstream), early, flow).await;
+            relay(&mut client, upstream, early, flow).await;
         drop(open);
         exchange.relayed(from_client, from_pod);
         match cut {

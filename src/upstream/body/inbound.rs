@@ -1,9 +1,9 @@
 //! A request body as it comes from the client's connection.
 
+use super::ClientBody;
 use crate::net::memory::Inflow;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker, ready};
 /// A request body from the client, counted as it is read. Dropping it reads what has already arrived, so
 /// that the count stays correct.
 #[derive(Debug)]
-pub struct Inbound<B: Body<Data = Bytes> + Unpin = Incoming> {
+pub struct Inbound<B: Body<Data = Bytes> + Unpin = ClientBody> {
     body: B,
     taken: i64,
     /// The connection's, with HTTP/2.

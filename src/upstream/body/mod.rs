@@ -4,6 +4,8 @@
 //! read from the client. A short body is kept until the response arrives, so that a request whose
 //! connection fails can be retried byte for byte.
 
+mod again;
+mod client;
 mod inbound;
 mod kept;
 mod piece;
@@ -13,6 +15,8 @@ mod trailers;
 mod upload;
 mod whole;
 
+pub use again::BodyAgain;
+pub use client::{ClientBody, ClientBodyError, Http1Source};
 pub use inbound::Inbound;
 pub use piece::{Flow, Piece, ROOM};
 pub use trailers::clean_trailers;
@@ -36,12 +40,12 @@ pub enum RequestBody {
 
 impl Body for RequestBody {
     type Data = Piece;
-    type Error = hyper::Error;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, ClientBodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Whole(reader) => {

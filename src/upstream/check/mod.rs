@@ -4,6 +4,7 @@
 mod grpc;
 
 use super::connect::{self, EndpointStream, Opened};
+use super::http1::Http1Connection;
 use super::http2;
 use crate::error::Reason;
 use crate::model::{CheckKind, HealthCheck, PlainCheck};
@@ -92,10 +93,10 @@ fn next_path(head: &Response<()>, addr: EndpointAddr, check: &HealthCheck) -> Op
     is_same.then_some(path?.as_str().into())
 }
 
-async fn ask(opened: Opened, request: Request<RequestBody>) -> Result<Response<()>, Reason> {
+async fn ask(opened: Opened, mut request: Request<RequestBody>) -> Result<Response<()>, Reason> {
     match opened {
-        Opened::Http1(mut connection) => {
-            let response = connection.sender.send_request(request).await;
+        Opened::Http1(stream) => {
+            let response = Http1Connection::new(stream).send(&mut request, true).await;
             response.map(|response| response.map(drop)).map_err(|_| Reason::UpstreamClosed)
         }
         Opened::Http2(stream) => ask_http2(stream, request).await,

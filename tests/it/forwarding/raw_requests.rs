@@ -50,6 +50,24 @@ fn requests_behind_each_other_are_read_whole_with_their_bodies() {
 }
 
 #[test]
+fn a_request_with_two_framings_is_read_by_its_chunks_and_is_the_last() {
+    let upstream = Upstream::saying("through");
+    let edge = Edge::to(&[upstream.addr()]);
+    for fields in [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4",
+    ] {
+        let mut client = edge.connect();
+        let behind = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n0\r\n\r\n{behind}"));
+        let response = client.response();
+        assert_eq!((response.status(), response.field("connection")), (200, Some("close")));
+        assert!(client.wire.rest().is_empty(), "{fields}");
+    }
+    assert!(upstream.requests().iter().all(|request| request.target() == "/"));
+}
+
+#[test]
 fn a_fragment_is_refused_and_logged_as_it_was_sent() {
     let upstream = Upstream::saying("through");
     let edge = Edge::to(&[upstream.addr()]);

@@ -6,12 +6,16 @@ use ravelin::config::Config;
 use ravelin::routing::Table;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use tempfile::TempDir;
+
+/// Names what speaks HTTP/1.1 (`http1`), for all proxies of a run.
+const HTTP1: &str = "RAVELIN_TEST_HTTP1";
 
 /// A proxy that is not started yet: one worker, one listener for loopback, and an access log.
 pub(crate) struct Builder {
@@ -147,9 +151,14 @@ impl Builder {
 
     fn config(&self, workers: usize) -> String {
         let mut text = format!(
-            "workers = {workers}\n\
+            "workers = {workers}\nhttp1 = {:?}\n\
              [[listener]]\nname = \"web\"\naddress = {:?}\nadmit = {}\n{}{}{}",
-            self.address, self.admit, self.listener, self.tables, self.sets,
+            env::var(HTTP1).unwrap_or("ravelin".to_owned()),
+            self.address,
+            self.admit,
+            self.listener,
+            self.tables,
+            self.sets,
         );
         for (section, keys) in &self.settings {
             writeln!(text, "[{section}]").expect("a String");

@@ -1,7 +1,7 @@
-//! A conversation in HTTP/1.1, and what the connection may be handed over to.
+//! A conversation in HTTP/1.1 by hyper, as before `http1`: kept for one version, behind `http1 = "hyper"`.
 
-use super::count_evicted;
 use super::linger::linger;
+use super::{count_evicted, of_hyper};
 use crate::error::Reason;
 use crate::http::{self as stage, ClientSocket, ClientStream, Notes};
 use crate::net::deadline::Phase;
@@ -54,7 +54,7 @@ fn client_stream(downstream: &Downstream, socket: ClientSocket, notes: &Rc<Notes
 }
 
 /// Speaks HTTP/1.1 until the connection ends.
-pub(super) async fn serve_http1(downstream: Rc<Downstream>, socket: ClientSocket) {
+pub(super) async fn serve(downstream: Rc<Downstream>, socket: ClientSocket) {
     let worker = &downstream.worker;
     let notes = Rc::new(Notes::new(Arc::clone(&downstream.account)));
     let mut stream = client_stream(&downstream, socket, &notes);
@@ -64,7 +64,7 @@ pub(super) async fn serve_http1(downstream: Rc<Downstream>, socket: ClientSocket
             (Rc::clone(&downstream), Rc::clone(&notes), Rc::clone(&tunnel));
         service_fn(move |request: Request<Incoming>| {
             let head_bytes = notes.begin(&request);
-            request::forward(&downstream, &tunnel, request, Some(head_bytes))
+            request::forward(&downstream, &tunnel, of_hyper(request), Some(head_bytes))
         })
     };
     let server = stage::server(worker.config.limits.header_block);

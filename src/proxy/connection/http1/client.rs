@@ -1,0 +1,354 @@
+//! A client's connection, as the task that serves it and the body of its request share it.
+
+use super::head::{self, Framing, RequestHead};
+use crate::error::Reason;
+use crate::http::{BodyTurn, BodyTurns, ClientSocket};
+use crate::net::deadline::Phase;
+use crate::net::http1::{BadChunk, ChunkGrammar, Chunked, Decoded, Input, MessageOutput};
+use crate::net::memory::{Account, HolderKind};
+use crate::proxy::Downstream;
+use crate::upstream::body::Piece;
+use bytes::{Buf, Bytes};
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::AsyncWrite;
+
+/// Bytes of a head that are in the price of a connection.
+const FIRST_READ: usize = 8 * 1024;
+
+/// A connection and what is under way on it.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) downstream: Rc<Downstream>,
+    /// What is to be written. By itself, as the body of an answer is read into it, and who reads that may ask for the body of
+    /// the request.
+    pub(super) output: RefCell<MessageOutput<Piece>>,
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) socket: ClientSocket,
+    pub(super) input: Input,
+    /// What is still to come of the body of the request.
+    body: BodyState,
+    /// The number of the request that the body is of.
+    request: u32,
+    /// 100 is to be sent before the body is waited for.
+    owes_continue: bool,
+    turns: BodyTurns,
+    turn: BodyTurn,
+    held: HeadCharge,
+    /// Bytes that the client had not acknowledged when its stall was last checked.
+    unacknowledged: Option<u64>,
+}
+
+/// What a head that has not ended holds beyond [`FIRST_READ`].
+#[derive(Debug)]
+struct HeadCharge {
+    account: Arc<Account>,
+    bytes: usize,
+}
+
+impl HeadCharge {
+    /// Charges so many bytes of a head, whether there is room for it or not; says whether there is. The buffer for it
+    /// grows by doubling.
+    fn has_room(&mut self, head: usize) -> bool {
+        if head <= FIRST_READ {
+            return true;
+        }
+        let more = (2 * head).saturating_sub(self.bytes);
+        let has_room = self.account.may_hold_part(more).is_ok();
+        self.account.move_on();
+        self.account.charge(HolderKind::Requests, more);
+        self.bytes += more;
+        has_room
+    }
+
+    fn release(&mut self) {
+        let held = std::mem::take(&mut self.bytes);
+        if held > 0 {
+            self.account.release(HolderKind::Requests, held);
+        }
+    }
+}
+
+impl Drop for HeadCharge {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// What is still to come of a request body.
+#[derive(Debug)]
+enum BodyState {
+    Length(u64),
+    /// Decoded as far as the grammar has been checked, which is to what was read, or to its end.
+    Chunked(Chunked, ChunkGrammar, bool),
+    /// The connection, or the framing, has failed.
+    Broken,
+}
+
+/// Why there is no request.
+#[derive(Debug)]
+pub(super) enum NoRequest {
+    /// The client has ended the connection.
+    Closed,
+    /// It cannot be read. The first line, as far as it is for the log, is that of the input.
+    Refused(Reason),
+}
+
+impl Client {
+    pub(super) fn new(downstream: Rc<Downstream>, socket: ClientSocket) -> Rc<Self> {
+        let turns = downstream.worker.body_turns.clone();
+        let state = State {
+            socket,
+            input: Input::empty(),
+            body: BodyState::Length(0),
+            request: 0,
+            owes_continue: false,
+            turns,
+            turn: BodyTurn::default(),
+            held: HeadCharge { account: Arc::clone(&downstream.account), bytes: 0 },
+            unacknowledged: None,
+        };
+        let output = RefCell::new(MessageOutput::empty());
+        Rc::new(Self { downstream, output, state: RefCell::new(state) })
+    }
+
+    /// Does something with its state.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.borrow_mut())
+    }
+
+    /// What comes next of the body of the request. An error: it broke off, or breaks its own framing.
+    pub(super) fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Result<Decoded, BadChunk>> {
+        let polled = self.with(|state| state.poll_body(cx));
+        // A client that sends has not waited.
+        if self.with(|state| std::mem::take(&mut state.owes_continue)) && polled.is_pending() {
+            self.go_on(cx);
+        }
+        polled
+    }
+
+    /// Has the client send its body. Not while an answer is on its way: the socket wakes one writer.
+    #[cold]
+    fn go_on(&self, cx: &mut Context<'_>) {
+        let Ok(mut output) = self.output.try_borrow_mut() else { return };
+        if output.is_empty() {
+            output.text().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.with(|state| {
+                // What is not taken at once leaves with the answer.
+                if output.poll_write(cx, &mut state.socket).is_ready() {
+                    let _ = Pin::new(&mut state.socket).poll_flush(cx);
+                }
+            });
+        }
+    }
+
+    /// The connection, and what was read of it.
+    pub(super) fn into_socket(self) -> (ClientSocket, Bytes) {
+        let mut state = self.state.into_inner();
+        (state.socket, state.input.bytes.split().freeze())
+    }
+}
+
+impl State {
+    /// Reads the next request head.
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        downstream: &Downstream,
+    ) -> Poll<Result<RequestHead, NoRequest>> {
+        let refused = |reason| Poll::Ready(Err(NoRequest::Refused(reason)));
+        let most = downstream.worker.config.limits.header_block;
+        loop {
+            self.skip_empty_lines();
+            while self.input.may_be_whole() {
+                match head::read(&mut self.input, most) {
+                    Ok(Some(head)) => {
+                        self.begin(&head);
+                        return Poll::Ready(Ok(head));
+                    }
+                    Ok(None) => self.input.seen = self.input.bytes.len(),
+                    Err(reason) => return refused(reason),
+                }
+            }
+            if self.input.bytes.len() > most {
+                return refused(Reason::HeadersTooLarge);
+            }
+            let read = if self.input.bytes.is_empty() {
+                // Most connections are idle most of the time.
+                self.poll_first(cx)
+            } else {
+                begin_head(downstream);
+                self.input.poll_read(cx, &mut self.socket, None)
+            };
+            let Ok(1..) = ready!(read) else { return Poll::Ready(Err(NoRequest::Closed)) };
+            begin_head(downstream);
+            if !self.held.has_room(self.input.bytes.len()) {
+                return refused(Reason::MemoryExhausted);
+            }
+        }
+    }
+
+    /// Drops empty lines before a request, which some clients send behind a body (RFC 9112 section 2.2).
+    fn skip_empty_lines(&mut self) {
+        let bytes = &mut self.input.bytes;
+        while let [b'\r', b'\n', ..] | [b'\n', ..] = bytes[..] {
+            bytes.advance(if bytes[0] == b'\r' { 2 } else { 1 });
+            self.input.seen = 0;
+        }
+    }
+
+    fn begin(&mut self, head: &RequestHead) {
+        self.held.release();
+        self.input.seen = 0;
+        self.request = self.request.wrapping_add(1);
+        self.owes_continue = head.expects_continue;
+        self.body = match head.framing {
+            Framing::Length(length) => BodyState::Length(length),
+            Framing::Chunked => BodyState::Chunked(Chunked::begin(), ChunkGrammar::begin(), false),
+        };
+        self.check(0);
+    }
+
+    /// Gives the room for a head back, unless the next one is here.
+    pub(super) fn rest(&mut self) {
+        if self.input.bytes.is_empty() {
+            self.input.rest();
+        }
+    }
+
+    /// Checks the grammar of what was read of a chunked body, from this byte of the input on.
+    fn check(&mut self, from: usize) {
+        if let BodyState::Chunked(_, grammar, is_whole @ false) = &mut self.body {
+            match grammar.read(self.input.bytes.get(from..).unwrap_or_default()) {
+                Ok((_, ends)) => *is_whole = ends,
+                Err(BadChunk) => self.body = BodyState::Broken,
+            }
+        }
+    }
+
+    /// Whether the body of the request has been read to its end.
+    pub(super) fn is_read(&self) -> bool {
+        match &self.body {
+            BodyState::Length(left) => *left == 0,
+            BodyState::Chunked(chunked, ..) => chunked.is_ended(),
+            BodyState::Broken => false,
+        }
+    }
+
+    /// How much of the body is still to come, if it is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match &self.body {
+            BodyState::Length(left) => Some(*left),
+            BodyState::Chunked(chunked, ..) if chunked.is_ended() => Some(0),
+            BodyState::Chunked(..) | BodyState::Broken => None,
+        }
+    }
+
+    /// The number of the request that is read.
+    pub(super) fn request(&self) -> u32 {
+        self.request
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Decoded, BadChunk>> {
+        loop {
+            match self.decode()? {
+                Decoded::More => {}
+                decoded => return Poll::Ready(Ok(decoded)),
+            }
+            ready!(self.turns.poll(&mut self.turn, cx));
+            let (before, left) = (self.input.bytes.len(), self.left());
+            match ready!(self.input.poll_read(cx, &mut self.socket, left)) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => self.body = BodyState::Broken,
+            }
+            self.turns.count();
+            self.check(before);
+        }
+    }
+
+    fn decode(&mut self) -> Result<Decoded, BadChunk> {
+        let bytes = &mut self.input.bytes;
+        match &mut self.body {
+            BodyState::Length(0) => Ok(Decoded::End),
+            BodyState::Length(_) if bytes.is_empty() => Ok(Decoded::More),
+            BodyState::Length(left) => {
+                let now = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= now as u64;
+                Ok(Decoded::Data(bytes.split_to(now).freeze()))
+            }
+            BodyState::Chunked(chunked, ..) => {
+                let decoded = chunked.decode(bytes)?;
+                chunked.try_end(bytes);
+                Ok(decoded)
+            }
+            BodyState::Broken => Err(BadChunk),
+        }
+    }
+
+    /// Reads the first bytes of a request, or the end. Takes room for them only once they are here.
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !self.input.may_have_more() {
+            ready!(self.socket.poll_readable(cx))?;
+        }
+        self.input.begin();
+        let polled = self.input.poll_read(cx, &mut self.socket, None);
+        if polled.is_pending() {
+            self.input.rest();
+        }
+        polled
+    }
+
+    /// Waits for the end of the connection while a request is answered. What comes is kept, as far as one read takes it:
+    /// it is the next request.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_read() || !self.input.bytes.is_empty() {
+            return Poll::Pending;
+        }
+        match ready!(self.poll_first(cx)) {
+            Ok(0) => Poll::Ready(Ok(())),
+            Ok(_) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Whether the client has acknowledged something since it was last asked, or was never asked. The kernel buffers,
+    /// which may be seconds of a slow client.
+    pub(super) fn acknowledges(&mut self, downstream: &Downstream) -> bool {
+        let now = self.socket.unacknowledged();
+        let moves = std::mem::replace(&mut self.unacknowledged, now) != now;
+        if moves {
+            downstream.account.move_on();
+        }
+        moves
+    }
+
+    /// Reads what is here already of a body that nobody wants, up to so many bytes. Returns whether that was the rest.
+    pub(super) fn drain(&mut self, mut most: usize) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        self.owes_continue = false;
+        while !self.is_read() {
+            match self.poll_body(&mut cx) {
+                Poll::Ready(Ok(Decoded::Data(data))) if data.len() <= most => most -= data.len(),
+                Poll::Ready(Ok(Decoded::Trailers(_) | Decoded::End)) => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Begins the time that a head has, from its first byte on.
+fn begin_head(downstream: &Downstream) {
+    let watch = &downstream.watch;
+    if watch.phase() == Phase::Idle {
+        watch.enter(Phase::Head, downstream.worker.config.timeouts.request_head);
+    }
+}

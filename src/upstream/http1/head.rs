@@ -1,0 +1,198 @@
+//! The head of a request as it is written, and the head of a response as it is read (RFC 9112 sections 3 to 6).
+
+use super::keep::Keep;
+use crate::error::Reason;
+use crate::net::fields::FieldMap;
+use crate::net::http1::{Chunked, FieldPlace, fill, write_field};
+use crate::upstream::connect::MOST_ANSWER_FIELDS;
+use bytes::BytesMut;
+use http::{Method, Request, Response, StatusCode, Version, header};
+use hyper::ext::ReasonPhrase;
+use std::mem::MaybeUninit;
+
+/// The framing of a request body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestFraming {
+    /// So many bytes are to come: none of a request without a body.
+    Length(u64),
+    Chunked,
+}
+
+/// What is left of a response body.
+#[derive(Debug)]
+pub(super) enum ResponseFraming {
+    /// So many bytes.
+    Length(u64),
+    Chunked(Chunked),
+    /// Until the connection ends.
+    UntilClose,
+    /// Nothing: the protocol changes.
+    Upgrade,
+}
+
+/// Writes a request head to the end of `text`; `length` is that of the body, if it is known.
+///
+/// A `Transfer-Encoding` that the request has is ours, and says that its length is not known; where there is no body it
+/// is left out.
+pub(super) fn write<B>(
+    request: &Request<B>,
+    length: Option<u64>,
+    text: &mut Vec<u8>,
+) -> RequestFraming {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    text.extend_from_slice(request.method().as_str().as_bytes());
+    text.push(b' ');
+    text.extend_from_slice(target.as_bytes());
+    text.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut is_chunked = length.is_none();
+    let mut has_length = false;
+    for (name, value) in request.headers().iter() {
+        match *name {
+            header::TRANSFER_ENCODING => {
+                is_chunked = length != Some(0);
+                continue;
+            }
+            // Of several lengths, or a false one, two readers may take different ones.
+            header::CONTENT_LENGTH => {
+                has_length = true;
+                continue;
+            }
+            _ => write_field(text, name.as_str().as_bytes(), value.as_bytes()),
+        }
+    }
+    let framing = match length {
+        Some(length) if !is_chunked => {
+            if has_length || length > 0 {
+                write_field(text, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+            }
+            RequestFraming::Length(length)
+        }
+        _ => {
+            write_field(text, b"transfer-encoding", b"chunked");
+            RequestFraming::Chunked
+        }
+    };
+    text.extend_from_slice(b"\r\n");
+    framing
+}
+
+/// What the bytes begin with.
+pub(super) enum Parsed {
+    /// A part of a head.
+    Partial,
+    /// A 1xx response, which is not the last to this request.
+    Interim,
+    /// The head of the response.
+    Final(Answer),
+}
+
+/// A response, without its body.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) head: Response<()>,
+    pub(super) framing: ResponseFraming,
+    pub(super) keep: Keep,
+}
+
+/// Reads a response head, and takes it from the bytes. The fields come into the map
+/// `spare`, without what is in it, and `places` is room for a list: so neither has to be allocated.
+///
+/// # Errors
+/// It is no head, or says of its body what cannot be obeyed.
+pub(super) fn read(
+    bytes: &mut BytesMut,
+    method: &Method,
+    spare: &mut FieldMap,
+    places: &mut Vec<FieldPlace>,
+) -> Result<Parsed, Reason> {
+    let mut fields = [MaybeUninit::uninit(); MOST_ANSWER_FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let result = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        bytes,
+        &mut fields,
+    );
+    let length = match result {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
+        Err(_) => return Err(Reason::UpstreamMalformed),
+    };
+    let code = parsed.code.ok_or(Reason::UpstreamMalformed)?;
+    let status = StatusCode::from_u16(code).map_err(|_| Reason::UpstreamMalformed)?;
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        let _ = bytes.split_to(length);
+        return Ok(Parsed::Interim);
+    }
+    let phrase = parsed.reason.filter(|phrase| Some(*phrase) != status.canonical_reason());
+    let phrase = phrase.map(|phrase| ReasonPhrase::try_from(phrase.as_bytes()));
+    let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    places.clear();
+    places.extend(parsed.headers.iter().map(|field| FieldPlace::of(field, bytes)));
+    let head = bytes.split_to(length).freeze();
+    let mut headers = std::mem::take(spare);
+    headers.clear();
+    fill(&mut headers, &head, places).ok_or(Reason::UpstreamMalformed)?;
+    let framing = framing(status, version, method, &headers)?;
+    let keep = Keep::read(version, &headers);
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    *response.version_mut() = version;
+    *response.headers_mut() = headers;
+    if let Some(phrase) = phrase {
+        response.extensions_mut().insert(phrase.map_err(|_| Reason::UpstreamMalformed)?);
+    }
+    Ok(Parsed::Final(Answer { head: response, framing, keep }))
+}
+
+/// How the body of a response is framed (RFC 9112 section 6.3).
+fn framing(
+    status: StatusCode,
+    version: Version,
+    method: &Method,
+    headers: &FieldMap,
+) -> Result<ResponseFraming, Reason> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(ResponseFraming::Upgrade);
+    }
+    if method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    {
+        return Ok(ResponseFraming::Length(0));
+    }
+    if let Some(last) = headers.get_all(header::TRANSFER_ENCODING).into_iter().next_back() {
+        // The version does not have it: a recipient that does not know it would find another end.
+        if version == Version::HTTP_10 {
+            return Err(Reason::UpstreamMalformed);
+        }
+        let last = last.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
+        let is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
+        return Ok(if is_chunked {
+            ResponseFraming::Chunked(Chunked::begin())
+        } else {
+            ResponseFraming::UntilClose
+        });
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).into_iter();
+    let Some(first) = lengths.next() else { return Ok(ResponseFraming::UntilClose) };
+    let known = length(first.as_bytes()).ok_or(Reason::UpstreamMalformed)?;
+    if lengths.any(|other| length(other.as_bytes()) != Some(known)) {
+        return Err(Reason::UpstreamMalformed);
+    }
+    Ok(ResponseFraming::Length(known))
+}
+
+/// A `Content-Length`, which may be a list that says the same each time (RFC 9110 section 8.6).
+fn length(value: &[u8]) -> Option<u64> {
+    let mut all = value.split(|&byte| byte == b',').map(|text| digits(text.trim_ascii()));
+    let first = all.next()??;
+    all.all(|other| other == Some(first)).then_some(first)
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |length, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        length.checked_mul(10)?.checked_add(digit)
+    })
+}
