@@ -199,13 +199,14 @@ fn three_proxies_share_one_rate_through_a_store() {
             (connected >= 1.0).then_some(())
         });
     }
-    // A machine that is busy with other tests may not ask often enough: then it tells nothing, and is asked again.
-    // The burst, which is used up before, keeps what pauses leave.
-    let share = eventually("three ask for more than the limit", || {
+    // A machine that is busy with other tests may not ask often enough, or pause for longer than the burst keeps what it
+    // leaves: then it tells nothing, and is asked again. Too many may never pass.
+    eventually("three ask for more than the limit, and get nearly all of it", || {
         let (passed, refused, expected) = for_three_seconds(&edges);
-        (refused > passed).then_some(f64::from(passed) / expected)
+        let share = f64::from(passed) / expected;
+        assert!(share <= 1.1, "{share} of what may pass has passed");
+        (refused > passed && share >= 0.9).then_some(())
     });
-    assert!((0.9..=1.1).contains(&share), "{share} of what may pass has passed");
 }
 
 /// Asks all of them at once, for as often as they answer: how many passed, how many did not, and how many may.
