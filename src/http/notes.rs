@@ -2,10 +2,10 @@
 
 use super::raw::Framing;
 use crate::error::Reason;
-use crate::net::memory::{Account, HolderKind};
+use crate::net::memory::{Account, HeadCharge};
 use http::Request;
 use http_body::Body;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// State shared between the stream and the task that serves its requests.
@@ -27,13 +27,14 @@ pub struct Notes {
     pub short: Cell<bool>,
     /// Bytes of a request head that has not ended.
     head: Cell<usize>,
-    /// Bytes charged for it.
-    held: Cell<usize>,
+    /// What is charged for it.
+    held: RefCell<HeadCharge>,
 }
 
 impl Notes {
     /// For a new connection. Heads are charged to its account.
     pub fn new(account: Arc<Account>) -> Self {
+        let held = RefCell::new(HeadCharge::new(Arc::clone(&account)));
         Self {
             account,
             requested: Cell::new(false),
@@ -43,7 +44,7 @@ impl Notes {
             unacknowledged: Cell::new(None),
             short: Cell::new(false),
             head: Cell::new(0),
-            held: Cell::new(0),
+            held,
         }
     }
 
@@ -57,7 +58,7 @@ impl Notes {
     pub fn begin(&self, request: &Request<impl Body>) -> usize {
         self.requested.set(true);
         self.head.set(0);
-        self.forget();
+        self.held.borrow_mut().release();
         let body = request.body();
         self.framing.set(Some(match body.size_hint().exact() {
             // hyper leaves its way to the other protocol there, and nothing else.
@@ -73,16 +74,9 @@ impl Notes {
     pub(super) fn grow(&self, bytes: usize) {
         let head = self.head.get() + bytes;
         self.head.set(head);
-        if head <= FIRST_READ {
-            return;
-        }
-        let more = (2 * head).saturating_sub(self.held.get());
-        if self.account.may_hold_part(more).is_err() {
+        if !self.held.borrow_mut().has_room(head) {
             self.short.set(true);
         }
-        self.account.move_on();
-        self.held.set(self.held.get() + more);
-        self.account.charge(HolderKind::Requests, more);
     }
 
     /// Whether the client has acknowledged something since it was last asked, or was never asked. The
@@ -94,20 +88,4 @@ impl Notes {
         }
         moves
     }
-
-    fn forget(&self) {
-        let held = self.held.take();
-        if held > 0 {
-            self.account.release(HolderKind::Requests, held);
-        }
-    }
 }
-
-impl Drop for Notes {
-    fn drop(&mut self) {
-        self.forget();
-    }
-}
-
-/// hyper's first buffer, which is in the price of a connection.
-const FIRST_READ: usize = 8 * 1024;

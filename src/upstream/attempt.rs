@@ -98,8 +98,8 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
     async fn exchange(&mut self) -> Result<Response<ReplyBody>, Unanswered> {
         let result = match &self.state.lease {
             Some(Lease(Kind::Http1(_))) => self.exchange_http1().await,
-            Some(Lease(Kind::Hyper(_))) => Box::pin(self.exchange_hyper()).await,
             // Boxed, as its size would be that of every request.
+            Some(Lease(Kind::Hyper(_))) => Box::pin(self.exchange_hyper()).await,
             Some(Lease(Kind::Http2(_))) => Box::pin(self.exchange_http2()).await,
             None => Err(Unanswered::of(Reason::Internal)),
         };

@@ -4,6 +4,7 @@ use super::values::{is_type_of_events, is_type_of_grpc};
 use super::{Found, SERVER_NAME, remove};
 use crate::error::Reason;
 use crate::net::fields::Fields;
+use crate::net::http1::{agreed_length, content_length};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use std::time::SystemTime;
@@ -36,7 +37,7 @@ pub fn clean_response(
             }
             "content-length" => {
                 found.lengths += 1;
-                found.odd_length |= length(value.as_bytes()).is_none();
+                found.odd_length |= content_length(value.as_bytes()).is_none();
             }
             "content-type" => {
                 noted.grpc |= is_type_of_grpc(value);
@@ -86,25 +87,9 @@ pub fn may_have_body(status: StatusCode) -> bool {
 
 /// Makes one length of several, or of a list, that all say the same (RFC 9110 section 8.6).
 fn join_lengths(headers: &mut impl Fields) -> Result<(), Reason> {
-    let joined = {
-        let values = headers.get_all(header::CONTENT_LENGTH);
-        let mut all = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-        let first = all.next().and_then(|text| length(text.trim_ascii()));
-        first.filter(|first| all.all(|text| length(text.trim_ascii()) == Some(*first)))
-    };
+    let joined = agreed_length(headers.get_all(header::CONTENT_LENGTH));
     headers.set(header::CONTENT_LENGTH, joined.ok_or(Reason::UpstreamMalformed)?.into());
     Ok(())
-}
-
-/// A length: digits and nothing else.
-fn length(text: &[u8]) -> Option<u64> {
-    let (first, rest) = text.split_first()?;
-    rest.iter()
-        .try_fold(digit(*first)?, |length, byte| length.checked_mul(10)?.checked_add(digit(*byte)?))
-}
-
-fn digit(byte: u8) -> Option<u64> {
-    byte.is_ascii_digit().then(|| u64::from(byte - b'0'))
 }
 
 /// The time as RFC 9110 section 5.6.7 has it. A response without `Date` gets one (section 6.6.1).

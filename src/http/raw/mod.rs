@@ -213,7 +213,6 @@ fn is_plain_head(bytes: &[u8]) -> bool {
 fn is_plain_target(bytes: &[u8], line_end: usize) -> bool {
     let (all, _) = bytes.as_chunks::<WIDE>();
     let Some(first) = all.get(..=line_end / WIDE) else { return false };
-    let is_odd = |&byte: &u8| u8::from(has_to_be_escaped(byte)) | u8::from(byte == b'#');
     first.as_flattened().iter().fold(0, |odd, byte| odd | is_odd(byte)) == 0
 }
 
@@ -235,6 +234,12 @@ fn empty_lines(bytes: &[u8], behind: &[u8]) -> u8 {
     bytes.iter().zip(behind).fold(0, |found, pair| found | is_empty(pair))
 }
 
+/// Other than 0 for a byte of a target that does not go on as it is.
+#[inline(always)]
+fn is_odd(byte: &u8) -> u8 {
+    u8::from(has_to_be_escaped(*byte)) | u8::from(*byte == b'#')
+}
+
 /// Whether a byte has no place in a target (RFC 3986 section 2) but is sent in practice. The
 /// others of them are escaped in paths, and left as they are in queries, as they always were.
 fn has_to_be_escaped(byte: u8) -> bool {
@@ -254,7 +259,6 @@ pub enum RawTarget {
 
 /// Looks for bytes in the target of a request line that are sent in practice and have no place there.
 pub fn raw_target(line: &[u8]) -> RawTarget {
-    let is_odd = |&byte: &u8| u8::from(has_to_be_escaped(byte)) | u8::from(byte == b'#');
     if line.iter().fold(0, |odd, byte| odd | is_odd(byte)) == 0 {
         return RawTarget::Plain;
     }

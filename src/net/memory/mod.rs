@@ -10,11 +10,13 @@
 //! workers end stalled requests ([`Budget::shortage`]).
 
 mod cells;
+mod head_charge;
 mod inflow;
 mod pressure;
 mod shortage;
 
 pub use cells::MemoryCells;
+pub use head_charge::HeadCharge;
 pub use inflow::Inflow;
 pub use pressure::Pressure;
 pub use shortage::{Shortage, Stalled};

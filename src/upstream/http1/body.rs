@@ -3,8 +3,8 @@
 use super::connection::{Shared, State};
 use super::head::ResponseFraming;
 use super::upgraded::Http1Upgraded;
-use crate::net::http1::Decoded;
-use bytes::{Bytes, BytesMut};
+use crate::net::http1::{BadChunk, BodyDecoder, Decoded};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::io;
 use std::rc::Rc;
@@ -29,8 +29,8 @@ pub enum Http1BodyError {
     #[error("the connection ended before the end of the body")]
     Truncated,
     /// It breaks its own framing.
-    #[error("the chunk framing is not valid (RFC 9112)")]
-    BadChunk,
+    #[error(transparent)]
+    BadChunk(#[from] BadChunk),
 }
 
 impl Http1Body {
@@ -50,8 +50,10 @@ impl Http1Body {
         let Some((shared, framing)) = &mut self.source else {
             return Poll::Ready(self.failed.take().map(Err));
         };
-        let frame = ready!(shared.with(|state| state.poll_frame(cx, framing)));
-        if frame.is_none() || framing.is_ended() {
+        // Another protocol is no body, and its connection no other request's.
+        let ResponseFraming::Body(body) = framing else { return Poll::Ready(None) };
+        let frame = ready!(shared.with(|state| state.poll_frame(cx, body)));
+        if frame.is_none() || body.is_ended() {
             // Another request may be on it from now on.
             self.source = None;
         }
@@ -77,8 +79,10 @@ impl Http1Body {
         match &self.source {
             None if self.failed.is_some() => SizeHint::default(),
             None => SizeHint::with_exact(0),
-            Some((_, ResponseFraming::Length(left))) => SizeHint::with_exact(*left),
-            Some(_) => SizeHint::default(),
+            Some((_, ResponseFraming::Body(body))) => {
+                body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+            Some((_, ResponseFraming::Upgrade)) => SizeHint::default(),
         }
     }
 
@@ -90,44 +94,14 @@ impl Http1Body {
     }
 }
 
-impl ResponseFraming {
-    /// Whether all of the body has been read.
-    fn is_ended(&self) -> bool {
-        match self {
-            Self::Length(left) => *left == 0,
-            Self::Chunked(chunked) => chunked.is_ended(),
-            Self::UntilClose | Self::Upgrade => false,
-        }
-    }
-
-    /// What comes next of the body, out of what was read.
-    pub(super) fn decode(&mut self, bytes: &mut BytesMut) -> Result<Decoded, Http1BodyError> {
-        Ok(match self {
-            Self::Length(0) | Self::Upgrade => Decoded::End,
-            Self::Chunked(chunked) => {
-                let decoded = chunked.decode(bytes).map_err(|_| Http1BodyError::BadChunk)?;
-                chunked.try_end(bytes);
-                decoded
-            }
-            Self::Length(_) | Self::UntilClose if bytes.is_empty() => Decoded::More,
-            Self::Length(left) => {
-                let now = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
-                *left -= now as u64;
-                Decoded::Data(bytes.split_to(now).freeze())
-            }
-            Self::UntilClose => Decoded::Data(bytes.split().freeze()),
-        })
-    }
-}
-
 impl State {
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-        framing: &mut ResponseFraming,
+        body: &mut BodyDecoder,
     ) -> Poll<Option<Result<Frame<Bytes>, Http1BodyError>>> {
-        let polled = ready!(self.poll_part(cx, framing));
-        if !matches!(polled, Some(Err(_))) && (polled.is_none() || framing.is_ended()) {
+        let polled = ready!(self.poll_part(cx, body));
+        if !matches!(polled, Some(Err(_))) && (polled.is_none() || body.is_ended()) {
             self.is_answered = true;
             self.reader = None;
         }
@@ -137,32 +111,28 @@ impl State {
     fn poll_part(
         &mut self,
         cx: &mut Context<'_>,
-        framing: &mut ResponseFraming,
+        body: &mut BodyDecoder,
     ) -> Poll<Option<Result<Frame<Bytes>, Http1BodyError>>> {
         loop {
-            match framing.decode(&mut self.input.bytes) {
+            match body.decode(&mut self.input.bytes) {
                 Ok(Decoded::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Ok(Decoded::Trailers(map)) => return Poll::Ready(Some(Ok(Frame::trailers(map)))),
                 Ok(Decoded::End) => return Poll::Ready(None),
                 Ok(Decoded::More) => {}
-                Err(error) => return Poll::Ready(Some(Err(error))),
+                Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
-            let known = match framing {
-                ResponseFraming::Length(left) => Some(*left),
-                _ => None,
-            };
             let Some(stream) = &mut self.stream else {
                 return Poll::Ready(Some(Err(Http1BodyError::Truncated)));
             };
-            let Poll::Ready(read) = self.input.poll_read(cx, stream, known) else {
+            let Poll::Ready(read) = self.input.poll_read(cx, stream, body.left()) else {
                 if !self.is_sent {
                     // Who sends the rest of the request may close the connection.
                     self.reader = Some(cx.waker().clone());
                 }
                 return Poll::Pending;
             };
-            match (read, &*framing) {
-                (Ok(0), ResponseFraming::UntilClose) => {
+            match (read, &*body) {
+                (Ok(0), BodyDecoder::UntilClose) => {
                     self.stream = None;
                     return Poll::Ready(None);
                 }

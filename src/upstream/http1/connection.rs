@@ -118,7 +118,7 @@ impl Shared {
         let Answer { head, framing, keep } =
             poll_fn(|cx| self.with(|state| state.poll_answer(cx, request, gives_fields))).await?;
         let body = match framing {
-            ResponseFraming::Length(0) => {
+            ResponseFraming::Body(body) if body.is_ended() => {
                 self.with(|state| state.is_answered = true);
                 Http1Body::none()
             }
@@ -183,18 +183,14 @@ impl State {
             }
         }
         let mut none = FieldMap::new();
-        let method = request.method().clone();
+        let is_head = request.method() == Method::HEAD;
         let spare = if gives_fields { request.headers_mut() } else { &mut none };
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Err(Reason::UpstreamClosed));
         };
-        match poll_head(&mut self.input, cx, stream, &method, spare) {
-            Poll::Ready(Ok(Parsed::Final(answer))) => Poll::Ready(Ok(answer)),
-            Poll::Ready(Err(reason)) => Poll::Ready(Err(reason)),
-            // `poll_head` returns no part of a head.
-            Poll::Ready(Ok(_)) => Poll::Ready(Err(Reason::Internal)),
+        match poll_head(&mut self.input, cx, stream, is_head, spare) {
             Poll::Pending if is_broken => Poll::Ready(Err(Reason::UpstreamClosed)),
-            Poll::Pending => Poll::Pending,
+            polled => polled,
         }
     }
 
@@ -205,22 +201,22 @@ impl State {
     }
 }
 
-/// Reads the head of the answer to this method. Ready with nothing if the connection ended before it.
+/// Reads the head of an answer; `is_head`: to HEAD.
 fn poll_head(
     input: &mut Input,
     cx: &mut Context<'_>,
     stream: &mut EndpointStream,
-    method: &Method,
+    is_head: bool,
     spare: &mut FieldMap,
-) -> Poll<Result<Parsed, Reason>> {
+) -> Poll<Result<Answer, Reason>> {
     loop {
         while input.may_be_whole() {
-            match head::read(&mut input.bytes, method, spare, &mut input.places)? {
+            match head::read(input, is_head, spare)? {
                 Parsed::Partial => input.seen = input.bytes.len(),
                 Parsed::Interim => input.seen = 0,
-                whole @ Parsed::Final(..) => {
+                Parsed::Final(answer) => {
                     input.seen = 0;
-                    return Poll::Ready(Ok(whole));
+                    return Poll::Ready(Ok(answer));
                 }
             }
         }

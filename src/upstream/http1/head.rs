@@ -3,30 +3,21 @@
 use super::keep::Keep;
 use crate::error::Reason;
 use crate::net::fields::FieldMap;
-use crate::net::http1::{Chunked, FieldPlace, fill, write_field};
+use crate::net::http1::{
+    BodyDecoder, BodyFraming, Chunked, FieldPlace, Input, agreed_length, fill, is_chunked,
+    write_field,
+};
 use crate::upstream::connect::MOST_ANSWER_FIELDS;
-use bytes::BytesMut;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{Request, Response, StatusCode, Version, header};
 use hyper::ext::ReasonPhrase;
 use std::mem::MaybeUninit;
 
-/// The framing of a request body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RequestFraming {
-    /// So many bytes are to come: none of a request without a body.
-    Length(u64),
-    Chunked,
-}
-
-/// What is left of a response body.
+/// What follows the head of a response.
 #[derive(Debug)]
 pub(super) enum ResponseFraming {
-    /// So many bytes.
-    Length(u64),
-    Chunked(Chunked),
-    /// Until the connection ends.
-    UntilClose,
-    /// Nothing: the protocol changes.
+    /// A body.
+    Body(BodyDecoder),
+    /// Another protocol.
     Upgrade,
 }
 
@@ -38,7 +29,7 @@ pub(super) fn write<B>(
     request: &Request<B>,
     length: Option<u64>,
     text: &mut Vec<u8>,
-) -> RequestFraming {
+) -> BodyFraming {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     text.extend_from_slice(request.method().as_str().as_bytes());
     text.push(b' ');
@@ -65,11 +56,11 @@ pub(super) fn write<B>(
             if has_length || length > 0 {
                 write_field(text, b"content-length", itoa::Buffer::new().format(length).as_bytes());
             }
-            RequestFraming::Length(length)
+            BodyFraming::Length(length)
         }
         _ => {
             write_field(text, b"transfer-encoding", b"chunked");
-            RequestFraming::Chunked
+            BodyFraming::Chunked
         }
     };
     text.extend_from_slice(b"\r\n");
@@ -94,17 +85,17 @@ pub(super) struct Answer {
     pub(super) keep: Keep,
 }
 
-/// Reads a response head, and takes it from the bytes. The fields come into the map
-/// `spare`, without what is in it, and `places` is room for a list: so neither has to be allocated.
+/// Reads a response head, and takes it from the input; `is_head`: it answers HEAD. The fields come into the map `spare`,
+/// without what is in it.
 ///
 /// # Errors
 /// It is no head, or says of its body what cannot be obeyed.
 pub(super) fn read(
-    bytes: &mut BytesMut,
-    method: &Method,
+    input: &mut Input,
+    is_head: bool,
     spare: &mut FieldMap,
-    places: &mut Vec<FieldPlace>,
 ) -> Result<Parsed, Reason> {
+    let Input { bytes, places, .. } = input;
     let mut fields = [MaybeUninit::uninit(); MOST_ANSWER_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let result = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -132,7 +123,7 @@ pub(super) fn read(
     let mut headers = std::mem::take(spare);
     headers.clear();
     fill(&mut headers, &head, places).ok_or(Reason::UpstreamMalformed)?;
-    let framing = framing(status, version, method, &headers)?;
+    let framing = framing(status, version, is_head, &headers)?;
     let keep = Keep::read(version, &headers);
     let mut response = Response::new(());
     *response.status_mut() = status;
@@ -148,51 +139,25 @@ pub(super) fn read(
 fn framing(
     status: StatusCode,
     version: Version,
-    method: &Method,
+    is_head: bool,
     headers: &FieldMap,
 ) -> Result<ResponseFraming, Reason> {
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(ResponseFraming::Upgrade);
     }
-    if method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-    {
-        return Ok(ResponseFraming::Length(0));
+    if is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Ok(ResponseFraming::Body(BodyDecoder::Length(0)));
     }
-    if let Some(last) = headers.get_all(header::TRANSFER_ENCODING).into_iter().next_back() {
+    let body = match headers.get_all(header::TRANSFER_ENCODING).into_iter().next_back() {
         // The version does not have it: a recipient that does not know it would find another end.
-        if version == Version::HTTP_10 {
-            return Err(Reason::UpstreamMalformed);
+        Some(_) if version == Version::HTTP_10 => return Err(Reason::UpstreamMalformed),
+        Some(codings) if is_chunked(codings) => BodyDecoder::Chunked(Chunked::begin()),
+        Some(_) => BodyDecoder::UntilClose,
+        None if !headers.contains_key(header::CONTENT_LENGTH) => BodyDecoder::UntilClose,
+        None => {
+            let length = agreed_length(headers.get_all(header::CONTENT_LENGTH).into_iter());
+            BodyDecoder::Length(length.ok_or(Reason::UpstreamMalformed)?)
         }
-        let last = last.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
-        let is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
-        return Ok(if is_chunked {
-            ResponseFraming::Chunked(Chunked::begin())
-        } else {
-            ResponseFraming::UntilClose
-        });
-    }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).into_iter();
-    let Some(first) = lengths.next() else { return Ok(ResponseFraming::UntilClose) };
-    let known = length(first.as_bytes()).ok_or(Reason::UpstreamMalformed)?;
-    if lengths.any(|other| length(other.as_bytes()) != Some(known)) {
-        return Err(Reason::UpstreamMalformed);
-    }
-    Ok(ResponseFraming::Length(known))
-}
-
-/// A `Content-Length`, which may be a list that says the same each time (RFC 9110 section 8.6).
-fn length(value: &[u8]) -> Option<u64> {
-    let mut all = value.split(|&byte| byte == b',').map(|text| digits(text.trim_ascii()));
-    let first = all.next()??;
-    all.all(|other| other == Some(first)).then_some(first)
-}
-
-fn digits(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0_u64, |length, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        length.checked_mul(10)?.checked_add(digit)
-    })
+    };
+    Ok(ResponseFraming::Body(body))
 }

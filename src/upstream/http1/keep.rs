@@ -1,6 +1,7 @@
 //! How long a pod keeps an idle connection, by its last answer.
 
 use crate::net::fields::Fields;
+use crate::net::http1::has_option;
 use http::{HeaderName, Version, header};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -23,17 +24,14 @@ impl Keep {
         let mut keep = Self::Any;
         let mut is_kept = version != Version::HTTP_10;
         for (name, value) in headers.iter() {
-            let items = || value.as_bytes().split(|&byte| byte == b',');
-            let has =
-                |option: &[u8]| items().any(|item| item.trim_ascii().eq_ignore_ascii_case(option));
             if *name == header::CONNECTION {
-                if has(b"close") {
+                if has_option(value, b"close") {
                     return Self::Not;
                 }
-                is_kept |= has(b"keep-alive");
+                is_kept |= has_option(value, b"keep-alive");
             }
             if *name == KEEP_ALIVE {
-                for item in items() {
+                for item in value.as_bytes().split(|&byte| byte == b',') {
                     keep = keep.and(item);
                 }
             }

@@ -1,12 +1,11 @@
 //! A request on its way to a pod.
 
-use super::head::{self, RequestFraming};
-use crate::net::fields::FieldMap;
-use crate::net::http1::MessageOutput;
+use super::head;
+use crate::net::http1::{BodyFramer, BodyFraming, BrokenBody, Gathered, MessageOutput};
 use crate::upstream::body::{Piece, RequestBody};
 use crate::upstream::connect::EndpointStream;
 use http::Request;
-use http_body::{Body, Frame};
+use http_body::Body;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
@@ -15,9 +14,7 @@ use tokio::io::AsyncWrite;
 #[derive(Debug)]
 pub(super) struct RequestOutput {
     output: MessageOutput<Piece>,
-    framing: RequestFraming,
-    /// The body has come to its end, and all that follows it is in the output.
-    is_ended: bool,
+    body: BodyFramer,
 }
 
 /// Why a request was not written to its end.
@@ -32,15 +29,14 @@ pub(super) enum NotSent {
 impl RequestOutput {
     /// Nothing.
     pub(super) fn empty() -> Self {
-        Self { output: MessageOutput::empty(), framing: RequestFraming::Length(0), is_ended: true }
+        Self { output: MessageOutput::empty(), body: BodyFramer::begin(BodyFraming::Length(0)) }
     }
 
     /// Begins a request.
     pub(super) fn begin(&mut self, request: &Request<RequestBody>) {
         let body = request.body();
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
-        self.framing = head::write(request, length, self.output.text());
-        self.is_ended = self.framing == RequestFraming::Length(0);
+        self.body = BodyFramer::begin(head::write(request, length, self.output.text()));
     }
 
     /// Writes as much as the pod takes, and reads the body for it. Ready when all of the request has left.
@@ -51,58 +47,18 @@ impl RequestOutput {
         body: &mut RequestBody,
     ) -> Poll<Result<(), NotSent>> {
         loop {
-            self.gather(cx, body)?;
-            if self.output.is_empty() {
-                ready!(Pin::new(&mut *stream).poll_flush(cx)).map_err(|_| NotSent::Connection)?;
-                if !self.is_ended {
-                    return Poll::Pending;
-                }
-                self.output.rest();
-                return Poll::Ready(Ok(()));
-            }
+            let gathered = self.body.gather(cx, body, &mut self.output);
+            let gathered = gathered.map_err(|BrokenBody| NotSent::Body)?;
             ready!(self.output.poll_write(cx, stream)).map_err(|_| NotSent::Connection)?;
-        }
-    }
-
-    /// Reads what there is of the body, as far as one send takes it.
-    fn gather(&mut self, cx: &mut Context<'_>, body: &mut RequestBody) -> Result<(), NotSent> {
-        while !self.is_ended && self.output.takes_more() {
-            match Pin::new(&mut *body).poll_frame(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Some(Ok(frame))) => self.push(frame)?,
-                Poll::Ready(Some(Err(_))) => return Err(NotSent::Body),
-                Poll::Ready(None) => self.end(None)?,
+            if gathered == Gathered::Enough {
+                continue;
             }
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, frame: Frame<Piece>) -> Result<(), NotSent> {
-        let piece = match frame.into_data() {
-            Ok(piece) => piece,
-            Err(frame) => return self.end(frame.into_trailers().ok().as_ref()),
-        };
-        match &mut self.framing {
-            // A chunk of no bytes would be the last.
-            _ if piece.is_empty() => {}
-            RequestFraming::Length(left) => {
-                *left = left.checked_sub(piece.len() as u64).ok_or(NotSent::Body)?;
-                self.is_ended = *left == 0;
-                self.output.push(piece);
+            ready!(Pin::new(&mut *stream).poll_flush(cx)).map_err(|_| NotSent::Connection)?;
+            if gathered == Gathered::SoFar {
+                return Poll::Pending;
             }
-            RequestFraming::Chunked => self.output.push_chunk(piece),
+            self.output.rest();
+            return Poll::Ready(Ok(()));
         }
-        Ok(())
-    }
-
-    /// Puts the end of the body behind it.
-    fn end(&mut self, trailers: Option<&FieldMap>) -> Result<(), NotSent> {
-        self.is_ended = true;
-        match self.framing {
-            RequestFraming::Length(0) => {}
-            RequestFraming::Length(_) => return Err(NotSent::Body),
-            RequestFraming::Chunked => self.output.push_last_chunk(trailers),
-        }
-        Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! A client's connection, as the task that serves it and the body of its request share it.
 
-use super::head::{self, Framing, RequestHead};
+use super::head::{self, RequestHead};
 use crate::error::Reason;
 use crate::http::{BodyTurn, BodyTurns, ClientSocket};
 use crate::net::deadline::Phase;
-use crate::net::http1::{BadChunk, ChunkGrammar, Chunked, Decoded, Input, MessageOutput};
-use crate::net::memory::{Account, HolderKind};
+use crate::net::http1::{
+    BadChunk, BodyDecoder, ChunkGrammar, Chunked, Decoded, Input, MessageOutput,
+};
+use crate::net::memory::HeadCharge;
 use crate::proxy::Downstream;
 use crate::upstream::body::Piece;
 use bytes::{Buf, Bytes};
@@ -16,9 +18,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
-
-/// Bytes of a head that are in the price of a connection.
-const FIRST_READ: usize = 8 * 1024;
 
 /// A connection and what is under way on it.
 #[derive(Debug)]
@@ -35,7 +34,11 @@ pub(super) struct State {
     pub(super) socket: ClientSocket,
     pub(super) input: Input,
     /// What is still to come of the body of the request.
-    body: BodyState,
+    body: BodyDecoder,
+    /// The grammar of a chunked body, until its end was read: what is decoded has been checked.
+    grammar: Option<ChunkGrammar>,
+    /// The connection, or the framing of the body, has failed.
+    is_broken: bool,
     /// The number of the request that the body is of.
     request: u32,
     /// 100 is to be sent before the body is waited for.
@@ -45,52 +48,6 @@ pub(super) struct State {
     held: HeadCharge,
     /// Bytes that the client had not acknowledged when its stall was last checked.
     unacknowledged: Option<u64>,
-}
-
-/// What a head that has not ended holds beyond [`FIRST_READ`].
-#[derive(Debug)]
-struct HeadCharge {
-    account: Arc<Account>,
-    bytes: usize,
-}
-
-impl HeadCharge {
-    /// Charges so many bytes of a head, whether there is room for it or not; says whether there is. The buffer for it
-    /// grows by doubling.
-    fn has_room(&mut self, head: usize) -> bool {
-        if head <= FIRST_READ {
-            return true;
-        }
-        let more = (2 * head).saturating_sub(self.bytes);
-        let has_room = self.account.may_hold_part(more).is_ok();
-        self.account.move_on();
-        self.account.charge(HolderKind::Requests, more);
-        self.bytes += more;
-        has_room
-    }
-
-    fn release(&mut self) {
-        let held = std::mem::take(&mut self.bytes);
-        if held > 0 {
-            self.account.release(HolderKind::Requests, held);
-        }
-    }
-}
-
-impl Drop for HeadCharge {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
-
-/// What is still to come of a request body.
-#[derive(Debug)]
-enum BodyState {
-    Length(u64),
-    /// Decoded as far as the grammar has been checked, which is to what was read, or to its end.
-    Chunked(Chunked, ChunkGrammar, bool),
-    /// The connection, or the framing, has failed.
-    Broken,
 }
 
 /// Why there is no request.
@@ -108,12 +65,14 @@ impl Client {
         let state = State {
             socket,
             input: Input::empty(),
-            body: BodyState::Length(0),
+            body: BodyDecoder::Length(0),
+            grammar: None,
+            is_broken: false,
             request: 0,
             owes_continue: false,
             turns,
             turn: BodyTurn::default(),
-            held: HeadCharge { account: Arc::clone(&downstream.account), bytes: 0 },
+            held: HeadCharge::new(Arc::clone(&downstream.account)),
             unacknowledged: None,
         };
         let output = RefCell::new(MessageOutput::empty());
@@ -210,9 +169,9 @@ impl State {
         self.input.seen = 0;
         self.request = self.request.wrapping_add(1);
         self.owes_continue = head.expects_continue;
-        self.body = match head.framing {
-            Framing::Length(length) => BodyState::Length(length),
-            Framing::Chunked => BodyState::Chunked(Chunked::begin(), ChunkGrammar::begin(), false),
+        (self.body, self.grammar) = match head.length {
+            Some(length) => (BodyDecoder::Length(length), None),
+            None => (BodyDecoder::Chunked(Chunked::begin()), Some(ChunkGrammar::begin())),
         };
         self.check(0);
     }
@@ -226,30 +185,22 @@ impl State {
 
     /// Checks the grammar of what was read of a chunked body, from this byte of the input on.
     fn check(&mut self, from: usize) {
-        if let BodyState::Chunked(_, grammar, is_whole @ false) = &mut self.body {
-            match grammar.read(self.input.bytes.get(from..).unwrap_or_default()) {
-                Ok((_, ends)) => *is_whole = ends,
-                Err(BadChunk) => self.body = BodyState::Broken,
-            }
+        let Some(grammar) = &mut self.grammar else { return };
+        match grammar.read(self.input.bytes.get(from..).unwrap_or_default()) {
+            Ok((_, true)) => self.grammar = None,
+            Ok((_, false)) => {}
+            Err(BadChunk) => self.is_broken = true,
         }
     }
 
     /// Whether the body of the request has been read to its end.
     pub(super) fn is_read(&self) -> bool {
-        match &self.body {
-            BodyState::Length(left) => *left == 0,
-            BodyState::Chunked(chunked, ..) => chunked.is_ended(),
-            BodyState::Broken => false,
-        }
+        self.left() == Some(0)
     }
 
     /// How much of the body is still to come, if it is known.
     pub(super) fn left(&self) -> Option<u64> {
-        match &self.body {
-            BodyState::Length(left) => Some(*left),
-            BodyState::Chunked(chunked, ..) if chunked.is_ended() => Some(0),
-            BodyState::Chunked(..) | BodyState::Broken => None,
-        }
+        self.body.left().filter(|_| !self.is_broken)
     }
 
     /// The number of the request that is read.
@@ -267,7 +218,7 @@ impl State {
             let (before, left) = (self.input.bytes.len(), self.left());
             match ready!(self.input.poll_read(cx, &mut self.socket, left)) {
                 Ok(1..) => {}
-                Ok(0) | Err(_) => self.body = BodyState::Broken,
+                Ok(0) | Err(_) => self.is_broken = true,
             }
             self.turns.count();
             self.check(before);
@@ -275,22 +226,7 @@ impl State {
     }
 
     fn decode(&mut self) -> Result<Decoded, BadChunk> {
-        let bytes = &mut self.input.bytes;
-        match &mut self.body {
-            BodyState::Length(0) => Ok(Decoded::End),
-            BodyState::Length(_) if bytes.is_empty() => Ok(Decoded::More),
-            BodyState::Length(left) => {
-                let now = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
-                *left -= now as u64;
-                Ok(Decoded::Data(bytes.split_to(now).freeze()))
-            }
-            BodyState::Chunked(chunked, ..) => {
-                let decoded = chunked.decode(bytes)?;
-                chunked.try_end(bytes);
-                Ok(decoded)
-            }
-            BodyState::Broken => Err(BadChunk),
-        }
+        if self.is_broken { Err(BadChunk) } else { self.body.decode(&mut self.input.bytes) }
     }
 
     /// Reads the first bytes of a request, or the end. Takes room for them only once they are here.

@@ -3,7 +3,7 @@
 use crate::error::Reason;
 use crate::http::{RawTarget, raw_target};
 use crate::net::fields::FieldMap;
-use crate::net::http1::{FieldPlace, Input, fill};
+use crate::net::http1::{FieldPlace, Input, content_length, fill, has_option, is_chunked};
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Uri, Version, header};
 use memchr::memchr;
@@ -20,20 +20,14 @@ const MOST_TARGET_BYTES: usize = u16::MAX as usize - 1;
 #[derive(Debug)]
 pub(super) struct RequestHead {
     pub(super) request: Request<()>,
-    pub(super) framing: Framing,
+    /// How long its body is, in bytes; `None` if it comes in chunks.
+    pub(super) length: Option<u64>,
     /// Whether the connection may serve another request behind it.
     pub(super) keeps_alive: bool,
     /// Whether the client waits for 100 before it sends the body.
     pub(super) expects_continue: bool,
     /// How long it was, in bytes.
     pub(super) bytes: usize,
-}
-
-/// The framing of a request body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
-    Length(u64),
-    Chunked,
 }
 
 /// Reads a request head of `most` bytes at most, and takes it from the input. `None` if it is not whole.
@@ -107,7 +101,7 @@ fn assemble(
     *request.headers_mut() = headers;
     Ok(RequestHead {
         request,
-        framing: noted.framing,
+        length: noted.length,
         keeps_alive: noted.keeps_alive,
         expects_continue: noted.expects_continue && version == Version::HTTP_11,
         bytes: head.len(),
@@ -135,7 +129,7 @@ fn escape(bytes: &mut BytesMut) -> Result<usize, Reason> {
 
 /// What the fields say of the connection and the body.
 struct Noted {
-    framing: Framing,
+    length: Option<u64>,
     keeps_alive: bool,
     expects_continue: bool,
 }
@@ -147,51 +141,32 @@ impl Noted {
         let (mut closes, mut expects_continue) = (false, false);
         let (mut length, mut coding) = (None, None);
         for (name, value) in headers.iter() {
-            let has = |option: &[u8]| {
-                let mut items = value.as_bytes().split(|&byte| byte == b',');
-                items.any(|item| item.trim_ascii().eq_ignore_ascii_case(option))
-            };
             match *name {
                 header::CONNECTION => {
-                    closes |= has(b"close");
-                    keeps_alive |= has(b"keep-alive");
+                    closes |= has_option(value, b"close");
+                    keeps_alive |= has_option(value, b"keep-alive");
                 }
                 header::CONTENT_LENGTH => {
-                    let given = digits(value.as_bytes()).ok_or(malformed)?;
+                    let given = content_length(value.as_bytes()).ok_or(malformed)?;
                     if length.replace(given).is_some_and(|before| before != given) {
                         return Err(malformed);
                     }
                 }
                 header::TRANSFER_ENCODING => coding = Some(value),
-                header::EXPECT => expects_continue = has(b"100-continue"),
+                header::EXPECT => expects_continue = has_option(value, b"100-continue"),
                 _ => {}
             }
         }
-        let framing = match coding {
-            None => Framing::Length(length.unwrap_or(0)),
-            Some(coding) => {
-                let last = coding.as_bytes().rsplit(|&byte| byte == b',').next();
-                let is_chunked =
-                    last.is_some_and(|last| last.trim_ascii().eq_ignore_ascii_case(b"chunked"));
-                // Of a request nobody could tell the end (RFC 9112 section 6.3), and version 1.0 does not know it.
-                if !is_chunked || version == Version::HTTP_10 {
-                    return Err(malformed);
-                }
-                // Somebody before us may have found another end: nothing is read behind it (section 6.1).
-                closes |= length.is_some();
-                Framing::Chunked
-            }
+        let Some(coding) = coding else {
+            let length = Some(length.unwrap_or(0));
+            return Ok(Self { length, keeps_alive: keeps_alive && !closes, expects_continue });
         };
-        Ok(Self { framing, keeps_alive: keeps_alive && !closes, expects_continue })
+        // Of a request nobody could tell the end (RFC 9112 section 6.3), and version 1.0 does not know it.
+        if !is_chunked(coding) || version == Version::HTTP_10 {
+            return Err(malformed);
+        }
+        // Somebody before us may have found another end: nothing is read behind it (section 6.1).
+        closes |= length.is_some();
+        Ok(Self { length: None, keeps_alive: keeps_alive && !closes, expects_continue })
     }
-}
-
-fn digits(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0_u64, |length, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        length.checked_mul(10)?.checked_add(digit)
-    })
 }

@@ -18,11 +18,12 @@ use super::linger::linger;
 use crate::error::Reason;
 use crate::http::{ClientSocket, answer_bytes, first_line};
 use crate::net::deadline::Phase;
+use crate::net::http1::{BrokenBody, Gathered};
 use crate::proxy::Downstream;
 use crate::proxy::request::{self, ResponseBody, TunnelSlot};
 use client::{Client, NoRequest, State};
 use head::RequestHead;
-use response::{Asked, Broken, Gathered, Response};
+use response::{Asked, Response};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -201,7 +202,7 @@ fn write(
     if written.is_ready() {
         return written;
     }
-    if !response.is_ended && client.with(|state| state.poll_end(cx)).is_ready() {
+    if !response.is_ended() && client.with(|state| state.poll_end(cx)).is_ready() {
         return Poll::Ready(Err(End::Gone));
     }
     if watch.ends_early() && client.with(|state| state.acknowledges(&client.downstream)) {
@@ -210,7 +211,7 @@ fn write(
     if watch.ends_early() {
         return Poll::Ready(Err(End::Stalled));
     }
-    if response.is_ended && watch.phase() == Phase::Idle {
+    if response.is_ended() && watch.phase() == Phase::Idle {
         // The exchange is over, and a client that does not read the end of it is not idle.
         if !std::mem::replace(&mut tail.waited, true) {
             watch.extend(worker.config.timeouts.body_progress);
@@ -235,7 +236,7 @@ fn send(client: &Client, response: &mut Response, cx: &mut Context<'_>) -> Poll<
         });
         match (gathered, written) {
             // What came before the end is the client's anyway.
-            (Err(Broken), _) => return Poll::Ready(Err(End::Broken(response.ends_by_close()))),
+            (Err(BrokenBody), _) => return Poll::Ready(Err(End::Broken(response.ends_by_close()))),
             (_, Poll::Pending) => return Poll::Pending,
             (_, Poll::Ready(Err(_))) => return Poll::Ready(Err(End::Gone)),
             (Ok(Gathered::All), _) => break,

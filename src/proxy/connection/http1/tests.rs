@@ -1,8 +1,9 @@
 //! What is read of requests, beside what hyper reads of them.
 
-use super::head::{self, Framing};
+use super::head;
 use crate::error::Reason;
 use crate::net::fields::FieldMap;
+use crate::net::http1::dice::Dice;
 use crate::net::http1::{ChunkGrammar, Chunked, Decoded, Input};
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri, Version, header};
@@ -65,15 +66,15 @@ fn next<'t>(
     };
     let bytes = &mut input.bytes;
     let (mut body, mut trailers) = (Vec::new(), None);
-    match head.framing {
-        Framing::Length(length) => {
+    match head.length {
+        Some(length) => {
             let length = usize::try_from(length).ok()?;
             while bytes.len() < length {
                 bytes.extend_from_slice(pieces.next()?);
             }
             body.extend_from_slice(&bytes.split_to(length));
         }
-        Framing::Chunked => {
+        None => {
             let (mut chunked, mut grammar) = (Chunked::begin(), ChunkGrammar::begin());
             let mut is_whole = grammar.read(bytes).ok()?.1;
             loop {
@@ -124,21 +125,7 @@ async fn hypers(text: &[u8]) -> Vec<Whole> {
     all.take()
 }
 
-/// Random numbers that are the same each time.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % most as u64).unwrap_or(0)
-    }
-
-    fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
-        of[self.below(of.len())]
-    }
-
     /// Some requests, most often valid ones, in which something may be wrong.
     fn requests(&mut self) -> Vec<u8> {
         let mut text = String::new();
@@ -153,12 +140,7 @@ impl Dice {
         }
         let mut text = text.into_bytes();
         for _ in 0..self.below(6).saturating_sub(4) {
-            let at = self.below(text.len());
-            match self.below(3) {
-                0 => drop(text.remove(at)),
-                1 => text.truncate(at.max(1)),
-                _ => text[at] = self.one(&[b"\r", b"\n", b" ", b"\0", b"0", b":", b"#", b";"])[0],
-            }
+            self.break_something(&mut text);
         }
         text
     }
@@ -237,7 +219,7 @@ fn what_is_accepted_hyper_accepts_too_and_reads_alike() {
     const CASES: usize = 40_000;
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut dice = Dice::new();
         let (mut accepted, mut stricter) = (0, 0);
         for _ in 0..CASES {
             let text = dice.requests();
