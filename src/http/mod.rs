@@ -27,7 +27,7 @@ pub use headers::{
     may_have_body, note_request,
 };
 pub use notes::Notes;
-pub use raw::{RawTarget, first_line, raw_target};
+pub use raw::{RawTarget, first_line, plain_length, raw_target};
 pub use respond::{answer, answer_bytes, answer_grpc, answer_text, grpc_status};
 pub use socket::ClientSocket;
 pub use stream::ClientStream;

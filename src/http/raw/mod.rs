@@ -265,6 +265,11 @@ pub fn raw_target(line: &[u8]) -> RawTarget {
     escaped_target(line)
 }
 
+/// How much of the beginning of a request line goes on as it is, whatever follows.
+pub fn plain_length(line: &[u8]) -> usize {
+    line.iter().position(|byte| is_odd(byte) != 0).unwrap_or(line.len())
+}
+
 #[cold]
 fn escaped_target(line: &[u8]) -> RawTarget {
     let begin = line.iter().position(|&byte| byte == b' ').map_or(line.len(), |space| space + 1);

@@ -26,7 +26,7 @@ impl Dice {
             0 if text.len() > 1 => drop(text.remove(at)),
             1 => text.truncate(at.max(1)),
             _ => {
-                let odd = [b"\r", b"\n", b" ", b"\0", b"0", b":", b"#", b";"];
+                let odd = [b"\r", b"\n", b" ", b"\0", b"0", b":", b"#", b"\x80", b";"];
                 text[at] = self.one(&odd)[0];
             }
         }

@@ -1,7 +1,7 @@
 //! A request head, as it is read (RFC 9112 sections 2 to 6).
 
 use crate::error::Reason;
-use crate::http::{RawTarget, raw_target};
+use crate::http::{RawTarget, plain_length, raw_target};
 use crate::net::fields::FieldMap;
 use crate::net::http1::{FieldPlace, Input, content_length, fill, has_option, is_chunked};
 use bytes::{Bytes, BytesMut};
@@ -36,10 +36,10 @@ pub(super) struct RequestHead {
 /// It is no head, or says of its body what cannot be obeyed. It is still in the input then, for the log.
 pub(super) fn read(input: &mut Input, most: usize) -> Result<Option<RequestHead>, Reason> {
     let Input { bytes, places, fields: spare, .. } = input;
-    let escaped = escape(bytes)?;
+    let (known, escaped) = escape(bytes)?;
     let mut fields = [MaybeUninit::uninit(); MOST_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
-    let length = match parsed.parse_with_uninit_headers(bytes, &mut fields) {
+    let length = match parsed.parse_with_uninit_headers(&bytes[..known], &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(Reason::HeadersTooLarge),
@@ -108,21 +108,24 @@ fn assemble(
     })
 }
 
-/// Escapes the target, if it has to be. Returns by how many bytes the head has become longer.
-fn escape(bytes: &mut BytesMut) -> Result<usize, Reason> {
+/// Escapes the target, if it has to be. Returns how many of the bytes can be parsed, and by how many the head has become
+/// longer.
+fn escape(bytes: &mut BytesMut) -> Result<(usize, usize), Reason> {
     let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
     let rest = &bytes[begin..];
-    // A line that is not whole yet is looked at again.
-    let Some(end) = memchr(b'\n', rest) else { return Ok(0) };
+    let Some(end) = memchr(b'\n', rest) else {
+        // What is to be escaped waits for the end of its line.
+        return Ok((begin + plain_length(rest), 0));
+    };
     match raw_target(&rest[..end]) {
-        RawTarget::Plain => Ok(0),
+        RawTarget::Plain => Ok((bytes.len(), 0)),
         RawTarget::Fragment => Err(Reason::BadTarget),
         RawTarget::Escaped(line) => {
             let mut whole = BytesMut::with_capacity(bytes.len() + line.len() - end);
             whole.extend_from_slice(&line);
             whole.extend_from_slice(&rest[end..]);
             *bytes = whole;
-            Ok(line.len() - end)
+            Ok((bytes.len(), line.len() - end))
         }
     }
 }

@@ -200,6 +200,28 @@ const BODIES: [&str; 12] = [
 ];
 
 #[test]
+fn a_target_is_escaped_wherever_its_head_is_cut() {
+    let text = b"GET /f\xc3\xb6\"/\xff?\x80 HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    for size in 1..=text.len() {
+        let all = ours(text, size);
+        let targets: Vec<_> = all.iter().map(|whole| whole.target.to_string()).collect();
+        assert_eq!(targets, ["/f%C3%B6%22/%FF?%80"], "in pieces of {size}");
+    }
+    // What begins no request is refused at once, as it may not go on.
+    for text in [&b"\x16\x03\x01\x02"[..], b"G\x80", b"GE\"T / HTTP/1.1"] {
+        let mut input = Input::empty();
+        input.bytes.extend_from_slice(text);
+        let refused = head::read(&mut input, 1024).err();
+        let is_method = text.starts_with(b"G");
+        assert_eq!(
+            refused.is_none(),
+            is_method,
+            "{text:?}: a method may have its space still to come"
+        );
+    }
+}
+
+#[test]
 fn a_head_that_is_refused_stays_where_it_is_for_the_log() {
     for (text, most, reason) in [
         ("GET /a HTTP/1.1\r\nContent-Length: x\r\n\r\n", 1024, Reason::MalformedRequest),
@@ -227,6 +249,10 @@ fn what_is_accepted_hyper_accepts_too_and_reads_alike() {
             let (mine, theirs) = (ours(&text, size), hypers(&text).await);
             let shown = String::from_utf8_lossy(&text);
             assert_eq!(mine, ours(&text, text.len()), "{shown:?} in pieces of {size}");
+            // In a target it is escaped here, and hyper refuses it.
+            if text.contains(&0x80) {
+                continue;
+            }
             assert_eq!(mine, theirs[..mine.len().min(theirs.len())], "{shown:?}");
             accepted += mine.len();
             stricter += usize::from(theirs.len() > mine.len());
