@@ -5,20 +5,25 @@ has to live, every honest request has to be answered, and its p99 is compared wi
 """
 
 import collections
+import concurrent.futures
 import contextlib
+import functools
 import http.client
+import math
 import os
 import pathlib
 import select
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 
 import attacks
 import clients
-import credentials
 import load
 import proxies
+import servers
+from servers import ask, new_connection
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Bounded in count: several times what 512 MiB would hold without bounds.
@@ -26,12 +31,9 @@ COUNTS = {"heads": 4000, "unread": 2000, "drips": 3000, "half-heads": 4000, "idl
           "h2-uploads": 200}
 # All at once in a quarter of that each.
 TOGETHER = 4
-BEFORE_SECONDS = 5
+BEFORE_SECONDS = 10
 PAUSE_SECONDS = 0.01
-READY_SECONDS = 15
 MIB = 1 << 20
-# The name of the honest client's Ingress, and of its host.
-HONEST = "honest"
 
 
 class Cgroup:
@@ -84,77 +86,14 @@ class Cgroup:
             return 0
 
 
-class Ravelin:
-    """A ravelin in a cgroup, with a plain and a TLS listener."""
-
-    def __init__(self, directory, program, cgroup, pod_port, honest_port):
-        tls = credentials.make(directory)
-        self.plain, self.secure, self.admin = proxies.free_ports(3)
-        manifests = directory / "manifests"
-        manifests.mkdir()
-        for name, port in (("bench", pod_port), (HONEST, honest_port)):
-            text = proxies.render("manifests.yaml", {}, {"backend_port": port})
-            (manifests / f"{name}.yaml").write_text(text.replace("bench", name))
-        values = {"plain": self.plain, "secure": self.secure, "admin": self.admin, "manifests": manifests,
-                  "certificate": tls.certificate, "key": tls.key, "directory": directory,
-                  # One for each CPU that it has, as by default.
-                  "workers": 1 if cgroup.cpu is not None else 2}
-        config = directory / "ravelin.toml"
-        template = (HERE / "ravelin.toml").read_text()
-        for name, value in values.items():
-            template = template.replace(f"@{name}@", str(value))
-        config.write_text(template)
-        self._output = open(directory / "ravelin.output", "ab")
-        self.process = subprocess.Popen([program, "run", "--config", config], stdin=subprocess.DEVNULL,
-                                        stdout=self._output, stderr=self._output, preexec_fn=cgroup.join)
-        deadline = time.monotonic() + READY_SECONDS
-        while not self.answers():
-            if time.monotonic() > deadline or not self.lives():
-                raise load.LoadFailed(f"ravelin does not serve: {(directory / 'ravelin.output').read_text()[-2000:]}")
-            time.sleep(0.1)
-
-    def answers(self):
-        try:
-            return ask(new_connection(self.plain)) is not None
-        except (OSError, http.client.HTTPException):
-            return False
-
-    def lives(self):
-        return self.process.poll() is None
-
-    def metric(self, name):
-        """The sum over all series of a name."""
-        try:
-            connection = http.client.HTTPConnection(load.LOOPBACK, self.admin, timeout=5)
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
-        except (OSError, http.client.HTTPException):
-            return -1
-        lines = [line for line in text.splitlines() if line.startswith((name + "{", name + " "))]
-        return int(sum(float(line.rpartition(" ")[2]) for line in lines))
-
-
-def cpu_seconds(processes):
+def cpu_seconds(pids):
     """CPU time that these have used so far; nothing for one that has ended."""
     ticks = 0
-    for process in processes:
+    for pid in pids:
         with contextlib.suppress(OSError):
-            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def new_connection(port):
-    return http.client.HTTPConnection(load.ADDRESS, port, timeout=5)
-
-
-def ask(connection):
-    """Seconds that an answer took, or None for one that is not 200."""
-    began = time.monotonic()
-    connection.request("GET", "/", headers={"Host": f"{HONEST}.example"})
-    response = connection.getresponse()
-    response.read()
-    return time.monotonic() - began if response.status == 200 else None
 
 
 def was_closed(connection):
@@ -162,29 +101,46 @@ def was_closed(connection):
     return connection.sock is not None and bool(select.select([connection.sock], [], [], 0)[0])
 
 
-def honest(ravelin, seconds):
-    """Asks for so long, in turn on a connection that stays and on a new one. Times and failures."""
-    times, failures, kept = [], collections.Counter(), new_connection(ravelin.plain)
+@dataclass
+class Asked:
+    """What an honest client got: seconds of each answer by when it was asked for, and failures by way and kind."""
+
+    times: list
+    # Straight from the pod, without the server.
+    direct: list
+    failures: collections.Counter
+
+    def p99(self, since=0.0, until=math.inf):
+        """Milliseconds, of what was asked for within this time."""
+        return percentile([took for at, took in self.times if since <= at < until], 0.99)
+
+
+def honest(server, pod_port, seconds):
+    """Asks for so long, in turn on a connection that stays, on a new one, and the pod itself."""
+    asked, kept = Asked([], [], collections.Counter()), new_connection(server.plain)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        for connection in (kept, new_connection(ravelin.plain)):
-            which = "kept" if connection is kept else "new"
+        ways = {"kept": kept, "new": new_connection(server.plain), "pod": new_connection(pod_port)}
+        for which, connection in ways.items():
             if was_closed(connection):
                 connection.close()
+            at = time.monotonic()
             try:
                 took = ask(connection)
                 if took is None:
-                    failures[f"{which} status"] += 1
+                    asked.failures[f"{which} status"] += 1
+                elif which == "pod":
+                    asked.direct.append(took)
                 else:
-                    times.append(took)
+                    asked.times.append((at, took))
             except (OSError, http.client.HTTPException) as error:
-                failures[f"{which} {type(error).__name__}"] += 1
+                asked.failures[f"{which} {type(error).__name__}"] += 1
                 connection.close()
             if connection is not kept:
                 connection.close()
         time.sleep(PAUSE_SECONDS)
     kept.close()
-    return times, failures
+    return asked
 
 
 def percentile(times, share):
@@ -193,27 +149,35 @@ def percentile(times, share):
 
 
 def measure(options):
-    """Runs each kind, and `together`. Returns and prints the figures."""
+    """Runs each kind, and `together`, at each server. Returns and prints the figures."""
     cpus = sorted(os.sched_getaffinity(0))
     options.cpu = cpus[-1] if options.apart else None
     if options.apart:
         os.sched_setaffinity(0, cpus[:-1])
-    program = proxies.ravelin_program(options.ravelin)
-    print(f"{'in ' + str(options.limit) + ' MiB':<14}{'lives':>6}{'peak MiB':>10}{'p50 ms':>14}{'p99 ms':>14}"
-          f"{'failed':>14}{'refused':>9}{'ended':>7}{'held MiB':>10}{'CPU % own':>11}{'clients':>9}", flush=True)
+    names = [name for name in options.proxies.split(",") if name in servers.SERVERS]
+    programs = {name: proxies.ravelin_program(options.ravelin) if name == "ravelin" else None for name in names}
+    for pair in options.extra:
+        name, _, path = pair.partition("=")
+        programs[name] = proxies.ravelin_program(path)
+    print(f"{'in ' + str(options.limit) + ' MiB':<12}{'':<9}{'lives':>6}{'peak MiB':>10}{'p50 ms':>12}"
+          f"{'p99: before':>13}{'during':>8}{'opening':>9}{'held':>7}{'pod alone':>13}{'failed':>14}{'refused':>9}"
+          f"{'ended':>7}{'held MiB':>10}{'CPU % own':>11}{'clients':>9}", flush=True)
     figures = {}
     for kind in options.kinds:
         kinds = list(attacks.KINDS) if kind == "together" else [kind]
-        figures[kind] = one = at_once(options, program, kinds)
-        print(f"{kind:<14}{'yes' if one['lives'] else 'NO':>6}{one['peak_mib']:>10}"
-              f"{one['p50_before']:>7.1f}{one['p50']:>7.1f}{one['p99_before']:>7.1f}{one['p99']:>7.1f}"
-              f"{one['failed']:>6} of {one['asked']:<5}{one['refused']:>8}{one['ended']:>7}{one['held_mib']:>10}"
-              f"{one['cpu']:>11.0f}{one['cpu_clients']:>9.0f}  {one['failures'] or ''}", flush=True)
+        for name, program in programs.items():
+            server = functools.partial(servers.SERVERS.get(name, servers.Ravelin), program=program)
+            figures.setdefault(kind, {})[name] = one = at_once(options, server, kinds)
+            print(f"{kind:<12}{name:<9}{'yes' if one['lives'] else 'NO':>6}{one['peak_mib']:>10}"
+                  f"{one['before_50']:>6.1f}{one['during_50']:>6.1f}{one['before_99']:>13.1f}{one['during_99']:>8.1f}"
+                  f"{one['opening_99']:>9.1f}{one['held_99']:>7.1f}{one['direct_before_99']:>7.1f}{one['direct_99']:>6.1f}"
+                  f"{one['failed']:>6} of {one['asked']:<5}{one['refused']:>8}{one['ended']:>7}{one['held_mib']:>10}"
+                  f"{one['cpu']:>11.0f}{one['cpu_clients']:>9.0f}  {one['failures'] or ''}", flush=True)
     return figures
 
 
-def at_once(options, program, kinds):
-    """These kinds of clients at the same time."""
+def at_once(options, start, kinds):
+    """These kinds of clients at the same time, at a server of its own."""
     with tempfile.TemporaryDirectory(prefix="ravelin-memory-") as directory, Cgroup(options.limit, options.cpu) as cgroup, \
             contextlib.ExitStack() as stack:
         directory = pathlib.Path(directory)
@@ -223,28 +187,36 @@ def at_once(options, program, kinds):
         # A pod of its own: what the others do to theirs is not what is measured.
         honest_port = clients.free_port()
         stack.callback(clients.stop, clients.start_pod(directory, honest_port, None))
-        ravelin = Ravelin(directory, program, cgroup, port, honest_port)
-        stack.callback(clients.stop, ravelin.process)
-        before, _ = honest(ravelin, BEFORE_SECONDS)
+        server = start(directory=directory, cgroup=cgroup, pod_port=port, honest_port=honest_port)
+        stack.callback(server.stop)
+        before = honest(server, honest_port, BEFORE_SECONDS)
         running = []
         for kind in kinds:
             count = options.count or COUNTS[kind] // (TOGETHER if len(kinds) > 1 else 1)
-            attacked = ravelin.secure if kind in attacks.SECURE else ravelin.plain
+            attacked = server.secure if kind in attacks.SECURE else server.plain
             running.append(stack.enter_context(clients.Clients(kind, attacked, count)))
-        others = [pod, *(attack.process for attack in running)]
-        used, used_clients, began = cpu_seconds([ravelin.process]), cpu_seconds(others), time.monotonic()
-        times, failures = honest(ravelin, options.seconds)
+        # When all of them are open, or have been refused.
+        waiting = concurrent.futures.ThreadPoolExecutor()
+        held = [waiting.submit(lambda one=one: (one.wait_until_held(), time.monotonic())[1]) for one in running]
+        waiting.shutdown(wait=False)
+        others = [pod.pid, *(attack.process.pid for attack in running)]
+        used, used_clients, began = cpu_seconds(server.pids()), cpu_seconds(others), time.monotonic()
+        during = honest(server, honest_port, options.seconds)
         took = time.monotonic() - began
-        cpu, cpu_clients = cpu_seconds([ravelin.process]) - used, cpu_seconds(others) - used_clients
-        figures = {
-            "lives": ravelin.lives(), "peak_mib": cgroup.peak_mib(), "used_mib": cgroup.used_mib(),
-            "p50_before": percentile(before, 0.5), "p50": percentile(times, 0.5),
-            "p99_before": percentile(before, 0.99), "p99": percentile(times, 0.99),
-            "asked": len(times) + failures.total(), "failed": failures.total(), "failures": dict(failures),
-            "refused": ravelin.metric("ravelin_memory_refused_total"),
-            "ended": ravelin.metric("ravelin_memory_ended_total"),
+        cpu, cpu_clients = cpu_seconds(server.pids()) - used, cpu_seconds(others) - used_clients
+        opened = max((one.result() if one.done() else math.inf) for one in held)
+        times = {name: [took for _, took in one.times] for name, one in (("before", before), ("during", during))}
+        return {
+            "peak_mib": cgroup.peak_mib(), "used_mib": cgroup.used_mib(),
+            **{f"{name}_{share}": percentile(one, share / 100) for name, one in times.items() for share in (50, 99)},
+            "opening_99": during.p99(until=opened), "held_99": during.p99(since=opened), "opened": opened - began,
+            "direct_before_99": percentile(before.direct, 0.99), "direct_99": percentile(during.direct, 0.99),
+            "asked": len(during.times) + during.failures.total(), "failed": during.failures.total(),
+            "failures": dict(during.failures),
+            "refused": server.metric("ravelin_memory_refused_total"),
+            "ended": server.metric("ravelin_memory_ended_total"),
             "cpu": 100 * cpu / took, "cpu_clients": 100 * cpu_clients / took,
-            "held_mib": ravelin.metric("ravelin_memory_held_bytes") // MIB,
+            "held_mib": server.metric("ravelin_memory_held_bytes") // MIB,
+            # Behind all else: whether it has outlived being asked, too.
+            "lives": server.lives(),
         }
-        figures["lives"] = ravelin.lives()
-        return figures

@@ -4,7 +4,6 @@
 //! **Invariant**: imports no other stage: knows neither TLS handshakes nor upstream connections
 //! (`tests/layering`).
 
-mod body_turns;
 pub mod client_ip;
 mod frames;
 mod head;
@@ -18,7 +17,6 @@ mod stream;
 mod streams;
 mod target;
 
-pub use body_turns::{BodyTurn, BodyTurns};
 pub use frames::{FollowedFrames, HeadDeadline, LentSocket};
 pub use head::{forwards_left, read_http2};
 pub use head_turns::HeadTurns;

@@ -5,7 +5,6 @@
 //! answers an unreadable request by itself, with a bare status, our own answer with its reason goes out
 //! instead.
 
-use super::body_turns::{BodyTurn, BodyTurns};
 use super::notes::Notes;
 use super::raw::{self, Passed, RawReader};
 use super::respond;
@@ -13,6 +12,7 @@ use super::socket::ClientSocket;
 use crate::error::Reason;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::stream::InPieces;
+use crate::net::turns::{Turn, Turns};
 use bytes::{Buf, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -35,8 +35,8 @@ pub struct ClientStream {
     /// The rest of an answer of ours that took the place of hyper's.
     substitute: Bytes,
     notes: Rc<Notes>,
-    turns: BodyTurns,
-    turn: BodyTurn,
+    turns: Turns,
+    turn: Turn,
 }
 
 impl ClientStream {
@@ -47,11 +47,11 @@ impl ClientStream {
         watch: Rc<Watch>,
         head_limit: Duration,
         notes: Rc<Notes>,
-        turns: BodyTurns,
+        turns: Turns,
     ) -> Self {
         let (ready, held, substitute) = (Bytes::new(), Bytes::new(), Bytes::new());
         let socket = InPieces::new(socket);
-        let (raw, turn) = (RawReader::new(), BodyTurn::default());
+        let (raw, turn) = (RawReader::new(), Turn::default());
         Self { socket, watch, head_limit, ready, held, raw, substitute, notes, turns, turn }
     }
 
@@ -318,7 +318,7 @@ mod tests {
             let limit = Duration::from_secs(60);
             let watch = Deadlines::new().watch(limit);
             watch.enter(Phase::Idle, limit);
-            let turns = BodyTurns::default();
+            let turns = Turns::new(16);
             let stream = ClientStream::new(
                 ClientSocket::Plain(socket),
                 watch.clone(),

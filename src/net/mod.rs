@@ -16,3 +16,4 @@ pub mod random;
 pub mod shutdown;
 pub mod stream;
 pub mod trust;
+pub mod turns;

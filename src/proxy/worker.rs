@@ -2,12 +2,13 @@
 
 use crate::config::Config;
 use crate::http::client_ip::VisitorPolicy;
-use crate::http::{BodyTurns, ForwardedFields, HeadTurns, Streams};
+use crate::http::{ForwardedFields, HeadTurns, Streams};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Deadlines, Watch};
 use crate::net::memory::{Account, Ledger};
 use crate::net::random::Random;
 use crate::net::trust::TrustedPeer;
+use crate::net::turns::Turns;
 use crate::proxy::middleware::States;
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
@@ -51,8 +52,8 @@ pub struct Worker {
     pub policy: Arc<VisitorPolicy>,
     /// Turns of clients with many requests at once.
     pub head_turns: HeadTurns,
-    /// Turns of clients that send bodies.
-    pub body_turns: BodyTurns,
+    /// Turns of clients that send bodies, by the piece.
+    pub body_turns: Turns,
     /// TLS handshakes.
     pub handshakes: Handshakes,
     /// Where requests are logged, if they are.

@@ -2,12 +2,13 @@
 
 use super::head::{self, RequestHead};
 use crate::error::Reason;
-use crate::http::{BodyTurn, BodyTurns, ClientSocket};
+use crate::http::ClientSocket;
 use crate::net::deadline::Phase;
 use crate::net::http1::{
     BadChunk, BodyDecoder, ChunkGrammar, Chunked, Decoded, Input, MessageOutput,
 };
 use crate::net::memory::HeadCharge;
+use crate::net::turns::{Turn, Turns};
 use crate::proxy::Downstream;
 use crate::upstream::body::Piece;
 use bytes::{Buf, Bytes};
@@ -43,8 +44,8 @@ pub(super) struct State {
     request: u32,
     /// 100 is to be sent before the body is waited for.
     owes_continue: bool,
-    turns: BodyTurns,
-    turn: BodyTurn,
+    turns: Turns,
+    turn: Turn,
     held: HeadCharge,
     /// Bytes that the client had not acknowledged when its stall was last checked.
     unacknowledged: Option<u64>,
@@ -71,7 +72,7 @@ impl Client {
             request: 0,
             owes_continue: false,
             turns,
-            turn: BodyTurn::default(),
+            turn: Turn::default(),
             held: HeadCharge::new(Arc::clone(&downstream.account)),
             unacknowledged: None,
         };
