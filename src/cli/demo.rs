@@ -6,6 +6,7 @@ use crate::app::{App, Signals};
 use crate::config::Config;
 use crate::error::Reason;
 use crate::http::Target;
+use crate::net::message::Request;
 use crate::proxy::request::{self, Seen};
 use crate::telemetry::log;
 use std::fmt::Write;
@@ -155,7 +156,8 @@ fn expected(app: &App, backends: &[(&str, u16, u16)], host: &str, target: &str) 
 
 fn decide(app: &App, host: &str, target: &str) -> Result<(Row, String), Reason> {
     let request = http::Request::builder().uri(target).header("host", host).body(());
-    let (mut head, ()) = request.map_err(|_| Reason::BadTarget)?.into_parts();
+    let request = Request::from(request.map_err(|_| Reason::BadTarget)?);
+    let (mut head, ()) = request.into_parts();
     let target = Target::read(&mut head, usize::MAX)?;
     let table = app.table();
     let id = request::find(&table, &target, &Seen::anywhere(&head.method, &head.headers))?;

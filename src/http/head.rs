@@ -7,7 +7,8 @@
 use crate::config::defaults;
 use crate::error::Reason;
 use crate::net::fields::{Fields, trim_values};
-use http::{HeaderValue, Method, header, request};
+use crate::net::message::RequestParts;
+use http::{HeaderValue, Method, header};
 
 /// Bytes that RFC 9113 section 6.5.2 adds to each field when it counts a header list.
 const FIELD_OVERHEAD: usize = 32;
@@ -27,7 +28,7 @@ pub(super) const PACKING: usize = FIELD_OVERHEAD * defaults::HEADER_COUNT
 ///
 /// # Errors
 /// More fields than [`defaults::HEADER_COUNT`], cookies counted once, or more bytes than `header_bytes`.
-pub fn read_http2(head: &mut request::Parts, header_bytes: usize) -> Result<(), Reason> {
+pub fn read_http2(head: &mut RequestParts, header_bytes: usize) -> Result<(), Reason> {
     trim_values(&mut head.headers);
     let target = head.uri.path_and_query().map_or(1, |target| target.as_str().len());
     let host = head.uri.authority().map_or(0, |authority| authority.as_str().len());
@@ -72,12 +73,12 @@ pub fn forwards_left(method: &Method, headers: &mut impl Fields) -> Result<(), R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
-    use http::{HeaderName, Request};
+    use crate::net::fields::FieldMap;
+    use http::HeaderName;
 
-    fn read(fields: &[(&str, &str)], header_bytes: usize) -> Result<HeaderMap, Reason> {
-        let request = Request::get("https://a/").body(()).expect("a request");
-        let mut head = request.into_parts().0;
+    fn read(fields: &[(&str, &str)], header_bytes: usize) -> Result<FieldMap, Reason> {
+        let request = http::Request::get("https://a/").body(()).expect("a request");
+        let mut head = RequestParts::from(request.into_parts().0);
         for (name, value) in fields {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
             head.headers.append(name, HeaderValue::from_str(value).expect("a value"));
@@ -112,8 +113,8 @@ mod tests {
     #[test]
     fn max_forwards_counts_down_to_an_answer_of_ours() {
         let left = |method: Method, value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::MAX_FORWARDS, HeaderValue::from_str(value).expect("a value"));
+            let mut headers = FieldMap::new();
+            headers.set(header::MAX_FORWARDS, HeaderValue::from_str(value).expect("a value"));
             forwards_left(&method, &mut headers)?;
             Ok(headers[header::MAX_FORWARDS].to_str().expect("text").to_owned())
         };

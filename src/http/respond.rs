@@ -2,8 +2,9 @@
 
 use crate::error::Reason;
 use crate::net::fields::Fields;
+use crate::net::message::Response;
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 /// The body of our answer: the status, the reason's word and its sentence, in plain text.
 pub fn answer_text(reason: Reason, status: StatusCode) -> String {
@@ -73,7 +74,7 @@ pub fn answer_bytes(reason: Reason) -> Bytes {
     let status = response.status();
     let phrase = status.canonical_reason().unwrap_or_default();
     let mut bytes = format!("HTTP/1.1 {} {phrase}\r\n", status.as_u16()).into_bytes();
-    for (name, value) in response.headers() {
+    for (name, value) in response.headers().iter() {
         bytes.extend_from_slice(name.as_str().as_bytes());
         bytes.extend_from_slice(b": ");
         bytes.extend_from_slice(value.as_bytes());

@@ -2,8 +2,10 @@
 
 use crate::error::Reason;
 use crate::model::{CanonicalPath, Host, RawPath};
+use crate::net::fields::Fields;
+use crate::net::message::RequestParts;
 use http::uri::{PathAndQuery, Scheme, Uri};
-use http::{HeaderValue, Method, Version, header, request};
+use http::{HeaderValue, Method, Version, header};
 
 /// The target of a request, as it is matched, logged and forwarded.
 #[derive(Clone, Debug)]
@@ -18,7 +20,7 @@ pub struct Target {
 
 impl Target {
     /// Parses the target of a request head and takes it out of the head. `target_bytes` limits its length.
-    pub fn read(head: &mut request::Parts, target_bytes: usize) -> Result<Self, Reason> {
+    pub fn read(head: &mut RequestParts, target_bytes: usize) -> Result<Self, Reason> {
         if head.method == Method::CONNECT {
             return Err(Reason::ConnectRefused);
         }
@@ -102,8 +104,8 @@ impl Target {
 /// RFC 9112 section 3.2: exactly one `Host` in HTTP/1.1. The authority of an absolute target stands
 /// in for it whatever it says (section 3.2.2); in HTTP/2 the two must not differ (RFC 9113 section
 /// 8.3.1).
-fn host(head: &request::Parts) -> Result<HeaderValue, Reason> {
-    let mut hosts = head.headers.get_all(header::HOST).iter();
+fn host(head: &RequestParts) -> Result<HeaderValue, Reason> {
+    let mut hosts = head.headers.get_all(header::HOST);
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.clone(),
         (None, _) if head.version == Version::HTTP_2 => HeaderValue::from_static(""),
@@ -124,14 +126,13 @@ fn host(head: &request::Parts) -> Result<HeaderValue, Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
 
     fn read(target: &str, hosts: &[&str]) -> Result<(String, String), Reason> {
-        let mut request = Request::builder().uri(target);
+        let mut request = http::Request::builder().uri(target);
         for host in hosts {
             request = request.header(header::HOST, *host);
         }
-        let mut head = request.body(()).expect("a request").into_parts().0;
+        let mut head = request.body(()).expect("a request").into_parts().0.into();
         let target = Target::read(&mut head, 64)?;
         let host = target.host_name()?.as_str().to_owned();
         Ok((host, target.uri.to_string()))
@@ -149,8 +150,8 @@ mod tests {
     #[test]
     fn a_path_is_sent_as_it_came_where_it_leads_to_the_same_rule() {
         let sent = |target: &str, leads_here: bool| {
-            let request = Request::builder().uri(target).header(header::HOST, "a").body(());
-            let mut head = request.expect("a request").into_parts().0;
+            let request = http::Request::builder().uri(target).header(header::HOST, "a").body(());
+            let mut head = request.expect("a request").into_parts().0.into();
             let target = Target::read(&mut head, 64)?;
             target.as_sent(|_| leads_here).map(|uri| uri.to_string())
         };
@@ -173,8 +174,9 @@ mod tests {
         assert_eq!(read("*", &["a"]), Err(Reason::BadTarget));
         assert_eq!(read("/a/..;/b", &["a"]), Err(Reason::BadTarget));
         assert_eq!(read(&format!("/{}", "a".repeat(64)), &["a"]), Err(Reason::TargetTooLong));
-        let connect = Request::connect("a:443").header("host", "a:443").body(()).expect("valid");
-        let refused = Target::read(&mut connect.into_parts().0, 64).map(|target| target.uri);
+        let connect =
+            http::Request::connect("a:443").header("host", "a:443").body(()).expect("valid");
+        let refused = Target::read(&mut connect.into_parts().0.into(), 64).map(|target| target.uri);
         assert_eq!(refused, Err(Reason::ConnectRefused));
     }
 }

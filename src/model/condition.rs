@@ -2,8 +2,9 @@
 
 use super::HostPattern;
 use super::middleware::Pattern;
+use crate::net::fields::{FieldMap, Fields};
 use crate::net::fields::{is_claim, is_cloudflares};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use ipnet::IpNet;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -70,7 +71,7 @@ pub struct RequestFacts<'r> {
     /// The method.
     pub method: &'r Method,
     /// The fields, as the client sent them.
-    pub headers: &'r HeaderMap,
+    pub headers: &'r FieldMap,
     /// What is known of the sender.
     pub sender: Sender<'r>,
     /// The other end of the connection, or what a PROXY protocol header names.
@@ -154,7 +155,7 @@ impl RequestFacts<'_> {
             other => {
                 let is_vouched = self.sender.via_cloudflare && is_cloudflares(other);
                 let is_hidden = (is_claim(other) && !is_vouched) || self.is_of_connection(name);
-                let mut values = self.headers.get_all(name).iter();
+                let mut values = self.headers.get_all(name);
                 return !is_hidden && values.any(is_such);
             }
         };
@@ -163,7 +164,7 @@ impl RequestFacts<'_> {
 
     /// Whether `Connection` names a field. `Upgrade` is for us as well.
     fn is_of_connection(&self, name: &HeaderName) -> bool {
-        let options = self.headers.get_all(header::CONNECTION).iter();
+        let options = self.headers.get_all(header::CONNECTION);
         let options = options.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
         let named = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(name.as_ref());
         *name != header::UPGRADE && options.into_iter().any(named)
@@ -236,7 +237,7 @@ mod tests {
 
     #[test]
     fn conditions_hold_as_in_traefik() {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         headers.append("x-a", HeaderValue::from_static("one"));
         headers.append("x-a", HeaderValue::from_static("two"));
         let request = RequestFacts {
@@ -277,7 +278,7 @@ mod tests {
     }
 
     fn holds(rule: &Condition, target: &str, fields: &[(&'static str, &[u8])]) -> bool {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_bytes(value).expect("a value"));
         }

@@ -11,6 +11,7 @@ pub mod gather;
 pub mod host;
 pub mod http1;
 pub mod memory;
+pub mod message;
 pub mod postgres;
 pub mod random;
 pub mod shutdown;

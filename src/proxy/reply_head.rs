@@ -3,8 +3,9 @@
 use crate::error::Reason;
 use crate::http::{ReplyNoted, clean_response};
 use crate::net::fields::trim_values;
+use crate::net::message::Response;
 use crate::upstream::MOST_ANSWER_FIELDS;
-use http::{Response, Version};
+use http::Version;
 
 /// Makes what one protocol tolerates valid for the other, and removes what was for the connection alone.
 ///

@@ -6,8 +6,10 @@ use super::retry::Unanswered;
 use super::{Destination, Kind, Lease, ReplyBody, Upstream, UpstreamState};
 use crate::balance::{Endpoint, EndpointSet, Moment};
 use crate::error::Reason;
+use crate::net::fields::Fields;
+use crate::net::message::{Request, Response};
 use crate::upstream::body::{BodyAgain, RequestBody};
-use http::{Request, Response, header};
+use http::header;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -10,9 +10,11 @@ use super::socket::Record;
 use super::{Kind, Lease};
 use crate::error::Reason;
 use crate::net::addr::EndpointAddr;
+use crate::net::fields::Fields;
+use crate::net::message::{Request, Response};
 use crate::net::stream::InPieces;
 use crate::upstream::body::RequestBody;
-use http::{Request, Response, header};
+use http::header;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -35,6 +37,9 @@ pub(super) struct HyperConnection {
     /// Whether its request is the first thing on the connection.
     is_first: bool,
 }
+
+/// A request that was not sent, or not answered.
+type NotSent = TrySendError<http::Request<RequestBody>>;
 
 impl HyperConnection {
     /// A new one, on which no request was sent. `None` if it could not be begun.
@@ -60,14 +65,13 @@ impl HyperConnection {
     fn send(
         &mut self,
         request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
-    {
+    ) -> impl Future<Output = Result<http::Response<Incoming>, NotSent>> + use<> {
         self.mark = self.record.mark();
         self.is_first = std::mem::take(&mut self.is_unused);
         if !self.is_first && !request.method().is_safe() {
             self.record.suspect();
         }
-        self.sender.try_send_request(request)
+        self.sender.try_send_request(request.into())
     }
 }
 
@@ -127,11 +131,11 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
                     return Err(Unanswered::given_up());
                 }
                 replays.forget(kept);
-                Ok(response.map(ReplyBody::Hyper))
+                Ok(Response::from(response).map(ReplyBody::Hyper))
             }
             Err(mut error) => {
                 let slot = &mut *self.request;
-                *slot = error.take_message();
+                *slot = error.take_message().map(Request::from);
                 let mut failed = Unanswered::of(reason(error.error()));
                 failed.unread = slot.is_some();
                 if slot.is_none() && failed.reason == Reason::UpstreamClosed {

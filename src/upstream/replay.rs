@@ -6,8 +6,11 @@
 //! A head that is too large for that is cloned after all, which shares its values: a copy would double what
 //! it holds. The body is kept by its upload, as far as it is short enough.
 
+use crate::net::fields::FieldMap;
+use crate::net::fields::Fields;
+use crate::net::message::Request;
 use crate::upstream::body::{BodyAgain, RequestBody};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use std::cell::RefCell;
 
 /// Buffers kept for the next requests. More are in use only while more requests are in flight.
@@ -45,7 +48,7 @@ pub(super) struct Replay {
 enum Head {
     Text(Text),
     /// The head of a large request, with the values shared.
-    Shared(Box<(Uri, HeaderMap)>),
+    Shared(Box<(Uri, FieldMap)>),
 }
 
 impl Replays {
@@ -115,12 +118,12 @@ impl Replay {
 }
 
 impl Head {
-    fn read(&self) -> (Uri, HeaderMap) {
+    fn read(&self) -> (Uri, FieldMap) {
         let mut rest = match self {
             Self::Shared(head) => return (**head).clone(),
             Self::Text(text) => text.as_slice(),
         };
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         let target = pop(&mut rest).and_then(|(target, _)| Uri::try_from(target).ok());
         while let Some((name, value)) = pop(&mut rest) {
             // All were valid when they were kept.

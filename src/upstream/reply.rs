@@ -2,11 +2,11 @@
 
 use super::http1::{Http1Body, Http1BodyError, Http1Upgraded};
 use super::http2::Http2Body;
+use crate::net::message::Response;
 use bytes::Bytes;
-use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -133,7 +133,7 @@ pub async fn upgraded(response: &mut Response<ReplyBody>) -> Option<PodUpgraded>
     match response.body_mut() {
         ReplyBody::Http1(body) => body.upgrade().map(Either::Left),
         ReplyBody::Hyper(_) => {
-            let upgraded = hyper::upgrade::on(response).await.ok()?;
+            let upgraded = response.extensions_mut().remove::<OnUpgrade>()?.await.ok()?;
             Some(Either::Right(TokioIo::new(upgraded)))
         }
         ReplyBody::Http2(_) | ReplyBody::Begun(_) => None,

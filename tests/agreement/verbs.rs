@@ -8,6 +8,7 @@ use ravelin::control::reconcile::build;
 use ravelin::control::translate::Options;
 use ravelin::error::Reason;
 use ravelin::http::Target;
+use ravelin::net::message::RequestParts;
 use ravelin::proxy::request::{self, Seen};
 use ravelin::routing::{RouteId, Table};
 use serde_json::Value;
@@ -53,7 +54,8 @@ impl Verbs {
     /// The steps of `explain`, which are functions of the request path.
     pub(crate) fn explain(&self, request: &Request) -> Explained {
         let head = http::Request::builder().uri(&request.target).header("host", &request.host);
-        let (mut head, ()) = head.body(()).expect("the generated requests are HTTP").into_parts();
+        let (head, ()) = head.body(()).expect("the generated requests are HTTP").into_parts();
+        let mut head = RequestParts::from(head);
         let mut rule = None;
         let outcome =
             self.decide(&mut head, &mut rule).unwrap_or_else(|reason| Outcome::Answered {
@@ -69,7 +71,7 @@ impl Verbs {
 
     fn decide(
         &self,
-        head: &mut http::request::Parts,
+        head: &mut RequestParts,
         rule: &mut Option<RouteId>,
     ) -> Result<Outcome, Reason> {
         let target = Target::read(head, usize::MAX)?;

@@ -7,8 +7,10 @@ use crate::config::ListenerProtocol;
 use crate::control::reconcile::Build;
 use crate::error::Reason;
 use crate::model::Host;
+use crate::net::fields::Fields;
+use crate::net::message::Request;
 use crate::pki::client_certificate::Mode;
-use http::{Request, header};
+use http::header;
 use std::net::IpAddr;
 
 /// The host of a request in its normal form, and whether it is the name of one: a ClientHello has no

@@ -20,11 +20,13 @@ use crate::http::Target;
 use crate::http::client_ip::Scheme;
 use crate::model::{ACME_CHALLENGES, Diagnostic, Kind, ObjectRef, Sender, Why};
 use crate::net::addr::PeerAddr;
+use crate::net::fields::Fields;
+use crate::net::message::Request;
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::StepAnswer;
 use crate::proxy::request::{self, Seen};
 use crate::routing::Table;
-use http::{HeaderValue, Request, Uri, header};
+use http::{HeaderValue, Uri, header};
 use serde::Serialize;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -172,9 +174,9 @@ fn request(method: &str, url: &str) -> Result<(String, Request<()>), Failure> {
     let host = uri.authority().ok_or_else(|| wrong("it has no host"))?.as_str().to_owned();
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let target = if target.starts_with('?') { format!("/{target}") } else { target.to_owned() };
-    let request = Request::builder().method(method).uri(target).header(header::HOST, host);
+    let request = http::Request::builder().method(method).uri(target).header(header::HOST, host);
     let request = request.body(()).map_err(|error| wrong(&error.to_string()))?;
-    Ok((scheme, request))
+    Ok((scheme, request.into()))
 }
 
 /// How a request comes, and what is known of where it goes.

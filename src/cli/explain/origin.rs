@@ -10,11 +10,12 @@ use crate::control::cloudflare::{self, Initial};
 use crate::http::client_ip::{ClientIp, Identity, Scheme, identify};
 use crate::net::addr::AddrRanges;
 use crate::net::addr::PeerAddr;
+use crate::net::fields::{FieldMap, Fields};
 use crate::net::trust::{LiveSets, Speaker};
 use crate::telemetry::Unnamed;
 use crate::transport::admission::Gate;
 use clap::Args;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 
@@ -80,7 +81,7 @@ enum Met {
 
 impl Origin {
     /// Adds the fields of `--header`.
-    pub(super) fn write_fields(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+    pub(super) fn write_fields(&self, headers: &mut FieldMap) -> Result<(), Failure> {
         for field in &self.headers {
             let wrong = || Failure::usage(format!("--header {field:?}: write \"Name: value\""));
             let (name, value) = field.split_once(':').ok_or_else(wrong)?;
@@ -95,7 +96,7 @@ impl Origin {
         &self,
         read: &Read,
         listener: Option<&Listener>,
-        headers: &HeaderMap,
+        headers: &FieldMap,
     ) -> Result<Option<OriginReport>, Failure> {
         let (Some(from), Some(config)) = (self.from, &read.config) else {
             return Ok(None);
@@ -152,7 +153,7 @@ impl OriginReport {
         config: &Config,
         gate: &Gate,
         peer: PeerAddr,
-        headers: &HeaderMap,
+        headers: &FieldMap,
     ) -> Result<(), Failure> {
         self.peer = Some(peer);
         let Some(trusted) = gate.believed().check(peer) else {

@@ -3,12 +3,14 @@
 use super::origin::OriginReport;
 use crate::http::{self as stage, ForwardedFields, HeaderTrust, Target};
 use crate::net::addr::PeerAddr;
+use crate::net::fields::{FieldMap, Fields};
+use crate::net::message::Request;
 use crate::proxy::middleware::{
     self, Passage, RequestSource, RequestView, States, StepAnswer, StepReport,
 };
 use crate::routing::{RouteId, Table};
 use crate::upstream::body::RequestBody;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Serialize;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -23,7 +25,7 @@ pub(super) struct Step {
 /// The request as it comes to the steps.
 pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
-    pub(super) headers: &'a HeaderMap,
+    pub(super) headers: &'a FieldMap,
     pub(super) target: &'a Target,
     pub(super) uri: Uri,
     pub(super) over_tls: bool,

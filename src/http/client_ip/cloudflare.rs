@@ -80,10 +80,10 @@ fn is_v4_in_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
+    use crate::net::fields::FieldMap;
 
     fn read(fields: &[(&'static str, &str)]) -> Result<String, Unnamed> {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         for (name, value) in fields {
             let value = HeaderValue::from_str(value).expect("a value");
             headers.append(HeaderName::from_static(name), value);
@@ -155,9 +155,9 @@ mod tests {
 
     #[test]
     fn the_text_shares_the_memory_of_the_field() {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         let value = HeaderValue::from_maybe_shared(bytes::Bytes::from("203.0.113.7".to_owned()));
-        headers.insert(CF_CONNECTING_IP, value.expect("a value"));
+        headers.set(CF_CONNECTING_IP, value.expect("a value"));
         let (_, text) = visitor(&headers).expect("an address");
         assert_eq!(text.as_bytes().as_ptr(), headers[CF_CONNECTING_IP].as_bytes().as_ptr());
     }

@@ -72,7 +72,7 @@ fn node(entry: &[u8]) -> Option<IpAddr> {
 mod tests {
     use super::*;
     use crate::net::addr::AddrRanges;
-    use http::HeaderMap;
+    use crate::net::fields::FieldMap;
     use http::HeaderValue;
     use ipnet::IpNet;
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     fn read(fields: &[&str]) -> Result<String, (String, Unnamed)> {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         for value in fields {
             headers.append(X_FORWARDED_FOR, HeaderValue::from_str(value).expect("a value"));
         }

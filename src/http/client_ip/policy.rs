@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::net::addr::AddrRanges;
-    use http::HeaderMap;
+    use crate::net::fields::FieldMap;
     use http::HeaderValue;
 
     fn policy(settings: &str, secrets: &str) -> Result<VisitorPolicy, NoSecret> {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn check(policy: &VisitorPolicy, fields: &[(&'static str, &str)]) -> Option<Reason> {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         for (name, value) in fields {
             let value = HeaderValue::from_str(value).expect("a value");
             headers.append(HeaderName::from_static(name), value);
@@ -212,8 +212,8 @@ mod tests {
         let policy = policy("", "").expect("no secret asked for").denying();
         let ranges = ["192.0.2.0/24".parse().expect("a network")];
         let judge = |ip: [u8; 4], via_cloudflare, country: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("cf-ipcountry", HeaderValue::from_static(country));
+            let mut headers = FieldMap::new();
+            headers.set("cf-ipcountry", HeaderValue::from_static(country));
             policy.judge(ip.into(), via_cloudflare, &headers)
         };
         assert_eq!(judge([192, 0, 2, 1], true, "DE"), Ok(()), "nobody is denied yet");

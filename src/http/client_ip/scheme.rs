@@ -62,11 +62,11 @@ fn cf_visitor(value: &[u8]) -> Option<Scheme> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
+    use crate::net::fields::FieldMap;
     use http::HeaderValue;
 
     fn read(proto: &[&str], visitor: &[&str], via_cloudflare: bool) -> Option<&'static str> {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         let fields = proto.iter().map(|value| (X_FORWARDED_PROTO, value));
         for (name, value) in fields.chain(visitor.iter().map(|value| (CF_VISITOR, value))) {
             headers.append(name, HeaderValue::from_str(value).expect("a value"));

@@ -12,7 +12,7 @@ pub use response::{ReplyNoted, clean_response, may_have_body};
 pub use values::is_grpc;
 
 use crate::error::Reason;
-use crate::net::fields::{Fields, is_claim, is_cloudflares};
+use crate::net::fields::{FieldMap, Fields, is_claim, is_cloudflares};
 use http::header::{self, HeaderName, HeaderValue};
 use values::{
     asks_for_trailers, is_framing_alias, is_pseudo, is_type_of_grpc, join_cookies, may_change_to,
@@ -21,27 +21,11 @@ use values::{
 /// Our name in `Server`, where the upstream gives none.
 pub(super) const SERVER_NAME: &str = "ravelin";
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-
-/// Fields that are for this connection alone.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HTTP2_SETTINGS,
-];
 
 /// The forwarded headers that describe the client to the upstream. Cloned by reference.
 #[derive(Clone, Debug)]
@@ -88,16 +72,11 @@ pub struct Noted {
 /// real ones have one or two.
 const MOST_OPTIONS: usize = 64;
 
-/// The findings of one pass over the fields: what to remove.
+/// The findings of one pass over the fields.
 #[derive(Default)]
 struct Found {
-    /// Positions in [`HOP_BY_HOP`], as bits.
-    hop_by_hop: u16,
-    /// Other fields that have to go.
-    names: Vec<HeaderName>,
-    /// Whether `Connection` names some of them.
-    by_connection: bool,
-    expect: bool,
+    /// Other fields that `Connection` names, which have to go.
+    named: Vec<HeaderName>,
     framing: bool,
     cookies: usize,
     /// Whether `Connection` has the option `upgrade`.
@@ -121,20 +100,27 @@ struct Found {
 const OURS: [HeaderName; 5] =
     [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, X_REAL_IP];
 
-/// Which of [`OURS`] were there, under another's value. Putting ours in their place as they are met
-/// spares a search for each.
+/// Which of [`OURS`] are there, with our value. Putting ours in their place as they are met spares a search for each.
 #[derive(Default)]
 struct Ours {
     /// Positions, as bits.
     present: u8,
-    repeated: bool,
 }
 
 impl Ours {
-    fn put(&mut self, position: usize, value: &mut HeaderValue, values: &[&HeaderValue; 5]) {
-        self.repeated |= self.has(position);
+    /// Puts our value in the place of another's. Of several with one name the first stays.
+    fn put(
+        &mut self,
+        position: usize,
+        value: &mut HeaderValue,
+        values: &[&HeaderValue; 5],
+    ) -> bool {
+        if self.has(position) {
+            return false;
+        }
         self.present |= 1 << position;
         *value = values[position].clone();
+        true
     }
 
     fn has(&self, position: usize) -> bool {
@@ -156,11 +142,31 @@ pub fn note_request(headers: &impl Fields, vouched: HeaderTrust<'_>) -> Noted {
     }
 }
 
+/// Whether a field goes on, of those that may claim something.
+fn is_believed(
+    name: &HeaderName,
+    value: &HeaderValue,
+    fields: &ForwardedFields,
+    vouched: HeaderTrust<'_>,
+) -> bool {
+    match name.as_str() {
+        // CGI and its kin would take it for the proxy of their own requests (httpoxy).
+        "proxy" => false,
+        "cf-connecting-ip" if vouched.unnamed => false,
+        // Set with Pseudo IPv4 alone, and then it is the client.
+        "cf-connecting-ipv6" if *value != fields.client => false,
+        "cf-pseudo-ipv4" if !is_pseudo(value) => false,
+        _ if vouched.secret == Some(name) => false,
+        other if vouched.via_cloudflare && is_cloudflares(other) => true,
+        other => !is_claim(other) && !is_framing_alias(other),
+    }
+}
+
 /// Makes a client's request fields ready for the upstream. `host` is the one `Host` to send.
 ///
-/// `Content-Length` is removed as well: hyper frames the body again, from what it has read.
+/// `Content-Length` is removed as well: the body is framed again, from what has been read.
 pub fn clean_request(
-    headers: &mut impl Fields,
+    headers: &mut FieldMap,
     host: &HeaderValue,
     fields: &ForwardedFields,
     vouched: HeaderTrust<'_>,
@@ -169,35 +175,45 @@ pub fn clean_request(
     let mut found = Found::default();
     let mut ours = Ours::default();
     let values = [&fields.client, &fields.proto, host, &fields.port, &fields.client];
-    for (name, value) in headers.iter_mut() {
-        match name.as_str() {
-            "x-forwarded-for" => ours.put(0, value, &values),
-            "x-forwarded-proto" => ours.put(1, value, &values),
-            "x-forwarded-host" => ours.put(2, value, &values),
-            "x-forwarded-port" => ours.put(3, value, &values),
-            "x-real-ip" => ours.put(4, value, &values),
-            other if found.is_of_connection(other, value, &mut noted) => {}
-            "content-length" => found.framing = true,
-            "content-type" => noted.grpc = is_type_of_grpc(value),
-            "cookie" => found.cookies += 1,
-            // We answer it ourselves, when the upstream begins to take the body.
-            "expect" => found.expect = true,
-            "host" => found.host = value == host,
-            "user-agent" => noted.user_agent = Some(value.clone()),
-            // CGI and its kin would take it for the proxy of their own requests (httpoxy).
-            "proxy" => found.names.push(name.clone()),
-            "cf-connecting-ip" if vouched.unnamed => found.names.push(name.clone()),
-            // Set with Pseudo IPv4 alone, and then it is the client.
-            "cf-connecting-ipv6" if *value != fields.client => found.names.push(name.clone()),
-            "cf-pseudo-ipv4" if !is_pseudo(value) => found.names.push(name.clone()),
-            "cf-ray" if vouched.via_cloudflare => noted.cf_ray = Some(value.clone()),
-            _ if vouched.secret == Some(name) => found.names.push(name.clone()),
-            other if vouched.via_cloudflare && is_cloudflares(other) => {}
-            other if is_claim(other) || is_framing_alias(other) => found.names.push(name.clone()),
-            _ => {}
+    headers.retain(|name, value| match name.as_str() {
+        "x-forwarded-for" => ours.put(0, value, &values),
+        "x-forwarded-proto" => ours.put(1, value, &values),
+        "x-forwarded-host" => ours.put(2, value, &values),
+        "x-forwarded-port" => ours.put(3, value, &values),
+        "x-real-ip" => ours.put(4, value, &values),
+        other if found.is_of_connection(other, value, &mut noted) => false,
+        "content-length" => {
+            noted.content_length = true;
+            false
         }
+        "content-type" => {
+            noted.grpc = is_type_of_grpc(value);
+            true
+        }
+        "cookie" => {
+            found.cookies += 1;
+            true
+        }
+        // We answer it ourselves, when the upstream begins to take the body.
+        "expect" => false,
+        "host" => {
+            found.host = value == host;
+            true
+        }
+        "user-agent" => {
+            noted.user_agent = Some(value.clone());
+            true
+        }
+        "cf-ray" if vouched.via_cloudflare => {
+            noted.cf_ray = Some(value.clone());
+            true
+        }
+        _ => is_believed(name, value, fields, vouched),
+    });
+    // Fields that `Connection` names are removed before any is added.
+    for name in &found.named {
+        headers.remove(name);
     }
-    remove(headers, &found);
     if found.cookies > 1 {
         join_cookies(headers);
     }
@@ -205,67 +221,34 @@ pub fn clean_request(
     if !found.host {
         headers.set(header::HOST, host.clone());
     }
-    // `Connection` may have named one of ours, and of several with one name the others must go.
-    let afresh = ours.repeated || found.by_connection;
     for (position, name) in OURS.into_iter().enumerate() {
-        if afresh || !ours.has(position) {
+        if !found.named.is_empty() {
+            // One of them may be ours.
             headers.set(name, values[position].clone());
+        } else if !ours.has(position) {
+            headers.push(name, values[position].clone());
         }
     }
-    noted.content_length = found.framing;
     noted.refused = found.refusal();
     noted.upgrade = noted.upgrade.filter(|protocol| found.upgrade && may_change_to(protocol));
     noted
 }
 
-fn remove(headers: &mut impl Fields, found: &Found) {
-    // Fields that `Connection` names are removed before any is added.
-    for name in &found.names {
-        headers.remove(name);
-    }
-    if found.hop_by_hop != 0 {
-        for (bit, name) in HOP_BY_HOP.iter().enumerate() {
-            if found.hop_by_hop & (1 << bit) != 0 {
-                headers.remove(name);
-            }
-        }
-    }
-    if found.framing {
-        headers.remove(header::CONTENT_LENGTH);
-    }
-    if found.expect {
-        headers.remove(header::EXPECT);
-    }
-}
-
 impl Found {
-    /// Records a field that is for this connection alone. Returns false for any other.
+    /// Whether a field is for this connection alone (RFC 9110 section 7.6.1). Takes note of what it says.
     fn is_of_connection(&mut self, name: &str, value: &HeaderValue, noted: &mut Noted) -> bool {
-        let position = match name {
-            "connection" => {
-                self.name_tokens(value);
-                0
-            }
-            "keep-alive" => 1,
-            "proxy-connection" => 2,
-            "proxy-authenticate" => 3,
-            "proxy-authorization" => 4,
-            "te" => {
-                noted.trailers |= asks_for_trailers(value);
-                5
-            }
-            "transfer-encoding" => {
-                self.note_coding(value);
-                6
-            }
-            "upgrade" => {
-                noted.upgrade = Some(value.clone());
-                7
-            }
-            "http2-settings" => 8,
+        match name {
+            "connection" => self.name_tokens(value),
+            "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "http2-settings" => {}
+            "te" => noted.trailers |= asks_for_trailers(value),
+            "transfer-encoding" => self.note_coding(value),
+            "upgrade" => noted.upgrade = Some(value.clone()),
             _ => return false,
-        };
-        self.hop_by_hop |= 1 << position;
+        }
         true
     }
 
@@ -287,10 +270,7 @@ impl Found {
             }
             match HeaderName::from_bytes(token) {
                 Ok(header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) | Err(_) => {}
-                Ok(name) => {
-                    self.by_connection = true;
-                    self.names.push(name);
-                }
+                Ok(name) => self.named.push(name),
             }
         }
     }
@@ -320,8 +300,8 @@ impl Found {
 }
 
 #[cfg(test)]
-fn map(fields: &[(&str, &str)]) -> http::HeaderMap {
-    let mut map = http::HeaderMap::new();
+fn map(fields: &[(&str, &str)]) -> FieldMap {
+    let mut map = FieldMap::new();
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
         map.append(name, HeaderValue::from_str(value).expect("a value"));

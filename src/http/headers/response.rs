@@ -1,9 +1,9 @@
 //! An upstream's response fields on their way to the client.
 
 use super::values::{is_type_of_events, is_type_of_grpc};
-use super::{Found, SERVER_NAME, remove};
+use super::{Found, SERVER_NAME};
 use crate::error::Reason;
-use crate::net::fields::Fields;
+use crate::net::fields::{FieldMap, Fields};
 use crate::net::http1::{agreed_length, content_length};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -23,17 +23,17 @@ pub struct ReplyNoted {
 /// # Errors
 /// The fields contradict each other, or say of the body what is not undone here.
 pub fn clean_response(
-    headers: &mut impl Fields,
+    headers: &mut FieldMap,
     status: StatusCode,
     is_head: bool,
 ) -> Result<ReplyNoted, Reason> {
     let mut found = Found::default();
     let mut noted = ReplyNoted::default();
-    for (name, value) in headers.iter() {
+    headers.retain(|name, value| {
         match name.as_str() {
             "connection" => {
-                found.hop_by_hop |= 1;
                 found.name_tokens(value);
+                return false;
             }
             "content-length" => {
                 found.lengths += 1;
@@ -43,21 +43,23 @@ pub fn clean_response(
                 noted.grpc |= is_type_of_grpc(value);
                 noted.events |= is_type_of_events(value);
             }
-            "keep-alive" => found.hop_by_hop |= 1 << 1,
-            "proxy-connection" => found.hop_by_hop |= 1 << 2,
-            "te" => found.hop_by_hop |= 1 << 5,
             // RFC 9112 section 6.3: it overrides a Content-Length, which must not go on.
             "transfer-encoding" => {
-                found.hop_by_hop |= 1 << 6;
                 found.framing = true;
                 found.note_coding(value);
+                return false;
             }
-            "upgrade" => found.hop_by_hop |= 1 << 7,
-            "http2-settings" => found.hop_by_hop |= 1 << 8,
+            "keep-alive" | "proxy-connection" | "te" | "upgrade" | "http2-settings" => {
+                return false;
+            }
             "date" => found.date = true,
             "server" => found.server = true,
             _ => {}
         }
+        true
+    });
+    for name in &found.named {
+        headers.remove(name);
     }
     let has_body = !is_head && may_have_body(status);
     if found.has_too_many_options() || (has_body && found.has_other_coding()) {
@@ -65,15 +67,17 @@ pub fn clean_response(
     }
     // RFC 9110 section 8.6: none in 1xx and 204.
     found.framing |= status.is_informational() || status == StatusCode::NO_CONTENT;
-    remove(headers, &found);
-    if !found.framing && (found.lengths > 1 || found.odd_length) {
+    if found.framing {
+        headers.remove(header::CONTENT_LENGTH);
+    } else if found.lengths > 1 || found.odd_length {
         join_lengths(headers)?;
     }
     // `Connection` may have named them.
-    if !found.server || (found.by_connection && !headers.contains(header::SERVER)) {
+    let is_named = !found.named.is_empty();
+    if !found.server || (is_named && !headers.contains(header::SERVER)) {
         headers.set(header::SERVER, HeaderValue::from_static(SERVER_NAME));
     }
-    if !found.date || (found.by_connection && !headers.contains(header::DATE)) {
+    if !found.date || (is_named && !headers.contains(header::DATE)) {
         headers.set(header::DATE, now());
     }
     Ok(noted)
@@ -141,7 +145,7 @@ mod tests {
         let mut headers = map(fields);
         let status = StatusCode::from_u16(status).expect("a status");
         clean_response(&mut headers, status, is_head)?;
-        let lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+        let lengths = headers.get_all(header::CONTENT_LENGTH);
         Ok(lengths.map(|value| value.to_str().expect("digits").to_owned()).collect())
     }
 

@@ -64,7 +64,7 @@ pub(super) fn is_framing_alias(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
+    use crate::net::fields::FieldMap;
 
     #[test]
     fn a_connection_changes_to_one_protocol_that_is_not_http_or_tls() {
@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn crumbs_of_cookies_become_one_field_in_their_order() {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         for crumb in ["a=1", "b=2; c=3", "d=4"] {
             headers.append(header::COOKIE, HeaderValue::from_static(crumb));
         }
         join_cookies(&mut headers);
-        let all: Vec<_> = headers.get_all(header::COOKIE).iter().collect();
+        let all: Vec<_> = headers.get_all(header::COOKIE).collect();
         assert_eq!(all, ["a=1; b=2; c=3; d=4"]);
     }
 }

@@ -7,7 +7,7 @@
 //! [`ChunkGrammar`]: super::ChunkGrammar
 
 use super::BadChunk;
-use crate::net::fields::FieldMap;
+use crate::net::fields::TrailerMap;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
 use memchr::{memchr, memmem};
@@ -51,7 +51,7 @@ pub enum Decoded {
     /// A part of the data.
     Data(Bytes),
     /// Its trailers, behind which it ends.
-    Trailers(FieldMap),
+    Trailers(TrailerMap),
     /// It has ended.
     End,
     /// More bytes are needed.
@@ -151,7 +151,7 @@ impl Chunked {
 }
 
 /// The trailer section, if all of it is here; `Some(None)` if it is empty.
-fn trailers(bytes: &mut BytesMut) -> Result<Option<Option<FieldMap>>, BadChunk> {
+fn trailers(bytes: &mut BytesMut) -> Result<Option<Option<TrailerMap>>, BadChunk> {
     match bytes.get(..2) {
         Some(b"\r\n") => {
             bytes.advance(2);
@@ -177,7 +177,7 @@ fn trailers(bytes: &mut BytesMut) -> Result<Option<Option<FieldMap>>, BadChunk> 
     if length != section.len() {
         return Err(BadChunk);
     }
-    let mut map = FieldMap::with_capacity(fields.len());
+    let mut map = TrailerMap::with_capacity(fields.len());
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BadChunk)?;
         map.append(name, HeaderValue::from_bytes(field.value).map_err(|_| BadChunk)?);
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     /// The data of a body, its trailers, and how many bytes of the text are not read.
-    type Whole = (Vec<u8>, Option<FieldMap>, usize);
+    type Whole = (Vec<u8>, Option<TrailerMap>, usize);
 
     /// All data and the trailers of a body that comes in pieces of this size, and how many bytes of it are not read.
     fn decode(text: &[u8], size: usize) -> Result<Option<Whole>, BadChunk> {
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_body_is_the_same_however_it_is_cut() {
-        let mut fields = FieldMap::new();
+        let mut fields = TrailerMap::new();
         fields.append("x-sum", HeaderValue::from_static("1"));
         for (text, data, trailers) in [
             ("0\r\n\r\n", "", None),

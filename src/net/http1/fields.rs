@@ -2,7 +2,7 @@
 
 use crate::net::fields::FieldMap;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
 /// Where a field is in the bytes of its head.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub fn fill(map: &mut FieldMap, head: &Bytes, places: &[FieldPlace]) -> Option<(
         let name = head.get(name.0..name.0.checked_add(name.1)?)?;
         let value = head.get(value.0..value.0.checked_add(value.1)?)?;
         let value = HeaderValue::from_maybe_shared(head.slice_ref(value)).ok()?;
-        map.append(HeaderName::from_bytes(name).ok()?, value);
+        map.push(super::names::name(name)?, value);
     }
     Some(())
 }

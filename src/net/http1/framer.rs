@@ -1,7 +1,7 @@
 //! A body as it is written, however it is framed.
 
 use super::MessageOutput;
-use crate::net::fields::FieldMap;
+use crate::net::fields::TrailerMap;
 use bytes::Buf;
 use http_body::{Body, Frame};
 use std::pin::Pin;
@@ -106,7 +106,7 @@ impl BodyFramer {
     /// Puts the end of the body behind it.
     fn end<P: Buf>(
         &mut self,
-        trailers: Option<&FieldMap>,
+        trailers: Option<&TrailerMap>,
         output: &mut MessageOutput<P>,
     ) -> Result<(), BrokenBody> {
         self.is_ended = true;

@@ -10,6 +10,7 @@ mod fields;
 mod framer;
 mod framing;
 mod input;
+mod names;
 mod output;
 
 pub use chunk_grammar::{BadChunk, ChunkGrammar};

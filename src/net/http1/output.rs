@@ -1,7 +1,7 @@
 //! A message on its way into a socket.
 
 use super::write_field;
-use crate::net::fields::FieldMap;
+use crate::net::fields::TrailerMap;
 use bytes::Buf;
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Write};
@@ -73,7 +73,7 @@ impl<B: Buf> MessageOutput<B> {
     }
 
     /// Adds the end of a chunked body.
-    pub fn push_last_chunk(&mut self, trailers: Option<&FieldMap>) {
+    pub fn push_last_chunk(&mut self, trailers: Option<&TrailerMap>) {
         let text = self.text();
         text.extend_from_slice(b"0\r\n");
         for (name, value) in trailers.into_iter().flatten() {

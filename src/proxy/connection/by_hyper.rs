@@ -8,6 +8,7 @@ use crate::net::deadline::Phase;
 use crate::proxy::Downstream;
 use crate::proxy::request::{self, ResponseBody, TunnelSlot};
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Connection;
@@ -65,6 +66,7 @@ pub(super) async fn serve(downstream: Rc<Downstream>, socket: ClientSocket) {
         service_fn(move |request: Request<Incoming>| {
             let head_bytes = notes.begin(&request);
             request::forward(&downstream, &tunnel, of_hyper(request), Some(head_bytes))
+                .map_ok(http::Response::from)
         })
     };
     let server = stage::server(worker.config.limits.header_block);

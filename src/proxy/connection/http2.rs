@@ -8,6 +8,7 @@ use crate::proxy::Downstream;
 use crate::proxy::request::{TunnelSlot, forward};
 use crate::telemetry::ListenerCells;
 use crate::tls::Session;
+use futures_util::TryFutureExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
@@ -33,7 +34,10 @@ pub(super) async fn serve_http2(
         let downstream = Rc::clone(&downstream);
         // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
         let tunnel = TunnelSlot::default();
-        service_fn(move |request| forward(&downstream, &tunnel, of_hyper(request), None))
+        service_fn(move |request| {
+            let answer = forward(&downstream, &tunnel, of_hyper(request), None);
+            answer.map_ok(http::Response::from)
+        })
     };
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);

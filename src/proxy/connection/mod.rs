@@ -14,6 +14,7 @@ use crate::http::{ClientSocket, ForwardedFields};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::{Account, HolderKind};
+use crate::net::message::Request;
 use crate::proxy::{Downstream, Worker};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
@@ -21,7 +22,7 @@ use crate::transport::admission::Gate;
 use crate::transport::listen::{self, Accepted};
 use crate::transport::proxy_protocol::{self, Header, ReadError};
 use crate::upstream::body::{ClientBody, Flow, ROOM};
-use http::{HeaderValue, Request};
+use http::HeaderValue;
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -83,8 +84,8 @@ async fn to_http(downstream: Downstream, socket: TcpStream) -> Option<(Downstrea
 }
 
 /// A request that hyper has read.
-fn of_hyper(request: Request<Incoming>) -> Request<ClientBody> {
-    request.map(ClientBody::Hyper)
+fn of_hyper(request: http::Request<Incoming>) -> Request<ClientBody> {
+    Request::from(request).map(ClientBody::Hyper)
 }
 
 /// Memory of a connection, in bytes: its task, and the buffers for one request of HTTP/1.1.

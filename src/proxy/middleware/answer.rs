@@ -1,7 +1,7 @@
 //! The answer of a step, in place of the pod's.
 
 use crate::error::Reason;
-use crate::net::fields::FieldMap;
+use crate::net::fields::{FieldMap, Fields};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, StatusCode};

@@ -6,6 +6,7 @@
 use super::error_pages::escaped;
 use super::{RequestView, twins};
 use crate::model::middleware::ClientCertificateFields;
+use crate::net::fields::Fields;
 use crate::pki::client_certificate::told;
 use crate::tls::Session;
 use base64::Engine;
@@ -25,10 +26,10 @@ pub(super) fn on_request(fields: &ClientCertificateFields, request: &mut Request
     if fields.pem
         && let Ok(value) = HeaderValue::try_from(STANDARD.encode(&*certificate))
     {
-        headers.insert(CERTIFICATE, value);
+        headers.set(CERTIFICATE, value);
     }
     let info = told(&certificate, &fields.info).map(|text| escaped(text.as_bytes()));
     if let Some(Ok(value)) = info.map(HeaderValue::try_from) {
-        headers.insert(INFO, value);
+        headers.set(INFO, value);
     }
 }

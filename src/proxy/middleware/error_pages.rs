@@ -12,11 +12,12 @@ use crate::error::Reason;
 use crate::http::may_have_body;
 use crate::model::middleware::ErrorPages;
 use crate::net::fields::Fields;
+use crate::net::message::{Request, Response};
 use crate::upstream::body::RequestBody;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use std::time::Duration;
 
 /// How long a page may take, with its body. The client has waited for the pod already.
@@ -217,7 +218,7 @@ mod tests {
     fn the_target_has_both_statuses_and_the_escaped_address() {
         let mut asked = Asked::new(());
         *asked.uri_mut() = Uri::from_static("/a%20b?q=1&r");
-        asked.headers_mut().insert(header::HOST, HeaderValue::from_static("h:8080"));
+        asked.headers_mut().set(header::HOST, HeaderValue::from_static("h:8080"));
         let target = |query: &str, status, over_tls| {
             target(&pages(query), &asked, over_tls, status).map(|uri| uri.to_string())
         };
@@ -249,14 +250,14 @@ mod tests {
     fn a_page_is_asked_for_whole_and_with_no_other_fields_than_wanted() {
         let fields =
             ["host", "cookie", "range", "if-none-match", "content-length", "authorization"];
-        let mut from = http::HeaderMap::new();
+        let mut from = crate::net::fields::FieldMap::new();
         for name in fields {
-            from.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+            from.set(HeaderName::from_static(name), HeaderValue::from_static("1"));
         }
         let told = |pages: &ErrorPages| {
-            let mut to = http::HeaderMap::new();
+            let mut to = crate::net::fields::FieldMap::new();
             tell(pages, &from, &mut to);
-            let mut names: Vec<_> = to.keys().map(|name| name.as_str().to_owned()).collect();
+            let mut names: Vec<_> = to.names().map(|name| name.as_str().to_owned()).collect();
             names.sort();
             names
         };

@@ -3,7 +3,7 @@
 use super::{RequestView, StepAnswer, Stop, on_request};
 use crate::model::NamedStep;
 use crate::model::middleware::Step;
-use crate::net::fields::FieldMap;
+use crate::net::fields::{FieldMap, Fields};
 use http::HeaderName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -81,9 +81,10 @@ fn asked(step: &Step) -> String {
 
 /// Fields that have come, changed or gone, without their values: some are secret.
 fn differences(before: &FieldMap, after: &FieldMap) -> impl Iterator<Item = String> {
-    let names: BTreeSet<&str> = before.keys().chain(after.keys()).map(HeaderName::as_str).collect();
+    let names: BTreeSet<&str> =
+        before.names().chain(after.names()).map(HeaderName::as_str).collect();
     let texts = names.into_iter().filter_map(|name| {
-        let values = |headers: &FieldMap| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+        let values = |headers: &FieldMap| headers.get_all(name).cloned().collect::<Vec<_>>();
         match (values(before), values(after)) {
             (old, new) if old == new => None,
             (_, new) if new.is_empty() => Some(format!("removes {name}")),

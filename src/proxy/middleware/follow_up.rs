@@ -4,10 +4,11 @@
 use crate::model::middleware::Failover;
 use crate::net::fields::{FieldMap, Fields};
 use crate::net::memory::{Account, HolderKind};
+use crate::net::message::Request;
 use crate::routing::Backend;
 use crate::upstream::body::{RequestBody, Upload, Whole, WholeReader};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -135,7 +136,9 @@ impl KeptRequest {
     pub fn head_bytes(&self) -> usize {
         let fields = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
         let target = self.uri.path_and_query().map_or(0, |target| target.as_str().len());
-        target + fields.sum::<usize>() + self.headers.capacity() * size_of::<(u64, HeaderValue)>()
+        target
+            + fields.sum::<usize>()
+            + self.headers.capacity() * size_of::<(HeaderName, HeaderValue)>()
     }
 
     fn with_body(&self, body: RequestBody) -> Request<RequestBody> {
@@ -202,8 +205,8 @@ mod tests {
     fn a_copy_has_the_length_of_the_body_that_it_has() {
         let mut request = Request::new(RequestBody::Empty);
         let headers = request.headers_mut();
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        headers.insert("x-a", HeaderValue::from_static("1"));
+        headers.set(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers.set("x-a", HeaderValue::from_static("1"));
         let account = account();
         let kept = KeptRequest::of(&request, 0, &account);
         assert!(account.held() > 0, "the head is held");

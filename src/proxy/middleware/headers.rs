@@ -22,7 +22,7 @@ pub(super) fn on_request(rules: &HeaderRules, request: &mut RequestView<'_>) -> 
         let origin = headers.get(ORIGIN).cloned();
         let is_preflight = request.request.method() == Method::OPTIONS
             && origin.is_some()
-            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+            && headers.contains(ACCESS_CONTROL_REQUEST_METHOD);
         if is_preflight {
             return Err(preflight(cors, origin.as_ref()).into());
         }
@@ -33,7 +33,7 @@ pub(super) fn on_request(rules: &HeaderRules, request: &mut RequestView<'_>) -> 
     let headers = request.headers();
     change(headers, &rules.request);
     if let Some(host) = &rules.host {
-        headers.insert(HOST, host.clone());
+        headers.set(HOST, host.clone());
     }
     check_host(&rules.security, request)
 }
@@ -45,7 +45,7 @@ pub(super) fn on_response(rules: &HeaderRules, response: &mut ResponseView<'_>) 
     if let Some(value) = &security.hsts
         && (response.over_tls || security.hsts_always)
     {
-        response.headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());
+        response.headers.set(STRICT_TRANSPORT_SECURITY, value.clone());
     }
     change(response.headers, &rules.response);
     if let Some(cors) = cors {
@@ -82,7 +82,7 @@ fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> StepAnswer {
         StepAnswer::of(Reason::CorsPreflight).with_status(cors.preflight).with_body("");
     let headers = &mut answer.headers;
     if cors.credentials {
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+        headers.set(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
     }
     let fields = [
         (ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers),
@@ -94,7 +94,7 @@ fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> StepAnswer {
     }
     headers.extend(cors.origins.admit(origin).map(|value| (ACCESS_CONTROL_ALLOW_ORIGIN, value)));
     if cors.vary {
-        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        headers.set(VARY, HeaderValue::from_static("Origin"));
     }
     answer
 }

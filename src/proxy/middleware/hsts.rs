@@ -13,15 +13,15 @@ pub(super) fn on_response(headers: &mut impl Fields, value: &HeaderValue) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
+    use crate::net::fields::FieldMap;
 
     #[test]
     fn a_pod_that_sends_the_field_itself_decides() {
         let ours = HeaderValue::from_static("max-age=1");
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         on_response(&mut headers, &ours);
         assert_eq!(headers[STRICT_TRANSPORT_SECURITY], "max-age=1");
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=2"));
+        headers.set(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=2"));
         on_response(&mut headers, &ours);
         assert_eq!(headers[STRICT_TRANSPORT_SECURITY], "max-age=2");
     }

@@ -5,8 +5,8 @@
 use super::{RequestView, StepNote};
 use crate::model::middleware::KeptPages;
 use crate::net::fields::Fields;
+use crate::net::message::Response;
 use bytes::Bytes;
-use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, UPGRADE};
 
 /// Notes that the response may get a page. A WebSocket that is refused shows none.

@@ -64,9 +64,10 @@ pub use crate::model::NamedStep;
 
 use crate::error::Reason;
 use crate::model::middleware::Step;
+use crate::net::fields::FieldMap;
 use crate::routing::{RouteId, Table};
 use crate::upstream::body::Upload;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use std::sync::Arc;
 
 /// Why a request does not go on at once.
@@ -98,7 +99,7 @@ pub fn admit(table: &Table, route: RouteId, upload: Option<&Upload>) -> Result<(
 
 /// What the Ingress of a route asks of all responses, after the steps: `ravelin.dev/hsts`, for visitors with TLS.
 #[inline]
-pub fn finish(table: &Table, route: RouteId, over_tls: bool, headers: &mut HeaderMap) {
+pub fn finish(table: &Table, route: RouteId, over_tls: bool, headers: &mut FieldMap) {
     if over_tls && let Some(value) = table.hsts(route) {
         hsts::on_response(headers, value);
     }

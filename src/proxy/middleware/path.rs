@@ -5,6 +5,7 @@ use super::{RequestView, StepAnswer, Stop};
 use crate::error::Reason;
 use crate::model::CanonicalPath;
 use crate::model::middleware::{PathRewrite, Pattern};
+use crate::net::fields::Fields;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;

@@ -3,6 +3,7 @@
 use super::{RequestView, StepAnswer, Stop};
 use crate::error::Reason;
 use crate::model::middleware::{Redirect, RedirectStatus, RedirectTarget};
+use crate::net::fields::Fields;
 use http::header::{HOST, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 

@@ -9,11 +9,12 @@ use crate::balance::Strategy;
 use crate::error::Reason;
 use crate::model::{BackendKey, HostSent};
 use crate::net::fields::FieldMap;
+use crate::net::message::Request;
 use crate::proxy::clean_reply;
 use crate::upstream::body::RequestBody;
 use crate::upstream::{Destination, UpstreamState};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, StatusCode};
 use std::time::{Duration, Instant};
 
 /// What a subrequest may take.

@@ -1,6 +1,7 @@
 //! Who has logged in, for the pod.
 
 use super::{RequestView, twins};
+use crate::net::fields::Fields;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
 
 /// Tells the pod the user, in `field` if there is one, and with `removes` not the credentials.
@@ -20,7 +21,7 @@ pub(super) fn tell(
     if let Some(name) = field {
         let user = HeaderValue::from_bytes(user)?;
         twins::remove(headers, name);
-        headers.insert(name, user);
+        headers.set(name, user);
     }
     Ok(())
 }

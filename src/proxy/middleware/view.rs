@@ -7,9 +7,10 @@ use crate::model::middleware::NamedStep;
 use crate::net::addr::PeerAddr;
 use crate::net::fields::FieldMap;
 use crate::net::memory::Account;
+use crate::net::message::Request;
 use crate::tls::Session;
 use crate::upstream::body::{RequestBody, Upload};
-use http::{HeaderValue, Method, Request, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
 

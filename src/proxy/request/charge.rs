@@ -2,7 +2,8 @@
 
 use crate::net::fields::Fields;
 use crate::net::memory::{Account, HolderKind};
-use http::request::Parts;
+use crate::net::message::RequestParts;
+use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 
 /// Memory of a request beside its head, in bytes: its task and record, and its connection to a pod with
@@ -12,8 +13,8 @@ const BASE: usize = 24 * 1024;
 /// How often a head is held: as it came, or as it is kept for sending it again; and as it is written.
 const COPIES: usize = 2;
 
-/// Memory of the table of a head's fields for each field, in bytes: name, value, hash and links.
-const FIELD: usize = 112;
+/// Memory of a head's fields for each field, in bytes: its name and its value.
+const FIELD: usize = size_of::<(HeaderName, HeaderValue)>();
 
 /// The charge for a request, for as long as this lives.
 #[derive(Debug)]
@@ -25,7 +26,11 @@ pub(super) struct Charge {
 impl Charge {
     /// Charges a request, whether there is room for it or not; says whether there is. `came`: how many
     /// bytes of the client's its head was, where all of it was written out.
-    pub(super) fn of(account: &Arc<Account>, head: &Parts, came: Option<usize>) -> (Self, bool) {
+    pub(super) fn of(
+        account: &Arc<Account>,
+        head: &RequestParts,
+        came: Option<usize>,
+    ) -> (Self, bool) {
         let bytes = BASE + of_head(head, came);
         let has_room = account.may_hold(bytes).is_ok();
         account.charge(HolderKind::Requests, bytes);
@@ -41,7 +46,7 @@ impl Drop for Charge {
 
 /// As it is written out: a field that HTTP/2 sends in one byte counts as what it stands for. The target
 /// is by itself, because escapes lengthen it.
-fn of_head(head: &Parts, came: Option<usize>) -> usize {
+fn of_head(head: &RequestParts, came: Option<usize>) -> usize {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let fields = came.unwrap_or_else(|| text(&head.headers));
     COPIES * (target + fields) + FIELD * head.headers.capacity()
@@ -55,7 +60,8 @@ fn text(headers: &impl Fields) -> usize {
 mod tests {
     use super::*;
     use crate::net::memory::{Budget, Ledger};
-    use http::{HeaderValue, Request};
+    use crate::net::message::Request;
+    use http::HeaderValue;
 
     #[test]
     fn values_that_are_shared_count_each_time_as_they_are_written_each_time() {

@@ -9,11 +9,12 @@ use crate::error::Reason;
 use crate::http::{self as stage, ForwardedFields, Noted, Target};
 use crate::model::{ACME_CHALLENGES, RequestFacts, Sender};
 use crate::net::fields::{FieldMap, Fields};
+use crate::net::message::{Request, RequestParts};
 use crate::pki::client_certificate::{Mode, Verification};
 use crate::proxy::Downstream;
 use crate::routing::{Asked, Backend, EndpointProtocol, RouteId, Table};
 use crate::upstream::body::{RequestBody, Upload};
-use http::{Extensions, HeaderValue, Method, Request, Uri, Version, header, request};
+use http::{Extensions, HeaderValue, Method, Uri, Version, header};
 use http_body::Body;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -51,7 +52,7 @@ impl Decided {
 }
 
 /// Reads, routes and rewrites a request; an error is the answer that we give instead.
-pub(super) fn decide(exchange: &mut Exchange, mut head: request::Parts) -> Result<Decided, Reason> {
+pub(super) fn decide(exchange: &mut Exchange, mut head: RequestParts) -> Result<Decided, Reason> {
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;
     // Where a body ends and the other protocol begins, not all agree; and HTTP/1.0 has no upgrades.
@@ -166,7 +167,7 @@ pub struct Seen<'r> {
 
 impl<'r> Seen<'r> {
     /// A request that came over a connection.
-    fn of(head: &'r request::Parts, sender: Sender<'r>, downstream: &Downstream) -> Self {
+    fn of(head: &'r RequestParts, sender: Sender<'r>, downstream: &Downstream) -> Self {
         let entry_points = downstream.worker.entries[downstream.listener].bits;
         let peer = downstream.peer.ip();
         Self { entry_points, method: &head.method, headers: &head.headers, sender, peer }
@@ -180,7 +181,7 @@ impl<'r> Seen<'r> {
 }
 
 fn read_target(
-    head: &mut request::Parts,
+    head: &mut RequestParts,
     has_tls: bool,
     target_bytes: usize,
 ) -> Result<Target, Reason> {
@@ -276,7 +277,7 @@ pub fn usable(backend: &Backend) -> Result<Arc<EndpointSet>, Reason> {
 
 /// The request as the upstream gets it: in the shape of HTTP/1.1, with one path and a framing of its own.
 fn upstream_request(
-    mut head: request::Parts,
+    mut head: RequestParts,
     uri: Uri,
     upload: Option<Rc<Upload>>,
     noted: &Noted,

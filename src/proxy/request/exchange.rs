@@ -7,6 +7,7 @@ use crate::balance::{Endpoint, InFlight};
 use crate::error::Reason;
 use crate::model::Timeouts;
 use crate::net::deadline::{Phase, TICK, Watch};
+use crate::net::message::RequestParts;
 use crate::proxy::Downstream;
 use crate::proxy::middleware;
 use crate::routing::{Held, RouteId};
@@ -14,7 +15,7 @@ use crate::telemetry::access_log::{self, Line};
 use crate::telemetry::{MethodLabel, Outcome, Series};
 use crate::upstream::body::{Upload, UploadLimits, UploadState};
 use crate::upstream::{ResponseHead, UpstreamState};
-use http::{HeaderValue, Method, StatusCode, Version, request};
+use http::{HeaderValue, Method, StatusCode, Version};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,7 +79,7 @@ impl Exchange {
     pub(super) fn begin(
         downstream: Rc<Downstream>,
         watch: Rc<Watch>,
-        head: &request::Parts,
+        head: &RequestParts,
         upload: Option<Rc<Upload>>,
         charge: Charge,
     ) -> Self {

@@ -4,9 +4,10 @@ use super::exchange::Exchange;
 use super::send::send;
 use super::{mirror, services};
 use crate::error::{Culprit, Reason};
+use crate::net::message::Response;
 use crate::proxy::middleware::FollowUp;
 use crate::upstream::{ReplyBody, ResponseHead};
-use http::{Response, StatusCode};
+use http::StatusCode;
 use std::rc::Rc;
 use std::time::Instant;
 

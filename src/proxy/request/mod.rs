@@ -32,6 +32,7 @@ pub use tunnel::{Tunnel, TunnelSlot};
 use crate::error::Reason;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::fields::Fields;
+use crate::net::message::{Request, Response};
 use crate::proxy::Downstream;
 use crate::tls::Session;
 use crate::upstream::ReplyBody;
@@ -39,7 +40,7 @@ use crate::upstream::body::{ClientBody, Flow, Inbound, ROOM, Upload, UploadLimit
 use charge::Charge;
 use decide::{Decided, decide};
 use exchange::Exchange;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use http_body::Body;
 use response::{answer_of_ours, pass_on};
 use send::send;

@@ -1,10 +1,12 @@
 //! The record of what never became a request.
 
 use crate::error::Reason;
+use crate::net::fields::Fields;
+use crate::net::message::RequestParts;
 use crate::proxy::Downstream;
 use crate::telemetry::access_log::Line;
 use crate::telemetry::{MethodLabel, Outcome};
-use http::{HeaderValue, Uri, header, request};
+use http::{HeaderValue, Uri, header};
 use std::time::{Duration, Instant};
 
 /// Counts and logs a request head that was invalid or incomplete. `line` is the start of its first line.
@@ -58,7 +60,7 @@ pub(super) struct Unreadable {
 }
 
 impl Unreadable {
-    pub(super) fn of(head: &request::Parts) -> Box<Self> {
+    pub(super) fn of(head: &RequestParts) -> Box<Self> {
         let host = head.headers.get(header::HOST).cloned();
         Box::new(Self { host, target: head.uri.clone() })
     }

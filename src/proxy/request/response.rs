@@ -6,10 +6,11 @@ use super::{session_affinity, steps};
 use crate::error::Reason;
 use crate::http::{self as stage, ReplyNoted, Target};
 use crate::net::fields::Fields;
+use crate::net::message::Response;
 use crate::proxy::clean_reply;
 use crate::upstream::ReplyBody;
 use bytes::Bytes;
-use http::{HeaderValue, Response, Version, header};
+use http::{HeaderValue, Version, header};
 use hyper::ext::ReasonPhrase;
 
 /// Passes the pod's answer on, in the shape of HTTP/1.1, or answers that it cannot be.

@@ -9,10 +9,11 @@ use crate::model::middleware::{
     Failover, HashedService, Mirroring, ServiceChoice, Step, WeightedServices,
 };
 use crate::model::{BackendKey, CookieSettings};
+use crate::net::message::Request;
 use crate::proxy::middleware::{ChosenService, CopyTo, FollowUp, KeptRequest, MOST_KEPT_BODY};
 use crate::routing::{EndpointProtocol, Held, Table};
 use crate::upstream::body::RequestBody;
-use http::{HeaderValue, Request};
+use http::HeaderValue;
 use std::rc::Rc;
 use std::sync::Arc;
 

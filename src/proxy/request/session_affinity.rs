@@ -108,12 +108,12 @@ pub(super) fn cookie(
 mod tests {
     use super::*;
     use crate::model::SameSite;
-    use http::HeaderMap;
+    use crate::net::fields::FieldMap;
 
     const TOKEN: &str = "00000000000000ab";
 
     fn found(fields: &[&[u8]]) -> Option<String> {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         for field in fields {
             headers.append(header::COOKIE, HeaderValue::from_bytes(field).expect("a value"));
         }

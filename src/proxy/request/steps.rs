@@ -5,6 +5,7 @@ use crate::error::Reason;
 use crate::http::{answer_text, grpc_status};
 use crate::net::deadline::Phase;
 use crate::net::fields::Fields;
+use crate::net::message::{Request, Response};
 use crate::proxy::Downstream;
 use crate::proxy::middleware::{
     self, NamedStep, Passage, RequestSource, RequestView, ResponseView, Services, StepAnswer, Stop,
@@ -13,7 +14,7 @@ use crate::routing::{RouteId, Table};
 use crate::telemetry::StepOutcome;
 use crate::upstream::body::{RequestBody, Upload, UploadState};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderName, HeaderValue, header};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -213,24 +214,15 @@ pub(super) fn apply(own: StepAnswer, response: &mut Response<Bytes>, is_grpc: bo
         headers.remove(header::CONTENT_TYPE);
         headers.remove(header::CONTENT_ENCODING);
         if let Some(status) = status {
-            response.headers_mut().insert("grpc-status", grpc_status(status).into());
+            response.headers_mut().set("grpc-status", grpc_status(status).into());
         }
     }
-    let mut last = None;
-    for (name, value) in headers {
-        // A name comes with its first value alone.
-        match name {
-            Some(name) => {
-                response.headers_mut().insert(name.clone(), value);
-                last = Some(name);
-            }
-            None => {
-                if let Some(name) = &last {
-                    response.headers_mut().append(name.clone(), value);
-                }
-            }
-        }
+    // They come in the place of those of the same names.
+    let own = response.headers_mut();
+    for name in headers.names() {
+        own.remove(name);
     }
+    own.extend(headers);
 }
 
 /// Runs the response halves that are due, the last step's first, and what the Ingress asks of all responses.

@@ -3,8 +3,9 @@
 use super::*;
 use crate::model::middleware::Pattern;
 use crate::model::{Condition, EntryPoints, Ordered, RequestFacts, Sender};
+use crate::net::fields::FieldMap;
 use crate::routing::Asked;
-use http::{HeaderMap, Method};
+use http::Method;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ fn mk_compiled(rules: Vec<Rule>) -> Table {
 
 /// The Ingress that a request goes to.
 fn taker(table: &Table, host: &str, path: &str, entry_points: u32) -> Option<String> {
-    let headers = HeaderMap::new();
+    let headers = FieldMap::new();
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
     let (method, sender) = (&Method::GET, Sender::default());
     let request = RequestFacts { host, path, query: None, method, headers: &headers, sender, peer };

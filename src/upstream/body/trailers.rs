@@ -62,12 +62,12 @@ fn is_forbidden(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
+    use crate::net::fields::TrailerMap;
     use http::HeaderValue;
 
     #[test]
     fn trailers_lose_framing_and_identity_and_keep_the_rest() {
-        let mut trailers = HeaderMap::new();
+        let mut trailers = TrailerMap::new();
         for name in [
             "content-length",
             "transfer-encoding",
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_section_of_which_nothing_is_left_is_none() {
-        let mut trailers = HeaderMap::new();
+        let mut trailers = TrailerMap::new();
         trailers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
         assert!(clean_trailers(Frame::trailers(trailers)).is_none());
         assert!(clean_trailers(Frame::data(Bytes::from_static(b"x"))).is_some());

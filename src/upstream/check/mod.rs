@@ -10,9 +10,10 @@ use crate::error::Reason;
 use crate::model::{CheckKind, HealthCheck, PlainCheck};
 use crate::net::addr::EndpointAddr;
 use crate::net::fields::Fields;
+use crate::net::message::{Request, Response};
 use crate::routing::EndpointProtocol;
 use crate::upstream::body::RequestBody;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -116,7 +117,7 @@ async fn ask_http2(
     let mut sender = sender.ready().await.map_err(closed)?;
     let (request, _) = http2::convert(request, &scheme);
     let (answer, _) = sender.send_request(request, true).map_err(closed)?;
-    answer.await.map(|response| response.map(drop)).map_err(closed)
+    answer.await.map(|response| Response::from(response).map(drop)).map_err(closed)
 }
 
 fn request(addr: EndpointAddr, path: &str, check: &HealthCheck) -> Request<RequestBody> {
@@ -150,7 +151,7 @@ mod tests {
         let next = |check: &HealthCheck, status: u16, location: &'static str| {
             let mut head = Response::new(());
             *head.status_mut() = StatusCode::from_u16(status).expect("a status");
-            head.headers_mut().insert(header::LOCATION, HeaderValue::from_static(location));
+            head.headers_mut().set(header::LOCATION, HeaderValue::from_static(location));
             next_path(&head, addr, check).map(|path| path.to_string())
         };
         assert_eq!(next(&check, 302, "/up"), None, "it is not asked for");

@@ -2,13 +2,14 @@
 
 use super::keep::Keep;
 use crate::error::Reason;
-use crate::net::fields::FieldMap;
+use crate::net::fields::{FieldMap, Fields};
 use crate::net::http1::{
     BodyDecoder, BodyFraming, Chunked, FieldPlace, Input, agreed_length, fill, is_chunked,
     write_field,
 };
+use crate::net::message::{Request, Response};
 use crate::upstream::connect::MOST_ANSWER_FIELDS;
-use http::{Request, Response, StatusCode, Version, header};
+use http::{StatusCode, Version, header};
 use hyper::ext::ReasonPhrase;
 use std::mem::MaybeUninit;
 
@@ -148,14 +149,14 @@ fn framing(
     if is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(ResponseFraming::Body(BodyDecoder::Length(0)));
     }
-    let body = match headers.get_all(header::TRANSFER_ENCODING).into_iter().next_back() {
+    let body = match headers.get_all(header::TRANSFER_ENCODING).next_back() {
         // The version does not have it: a recipient that does not know it would find another end.
         Some(_) if version == Version::HTTP_10 => return Err(Reason::UpstreamMalformed),
         Some(codings) if is_chunked(codings) => BodyDecoder::Chunked(Chunked::begin()),
         Some(_) => BodyDecoder::UntilClose,
-        None if !headers.contains_key(header::CONTENT_LENGTH) => BodyDecoder::UntilClose,
+        None if !headers.contains(header::CONTENT_LENGTH) => BodyDecoder::UntilClose,
         None => {
-            let length = agreed_length(headers.get_all(header::CONTENT_LENGTH).into_iter());
+            let length = agreed_length(headers.get_all(header::CONTENT_LENGTH));
             BodyDecoder::Length(length.ok_or(Reason::UpstreamMalformed)?)
         }
     };

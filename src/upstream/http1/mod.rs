@@ -23,9 +23,9 @@ pub use upgraded::Http1Upgraded;
 use super::connect::EndpointStream;
 use super::pool::Pooled;
 use crate::error::Reason;
+use crate::net::message::{Request, Response};
 use crate::upstream::body::RequestBody;
 use connection::Shared;
-use http::{Request, Response};
 use std::rc::Rc;
 
 /// A connection in use or in the pool. Dropping it closes the connection, whatever is still on it.

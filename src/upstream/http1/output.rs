@@ -2,9 +2,9 @@
 
 use super::head;
 use crate::net::http1::{BodyFramer, BodyFraming, BrokenBody, Gathered, MessageOutput};
+use crate::net::message::Request;
 use crate::upstream::body::{Piece, RequestBody};
 use crate::upstream::connect::EndpointStream;
-use http::Request;
 use http_body::Body;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

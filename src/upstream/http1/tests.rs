@@ -2,9 +2,10 @@
 
 use super::head::{self, Parsed};
 use super::*;
-use crate::net::fields::FieldMap;
+use crate::net::fields::{FieldMap, Fields, TrailerMap};
 use crate::net::http1::dice::Dice;
 use crate::net::http1::{BodyDecoder, Decoded, Input};
+use crate::net::message::{Response, ResponseParts};
 use crate::upstream::socket::PodSocket;
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode, Version};
@@ -23,7 +24,7 @@ struct Whole {
     version: Version,
     fields: FieldMap,
     body: Vec<u8>,
-    trailers: Option<FieldMap>,
+    trailers: Option<TrailerMap>,
 }
 
 /// The response as it is read here, in pieces of this size. `None` if it is not valid, or not whole.
@@ -56,7 +57,7 @@ fn ours(text: &[u8], size: usize, method: &Method) -> Option<Whole> {
         }
     }
     let (parts, ()) = head.into_parts();
-    let http::response::Parts { status, version, headers: fields, .. } = parts;
+    let ResponseParts { status, version, headers: fields, .. } = parts;
     Some(Whole { status, version, fields, body, trailers })
 }
 
@@ -67,7 +68,8 @@ async fn hypers(text: &[u8], method: &Method) -> Option<Whole> {
     let handshake = builder.max_headers(256).handshake(TokioIo::new(near)).await;
     let (mut sender, connection) = handshake.ok()?;
     let driver = tokio::task::spawn_local(connection.with_upgrades());
-    let request = Request::builder().method(method).uri("/").body(Empty::<Bytes>::new()).ok()?;
+    let request =
+        http::Request::builder().method(method).uri("/").body(Empty::<Bytes>::new()).ok()?;
     let asking = sender.send_request(request);
     // It waits for a request first.
     let answering = async {
@@ -77,9 +79,9 @@ async fn hypers(text: &[u8], method: &Method) -> Option<Whole> {
         let _ = far.shutdown().await;
     };
     let (response, ()) = tokio::join!(asking, answering);
-    let (parts, incoming) = response.ok()?.into_parts();
+    let (parts, incoming) = Response::from(response.ok()?).into_parts();
     let whole = incoming.collect().await.ok()?;
-    let http::response::Parts { status, version, headers: fields, .. } = parts;
+    let ResponseParts { status, version, headers: fields, .. } = parts;
     let trailers = whole.trailers().cloned();
     driver.abort();
     Some(Whole { status, version, fields, body: whole.to_bytes().to_vec(), trailers })
@@ -204,7 +206,7 @@ async fn mk_pair() -> (Http1Connection, std::net::TcpStream) {
 
 fn mk_request() -> Request<RequestBody> {
     let mut request = Request::new(RequestBody::Empty);
-    request.headers_mut().insert("host", "a.example".parse().expect("a value"));
+    request.headers_mut().set("host", "a.example".parse().expect("a value"));
     request
 }
 

@@ -19,10 +19,10 @@ pub(super) use request::convert;
 use super::reply::ReplyBody;
 use super::retry::Unanswered;
 use crate::error::Reason;
+use crate::net::message::{Request, Response};
 use crate::upstream::body::RequestBody;
 use connection::Shared;
 use h2::client::ResponseFuture;
-use http::{Request, Response};
 use resets::GivenUp;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -91,7 +91,7 @@ impl Http2Lease {
         let Some(response) = response else { return Err(Unanswered::of(Reason::Internal)) };
         let response = response.map_err(|error| unanswered(&error, &sent))?;
         self.waiting_since = None;
-        let (head, recv) = response.into_parts();
+        let (head, recv) = Response::from(response).into_parts();
         let body = Http2Body::new(recv, &head.headers, sent, Rc::clone(self.shared.resets()));
         Ok(Response::from_parts(head, ReplyBody::Http2(body)))
     }

@@ -1,10 +1,11 @@
 //! A request as HTTP/2 has it (RFC 9113 section 8.3.1), made of one in the shape of HTTP/1.1.
 
 use crate::net::fields::Fields;
+use crate::net::message::Request;
 use crate::upstream::body::RequestBody;
 use http::header::{self, HeaderName, HeaderValue};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use http::{Request, Uri, Version};
+use http::{Uri, Version};
 use http_body::Body;
 
 /// Fields of a connection, which HTTP/2 does not have (RFC 9113 section 8.2.2). Clients' own are
@@ -22,7 +23,7 @@ const OF_CONNECTION: [HeaderName; 5] = [
 pub(in crate::upstream) fn convert(
     request: Request<RequestBody>,
     scheme: &Scheme,
-) -> (Request<()>, RequestBody) {
+) -> (http::Request<()>, RequestBody) {
     let (mut head, body) = request.into_parts();
     let host = head.headers.remove(header::HOST);
     clean(&mut head.headers);
@@ -31,7 +32,7 @@ pub(in crate::upstream) fn convert(
     }
     head.uri = uri(head.uri, host.as_ref(), scheme);
     head.version = Version::HTTP_2;
-    (Request::from_parts(head, ()), body)
+    (Request::from_parts(head, ()).into(), body)
 }
 
 fn clean(headers: &mut impl Fields) {
@@ -67,7 +68,7 @@ mod tests {
         for (name, value) in fields {
             request.headers_mut().append(*name, HeaderValue::from_static(value));
         }
-        convert(request, &Scheme::HTTP).0
+        convert(request, &Scheme::HTTP).0.into()
     }
 
     #[test]
@@ -85,7 +86,7 @@ mod tests {
             ],
         );
         assert_eq!(request.uri(), "http://a.example:8080/a?b=c");
-        let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
+        let mut names: Vec<_> = request.headers().names().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["te", "x-kept"]);
     }

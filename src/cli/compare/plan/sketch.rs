@@ -3,7 +3,8 @@
 use super::sample::samples;
 use crate::model::middleware::Pattern;
 use crate::model::{CanonicalPath, Condition, Host, HostPattern, RequestFacts, Sender};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use crate::net::fields::{FieldMap, Fields};
+use http::{HeaderName, HeaderValue, Method};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Most ways in which one condition is met.
@@ -72,7 +73,7 @@ impl Sketch {
 
     /// Whether a condition holds for it, with this method where it has none of its own.
     pub(super) fn meets(&self, condition: &Condition, method: &Method) -> bool {
-        let (mut headers, query) = (HeaderMap::new(), self.encoded_query());
+        let (mut headers, query) = (FieldMap::new(), self.encoded_query());
         for (name, value) in &self.headers {
             headers.append(name.clone(), value.clone());
         }

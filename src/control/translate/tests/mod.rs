@@ -37,8 +37,9 @@ use super::{Options, translate};
 use crate::control::manifest;
 use crate::control::objects::Objects;
 use crate::model::{BackendSpec, BackendState, Diagnostic, Model, RequestFacts, Sender};
+use crate::net::fields::FieldMap;
 use crate::routing::{Asked, RouteId, Table, compile};
-use http::{HeaderMap, Method};
+use http::Method;
 
 /// The class and two Services that most cases need.
 const BASE: &str = "
@@ -119,7 +120,7 @@ fn at_host<T>(
         path,
         query: None,
         method: &Method::GET,
-        headers: &HeaderMap::new(),
+        headers: &FieldMap::new(),
         sender: Sender::default(),
         peer: [192, 0, 2, 1].into(),
     };

@@ -2,10 +2,11 @@
 
 use crate::error::Reason;
 use crate::http::{RawTarget, plain_length, raw_target};
-use crate::net::fields::FieldMap;
+use crate::net::fields::{FieldMap, Fields};
 use crate::net::http1::{FieldPlace, Input, content_length, fill, has_option, is_chunked};
+use crate::net::message::Request;
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Uri, Version, header};
+use http::{Method, Uri, Version, header};
 use memchr::memchr;
 use std::mem::MaybeUninit;
 use std::ops::Range;

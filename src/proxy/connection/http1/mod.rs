@@ -156,9 +156,9 @@ fn answer<F>(
     client: &Client,
     answering: Pin<&mut F>,
     cx: &mut Context<'_>,
-) -> Poll<Result<http::Response<ResponseBody>, End>>
+) -> Poll<Result<crate::net::message::Response<ResponseBody>, End>>
 where
-    F: Future<Output = Result<http::Response<ResponseBody>, Infallible>>,
+    F: Future<Output = Result<crate::net::message::Response<ResponseBody>, Infallible>>,
 {
     let watch = &client.downstream.watch;
     watch.register(cx);

@@ -1,13 +1,14 @@
 //! A response on its way to the client.
 
 use crate::http as stage;
-use crate::net::fields::FieldMap;
+use crate::net::fields::{FieldMap, Fields};
 use crate::net::http1::{
     BodyFramer, BodyFraming, BrokenBody, Gathered, MessageOutput, write_field,
 };
+use crate::net::message::ResponseParts;
 use crate::proxy::request::ResponseBody;
 use crate::upstream::body::Piece;
-use http::{Method, StatusCode, Version, header, response};
+use http::{Method, StatusCode, Version, header};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 use std::task::Context;
@@ -32,7 +33,7 @@ pub(super) struct Asked {
 impl Response {
     /// Writes the head. Returns the response and the map of its fields, which is of no use any more.
     pub(super) fn begin(
-        head: response::Parts,
+        head: ResponseParts,
         body: ResponseBody,
         asked: &Asked,
         output: &mut MessageOutput<Piece>,
@@ -99,7 +100,7 @@ impl Response {
     }
 }
 
-fn write_status(text: &mut Vec<u8>, head: &response::Parts, version: Version) {
+fn write_status(text: &mut Vec<u8>, head: &ResponseParts, version: Version) {
     text.extend_from_slice(if version == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     text.extend_from_slice(head.status.as_str().as_bytes());
     text.push(b' ');

@@ -2,11 +2,12 @@
 
 use super::head;
 use crate::error::Reason;
-use crate::net::fields::FieldMap;
+use crate::net::fields::{FieldMap, Fields, TrailerMap};
 use crate::net::http1::dice::Dice;
 use crate::net::http1::{ChunkGrammar, Chunked, Decoded, Input};
+use crate::net::message::Request;
 use bytes::Bytes;
-use http::{Method, Request, Response, Uri, Version, header};
+use http::{Method, Uri, Version, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -25,11 +26,11 @@ struct Whole {
     version: Version,
     fields: FieldMap,
     body: Vec<u8>,
-    trailers: Option<FieldMap>,
+    trailers: Option<TrailerMap>,
 }
 
 impl Whole {
-    fn of(head: &Request<()>, body: Vec<u8>, trailers: Option<FieldMap>) -> Self {
+    fn of(head: &Request<()>, body: Vec<u8>, trailers: Option<TrailerMap>) -> Self {
         let mut fields = head.headers().clone();
         // Of several that say the same hyper leaves one.
         fields.remove(header::CONTENT_LENGTH);
@@ -101,16 +102,16 @@ async fn hypers(text: &[u8]) -> Vec<Whole> {
     let (near, mut far) = tokio::io::duplex(64 * 1024);
     let all = Rc::new(RefCell::new(Vec::new()));
     let seen = Rc::clone(&all);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |request: http::Request<Incoming>| {
         let seen = Rc::clone(&seen);
         async move {
-            let (head, body) = request.into_parts();
+            let (head, body) = Request::from(request).into_parts();
             if let Ok(whole) = body.collect().await {
                 let trailers = whole.trailers().cloned();
                 let head = Request::from_parts(head, ());
                 seen.borrow_mut().push(Whole::of(&head, whole.to_bytes().to_vec(), trailers));
             }
-            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+            Ok::<_, Infallible>(http::Response::new(Full::<Bytes>::default()))
         }
     });
     let serving = hyper::server::conn::http1::Builder::new()

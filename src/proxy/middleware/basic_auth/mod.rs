@@ -208,7 +208,7 @@ mod tests {
     use http::HeaderValue;
 
     fn read(fields: &[&str]) -> Option<(String, String)> {
-        let mut headers = http::HeaderMap::new();
+        let mut headers = crate::net::fields::FieldMap::new();
         for field in fields {
             headers.append(AUTHORIZATION, HeaderValue::from_str(field).expect("a value"));
         }

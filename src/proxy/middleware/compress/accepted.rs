@@ -145,10 +145,10 @@ pub(super) fn lists<'v>(values: impl Iterator<Item = &'v HeaderValue>, wanted: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
+    use crate::net::fields::FieldMap;
 
     fn names(values: &[&'static str], offered: &[&'static str]) -> Vec<&'static str> {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         for value in values {
             headers.append(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
         }
@@ -194,9 +194,9 @@ mod tests {
             (Some("gzip;q=0, *"), &["br"]),
             (Some("gzip, br"), &["br", "gzip"]),
         ] {
-            let mut headers = HeaderMap::new();
+            let mut headers = FieldMap::new();
             if let Some(value) = value {
-                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+                headers.set(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
             }
             let choices = chosen(&headers, &["br", "gzip"], Some("gzip"));
             let names: Vec<_> = choices.iter().map(ContentCoding::name).collect();

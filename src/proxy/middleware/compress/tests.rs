@@ -1,7 +1,7 @@
 //! Which responses are compressed, and what becomes of their fields.
 
 use super::*;
-use http::HeaderMap;
+use crate::net::fields::FieldMap;
 
 fn rules() -> Compress {
     Compress {
@@ -13,8 +13,8 @@ fn rules() -> Compress {
     }
 }
 
-fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+fn map(fields: &[(&'static str, &'static str)]) -> FieldMap {
+    let mut headers = FieldMap::new();
     for (name, value) in fields {
         headers.append(*name, HeaderValue::from_static(value));
     }
@@ -96,7 +96,7 @@ fn vary_is_said_once() {
         let fields: Vec<_> = before.iter().map(|value| ("vary", *value)).collect();
         let mut headers = map(&fields);
         vary(&mut headers);
-        assert_eq!(headers.get_all("vary").iter().collect::<Vec<_>>(), after);
+        assert_eq!(headers.get_all("vary").collect::<Vec<_>>(), after);
     }
 }
 

@@ -107,10 +107,11 @@ fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderMap, HeaderValue};
+    use crate::net::fields::FieldMap;
+    use http::HeaderValue;
 
     fn read(fields: &[&str]) -> Option<Shown> {
-        let mut headers = HeaderMap::new();
+        let mut headers = FieldMap::new();
         for field in fields {
             headers.append(AUTHORIZATION, HeaderValue::from_str(field).expect("a value"));
         }

@@ -5,9 +5,10 @@ use super::denied::original_url;
 use crate::error::Reason;
 use crate::model::middleware::{AuthFlavour, ForwardAuth};
 use crate::net::fields::{FieldMap, Fields};
+use crate::net::message::Request;
 use crate::upstream::body::{RequestBody, Whole, WholeReader};
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Request, Uri, Version};
+use http::{Method, Uri, Version};
 
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
@@ -43,7 +44,7 @@ pub(super) fn of(
     body: Option<&Whole>,
 ) -> Result<Request<RequestBody>, Reason> {
     let mut headers = fields(&auth.request_fields, request.request.headers());
-    headers.insert(header::HOST, auth.service.host.clone());
+    headers.set(header::HOST, auth.service.host.clone());
     let method = match &auth.flavour {
         _ if auth.method.is_some() => auth.method.clone().unwrap_or_default(),
         AuthFlavour::Traefik if auth.keep_method => request.request.method().clone(),
@@ -56,7 +57,7 @@ pub(super) fn of(
         AuthFlavour::AppSec(key) => tell_appsec(&mut headers, request, key)?,
     }
     for (name, value) in &auth.told_fields {
-        headers.insert(name.clone(), value.clone());
+        headers.set(name.clone(), value.clone());
     }
     let body = match body.filter(|body| !body.bytes().is_empty()) {
         Some(whole) => {
@@ -65,7 +66,7 @@ pub(super) fn of(
         }
         None => {
             if matches!(method, Method::POST | Method::PUT | Method::PATCH) {
-                headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+                headers.set(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             }
             RequestBody::Empty
         }

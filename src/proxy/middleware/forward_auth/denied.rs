@@ -4,6 +4,7 @@ use super::super::subrequest::Reply;
 use super::super::{RequestView, StepAnswer};
 use crate::error::Reason;
 use crate::model::middleware::{AuthFlavour, ForwardAuth, SignIn};
+use crate::net::fields::Fields;
 use http::header::{self, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{StatusCode, Uri};
 
@@ -15,7 +16,7 @@ pub(super) fn answer(auth: &ForwardAuth, request: &RequestView<'_>, reply: Reply
             let mut answer = to_sign_in(sign_in, request);
             if auth.flavour == AuthFlavour::Nginx {
                 let cookies = reply.headers.get_all(SET_COOKIE);
-                answer.headers.extend(cookies.iter().map(|cookie| (SET_COOKIE, cookie.clone())));
+                answer.headers.extend(cookies.map(|cookie| (SET_COOKIE, cookie.clone())));
             }
             answer
         }
@@ -32,7 +33,7 @@ fn as_it_is(auth: &ForwardAuth, Reply { status, mut headers, body }: Reply) -> S
         && let Some(location) = headers.get(LOCATION)
         && let Some(resolved) = resolved(&auth.service.uri, location)
     {
-        headers.insert(LOCATION, resolved);
+        headers.set(LOCATION, resolved);
     }
     StepAnswer { headers, ..StepAnswer::of(Reason::AuthDenied).with_status(status).with_body(body) }
 }
@@ -46,7 +47,7 @@ fn of_nginx(reply: &Reply) -> StepAnswer {
     let mut answer = StepAnswer::of(Reason::AuthDenied).with_status(reply.status);
     if reply.status == StatusCode::UNAUTHORIZED {
         let challenges = reply.headers.get_all(WWW_AUTHENTICATE);
-        answer.headers.extend(challenges.iter().map(|value| (WWW_AUTHENTICATE, value.clone())));
+        answer.headers.extend(challenges.map(|value| (WWW_AUTHENTICATE, value.clone())));
     }
     answer
 }

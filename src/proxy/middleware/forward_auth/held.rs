@@ -4,6 +4,7 @@ use super::super::held_body::{HeldBody, HoldFailure};
 use super::super::{RequestView, StepAnswer};
 use crate::error::Reason;
 use crate::model::middleware::ForwardBody;
+use crate::net::fields::Fields;
 use crate::net::memory::Account;
 use crate::upstream::body::{RequestBody, Whole, WholeReader};
 use http::{HeaderValue, StatusCode, header};
@@ -42,7 +43,7 @@ pub(in crate::proxy::middleware) async fn hold(
     let length = HeaderValue::from(whole.bytes().len());
     let headers = request.headers();
     headers.remove(header::TRANSFER_ENCODING);
-    headers.insert(header::CONTENT_LENGTH, length);
+    headers.set(header::CONTENT_LENGTH, length);
     *request.request.body_mut() = RequestBody::Whole(WholeReader::new(Rc::clone(&whole)));
     Ok(Some(whole))
 }

@@ -88,7 +88,7 @@ fn accept(auth: &ForwardAuth, request: &mut RequestView<'_>, reply: &Reply) {
         let may_copy = |name: &str| !NEVER_COPIED.iter().any(|never| never == name);
         let is_due = |name: &str| may_copy(name) && matches(name);
         twins::remove_matching(headers, is_due);
-        for name in reply.headers.keys().filter(|name| is_due(name.as_str())) {
+        for name in reply.headers.names().filter(|name| is_due(name.as_str())) {
             headers.remove(name);
             copy(&reply.headers, name, headers);
         }
@@ -125,7 +125,7 @@ pub(super) fn on_response(response: &mut ResponseView<'_>) {
     let names: Vec<&[u8]> = cookies.iter().map(cookie_name).collect();
     let of_pod = response.headers.get_all(SET_COOKIE);
     let others: Vec<HeaderValue> =
-        of_pod.iter().filter(|value| !names.contains(&cookie_name(value))).cloned().collect();
+        of_pod.filter(|value| !names.contains(&cookie_name(value))).cloned().collect();
     response.headers.remove(SET_COOKIE);
     for value in others.into_iter().chain(cookies) {
         response.headers.append(SET_COOKIE, value);

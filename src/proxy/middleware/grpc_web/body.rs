@@ -77,11 +77,12 @@ fn into_piece(frame: Frame<Bytes>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderMap, HeaderValue};
+    use crate::net::fields::TrailerMap;
+    use http::HeaderValue;
 
     #[test]
     fn trailers_are_a_frame_of_lines() {
-        let mut trailers = HeaderMap::new();
+        let mut trailers = TrailerMap::new();
         trailers.insert("grpc-status", HeaderValue::from_static("0"));
         trailers.insert("x-a", HeaderValue::from_static("b"));
         let lines = b"grpc-status: 0\r\nx-a: b\r\n";

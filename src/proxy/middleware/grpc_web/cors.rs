@@ -4,13 +4,14 @@
 use super::super::StepAnswer;
 use crate::error::Reason;
 use crate::net::fields::Fields;
+use crate::net::message::Request;
+use http::Method;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN,
     VARY,
 };
-use http::{Method, Request};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -89,7 +89,7 @@ async fn decode(request: &mut RequestView<'_>, services: Services<'_>) -> Result
     let held = hold(request, bound, services.account).await.map_err(|answer| answer.reason)?;
     let Some(text) = held else { return Ok(()) };
     let bytes = decoded(text.bytes()).ok_or(Reason::MalformedBody)?;
-    request.headers().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    request.headers().set(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     *request.request.body_mut() = RequestBody::Whole(WholeReader::new(text.with_bytes(bytes)));
     Ok(())
 }
@@ -97,9 +97,9 @@ async fn decode(request: &mut RequestView<'_>, services: Services<'_>) -> Result
 fn begin(origins: &[Arc<str>], request: &mut RequestView<'_>, is_text: bool) {
     let headers = request.headers();
     if let Some(value) = retyped(headers, if is_text { TEXT } else { BINARY }, GRPC) {
-        headers.insert(header::CONTENT_TYPE, value);
+        headers.set(header::CONTENT_TYPE, value);
     }
-    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    headers.set(header::TE, HeaderValue::from_static("trailers"));
     let origin = cors::allowed(origins, headers);
     request.note(StepNote::GrpcWeb(Box::new(WebCall { is_text, origin })));
 }
@@ -131,7 +131,7 @@ pub(super) fn on_response(response: &mut ResponseView<'_>) {
     if !response.is_ours && is_grpc(response.headers) {
         let kind = if call.is_text { TEXT } else { BINARY };
         if let Some(value) = retyped(response.headers, GRPC, kind) {
-            response.headers.insert(header::CONTENT_TYPE, value);
+            response.headers.set(header::CONTENT_TYPE, value);
         }
         // There is one frame more, and no trailers.
         response.headers.remove(header::CONTENT_LENGTH);

@@ -3,6 +3,7 @@
 use super::super::client::address;
 use super::super::view::RequestView;
 use crate::model::middleware::LimitKey;
+use crate::net::fields::Fields;
 use aws_lc_rs::digest;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;

@@ -7,8 +7,10 @@ use crate::http::Target;
 use crate::model::NamedStep;
 use crate::model::middleware::{ClientSelector, InFlightLimit, LimitKey, RateLimit, Step};
 use crate::net::addr::PeerAddr;
+use crate::net::fields::Fields;
+use crate::net::message::Request;
 use crate::upstream::body::RequestBody;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, StatusCode};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,13 +31,13 @@ fn ask(
     states: &States,
     middleware: &Arc<NamedStep>,
     asker: &Asker<'_>,
-) -> Result<Passage, (StatusCode, http::HeaderMap)> {
+) -> Result<Passage, (StatusCode, crate::net::fields::FieldMap)> {
     let mut request = Request::new(RequestBody::Empty);
     if let Some(value) = asker.field {
-        request.headers_mut().insert("x-key", HeaderValue::from_str(value).expect("a value"));
+        request.headers_mut().set("x-key", HeaderValue::from_str(value).expect("a value"));
     }
-    let asked = Request::get("/").header("host", asker.host).body(()).expect("a request");
-    let (mut head, ()) = asked.into_parts();
+    let asked = http::Request::get("/").header("host", asker.host).body(()).expect("a request");
+    let mut head = asked.into_parts().0.into();
     let target = Target::read(&mut head, 1000).expect("a target");
     let visitor = asker.visitor.map(|text| HeaderValue::from_str(text).expect("a value"));
     let mut passage = Passage::default();

@@ -3,31 +3,86 @@
 //! A stage that needs no more than fields takes `&impl Fields` or `&mut impl Fields`, so that what carries a
 //! message's head can change without the stages (`tests/layering`).
 
-use http::header::{AsHeaderName, IntoHeaderName};
+mod map;
+
+pub use map::FieldMap;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What carries the fields of a head today, for those who keep one.
-pub type FieldMap = HeaderMap;
+/// The fields behind a body, as bodies carry them (`http_body::Frame`).
+pub type TrailerMap = HeaderMap;
+
+/// A name to look for: a constant, or text.
+pub trait FieldName {
+    /// Gives the name to `act`; `None` for a text that can be no name.
+    fn with<R>(self, act: impl FnOnce(&HeaderName) -> R) -> Option<R>;
+}
+
+impl FieldName for &HeaderName {
+    #[inline]
+    fn with<R>(self, act: impl FnOnce(&HeaderName) -> R) -> Option<R> {
+        Some(act(self))
+    }
+}
+
+impl FieldName for HeaderName {
+    #[inline]
+    fn with<R>(self, act: impl FnOnce(&HeaderName) -> R) -> Option<R> {
+        Some(act(&self))
+    }
+}
+
+impl FieldName for &str {
+    fn with<R>(self, act: impl FnOnce(&HeaderName) -> R) -> Option<R> {
+        HeaderName::from_bytes(self.as_bytes()).ok().map(|name| act(&name))
+    }
+}
+
+/// A name to write.
+pub trait IntoFieldName {
+    /// The name.
+    fn into_name(self) -> HeaderName;
+}
+
+impl IntoFieldName for HeaderName {
+    #[inline]
+    fn into_name(self) -> HeaderName {
+        self
+    }
+}
+
+impl IntoFieldName for &HeaderName {
+    fn into_name(self) -> HeaderName {
+        self.clone()
+    }
+}
+
+/// A constant of the program, in lower case.
+impl IntoFieldName for &'static str {
+    fn into_name(self) -> HeaderName {
+        HeaderName::from_static(self)
+    }
+}
 
 /// The fields of a message's head, or its trailers, by a name that is a constant or text.
 pub trait Fields {
     /// The value of a field; of several with this name the first.
-    fn get(&self, name: impl AsHeaderName) -> Option<&HeaderValue>;
+    fn get(&self, name: impl FieldName) -> Option<&HeaderValue>;
 
     /// All values of the fields with this name, in their order.
-    fn get_all(&self, name: impl AsHeaderName) -> impl DoubleEndedIterator<Item = &HeaderValue>;
+    fn get_all(&self, name: impl FieldName) -> impl DoubleEndedIterator<Item = &HeaderValue>;
 
     /// Whether there is a field with this name.
-    fn contains(&self, name: impl AsHeaderName) -> bool;
+    fn contains(&self, name: impl FieldName) -> bool;
 
     /// Puts one field in the place of all fields with this name.
-    fn set(&mut self, name: impl IntoHeaderName, value: HeaderValue);
+    fn set(&mut self, name: impl IntoFieldName, value: HeaderValue);
 
     /// Adds a field behind those with the same name.
-    fn append(&mut self, name: impl IntoHeaderName, value: HeaderValue);
+    fn append(&mut self, name: impl IntoFieldName, value: HeaderValue);
 
     /// Removes all fields with this name, and returns the first value.
-    fn remove(&mut self, name: impl AsHeaderName) -> Option<HeaderValue>;
+    fn remove(&mut self, name: impl FieldName) -> Option<HeaderValue>;
 
     /// All fields.
     fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)>;
@@ -36,43 +91,37 @@ pub trait Fields {
     fn iter_mut(&mut self) -> impl Iterator<Item = (&HeaderName, &mut HeaderValue)>;
 }
 
+/// Trailers.
 impl Fields for HeaderMap {
-    #[inline]
-    fn get(&self, name: impl AsHeaderName) -> Option<&HeaderValue> {
-        self.get(name)
+    fn get(&self, name: impl FieldName) -> Option<&HeaderValue> {
+        name.with(|name| self.get(name))?
     }
 
-    #[inline]
-    fn get_all(&self, name: impl AsHeaderName) -> impl DoubleEndedIterator<Item = &HeaderValue> {
-        self.get_all(name).into_iter()
+    fn get_all(&self, name: impl FieldName) -> impl DoubleEndedIterator<Item = &HeaderValue> {
+        let all = name.with(|name| self.get_all(name).into_iter());
+        all.into_iter().flatten()
     }
 
-    #[inline]
-    fn contains(&self, name: impl AsHeaderName) -> bool {
-        self.contains_key(name)
+    fn contains(&self, name: impl FieldName) -> bool {
+        name.with(|name| self.contains_key(name)).unwrap_or(false)
     }
 
-    #[inline]
-    fn set(&mut self, name: impl IntoHeaderName, value: HeaderValue) {
-        self.insert(name, value);
+    fn set(&mut self, name: impl IntoFieldName, value: HeaderValue) {
+        self.insert(name.into_name(), value);
     }
 
-    #[inline]
-    fn append(&mut self, name: impl IntoHeaderName, value: HeaderValue) {
-        self.append(name, value);
+    fn append(&mut self, name: impl IntoFieldName, value: HeaderValue) {
+        self.append(name.into_name(), value);
     }
 
-    #[inline]
-    fn remove(&mut self, name: impl AsHeaderName) -> Option<HeaderValue> {
-        self.remove(name)
+    fn remove(&mut self, name: impl FieldName) -> Option<HeaderValue> {
+        name.with(|name| self.remove(name))?
     }
 
-    #[inline]
     fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.iter()
     }
 
-    #[inline]
     fn iter_mut(&mut self) -> impl Iterator<Item = (&HeaderName, &mut HeaderValue)> {
         self.iter_mut()
     }
