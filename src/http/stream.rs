@@ -12,7 +12,7 @@ use super::socket::ClientSocket;
 use crate::error::Reason;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::stream::InPieces;
-use crate::net::turns::{Turn, Turns};
+use crate::net::turns::{TurnPlace, Turns};
 use bytes::{Buf, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -36,7 +36,7 @@ pub struct ClientStream {
     substitute: Bytes,
     notes: Rc<Notes>,
     turns: Turns,
-    turn: Turn,
+    turn: TurnPlace,
 }
 
 impl ClientStream {
@@ -51,7 +51,7 @@ impl ClientStream {
     ) -> Self {
         let (ready, held, substitute) = (Bytes::new(), Bytes::new(), Bytes::new());
         let socket = InPieces::new(socket);
-        let (raw, turn) = (RawReader::new(), Turn::default());
+        let (raw, turn) = (RawReader::new(), TurnPlace::default());
         Self { socket, watch, head_limit, ready, held, raw, substitute, notes, turns, turn }
     }
 

@@ -32,7 +32,7 @@ struct State {
 
 /// The place of one connection among those that wait, if it does.
 #[derive(Debug, Default)]
-pub struct Turn(Option<u64>);
+pub struct TurnPlace(Option<u64>);
 
 impl Turns {
     /// So many steps are taken before whatever else is ready has its turn.
@@ -47,7 +47,7 @@ impl Turns {
     }
 
     /// Ready when a step may be taken.
-    pub fn poll(&self, turn: &mut Turn, cx: &Context<'_>) -> Poll<()> {
+    pub fn poll(&self, turn: &mut TurnPlace, cx: &Context<'_>) -> Poll<()> {
         let state = &*self.0;
         match turn.0 {
             Some(number) if number < state.served.get() => {
@@ -90,14 +90,14 @@ pub struct Paced<F> {
     future: Pin<Box<F>>,
     /// Polls that need a turn, from now on.
     left: u32,
-    turn: Turn,
+    turn: TurnPlace,
     turns: Turns,
 }
 
 impl<F: Future> Paced<F> {
     /// Has the first `polls` of `future` be steps of `turns`.
     pub fn new(future: F, polls: u32, turns: Turns) -> Self {
-        Self { future: Box::pin(future), left: polls, turn: Turn::default(), turns }
+        Self { future: Box::pin(future), left: polls, turn: TurnPlace::default(), turns }
     }
 }
 
@@ -149,13 +149,13 @@ mod tests {
         builder.build_local(options).expect("a runtime").block_on(async {
             let (turns, read) = (Turns::new(PIECES), Rc::new(RefCell::new([0; CONNECTIONS])));
             // One that ends while it waits blocks no other.
-            let mut gone = Turn::default();
+            let mut gone = TurnPlace::default();
             (0..PIECES).for_each(|_| turns.count());
             assert!(poll_fn(|cx| Poll::Ready(turns.poll(&mut gone, cx).is_pending())).await);
             for connection in 0..CONNECTIONS {
                 let (turns, read) = (turns.clone(), Rc::clone(&read));
                 spawn_local(async move {
-                    let mut turn = Turn::default();
+                    let mut turn = TurnPlace::default();
                     for _ in 0..READS {
                         poll_fn(|cx| turns.poll(&mut turn, cx)).await;
                         turns.count();

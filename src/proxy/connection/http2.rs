@@ -5,12 +5,14 @@ use super::{count_evicted, of_hyper};
 use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
 use crate::net::deadline::{Phase, Watch};
 use crate::proxy::Downstream;
-use crate::proxy::request::{TunnelSlot, forward};
+use crate::proxy::request::{ResponseBody, TunnelSlot, forward};
 use crate::telemetry::ListenerCells;
 use crate::tls::Session;
 use futures_util::TryFutureExt;
-use hyper::service::service_fn;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -23,6 +25,23 @@ const GOAWAY_LIMIT: Duration = Duration::from_secs(2);
 /// The limit while another connection waits for its place.
 const MAKE_ROOM_LIMIT: Duration = Duration::from_millis(500);
 
+/// What answers the requests of a connection.
+fn service(
+    downstream: Rc<Downstream>,
+) -> impl Service<
+    http::Request<Incoming>,
+    Response = http::Response<ResponseBody>,
+    Error = Infallible,
+    Future: 'static,
+> {
+    // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
+    let tunnel = TunnelSlot::default();
+    service_fn(move |request| {
+        let answer = forward(&downstream, &tunnel, of_hyper(request), None);
+        answer.map_ok(http::Response::from)
+    })
+}
+
 /// Speaks HTTP/2 until the connection ends.
 pub(super) async fn serve_http2(
     downstream: Rc<Downstream>,
@@ -30,15 +49,7 @@ pub(super) async fn serve_http2(
     socket: ClientSocket,
 ) {
     let Downstream { worker, watch, .. } = &*downstream;
-    let service = {
-        let downstream = Rc::clone(&downstream);
-        // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
-        let tunnel = TunnelSlot::default();
-        service_fn(move |request| {
-            let answer = forward(&downstream, &tunnel, of_hyper(request), None);
-            answer.map_ok(http::Response::from)
-        })
-    };
+    let service = service(Rc::clone(&downstream));
     let config = &worker.config;
     let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);
     let (head, stream) = follow(&downstream, streams, socket);

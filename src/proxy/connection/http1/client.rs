@@ -8,7 +8,7 @@ use crate::net::http1::{
     BadChunk, BodyDecoder, ChunkGrammar, Chunked, Decoded, Input, MessageOutput,
 };
 use crate::net::memory::HeadCharge;
-use crate::net::turns::{Turn, Turns};
+use crate::net::turns::{TurnPlace, Turns};
 use crate::proxy::Downstream;
 use crate::upstream::body::Piece;
 use bytes::{Buf, Bytes};
@@ -45,7 +45,7 @@ pub(super) struct State {
     /// 100 is to be sent before the body is waited for.
     owes_continue: bool,
     turns: Turns,
-    turn: Turn,
+    turn: TurnPlace,
     held: HeadCharge,
     /// Bytes that the client had not acknowledged when its stall was last checked.
     unacknowledged: Option<u64>,
@@ -72,7 +72,7 @@ impl Client {
             request: 0,
             owes_continue: false,
             turns,
-            turn: Turn::default(),
+            turn: TurnPlace::default(),
             held: HeadCharge::new(Arc::clone(&downstream.account)),
             unacknowledged: None,
         };
