@@ -21,8 +21,8 @@ pub use frames::{FollowedFrames, HeadDeadline, LentSocket};
 pub use head::{forwards_left, read_http2};
 pub use head_turns::HeadTurns;
 pub use headers::{
-    ForwardedFields, HeaderTrust, Noted, ReplyNoted, clean_request, clean_response, is_grpc,
-    may_have_body, note_request,
+    ForwardedFields, HeaderTrust, Noted, ReplyNoted, clean_interim, clean_request, clean_response,
+    is_grpc, may_have_body, note_request,
 };
 pub use notes::Notes;
 pub use raw::{RawTarget, first_line, plain_length, raw_target};

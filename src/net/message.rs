@@ -3,6 +3,9 @@
 
 use super::fields::FieldMap;
 use http::{Extensions, Method, StatusCode, Uri, Version};
+use std::fmt;
+use std::rc::Weak;
+use std::task::Context;
 
 /// The head of a request.
 #[derive(Clone, Debug)]
@@ -17,6 +20,15 @@ pub struct RequestParts {
     pub headers: FieldMap,
     /// What else belongs to it.
     pub extensions: Extensions,
+    /// Where interim responses go, if whoever asks can take them.
+    pub interim: Option<Weak<dyn InterimSink>>,
+}
+
+/// Takes the interim responses to a request (RFC 9110 section 15.2): 103 with early hints, 102 for whoever would give
+/// up otherwise.
+pub trait InterimSink: fmt::Debug {
+    /// Passes one on, if there is room for it.
+    fn pass(&self, head: ResponseParts, cx: &mut Context<'_>);
 }
 
 /// The head of a response.
@@ -55,6 +67,7 @@ impl Default for RequestParts {
             version: Version::HTTP_11,
             headers: FieldMap::new(),
             extensions: Extensions::new(),
+            interim: None,
         }
     }
 }
@@ -152,6 +165,11 @@ message!(Request, RequestParts);
 message!(Response, ResponseParts);
 
 impl<B> Request<B> {
+    /// Names who takes interim responses to it.
+    pub fn set_interim(&mut self, sink: Option<Weak<dyn InterimSink>>) {
+        self.head.interim = sink;
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.head.method
@@ -188,7 +206,7 @@ impl<B> Response<B> {
 impl From<http::request::Parts> for RequestParts {
     fn from(head: http::request::Parts) -> Self {
         let http::request::Parts { method, uri, version, headers, extensions, .. } = head;
-        Self { method, uri, version, headers: headers.into(), extensions }
+        Self { method, uri, version, headers: headers.into(), extensions, interim: None }
     }
 }
 

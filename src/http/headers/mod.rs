@@ -10,7 +10,7 @@ mod values;
 
 pub use request::clean_request;
 pub(super) use response::now;
-pub use response::{ReplyNoted, clean_response, may_have_body};
+pub use response::{ReplyNoted, clean_interim, clean_response, may_have_body};
 pub use values::is_grpc;
 
 use crate::error::Reason;

@@ -83,6 +83,23 @@ pub fn clean_response(
     Ok(noted)
 }
 
+/// Makes the fields of an upstream's interim response ready for the client.
+pub fn clean_interim(headers: &mut FieldMap) {
+    let mut found = Found::default();
+    headers.retain(|name, value| match name.as_str() {
+        "connection" => {
+            found.name_tokens(value);
+            false
+        }
+        "content-length" | "http2-settings" | "keep-alive" | "proxy-connection" | "te"
+        | "transfer-encoding" | "upgrade" => false,
+        _ => true,
+    });
+    for name in &found.named {
+        headers.remove(name);
+    }
+}
+
 /// Whether an answer with this status has a body, to another method than HEAD (RFC 9110 section 6.4.1).
 pub fn may_have_body(status: StatusCode) -> bool {
     let without = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -49,6 +49,11 @@ impl<B: Buf> MessageOutput<B> {
         self.piece.is_none() && self.text.len() - self.at < SMALL
     }
 
+    /// How many bytes of the text wait.
+    pub fn waiting(&self) -> usize {
+        self.text.len() - self.at
+    }
+
     /// The text, to add to it.
     pub fn text(&mut self) -> &mut Vec<u8> {
         if self.text.capacity() == 0 {

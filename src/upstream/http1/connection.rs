@@ -7,16 +7,16 @@ use super::output::{NotSent, RequestOutput};
 use crate::error::Reason;
 use crate::net::fields::FieldMap;
 use crate::net::http1::Input;
-use crate::net::message::{Request, Response};
+use crate::net::message::{Request, Response, ResponseParts};
 use crate::upstream::body::RequestBody;
 use crate::upstream::connect::{EndpointStream, RESPONSE_HEAD_BYTES};
 use crate::upstream::socket::Record;
 use bytes::BytesMut;
-use http::Method;
+use http::{Method, StatusCode};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -183,13 +183,10 @@ impl State {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
         }
-        let mut none = FieldMap::new();
-        let is_head = request.method() == Method::HEAD;
-        let spare = if gives_fields { request.headers_mut() } else { &mut none };
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Err(Reason::UpstreamClosed));
         };
-        match poll_head(&mut self.input, cx, stream, is_head, spare) {
+        match poll_head(&mut self.input, cx, stream, request, gives_fields) {
             Poll::Pending if is_broken => Poll::Ready(Err(Reason::UpstreamClosed)),
             polled => polled,
         }
@@ -202,19 +199,25 @@ impl State {
     }
 }
 
-/// Reads the head of an answer; `is_head`: to HEAD.
+/// Reads the head of the answer to a request; with `gives_fields` into its fields.
 fn poll_head(
     input: &mut Input,
     cx: &mut Context<'_>,
     stream: &mut EndpointStream,
-    is_head: bool,
-    spare: &mut FieldMap,
+    request: &mut Request<RequestBody>,
+    gives_fields: bool,
 ) -> Poll<Result<Answer, Reason>> {
+    let is_head = request.method() == Method::HEAD;
+    let mut none = FieldMap::new();
     loop {
         while input.may_be_whole() {
+            let spare = if gives_fields { request.headers_mut() } else { &mut none };
             match head::read(input, is_head, spare)? {
                 Parsed::Partial => input.seen = input.bytes.len(),
-                Parsed::Interim => input.seen = 0,
+                Parsed::Interim(interim) => {
+                    input.seen = 0;
+                    pass(request, interim, cx);
+                }
                 Parsed::Final(answer) => {
                     input.seen = 0;
                     return Poll::Ready(Ok(answer));
@@ -228,5 +231,15 @@ fn poll_head(
             Ok(0) | Err(_) => return Poll::Ready(Err(Reason::UpstreamClosed)),
             Ok(_) => {}
         }
+    }
+}
+
+/// Passes an interim response on to whoever asks (RFC 9110 section 15.2). Whether 100 is due is not the pod's to say: its
+/// request has no `Expect`.
+#[cold]
+fn pass(request: &Request<RequestBody>, interim: ResponseParts, cx: &mut Context<'_>) {
+    let sink = request.head().interim.as_ref().filter(|_| interim.status != StatusCode::CONTINUE);
+    if let Some(sink) = sink.and_then(Weak::upgrade) {
+        sink.pass(interim, cx);
     }
 }

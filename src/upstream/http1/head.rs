@@ -7,7 +7,7 @@ use crate::net::http1::{
     BodyDecoder, BodyFraming, Chunked, FieldPlace, Input, agreed_length, fill, is_chunked,
     write_field,
 };
-use crate::net::message::{Request, Response};
+use crate::net::message::{Request, Response, ResponseParts};
 use crate::upstream::connect::MOST_ANSWER_FIELDS;
 use http::{StatusCode, Version, header};
 use hyper::ext::ReasonPhrase;
@@ -73,7 +73,7 @@ pub(super) enum Parsed {
     /// A part of a head.
     Partial,
     /// A 1xx response, which is not the last to this request.
-    Interim,
+    Interim(ResponseParts),
     /// The head of the response.
     Final(Answer),
 }
@@ -111,19 +111,20 @@ pub(super) fn read(
     };
     let code = parsed.code.ok_or(Reason::UpstreamMalformed)?;
     let status = StatusCode::from_u16(code).map_err(|_| Reason::UpstreamMalformed)?;
-    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-        let _ = bytes.split_to(length);
-        return Ok(Parsed::Interim);
-    }
     let phrase = parsed.reason.filter(|phrase| Some(*phrase) != status.canonical_reason());
     let phrase = phrase.map(|phrase| ReasonPhrase::try_from(phrase.as_bytes()));
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     places.clear();
     places.extend(parsed.headers.iter().map(|field| FieldPlace::of(field, bytes)));
     let head = bytes.split_to(length).freeze();
-    let mut headers = std::mem::take(spare);
+    let is_interim = status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS;
+    // The map is that of the request, which may have to be sent again until there is an answer.
+    let mut headers = if is_interim { FieldMap::new() } else { std::mem::take(spare) };
     headers.clear();
     fill(&mut headers, &head, places).ok_or(Reason::UpstreamMalformed)?;
+    if is_interim {
+        return Ok(Parsed::Interim(ResponseParts { status, headers, ..ResponseParts::default() }));
+    }
     let framing = framing(status, version, is_head, &headers)?;
     let keep = Keep::read(version, &headers);
     let mut response = Response::new(());

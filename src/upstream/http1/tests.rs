@@ -38,7 +38,7 @@ fn ours(text: &[u8], size: usize, method: &Method) -> Option<Whole> {
         };
         match parsed {
             Parsed::Partial => input.bytes.extend_from_slice(pieces.next()?),
-            Parsed::Interim => {}
+            Parsed::Interim(_) => {}
             Parsed::Final(answer) => break (answer.head, answer.framing),
         }
     };

@@ -100,22 +100,6 @@ fn refusals_of_the_pod_are_the_pods_own() {
 }
 
 #[test]
-fn interim_answers_are_not_taken_for_the_final_one() {
-    let upstream = always(
-        "HTTP/1.1 100 Continue\r\n\r\n\
-         HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n\
-         HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfinal",
-    );
-    let edge = Edge::to(&[upstream.addr()]);
-    let mut client = edge.connect();
-    for _ in 0..2 {
-        let response = client.get("a.example", "/");
-        assert_eq!((response.status(), response.text()), (200, "final"));
-        assert_eq!(response.field("link"), None);
-    }
-}
-
-#[test]
 fn chunks_and_lengths_pass_in_both_directions() {
     let upstream = Upstream::scripted(|conn| {
         while let Some(request) = conn.request() {

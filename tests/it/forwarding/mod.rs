@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod fields;
+mod interim;
 mod limits;
 mod nginx;
 mod raw_path;

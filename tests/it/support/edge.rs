@@ -17,6 +17,11 @@ use tempfile::TempDir;
 /// Names what speaks HTTP/1.1 (`http1`), for all proxies of a run.
 const HTTP1: &str = "RAVELIN_TEST_HTTP1";
 
+/// Whether hyper speaks HTTP/1.1 in this run.
+pub(crate) fn is_by_hyper() -> bool {
+    env::var_os(HTTP1).is_some_and(|by| by == "hyper")
+}
+
 /// A proxy that is not started yet: one worker, one listener for loopback, and an access log.
 pub(crate) struct Builder {
     folder: TempDir,

@@ -21,7 +21,7 @@ mod unsupported;
 mod upstream;
 
 pub(crate) use client::Client;
-pub(crate) use edge::{Builder, Edge, edge, edge_to};
+pub(crate) use edge::{Builder, Edge, edge, edge_to, is_by_hyper};
 pub(crate) use eventually::eventually;
 pub(crate) use gate::Gate;
 pub(crate) use manifest::{ingress, rule, service, slice};

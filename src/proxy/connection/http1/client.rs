@@ -1,13 +1,15 @@
 //! A client's connection, as the task that serves it and the body of its request share it.
 
 use super::head::{self, RequestHead};
+use super::response;
 use crate::error::Reason;
-use crate::http::ClientSocket;
+use crate::http::{self as stage, ClientSocket};
 use crate::net::deadline::Phase;
 use crate::net::http1::{
     BadChunk, BodyDecoder, ChunkGrammar, Chunked, Decoded, Input, MessageOutput,
 };
 use crate::net::memory::HeadCharge;
+use crate::net::message::{InterimSink, ResponseParts};
 use crate::net::turns::{TurnPlace, Turns};
 use crate::proxy::Downstream;
 use crate::upstream::body::Piece;
@@ -19,6 +21,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
+
+/// The most bytes of interim responses that wait for a client.
+const MOST_INTERIM: usize = 16 * 1024;
 
 /// A connection and what is under way on it.
 #[derive(Debug)]
@@ -101,19 +106,38 @@ impl Client {
         let Ok(mut output) = self.output.try_borrow_mut() else { return };
         if output.is_empty() {
             output.text().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-            self.with(|state| {
-                // What is not taken at once leaves with the answer.
-                if output.poll_write(cx, &mut state.socket).is_ready() {
-                    let _ = Pin::new(&mut state.socket).poll_flush(cx);
-                }
-            });
+            self.begin_to_write(&mut output, cx);
         }
+    }
+
+    /// Writes what is taken at once; the rest leaves with the answer.
+    fn begin_to_write(&self, output: &mut MessageOutput<Piece>, cx: &mut Context<'_>) {
+        self.with(|state| {
+            if output.poll_write(cx, &mut state.socket).is_ready() {
+                let _ = Pin::new(&mut state.socket).poll_flush(cx);
+            }
+        });
     }
 
     /// The connection, and what was read of it.
     pub(super) fn into_socket(self) -> (ClientSocket, Bytes) {
         let mut state = self.state.into_inner();
         (state.socket, state.input.bytes.split().freeze())
+    }
+}
+
+impl InterimSink for Client {
+    fn pass(&self, mut head: ResponseParts, cx: &mut Context<'_>) {
+        let Ok(mut output) = self.output.try_borrow_mut() else { return };
+        stage::clean_interim(&mut head.headers);
+        if output.waiting() > MOST_INTERIM {
+            return;
+        }
+        response::write_interim(output.text(), &head);
+        self.begin_to_write(&mut output, cx);
+        // A pod that says that it works on the request is not silent.
+        let Downstream { worker, watch, .. } = &*self.downstream;
+        watch.prolong(worker.config.timeouts.response_head);
     }
 }
 

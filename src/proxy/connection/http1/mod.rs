@@ -19,15 +19,17 @@ use crate::error::Reason;
 use crate::http::{ClientSocket, answer_bytes, first_line};
 use crate::net::deadline::Phase;
 use crate::net::http1::{BrokenBody, Gathered};
+use crate::net::message;
 use crate::proxy::Downstream;
 use crate::proxy::request::{self, ResponseBody, TunnelSlot};
 use client::{Client, NoRequest, State};
 use head::RequestHead;
+use http::Version;
 use response::{Asked, Response};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
@@ -125,7 +127,11 @@ async fn exchange(client: &Rc<Client>, head: RequestHead, tunnel: &TunnelSlot) -
     let RequestHead { request, keeps_alive, bytes, .. } = head;
     let method = request.method().clone();
     let asked = Asked { method, version: request.version(), keeps_alive };
-    let request = request.map(|()| RequestSource::of(client));
+    let mut request = request.map(|()| RequestSource::of(client));
+    if asked.version == Version::HTTP_11 {
+        let sink: Weak<Client> = Rc::downgrade(client);
+        request.set_interim(Some(sink));
+    }
     let downstream = &client.downstream;
     let mut response = {
         let mut answering = pin!(request::forward(downstream, tunnel, request, Some(bytes)));
@@ -156,9 +162,9 @@ fn answer<F>(
     client: &Client,
     answering: Pin<&mut F>,
     cx: &mut Context<'_>,
-) -> Poll<Result<crate::net::message::Response<ResponseBody>, End>>
+) -> Poll<Result<message::Response<ResponseBody>, End>>
 where
-    F: Future<Output = Result<crate::net::message::Response<ResponseBody>, Infallible>>,
+    F: Future<Output = Result<message::Response<ResponseBody>, Infallible>>,
 {
     let watch = &client.downstream.watch;
     watch.register(cx);

@@ -100,6 +100,15 @@ impl Response {
     }
 }
 
+/// Writes an interim response (RFC 9110 section 15.2): it has no body.
+pub(super) fn write_interim(text: &mut Vec<u8>, head: &ResponseParts) {
+    write_status(text, head, Version::HTTP_11);
+    for (name, value) in head.headers.iter() {
+        write_field(text, name.as_str().as_bytes(), value.as_bytes());
+    }
+    text.extend_from_slice(b"\r\n");
+}
+
 fn write_status(text: &mut Vec<u8>, head: &ResponseParts, version: Version) {
     text.extend_from_slice(if version == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     text.extend_from_slice(head.status.as_str().as_bytes());
