@@ -11,6 +11,7 @@
 pub mod admin;
 mod admission_updates;
 pub mod allocator;
+mod beat;
 mod bequest;
 mod endpoints;
 mod error;

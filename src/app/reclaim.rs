@@ -7,6 +7,7 @@ use crate::net::shutdown::Stage;
 use crate::proxy::Worker;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Between two looks: what was ended has given its memory back by then. Many short looks, so that nobody else
@@ -15,6 +16,9 @@ const PAUSE: Duration = Duration::from_millis(6);
 
 /// Idle connections that close in one go where nothing else is left to end.
 const IDLE: usize = 4;
+
+/// Between two looks at the cgroup while no worker has anything to do.
+const AT_REST: Duration = Duration::from_secs(10);
 
 /// Looks whenever memory is short, for as long as the worker serves.
 pub(super) async fn reclaim(worker: Rc<Worker>) {
@@ -33,9 +37,18 @@ pub(super) async fn reclaim(worker: Rc<Worker>) {
 pub(super) fn watch_memory(parts: &Parts) -> io::Result<Option<Thread>> {
     let Some(pressure) = Pressure::new(parts.telemetry.memory()) else { return Ok(None) };
     let mut signal = parts.signal.clone();
+    let budget = Arc::clone(parts.telemetry.memory());
     let watch = move || {
         unprivileged("memory", async move {
-            signal.look_until(Stage::Aborting, || pressure.look()).await;
+            loop {
+                let pause = pressure.look();
+                let pause = if budget.is_at_rest() { AT_REST } else { pause };
+                tokio::select! {
+                    () = signal.reached(Stage::Aborting) => return,
+                    () = budget.stirred() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
         });
     };
     Thread::spawn(&parts.wakeup, "memory", watch).map(Some)

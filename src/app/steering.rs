@@ -22,6 +22,9 @@ use std::time::Duration;
 /// by its hash. A look takes some 40 us.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The same while no other process listens: then the kernel has nothing to choose.
+const LOOK_ALONE: Duration = Duration::from_secs(2);
+
 /// The ports of this process: the listeners in the order of the configuration, then the admin port.
 #[derive(Debug)]
 pub(super) struct Steering {
@@ -107,7 +110,7 @@ impl Steering {
             if ready && !self.looked.swap(true, Ordering::AcqRel) {
                 self.wakeup.notify();
             }
-            LOOK
+            if ready && self.ports.iter().all(Port::is_alone) { LOOK_ALONE } else { LOOK }
         };
         signal.look_until(Stage::Draining, look).await;
         self.leave_admin();
@@ -140,6 +143,13 @@ impl Steering {
 impl Port {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether no other process listens on it.
+    fn is_alone(&self) -> bool {
+        let state = self.state();
+        state.said == Some(Steered::Here)
+            && state.place.as_ref().is_some_and(|place| place.sockets() == 1)
     }
 
     fn listen(&self, bound: Bound) -> io::Result<Listening> {

@@ -1,11 +1,12 @@
 //! A worker thread: a runtime of its own, its connections, its tick.
 
+use super::beat::Beat;
 use super::reclaim::reclaim;
 use super::unprivileged;
 use crate::config::Config;
 use crate::http::HeadTurns;
 use crate::http::client_ip::VisitorPolicy;
-use crate::net::deadline::{Deadlines, TICK};
+use crate::net::deadline::Deadlines;
 use crate::net::memory::{Budget, Ledger};
 use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
@@ -67,18 +68,8 @@ pub(super) fn run(setup: Setup) {
 
 async fn serve(setup: Setup) {
     let Setup { mut door, mut shutdown, .. } = setup;
-    let timeouts = &setup.config.timeouts;
-    let upstream = &setup.config.upstream;
-    let settings = Settings {
-        connect: timeouts.connect,
-        connect_retries: upstream.connect_retries,
-        idle: upstream.idle,
-        idle_per_endpoint: upstream.idle_per_endpoint,
-        eject_after: upstream.eject_after,
-        eject_on_status: upstream.eject_on_status,
-        retry_budget: upstream.retry_budget,
-        http1: setup.config.http1,
-    };
+    let memory = Arc::clone(&setup.memory);
+    let settings = settings(&setup.config);
     let worker = Rc::new(Worker {
         config: Arc::clone(&setup.config),
         tables: TableCache::new(&setup.tables),
@@ -102,21 +93,44 @@ async fn serve(setup: Setup) {
         random: Random::seeded(),
     });
     tokio::task::spawn_local(reclaim(Rc::clone(&worker)));
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut pace, young) = (Pace::default(), Turns::new(YOUNG_AT_ONCE));
+    let mut beat = Beat::begin(Arc::clone(&memory));
     loop {
         tokio::select! {
             Some(order) = door.orders.recv() => {
+                if beat.quicken() {
+                    // The clock of the deadlines has stood still.
+                    on_tick(&worker);
+                }
                 obey(&worker, &young, order);
                 pace.step().await;
             }
-            _ = tick.tick() => on_tick(&worker),
+            () = beat.next() => {
+                on_tick(&worker);
+                if door.open() == 0 && worker.upstream.is_at_rest() {
+                    beat.slow();
+                }
+            }
             () = shutdown.reached(Stage::Draining) => break,
         }
     }
     leave(&worker, &young, door, shutdown).await;
     on_tick(&worker);
+}
+
+/// How requests are sent to pods.
+fn settings(config: &Config) -> Settings {
+    let upstream = &config.upstream;
+    Settings {
+        connect: config.timeouts.connect,
+        connect_retries: upstream.connect_retries,
+        idle: upstream.idle,
+        idle_per_endpoint: upstream.idle_per_endpoint,
+        eject_after: upstream.eject_after,
+        eject_on_status: upstream.eject_on_status,
+        retry_budget: upstream.retry_budget,
+        http1: config.http1,
+    }
 }
 
 /// Has other tasks run, and the sockets be looked at, after every few steps.

@@ -67,6 +67,30 @@ impl ShutdownSignal {
             }
         }
     }
+
+    /// The same, but where `look` returns no pause it is called again when something has changed.
+    pub async fn look_or_wait(
+        &mut self,
+        stage: Stage,
+        mut changes: watch::Receiver<()>,
+        mut look: impl FnMut() -> Option<Duration>,
+    ) {
+        loop {
+            changes.mark_unchanged();
+            let pause = look();
+            let again = async {
+                match pause {
+                    Some(pause) => sleep(pause).await,
+                    // Who tells of changes lives as long as the process.
+                    None => drop(changes.changed().await),
+                }
+            };
+            tokio::select! {
+                () = self.reached(stage) => return,
+                () = again => {}
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,21 +13,31 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Where tables can be read.
 #[derive(Clone, Debug)]
-pub struct TableHandle(Arc<ArcSwap<Table>>);
+pub struct TableHandle {
+    shared: Arc<ArcSwap<Table>>,
+    published: watch::Sender<()>,
+}
 
 impl TableHandle {
     /// The table in force. For the request path see [`TableCache`].
     pub fn load(&self) -> Arc<Table> {
-        self.0.load_full()
+        self.shared.load_full()
     }
 
     /// Puts a table in force beside the publisher, until that has another: for tests of what no manifest
     /// says. What a publisher keeps of older tables is not touched.
     pub fn replace(&self, table: Table) {
-        self.0.store(Arc::new(table));
+        self.shared.store(Arc::new(table));
+        self.published.send_replace(());
+    }
+
+    /// Tells of every table that comes into force from now on.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.published.subscribe()
     }
 }
 
@@ -35,6 +45,7 @@ impl TableHandle {
 #[derive(Debug)]
 pub struct Publisher {
     shared: Arc<ArcSwap<Table>>,
+    published: watch::Sender<()>,
     /// Tables that some worker may still hold.
     retired: Vec<Arc<Table>>,
 }
@@ -42,12 +53,13 @@ pub struct Publisher {
 impl Publisher {
     /// Starts with `table`.
     pub fn new(table: Table) -> Self {
-        Self { shared: Arc::new(ArcSwap::from_pointee(table)), retired: Vec::new() }
+        let shared = Arc::new(ArcSwap::from_pointee(table));
+        Self { shared, published: watch::Sender::new(()), retired: Vec::new() }
     }
 
     /// A handle for a reader.
     pub fn handle(&self) -> TableHandle {
-        TableHandle(Arc::clone(&self.shared))
+        TableHandle { shared: Arc::clone(&self.shared), published: self.published.clone() }
     }
 
     /// The table in force.
@@ -72,6 +84,7 @@ impl Publisher {
             Some(gone) => gone.iter().for_each(Gone::leave),
             None => leave(&old, &table),
         }
+        self.published.send_replace(());
         self.retired.push(old);
         self.collect();
     }
@@ -155,7 +168,7 @@ struct Cached {
 impl TableCache {
     /// A cache over `handle`.
     pub fn new(handle: &TableHandle) -> Self {
-        let mut shared = Cache::new(Arc::clone(&handle.0));
+        let mut shared = Cache::new(Arc::clone(&handle.shared));
         let held = Rc::new(Arc::clone(shared.load()));
         Self(RefCell::new(Cached { shared, held }))
     }

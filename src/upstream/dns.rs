@@ -99,9 +99,10 @@ impl Names {
     pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
         let look = || {
             self.look();
-            LOOK
+            // Without names there is nothing to do until there is another table.
+            (!self.known.borrow().is_empty()).then_some(LOOK)
         };
-        signal.look_until(Stage::Aborting, look).await;
+        signal.look_or_wait(Stage::Aborting, self.tables.changes(), look).await;
     }
 
     fn look(self: &Rc<Self>) {

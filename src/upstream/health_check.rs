@@ -70,20 +70,23 @@ impl Checker {
     pub async fn run(self: Rc<Self>, mut signal: ShutdownSignal) {
         // Requests go on for a while, and are to find endpoints that answer.
         let look = || {
-            self.look();
-            LOOK
+            // Without checks there is nothing to do until there is another table.
+            self.look().then_some(LOOK)
         };
-        signal.look_until(Stage::Aborting, look).await;
+        signal.look_or_wait(Stage::Aborting, self.tables.changes(), look).await;
     }
 
-    fn look(self: &Rc<Self>) {
+    /// Begins the checks that are due. Returns whether the table asks for any.
+    fn look(self: &Rc<Self>) -> bool {
         let now = Instant::now();
         let look = self.look.get() + 1;
         self.look.set(look);
         let table = self.tables.load();
         let mut checked = self.checked.borrow_mut();
+        let mut asks = false;
         let backends = table.backends().iter().filter(|backend| backend.check.is_some());
         for (backend, check) in backends.filter_map(|all| Some((all, all.check.as_ref()?))) {
+            asks = true;
             let (mut all, mut failing) = (0, 0);
             for endpoint in backend.endpoints().usable() {
                 let known = checked.entry(Arc::as_ptr(endpoint)).or_insert_with(|| {
@@ -113,6 +116,7 @@ impl Checker {
             }
             stays
         });
+        asks
     }
 
     async fn check(self: Rc<Self>, checked: Rc<Checked>) {

@@ -204,6 +204,11 @@ impl Upstream {
         self.budget.tick(now_ms);
     }
 
+    /// Whether it keeps no connection to a pod.
+    pub fn is_at_rest(&self) -> bool {
+        self.pool.is_empty() && self.hyper_pool.is_empty() && self.http2.is_empty()
+    }
+
     /// Sends the request to one of the endpoints of `destination`, and takes it. The first is that
     /// of `state`, if there is one already. `random` draws a random number.
     ///

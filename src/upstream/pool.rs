@@ -136,6 +136,11 @@ impl<C: Pooled> Pool<C> {
         self.cells.upstream.idle.shift(-i64::try_from(closed).unwrap_or(i64::MAX));
     }
 
+    /// Whether no connection is idle in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.idle.borrow().values().all(|entry| entry.connections.is_empty())
+    }
+
     fn put(&self, key: Key, mut connection: C) {
         let mut idle = self.idle.borrow_mut();
         let Some(Entry { connections, .. }) = idle.get_mut(&key) else {

@@ -25,7 +25,8 @@ use crate::error::labels;
 use crate::net::counters::LocalGauge;
 use shortage::Alarm;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::Notify;
 
 /// A connection may hold the free memory divided by this.
 const SHARE: i64 = 8;
@@ -65,6 +66,9 @@ pub struct Budget {
     held: AtomicI64,
     pressed: AtomicBool,
     alarm: Alarm,
+    /// Workers with something to do, and who is told of the first of them.
+    busy: AtomicUsize,
+    stirred: Notify,
 }
 
 impl Budget {
@@ -72,12 +76,33 @@ impl Budget {
     pub fn new(limit: usize) -> Arc<Self> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (held, pressed) = (AtomicI64::new(0), AtomicBool::new(false));
-        Arc::new(Self { limit, held, pressed, alarm: Alarm::default() })
+        let (busy, stirred) = (AtomicUsize::new(0), Notify::new());
+        Arc::new(Self { limit, held, pressed, alarm: Alarm::default(), busy, stirred })
     }
 
     /// The bound, in bytes.
     pub fn limit(&self) -> i64 {
         self.limit
+    }
+
+    /// Notes that a worker begins to have something to do, or has nothing to do any more.
+    pub fn work(&self, begins: bool) {
+        if begins {
+            self.busy.fetch_add(1, Ordering::Relaxed);
+            self.stirred.notify_one();
+        } else {
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether no worker has anything to do, so that nothing grows.
+    pub fn is_at_rest(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) == 0
+    }
+
+    /// Waits until a worker begins to have something to do. For one who waits.
+    pub async fn stirred(&self) {
+        self.stirred.notified().await;
     }
 
     /// Whether the memory of the cgroup is nearly used up.

@@ -162,6 +162,14 @@ impl Http2Pool {
         });
     }
 
+    /// Whether no connection is in it, nor on its way.
+    pub(in crate::upstream) fn is_empty(&self) -> bool {
+        self.by_key
+            .borrow()
+            .values()
+            .all(|entry| entry.connections.is_empty() && entry.opening.is_none())
+    }
+
     pub(super) fn now_ms(&self) -> u64 {
         self.now_ms.get()
     }

@@ -76,6 +76,10 @@ fn a_hint_is_here_before_the_answer_is_made() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pod works for that long, on a thread of its own"
+)]
 fn a_pod_that_says_that_it_works_on_a_request_is_not_given_up() {
     if is_by_hyper() {
         return;
