@@ -4,9 +4,8 @@
 //! future ends it: no task is left behind. The answer is bytes; `answer` says what they mean.
 
 use super::answer::MOST_BYTES;
+use super::connect::{ByteStream, client_config, open, resolve};
 use crate::control::quote::shorten;
-use crate::error::Advice;
-use crate::pki::ca_bundle::CaBundle;
 use crate::telemetry::ListFailure;
 use bytes::Bytes;
 use http::uri::Scheme;
@@ -16,23 +15,16 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 /// Largest head of an answer, in bytes; theirs has about 1 KiB.
 const HEAD_BYTES: usize = 64 * 1024;
-/// Largest file of CAs, in bytes: all public CAs together have about 250 KB.
-const MOST_CA_BYTES: u64 = 1 << 20;
 /// Longest `ETag` that is repeated to the server; usual ones have less than 80 bytes.
 const MOST_ETAG: usize = 256;
 /// Our `User-Agent`.
@@ -72,11 +64,6 @@ pub struct Origin {
     /// The most bytes of a body.
     most: usize,
 }
-
-/// A stream to a server.
-trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +127,10 @@ pub enum FetchError {
     /// The answer is not HTTP, or breaks off.
     #[error("the response is truncated or not HTTP: {0}")]
     Http(String),
+    /// 429, with the time to wait, if the server names one in seconds (`Retry-After`, RFC 9110
+    /// section 10.2.3).
+    #[error("the status is 429: too many requests")]
+    Limited(Option<Duration>),
     /// Neither 200, nor a 304 that was asked for.
     #[error("the status is {0}{hint}", hint = redirect_hint(*.0))]
     Status(StatusCode),
@@ -165,7 +156,7 @@ impl FetchError {
             Self::Authorities { .. } => ListFailure::Authorities,
             Self::Timeout { .. } => ListFailure::Timeout,
             Self::Http(_) => ListFailure::Http,
-            Self::Status(_) => ListFailure::Status,
+            Self::Limited(_) | Self::Status(_) => ListFailure::Status,
             Self::TooLarge(_) => ListFailure::TooLarge,
             Self::Encoded => ListFailure::Encoded,
         }
@@ -298,66 +289,6 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Connects, with TLS if there are settings for it.
-async fn open(
-    addr: SocketAddr,
-    name: ServerName<'static>,
-    tls: Option<Arc<ClientConfig>>,
-) -> Result<Box<dyn ByteStream>, FetchError> {
-    let socket = TcpStream::connect(addr).await;
-    let socket = socket.map_err(|source| FetchError::Connect { addr, source })?;
-    let Some(tls) = tls else { return Ok(Box::new(socket)) };
-    let stream = TlsConnector::from(tls).connect(name, socket).await;
-    let stream = stream.map_err(|error| FetchError::Tls { addr, what: said(&error) })?;
-    Ok(Box::new(stream))
-}
-
-/// Looks a name up in a thread of its own: the resolver cannot be interrupted, and a runtime waits
-/// for its blocking threads when it ends, which would hold up the process on its way out.
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let (reply, answer) = oneshot::channel();
-    let host = host.to_owned();
-    let look_up = move || {
-        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        // No receiver is left if the attempt was given up.
-        let _ = reply.send(found);
-    };
-    let started = std::thread::Builder::new().name("resolve".to_owned()).spawn(look_up);
-    started.map_err(|error| said(&error))?;
-    match answer.await {
-        Ok(found) => found.map_err(|error: io::Error| said(&error)),
-        Err(_) => Err("the DNS lookup ended without a result".to_owned()),
-    }
-}
-
-fn client_config(ca_file: Option<&Path>, key: &'static str) -> Result<ClientConfig, FetchError> {
-    let roots = match ca_file {
-        Some(path) => authorities(path).map_err(|what| FetchError::Authorities {
-            key,
-            path: path.to_owned(),
-            what,
-        })?,
-        None => Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
-    };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has suites for TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-fn authorities(path: &Path) -> Result<Arc<RootCertStore>, String> {
-    use std::io::Read;
-    let mut pem = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(MOST_CA_BYTES).read_to_end(&mut pem).map_err(|error| error.to_string())?;
-    let bundle = CaBundle::from_pem(&pem).map_err(|error| error.reason().to_owned())?;
-    Ok(Arc::clone(bundle.roots()))
-}
-
 async fn read(
     response: Response<Incoming>,
     asked: bool,
@@ -366,6 +297,11 @@ async fn read(
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_MODIFIED if asked => return Ok(Fetched::NotModified),
+        StatusCode::TOO_MANY_REQUESTS => {
+            let after = response.headers().get(header::RETRY_AFTER);
+            let seconds = after.and_then(|after| after.to_str().ok()?.trim().parse().ok());
+            return Err(FetchError::Limited(seconds.map(Duration::from_secs)));
+        }
         status => return Err(FetchError::Status(status)),
     }
     let (head, mut rest) = response.into_parts();
@@ -393,7 +329,7 @@ fn not_http(error: hyper::Error) -> FetchError {
 }
 
 /// The words of an error, which may repeat what a server sent: shortened, on one line.
-fn said(error: &impl fmt::Display) -> String {
+pub(super) fn said(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     shorten(&text).replace(char::is_control, " ")
 }

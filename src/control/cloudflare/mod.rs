@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod check;
+mod connect;
 mod failure;
 pub mod fetch;
 mod initial;
