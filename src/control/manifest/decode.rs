@@ -42,11 +42,17 @@ pub(super) fn decode(kind: Kind, value: Value) -> Result<(Object, Vec<Unknown>),
     Ok((object, unknown.collect()))
 }
 
-/// A Node with nothing but the addresses in its status: the rest may be of a newer API or, written
-/// by hand, without quotes (`cpu: 4`), and nobody reads it.
+/// A Node with nothing in its status but the addresses and whether it is ready: the rest may be of a newer
+/// API or, written by hand, without quotes (`cpu: 4`), and nobody reads it.
 fn addresses_only(mut node: Value) -> Value {
-    if let Some(status) = node.get_mut("status").and_then(Value::as_object_mut) {
-        status.retain(|key, _| key == "addresses");
+    let Some(status) = node.get_mut("status").and_then(Value::as_object_mut) else { return node };
+    let conditions = status.get("conditions").and_then(Value::as_array);
+    let ready = conditions.and_then(|all| all.iter().find(|it| it["type"] == "Ready"));
+    let ready = ready.and_then(|ready| ready["status"].as_str().map(str::to_owned));
+    status.retain(|key, _| key == "addresses");
+    if let Some(ready) = ready {
+        let conditions = serde_json::json!([{"type": "Ready", "status": ready}]);
+        status.insert("conditions".to_owned(), conditions);
     }
     node
 }

@@ -16,7 +16,9 @@ pub use store::Store;
 pub use traefik::{TRAEFIK_KINDS, TRAEFIK_VERSION, TraefikObject};
 
 use crate::model::{Kind, ObjectRef};
-use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeSpec, NodeStatus, Secret, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Node, NodeCondition, NodeSpec, NodeStatus, Secret, Service,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -54,7 +56,8 @@ pub enum Object {
     Traefik(Arc<TraefikObject>),
     /// `v1` Secret.
     Secret(Arc<Secret>),
-    /// `v1` Node; from a whole one, the conversion keeps name, zone and addresses.
+    /// `v1` Node; from a whole one, the conversion keeps name, zone, addresses, and whether
+    /// it is not ready.
     Node(Arc<Node>),
     /// `v1` ConfigMap.
     ConfigMap(Arc<ConfigMap>),
@@ -123,8 +126,16 @@ impl From<TraefikObject> for Object {
     }
 }
 
+/// The condition `Ready`, without its times, where it is not true.
+fn not_ready(conditions: Vec<NodeCondition>) -> Option<Vec<NodeCondition>> {
+    let mut conditions = conditions.into_iter();
+    let ready = conditions.find(|it| it.type_ == "Ready" && it.status != "True")?;
+    let NodeCondition { type_, status, .. } = ready;
+    Some(vec![NodeCondition { type_, status, ..NodeCondition::default() }])
+}
+
 impl From<Node> for Object {
-    /// Keeps name, zone and addresses. The rest is most of a Node (a list of images) and changes with
+    /// Keeps name, zone, addresses, and whether it is not ready. The rest is most of a Node (a list of images) and changes with
     /// every heartbeat of its kubelet, which would pass for news.
     fn from(node: Node) -> Self {
         let Node { metadata, spec, status } = node;
@@ -137,8 +148,10 @@ impl From<Node> for Object {
             pod_cidrs,
             ..NodeSpec::default()
         });
-        let status = status
-            .map(|NodeStatus { addresses, .. }| NodeStatus { addresses, ..NodeStatus::default() });
+        let status = status.map(|NodeStatus { addresses, conditions, .. }| {
+            let conditions = conditions.and_then(not_ready);
+            NodeStatus { addresses, conditions, ..NodeStatus::default() }
+        });
         Self::Node(Arc::new(Node { metadata, spec, status }))
     }
 }

@@ -76,7 +76,7 @@ trims! {
     EndpointSlice: this => slice(this);
     TraefikObject: this => keep(&mut this.metadata, true);
     Secret: this => secret(this);
-    // `Object::from` keeps the name, the zone and the addresses.
+    // `Object::from` keeps the name, the zone, the addresses, and whether it is not ready.
     Node: _this => {};
     ConfigMap: this => keep(&mut this.metadata, false);
 }
