@@ -20,3 +20,4 @@ mod utc;
 pub mod watch;
 pub mod write_back;
 pub mod yaml;
+pub mod zone;
