@@ -1,10 +1,11 @@
 //! `ravelin check`.
 
 use super::certificates::{self, Certificates};
-use super::checkout::{JudgedAs, JudgedFindings};
+use super::checkout::{Input, JudgedAs, JudgedFindings};
 use super::findings::{self, DiagnosticJson};
+use super::zones::{self, ZoneArgs, ZoneReport};
 use super::{Failure, Output, What, full_strict, manifests, say, table};
-use crate::model::Severity;
+use crate::model::{Diagnostic, Severity};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -20,62 +21,97 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     clients: Option<&'a String>,
     findings: Vec<DiagnosticJson<'a>>,
+    /// What is set at Cloudflare, against what is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloudflare: Option<&'a ZoneReport>,
     errors: usize,
     warnings: usize,
 }
 
 /// Prints what would be served and what would not. `verbose`: with a line for each annotation that makes
 /// no difference.
-pub(super) fn check(what: &What, paths: Vec<PathBuf>, verbose: bool) -> Result<u8, Failure> {
+pub(super) fn check(
+    what: &What,
+    zone: &ZoneArgs,
+    paths: Vec<PathBuf>,
+    verbose: bool,
+) -> Result<u8, Failure> {
+    zone.refuse_token(&paths)?;
+    let mut api = zone.api()?;
     let read = manifests::read(what, paths)?;
-    let (build, input) = (read.build, read.input);
-    let certificates = Certificates::of(read.config.as_ref(), &build);
+    let (build, input) = (&read.build, &read.input);
+    let certificates = Certificates::of(read.config.as_ref(), build);
     let JudgedFindings { findings: found, awaited } = input.judge(&build.findings);
     let mut strict = certificates.strict(&build.table)?;
     strict.retain(|row| !awaited.contains(row.object()));
+    let compare = |api: &mut _| zones::compare(api, zone, &read, &certificates, &strict);
+    let cloudflare = api.as_mut().map(compare).transpose()?;
+    let of_zones = |severity| cloudflare.as_ref().map_or(0, |report| report.count(severity));
     let rows = certificates.rows.iter();
-    let errors = findings::count(&found, Severity::Error)
+    let errors = of_zones(Severity::Error)
+        + findings::count(&found, Severity::Error)
         + rows.clone().filter(|row| row.error.is_some()).count()
         + usize::from(certificates.policies.is_err());
-    let warnings = findings::count(&found, Severity::Warning)
+    let warnings = of_zones(Severity::Warning)
+        + findings::count(&found, Severity::Warning)
         + rows.filter(|row| row.warning.is_some()).count()
         + strict.iter().filter(|row| row.is_warning()).count();
     let mut routes = table::rows(&build.table);
     input.adjust(&mut routes);
-    let page = match what.output {
-        Output::Text => {
-            let count = routes.len();
-            let table = if routes.is_empty() { String::new() } else { table::text(&routes) + "\n" };
-            let findings = findings::text(&found, verbose);
-            let input = input.text();
-            let mut shown = certificates.text();
-            if let Err(error) = &certificates.policies {
-                shown.push_str(&format!("error: client_certificate: {error}\n"));
-            }
-            let strict: String = strict.iter().map(full_strict::Row::text).collect();
-            format!(
-                "{table}{shown}{strict}{findings}{input}{count} routes, {errors} errors, {warnings} \
-                 warnings\n"
-            )
-        }
-        Output::Json => {
-            let findings = found.iter().map(DiagnosticJson::from).collect();
-            let clients = certificates.policies.as_ref().err();
-            let (certificates, full_strict) = (&certificates.rows[..], &strict[..]);
-            json(&Report {
-                judged_as: input.judged_as(),
-                routes,
-                certificates,
-                full_strict,
-                clients,
-                findings,
-                errors,
-                warnings,
-            })?
-        }
-    };
-    say(&page)?;
+    let zones = cloudflare.as_ref();
+    let certificates = &certificates;
+    let checked = Checked { routes, certificates, strict, found, zones, input, errors, warnings };
+    say(&match what.output {
+        Output::Text => checked.text(verbose),
+        Output::Json => checked.json()?,
+    })?;
     Ok(u8::from(errors > 0))
+}
+
+/// All that is printed.
+struct Checked<'c> {
+    routes: Vec<table::Row>,
+    certificates: &'c Certificates<'c>,
+    strict: Vec<full_strict::Row>,
+    found: Vec<Diagnostic>,
+    zones: Option<&'c ZoneReport>,
+    input: &'c Input,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Checked<'_> {
+    fn text(&self, verbose: bool) -> String {
+        let Self { routes, certificates, strict, found, zones, input, errors, warnings } = self;
+        let count = routes.len();
+        let table = if routes.is_empty() { String::new() } else { table::text(routes) + "\n" };
+        let findings = findings::text(found, verbose);
+        let input = input.text();
+        let mut shown = certificates.text();
+        if let Err(error) = &certificates.policies {
+            shown.push_str(&format!("error: client_certificate: {error}\n"));
+        }
+        let strict: String = strict.iter().map(full_strict::Row::text).collect();
+        let zones = zones.map_or_else(String::new, ZoneReport::text);
+        format!(
+            "{table}{shown}{strict}{findings}{zones}{input}{count} routes, {errors} errors, {warnings} \
+             warnings\n"
+        )
+    }
+
+    fn json(self) -> Result<String, Failure> {
+        json(&Report {
+            judged_as: self.input.judged_as(),
+            routes: self.routes,
+            certificates: &self.certificates.rows,
+            full_strict: &self.strict,
+            clients: self.certificates.policies.as_ref().err(),
+            findings: self.found.iter().map(DiagnosticJson::from).collect(),
+            cloudflare: self.zones,
+            errors: self.errors,
+            warnings: self.warnings,
+        })
+    }
 }
 
 /// A value as indented JSON.

@@ -70,6 +70,11 @@ impl Row {
         &self.host
     }
 
+    /// What visitors get from Cloudflare instead of the site.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.status
+    }
+
     /// Whether any certificate is presented for it.
     pub(super) fn has_certificate(&self) -> bool {
         self.verdict != Verdict::NoCertificate.label()

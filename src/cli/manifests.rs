@@ -9,6 +9,8 @@ use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster, judge_bes
 use crate::control::reconcile::{Build, build};
 use crate::control::translate::Options;
 use crate::control::watch::ClusterWatch;
+use crate::control::write_back::NodeAddresses;
+use crate::control::zone::ready_nodes;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub(super) struct Read {
     pub(super) build: Build,
     /// The input.
     pub(super) input: Input,
+    /// The Nodes that are ready.
+    pub(super) nodes: Vec<NodeAddresses>,
 }
 
 /// The name of standard input among paths, and in messages.
@@ -44,13 +48,13 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
                 _ => Kubernetes::default(),
             };
             let settings = Kubernetes { kubeconfig: Some(file.clone()), ..settings };
-            let (build, input) = build_cluster(&settings, &of_cluster(options))?;
-            return Ok(Read { config, build, input });
+            let (build, input, nodes) = build_cluster(&settings, &of_cluster(options))?;
+            return Ok(Read { config, build, input, nodes });
         }
         (Some(SourceKind::Directory { path }), None) if paths.is_empty() => vec![path.clone()],
         (Some(SourceKind::Kubernetes(settings)), None) if paths.is_empty() => {
-            let (build, input) = build_cluster(settings, &options)?;
-            return Ok(Read { config, build, input });
+            let (build, input, nodes) = build_cluster(settings, &options)?;
+            return Ok(Read { config, build, input, nodes });
         }
         _ => paths,
     };
@@ -76,8 +80,9 @@ pub(super) fn read(what: &What, paths: Vec<PathBuf>) -> Result<Read, Failure> {
     judge_beside(directory.surroundings(), &objects, &mut findings);
     let build = build(&objects, findings, &options);
     let surroundings = Box::new(directory.surroundings().clone());
+    let nodes = ready_nodes(&objects);
     let input = Input::Files { objects: Box::new(objects), surroundings };
-    Ok(Read { config, build, input })
+    Ok(Read { config, build, input, nodes })
 }
 
 pub(super) fn standard_input() -> Result<String, Failure> {
@@ -92,7 +97,10 @@ pub(super) fn standard_input() -> Result<String, Failure> {
 }
 
 /// Lists the cluster once, and translates what is in it.
-fn build_cluster(settings: &Kubernetes, options: &Options) -> Result<(Build, Input), Failure> {
+fn build_cluster(
+    settings: &Kubernetes,
+    options: &Options,
+) -> Result<(Build, Input, Vec<NodeAddresses>), Failure> {
     let failed = |text| Failure { code: 1, text };
     let metrics = Arc::default();
     let watch = ClusterWatch::new(settings, options.cloudflare_list.as_ref(), &metrics);
@@ -103,7 +111,8 @@ fn build_cluster(settings: &Kubernetes, options: &Options) -> Result<(Build, Inp
     let (surroundings, mut findings) = around_cluster(&others.notes);
     findings.extend(others.findings);
     judge_beside(&surroundings, &objects, &mut findings);
-    Ok((build(&objects, findings, options), Input::Cluster))
+    let nodes = ready_nodes(&objects);
+    Ok((build(&objects, findings, options), Input::Cluster, nodes))
 }
 
 /// As `run` reads a cluster, whatever the source of the configuration is.

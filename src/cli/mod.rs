@@ -20,7 +20,9 @@ mod migrate;
 mod probe;
 mod run;
 mod table;
+mod zones;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -63,7 +65,8 @@ enum Verb {
         ravelin check --config ravelin.toml\n  \
         helm template CHART | ravelin check -\n  \
         ravelin check --kubeconfig ~/.kube/config\n  \
-        ravelin check --ingress-class traefik cluster.yaml\n\n\
+        ravelin check --ingress-class traefik cluster.yaml\n  \
+        ravelin check --cloudflare --cloudflare-token token.txt --config ravelin.toml\n\n\
         Files without EndpointSlices are checked as a repository: a Service is enough, and a Secret that\n\
         cert-manager, SealedSecrets or SOPS will create is not an error. Documents that are not read\n\
         (templates, charts, encrypted documents, kinds of other edges) are counted.\n\n\
@@ -72,6 +75,8 @@ enum Verb {
     Check {
         #[command(flatten)]
         what: What,
+        #[command(flatten)]
+        zone: zones::ZoneArgs,
         /// List every finding; by default, similar findings share one line.
         #[arg(long)]
         verbose: bool,
@@ -176,6 +181,14 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line = match Line::try_parse_from(line) {
         Ok(line) => line,
         Err(error) => {
+            // The value that is not wanted may be a token, which clap would repeat.
+            let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+            if error.kind() == ErrorKind::TooManyValues
+                && argument.is_some_and(|argument| argument.starts_with("--cloudflare"))
+            {
+                complain(zones::NO_TOKEN_HERE);
+                return USAGE.into();
+            }
             // Help and version are errors here too. A closed pipe needs no report.
             let _ = error.print();
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
@@ -184,7 +197,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match line.verb {
         Verb::Run { config } => run::run(&config),
         Verb::Demo { port } => demo::demo(port),
-        Verb::Check { what, verbose, paths } => check::check(&what, paths, verbose),
+        Verb::Check { what, zone, verbose, paths } => check::check(&what, &zone, paths, verbose),
         Verb::Explain { what, paths, method, origin, url } => {
             explain::explain(&what, paths, &method, &url, &origin)
         }

@@ -20,6 +20,7 @@ mod sinks;
 mod strict;
 mod tcp;
 mod traefiks;
+mod zones;
 
 use program::{PATIENCE, Ran, ravelin};
 

@@ -1,0 +1,41 @@
+//! Certificates of the tests: of the played API, and of the hosts that are served.
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::sync::Arc;
+
+/// An authority of that name.
+pub(super) fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
+}
+
+/// The API's side, and the authority that clients are told to trust, as PEM.
+pub(super) fn server_config() -> (ServerConfig, String) {
+    let trusted = authority("of the API");
+    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(names).expect("names").signed_by(&key, &trusted);
+    let leaf = leaf.expect("a certificate").der().clone();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf], key)
+        .expect("a key that fits");
+    (config, trusted.pem())
+}
+
+/// A certificate for these names, its key, and the authority that issued it, as PEM.
+pub(super) fn issued(names: &[&str]) -> (String, String, String) {
+    let issuer = authority("of the hosts");
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(names).expect("names").signed_by(&key, &issuer);
+    (leaf.expect("a certificate").pem(), key.serialize_pem(), issuer.pem())
+}
