@@ -15,6 +15,7 @@ mod beat;
 mod bequest;
 mod endpoints;
 mod error;
+pub mod preflight;
 mod privilege;
 mod reclaim;
 mod reload;

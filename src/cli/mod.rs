@@ -17,6 +17,7 @@ mod findings;
 mod full_strict;
 mod manifests;
 mod migrate;
+mod preflight;
 mod probe;
 mod run;
 mod table;
@@ -43,11 +44,18 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the proxy until SIGTERM.
-    #[command(after_help = "Examples:\n  ravelin run --config /etc/ravelin/ravelin.toml\n\n\
+    #[command(after_help = "Examples:\n  ravelin run --config /etc/ravelin/ravelin.toml\n  \
+        ravelin run --check --config /etc/ravelin/ravelin.toml\n\n\
         SIGTERM or SIGINT: close listeners, finish requests in flight, exit 0. A second signal closes\n  \
         connections at once.\n  \
-        SIGHUP: reload the configuration; if it is invalid, the old one stays in use.")]
+        SIGHUP: reload the configuration; if it is invalid, the old one stays in use.\n\n\
+        --check looks at ports, gate, Cloudflare's list, certificates, API server, clock and the limit on\n\
+        open files, prints a line for each, and ends: with 0 if all pass, 1 with warnings, 2 with failures.\n\
+        It disturbs no process that listens on the same ports.")]
     Run {
+        /// Look whether it could start here, print what was found, and end.
+        #[arg(long)]
+        check: bool,
         /// The configuration file (TOML; config/ravelin.toml lists every key).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
@@ -195,7 +203,8 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match line.verb {
-        Verb::Run { config } => run::run(&config),
+        Verb::Run { config, check: true } => preflight::check(&config),
+        Verb::Run { config, check: false } => run::run(&config),
         Verb::Demo { port } => demo::demo(port),
         Verb::Check { what, zone, verbose, paths } => check::check(&what, &zone, paths, verbose),
         Verb::Explain { what, paths, method, origin, url } => {

@@ -12,6 +12,7 @@ mod foreign;
 mod migrate;
 mod mistakes;
 mod origin;
+mod preflight;
 mod probe;
 mod program;
 mod run;

@@ -10,6 +10,7 @@ mod faults;
 mod last_good;
 mod middlewares;
 mod named;
+mod preflight;
 mod process;
 mod readiness;
 mod silence;

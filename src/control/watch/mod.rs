@@ -45,7 +45,7 @@ use crate::control::translate::ConfigMapKey;
 use crate::control::write_back::{self, Inputs, Reconciled, WriteBackTask};
 use crate::model::{Kind, ObjectRef};
 use crate::net::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::{WatchMetrics, WriteBackMetrics};
+use crate::telemetry::{WatchFailure, WatchMetrics, WriteBackMetrics};
 use client::Api;
 use failure::Failure;
 use follow::Follower;
@@ -53,7 +53,7 @@ use kube::Client;
 use retry_backoff::RetryBackoff;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -74,6 +74,17 @@ pub struct ClusterWatch {
     settings: Kubernetes,
     scopes: Vec<Scope>,
     writing: Option<Writing>,
+}
+
+/// What an API server answered to a request for each kind.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterProbe {
+    /// How many kinds may be listed.
+    pub allowed: usize,
+    /// The kinds that may not be listed, with the API server's words.
+    pub forbidden: Vec<String>,
+    /// Its clock (`Date`, RFC 9110 section 6.6.1).
+    pub date: Option<SystemTime>,
 }
 
 /// The write-back, and its inputs.
@@ -186,6 +197,35 @@ impl ClusterWatch {
     /// Lists what may hang on a Traefik once, as it is written.
     pub fn list_documents(&self) -> RawDocuments {
         self.runtime.block_on(documents::list(&self.api))
+    }
+
+    /// Asks for one object of each kind, as the process will for all of them. A kind whose definition is
+    /// missing is no error, if it may be.
+    ///
+    /// # Errors
+    /// The API server cannot be asked, in its words or ours.
+    pub fn probe(&self) -> Result<ClusterProbe, String> {
+        let mut probe = ClusterProbe::default();
+        for scope in &self.scopes {
+            let sent = self.api.send(scope.page(scope::Limit::One, None));
+            match self.runtime.block_on(sent) {
+                Ok(answer) => {
+                    let date = answer.headers().get(http::header::DATE);
+                    let date =
+                        date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+                    probe.date = date.or(probe.date);
+                    probe.allowed += 1;
+                }
+                Err(Failure { why: WatchFailure::Absent, .. }) if scope.is_optional() => {}
+                Err(Failure { why: WatchFailure::Forbidden, words, .. }) => {
+                    probe.forbidden.push(format!("{}: {words}", scope.words()));
+                }
+                Err(Failure { why, words, .. }) => {
+                    return Err(format!("{}: {}: {words}", scope.words(), why.as_str()));
+                }
+            }
+        }
+        Ok(probe)
     }
 
     /// Lists every kind once.

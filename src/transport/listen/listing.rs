@@ -85,6 +85,17 @@ impl Listing {
         self.group(self.key(inode))
     }
 
+    /// The sockets that keep an address from being bound: on its port, there or at every address.
+    pub fn holding(&self, address: SocketAddr) -> Vec<u64> {
+        let holds = |row: &&Row| {
+            let held = row.key.address;
+            let is_same = held.ip().to_canonical() == address.ip().to_canonical();
+            let is_any = held.ip().is_unspecified() || address.ip().is_unspecified();
+            address.port() != 0 && held.port() == address.port() && (is_same || is_any)
+        };
+        self.0.iter().filter(holds).map(|row| row.inode).collect()
+    }
+
     pub(super) fn key(&self, inode: u64) -> Option<Key> {
         self.0.iter().find(|row| row.inode == inode).map(|row| row.key)
     }

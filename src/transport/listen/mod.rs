@@ -79,6 +79,21 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     Ok(Bound { socket, hold })
 }
 
+/// Tries whether an address could be bound by a process that shares it with nobody. Does not listen, so that
+/// a process that does is not disturbed; the address is free again at once.
+///
+/// # Errors
+/// As [`bind`], and also where another process of this user listens.
+pub fn try_alone(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // As for `bind`: connections in TIME_WAIT do not count.
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(address))
+}
+
 impl Bound {
     /// The address, with the port that the kernel chose for port 0.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 pub(super) fn converse(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -50,7 +50,10 @@ pub(super) fn converse(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         drop(state);
         match (fault, list) {
             (Some(fault), _) => return play(stream, &fault),
-            (None, Some(list)) => answer(stream, "200 OK", "", &list)?,
+            (None, Some(list)) => {
+                let date = httpdate::fmt_http_date(SystemTime::now());
+                answer(stream, "200 OK", &format!("date: {date}\r\n"), &list)?;
+            }
             (None, None) => return watch(stream, shared, &plural, &values),
         }
     }
