@@ -1,7 +1,7 @@
 //! Ports: free, or held and by whom; and what the kernel does with sources that are not admitted.
 
 use super::PreflightLine;
-use super::holders::{of_sockets, servicelb};
+use super::holders::{Holder, of_sockets, servicelb};
 use crate::config::{Admit, Config};
 use crate::net::addr::AddrRanges;
 use crate::transport::admission::{bpf, kernel};
@@ -28,15 +28,10 @@ fn line(what: &str, address: SocketAddr, listing: &Listing) -> PreflightLine {
     if port == 0 {
         return PreflightLine::pass(what, format!("{address}: the kernel chooses one"));
     }
-    let inodes = listing.holding(address);
     let tried = try_alone(address);
-    let is_held = matches!(&tried, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
-    if is_held || !inodes.is_empty() {
-        return held(
-            what,
-            address,
-            of_sockets(proc, &inodes).map(|it| (it.name.clone(), it.to_string())),
-        );
+    if matches!(&tried, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
+        let holder = of_sockets(proc, &listing.holding(address));
+        return held(what, address, holder);
     }
     if let Err(error) = tried {
         let fix = match error.kind() {
@@ -58,15 +53,14 @@ fn line(what: &str, address: SocketAddr, listing: &Listing) -> PreflightLine {
     }
 }
 
-/// `holder`: the name of the program, and it as a text.
-fn held(what: &str, address: SocketAddr, holder: Option<(String, String)>) -> PreflightLine {
+fn held(what: &str, address: SocketAddr, holder: Option<Holder>) -> PreflightLine {
     match holder {
-        Some((name, holder)) if name == OURS => PreflightLine::warn(
+        Some(holder) if holder.name == OURS => PreflightLine::warn(
             what,
             format!("{address} is held by {holder}"),
             "none needed, if it runs as the same user: a new process takes over from it",
         ),
-        Some((_, holder)) => PreflightLine::fail(
+        Some(holder) => PreflightLine::fail(
             what,
             format!("{address} is held by {holder}"),
             "stop it, or use another port",

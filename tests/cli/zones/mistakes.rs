@@ -165,6 +165,24 @@ fn an_api_that_is_away_is_an_error_beside_the_rest() {
 }
 
 #[test]
+fn the_variable_has_the_token_where_no_file_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let config = config(&format!(
+        "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:80\"\n[source]\n\
+         kind = \"directory\"\ndirectory = {:?}\n",
+        folder.path()
+    ));
+    let path = config.path().to_str().expect("UTF-8");
+    // Nobody listens at port 1.
+    let api = ["--cloudflare", "--cloudflare-api", "https://127.0.0.1:1/client/v4"];
+    let mut command = command(&[&["check", "--config", path], &api[..]].concat());
+    let output = command.env("CLOUDFLARE_API_TOKEN", TOKEN).output().expect("the program runs");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+    assert!(said.contains("the API cannot be reached") && !said.contains(TOKEN), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn a_limit_of_the_rate_is_waited_for() {
     let path = format!("/zones/{ZONE}/settings/ssl");
     let (said, code, seen) = run(|scene| {
