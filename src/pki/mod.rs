@@ -1,7 +1,11 @@
 //! Certificates, parsed and checked: our own, those of clients, those of pods.
 //!
-//! **Invariant**: pure functions over bytes; opens no connection and follows no file (`tests/layering`).
+//! [`access`] is about the keys of Cloudflare Access, and the tokens that they sign.
+//!
+//! **Invariant**: pure functions over bytes, and what they made of them; opens no connection and follows no file
+//! (`tests/layering`).
 
+pub mod access;
 pub mod ca_bundle;
 pub mod certificate;
 pub mod client_certificate;
