@@ -285,6 +285,19 @@ reasons! {
     /// No credentials, or wrong ones.
     Unauthorized = "unauthorized", Client, StatusCode::UNAUTHORIZED,
         "This route requires valid credentials.";
+    /// No token of Cloudflare Access. 403 and not 401, as in Cloudflare's examples ("Validate JWTs"): 401 would have to
+    /// name a scheme to log in with (RFC 9110 section 15.5.2), and it is Access that logs in, in front of us.
+    AccessTokenMissing = "access_token_missing", Client, StatusCode::FORBIDDEN,
+        "This route requires a token of Cloudflare Access.";
+    /// A token of Cloudflare Access that is not good, or not for this route.
+    AccessTokenRefused = "access_token_refused", Client, StatusCode::FORBIDDEN,
+        "The token of Cloudflare Access is not valid for this route.";
+    /// A good token of somebody who is in none of the groups that the route asks for.
+    AccessGroupDenied = "access_group_denied", Client, StatusCode::FORBIDDEN,
+        "This route is for members of other groups.";
+    /// The keys of the team have never been fetched: nobody gets in.
+    AccessKeysMissing = "access_keys_missing", Configuration, StatusCode::SERVICE_UNAVAILABLE,
+        "The keys of Cloudflare Access for this route are not available.";
     /// More failed log-ins than one client may have in a while, or more passwords at once than are looked at.
     AuthThrottled = "auth_throttled", Client, StatusCode::TOO_MANY_REQUESTS,
         "Too many failed attempts to log in.";

@@ -1,9 +1,11 @@
-//! What changes the sets while the process runs: the cluster, the list of Cloudflare's addresses, and CrowdSec.
+//! What changes the sets while the process runs: the cluster, the list of Cloudflare's addresses, and CrowdSec. And
+//! the keys of Cloudflare Access.
 
 use super::admission_updates::AdmissionUpdates;
 use super::thread::Thread;
 use super::{Parts, StartError, on_runtime};
 use crate::config::Config;
+use crate::control::access::{KeyKeeper, KeySetup};
 use crate::control::cloudflare::{self, RefreshIntervals, Setup};
 use crate::control::crowdsec::{DecisionKeeper, DecisionSetup};
 use crate::control::reconcile::OnAddresses;
@@ -65,8 +67,27 @@ pub(super) fn start_list(
 /// must not keep a node from serving.
 const FIRST_DECISIONS: Duration = Duration::from_secs(5);
 
+/// Fetches what else is asked of servers outside of the cluster: CrowdSec's decisions, of which it waits for the first,
+/// and the keys of Cloudflare Access.
+pub(super) fn keep_fetched(parts: &Parts) -> io::Result<Vec<Thread>> {
+    let keys = keep_keys(parts)?;
+    Ok(keep_decisions(parts)?.into_iter().chain([keys]).collect())
+}
+
+/// Fetches the keys of the teams that routes name, on a thread of its own.
+fn keep_keys(parts: &Parts) -> io::Result<Thread> {
+    let keeper = KeyKeeper::new(KeySetup {
+        config: parts.config.access.clone(),
+        tables: parts.tables.clone(),
+        keys: Arc::clone(parts.steps.keys()),
+        metrics: Arc::clone(parts.telemetry.access()),
+    });
+    let signal = parts.signal.clone();
+    Thread::spawn(&parts.wakeup, "access", move || on_runtime("access", keeper.run(signal)))
+}
+
 /// Fetches CrowdSec's decisions on a thread of its own, if that is configured. Returns after the first attempt.
-pub(super) fn keep_decisions(parts: &Parts) -> io::Result<Option<Thread>> {
+fn keep_decisions(parts: &Parts) -> io::Result<Option<Thread>> {
     let Some(config) = parts.config.crowdsec.clone() else { return Ok(None) };
     let (tried, first) = channel();
     let (policy, signal) = (Arc::clone(&parts.policy), parts.signal.clone());

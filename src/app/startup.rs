@@ -10,7 +10,7 @@ use super::bequest::bequeath;
 use super::endpoints;
 use super::reclaim::watch_memory;
 use super::reload::Heritage;
-use super::sets::{follow_cluster, keep_decisions, start_list};
+use super::sets::{follow_cluster, keep_fetched, start_list};
 use super::settings::{open_access_log, options, policy};
 use super::steering::Steering;
 use super::thread::Thread;
@@ -253,7 +253,7 @@ impl Prepared {
             Some(admin) => Some((steering.listen_admin(admin.port)?, admin.socket)),
             None => None,
         };
-        self.others.extend(keep_decisions(parts)?.into_iter().chain(watch_memory(parts)?));
+        self.others.extend(keep_fetched(parts)?.into_iter().chain(watch_memory(parts)?));
         let workers = start_workers(parts, ends)?;
         let keeper = keep_list(parts, list)?;
         self.others.extend([keeper, start_accepting(parts, bound, doors)?]);

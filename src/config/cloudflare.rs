@@ -95,7 +95,9 @@ pub(super) fn section(table: &Table<'_>) -> Cloudflare {
 }
 
 fn origin(table: &Table<'_>) -> ListOrigin {
-    let url = table.read("url", |value| raw::string(value).and_then(https));
+    let url = table.read("url", |value| {
+        raw::string(value).and_then(|text| https(text, defaults::CLOUDFLARE_URL))
+    });
     let ca_file = table.read("ca_file", path);
     let refresh = match table.read("refresh", |value| Ok(raw::string(value) == Ok("off"))) {
         Some(true) => None,
@@ -153,9 +155,9 @@ fn secret(table: &Table<'_>) -> Option<SecretHeader> {
     }
 }
 
-/// A list that can be modified in transit is not trustworthy.
-fn https(text: &str) -> Result<Uri, Fault> {
-    let fix = format!("write a URL such as \"{}\"", defaults::CLOUDFLARE_URL);
+/// A list that can be modified in transit is not trustworthy, nor are keys.
+pub(super) fn https(text: &str, example: &str) -> Result<Uri, Fault> {
+    let fix = format!("write a URL such as \"{example}\"");
     let uri: Uri =
         text.parse().map_err(|_| Fault::new(format!("\"{text}\" is not a URL"), fix.clone()))?;
     if uri.scheme() != Some(&Scheme::HTTPS) || uri.host().is_none_or(str::is_empty) {

@@ -27,6 +27,7 @@ pub(super) const ROOT: Keys = Keys {
         "admit",
         "cloudflare",
         "crowdsec",
+        "access",
         "state",
         "source",
         "admin",
@@ -86,6 +87,8 @@ pub(super) const CLOUDFLARE: Keys = Keys {
 /// `[crowdsec]`.
 pub(super) const CROWDSEC: Keys =
     Keys { table: "crowdsec", keys: &["url", "api_key_file", "ca_file", "interval"] };
+/// `[[access]]`.
+pub(super) const ACCESS: Keys = Keys { table: "access", keys: &["team", "certs_url", "ca_file"] };
 /// `[state]`.
 pub(super) const STATE: Keys =
     Keys { table: "state", keys: &["directory", "cluster", "certificates", "restore_after"] };
@@ -170,7 +173,7 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 19] = [
+pub(super) const TABLES: [&Keys; 20] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -179,6 +182,7 @@ pub(super) const TABLES: [&Keys; 19] = [
     &TLS,
     &CLOUDFLARE,
     &CROWDSEC,
+    &ACCESS,
     &STATE,
     &SOURCE,
     &ADMIN,

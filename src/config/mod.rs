@@ -11,6 +11,7 @@
 //!
 //! **Invariant**: a [`Config`] is valid, and every key is documented (`tests/config_files.rs`).
 
+mod access;
 mod admit;
 pub mod atomic_file;
 mod certificates;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use crate::model::{Https, Prefer};
 use ipnet::IpNet;
 
+pub use access::Access;
 pub use admit::{
     Admit, CLOUDFLARE, CLOUDFLARE_DATE, LOOPBACK, Members, NEVER_CLOUDFLARE, NamedSet,
 };
@@ -94,6 +96,8 @@ pub struct Config {
     pub cloudflare: Cloudflare,
     /// Where the decisions of CrowdSec are. `None`: none are obeyed.
     pub crowdsec: Option<CrowdSec>,
+    /// Teams of Cloudflare Access whose keys are elsewhere than Cloudflare documents.
+    pub access: Vec<Access>,
     /// `[state] directory`: the directory for persistent state. `None`: no state is stored. As written:
     /// relative to the working directory.
     pub state: Option<PathBuf>,

@@ -15,6 +15,7 @@ use toml::de::DeValue;
 use crate::error::Advice;
 use crate::model::{Hsts, Https, Prefer};
 
+use super::access;
 use super::admit::Sets;
 use super::certificates;
 use super::client_certificate;
@@ -70,6 +71,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let ticket_key_file = tls.read("ticket_key_file", path);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
     let crowdsec = crowdsec::section(&root.table(&keys::CROWDSEC));
+    let access = access::section(&root);
     let source = source::section(&root.table(&keys::SOURCE));
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
     let admin_table = root.table(&keys::ADMIN);
@@ -102,6 +104,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         ticket_key_file,
         cloudflare,
         crowdsec,
+        access,
         state,
         last_good,
         source: source?,

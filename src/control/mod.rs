@@ -3,6 +3,7 @@
 //! **Invariant**: the only room that knows Kubernetes types; imports no stage and no path
 //! (`tests/layering`).
 
+pub mod access;
 mod cause;
 pub mod cloudflare;
 pub mod crowdsec;

@@ -4,6 +4,7 @@
 //!
 //! **Invariant**: never makes a worker wait, even if a sink is stuck (`tests/cli`).
 
+mod access;
 pub mod access_log;
 mod admin;
 mod admission;
@@ -31,6 +32,7 @@ mod write_back;
 mod writer;
 
 pub use crate::net::counters::{GaugeGuard, LocalCounter, LocalGauge, ScopedGauge};
+pub use access::{AccessCells, AccessMetrics, TeamCells};
 pub use admin::{AdminCells, AdminDoor};
 pub use admission::{AdmissionMode, Drops, PortCells};
 pub use cells::{

@@ -3,6 +3,7 @@
 use crate::error::labels;
 use crate::model::middleware::StepKind;
 use crate::net::counters::LocalCounter;
+use crate::pki::access::TokenRefusal;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// A counter that every thread may write.
@@ -86,6 +87,12 @@ pub struct StepCells {
     pub rate_bytes: SharedGauge,
     /// Buckets that were in use and gave way to another client's.
     pub rate_evicted: SharedCounter,
+    /// Tokens of Cloudflare Access whose signature was verified and good.
+    pub access_verified: SharedCounter,
+    /// Tokens that were refused, by [`TokenRefusal`].
+    pub access_refused: [SharedCounter; TokenRefusal::ALL.len()],
+    /// Tokens that workers keep as verified.
+    pub access_tokens: SharedGauge,
     /// Nonces of `digestAuth` that somebody has logged in with.
     pub digest_nonces: SharedGauge,
     /// Requests of a limit of the whole cluster that this process decided alone, by [`StoreFailure`].

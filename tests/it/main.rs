@@ -8,6 +8,7 @@
 mod balancer;
 mod support;
 
+mod access;
 mod admin;
 mod auth;
 mod balancing;

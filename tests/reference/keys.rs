@@ -17,10 +17,14 @@ const BASE: [(&str, &str); 6] = [
     ("state.cluster", "true"),
 ];
 
+/// Tables of which there may be several.
+const ARRAYS: [&str; 5] =
+    ["access", "listener", "certificate", "client_certificate", "entry_point"];
+
 const CROWDSEC: &str = "\"http://crowdsec.example:8080\"";
 
 /// What has to be set for a key to have a meaning. An empty value removes a key that is in the way.
-const COMPANIONS: [(&str, &[(&str, &str)]); 18] = [
+const COMPANIONS: [(&str, &[(&str, &str)]); 20] = [
     ("certificate", &[("certificate.cert_file", "\"a\""), ("certificate.key_file", "\"b\"")]),
     (
         "client_certificate",
@@ -39,6 +43,8 @@ const COMPANIONS: [(&str, &[(&str, &str)]); 18] = [
     ("crowdsec.api_key_file", &[("crowdsec.url", CROWDSEC)]),
     ("crowdsec.ca_file", &[("crowdsec.url", CROWDSEC), ("crowdsec.api_key_file", "\"a\"")]),
     ("crowdsec.interval", &[("crowdsec.url", CROWDSEC), ("crowdsec.api_key_file", "\"a\"")]),
+    ("access", &[("access.team", "\"example\"")]),
+    ("access.team", &[("access.ca_file", "\"a\"")]),
     ("timeouts.drain_idle", &[("timeouts.drain", "\"24h\"")]),
     ("timeouts.drain", &[("timeouts.drain_idle", "\"1ms\"")]),
     ("timeouts.coalesce", &[("timeouts.coalesce_max", "\"24h\"")]),
@@ -119,8 +125,7 @@ fn with(key: &str, value: &str) -> (Result<Config, Vec<ConfigError>>, Vec<Config
     for (path, value) in written.iter().filter(|(_, value)| !value.is_empty()) {
         let Some((of, key)) = path.split_once('.') else { continue };
         if of != table {
-            let is_array =
-                ["listener", "certificate", "client_certificate", "entry_point"].contains(&of);
+            let is_array = ARRAYS.contains(&of);
             text += &if is_array { format!("[[{of}]]\n") } else { format!("[{of}]\n") };
             table = of;
         }

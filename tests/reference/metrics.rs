@@ -88,6 +88,7 @@ fn scrape() -> String {
         cells.fail(ravelin::telemetry::ListFailure::ALL[0], 1);
     });
     telemetry.decisions().update(|cells| cells.attempts.succeed(true, 1));
+    telemetry.access().update(|cells| cells.succeed(&"example".into(), 2, true, 1));
     telemetry.class_grace().update(|classes| {
         classes.insert("ravelin".into(), 1);
     });

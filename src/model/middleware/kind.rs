@@ -15,6 +15,8 @@ labels! { fn label;
         RedirectRegex = "redirectRegex",
         /// `ipAllowList`.
         IpAllowList = "ipAllowList",
+        /// `access`.
+        Access = "access",
         /// `basicAuth`.
         BasicAuth = "basicAuth",
         /// `digestAuth`.

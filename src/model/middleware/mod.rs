@@ -4,6 +4,7 @@
 //! ingress-nginx, ours). All of them come to the same [`Step`]s, so that one meaning has one implementation, in
 //! `proxy::middleware`. Names, values, networks and regular expressions are parsed here once.
 
+mod access;
 mod auth;
 mod headers;
 mod kind;
@@ -16,6 +17,7 @@ mod response;
 mod services;
 mod source;
 
+pub use access::AccessRule;
 pub use auth::{
     AuthFlavour, AuthService, BasicAuth, Credential, DigestAuth, DigestUser, ForwardAuth,
     ForwardBody, ForwardedTrust, PasswordHash, ShaCrypt, SignIn,
@@ -73,6 +75,8 @@ pub enum Step {
     Source(Box<SourceRule>),
     /// A step that some addresses need not pass.
     Exempt(Box<Exemption>),
+    /// `ravelin.dev/access`: a token of Cloudflare Access.
+    Access(Box<AccessRule>),
     /// `basicAuth`.
     BasicAuth(Box<BasicAuth>),
     /// `digestAuth`.
@@ -122,6 +126,7 @@ impl Step {
             Self::Redirect(redirect) => redirect.kind(),
             Self::Source(_) => StepKind::IpAllowList,
             Self::Exempt(exemption) => exemption.step.step.step_kind(),
+            Self::Access(_) => StepKind::Access,
             Self::BasicAuth(_) => StepKind::BasicAuth,
             Self::DigestAuth(_) => StepKind::DigestAuth,
             Self::ForwardAuth(_) => StepKind::ForwardAuth,

@@ -73,6 +73,9 @@ fn asked(step: &Step) -> String {
         Step::ForwardAuth(auth) => {
             format!("{}, which decides when the request comes", auth.service.uri)
         }
+        Step::Access(rule) => {
+            format!("for the keys of {}, which verify the token when the request comes", rule.team)
+        }
         Step::BasicAuth(_) | Step::DigestAuth(_) => "for credentials, which are checked".to_owned(),
         Step::RateLimit(_) => "the shared store, which counts".to_owned(),
         _ => "when the request comes".to_owned(),

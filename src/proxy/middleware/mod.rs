@@ -7,12 +7,13 @@
 //! table: no allocation and no dynamic call.
 //!
 //! Most request halves decide at once. Those that have to ask somebody (`forwardAuth`), or to compute for long
-//! (a password), answer [`Stop::Wait`] and are called again as a future, so that requests without them do not
+//! (a password) or that lack a key (`access`), answer [`Stop::Wait`] and are called again as a future, so that requests without them do not
 //! carry its size.
 //!
 //! **Invariant**: a step passes the request on, waits, or answers in place of the pod; what protects and cannot
 //! decide refuses. A step never blocks its worker.
 
+mod access;
 mod answer;
 mod basic_auth;
 mod body_size;
@@ -46,6 +47,7 @@ mod user;
 mod view;
 mod wait;
 
+pub use access::Assertion;
 pub use answer::StepAnswer;
 pub use compress::{BodyEncoder, SLICE, Then, Waiting};
 pub use connections::{ConnectionTurns, admit_connection};
@@ -156,6 +158,7 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             Ok(())
         }
         Step::CircuitBreaker(rules) => breaker::on_request(rules, middleware, request),
+        Step::Access(rule) => access::on_request(rule, middleware, request),
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
         Step::DigestAuth(auth) => digest_auth::on_request(auth, middleware, request),
         Step::ForwardAuth(_) => Err(Stop::Wait),

@@ -1,5 +1,6 @@
 //! What a request carries through the steps of its route.
 
+use super::access::Assertion;
 use super::answer::StepAnswer;
 use super::compress::{AcceptedCodings, BodyEncoder};
 use super::error_pages::Asked;
@@ -22,6 +23,10 @@ pub struct Passage {
     /// `X-Forwarded-For` as it was received, before it was replaced by the verified visitor; all of its values,
     /// joined by commas.
     pub received_for: Option<HeaderValue>,
+    /// The token of Cloudflare Access that was received, if a step asks for it.
+    pub assertion: Assertion,
+    /// The user, as a step has verified: for the log.
+    pub user: Option<HeaderValue>,
     /// Whether a response without a type gets the one that its body looks like.
     pub detects_type: bool,
     /// The bound of `retry` for attempts.
@@ -72,9 +77,10 @@ pub enum StepNote {
 }
 
 impl Passage {
-    /// At the first step, with `X-Forwarded-For` as it was received from a peer that may speak for others.
-    pub fn new(received_for: Option<HeaderValue>) -> Self {
-        Self { received_for, ..Self::default() }
+    /// At the first step, with `X-Forwarded-For` as it was received from a peer that may speak for others, and with the
+    /// token of Cloudflare Access.
+    pub fn new(received_for: Option<HeaderValue>, assertion: Assertion) -> Self {
+        Self { received_for, assertion, ..Self::default() }
     }
 
     /// Whether something is still to be done when the answer has come.

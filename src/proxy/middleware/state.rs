@@ -4,11 +4,13 @@
 //! another object must not refill a bucket. A worker remembers those that it has met, so that it takes the lock
 //! once for each middleware and table.
 
+use super::access::TokenCache;
 use super::basic_auth::LogIns;
 use super::breaker::BreakerState;
 use super::digest_auth::Nonces;
 use super::limit::{Concurrency, RateState, Stores};
 use crate::model::middleware::{NamedStep, Step};
+use crate::pki::access::{KeyStore, TeamKeys};
 use crate::telemetry::StepCells;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -23,6 +25,8 @@ const KEPT: Duration = Duration::from_secs(600);
 pub enum State {
     /// None is needed, or there can be none: then the step refuses what it would need it for.
     Nothing,
+    /// Of `access`: the keys of its team.
+    Access(Arc<TeamKeys>),
     /// Of `basicAuth`.
     BasicAuth(LogIns),
     /// Of `digestAuth`.
@@ -36,8 +40,10 @@ pub enum State {
 }
 
 impl State {
-    fn of(middleware: &NamedStep, cells: &Arc<StepCells>, stores: &Stores) -> Self {
+    fn of(middleware: &NamedStep, registry: &StateRegistry) -> Self {
+        let StateRegistry { cells, stores, keys, .. } = registry;
         match &middleware.step {
+            Step::Access(rule) => Self::Access(keys.team(&rule.team)),
             Step::BasicAuth(_) => LogIns::new().map_or(Self::Nothing, Self::BasicAuth),
             Step::DigestAuth(_) => {
                 Nonces::new(Instant::now(), cells).map_or(Self::Nothing, Self::DigestAuth)
@@ -56,6 +62,7 @@ pub struct StateRegistry {
     states: Mutex<HashMap<Arc<str>, Vec<Kept>>>,
     cells: Arc<StepCells>,
     stores: Stores,
+    keys: Arc<KeyStore>,
 }
 
 #[derive(Debug)]
@@ -71,6 +78,11 @@ impl StateRegistry {
         &self.cells
     }
 
+    /// The keys of teams of Cloudflare Access.
+    pub fn keys(&self) -> &Arc<KeyStore> {
+        &self.keys
+    }
+
     /// The state of a middleware. One that says the same under the same name has the same.
     fn get(&self, middleware: &Arc<NamedStep>, now: Instant) -> Arc<State> {
         let mut all = self.states.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +95,7 @@ impl StateRegistry {
             kept.retain_mut(|kept| kept.is_of_use(now));
             !kept.is_empty()
         });
-        let state = Arc::new(State::of(middleware, &self.cells, &self.stores));
+        let state = Arc::new(State::of(middleware, self));
         let kept = Kept {
             middleware: Arc::clone(middleware),
             state: Arc::clone(&state),
@@ -115,12 +127,14 @@ pub struct States {
     known: RefCell<Known>,
     /// The generation of the table whose middlewares they are.
     generation: Cell<u64>,
+    /// Tokens of Cloudflare Access that are verified.
+    pub(super) tokens: RefCell<TokenCache>,
 }
 
 impl States {
     /// A worker's, without any.
     pub fn new(registry: Arc<StateRegistry>) -> Self {
-        Self { registry, known: RefCell::default(), generation: Cell::new(0) }
+        Self { registry, ..Self::default() }
     }
 
     /// What is counted of them.

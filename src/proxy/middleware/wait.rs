@@ -1,6 +1,6 @@
 //! The request halves that have to wait.
 
-use super::{RequestView, StepAnswer, basic_auth, forward_auth, grpc_web, limit};
+use super::{RequestView, StepAnswer, access, basic_auth, forward_auth, grpc_web, limit};
 use crate::error::Reason;
 use crate::model::middleware::{NamedStep, Step};
 use crate::net::memory::Account;
@@ -35,6 +35,7 @@ pub async fn wait(
     match &middleware.step {
         // One within another is none that the translation makes.
         Step::Exempt(exemption) => Box::pin(wait(&exemption.step, request, services)).await,
+        Step::Access(rule) => access::wait(rule, middleware, request).await,
         Step::BasicAuth(auth) => basic_auth::wait(auth, middleware, request).await,
         Step::ForwardAuth(auth) => forward_auth::wait(auth, request, services).await,
         Step::GrpcWeb(origins) => grpc_web::wait(origins, request, services).await,

@@ -19,8 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Most bytes of a request body that do not make the time to the answer the client's: they come in a
-/// moment.
+/// Most bytes of a request body that come in a moment: with more, the time to the answer is the client's.
 const SHORT_UPLOAD: u64 = 64 * 1024;
 
 /// The most bytes of a request body that are likely to be here with its head: hyper's first buffer.
@@ -394,6 +393,7 @@ impl Record {
             bytes_in: outcome.bytes_in,
             bytes_out: outcome.bytes_out,
             retries: self.upstream.retries,
+            user: self.parts.user(),
             user_agent: self.parts.noted.user_agent.as_ref().map(HeaderValue::as_bytes),
         });
     }

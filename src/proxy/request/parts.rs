@@ -28,6 +28,11 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Who asked, for the log.
+    pub(super) fn user(&self) -> Option<&[u8]> {
+        self.passage.as_ref()?.user.as_ref().map(HeaderValue::as_bytes)
+    }
+
     /// Host and path, for the log: as they were read, or else as they were sent.
     pub(super) fn asked(&self) -> (&[u8], &str) {
         match (&self.target, &self.unreadable) {

@@ -44,6 +44,7 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
             bytes_in: 0,
             bytes_out: 0,
             retries: 0,
+            user: None,
             user_agent: None,
         });
     }

@@ -8,7 +8,8 @@ use crate::net::fields::Fields;
 use crate::net::message::{Request, Response};
 use crate::proxy::Downstream;
 use crate::proxy::middleware::{
-    self, NamedStep, Passage, RequestSource, RequestView, ResponseView, Services, StepAnswer, Stop,
+    self, Assertion, NamedStep, Passage, RequestSource, RequestView, ResponseView, Services,
+    StepAnswer, Stop,
 };
 use crate::routing::{RouteId, Table};
 use crate::telemetry::StepOutcome;
@@ -27,10 +28,10 @@ pub(super) fn begin(
     downstream: &Downstream,
     headers: &impl Fields,
 ) -> Option<Box<Passage>> {
-    table.chain(id)?;
+    let chain = table.chain(id)?;
     // Nobody else's word counts, as in Traefik.
     let trusted = downstream.trusted.and_then(|_| joined(headers));
-    Some(Box::new(Passage::new(trusted)))
+    Some(Box::new(Passage::new(trusted, Assertion::of(chain, headers))))
 }
 
 /// All values of `X-Forwarded-For`.

@@ -32,7 +32,7 @@ const USER_AGENT_BYTES: usize = 512;
 
 /// A line at its longest: all bounds, and what is around the values.
 #[cfg(test)]
-const LINE_BYTES: usize = 6 * NAME_BYTES
+const LINE_BYTES: usize = 7 * NAME_BYTES
     + RAY_BYTES
     + METHOD_BYTES
     + 2 * HOST_BYTES
@@ -136,6 +136,8 @@ pub struct Line<'a> {
     pub bytes_out: u64,
     /// How often it was sent again.
     pub retries: u32,
+    /// Who asked, as Cloudflare Access says.
+    pub user: Option<&'a [u8]>,
     /// `User-Agent` as received.
     pub user_agent: Option<&'a [u8]>,
 }
@@ -175,6 +177,9 @@ impl Line<'_> {
         if let Some(reason) = self.reason {
             plain(text.out, br#""reason":""#, reason);
         }
+        if let Some(user) = self.user {
+            text.field::<USER>(user);
+        }
         if let Some(user_agent) = self.user_agent {
             text.field::<USER_AGENT>(user_agent);
         }
@@ -197,7 +202,7 @@ impl Line<'_> {
 
 /// The fields of a line that are a client's text or long, each with everything before its value and its
 /// bound.
-const FIELDS: [(&[u8], usize); 7] = [
+const FIELDS: [(&[u8], usize); 8] = [
     (br#""client":""#, NAME_BYTES),
     (br#""endpoint":""#, NAME_BYTES),
     (br#""cf_ray":""#, RAY_BYTES),
@@ -205,6 +210,7 @@ const FIELDS: [(&[u8], usize); 7] = [
     (br#""host":""#, HOST_BYTES),
     (br#""path":""#, PATH_BYTES),
     (br#""user_agent":""#, USER_AGENT_BYTES),
+    (br#""user":""#, NAME_BYTES),
 ];
 
 // Positions in FIELDS.
@@ -215,6 +221,7 @@ const METHOD: usize = 3;
 const HOST: usize = 4;
 const PATH: usize = 5;
 const USER_AGENT: usize = 6;
+const USER: usize = 7;
 
 /// A line on its way.
 struct Text<'o> {
@@ -361,6 +368,7 @@ mod tests {
             bytes_in: u64::MAX,
             bytes_out: u64::MAX,
             retries: u32::MAX,
+            user: Some(value),
             user_agent: Some(value),
         };
         let mut out = Vec::new();
@@ -375,7 +383,7 @@ mod tests {
             let (out, cut) = written(&long, &"/\u{1f600}".repeat(5000));
             assert!(cut && out.len() <= LINE_BYTES, "{byte}: {} bytes", out.len());
             let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
-            let expected = serde_json::json!(["cf_ray", "host", "path", AGENT]);
+            let expected = serde_json::json!(["cf_ray", "host", "path", AGENT, "user"]);
             assert_eq!(value["truncated"], expected, "{byte}");
         }
     }

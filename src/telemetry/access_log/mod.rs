@@ -213,6 +213,7 @@ mod tests {
             bytes_in: 0,
             bytes_out: 2,
             retries: 0,
+            user: Some(b"ann@a.example"),
             user_agent: Some(b"a\"\\\n\x01\xffb"),
         }
     }
@@ -243,6 +244,7 @@ mod tests {
             "host": "a.example",
             "path": "/a\u{7f}\u{2028}",
             "protocol": "HTTP/1.1",
+            "user": "ann@a.example",
             "user_agent": "a\"\\\n\u{1}\u{fffd}b",
             "status": 200,
             "duration_us": 1,

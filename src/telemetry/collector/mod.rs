@@ -1,5 +1,6 @@
 //! The scrape: adds up the cells of all threads and encodes the metric families.
 
+mod access;
 mod admin;
 mod connections;
 mod decisions;
@@ -17,6 +18,7 @@ mod upstream;
 mod watch;
 mod write_back;
 
+use super::access::AccessMetrics;
 use super::admin::AdminCells;
 use super::admission::PortCells;
 use super::cells::{ChangeEffect, CheckCells, DnsCells, ListenerCells, SnapshotCells, WorkerCells};
@@ -64,6 +66,7 @@ pub struct Telemetry {
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
     decisions: Arc<DecisionMetrics>,
+    access: Arc<AccessMetrics>,
     watch: Arc<WatchMetrics>,
     write_back: Arc<WriteBackMetrics>,
     last_good: Arc<LastGoodMetrics>,
@@ -122,6 +125,7 @@ impl Telemetry {
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
             decisions: Arc::default(),
+            access: Arc::default(),
             watch: Arc::default(),
             write_back: Arc::default(),
             last_good: Arc::default(),
@@ -158,6 +162,11 @@ impl Telemetry {
     /// State of CrowdSec's decisions.
     pub fn decisions(&self) -> &Arc<DecisionMetrics> {
         &self.decisions
+    }
+
+    /// State of the keys of Cloudflare Access.
+    pub fn access(&self) -> &Arc<AccessMetrics> {
+        &self.access
     }
 
     /// State of the watch of the cluster.
@@ -315,6 +324,7 @@ impl Collector for Telemetry {
         self.encode_tls(&mut families)?;
         self.encode_list(&mut families)?;
         self.encode_decisions(&mut families)?;
+        self.encode_access(&mut families)?;
         self.encode_watch(&mut families)?;
         self.encode_write_back(&mut families)?;
         self.encode_last_good(&mut families)?;

@@ -5,6 +5,7 @@
 //! implementation. Annotations have no order, so the steps are in that of nginx's phases: redirects, CORS, addresses,
 //! limits, authentication, paths, fields. What restricts and cannot be read leaves the routes with 503.
 
+mod access;
 mod nginx;
 mod own;
 mod pages;
@@ -87,6 +88,12 @@ impl<'m> Maker<'m, '_> {
     /// The value of an annotation, unless it is empty or to be ignored, which is then told.
     fn get(&mut self, name: &str) -> Option<&'m str> {
         let value = self.annotations().get(name).filter(|value| !value.is_empty())?;
+        (!self.annotations().ignores(name, None, self.report)).then_some(value)
+    }
+
+    /// The value of an annotation that restricts, also if it is empty.
+    fn present(&mut self, name: &str) -> Option<&'m str> {
+        let value = self.annotations().get(name)?;
         (!self.annotations().ignores(name, None, self.report)).then_some(value)
     }
 

@@ -1,7 +1,7 @@
 //! The short forms of ravelin's own: what most routes ask for, without a Middleware.
 
 use super::references::split;
-use super::{Draft, Maker, nginx, pages};
+use super::{Draft, Maker, access, nginx, pages};
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::translate::middleware::{
@@ -29,13 +29,15 @@ const REQUEST_HEADERS: &str = "ravelin.dev/request-headers";
 const RESPONSE_HEADERS: &str = "ravelin.dev/response-headers";
 
 /// All of them, on Ingresses.
-pub(in crate::control::translate) const NAMES: [&str; 16] = [
+pub(in crate::control::translate) const NAMES: [&str; 18] = [
     REDIRECT,
     REDIRECT_STATUS,
     ALLOW,
     DENY,
     RATE_LIMIT,
     RATE_LIMIT_BURST,
+    access::ACCESS,
+    access::ACCESS_GROUPS,
     BASIC_AUTH,
     REALM,
     FORWARD_AUTH,
@@ -54,6 +56,7 @@ pub(super) fn read(maker: &mut Maker<'_, '_>) {
     maker.sources(DENY, SourceList::Deny);
     maker.sources(ALLOW, SourceList::Allow);
     rate_limit(maker);
+    access::read(maker);
     basic_auth(maker);
     forward_auth(maker);
     paths(maker);

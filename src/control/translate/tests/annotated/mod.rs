@@ -1,5 +1,6 @@
 //! Annotations that ask for steps by themselves: ingress-nginx's, and the short forms of our own.
 
+mod access;
 mod nginx;
 mod pages;
 
@@ -134,6 +135,8 @@ fn a_misspelt_short_form_that_protects_is_refused() {
     for (annotation, near) in [
         ("basic-auth-secrets: users", "basic-auth-secret"),
         ("alow: 10.0.0.0/8", "allow"),
+        ("acess: example/0a", "access"),
+        ("acces-groups: ops", "access-groups"),
         ("rate-limits: 1/s", "rate-limit"),
     ] {
         let said = refused(OWN, annotation);
