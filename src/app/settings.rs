@@ -4,6 +4,8 @@ use super::StartError;
 use crate::config::{self, Config, Members, SourceKind};
 use crate::control::translate::{ConfigMapKey, EntryPointTable, Options};
 use crate::http::client_ip::VisitorPolicy;
+use crate::model::NamedStep;
+use crate::model::middleware::{AccessRule, Step};
 use crate::telemetry::access_log::{self, Output, Sink};
 use crate::telemetry::{LogCells, Writer};
 use std::sync::Arc;
@@ -43,12 +45,25 @@ pub fn options(config: &Config) -> Options {
         admits_pods: sets.any(|set| set.members == Members::Pods),
         https: config.https.clone(),
         entry_points: EntryPointTable::of(config),
+        first_steps: access_steps(config),
         node: node(config).map(Arc::from),
         prefer: config.upstream.prefer,
         details: false,
         certificates: config.certificate_secrets.clone(),
         cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
     }
+}
+
+/// What tables `[[access]]` ask of requests.
+fn access_steps(config: &Config) -> Vec<Arc<NamedStep>> {
+    let tables = config.access.iter().enumerate();
+    let asking = tables.filter(|(_, table)| !table.audiences.is_empty());
+    let step = |(number, table): (usize, &config::Access)| {
+        let config::Access { team, hosts, audiences, groups, .. } = table.clone();
+        let step = Step::Access(Box::new(AccessRule { team, audiences, groups, hosts }));
+        Arc::new(NamedStep { name: format!("configuration: access[{number}]").into(), step })
+    };
+    asking.map(step).collect()
 }
 
 /// Name of the Node that we run on: as configured, or else as the DaemonSet says (downward API).

@@ -88,7 +88,10 @@ pub(super) const CLOUDFLARE: Keys = Keys {
 pub(super) const CROWDSEC: Keys =
     Keys { table: "crowdsec", keys: &["url", "api_key_file", "ca_file", "interval"] };
 /// `[[access]]`.
-pub(super) const ACCESS: Keys = Keys { table: "access", keys: &["team", "certs_url", "ca_file"] };
+pub(super) const ACCESS: Keys = Keys {
+    table: "access",
+    keys: &["team", "hosts", "audiences", "groups", "certs_url", "ca_file"],
+};
 /// `[state]`.
 pub(super) const STATE: Keys =
     Keys { table: "state", keys: &["directory", "cluster", "certificates", "restore_after"] };

@@ -24,7 +24,7 @@ const ARRAYS: [&str; 5] =
 const CROWDSEC: &str = "\"http://crowdsec.example:8080\"";
 
 /// What has to be set for a key to have a meaning. An empty value removes a key that is in the way.
-const COMPANIONS: [(&str, &[(&str, &str)]); 20] = [
+const COMPANIONS: [(&str, &[(&str, &str)]); 22] = [
     ("certificate", &[("certificate.cert_file", "\"a\""), ("certificate.key_file", "\"b\"")]),
     (
         "client_certificate",
@@ -44,6 +44,8 @@ const COMPANIONS: [(&str, &[(&str, &str)]); 20] = [
     ("crowdsec.ca_file", &[("crowdsec.url", CROWDSEC), ("crowdsec.api_key_file", "\"a\"")]),
     ("crowdsec.interval", &[("crowdsec.url", CROWDSEC), ("crowdsec.api_key_file", "\"a\"")]),
     ("access", &[("access.team", "\"example\"")]),
+    ("access.hosts", &[("access.audiences", "[\"0a\"]")]),
+    ("access.groups", &[("access.audiences", "[\"0a\"]")]),
     ("access.team", &[("access.ca_file", "\"a\"")]),
     ("timeouts.drain_idle", &[("timeouts.drain", "\"24h\"")]),
     ("timeouts.drain", &[("timeouts.drain_idle", "\"1ms\"")]),

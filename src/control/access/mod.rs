@@ -112,7 +112,7 @@ fn teams(table: &Table) -> BTreeSet<Team> {
 
 /// Where the keys of a team are.
 fn origin(team: &Team, config: &[Access]) -> Origin {
-    let table = config.iter().find(|table| table.team == *team);
+    let table = config.iter().find(|table| table.team == *team && table.has_source());
     let documented = || Uri::try_from(team.certs_url()).expect("a team is a label of a host");
     let url = table.and_then(|table| table.certs_url.clone()).unwrap_or_else(documented);
     let target = url.path_and_query().map_or("/", |target| target.as_str()).to_owned();
@@ -237,8 +237,17 @@ mod tests {
     fn a_table_of_the_configuration_says_where_the_keys_are() {
         let team = |name| Team::parse(name).expect("a team");
         let certs_url = Uri::from_static("https://mirror.example:8443/certs?x=1");
-        let table = Access { team: team("a"), certs_url: Some(certs_url), ca_file: None };
-        let of = |name| origin(&team(name), std::slice::from_ref(&table)).identity();
+        let asking = Access {
+            team: team("a"),
+            hosts: Vec::new(),
+            audiences: vec!["0a".into()],
+            groups: Vec::new(),
+            certs_url: None,
+            ca_file: None,
+        };
+        let source = Access { certs_url: Some(certs_url), ..asking.clone() };
+        let config = [asking, source];
+        let of = |name| origin(&team(name), &config).identity();
         assert_eq!(of("a"), "https://mirror.example:8443/certs?x=1");
         assert_eq!(of("b"), "https://b.cloudflareaccess.com:443/cdn-cgi/access/certs");
     }

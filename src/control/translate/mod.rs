@@ -70,7 +70,7 @@ pub use validate::validate;
 
 use super::objects::{Change, Objects};
 use crate::config::{CertificateSecret, HostPolicy, ListOrigin, MiddlewarePolicy};
-use crate::model::{Diagnostic, Https, Ingress, Kind, Model, ObjectRef, Prefer};
+use crate::model::{Diagnostic, Https, Ingress, Kind, Model, NamedStep, ObjectRef, Prefer};
 use findings::Findings;
 use routes::{Routes, Touched};
 use std::sync::Arc;
@@ -108,6 +108,8 @@ pub struct Options {
     pub https: Https,
     /// The entry points that routes may name.
     pub entry_points: EntryPointTable,
+    /// Steps of all routes, before all others: what the configuration asks of requests.
+    pub first_steps: Vec<Arc<NamedStep>>,
     /// Name of the Node that we run on, if it is known.
     pub node: Option<Arc<str>>,
     /// Which endpoints are preferred, for Services that do not set it.

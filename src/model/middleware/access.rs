@@ -1,8 +1,9 @@
 //! Who may ask, by a token of Cloudflare Access.
 
+use crate::model::HostPattern;
 use crate::pki::access::Team;
 
-/// `ravelin.dev/access` and `ravelin.dev/access-groups`.
+/// `ravelin.dev/access` and `ravelin.dev/access-groups`, or a table `[[access]]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessRule {
     /// Who has to have signed the token.
@@ -11,4 +12,13 @@ pub struct AccessRule {
     pub audiences: Vec<Box<str>>,
     /// Groups, of which the user has to be in one; everybody passes if there are none.
     pub groups: Vec<Box<str>>,
+    /// The hosts whose requests need one; all if there are none.
+    pub hosts: Vec<HostPattern>,
+}
+
+impl AccessRule {
+    /// Whether requests for a host need a token.
+    pub fn is_about(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
+    }
 }

@@ -13,11 +13,11 @@ mod keys;
 mod store;
 mod team;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 pub use claims::Verified;
 pub use keys::{KeySet, KeySetError, MOST_KEYS, MOST_KEYS_BYTES};
 pub use store::{EARLIEST_AGAIN, KeyStore, MOST_TEAMS, TeamKeys};
-pub use team::{DOMAIN, Team, TeamError};
+pub use team::{DOMAIN, Team, TeamError, is_audience};
 pub use token::{LEEWAY, MOST_TOKEN, TokenRefusal, UnverifiedToken};

@@ -43,6 +43,15 @@ advice! { TeamError:
     TeamError::Label => "does not name a team", "write the name that Zero Trust > Settings shows as team domain";
 }
 
+/// Longest AUD tag, in bytes; those of Access have 64 hexadecimal digits.
+const MOST_AUDIENCE: usize = 128;
+
+/// Whether a text may be the Application Audience (AUD) Tag of an application.
+pub fn is_audience(tag: &str) -> bool {
+    let is_known = tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_known && (1..=MOST_AUDIENCE).contains(&tag.len())
+}
+
 impl Team {
     /// Reads `TEAM` or `TEAM.cloudflareaccess.com`.
     ///

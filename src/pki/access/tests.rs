@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Any time, as the clock of these tests.
-const NOW: u64 = 1_764_000_000;
+pub(crate) const NOW: u64 = 1_764_000_000;
 
 fn team() -> Team {
     Team::parse("example").expect("a team")
@@ -21,6 +21,14 @@ fn keys(signers: &[&Signer]) -> KeySet {
 
 fn verify(token: &str, keys: &KeySet, now: u64) -> Result<Verified, TokenRefusal> {
     UnverifiedToken::parse(token.as_bytes())?.verify(keys, &team(), now)
+}
+
+/// Keys, and a token that was verified with them: good until an hour after [`NOW`].
+pub(crate) fn sample() -> (KeySet, Verified) {
+    let signer = Signer::new("k1");
+    let keys = keys(&[&signer]);
+    let verified = verify(&signer.token(&claims(NOW)), &keys, NOW).expect("good");
+    (keys, verified)
 }
 
 /// As a route of [`AUD`] judges the values of the field.

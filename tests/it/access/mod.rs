@@ -1,5 +1,6 @@
 //! `ravelin.dev/access`: tokens of Cloudflare Access, with keys of a team that is played here.
 
+mod hosts;
 mod keys;
 mod team;
 #[path = "../../support/access_tokens.rs"]

@@ -1,7 +1,7 @@
 //! What was read of the Middlewares, kept up to date: each is read once, and again when it or something that it needs
 //! has changed.
 
-use super::{Content, Name, Need, OwnBackend, Read, lists, object_ref, read};
+use super::{Content, Name, Need, OwnBackend, Read, Resolved, lists, object_ref, read};
 use crate::config::MiddlewarePolicy;
 use crate::control::objects::Objects;
 use crate::control::translate::findings::{Findings, Reported};
@@ -37,6 +37,8 @@ pub(in crate::control::translate) struct Middlewares {
     users: Map<Dependency, BTreeSet<usize>>,
     /// Ingresses that name one that does not exist: what is nearest may be another one at any time.
     unresolved: BTreeSet<usize>,
+    /// Steps that the configuration puts before those of every route.
+    first: Vec<Arc<NamedStep>>,
 }
 
 /// One Middleware.
@@ -88,6 +90,16 @@ pub(in crate::control::translate) struct Changed<'t> {
 }
 
 impl Middlewares {
+    /// None, behind steps of every route.
+    pub(in crate::control::translate) fn after(first: Vec<Arc<NamedStep>>) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    /// What every route begins with.
+    pub(in crate::control::translate) fn first(&self) -> Resolved {
+        Resolved { steps: self.first.clone(), ..Resolved::default() }
+    }
+
     /// Reads again what changes touch. Returns the Ingresses that have to be read again for it.
     pub(in crate::control::translate) fn update(
         &mut self,

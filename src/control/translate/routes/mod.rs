@@ -105,7 +105,7 @@ impl Routes {
             authorities: Secrets::default(),
             policies: Policies::default(),
             pool: Pool::default(),
-            middlewares: Middlewares::default(),
+            middlewares: Middlewares::after(options.first_steps.clone()),
             assembly: Assembly::new(options.hosts, options.entry_points.bits_of_https()),
             zone: None,
         }

@@ -103,7 +103,7 @@ impl<'a> Steps<'a> {
         let mut dependencies = std::mem::take(&mut own.dependencies);
         let mut is_unresolved = own.is_unresolved;
         let ways = ways.iter().map(|way| {
-            let mut resolved = Resolved::default();
+            let mut resolved = middlewares.first();
             middlewares.resolve_entry_point(asking, way, &mut resolved, report);
             dependencies.append(&mut resolved.dependencies);
             is_unresolved |= resolved.is_unresolved;

@@ -59,6 +59,11 @@ pub(super) fn on_request(
     middleware: &Arc<NamedStep>,
     request: &mut RequestView<'_>,
 ) -> Result<(), Stop> {
+    // A host that cannot be read is not routed.
+    let host = request.origin.target.host_name();
+    if host.is_ok_and(|host| !rule.is_about(host.as_str())) {
+        return Ok(());
+    }
     match judge(rule, middleware, request) {
         Ok(passed) => {
             passed.tell(request);

@@ -66,3 +66,51 @@ impl TokenCache {
         self.tokens.len() >= MOST_TOKENS || self.bytes + more > MOST_BYTES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::access::tests::{NOW, sample};
+
+    const AFTER: u64 = NOW + 2 * 3600;
+
+    fn number(of: usize, bytes: usize) -> Vec<u8> {
+        let mut token = vec![b'a'; bytes];
+        token[..8].copy_from_slice(&of.to_le_bytes());
+        token
+    }
+
+    #[test]
+    fn a_verdict_counts_for_the_keys_that_it_was_made_with() {
+        let (keys, verified) = sample();
+        let (keys, verified) = (Arc::new(keys), Rc::new(verified));
+        let (mut cache, cells) = (TokenCache::default(), StepCells::default());
+        cache.put(b"token", &keys, &verified, NOW, &cells);
+        assert!(cache.get(b"token", &keys).is_some_and(|kept| Rc::ptr_eq(&kept, &verified)));
+        for other in [&b"tokens"[..], b"toke", b""] {
+            assert_eq!(cache.get(other, &keys), None);
+        }
+        let others = Arc::new(sample().0);
+        assert_eq!(cache.get(b"token", &others), None);
+        cache.put(b"token", &others, &verified, NOW, &cells);
+        assert_eq!((cache.get(b"token", &keys), cells.access_tokens.now()), (None, 1));
+        assert!(cache.get(b"token", &others).is_some());
+    }
+
+    #[test]
+    fn tokens_and_their_bytes_are_bounded() {
+        let (keys, verified) = sample();
+        let (keys, verified) = (Arc::new(keys), Rc::new(verified));
+        for (bytes, most) in [(64, MOST_TOKENS), (16 * 1024, MOST_BYTES / (16 * 1024))] {
+            let (mut cache, cells) = (TokenCache::default(), StepCells::default());
+            let mut put = |of, now| cache.put(&number(of, bytes), &keys, &verified, now, &cells);
+            (0..most).for_each(|of| put(of, NOW));
+            assert_eq!(cells.access_tokens.now(), i64::try_from(most).expect("few"));
+            put(most, NOW);
+            assert_eq!(cells.access_tokens.now(), 1, "none of them had expired");
+            (0..most - 1).for_each(|of| put(of, NOW));
+            put(most + 1, AFTER);
+            assert_eq!((cells.access_tokens.now(), cache.bytes), (1, bytes), "all had expired");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use super::Maker;
 use crate::control::quote::quote;
 use crate::error::{Advice, advice};
 use crate::model::middleware::{AccessRule, Step};
-use crate::pki::access::{Team, TeamError};
+use crate::pki::access::{Team, TeamError, is_audience};
 use std::fmt;
 
 pub(super) const ACCESS: &str = "ravelin.dev/access";
@@ -14,9 +14,6 @@ pub(super) const ACCESS_GROUPS: &str = "ravelin.dev/access-groups";
 
 /// Most applications or groups of one annotation.
 const MOST_VALUES: usize = 64;
-
-/// Longest AUD tag, in bytes; those of Access have 64 hexadecimal digits.
-const MOST_AUDIENCE: usize = 128;
 
 /// Why a value says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,11 +93,10 @@ fn audiences(list: &str) -> Result<Vec<Box<str>>, AudienceError> {
     if all.contains(char::is_whitespace) || list.starts_with(char::is_whitespace) {
         return Err(AudienceError::Space);
     }
-    let is_tag = |tag: &&str| {
-        tag.len() <= MOST_AUDIENCE && tag.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
     match tags.len() {
-        ..=MOST_VALUES if tags.iter().all(is_tag) => Ok(tags.into_iter().map(Box::from).collect()),
+        ..=MOST_VALUES if tags.iter().all(|tag| is_audience(tag)) => {
+            Ok(tags.into_iter().map(Box::from).collect())
+        }
         ..=MOST_VALUES => Err(AudienceError::Tag),
         _ => Err(AudienceError::TooMany),
     }
@@ -119,7 +115,7 @@ pub(super) fn read(maker: &mut Maker<'_, '_>) {
     match parse(value) {
         Ok((team, audiences)) => {
             let groups = groups.unwrap_or_default();
-            let rule = Box::new(AccessRule { team, audiences, groups });
+            let rule = Box::new(AccessRule { team, audiences, groups, hosts: Vec::new() });
             maker.push(ACCESS, Step::Access(rule), None);
         }
         Err(error) => {

@@ -39,7 +39,7 @@ fn a_mistake_is_told_with_its_fix_and_lets_nobody_in() {
         ("access-groups: ops", "no effect without ravelin.dev/access", "TEAM/AUD as well"),
     ] {
         let said = refused(OWN, annotations);
-        assert!(said.starts_with("error: Ingress ns/x: metadata.annotations["), "{said}");
+        assert!(said.starts_with("error: Ingress default/x: metadata.annotations["), "{said}");
         let has = [reason, fix, "answer 503"].map(|text| said.contains(text));
         assert_eq!(has, [true; 3], "{annotations}: {said}");
     }
