@@ -54,7 +54,7 @@
 //! |---|---|---|---|---|
 //! | words | [`error`] | every reason for a response of our own: label, status, culprit, text | a new reason does not compile until all four are decided | its own unit tests |
 //! | | [`net`] | addresses, streams, deadlines, memory budget, shutdown, trust | never blocks; knows no route, certificate or Kubernetes type | `tests/layering` |
-//! | | [`pki`] | certificates, parsed and checked | pure functions over bytes; opens no connection and follows no file | `tests/layering` |
+//! | | [`pki`] | certificates and tokens of Cloudflare Access, parsed and checked | pure functions over bytes; opens no connection and follows no file | `tests/layering` |
 //! | | [`model`] | what the cluster asks for | plain data: no Kubernetes type, no live object, no I/O | `tests/layering` |
 //! | | [`config`] | the configuration file | valid by construction: nothing downstream validates a value again | `tests/config_files.rs` |
 //! | base | [`balance`] | which endpoint of a Service takes a request | pure decisions without I/O; imports neither HTTP nor Kubernetes types | `tests/layering` |

@@ -33,10 +33,10 @@ impl AccessCells {
         self.teams.insert(Arc::clone(team), cells);
     }
 
-    /// Counts an attempt that failed at `unix`.
-    pub fn fail(&mut self, team: &Arc<str>, why: ListFailure, unix: u64) {
+    /// Counts an attempt that failed at `unix`, and left `cells` in force.
+    pub fn fail(&mut self, team: &Arc<str>, cells: TeamCells, why: ListFailure, unix: u64) {
         self.attempts.fail(why, unix);
-        self.teams.entry(Arc::clone(team)).or_default().failing = Some(why);
+        self.teams.insert(Arc::clone(team), cells);
     }
 
     /// Removes a team that no route names any more.

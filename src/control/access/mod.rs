@@ -13,7 +13,7 @@ use crate::model::middleware::Step;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::pki::access::{KeySet, KeySetError, KeyStore, MOST_KEYS_BYTES, Team, TeamKeys};
 use crate::routing::{Table, TableHandle};
-use crate::telemetry::{AccessMetrics, ListFailure};
+use crate::telemetry::{AccessMetrics, ListFailure, TeamCells};
 use http::Uri;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -91,7 +91,6 @@ impl KeyKeeper {
                     origin: origin(team, &setup.config),
                     metrics: Arc::clone(&setup.metrics),
                     failing: None,
-                    succeeded: None,
                 };
                 tokio::task::spawn_local(fetcher.run())
             });
@@ -127,8 +126,6 @@ struct Fetcher {
     metrics: Arc<AccessMetrics>,
     /// Why the last attempt failed, if it did.
     failing: Option<ListFailure>,
-    /// When one last succeeded, in seconds since the Unix epoch.
-    succeeded: Option<u64>,
 }
 
 impl Fetcher {
@@ -179,8 +176,7 @@ impl Fetcher {
 
     fn succeed(&mut self, keys: KeySet) {
         let (team, count, now) = (self.team.team(), keys.count(), now());
-        let is_other = self.team.put(keys);
-        self.succeeded = Some(now);
+        let is_other = self.team.put(keys, now);
         self.metrics.update(|cells| cells.succeed(team.name(), count, is_other, now));
         if is_other {
             tracing::info!(%team, keys = count, "the keys of Cloudflare Access have changed");
@@ -192,13 +188,17 @@ impl Fetcher {
 
     fn fail(&mut self, why: ListFailure, words: &str) {
         let (team, now) = (self.team.team(), now());
-        self.metrics.update(|cells| cells.fail(team.name(), why, now));
+        // Those of the process: an App before this one may have fetched them.
+        let (keys, fetched) = (self.team.load(), self.team.fetched());
+        let count = keys.as_ref().map_or(0, |keys| keys.count());
+        let cells = TeamCells { keys: count, succeeded: fetched, failing: Some(why) };
+        self.metrics.update(|all| all.fail(team.name(), cells, why, now));
         if self.failing.replace(why) == Some(why) {
             return;
         }
         let (server, reason) = (self.origin.to_string(), why.as_str());
-        if self.team.load().is_some() {
-            let age_s = self.succeeded.map(|at| now.saturating_sub(at));
+        if keys.is_some() {
+            let age_s = fetched.map(|at| now.saturating_sub(at));
             tracing::warn!(
                 %team, server, reason, words, age_s,
                 "the keys of Cloudflare Access could not be fetched: the last good ones stay in force"

@@ -7,6 +7,7 @@ use super::keys::KeySet;
 use super::team::Team;
 use arc_swap::{ArcSwapOption, Guard};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -23,6 +24,8 @@ pub const MOST_TEAMS: usize = 64;
 pub struct TeamKeys {
     team: Team,
     keys: ArcSwapOption<KeySet>,
+    /// When they were last fetched, in seconds since the Unix epoch; 0 before the first.
+    fetched: AtomicU64,
     asked: Mutex<Asked>,
     wake: Notify,
     /// Attempts that have ended.
@@ -44,6 +47,7 @@ impl TeamKeys {
         Self {
             team,
             keys: ArcSwapOption::empty(),
+            fetched: AtomicU64::new(0),
             asked: Mutex::new(Asked { is_due, last: None }),
             wake: Notify::new(),
             attempts: watch::Sender::new(0),
@@ -60,9 +64,15 @@ impl TeamKeys {
         self.keys.load()
     }
 
-    /// Puts keys in force. Those that are the same stay, so that verdicts which were made with them do. Returns
+    /// When they were last fetched, in seconds since the Unix epoch.
+    pub fn fetched(&self) -> Option<u64> {
+        Some(self.fetched.load(Ordering::Relaxed)).filter(|at| *at > 0)
+    }
+
+    /// Puts keys in force that were fetched at `unix`. Those that are the same stay, so that verdicts which were made with them do. Returns
     /// whether they are others.
-    pub fn put(&self, keys: KeySet) -> bool {
+    pub fn put(&self, keys: KeySet, unix: u64) -> bool {
+        self.fetched.store(unix, Ordering::Relaxed);
         if self.keys.load().as_deref() == Some(&keys) {
             return false;
         }

@@ -146,12 +146,14 @@ fn keys_that_are_the_same_stay_and_teams_are_bounded() {
     let store = KeyStore::default();
     let team = store.team(&team());
     let (one, two) = (Signer::new("k1"), Signer::new("k2"));
-    assert!(team.put(keys(&[&one])));
+    assert_eq!(team.fetched(), None);
+    assert!(team.put(keys(&[&one]), NOW));
     let before = team.load().clone().expect("keys");
-    assert!(!team.put(keys(&[&one])));
+    assert!(!team.put(keys(&[&one]), NOW));
     assert!(std::sync::Arc::ptr_eq(&before, &team.load().clone().expect("keys")));
-    assert!(team.put(keys(&[&two, &one])));
+    assert!(team.put(keys(&[&two, &one]), NOW + 1));
     assert_eq!(team.load().as_ref().map(|keys| keys.count()), Some(2));
+    assert_eq!(team.fetched(), Some(NOW + 1));
     let others: Vec<_> = (0..MOST_TEAMS)
         .map(|number| store.team(&Team::parse(&format!("t{number}")).expect("a team")))
         .collect();
