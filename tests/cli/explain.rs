@@ -283,6 +283,24 @@ fn a_path_that_is_sent_as_it_came_is_told() {
 }
 
 #[test]
+fn a_token_of_cloudflare_access_is_asked_for_and_not_verified_without_keys() {
+    let text = "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: x, \
+         annotations: {ravelin.dev/access: example/0a}}, spec: {ingressClassName: ravelin, \
+         rules: [{http: {paths: [{path: /, pathType: Prefix, \
+         backend: {service: {name: s, port: {number: 80}}}}]}}]}}\n---\n\
+         {apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{port: 80}]}}\n";
+    let (_folder, file) = manifests(text);
+    let url = "http://a.example/";
+    let asks = "middleware default/x: access (access): answers 403 access_token_missing";
+    assert_says(&["--manifests", &file, url], 1, &[asks, "answer 403 access_token_missing"]);
+    // The header {"alg":"RS256","kid":"k"}.
+    let token = "Cf-Access-Jwt-Assertion: eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.e30.AA";
+    let asks = "middleware default/x: access (access): asks for the keys of \
+         example.cloudflareaccess.com, which verify the token when the request comes";
+    assert_says(&["--manifests", &file, "--header", token, url], 0, &[asks, "answer forwarded"]);
+}
+
+#[test]
 fn the_other_name_of_a_host_is_redirected() {
     let git = include_str!("cases/git.yaml");
     let key = "nginx.ingress.kubernetes.io/from-to-www-redirect: 'true'";
