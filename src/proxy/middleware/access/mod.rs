@@ -19,6 +19,7 @@ use super::state::State;
 use super::{RequestView, StepAnswer, Stop, twins};
 use crate::error::Reason;
 use crate::model::middleware::{AccessRule, NamedStep};
+use crate::net::fields::Fields;
 use crate::pki::access::{TeamKeys, TokenRefusal, UnverifiedToken, Verified};
 use assertion::ASSERTION;
 use http::{HeaderName, HeaderValue};
@@ -110,9 +111,9 @@ impl Passed {
         let headers = request.headers();
         twins::remove(headers, &ASSERTION);
         twins::remove(headers, &EMAIL);
-        headers.insert(ASSERTION, self.token);
+        headers.set(ASSERTION, self.token);
         if let Some(email) = self.verified.email() {
-            headers.insert(EMAIL, email.clone());
+            headers.set(EMAIL, email.clone());
         }
         request.passage.user = self.verified.user().cloned();
     }
