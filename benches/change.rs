@@ -73,7 +73,7 @@ impl InForce {
             let table = recompile(model, &effect.delta, &self.publisher.current());
             self.publisher.publish(table);
         }
-        let endpoints = effect.endpoints.iter().map(|(position, backend)| (*position, backend));
+        let endpoints = &effect.endpoints;
         assert!(self.publisher.store_endpoints(endpoints), "they are of the last model");
         effect
     }

@@ -14,6 +14,7 @@ use ravelin::model::{CanonicalPath, Host, HostPattern, Model, PathKind, PathPatt
 use ravelin::routing::{Table, compile};
 use std::fmt::Write;
 use std::hint::black_box;
+use std::sync::Arc;
 use tables::{Requests, host, simple};
 
 const HOSTS: [usize; 3] = [10, 1_000, 100_000];
@@ -65,12 +66,13 @@ fn hosts(c: &mut Criterion) {
 /// One host with `size` rules that differ in their path.
 fn one_host(size: usize) -> Model {
     let mut model = simple(1, 1, HostPattern::Exact);
+    let first = Arc::clone(model.rules.iter().next().expect("one rule"));
     let rule = |position: usize| Rule {
         path: PathPattern::new(PathKind::Prefix, &path(position)).expect("a path"),
         position,
         matching: Default::default(),
         middlewares: None,
-        ..model.rules[0].clone()
+        ..Rule::clone(&first)
     };
     model.rules = (0..size).map(rule).collect();
     model

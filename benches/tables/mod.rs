@@ -1,8 +1,9 @@
 //! The models that the benchmarks compile: hosts with one Ingress each.
 
 use ravelin::model::{
-    BackendKey, BackendSpec, BackendState, EndpointSpec, EndpointState, HostPattern, Https,
-    Ingress, Kind, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+    BackendId, BackendKey, BackendSpec, BackendState, EndpointSpec, EndpointState, HostPattern,
+    Https, Ingress, Ingresses, Kind, Model, PathKind, PathPattern, PortKey, Protocol, Rule,
+    Treatment,
 };
 use ravelin::net::addr::EndpointAddr;
 use std::net::Ipv4Addr;
@@ -61,22 +62,28 @@ pub(crate) fn simple(
         raw_path: false,
         max_body: None,
     };
-    let rule = |number| Rule {
+    let backends: Vec<_> = (0..services).map(|number| backend(&namespace, number)).collect();
+    let ids: Vec<_> = backends.iter().map(|one| BackendId::of(one.key.clone())).collect();
+    let all: Vec<Arc<Ingress>> = (0..hosts).map(|number| Arc::new(ingress(number))).collect();
+    let rule = |number: usize| Rule {
         host: pattern(host(number).into()),
         path: PathPattern::new(PathKind::Prefix, "/").expect("the root is a path"),
-        backend: number % services,
-        ingress: number,
+        backend: Arc::clone(&ids[number % services]),
+        ingress: Arc::clone(&all[number]),
         rule: 0,
         position: 0,
         matching: Default::default(),
         middlewares: None,
     };
+    let both = ids.iter().cloned().zip(backends.into_iter().map(Arc::new));
+    let mut ingresses = Ingresses::default();
+    all.iter().for_each(|ingress| ingresses.insert(Arc::clone(ingress)));
     Model {
-        ingresses: (0..hosts).map(ingress).collect(),
+        ingresses,
         rules: (0..hosts).map(rule).collect(),
         defaults: Vec::new(),
         tcp: Vec::new(),
-        backends: (0..services).map(|number| backend(&namespace, number)).collect(),
+        backends: both.collect(),
     }
 }
 

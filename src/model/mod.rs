@@ -6,11 +6,13 @@
 //!
 //! **Invariant**: plain data: no Kubernetes type, no live object, no I/O (`tests/layering`).
 
+mod backends;
 mod balancing;
 mod condition;
 mod diagnostic;
 mod health_check;
 mod https;
+mod ingresses;
 mod limits;
 pub mod middleware;
 mod object;
@@ -18,6 +20,7 @@ mod path;
 mod protocol;
 mod raw_path;
 mod route;
+mod rules;
 mod service;
 mod tcp;
 mod timeouts;
@@ -25,6 +28,7 @@ mod tls;
 mod weights;
 
 pub use crate::net::host::{Host, HostError, HostPattern};
+pub use backends::{BackendId, Backends};
 pub use balancing::{
     Algorithm, Balancing, COOKIE_NAME, CookieSettings, HashKey, Prefer, SameSite, cookie_domain,
     is_cookie_name, is_cookie_path,
@@ -33,6 +37,7 @@ pub use condition::{Condition, ConnectionFacts, RequestFacts, Sender};
 pub use diagnostic::{Diagnostic, Severity, Why};
 pub use health_check::{CheckKind, HealthCheck, PlainCheck};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
+pub use ingresses::Ingresses;
 pub use limits::Limits;
 pub use middleware::{Chain, NamedStep};
 pub use object::{Kind, ObjectRef};
@@ -40,6 +45,7 @@ pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use raw_path::RawPath;
 pub use route::{EntryPoints, Matching, Ordered, bare_rule_length, rule_length};
+pub use rules::{Rules, by_element, table_order};
 pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
     HostSent, PortKey, Treatment,
@@ -55,22 +61,24 @@ use ipnet::IpNet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-/// Everything that is to be served, in no particular order: `routing::compile` sorts it.
+/// Everything that is to be served.
+///
+/// Ingresses, rules and backends are persistent collections: a model shares with the one before it what a change has
+/// not touched, and its cost does not grow with what there is. They name each other by what they are and not by where
+/// they stand, which every change of another one would move.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
-    /// The Ingresses of ravelin, in the order of `(created, namespace, name)`: a lower index wins a tie.
-    pub ingresses: Vec<Ingress>,
-    /// One entry for each path of each rule of each Ingress. From a translation they are in the
-    /// order of the table (`routing::table_order`), which then costs nothing to find.
-    pub rules: Vec<Rule>,
+    /// The Ingresses of ravelin, in the order of `(created, namespace, name)`: the first one wins a tie.
+    pub ingresses: Ingresses,
+    /// One entry for each path of each rule of each Ingress.
+    pub rules: Rules,
     /// `spec.defaultBackend` of each Ingress that has one.
     pub defaults: Vec<DefaultBackend>,
     /// The routes of connections, the highest priority first; of equals the older object comes first, and then the
     /// one that stands first.
     pub tcp: Vec<TcpRoute>,
-    /// The Service ports that rules and default backends refer to, each once. From a translation
-    /// they are sorted by their keys.
-    pub backends: Vec<BackendSpec>,
+    /// The Service ports that rules and default backends refer to, each once.
+    pub backends: Backends,
 }
 
 /// How a model differs from the one before it, in a row of models.
@@ -83,14 +91,19 @@ pub struct Delta {
     /// The hosts whose rules or default backends may be others, or what their Ingresses ask for;
     /// [`HostPattern::Any`] also for the default backend of all hosts.
     pub hosts: Vec<HostPattern>,
-    /// For each backend of this model its position in the one before, if it is the same but for its
-    /// endpoints; else [`Delta::CHANGED`].
-    pub backends: Vec<usize>,
+    /// The backends that have come, gone or changed.
+    pub backends: Vec<ChangedBackend>,
+    /// Whether the routes of connections may be others.
+    pub tcp: bool,
 }
 
-impl Delta {
-    /// Of a backend that is not, or not as it is, in the model before.
-    pub const CHANGED: usize = usize::MAX;
+/// A backend that is not, or not as it is, in both of two models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedBackend {
+    /// Which one.
+    pub id: Arc<BackendId>,
+    /// The hosts with rules or default backends that lead to it, unless nothing is other than its endpoints.
+    pub hosts: Option<Vec<HostPattern>>,
 }
 
 /// The addresses from the cluster: the sets `nodes` and `pods`, and the list that replaces Cloudflare's.
@@ -140,10 +153,10 @@ pub struct Rule {
     pub host: HostPattern,
     /// `path` and `pathType`.
     pub path: PathPattern,
-    /// Index into [`Model::backends`].
-    pub backend: usize,
-    /// Index into [`Model::ingresses`].
-    pub ingress: usize,
+    /// One of [`Model::backends`].
+    pub backend: Arc<BackendId>,
+    /// One of [`Model::ingresses`].
+    pub ingress: Arc<Ingress>,
     /// Position in `spec.rules`, or in `spec.routes`.
     pub rule: usize,
     /// Position in `http.paths`, or among the hosts of a route.
@@ -168,10 +181,10 @@ impl Rule {
 /// without rules comes first, then the older one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefaultBackend {
-    /// Index into [`Model::backends`].
-    pub backend: usize,
-    /// Index into [`Model::ingresses`].
-    pub ingress: usize,
+    /// One of [`Model::backends`].
+    pub backend: Arc<BackendId>,
+    /// One of [`Model::ingresses`].
+    pub ingress: Arc<Ingress>,
     /// The hosts of that Ingress's rules, each once; empty for an Ingress without rules.
     pub hosts: Vec<HostPattern>,
     /// Where it is served.

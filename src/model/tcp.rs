@@ -1,6 +1,6 @@
 //! Routes of connections: what IngressRouteTCPs (`traefik.io/v1alpha1`) ask for.
 
-use super::{Broken, HostPattern, NamedStep, Ordered};
+use super::{BackendId, Broken, HostPattern, Ingress, NamedStep, Ordered};
 use crate::pki::client_certificate::Demand;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use std::time::Duration;
 /// One of `spec.routes` of an IngressRouteTCP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcpRoute {
-    /// Index into [`super::Model::ingresses`].
-    pub ingress: usize,
-    /// Indices into [`super::Model::backends`], one for each of [`TcpRule::services`].
-    pub backends: Box<[usize]>,
+    /// One of [`super::Model::ingresses`].
+    pub ingress: Arc<Ingress>,
+    /// Some of [`super::Model::backends`], one for each of [`TcpRule::services`].
+    pub backends: Box<[Arc<BackendId>]>,
     /// Everything else, shared with the table.
     pub rule: Arc<TcpRule>,
 }

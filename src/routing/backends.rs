@@ -2,75 +2,78 @@
 
 use super::{Backend, EndpointProtocol, Gone, Table, Update};
 use crate::balance::EndpointSet;
-use crate::model::{self, BackendKey, BackendState, Broken, Delta, Limits, Model, Treatment};
+use crate::model::{
+    self, BackendId, BackendKey, BackendState, Broken, ChangedBackend, HostPattern, Limits, Model,
+    Treatment,
+};
 use arc_swap::ArcSwap;
-use std::collections::{HashMap, HashSet};
+use equivalent::{Comparable, Equivalent};
+use imbl::OrdMap;
+use std::cmp::Ordering;
 use std::sync::Arc;
+
+/// The backends of a table.
+pub(super) type BackendMap = OrdMap<Arc<BackendId>, Arc<Backend>>;
 
 /// The backends of a model, and what is to be put into the cells of those that the previous table
 /// has already.
-pub(super) fn backends(
-    model: &Model,
-    previous: Option<&Table>,
-) -> (Box<[Arc<Backend>]>, Vec<Update>) {
-    let mut known = Known::new(previous.map_or(&[], |table| &table.backends));
+pub(super) fn backends(model: &Model, previous: Option<&Table>) -> (BackendMap, Vec<Update>) {
     let mut updates = Vec::new();
-    let all = model.backends.iter().map(|backend| {
-        let old = known.find(&backend.key, of_rule(broken(backend)));
-        build(backend, old, &mut updates)
+    // Both are in one order.
+    let mut known = previous.into_iter().flat_map(|table| table.backends.iter()).peekable();
+    let all = model.backends.entries().map(|(id, backend)| {
+        while known.next_if(|(other, _)| *other < id).is_some() {}
+        let old = known.next_if(|(other, _)| *other == id).map(|(_, old)| old);
+        (Arc::clone(id), build(backend, old, &mut updates))
     });
     (all.collect(), updates)
 }
 
 /// The backends of a model that differs little from that of the previous table.
 pub(super) struct Carried {
-    pub(super) backends: Box<[Arc<Backend>]>,
+    pub(super) backends: BackendMap,
     pub(super) updates: Vec<Update>,
     /// The limits of those that are new, or changed.
-    pub(super) limits: Vec<(Arc<Backend>, Option<Limits>)>,
+    pub(super) limits: Vec<DueLimit>,
     /// Those of the previous table that are in this one no more.
     pub(super) gone: Vec<Gone>,
+    /// The hosts that lead to one that has another one in its place.
+    pub(super) hosts: Vec<HostPattern>,
 }
 
-/// The same for a model that differs little: `from` says of each backend where it was, or
-/// [`Delta::CHANGED`]. Both models are sorted by key. `None` if that cannot be of these two.
-pub(super) fn carried(model: &Model, from: &[usize], previous: &Table) -> Option<Carried> {
-    let old = &previous.backends;
-    if from.len() != model.backends.len() {
-        return None;
-    }
-    let (mut backends, mut gone) = (Vec::with_capacity(from.len()), Vec::new());
-    let (mut updates, mut limits, mut next) = (Vec::new(), Vec::new(), 0);
-    let mut changed: HashSet<*const Backend> = HashSet::new();
-    for (backend, &at) in model.backends.iter().zip(from) {
-        if at == Delta::CHANGED {
-            let built = build(backend, at_key(old, backend), &mut updates);
+/// The same for a model that differs little. Costs a look at what has changed. `None` if that cannot be of these two.
+pub(super) fn carried(
+    model: &Model,
+    changed: &[ChangedBackend],
+    previous: &Table,
+) -> Option<Carried> {
+    let mut backends = previous.backends.clone();
+    let (mut updates, mut limits) = (Vec::new(), Vec::new());
+    let (mut gone, mut stale) = (Vec::new(), Vec::new());
+    for ChangedBackend { id, hosts } in changed {
+        let old = previous.backends.get(&**id);
+        let next = model.backends.get(id).map(|backend| {
+            let built = build(backend, old, &mut updates);
             limits.extend(due_limit(backend, &built));
-            changed.insert(Arc::as_ptr(&built));
-            backends.push(built);
+            built
+        });
+        if old.map(Arc::as_ptr) == next.as_ref().map(Arc::as_ptr) {
             continue;
         }
-        // Both are in one order.
-        gone.extend(old.get(next..at)?);
-        backends.push(Arc::clone(old.get(at)?));
-        next = at + 1;
+        match &next {
+            Some(next) => backends.insert(Arc::clone(id), Arc::clone(next)),
+            None => backends.remove(&**id),
+        };
+        if let Some(old) = old {
+            // Nobody leads to one that is gone.
+            if next.is_some() {
+                stale.extend(hosts.as_ref()?.iter().cloned());
+            }
+            gone.push(Gone { old: Arc::clone(old), next });
+        }
     }
-    gone.extend(old.get(next..)?);
-    let gone = gone.into_iter().filter(|old| !changed.contains(&Arc::as_ptr(old)));
-    let next = |old: &Backend| {
-        let at = backends.binary_search_by(|new| new.key.cmp(&old.key)).ok()?;
-        Some(Arc::clone(&backends[at]))
-    };
-    let gone = gone.map(|old| Gone { old: Arc::clone(old), next: next(old) }).collect();
-    Some(Carried { backends: backends.into(), updates, limits, gone })
-}
-
-/// The one of these, sorted by key, that is the same but for what may change.
-fn at_key<'t>(all: &'t [Arc<Backend>], backend: &model::BackendSpec) -> Option<&'t Arc<Backend>> {
-    let start = all.partition_point(|old| old.key < backend.key);
-    let mut same = all[start..].iter().take_while(|old| old.key == backend.key);
-    let broken = of_rule(broken(backend));
-    same.find(|old| of_rule(old.broken) == broken)
+    let is_whole = backends.len() == model.backends.len();
+    is_whole.then_some(Carried { backends, updates, limits, gone, hosts: stale })
 }
 
 fn broken(backend: &model::BackendSpec) -> Option<Broken> {
@@ -86,13 +89,14 @@ fn build(
     old: Option<&Arc<Backend>>,
     updates: &mut Vec<Update>,
 ) -> Arc<Backend> {
+    let broken = broken(backend);
+    let old = old.filter(|old| of_rule(old.broken) == of_rule(broken));
     let none = Arc::default();
     let (specs, external) = match &backend.state {
         BackendState::Broken(_) => (&none, None),
         BackendState::Resolved(specs) => (specs, None),
         BackendState::Named(external) => (&none, Some(external)),
     };
-    let broken = broken(backend);
     let protocol = EndpointProtocol::new(&backend.protocol, old.map(|old| &old.protocol));
     let broken = broken.or((!protocol.is_usable()).then_some(Broken::ProtocolUnusable));
     let Treatment { balancing, check, limits: _, host, timeouts } = &backend.treatment;
@@ -137,20 +141,17 @@ fn build(
     Arc::clone(old)
 }
 
+/// The limit of a backend from now on.
+pub(super) type DueLimit = (Arc<Backend>, Option<Limits>);
+
 /// The limits for the queues of backends from now on.
-pub(super) fn limits(
-    model: &Model,
-    backends: &[Arc<Backend>],
-) -> Vec<(Arc<Backend>, Option<Limits>)> {
-    let both = model.backends.iter().zip(backends);
+pub(super) fn limits(model: &Model, backends: &BackendMap) -> Vec<DueLimit> {
+    let both = model.backends.iter().zip(backends.values());
     both.filter_map(|(spec, backend)| due_limit(spec, backend)).collect()
 }
 
 /// The limit of a backend, if it has one, or its queue has one still.
-fn due_limit(
-    spec: &model::BackendSpec,
-    backend: &Arc<Backend>,
-) -> Option<(Arc<Backend>, Option<Limits>)> {
+fn due_limit(spec: &model::BackendSpec, backend: &Arc<Backend>) -> Option<DueLimit> {
     let own = spec.treatment.limits;
     (own.is_some() || backend.queue().is_some()).then(|| (Arc::clone(backend), own))
 }
@@ -161,36 +162,26 @@ fn of_rule(broken: Option<Broken>) -> Option<Broken> {
     broken.filter(|broken| *broken != Broken::ProtocolUnusable)
 }
 
-/// The backends of the previous table.
-struct Known<'t> {
-    all: &'t [Arc<Backend>],
-    /// The one that is expected next: one table has nearly the backends of the other, in the same
-    /// order.
-    next: usize,
-    /// Where each stands; made when the first is not where it was expected.
-    positions: Option<HashMap<BackendIdentity<'t>, usize, foldhash::fast::RandomState>>,
+/// The backend of this key.
+pub(super) fn of_port<'t>(all: &'t BackendMap, key: &BackendKey) -> Option<&'t Arc<Backend>> {
+    all.get(&OfPort(key)).or_else(|| {
+        // The same port stands there for rules that are refused as well.
+        let (id, backend) = all.get_next(&OfPort(key))?;
+        (id.key == *key).then_some(backend)
+    })
 }
 
-type BackendIdentity<'t> = (&'t BackendKey, Option<Broken>);
+/// The identity of a backend that no rule breaks. Looking it up counts no reference.
+struct OfPort<'k>(&'k BackendKey);
 
-impl<'t> Known<'t> {
-    fn new(all: &'t [Arc<Backend>]) -> Self {
-        Self { all, next: 0, positions: None }
+impl Equivalent<Arc<BackendId>> for OfPort<'_> {
+    fn equivalent(&self, id: &Arc<BackendId>) -> bool {
+        self.compare(id).is_eq()
     }
+}
 
-    fn find(&mut self, key: &BackendKey, broken: Option<Broken>) -> Option<&'t Arc<Backend>> {
-        let is_it = |old: &&Arc<Backend>| of_rule(old.broken) == broken && old.key == *key;
-        let expected = self.all.get(self.next).filter(is_it);
-        if expected.is_some() {
-            self.next += 1;
-            return expected;
-        }
-        let all = self.all;
-        let positions = &*self.positions.get_or_insert_with(|| {
-            all.iter().zip(0..).map(|(old, at)| ((&old.key, of_rule(old.broken)), at)).collect()
-        });
-        let at = *positions.get(&(key, broken))?;
-        self.next = at + 1;
-        self.all.get(at)
+impl Comparable<Arc<BackendId>> for OfPort<'_> {
+    fn compare(&self, id: &Arc<BackendId>) -> Ordering {
+        self.0.cmp(&id.key).then_with(|| None.cmp(&id.broken))
     }
 }

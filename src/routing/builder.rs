@@ -1,5 +1,6 @@
 //! A part of the table in the making.
 
+use super::backends::BackendMap;
 use super::hosts::HostMap;
 use super::part::Part;
 use super::{
@@ -7,24 +8,23 @@ use super::{
     Span, index, paths,
 };
 use crate::model::{
-    self, ACME_CHALLENGES, Algorithm, Chain, EntryPoints, HostPattern, Hsts, Kind, Model, PathKind,
-    Rule, Timeouts,
+    self, ACME_CHALLENGES, Algorithm, BackendId, Chain, EntryPoints, HostPattern, Hsts, Ingress,
+    Kind, PathKind, Rule, Timeouts,
 };
 use http::HeaderValue;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A host with its rules, which are in the order of [`super::table_order`].
-pub(super) struct HostRules<'m, 'r> {
+/// A host with its rules, which are in the order of [`model::table_order`].
+pub(super) struct HostRules<'m> {
     pub(super) host: &'m HostPattern,
-    pub(super) rules: &'r [&'m Rule],
+    pub(super) rules: &'m [Arc<Rule>],
     /// As they take precedence.
-    pub(super) defaults: &'r [&'m model::DefaultBackend],
+    pub(super) defaults: &'m [&'m model::DefaultBackend],
 }
 
 /// A part in the making.
 pub(super) struct Builder<'m> {
-    model: &'m Model,
     text: String,
     interned: HashMap<&'m str, Span, foldhash::fast::RandomState>,
     /// Name and value of the hosts so far. Routes refer to them by position, until the maps are
@@ -36,8 +36,8 @@ pub(super) struct Builder<'m> {
     paths: Vec<PathEntry>,
     routes: Vec<RouteEntry>,
     /// Those of the model that its routes name.
-    backends: Numbers,
-    ingresses: Numbers,
+    backends: Numbers<'m, BackendId>,
+    ingresses: Numbers<'m, Ingress>,
     entry_points: Vec<EntryPoints>,
     ordered: Vec<OrderedEntry>,
     chains: Vec<Chain>,
@@ -45,19 +45,25 @@ pub(super) struct Builder<'m> {
     chain_positions: HashMap<*const (), u32, foldhash::fast::RandomState>,
 }
 
-/// Positions in the model, and where each is in the part.
-#[derive(Default)]
-struct Numbers {
-    known: HashMap<usize, u32, foldhash::fast::RandomState>,
-    all: Vec<usize>,
+/// Values of the model, and where each is in the part.
+struct Numbers<'m, T> {
+    /// By where a value is in memory: rules share theirs.
+    known: HashMap<*const T, u32, foldhash::fast::RandomState>,
+    all: Vec<&'m T>,
 }
 
-impl Numbers {
-    fn of(&mut self, position: usize) -> u32 {
-        *self.known.entry(position).or_insert_with(|| {
-            self.all.push(position);
+impl<'m, T> Numbers<'m, T> {
+    fn of(&mut self, value: &'m Arc<T>) -> u32 {
+        *self.known.entry(Arc::as_ptr(value)).or_insert_with(|| {
+            self.all.push(value);
             index(self.all.len() - 1)
         })
+    }
+}
+
+impl<T> Default for Numbers<'_, T> {
+    fn default() -> Self {
+        Self { known: HashMap::default(), all: Vec::new() }
     }
 }
 
@@ -70,13 +76,8 @@ struct Of {
 
 impl<'m> Builder<'m> {
     /// A part with these hosts.
-    pub(super) fn build(
-        model: &'m Model,
-        backends: &[Arc<Backend>],
-        hosts: &[HostRules<'m, '_>],
-    ) -> Part {
+    pub(super) fn build(backends: &BackendMap, hosts: &[HostRules<'m>]) -> Part {
         let mut this = Self {
-            model,
             text: String::new(),
             interned: HashMap::default(),
             hosts: Vec::with_capacity(hosts.len()),
@@ -102,7 +103,7 @@ impl<'m> Builder<'m> {
         *self.interned.entry(text).or_insert_with(|| append(all, text))
     }
 
-    fn host(&mut self, &HostRules { host, rules: all, defaults }: &HostRules<'m, '_>) {
+    fn host(&mut self, &HostRules { host, rules: all, defaults }: &HostRules<'m>) {
         let of = match host {
             HostPattern::Exact(_) => Of { host: index(self.hosts.len()), wildcard: false },
             HostPattern::Wildcard(_) => Of { host: index(self.wildcards.len()), wildcard: true },
@@ -111,7 +112,7 @@ impl<'m> Builder<'m> {
         let first_route = index(self.routes.len());
         let first = self.paths.len();
         let (rules, ordered): (Vec<&Rule>, Vec<&Rule>) =
-            all.iter().partition(|rule| rule.matching.ordered.is_none());
+            all.iter().map(|rule| &**rule).partition(|rule| rule.matching.ordered.is_none());
         let split = rules.partition_point(|rule| rule.path.kind == PathKind::Exact);
         let (exact, prefix) = rules.split_at(split);
         for rules in alike(exact, |rule| &rule.path.text) {
@@ -190,10 +191,7 @@ impl<'m> Builder<'m> {
     /// first, and then the one that stands first.
     fn ordered(&mut self, mut rules: Vec<&'m Rule>, of: Of) -> Run {
         let priority = |rule: &Rule| rule.matching.ordered.as_ref().map(|own| own.priority);
-        rules.sort_by(|a, b| {
-            let place = |rule: &Rule| (rule.ingress, rule.rule, rule.position);
-            priority(b).cmp(&priority(a)).then_with(|| place(a).cmp(&place(b)))
-        });
+        rules.sort_by(|a, b| priority(b).cmp(&priority(a)).then_with(|| a.by_place(b)));
         let first = index(self.ordered.len());
         for rule in rules {
             if let Some(own) = &rule.matching.ordered {
@@ -210,12 +208,12 @@ impl<'m> Builder<'m> {
         let chain = self.chain(rule.middlewares.as_ref());
         let entry_points = self.entry_points(rule.matching.entry_points);
         // The host that it leads to redirects to TLS: this one need not have a certificate.
-        let redirects = self.redirects(rule.ingress)
+        let redirects = rule.ingress.https.redirect
             && !rule.path.text.starts_with(ACME_CHALLENGES)
             && rule.leads_to().is_none();
         self.routes.push(RouteEntry {
-            backend: self.backends.of(rule.backend),
-            ingress: self.ingresses.of(rule.ingress),
+            backend: self.backends.of(&rule.backend),
+            ingress: self.ingresses.of(&rule.ingress),
             rule: index(rule.rule),
             position: index(rule.position),
             host: of.host,
@@ -224,7 +222,7 @@ impl<'m> Builder<'m> {
             kind: rule.path.kind,
             wildcard: of.wildcard,
             redirects,
-            spreads: self.spreads(rule.ingress),
+            spreads: rule.ingress.balance.is_some(),
             more: false,
             bare: rule.matching.is_bare,
             entry_points,
@@ -257,16 +255,8 @@ impl<'m> Builder<'m> {
         position
     }
 
-    fn redirects(&self, ingress: usize) -> bool {
-        self.model.ingresses.get(ingress).is_some_and(|ingress| ingress.https.redirect)
-    }
-
-    fn spreads(&self, ingress: usize) -> bool {
-        self.model.ingresses.get(ingress).is_some_and(|ingress| ingress.balance.is_some())
-    }
-
     /// Adds those of a host. Returns the first.
-    fn defaults(&mut self, all: &[&model::DefaultBackend], of: Of) -> u32 {
+    fn defaults(&mut self, all: &[&'m model::DefaultBackend], of: Of) -> u32 {
         let first = index(self.routes.len());
         for (number, default) in all.iter().enumerate() {
             self.default(default, number + 1 < all.len(), of);
@@ -274,13 +264,13 @@ impl<'m> Builder<'m> {
         if all.is_empty() { NONE } else { first }
     }
 
-    fn default(&mut self, default: &model::DefaultBackend, more: bool, of: Of) {
+    fn default(&mut self, default: &'m model::DefaultBackend, more: bool, of: Of) {
         let path = self.intern("/");
         let entry_points = self.entry_points(default.entry_points);
         let chain = self.chain(default.middlewares.as_ref());
         self.routes.push(RouteEntry {
-            backend: self.backends.of(default.backend),
-            ingress: self.ingresses.of(default.ingress),
+            backend: self.backends.of(&default.backend),
+            ingress: self.ingresses.of(&default.ingress),
             rule: NONE,
             position: NONE,
             host: of.host,
@@ -288,21 +278,19 @@ impl<'m> Builder<'m> {
             chain,
             kind: PathKind::Prefix,
             wildcard: of.wildcard,
-            redirects: self.redirects(default.ingress),
-            spreads: self.spreads(default.ingress),
+            redirects: default.ingress.https.redirect,
+            spreads: default.ingress.balance.is_some(),
             more,
             bare: false,
             entry_points,
         });
     }
 
-    fn finish(mut self, backends: &[Arc<Backend>]) -> Part {
+    fn finish(mut self, backends: &BackendMap) -> Part {
         let mut hsts: Vec<&Hsts> = Vec::new();
         let mut timeouts: Vec<&Timeouts> = Vec::new();
         let mut algorithms: Vec<&Algorithm> = Vec::new();
-        let model = self.model;
-        let numbers = std::mem::take(&mut self.ingresses.all);
-        let ingresses = numbers.into_iter().map(|number| &model.ingresses[number]);
+        let ingresses = std::mem::take(&mut self.ingresses.all).into_iter();
         let ingresses = ingresses.map(|ingress| IngressEntry {
             object: ingress.kind,
             namespace: self.intern(&ingress.namespace),
@@ -337,9 +325,13 @@ impl<'m> Builder<'m> {
             entry_points: self.entry_points.into(),
             ordered: self.ordered.into(),
             chains: self.chains.into(),
-            backends: self.backends.all.iter().map(|&at| Arc::clone(&backends[at])).collect(),
+            backends: self.backends.all.iter().map(|&id| of_id(backends, id)).collect(),
         }
     }
+}
+
+fn of_id(backends: &BackendMap, id: &BackendId) -> Arc<Backend> {
+    Arc::clone(backends.get(id).expect("a rule names a backend of its model"))
 }
 
 /// The value of a field. One that cannot be is none, and keeps its position: those behind it are

@@ -16,6 +16,7 @@ mod backend;
 mod backends;
 mod builder;
 mod compile;
+mod counts;
 mod hosts;
 mod lookup;
 mod ordered;
@@ -29,7 +30,7 @@ mod tcp;
 mod tests;
 
 pub use backend::Backend;
-pub use compile::{compile, rules_of, table_order};
+pub use compile::compile;
 pub use lookup::Asked;
 pub use protocol::EndpointProtocol;
 pub use publish::{Held, Publisher, TableCache, TableHandle};
@@ -37,7 +38,9 @@ pub use recompile::recompile;
 pub use tcp::{AskedConnection, TcpEntry};
 
 use crate::balance::EndpointSet;
-use crate::model::{Algorithm, BackendKey, Chain, Kind, Limits, Ordered, PathKind, Timeouts};
+use crate::model::{Algorithm, BackendKey, Chain, Kind, Ordered, PathKind, Timeouts};
+use backends::{BackendMap, DueLimit};
+use counts::Counts;
 use http::HeaderValue;
 use part::Part;
 use std::fmt;
@@ -81,18 +84,17 @@ pub struct Table {
     has_wildcards: bool,
     /// Whether a rule has an order of its own.
     has_ordered: bool,
-    routes: usize,
-    hosts: usize,
+    counts: Counts,
     /// The routes of connections.
-    tcp: TcpRoutes,
-    /// Those of the model, in its order.
-    backends: Box<[Arc<Backend>]>,
+    tcp: Arc<TcpRoutes>,
+    /// Those of the model. Tables share what a change has not touched.
+    backends: BackendMap,
     /// The model that this is of, where it is one of a row of them ([`Delta`]).
     model: Option<u64>,
     /// What is due for the cells of backends shared with the previous table.
     updates: Vec<Update>,
     /// The limits of backends that have some, or had.
-    limits: Vec<(Arc<Backend>, Option<Limits>)>,
+    limits: Vec<DueLimit>,
     /// The backends of the previous table that this one does not have, if they are known.
     gone: Option<Vec<Gone>>,
 }
@@ -252,18 +254,16 @@ impl Table {
 
     fn of(
         generation: u64,
-        parts: Box<[Arc<Part>]>,
-        tcp: TcpRoutes,
-        backends: Box<[Arc<Backend>]>,
-        updates: Vec<Update>,
-        limits: Vec<(Arc<Backend>, Option<Limits>)>,
+        (parts, counts): (Box<[Arc<Part>]>, Counts),
+        tcp: Arc<TcpRoutes>,
+        backends: BackendMap,
+        (updates, limits): (Vec<Update>, Vec<DueLimit>),
     ) -> Self {
         Self {
             generation,
-            has_ordered: parts.iter().any(|part| !part.ordered.is_empty()),
-            has_wildcards: parts.iter().any(|part| part.has_wildcards()),
-            routes: parts.iter().map(|part| part.routes.len()).sum(),
-            hosts: parts.iter().map(|part| part.host_count()).sum(),
+            has_ordered: counts.with_ordered > 0,
+            has_wildcards: counts.with_wildcards > 0,
+            counts,
             parts,
             tcp,
             backends,
@@ -281,17 +281,17 @@ impl Table {
 
     /// Number of routes, default backends included.
     pub fn route_count(&self) -> usize {
-        self.routes
+        self.counts.routes
     }
 
     /// Number of distinct hosts, wildcards included.
     pub fn host_count(&self) -> usize {
-        self.hosts
+        self.counts.hosts
     }
 
     /// Every Service port that a route leads to.
-    pub fn backends(&self) -> &[Arc<Backend>] {
-        &self.backends
+    pub fn backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
+        self.backends.values()
     }
 
     /// Every route: those of a host together, Exact before Prefix, then by path. Hosts are in no order.
@@ -331,11 +331,7 @@ impl Table {
 
     /// The backend of this key: for steps that send requests of their own.
     pub fn backend_of(&self, key: &BackendKey) -> Option<&Arc<Backend>> {
-        let start = self.backends.partition_point(|backend| backend.key < *key);
-        let mut same = self.backends[start..].iter().take_while(|backend| backend.key == *key);
-        // The same port stands there for rules that are refused as well.
-        let first = same.clone().next();
-        same.find(|backend| backend.broken.is_none()).or(first)
+        backends::of_port(&self.backends, key)
     }
 
     /// The timeouts of its requests, if its Ingress sets any.

@@ -10,7 +10,7 @@ use super::{
     Backend, HostEntry, IngressEntry, NONE, ONE_ROUTE, OrderedEntry, PathEntry, Route, RouteEntry,
     Run, Span, paths,
 };
-use crate::model::{Algorithm, Chain, EntryPoints, Kind, Timeouts};
+use crate::model::{Algorithm, Chain, EntryPoints, Kind, Timeouts, by_element};
 use http::HeaderValue;
 use std::sync::Arc;
 
@@ -120,7 +120,7 @@ impl Part {
         }
         let prefixes = &self.paths[host.prefix()];
         let after =
-            prefixes.partition_point(|entry| paths::compare(self.text(entry.text), path).is_le());
+            prefixes.partition_point(|entry| by_element(self.text(entry.text), path).is_le());
         let mut next = after.checked_sub(1).and_then(|at| prefixes.get(at));
         while let Some(prefix) = next {
             if paths::is_under(path, self.text(prefix.text))

@@ -4,13 +4,12 @@
 //! common case is the comparison of one pointer. A table is freed by the publisher, never by a
 //! worker: freeing a large one takes milliseconds that belong to requests.
 
-use super::{Backend, Gone, Table};
+use super::{Gone, Table};
 use crate::balance::EndpointSet;
-use crate::model::{self, BackendState, Broken};
+use crate::model::{self, BackendId, BackendState, Broken};
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -90,19 +89,18 @@ impl Publisher {
     }
 
     /// Stores new endpoints in the cells of the table in force: for every request from now on, in any
-    /// table. No table is built or replaced. Each backend comes with its position in [`Table::backends`].
+    /// table. No table is built or replaced.
     ///
     /// Returns whether all of them were put. Backends that this table does not have, with this
-    /// state, at these positions, are left alone: they need a table of their own.
+    /// state, are left alone: they need a table of their own.
     pub fn store_endpoints<'b>(
         &self,
-        backends: impl IntoIterator<Item = (usize, &'b model::BackendSpec)>,
+        backends: impl IntoIterator<Item = &'b (Arc<BackendId>, Arc<model::BackendSpec>)>,
     ) -> bool {
         let table = self.shared.load();
         let mut all = true;
-        for (position, backend) in backends {
-            let cell = table.backends.get(position).filter(|cell| cell.key == backend.key);
-            match (cell, &backend.state) {
+        for (id, backend) in backends {
+            match (table.backends.get(&**id), &backend.state) {
                 (Some(cell), BackendState::Resolved(specs))
                     if matches!(cell.broken, None | Some(Broken::ProtocolUnusable)) =>
                 {
@@ -134,20 +132,13 @@ impl Gone {
     }
 }
 
-/// Notes which endpoints have gone with the backends that the new table does not have. Both tables
-/// have nearly the same, so that this is a pass over pointers.
+/// Notes which endpoints have gone with the backends that the new table does not have.
 fn leave(old: &Table, new: &Table) {
-    let kept: HashSet<*const Backend> = new.backends.iter().map(Arc::as_ptr).collect();
-    let gone: Vec<_> =
-        old.backends.iter().filter(|old| !kept.contains(&Arc::as_ptr(old))).collect();
-    if gone.is_empty() {
-        return;
-    }
-    let by_key: HashMap<_, _> =
-        new.backends.iter().map(|backend| (&backend.key, backend)).collect();
-    for old in gone {
-        let next = by_key.get(&old.key).map(|next| Arc::clone(next));
-        Gone { old: Arc::clone(old), next }.leave();
+    for (id, old) in &old.backends {
+        let next = new.backends.get(&**id);
+        if next.is_none_or(|next| !Arc::ptr_eq(old, next)) {
+            Gone { old: Arc::clone(old), next: next.cloned() }.leave();
+        }
     }
 }
 

@@ -4,10 +4,11 @@
 //! A route stands under each of its names; rules that may be for any name stand together, in order of priority. A
 //! lookup costs what stands under one name, and not what the table has.
 
+use super::backends::BackendMap;
 use super::{Backend, Table};
 use crate::error::Reason;
 use crate::model::{
-    Broken, ConnectionFacts, HostPattern, Ingress, Model, TcpRoute, TcpRule, TcpService, TcpTls,
+    Broken, ConnectionFacts, HostPattern, Model, TcpRoute, TcpRule, TcpService, TcpTls,
     drawn_by_weight,
 };
 use std::collections::HashMap;
@@ -92,12 +93,12 @@ pub(super) struct TcpRoutes {
 
 impl TcpRoutes {
     /// Those of a model, which are in their order.
-    pub(super) fn of(model: &Model, backends: &[Arc<Backend>]) -> Self {
+    pub(super) fn of(model: &Model, backends: &BackendMap) -> Self {
         let mut all = Self::default();
         let mut routes = Vec::with_capacity(model.tcp.len());
         for (route, number) in model.tcp.iter().zip(0..) {
             all.place(&route.rule, number);
-            routes.push(Arc::new(entry(route, &model.ingresses, backends)));
+            routes.push(Arc::new(entry(route, backends)));
         }
         all.routes = routes.into();
         all
@@ -148,12 +149,10 @@ impl TcpRoutes {
     }
 }
 
-fn entry(route: &TcpRoute, objects: &[Ingress], backends: &[Arc<Backend>]) -> TcpEntry {
-    let object = objects.get(route.ingress);
-    let object = object.map(|object| format!("{}/{}", object.namespace, object.name));
-    let own = route.backends.iter().filter_map(|&at| backends.get(at)).cloned();
+fn entry(route: &TcpRoute, backends: &BackendMap) -> TcpEntry {
+    let own = route.backends.iter().filter_map(|id| backends.get(&**id)).cloned();
     TcpEntry {
-        object: object.unwrap_or_default().into(),
+        object: format!("{}/{}", route.ingress.namespace, route.ingress.name).into(),
         rule: Arc::clone(&route.rule),
         backends: own.collect(),
     }

@@ -107,12 +107,8 @@ impl Names {
 
     fn look(self: &Rc<Self>) {
         let table = self.tables.load();
-        let named = || {
-            table
-                .backends()
-                .iter()
-                .filter_map(|backend| Some((backend, backend.external.as_ref()?)))
-        };
+        let named =
+            || table.backends().filter_map(|backend| Some((backend, backend.external.as_ref()?)));
         let mut known = self.known.borrow_mut();
         known.retain(|name, _| named().any(|(_, external)| external.name == *name));
         for (backend, external) in named() {

@@ -84,7 +84,7 @@ impl Checker {
         let table = self.tables.load();
         let mut checked = self.checked.borrow_mut();
         let mut asks = false;
-        let backends = table.backends().iter().filter(|backend| backend.check.is_some());
+        let backends = table.backends().filter(|backend| backend.check.is_some());
         for (backend, check) in backends.filter_map(|all| Some((all, all.check.as_ref()?))) {
             asks = true;
             let (mut all, mut failing) = (0, 0);

@@ -17,7 +17,7 @@ use super::source::{Changes, Source, Wake};
 use super::translate::{Effect, FindingList, Options, Translator};
 use super::write_back::Reconciled;
 use crate::model::{
-    BackendSpec, ClusterAddresses, Delta, Diagnostic, HostClients, Ingress, Model, TlsSecret,
+    BackendId, BackendSpec, ClusterAddresses, Delta, Diagnostic, HostClients, Model, TlsSecret,
 };
 use crate::routing::{Publisher, Table, compile, recompile};
 use crate::telemetry::{ChangeEffect, SnapshotCells, Telemetry};
@@ -266,11 +266,7 @@ impl Reconciler {
     /// Tells those who write about it; of what is the same as before they know.
     fn tell(&self, model: Option<&Model>) {
         let findings = Arc::clone(&self.findings);
-        let names = |ingress: &Ingress| (Arc::clone(&ingress.namespace), Arc::clone(&ingress.name));
-        let ours = model.map(|model| {
-            let ingresses = model.ingresses.iter().filter(|own| own.has_status);
-            ingresses.map(names).collect()
-        });
+        let ours = model.map(|model| model.ingresses.clone());
         self.audience.outcomes.send_modify(|outcome| {
             let outcome = outcome.get_or_insert_default();
             outcome.findings = findings;
@@ -305,12 +301,11 @@ impl Reconciler {
     }
 
     /// Endpoints go into the table in force. Returns whether all of them have a place there.
-    fn store(&self, endpoints: &[(usize, BackendSpec)]) -> bool {
+    fn store(&self, endpoints: &[(Arc<BackendId>, Arc<BackendSpec>)]) -> bool {
         if endpoints.is_empty() {
             return true;
         }
-        let backends = endpoints.iter().map(|(position, backend)| (*position, backend));
-        let stored = self.publisher.store_endpoints(backends);
+        let stored = self.publisher.store_endpoints(endpoints);
         tracing::debug!(backends = endpoints.len(), stored, "endpoints in force");
         stored
     }

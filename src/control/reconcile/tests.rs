@@ -183,7 +183,7 @@ impl Fixture {
     /// Addresses that requests to the one backend may go to.
     fn endpoints(&self) -> Vec<String> {
         let table = self.tables.load();
-        let endpoints = table.backends()[0].endpoints();
+        let endpoints = table.backends().next().expect("one").endpoints();
         endpoints.usable().iter().map(|endpoint| endpoint.addr.to_string()).collect()
     }
 }

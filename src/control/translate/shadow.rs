@@ -7,14 +7,13 @@
 use super::backend_place::BackendPlace;
 use super::object_ref;
 use super::report::{Problem, Report};
-use crate::model::{
-    DefaultBackend, Diagnostic, HostPattern, Ingress, PathKind, Rule, Severity, Why,
-};
+use crate::model::{DefaultBackend, Diagnostic, HostPattern, PathKind, Rule, Severity, Why};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Reports each loser among the rules of one host, naming its winner. They are in the order of
 /// the table.
-pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut Vec<Diagnostic>) {
+pub(super) fn report_rules(rules: &[Arc<Rule>], findings: &mut Vec<Diagnostic>) {
     for alike in rules.chunk_by(|a, b| key(a) == key(b)) {
         let mut taken: Vec<&Rule> = Vec::new();
         for rule in alike.iter().filter(|rule| rule.matching.ordered.is_none()) {
@@ -27,7 +26,7 @@ pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut
                     continue;
                 }
             };
-            let of_winner = object_ref(&ingresses[winner.ingress]);
+            let of_winner = object_ref(&winner.ingress);
             let reason = format!(
                 "{} of host {} is already used by {} ({})",
                 rule.path,
@@ -36,7 +35,7 @@ pub(super) fn report_rules(rules: &[Rule], ingresses: &[Ingress], findings: &mut
                 BackendPlace::of(of_winner.kind, winner).field("path"),
             );
             let problem = shadowed(reason, "remove one of the two, or give them different paths");
-            let object = object_ref(&ingresses[rule.ingress]);
+            let object = object_ref(&rule.ingress);
             let place = BackendPlace::of(object.kind, rule);
             Report::new(&object, findings).add(&place.field("path"), problem);
         }
@@ -53,13 +52,9 @@ fn key(rule: &Rule) -> (PathKind, &str) {
 }
 
 /// Reports each default backend that gets no request, naming the one that does.
-pub(super) fn report_defaults(
-    defaults: &[DefaultBackend],
-    ingresses: &[Ingress],
-    findings: &mut Vec<Diagnostic>,
-) {
+pub(super) fn report_defaults(defaults: &[DefaultBackend], findings: &mut Vec<Diagnostic>) {
     let mut order: Vec<&DefaultBackend> = defaults.iter().collect();
-    order.sort_by_key(|default| (!default.hosts.is_empty(), default.ingress));
+    order.sort_by(|a, b| a.by_rank(b));
     let mut winners: HashMap<&HostPattern, (&DefaultBackend, u32)> = HashMap::new();
     for default in order {
         let mut used = false;
@@ -70,12 +65,12 @@ pub(super) fn report_defaults(
         }
         if !used {
             let host = default.hosts.first().unwrap_or(&HostPattern::Any);
-            let winner = object_ref(&ingresses[winners[host].0.ingress]);
+            let winner = object_ref(&winners[host].0.ingress);
             let problem = shadowed(
                 format!("is never used, because the one of {winner} comes first"),
                 "keep one default backend",
             );
-            let object = object_ref(&ingresses[default.ingress]);
+            let object = object_ref(&default.ingress);
             Report::new(&object, findings).add("spec.defaultBackend", problem);
         }
     }

@@ -5,7 +5,7 @@ use super::routes::{Routes, Touched, Update};
 use super::{ConfigMapKey, Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
-use crate::model::{BackendSpec, ClusterAddresses, Delta, Diagnostic, Kind, Model};
+use crate::model::{BackendId, BackendSpec, ClusterAddresses, Delta, Diagnostic, Kind, Model};
 use crate::model::{HostClients, TlsSecret};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,9 +22,8 @@ pub struct Effect {
     pub delta: Delta,
     /// Whether the Ingresses in `model` are others, or in another order.
     pub ingresses: bool,
-    /// Without a new model: backends that have other endpoints, and their positions among the
-    /// backends of the last model.
-    pub endpoints: Vec<(usize, BackendSpec)>,
+    /// Without a new model: backends that have other endpoints.
+    pub endpoints: Vec<(Arc<BackendId>, Arc<BackendSpec>)>,
     /// The certificates that Ingresses name, in the order of the first Ingress that does.
     pub certificates: Option<Vec<TlsSecret>>,
     /// The client certificate policies, by host, sorted.
@@ -38,8 +37,8 @@ pub struct Effect {
 /// Objects, and what was read of them.
 ///
 /// What it gives is the same as of a new one that is told all objects at once, whatever the changes
-/// that led to them, but for classes that are gone and still served by. It costs what the changes touch, and a pass over the model where that is
-/// another one. Holding the last model while the next changes are applied makes them cost a copy.
+/// that led to them, but for classes that are gone and still served by. It costs what the changes touch. Holding the last
+/// model while the next changes are applied makes them cost a copy of what they change in it.
 #[derive(Debug)]
 pub struct Translator {
     options: Options,

@@ -68,12 +68,12 @@ impl Facts {
     }
 
     fn read(&self, outcome: &Reconciled) -> Inputs {
-        let ours: HashSet<_> = outcome.ours.iter().collect();
+        let ours = outcome.ours.iter().filter(|own| own.has_status);
+        let ours: HashSet<_> = ours.map(|own| (&*own.namespace, &*own.name)).collect();
         let mut ingresses = Vec::new();
         self.standings.each(|ingress| {
             let mut ingress = ingress.clone();
-            let key = (Arc::clone(&ingress.namespace), Arc::clone(&ingress.name));
-            ingress.ours = ours.contains(&key);
+            ingress.ours = ours.contains(&(&*ingress.namespace, &*ingress.name));
             ingresses.push(ingress);
         });
         let (cluster, standings) = (Arc::clone(&self.cluster), Arc::clone(&self.standings));

@@ -33,7 +33,7 @@ pub use work::StatusPace;
 
 use crate::control::jitter;
 use crate::control::translate::FindingList;
-use crate::model::ObjectRef;
+use crate::model::{Ingresses, ObjectRef};
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::WriteBackMetrics;
 use kube::Client;
@@ -47,8 +47,8 @@ use work::Worker;
 /// The reconciler's result for the objects.
 #[derive(Clone, Debug, Default)]
 pub struct Reconciled {
-    /// Namespace and name of the Ingresses of our class.
-    pub ours: Arc<[(Arc<str>, Arc<str>)]>,
+    /// The Ingresses of the model, of which some have a status that is ours to write.
+    pub ours: Ingresses,
     /// What is not served as written.
     pub findings: FindingList,
 }

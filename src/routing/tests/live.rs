@@ -2,7 +2,7 @@
 
 use super::{compile, mk_backend, mk_endpoints, mk_model, mk_rule};
 use crate::balance::InFlight;
-use crate::model::{BackendState, Broken, Model, Prefer, Protocol};
+use crate::model::{BackendSpec, BackendState, Broken, Model, Prefer, Protocol};
 use crate::pki::ca_bundle::CaBundle;
 use crate::pki::endpoint_tls::{Alpn, TlsDetails, TlsSettings, Trust};
 use crate::routing::{Backend, Publisher, Table, TableCache};
@@ -11,8 +11,8 @@ use std::sync::Arc;
 /// One rule to one Service in this state.
 fn mk_served(state: BackendState) -> Model {
     let mut model = mk_model(1);
-    model.rules = vec![mk_rule("a.example", "Prefix /", 0, 0, 0)];
-    model.backends = vec![mk_backend("web", state)];
+    model.rules = [mk_rule("a.example", "Prefix /", 0, 0, 0)].into_iter().collect();
+    model.backends = [mk_backend("web", state)].into_iter().collect();
     model
 }
 
@@ -136,7 +136,9 @@ fn missing_authorities_leave_those_that_were_in_use_and_another_setting_does_not
         let details = TlsDetails::default();
         let settings = TlsSettings { server_name, trust, alpn, details };
         let mut model = mk_served(mk_endpoints(&[1]));
-        model.backends[0].protocol = Protocol::Https(Arc::new(settings));
+        let protocol = Protocol::Https(Arc::new(settings));
+        let backend = BackendSpec { protocol, ..model.backends[0].clone() };
+        model.backends = [backend].into_iter().collect();
         model
     };
     let good = mk(Some(authorities()), Alpn::Either);
@@ -153,7 +155,9 @@ fn missing_authorities_leave_those_that_were_in_use_and_another_setting_does_not
     assert_eq!(broken, None);
     // The same settings, and then none of their CAs: the same sessions and connections.
     let mut other_balancing = good.clone();
-    other_balancing.backends[0].treatment.balancing.prefer = Prefer::SameNode;
+    let mut backend = other_balancing.backends[0].clone();
+    backend.treatment.balancing.prefer = Prefer::SameNode;
+    other_balancing.backends = [backend].into_iter().collect();
     assert_eq!(go_on(&other_balancing), (None, id));
     for _ in 0..2 {
         assert_eq!(go_on(&mk(None, Alpn::Either)), (None, id));

@@ -8,11 +8,12 @@ mod recompile;
 
 use super::{Table, compile};
 use crate::model::{
-    BackendKey, BackendSpec, BackendState, CanonicalPath, DefaultBackend, EndpointSpec,
+    BackendId, BackendKey, BackendSpec, BackendState, CanonicalPath, DefaultBackend, EndpointSpec,
     EndpointState, EntryPoints, Host, HostPattern, Hsts, Https, Ingress, Kind, Model, PathKind,
     PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use crate::net::addr::EndpointAddr;
+use std::sync::Arc;
 
 /// `*` for every host, else as a manifest has it.
 fn mk_host(host: &str) -> HostPattern {
@@ -30,34 +31,42 @@ fn mk_path(path: &str) -> PathPattern {
     PathPattern::new(kind, text).expect("a path")
 }
 
-/// A model of so many Ingresses, the first one the oldest, and one backend for all.
-fn mk_model(ingresses: usize) -> Model {
-    let ingress = |number| Ingress {
+/// An Ingress that is older than those with higher numbers.
+fn mk_ingress(number: usize) -> Ingress {
+    Ingress {
         kind: Kind::Ingress,
         has_status: true,
         namespace: "default".into(),
         name: format!("i{number}").into(),
-        created: i64::MAX,
+        created: i64::try_from(number).expect("a small number"),
         https: Https::default(),
         timeouts: None,
         balance: None,
         raw_path: false,
         max_body: None,
-    };
+    }
+}
+
+/// A model of so many Ingresses, the first one the oldest, and one backend for all.
+fn mk_model(ingresses: usize) -> Model {
     Model {
-        ingresses: (0..ingresses).map(ingress).collect(),
-        backends: vec![mk_backend("web", BackendState::Resolved([].into()))],
+        ingresses: (0..ingresses).map(mk_ingress).collect(),
+        backends: [mk_backend("web", BackendState::Resolved([].into()))].into_iter().collect(),
         ..Model::default()
     }
 }
 
-fn mk_backend(service: &str, state: BackendState) -> BackendSpec {
-    let key = BackendKey {
+fn mk_key(service: &str) -> BackendKey {
+    BackendKey {
         namespace: "default".into(),
         service: service.into(),
         port: PortKey::Number(80),
         variant: None,
-    };
+    }
+}
+
+fn mk_backend(service: &str, state: BackendState) -> BackendSpec {
+    let key = mk_key(service);
     BackendSpec { key, state, protocol: Protocol::Http, treatment: Treatment::default() }
 }
 
@@ -76,8 +85,8 @@ fn mk_rule(host: &str, path: &str, ingress: usize, rule: usize, position: usize)
     Rule {
         host: mk_host(host),
         path: mk_path(path),
-        backend: 0,
-        ingress,
+        backend: BackendId::of(mk_key("web")),
+        ingress: Arc::new(mk_ingress(ingress)),
         rule,
         position,
         matching: Default::default(),
@@ -87,7 +96,13 @@ fn mk_rule(host: &str, path: &str, ingress: usize, rule: usize, position: usize)
 
 fn mk_default(ingress: usize, hosts: &[&str]) -> DefaultBackend {
     let hosts = hosts.iter().map(|host| mk_host(host)).collect();
-    DefaultBackend { backend: 0, ingress, hosts, entry_points: EntryPoints::ALL, middlewares: None }
+    DefaultBackend {
+        backend: BackendId::of(mk_key("web")),
+        ingress: Arc::new(mk_ingress(ingress)),
+        hosts,
+        entry_points: EntryPoints::ALL,
+        middlewares: None,
+    }
 }
 
 /// Rules of one Ingress each, in this order: `(host, path)`.
@@ -114,10 +129,13 @@ fn winner(table: &Table, host: &str, path: &str) -> Option<String> {
 fn a_value_of_hsts_that_cannot_be_sent_moves_no_other_one() {
     let mut model = mk_model(3);
     let values = ["max-age=1", "max-age=2\n", "max-age=3"];
-    for (ingress, value) in model.ingresses.iter_mut().zip(values) {
+    let rules = (0..3).zip(values).map(|(i, value)| {
+        let mut ingress = mk_ingress(i);
         ingress.https.hsts = Some(Hsts::unread(value));
-    }
-    model.rules = (0..3).map(|i| mk_rule(&format!("h{i}.example"), "Prefix /", i, 0, 0)).collect();
+        let rule = mk_rule(&format!("h{i}.example"), "Prefix /", i, 0, 0);
+        Rule { ingress: Arc::new(ingress), ..rule }
+    });
+    model.rules = rules.collect();
     let table = compile(&model, None);
     let sent = |host| table.hsts(table.lookup(host, "/").expect("a route"));
     assert_eq!(sent("h0.example").expect("a value"), "max-age=1");

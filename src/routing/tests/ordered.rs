@@ -26,7 +26,7 @@ fn mk_ordered(host: &str, ingress: usize, priority: i64, condition: Condition) -
 }
 
 fn mk_compiled(rules: Vec<Rule>) -> Table {
-    compile(&Model { rules, ..mk_model(9) }, None)
+    compile(&Model { rules: rules.into_iter().collect(), ..mk_model(9) }, None)
 }
 
 /// The Ingress that a request goes to.
@@ -90,7 +90,7 @@ fn the_highest_priority_that_matches_has_the_request() {
         mk_ordered("a.example", 4, 1000, pattern("^/api/first$")),
         mk_ordered("*", 5, 2000, Condition::PathPrefix("/health".into())),
     ];
-    rules.sort_by(crate::routing::table_order);
+    rules.sort_by(crate::model::table_order);
     let table = mk_compiled(rules);
     let taker = |path| taker(&table, "a.example", path, u32::MAX);
     assert_eq!(taker("/api"), some("i0"));
@@ -104,8 +104,7 @@ fn the_highest_priority_that_matches_has_the_request() {
 
 #[test]
 fn what_is_served_somewhere_as_well_comes_behind_what_is_served_there() {
-    let mut model = mk_model(9);
-    model.ingresses[0].kind = Kind::IngressRoute;
+    let route = Arc::new(Ingress { kind: Kind::IngressRoute, ..mk_ingress(0) });
     let narrow = Condition::PathPrefix("/a".into());
     let mut secure = mk_ordered("a.example", 0, 100, narrow);
     secure.matching.entry_points = EntryPoints { own: SECURE, also: WEB };
@@ -115,7 +114,11 @@ fn what_is_served_somewhere_as_well_comes_behind_what_is_served_there() {
         mk_at("Prefix /a", 1, WEB, 0),
         mk_at("Prefix /x", 1, WEB, 0),
     ];
-    let table = compile(&Model { rules, ..model }, None);
+    let rules = rules.into_iter().map(|rule| match rule.ingress.created {
+        0 => Rule { ingress: Arc::clone(&route), ..rule },
+        _ => rule,
+    });
+    let table = mk_compiled(rules.collect());
     let taker = |path, at| taker(&table, "a.example", path, at);
     for path in ["/a", "/x"] {
         assert_eq!((taker(path, WEB), taker(path, SECURE)), (some("i1"), some("i0")), "{path}");

@@ -156,7 +156,7 @@ fn the_specific_host_wins_even_with_the_shorter_path() {
 #[test]
 fn ties_go_to_the_older_ingress_then_to_the_first_rule_and_path() {
     let mut model = mk_model(2);
-    model.rules = vec![
+    let rules = vec![
         mk_rule("a.example", "Prefix /x", 1, 0, 0),
         mk_rule("a.example", "Prefix /x", 0, 1, 0),
         mk_rule("a.example", "Prefix /x", 0, 0, 2),
@@ -164,6 +164,7 @@ fn ties_go_to_the_older_ingress_then_to_the_first_rule_and_path() {
         mk_rule("a.example", "Exact /e", 1, 0, 0),
         mk_rule("a.example", "Exact /e", 1, 0, 1),
     ];
+    model.rules = rules.into_iter().collect();
     let table = compile(&model, None);
     let position = |path| {
         let route = table.route(table.lookup("a.example", path).expect("a route"));
@@ -216,7 +217,7 @@ fn without_one_for_all_the_oldest_default_backend_is_it() {
 #[test]
 fn a_wildcard_s_default_backend_does_not_come_before_the_host_s_own() {
     let mut model = mk_model(3);
-    model.rules = vec![mk_rule("a.example.org", "Exact /x", 0, 0, 0)];
+    model.rules = [mk_rule("a.example.org", "Exact /x", 0, 0, 0)].into_iter().collect();
     model.defaults =
         vec![mk_default(1, &["*.example.org"]), mk_default(2, &["a.example.org", "*"])];
     let table = compile(&model, None);

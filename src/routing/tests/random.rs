@@ -1,9 +1,13 @@
 //! The compiled table against a scan of all rules, on rules and requests of few parts, so that they
 //! meet often.
 
-use super::{compile, mk_model};
-use crate::model::{DefaultBackend, EntryPoints, HostPattern, Model, PathKind, PathPattern, Rule};
+use super::{compile, mk_ingress, mk_key, mk_model};
+use crate::model::{
+    BackendId, DefaultBackend, EntryPoints, HostPattern, Ingress, Model, PathKind, PathPattern,
+    Rule,
+};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const INGRESSES: usize = 4;
 
@@ -18,19 +22,19 @@ fn reference(model: &Model, host: &str, path: &str) -> Option<Winner> {
         rules.filter(|rule| rule.host == *host && rule.path.matches(path)).min_by_key(|rule| {
             let exact_first = rule.path.kind != PathKind::Exact;
             let longest_first = std::cmp::Reverse(rule.path.text.len());
-            (exact_first, longest_first, rule.ingress, rule.rule, rule.position)
+            (exact_first, longest_first, rule.ingress.created, rule.rule, rule.position)
         })
     };
-    let name = |ingress: usize| model.ingresses[ingress].name.to_string();
+    let name = |ingress: &Ingress| ingress.name.to_string();
     if let Some(rule) = hosts.iter().find_map(best) {
-        return Some((name(rule.ingress), Some((rule.rule, rule.position))));
+        return Some((name(&rule.ingress), Some((rule.rule, rule.position))));
     }
     let default = |host: &HostPattern| {
         let all = model.defaults.iter();
         let named = all.filter(|default| *host == HostPattern::Any || default.hosts.contains(host));
-        named.min_by_key(|default| (!default.hosts.is_empty(), default.ingress))
+        named.min_by_key(|default| (!default.hosts.is_empty(), default.ingress.created))
     };
-    hosts.iter().find_map(default).map(|default| (name(default.ingress), None))
+    hosts.iter().find_map(default).map(|default| (name(&default.ingress), None))
 }
 
 /// The patterns that are for a host, the most specific first.
@@ -86,31 +90,34 @@ fn models() -> impl Strategy<Value = Model> {
     (rules, defaults).prop_map(|(rules, defaults)| {
         let mut model = mk_model(INGRESSES + 1);
         let mut counts = [0; INGRESSES];
+        let mut all = Vec::new();
         for (host, kind, path, ingress) in rules {
             let path = PathPattern::new(kind, &path).expect("canonical");
             let (rule, position) = (counts[ingress] / 3, counts[ingress] % 3);
             counts[ingress] += 1;
-            model.rules.push(Rule {
+            all.push(Rule {
                 host,
                 path,
-                backend: 0,
-                ingress,
+                backend: BackendId::of(mk_key("web")),
+                ingress: Arc::new(mk_ingress(ingress)),
                 rule,
                 position,
                 matching: Default::default(),
                 middlewares: None,
             });
         }
+        model.rules = all.into_iter().collect();
         for (ingress, bare) in defaults {
             // One Ingress without rules among them, at the end of the order.
             let ingress = if bare { INGRESSES } else { ingress };
+            let ingress = Arc::new(mk_ingress(ingress));
             let of = model.rules.iter().filter(|rule| rule.ingress == ingress);
             let mut hosts: Vec<_> = of.map(|rule| rule.host.clone()).collect();
             hosts.sort();
             hosts.dedup();
             if model.defaults.iter().all(|other| other.ingress != ingress) {
                 model.defaults.push(DefaultBackend {
-                    backend: 0,
+                    backend: BackendId::of(mk_key("web")),
                     ingress,
                     hosts,
                     entry_points: EntryPoints::ALL,
@@ -146,9 +153,13 @@ proptest! {
     #[test]
     fn the_order_of_rules_and_defaults_changes_nothing(
         (model, shuffled) in models().prop_flat_map(|model| {
-            let orders = (Just(model.rules.clone()).prop_shuffle(), Just(model.defaults.clone()).prop_shuffle());
+            let rules: Vec<Rule> = model.rules.iter().map(|rule| Rule::clone(rule)).collect();
+            let orders = (Just(rules).prop_shuffle(), Just(model.defaults.clone()).prop_shuffle());
             let like = model.clone();
-            let shuffled = orders.prop_map(move |(rules, defaults)| Model { rules, defaults, ..like.clone() });
+            let shuffled = orders.prop_map(move |(rules, defaults)| {
+                let rules = rules.into_iter().collect();
+                Model { rules, defaults, ..like.clone() }
+            });
             (Just(model), shuffled)
         }),
         requests in requests(),

@@ -1,11 +1,11 @@
 //! Tables of a row of models: a recompiled one routes as a compiled one does, and shares the rest.
 
-use super::{mk_backend, mk_default, mk_endpoints, mk_model, mk_rule};
+use super::{mk_backend, mk_default, mk_endpoints, mk_key, mk_model, mk_rule};
 use crate::balance::InFlight;
-use crate::model::{Delta, HostPattern, Model, Protocol};
-use crate::routing::{Publisher, Table, compile, recompile, table_order};
+use crate::model::{BackendId, ChangedBackend, Delta, HostPattern, Model, Protocol};
+use crate::routing::{Publisher, Table, compile, recompile};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// So many that there are several parts.
@@ -31,6 +31,7 @@ impl Cluster {
             self.ingresses.values().map(|(_, service, _)| format!("s{service}")).collect();
         services.sort();
         services.dedup();
+        let (mut rules, mut defaults) = (Vec::new(), Vec::new());
         let backend = |service: &String| {
             let number: usize = service[1..].parse().expect("a number");
             let mut backend = mk_backend(service, mk_endpoints(&[1]));
@@ -40,17 +41,17 @@ impl Cluster {
         model.backends = services.iter().map(backend).collect();
         for (&ingress, (host, service, has_default)) in &self.ingresses {
             let service = format!("s{service}");
-            let backend = services.binary_search(&service).expect("it is there");
+            let backend = || BackendId::of(mk_key(&service));
             for (path, position) in [("Prefix /", 0), ("Exact /x", 1)] {
                 let rule = mk_rule(host, path, ingress, 0, position);
-                model.rules.push(crate::model::Rule { backend, ..rule });
+                rules.push(crate::model::Rule { backend: backend(), ..rule });
             }
             if *has_default {
                 let default = mk_default(ingress, &[host]);
-                model.defaults.push(crate::model::DefaultBackend { backend, ..default });
+                defaults.push(crate::model::DefaultBackend { backend: backend(), ..default });
             }
         }
-        model.rules.sort_by(table_order);
+        (model.rules, model.defaults) = (rules.into_iter().collect(), defaults);
         model
     }
 
@@ -67,10 +68,23 @@ impl Cluster {
             }
         }
         let (old, new) = (before.model().backends, self.model().backends);
-        let from = new
-            .iter()
-            .map(|backend| old.iter().position(|other| other == backend).unwrap_or(Delta::CHANGED));
-        Delta { since, now: since + 1, hosts, backends: from.collect() }
+        let both = old.entries().chain(new.entries()).map(|(id, _)| id);
+        let changed: BTreeSet<_> = both.filter(|id| old.get(id) != new.get(id)).collect();
+        let changed = changed.into_iter().map(|id| {
+            let service = id.key.service[1..].parse().expect("a number");
+            ChangedBackend { id: Arc::clone(id), hosts: Some(self.hosts_of(service)) }
+        });
+        Delta { since, now: since + 1, hosts, backends: changed.collect(), tcp: false }
+    }
+
+    /// The hosts that lead to a Service.
+    fn hosts_of(&self, service: usize) -> Vec<HostPattern> {
+        let users = self.ingresses.values().filter(|(_, other, _)| *other == service);
+        let hosts = |(host, _, has_default): &(String, usize, bool)| {
+            let any = has_default.then_some(HostPattern::Any);
+            [super::mk_host(host)].into_iter().chain(any)
+        };
+        users.flat_map(hosts).collect()
     }
 }
 
@@ -148,8 +162,7 @@ fn a_change_of_one_host_compiles_one_part_and_keeps_every_other_backend() {
     let shared = old.parts.iter().zip(&new.parts).filter(|(old, new)| Arc::ptr_eq(old, new));
     assert_eq!((shared.count(), new.parts.len()), (old.parts.len() - 1, old.parts.len()));
     assert!(old.parts.len() > 8);
-    let kept =
-        new.backends.iter().filter(|new| old.backends.iter().any(|old| Arc::ptr_eq(old, new)));
+    let kept = new.backends().filter(|new| old.backends().any(|old| Arc::ptr_eq(old, new)));
     assert_eq!(kept.count(), HOSTS - 1);
     assert_eq!((new.route_count(), new.lookup("h7.example", "/")), (2 * HOSTS - 2, None));
 }

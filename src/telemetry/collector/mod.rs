@@ -339,8 +339,8 @@ impl Collector for Telemetry {
 mod tests {
     use super::*;
     use crate::model::{
-        BackendKey, BackendSpec, BackendState, HostPattern, Https, Ingress, Kind, Model, PathKind,
-        PathPattern, PortKey, Protocol, Rule, Treatment,
+        BackendId, BackendKey, BackendSpec, BackendState, HostPattern, Https, Ingress, Kind, Model,
+        PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
     };
     use crate::routing::compile;
 
@@ -352,8 +352,7 @@ mod tests {
             port: PortKey::Number(80),
             variant: None,
         };
-        let mut model = Model::default();
-        model.ingresses.push(Ingress {
+        let ingress = Arc::new(Ingress {
             kind: Kind::Ingress,
             has_status: true,
             namespace: "ns".into(),
@@ -365,27 +364,29 @@ mod tests {
             raw_path: false,
             max_body: None,
         });
-        model.backends.push(BackendSpec {
-            key,
+        let backend = BackendSpec {
+            key: key.clone(),
             state: BackendState::Resolved([].into()),
             protocol: Protocol::Http,
             treatment: Treatment::default(),
-        });
+        };
+        let mut rules = Vec::new();
         for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
             let host = HostPattern::parse(host).expect("a host");
             let path = PathPattern::new(PathKind::Prefix, "/").expect("a path");
-            model.rules.push(Rule {
+            rules.push(Rule {
                 host,
                 path,
-                backend: 0,
-                ingress: 0,
+                backend: BackendId::of(key.clone()),
+                ingress: Arc::clone(&ingress),
                 rule,
                 position: 0,
                 matching: Default::default(),
                 middlewares: None,
             });
         }
-        let table = compile(&model, None);
+        let (rules, backends) = (rules.into_iter().collect(), [backend].into_iter().collect());
+        let table = compile(&Model { rules, backends, ..Model::default() }, None);
         assert_eq!(table.route_count(), 3);
         for route in table.routes().map(|id| table.route(id)) {
             assert_eq!(bare(&route.host_pattern()), route.host);

@@ -199,8 +199,8 @@ impl SelfCheck {
 mod tests {
     use super::*;
     use crate::model::{
-        BackendKey, BackendSpec, BackendState, CertificateRole, Https, Ingress, Kind, Model,
-        PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+        BackendId, BackendKey, BackendSpec, BackendState, CertificateRole, Https, Ingress, Kind,
+        Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
     };
     use crate::pki::full_strict::Verdict;
     use crate::routing::{Publisher, compile};
@@ -236,36 +236,38 @@ mod tests {
             port: PortKey::Number(80),
             variant: None,
         };
+        let ingress = Ingress {
+            kind: Kind::Ingress,
+            has_status: true,
+            namespace: "shop".into(),
+            name: "web".into(),
+            created: 0,
+            https: Https::default(),
+            timeouts: None,
+            balance: None,
+            raw_path: false,
+            max_body: None,
+        };
         let rule = |(number, name): (usize, &&str)| Rule {
             host: host(name),
             path: PathPattern::new(PathKind::Prefix, "/").expect("a path"),
-            backend: 0,
-            ingress: 0,
+            backend: BackendId::of(key.clone()),
+            ingress: Arc::new(ingress.clone()),
             rule: number,
             position: 0,
             matching: Default::default(),
             middlewares: None,
         };
+        let backend = BackendSpec {
+            key: key.clone(),
+            state: BackendState::Resolved([].into()),
+            protocol: Protocol::Http,
+            treatment: Treatment::default(),
+        };
         Model {
-            ingresses: vec![Ingress {
-                kind: Kind::Ingress,
-                has_status: true,
-                namespace: "shop".into(),
-                name: "web".into(),
-                created: 0,
-                https: Https::default(),
-                timeouts: None,
-                balance: None,
-                raw_path: false,
-                max_body: None,
-            }],
+            ingresses: [ingress.clone()].into_iter().collect(),
             rules: hosts.iter().enumerate().map(rule).collect(),
-            backends: vec![BackendSpec {
-                key,
-                state: BackendState::Resolved([].into()),
-                protocol: Protocol::Http,
-                treatment: Treatment::default(),
-            }],
+            backends: [backend].into_iter().collect(),
             ..Model::default()
         }
     }

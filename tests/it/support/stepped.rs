@@ -3,8 +3,8 @@
 use super::{Builder, Edge, edge};
 use ravelin::model::middleware::{NamedStep, Step};
 use ravelin::model::{
-    BackendKey, BackendSpec, BackendState, EndpointSpec, EndpointState, HostPattern, Https,
-    Ingress, Kind, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+    BackendId, BackendKey, BackendSpec, BackendState, EndpointSpec, EndpointState, HostPattern,
+    Https, Ingress, Kind, Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use ravelin::net::addr::EndpointAddr;
 use ravelin::routing::compile;
@@ -69,10 +69,9 @@ impl Stepped {
     }
 
     /// Starts it, with one worker.
-    pub(crate) fn start(mut self) -> Edge {
-        self.backends.sort_by(|a, b| a.key.cmp(&b.key));
-        let web = self.backends.iter().position(|backend| &*backend.key.service == "web");
-        let ingress = Ingress {
+    pub(crate) fn start(self) -> Edge {
+        let web = BackendId::of(backend_key("web"));
+        let ingress = Arc::new(Ingress {
             kind: Kind::Ingress,
             has_status: true,
             namespace: "default".into(),
@@ -83,7 +82,7 @@ impl Stepped {
             balance: None,
             raw_path: false,
             max_body: None,
-        };
+        });
         let rule = |(number, (host, path, steps)): (usize, &(String, String, Vec<Step>))| {
             let named = |(place, step): (usize, &Step)| {
                 let name = format!("default/{}-{number}-{place}", step.kind());
@@ -93,8 +92,8 @@ impl Stepped {
                 host: HostPattern::parse(Some(host.as_str()).filter(|host| !host.is_empty()))
                     .expect("a host"),
                 path: PathPattern::new(PathKind::Prefix, path).expect("a path"),
-                backend: web.expect("it is the first"),
-                ingress: 0,
+                backend: Arc::clone(&web),
+                ingress: Arc::clone(&ingress),
                 rule: number,
                 position: 0,
                 matching: Default::default(),
@@ -102,11 +101,11 @@ impl Stepped {
             }
         };
         let model = Model {
-            ingresses: vec![ingress],
+            ingresses: [Ingress::clone(&ingress)].into_iter().collect(),
             rules: self.rules.iter().enumerate().map(rule).collect(),
             defaults: Vec::new(),
             tcp: Vec::new(),
-            backends: self.backends,
+            backends: self.backends.into_iter().collect(),
         };
         let edge = self.builder.start();
         edge.put_table(|before| compile(&model, Some(before)));

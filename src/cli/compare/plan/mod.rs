@@ -86,8 +86,8 @@ impl Plan {
     /// The requests for what a model serves.
     pub(super) fn of(model: &Model, wanted: &Wanted) -> Self {
         let mut routes: BTreeMap<Routed, Condition> = BTreeMap::new();
-        for rule in &model.rules {
-            let Some(ingress) = model.ingresses.get(rule.ingress) else { continue };
+        for rule in model.rules.iter() {
+            let ingress = &rule.ingress;
             // A rule is there once for each group of entry points.
             let routed = routed(ingress, rule);
             let first = condition(rule);
@@ -99,11 +99,10 @@ impl Plan {
             }
         }
         for default in &model.defaults {
-            let Some(ingress) = model.ingresses.get(default.ingress) else { continue };
             let everywhere = [HostPattern::Any];
             let hosts = if default.hosts.is_empty() { &everywhere[..] } else { &default.hosts };
             for host in hosts {
-                let object = object(ingress);
+                let object = object(&default.ingress);
                 let (field, rule) = ("spec.defaultBackend".to_owned(), format!("{host} (default)"));
                 let path = Condition::Path(format!("/{FILLER}/default").into());
                 let all = of_host(host).into_iter().chain([path]).collect();

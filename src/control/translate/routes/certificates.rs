@@ -1,7 +1,7 @@
 //! The certificates that Ingresses name.
 
 use super::reading::Certificate;
-use super::{Map, Name, Routes, assembly};
+use super::{Map, Name, Routes};
 use crate::model::TlsSecret;
 
 impl Routes {
@@ -16,7 +16,7 @@ impl Routes {
         }
         let ours = self.readings.iter().map(|(_, reading)| reading);
         let mut ours: Vec<_> = ours.filter(|reading| !reading.served.tls.is_empty()).collect();
-        ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
+        ours.sort_by(|a, b| a.ingress.by_age(&b.ingress));
         for Certificate { position: _, secret, hosts } in
             ours.into_iter().flat_map(|reading| &reading.served.tls)
         {

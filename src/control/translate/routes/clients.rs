@@ -6,7 +6,6 @@
 //! different certificates, none is good. A host of which its Ingresses say nothing has the policy of
 //! its wildcard, if that is the same namespace's.
 
-use super::assembly;
 use super::pool::Pool;
 use super::reading::Reading;
 use super::secrets::Secrets;
@@ -61,7 +60,7 @@ impl Policies {
         let (mut now, mut found) = (Vec::new(), Vec::new());
         if is_asking {
             let mut ours: Vec<&Reading> = ours().collect();
-            ours.sort_by(|a, b| assembly::by_age(&a.ingress, &b.ingress));
+            ours.sort_by(|a, b| a.ingress.by_age(&b.ingress));
             now = combine(&ours, authorities, &mut found);
         }
         if let Some((namespace, read)) = pool.clients()

@@ -38,7 +38,7 @@ use super::near::{self, Here};
 use super::tls_option::DEFAULT;
 use super::{Options, object_ref};
 use crate::control::objects::Objects;
-use crate::model::{BackendSpec, Delta, HostClients, Kind, Model, ObjectRef, TlsSecret};
+use crate::model::{BackendId, BackendSpec, Delta, HostClients, Kind, Model, ObjectRef, TlsSecret};
 use crate::pki::client_certificate::Authority;
 use asks::Asks;
 use assembly::Assembly;
@@ -66,8 +66,8 @@ pub(super) struct Update {
     pub(super) delta: Delta,
     /// Whether the Ingresses in the model are others.
     pub(super) ingresses: bool,
-    /// Without a new model: backends with other endpoints, and their positions in the last model.
-    pub(super) endpoints: Vec<(usize, BackendSpec)>,
+    /// Without a new model: backends with other endpoints.
+    pub(super) endpoints: Vec<(Arc<BackendId>, Arc<BackendSpec>)>,
     /// The certificates, if they are others.
     pub(super) certificates: Option<Vec<TlsSecret>>,
     /// What is asked of clients, if it is other than before.
@@ -165,16 +165,17 @@ impl Routes {
         };
         if touched.routes {
             let (model, delta) =
-                self.assembly.update(touched, &self.readings, &mut self.backends, findings);
+                self.assembly.update(touched, &self.readings, &self.backends, findings);
             let (model, ingresses) = (Some(model), touched.ours);
             let endpoints = Vec::new();
             return Update { model, delta, ingresses, endpoints, certificates, clients };
         }
         let mut numbers: Vec<usize> = touched.endpoints.iter().copied().collect();
         numbers.sort_unstable();
-        self.assembly.store(&numbers, &self.backends);
-        let endpoints = numbers.into_iter().filter_map(|number| self.backends.placed(number));
-        let endpoints = endpoints.collect();
+        let specs = numbers.into_iter().filter_map(|number| self.backends.spec(number));
+        let endpoints: Vec<_> =
+            specs.map(|(id, spec)| (Arc::clone(id), Arc::clone(spec))).collect();
+        self.assembly.store(&endpoints);
         Update { endpoints, certificates, clients, ..Update::default() }
     }
 
@@ -185,7 +186,7 @@ impl Routes {
         if touched.referenced.iter().any(is_default) {
             let all = self.readings.iter().map(|(_, reading)| &reading.ingress);
             let tcp = all.filter(|ingress| ingress.kind == Kind::IngressRouteTcp);
-            touched.sources.extend(tcp.map(object_ref));
+            touched.sources.extend(tcp.map(|ingress| object_ref(ingress)));
         }
     }
 
@@ -284,7 +285,7 @@ impl Routes {
         let known = self.known.get(object).copied();
         let is_known = known.is_some();
         let number = known.unwrap_or_else(|| {
-            let ingress = Asks::default().of(object, created);
+            let ingress = Arc::new(Asks::default().of(object, created));
             let (served, found) = (Served::default(), Reported::default());
             let foreign = foreign.clone();
             let warning = None;
@@ -292,7 +293,7 @@ impl Routes {
             self.known.insert(object.clone(), number);
             number
         });
-        let (served, mut asks) = match (&foreign, source) {
+        let (mut served, mut asks) = match (&foreign, source) {
             (Some(_), _) => Default::default(),
             (None, Source::Ingress(source)) => {
                 self.serve(objects, &object.namespace, number, source, touched)
@@ -309,17 +310,26 @@ impl Routes {
         let (was_ours, is_ours) = (is_known && reading.foreign.is_none(), foreign.is_none());
         let is_moved = was_ours != is_ours || (was_ours && reading.ingress.created != created);
         let is_asking_else = !asks.are_of(&reading.ingress);
+        let ingress = match is_moved || is_asking_else || reading.ingress.created != created {
+            true => Arc::new(asks.of(object, created)),
+            false => Arc::clone(&reading.ingress),
+        };
+        served.belong_to(&ingress);
         if is_moved || is_asking_else || !reading.served.is_same(&served) {
             touched.routes = true;
-            touched.ours |= is_moved || asks.has_status != reading.ingress.has_status;
-            touched.left.extend(was_ours.then(|| reading.ingress.clone()));
+            touched.ours |= is_moved || ingress.has_status != reading.ingress.has_status;
+            if was_ours {
+                touched.leave(&reading.ingress, &reading.served);
+            }
             touched.came.extend(is_ours.then_some(number));
+        } else {
+            served.keep(&mut reading.served);
         }
         // Its place counts as well: of two that claim a host, the older one has it.
         let has_tls = !(served.tls.is_empty() && reading.served.tls.is_empty());
         touched.certificates |= reading.served.tls != served.tls || (is_moved && has_tls);
         touched.clients |= reading.served.clients != served.clients;
-        reading.ingress = asks.of(object, created);
+        reading.ingress = ingress;
         reading.warning = match foreign {
             None => self.classes.warning(&named).map(Box::new),
             Some(_) => None,

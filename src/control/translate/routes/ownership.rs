@@ -7,7 +7,7 @@
 //!
 //! Costs what the touched hosts have, and a look at what is refused.
 
-use super::assembly::merge;
+use super::assembly::Left;
 use super::{Map, Set};
 use crate::config::HostPolicy;
 use crate::control::translate::aliases::SERVER_ALIAS;
@@ -18,16 +18,17 @@ use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::control::translate::www::FROM_TO_WWW;
 use crate::model::{
-    DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, Model, Rule, Severity, Why,
+    DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, Model, Rule, Severity, Why, table_order,
 };
-use crate::routing::{rules_of, table_order};
+use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// What the policy keeps out of the model, and what is said of it.
 #[derive(Debug, Default)]
 pub(super) struct Ownership {
     policy: HostPolicy,
     /// Rules that are not served, by host.
-    refused: Map<HostPattern, Vec<Rule>>,
+    refused: Map<HostPattern, Vec<Arc<Rule>>>,
     /// The default backends as their Ingresses ask for them.
     defaults: Vec<DefaultBackend>,
     found: Map<HostPattern, Reported>,
@@ -46,42 +47,51 @@ impl Ownership {
         }
     }
 
-    /// Visits every rule that is not served; those that are not kept are forgotten.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut Rule) -> bool) {
-        self.refused.retain(|_, rules| {
-            rules.retain_mut(&mut keep);
-            !rules.is_empty()
-        });
-    }
-
-    /// Decides who has the hosts that were touched.
-    pub(super) fn divide(&mut self, hosts: &Set<HostPattern>, model: &mut Model) {
-        let back = hosts.iter().filter_map(|host| self.refused.remove(host));
-        let mut back: Vec<Rule> = back.flatten().collect();
-        back.sort_by(table_order);
-        merge(&mut model.rules, back, table_order);
-        self.set_aside(self.yielding(hosts, model), model);
+    /// Decides who has the hosts that were touched. `left` are the Ingresses whose rules go, `came` are new rules.
+    pub(super) fn divide(
+        &mut self,
+        hosts: &Set<HostPattern>,
+        left: &Left,
+        came: &mut Map<&HostPattern, Vec<Arc<Rule>>>,
+        model: &mut Model,
+    ) {
+        let of_defaults = match self.policy {
+            HostPolicy::Shared => Map::default(),
+            HostPolicy::FirstNamespace => oldest_defaults(&self.defaults),
+        };
+        for host in hosts {
+            let refused = self.refused.remove(host).unwrap_or_default();
+            let all = model.rules.of(host).iter().chain(&refused);
+            let kept = all.filter(|rule| !left.contains(&Arc::as_ptr(&rule.ingress)));
+            let mut served: Vec<Arc<Rule>> = kept.cloned().collect();
+            served.extend(came.remove(host).unwrap_or_default());
+            served.sort_by(|a, b| table_order(a, b));
+            let mut refused = self.yielding(host, &mut served, model);
+            if self.policy == HostPolicy::FirstNamespace {
+                let of_default = of_defaults.get(host).copied();
+                if let Some(oldest) =
+                    oldest_of(&served).into_iter().chain(of_default).min_by(by_age)
+                {
+                    let namespace = Arc::clone(&oldest.namespace);
+                    refused
+                        .extend(served.extract_if(.., |rule| rule.ingress.namespace != namespace));
+                }
+            }
+            model.rules.set(host, served);
+            if !refused.is_empty() {
+                self.refused.insert(host.clone(), refused);
+            }
+        }
         if self.policy == HostPolicy::Shared {
             return;
         }
-        let of_defaults = oldest_defaults(&self.defaults);
-        let mut out = Vec::new();
-        for host in hosts {
-            let range = rules_of(&model.rules, host);
-            let of_rules = model.rules[range.clone()].iter().map(|rule| rule.ingress).min();
-            let oldest = of_rules.into_iter().chain(of_defaults.get(host).copied()).min();
-            let Some(oldest) = oldest else { continue };
-            out.extend(range.filter(|&at| !is_of_one(model, model.rules[at].ingress, oldest)));
-        }
-        self.set_aside(out, model);
         let kept = self.defaults.iter().filter_map(|default| {
             let mut default = default.clone();
             let had_hosts = !default.hosts.is_empty();
             default.hosts.retain(|host| {
-                let first = model.rules.get(rules_of(&model.rules, host).start);
-                let rule = first.filter(|rule| rule.host == *host).map(|rule| rule.ingress);
+                let rule = model.rules.of(host).first().map(|rule| &*rule.ingress);
                 let owner = rule.unwrap_or_else(|| of_defaults[host]);
-                is_of_one(model, default.ingress, owner)
+                default.ingress.namespace == owner.namespace
             });
             // Without hosts it would be for all of them, and come first.
             (!had_hosts || !default.hosts.is_empty()).then_some(default)
@@ -89,20 +99,21 @@ impl Ownership {
         model.defaults = kept.collect();
     }
 
-    /// Where the rules of aliases are whose hosts have rules or default backends of their own.
-    fn yielding(&self, hosts: &Set<HostPattern>, model: &Model) -> Vec<usize> {
-        let mut out = Vec::new();
-        for host in hosts {
-            let range = rules_of(&model.rules, host);
-            let is_alias = |at: &usize| model.rules[*at].matching.is_alias;
-            if range.clone().any(|at| is_alias(&at))
-                && (range.clone().any(|at| !is_alias(&at))
-                    || self.asking(model).iter().any(|default| default.hosts.contains(host)))
-            {
-                out.extend(range.filter(is_alias));
-            }
+    /// Takes the rules of aliases out of those of a host that has rules or default backends of its own.
+    fn yielding(
+        &self,
+        host: &HostPattern,
+        rules: &mut Vec<Arc<Rule>>,
+        model: &Model,
+    ) -> Vec<Arc<Rule>> {
+        let is_alias = |rule: &Arc<Rule>| rule.matching.is_alias;
+        let is_yielding = rules.iter().any(is_alias)
+            && (!rules.iter().all(is_alias)
+                || self.asking(model).iter().any(|default| default.hosts.contains(host)));
+        match is_yielding {
+            true => rules.extract_if(.., |rule| is_alias(rule)).collect(),
+            false => Vec::new(),
         }
-        out
     }
 
     /// The default backends as their Ingresses ask for them.
@@ -113,30 +124,11 @@ impl Ownership {
         }
     }
 
-    /// Takes the rules at these positions out of the model.
-    fn set_aside(&mut self, mut out: Vec<usize>, model: &mut Model) {
-        if out.is_empty() {
-            return;
-        }
-        out.sort_unstable();
-        let mut out = out.into_iter().peekable();
-        let mut position = 0;
-        let refused = &mut self.refused;
-        model.rules.retain(|rule| {
-            let is_out = out.next_if_eq(&position).is_some();
-            position += 1;
-            if is_out {
-                refused.entry(rule.host.clone()).or_default().push(rule.clone());
-            }
-            !is_out
-        });
-    }
-
     /// Says which Ingresses do not serve a host that is an alias of theirs.
     fn report_aliases(
         &self,
         host: &HostPattern,
-        served: &[Rule],
+        served: &[Arc<Rule>],
         model: &Model,
         found: &mut Vec<Diagnostic>,
     ) {
@@ -147,9 +139,9 @@ impl Ownership {
         }
         let defaults = self.asking(model).iter();
         let named = defaults.filter(|default| default.hosts.contains(host));
-        let all = served.iter().map(|rule| rule.ingress).chain(named.map(|own| own.ingress));
-        let Some(owner) = all.min() else { return };
-        let first = object_ref(&model.ingresses[owner]);
+        let named = named.map(|own| &*own.ingress);
+        let Some(owner) = oldest_of(served).into_iter().chain(named).min_by(by_age) else { return };
+        let first = object_ref(owner);
         for rule in refused {
             let (annotation, verb, fix) = match rule.leads_to() {
                 Some(_) => (FROM_TO_WWW, "redirect", "remove it, or that host"),
@@ -157,7 +149,7 @@ impl Ownership {
             };
             let reason = format!("does not {verb} {host}, which is a host of {first}");
             let problem = Problem::error(Why::HostShared, "", reason, fix);
-            let object = object_ref(&model.ingresses[rule.ingress]);
+            let object = object_ref(&rule.ingress);
             let problem = problem.with(Severity::Warning);
             Report::new(&object, found).add(&field(annotation), problem);
         }
@@ -172,12 +164,12 @@ impl Ownership {
     ) {
         for host in hosts {
             let mut now = Vec::new();
-            let rules = &model.rules[rules_of(&model.rules, host)];
+            let rules = model.rules.of(host);
             match self.policy {
                 // One without a host has no owner.
                 HostPolicy::Shared if *host == HostPattern::Any => {}
-                HostPolicy::Shared => report_shared(host, rules, &model.ingresses, &mut now),
-                HostPolicy::FirstNamespace => self.report_refused(host, rules, model, &mut now),
+                HostPolicy::Shared => report_shared(host, rules, &mut now),
+                HostPolicy::FirstNamespace => self.report_refused(host, rules, &mut now),
             }
             self.report_aliases(host, rules, model, &mut now);
             if now.is_empty() {
@@ -193,15 +185,14 @@ impl Ownership {
     fn report_refused(
         &self,
         host: &HostPattern,
-        served: &[Rule],
-        model: &Model,
+        served: &[Arc<Rule>],
         found: &mut Vec<Diagnostic>,
     ) {
         let named = self.defaults.iter().filter(|default| default.hosts.contains(host));
-        let of_defaults: Vec<usize> = named.map(|default| default.ingress).collect();
-        let all = served.iter().map(|rule| rule.ingress).chain(of_defaults.iter().copied());
-        let Some(owner) = all.min() else { return };
-        let first = object_ref(&model.ingresses[owner]);
+        let of_defaults: Vec<&Ingress> = named.map(|default| &*default.ingress).collect();
+        let all = oldest_of(served).into_iter().chain(of_defaults.iter().copied());
+        let Some(owner) = all.min_by(by_age) else { return };
+        let first = object_ref(owner);
         let fix = "use a host of your own, or ask for source.hosts = \"shared\"";
         let problem = |what: &str| {
             let reason = format!(
@@ -213,34 +204,29 @@ impl Ownership {
         };
         let refused = self.refused.get(host).into_iter().flatten();
         for rule in refused.filter(|rule| !rule.matching.is_alias) {
-            let object = object_ref(&model.ingresses[rule.ingress]);
+            let object = object_ref(&rule.ingress);
             let place = BackendPlace::of(object.kind, rule);
             let what = format!("{} is", rule.path);
             Report::new(&object, found).add(&place.field("path"), problem(&what));
         }
-        for ingress in of_defaults.into_iter().filter(|at| !is_of_one(model, *at, owner)) {
-            let object = object_ref(&model.ingresses[ingress]);
+        let is_other = |other: &&Ingress| other.namespace != owner.namespace;
+        for ingress in of_defaults.into_iter().filter(is_other) {
+            let object = object_ref(ingress);
             Report::new(&object, found).add("spec.defaultBackend", problem("is"));
         }
     }
 }
 
 /// Says on each Ingress of a host that another namespace has paths on it.
-fn report_shared(
-    host: &HostPattern,
-    rules: &[Rule],
-    ingresses: &[Ingress],
-    found: &mut Vec<Diagnostic>,
-) {
-    let Some(oldest) = rules.iter().map(|rule| rule.ingress).min() else { return };
-    let of = |ingress: usize| &ingresses[ingress].namespace;
-    let others = rules.iter().map(|rule| rule.ingress).filter(|&at| of(at) != of(oldest));
-    let Some(other) = others.min() else { return };
+fn report_shared(host: &HostPattern, rules: &[Arc<Rule>], found: &mut Vec<Diagnostic>) {
+    let Some(oldest) = oldest_of(rules) else { return };
+    let is_first = |ingress: &Ingress| ingress.namespace == oldest.namespace;
+    let all = rules.iter().map(|rule| &*rule.ingress);
+    let Some(other) = all.filter(|one| !is_first(one)).min_by(by_age) else { return };
     let mut said = Set::default();
-    for rule in rules.iter().filter(|rule| said.insert((rule.ingress, rule.rule))) {
-        let (object, is_first) =
-            (object_ref(&ingresses[rule.ingress]), of(rule.ingress) == of(oldest));
-        let theirs = object_ref(&ingresses[if is_first { other } else { oldest }]);
+    for rule in rules.iter().filter(|rule| said.insert((Arc::as_ptr(&rule.ingress), rule.rule))) {
+        let object = object_ref(&rule.ingress);
+        let theirs = object_ref(if is_first(&rule.ingress) { other } else { oldest });
         let reason = format!("is {host}, on which {theirs} of another namespace also has paths");
         let fix =
             "use hosts of your own, or set source.hosts = \"first-namespace\" to keep others out";
@@ -258,17 +244,23 @@ fn report_shared(
 }
 
 /// The oldest Ingress with a default backend for each host.
-fn oldest_defaults(defaults: &[DefaultBackend]) -> Map<HostPattern, usize> {
-    let mut oldest = Map::default();
+fn oldest_defaults(defaults: &[DefaultBackend]) -> Map<&HostPattern, &Ingress> {
+    let mut oldest: Map<&HostPattern, &Ingress> = Map::default();
     for default in defaults {
         for host in &default.hosts {
-            let at: &mut usize = oldest.entry(host.clone()).or_insert(default.ingress);
-            *at = default.ingress.min(*at);
+            let at = oldest.entry(host).or_insert(&default.ingress);
+            if default.ingress.by_age(at).is_lt() {
+                *at = &default.ingress;
+            }
         }
     }
     oldest
 }
 
-fn is_of_one(model: &Model, one: usize, other: usize) -> bool {
-    model.ingresses[one].namespace == model.ingresses[other].namespace
+fn oldest_of(rules: &[Arc<Rule>]) -> Option<&Ingress> {
+    rules.iter().map(|rule| &*rule.ingress).min_by(by_age)
+}
+
+fn by_age(a: &&Ingress, b: &&Ingress) -> Ordering {
+    a.by_age(b)
 }

@@ -13,7 +13,8 @@ use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::middleware::Step;
 use crate::model::{
-    DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, NamedStep, ObjectRef, Rule, TcpRule,
+    BackendId, DefaultBackend, Diagnostic, HostPattern, Ingress, Kind, NamedStep, ObjectRef, Rule,
+    TcpRule,
 };
 use crate::pki::client_certificate::Authority;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 /// One Ingress, ours or not.
 #[derive(Debug)]
 pub(super) struct Reading {
-    pub(super) ingress: Ingress,
+    /// Shared with its rules and the model.
+    pub(super) ingress: Arc<Ingress>,
     /// Why it is not for us, if so.
     pub(super) foreign: Option<Box<Problem>>,
     /// What there is to be said of its class, if it is for us.
@@ -31,11 +33,10 @@ pub(super) struct Reading {
     pub(super) found: Reported,
 }
 
-/// What an Ingress asks for. Backends are told by their number in [`Backends`], and the position of
-/// the Ingress is left open, until there is a model.
+/// What an Ingress asks for.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Served {
-    pub(super) rules: Box<[Rule]>,
+    pub(super) rules: Box<[Arc<Rule>]>,
     /// `spec.defaultBackend`, for each of its [`Way`]s.
     ///
     /// [`Way`]: crate::control::translate::entry_points::Way
@@ -57,8 +58,7 @@ pub(super) struct Served {
 #[derive(Debug, PartialEq)]
 pub(super) struct TcpServed {
     pub(super) rule: Arc<TcpRule>,
-    /// Their numbers in [`Backends`].
-    pub(super) backends: Box<[usize]>,
+    pub(super) backends: Box<[Arc<BackendId>]>,
     /// For each its position in `services`.
     pub(super) places: Box<[usize]>,
 }
@@ -67,7 +67,7 @@ pub(super) struct TcpServed {
 #[derive(Debug, PartialEq)]
 pub(super) struct StepUse {
     pub(super) step: Arc<NamedStep>,
-    pub(super) backend: usize,
+    pub(super) backend: Arc<BackendId>,
     pub(super) asked: Arc<AskedBy>,
 }
 
@@ -82,17 +82,53 @@ pub(super) struct Certificate {
 }
 
 impl Served {
-    /// The numbers of its backends, sorted, each once.
-    pub(super) fn backends(&self) -> Vec<usize> {
-        let of_rules = self.rules.iter().map(|rule| rule.backend);
-        let of_default = self.defaults.iter().map(|default| default.backend);
-        let of_steps = self.step_backends.iter().map(|used| used.backend);
-        let of_tcp = self.tcp.iter().flat_map(|route| route.backends.iter().copied());
-        let mut all: Vec<usize> =
-            of_rules.chain(of_default).chain(of_steps).chain(of_tcp).collect();
+    /// Its backends, sorted, each once.
+    pub(super) fn backends(&self) -> Vec<&Arc<BackendId>> {
+        let of_rules = self.rules.iter().map(|rule| &rule.backend);
+        let of_default = self.defaults.iter().map(|default| &default.backend);
+        let of_steps = self.step_backends.iter().map(|used| &used.backend);
+        let of_tcp = self.tcp.iter().flat_map(|route| &route.backends);
+        let mut all: Vec<_> = of_rules.chain(of_default).chain(of_steps).chain(of_tcp).collect();
+        // Those that stand together are mostly the same one.
+        all.dedup_by(|a, b| Arc::ptr_eq(a, b));
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    /// The hosts of its rules and default backends, as often as they name them.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &HostPattern> {
+        let of_defaults = self.defaults.iter().flat_map(|default| &default.hosts);
+        of_defaults.chain(self.rules.iter().map(|rule| &rule.host))
+    }
+
+    /// The hosts of those that lead to a backend, with [`HostPattern::Any`] for the default backends.
+    pub(super) fn hosts_of<'s>(
+        &'s self,
+        backend: &'s BackendId,
+    ) -> impl Iterator<Item = &'s HostPattern> {
+        let rules = self.rules.iter().filter(|rule| *rule.backend == *backend);
+        let defaults = self.defaults.iter().filter(|default| *default.backend == *backend);
+        let of_defaults =
+            defaults.flat_map(|default| default.hosts.iter().chain([&HostPattern::Any]));
+        of_defaults.chain(rules.map(|rule| &rule.host))
+    }
+
+    /// Makes this Ingress that of all its rules.
+    pub(super) fn belong_to(&mut self, ingress: &Arc<Ingress>) {
+        for rule in &mut self.rules {
+            Arc::make_mut(rule).ingress = Arc::clone(ingress);
+        }
+        for default in &mut self.defaults {
+            default.ingress = Arc::clone(ingress);
+        }
+    }
+
+    /// Takes the rules and routes of an equal one, which the model shares.
+    pub(super) fn keep(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.rules, &mut other.rules);
+        std::mem::swap(&mut self.defaults, &mut other.defaults);
+        std::mem::swap(&mut self.tcp, &mut other.tcp);
     }
 
     /// Whether it asks for the same as another one.
@@ -125,7 +161,7 @@ impl Reading {
     /// Adds what is wrong with the backends of its routes of connections.
     fn add_tcp(&self, backends: &Backends, report: &mut Report<'_>) {
         for TcpServed { rule, backends: own, places } in &self.served.tcp {
-            for (&service, &backend) in places.iter().zip(own) {
+            for (&service, backend) in places.iter().zip(own) {
                 if let Some(problem) = backends.problem(backend) {
                     let problem = problem.clone().but("connections are refused");
                     let place = BackendPlace::Route { route: rule.position, service };
@@ -150,9 +186,9 @@ impl Reading {
         }
         let kind = self.ingress.kind;
         let of_rules =
-            self.served.rules.iter().map(|rule| (BackendPlace::of(kind, rule), rule.backend));
+            self.served.rules.iter().map(|rule| (BackendPlace::of(kind, rule), &rule.backend));
         let of_default =
-            self.served.defaults.iter().map(|own| (BackendPlace::Default, own.backend));
+            self.served.defaults.iter().map(|own| (BackendPlace::Default, &own.backend));
         self.add_tcp(backends, &mut report);
         for (place, backend) in of_rules.chain(of_default) {
             if let Some(problem) = backends.problem(backend) {
@@ -178,7 +214,7 @@ impl Reading {
             report.add(&place, problem.clone());
         }
         for used in &self.served.step_backends {
-            if let Some(problem) = backends.problem(used.backend) {
+            if let Some(problem) = backends.problem(&used.backend) {
                 let service = used.asked.service.as_ref();
                 let service = service.map(|name| ObjectRef::new(Kind::Service, &name.0, &name.1));
                 let mut report = Report::new(service.as_ref().unwrap_or(&object), &mut findings);

@@ -19,39 +19,40 @@ use crate::control::translate::middleware::{
 use crate::control::translate::report::{Report, leave_out_details};
 use crate::control::translate::{class, ingress, object_ref};
 use crate::model::{
-    BackendKey, Broken, Chain, DefaultBackend, Diagnostic, HostPattern, Matching, ObjectRef,
-    PortKey, Rule,
+    BackendId, BackendKey, Broken, Chain, DefaultBackend, Diagnostic, HostPattern, Ingress,
+    Matching, ObjectRef, PortKey, Rule,
 };
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The number of a backend, and the steps of its requests.
-type Acquired = (usize, Option<Chain>);
+/// A backend, and the steps of its requests.
+type Acquired = (Arc<BackendId>, Option<Chain>);
 
 /// The rules of an Ingress, each for each of its ways. `acquire` finds backend and steps, of which a path may have
 /// one of its own.
 fn rules<'s>(
     read: Vec<ingress::RuleRead<'s>>,
     ways: &[Way],
+    ingress: &Arc<Ingress>,
     mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&OwnStep>) -> Acquired,
-) -> Box<[Rule]> {
+) -> Box<[Arc<Rule>]> {
     let mut rules = Vec::new();
     for ingress::RuleRead { rule, host, is_alias, paths } in read {
         for ingress::PathRead { position, pattern, ordered, own, backend } in paths {
             for (number, Way { entry_points, .. }) in ways.iter().enumerate() {
                 let (backend, middlewares) = acquire(&backend, number, own.as_ref());
                 let (entry_points, ordered) = (*entry_points, ordered.clone());
-                rules.push(Rule {
+                rules.push(Arc::new(Rule {
                     host: host.clone(),
                     path: pattern.clone(),
                     backend,
-                    ingress: 0,
+                    ingress: Arc::clone(ingress),
                     rule,
                     position,
                     matching: Matching { entry_points, ordered, is_bare: false, is_alias },
                     middlewares,
-                });
+                }));
             }
         }
     }
@@ -62,6 +63,7 @@ fn rules<'s>(
 fn defaults<'s>(
     read: Option<(BackendRead<'s>, Vec<HostPattern>)>,
     ways: &[Way],
+    ingress: &Arc<Ingress>,
     mut acquire: impl FnMut(&BackendRead<'s>, usize, Option<&OwnStep>) -> Acquired,
 ) -> Box<[DefaultBackend]> {
     let mut defaults = Vec::new();
@@ -69,7 +71,8 @@ fn defaults<'s>(
         for (number, Way { entry_points, .. }) in ways.iter().enumerate() {
             let (backend, middlewares) = acquire(&read, number, None);
             let (hosts, entry_points) = (hosts.clone(), *entry_points);
-            defaults.push(DefaultBackend { backend, ingress: 0, hosts, entry_points, middlewares });
+            let ingress = Arc::clone(ingress);
+            defaults.push(DefaultBackend { backend, ingress, hosts, entry_points, middlewares });
         }
     }
     defaults.into()
@@ -88,7 +91,7 @@ fn tls_options(
 }
 
 impl Routes {
-    /// What an Ingress of ours asks for.
+    /// What an Ingress of ours asks for. Its rules are still those of the Ingress as it was.
     pub(super) fn serve(
         &mut self,
         objects: &Objects,
@@ -98,7 +101,7 @@ impl Routes {
         touched: &mut Touched,
     ) -> (Served, Asks) {
         let reading = self.readings.get(number).expect("a known number has its reading");
-        let object = object_ref(&reading.ingress);
+        let (object, ingress) = (object_ref(&reading.ingress), Arc::clone(&reading.ingress));
         let mut problems: Vec<Diagnostic> = Vec::new();
         let mut report = Report::new(&object, &mut problems);
         let mut read =
@@ -134,8 +137,8 @@ impl Routes {
             let key = BackendKey { namespace: Arc::clone(namespace), service, port, variant: None };
             (self.backends.acquire(key, broken, number, touched), chain)
         };
-        let rules = rules(std::mem::take(&mut read.rules), &ways, &mut acquire);
-        let defaults = defaults(read.default.take(), &ways, &mut acquire);
+        let rules = rules(std::mem::take(&mut read.rules), &ways, &ingress, &mut acquire);
+        let defaults = defaults(read.default.take(), &ways, &ingress, &mut acquire);
         let Finished { backends, mut dependencies, is_unresolved } = steps.finish();
         dependencies.extend(of_options);
         let dependencies: Box<[_]> = dependencies.into_iter().collect();
@@ -240,7 +243,7 @@ impl Routes {
         if reading.foreign.is_none() {
             touched.routes = true;
             touched.ours = true;
-            touched.left.push(reading.ingress);
+            touched.leave(&reading.ingress, &reading.served);
         }
         self.release(number, &object.namespace, &reading.served, touched, findings);
     }

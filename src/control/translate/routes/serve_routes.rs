@@ -22,8 +22,8 @@ use crate::control::translate::servers_transport;
 use crate::control::translate::wanted::{TransportTls, Wanted};
 use crate::model::middleware::{ServiceChoice, Step};
 use crate::model::{
-    BackendKey, BackendState, Broken, Diagnostic, Kind, Matching, NamedStep, ObjectRef, PortKey,
-    Protocol, Rule, Timeouts, Why,
+    BackendId, BackendKey, BackendState, Broken, Diagnostic, Ingress, Kind, Matching, NamedStep,
+    ObjectRef, PortKey, Protocol, Rule, Timeouts, Why,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,12 +31,12 @@ use std::sync::Arc;
 /// What the routes so far come to.
 #[derive(Default)]
 pub(super) struct Found {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     pub(super) backends: Vec<UsedBackend>,
     pub(super) dependencies: BTreeSet<Dependency>,
     is_unresolved: bool,
     /// The Services among several, each with the step that chooses.
-    leaves: Vec<(Arc<NamedStep>, usize)>,
+    leaves: Vec<(Arc<NamedStep>, Arc<BackendId>)>,
     pub(super) problems: Vec<Diagnostic>,
 }
 
@@ -103,8 +103,10 @@ impl Routes {
         let ways = points.ways(entry_points.entry_points);
         let (ways, refused) = (&ways[..], asks.refused.or(missing));
         let within = Within { objects, object, asking, policy, ways, refused, number, depth: 0 };
+        let reading = self.readings.get(number).expect("a known number has its reading");
+        let ingress = Arc::clone(&reading.ingress);
         for route in routes {
-            self.serve_route(&within, &route, &mut found, touched);
+            self.serve_route(&within, &route, &ingress, &mut found, touched);
         }
         let authority = clients.as_ref().and_then(|clients| clients.secret(&object.namespace));
         self.acquire_authority(authority, number, touched);
@@ -133,6 +135,7 @@ impl Routes {
         &mut self,
         within: &Within<'_>,
         route: &RouteRead<'_>,
+        ingress: &Arc<Ingress>,
         found: &mut Found,
         touched: &mut Touched,
     ) {
@@ -152,16 +155,16 @@ impl Routes {
                 let Placed { host, path, is_bare, ordered } = placed.clone();
                 let entry_points = *entry_points;
                 let matching = Matching { entry_points, ordered, is_bare, is_alias: false };
-                found.rules.push(Rule {
+                found.rules.push(Arc::new(Rule {
                     host,
                     path,
-                    backend,
-                    ingress: 0,
+                    backend: Arc::clone(&backend),
+                    ingress: Arc::clone(ingress),
                     rule: route.position,
                     position,
                     matching,
                     middlewares: chain.clone(),
-                });
+                }));
             }
         }
         let Finished { backends, dependencies, is_unresolved } = steps.finish();
@@ -178,7 +181,7 @@ impl Routes {
         refused: Option<Broken>,
         found: &mut Found,
         touched: &mut Touched,
-    ) -> (usize, Option<OwnStep>) {
+    ) -> (Arc<BackendId>, Option<OwnStep>) {
         let number = within.number;
         let key = |service: Arc<str>| BackendKey {
             namespace: Arc::clone(&within.object.namespace),

@@ -1,9 +1,10 @@
 //! What changes touch: the work list of one update.
 
+use super::reading::Served;
 use super::{Name, Set};
 use crate::control::objects::{Object, service_of};
 use crate::control::translate::middleware;
-use crate::model::{Ingress, Kind, ObjectRef};
+use crate::model::{BackendId, HostPattern, Ingress, Kind, ObjectRef};
 use k8s_openapi::api::core::v1::Service;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,12 +36,20 @@ pub(in crate::control::translate) struct Touched {
     pub(super) readings: Set<usize>,
     /// Backends with other endpoints, by their number.
     pub(super) endpoints: Set<usize>,
-    /// Backends with another state, those with other endpoints among them.
+    /// Backends that are new or have another state, those with other endpoints among them.
     pub(super) states: Set<usize>,
-    /// Whether a backend has come or gone.
-    pub(super) backends: bool,
+    /// Those of them of which more is other than their endpoints.
+    pub(super) replaced: Set<usize>,
+    /// Backends that nobody names any more.
+    pub(super) gone: Vec<Arc<BackendId>>,
     /// Ingresses that ask for something else, or nothing more: as they stand in the model.
-    pub(super) left: Vec<Ingress>,
+    pub(super) left: Vec<Arc<Ingress>>,
+    /// The hosts that they had rules or default backends for.
+    pub(super) hosts: Set<HostPattern>,
+    /// Whether one of them had a default backend.
+    pub(super) defaults: bool,
+    /// Whether one of them had routes of connections.
+    pub(super) tcp: bool,
     /// Ingresses that ask for something else, or for the first time, by their number.
     pub(super) came: Vec<usize>,
     /// Whether an Ingress has come to be ours, is no longer, or has another age.
@@ -57,6 +66,21 @@ impl Touched {
     /// The IngressClasses alone.
     pub(in crate::control::translate) fn of_classes() -> Self {
         Self { classes: true, ..Self::default() }
+    }
+
+    /// Notes that an Ingress of ours asks no more for what it did.
+    pub(super) fn leave(&mut self, ingress: &Arc<Ingress>, served: &Served) {
+        self.left.push(Arc::clone(ingress));
+        self.hosts.extend(served.hosts().cloned());
+        self.defaults |= !served.defaults.is_empty();
+        self.tcp |= !served.tcp.is_empty();
+    }
+
+    /// Notes that more is other of a backend than its endpoints.
+    pub(super) fn replace(&mut self, number: usize) {
+        self.routes = true;
+        self.states.insert(number);
+        self.replaced.insert(number);
     }
 
     /// Notes that an object is other than before.

@@ -7,7 +7,6 @@
 use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::{Diagnostic, HostPattern, Model, Rule, Severity, TcpRoute, TcpTls, Why};
-use crate::routing::rules_of;
 use std::collections::HashMap;
 
 /// Reports each such route, with what comes before it. `https` are the entry points with routes of HTTP within TLS,
@@ -24,13 +23,13 @@ pub(in crate::control::translate) fn report(
         let winner = *first.entry((&rule.text, has_tls)).or_insert(route);
         if winner.rule.position != rule.position || winner.ingress != route.ingress {
             if rule.entry_points & !winner.rule.entry_points == 0 {
-                tell_winner(model, route, winner, findings);
+                tell_winner(route, winner, findings);
             }
             continue;
         }
         for host in rule.hosts.iter().filter(|_| has_tls) {
             if let Some(http) = of_http(model, host, rule.entry_points & https) {
-                tell_http(model, route, host, http, findings);
+                tell_http(route, host, http, findings);
             }
         }
     }
@@ -46,13 +45,12 @@ fn of_http<'m>(model: &'m Model, host: &HostPattern, entry_points: u32) -> Optio
         HostPattern::Any => return None,
     };
     let all = [Some(host), wildcard.as_ref()].into_iter().flatten();
-    let mut rules = all.flat_map(|host| &model.rules[rules_of(&model.rules, host)]);
+    let mut rules = all.flat_map(|host| model.rules.of(host)).map(|rule| &**rule);
     rules.find(|rule| rule.matching.entry_points.own & entry_points != 0)
 }
 
-fn tell_winner(model: &Model, route: &TcpRoute, winner: &TcpRoute, findings: &mut Vec<Diagnostic>) {
-    let (object, other) =
-        (object_ref(&model.ingresses[route.ingress]), object_ref(&model.ingresses[winner.ingress]));
+fn tell_winner(route: &TcpRoute, winner: &TcpRoute, findings: &mut Vec<Diagnostic>) {
+    let (object, other) = (object_ref(&route.ingress), object_ref(&winner.ingress));
     let place = format!("spec.routes[{}].match", route.rule.position);
     let reason = format!(
         "is also the rule of {other} (spec.routes[{}]), which has all of its connections",
@@ -63,15 +61,8 @@ fn tell_winner(model: &Model, route: &TcpRoute, winner: &TcpRoute, findings: &mu
     Report::new(&object, findings).add(&place, problem);
 }
 
-fn tell_http(
-    model: &Model,
-    route: &TcpRoute,
-    host: &HostPattern,
-    http: &Rule,
-    findings: &mut Vec<Diagnostic>,
-) {
-    let (object, other) =
-        (object_ref(&model.ingresses[route.ingress]), object_ref(&model.ingresses[http.ingress]));
+fn tell_http(route: &TcpRoute, host: &HostPattern, http: &Rule, findings: &mut Vec<Diagnostic>) {
+    let (object, other) = (object_ref(&route.ingress), object_ref(&http.ingress));
     let place = format!("spec.routes[{}].match", route.rule.position);
     let reason = format!(
         "is for {host}, which is a host of {other} as well: with TLS these connections go to HTTP, as in Traefik"

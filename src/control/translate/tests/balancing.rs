@@ -357,8 +357,8 @@ fn our_zone_is_what_our_node_says_and_a_change_of_it_moves_what_is_near() {
         if let Some(new) = effect.model {
             model = Model::clone(&new);
         }
-        for (position, backend) in effect.endpoints {
-            model.backends[position] = backend;
+        for (id, backend) in effect.endpoints {
+            model.backends.insert(id, backend);
         }
         assert_eq!(near_of(&model.backends[0]), expected);
         assert_eq!(model, translate(&objects, &options).0);

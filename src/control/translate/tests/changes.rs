@@ -6,9 +6,12 @@ use crate::control::manifest;
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
 use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
-use crate::model::{BackendSpec, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model};
+use crate::model::table_order;
+use crate::model::{
+    BackendId, BackendSpec, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model,
+};
 use crate::model::{HostClients, Kind, TlsSecret};
-use crate::routing::{Publisher, Table, compile, recompile, table_order};
+use crate::routing::{Publisher, Table, compile, recompile};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -67,11 +70,10 @@ impl InForce {
             let current = self.publisher.current();
             self.publisher.publish(recompile(model, &effect.delta, &current));
         }
-        for (position, backend) in &effect.endpoints {
-            self.model.backends[*position] = backend.clone();
+        for (id, backend) in &effect.endpoints {
+            self.model.backends.insert(Arc::clone(id), Arc::clone(backend));
         }
-        let endpoints = effect.endpoints.iter().map(|(position, backend)| (*position, backend));
-        assert!(self.publisher.store_endpoints(endpoints));
+        assert!(self.publisher.store_endpoints(&effect.endpoints));
         if let Some(addresses) = &effect.addresses {
             self.addresses = addresses.clone();
         }
@@ -90,13 +92,16 @@ impl InForce {
 
 /// The model without its endpoints.
 fn routes_of(model: &Model) -> Model {
-    let bare = |backend: &BackendSpec| match backend.state {
-        BackendState::Resolved(_) => {
-            BackendSpec { state: BackendState::Resolved([].into()), ..backend.clone() }
-        }
-        BackendState::Broken(_) | BackendState::Named(_) => backend.clone(),
+    let bare = |(id, backend): (&Arc<BackendId>, &Arc<BackendSpec>)| {
+        let backend = match backend.state {
+            BackendState::Resolved(_) => {
+                BackendSpec { state: BackendState::Resolved([].into()), ..(**backend).clone() }
+            }
+            BackendState::Broken(_) | BackendState::Named(_) => (**backend).clone(),
+        };
+        (Arc::clone(id), Arc::new(backend))
     };
-    Model { backends: model.backends.iter().map(bare).collect(), ..model.clone() }
+    Model { backends: model.backends.entries().map(bare).collect(), ..model.clone() }
 }
 
 /// The Ingresses in their order, whatever they ask for.
@@ -171,8 +176,8 @@ proptest! {
             );
             prop_assert_eq!(effect.model.is_some(), before != routes_of(&model));
             prop_assert_eq!(effect.ingresses, names_of(&before) != names_of(&model));
-            prop_assert!(model.rules.is_sorted_by(|a, b| table_order(a, b).is_lt()));
-            prop_assert!(model.backends.is_sorted_by(|a, b| a.key <= b.key));
+            prop_assert!(model.rules.iter().is_sorted_by(|a, b| table_order(a, b).is_lt()));
+            prop_assert!(model.backends.iter().is_sorted_by(|a, b| a.key <= b.key));
         }
     }
 }
@@ -201,7 +206,8 @@ fn a_slice_of_a_service_in_use_changes_endpoints_and_no_route() {
     let ingress = super::mk_ingress(&super::mk_paths(&[("Prefix", "/")]));
     let effect = effect_of(&ingress, &mk_slice("web-2", "web", "10.0.0.2"));
     assert!(effect.model.is_none() && effect.addresses.is_none() && effect.findings.is_none());
-    let [(0, backend)] = effect.endpoints.as_slice() else { panic!("{effect:?}") };
+    let [(id, backend)] = effect.endpoints.as_slice() else { panic!("{effect:?}") };
+    assert_eq!((id.broken, id.key.to_string()), (None, "default/web:http".to_owned()));
     assert_eq!(super::endpoints(backend), ["10.0.0.1:8080 ready", "10.0.0.2:8080 ready"]);
 }
 

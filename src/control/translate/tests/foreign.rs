@@ -225,7 +225,7 @@ spec: {ports: [{port: 80}]}
         backend("guarded", "{number: 80}")
     );
     let (model, findings) = run(&format!("{service}{}", mk_ingress(&spec)));
-    let states: Vec<_> = model.backends.iter().map(endpoints).collect();
+    let states: Vec<_> = model.backends.iter().map(|backend| endpoints(backend)).collect();
     assert_eq!(states, [vec!["Restricted".to_owned()], vec!["10.0.0.1:8080 ready".to_owned()]]);
     assert_eq!(
         lines(&findings),
@@ -259,7 +259,7 @@ fn a_canary_takes_no_request_from_the_ingress_that_it_is_of() {
     let main = super::mk_named("z", &mk_paths(&[("Prefix", "/")]));
     let (model, findings) = run(&format!("{canary}{main}"));
     assert_eq!(model.rules.len(), 1);
-    assert_eq!(&*model.ingresses[model.rules[0].ingress].name, "z");
+    assert_eq!(&*model.rules[0].ingress.name, "z");
     assert_eq!(findings.len(), 1, "{:?}", lines(&findings));
     assert_eq!((findings[0].severity, &*findings[0].object.name), (Severity::Error, "x"));
 }

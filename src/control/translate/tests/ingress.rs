@@ -3,6 +3,7 @@
 use super::{endpoints, lines, mk_backend, mk_ingress, mk_named, mk_paths, model};
 use super::{routes, run};
 use crate::model::{DefaultBackend, EntryPoints, HostPattern, PathKind, Severity, Why};
+use std::sync::Arc;
 
 #[test]
 fn each_path_becomes_a_rule_of_its_type() {
@@ -108,20 +109,21 @@ fn a_rule_without_http_gives_its_host_to_the_default_backend_of_its_ingress() {
     assert_eq!(
         model.defaults,
         [DefaultBackend {
-            backend: 0,
-            ingress: 0,
+            backend: Arc::clone(model.backends.entries().next().expect("one").0),
+            ingress: Arc::clone(model.ingresses.iter().next().expect("one")),
             hosts,
             entry_points: EntryPoints::ALL,
             middlewares: None
         }]
     );
-    assert_eq!(model.rules, []);
+    assert!(model.rules.is_empty());
 }
 
 #[test]
 fn a_rule_without_http_and_default_backend_serves_nothing_and_is_reported() {
     let (model, findings) = run(&mk_ingress("rules: [{host: a.example}]"));
-    assert_eq!((model.rules, model.defaults), (vec![], vec![]));
+    assert!(model.rules.is_empty());
+    assert_eq!(model.defaults, []);
     assert_eq!(
         lines(&findings),
         ["warning: Ingress default/x: spec.rules[0]: has no `http` and the Ingress no \
@@ -133,7 +135,8 @@ fn a_rule_without_http_and_default_backend_serves_nothing_and_is_reported() {
 fn an_ingress_needs_rules_or_a_default_backend() {
     for spec in ["tls: []", "rules: []"] {
         let (model, findings) = run(&mk_ingress(spec));
-        assert_eq!((model.rules, model.defaults), (vec![], vec![]));
+        assert!(model.rules.is_empty());
+        assert_eq!(model.defaults, []);
         assert_eq!(findings.len(), 1, "{spec}");
         assert_eq!(findings[0].field, "spec", "{spec}");
     }
@@ -153,8 +156,8 @@ fn a_default_backend_knows_the_hosts_of_its_ingress_each_once() {
     assert_eq!(
         model.defaults,
         [DefaultBackend {
-            backend: 0,
-            ingress: 0,
+            backend: Arc::clone(model.backends.entries().next().expect("one").0),
+            ingress: Arc::clone(model.ingresses.iter().next().expect("one")),
             hosts,
             entry_points: EntryPoints::ALL,
             middlewares: None
@@ -255,7 +258,7 @@ fn what_is_broken_keeps_its_place() {
         let (model, findings) = run(&mk_ingress(&mk_backend(backend)));
         assert_eq!(model.rules.len(), 1, "{backend}");
         assert_eq!(model.rules[0].path.kind, PathKind::Prefix);
-        assert_eq!(endpoints(&model.backends[model.rules[0].backend]), [expected], "{backend}");
+        assert_eq!(endpoints(&model.backends[&model.rules[0].backend]), [expected], "{backend}");
         assert_eq!(findings.len(), 1, "{backend}");
         assert_eq!(findings[0].severity, Severity::Error, "{backend}");
     }

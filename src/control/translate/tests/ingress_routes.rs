@@ -5,6 +5,7 @@ use crate::config::MiddlewarePolicy;
 use crate::control::translate::Options;
 use crate::model::{BackendState, Broken, EntryPoints, Model, Protocol};
 use crate::pki::endpoint_tls::Trust;
+use std::sync::Arc;
 
 /// The IngressRoute `default/r` with this spec, in flow style.
 pub(super) fn mk_routes(spec: &str) -> String {
@@ -45,7 +46,7 @@ fn found(model: &Model, host: &str, path: &str) -> Option<String> {
 }
 
 pub(super) fn broken(model: &Model) -> Vec<Option<Broken>> {
-    let state = |rule: &crate::model::Rule| match model.backends[rule.backend].state {
+    let state = |rule: &Arc<crate::model::Rule>| match model.backends[&rule.backend].state {
         BackendState::Broken(broken) => Some(broken),
         _ => None,
     };
@@ -92,12 +93,12 @@ fn a_host_alone_is_shorter_than_a_host_with_anything_else() {
 fn without_the_class_of_traefik_they_are_somebody_else_s() {
     let yaml = mk_routes(&format!("routes: [{}]", mk_route("Host(`a.example`)", "")));
     let (model, findings) = run_with(&options(), &yaml);
-    assert_eq!(model.rules, []);
+    assert!(model.rules.is_empty());
     assert_eq!(findings.len(), 1, "{findings:?}");
     let named =
         yaml.replace("{name: r}", "{name: r, annotations: {kubernetes.io/ingress.class: inner}}");
     let (model, _) = run(&named);
-    assert_eq!(model.rules, []);
+    assert!(model.rules.is_empty());
     let (model, said) = run(&named.replace("inner", "traefik"));
     assert_eq!((model.rules.len(), said), (1, vec![]));
 }
@@ -198,7 +199,7 @@ spec: {serverName: pods.example, insecureSkipVerify: true}
             run(&format!("{transport}{}", mk_routes(&format!("routes: [{}]", to(more)))));
         let errors: Vec<_> = said.into_iter().filter(|line| line.starts_with("error")).collect();
         assert_eq!(errors, [""; 0], "{more}");
-        model.backends[model.rules[0].backend].protocol.clone()
+        model.backends[&model.rules[0].backend].protocol.clone()
     };
     assert_eq!(protocol("scheme: http"), Protocol::Http);
     assert_eq!(protocol("scheme: h2c"), Protocol::H2c);

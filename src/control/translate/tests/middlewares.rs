@@ -42,7 +42,7 @@ fn mk_adding(namespace: &str, name: &str) -> String {
 /// The names of the steps of the one route, or why it has none.
 fn steps(model: &Model) -> Vec<String> {
     let rule = &model.rules[0];
-    let backend = &model.backends[rule.backend];
+    let backend = &model.backends[&rule.backend];
     if let BackendState::Broken(broken) = backend.state {
         return vec![format!("{broken:?}")];
     }

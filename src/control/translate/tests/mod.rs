@@ -40,6 +40,7 @@ use crate::model::{BackendSpec, BackendState, Diagnostic, Model, RequestFacts, S
 use crate::net::fields::FieldMap;
 use crate::routing::{Asked, RouteId, Table, compile};
 use http::Method;
+use std::sync::Arc;
 
 /// The class and two Services that most cases need.
 const BASE: &str = "
@@ -171,9 +172,9 @@ fn mk_backend(backend: &str) -> String {
 /// The rules as `host kind path -> backend`, as they stand in the manifests.
 fn routes(model: &Model) -> Vec<String> {
     let mut rules: Vec<_> = model.rules.iter().collect();
-    rules.sort_by_key(|rule| (rule.ingress, rule.rule, rule.position));
-    let route = |rule: &crate::model::Rule| {
-        format!("{} {} -> {}", rule.host, rule.path, model.backends[rule.backend].key)
+    rules.sort_by(|a, b| a.by_place(b));
+    let route = |rule: &Arc<crate::model::Rule>| {
+        format!("{} {} -> {}", rule.host, rule.path, model.backends[&rule.backend].key)
     };
     rules.into_iter().map(route).collect()
 }

@@ -165,7 +165,7 @@ fn authorities_that_cannot_be_read_are_an_error_and_nobody_is_believed() {
         let Protocol::Https(settings) = &model.backends[0].protocol else { panic!("{model:?}") };
         assert!(matches!(settings.trust, Trust::Secret { authorities: None, .. }));
         let table = crate::routing::compile(&model, None);
-        assert_eq!(table.backends()[0].broken, Some(Broken::ProtocolUnusable));
+        assert_eq!(table.backends().next().expect("one").broken, Some(Broken::ProtocolUnusable));
     }
 }
 
@@ -240,7 +240,7 @@ fn a_change_of_an_endpoint_keeps_the_tls_and_its_sessions_and_one_of_the_secret_
     let third = go_on(all(&pairs[1], "10.0.0.2")).model.expect("other CAs");
     assert_ne!(tls(&third.backends[0]), tls(&first.backends[0]));
     let table = compile(&first, None);
-    let id = |table: &Table| table.backends()[0].protocol.id();
+    let id = |table: &Table| table.backends().next().expect("one").protocol.id();
     assert_eq!(id(&compile(&first, Some(&table))), id(&table));
     assert_ne!(id(&compile(&third, Some(&table))), id(&table));
 }

@@ -69,9 +69,9 @@ proptest! {
             objects.insert(object);
         }
         let (model, _) = translate(&objects, &options());
-        for rule in &model.rules {
-            prop_assert!(rule.backend < model.backends.len());
-            prop_assert!(rule.ingress < model.ingresses.len());
+        for rule in model.rules.iter() {
+            prop_assert!(model.backends.get(&rule.backend).is_some());
+            prop_assert!(model.ingresses.iter().any(|own| *own == rule.ingress));
         }
     }
 

@@ -27,7 +27,7 @@ spec: {{{transport}}}
     let route = "routes: [{match: 'Host(`a.example`)', \
                  services: [{name: web, port: 80, scheme: https, serversTransport: inner}]}]";
     let (model, said) = run(&format!("{transport}{objects}{}", mk_routes(route)));
-    let backend = &model.backends[model.rules[0].backend];
+    let backend = &model.backends[&model.rules[0].backend];
     let tls = match &backend.protocol {
         Protocol::Https(settings) => Some(Arc::clone(settings)),
         _ => None,

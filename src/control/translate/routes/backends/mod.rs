@@ -14,18 +14,17 @@ use crate::control::translate::protocol::LastRead;
 use crate::control::translate::report::Problem;
 use crate::control::translate::service::{self, PortRead, ServiceRead};
 use crate::control::translate::wanted::Wanted;
-use crate::model::{BackendKey, BackendSpec, Broken, Delta, PortKey, Treatment};
+use crate::model::{BackendId, BackendKey, BackendSpec, Broken, PortKey, Treatment};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
 
-/// The backends, by number.
+/// The backends. Rules name them by identity; here they have numbers.
 #[derive(Debug, Default)]
 pub(super) struct Backends {
     slots: Slab<Slot>,
-    /// By key, and by the reason if the rule itself is why it can have no endpoints.
-    by_key: BTreeMap<(BackendKey, Option<Broken>), usize>,
+    by_id: Map<Arc<BackendId>, usize>,
     services: Map<Name, InUse>,
     missing: Missing,
     /// The Services, by the Secret with the CAs for their certificates.
@@ -52,7 +51,7 @@ struct InUse {
 }
 
 impl Backends {
-    /// The number of a backend, of which `user` is from now on one of the users. `broken`: why it
+    /// The identity of a backend, of which `user` is from now on one of the users. `broken`: why it
     /// can have no endpoints, if the rule itself is the reason, which has been reported.
     pub(super) fn acquire(
         &mut self,
@@ -60,23 +59,10 @@ impl Backends {
         broken: Option<Broken>,
         user: usize,
         touched: &mut Touched,
-    ) -> usize {
-        let known = self.by_key.get(&(key.clone(), broken)).copied();
-        let number = known.unwrap_or_else(|| {
-            let number = self.slots.insert(Slot::new(key.clone(), broken));
-            if broken.is_none() {
-                let service = (Arc::clone(&key.namespace), Arc::clone(&key.service));
-                self.services.entry(service.clone()).or_default().slots.push(number);
-                touched.services.insert(service);
-            }
-            self.by_key.insert((key, broken), number);
-            touched.backends = true;
-            number
-        });
-        if let Some(slot) = self.slots.get_mut(number) {
-            slot.users.insert(user);
-        }
-        number
+    ) -> Arc<BackendId> {
+        let slot = self.slot(BackendId { key, broken }, true, touched);
+        slot.users.insert(user);
+        Arc::clone(&slot.id)
     }
 
     /// The same, with what is asked of the port.
@@ -87,16 +73,15 @@ impl Backends {
         wanted: Wanted,
         user: usize,
         touched: &mut Touched,
-    ) -> usize {
-        let service = (Arc::clone(&key.namespace), Arc::clone(&key.service));
-        let number = self.acquire(key, broken, user, touched);
-        if let Some(slot) = self.slots.get_mut(number)
-            && slot.wanted != wanted
-        {
+    ) -> Arc<BackendId> {
+        let slot = self.slot(BackendId { key, broken }, true, touched);
+        slot.users.insert(user);
+        if slot.wanted != wanted {
             slot.wanted = wanted;
-            touched.services.insert(service);
+            let BackendKey { namespace, service, .. } = &slot.id.key;
+            touched.services.insert((Arc::clone(namespace), Arc::clone(service)));
         }
-        number
+        Arc::clone(&slot.id)
     }
 
     /// The same for a backend that a Middleware describes itself.
@@ -105,22 +90,39 @@ impl Backends {
         own: &OwnBackend,
         user: usize,
         touched: &mut Touched,
-    ) -> usize {
+    ) -> Arc<BackendId> {
         let OwnBackend { key, state, protocol } = own;
-        let known = self.by_key.get(&(key.clone(), None)).copied();
-        let number = known.unwrap_or_else(|| {
-            let number = self.slots.insert(Slot::new(key.clone(), None));
-            self.by_key.insert((key.clone(), None), number);
-            touched.backends = true;
-            number
-        });
-        if let Some(slot) = self.slots.get_mut(number) {
-            slot.users.insert(user);
-            let (state, protocol) = (state.clone(), protocol.clone());
-            let read = PortRead { state, protocol, problem: None };
+        let id = BackendId { key: key.clone(), broken: None };
+        let slot = self.slot(id, false, touched);
+        slot.users.insert(user);
+        let id = Arc::clone(&slot.id);
+        let (state, protocol) = (state.clone(), protocol.clone());
+        let read = PortRead { state, protocol, problem: None };
+        if let Some(&number) = self.by_id.get(&id)
+            && let Some(slot) = self.slots.get_mut(number)
+        {
             slot.take(number, read, &Treatment::default(), false, touched);
         }
-        number
+        id
+    }
+
+    /// A backend, which is there from now on. `is_port`: whether it is a port of a Service.
+    fn slot(&mut self, id: BackendId, is_port: bool, touched: &mut Touched) -> &mut Slot {
+        let known = self.by_id.get(&id).copied();
+        let number = known.unwrap_or_else(|| {
+            let id = Arc::new(id);
+            let number = self.slots.insert(Slot::new(Arc::clone(&id)));
+            if is_port && id.broken.is_none() {
+                let service = (Arc::clone(&id.key.namespace), Arc::clone(&id.key.service));
+                self.services.entry(service.clone()).or_default().slots.push(number);
+                touched.services.insert(service);
+            }
+            self.by_id.insert(id, number);
+            touched.states.insert(number);
+            touched.replaced.insert(number);
+            number
+        });
+        self.slots.get_mut(number).expect("a backend is kept under its identity")
     }
 
     /// The Ingresses that name a Service, by number.
@@ -132,11 +134,14 @@ impl Backends {
     /// Takes a user away. A backend without users is forgotten.
     pub(super) fn release(
         &mut self,
-        number: usize,
+        id: &Arc<BackendId>,
         user: usize,
         touched: &mut Touched,
         findings: &mut Findings,
     ) {
+        let Some(&number) = self.by_id.get(id) else {
+            return;
+        };
         let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
@@ -144,13 +149,12 @@ impl Backends {
         if !slot.users.is_empty() {
             return;
         }
-        let Some(Slot { key, broken, .. }) = self.slots.remove(number) else {
-            return;
-        };
-        let service = (Arc::clone(&key.namespace), Arc::clone(&key.service));
-        self.by_key.remove(&(key, broken));
-        touched.backends = true;
-        let Some(in_use) = self.services.get_mut(&service).filter(|_| broken.is_none()) else {
+        self.slots.remove(number);
+        self.by_id.remove(id);
+        touched.gone.push(Arc::clone(id));
+        let service = (Arc::clone(&id.key.namespace), Arc::clone(&id.key.service));
+        let in_use = self.services.get_mut(&service).filter(|_| id.broken.is_none());
+        let Some(in_use) = in_use else {
             return;
         };
         in_use.slots.retain(|&other| other != number);
@@ -181,7 +185,7 @@ impl Backends {
             return;
         };
         let slots = &self.slots;
-        let port = |&slot: &usize| slots.get(slot).map(|slot| (&slot.key.port, &slot.wanted));
+        let port = |&slot: &usize| slots.get(slot).map(|slot| (&slot.id.key.port, &slot.wanted));
         let ports: Vec<(&PortKey, &Wanted)> = in_use.slots.iter().filter_map(port).collect();
         let name = ServiceName { namespace: &service.0, name: &service.1 };
         let secret = in_use.authorities.name.take();
@@ -271,56 +275,19 @@ impl Backends {
     }
 
     /// What is wrong with a backend, for every rule that names it.
-    pub(super) fn problem(&self, number: usize) -> Option<&Problem> {
-        self.slots.get(number)?.problem.as_deref()
+    pub(super) fn problem(&self, id: &BackendId) -> Option<&Problem> {
+        self.slots.get(*self.by_id.get(id)?)?.problem.as_deref()
     }
 
-    /// Puts the backends of now, sorted, in the place of those of the last model. Returns where each
-    /// of the latter is now; what it says of those that are gone means nothing. `from` is set to where each
-    /// was.
-    pub(super) fn place(
-        &mut self,
-        model: &mut Vec<BackendSpec>,
-        from: &mut Vec<usize>,
-    ) -> Vec<usize> {
-        let mut old: Vec<_> = take(model).into_iter().map(Some).collect();
-        let mut to = vec![0; old.len()];
-        from.clear();
-        model.reserve_exact(self.by_key.len());
-        for &number in self.by_key.values() {
-            let slot = self.slots.get_mut(number).expect("a backend is kept under its key");
-            let was = slot.position.replace(model.len());
-            from.push(was.unwrap_or(Delta::CHANGED));
-            let known = was.and_then(|position| {
-                to[position] = model.len();
-                old[position].take()
-            });
-            model.push(known.unwrap_or_else(|| slot.backend()));
-        }
-        to
+    /// What is known of a backend, as the model shares it.
+    pub(super) fn spec(&self, number: usize) -> Option<(&Arc<BackendId>, &Arc<BackendSpec>)> {
+        let Slot { id, spec, .. } = self.slots.get(number)?;
+        Some((id, spec))
     }
 
-    /// Brings a backend of the model up to date. Returns its position there.
-    pub(super) fn update(&self, number: usize, model: &mut [BackendSpec]) -> Option<usize> {
-        let slot = self.slots.get(number)?;
-        let position = slot.position?;
-        let backend = model.get_mut(position)?;
-        backend.state.clone_from(&slot.state);
-        backend.protocol.clone_from(&slot.protocol);
-        backend.treatment.clone_from(&slot.treatment);
-        Some(position)
-    }
-
-    /// Where a backend stands in the model.
-    pub(super) fn position(&self, number: usize) -> usize {
-        let position = self.slots.get(number).and_then(|slot| slot.position);
-        position.expect("a backend is placed for as long as a rule names it")
-    }
-
-    /// A backend with its position in the last model.
-    pub(super) fn placed(&self, number: usize) -> Option<(usize, BackendSpec)> {
-        let slot = self.slots.get(number)?;
-        Some((slot.position?, slot.backend()))
+    /// The Ingresses that name a backend, by number.
+    pub(super) fn users(&self, number: usize) -> impl Iterator<Item = usize> {
+        self.slots.get(number).into_iter().flat_map(|slot| slot.users.iter().copied())
     }
 }
 

@@ -4,50 +4,33 @@ use super::Touched;
 use crate::control::translate::report::Problem;
 use crate::control::translate::service::PortRead;
 use crate::control::translate::wanted::{AskedScheme, Wanted};
-use crate::model::{BackendKey, BackendSpec, BackendState, Broken, Protocol, Treatment};
+use crate::model::{BackendId, BackendSpec, BackendState, Broken, Protocol, Treatment};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One backend.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) key: BackendKey,
-    /// As in the key of [`Backends::by_key`].
-    pub(super) broken: Option<Broken>,
+    pub(super) id: Arc<BackendId>,
     pub(super) wanted: Wanted,
-    pub(super) state: BackendState,
-    pub(super) protocol: Protocol,
-    pub(super) treatment: Treatment,
+    /// Shared with the model.
+    pub(super) spec: Arc<BackendSpec>,
     pub(super) problem: Option<Arc<Problem>>,
     /// The Ingresses that name it, by number.
     pub(super) users: BTreeSet<usize>,
-    /// Where it stands in the last model.
-    pub(super) position: Option<usize>,
 }
 
 impl Slot {
-    pub(super) fn new(key: BackendKey, broken: Option<Broken>) -> Self {
-        Self {
-            key,
-            broken,
-            wanted: Wanted::default(),
+    pub(super) fn new(id: Arc<BackendId>) -> Self {
+        let spec = BackendSpec {
+            key: id.key.clone(),
             // Of a Service: until it is resolved, later in the same update.
-            state: BackendState::Broken(broken.unwrap_or(Broken::ServiceMissing)),
+            state: BackendState::Broken(id.broken.unwrap_or(Broken::ServiceMissing)),
             protocol: Protocol::Http,
             treatment: Treatment::default(),
-            problem: None,
-            users: BTreeSet::new(),
-            position: None,
-        }
-    }
-
-    pub(super) fn backend(&self) -> BackendSpec {
-        BackendSpec {
-            key: self.key.clone(),
-            state: self.state.clone(),
-            protocol: self.protocol.clone(),
-            treatment: self.treatment.clone(),
-        }
+        };
+        let (wanted, spec) = (Wanted::default(), Arc::new(spec));
+        Self { id, wanted, spec, problem: None, users: BTreeSet::new() }
     }
 
     /// Takes what has come of its Service.
@@ -76,33 +59,27 @@ impl Slot {
         treatment.check = self.wanted.check.clone().or(treatment.check);
         treatment.timeouts = self.wanted.timeouts;
         treatment.host = self.wanted.host.unwrap_or(treatment.host);
-        let is_treated_anew = self.treatment != treatment;
-        self.treatment = treatment;
-        if self.set_protocol(protocol) || is_treated_anew {
-            touched.routes = true;
-            touched.states.insert(number);
+        let is_other_protocol = self.spec.protocol != protocol;
+        if is_other_protocol || self.spec.treatment != treatment {
+            let spec = Arc::make_mut(&mut self.spec);
+            spec.treatment = treatment;
+            // `compile` finds equal settings without reading them if they are the same value, so the old one is kept.
+            if is_other_protocol {
+                spec.protocol = protocol;
+            }
+            touched.replace(number);
         }
-        if self.state == state {
+        if self.spec.state == state {
             return;
         }
-        match (&self.state, &state) {
+        match (&self.spec.state, &state) {
             (BackendState::Resolved(_), BackendState::Resolved(_)) => {
                 touched.endpoints.insert(number);
+                touched.states.insert(number);
             }
-            _ => touched.routes = true,
+            _ => touched.replace(number),
         }
-        self.state = state;
-        touched.states.insert(number);
-    }
-
-    /// Returns true if the protocol changed. `compile` finds equal settings without reading them if they
-    /// are the same value, so the old one is kept.
-    fn set_protocol(&mut self, protocol: Protocol) -> bool {
-        let is_other = self.protocol != protocol;
-        if is_other {
-            self.protocol = protocol;
-        }
-        is_other
+        Arc::make_mut(&mut self.spec).state = state;
     }
 
     pub(super) fn set_problem(&mut self, problem: Option<Arc<Problem>>, touched: &mut Touched) {

@@ -46,7 +46,7 @@ fn middlewares_services_and_tls_come_to_plain_data() {
     assert_eq!((second.weight, second.delivery.proxy_protocol), (1, Some(ProxyVersion::V2)));
     assert_eq!(second.delivery.connect, Some(std::time::Duration::from_secs(3)));
     assert_eq!(second.delivery.keep_alive, crate::model::KeepAlive::Off);
-    let backend = |at: usize| &model.backends[backends[at]];
+    let backend = |at: usize| &model.backends[&backends[at]];
     assert_eq!(backend(0).protocol, Protocol::Http);
     assert_eq!(backend(1).protocol.to_string(), "https (pods.test, not verified)");
 }

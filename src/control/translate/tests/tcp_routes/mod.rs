@@ -119,6 +119,9 @@ fn named(name: &'static str) -> Client<'static> {
 /// Why the connections of each route are refused, in the order of the objects and routes.
 fn broken(model: &Model) -> Vec<Option<Broken>> {
     let mut routes: Vec<&TcpRoute> = model.tcp.iter().collect();
-    routes.sort_by_key(|route| (route.ingress, route.rule.position));
+    routes.sort_by(|a, b| {
+        let by_position = || a.rule.position.cmp(&b.rule.position);
+        a.ingress.by_age(&b.ingress).then_with(by_position)
+    });
     routes.into_iter().map(|route| route.rule.broken).collect()
 }
