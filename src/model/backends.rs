@@ -1,7 +1,6 @@
 //! The backends of a model, by what rules name them by.
 
-use super::{BackendKey, BackendSpec, Broken};
-use imbl::OrdMap;
+use super::{BackendKey, BackendSpec, Broken, SharedMap};
 use std::sync::Arc;
 
 /// What tells backends apart. It is the same in every model, whatever else there is.
@@ -20,10 +19,10 @@ impl BackendId {
     }
 }
 
-/// The backends, in the order of their keys. A copy shares all of them, and a change of one costs a logarithm of how
-/// many there are.
+/// The backends, in the order of their keys. A copy shares all of them, and a change of one costs about the same
+/// however many others there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Backends(OrdMap<Arc<BackendId>, Arc<BackendSpec>>);
+pub struct Backends(SharedMap<Arc<BackendId>, Arc<BackendSpec>>);
 
 impl Backends {
     /// One of them.
@@ -59,6 +58,12 @@ impl Backends {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many chunks there are, and how many of them another one has as well.
+    #[cfg(test)]
+    pub(crate) fn sharing(&self, other: &Self) -> (usize, usize) {
+        self.0.sharing(&other.0)
     }
 }
 

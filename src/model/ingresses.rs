@@ -1,19 +1,18 @@
 //! The Ingresses of a model, the oldest first.
 
-use super::{Ingress, Kind};
-use imbl::OrdSet;
+use super::{Ingress, Kind, SharedMap};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// The Ingresses, in the order of their age. A copy shares all of them, and one more or one less costs the same
-/// however many there are, but for a logarithm.
+/// The Ingresses, in the order of their age. A copy shares all of them, and one more or one less costs
+/// about the same however many there are.
 #[derive(Clone, Debug, Default)]
-pub struct Ingresses(OrdSet<ByAge>);
+pub struct Ingresses(SharedMap<ByAge, ()>);
 
 impl Ingresses {
     /// Adds one. It takes the place of another one of the same age and name.
     pub fn insert(&mut self, ingress: Arc<Ingress>) {
-        self.0.insert(ByAge(ingress));
+        self.0.insert(ByAge(ingress), ());
     }
 
     /// Removes the one of this age and name.
@@ -23,7 +22,7 @@ impl Ingresses {
 
     /// All of them, the oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Ingress>> {
-        self.0.iter().map(|ByAge(ingress)| ingress)
+        self.0.iter().map(|(ByAge(ingress), ())| ingress)
     }
 
     /// How many there are.
@@ -34,6 +33,12 @@ impl Ingresses {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many chunks there are, and how many of them another one has as well.
+    #[cfg(test)]
+    pub(crate) fn sharing(&self, other: &Self) -> (usize, usize) {
+        self.0.sharing(&other.0)
     }
 }
 
@@ -47,7 +52,7 @@ impl Eq for Ingresses {}
 
 impl FromIterator<Ingress> for Ingresses {
     fn from_iter<I: IntoIterator<Item = Ingress>>(all: I) -> Self {
-        Self(all.into_iter().map(|ingress| ByAge(Arc::new(ingress))).collect())
+        Self(all.into_iter().map(|ingress| (ByAge(Arc::new(ingress)), ())).collect())
     }
 }
 

@@ -22,6 +22,7 @@ mod raw_path;
 mod route;
 mod rules;
 mod service;
+mod shared_map;
 mod tcp;
 mod timeouts;
 mod tls;
@@ -50,6 +51,9 @@ pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
     HostSent, PortKey, Treatment,
 };
+pub use shared_map::SharedMap;
+#[cfg(test)]
+pub(crate) use shared_map::passes;
 pub use tcp::{
     KeepAlive, ProxyVersion, TcpDelivery, TcpRoute, TcpRule, TcpService, TcpTls, TcpTlsEnd,
 };

@@ -1,16 +1,15 @@
 //! The rules of a model, by host and in the order of the table.
 
-use super::{DefaultBackend, HostPattern, PathKind, Rule};
-use imbl::OrdMap;
+use super::{DefaultBackend, HostPattern, PathKind, Rule, SharedMap};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// The rules, in [`table_order`]. A copy shares all of them. A change of one host costs what that host has, and a
-/// logarithm of how many hosts there are.
+/// The rules, in [`table_order`]. A copy shares all of them. A change of one host costs what that host has,
+/// and about the same however many others there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// No list is empty.
-    by_host: OrdMap<HostPattern, Arc<[Arc<Rule>]>>,
+    by_host: SharedMap<HostPattern, Arc<[Arc<Rule>]>>,
     count: usize,
 }
 
@@ -48,6 +47,12 @@ impl Rules {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// How many chunks there are, and how many of them another one has as well.
+    #[cfg(test)]
+    pub(crate) fn sharing(&self, other: &Self) -> (usize, usize) {
+        self.by_host.sharing(&other.by_host)
     }
 }
 

@@ -4,16 +4,13 @@ use super::{Backend, EndpointProtocol, Gone, Table, Update};
 use crate::balance::EndpointSet;
 use crate::model::{
     self, BackendId, BackendKey, BackendState, Broken, ChangedBackend, HostPattern, Limits, Model,
-    Treatment,
+    SharedMap, Treatment,
 };
 use arc_swap::ArcSwap;
-use equivalent::{Comparable, Equivalent};
-use imbl::OrdMap;
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The backends of a table.
-pub(super) type BackendMap = OrdMap<Arc<BackendId>, Arc<Backend>>;
+pub(super) type BackendMap = SharedMap<Arc<BackendId>, Arc<Backend>>;
 
 /// The backends of a model, and what is to be put into the cells of those that the previous table
 /// has already.
@@ -162,26 +159,8 @@ fn of_rule(broken: Option<Broken>) -> Option<Broken> {
     broken.filter(|broken| *broken != Broken::ProtocolUnusable)
 }
 
-/// The backend of this key.
+/// The backend of this key. The same port stands there for rules that are refused as well, behind the one of all others.
 pub(super) fn of_port<'t>(all: &'t BackendMap, key: &BackendKey) -> Option<&'t Arc<Backend>> {
-    all.get(&OfPort(key)).or_else(|| {
-        // The same port stands there for rules that are refused as well.
-        let (id, backend) = all.get_next(&OfPort(key))?;
-        (id.key == *key).then_some(backend)
-    })
-}
-
-/// The identity of a backend that no rule breaks. Looking it up counts no reference.
-struct OfPort<'k>(&'k BackendKey);
-
-impl Equivalent<Arc<BackendId>> for OfPort<'_> {
-    fn equivalent(&self, id: &Arc<BackendId>) -> bool {
-        self.compare(id).is_eq()
-    }
-}
-
-impl Comparable<Arc<BackendId>> for OfPort<'_> {
-    fn compare(&self, id: &Arc<BackendId>) -> Ordering {
-        self.0.cmp(&id.key).then_with(|| None.cmp(&id.broken))
-    }
+    let (id, backend) = all.first_from(|id| id.key.cmp(key))?;
+    (id.key == *key).then_some(backend)
 }

@@ -134,7 +134,7 @@ impl Gone {
 
 /// Notes which endpoints have gone with the backends that the new table does not have.
 fn leave(old: &Table, new: &Table) {
-    for (id, old) in &old.backends {
+    for (id, old) in old.backends.iter() {
         let next = new.backends.get(&**id);
         if next.is_none_or(|next| !Arc::ptr_eq(old, next)) {
             Gone { old: Arc::clone(old), next: next.cloned() }.leave();

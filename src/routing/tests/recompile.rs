@@ -2,7 +2,7 @@
 
 use super::{mk_backend, mk_default, mk_endpoints, mk_key, mk_model, mk_rule};
 use crate::balance::InFlight;
-use crate::model::{BackendId, ChangedBackend, Delta, HostPattern, Model, Protocol};
+use crate::model::{BackendId, ChangedBackend, Delta, HostPattern, Model, Protocol, passes};
 use crate::routing::{Publisher, Table, compile, recompile};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,7 +158,12 @@ fn a_change_of_one_host_compiles_one_part_and_keeps_every_other_backend() {
     let old = first(&cluster);
     let before = cluster.clone();
     cluster.ingresses.remove(&7);
-    let new = recompile(&cluster.model(), &cluster.delta(&before, 1), &old);
+    let (model, delta) = (cluster.model(), cluster.delta(&before, 1));
+    let seen = passes::seen();
+    let new = recompile(&model, &delta, &old);
+    assert_eq!(passes::seen(), seen, "it looks at what has changed, and not at all there is");
+    let (chunks, same) = new.backends.sharing(&old.backends);
+    assert!(chunks > 6 && same + 2 >= chunks, "{same} of {chunks}");
     let shared = old.parts.iter().zip(&new.parts).filter(|(old, new)| Arc::ptr_eq(old, new));
     assert_eq!((shared.count(), new.parts.len()), (old.parts.len() - 1, old.parts.len()));
     assert!(old.parts.len() > 8);

@@ -47,16 +47,16 @@ pub(super) struct Policies {
 type Say<'r> = (&'r Ingress, &'r ClientsRead);
 
 impl Policies {
-    /// Reads all of it again. Returns it if it changed.
+    /// Reads all of it again. Returns it if it changed. `is_asking`: whether an Ingress asks anything of clients.
     pub(super) fn update(
         &mut self,
+        is_asking: bool,
         readings: &Slab<Reading>,
         authorities: &Secrets<Authority>,
         pool: &Pool,
         findings: &mut Findings,
     ) -> Option<Vec<HostClients>> {
         let ours = || readings.iter().map(|(_, reading)| reading).filter(|r| r.foreign.is_none());
-        let is_asking = ours().any(|reading| reading.served.clients.is_some());
         let (mut now, mut found) = (Vec::new(), Vec::new());
         if is_asking {
             let mut ours: Vec<&Reading> = ours().collect();

@@ -85,6 +85,8 @@ pub(super) struct Routes {
     secrets: Secrets<crate::pki::certificate::Certificate>,
     authorities: Secrets<Authority>,
     policies: Policies,
+    /// The Ingresses that ask something of clients.
+    asking: usize,
     pool: Pool,
     middlewares: Middlewares,
     assembly: Assembly,
@@ -104,6 +106,7 @@ impl Routes {
             secrets: Secrets::default(),
             authorities: Secrets::default(),
             policies: Policies::default(),
+            asking: 0,
             pool: Pool::default(),
             middlewares: Middlewares::after(options.first_steps.clone()),
             assembly: Assembly::new(options.hosts, options.entry_points.bits_of_https()),
@@ -160,7 +163,10 @@ impl Routes {
         }
         let certificates = touched.certificates.then(|| self.certificates());
         let clients = match touched.clients || touched.certificates || touched.routes {
-            true => self.policies.update(&self.readings, &self.authorities, &self.pool, findings),
+            true => {
+                let (readings, authorities) = (&self.readings, &self.authorities);
+                self.policies.update(self.asking > 0, readings, authorities, &self.pool, findings)
+            }
             false => None,
         };
         if touched.routes {
@@ -336,6 +342,8 @@ impl Routes {
         };
         reading.foreign = foreign;
         let before = std::mem::replace(&mut reading.served, served);
+        self.asking += usize::from(reading.served.clients.is_some());
+        self.asking -= usize::from(before.clients.is_some());
         touched.readings.insert(number);
         self.release(number, &object.namespace, &before, touched, findings);
     }

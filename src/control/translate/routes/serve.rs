@@ -240,6 +240,7 @@ impl Routes {
         findings.replace(&mut reading.found, Vec::new());
         touched.certificates |= !reading.served.tls.is_empty();
         touched.clients |= reading.served.clients.is_some();
+        self.asking -= usize::from(reading.served.clients.is_some());
         if reading.foreign.is_none() {
             touched.routes = true;
             touched.ours = true;

@@ -36,7 +36,10 @@ impl<T> Slab<T> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.values.iter().enumerate().filter_map(|(number, value)| Some((number, value.as_ref()?)))
+        let all = self.values.iter().enumerate();
+        #[cfg(test)]
+        let all = all.inspect(|_| crate::model::passes::count());
+        all.filter_map(|(number, value)| Some((number, value.as_ref()?)))
     }
 }
 

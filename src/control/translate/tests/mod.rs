@@ -27,6 +27,7 @@ mod pool;
 mod protocols;
 mod random;
 mod several;
+mod sharing;
 mod step_backends;
 mod tcp_routes;
 mod tls;
