@@ -97,6 +97,8 @@ pub struct Delta {
     pub hosts: Vec<HostPattern>,
     /// The backends that have come, gone or changed.
     pub backends: Vec<ChangedBackend>,
+    /// Whether default backends may be others.
+    pub defaults: bool,
     /// Whether the routes of connections may be others.
     pub tcp: bool,
 }

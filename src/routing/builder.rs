@@ -20,7 +20,7 @@ pub(super) struct HostRules<'m> {
     pub(super) host: &'m HostPattern,
     pub(super) rules: &'m [Arc<Rule>],
     /// As they take precedence.
-    pub(super) defaults: &'m [&'m model::DefaultBackend],
+    pub(super) defaults: &'m [Arc<model::DefaultBackend>],
 }
 
 /// A part in the making.
@@ -256,7 +256,7 @@ impl<'m> Builder<'m> {
     }
 
     /// Adds those of a host. Returns the first.
-    fn defaults(&mut self, all: &[&'m model::DefaultBackend], of: Of) -> u32 {
+    fn defaults(&mut self, all: &'m [Arc<model::DefaultBackend>], of: Of) -> u32 {
         let first = index(self.routes.len());
         for (number, default) in all.iter().enumerate() {
             self.default(default, number + 1 < all.len(), of);

@@ -19,7 +19,7 @@ pub(super) const HOSTS: usize = 48;
 /// Bounds: positions are 32-bit, so the text of all names of a part may reach 4 GiB; a name past it reads
 /// as empty. No cluster stores that much.
 pub fn compile(model: &Model, previous: Option<&Table>) -> Table {
-    let defaults = default_backends(model);
+    let defaults = Arc::new(default_backends(model));
     let mut hosts: Vec<HostRules<'_>> = Vec::new();
     for (host, rules) in model.rules.hosts() {
         hosts.push(HostRules { host, rules, defaults: of_host(&defaults, host) });
@@ -42,7 +42,8 @@ pub fn compile(model: &Model, previous: Option<&Table>) -> Table {
     let generation = previous.map_or(0, |table| table.generation + 1);
     let tcp = Arc::new(TcpRoutes::of(model, &backends));
     let counts = Counts::of(&parts);
-    Table::of(generation, (parts, counts), tcp, backends, (updates, limits))
+    let (model, gone) = (None, None);
+    Table { generation, parts, counts, defaults, tcp, backends, model, updates, limits, gone }
 }
 
 /// How many parts so many hosts are in.
@@ -60,19 +61,19 @@ pub(super) fn part_of(host: &HostPattern, parts: usize) -> usize {
 
 /// The default backends of each host, and under [`HostPattern::Any`] those of all hosts: one for each entry point
 /// that none before it is for.
-pub(super) type Defaults<'m> = HashMap<HostPattern, Vec<&'m model::DefaultBackend>>;
+pub(super) type Defaults = HashMap<HostPattern, Vec<Arc<model::DefaultBackend>>>;
 
 /// Finds them.
-pub(super) fn default_backends(model: &Model) -> Defaults<'_> {
-    let mut order: Vec<_> = model.defaults.iter().collect();
+pub(super) fn default_backends(model: &Model) -> Defaults {
+    let mut order: Vec<_> = model.defaults.iter().cloned().map(Arc::new).collect();
     order.sort_by(|a, b| a.by_rank(b));
-    let mut chosen: Defaults<'_> = HashMap::new();
+    let mut chosen = Defaults::new();
     for default in order {
         for host in default.hosts.iter().chain([&HostPattern::Any]) {
             let of_host = chosen.entry(host.clone()).or_default();
             let taken = of_host.iter().fold(0, |taken, other| taken | other.entry_points.own);
             if default.entry_points.own & !taken != 0 {
-                of_host.push(default);
+                of_host.push(Arc::clone(&default));
             }
         }
     }
@@ -80,9 +81,9 @@ pub(super) fn default_backends(model: &Model) -> Defaults<'_> {
 }
 
 /// Those of one host.
-pub(super) fn of_host<'d, 'm>(
-    defaults: &'d Defaults<'m>,
+pub(super) fn of_host<'d>(
+    defaults: &'d Defaults,
     host: &HostPattern,
-) -> &'d [&'m model::DefaultBackend] {
+) -> &'d [Arc<model::DefaultBackend>] {
     defaults.get(host).map_or(&[], Vec::as_slice)
 }

@@ -9,9 +9,9 @@ pub(super) struct Counts {
     pub(super) routes: usize,
     pub(super) hosts: usize,
     /// The parts that have wildcards.
-    pub(super) with_wildcards: usize,
+    with_wildcards: usize,
     /// The parts that have rules with an order of their own.
-    pub(super) with_ordered: usize,
+    with_ordered: usize,
 }
 
 impl Counts {
@@ -19,6 +19,16 @@ impl Counts {
         let mut counts = Self::default();
         parts.iter().for_each(|part| counts.add(part));
         counts
+    }
+
+    /// Whether a host is a wildcard.
+    pub(super) fn has_wildcards(&self) -> bool {
+        self.with_wildcards > 0
+    }
+
+    /// Whether a rule has an order of its own.
+    pub(super) fn has_ordered(&self) -> bool {
+        self.with_ordered > 0
     }
 
     fn add(&mut self, part: &Part) {

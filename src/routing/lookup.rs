@@ -38,7 +38,9 @@ impl Table {
     pub fn find(&self, host: &str, path: &str, asked: &Asked<'_>) -> Option<RouteId> {
         let (route, default) = self.by_path(host, path, asked.entry_points);
         let found = match &asked.request {
-            Some(request) if self.has_ordered => self.by_order(request, asked.entry_points, route),
+            Some(request) if self.counts.has_ordered() => {
+                self.by_order(request, asked.entry_points, route)
+            }
             _ => None,
         };
         let route = route.map(|(part, found)| RouteId { part: index(part), route: found.route });
@@ -87,7 +89,7 @@ impl Table {
 
     /// A wildcard stands for exactly one label, and a label is not empty.
     pub(super) fn wildcard(&self, host: &str) -> Option<(usize, u32)> {
-        if !self.has_wildcards {
+        if !self.counts.has_wildcards() {
             return None;
         }
         let dot = host.bytes().position(|byte| byte == b'.').filter(|&dot| dot > 0)?;

@@ -40,6 +40,7 @@ pub use tcp::{AskedConnection, TcpEntry};
 use crate::balance::EndpointSet;
 use crate::model::{Algorithm, BackendKey, Chain, Kind, Ordered, PathKind, Timeouts};
 use backends::{BackendMap, DueLimit};
+use compile::Defaults;
 use counts::Counts;
 use http::HeaderValue;
 use part::Part;
@@ -80,11 +81,9 @@ pub struct Table {
     /// The hosts, by the hash of their names: a power of two of parts, and the one of the rules without
     /// host behind them.
     parts: Box<[Arc<Part>]>,
-    /// Whether a host is a wildcard.
-    has_wildcards: bool,
-    /// Whether a rule has an order of its own.
-    has_ordered: bool,
     counts: Counts,
+    /// The default backends that parts are compiled with.
+    defaults: Arc<Defaults>,
     /// The routes of connections.
     tcp: Arc<TcpRoutes>,
     /// Those of the model. Tables share what a change has not touched.
@@ -250,28 +249,6 @@ impl Table {
     /// A table that routes nothing.
     pub fn empty() -> Self {
         compile(&crate::model::Model::default(), None)
-    }
-
-    fn of(
-        generation: u64,
-        (parts, counts): (Box<[Arc<Part>]>, Counts),
-        tcp: Arc<TcpRoutes>,
-        backends: BackendMap,
-        (updates, limits): (Vec<Update>, Vec<DueLimit>),
-    ) -> Self {
-        Self {
-            generation,
-            has_ordered: counts.with_ordered > 0,
-            has_wildcards: counts.with_wildcards > 0,
-            counts,
-            parts,
-            tcp,
-            backends,
-            model: None,
-            updates,
-            limits,
-            gone: None,
-        }
     }
 
     /// The number of this table: increases with every compiled table of this process.

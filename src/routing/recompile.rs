@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// of [`compile`]: so it is compiled where `previous` is of another model than the one before, or where hosts
 /// are that many more or fewer that others are to be together.
 ///
-/// Costs what the parts of the touched hosts have, a look at the default backends, and a copy of one pointer for each
-/// part.
+/// Costs what the parts of the touched hosts have, and a copy of one pointer for each part; all default backends, or
+/// routes of connections, if one of them may be another.
 pub fn recompile(model: &Model, delta: &Delta, previous: &Table) -> Table {
     let is_next = delta.since != 0 && previous.model == Some(delta.since);
     let follows = is_next && has_fitting_parts(previous, delta);
@@ -40,7 +40,10 @@ fn incremental(model: &Model, delta: &Delta, previous: &Table) -> Option<Table> 
     for host in delta.hosts.iter().chain(&hosts) {
         stale.entry(part_of(host, count)).or_default().push(host.clone());
     }
-    let defaults = default_backends(model);
+    let defaults = match delta.defaults {
+        true => Arc::new(default_backends(model)),
+        false => Arc::clone(&previous.defaults),
+    };
     let (mut parts, mut counts) = (previous.parts.clone(), previous.counts);
     for (number, mut hosts) in stale {
         parts[number].add_hosts(&mut hosts);
@@ -62,10 +65,8 @@ fn incremental(model: &Model, delta: &Delta, previous: &Table) -> Option<Table> 
         true => Arc::new(TcpRoutes::of(model, &backends)),
         false => Arc::clone(&previous.tcp),
     };
-    let generation = previous.generation + 1;
-    let mut table = Table::of(generation, (parts, counts), tcp, backends, (updates, limits));
-    table.gone = Some(gone);
-    Some(table)
+    let (generation, model, gone) = (previous.generation + 1, None, Some(gone));
+    Some(Table { generation, parts, counts, defaults, tcp, backends, model, updates, limits, gone })
 }
 
 impl Part {

@@ -74,7 +74,8 @@ impl Cluster {
             let service = id.key.service[1..].parse().expect("a number");
             ChangedBackend { id: Arc::clone(id), hosts: Some(self.hosts_of(service)) }
         });
-        Delta { since, now: since + 1, hosts, backends: changed.collect(), tcp: false }
+        let (backends, defaults) = (changed.collect(), hosts.contains(&HostPattern::Any));
+        Delta { since, now: since + 1, hosts, backends, defaults, tcp: false }
     }
 
     /// The hosts that lead to a Service.

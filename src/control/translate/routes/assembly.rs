@@ -83,7 +83,8 @@ impl Assembly {
         }
         let since = std::mem::replace(&mut self.number, next_number());
         let (hosts, now) = (hosts.into_iter().collect(), self.number);
-        (Arc::clone(&self.model), Delta { since, now, hosts, backends: changed, tcp })
+        let defaults = defaults || self.ownership.moves_defaults();
+        (Arc::clone(&self.model), Delta { since, now, hosts, backends: changed, defaults, tcp })
     }
 
     /// The model as it is.

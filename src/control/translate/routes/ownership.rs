@@ -47,6 +47,11 @@ impl Ownership {
         }
     }
 
+    /// Whether default backends may be served or not by whose rules come and go.
+    pub(super) fn moves_defaults(&self) -> bool {
+        self.policy == HostPolicy::FirstNamespace && !self.defaults.is_empty()
+    }
+
     /// Decides who has the hosts that were touched. `left` are the Ingresses whose rules go, `came` are new rules.
     pub(super) fn divide(
         &mut self,
