@@ -46,14 +46,12 @@ pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use raw_path::RawPath;
 pub use route::{EntryPoints, Matching, Ordered, bare_rule_length, rule_length};
-pub use rules::{Rules, by_element, table_order};
+pub use rules::{RulesByHost, by_element, table_order};
 pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,
     HostSent, PortKey, Treatment,
 };
 pub use shared_map::SharedMap;
-#[cfg(test)]
-pub(crate) use shared_map::passes;
 pub use tcp::{
     KeepAlive, ProxyVersion, TcpDelivery, TcpRoute, TcpRule, TcpService, TcpTls, TcpTlsEnd,
 };
@@ -75,7 +73,7 @@ pub struct Model {
     /// The Ingresses of ravelin, in the order of `(created, namespace, name)`: the first one wins a tie.
     pub ingresses: Ingresses,
     /// One entry for each path of each rule of each Ingress.
-    pub rules: Rules,
+    pub rules: RulesByHost,
     /// `spec.defaultBackend` of each Ingress that has one.
     pub defaults: Vec<DefaultBackend>,
     /// The routes of connections, the highest priority first; of equals the older object comes first, and then the

@@ -7,13 +7,13 @@ use std::sync::Arc;
 /// The rules, in [`table_order`]. A copy shares all of them. A change of one host costs what that host has,
 /// and about the same however many others there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
+pub struct RulesByHost {
     /// No list is empty.
     by_host: SharedMap<HostPattern, Arc<[Arc<Rule>]>>,
     count: usize,
 }
 
-impl Rules {
+impl RulesByHost {
     /// Those of one host.
     pub fn of(&self, host: &HostPattern) -> &[Arc<Rule>] {
         self.by_host.get(host).map_or(&[], |rules| &**rules)
@@ -56,7 +56,7 @@ impl Rules {
     }
 }
 
-impl FromIterator<Rule> for Rules {
+impl FromIterator<Rule> for RulesByHost {
     fn from_iter<I: IntoIterator<Item = Rule>>(all: I) -> Self {
         let mut all: Vec<Arc<Rule>> = all.into_iter().map(Arc::new).collect();
         all.sort_by(|a, b| table_order(a, b));
@@ -68,7 +68,7 @@ impl FromIterator<Rule> for Rules {
 }
 
 #[cfg(test)]
-impl std::ops::Index<usize> for Rules {
+impl std::ops::Index<usize> for RulesByHost {
     type Output = Rule;
 
     fn index(&self, position: usize) -> &Rule {

@@ -37,7 +37,7 @@ impl<K, V> SharedMap<K, V> {
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let all = self.chunks.iter().flat_map(|chunk| chunk.iter());
         #[cfg(test)]
-        let all = all.inspect(|_| passes::count());
+        let all = all.inspect(|_| crate::net::passes::count());
         all.map(|(key, value)| (key, value))
     }
 
@@ -159,23 +159,6 @@ impl<K: PartialEq, V: PartialEq> PartialEq for SharedMap<K, V> {
 }
 
 impl<K: Eq, V: Eq> Eq for SharedMap<K, V> {}
-
-/// Entries that this thread has looked at one after the other, whatever they were: a change of one object looks at
-/// none.
-#[cfg(test)]
-pub(crate) mod passes {
-    use std::cell::Cell;
-
-    thread_local!(static SEEN: Cell<usize> = const { Cell::new(0) });
-
-    pub(crate) fn count() {
-        SEEN.set(SEEN.get() + 1);
-    }
-
-    pub(crate) fn seen() -> usize {
-        SEEN.get()
-    }
-}
 
 /// Of several with one key the last one counts.
 impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for SharedMap<K, V> {

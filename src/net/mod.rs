@@ -12,6 +12,8 @@ pub mod host;
 pub mod http1;
 pub mod memory;
 pub mod message;
+#[cfg(test)]
+pub(crate) mod passes;
 pub mod postgres;
 pub mod random;
 pub mod shutdown;

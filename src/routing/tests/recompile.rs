@@ -2,7 +2,8 @@
 
 use super::{mk_backend, mk_default, mk_endpoints, mk_key, mk_model, mk_rule};
 use crate::balance::InFlight;
-use crate::model::{BackendId, ChangedBackend, Delta, HostPattern, Model, Protocol, passes};
+use crate::model::{BackendId, ChangedBackend, Delta, HostPattern, Model, Protocol};
+use crate::net::passes;
 use crate::routing::{Publisher, Table, compile, recompile};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,7 +32,7 @@ mod touched;
 pub(super) use touched::Touched;
 
 use super::class::Classes;
-use super::findings::{Findings, Reported};
+use super::findings::Findings;
 use super::middleware::{self, Changed, Middlewares};
 use super::near::{self, Here};
 use super::tls_option::DEFAULT;
@@ -162,13 +162,8 @@ impl Routes {
             }
         }
         let certificates = touched.certificates.then(|| self.certificates());
-        let clients = match touched.clients || touched.certificates || touched.routes {
-            true => {
-                let (readings, authorities) = (&self.readings, &self.authorities);
-                self.policies.update(self.asking > 0, readings, authorities, &self.pool, findings)
-            }
-            false => None,
-        };
+        let clients = touched.clients || touched.certificates || touched.routes;
+        let clients = if clients { self.update_clients(findings) } else { None };
         if touched.routes {
             let (model, delta) =
                 self.assembly.update(touched, &self.readings, &self.backends, findings);
@@ -183,6 +178,12 @@ impl Routes {
             specs.map(|(id, spec)| (Arc::clone(id), Arc::clone(spec))).collect();
         self.assembly.store(&endpoints);
         Update { endpoints, certificates, clients, ..Update::default() }
+    }
+
+    /// What is asked of clients, if it is other than before.
+    fn update_clients(&mut self, findings: &mut Findings) -> Option<Vec<HostClients>> {
+        let (readings, authorities) = (&self.readings, &self.authorities);
+        self.policies.update(self.asking > 0, readings, authorities, &self.pool, findings)
     }
 
     /// Touches what a default TLSOption is for, where one may be another.
@@ -276,6 +277,28 @@ impl Routes {
         }
     }
 
+    /// What one of ours asks for.
+    fn serve_source(
+        &mut self,
+        objects: &Objects,
+        object: &ObjectRef,
+        number: usize,
+        source: Source<'_>,
+        touched: &mut Touched,
+    ) -> (Served, Asks) {
+        match source {
+            Source::Ingress(source) => {
+                self.serve(objects, &object.namespace, number, source, touched)
+            }
+            Source::IngressRoute(source) if object.kind == Kind::IngressRouteTcp => {
+                self.serve_tcp(objects, object, number, source, touched)
+            }
+            Source::IngressRoute(source) => {
+                self.serve_routes(objects, object, number, source, touched)
+            }
+        }
+    }
+
     fn read(
         &mut self,
         objects: &Objects,
@@ -292,24 +315,13 @@ impl Routes {
         let is_known = known.is_some();
         let number = known.unwrap_or_else(|| {
             let ingress = Arc::new(Asks::default().of(object, created));
-            let (served, found) = (Served::default(), Reported::default());
-            let foreign = foreign.clone();
-            let warning = None;
-            let number = self.readings.insert(Reading { ingress, foreign, warning, served, found });
+            let number = self.readings.insert(Reading::new(ingress, foreign.clone()));
             self.known.insert(object.clone(), number);
             number
         });
-        let (mut served, mut asks) = match (&foreign, source) {
-            (Some(_), _) => Default::default(),
-            (None, Source::Ingress(source)) => {
-                self.serve(objects, &object.namespace, number, source, touched)
-            }
-            (None, Source::IngressRoute(source)) if object.kind == Kind::IngressRouteTcp => {
-                self.serve_tcp(objects, object, number, source, touched)
-            }
-            (None, Source::IngressRoute(source)) => {
-                self.serve_routes(objects, object, number, source, touched)
-            }
+        let (mut served, mut asks) = match foreign.is_none() {
+            true => self.serve_source(objects, object, number, source, touched),
+            false => Default::default(),
         };
         asks.has_status = foreign.is_none() && self.classes.has_status(&named);
         let reading = self.readings.get_mut(number).expect("a known number has its reading");

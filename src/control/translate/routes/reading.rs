@@ -158,6 +158,12 @@ fn of_step(StepUse { step, asked, .. }: &StepUse, problem: &Problem) -> Problem 
 }
 
 impl Reading {
+    /// One that asks for nothing yet.
+    pub(super) fn new(ingress: Arc<Ingress>, foreign: Option<Box<Problem>>) -> Self {
+        let (served, found) = (Served::default(), Reported::default());
+        Self { ingress, foreign, warning: None, served, found }
+    }
+
     /// Adds what is wrong with the backends of its routes of connections.
     fn add_tcp(&self, backends: &Backends, report: &mut Report<'_>) {
         for TcpServed { rule, backends: own, places } in &self.served.tcp {

@@ -38,7 +38,7 @@ impl<T> Slab<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         let all = self.values.iter().enumerate();
         #[cfg(test)]
-        let all = all.inspect(|_| crate::model::passes::count());
+        let all = all.inspect(|_| crate::net::passes::count());
         all.filter_map(|(number, value)| Some((number, value.as_ref()?)))
     }
 }

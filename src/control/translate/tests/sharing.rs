@@ -5,7 +5,8 @@ use super::{BASE, mk_named, objects, options};
 use crate::control::objects::{Change, Objects};
 use crate::control::source::Changes;
 use crate::control::translate::Translator;
-use crate::model::{Model, passes};
+use crate::model::Model;
+use crate::net::passes;
 use crate::routing::{Publisher, Table, recompile};
 use std::sync::Arc;
 
