@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
 
-/// How often the table is looked at: a team that is new has its keys so soon, and the time that the answer takes.
+/// From one look at the table to the next: a team that is new has its keys so soon, and the time that the answer takes.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// From an answer to the next attempt.
@@ -60,18 +60,18 @@ impl KeyKeeper {
 
     /// Keeps them up to date until shutdown, on a local runtime with I/O and time.
     pub async fn run(mut self, mut shutdown: ShutdownSignal) {
-        let look = || {
-            self.look();
-            LOOK
-        };
-        shutdown.look_until(Stage::Draining, look).await;
+        let changes = self.setup.tables.changes();
+        // A look is at all routes: many changes are followed by few.
+        let look = || self.look().then_some(LOOK);
+        shutdown.look_or_wait(Stage::Draining, changes, look).await;
     }
 
-    /// Begins with teams that are new in the table, and ends with those that are gone.
-    fn look(&mut self) {
+    /// Begins with teams that are new in the table, and ends with those that are gone. Returns whether it is another
+    /// table.
+    fn look(&mut self) -> bool {
         let table = self.setup.tables.load();
         if self.generation.replace(table.generation()) == Some(table.generation()) {
-            return;
+            return false;
         }
         let teams = teams(&table);
         let metrics = &self.setup.metrics;
@@ -95,6 +95,7 @@ impl KeyKeeper {
                 tokio::task::spawn_local(fetcher.run())
             });
         }
+        true
     }
 }
 

@@ -272,7 +272,7 @@ fn nothing_is_left_behind_by_many_reloads() {
         line.split_whitespace().nth(1).expect("a number").parse::<usize>().expect("a number")
     };
     reload();
-    eventually("the threads of the first one are gone", || (threads() <= 12).then_some(()));
+    eventually("the threads of the first one are gone", || (threads() <= 13).then_some(()));
     let (files, running) = (process.open_files(), threads());
     for _ in 0..5 {
         reload();
