@@ -8,3 +8,4 @@ mod limits;
 mod nginx;
 mod raw_path;
 mod raw_requests;
+mod readers;

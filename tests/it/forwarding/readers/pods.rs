@@ -1,0 +1,251 @@
+//! Pods that tell what they have read, in lines `KIND hex [hex]`.
+
+use crate::support::{Message, Upstream, program};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use tempfile::TempDir;
+
+/// Somebody who can be asked.
+pub(super) trait Pod {
+    fn addr(&self) -> SocketAddr;
+}
+
+/// What was read, to be told.
+#[derive(Default)]
+struct Told(String);
+
+impl Told {
+    fn line(&mut self, kind: char, words: &[&[u8]]) {
+        self.0.push(kind);
+        for word in words {
+            self.0.push(' ');
+            for byte in *word {
+                write!(self.0, "{byte:02x}").expect("a string takes everything");
+            }
+        }
+        self.0.push('\n');
+    }
+}
+
+/// The reader of these tests.
+pub(super) fn strict() -> Upstream {
+    Upstream::scripted(|conn| {
+        while let Some(request) = conn.request() {
+            let text = told(&request);
+            conn.send(format!(
+                "HTTP/1.1 200 OK\r\nX-Pod: strict\r\nContent-Length: {}\r\n\r\n{text}",
+                text.len()
+            ));
+        }
+    })
+}
+
+fn told(request: &Message) -> String {
+    let mut told = Told::default();
+    told.line('M', &[request.method().as_bytes()]);
+    told.line('T', &[request.target().as_bytes()]);
+    for (name, value) in &request.fields {
+        told.line('F', &[name.as_bytes(), value.as_bytes()]);
+    }
+    told.line('B', &[&request.body]);
+    for (name, value) in &request.trailers {
+        told.line('X', &[name.as_bytes(), value.as_bytes()]);
+    }
+    told.0
+}
+
+/// hyper, for as long as the tests run.
+pub(super) struct Hyper(SocketAddr);
+
+impl Pod for Hyper {
+    fn addr(&self) -> SocketAddr {
+        self.0
+    }
+}
+
+/// Starts hyper.
+pub(super) fn by_hyper() -> Hyper {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("bound");
+    listener.set_nonblocking(true).expect("a socket");
+    thread::spawn(move || {
+        let builder = &mut tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_io().build_local(tokio::runtime::LocalOptions::default());
+        runtime.expect("a runtime").block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = hyper::server::conn::http1::Builder::new();
+                let connection = server.serve_connection(TokioIo::new(stream), service_fn(answer));
+                tokio::task::spawn_local(connection);
+            }
+        });
+    });
+    Hyper(addr)
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let mut told = Told::default();
+    told.line('M', &[head.method.as_str().as_bytes()]);
+    told.line('T', &[head.uri.to_string().as_bytes()]);
+    for (name, value) in &head.headers {
+        told.line('F', &[name.as_str().as_bytes(), value.as_bytes()]);
+    }
+    let mut response = Response::new(Full::default());
+    match body.collect().await {
+        Ok(whole) => {
+            let trailers = whole.trailers().cloned().unwrap_or_default();
+            told.line('B', &[&whole.to_bytes()]);
+            for (name, value) in &trailers {
+                told.line('X', &[name.as_str().as_bytes(), value.as_bytes()]);
+            }
+            *response.body_mut() = Full::from(told.0);
+        }
+        Err(_) => *response.status_mut() = hyper::StatusCode::BAD_REQUEST,
+    }
+    response.headers_mut().insert("x-pod", hyper::header::HeaderValue::from_static("hyper"));
+    Ok(response)
+}
+
+/// A server in another language; killed when dropped. It ends with its standard input as well.
+pub(super) struct Program {
+    addr: SocketAddr,
+    child: Child,
+    /// Where it was built.
+    _folder: Option<TempDir>,
+}
+
+impl Program {
+    fn start(mut command: Command, folder: Option<TempDir>) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it can be run");
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        output.read_line(&mut line).expect("text");
+        let port: u16 = line.trim().parse().expect("its port");
+        Self { addr: ([127, 0, 0, 1], port).into(), child, _folder: folder }
+    }
+}
+
+impl Pod for Program {
+    fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Node's server.
+pub(super) struct Node;
+
+impl Node {
+    /// Starts it, or says that it is not installed.
+    pub(super) fn start() -> Option<Program> {
+        let mut command = Command::new(program("node")?);
+        command.args(["-e", NODE]);
+        Some(Program::start(command, None))
+    }
+}
+
+const NODE: &str = r"
+const hex = text => Buffer.from(text, 'latin1').toString('hex');
+const server = require('http').createServer((request, response) => {
+  const pieces = [];
+  request.on('data', piece => pieces.push(piece)).on('end', () => {
+    const pairs = (kind, list) => list.map((text, at) =>
+      at % 2 ? ' ' + hex(text) + '\n' : kind + ' ' + hex(text)).join('');
+    const told = 'M ' + hex(request.method) + '\nT ' + hex(request.url) + '\n' +
+      pairs('F', request.rawHeaders) + 'B ' + Buffer.concat(pieces).toString('hex') + '\n' +
+      pairs('X', request.rawTrailers);
+    response.writeHead(200, {'X-Pod': 'node', 'Content-Length': told.length}).end(told);
+  });
+});
+server.keepAliveTimeout = 0;
+server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+process.stdin.resume().on('end', () => process.exit());
+";
+
+/// Go's server.
+pub(super) struct Go;
+
+impl Go {
+    /// Builds and starts it, or says that Go is not installed.
+    pub(super) fn start() -> Option<Program> {
+        let go = program("go")?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (source, binary) = (folder.path().join("main.go"), folder.path().join("pod"));
+        std::fs::write(&source, GO).expect("a new file");
+        let mut build = Command::new(go);
+        build.arg("build").arg("-o").arg(&binary).arg(&source).env("GOFLAGS", "-mod=mod");
+        let output = build.output().expect("it can be run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(Program::start(Command::new(binary), Some(folder)))
+    }
+}
+
+const GO: &str = r#"package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+)
+
+func pairs(told *strings.Builder, kind string, fields http.Header) {
+	for name, values := range fields {
+		for _, value := range values {
+			fmt.Fprintf(told, "%s %s %s\n", kind, hex.EncodeToString([]byte(name)), hex.EncodeToString([]byte(value)))
+		}
+	}
+}
+
+func answer(response http.ResponseWriter, request *http.Request) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		response.WriteHeader(400)
+		return
+	}
+	told := &strings.Builder{}
+	fmt.Fprintf(told, "M %s\nT %s\n", hex.EncodeToString([]byte(request.Method)), hex.EncodeToString([]byte(request.RequestURI)))
+	pairs(told, "F", request.Header)
+	fmt.Fprintf(told, "B %s\n", hex.EncodeToString(body))
+	pairs(told, "X", request.Trailer)
+	response.Header().Set("X-Pod", "go")
+	response.Header().Set("Content-Length", fmt.Sprint(told.Len()))
+	io.WriteString(response, told.String())
+}
+
+func main() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
+	go func() { io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
+	http.Serve(listener, http.HandlerFunc(answer))
+}
+"#;
