@@ -99,7 +99,7 @@ async fn serve(setup: Setup) {
         tokio::select! {
             Some(order) = door.orders.recv() => {
                 if beat.quicken() {
-                    // The clock of the deadlines has stood still.
+                    // The clock of the deadlines is as old as the last beat.
                     on_tick(&worker);
                 }
                 obey(&worker, &young, order);

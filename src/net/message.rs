@@ -20,12 +20,12 @@ pub struct RequestParts {
     pub headers: FieldMap,
     /// What else belongs to it.
     pub extensions: Extensions,
-    /// Where interim responses go, if whoever asks can take them.
+    /// Where interim responses go, if its client can take them.
     pub interim: Option<Weak<dyn InterimSink>>,
 }
 
-/// Takes the interim responses to a request (RFC 9110 section 15.2): 103 with early hints, 102 for whoever would give
-/// up otherwise.
+/// Takes the interim responses to a request (RFC 9110 section 15.2): 103 with early hints, 102 for a client that would
+/// give up otherwise.
 pub trait InterimSink: fmt::Debug {
     /// Passes one on, if there is room for it.
     fn pass(&self, head: ResponseParts, cx: &mut Context<'_>);

@@ -280,8 +280,7 @@ impl Watch {
 
     /// Gives its phase `limit` from now, if it has less. The end of the exchange stays.
     pub fn prolong(&self, limit: Duration) {
-        let due = self.after(limit).min(self.end.get());
-        self.due.set(due.max(self.due.get()));
+        self.due.set(self.after(limit).min(self.end.get()).max(self.due.get()));
     }
 
     /// Ends all phases of an exchange `limit` from now, from the next one entered on. `None` takes that

@@ -234,7 +234,7 @@ fn poll_head(
     }
 }
 
-/// Passes an interim response on to whoever asks (RFC 9110 section 15.2). Whether 100 is due is not the pod's to say: its
+/// Passes an interim response on to the client (RFC 9110 section 15.2). Whether 100 is due is not the pod's to say: its
 /// request has no `Expect`.
 #[cold]
 fn pass(request: &Request<RequestBody>, interim: ResponseParts, cx: &mut Context<'_>) {
