@@ -2,9 +2,8 @@
 //!
 //! Threads: one for each worker (requests), the acceptor, the admin port, the reconciler of manifests, the cluster
 //! watch, the writer of the last-good state, the certificate store with its Full (strict) check, keys of Cloudflare
-//! Access, socket steering, health checks, DNS, the access log writer, and one that receives signals. The caller's
-//! thread sleeps until [`Wakeup`] reports a signal. During a reload all of these exist twice, until the old set has
-//! drained.
+//! Access, socket steering, health checks, DNS, the access log writer, and one that receives signals. The caller's thread
+//! sleeps until [`Wakeup`] reports a signal. During a reload all of these exist twice, until the old set has drained.
 //!
 //! **Invariant**: no room but `cli` imports it (`tests/layering`).
 
