@@ -41,6 +41,7 @@ class Generator:
         for name, value in load.fields(self.scenario).items():
             command += ["-H", f"{name}: {value}"]
         command.append(f"{'https' if self._tls else 'http'}://{load.HOST}:{port}{self.scenario.path}")
+        command += ["--", self.scenario.sent_bytes]
         totals = _summary(self._run(command, seconds))
         errors = {key: totals[key] for key in ("status", "connect", "read", "write", "timeout") if totals[key]}
         # wrk counts statuses from 400 on; a redirect would show as a body that is too short.

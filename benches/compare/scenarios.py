@@ -25,6 +25,8 @@ class Scenario:
     middlewares: tuple = ()
     # Fields of the request beyond those of all scenarios.
     fields: tuple = ()
+    # Bytes of a body that is sent with POST; none: GET.
+    sent_bytes: int = 0
     # What is counted, the name of the figure in samples and summary, and its heading in the table.
     unit: str = "request"
     figure: str = "cpu_us_per_request"
@@ -37,6 +39,9 @@ SCENARIOS = {
         Scenario("h1", "HTTP/1.1, 128 B", "wrk"),
         Scenario("h1-64k", "HTTP/1.1, 64 KiB", "wrk", path="/64k", body_bytes=64 * 1024),
         Scenario("h1-1m", "HTTP/1.1, 1 MiB", "wrk", path="/1m", body_bytes=1024 * 1024),
+        Scenario("h1-post", "HTTP/1.1, a POST of 64 KiB", "wrk", sent_bytes=64 * 1024),
+        Scenario("h1-new", "HTTP/1.1, 128 B, each request on a connection of its own", "wrk",
+                 fields=(("Connection", "close"),)),
         Scenario("middlewares", "HTTP/1.1, 128 B, through headers, ipAllowList, stripPrefix and rateLimit", "wrk",
                  path="/shop/", middlewares=("headers", "ip-allow-list", "strip-prefix", "rate-limit")),
         Scenario("basic-auth", "HTTP/1.1, 128 B, through basicAuth with a bcrypt hash", "wrk",

@@ -3,6 +3,13 @@ function wrk.resolve(host, service)
    wrk.addrs = wrk.lookup(os.getenv("COMPARE_ADDRESS") or host, service)
 end
 
+-- Sends a body with every request, if its length is given; made once.
+function init(args)
+   if tonumber(args[1] or 0) > 0 then
+      wrk.method, wrk.body = "POST", string.rep("p", tonumber(args[1]))
+   end
+end
+
 -- Prints wrk's totals as one line of JSON. There is no request() and no response() here on purpose:
 -- with either of them wrk runs Lua for every request.
 function done(summary, latency, requests)

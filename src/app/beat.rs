@@ -53,6 +53,14 @@ impl Beat {
     }
 }
 
+impl Drop for Beat {
+    fn drop(&mut self) {
+        if !self.is_slow {
+            self.memory.work(false);
+        }
+    }
+}
+
 fn every(period: Duration) -> Interval {
     let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -80,6 +88,8 @@ mod tests {
             assert_eq!((beat.interval.period(), memory.is_at_rest()), (TICK, false));
             // Who waits is told.
             memory.stirred().await;
+            drop(beat);
+            assert!(memory.is_at_rest());
         });
     }
 }
