@@ -4,6 +4,7 @@ mod cases;
 mod certificates;
 mod check;
 mod compare;
+mod crowdsec;
 mod demo;
 #[path = "../support/eventually.rs"]
 mod eventually;

@@ -7,6 +7,8 @@ use crate::cli::manifests::Read;
 use crate::cli::{Failure, USAGE};
 use crate::config::{Config, Listener};
 use crate::control::cloudflare::{self, Initial};
+use crate::control::crowdsec::ban_of;
+use crate::error::Reason;
 use crate::http::client_ip::{ClientIp, Identity, Scheme, identify};
 use crate::net::addr::AddrRanges;
 use crate::net::addr::PeerAddr;
@@ -48,6 +50,9 @@ pub(super) struct OriginReport {
     believed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
+    /// What CrowdSec says of the client, if it is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crowdsec: Option<String>,
     /// The scheme that the visitor used, where a trusted peer says.
     #[serde(skip)]
     pub(super) scheme: Option<Scheme>,
@@ -66,7 +71,8 @@ impl OriginReport {
     /// As lines of text.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let always = [("from", &self.from), ("list", &self.list), ("admission", &self.admission)];
-        let sometimes = [("believed", &self.believed), ("client", &self.client)];
+        let sometimes =
+            [("believed", &self.believed), ("client", &self.client), ("crowdsec", &self.crowdsec)];
         let sometimes =
             sometimes.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         always.into_iter().chain(sometimes).map(|(name, value)| (name, value.clone())).collect()
@@ -110,6 +116,7 @@ impl Origin {
             list: describe(&list),
             believed: None,
             client: None,
+            crowdsec: None,
             scheme: None,
             peer: None,
             visitor: None,
@@ -159,7 +166,7 @@ impl OriginReport {
         let Some(trusted) = gate.believed().check(peer) else {
             self.believed = Some("none: headers that name a client are removed".to_owned());
             self.client = Some(ClientIp::of_peer(peer).to_string());
-            return Ok(());
+            return self.ask_crowdsec(config, peer.ip(), None);
         };
         self.believed = Some(match trusted.speaker() {
             Speaker::Cloudflare => "Cloudflare: CF-Connecting-IP names the client".to_owned(),
@@ -181,8 +188,33 @@ impl OriginReport {
                 policy.map_err(|error| Failure { code: USAGE, text: error.to_string() })?;
             if let Err(reason) = policy.check(headers) {
                 self.stopped = Some((refusal(reason), reason.text().to_owned()));
+                return Ok(());
             }
         }
+        // Only Cloudflare's word counts for a country.
+        let country = headers.get("cf-ipcountry").filter(|_| via_cloudflare);
+        self.ask_crowdsec(config, client.ip(), country.and_then(|country| country.to_str().ok()))
+    }
+
+    /// Asks CrowdSec for its decisions on a visitor, where ravelin does. An API that cannot be asked from here says nothing
+    /// of what is in force there.
+    fn ask_crowdsec(
+        &mut self,
+        config: &Config,
+        visitor: IpAddr,
+        country: Option<&str>,
+    ) -> Result<(), Failure> {
+        let Some(crowdsec) = &config.crowdsec else { return Ok(()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        self.crowdsec = Some(match runtime.block_on(ban_of(crowdsec, visitor, country)) {
+            Ok(None) => "no ban".to_owned(),
+            Ok(Some(ban)) => {
+                let note = format!("CrowdSec has a {ban}: `cscli decisions list` shows it");
+                self.stopped = Some((refusal(Reason::ClientDenied), note));
+                ban
+            }
+            Err(why) => format!("not known here: {why}"),
+        });
         Ok(())
     }
 }

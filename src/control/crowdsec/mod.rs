@@ -5,8 +5,10 @@
 //! because processes that share a key share that memory.
 
 mod decisions;
+mod visitor;
 
 pub use decisions::{Decisions, MOST_DECISIONS};
+pub use visitor::ban_of;
 
 use crate::config::CrowdSec;
 use crate::control::cloudflare::fetch::{FetchDeadlines, FetchError, Fetched, Origin};
@@ -15,7 +17,6 @@ use crate::net::addr::DeniedVisitors;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{DecisionMetrics, ListFailure};
 use http::HeaderValue;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -135,41 +136,45 @@ impl DecisionKeeper {
     }
 
     async fn fetch(&self, is_whole: bool) -> Result<Vec<u8>, Failed> {
-        let key = self.key()?;
-        let CrowdSec { url, ca_file, .. } = &self.config;
-        let mut target = url.path().trim_end_matches('/').to_owned();
-        // Without a list of scopes there would be no countries. Writing into a String cannot fail.
-        let _ = write!(target, "/v1/decisions/stream?startup={is_whole}&scopes=ip,range,country");
-        let origin = Origin::at(url, target, ca_file.clone(), "crowdsec.ca_file");
-        let origin = origin.up_to(MOST_BYTES).with_secret(API_KEY, key);
-        match origin.get(None, FetchDeadlines::default()).await {
-            Ok(Fetched::Whole { body, .. }) => Ok(body),
-            Ok(Fetched::NotModified) => Err((ListFailure::Status, "the status is 304".to_owned())),
-            Err(error) => {
-                let hint = match &error {
-                    FetchError::Status(status) if status.as_u16() == 403 => {
-                        "; the API does not know the key in crowdsec.api_key_file"
-                    }
-                    _ => "",
-                };
-                Err((error.why(), format!("{error}{hint}")))
-            }
+        // Without a list of scopes there would be no countries.
+        let query = format!("/stream?startup={is_whole}&scopes=ip,range,country");
+        get(&self.config, &query, MOST_BYTES).await
+    }
+}
+
+/// Asks the API for decisions; `query` is what is behind `/v1/decisions`.
+async fn get(config: &CrowdSec, query: &str, most: usize) -> Result<Vec<u8>, Failed> {
+    let key = key(config)?;
+    let CrowdSec { url, ca_file, .. } = config;
+    let target = format!("{}/v1/decisions{query}", url.path().trim_end_matches('/'));
+    let origin = Origin::at(url, target, ca_file.clone(), "crowdsec.ca_file");
+    let origin = origin.up_to(most).with_secret(API_KEY, key);
+    match origin.get(None, FetchDeadlines::default()).await {
+        Ok(Fetched::Whole { body, .. }) => Ok(body),
+        Ok(Fetched::NotModified) => Err((ListFailure::Status, "the status is 304".to_owned())),
+        Err(error) => {
+            let hint = match &error {
+                FetchError::Status(status) if status.as_u16() == 403 => {
+                    "; the API does not know the key in crowdsec.api_key_file"
+                }
+                _ => "",
+            };
+            Err((error.why(), format!("{error}{hint}")))
         }
     }
+}
 
-    /// The key, as it is now: it may be another one.
-    fn key(&self) -> Result<HeaderValue, Failed> {
-        let path = &self.config.api_key_file;
-        let failed = |why, what: &str| {
-            Err((why, format!("crowdsec.api_key_file {}: {what}", path.display())))
-        };
-        match std::fs::read_to_string(path) {
-            Ok(text) => match HeaderValue::from_str(text.trim()) {
-                Ok(key) if !key.is_empty() && key.len() <= MOST_KEY => Ok(key),
-                _ => failed(ListFailure::Unreadable, "it has no key"),
-            },
-            Err(error) => failed(ListFailure::Unreadable, &error.to_string()),
-        }
+/// The key, as it is now: it may be another one.
+fn key(config: &CrowdSec) -> Result<HeaderValue, Failed> {
+    let path = &config.api_key_file;
+    let failed =
+        |why, what: &str| Err((why, format!("crowdsec.api_key_file {}: {what}", path.display())));
+    match std::fs::read_to_string(path) {
+        Ok(text) => match HeaderValue::from_str(text.trim()) {
+            Ok(key) if !key.is_empty() && key.len() <= MOST_KEY => Ok(key),
+            _ => failed(ListFailure::Unreadable, "it has no key"),
+        },
+        Err(error) => failed(ListFailure::Unreadable, &error.to_string()),
     }
 }
 
