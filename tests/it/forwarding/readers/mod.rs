@@ -148,8 +148,9 @@ fn five_servers_read_alike_what_is_passed_on() {
         passed += expected.iter().filter(|(_, reading)| reading.is_some()).count();
         refused += expected.iter().filter(|(_, reading)| reading.is_none()).count();
     }
+    // Half of what is sent is odd, and what is behind it on its connection is not read.
     assert!(
-        passed > TEXTS / 2 && refused > TEXTS / 10,
+        passed > TEXTS / 3 && refused > TEXTS / 10,
         "{passed} were read, and {refused} refused"
     );
 }
