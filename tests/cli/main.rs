@@ -18,6 +18,8 @@ mod probe;
 mod program;
 mod run;
 mod running;
+#[path = "../support/server_config.rs"]
+mod server_config;
 mod sinks;
 mod strict;
 mod tcp;

@@ -8,6 +8,8 @@ mod own;
 mod process;
 mod published;
 mod server;
+#[path = "../support/server_config.rs"]
+mod server_config;
 
 use eventually::eventually;
 use process::PATIENCE;

@@ -1,8 +1,8 @@
 //! A TLS server that plays Cloudflare's API, well or badly.
 
+use crate::server_config::server_config;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
@@ -183,13 +183,5 @@ fn identity(certificate: Certificate) -> (ServerConfig, String) {
     }
     let key = KeyPair::generate().expect("a key");
     let leaf = params.signed_by(&key, issuer).expect("a certificate");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)
-        .expect("a key that fits");
-    (config, believed.pem())
+    (server_config(&leaf, &key), believed.pem())
 }

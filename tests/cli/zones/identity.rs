@@ -2,8 +2,6 @@
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::sync::Arc;
 
 /// An authority of that name.
 pub(super) fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -19,16 +17,8 @@ pub(super) fn server_config() -> (ServerConfig, String) {
     let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
     let key = KeyPair::generate().expect("a key");
     let leaf = CertificateParams::new(names).expect("names").signed_by(&key, &trusted);
-    let leaf = leaf.expect("a certificate").der().clone();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf], key)
-        .expect("a key that fits");
-    (config, trusted.pem())
+    let leaf = leaf.expect("a certificate");
+    (crate::server_config::server_config(&leaf, &key), trusted.pem())
 }
 
 /// A certificate for these names, its key, and the authority that issued it, as PEM.

@@ -1,8 +1,8 @@
 //! A server of TLS that plays a team's `/cdn-cgi/access/certs`.
 
 use super::tokens::{Signer, key_set};
+use crate::support::server_config;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -112,13 +112,5 @@ fn identity() -> (ServerConfig, String) {
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
     let key = KeyPair::generate().expect("a key");
     let leaf = params.signed_by(&key, &authority).expect("a certificate");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)
-        .expect("a key that fits");
-    (config, authority.pem())
+    (server_config(&leaf, &key), authority.pem())
 }

@@ -13,6 +13,9 @@ mod nginx;
 mod process;
 #[path = "../../support/program.rs"]
 mod program;
+mod served;
+#[path = "../../support/server_config.rs"]
+mod server_config;
 #[path = "../../support/skipped.rs"]
 mod skipped;
 mod stepped;
@@ -30,6 +33,8 @@ pub(crate) use metrics::Metrics;
 pub(crate) use nginx::Nginx;
 pub(crate) use process::{Process, reserve};
 pub(crate) use program::program;
+pub(crate) use served::Served;
+pub(crate) use server_config::server_config;
 pub(crate) use skipped::skipped;
 pub(crate) use stepped::{Stepped, backend_key};
 pub(crate) use unsupported::unsupported;

@@ -1,10 +1,9 @@
 //! Backends that nobody wrote for these tests. They answer with what they got.
 
-use crate::support::program;
+use crate::support::{Served, program};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 /// Fields or trailers: name and value, as the backend has them.
 pub(super) type Seen = Vec<(String, String)>;
@@ -68,7 +67,7 @@ impl Kind {
 pub(super) struct Backend {
     pub(super) kind: Kind,
     pub(super) addr: SocketAddr,
-    child: Child,
+    _server: Served,
 }
 
 impl Backend {
@@ -78,18 +77,8 @@ impl Backend {
             Kind::Node => ("node", "-e", NODE),
             Kind::Wsgi => ("python3", "-c", WSGI),
         };
-        let mut child = Command::new(program(name)?)
-            .args([option, script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it can be run");
-        let mut line = String::new();
-        let mut output = BufReader::new(child.stdout.take().expect("piped"));
-        output.read_line(&mut line).expect("text");
-        let port: u16 = line.trim().parse().expect("its port");
-        Some(Self { kind, addr: ([127, 0, 0, 1], port).into(), child })
+        let server = Served::start(Command::new(program(name)?).args([option, script]));
+        Some(Self { kind, addr: server.addr(), _server: server })
     }
 
     /// What an answer says, sorted: fields and trailers.
@@ -104,13 +93,5 @@ impl Backend {
             pairs
         };
         (pairs("fields"), pairs("trailers"))
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -1,6 +1,6 @@
 //! Pods that tell what they have read, in lines `KIND hex [hex]`.
 
-use crate::support::{Message, Upstream, program};
+use crate::support::{Message, Served, Upstream, program};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -9,9 +9,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::fmt::Write;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use tempfile::TempDir;
 
@@ -117,41 +116,16 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response)
 }
 
-/// A server in another language; killed when dropped. It ends with its standard input as well.
+/// A server in another language.
 pub(super) struct Program {
-    addr: SocketAddr,
-    child: Child,
+    server: Served,
     /// Where it was built.
     _folder: Option<TempDir>,
 }
 
-impl Program {
-    fn start(mut command: Command, folder: Option<TempDir>) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it can be run");
-        let mut line = String::new();
-        let mut output = BufReader::new(child.stdout.take().expect("piped"));
-        output.read_line(&mut line).expect("text");
-        let port: u16 = line.trim().parse().expect("its port");
-        Self { addr: ([127, 0, 0, 1], port).into(), child, _folder: folder }
-    }
-}
-
 impl Pod for Program {
     fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.server.addr()
     }
 }
 
@@ -163,7 +137,7 @@ impl Node {
     pub(super) fn start() -> Option<Program> {
         let mut command = Command::new(program("node")?);
         command.args(["-e", NODE]);
-        Some(Program::start(command, None))
+        Some(Program { server: Served::start(&mut command), _folder: None })
     }
 }
 
@@ -199,7 +173,7 @@ impl Go {
         build.arg("build").arg("-o").arg(&binary).arg(&source).env("GOFLAGS", "-mod=mod");
         let output = build.output().expect("it can be run");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Some(Program::start(Command::new(binary), Some(folder)))
+        Some(Program { server: Served::start(&mut Command::new(binary)), _folder: Some(folder) })
     }
 }
 
