@@ -1,6 +1,6 @@
 //! Pods that tell what they have read, in lines `KIND hex [hex]`.
 
-use crate::support::{Message, Served, Upstream, program};
+use crate::support::{Message, Served, Upstream, program, skipped};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -10,9 +10,9 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
-use tempfile::TempDir;
 
 /// Somebody who can be asked.
 pub(super) trait Pod {
@@ -116,16 +116,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response)
 }
 
-/// A server in another language.
-pub(super) struct Program {
-    server: Served,
-    /// Where it was built.
-    _folder: Option<TempDir>,
-}
-
-impl Pod for Program {
+impl Pod for Served {
     fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        Self::addr(self)
     }
 }
 
@@ -134,10 +127,8 @@ pub(super) struct Node;
 
 impl Node {
     /// Starts it, or says that it is not installed.
-    pub(super) fn start() -> Option<Program> {
-        let mut command = Command::new(program("node")?);
-        command.args(["-e", NODE]);
-        Some(Program { server: Served::start(&mut command), _folder: None })
+    pub(super) fn start() -> Option<Served> {
+        Some(Served::start(Command::new(program("node")?).args(["-e", NODE])))
     }
 }
 
@@ -163,63 +154,16 @@ process.stdin.resume().on('end', () => process.exit());
 pub(super) struct Go;
 
 impl Go {
-    /// Builds and starts it, or says that Go is not installed.
-    pub(super) fn start() -> Option<Program> {
-        let go = program("go")?;
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let (source, binary) = (folder.path().join("main.go"), folder.path().join("pod"));
-        std::fs::write(&source, GO).expect("a new file");
-        let mut build = Command::new(go);
-        build.arg("build").arg("-o").arg(&binary).arg(&source).env("GOFLAGS", "-mod=mod");
-        let output = build.output().expect("it can be run");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Some(Program { server: Served::start(&mut Command::new(binary)), _folder: Some(folder) })
+    /// Starts it, or says that it is not built.
+    pub(super) fn start() -> Option<Served> {
+        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/go_program");
+        let folder = "tests/it/forwarding/readers/go_pod";
+        let found = Command::new(build).args([folder, "--find"]).output().expect("it can be run");
+        if !found.status.success() {
+            skipped("the pod in Go is not built (tests/run builds it)");
+            return None;
+        }
+        let program = String::from_utf8(found.stdout).expect("a path in UTF-8");
+        Some(Served::start(&mut Command::new(program.trim())))
     }
 }
-
-const GO: &str = r#"package main
-
-import (
-	"encoding/hex"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"os"
-	"strings"
-)
-
-func pairs(told *strings.Builder, kind string, fields http.Header) {
-	for name, values := range fields {
-		for _, value := range values {
-			fmt.Fprintf(told, "%s %s %s\n", kind, hex.EncodeToString([]byte(name)), hex.EncodeToString([]byte(value)))
-		}
-	}
-}
-
-func answer(response http.ResponseWriter, request *http.Request) {
-	body, err := io.ReadAll(request.Body)
-	if err != nil {
-		response.WriteHeader(400)
-		return
-	}
-	told := &strings.Builder{}
-	fmt.Fprintf(told, "M %s\nT %s\n", hex.EncodeToString([]byte(request.Method)), hex.EncodeToString([]byte(request.RequestURI)))
-	pairs(told, "F", request.Header)
-	fmt.Fprintf(told, "B %s\n", hex.EncodeToString(body))
-	pairs(told, "X", request.Trailer)
-	response.Header().Set("X-Pod", "go")
-	response.Header().Set("Content-Length", fmt.Sprint(told.Len()))
-	io.WriteString(response, told.String())
-}
-
-func main() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
-	go func() { io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
-	http.Serve(listener, http.HandlerFunc(answer))
-}
-"#;

@@ -1,0 +1,3 @@
+module go_pod
+
+go 1.24
