@@ -59,13 +59,9 @@ impl ShutdownSignal {
     /// Polls now, and again after the pause that `look` returns, until `stage` has been reached. Needs a clock
     /// (tokio's `time`).
     pub async fn look_until(&mut self, stage: Stage, mut look: impl FnMut() -> Duration) {
-        loop {
-            let pause = look();
-            tokio::select! {
-                () = self.reached(stage) => return,
-                () = sleep(pause) => {}
-            }
-        }
+        // Nobody waits for a change.
+        let (_changes, none) = watch::channel(());
+        self.look_or_wait(stage, none, || Some(look())).await;
     }
 
     /// The same, but where `look` returns no pause it is called again when something has changed.

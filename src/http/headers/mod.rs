@@ -14,7 +14,7 @@ pub use response::{ReplyNoted, clean_interim, clean_response, may_have_body};
 pub use values::is_grpc;
 
 use crate::error::Reason;
-use crate::net::fields::Fields;
+use crate::net::fields::{FieldMap, Fields};
 use http::header::{self, HeaderName, HeaderValue};
 use values::asks_for_trailers;
 
@@ -104,6 +104,13 @@ pub fn note_request(headers: &impl Fields, vouched: HeaderTrust<'_>) -> Noted {
 }
 
 impl Found {
+    /// Removes the fields that `Connection` names.
+    fn remove_named(&self, headers: &mut FieldMap) {
+        for name in &self.named {
+            headers.remove(name);
+        }
+    }
+
     /// Whether a field is for this connection alone (RFC 9110 section 7.6.1). Takes note of what it says.
     fn is_of_connection(&mut self, name: &str, value: &HeaderValue, noted: &mut Noted) -> bool {
         match name {
@@ -169,8 +176,8 @@ impl Found {
 }
 
 #[cfg(test)]
-fn map(fields: &[(&str, &str)]) -> crate::net::fields::FieldMap {
-    let mut map = crate::net::fields::FieldMap::new();
+fn map(fields: &[(&str, &str)]) -> FieldMap {
+    let mut map = FieldMap::new();
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
         map.append(name, HeaderValue::from_str(value).expect("a value"));

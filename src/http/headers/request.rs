@@ -100,9 +100,7 @@ pub fn clean_request(
         }
     });
     // Fields that `Connection` names are removed before any is added.
-    for name in &found.named {
-        headers.remove(name);
-    }
+    found.remove_named(headers);
     if found.cookies > 1 {
         join_cookies(headers);
     }

@@ -49,18 +49,14 @@ pub fn clean_response(
                 found.note_coding(value);
                 return false;
             }
-            "keep-alive" | "proxy-connection" | "te" | "upgrade" | "http2-settings" => {
-                return false;
-            }
+            other if is_of_connection(other) => return false,
             "date" => found.date = true,
             "server" => found.server = true,
             _ => {}
         }
         true
     });
-    for name in &found.named {
-        headers.remove(name);
-    }
+    found.remove_named(headers);
     let has_body = !is_head && may_have_body(status);
     if found.has_too_many_options() || (has_body && found.has_other_coding()) {
         return Err(Reason::UpstreamMalformed);
@@ -83,6 +79,11 @@ pub fn clean_response(
     Ok(noted)
 }
 
+/// Whether a field of a response is for this connection alone (RFC 9110 section 7.6.1), whatever it says.
+fn is_of_connection(name: &str) -> bool {
+    matches!(name, "keep-alive" | "proxy-connection" | "te" | "upgrade" | "http2-settings")
+}
+
 /// Makes the fields of an upstream's interim response ready for the client.
 pub fn clean_interim(headers: &mut FieldMap) {
     let mut found = Found::default();
@@ -91,13 +92,10 @@ pub fn clean_interim(headers: &mut FieldMap) {
             found.name_tokens(value);
             false
         }
-        "content-length" | "http2-settings" | "keep-alive" | "proxy-connection" | "te"
-        | "transfer-encoding" | "upgrade" => false,
-        _ => true,
+        "content-length" | "transfer-encoding" => false,
+        other => !is_of_connection(other),
     });
-    for name in &found.named {
-        headers.remove(name);
-    }
+    found.remove_named(headers);
 }
 
 /// Whether an answer with this status has a body, to another method than HEAD (RFC 9110 section 6.4.1).

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 /// Names that a worker remembers; a power of two.
 const NAMES: usize = 256;
 
-/// The longest that is remembered, in bytes: together they take 16 KiB at most.
+/// The longest that is remembered, in bytes: together, as they came and as names, they take 40 KiB at most.
 const MOST_BYTES: usize = 40;
 
 thread_local! {

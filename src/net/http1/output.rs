@@ -46,7 +46,7 @@ impl<B: Buf> MessageOutput<B> {
 
     /// Whether a further piece of the body may leave with what there is.
     pub fn takes_more(&self) -> bool {
-        self.piece.is_none() && self.text.len() - self.at < SMALL
+        self.piece.is_none() && self.waiting() < SMALL
     }
 
     /// How many bytes of the text wait.
