@@ -1,5 +1,11 @@
 //! Messages in which something may be wrong, for tests that compare two readers: random, and the same each time.
 
+/// How many messages are compared. `RAVELIN_HTTP1_CASES` asks for more than the usual number: the first ones are the same.
+pub(crate) fn cases() -> usize {
+    let asked = std::env::var("RAVELIN_HTTP1_CASES");
+    asked.map_or(40_000, |cases| cases.parse().expect("RAVELIN_HTTP1_CASES is a number"))
+}
+
 /// A source of random numbers.
 pub(crate) struct Dice(u64);
 

@@ -3,7 +3,7 @@
 use super::head;
 use crate::error::Reason;
 use crate::net::fields::{FieldMap, Fields, TrailerMap};
-use crate::net::http1::dice::Dice;
+use crate::net::http1::dice::{self, Dice};
 use crate::net::http1::{ChunkGrammar, Chunked, Decoded, Input};
 use crate::net::message::Request;
 use bytes::Bytes;
@@ -239,12 +239,12 @@ fn a_head_that_is_refused_stays_where_it_is_for_the_log() {
 
 #[test]
 fn what_is_accepted_hyper_accepts_too_and_reads_alike() {
-    const CASES: usize = 40_000;
+    let cases = dice::cases();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
         let mut dice = Dice::new();
         let (mut accepted, mut stricter) = (0, 0);
-        for _ in 0..CASES {
+        for _ in 0..cases {
             let text = dice.requests();
             let size = 1 + dice.below(text.len());
             let (mine, theirs) = (ours(&text, size), hypers(&text).await);
@@ -258,7 +258,7 @@ fn what_is_accepted_hyper_accepts_too_and_reads_alike() {
             accepted += mine.len();
             stricter += usize::from(theirs.len() > mine.len());
         }
-        assert!(accepted > CASES / 4, "{accepted} accepted");
-        assert!(stricter < CASES / 20, "{stricter} texts that hyper reads further are refused");
+        assert!(accepted > cases / 4, "{accepted} accepted");
+        assert!(stricter < cases / 20, "{stricter} texts that hyper reads further are refused");
     });
 }
