@@ -60,13 +60,20 @@ impl Input {
         Self { bytes, places, fields, room: LEAST, came: 0, was_full, seen: 0 }
     }
 
-    /// Begins to read a message, which is likely to be as long as the last.
-    pub fn begin(&mut self) {
-        self.room = match self.came {
+    /// Begins to read an answer, which is likely to be as long as the last.
+    pub fn begin_as_last(&mut self) {
+        let room = match self.came {
             0..=LEAST => LEAST,
             came if came > MOST && came <= BEGINNING => BEGINNING,
             _ => MOST,
         };
+        self.begin();
+        self.room = room;
+    }
+
+    /// Begins to read a message.
+    pub fn begin(&mut self) {
+        self.room = LEAST;
         self.came = 0;
         if let Some(spare) = SPARES.with_borrow_mut(Vec::pop) {
             (self.bytes, self.places, self.fields) = spare;
@@ -101,7 +108,12 @@ impl Input {
     ) -> Poll<io::Result<usize>> {
         let most = if self.came < BEGINNING { self.room } else { self.room.min(MOST) };
         let room = match known.map(usize::try_from) {
-            Some(Ok(left)) => left.clamp(LEAST, MOST.max(most)),
+            // One more than there is to come: a read that is not full says that no more is here. Who has sent so much at once
+            // has likely sent the rest.
+            Some(Ok(left)) if self.was_full && self.came < BEGINNING => {
+                left.saturating_add(1).clamp(LEAST, BEGINNING)
+            }
+            Some(Ok(left)) => left.saturating_add(1).clamp(LEAST, MOST.max(most)),
             _ => most,
         };
         if self.bytes.capacity() - self.bytes.len() < room {

@@ -31,12 +31,14 @@ pub struct MessageOutput<B> {
     /// A piece behind the text, and the line end behind that if it is a chunk.
     piece: Option<B>,
     line_end: &'static [u8],
+    /// A piece behind that one, which leaves in the same send: only behind a head.
+    second: Option<B>,
 }
 
 impl<B: Buf> MessageOutput<B> {
     /// Nothing.
     pub fn empty() -> Self {
-        Self { text: Vec::new(), at: 0, piece: None, line_end: b"" }
+        Self { text: Vec::new(), at: 0, piece: None, line_end: b"", second: None }
     }
 
     /// Whether nothing is left to write.
@@ -46,7 +48,17 @@ impl<B: Buf> MessageOutput<B> {
 
     /// Whether a further piece of the body may leave with what there is.
     pub fn takes_more(&self) -> bool {
-        self.piece.is_none() && self.waiting() < SMALL
+        match &self.piece {
+            None => self.waiting() < SMALL,
+            // What came with a head is as short as the room for heads. What follows it is often here, and a receiver that is
+            // woken for the first part alone is woken again.
+            Some(_) => self.second.is_none() && self.line_end.is_empty() && self.is_unsent(),
+        }
+    }
+
+    /// Whether there is text of which nothing was written.
+    fn is_unsent(&self) -> bool {
+        self.at == 0 && !self.text.is_empty()
     }
 
     /// How many bytes of the text wait.
@@ -88,6 +100,10 @@ impl<B: Buf> MessageOutput<B> {
     }
 
     fn push_piece(&mut self, mut piece: B, line_end: &'static [u8]) {
+        if self.piece.is_some() {
+            self.second = Some(piece);
+            return;
+        }
         if piece.remaining() > SMALL {
             self.line_end = line_end;
             self.piece = Some(piece);
@@ -133,7 +149,8 @@ impl<B: Buf> MessageOutput<B> {
                 stream.poll_write(cx, piece.chunk())
             }
             Some(piece) => {
-                let slices = [text, piece.chunk(), self.line_end].map(IoSlice::new);
+                let last = self.second.as_ref().map_or(self.line_end, B::chunk);
+                let slices = [text, piece.chunk(), last].map(IoSlice::new);
                 stream.poll_write_vectored(cx, &slices)
             }
         }
@@ -147,11 +164,18 @@ impl<B: Buf> MessageOutput<B> {
         let Some(piece) = &mut self.piece else { return };
         let of_piece = rest.min(piece.remaining());
         piece.advance(of_piece);
-        if !piece.has_remaining() {
-            self.piece = None;
-            let line_end = self.line_end.get(rest - of_piece..).unwrap_or_default();
-            self.text().extend_from_slice(line_end);
+        if piece.has_remaining() {
+            return;
         }
+        let behind = rest - of_piece;
+        self.piece = self.second.take();
+        if let Some(second) = &mut self.piece {
+            second.advance(behind);
+            self.piece = self.piece.take().filter(B::has_remaining);
+            return;
+        }
+        let line_end = self.line_end.get(behind..).unwrap_or_default();
+        self.text().extend_from_slice(line_end);
     }
 
     /// Gives the buffer back, if nothing is left in it.
@@ -220,6 +244,11 @@ mod tests {
             let mut sink = Sink(Vec::new(), size);
             let mut cx = Context::from_waker(Waker::noop());
             output.text().extend_from_slice(b"head\r\n\r\n");
+            output.push(long.clone());
+            assert!(output.takes_more(), "behind a head");
+            output.push(Bytes::from_static(b"second"));
+            assert!(!output.takes_more());
+            assert!(output.poll_write(&mut cx, &mut sink).is_ready() && output.is_empty());
             for piece in [Bytes::from_static(b"abc"), long.clone(), Bytes::from_static(b"d")] {
                 output.push_chunk(piece);
                 if !output.takes_more() {
@@ -232,8 +261,9 @@ mod tests {
             assert!(output.poll_write(&mut cx, &mut sink).is_ready() && output.is_empty());
             output.rest();
             let xs = "x".repeat(SMALL + 1);
-            let expected =
-                format!("head\r\n\r\n3\r\nabc\r\n1001\r\n{xs}\r\n1\r\nd\r\n{xs}0\r\n\r\n");
+            let expected = format!(
+                "head\r\n\r\n{xs}second3\r\nabc\r\n1001\r\n{xs}\r\n1\r\nd\r\n{xs}0\r\n\r\n"
+            );
             assert!(sink.0 == expected.as_bytes(), "{size} at once");
         }
     }

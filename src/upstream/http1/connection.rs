@@ -149,7 +149,7 @@ impl Shared {
 impl State {
     fn begin(&mut self, request: &Request<RequestBody>) {
         self.output.begin(request);
-        self.input.begin();
+        self.input.begin_as_last();
         self.is_sent = false;
         self.is_answered = false;
     }

@@ -51,6 +51,8 @@ pub(super) struct State {
     owes_continue: bool,
     turns: Turns,
     turn: TurnPlace,
+    /// The next read of a body waits for its turn. The first does not: with it, what follows a head leaves with the head.
+    takes_turns: bool,
     held: HeadCharge,
     /// Bytes that the client had not acknowledged when its stall was last checked.
     unacknowledged: Option<u64>,
@@ -78,6 +80,7 @@ impl Client {
             owes_continue: false,
             turns,
             turn: TurnPlace::default(),
+            takes_turns: false,
             held: HeadCharge::new(Arc::clone(&downstream.account)),
             unacknowledged: None,
         };
@@ -194,6 +197,7 @@ impl State {
         self.input.seen = 0;
         self.request = self.request.wrapping_add(1);
         self.owes_continue = head.expects_continue;
+        self.takes_turns = false;
         (self.body, self.grammar) = match head.length {
             Some(length) => (BodyDecoder::Length(length), None),
             None => (BodyDecoder::Chunked(Chunked::begin()), Some(ChunkGrammar::begin())),
@@ -239,15 +243,33 @@ impl State {
                 Decoded::More => {}
                 decoded => return Poll::Ready(Ok(decoded)),
             }
-            ready!(self.turns.poll(&mut self.turn, cx));
-            let (before, left) = (self.input.bytes.len(), self.left());
-            match ready!(self.input.poll_read(cx, &mut self.socket, left)) {
+            if std::mem::replace(&mut self.takes_turns, true) {
+                ready!(self.turns.poll(&mut self.turn, cx));
+            }
+            let before = self.input.bytes.len();
+            match ready!(self.poll_more(cx)) {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => self.is_broken = true,
             }
             self.turns.count();
             self.check(before);
         }
+    }
+
+    /// Reads more of a body. A client that is waited for holds no room.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let left = self.left();
+        if !self.input.bytes.is_empty() {
+            return self.input.poll_read(cx, &mut self.socket, left);
+        }
+        if !self.input.may_have_more() {
+            ready!(self.socket.poll_readable(cx))?;
+        }
+        let polled = self.input.poll_read(cx, &mut self.socket, left);
+        if polled.is_pending() {
+            self.input.rest();
+        }
+        polled
     }
 
     fn decode(&mut self) -> Result<Decoded, BadChunk> {
