@@ -15,6 +15,7 @@ pub mod message;
 #[cfg(test)]
 pub(crate) mod passes;
 pub mod postgres;
+pub mod quality;
 pub mod random;
 pub mod shutdown;
 pub mod stream;

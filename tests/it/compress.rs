@@ -200,11 +200,11 @@ fn clients_revalidate_what_they_have_compressed() {
 }
 
 #[test]
-fn parts_and_heads_stay_as_the_pod_sent_them() {
+fn parts_and_answers_to_ranges_stay_as_the_pod_sent_them() {
     let pod = Upstream::scripted(|conn| {
         while let Some(request) = conn.request() {
             let body = text(2000);
-            let is_part = request.field("range").is_some();
+            let is_part = request.field("range").is_some_and(|range| range == "bytes=0-1999");
             conn.send("HTTP/1.1 ");
             conn.send(if is_part { "206 Partial Content" } else { "200 OK" });
             conn.send("\r\nETag: \"v1\"\r\n");
@@ -222,11 +222,51 @@ fn parts_and_heads_stay_as_the_pod_sent_them() {
     assert_eq!((part.status(), part.text()), (206, &*text(2000)));
     assert_eq!(part.framing, Framing::Length(2000));
     assert_eq!(part.field("etag"), Some("\"v1\""));
-    let mut client = edge.connect();
-    client.send("HEAD / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
-    let head = client.response_to_head();
-    assert_eq!(head.field("content-encoding"), None);
-    assert_eq!(head.field("content-length"), Some("2000"));
+    // Whatever becomes of the range: the next one may be a part.
+    let whole = ask(&edge, "Accept-Encoding: gzip\r\nRange: bytes=9000-\r\n");
+    assert_eq!((whole.status(), whole.text()), (200, &*text(2000)));
+    assert_eq!(
+        (whole.field("etag"), whole.field("vary")),
+        (Some("\"v1\""), Some("Accept-Encoding"))
+    );
+}
+
+#[test]
+fn a_head_has_the_fields_of_the_compressed_response() {
+    let pod = Upstream::scripted(|conn| {
+        while let Some(request) = conn.request() {
+            conn.send("HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nAccept-Ranges: bytes\r\n");
+            conn.send("Content-Length: 2000\r\n\r\n");
+            if request.method() != "HEAD" {
+                conn.send(text(2000));
+            }
+        }
+    });
+    let edge = start(&pod);
+    let head = |lines: &str| {
+        let mut client = edge.connect();
+        client.send(format!("HEAD / HTTP/1.1\r\nHost: a\r\n{lines}\r\n"));
+        client.response_to_head()
+    };
+    let names = ["content-encoding", "etag", "vary", "accept-ranges", "content-length"];
+    for (lines, length) in [("Accept-Encoding: gzip\r\n", None), ("", Some("2000"))] {
+        let (head, get) = (head(lines), ask(&edge, lines));
+        assert_eq!(
+            names[..4].iter().map(|n| head.field(n)).collect::<Vec<_>>(),
+            names[..4].iter().map(|n| get.field(n)).collect::<Vec<_>>()
+        );
+        assert_eq!(head.field("content-length"), length);
+    }
+    edge.await_metric("ravelin_memory_held_bytes", &[("kind", "compressors")], 0.0);
+}
+
+#[test]
+fn a_request_that_forbids_to_transform_gets_the_bytes_of_the_pod() {
+    let pod = telling("Content-Type: text/html\r\n", text(5000));
+    let edge = start(&pod);
+    let fixed = ask(&edge, "Accept-Encoding: gzip\r\nCache-Control: No-Transform\r\n");
+    assert_eq!((fixed.field("content-encoding"), fixed.body.len()), (None, 5000));
+    assert_eq!(ask(&edge, "Accept-Encoding: gzip\r\n").field("content-encoding"), Some("gzip"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which content coding a client prefers (RFC 9110 section 12.5.3).
 
 use crate::net::fields::Fields;
+use crate::net::quality::weight;
 use http::{HeaderValue, header};
 
 /// A content coding of ours.
@@ -102,34 +103,6 @@ fn quality(headers: &impl Fields, coding: &str) -> u16 {
         }
     }
     any.unwrap_or(0)
-}
-
-/// The value of `q`. What is none asks for nothing.
-fn weight<'v>(parameters: impl Iterator<Item = &'v [u8]>) -> u16 {
-    for parameter in parameters {
-        let Some((name, value)) = str::from_utf8(parameter).ok().and_then(|p| p.split_once('='))
-        else {
-            continue;
-        };
-        if name.trim().eq_ignore_ascii_case("q") {
-            return thousandths(value.trim()).unwrap_or(0);
-        }
-    }
-    1000
-}
-
-/// RFC 9110 section 12.4.2: up to three digits behind the point.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let fraction = format!("{fraction:0<3}").parse::<u16>().ok()?;
-    match whole {
-        "0" => Some(fraction),
-        "1" if fraction == 0 => Some(1000),
-        _ => None,
-    }
 }
 
 /// Whether a field of names, joined by commas, has this one.

@@ -1,9 +1,10 @@
 //! `compress`: responses of pods as br or gzip, for clients that accept it.
 //!
-//! What must not be changed is passed on as it is: parts (a `Range`, 206), what is compressed already,
-//! `Cache-Control: no-transform`, event streams, gRPC, and whatever carries a digest of its bytes. A strong ETag
-//! becomes a weak one: the bytes are others, the content is the same, and `If-None-Match` compares weakly
-//! (RFC 9110 section 13.1.2), so that clients and caches can still revalidate.
+//! What must not be changed is passed on as it is: parts (206), answers to a `Range` whatever their status, as the next
+//! one may be a part of them, what is compressed already, `Cache-Control: no-transform` of either side, event streams,
+//! gRPC, and whatever carries a digest of its bytes. A strong ETag becomes a weak one: the bytes are others, the content
+//! is the same, and `If-None-Match` compares weakly (RFC 9110 section 13.1.2), so that clients and caches can still
+//! revalidate. It is the pod that compares: a proxy that keeps nothing must not (section 13.2.1).
 
 mod accepted;
 mod codec;
@@ -17,7 +18,7 @@ use super::passage::StepNote;
 use super::view::{RequestView, ResponseView};
 use crate::model::middleware::Compress;
 use crate::net::fields::Fields;
-use accepted::{Choices, chosen, lists};
+use accepted::{Choices, ContentCoding, chosen, lists};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 /// Types that are compressed already: doing it again costs time and gains nothing. `image/svg+xml` is text.
@@ -66,9 +67,9 @@ pub struct AcceptedCodings {
 
 /// Notes what the client accepts.
 pub(super) fn on_request(rules: &Compress, request: &mut RequestView<'_>) {
-    let is_head = *request.request.method() == Method::HEAD;
     let fields = request.request.headers();
-    if is_head || fields.contains(header::RANGE) || fields.contains(header::UPGRADE) {
+    let is_fixed = lists(fields.get_all(header::CACHE_CONTROL), "no-transform");
+    if is_fixed || fields.contains(header::RANGE) || fields.contains(header::UPGRADE) {
         return;
     }
     let choices = chosen(fields, &rules.encodings, rules.default);
@@ -95,6 +96,13 @@ pub(super) fn on_response(rules: &Compress, response: &mut ResponseView<'_>) {
         return;
     }
     let cells = response.states.cells();
+    // The fields of a response to HEAD are those of one to GET (RFC 9110 section 9.3.2): a cache compares them.
+    if *response.method == Method::HEAD {
+        if let Some(coding) = accepted.choices.iter().next() {
+            encoded(response.headers, coding);
+        }
+        return;
+    }
     let begin = |coding| {
         BodyEncoder::begin(coding, response.account, cells).map(|encoder| (coding, encoder))
     };
@@ -102,15 +110,19 @@ pub(super) fn on_response(rules: &Compress, response: &mut ResponseView<'_>) {
         cells.uncompressed.add(1);
         return;
     };
-    let headers = &mut *response.headers;
+    encoded(response.headers, coding);
+    response.note = Some(StepNote::Compress(encoder));
+}
+
+/// Makes the fields those of the compressed response.
+fn encoded(headers: &mut impl Fields, coding: ContentCoding) {
     headers.set(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-    Fields::remove(headers, header::CONTENT_LENGTH);
+    headers.remove(header::CONTENT_LENGTH);
     // Of what bytes it would be a part is not known again.
-    Fields::remove(headers, header::ACCEPT_RANGES);
+    headers.remove(header::ACCEPT_RANGES);
     if let Some(weak) = headers.get(header::ETAG).and_then(weakened) {
         headers.set(header::ETAG, weak);
     }
-    response.note = Some(StepNote::Compress(encoder));
 }
 
 /// Says that the response is another for clients that accept others.
