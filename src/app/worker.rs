@@ -12,7 +12,7 @@ use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::net::turns::{Paced, Turns};
 use crate::proxy::middleware::{StateRegistry, States};
-use crate::proxy::{ListenerEntry, Worker, connection};
+use crate::proxy::{EtagTable, ListenerEntry, Worker, connection};
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, TcpSeriesCache, WorkerCells};
@@ -80,6 +80,7 @@ async fn serve(setup: Setup) {
         steps: States::new(setup.steps),
         series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners.clone()),
         tcp_series: TcpSeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
+        etags: EtagTable::default(),
         cells: setup.cells,
         gates: setup.gates,
         policy: setup.policy,

@@ -10,6 +10,7 @@ mod head;
 mod head_turns;
 mod headers;
 mod notes;
+mod problem;
 mod raw;
 mod respond;
 mod socket;
@@ -25,6 +26,7 @@ pub use headers::{
     is_grpc, may_have_body, note_request,
 };
 pub use notes::Notes;
+pub use problem::make_problem;
 pub use raw::{RawTarget, first_line, plain_length, raw_target};
 pub use respond::{answer, answer_bytes, answer_grpc, answer_text, grpc_status};
 pub use socket::ClientSocket;

@@ -22,10 +22,37 @@ pub fn answer(reason: Reason) -> Response<Bytes> {
     headers.set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.set(header::DATE, super::headers::now());
     headers.set(header::SERVER, HeaderValue::from_static(super::headers::SERVER_NAME));
-    if reason == Reason::MemoryExhausted {
-        headers.set(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = retry_after(reason) {
+        headers.set(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// When to come again, in seconds (RFC 9110 section 10.2.3), for answers with 503 and 429. A step that knows better says
+/// it in its own answer.
+fn retry_after(reason: Reason) -> Option<u16> {
+    match reason {
+        // The next moment may have room.
+        Reason::MemoryExhausted
+        | Reason::MemoryReclaimed
+        | Reason::QueueFull
+        | Reason::QueueTimeout
+        | Reason::InFlightLimited
+        | Reason::RateLimited
+        | Reason::CutByDrain => Some(1),
+        // A pod that starts, or a fetch.
+        Reason::NoEndpoint | Reason::AccessKeysMissing | Reason::CircuitOpen => Some(5),
+        Reason::AuthThrottled => Some(60),
+        // Until somebody has mended the manifests.
+        Reason::ServiceMissing
+        | Reason::PortMissing
+        | Reason::BackendUnsupported
+        | Reason::ProtocolUnusable
+        | Reason::RestrictionUnsupported
+        | Reason::AnnotationUnsupported
+        | Reason::MiddlewareUnusable => Some(60),
+        _ => None,
+    }
 }
 
 /// The same for a gRPC call, which takes its status from `grpc-status` and shows the text of
@@ -94,6 +121,8 @@ mod tests {
         for reason in Reason::ALL {
             let response = answer(reason);
             assert_eq!(response.status(), reason.status());
+            let wait = response.headers().get("retry-after");
+            assert_eq!(wait.is_some(), matches!(reason.status().as_u16(), 429 | 503), "{reason:?}");
             let body = String::from_utf8(response.into_body().to_vec()).expect("UTF-8");
             assert!(body.contains(reason.label()) && body.contains(reason.text()), "{body}");
             let grpc = answer_grpc(reason);

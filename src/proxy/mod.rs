@@ -4,11 +4,13 @@
 //! (`tests/layering`).
 
 pub mod connection;
+mod etag_table;
 pub mod middleware;
 mod relay;
 mod reply_head;
 pub mod request;
 mod worker;
 
+pub use etag_table::EtagTable;
 pub use reply_head::clean_reply;
 pub use worker::{Downstream, ListenerEntry, Worker};

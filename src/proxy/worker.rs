@@ -9,6 +9,7 @@ use crate::net::memory::{Account, Ledger};
 use crate::net::random::Random;
 use crate::net::trust::TrustedPeer;
 use crate::net::turns::Turns;
+use crate::proxy::EtagTable;
 use crate::proxy::middleware::States;
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
@@ -44,6 +45,8 @@ pub struct Worker {
     pub series: SeriesCache,
     /// Series of connections by route.
     pub tcp_series: TcpSeriesCache,
+    /// ETags of paths, as pods gave them.
+    pub etags: EtagTable,
     /// Numbers for the scrape.
     pub cells: Arc<WorkerCells>,
     /// The addresses that listeners admit now, in the order of the configuration.

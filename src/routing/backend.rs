@@ -37,6 +37,8 @@ pub struct Backend {
     pub(super) queue: OnceLock<Arc<Queue>>,
     /// Whether an endpoint has answered a call of gRPC as one.
     pub(super) answers_calls: AtomicBool,
+    /// Whether its endpoints were found to have different ETags for one path.
+    pub(super) etags_differ: AtomicBool,
     /// Whether all of its endpoints fail their health checks.
     pub(super) fails_checks: AtomicBool,
 }
@@ -85,6 +87,15 @@ impl Backend {
 
     pub(super) fn answers_calls(&self) -> bool {
         self.answers_calls.load(Ordering::Relaxed)
+    }
+
+    /// Records that its endpoints have different ETags for one path. Returns whether that is new.
+    pub fn note_differing_etags(&self) -> bool {
+        !self.etags_differ.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn etags_differ(&self) -> bool {
+        self.etags_differ.load(Ordering::Relaxed)
     }
 
     /// Whether all of its endpoints fail their health checks: another Service may stand in for it.

@@ -126,6 +126,7 @@ fn build(
             endpoints,
             queue,
             answers_calls: answers_calls.into(),
+            etags_differ: old.is_some_and(|old| old.etags_differ()).into(),
             fails_checks: fails_checks.into(),
         });
     };

@@ -150,6 +150,8 @@ pub struct Series {
     answers: [[LocalCounter; CLASSES]; METHODS],
     /// Answers of our own and answers broken off, by method; allocated with the first.
     faults: std::sync::OnceLock<Box<[ByReason; METHODS]>>,
+    /// Responses with another ETag than other pods have for the path at that moment.
+    pub etag_mismatches: LocalCounter,
     /// Its own, or that of its listener: see [`crate::config::PerRoute`].
     pub(super) flow: Arc<Flow>,
     pub(super) presence: Presence,
@@ -163,6 +165,7 @@ impl Series {
             text,
             answers: Default::default(),
             faults: std::sync::OnceLock::new(),
+            etag_mismatches: LocalCounter::default(),
             flow,
             presence: Presence::default(),
         }

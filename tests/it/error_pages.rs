@@ -92,6 +92,23 @@ fn a_page_takes_the_place_of_the_pods_response() {
 }
 
 #[test]
+fn a_page_for_an_error_of_ours_is_not_stored_whatever_its_service_says() {
+    let server = Upstream::scripted(|conn: &mut Conn| {
+        let page = "HTTP/1.1 200 OK\r\nCache-Control: public, max-age=600\r\nExpires: 0\r\n\
+                    CDN-Cache-Control: max-age=9\r\nContent-Length: 4\r\n\r\npage";
+        while conn.request().is_some() && conn.send(page) {}
+    });
+    let (nobody, pod) = (Refusing::new(), pod());
+    let ours = edge(nobody.addr(), server.addr(), vec![step(pages())]).get("h", "/");
+    assert_eq!((ours.status(), ours.text()), (502, "page"));
+    assert_eq!(ours.field("cache-control"), Some("no-store"));
+    assert_eq!([ours.field("expires"), ours.field("cdn-cache-control")], [None, None]);
+    let of_pod = edge(pod.addr(), server.addr(), vec![step(pages())]).get("h", "/500");
+    assert_eq!((of_pod.status(), of_pod.text()), (500, "page"));
+    assert_eq!(of_pod.field("cache-control"), Some("public, max-age=600"));
+}
+
+#[test]
 fn answers_of_our_own_get_a_page_and_keep_their_reason() {
     let (nobody, server) = (Refusing::new(), page_server());
     let edge = edge(nobody.addr(), server.addr(), vec![step(pages())]);

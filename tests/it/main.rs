@@ -12,6 +12,7 @@ mod access;
 mod admin;
 mod auth;
 mod balancing;
+mod cache;
 mod client;
 mod compress;
 mod connections;

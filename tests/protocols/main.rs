@@ -22,6 +22,7 @@ mod abandoned_streams;
 mod bodies;
 mod body_size;
 mod broken_off;
+mod cache;
 mod crowded;
 mod deadlines;
 mod early;

@@ -131,7 +131,10 @@ fn serve_one(telemetry: &Arc<Telemetry>, listeners: &[Arc<str>]) {
         bytes_in: 0,
         bytes_out: 0,
     };
-    cache.with(0, &table, route, |series| series.record(&outcome));
+    cache.with(0, &table, route, |series| {
+        series.record(&outcome);
+        series.etag_mismatches.add(1);
+    });
     let cache = TcpSeriesCache::new(Arc::clone(&telemetry.workers()[0]), listeners.into());
     cache.find(0, None, None).record(None, [1, 1]);
 }

@@ -50,6 +50,10 @@ pub struct Noted {
     pub cf_ray: Option<HeaderValue>,
     /// `User-Agent`.
     pub user_agent: Option<HeaderValue>,
+    /// `Accept`, by which our own answers are text or JSON.
+    pub accept: Option<HeaderValue>,
+    /// Whether it identifies the client: `Cookie`, `Authorization`.
+    pub personal: bool,
     /// Whether there was a `Content-Length`.
     pub content_length: bool,
     /// The protocol that the client would change to, as it wrote it.
@@ -95,6 +99,8 @@ pub fn note_request(headers: &impl Fields, vouched: HeaderTrust<'_>) -> Noted {
     Noted {
         cf_ray: if vouched.via_cloudflare { field("cf-ray") } else { None },
         user_agent: field("user-agent"),
+        accept: field("accept"),
+        personal: false,
         content_length: false,
         upgrade: None,
         grpc: is_grpc(headers),

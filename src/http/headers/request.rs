@@ -126,6 +126,8 @@ impl Noted {
     fn look(&mut self, name: &str, value: &HeaderValue, via_cloudflare: bool) {
         match name {
             "content-type" => self.grpc = is_type_of_grpc(value),
+            "authorization" | "cookie" => self.personal = true,
+            "accept" => self.accept = Some(value.clone()),
             "user-agent" => self.user_agent = Some(value.clone()),
             "cf-ray" if via_cloudflare => self.cf_ray = Some(value.clone()),
             _ => {}

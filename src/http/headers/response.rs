@@ -16,6 +16,8 @@ pub struct ReplyNoted {
     pub grpc: bool,
     /// Whether its body is a stream of server-sent events.
     pub events: bool,
+    /// Whether it has an ETag.
+    pub etag: bool,
 }
 
 /// Makes an upstream's response fields ready for the client. `is_head`: whether it answers HEAD.
@@ -51,6 +53,7 @@ pub fn clean_response(
             }
             other if is_of_connection(other) => return false,
             "date" => found.date = true,
+            "etag" => noted.etag = true,
             "server" => found.server = true,
             _ => {}
         }
@@ -151,7 +154,8 @@ mod tests {
         ] {
             let mut headers = map(&[("content-type", content_type)]);
             let noted = clean_response(&mut headers, StatusCode::OK, false);
-            assert_eq!(noted, Ok(ReplyNoted { grpc, events }), "{content_type}");
+            let etag = false;
+            assert_eq!(noted, Ok(ReplyNoted { grpc, events, etag }), "{content_type}");
         }
     }
 

@@ -9,15 +9,17 @@ use super::response::{deliver, deliver_ours, ours, receive};
 use super::response_body::ResponseBody;
 use super::{session_affinity, steps};
 use crate::error::Reason;
-use crate::http::{answer, answer_text};
+use crate::http::{answer, answer_text, make_problem};
 use crate::model::middleware::Step;
 use crate::net::deadline::{Phase, TICK};
+use crate::net::fields::{FieldMap, Fields};
 use crate::net::message::Response;
 use crate::proxy::middleware::{self, NamedStep, Services, StepNote};
 use crate::routing::{RouteId, Table};
 use crate::telemetry::StepOutcome;
 use crate::upstream::ReplyBody;
 use bytes::Bytes;
+use http::{HeaderValue, header};
 use http_body::Body;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -46,6 +48,7 @@ pub(super) async fn respond(
     });
     // The head of the pod's response lets the table go.
     let route = exchange.route().map(|(table, id)| (Rc::clone(table), id));
+    let is_ours = received.is_err();
     let (response, due) = match received {
         Ok(mut response) => {
             session_affinity::set_cookie(&exchange, response.headers_mut());
@@ -62,28 +65,41 @@ pub(super) async fn respond(
         }
     };
     let response = match (due, route) {
-        (Some(due), Some((table, id))) => paged(&mut exchange, &table, id, response, due).await,
+        (Some(due), Some((table, id))) => {
+            let page = DuePage { id, position: due, is_ours };
+            paged(&mut exchange, &table, response, page).await
+        }
         _ => response,
     };
     deliver_ours(exchange, response)
+}
+
+/// A page that is due.
+#[derive(Clone, Copy)]
+struct DuePage {
+    /// The route.
+    id: RouteId,
+    /// The position of the step in it.
+    position: usize,
+    /// Whether it comes in the place of an answer of ours.
+    is_ours: bool,
 }
 
 /// Runs the response halves from that of a page on.
 async fn paged(
     exchange: &mut Exchange,
     table: &Table,
-    id: RouteId,
     mut response: Response<Bytes>,
-    first: usize,
+    first: DuePage,
 ) -> Response<Bytes> {
     // Whatever time the pod has left: this has its own.
     exchange.watch().end_after(None);
-    let mut due = Some(first);
+    let mut due = Some(first.position);
     while let Some(position) = due {
-        if let Some(step) = table.chain(id).and_then(|chain| chain.get(position)) {
-            page(exchange, table, step, position, &mut response).await;
+        if let Some(step) = table.chain(first.id).and_then(|chain| chain.get(position)) {
+            page(exchange, table, step, DuePage { position, ..first }, &mut response).await;
         }
-        due = steps::go_on_back(exchange, table, id, &mut response, true);
+        due = steps::go_on_back(exchange, table, first.id, &mut response, true);
     }
     exchange.restated = Some(response.status());
     // From here on it is the client that has to move.
@@ -96,7 +112,7 @@ async fn page(
     exchange: &mut Exchange,
     table: &Table,
     step: &NamedStep,
-    position: usize,
+    DuePage { position, is_ours, .. }: DuePage,
     response: &mut Response<Bytes>,
 ) {
     let note = exchange.passage.as_mut().and_then(|passage| passage.take_note(position));
@@ -109,16 +125,41 @@ async fn page(
     let (Step::Errors(pages), Some(StepNote::Asked(asked))) = (&step.step, note) else { return };
     let downstream = Rc::clone(exchange.downstream());
     let services = Services { worker: &downstream.worker, table, account: &downstream.account };
-    let asking = pin!(middleware::page(pages, &asked, exchange.over_tls, response, services));
     let watch = Rc::clone(exchange.watch());
     watch.enter(Phase::Exchange, middleware::MOST_PAGE_TIME + TICK);
-    match watch.guard(asking).await {
-        Some(Ok(())) => steps::count(exchange, step, StepOutcome::Answered),
+    let result = {
+        let over_tls = exchange.over_tls;
+        let asking = pin!(middleware::page(pages, &asked, over_tls, response, services));
+        watch.guard(asking).await
+    };
+    match result {
+        Some(Ok(())) => {
+            if is_ours {
+                forbid_storing(response.headers_mut());
+            }
+            steps::count(exchange, step, StepOutcome::Answered);
+        }
         missing => {
             let why = missing.and_then(Result::err).map_or("deadline", Reason::label);
             tracing::debug!(middleware = &*step.name, backend = %pages.backend, why, "no error page");
             exchange.broke_off(Reason::ErrorPageUnavailable);
         }
+    }
+}
+
+/// Keeps caches from storing a page for an error of ours, where its Service lets them store the page: by
+/// themselves these statuses are not cacheable (RFC 9110 section 15.1).
+fn forbid_storing(headers: &mut FieldMap) {
+    const OF_CACHES: [&str; 5] = [
+        "cache-control",
+        "expires",
+        "cdn-cache-control",
+        "cloudflare-cdn-cache-control",
+        "surrogate-control",
+    ];
+    let removed = OF_CACHES.map(|name| headers.remove(name));
+    if removed.iter().any(Option::is_some) {
+        headers.set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
@@ -133,6 +174,8 @@ async fn set_aside(exchange: &mut Exchange, response: Response<ReplyBody>) -> Re
     middleware::keep_fields_of_status(&head.headers, own.headers_mut());
     *own.body_mut() = answer_text(Reason::ErrorPageUnavailable, head.status).into();
     *own.status_mut() = head.status;
+    let accept = exchange.noted.accept.as_ref();
+    make_problem(Reason::ErrorPageUnavailable, accept, &mut own);
     own
 }
 

@@ -2,7 +2,7 @@
 
 use super::exchange::Exchange;
 use super::response_body::ResponseBody;
-use super::{session_affinity, steps};
+use super::{etags, part_body, session_affinity, steps};
 use crate::error::Reason;
 use crate::http::{self as stage, ReplyNoted, Target};
 use crate::net::fields::Fields;
@@ -33,6 +33,9 @@ pub(super) fn receive(
 ) -> Result<(), Reason> {
     let is_http2 = response.version() == Version::HTTP_2;
     let noted = make_ready(exchange, response).inspect_err(|_| exchange.give_up_upstream())?;
+    if noted.etag {
+        etags::compare(exchange, response.status(), response.headers());
+    }
     exchange.heard(noted, is_http2);
     Ok(())
 }
@@ -71,13 +74,16 @@ pub(super) fn deliver(
     exchange.answered(response.status());
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());
     let passage = exchange.passage.as_mut();
-    let (head, incoming) = response.into_parts();
+    let (mut head, incoming) = response.into_parts();
     let body = if let Some(is_text) = passage.as_ref().and_then(|passage| passage.web_body()) {
         ResponseBody::of_web(incoming, is_text, exchange)
     } else {
         match (has_body, passage.and_then(|passage| passage.take_encoder())) {
             (true, Some(encoder)) => ResponseBody::encoded(incoming, encoder, exchange),
-            (true, None) => ResponseBody::of_upstream(incoming, exchange),
+            (true, None) => match part_body::tell_length(&mut head) {
+                Some(length) => ResponseBody::of_part(incoming, length, exchange),
+                None => ResponseBody::of_upstream(incoming, exchange),
+            },
             // A body that a pod sends anyway over HTTP/2 is dropped with its stream.
             (false, _) => ResponseBody::empty(exchange),
         }
@@ -99,8 +105,13 @@ pub(super) fn ours(exchange: &mut Exchange, reason: Reason) -> Response<Bytes> {
         true => stage::answer_grpc(reason),
         false => stage::answer(reason),
     };
+    // What a step has written stays as it is.
+    let is_text = own.as_ref().is_none_or(|own| own.body.is_none());
     if let Some(own) = own {
         steps::apply(*own, &mut response, exchange.is_grpc());
+    }
+    if is_text && !exchange.is_grpc() {
+        stage::make_problem(reason, exchange.noted.accept.as_ref(), &mut response);
     }
     if reason == Reason::HttpsRedirect
         && let Some(target) = exchange.target.as_ref().and_then(Target::over_tls)

@@ -6,6 +6,7 @@
 
 use super::encoded_body::EncodedBody;
 use super::exchange::Exchange;
+use super::part_body::PartBody;
 use crate::error::Reason;
 use crate::proxy::middleware::{BodyEncoder, WebBody};
 use crate::upstream::ReplyBody;
@@ -30,6 +31,8 @@ enum Source {
     Web(Box<WebBody>),
     /// The same, compressed here.
     Encoded(Box<EncodedBody>),
+    /// A part of a length that is not the source's.
+    Part(Box<PartBody>),
     /// What is left of an answer of ours.
     Ours(Bytes),
 }
@@ -61,6 +64,11 @@ impl ResponseBody {
         exchange: Exchange,
     ) -> Self {
         Self::new(Source::Encoded(Box::new(EncodedBody::new(incoming, encoder))), exchange)
+    }
+
+    /// A part of this length, which the pod has not told by itself.
+    pub(super) fn of_part(incoming: ReplyBody, length: u64, exchange: Exchange) -> Self {
+        Self::new(Source::Part(Box::new(PartBody::new(incoming, length))), exchange)
     }
 
     pub(super) fn of_ours(text: Bytes, exchange: Exchange) -> Self {
@@ -126,6 +134,7 @@ impl Source {
                 .poll_piece(cx)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(|_| Truncated))),
             Self::Encoded(body) => body.poll_frame(cx),
+            Self::Part(body) => body.poll_frame(cx),
             Self::Ours(rest) => {
                 let rest = std::mem::take(rest);
                 Poll::Ready((!rest.is_empty()).then_some(Ok(Frame::data(rest))))
@@ -138,6 +147,7 @@ impl Source {
             Self::Upstream(incoming) => incoming.is_end_stream(),
             Self::Web(body) => body.is_end_stream(),
             Self::Encoded(body) => body.is_through(),
+            Self::Part(body) => body.is_through(),
             Self::Ours(rest) => rest.is_empty(),
         }
     }
@@ -180,6 +190,7 @@ impl Body for ResponseBody {
             Source::Upstream(incoming) => incoming.size_hint(),
             Source::Web(_) => SizeHint::default(),
             Source::Encoded(_) => SizeHint::default(),
+            Source::Part(body) => SizeHint::with_exact(body.left()),
             Source::Ours(rest) => SizeHint::with_exact(rest.len() as u64),
         }
     }

@@ -35,6 +35,19 @@ impl Telemetry {
                 by_labels.iter().try_for_each(|(labels, series)| self.count(family, labels, series))
             },
         )?;
+        encoder.counter(
+            "ravelin_etag_mismatches",
+            "Responses whose ETag is not the one that another pod has for the same path at that moment, among watched paths",
+            |family| {
+                for (labels, series) in &by_labels {
+                    let count = series.iter().map(|one| one.etag_mismatches.total()).sum();
+                    if count > 0 {
+                        family.count_by(&told(labels), count)?;
+                    }
+                }
+                Ok(())
+            },
+        )?;
         encode_flows(encoder, &self.flows(&by_labels))
     }
 

@@ -19,6 +19,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use window::Window;
 
+/// The shortest time after which a client is to come again.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
 /// The state of one circuit breaker, for all workers. A window has some hundred bytes, with latencies 42 KiB.
 #[derive(Debug)]
 pub struct BreakerState {
@@ -85,6 +88,14 @@ impl BreakerState {
         passes
     }
 
+    /// How long it stays open.
+    fn wait(&self, now: Instant) -> Duration {
+        match self.lock().phase {
+            Phase::Open { until } => until.saturating_duration_since(now),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Notes a response. Returns whether the breaker opens for it.
     fn record(
         &self,
@@ -132,7 +143,13 @@ pub(super) fn on_request(
         request.note(StepNote::Admitted(now));
         return Ok(());
     }
-    Err(StepAnswer::of(Reason::CircuitOpen).with_status(rules.status).into())
+    let wait = request.states.with(middleware, |state| match &**state {
+        State::Breaker(state) => state.wait(now),
+        _ => Duration::ZERO,
+    });
+    let answer = StepAnswer::of(Reason::CircuitOpen).with_status(rules.status);
+    // While it recovers, the next one may pass.
+    Err(answer.with_retry_after(wait.max(LEAST_WAIT)).into())
 }
 
 /// Notes what became of a request that has passed.
@@ -182,6 +199,7 @@ mod tests {
         assert!(state.admits(&rules(), began));
         assert!(fail(&state, began + SECOND));
         assert!(!state.admits(&rules(), began + SECOND));
+        assert_eq!(state.wait(began + SECOND * 4), SECOND * 7);
         assert!(!state.admits(&rules(), began + SECOND * 10));
         assert_eq!(state.cells.breaker_trips.total(), 1);
     }
