@@ -18,11 +18,11 @@ pub(super) fn check(path: &Path) -> Result<u8, Failure> {
                 SourceKind::Directory { .. } => "a directory",
                 SourceKind::Kubernetes(_) => "a cluster",
             };
-            let text = format!(
-                "{}: {} listeners, manifests of {source}",
-                path.display(),
-                config.listeners.len()
-            );
+            let listeners = match config.listeners.len() {
+                1 => "1 listener".to_owned(),
+                count => format!("{count} listeners"),
+            };
+            let text = format!("{}: {listeners}, manifests of {source}", path.display());
             let mut lines = vec![PreflightLine::pass(what, text)];
             lines.extend(preflight(&config));
             lines
@@ -45,8 +45,7 @@ fn table(lines: &[PreflightLine]) -> String {
         text.push_str(&format!("{}  {what:width$}  {found}{fix}\n", outcome.as_str()));
     }
     let count = |outcome| lines.iter().filter(|line| line.outcome == outcome).count();
-    let [pass, warn, fail] =
-        [PreflightOutcome::Pass, PreflightOutcome::Warn, PreflightOutcome::Fail].map(count);
+    let [pass, warn, fail] = PreflightOutcome::ALL.map(count);
     text.push_str(&format!("{pass} pass, {warn} warn, {fail} fail\n"));
     text
 }

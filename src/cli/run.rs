@@ -21,6 +21,7 @@ pub(super) fn run(config: &Path) -> Result<u8, Failure> {
         return Ok(0);
     };
     announce(&app);
+    app.log_preflight();
     let load = || Config::load(path).map_err(|errors| lines(&errors));
     app.run(&signals, load, |app| {
         log.set(level(app.config().log.level));

@@ -46,6 +46,7 @@ fn where_all_is_well_every_line_passes() {
     {
         assert!(line(&ran, what).starts_with("pass"), "{}", ran.out);
     }
+    assert!(line(&ran, "configuration").ends_with(": 1 listener, manifests of a directory"));
     for what in ["source", "open files"] {
         assert!(line(&ran, what).starts_with("pass"), "{}", ran.out);
     }
@@ -170,4 +171,47 @@ fn a_source_that_is_not_there_is_a_failure() {
     assert_eq!(ran.code, 2, "{}", ran.out);
     let said = line(&ran, "API server");
     assert!(said.starts_with("fail") && said.contains("kubeconfig"), "{said}");
+}
+
+#[test]
+fn a_start_logs_the_table_once_and_a_reload_does_not() {
+    let mut running = crate::running::Running::start("[limits]\nconnections = 10\n");
+    let mut rows = Vec::new();
+    let last = loop {
+        let line = running.until("start-up check");
+        let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        if line["message"] == "start-up checks are done" {
+            break line;
+        }
+        rows.push(line);
+    };
+    let names: Vec<&str> = rows.iter().map(|row| row["what"].as_str().expect("one")).collect();
+    let expected = [
+        "port of web",
+        "port of admin",
+        "gate of web",
+        "gate of admin",
+        "Cloudflare's list",
+        "open files",
+        "source",
+    ];
+    assert_eq!(names, expected);
+    for row in &rows {
+        let (level, message) = (row["level"].as_str(), row["message"].as_str());
+        let expected = match message {
+            Some("start-up check: pass") => "INFO",
+            Some("start-up check: warn") => "WARN",
+            _ => panic!("{row}"),
+        };
+        assert_eq!(level, Some(expected), "{row}");
+        assert_eq!(row.get("fix").is_some(), expected == "WARN", "{row}");
+    }
+    assert_eq!(rows[0]["found"], "127.0.0.1:0 is bound");
+    let passed = rows.iter().filter(|row| row["level"] == "INFO").count();
+    assert_eq!([&last["pass"], &last["fail"]], [&serde_json::json!(passed), &serde_json::json!(0)]);
+    running.signal("HUP");
+    running.until("\"listening\"");
+    running.signal("TERM");
+    let rest = running.rest();
+    assert!(!rest.contains("start-up check"), "{rest}");
 }

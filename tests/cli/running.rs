@@ -63,6 +63,13 @@ impl Running {
         line
     }
 
+    /// What is left of its log, up to its end.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).expect("UTF-8");
+        rest
+    }
+
     /// Where it listens, as its log says.
     pub(crate) fn listener(&mut self) -> SocketAddr {
         let line = self.until("\"listening\"");

@@ -1,9 +1,11 @@
 //! The API server: whether it answers, what may be listed, and what its clock says.
 
 use super::PreflightLine;
+use crate::app::write_back;
 use crate::config::{Config, Kubernetes};
 use crate::control::translate::ConfigMapKey;
-use crate::control::watch::{ClusterProbe, ClusterWatch};
+use crate::control::watch::{ClusterProbe, ClusterWatch, WriteRights};
+use crate::control::write_back::{Addresses, WriteBackSettings};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +22,11 @@ pub(super) fn lines(config: &Config, settings: &Kubernetes) -> Vec<PreflightLine
     };
     watch.keep(&config.certificate_secrets);
     match watch.probe() {
-        Ok(probe) => vec![rights(&probe), clock(probe.date, SystemTime::now())],
+        Ok(probe) => vec![
+            rights(&probe),
+            write_rights(&watch, settings),
+            clock(probe.date, SystemTime::now()),
+        ],
         Err(error) => vec![PreflightLine::fail(
             what,
             format!("it does not answer as it should: {error}"),
@@ -39,6 +45,40 @@ fn rights(probe: &ClusterProbe) -> PreflightLine {
             "API server",
             format!("it forbids to list {}", kinds.join("; ")),
             "apply the ClusterRole of deploy/base",
+        ),
+    }
+}
+
+fn write_rights(watch: &ClusterWatch, settings: &Kubernetes) -> PreflightLine {
+    let what = "write-back";
+    let Some(config) = &settings.write_back else {
+        return PreflightLine::pass(what, "off (source.write_back = false)");
+    };
+    let WriteBackSettings { election, addresses, .. } =
+        write_back::settings(config, watch.namespace(), 0);
+    let wanted = WriteRights {
+        namespaces: settings.namespaces.clone(),
+        own_namespace: election.namespace,
+        lease: election.name,
+        reads_pods: matches!(addresses, Addresses::ReadyNodes(_)),
+    };
+    match watch.missing_rights(&wanted) {
+        Ok(missing) if missing.is_empty() => PreflightLine::pass(
+            what,
+            format!(
+                "status of Ingresses, Events and Lease {}/{} may be written",
+                wanted.own_namespace, wanted.lease
+            ),
+        ),
+        Ok(missing) => PreflightLine::warn(
+            what,
+            format!("this account may not {}: others see no status or Events", missing.join(", ")),
+            "apply the ClusterRole and the Role of deploy/base, or set source.write_back = false",
+        ),
+        Err(error) => PreflightLine::warn(
+            what,
+            format!("the API server does not say what may be written: {error}"),
+            "allow this account to create selfsubjectaccessreviews (system:basic-user)",
         ),
     }
 }

@@ -35,15 +35,16 @@ fn holder(proc: &Path, pid: u32) -> Holder {
     Holder { pid, name }
 }
 
-/// The process that has one of these sockets open.
-pub(super) fn of_sockets(proc: &Path, inodes: &[u64]) -> Option<Holder> {
+/// A process that has one of these sockets open, other than `own`.
+pub(super) fn of_sockets(proc: &Path, inodes: &[u64], own: Option<u32>) -> Option<Holder> {
     let wanted: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
     let has_one = |pid: &u32| {
         let files = fs::read_dir(proc.join(pid.to_string()).join("fd")).into_iter().flatten();
         let mut targets = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
         targets.any(|target| target.to_str().is_some_and(|it| wanted.iter().any(|one| one == it)))
     };
-    processes(proc).into_iter().find(has_one).map(|pid| holder(proc, pid))
+    let mut others = processes(proc).into_iter().filter(|pid| Some(*pid) != own);
+    others.find(has_one).map(|pid| holder(proc, pid))
 }
 
 /// k3s's servicelb for a port. It does not listen: its pod (klipper-lb) has a host port, to which iptables
@@ -79,11 +80,12 @@ mod tests {
         process(12, "traefik", 4711, b"A=b\0");
         process(7, "entry", 9, b"SRC_PORT=80\0DEST_PROTO=TCP\0DEST_PORT=80\0DEST_IPS=10.43.0.9\0");
         fs::write(proc.join("uptime"), "1").expect("a file of ours");
-        let found = of_sockets(proc, &[1, 4711]).map(|holder| holder.to_string());
+        let found = of_sockets(proc, &[1, 4711], None).map(|holder| holder.to_string());
         assert_eq!(found.as_deref(), Some("traefik (process 12)"));
-        assert_eq!(of_sockets(proc, &[471]), None);
+        assert_eq!(of_sockets(proc, &[471], None), None);
+        assert_eq!(of_sockets(proc, &[4711], Some(12)), None, "it is us");
         assert_eq!(servicelb(proc, 80).map(|holder| holder.pid), Some(7));
         assert_eq!([servicelb(proc, 8), servicelb(proc, 443)], [None, None]);
-        assert_eq!(of_sockets(Path::new("/nonexistent"), &[1]), None);
+        assert_eq!(of_sockets(Path::new("/nonexistent"), &[1], None), None);
     }
 }

@@ -7,6 +7,7 @@
 mod cluster;
 mod holders;
 mod ports;
+mod start;
 
 use super::{OTHER_FILES, policy, privilege};
 use crate::config::{Config, ListOrigin, SourceKind};
@@ -46,6 +47,9 @@ pub struct PreflightLine {
 }
 
 impl PreflightOutcome {
+    /// All of them, from good to bad.
+    pub const ALL: [Self; 3] = [Self::Pass, Self::Warn, Self::Fail];
+
     /// As a word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +88,13 @@ pub fn preflight(config: &Config) -> Vec<PreflightLine> {
     }
     lines.extend(ports::lines(config));
     lines.extend(ports::gates(config));
-    lines.push(list(config));
+    lines.extend(others(config));
+    lines
+}
+
+/// What is the same before a start and after it.
+fn others(config: &Config) -> Vec<PreflightLine> {
+    let mut lines = vec![list(config)];
     lines.extend(certificates(config));
     lines.extend(files(config));
     lines.push(file_limit(config));

@@ -30,7 +30,7 @@ fn line(what: &str, address: SocketAddr, listing: &Listing) -> PreflightLine {
     }
     let tried = try_alone(address);
     if matches!(&tried, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
-        let holder = of_sockets(proc, &listing.holding(address));
+        let holder = of_sockets(proc, &listing.holding(address), None);
         return held(what, address, holder);
     }
     if let Err(error) = tried {
@@ -44,11 +44,7 @@ fn line(what: &str, address: SocketAddr, listing: &Listing) -> PreflightLine {
         return PreflightLine::fail(what, format!("{address}: {error}"), fix);
     }
     match servicelb(proc, port) {
-        Some(holder) => PreflightLine::warn(
-            what,
-            format!("{address} is free, but iptables lead its packets to {holder}"),
-            "see \"Replace Traefik and servicelb\" in deploy/swap-from-traefik.md",
-        ),
+        Some(holder) => led_away(what, format!("{address} is free"), &holder),
         None => PreflightLine::pass(what, format!("{address} is free")),
     }
 }
@@ -71,6 +67,37 @@ fn held(what: &str, address: SocketAddr, holder: Option<Holder>) -> PreflightLin
             "run this as root on the node to see which (ss -tlnp), stop it, or use another port",
         ),
     }
+}
+
+/// A line for each port of a process that has bound them.
+pub(super) fn bound_lines(config: &Config) -> Vec<PreflightLine> {
+    let listing = Listing::read().unwrap_or_default();
+    let listeners = config.listeners.iter().map(|it| (it.name.to_string(), it.address));
+    let all = listeners.chain([("admin".to_owned(), config.admin.address)]);
+    all.map(|(name, address)| bound(format!("port of {name}"), address, &listing)).collect()
+}
+
+fn bound(what: String, address: SocketAddr, listing: &Listing) -> PreflightLine {
+    let proc = Path::new("/proc");
+    if let Some(holder) = servicelb(proc, address.port()).filter(|_| address.port() != 0) {
+        return led_away(what, format!("{address} is bound"), &holder);
+    }
+    let beside = of_sockets(proc, &listing.holding(address), Some(std::process::id()));
+    match beside.filter(|holder| holder.name == OURS) {
+        Some(holder) => PreflightLine::pass(
+            what,
+            format!("{address} is bound, beside {holder} until that leaves"),
+        ),
+        None => PreflightLine::pass(what, format!("{address} is bound")),
+    }
+}
+
+fn led_away(what: impl Into<String>, state: String, holder: &Holder) -> PreflightLine {
+    PreflightLine::warn(
+        what,
+        format!("{state}, but iptables lead its packets to {holder}"),
+        "see \"Replace Traefik and servicelb\" in deploy/swap-from-traefik.md",
+    )
 }
 
 /// A line for each gate.

@@ -30,6 +30,7 @@ mod scope;
 mod tests;
 mod trim;
 mod vanishing;
+mod write_rights;
 
 pub use client::ConnectError;
 pub use cluster::Cluster;
@@ -38,6 +39,7 @@ pub use documents::RawDocuments;
 pub use ingress_status::IngressStatuses;
 pub use others::Others;
 pub use scope::Scope;
+pub use write_rights::WriteRights;
 
 use self::facts::Facts;
 use crate::config::{CertificateSecret, Kubernetes};

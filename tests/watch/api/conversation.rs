@@ -9,6 +9,9 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant, SystemTime};
 
+/// Posts of what an account may do.
+const REVIEWS: &str = "selfsubjectaccessreviews";
+
 pub(super) fn converse(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
@@ -19,12 +22,18 @@ pub(super) fn converse(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         }
         let mut field = String::from("-");
         let mut token = None;
+        let mut length = 0;
         while !field.trim().is_empty() {
             field.clear();
             reader.read_line(&mut field)?;
+            if let Some(value) = field.trim().to_lowercase().strip_prefix("content-length: ") {
+                length = value.parse().expect("a number");
+            }
             token =
                 token.or(field.trim().strip_prefix("authorization: Bearer ").map(str::to_owned));
         }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
         let target = first.split(' ').nth(1).unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let plural = path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -46,7 +55,10 @@ pub(super) fn converse(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         }
         state.requests.push((plural.clone(), on, query.to_owned()));
         let fault = state.fault(&plural, on);
-        let list = (on != On::Watch).then(|| state.list(&plural, &values).to_string());
+        let list = match &*plural {
+            REVIEWS => Some(state.review(&body).to_string()),
+            _ => (on != On::Watch).then(|| state.list(&plural, &values).to_string()),
+        };
         drop(state);
         match (fault, list) {
             (Some(fault), _) => return play(stream, &fault),

@@ -43,6 +43,8 @@ struct State {
     faults: Vec<(String, On, usize, Fault)>,
     /// Plurals whose watches say nothing.
     muted: Vec<String>,
+    /// Verb and resource that the account has no right to.
+    denied: Vec<(&'static str, &'static str)>,
     page: usize,
     /// Plural, what was asked for, and the query.
     requests: Vec<(String, On, String)>,
@@ -93,6 +95,11 @@ impl Api {
         let result = act(&mut self.lock());
         self.shared.1.notify_all();
         result
+    }
+
+    /// Takes a right from the account, for reviews alone.
+    pub(crate) fn deny(&self, verb: &'static str, resource: &'static str) {
+        self.change(|state| state.denied.push((verb, resource)));
     }
 
     /// Stores an object and tells the watches. Returns its version.
@@ -233,6 +240,18 @@ impl Drop for Api {
 }
 
 impl State {
+    /// Answers a SelfSubjectAccessReview.
+    fn review(&self, body: &[u8]) -> Value {
+        let mut review: Value = serde_json::from_slice(body).expect("JSON");
+        let asked = &review["spec"]["resourceAttributes"];
+        let is_asked = |(verb, resource): &(&str, &str)| {
+            asked["verb"] == *verb && asked["resource"] == *resource
+        };
+        let allowed = !self.denied.iter().any(is_asked);
+        review["status"] = json!({"allowed": allowed});
+        review
+    }
+
     fn store(&mut self, plural: &str, mut object: Value, tell: bool) -> u64 {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
