@@ -44,7 +44,7 @@ fn line(what: &str, address: SocketAddr, listing: &Listing) -> PreflightLine {
         return PreflightLine::fail(what, format!("{address}: {error}"), fix);
     }
     match servicelb(proc, port) {
-        Some(holder) => led_away(what, format!("{address} is free"), &holder),
+        Some(holder) => led_away(what, &format!("{address} is free"), &holder),
         None => PreflightLine::pass(what, format!("{address} is free")),
     }
 }
@@ -80,7 +80,7 @@ pub(super) fn bound_lines(config: &Config) -> Vec<PreflightLine> {
 fn bound(what: String, address: SocketAddr, listing: &Listing) -> PreflightLine {
     let proc = Path::new("/proc");
     if let Some(holder) = servicelb(proc, address.port()).filter(|_| address.port() != 0) {
-        return led_away(what, format!("{address} is bound"), &holder);
+        return led_away(what, &format!("{address} is bound"), &holder);
     }
     let beside = of_sockets(proc, &listing.holding(address), Some(std::process::id()));
     match beside.filter(|holder| holder.name == OURS) {
@@ -92,7 +92,7 @@ fn bound(what: String, address: SocketAddr, listing: &Listing) -> PreflightLine 
     }
 }
 
-fn led_away(what: impl Into<String>, state: String, holder: &Holder) -> PreflightLine {
+fn led_away(what: impl Into<String>, state: &str, holder: &Holder) -> PreflightLine {
     PreflightLine::warn(
         what,
         format!("{state}, but iptables lead its packets to {holder}"),
