@@ -2,6 +2,7 @@
 
 mod hosts;
 mod keys;
+mod reload;
 mod team;
 #[path = "../../support/access_tokens.rs"]
 mod tokens;
