@@ -12,7 +12,7 @@ SUITE = "TLS_AES_128_GCM_SHA256"
 
 # Cloudflare's Origin CA gives out such a leaf: P-256, the zone and its wildcard, no chain.
 LEAF = f"""\
-subjectAltName = DNS:{load.HOST}, DNS:*.{load.HOST}
+subjectAltName = DNS:{load.HOST}, DNS:*.{load.HOST}, IP:{load.LOOPBACK}
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature, keyEncipherment
 extendedKeyUsage = serverAuth, clientAuth
