@@ -5,6 +5,7 @@
 //! lets in by the new sets is then reset by the old ones. Connections that are open stay open.
 
 use crate::config::Config;
+use crate::net::addr::AddrRanges;
 use crate::net::trust::LiveSets;
 use crate::telemetry::{AdmissionMode, PortCells};
 use crate::transport::admission::{Gate, GateCell, bpf, kernel};
@@ -28,6 +29,26 @@ struct State {
     live: LiveSets,
     /// Whether the kernel is told of changes: from [`AdmissionUpdates::arm`] on.
     armed: bool,
+    /// Addresses of the cluster that were last found among the further ranges.
+    overlap: AddrRanges,
+}
+
+impl State {
+    /// Every pod could name any client, if its address counts as Cloudflare's.
+    fn warn_of_overlap(&mut self) {
+        let LiveSets { extra, nodes, pods, cloudflare: _ } = &self.live;
+        let overlap = extra.minus(&extra.minus(&nodes.union(pods)));
+        if !overlap.is_empty() && overlap != self.overlap {
+            let (v4, v6) = (overlap.v4().len(), overlap.v6().len());
+            tracing::warn!(
+                ipv4_ranges = v4,
+                ipv6_ranges = v6,
+                "cloudflare.extra has addresses of the cluster's nodes or pods: whatever runs there can name any \
+                    client; write narrower ranges"
+            );
+        }
+        self.overlap = overlap;
+    }
 }
 
 /// A listening socket under the kernel's filter.
@@ -73,6 +94,7 @@ impl AdmissionUpdates {
         // Held to the end, so that of two changes the later one is also put in force later.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         edit(&mut state.live);
+        state.warn_of_overlap();
         let next = gates(&self.config, &state.live);
         for ((gate, port), next) in self.gates.iter().zip(&self.ports).zip(next) {
             if **gate.load() == next {

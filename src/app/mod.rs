@@ -14,6 +14,7 @@ mod beat;
 mod bequest;
 mod endpoints;
 mod error;
+mod origin;
 pub mod preflight;
 mod privilege;
 mod reclaim;
@@ -36,7 +37,6 @@ pub use wakeup::Wakeup;
 
 use crate::app::admin::Admin;
 use crate::config::Config;
-use crate::control::cloudflare::{ListKeeper, Setup};
 use crate::control::reconcile::{Coalesce, Reconciler};
 use crate::control::source::Wake;
 use crate::http::client_ip::VisitorPolicy;
@@ -228,13 +228,6 @@ fn join_all(mut threads: Vec<Thread>, wakeup: &Wakeup, mut hasty: impl FnMut() -
     for thread in threads {
         tracing::warn!(thread = thread.name(), "a thread did not end in time and is abandoned");
     }
-}
-
-/// On a thread of its own, because to ask may take half a minute, and the cluster must not wait.
-fn keep_list(parts: &Parts, list: Setup) -> io::Result<Thread> {
-    let signal = parts.signal.clone();
-    let keeper = ListKeeper::new(list);
-    Thread::spawn(&parts.wakeup, "cloudflare", move || on_runtime("cloudflare", keeper.run(signal)))
 }
 
 fn start_control(parts: &Parts, reconciler: Reconciler) -> io::Result<(Sender<Wake>, Thread)> {

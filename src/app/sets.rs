@@ -6,61 +6,102 @@ use super::thread::Thread;
 use super::{Parts, StartError, on_runtime};
 use crate::config::Config;
 use crate::control::access::{KeyKeeper, KeySetup};
-use crate::control::cloudflare::{self, RefreshIntervals, Setup};
+use crate::control::cloudflare::{self, ListKeeper, ListSpec, RefreshIntervals, Setup};
 use crate::control::crowdsec::{DecisionKeeper, DecisionSetup};
 use crate::control::reconcile::OnAddresses;
-use crate::model::ClusterAddresses;
+use crate::model::{ClusterAddresses, ConfigText};
 use crate::net::addr::AddrRanges;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{ListMetrics, Telemetry};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// The texts of ConfigMaps that the configuration names, as the cluster has them.
+pub(super) type TextReceivers = BTreeMap<ConfigText, watch::Receiver<Option<Arc<str>>>>;
+
 /// What is done with the addresses that the cluster tells of itself: a call whenever they change,
-/// and the text that stands in for Cloudflare's list.
-pub(super) fn follow_cluster(
-    updates: &Arc<AdmissionUpdates>,
-) -> (OnAddresses, watch::Receiver<Option<Arc<str>>>) {
-    let (list, texts) = watch::channel(None);
+/// and the texts of its ConfigMaps.
+pub(super) fn follow_cluster(updates: &Arc<AdmissionUpdates>) -> (OnAddresses, TextReceivers) {
+    let channels = ConfigText::ALL.map(|text| (text, watch::channel(None)));
+    let (mut senders, mut receivers) = (Vec::new(), TextReceivers::new());
+    for (text, (sender, receiver)) in channels {
+        senders.push((text, sender));
+        receivers.insert(text, receiver);
+    }
     let updates = Arc::clone(updates);
     let on_addresses = move |addresses: &ClusterAddresses| {
         updates.change(|live| {
             live.nodes = AddrRanges::new(&addresses.nodes);
             live.pods = AddrRanges::new(&addresses.pods);
         });
-        list.send_if_modified(|text| {
-            let changed = *text != addresses.cloudflare_list;
-            text.clone_from(&addresses.cloudflare_list);
-            changed
-        });
+        for (text, sender) in &senders {
+            let now = addresses.texts.get(text);
+            sender.send_if_modified(|before| {
+                let changed = before.as_ref() != now;
+                *before = now.cloned();
+                changed
+            });
+        }
     };
-    (Box::new(on_addresses), texts)
+    (Box::new(on_addresses), receivers)
 }
 
-/// The list of Cloudflare's addresses to begin with, put in force, and who keeps it.
-pub(super) fn start_list(
+/// The lists of Cloudflare's addresses to begin with, put in force, and what keeps them: the list, and the further
+/// ranges if there are any.
+pub(super) fn start_lists(
     config: &Config,
     telemetry: &Telemetry,
     updates: &Arc<AdmissionUpdates>,
-    texts: watch::Receiver<Option<Arc<str>>>,
+    texts: &TextReceivers,
+) -> Result<Vec<Setup>, StartError> {
+    let list = ListSpec::of(&config.cloudflare);
+    let metrics = telemetry.list();
+    let list = start_list(config, list, metrics, &texts[&ConfigText::CloudflareList], {
+        let updates = Arc::clone(updates);
+        move |ranges| updates.change(|live| live.cloudflare = ranges)
+    })?;
+    let extra = ListSpec::extra(&config.cloudflare).map(|extra| {
+        let metrics = telemetry.extra_ranges();
+        start_list(config, extra, metrics, &texts[&ConfigText::CloudflareExtra], {
+            let updates = Arc::clone(updates);
+            move |ranges| updates.change(|live| live.extra = ranges)
+        })
+    });
+    Ok([list].into_iter().chain(extra.transpose()?).collect())
+}
+
+fn start_list(
+    config: &Config,
+    spec: ListSpec,
+    metrics: &Arc<ListMetrics>,
+    texts: &watch::Receiver<Option<Arc<str>>>,
+    publish: impl Fn(AddrRanges) + Send + 'static,
 ) -> Result<Setup, StartError> {
     let text = texts.borrow().clone();
-    let initial =
-        cloudflare::initial(&config.cloudflare, config.state.as_deref(), text.as_deref())?;
-    updates.change(|live| live.cloudflare = initial.ranges.clone());
-    let keeper = Arc::clone(updates);
-    let publish = move |ranges| keeper.change(|live| live.cloudflare = ranges);
+    let initial = cloudflare::initial(&spec, config.state.as_deref(), text.as_deref())?;
+    publish(initial.ranges.clone());
     Ok(Setup {
-        config: config.cloudflare.clone(),
+        spec,
         state: config.state.clone(),
         initial,
-        texts,
-        metrics: Arc::clone(telemetry.list()),
+        texts: texts.clone(),
+        metrics: Arc::clone(metrics),
         publish: Box::new(publish),
         pace: RefreshIntervals::default(),
     })
+}
+
+/// Each on a thread of its own, because to ask may take half a minute, and the cluster must not wait.
+pub(super) fn keep_lists(parts: &Parts, lists: Vec<Setup>) -> io::Result<Vec<Thread>> {
+    let each = lists.into_iter().map(|list| {
+        let (signal, keeper) = (parts.signal.clone(), ListKeeper::new(list));
+        let keep = move || on_runtime("cloudflare", keeper.run(signal));
+        Thread::spawn(&parts.wakeup, "cloudflare", keep)
+    });
+    each.collect()
 }
 
 /// How long a start waits for decisions of CrowdSec: until they are here, banned visitors are served. An API that is away

@@ -50,7 +50,7 @@ pub fn options(config: &Config) -> Options {
         prefer: config.upstream.prefer,
         details: false,
         certificates: config.certificate_secrets.clone(),
-        cloudflare_list: ConfigMapKey::of(&config.cloudflare.origin),
+        texts: ConfigMapKey::all(config),
     }
 }
 

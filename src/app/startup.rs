@@ -6,29 +6,25 @@
 //! 404 for every site.
 
 use super::admission_updates::AdmissionUpdates;
-use super::bequest::bequeath;
 use super::endpoints;
+use super::origin::{begin, keeper};
 use super::reclaim::watch_memory;
 use super::reload::Heritage;
-use super::sets::{follow_cluster, keep_fetched, start_list};
+use super::sets::{TextReceivers, follow_cluster, keep_fetched, keep_lists, start_lists};
 use super::settings::{open_access_log, options, policy};
 use super::steering::Steering;
 use super::thread::Thread;
 use super::wakeup::Wakeup;
-use super::write_back;
 use super::{
-    App, Parts, StartError, allowed_connections, bind, bind_all, join_all, keep_list, on_runtime,
-    privilege, start_accepting, start_admin, start_control, start_workers, unprivileged,
+    App, Parts, StartError, allowed_connections, bind, bind_all, join_all, on_runtime, privilege,
+    start_accepting, start_admin, start_control, start_workers, unprivileged,
 };
-use crate::config::{Config, ListenerProtocol, SourceKind};
-use crate::control::files::Directory;
-use crate::control::last_good::{self, StateKeeper};
+use crate::config::{Config, ListenerProtocol};
+use crate::control::last_good::StateKeeper;
 use crate::control::reconcile::{Audience, OnAddresses, Outcomes, Reconciler};
 use crate::control::source::Source;
-use crate::control::translate::ConfigMapKey;
-use crate::control::watch::{Cluster, ClusterWatch};
-use crate::control::write_back::Reconciled;
-use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
+use crate::control::watch::Cluster;
+use crate::net::shutdown::{Shutdown, Stage};
 use crate::routing::{Publisher, Table};
 use crate::telemetry::{Telemetry, Writer};
 use crate::tls::store::{CertStore, TlsFiles};
@@ -38,7 +34,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch::Receiver;
 
 /// The admin port and the socket for probes.
 struct IdleAdmin {
@@ -67,8 +62,8 @@ pub struct Prepared {
     /// What is served where the wait takes too long, if it is kept.
     last_good: Option<StateKeeper>,
     audience: Audience,
-    /// The text that stands in for Cloudflare's list, as the cluster has it.
-    texts: Receiver<Option<Arc<str>>>,
+    /// The texts of ConfigMaps that the configuration names.
+    texts: TextReceivers,
     shutdown: Shutdown,
     admin_end: Shutdown,
     others: Vec<Thread>,
@@ -104,13 +99,6 @@ impl Ports {
         let socket = local.as_ref().map(LocalListening::name);
         Ok(Self { listeners, admin: IdleAdmin { port: admin, socket: local }, socket })
     }
-}
-
-/// A source that has begun, if it needs to.
-struct Begun {
-    source: Box<dyn Source>,
-    cluster: Option<Arc<Cluster>>,
-    thread: Option<Thread>,
 }
 
 impl Prepared {
@@ -242,7 +230,7 @@ impl Prepared {
         let options = options(&parts.config);
         let reconciler =
             Reconciler::start(self.source, options, self.publisher, telemetry, self.audience);
-        let list = start_list(&parts.config, &parts.telemetry, &parts.updates, self.texts)?;
+        let lists = start_lists(&parts.config, &parts.telemetry, &parts.updates, &self.texts)?;
         let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let (doors, ends) = WorkerSenders::new(parts.config.workers.get(), self.connections);
         parts.updates.arm();
@@ -255,8 +243,8 @@ impl Prepared {
         };
         self.others.extend(keep_fetched(parts)?.into_iter().chain(watch_memory(parts)?));
         let workers = start_workers(parts, ends)?;
-        let keeper = keep_list(parts, list)?;
-        self.others.extend([keeper, start_accepting(parts, bound, doors)?]);
+        self.others.extend(keep_lists(parts, lists)?);
+        self.others.push(start_accepting(parts, bound, doors)?);
         if self.certificates.has_work() {
             let (signal, tables) = (parts.signal.clone(), parts.tables.clone());
             let certificates = self.certificates;
@@ -344,57 +332,5 @@ fn audience(addresses: OnAddresses, shown: &Arc<CertStore>, outcomes: Outcomes) 
         certificates: Box::new(move |secrets| of_certificates.set_secrets(secrets)),
         clients: Box::new(move |clients| of_clients.set_clients(clients)),
         outcomes,
-    }
-}
-
-/// The writer of the last-good state of the cluster, if it is configured.
-fn keeper(
-    config: &Config,
-    cluster: Option<&Arc<Cluster>>,
-    telemetry: &Telemetry,
-) -> Option<StateKeeper> {
-    let (cluster, settings) = (cluster?, config.last_good.clone()?);
-    let metrics = Arc::clone(telemetry.last_good());
-    let watch = Arc::clone(telemetry.watch());
-    let pace = last_good::WriteIntervals::default();
-    Some(StateKeeper::new(settings, Arc::clone(cluster), metrics, watch, pace))
-}
-
-/// The source that the configuration names; a cluster is watched from now on.
-fn begin(
-    config: &Config,
-    telemetry: &Telemetry,
-    signal: &ShutdownSignal,
-    outcome: Receiver<Option<Reconciled>>,
-    heritage: &Heritage,
-) -> Result<Begun, StartError> {
-    match &config.source.kind {
-        SourceKind::Directory { path } => {
-            let missing = |source| StartError::Source { path: path.clone(), source };
-            std::fs::metadata(path).map_err(missing)?;
-            let source = Box::new(Directory::new([path.clone()]));
-            Ok(Begun { source, cluster: None, thread: None })
-        }
-        SourceKind::Kubernetes(settings) => {
-            let config_map = ConfigMapKey::of(&config.cloudflare.origin);
-            let mut watch = ClusterWatch::new(settings, config_map.as_ref(), telemetry.watch())?;
-            watch.keep(&config.certificate_secrets);
-            if let Some(config) = &settings.write_back {
-                let settings = write_back::settings(config, watch.namespace(), heritage.number);
-                watch.write_back(settings, outcome, telemetry.write_back());
-            }
-            let cluster = Arc::clone(watch.cluster());
-            let (wakeup, signal) = (heritage.wakeup.clone(), signal.clone());
-            cluster.on_synced(move || {
-                wakeup.notify();
-                super::allocator::give_back();
-            });
-            bequeath(&cluster, config);
-            let thread = Thread::spawn(&heritage.wakeup, "watch", move || {
-                privilege::run_without("watch", privilege::give_up(), || watch.run(signal));
-            })?;
-            let source = Box::new(Arc::clone(&cluster));
-            Ok(Begun { source, cluster: Some(cluster), thread: Some(thread) })
-        }
     }
 }

@@ -7,7 +7,7 @@ use crate::config::defaults::INGRESS_CLASS;
 use crate::config::{Config, Kubernetes, SourceKind};
 use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster, judge_beside};
 use crate::control::reconcile::{Build, build};
-use crate::control::translate::Options;
+use crate::control::translate::{ConfigMapKey, Options};
 use crate::control::watch::ClusterWatch;
 use crate::control::write_back::NodeAddresses;
 use crate::control::zone::ready_nodes;
@@ -103,7 +103,7 @@ fn build_cluster(
 ) -> Result<(Build, Input, Vec<NodeAddresses>), Failure> {
     let failed = |text| Failure { code: 1, text };
     let metrics = Arc::default();
-    let watch = ClusterWatch::new(settings, options.cloudflare_list.as_ref(), &metrics);
+    let watch = ClusterWatch::new(settings, &ConfigMapKey::watched(&options.texts), &metrics);
     let watch = watch.map_err(|error| failed(error.to_string()))?;
     watch.keep(&options.certificates);
     let others = watch.list_others(&settings.namespaces);

@@ -4,17 +4,30 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, Uri, uri::Scheme};
+use ipnet::IpNet;
 
+use super::admit::NEVER_CLOUDFLARE;
 use super::defaults;
 use super::raw::{self, Table};
-use super::units::Fault;
+use super::units::{self, Fault};
 use super::values::{duration, path, subdomain};
+use crate::net::addr::special_net;
+
+/// The broadest IPv4 network of a list, as a prefix length: Cloudflare's own is a /13, and four times all of
+/// theirs is less than a /9.
+pub const BROADEST_V4: u8 = 10;
+
+/// The same for IPv6, where theirs is a /29.
+pub const BROADEST_V6: u8 = 24;
 
 /// The section `[cloudflare]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cloudflare {
     /// The source of the list.
     pub origin: ListOrigin,
+    /// Further ranges from which Cloudflare connects, beside the list: dedicated egress addresses, own prefixes
+    /// (BYOIP), private networks. `None`: there are none.
+    pub extra: Option<ListOrigin>,
     /// How long what has left the list is admitted still.
     pub removal_delay: Duration,
     /// Workers of which zones may send requests.
@@ -51,6 +64,8 @@ pub enum ListOrigin {
         /// Key in `data`.
         key: String,
     },
+    /// These networks, written in the configuration: for further ranges only.
+    Networks(Vec<IpNet>),
 }
 
 /// Zones whose Workers may send requests. Any customer's Worker can send them: its requests come from
@@ -87,6 +102,7 @@ pub(super) fn section(table: &Table<'_>) -> Cloudflare {
     });
     Cloudflare {
         origin: origin(table),
+        extra: extra(table),
         removal_delay: removal_delay.unwrap_or(defaults::CLOUDFLARE_REMOVAL_DELAY),
         worker_zones: zones.map_or(WorkerZones::Any, WorkerZones::Only),
         secret: secret(table),
@@ -120,6 +136,55 @@ fn origin(table: &Table<'_>) -> ListOrigin {
         refresh,
         jdcloud: jdcloud.unwrap_or(false),
     })
+}
+
+/// The source of the further ranges: at most one of three keys.
+fn extra(table: &Table<'_>) -> Option<ListOrigin> {
+    let networks = table.list("extra").map(|list| {
+        let nets = list.strings(&table.path("extra"), extra_network);
+        ListOrigin::Networks(nets)
+    });
+    let file = table.read("extra_file", path).map(ListOrigin::File);
+    let map = table.read("extra_config_map", |value| raw::string(value).and_then(config_map));
+    let mut named = None;
+    let each = [("extra", networks), ("extra_file", file), ("extra_config_map", map)];
+    for (key, origin) in each.into_iter().filter_map(|(key, origin)| Some((key, origin?))) {
+        match &named {
+            None => named = Some((key, origin)),
+            Some((first, _)) => {
+                let problem = format!("cloudflare.{first} is already the source of further ranges");
+                table.complain(key, Fault::new(problem, "remove one of them"));
+            }
+        }
+    }
+    named.map(|(_, origin)| origin).filter(|origin| *origin != ListOrigin::Networks(Vec::new()))
+}
+
+/// One further range. What is in it names the clients of its requests, so a network that could hold anybody but
+/// Cloudflare is refused.
+fn extra_network(text: &str) -> Result<IpNet, Fault> {
+    let too_broad = |net: &IpNet| match net {
+        IpNet::V4(_) => (net.prefix_len() < BROADEST_V4).then_some(BROADEST_V4),
+        IpNet::V6(_) => (net.prefix_len() < BROADEST_V6).then_some(BROADEST_V6),
+    };
+    if let Some(broadest) = text.parse().ok().as_ref().and_then(too_broad) {
+        let problem = format!(
+            "\"{text}\" is broader than a /{broadest}: requests from all of it could name any client"
+        );
+        return Err(Fault::new(problem, "write the ranges that Cloudflare gave you"));
+    }
+    let net = units::net(text)?;
+    if let Some(word) = special_net(&net) {
+        let problem =
+            format!("\"{text}\" has {word} addresses, from which Cloudflare cannot connect");
+        return Err(Fault::new(problem, "write the ranges that Cloudflare gave you"));
+    }
+    if NEVER_CLOUDFLARE.iter().any(|never| never.contains(&net) || net.contains(never)) {
+        let problem =
+            format!("\"{text}\" overlaps 104.28.0.0/14, which has users of WARP behind it");
+        return Err(Fault::new(problem, "write the ranges that Cloudflare gave you"));
+    }
+    Ok(net)
 }
 
 fn secret(table: &Table<'_>) -> Option<SecretHeader> {

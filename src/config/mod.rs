@@ -52,7 +52,7 @@ pub use admit::{
 };
 pub use certificates::{CertificateFiles, CertificateSecret};
 pub use client_certificate::{AuthoritySource, ClientCertificate};
-pub use cloudflare::{Cloudflare, ListOrigin, SecretHeader, WorkerZones};
+pub use cloudflare::{BROADEST_V4, BROADEST_V6, Cloudflare, ListOrigin, SecretHeader, WorkerZones};
 pub use crowdsec::CrowdSec;
 pub use dns::Dns;
 pub use entry_point::EntryPoint;

@@ -9,6 +9,7 @@
 mod backends;
 mod balancing;
 mod condition;
+mod config_text;
 mod diagnostic;
 mod health_check;
 mod https;
@@ -35,6 +36,7 @@ pub use balancing::{
     is_cookie_name, is_cookie_path,
 };
 pub use condition::{Condition, ConnectionFacts, RequestFacts, Sender};
+pub use config_text::{ConfigText, ConfigTexts};
 pub use diagnostic::{Diagnostic, Severity, Why};
 pub use health_check::{CheckKind, HealthCheck, PlainCheck};
 pub use https::{ACME_CHALLENGES, Hsts, HstsError, Https};
@@ -110,7 +112,7 @@ pub struct ChangedBackend {
     pub hosts: Option<Vec<HostPattern>>,
 }
 
-/// The addresses from the cluster: the sets `nodes` and `pods`, and the list that replaces Cloudflare's.
+/// The addresses from the cluster: the sets `nodes` and `pods`; and the texts that the configuration names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterAddresses {
     /// The addresses of type InternalIP and ExternalIP in `status.addresses` of every Node, sorted,
@@ -118,9 +120,8 @@ pub struct ClusterAddresses {
     pub nodes: Vec<IpNet>,
     /// `spec.podCIDRs` of every Node, or else its `spec.podCIDR`; sorted, without duplicates.
     pub pods: Vec<IpNet>,
-    /// The text under the key of the ConfigMap that `cloudflare.config_map` names; `None` without
-    /// one.
-    pub cloudflare_list: Option<Arc<str>>,
+    /// The texts under the keys of ConfigMaps that the configuration names, as far as they are there.
+    pub texts: ConfigTexts,
 }
 
 /// An Ingress, an IngressRoute or an IngressRouteTCP: its identity, for ties, labels and `explain`, and what is for all of its rules.

@@ -13,10 +13,19 @@ use std::net::IpAddr;
 pub struct LiveSets {
     /// Where Cloudflare connects from.
     pub cloudflare: AddrRanges,
+    /// Where else it connects from: ranges of the operator, beside the list.
+    pub extra: AddrRanges,
     /// Addresses of the nodes of the cluster.
     pub nodes: AddrRanges,
     /// Networks of the pods of the cluster.
     pub pods: AddrRanges,
+}
+
+impl LiveSets {
+    /// All ranges of Cloudflare: the list, and what the operator has beside it.
+    pub fn all_cloudflare(&self) -> AddrRanges {
+        self.cloudflare.union(&self.extra)
+    }
 }
 
 /// The trusted sources of one listener: peers that may name the client of a request.

@@ -21,6 +21,8 @@ labels! { fn as_str;
         File = "file",
         /// The operator's ConfigMap.
         ConfigMap = "config_map",
+        /// The operator's configuration file itself: further ranges only.
+        Configuration = "configuration",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ravelin::config::{Cloudflare, ListOrigin, WorkerZones};
 use ravelin::control::cloudflare::fetch::FetchDeadlines;
-use ravelin::control::cloudflare::{ListKeeper, RefreshIntervals, Setup, initial};
+use ravelin::control::cloudflare::{ListKeeper, ListSpec, RefreshIntervals, Setup, initial};
 use ravelin::net::addr::AddrRanges;
 use ravelin::net::shutdown::{Shutdown, Stage};
 use ravelin::telemetry::{ListCells, ListMetrics};
@@ -36,6 +36,7 @@ pub(crate) fn config(origin: ListOrigin) -> Cloudflare {
     Cloudflare {
         origin,
         removal_delay: DAY,
+        extra: None,
         worker_zones: WorkerZones::Any,
         secret: None,
         trust_store: None,
@@ -59,7 +60,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(config: Cloudflare, state: Option<&Path>, pace: RefreshIntervals) -> Self {
-        let initial = initial(&config, state, None).expect("a list");
+        let initial = initial(&ListSpec::of(&config), state, None).expect("a list");
         let metrics = Arc::new(ListMetrics::default());
         let (publish, published) = mpsc::channel();
         let (texts, receiver) = watch::channel(None);
@@ -75,7 +76,8 @@ impl Process {
                 });
                 let metrics = noted;
                 let texts = receiver;
-                let setup = Setup { config, state, initial, texts, metrics, publish, pace };
+                let spec = ListSpec::of(&config);
+                let setup = Setup { spec, state, initial, texts, metrics, publish, pace };
                 ListKeeper::new(setup).run(signal).await;
             });
         });

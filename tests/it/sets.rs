@@ -127,3 +127,68 @@ fn nodes_and_pods_are_those_of_the_cluster() {
     assert!(serves(&edge, "192.168.7.2") && serves(&edge, "10.42.1.9"));
     assert!(!serves(&edge, "10.42.0.9"));
 }
+
+/// The client that the pod is told of, for a request from `source` that names another one.
+fn client_told(edge: &Edge, upstream: &Upstream, source: &str) -> Option<String> {
+    let mut client = edge.connect();
+    client.send(format!("PROXY TCP4 {source} 127.0.0.1 4711 80\r\n"));
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nCF-Connecting-IP: 203.0.113.7\r\n\r\n");
+    assert_eq!(client.response().status(), 200);
+    upstream.requests().last()?.field("x-real-ip").map(str::to_owned)
+}
+
+#[test]
+fn further_ranges_are_admitted_and_trusted_beside_the_list() {
+    let upstream = Upstream::saying("ok");
+    let edge = edge_to(&[upstream.addr()])
+        .admit(&["cloudflare"])
+        .listener("proxy_protocol_from", BALANCER)
+        .set("cloudflare", "extra", r#"["192.0.2.0/24", "100.64.0.0/12"]"#)
+        .start();
+    for source in ["104.16.0.1", "192.0.2.9", "100.65.1.1"] {
+        let told = client_told(&edge, &upstream, source);
+        assert_eq!(told.as_deref(), Some("203.0.113.7"), "{source}");
+    }
+    assert!(!serves(&edge, "192.0.3.1"));
+    let metrics = edge.metrics();
+    assert_eq!(metrics.sum("ravelin_cloudflare_extra_ranges", &[("family", "ipv4")]), 2.0);
+    let origin = [("origin", "configuration")];
+    assert_eq!(metrics.sum("ravelin_cloudflare_extra_origin", &origin), 1.0);
+    assert_eq!(metrics.sum("ravelin_cloudflare_list_ranges", &[("family", "ipv4")]), 14.0);
+}
+
+#[test]
+fn further_ranges_of_a_config_map_are_followed_and_a_broken_one_changes_nothing() {
+    let upstream = Upstream::saying("ok");
+    let edge = edge_to(&[upstream.addr()])
+        .admit(&["cloudflare"])
+        .listener("proxy_protocol_from", BALANCER)
+        .set("cloudflare", "extra_config_map", "\"ns/ips/list\"")
+        .start();
+    assert!(serves(&edge, "104.16.0.1"), "the list does not wait for the ranges beside it");
+    assert!(!serves(&edge, "192.0.2.9"));
+    edge.put("ips.json", &config_map("192.0.2.0/24 # leased").to_string());
+    await_served(&edge, "192.0.2.9", true);
+    edge.put("ips.json", &config_map("0.0.0.0/0").to_string());
+    edge.await_metric("ravelin_cloudflare_extra_failing", &[("reason", "broad")], 1.0);
+    assert!(serves(&edge, "192.0.2.9") && !serves(&edge, "8.8.8.8"));
+    edge.put("ips.json", &config_map("198.51.100.0/24").to_string());
+    await_served(&edge, "192.0.2.9", false);
+    assert!(serves(&edge, "198.51.100.1") && serves(&edge, "104.16.0.1"));
+}
+
+#[test]
+fn further_ranges_of_a_file_that_is_not_there_leave_the_list_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let list = folder.path().join("extra.txt");
+    let upstream = Upstream::saying("ok");
+    let edge = edge_to(&[upstream.addr()])
+        .admit(&["cloudflare"])
+        .listener("proxy_protocol_from", BALANCER)
+        .set("cloudflare", "extra_file", &format!("{list:?}"))
+        .start();
+    edge.await_metric("ravelin_cloudflare_extra_failing", &[("reason", "missing")], 1.0);
+    assert!(serves(&edge, "104.16.0.1") && !serves(&edge, "192.0.2.9"));
+    write(&list, "192.0.2.0/24\n");
+    await_served(&edge, "192.0.2.9", true);
+}

@@ -14,8 +14,8 @@ const MOST_SKEW: Duration = Duration::from_secs(30);
 
 pub(super) fn lines(config: &Config, settings: &Kubernetes) -> Vec<PreflightLine> {
     let what = "API server";
-    let config_map = ConfigMapKey::of(&config.cloudflare.origin);
-    let watch = match ClusterWatch::new(settings, config_map.as_ref(), &Arc::default()) {
+    let config_maps = ConfigMapKey::watched(&ConfigMapKey::all(config));
+    let watch = match ClusterWatch::new(settings, &config_maps, &Arc::default()) {
         Ok(watch) => watch,
         // Its text has the fix.
         Err(error) => return vec![PreflightLine::fail(what, error.to_string(), "")],

@@ -11,7 +11,7 @@ mod start;
 
 use super::{OTHER_FILES, policy, privilege};
 use crate::config::{Config, ListOrigin, SourceKind};
-use crate::control::cloudflare::{Initial, initial};
+use crate::control::cloudflare::{Initial, ListSpec, initial};
 use crate::telemetry::ListSource;
 use crate::tls::store::{authorities, certificate, now, of_config, time};
 use std::path::Path;
@@ -95,6 +95,7 @@ pub fn preflight(config: &Config) -> Vec<PreflightLine> {
 /// What is the same before a start and after it.
 fn others(config: &Config) -> Vec<PreflightLine> {
     let mut lines = vec![list(config)];
+    lines.extend(extra_ranges(config));
     lines.extend(certificates(config));
     lines.extend(files(config));
     lines.push(file_limit(config));
@@ -123,7 +124,7 @@ fn list(config: &Config) -> PreflightLine {
     if matches!(config.cloudflare.origin, ListOrigin::ConfigMap { .. }) {
         return PreflightLine::pass(what, "read from a ConfigMap when the cluster has been listed");
     }
-    let list = initial(&config.cloudflare, config.state.as_deref(), None);
+    let list = initial(&ListSpec::of(&config.cloudflare), config.state.as_deref(), None);
     let Initial { source, confirmed, warnings, .. } = match list {
         Ok(list) => list,
         // Its text has the fix.
@@ -153,6 +154,24 @@ fn list(config: &Config) -> PreflightLine {
         ),
         source => PreflightLine::pass(what, format!("from {}, {days} days old", source.as_str())),
     }
+}
+
+/// The further ranges of Cloudflare that the process would begin with, if there are to be any.
+fn extra_ranges(config: &Config) -> Option<PreflightLine> {
+    let what = "further ranges";
+    let spec = ListSpec::extra(&config.cloudflare)?;
+    if matches!(spec.origin, ListOrigin::ConfigMap { .. }) {
+        let text = "read from a ConfigMap when the cluster has been listed";
+        return Some(PreflightLine::pass(what, text));
+    }
+    Some(match initial(&spec, config.state.as_deref(), None) {
+        // Its text has the fix.
+        Err(error) => PreflightLine::fail(what, error.to_string(), ""),
+        Ok(list) => match list.warnings.first() {
+            Some(warning) => PreflightLine::warn(what, warning.clone(), "write one network a line"),
+            None => PreflightLine::pass(what, list.first_networks()),
+        },
+    })
 }
 
 fn certificates(config: &Config) -> Vec<PreflightLine> {

@@ -6,10 +6,12 @@ use crate::app;
 use crate::cli::manifests::Read;
 use crate::cli::{Failure, USAGE};
 use crate::config::{Config, Listener};
-use crate::control::cloudflare::{self, Initial};
+use crate::control::cloudflare::check::networks;
+use crate::control::cloudflare::{self, Initial, ListSpec};
 use crate::control::crowdsec::ban_of;
 use crate::error::Reason;
 use crate::http::client_ip::{ClientIp, Identity, Scheme, identify};
+use crate::model::ConfigText;
 use crate::net::addr::AddrRanges;
 use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
@@ -46,6 +48,9 @@ pub(super) struct OriginReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<String>,
     list: String,
+    /// Further ranges beside the list, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     believed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,9 +75,15 @@ pub(super) struct OriginReport {
 impl OriginReport {
     /// As lines of text.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
-        let always = [("from", &self.from), ("list", &self.list), ("admission", &self.admission)];
-        let sometimes =
-            [("believed", &self.believed), ("client", &self.client), ("crowdsec", &self.crowdsec)];
+        let always = [("from", &self.from), ("list", &self.list)];
+        let admission = Some(self.admission.clone());
+        let sometimes = [
+            ("extra", &self.extra),
+            ("admission", &admission),
+            ("believed", &self.believed),
+            ("client", &self.client),
+            ("crowdsec", &self.crowdsec),
+        ];
         let sometimes =
             sometimes.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         always.into_iter().chain(sometimes).map(|(name, value)| (name, value.clone())).collect()
@@ -107,13 +118,14 @@ impl Origin {
         let (Some(from), Some(config)) = (self.from, &read.config) else {
             return Ok(None);
         };
-        let list = list(read, config)?;
+        let Lists { list, extra } = lists(read, config)?;
         let from = from.to_canonical();
         let mut findings = OriginReport {
             from: from.to_string(),
             admission: "no listener accepts it".to_owned(),
             set: None,
             list: describe(&list),
+            extra: extra.as_ref().map(describe_extra),
             believed: None,
             client: None,
             crowdsec: None,
@@ -130,6 +142,7 @@ impl Origin {
         let addresses = &read.build.addresses;
         let live = LiveSets {
             cloudflare: list.ranges,
+            extra: extra.map(|extra| extra.ranges).unwrap_or_default(),
             nodes: AddrRanges::new(&addresses.nodes),
             pods: AddrRanges::new(&addresses.pods),
         };
@@ -144,6 +157,7 @@ impl Origin {
                 findings.identify(
                     config,
                     &gate,
+                    &live,
                     PeerAddr::new(SocketAddr::new(peer, 0)),
                     headers,
                 )?;
@@ -159,6 +173,7 @@ impl OriginReport {
         &mut self,
         config: &Config,
         gate: &Gate,
+        live: &LiveSets,
         peer: PeerAddr,
         headers: &FieldMap,
     ) -> Result<(), Failure> {
@@ -169,6 +184,10 @@ impl OriginReport {
             return self.ask_crowdsec(config, peer.ip(), None);
         };
         self.believed = Some(match trusted.speaker() {
+            Speaker::Cloudflare if !live.cloudflare.contains(peer.ip()) => {
+                "Cloudflare, by a further range (cloudflare.extra): CF-Connecting-IP names the client"
+                    .to_owned()
+            }
             Speaker::Cloudflare => "Cloudflare: CF-Connecting-IP names the client".to_owned(),
             Speaker::Proxy => "a trusted proxy: X-Forwarded-For names the client".to_owned(),
         });
@@ -219,11 +238,35 @@ impl OriginReport {
     }
 }
 
-/// The list in force when the process starts with this configuration now.
-fn list(read: &Read, config: &Config) -> Result<Initial, Failure> {
-    let text = read.build.addresses.cloudflare_list.as_deref();
-    let list = cloudflare::initial(&config.cloudflare, config.state.as_deref(), text);
-    list.map_err(|error| Failure::usage(error.to_string()))
+/// The list, and the further ranges if there are any.
+struct Lists {
+    list: Initial,
+    extra: Option<Initial>,
+}
+
+/// What is in force when the process starts with this configuration now.
+fn lists(read: &Read, config: &Config) -> Result<Lists, Failure> {
+    let initial = |spec: &ListSpec, text: ConfigText| {
+        let text = read.build.addresses.texts.get(&text).map(|text| &**text);
+        let list = cloudflare::initial(spec, config.state.as_deref(), text);
+        list.map_err(|error| Failure::usage(error.to_string()))
+    };
+    let list = initial(&ListSpec::of(&config.cloudflare), ConfigText::CloudflareList)?;
+    let extra = ListSpec::extra(&config.cloudflare);
+    let extra = extra.map(|extra| initial(&extra, ConfigText::CloudflareExtra)).transpose()?;
+    Ok(Lists { list, extra })
+}
+
+fn describe_extra(list: &Initial) -> String {
+    let count = networks(&list.ranges).len();
+    let mut text = format!("{count} further ranges, {}", list.source.as_str());
+    if count > 0 {
+        text.push_str(&format!(": {}", list.first_networks()));
+    }
+    for warning in &list.warnings {
+        text.push_str(&format!("; {warning}"));
+    }
+    text
 }
 
 fn describe(list: &Initial) -> String {

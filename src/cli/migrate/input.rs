@@ -87,7 +87,7 @@ fn of_files(paths: &[PathBuf]) -> Result<Gathered, Failure> {
 
 fn of_cluster(settings: &Kubernetes) -> Result<Gathered, Failure> {
     let failed = |text| Failure { code: UNAVAILABLE, text };
-    let watch = ClusterWatch::new(settings, None, &Arc::default());
+    let watch = ClusterWatch::new(settings, &[], &Arc::default());
     let watch = watch.map_err(|error| failed(error.to_string()))?;
     let raw = watch.list_documents();
     let mut documents = Documents::default();

@@ -4,9 +4,9 @@
 //! on disk. The bounds are relative to what is compiled in, which no answer can change, so that no
 //! sequence of answers creeps to an empty list or to one that admits the world.
 
-use crate::config::{CLOUDFLARE, NEVER_CLOUDFLARE};
+use crate::config::{BROADEST_V4, BROADEST_V6, CLOUDFLARE, NEVER_CLOUDFLARE};
 use crate::net::addr::AddrRanges;
-use crate::net::addr::reserved;
+use crate::net::addr::{reserved, special_net};
 use crate::telemetry::ListFailure;
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use std::fmt;
@@ -14,11 +14,6 @@ use std::fmt;
 /// Most networks in a list. Theirs has 22; the rest is room for the China Network's, and still
 /// small enough for a filter in the kernel.
 pub const MOST_NETWORKS: usize = 1024;
-/// The broadest network, as a prefix length: theirs is a /13, and four times all of theirs is less
-/// than a /9.
-const BROADEST_V4: u8 = 10;
-/// The same for IPv6, where theirs is a /29.
-const BROADEST_V6: u8 = 24;
 /// How many times the addresses that are compiled in a list may have, by family. Theirs grew by a
 /// tenth in ten years; what is beyond is somebody else's.
 const MOST_GROWTH: u128 = 4;
@@ -34,6 +29,9 @@ pub enum Rules {
     /// may not get shorter by more than a quarter of its ranges, or one if that is more, for that
     /// is what a file looks like that is being written. At start nothing is compared.
     Override,
+    /// Further ranges beside the list: one or two addresses as a rule, which come and go as a whole, and may be
+    /// private (100.64.0.0/12 by a private path). Nothing is compared.
+    Extra,
 }
 
 /// A list that may be put in force.
@@ -162,7 +160,7 @@ pub fn check(
     in_force: Option<&AddrRanges>,
     rules: Rules,
 ) -> Result<Checked, Refused> {
-    let Checked { ranges, never } = plausible(candidate)?;
+    let Checked { ranges, never } = plausible(candidate, rules)?;
     let before = in_force.filter(|before| !before.is_empty());
     match rules {
         Rules::Published => {
@@ -175,6 +173,7 @@ pub fn check(
                 return Err(Refused::Shrunk { family, measure, percent, example });
             }
         }
+        Rules::Extra => {}
         Rules::Override => {
             if let Some(before) = before {
                 let (now, before) = (range_count(&ranges), range_count(before));
@@ -191,7 +190,7 @@ pub fn check(
 ///
 /// # Errors
 /// The first rule that the list breaks.
-pub(super) fn plausible(candidate: &[IpNet]) -> Result<Checked, Refused> {
+pub(super) fn plausible(candidate: &[IpNet], rules: Rules) -> Result<Checked, Refused> {
     if candidate.len() > MOST_NETWORKS {
         return Err(Refused::TooMany(candidate.len()));
     }
@@ -203,7 +202,8 @@ pub(super) fn plausible(candidate: &[IpNet]) -> Result<Checked, Refused> {
         if net.prefix_len() < broadest {
             return Err(Refused::Broad { net, broadest });
         }
-        if let Some((block, what)) = reserved(&net) {
+        let allowed = rules == Rules::Extra && special_net(&net).is_none();
+        if let Some((block, what)) = reserved(&net).filter(|_| !allowed) {
             return Err(Refused::Reserved { net, block, what });
         }
     }

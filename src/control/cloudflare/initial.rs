@@ -1,16 +1,17 @@
 //! The list in force at start.
 
-use super::check::{Refused, Rules};
+use super::check::{Refused, Rules, networks};
 use super::failure::Failure;
-use super::fetch::Origin;
 use super::life::{Answer, ClockTimes, ListState};
 use super::own::{self, ListBytes, Seen};
 use super::refresh_intervals::Clock;
-use super::store::{self, FILE};
-use crate::config::{CLOUDFLARE, CLOUDFLARE_DATE, Cloudflare, ListOrigin};
+use super::spec::ListSpec;
+use super::store;
+use crate::config::{CLOUDFLARE, CLOUDFLARE_DATE, ListOrigin};
 use crate::control::utc::when;
 use crate::net::addr::AddrRanges;
 use crate::telemetry::{ListFailure, ListSource};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use std::path::Path;
 
@@ -34,6 +35,13 @@ pub struct Initial {
     pub(super) failed: Option<ListFailure>,
 }
 
+impl Initial {
+    /// Its networks for a message: the first few, and how many more there are.
+    pub fn first_networks(&self) -> String {
+        named(&networks(&self.ranges))
+    }
+}
+
 /// The operator's file cannot be used, and there is no stored copy of it.
 #[derive(Debug, thiserror::Error)]
 #[error("cloudflare.file: {0}; fix the file, or remove the key to use the published list")]
@@ -45,33 +53,33 @@ pub struct InitialError(String);
 /// than what is compiled in; else what is compiled in. A file: what is in it; if that is no list,
 /// the last good one that was kept of it. A ConfigMap: `text`, the text under its key as far as the
 /// cluster was read (ignored for other origins); likewise; and else nobody, so that a process is
-/// not ready before it has its list.
+/// not ready before it has its list. Further ranges that cannot be read are none: the list is in force without them.
 ///
 /// # Errors
 /// A file that is no list while none was kept: to start with another list would admit whom the
 /// operator has not named.
 pub fn initial(
-    config: &Cloudflare,
+    spec: &ListSpec,
     state: Option<&Path>,
     text: Option<&str>,
 ) -> Result<Initial, InitialError> {
     let clock = Clock::start();
-    let start = Start { config, state, clock, now: clock.now(), rules: rules(&config.origin) };
-    match &config.origin {
+    let start = Start { spec, state, clock, now: clock.now() };
+    match &spec.origin {
         ListOrigin::Published { .. } => Ok(start.published()),
         ListOrigin::File(path) => start.own(ListSource::File, Some(own::read(path))),
         ListOrigin::ConfigMap { .. } => {
             start.own(ListSource::ConfigMap, text.map(|text| Ok(text.into())))
         }
+        ListOrigin::Networks(networks) => Ok(start.written(networks)),
     }
 }
 
 struct Start<'a> {
-    config: &'a Cloudflare,
+    spec: &'a ListSpec,
     state: Option<&'a Path>,
     clock: Clock,
     now: ClockTimes,
-    rules: Rules,
 }
 
 impl Start<'_> {
@@ -79,14 +87,22 @@ impl Start<'_> {
         let mut warnings = Vec::new();
         let life = self.kept(&mut warnings).unwrap_or_else(|| {
             let embedded = AddrRanges::new(&CLOUDFLARE);
-            let delay = self.config.removal_delay;
-            ListState::new(self.rules, delay, ListSource::Embedded, embedded, embedded_date())
+            let ListSpec { removal_delay, rules, .. } = *self.spec;
+            ListState::new(rules, removal_delay, ListSource::Embedded, embedded, embedded_date())
         });
         self.with(life, warnings)
     }
 
+    /// Every network was checked when the configuration was read.
+    fn written(self, networks: &[IpNet]) -> Initial {
+        let ListSpec { removal_delay, rules, .. } = *self.spec;
+        let (ranges, now) = (AddrRanges::new(networks), Some(self.now.unix));
+        let source = ListSource::Configuration;
+        self.with(ListState::new(rules, removal_delay, source, ranges, now), Vec::new())
+    }
+
     fn own(self, source: ListSource, found: Option<ListBytes>) -> Result<Initial, InitialError> {
-        let place = place(&self.config.origin);
+        let place = self.spec.place();
         let seen = found.as_ref().map(Seen::of);
         let mut warnings = Vec::new();
         let mut life = self.nobody();
@@ -108,9 +124,15 @@ impl Start<'_> {
                 warnings.push(format!("{problem}; its last good list is used"));
                 life
             }
-            None if source == ListSource::File => return Err(InitialError(problem)),
+            None if source == ListSource::File && self.spec.rules != Rules::Extra => {
+                return Err(InitialError(problem));
+            }
             None => {
-                warnings.push(format!("{problem}; until then no address counts as Cloudflare"));
+                let until = match self.spec.rules {
+                    Rules::Extra => "none of these ranges counts",
+                    Rules::Published | Rules::Override => "no address counts",
+                };
+                warnings.push(format!("{problem}; until then {until} as Cloudflare"));
                 self.nobody()
             }
         };
@@ -132,21 +154,22 @@ impl Start<'_> {
 
     fn nobody(&self) -> ListState {
         let nobody = AddrRanges::default();
-        ListState::new(self.rules, self.config.removal_delay, ListSource::Nothing, nobody, None)
+        let ListSpec { removal_delay, rules, .. } = *self.spec;
+        ListState::new(rules, removal_delay, ListSource::Nothing, nobody, None)
     }
 
     /// The last good list on disk, if it may be used.
     fn kept(&self, warnings: &mut Vec<String>) -> Option<ListState> {
         let directory = self.state?;
-        let ignored = match store::load(directory, &identity(&self.config.origin)) {
+        let ignored = match store::load(directory, self.spec.file, &self.spec.identity()) {
             Ok(None) => return None,
             Ok(Some(kept)) if self.is_older(kept.confirmed) => format!(
                 "it was last confirmed at {}, before the date of the embedded list",
                 when(kept.confirmed)
             ),
             Ok(Some(kept)) => {
-                let delay = self.config.removal_delay;
-                let life = ListState::restore(self.now, &kept, self.rules, delay);
+                let ListSpec { removal_delay, rules, .. } = *self.spec;
+                let life = ListState::restore(self.now, &kept, rules, removal_delay);
                 match life.map_err(|refused: Refused| refused.to_string()) {
                     Ok(life) => return Some(life),
                     Err(refused) => refused,
@@ -154,13 +177,13 @@ impl Start<'_> {
             }
             Err(error) => error.to_string(),
         };
-        let path = directory.join(FILE);
+        let path = directory.join(self.spec.file);
         warnings.push(format!("{}: {ignored}; the stored list is ignored", path.display()));
         None
     }
 
     fn is_older(&self, confirmed: u64) -> bool {
-        self.rules == Rules::Published && embedded_date().is_some_and(|date| confirmed < date)
+        self.spec.rules == Rules::Published && embedded_date().is_some_and(|date| confirmed < date)
     }
 }
 
@@ -170,34 +193,7 @@ fn embedded_date() -> Option<u64> {
     u64::try_from(midnight.as_second()).ok()
 }
 
-/// The rules for the list, by its owner.
-pub(super) fn rules(origin: &ListOrigin) -> Rules {
-    match origin {
-        ListOrigin::Published { .. } => Rules::Published,
-        ListOrigin::File(_) | ListOrigin::ConfigMap { .. } => Rules::Override,
-    }
-}
-
-/// What tells the source from others in a kept list: a list that was kept under another URL, or
-/// with the China Network, is not the one that is configured now.
-pub(super) fn identity(origin: &ListOrigin) -> String {
-    match origin {
-        ListOrigin::Published { url, jdcloud, .. } => Origin::new(url, *jdcloud, None).identity(),
-        ListOrigin::File(path) => format!("file:{}", path.display()),
-        ListOrigin::ConfigMap { .. } => format!("config_map:{}", place(origin)),
-    }
-}
-
-/// The source in messages.
-pub(super) fn place(origin: &ListOrigin) -> String {
-    match origin {
-        ListOrigin::Published { .. } => identity(origin),
-        ListOrigin::File(path) => path.display().to_string(),
-        ListOrigin::ConfigMap { namespace, name, key } => format!("{namespace}/{name}/{key}"),
-    }
-}
-
-fn never_admitted(place: &str, never: &[ipnet::IpNet]) -> Option<String> {
+fn never_admitted(place: &str, never: &[IpNet]) -> Option<String> {
     let list = named(never);
     let what = "was reassigned to WARP users and is not admitted: the list is outdated";
     (!never.is_empty()).then(|| format!("{place}: {list} {what}"))
@@ -207,7 +203,7 @@ fn never_admitted(place: &str, never: &[ipnet::IpNet]) -> Option<String> {
 const MOST_NAMED: usize = 16;
 
 /// Networks for a message: the first few, and how many more there are.
-pub(super) fn named(networks: &[ipnet::IpNet]) -> String {
+pub(super) fn named(networks: &[IpNet]) -> String {
     let first: Vec<String> = networks.iter().take(MOST_NAMED).map(ToString::to_string).collect();
     let more = networks.len().saturating_sub(MOST_NAMED);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };

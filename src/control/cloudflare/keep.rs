@@ -7,12 +7,13 @@ use super::answer;
 use super::check::networks;
 use super::failure::Failure;
 use super::fetch::{Fetched, Origin};
-use super::initial::{Initial, identity, named, place};
+use super::initial::{Initial, named};
 use super::life::{Answer, ListDiff, ListState};
 use super::own::{self, Followed, ListBytes, Seen};
 use super::refresh_intervals::{Clock, RefreshIntervals};
+use super::spec::ListSpec;
 use super::store;
-use crate::config::{CLOUDFLARE_DATE, Cloudflare, ListOrigin};
+use crate::config::{CLOUDFLARE_DATE, ListOrigin};
 use crate::control::utc::when;
 use crate::net::addr::AddrRanges;
 use crate::net::shutdown::{ShutdownSignal, Stage};
@@ -26,8 +27,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// What a [`ListKeeper`] is made of.
 pub struct Setup {
-    /// As configured.
-    pub config: Cloudflare,
+    /// Which list it is.
+    pub spec: ListSpec,
     /// `[state] directory`.
     pub state: Option<PathBuf>,
     /// The list that is in force already.
@@ -49,9 +50,13 @@ pub struct ListKeeper {
     life: ListState,
     clock: Clock,
     way: Way,
+    /// Its name in the log.
+    name: &'static str,
     /// The source, in messages.
     place: String,
     identity: String,
+    /// Name of its file in the state directory.
+    file: &'static str,
     state: Option<PathBuf>,
     seen: Option<Seen>,
     /// Whether the last attempt failed.
@@ -91,18 +96,19 @@ enum Event {
 impl ListKeeper {
     /// Prepares, and reports the initial state in the metrics and its warnings in the log.
     pub fn new(setup: Setup) -> Self {
-        let Setup { config, state, initial, texts, metrics, publish, pace } = setup;
+        let Setup { spec, state, initial, texts, metrics, publish, pace } = setup;
         let Initial { life, clock, seen, failed, warnings, .. } = initial;
         for warning in &warnings {
             tracing::warn!(
+                list = spec.name(),
                 warning,
                 "the list of Cloudflare's addresses does not come from the \
                 configured source"
             );
         }
-        let (place, identity) = (place(&config.origin), identity(&config.origin));
-        let way = match config.origin {
-            ListOrigin::Published { refresh: None, .. } => Way::None,
+        let (place, identity, name, file) = (spec.place(), spec.identity(), spec.name(), spec.file);
+        let way = match spec.origin {
+            ListOrigin::Published { refresh: None, .. } | ListOrigin::Networks(_) => Way::None,
             ListOrigin::Published { url, ca_file, refresh: Some(refresh), jdcloud } => {
                 let origin = Origin::new(&url, jdcloud, ca_file);
                 let next = Instant::now() + pace.before_first();
@@ -119,8 +125,10 @@ impl ListKeeper {
             life,
             clock,
             way,
+            name,
             place,
             identity,
+            file,
             state,
             seen,
             failing,
@@ -134,11 +142,12 @@ impl ListKeeper {
 
     fn begin(&self) {
         self.note();
-        let (source, list) = (self.life.source(), networks(&self.life.in_force()));
+        let (source, listed) = (self.life.source(), networks(&self.life.in_force()));
         let confirmed = self.life.confirmed().map(when);
         tracing::info!(
+            list = self.name,
             origin = source.as_str(),
-            networks = list.len(),
+            networks = listed.len(),
             confirmed,
             compiled_in = CLOUDFLARE_DATE,
             "the list of Cloudflare's addresses"
@@ -277,6 +286,7 @@ impl ListKeeper {
                 let why = failure.why();
                 self.metrics.update(|cells| cells.fail(why, unix));
                 tracing::warn!(
+                    list = self.name,
                     reason = why.as_str(),
                     error = %failure.at(&self.place),
                     "the list of Cloudflare's addresses is unchanged"
@@ -339,7 +349,7 @@ impl ListKeeper {
     fn save(&self) {
         let Some(directory) = &self.state else { return };
         let kept = self.life.keep(self.clock.now());
-        if let Err(error) = store::save(directory, &self.identity, &kept) {
+        if let Err(error) = store::save(directory, self.file, &self.identity, &kept) {
             tracing::warn!(
                 %error,
                 ?directory,

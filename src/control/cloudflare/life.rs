@@ -114,7 +114,7 @@ impl ListState {
         let Checked { ranges: listed, .. } = check(&kept.listed, None, rules)?;
         let gone: Vec<IpNet> = kept.leaving.iter().map(|&(net, _)| net).collect();
         if !gone.is_empty() {
-            plausible(&gone)?;
+            plausible(&gone, rules)?;
         }
         let confirmed = Some(kept.confirmed.min(now.unix));
         let mut life = Self::new(rules, delay, ListSource::Disk, listed, confirmed);
@@ -122,7 +122,7 @@ impl ListState {
         let mut taken = life.listed.clone();
         for &(net, until) in kept.leaving.iter().filter(|_| rules == Rules::Published) {
             let left = Duration::from_secs(until.saturating_sub(clock)).min(delay);
-            let ranges = plausible(&[net]).map(|checked| checked.ranges.minus(&taken));
+            let ranges = plausible(&[net], rules).map(|checked| checked.ranges.minus(&taken));
             // Nothing but what is never admitted is nothing that could leave.
             let Ok(ranges) = ranges else { continue };
             taken = taken.union(&ranges);
@@ -176,7 +176,7 @@ impl ListState {
                 self.leave(gone.clone(), now.monotonic.saturating_add(self.delay));
                 outcome.leaving = gone;
             }
-            Rules::Override => outcome.removed = gone,
+            Rules::Override | Rules::Extra => outcome.removed = gone,
         }
         Ok(outcome)
     }

@@ -9,6 +9,8 @@
 //! unchanged. `check` decides whether a list may be put in force, and `life` when its entries expire; both
 //! are pure. `fetch` and `store` do the I/O. [`ListKeeper`] runs them on a thread of its own, off the workers.
 //!
+//! Further ranges (`cloudflare.extra*`) are a second list under rules of their own ([`ListSpec`]), in force beside it.
+//!
 //! An operator's list has no fallback: if it cannot be read at start, neither the published nor the
 //! embedded list replaces it, because they admit addresses that the operator did not list.
 
@@ -22,6 +24,7 @@ mod keep;
 pub mod life;
 mod own;
 mod refresh_intervals;
+mod spec;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -30,3 +33,4 @@ pub use failure::Failure;
 pub use initial::{Initial, InitialError, initial};
 pub use keep::{ListKeeper, Setup};
 pub use refresh_intervals::RefreshIntervals;
+pub use spec::ListSpec;

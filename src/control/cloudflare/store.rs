@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// Name of the file in the state directory.
 pub const FILE: &str = "cloudflare-list.json";
+/// The same for the further ranges.
+pub const EXTRA_FILE: &str = "cloudflare-extra.json";
 /// The only format that there has been.
 const FORMAT: u32 = 1;
 /// Largest file, in bytes: twice the most networks at their longest, with their times.
@@ -79,12 +81,12 @@ impl From<IpText> for String {
     }
 }
 
-/// Reads the stored list of `source`. `None` if there is none.
+/// Reads the stored list of `source` from this file of the state directory. `None` if there is none.
 ///
 /// # Errors
 /// Why the file is not used.
-pub fn load(directory: &Path, source: &str) -> Result<Option<StoredList>, StoreError> {
-    let path = directory.join(FILE);
+pub fn load(directory: &Path, file: &str, source: &str) -> Result<Option<StoredList>, StoreError> {
+    let path = directory.join(file);
     let metadata = match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         metadata => metadata?,
@@ -116,11 +118,11 @@ pub fn load(directory: &Path, source: &str) -> Result<Option<StoredList>, StoreE
     }))
 }
 
-/// Stores the list of `source`.
+/// Stores the list of `source` in this file of the state directory.
 ///
 /// # Errors
 /// What the file system says; the file that was there is there still.
-pub fn save(directory: &Path, source: &str, kept: &StoredList) -> io::Result<()> {
+pub fn save(directory: &Path, file: &str, source: &str, kept: &StoredList) -> io::Result<()> {
     let leaving = kept
         .leaving
         .iter()
@@ -135,5 +137,5 @@ pub fn save(directory: &Path, source: &str, kept: &StoredList) -> io::Result<()>
     };
     let mut text = serde_json::to_vec_pretty(&document)?;
     text.push(b'\n');
-    replace(directory, FILE, MODE, |file| file.write_all(&text))
+    replace(directory, file, MODE, |file| file.write_all(&text))
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::control::files::Directory;
 use crate::control::translate::ConfigMapKey;
-use crate::model::{Kind, Severity};
+use crate::model::{ConfigText, Kind, Severity};
 use crate::routing::TableHandle;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -119,7 +119,7 @@ fn a_config_map_that_nobody_names_is_not_reported_and_holds_nothing_back() {
         name: "c".to_owned(),
         key: "list".to_owned(),
     };
-    let named = Options { cloudflare_list: Some(key), ..options() };
+    let named = Options { texts: vec![(ConfigText::CloudflareList, key)], ..options() };
     // A good version, and one with a mistake and another address.
     for (address, data, list) in [("192.0.2.1", "x", Some("x")), ("192.0.2.99", "[1]", None)] {
         write(address, data);
@@ -130,7 +130,7 @@ fn a_config_map_that_nobody_names_is_not_reported_and_holds_nothing_back() {
         assert_eq!(addresses.nodes[0].addr().to_string(), address);
         let Build { addresses, findings, .. } =
             build(&directory.objects(), directory.findings(), &named);
-        assert_eq!(addresses.cloudflare_list.as_deref(), list);
+        assert_eq!(addresses.texts.get(&ConfigText::CloudflareList).map(|text| &**text), list);
         assert!(findings.iter().all(|finding| finding.object.kind == Kind::ConfigMap));
         assert!(!findings.is_empty(), "a second one of the name, at least");
     }

@@ -1,4 +1,4 @@
-//! Nodes and one ConfigMap to [`ClusterAddresses`].
+//! Nodes and the ConfigMaps that the configuration names to [`ClusterAddresses`].
 //!
 //! What is in these sets may connect, so a value counts only if it can be what it says: the address
 //! of a node, the pods of a node. What is broken keeps out itself alone and is reported.
@@ -46,8 +46,9 @@ pub fn addresses(objects: &Objects, options: &Options) -> (ClusterAddresses, Vec
     if options.admits_pods {
         report_silent(&silent, objects.nodes().len(), &mut findings);
     }
-    if let Some(key) = &options.cloudflare_list {
-        addresses.cloudflare_list = read_list(objects, key, &mut findings);
+    for (text, key) in &options.texts {
+        let found = read_text(objects, key, text.setting(), &mut findings);
+        addresses.texts.extend(found.map(|found| (*text, found)));
     }
     for set in [&mut addresses.nodes, &mut addresses.pods] {
         set.sort_unstable();
@@ -151,9 +152,10 @@ fn report_silent(silent: &[ObjectRef], count: usize, findings: &mut Vec<Diagnost
 }
 
 /// The text under the key. The messages do not quote it: nobody knows what a wrong key holds.
-fn read_list(
+fn read_text(
     objects: &Objects,
     wanted: &ConfigMapKey,
+    setting: &str,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Arc<str>> {
     let ConfigMapKey { namespace, name, key } = wanted;
@@ -169,8 +171,8 @@ fn read_list(
     let Some(config_map) = objects.config_maps().get(namespace, name) else {
         let near = nearest(name, objects.config_maps().names(namespace));
         let fix = instead(near, format!("create it with the key {}", quote(key)));
-        let reason = "is set in cloudflare.config_map, but does not exist or cannot be read";
-        report.add("", unusable("", reason.to_owned(), fix).with(Severity::Warning));
+        let reason = format!("is set in {setting}, but does not exist or cannot be read");
+        report.add("", unusable("", reason, fix).with(Severity::Warning));
         return None;
     };
     let ConfigMap { binary_data, data, immutable: _, metadata: _ } = &**config_map;
@@ -180,7 +182,7 @@ fn read_list(
     if let Some(bytes) = binary_data.as_ref().and_then(|data| data.get(key)) {
         let text = std::str::from_utf8(&bytes.0).ok();
         if text.is_none() {
-            let (reason, fix) = ("is not UTF-8 text", "put the list as text under `data`");
+            let (reason, fix) = ("is not UTF-8 text", "put it as text under `data`");
             let problem = unusable("", reason.to_owned(), fix.to_owned());
             report.add(&format!("binaryData[{key}]"), problem);
         }
@@ -188,8 +190,8 @@ fn read_list(
     }
     let keys = data.iter().flat_map(|data| data.keys());
     let keys = keys.chain(binary_data.iter().flat_map(|data| data.keys()));
-    let fix = instead(nearest(key, keys.map(String::as_str)), "put the list there".to_owned());
-    let reason = "is missing, but set in cloudflare.config_map".to_owned();
+    let fix = instead(nearest(key, keys.map(String::as_str)), "put the text there".to_owned());
+    let reason = format!("is missing, but set in {setting}");
     report.add(&format!("data[{key}]"), unusable("", reason, fix));
     None
 }

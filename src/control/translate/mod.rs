@@ -69,8 +69,12 @@ pub use translator::{Effect, FindingList, Translator};
 pub use validate::validate;
 
 use super::objects::{Change, Objects};
-use crate::config::{CertificateSecret, HostPolicy, ListOrigin, MiddlewarePolicy};
-use crate::model::{Diagnostic, Https, Ingress, Kind, Model, NamedStep, ObjectRef, Prefer};
+use crate::config::{
+    CertificateSecret, Cloudflare, Config, HostPolicy, ListOrigin, MiddlewarePolicy,
+};
+use crate::model::{
+    ConfigText, Diagnostic, Https, Ingress, Kind, Model, NamedStep, ObjectRef, Prefer,
+};
 use findings::Findings;
 use routes::{Routes, Touched};
 use std::sync::Arc;
@@ -119,8 +123,8 @@ pub struct Options {
     pub details: bool,
     /// Secrets whose certificates are presented for all of their names.
     pub certificates: Vec<CertificateSecret>,
-    /// Where the list that stands in for Cloudflare's is; `None` if it is in no ConfigMap.
-    pub cloudflare_list: Option<ConfigMapKey>,
+    /// Where the texts are that the configuration has in ConfigMaps.
+    pub texts: Vec<(ConfigText, ConfigMapKey)>,
 }
 
 /// A key of a ConfigMap, as the configuration names it.
@@ -135,12 +139,30 @@ pub struct ConfigMapKey {
 }
 
 impl ConfigMapKey {
-    /// The key that the configuration names, if the list is in a ConfigMap.
-    pub fn of(origin: &ListOrigin) -> Option<Self> {
-        let ListOrigin::ConfigMap { namespace, name, key } = origin else {
-            return None;
+    /// The keys that the configuration names, with what each is for.
+    pub fn all(config: &Config) -> Vec<(ConfigText, Self)> {
+        let Cloudflare { origin, extra, .. } = &config.cloudflare;
+        let origins = [
+            (ConfigText::CloudflareList, Some(origin)),
+            (ConfigText::CloudflareExtra, extra.as_ref()),
+        ];
+        let named = |(text, origin): (ConfigText, Option<&ListOrigin>)| match origin? {
+            ListOrigin::ConfigMap { namespace, name, key } => {
+                Some((text, Self::new(namespace, name, key)))
+            }
+            _ => None,
         };
-        Some(Self { namespace: namespace.clone(), name: name.clone(), key: key.clone() })
+        origins.into_iter().filter_map(named).collect()
+    }
+
+    /// The keys alone.
+    pub fn watched(texts: &[(ConfigText, Self)]) -> Vec<Self> {
+        texts.iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    fn new(namespace: &str, name: &str, key: &str) -> Self {
+        let [namespace, name, key] = [namespace, name, key].map(str::to_owned);
+        Self { namespace, name, key }
     }
 
     /// The ConfigMap.

@@ -2,10 +2,12 @@
 
 use super::findings::{Findings, Reported};
 use super::routes::{Routes, Touched, Update};
-use super::{ConfigMapKey, Options, addresses};
+use super::{Options, addresses};
 use crate::control::objects::Objects;
 use crate::control::source::Changes;
-use crate::model::{BackendId, BackendSpec, ClusterAddresses, Delta, Diagnostic, Kind, Model};
+use crate::model::{
+    BackendId, BackendSpec, ClusterAddresses, Delta, Diagnostic, Kind, Model, ObjectRef,
+};
 use crate::model::{HostClients, TlsSecret};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,7 +49,7 @@ pub struct Translator {
     findings: Findings,
     /// What was told last.
     addresses: Option<ClusterAddresses>,
-    /// About Nodes and the ConfigMap.
+    /// About Nodes and the ConfigMaps.
     of_addresses: Reported,
     /// About the source.
     of_source: Reported,
@@ -96,10 +98,11 @@ impl Translator {
             self.routes.update(&self.objects, touched, &mut self.findings);
         let addresses = if addresses_touched { self.read_addresses() } else { None };
         if let Some(mut findings) = changes.findings {
-            let ours = self.options.cloudflare_list.as_ref().map(ConfigMapKey::object);
+            let texts = &self.options.texts;
+            let is_ours = |object: &ObjectRef| texts.iter().any(|(_, key)| key.object() == *object);
             findings.retain(|finding| {
                 // A ConfigMap that nobody names is not ours, whatever is in it.
-                finding.object.kind != Kind::ConfigMap || Some(&finding.object) == ours.as_ref()
+                finding.object.kind != Kind::ConfigMap || is_ours(&finding.object)
             });
             self.findings.replace(&mut self.of_source, findings);
         }

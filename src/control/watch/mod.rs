@@ -97,14 +97,14 @@ struct Writing {
 }
 
 impl ClusterWatch {
-    /// Reads the credentials; sends nothing to the API server yet. `config_map` is the one ConfigMap that
-    /// is watched.
+    /// Reads the credentials; sends nothing to the API server yet. `config_maps` are the only ConfigMaps
+    /// that are watched.
     ///
     /// # Errors
     /// If there are no credentials, or none that can be used.
     pub fn new(
         settings: &Kubernetes,
-        config_map: Option<&ConfigMapKey>,
+        config_maps: &[ConfigMapKey],
         metrics: &Arc<WatchMetrics>,
     ) -> Result<Self, ConnectError> {
         let runtime = Builder::new_current_thread()
@@ -112,7 +112,7 @@ impl ClusterWatch {
             .build()
             .map_err(|error| ConnectError::Credentials(error.to_string()))?;
         let api = runtime.block_on(Api::new(settings))?;
-        let scopes = scope::scopes(settings, config_map);
+        let scopes = scope::scopes(settings, config_maps);
         metrics.expect(scopes.iter().map(|scope| scope.kind));
         let cluster = Arc::new(Cluster::new(&scopes));
         let (standings, metrics) = (Arc::new(IngressStatuses::default()), Arc::clone(metrics));

@@ -30,7 +30,7 @@ pub struct Scope {
 }
 
 /// Everything that has to be listed before anything can be served, Ingresses first.
-pub(super) fn scopes(source: &Kubernetes, config_map: Option<&ConfigMapKey>) -> Vec<Scope> {
+pub(super) fn scopes(source: &Kubernetes, config_maps: &[ConfigMapKey]) -> Vec<Scope> {
     let mut scopes = Vec::new();
     let before =
         [Kind::Ingress, Kind::IngressClass, Kind::Service, Kind::EndpointSlice, Kind::Node];
@@ -46,11 +46,12 @@ pub(super) fn scopes(source: &Kubernetes, config_map: Option<&ConfigMapKey>) -> 
             scopes.push(Scope { kind, namespace: None, name: None });
         }
     }
-    scopes.extend(config_map.map(|key| Scope {
-        kind: Kind::ConfigMap,
-        namespace: Some(key.namespace.clone()),
-        name: Some(key.name.clone()),
-    }));
+    for key in config_maps {
+        let scope = Scope::of(&key.object());
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
     scopes
 }
 

@@ -342,7 +342,7 @@ fn an_error_event_is_told_by_its_code() {
 fn namespaces_are_followed_one_by_one_and_cluster_wide_kinds_once() {
     let namespaces = vec!["a".to_owned(), "b".to_owned()];
     let settings = Kubernetes { namespaces, ..Kubernetes::default() };
-    let paths: Vec<String> = scopes(&settings, None)
+    let paths: Vec<String> = scopes(&settings, &[])
         .iter()
         .filter(|scope| matches!(scope.kind, Kind::Node | Kind::Secret))
         .map(|scope| scope.page(Limit::One, None).uri().path().to_owned())

@@ -65,6 +65,7 @@ pub struct Telemetry {
     /// The listeners, and the admin port as the last.
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
+    extra_ranges: Arc<ListMetrics>,
     decisions: Arc<DecisionMetrics>,
     access: Arc<AccessMetrics>,
     watch: Arc<WatchMetrics>,
@@ -124,6 +125,7 @@ impl Telemetry {
             admin: Arc::default(),
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
+            extra_ranges: Arc::default(),
             decisions: Arc::default(),
             access: Arc::default(),
             watch: Arc::default(),
@@ -323,6 +325,7 @@ impl Collector for Telemetry {
         self.encode_admission(&mut families)?;
         self.encode_tls(&mut families)?;
         self.encode_list(&mut families)?;
+        self.encode_extra_ranges(&mut families)?;
         self.encode_decisions(&mut families)?;
         self.encode_access(&mut families)?;
         self.encode_watch(&mut families)?;

@@ -34,7 +34,7 @@ impl Gate {
         let proxies = AddrRanges::new(&listener.trusted_proxies);
         Self {
             balancers: AddrRanges::new(&listener.proxy_protocol_from),
-            believed: TrustedSources::new(live.cloudflare.clone(), proxies),
+            believed: TrustedSources::new(live.all_cloudflare(), proxies),
             ..Self::new(&listener.admit, live)
         }
     }
@@ -42,7 +42,7 @@ impl Gate {
     /// The gate of the admin port: never admits Cloudflare's addresses, which all its customers share, even
     /// if a set contains them.
     pub fn of_admin(admin: &AdminConfig, live: &LiveSets) -> Self {
-        let cloudflare = live.cloudflare.union(&AddrRanges::new(&CLOUDFLARE));
+        let cloudflare = live.all_cloudflare().union(&AddrRanges::new(&CLOUDFLARE));
         Self::new(&admin.admit, live).closed_for(&cloudflare)
     }
 
@@ -51,7 +51,7 @@ impl Gate {
             let ranges = match &set.members {
                 Members::Any => AddrRanges::everybody(),
                 Members::Fixed(nets) => AddrRanges::new(nets),
-                Members::Cloudflare => live.cloudflare.clone(),
+                Members::Cloudflare => live.all_cloudflare(),
                 Members::Nodes => live.nodes.clone(),
                 Members::Pods => live.pods.clone(),
             };

@@ -116,3 +116,26 @@ fn an_override_may_be_small_and_change_by_one_range_or_a_quarter() {
     assert_eq!(change(&all, &all[..15]), Err(Refused::Cut { now: 14, before: 21 }));
     assert_eq!(change(&two, &[]), Err(Refused::Empty));
 }
+
+#[test]
+fn further_ranges_may_be_private_and_come_and_go_as_they_like() {
+    let take = |text: &[&str], before: Option<&AddrRanges>| {
+        let nets: Vec<IpNet> = text.iter().map(|text| net(text)).collect();
+        check(&nets, before, Rules::Extra)
+    };
+    let own = ["100.64.0.0/12", "2606:4700:cf1:5000::/64", "10.8.0.0/24", "192.0.2.1/32"];
+    let checked = take(&own, None).expect("what an operator may have");
+    assert!(checked.ranges.contains("100.64.1.1".parse().expect("literal")));
+    assert_eq!(take(&own[3..], Some(&checked.ranges)).map(drop), Ok(()), "fewer at once");
+    for (text, why) in [
+        ("0.0.0.0/0", ListFailure::Broad),
+        ("::/0", ListFailure::Broad),
+        ("10.0.0.0/8", ListFailure::Broad),
+        ("127.0.0.1/32", ListFailure::Reserved),
+        ("169.254.169.254/32", ListFailure::Reserved),
+        ("ff02::/64", ListFailure::Reserved),
+    ] {
+        assert_eq!(take(&[own[0], text], None).expect_err(text).why(), why, "{text}");
+    }
+    assert_eq!(take(&[], None), Err(Refused::Empty));
+}

@@ -113,7 +113,7 @@ impl Run {
             Step::Answer(list, cut) => {
                 let whole = match self.rules {
                     Rules::Published => answer_text(list),
-                    Rules::Override => {
+                    Rules::Override | Rules::Extra => {
                         list.iter().map(|net| format!("{net}\n")).collect::<String>()
                     }
                 };
@@ -127,7 +127,7 @@ impl Run {
                 let bytes = &whole.as_bytes()[..bytes];
                 let read = match self.rules {
                     Rules::Published => json(bytes, false),
-                    Rules::Override => text(bytes),
+                    Rules::Override | Rules::Extra => text(bytes),
                 };
                 if let Ok(list) = read {
                     // A refusal is as good an end as any.

@@ -4,7 +4,7 @@ use super::{embedded_with, embedded_without, net};
 use crate::config::{CLOUDFLARE, Cloudflare, ListOrigin, WorkerZones};
 use crate::control::cloudflare::life::StoredList;
 use crate::control::cloudflare::store::{FILE, StoreError, load, save};
-use crate::control::cloudflare::{Initial, initial};
+use crate::control::cloudflare::{Initial, ListSpec, initial};
 use crate::net::addr::AddrRanges;
 use crate::telemetry::ListSource;
 use ipnet::IpNet;
@@ -23,6 +23,7 @@ fn config(origin: ListOrigin) -> Cloudflare {
     Cloudflare {
         origin,
         removal_delay,
+        extra: None,
         worker_zones: WorkerZones::Any,
         secret: None,
         trust_store: None,
@@ -53,13 +54,14 @@ fn directory() -> TempDir {
 }
 
 fn start(config: &Cloudflare, state: &TempDir) -> Initial {
-    initial(config, Some(state.path()), None).expect("a list")
+    initial(&ListSpec::of(config), Some(state.path()), None).expect("a list")
 }
 
 #[test]
 fn without_anything_kept_it_is_what_is_compiled_in() {
     for state in [None, Some(directory())] {
-        let found = initial(&published(false), state.as_ref().map(TempDir::path), None);
+        let found =
+            initial(&ListSpec::of(&published(false)), state.as_ref().map(TempDir::path), None);
         let found = found.expect("a list");
         assert_eq!((found.source, found.warnings), (ListSource::Embedded, vec![]));
         assert_eq!(found.ranges, AddrRanges::new(&CLOUDFLARE));
@@ -70,7 +72,7 @@ fn without_anything_kept_it_is_what_is_compiled_in() {
 #[test]
 fn what_was_kept_is_used_with_what_was_about_to_leave() {
     let state = directory();
-    save(state.path(), SOURCE, &kept(&embedded_with(&["20.1.0.0/16"]))).expect("saved");
+    save(state.path(), FILE, SOURCE, &kept(&embedded_with(&["20.1.0.0/16"]))).expect("saved");
     let found = start(&published(false), &state);
     assert_eq!((found.source, found.warnings), (ListSource::Disk, vec![]));
     assert_eq!(found.ranges, AddrRanges::new(&embedded_with(&["20.1.0.0/16", "20.9.0.0/16"])));
@@ -82,8 +84,8 @@ fn a_kept_file_is_whole_readable_and_alone() {
     let state = directory();
     for listed in [&CLOUDFLARE[..], &CLOUDFLARE[1..]] {
         let kept = StoredList { leaving: vec![(net("20.9.0.0/16"), SAVED + 60)], ..kept(listed) };
-        save(state.path(), SOURCE, &kept).expect("saved");
-        assert_eq!(load(state.path(), SOURCE).expect("readable"), Some(kept));
+        save(state.path(), FILE, SOURCE, &kept).expect("saved");
+        assert_eq!(load(state.path(), FILE, SOURCE).expect("readable"), Some(kept));
     }
     let text = fs::read_to_string(state.path().join(FILE)).expect("text");
     assert!(text.contains("\"confirmed\": \"2026-09-21T14:13:20Z\""), "{text}");
@@ -91,8 +93,8 @@ fn a_kept_file_is_whole_readable_and_alone() {
     let mode = fs::metadata(state.path().join(FILE)).expect("there").permissions().mode();
     assert_eq!(mode & 0o777 & !0o044, 0o600, "{mode:o}");
     assert_eq!(fs::read_dir(state.path()).expect("readable").count(), 1);
-    assert!(matches!(load(&state.path().join("none"), SOURCE), Ok(None)));
-    save(&state.path().join("none"), SOURCE, &kept(&CLOUDFLARE)).expect_err("no directory");
+    assert!(matches!(load(&state.path().join("none"), FILE, SOURCE), Ok(None)));
+    save(&state.path().join("none"), FILE, SOURCE, &kept(&CLOUDFLARE)).expect_err("no directory");
 }
 
 #[test]
@@ -106,7 +108,8 @@ fn a_kept_file_that_is_old_broken_foreign_or_hostile_is_ignored() {
         let [warning] = &found.warnings[..] else { panic!("{:?}", found.warnings) };
         assert!(warning.contains(says) && warning.contains(FILE), "{says}: {warning}");
     };
-    let keep = |source: &str, kept: &StoredList| save(state.path(), source, kept).expect("saved");
+    let keep =
+        |source: &str, kept: &StoredList| save(state.path(), FILE, source, kept).expect("saved");
     keep("https://other.example:443/ips", &kept(&CLOUDFLARE));
     ignored("it is the list of \"https://other.example:443/ips\"");
     keep(SOURCE, &StoredList { confirmed: 1_617_839_999, ..kept(&CLOUDFLARE) });
@@ -135,11 +138,11 @@ fn a_kept_file_that_is_old_broken_foreign_or_hostile_is_ignored() {
 #[test]
 fn a_list_with_the_china_network_is_not_one_without_it() {
     let state = directory();
-    save(state.path(), "https://list.example:443/ips?networks=jdcloud", &kept(&CLOUDFLARE))
+    save(state.path(), FILE, "https://list.example:443/ips?networks=jdcloud", &kept(&CLOUDFLARE))
         .expect("saved");
     assert_eq!(start(&published(true), &state).source, ListSource::Disk);
     assert_eq!(start(&published(false), &state).source, ListSource::Embedded);
-    let error = load(state.path(), SOURCE).expect_err("of another source");
+    let error = load(state.path(), FILE, SOURCE).expect_err("of another source");
     assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
 }
 
@@ -160,7 +163,9 @@ fn a_broken_file_is_an_error_with_its_line_unless_a_good_one_was_kept() {
     let path = state.path().join("list.txt");
     let name = path.display();
     let error = |says: &str| {
-        let found = initial(&file(&path), Some(state.path()), None).expect_err(says).to_string();
+        let found = initial(&ListSpec::of(&file(&path)), Some(state.path()), None)
+            .expect_err(says)
+            .to_string();
         assert!(found.contains(says) && found.contains("fix the file"), "{found}");
     };
     error(&format!("cloudflare.file: {name}: it does not exist"));
@@ -171,7 +176,7 @@ fn a_broken_file_is_an_error_with_its_line_unless_a_good_one_was_kept() {
     fs::write(&path, "10.0.0.0/24").expect("written");
     error("10.0.0.0/24 overlaps 10.0.0.0/8 (private)");
     let own = StoredList { leaving: vec![], ..kept(&CLOUDFLARE[..2]) };
-    save(state.path(), &format!("file:{name}"), &own).expect("saved");
+    save(state.path(), FILE, &format!("file:{name}"), &own).expect("saved");
     let found = start(&file(&path), &state);
     assert_eq!(found.source, ListSource::Disk);
     assert_eq!(found.ranges, AddrRanges::new(&CLOUDFLARE[..2]));
@@ -185,14 +190,15 @@ fn before_a_config_map_is_read_nobody_counts_as_cloudflare() {
     assert_eq!((found.source, found.ranges.is_empty()), (ListSource::Nothing, true));
     assert_eq!(found.warnings.len(), 1);
     let text = "104.16.0.0/13";
-    let found = initial(&config_map(), None, Some(text)).expect("a list");
+    let found = initial(&ListSpec::of(&config_map()), None, Some(text)).expect("a list");
     assert_eq!((found.source, found.warnings), (ListSource::ConfigMap, vec![]));
     assert_eq!(found.ranges, AddrRanges::new(&[net(text)]));
-    let found = initial(&config_map(), None, Some("foo")).expect("a process that waits");
+    let found =
+        initial(&ListSpec::of(&config_map()), None, Some("foo")).expect("a process that waits");
     assert_eq!((found.source, found.ranges.is_empty()), (ListSource::Nothing, true));
     assert!(found.warnings[0].starts_with("kube-system/ips/list:1: \"foo\" is not a network"));
     let own = kept(&embedded_without(&["131.0.72.0/22"]));
-    save(state.path(), "config_map:kube-system/ips/list", &own).expect("saved");
+    save(state.path(), FILE, "config_map:kube-system/ips/list", &own).expect("saved");
     let found = start(&config_map(), &state);
     assert_eq!(found.source, ListSource::Disk);
     assert_eq!(found.ranges, AddrRanges::new(&own.listed));

@@ -2,7 +2,7 @@
 
 use super::{lines, objects, options};
 use crate::control::translate::{ConfigMapKey, Options, addresses};
-use crate::model::ClusterAddresses;
+use crate::model::{ClusterAddresses, ConfigText};
 use ipnet::IpNet;
 use proptest::prelude::*;
 
@@ -104,9 +104,12 @@ fn list(yaml: &str) -> (Option<String>, Vec<String>) {
         name: "ips".to_owned(),
         key: "list".to_owned(),
     };
-    let options = Options { cloudflare_list: Some(key), ..options() };
+    let options = Options { texts: vec![(ConfigText::CloudflareList, key)], ..options() };
     let (addresses, findings) = addresses(&objects(yaml), &options);
-    (addresses.cloudflare_list.as_deref().map(str::to_owned), lines(&findings))
+    (
+        addresses.texts.get(&ConfigText::CloudflareList).map(|text| text.to_string()),
+        lines(&findings),
+    )
 }
 
 fn mk_config_map(name: &str, rest: &str) -> String {
@@ -129,7 +132,7 @@ fn the_nodes_of_a_dual_stack_cluster_give_sorted_addresses_and_pod_networks() {
             "fd00:10::3/128",
         ]),
         pods: nets(&["10.42.0.0/24", "10.42.1.0/24", "fd00:42:0:1::/64"]),
-        cloudflare_list: None,
+        texts: Default::default(),
     };
     assert_eq!(addresses, expected);
 }
@@ -287,7 +290,7 @@ fn a_list_that_is_not_there_is_told_without_the_content() {
             mk_config_map("ip", "data: {list: hunter2}"),
             format!("{absent} (fix: did you mean \"ip\"?)"),
         ),
-        (mk_config_map("ips", "data: {}"), format!("{lacks} (fix: put the list there)")),
+        (mk_config_map("ips", "data: {}"), format!("{lacks} (fix: put the text there)")),
         (
             mk_config_map("ips", "data: {lists: hunter2}"),
             format!("{lacks} (fix: did you mean \"lists\"?)"),

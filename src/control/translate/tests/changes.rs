@@ -8,7 +8,8 @@ use crate::control::source::Changes;
 use crate::control::translate::{ConfigMapKey, Effect, Options, Translator, addresses, translate};
 use crate::model::table_order;
 use crate::model::{
-    BackendId, BackendSpec, BackendState, ClusterAddresses, Diagnostic, HostPattern, Model,
+    BackendId, BackendSpec, BackendState, ClusterAddresses, ConfigText, Diagnostic, HostPattern,
+    Model,
 };
 use crate::model::{HostClients, Kind, TlsSecret};
 use crate::routing::{Publisher, Table, compile, recompile};
@@ -19,7 +20,8 @@ fn with_list() -> Options {
     let key = ConfigMapKey { namespace: "default".into(), name: "l".into(), key: "k".into() };
     let node = Some("n1".into());
     let taken_classes = vec!["traefik".to_owned()];
-    Options { cloudflare_list: Some(key), admits_pods: true, node, taken_classes, ..options() }
+    let texts = vec![(ConfigText::CloudflareList, key)];
+    Options { texts, admits_pods: true, node, taken_classes, ..options() }
 }
 
 /// What is in force after all changes so far.

@@ -75,7 +75,7 @@ fn follow_all(server: &Shared, pace: fn() -> RetryBackoff) -> JoinSet<()> {
     let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
     let settings = Kubernetes::default();
     let api = Api::of(Client::new(service, "default"), settings.request_timeout);
-    let scopes = scopes(&settings, None);
+    let scopes = scopes(&settings, &[]);
     let cluster = Arc::new(Cluster::new(&scopes));
     let mut tasks = JoinSet::new();
     for scope in scopes {
@@ -105,7 +105,7 @@ fn the_first_good_answer_wakes_every_kind_whatever_it_waits_for() {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let server: Shared = Arc::default();
-        let kinds = scopes(&Kubernetes::default(), None).len();
+        let kinds = scopes(&Kubernetes::default(), &[]).len();
         let _tasks = follow_all(&server, || RetryBackoff::beginning_with(NEVER));
         for outage in 1..=2 {
             let all = |state: &Server| {
