@@ -310,6 +310,9 @@ reasons! {
     /// More requests than `rateLimit` allows.
     RateLimited = "rate_limited", Client, StatusCode::TOO_MANY_REQUESTS,
         "Too many requests.";
+    /// More requests than `break_glass.requests` allows a visitor whom break-glass alone admits.
+    BreakGlassLimited = "break_glass_limited", Client, StatusCode::TOO_MANY_REQUESTS,
+        "Too many requests.";
     /// More requests at once than `inFlightReq` allows.
     InFlightLimited = "in_flight_limited", Client, StatusCode::TOO_MANY_REQUESTS,
         "Too many requests at once.";

@@ -36,7 +36,7 @@ struct State {
 impl State {
     /// Every pod could name any client, if its address counts as Cloudflare's.
     fn warn_of_overlap(&mut self) {
-        let LiveSets { extra, nodes, pods, cloudflare: _ } = &self.live;
+        let LiveSets { extra, nodes, pods, .. } = &self.live;
         let overlap = extra.minus(&extra.minus(&nodes.union(pods)));
         if !overlap.is_empty() && overlap != self.overlap {
             let (v4, v6) = (overlap.v4().len(), overlap.v6().len());
@@ -136,6 +136,9 @@ impl AdmissionUpdates {
                     "the kernel filter is off: connections that are not admitted are accepted and \
                         reset, so the port is visible"
                 ),
+                AdmissionMode::Off if gate.is_glass_broken() => {
+                    tracing::error!(%listener, "admits ANY address: break-glass is on");
+                }
                 AdmissionMode::Off => {
                     tracing::warn!(%listener, "admits ANY address: admit = [\"any\"]");
                 }
@@ -160,6 +163,10 @@ impl Port {
     fn filter(&self, socket: &Socket, gate: &Gate) -> AdmissionMode {
         let listener = self.cells.name();
         if gate.is_open() {
+            // Of the sets before.
+            if let Err(error) = kernel::detach(socket) {
+                tracing::error!(%listener, %error, "the kernel filter could not be removed: it is still attached");
+            }
             return AdmissionMode::Off;
         }
         if !self.kernel {

@@ -12,6 +12,7 @@ mod admission_updates;
 pub mod allocator;
 mod beat;
 mod bequest;
+mod break_glass;
 mod endpoints;
 mod error;
 mod origin;
@@ -41,6 +42,7 @@ use crate::control::reconcile::{Coalesce, Reconciler};
 use crate::control::source::Wake;
 use crate::http::client_ip::VisitorPolicy;
 use crate::net::shutdown::{Shutdown, ShutdownSignal, Stage};
+use crate::proxy::Strangers;
 use crate::proxy::middleware::StateRegistry;
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::access_log::Sink;
@@ -95,6 +97,7 @@ struct Parts {
     sink: Option<Sink>,
     updates: Arc<AdmissionUpdates>,
     steering: Arc<Steering>,
+    strangers: Arc<Strangers>,
     policy: Arc<VisitorPolicy>,
     certificates: Arc<SnapshotCell>,
     steps: Arc<StateRegistry>,
@@ -251,6 +254,7 @@ fn start_workers(parts: &Parts, ends: Vec<Intake>) -> io::Result<Vec<Thread>> {
             listeners: parts.telemetry.listeners().into(),
             tables: parts.tables.clone(),
             gates: parts.updates.gates(),
+            strangers: Arc::clone(&parts.strangers),
             policy: Arc::clone(&parts.policy),
             certificates: Arc::clone(&parts.certificates),
             access_log: parts.sink.as_ref().map(|sink| sink.worker(Arc::clone(cells))),

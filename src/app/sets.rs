@@ -2,10 +2,12 @@
 //! the keys of Cloudflare Access.
 
 use super::admission_updates::AdmissionUpdates;
+use super::break_glass::{keep_switch, start_switch};
 use super::thread::Thread;
 use super::{Parts, StartError, on_runtime};
 use crate::config::Config;
 use crate::control::access::{KeyKeeper, KeySetup};
+use crate::control::cloudflare::switch::SwitchKeeper;
 use crate::control::cloudflare::{self, ListKeeper, ListSpec, RefreshIntervals, Setup};
 use crate::control::crowdsec::{DecisionKeeper, DecisionSetup};
 use crate::control::reconcile::OnAddresses;
@@ -49,9 +51,35 @@ pub(super) fn follow_cluster(updates: &Arc<AdmissionUpdates>) -> (OnAddresses, T
     (Box::new(on_addresses), receivers)
 }
 
+/// What changes the sets of addresses beside the cluster, in force and not followed yet.
+pub(super) struct ChangingSets {
+    lists: Vec<Setup>,
+    switch: Option<SwitchKeeper>,
+}
+
+impl ChangingSets {
+    /// Puts the lists and the switch of break-glass in force as they are now.
+    pub(super) fn start(parts: &Parts, texts: &TextReceivers) -> Result<Self, StartError> {
+        let lists = start_lists(&parts.config, &parts.telemetry, &parts.updates, texts)?;
+        Ok(Self { lists, switch: start_switch(parts, texts) })
+    }
+
+    /// Follows them, each on a thread of its own: to ask for a list may take half a minute, and the cluster must not
+    /// wait.
+    pub(super) fn keep(self, parts: &Parts) -> io::Result<Vec<Thread>> {
+        let switch = keep_switch(parts, self.switch)?;
+        let lists = self.lists.into_iter().map(|list| {
+            let (signal, keeper) = (parts.signal.clone(), ListKeeper::new(list));
+            let keep = move || on_runtime("cloudflare", keeper.run(signal));
+            Thread::spawn(&parts.wakeup, "cloudflare", keep)
+        });
+        lists.chain(switch.map(Ok)).collect()
+    }
+}
+
 /// The lists of Cloudflare's addresses to begin with, put in force, and what keeps them: the list, and the further
 /// ranges if there are any.
-pub(super) fn start_lists(
+fn start_lists(
     config: &Config,
     telemetry: &Telemetry,
     updates: &Arc<AdmissionUpdates>,
@@ -92,16 +120,6 @@ fn start_list(
         publish: Box::new(publish),
         pace: RefreshIntervals::default(),
     })
-}
-
-/// Each on a thread of its own, because to ask may take half a minute, and the cluster must not wait.
-pub(super) fn keep_lists(parts: &Parts, lists: Vec<Setup>) -> io::Result<Vec<Thread>> {
-    let each = lists.into_iter().map(|list| {
-        let (signal, keeper) = (parts.signal.clone(), ListKeeper::new(list));
-        let keep = move || on_runtime("cloudflare", keeper.run(signal));
-        Thread::spawn(&parts.wakeup, "cloudflare", keep)
-    });
-    each.collect()
 }
 
 /// How long a start waits for decisions of CrowdSec: until they are here, banned visitors are served. An API that is away

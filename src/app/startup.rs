@@ -6,11 +6,12 @@
 //! 404 for every site.
 
 use super::admission_updates::AdmissionUpdates;
+use super::break_glass::strangers;
 use super::endpoints;
 use super::origin::{begin, keeper};
 use super::reclaim::watch_memory;
 use super::reload::Heritage;
-use super::sets::{TextReceivers, follow_cluster, keep_fetched, keep_lists, start_lists};
+use super::sets::{ChangingSets, TextReceivers, follow_cluster, keep_fetched};
 use super::settings::{open_access_log, options, policy};
 use super::steering::Steering;
 use super::thread::Thread;
@@ -119,12 +120,12 @@ impl Prepared {
         let steering = Arc::new(Steering::new(holds(), telemetry.ports(), heritage.wakeup.clone()));
         let publisher = Publisher::new(Table::empty());
         let (on_addresses, texts) = follow_cluster(&updates);
-        let (shutdown, signal) = Shutdown::new();
-        let (admin_end, admin_ends) = Shutdown::new();
+        let [(shutdown, signal), (admin_end, admin_ends)] = [Shutdown::new(), Shutdown::new()];
         let (outcomes, outcome) = tokio::sync::watch::channel(None);
         let audience = audience(on_addresses, &shown, outcomes);
         let begun = begin(&config, &telemetry, &signal, outcome, &heritage)?;
         let parts = Parts {
+            strangers: strangers(&config, connections, &telemetry),
             policy: Arc::new(policy(&config)?),
             config,
             telemetry,
@@ -230,7 +231,7 @@ impl Prepared {
         let options = options(&parts.config);
         let reconciler =
             Reconciler::start(self.source, options, self.publisher, telemetry, self.audience);
-        let lists = start_lists(&parts.config, &parts.telemetry, &parts.updates, &self.texts)?;
+        let sets = ChangingSets::start(parts, &self.texts)?;
         let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let (doors, ends) = WorkerSenders::new(parts.config.workers.get(), self.connections);
         parts.updates.arm();
@@ -243,7 +244,7 @@ impl Prepared {
         };
         self.others.extend(keep_fetched(parts)?.into_iter().chain(watch_memory(parts)?));
         let workers = start_workers(parts, ends)?;
-        self.others.extend(keep_lists(parts, lists)?);
+        self.others.extend(sets.keep(parts)?);
         self.others.push(start_accepting(parts, bound, doors)?);
         if self.certificates.has_work() {
             let (signal, tables) = (parts.signal.clone(), parts.tables.clone());

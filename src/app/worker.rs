@@ -12,7 +12,7 @@ use crate::net::random::Random;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::net::turns::{Paced, Turns};
 use crate::proxy::middleware::{StateRegistry, States};
-use crate::proxy::{EtagTable, ListenerEntry, Worker, connection};
+use crate::proxy::{EtagTable, ListenerEntry, Strangers, Worker, connection};
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::{SeriesCache, TcpSeriesCache, WorkerCells};
@@ -31,6 +31,7 @@ pub(super) struct Setup {
     pub(super) listeners: Box<[Arc<str>]>,
     pub(super) tables: TableHandle,
     pub(super) gates: Arc<[GateCell]>,
+    pub(super) strangers: Arc<Strangers>,
     pub(super) policy: Arc<VisitorPolicy>,
     pub(super) certificates: Arc<SnapshotCell>,
     pub(super) access_log: Option<AccessLog>,
@@ -83,6 +84,7 @@ async fn serve(setup: Setup) {
         etags: EtagTable::default(),
         cells: setup.cells,
         gates: setup.gates,
+        strangers: setup.strangers,
         policy: setup.policy,
         head_turns: HeadTurns::default(),
         body_turns: Turns::new(BODY_PIECES),
@@ -96,6 +98,7 @@ async fn serve(setup: Setup) {
     tokio::task::spawn_local(reclaim(Rc::clone(&worker)));
     let (mut pace, young) = (Pace::default(), Turns::new(YOUNG_AT_ONCE));
     let mut beat = Beat::begin(Arc::clone(&memory));
+    let mut stage = worker.strangers.version();
     loop {
         tokio::select! {
             Some(order) = door.orders.recv() => {
@@ -108,6 +111,11 @@ async fn serve(setup: Setup) {
             }
             () = beat.next() => {
                 on_tick(&worker);
+                let now = worker.strangers.version();
+                if std::mem::replace(&mut stage, now) != now {
+                    // Those whom break-glass has admitted close.
+                    worker.deadlines.wake_all();
+                }
                 if door.open() == 0 && worker.upstream.is_at_rest() {
                     beat.slow();
                 }

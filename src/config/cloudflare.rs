@@ -231,7 +231,7 @@ pub(super) fn https(text: &str, example: &str) -> Result<Uri, Fault> {
     Ok(uri)
 }
 
-fn config_map(text: &str) -> Result<ListOrigin, Fault> {
+pub(super) fn config_map(text: &str) -> Result<ListOrigin, Fault> {
     let parts: Vec<&str> = text.split('/').collect();
     match *parts {
         [namespace, name, key] if parts.iter().all(|part| !part.is_empty()) => {

@@ -26,6 +26,7 @@ pub(super) const ROOT: Keys = Keys {
         "tls",
         "admit",
         "cloudflare",
+        "break_glass",
         "crowdsec",
         "access",
         "state",
@@ -86,6 +87,11 @@ pub(super) const CLOUDFLARE: Keys = Keys {
         "secret_file",
         "trust_store_file",
     ],
+};
+/// `[break_glass]`.
+pub(super) const BREAK_GLASS: Keys = Keys {
+    table: "break_glass",
+    keys: &["file", "config_map", "connections", "requests", "drain"],
 };
 /// `[crowdsec]`.
 pub(super) const CROWDSEC: Keys =
@@ -179,7 +185,7 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 20] = [
+pub(super) const TABLES: [&Keys; 21] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -187,6 +193,7 @@ pub(super) const TABLES: [&Keys; 20] = [
     &ENTRY_POINT,
     &TLS,
     &CLOUDFLARE,
+    &BREAK_GLASS,
     &CROWDSEC,
     &ACCESS,
     &STATE,

@@ -14,6 +14,7 @@
 mod access;
 mod admit;
 pub mod atomic_file;
+mod break_glass;
 mod certificates;
 mod client_certificate;
 mod cloudflare;
@@ -50,6 +51,7 @@ pub use access::Access;
 pub use admit::{
     Admit, CLOUDFLARE, CLOUDFLARE_DATE, LOOPBACK, Members, NEVER_CLOUDFLARE, NamedSet,
 };
+pub use break_glass::BreakGlass;
 pub use certificates::{CertificateFiles, CertificateSecret};
 pub use client_certificate::{AuthoritySource, ClientCertificate};
 pub use cloudflare::{BROADEST_V4, BROADEST_V6, Cloudflare, ListOrigin, SecretHeader, WorkerZones};
@@ -94,6 +96,8 @@ pub struct Config {
     pub ticket_key_file: Option<PathBuf>,
     /// Cloudflare: its list of addresses, and what its requests have to show.
     pub cloudflare: Cloudflare,
+    /// The switch that admits every address.
+    pub break_glass: BreakGlass,
     /// Where the decisions of CrowdSec are. `None`: none are obeyed.
     pub crowdsec: Option<CrowdSec>,
     /// Teams of Cloudflare Access whose keys are elsewhere than Cloudflare documents.

@@ -17,6 +17,7 @@ use crate::model::{Hsts, Https, Prefer};
 
 use super::access;
 use super::admit::Sets;
+use super::break_glass;
 use super::certificates;
 use super::client_certificate;
 use super::cloudflare;
@@ -103,6 +104,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         client_certificates,
         ticket_key_file,
         cloudflare,
+        break_glass: break_glass::section(&root.table(&keys::BREAK_GLASS)),
         crowdsec,
         access,
         state,

@@ -10,6 +10,8 @@ pub enum ConfigText {
     CloudflareList,
     /// Further ranges of Cloudflare, beside the list.
     CloudflareExtra,
+    /// The switch of break-glass.
+    BreakGlass,
 }
 
 /// The texts that are there.
@@ -17,13 +19,14 @@ pub type ConfigTexts = BTreeMap<ConfigText, Arc<str>>;
 
 impl ConfigText {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::CloudflareList, Self::CloudflareExtra];
+    pub const ALL: [Self; 3] = [Self::CloudflareList, Self::CloudflareExtra, Self::BreakGlass];
 
     /// The configuration key that names the ConfigMap.
     pub fn setting(self) -> &'static str {
         match self {
             Self::CloudflareList => "cloudflare.config_map",
             Self::CloudflareExtra => "cloudflare.extra_config_map",
+            Self::BreakGlass => "break_glass.config_map",
         }
     }
 }

@@ -59,6 +59,8 @@ labels! { fn as_str;
         UpstreamTls = "upstream_tls",
         /// A ConfigMap that the configuration or an annotation names does not exist, or lacks what it is named for.
         ConfigMapUnusable = "config_map_unusable",
+        /// Break-glass is on, or its switch cannot be read.
+        BreakGlass = "break_glass",
         /// The Node does not say which addresses its pods have.
         PodNetworkUnknown = "pod_network_unknown",
         /// Another rule takes all requests that this one could match.

@@ -19,6 +19,8 @@ pub struct LiveSets {
     pub nodes: AddrRanges,
     /// Networks of the pods of the cluster.
     pub pods: AddrRanges,
+    /// Whether break-glass is on, so that every address is admitted where Cloudflare's are.
+    pub break_glass: bool,
 }
 
 impl LiveSets {

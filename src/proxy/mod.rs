@@ -9,8 +9,10 @@ pub mod middleware;
 mod relay;
 mod reply_head;
 pub mod request;
+mod strangers;
 mod worker;
 
 pub use etag_table::EtagTable;
 pub use reply_head::clean_reply;
+pub use strangers::{StrangerSeat, Strangers};
 pub use worker::{Downstream, ListenerEntry, Worker};

@@ -11,6 +11,7 @@ use crate::net::trust::TrustedPeer;
 use crate::net::turns::Turns;
 use crate::proxy::EtagTable;
 use crate::proxy::middleware::States;
+use crate::proxy::{StrangerSeat, Strangers};
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, TcpSeriesCache, WorkerCells};
@@ -51,6 +52,8 @@ pub struct Worker {
     pub cells: Arc<WorkerCells>,
     /// The addresses that listeners admit now, in the order of the configuration.
     pub gates: Arc<[GateCell]>,
+    /// Visitors whom break-glass alone admits.
+    pub strangers: Arc<Strangers>,
     /// Conditions for requests through Cloudflare.
     pub policy: Arc<VisitorPolicy>,
     /// Turns of clients with many requests at once.
@@ -121,6 +124,8 @@ pub struct Downstream {
     pub destination: SocketAddr,
     /// The proof that the peer may speak for others, if it may.
     pub trusted: Option<TrustedPeer>,
+    /// Its seat, if break-glass alone admits it.
+    pub stranger: Option<Rc<StrangerSeat>>,
     /// The gate of the listener when the connection was accepted.
     pub gate: Arc<Gate>,
     /// The TLS session, if it has TLS.
@@ -139,4 +144,26 @@ pub struct Downstream {
     pub text: ConnectionText,
     /// The forwarded headers of requests whose client is the peer itself.
     pub fields: ForwardedFields,
+}
+
+impl Downstream {
+    /// Whether answers are to be the last ones of the connection.
+    pub fn is_draining(&self) -> bool {
+        self.worker.draining.get() || self.is_leaving()
+    }
+
+    /// Whether the connection closes as soon as it is idle.
+    pub fn closes_idle(&self) -> bool {
+        self.worker.closing_idle.get() || self.is_leaving()
+    }
+
+    /// Whether what is left of it is cut.
+    pub fn is_aborting(&self) -> bool {
+        self.worker.aborting.get() || self.stranger.as_ref().is_some_and(|seat| seat.is_cut())
+    }
+
+    /// Whether break-glass, which alone admitted it, is off again.
+    fn is_leaving(&self) -> bool {
+        self.stranger.as_ref().is_some_and(|seat| seat.is_leaving())
+    }
 }

@@ -33,6 +33,8 @@ labels! { fn label;
         ConnectionLimit = "connection_limit",
         /// Memory is short.
         Memory = "memory",
+        /// A visitor whom break-glass alone admits has too many connections, or asks too often.
+        BreakGlassLimit = "break_glass_limit",
     }
 }
 

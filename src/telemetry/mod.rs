@@ -8,6 +8,7 @@ mod access;
 pub mod access_log;
 mod admin;
 mod admission;
+mod break_glass;
 mod cells;
 mod class_grace;
 mod collector;
@@ -35,6 +36,7 @@ pub use crate::net::counters::{GaugeGuard, LocalCounter, LocalGauge, ScopedGauge
 pub use access::{AccessCells, AccessMetrics, TeamCells};
 pub use admin::{AdminCells, AdminDoor};
 pub use admission::{AdmissionMode, Drops, PortCells};
+pub use break_glass::BreakGlassCells;
 pub use cells::{
     ChangeEffect, CheckCells, DnsCells, Evicted, ListenerCells, Mirrored, Refusal, Retry,
     SnapshotCells, UpstreamCells, WorkerCells,

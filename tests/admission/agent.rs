@@ -11,7 +11,9 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// Tells the process that it is an agent.
@@ -23,6 +25,10 @@ pub(crate) const ARGUMENTS: [&str; 5] =
 pub(crate) const PREFIX: &str = "agent: ";
 /// For a response. Less than the patience of who asks.
 const RESPONSE: Duration = Duration::from_secs(10);
+/// A request of a load.
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+/// Failures after which a load ends by itself.
+const MOST_FAILED: usize = 20;
 
 #[test]
 #[ignore = "not a test: what the tests run within a namespace"]
@@ -52,6 +58,46 @@ struct Agent {
     connections: Vec<TcpStream>,
     raw: Option<Raw>,
     started: Option<Child>,
+    load: Option<Load>,
+}
+
+/// Requests without a pause, on a thread of its own.
+struct Load {
+    ends: Arc<AtomicBool>,
+    thread: JoinHandle<(u64, Vec<String>)>,
+}
+
+impl Load {
+    fn begin(to: SocketAddr) -> Self {
+        let ends = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ends);
+        let thread = thread::spawn(move || {
+            let (mut answered, mut failed) = (0, Vec::new());
+            let mut kept = connect(to, RESPONSE);
+            while !end.load(Ordering::Relaxed) {
+                let new = connect(to, RESPONSE);
+                for (what, stream) in [("kept", &kept), ("new", &new)] {
+                    match stream.as_ref().map(|stream| ask(stream, REQUEST)) {
+                        Ok(Told::Response(..)) => answered += 1,
+                        other => failed.push(format!("{what}: {other:?}")),
+                    }
+                }
+                if failed.len() >= MOST_FAILED {
+                    break;
+                }
+                if kept.is_err() {
+                    kept = connect(to, RESPONSE);
+                }
+            }
+            (answered, failed)
+        });
+        Self { ends, thread }
+    }
+
+    fn end(self) -> (u64, Vec<String>) {
+        self.ends.store(true, Ordering::Relaxed);
+        self.thread.join().expect("no panic")
+    }
 }
 
 impl Agent {
@@ -67,6 +113,14 @@ impl Agent {
                 say(&Ok(self.connect(&to, Duration::from_millis(milliseconds))));
             }
             Order::Ask { connection, text } => say(&Ok(ask(&self.connections[connection], &text))),
+            Order::Load { to } => {
+                self.load = Some(Load::begin(to));
+                say(&Ok(()));
+            }
+            Order::Unload => {
+                let load = self.load.take().expect("a load has begun");
+                say(&Ok(load.end()));
+            }
             Order::Tap => {
                 let opened = Raw::open().map(|raw| self.raw = Some(raw));
                 say(&opened.map_err(|error| error.to_string()));

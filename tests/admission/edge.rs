@@ -38,6 +38,7 @@ impl<'l> Edge<'l> {
     fn start_in(lab: &'l Lab, config: &str, folder: TempDir) -> Self {
         let manifests = folder.path().join("manifests");
         fs::create_dir_all(&manifests).expect("a new folder");
+        let config = config.replace("FOLDER", folder.path().to_str().expect("UTF-8"));
         let file = folder.path().join("ravelin.toml");
         let text = format!(
             "workers = 1\n{config}\n[source]\nkind = \"directory\"\ndirectory = {manifests:?}\n\
@@ -103,6 +104,18 @@ impl<'l> Edge<'l> {
     pub(crate) fn warnings(&self, listener: &str) -> Vec<String> {
         let about = |line: &Value| line["level"] == "WARN" && line["listener"] == listener;
         self.log().iter().filter(|line| about(line)).map(Value::to_string).collect()
+    }
+
+    /// A place for a file of the test.
+    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) fn plain(&self, name: &str) -> u64 {
+        let page = self.page();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("{} "));
+        line.unwrap_or_else(|| panic!("no {name}: {page}")).parse().expect("a whole number")
     }
 
     /// Replaces all Nodes by one with these addresses, in one step.

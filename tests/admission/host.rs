@@ -132,6 +132,16 @@ impl Host {
         self.tell(connection, &format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n"))
     }
 
+    /// Begins to ask without a pause.
+    pub(crate) fn load(&self, to: SocketAddr) {
+        self.order::<()>(&Order::Load { to });
+    }
+
+    /// Ends that, and returns how many requests were answered, and what became of the others.
+    pub(crate) fn unload(&self) -> (u64, Vec<String>) {
+        self.order(&Order::Unload)
+    }
+
     /// Begins to listen to segments.
     pub(crate) fn tap(&self) {
         self.order::<()>(&Order::Tap);

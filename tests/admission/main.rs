@@ -7,6 +7,7 @@
 //! Where that is missing the tests say so on standard error and pass.
 
 mod agent;
+mod break_glass;
 mod changes;
 mod edge;
 #[path = "../support/eventually.rs"]

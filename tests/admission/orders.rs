@@ -17,6 +17,10 @@ pub(crate) enum Order {
     Connect { to: Vec<SocketAddr>, milliseconds: u64 },
     /// Sends a text over a connection and reads one HTTP response: `Told`.
     Ask { connection: usize, text: String },
+    /// Begins to ask without a pause, over one connection and over new ones in turns: `()`.
+    Load { to: SocketAddr },
+    /// Ends that: how many requests were answered, and what became of the others, `(u64, Vec<String>)`.
+    Unload,
     /// Opens the raw sockets: from now on segments of TCP that arrive here are kept: `()`.
     Tap,
     /// Sends segments as they are: `()`.

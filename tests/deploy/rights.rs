@@ -95,10 +95,17 @@ fn the_roles_are_bound_to_the_account_of_the_pod_alone() {
 
 #[test]
 fn config_maps_are_read_one_by_name_and_only_on_request() {
-    let text = std::fs::read_to_string(deploy("components/cloudflare-config-map/rbac.yaml"));
-    let objects = parse(&text.expect("a readable file"));
-    let role = one(&objects, "Role");
-    let verbs = READ.iter().map(|verb| (String::new(), "configmaps".into(), (*verb).into()));
-    assert_eq!(rights(role), verbs.collect());
-    assert_eq!(role["rules"][0]["resourceNames"], json!(["cloudflare-ips"]));
+    for (component, name) in
+        [("cloudflare-config-map", "cloudflare-ips"), ("break-glass", "ravelin-break-glass")]
+    {
+        let path = deploy(&format!("components/{component}/rbac.yaml"));
+        let objects = parse(&std::fs::read_to_string(path).expect("a readable file"));
+        let role = one(&objects, "Role");
+        let verbs = READ.iter().map(|verb| (String::new(), "configmaps".into(), (*verb).into()));
+        assert_eq!(rights(role), verbs.collect());
+        assert_eq!(role["rules"][0]["resourceNames"], json!([name]));
+    }
+    let path = deploy("components/break-glass/configmap.yaml");
+    let switch = parse(&std::fs::read_to_string(path).expect("a readable file"));
+    assert_eq!(one(&switch, "ConfigMap")["data"], json!({"switch": "off"}));
 }

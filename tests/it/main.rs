@@ -12,6 +12,7 @@ mod access;
 mod admin;
 mod auth;
 mod balancing;
+mod break_glass;
 mod cache;
 mod client;
 mod compress;

@@ -7,7 +7,7 @@ use crate::cli::manifests::Read;
 use crate::cli::{Failure, USAGE};
 use crate::config::{Config, Listener};
 use crate::control::cloudflare::check::networks;
-use crate::control::cloudflare::{self, Initial, ListSpec};
+use crate::control::cloudflare::{self, Initial, ListSpec, switch};
 use crate::control::crowdsec::ban_of;
 use crate::error::Reason;
 use crate::http::client_ip::{ClientIp, Identity, Scheme, identify};
@@ -51,6 +51,9 @@ pub(super) struct OriginReport {
     /// Further ranges beside the list, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     extra: Option<String>,
+    /// Whether break-glass is on, if it has a switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    break_glass: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     believed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,7 @@ impl OriginReport {
         let admission = Some(self.admission.clone());
         let sometimes = [
             ("extra", &self.extra),
+            ("break-glass", &self.break_glass),
             ("admission", &admission),
             ("believed", &self.believed),
             ("client", &self.client),
@@ -126,6 +130,7 @@ impl Origin {
             set: None,
             list: describe(&list),
             extra: extra.as_ref().map(describe_extra),
+            break_glass: None,
             believed: None,
             client: None,
             crowdsec: None,
@@ -145,6 +150,7 @@ impl Origin {
             extra: extra.map(|extra| extra.ranges).unwrap_or_default(),
             nodes: AddrRanges::new(&addresses.nodes),
             pods: AddrRanges::new(&addresses.pods),
+            break_glass: findings.read_switch(read, config),
         };
         let gate = Gate::of_listener(listener, &live);
         match meet(&gate, listener, from, self.proxy_source) {
@@ -168,6 +174,19 @@ impl Origin {
 }
 
 impl OriginReport {
+    /// Whether break-glass is on, which is noted.
+    fn read_switch(&mut self, read: &Read, config: &Config) -> bool {
+        let Some(switch) = &config.break_glass.switch else { return false };
+        let text = read.build.addresses.texts.get(&ConfigText::BreakGlass);
+        let found = switch::read(switch, text.map(|text| &**text));
+        self.break_glass = Some(match &found {
+            Ok(true) => "ON: every address is admitted".to_owned(),
+            Ok(false) => "off".to_owned(),
+            Err(error) => format!("off, because of its switch: {error}"),
+        });
+        found == Ok(true)
+    }
+
     /// Whom a request of an admitted peer is from, and whether Cloudflare's rules let it pass.
     fn identify(
         &mut self,

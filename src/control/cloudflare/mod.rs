@@ -26,6 +26,7 @@ mod own;
 mod refresh_intervals;
 mod spec;
 pub mod store;
+pub mod switch;
 #[cfg(test)]
 mod tests;
 

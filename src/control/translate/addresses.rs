@@ -9,10 +9,11 @@
 
 use super::report::{Problem, Report};
 use super::{ConfigMapKey, Options};
+use crate::control::cloudflare::switch::is_on;
 use crate::control::objects::Objects;
 use crate::control::quote::quote;
 use crate::control::suggest::nearest;
-use crate::model::{ClusterAddresses, Diagnostic, Kind, ObjectRef, Severity, Why};
+use crate::model::{ClusterAddresses, ConfigText, Diagnostic, Kind, ObjectRef, Severity, Why};
 use crate::net::addr::special_net;
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeAddress, NodeSpec};
@@ -48,6 +49,9 @@ pub fn addresses(objects: &Objects, options: &Options) -> (ClusterAddresses, Vec
     }
     for (text, key) in &options.texts {
         let found = read_text(objects, key, text.setting(), &mut findings);
+        if let (ConfigText::BreakGlass, Some(found)) = (text, &found) {
+            report_switch(key, found, &mut findings);
+        }
         addresses.texts.extend(found.map(|found| (*text, found)));
     }
     for set in [&mut addresses.nodes, &mut addresses.pods] {
@@ -149,6 +153,24 @@ fn report_silent(silent: &[ObjectRef], count: usize, findings: &mut Vec<Diagnost
         let problem = Problem::error(Why::PodNetworkUnknown, "", reason, fix).with(Severity::Info);
         Report::new(object, findings).add("spec.podCIDRs", problem);
     }
+}
+
+/// Says that break-glass is on, or why it is off.
+fn report_switch(key: &ConfigMapKey, text: &str, findings: &mut Vec<Diagnostic>) {
+    let problem = match is_on(text) {
+        Ok(false) => return,
+        Ok(true) => {
+            let reason = "break-glass is ON: every address is admitted";
+            let fix = "write \"off\" as soon as Cloudflare is back";
+            Problem::error(Why::BreakGlass, "", reason, fix).with(Severity::Warning)
+        }
+        Err(error) => {
+            let fix = "write \"on\" or \"off\"";
+            Problem::error(Why::BreakGlass, "", format!("{error}, so break-glass is off"), fix)
+        }
+    };
+    let object = key.object();
+    Report::new(&object, findings).add(&format!("data[{}]", key.key), problem);
 }
 
 /// The text under the key. The messages do not quote it: nobody knows what a wrong key holds.

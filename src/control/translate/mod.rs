@@ -145,6 +145,7 @@ impl ConfigMapKey {
         let origins = [
             (ConfigText::CloudflareList, Some(origin)),
             (ConfigText::CloudflareExtra, extra.as_ref()),
+            (ConfigText::BreakGlass, config.break_glass.switch.as_ref()),
         ];
         let named = |(text, origin): (ConfigText, Option<&ListOrigin>)| match origin? {
             ListOrigin::ConfigMap { namespace, name, key } => {

@@ -150,7 +150,7 @@ async fn go_on<S>(
 where
     S: HttpService<Incoming, ResBody = ResponseBody, Error = Infallible>,
 {
-    let Downstream { worker, watch, .. } = downstream;
+    let Downstream { watch, .. } = downstream;
     let (mut leaving, mut is_unread) = (false, false);
     poll_fn(|cx| {
         watch.register(cx);
@@ -168,7 +168,7 @@ where
             return Poll::Ready(Pause::Short);
         }
         // After a look at what has come: a request that is here is not idle.
-        let is_over = worker.closing_idle.get() || watch.is_evicted();
+        let is_over = downstream.closes_idle() || watch.is_evicted();
         if is_over && !leaving && polled.is_pending() {
             if watch.is_evicted() {
                 // Nothing of an answer is left to send.
@@ -218,13 +218,13 @@ fn may_rest(downstream: &Downstream, is_unread: bool, was_unread: bool) -> Poll<
 /// of Cloudflare are idle most of the time, for up to a quarter of an hour. When the process closes what is
 /// idle, hyper is to do it. Returns why the connection ends instead, if it does.
 async fn rest(downstream: &Downstream, stream: &ClientStream) -> Option<End> {
-    let Downstream { worker, watch, .. } = downstream;
+    let watch = &downstream.watch;
     poll_fn(|cx| {
         watch.register(cx);
         if let Some(phase) = watch.expired() {
             return Poll::Ready(Some(End::Expired(phase)));
         }
-        if worker.closing_idle.get() || stream.poll_readable(cx).is_ready() {
+        if downstream.closes_idle() || stream.poll_readable(cx).is_ready() {
             return Poll::Ready(None);
         }
         if watch.is_evicted() { Poll::Ready(Some(End::Evicted)) } else { Poll::Pending }

@@ -32,12 +32,12 @@ pub(super) async fn in_time<T>(
     downstream: &Downstream,
     mut part: Pin<&mut impl Future<Output = Result<T, Unmet>>>,
 ) -> Result<T, Unmet> {
-    let Downstream { worker, watch, .. } = downstream;
+    let watch = &downstream.watch;
     poll_fn(|cx| {
         watch.register(cx);
         let ended = match () {
             () if watch.is_evicted() => HandshakeFailure::Evicted,
-            () if worker.closing_idle.get() => HandshakeFailure::Drained,
+            () if downstream.closes_idle() => HandshakeFailure::Drained,
             () if watch.expired().is_some() => HandshakeFailure::Timeout,
             () => return part.as_mut().poll(cx),
         };

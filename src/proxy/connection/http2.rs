@@ -76,7 +76,7 @@ pub(super) async fn serve_http2(
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        let is_over = (worker.closing_idle.get() || streams.is_hoard()) && streams.is_empty();
+        let is_over = (downstream.closes_idle() || streams.is_hoard()) && streams.is_empty();
         // It ends by itself when its last answer is flushed and GOAWAY is confirmed, or after a while.
         if is_over && !has_limit {
             watch.enter(Phase::Idle, GOAWAY_LIMIT);
@@ -169,5 +169,5 @@ fn is_to_go(downstream: &Downstream, streams: &Streams, is_over: bool) -> bool {
         || is_over
         || streams.is_overdrawn()
         || streams.is_hoard()
-        || (downstream.worker.draining.get() && streams.has_begun())
+        || (downstream.is_draining() && streams.has_begun())
 }

@@ -15,7 +15,7 @@ use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::{Account, HolderKind};
 use crate::net::message::Request;
-use crate::proxy::{Downstream, Worker};
+use crate::proxy::{Downstream, StrangerSeat, Worker};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
 use crate::transport::admission::Gate;
@@ -45,26 +45,43 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let _open = cells.open.raise();
     if let Ok(socket) = TcpStream::from_std(socket) {
         match identify_peer(&worker, &socket, peer, listener).await {
-            Ok(downstream) => {
-                if let Some((downstream, socket)) = to_http(downstream, socket).await {
-                    let downstream = Rc::new(downstream);
-                    // On the heap: the two are of very different size, and one is not used.
-                    match downstream.streams.clone() {
-                        None => match worker.config.http1 {
-                            Http1::Ravelin => Box::pin(http1::serve(downstream, socket)).await,
-                            Http1::Hyper => Box::pin(by_hyper::serve(downstream, socket)).await,
-                        },
-                        Some(streams) => {
-                            Box::pin(http2::serve_http2(downstream, &streams, socket)).await;
-                        }
-                    }
-                }
+            Ok(downstream) if downstream.stranger.is_some() => {
+                serve_stranger(downstream, socket).await;
             }
+            Ok(downstream) => serve_peer(downstream, socket).await,
             Err(RejectedConnection::Reset) => listen::reset(socket),
             Err(RejectedConnection::Closed) => drop(socket),
         }
     }
     drop((slot, load));
+}
+
+/// Serves a peer to the end of its connection.
+async fn serve_peer(downstream: Downstream, socket: TcpStream) {
+    let Some((downstream, socket)) = to_http(downstream, socket).await else { return };
+    let downstream = Rc::new(downstream);
+    // On the heap: the two are of very different size, and one is not used.
+    match downstream.streams.clone() {
+        None => match downstream.worker.config.http1 {
+            Http1::Ravelin => Box::pin(http1::serve(downstream, socket)).await,
+            Http1::Hyper => Box::pin(by_hyper::serve(downstream, socket)).await,
+        },
+        Some(streams) => Box::pin(http2::serve_http2(downstream, &streams, socket)).await,
+    }
+}
+
+/// The same for one whom break-glass alone admits: cut where it has not left in time once that is off.
+async fn serve_stranger(downstream: Downstream, socket: TcpStream) {
+    let Some(seat) = downstream.stranger.clone() else { return };
+    let mut served = Box::pin(serve_peer(downstream, socket));
+    poll_fn(|cx| {
+        if seat.is_cut() {
+            seat.count_cut();
+            return Poll::Ready(());
+        }
+        served.as_mut().poll(cx)
+    })
+    .await;
 }
 
 /// A connection with HTTP, its TLS handshake done, if the listener has TLS. `None` if it failed, which has been counted,
@@ -144,6 +161,7 @@ async fn identify_peer(
         watch.enter(Phase::Idle, timeouts.first_request);
     }
     let Origin { source, balancer, destination } = origin;
+    let stranger = seat_of_stranger(worker, &gate, source, listener)?;
     let Listener { name, protocol, .. } = &worker.config.listeners[listener];
     account.charge(HolderKind::Connections, price(*protocol));
     Ok(Downstream {
@@ -152,6 +170,7 @@ async fn identify_peer(
         peer: source,
         destination,
         trusted: gate.believed().check(source),
+        stranger,
         gate,
         watch,
         unread: Cell::new(false),
@@ -162,6 +181,32 @@ async fn identify_peer(
         text: ConnectionText::new(source, balancer, name),
         fields: forwarded_fields(source, destination.port()),
     })
+}
+
+/// The seat of a peer whom break-glass alone admits; `None` for all others.
+fn seat_of_stranger(
+    worker: &Worker,
+    gate: &Gate,
+    source: PeerAddr,
+    listener: usize,
+) -> Result<Option<Rc<StrangerSeat>>, RejectedConnection> {
+    let cells = &worker.cells.listeners[listener];
+    if !gate.is_stranger(source.ip()) {
+        // Accepted in the moment before break-glass was off again.
+        let is_late = worker.config.break_glass.switch.is_some()
+            && gate.admits(source.ip()).is_none()
+            && !gate.is_balancer(source.ip());
+        if is_late {
+            cells.refuse(Refusal::NotAdmitted);
+            return Err(RejectedConnection::Reset);
+        }
+        return Ok(None);
+    }
+    let Some(seat) = worker.strangers.seat(source.ip()) else {
+        cells.refuse(Refusal::BreakGlassLimit);
+        return Err(RejectedConnection::Reset);
+    };
+    Ok(Some(Rc::new(seat)))
 }
 
 /// Runs a future to its end. `None` if the connection has to make room for another one before that.

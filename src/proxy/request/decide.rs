@@ -71,7 +71,9 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: RequestParts) -> Result<
         exchange.unreadable = Some(Unreadable::of(&head));
     })?;
     let target = &*exchange.target.insert(target);
+    let in_time = downstream.stranger.as_ref().is_none_or(|stranger| stranger.may_ask());
     let allowed = worker.policy.judge(sender.ip(), sender.via_cloudflare(), &head.headers);
+    let allowed = if in_time { allowed } else { Err(Reason::BreakGlassLimited) };
     let table = worker.tables.load();
     let entry = worker.entries[downstream.listener];
     let (via_cloudflare, fields) = (sender.via_cloudflare(), sender.fields(&target.host));

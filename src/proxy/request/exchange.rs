@@ -310,7 +310,7 @@ impl Drop for Exchange {
         let watch = &record.watch;
         if !record.complete {
             record.reason.get_or_insert(match (watch.expired(), record.starved) {
-                _ if worker.aborting.get() => Reason::CutByDrain,
+                _ if record.downstream.is_aborting() => Reason::CutByDrain,
                 _ if record.is_too_large() => Reason::BodyTooLarge,
                 _ if watch.ends_early() => Reason::MemoryReclaimed,
                 (Some(Phase::Response), _) if watch.is_overdue() => Reason::RequestDeadline,

@@ -86,7 +86,7 @@ pub fn forward(
         // After CONNECT a client may send what is no request of ours (RFC 9110 section 9.3.6). HTTP/2
         // ends connections by GOAWAY.
         let close = streams.is_none()
-            && (worker.draining.get()
+            && (exchange.downstream().is_draining()
                 || worker.deadlines.is_starving()
                 || leaves_unread
                 || matches!(result, Err(Reason::ConnectRefused | Reason::MemoryExhausted))

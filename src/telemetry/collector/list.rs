@@ -40,7 +40,9 @@ impl Telemetry {
             "Ranges that have left the list and are still admitted",
             u64::try_from(list.leaving).ok(),
         )?;
-        self.encode_list_state(encoder)
+        self.encode_list_state(encoder)?;
+        self.encode_extra_ranges(encoder)?;
+        self.encode_break_glass(encoder)
     }
 
     fn encode_list_state(&self, encoder: &mut Families<'_>) -> fmt::Result {

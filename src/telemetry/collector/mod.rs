@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod break_glass;
 mod connections;
 mod decisions;
 mod families;
@@ -66,6 +67,7 @@ pub struct Telemetry {
     ports: Box<[Arc<PortCells>]>,
     list: Arc<ListMetrics>,
     extra_ranges: Arc<ListMetrics>,
+    break_glass: Arc<super::BreakGlassCells>,
     decisions: Arc<DecisionMetrics>,
     access: Arc<AccessMetrics>,
     watch: Arc<WatchMetrics>,
@@ -126,6 +128,7 @@ impl Telemetry {
             ports: ports.map(|name| Arc::new(PortCells::new(name))).collect(),
             list: Arc::default(),
             extra_ranges: Arc::default(),
+            break_glass: Arc::default(),
             decisions: Arc::default(),
             access: Arc::default(),
             watch: Arc::default(),
@@ -325,7 +328,6 @@ impl Collector for Telemetry {
         self.encode_admission(&mut families)?;
         self.encode_tls(&mut families)?;
         self.encode_list(&mut families)?;
-        self.encode_extra_ranges(&mut families)?;
         self.encode_decisions(&mut families)?;
         self.encode_access(&mut families)?;
         self.encode_watch(&mut families)?;

@@ -21,9 +21,14 @@ use std::sync::Arc;
 pub struct Gate {
     sets: Vec<(Arc<str>, AddrRanges)>,
     open: bool,
+    /// The name under which break-glass admits addresses of no set, while it is on.
+    break_glass: Option<Arc<str>>,
     balancers: AddrRanges,
     believed: TrustedSources,
 }
+
+/// The name of the set of all others, while break-glass is on.
+const BREAK_GLASS: &str = "break_glass";
 
 /// The gate of one listener as it is now: replaced whole when a set changes.
 pub type GateCell = ArcSwap<Gate>;
@@ -32,10 +37,16 @@ impl Gate {
     /// The gate of a listener.
     pub fn of_listener(listener: &Listener, live: &LiveSets) -> Self {
         let proxies = AddrRanges::new(&listener.trusted_proxies);
+        let admits_cloudflare =
+            listener.admit.sets.iter().any(|set| set.members == Members::Cloudflare);
+        let own = Self::new(&listener.admit, live);
+        let break_glass = (live.break_glass && admits_cloudflare).then(|| BREAK_GLASS.into());
         Self {
+            open: own.open || break_glass.is_some(),
+            break_glass,
             balancers: AddrRanges::new(&listener.proxy_protocol_from),
             believed: TrustedSources::new(live.all_cloudflare(), proxies),
-            ..Self::new(&listener.admit, live)
+            ..own
         }
     }
 
@@ -60,6 +71,7 @@ impl Gate {
         Self {
             sets: sets.collect(),
             open: admit.is_any(),
+            break_glass: None,
             balancers: AddrRanges::default(),
             believed: TrustedSources::default(),
         }
@@ -76,6 +88,20 @@ impl Gate {
 
     /// The first set that has the address, or `None` if it is to be refused.
     pub fn admits(&self, ip: IpAddr) -> Option<&Arc<str>> {
+        self.in_set(ip).or(self.break_glass.as_ref())
+    }
+
+    /// Whether break-glass alone admits the address.
+    pub fn is_stranger(&self, ip: IpAddr) -> bool {
+        self.break_glass.is_some() && self.in_set(ip).is_none()
+    }
+
+    /// Whether break-glass is on.
+    pub fn is_glass_broken(&self) -> bool {
+        self.break_glass.is_some()
+    }
+
+    fn in_set(&self, ip: IpAddr) -> Option<&Arc<str>> {
         self.sets.iter().find(|(_, ranges)| ranges.contains(ip)).map(|(name, _)| name)
     }
 

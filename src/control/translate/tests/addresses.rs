@@ -298,8 +298,8 @@ fn a_list_that_is_not_there_is_told_without_the_content() {
         (
             // hunter2 and a byte that is no UTF-8.
             mk_config_map("ips", "binaryData: {list: aHVudGVyMv8=}"),
-            "error: ConfigMap kube-system/ips: binaryData[list]: is not UTF-8 text (fix: put the \
-             list as text under `data`)"
+            "error: ConfigMap kube-system/ips: binaryData[list]: is not UTF-8 text (fix: put it \
+             as text under `data`)"
                 .to_owned(),
         ),
     ] {

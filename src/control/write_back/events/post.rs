@@ -169,6 +169,7 @@ pub(super) fn reason(why: Why) -> &'static str {
         Why::UpstreamTls => "UpstreamTls",
         Why::SecretUnusable => "SecretUnusable",
         Why::ConfigMapUnusable => "ConfigMapUnusable",
+        Why::BreakGlass => "BreakGlass",
         Why::PodNetworkUnknown => "PodNetworkUnknown",
         Why::Shadowed => "Shadowed",
         Why::ForeignClass => "ForeignClass",

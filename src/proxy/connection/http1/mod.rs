@@ -91,7 +91,7 @@ pub(super) async fn serve(downstream: Rc<Downstream>, socket: ClientSocket) {
 
 /// Waits for the next request.
 fn next(client: &Client, cx: &mut Context<'_>) -> Poll<Result<RequestHead, End>> {
-    let Downstream { worker, watch, .. } = &*client.downstream;
+    let watch = &client.downstream.watch;
     watch.register(cx);
     let ended = |end| Poll::Ready(Err(end));
     if let Some(phase) = watch.expired() {
@@ -116,7 +116,7 @@ fn next(client: &Client, cx: &mut Context<'_>) -> Poll<Result<RequestHead, End>>
         }
         return ended(End::Evicted);
     }
-    if is_idle && worker.closing_idle.get() {
+    if is_idle && client.downstream.closes_idle() {
         return ended(End::Through);
     }
     Poll::Pending
@@ -203,7 +203,7 @@ fn write(
     if let Some(phase) = watch.expired().filter(|phase| *phase != Phase::Exchange) {
         return Poll::Ready(Err(End::Expired(phase)));
     }
-    tail.leaves |= worker.closing_idle.get();
+    tail.leaves |= client.downstream.closes_idle();
     let written = send(client, response, cx);
     if written.is_ready() {
         return written;
