@@ -7,7 +7,7 @@ use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Deadlines, Watch};
 use crate::net::memory::{Account, Ledger};
 use crate::net::random::Random;
-use crate::net::trust::TrustedPeer;
+use crate::net::trust::{Speaker, TrustedPeer};
 use crate::net::turns::Turns;
 use crate::proxy::EtagTable;
 use crate::proxy::middleware::States;
@@ -15,7 +15,7 @@ use crate::proxy::{StrangerSeat, Strangers};
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, TcpSeriesCache, WorkerCells};
-use crate::tls::{Handshakes, Session};
+use crate::tls::{Handshakes, Session, TlsPeer};
 use crate::transport::admission::{Gate, GateCell};
 use crate::upstream::Upstream;
 use crate::upstream::body::Flow;
@@ -147,6 +147,14 @@ pub struct Downstream {
 }
 
 impl Downstream {
+    /// Who it is to a choice of certificates.
+    pub fn tls_peer(&self) -> TlsPeer {
+        match self.trusted.map(TrustedPeer::speaker) {
+            Some(Speaker::Cloudflare) => TlsPeer::Cloudflare,
+            Some(Speaker::Proxy) | None => TlsPeer::Other,
+        }
+    }
+
     /// Whether answers are to be the last ones of the connection.
     pub fn is_draining(&self) -> bool {
         self.worker.draining.get() || self.is_leaving()

@@ -4,7 +4,7 @@
 use super::handshake::{Handshakes, Hello, Terms, Unmet};
 use super::policy::Policy;
 use super::session::Session;
-use super::snapshot::{Shown, Snapshot};
+use super::snapshot::{Shown, Snapshot, TlsPeer};
 use crate::model::{TcpRule, TcpTlsEnd};
 use crate::telemetry::{HandshakeCells, HandshakeFailure};
 use rustls::Error;
@@ -68,10 +68,11 @@ impl Handshakes {
         hello: Hello,
         rule: &Arc<TcpRule>,
         end: &TcpTlsEnd,
+        peer: TlsPeer,
         cells: &HandshakeCells,
     ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
         let snapshot = self.store().load_full();
-        let shown = match certificate(&snapshot, &hello, end) {
+        let shown = match certificate(&snapshot, &hello, end, peer) {
             Ok(shown) => shown,
             Err(failure) => {
                 hello.refuse().await;
@@ -99,6 +100,7 @@ fn certificate(
     snapshot: &Snapshot,
     hello: &Hello,
     end: &TcpTlsEnd,
+    peer: TlsPeer,
 ) -> Result<Arc<Shown>, HandshakeFailure> {
     let found = snapshot.find(hello.server_name());
     if let (Some(secret), Err(_)) | (Some(secret), Ok(super::Selected { by_default: true, .. })) =
@@ -110,5 +112,5 @@ fn certificate(
             Some(_) => HandshakeFailure::UnknownSni,
         });
     }
-    found.map(|found| Arc::clone(hello.choose(found)))
+    found.map(|found| Arc::clone(hello.choose(found, peer)))
 }

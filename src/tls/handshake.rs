@@ -5,7 +5,7 @@ use super::ended::EndPolicies;
 use super::failure::{is_of_name, of_io, of_tls};
 use super::policy::{HTTP2, Policy};
 use super::session::{Session, Standing};
-use super::snapshot::{Selected, Shown, SnapshotCell};
+use super::snapshot::{Selected, Shown, SnapshotCell, TlsPeer};
 use super::turns::Turns;
 use crate::net::stream::Now;
 use crate::pki::certificate::Certificate;
@@ -90,13 +90,14 @@ impl Handshakes {
     pub async fn shake(
         &self,
         socket: TcpStream,
+        peer: TlsPeer,
         cells: &HandshakeCells,
     ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
         let hello = {
             let _in_flight = cells.in_flight.raise();
             hello(socket, None).await?
         };
-        self.accept(hello, cells).await
+        self.accept(hello, peer, cells).await
     }
 
     /// Reads the ClientHello and keeps its bytes, for who decides by it what becomes of the connection.
@@ -115,6 +116,7 @@ impl Handshakes {
     pub async fn accept(
         &self,
         hello: Hello,
+        peer: TlsPeer,
         cells: &HandshakeCells,
     ) -> Result<(TlsStream<TcpStream>, Session), Unmet> {
         let snapshot = self.store.load_full();
@@ -125,7 +127,7 @@ impl Handshakes {
                 return Err(failure.into());
             }
         };
-        let Shown { certificate, config } = &**hello.choose(found);
+        let Shown { certificate, config } = &**hello.choose(found, peer);
         let policy = snapshot.policy(hello.server_name()).cloned();
         let terms = Terms {
             config: quiet(policy.as_ref(), certificate, config),
@@ -239,8 +241,8 @@ impl Hello {
     }
 
     /// The certificate for this client.
-    pub(super) fn choose<'s>(&self, found: Selected<'s>) -> &'s Arc<Shown> {
-        found.for_client(&self.accepted.client_hello())
+    pub(super) fn choose<'s>(&self, found: Selected<'s>, peer: TlsPeer) -> &'s Arc<Shown> {
+        found.for_client(&self.accepted.client_hello(), peer)
     }
 }
 

@@ -31,5 +31,5 @@ pub use handshake::{Handshakes, Hello, Unmet};
 pub use policies::{Demands, Policies};
 pub use policy::Policy;
 pub use session::{Session, covers, is_one_policy};
-pub use snapshot::{Entry, SecretName, Selected, Shown, Snapshot, SnapshotCell};
+pub use snapshot::{Entry, SecretName, Selected, Shown, Snapshot, SnapshotCell, TlsPeer};
 pub use tickets::{MOST_SECRET_BYTES, SecretError, TicketKeys};

@@ -67,7 +67,8 @@ impl Shown {
     }
 }
 
-/// Certificates for one name: at most one of each kind of key, the kind to prefer first.
+/// Certificates for one name: at most one of each issuer and kind of key, in the order in which Cloudflare is shown
+/// them: those of its Origin CA first, then the kind to prefer.
 type Shelf = Vec<Arc<Shown>>;
 
 type ByName = HashMap<Arc<str>, Shelf, RandomState>;
@@ -85,6 +86,15 @@ pub struct Snapshot {
     policies: Option<Policies>,
 }
 
+/// The client of a handshake, as far as a certificate is chosen by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsPeer {
+    /// Cloudflare, which trusts its Origin CA.
+    Cloudflare,
+    /// Any other, who does not.
+    Other,
+}
+
 /// The certificate for a server name.
 #[derive(Clone, Copy, Debug)]
 pub struct Selected<'s> {
@@ -94,7 +104,7 @@ pub struct Selected<'s> {
 }
 
 impl<'s> Selected<'s> {
-    /// The certificate for a client that accepts all key types.
+    /// The certificate for Cloudflare, which accepts all key types.
     pub fn preferred(self) -> &'s Arc<Shown> {
         // A shelf is made by putting the first one on it.
         &self.shelf[0]
@@ -102,17 +112,30 @@ impl<'s> Selected<'s> {
 
     /// The one for this client: the first that it can check, else the first, so that rustls says
     /// what is missing.
-    pub(super) fn for_client(self, hello: &ClientHello<'_>) -> &'s Arc<Shown> {
-        match self.shelf {
-            [only] => only,
-            several => several.iter().find(|shown| shown.suits(hello)).unwrap_or(self.preferred()),
+    pub(super) fn for_client(self, hello: &ClientHello<'_>, peer: TlsPeer) -> &'s Arc<Shown> {
+        if let [only] = self.shelf {
+            return only;
         }
+        let suits = |shown: &&Arc<Shown>| shown.suits(hello);
+        let public = self.public(peer).find(suits);
+        public.or_else(|| self.shelf.iter().find(suits)).unwrap_or(self.preferred())
+    }
+
+    /// The certificate for a client of this kind that accepts all key types.
+    pub fn for_peer(self, peer: TlsPeer) -> &'s Arc<Shown> {
+        self.public(peer).next().unwrap_or(self.preferred())
+    }
+
+    /// Those that others than Cloudflare may trust, if the client is one.
+    fn public(self, peer: TlsPeer) -> impl Iterator<Item = &'s Arc<Shown>> {
+        let all = self.shelf.iter();
+        all.filter(move |shown| peer == TlsPeer::Other && !shown.certificate.is_of_origin_ca())
     }
 }
 
 impl Snapshot {
-    /// Puts certificates in their places. Of two with the same kind of key for one name, the first
-    /// is presented.
+    /// Puts certificates in their places. Of two of one issuer with the same kind of key for one
+    /// name, the first is presented.
     pub fn build(policies: &Policies, entries: &[Entry]) -> Self {
         let mut snapshot = Self { policies: Some(policies.clone()), ..Self::default() };
         for Entry { certificate, hosts, default, secret } in entries {
@@ -223,7 +246,7 @@ impl Snapshot {
 }
 
 fn put(shelf: &mut Shelf, shown: &Arc<Shown>) {
-    let kind = |shown: &Shown| shown.certificate.kind();
+    let kind = |shown: &Shown| (!shown.certificate.is_of_origin_ca(), shown.certificate.kind());
     if let Err(place) = shelf.binary_search_by_key(&kind(shown), |other| kind(other)) {
         shelf.insert(place, Arc::clone(shown));
     }

@@ -5,8 +5,8 @@ use crate::model::HostPattern;
 use crate::pki::certificate::{Certificate, KeyKind};
 use crate::pki::client_certificate::{Authority, Demand, Mode, Subjects};
 use crate::telemetry::HandshakeFailure;
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
-use rcgen::{PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};
+use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
+use rcgen::{Issuer as CaIssuer, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -175,6 +175,38 @@ fn a_name_is_shown_its_own_certificate_then_a_wildcards_then_the_default() {
         let expected = expected.unwrap_or(&fallback);
         assert!(Arc::ptr_eq(found.preferred().certificate(), expected), "{name:?}");
     }
+}
+
+/// A certificate for a name, issued by an authority with this unit.
+fn issued(unit: &str, algorithm: &'static SignatureAlgorithm) -> Arc<Certificate> {
+    let authority_key = KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::OrganizationalUnitName, unit);
+    let issuer = CaIssuer::new(authority, authority_key);
+    let key = KeyPair::generate_for(algorithm).expect("a key");
+    let own = CertificateParams::new(vec!["a.example".to_owned()]).expect("a name");
+    let own = own.signed_by(&key, &issuer).expect("signed");
+    let read = Certificate::from_pem(own.pem().as_bytes(), key.serialize_pem().as_bytes());
+    Arc::new(read.expect("a pair"))
+}
+
+#[test]
+fn of_two_issuers_cloudflare_is_shown_its_own_and_others_the_other_one() {
+    let ecdsa = &PKCS_ECDSA_P256_SHA256;
+    let origin = issued("CloudFlare Origin SSL ECC Certificate Authority", ecdsa);
+    let public = issued("Example Trust", ecdsa);
+    let second = issued("CloudFlare Origin SSL Certificate Authority", ecdsa);
+    for order in [[&origin, &public, &second], [&public, &origin, &second]] {
+        let snapshot = snapshot(&order.map(|one| Entry::of_names(Arc::clone(one), false)));
+        let found = snapshot.find(Some("a.example")).expect("known");
+        for (peer, expected) in [(TlsPeer::Cloudflare, &origin), (TlsPeer::Other, &public)] {
+            assert!(Arc::ptr_eq(found.for_peer(peer).certificate(), expected), "{peer:?}");
+        }
+    }
+    // With one alone there is nothing to choose.
+    let alone = snapshot(&[Entry::of_names(Arc::clone(&origin), false)]);
+    let found = alone.find(Some("a.example")).expect("known");
+    assert!(Arc::ptr_eq(found.for_peer(TlsPeer::Other).certificate(), &origin));
 }
 
 #[test]

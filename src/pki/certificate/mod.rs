@@ -22,6 +22,7 @@ use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
 /// Largest file of a chain or a key, in bytes. A chain of three with 200 names has some 15 KiB; a
 /// larger one by far is the wrong file.
@@ -56,6 +57,7 @@ pub struct Certificate {
     not_before: i64,
     not_after: i64,
     kind: KeyKind,
+    of_origin_ca: bool,
 }
 
 impl Certificate {
@@ -77,6 +79,7 @@ impl Certificate {
         let names = names(&read)?;
         let not_before = read.validity().not_before.timestamp();
         let not_after = read.validity().not_after.timestamp();
+        let of_origin_ca = is_origin_ca(read.issuer());
         let key = private_key(key)?;
         let key = any_supported_type(&key).map_err(|_| CertificateError::KeyUnsupported)?;
         let kind = match key.algorithm() {
@@ -92,7 +95,7 @@ impl Certificate {
             Err(Error::InconsistentKeys(_)) => return Err(CertificateError::KeyMismatch),
             Err(_) => return Err(CertificateError::Unreadable),
         }
-        Ok(Self { key: Arc::new(key), names, not_before, not_after, kind })
+        Ok(Self { key: Arc::new(key), names, not_before, not_after, kind, of_origin_ca })
     }
 
     /// Reads the two files, at most 1 MiB each.
@@ -150,6 +153,12 @@ impl Certificate {
         self.kind
     }
 
+    /// Whether it says that Cloudflare Origin CA has issued it, which nobody but Cloudflare trusts. Not proven: it
+    /// decides only which of several certificates is presented.
+    pub fn is_of_origin_ca(&self) -> bool {
+        self.of_origin_ca
+    }
+
     /// Chain and key, for rustls.
     pub fn key(&self) -> &Arc<CertifiedKey> {
         &self.key
@@ -159,6 +168,13 @@ impl Certificate {
     pub fn is_same(&self, other: &Self) -> bool {
         self.key.cert == other.key.cert
     }
+}
+
+/// Whether an issuer is Cloudflare Origin CA: its roots have the name as their unit, RSA and ECC alike
+/// (`origin_ca_rsa_root.pem`, `origin_ca_ecc_root.pem`).
+fn is_origin_ca(issuer: &X509Name<'_>) -> bool {
+    let mut names = issuer.iter_organizational_unit().chain(issuer.iter_common_name());
+    names.any(|name| name.as_str().is_ok_and(|name| name.starts_with("CloudFlare Origin SSL")))
 }
 
 /// Without the key.

@@ -55,7 +55,8 @@ pub(super) async fn shake(
     let cells = &worker.cells.listeners[downstream.listener];
     begin(&downstream);
     // On the heap, because it takes some KiB that the connection does not need afterwards.
-    let mut handshake = Box::pin(worker.handshakes.shake(socket, &cells.handshakes));
+    let mut handshake =
+        Box::pin(worker.handshakes.shake(socket, downstream.tls_peer(), &cells.handshakes));
     let met = in_time(&downstream, handshake.as_mut()).await;
     settle(downstream, met)
 }

@@ -133,7 +133,8 @@ async fn serve_tls(
         }
         None if is_mixed => {
             downstream.account.release(HolderKind::Connections, hello.held());
-            let mut accepting = Box::pin(worker.handshakes.accept(hello, cells));
+            let mut accepting =
+                Box::pin(worker.handshakes.accept(hello, downstream.tls_peer(), cells));
             let met = handshake::in_time(&downstream, accepting.as_mut()).await;
             handshake::settle(downstream, met)
         }
@@ -167,7 +168,8 @@ async fn secured(
         let worker = Rc::clone(&downstream.worker);
         let cells = &worker.cells.listeners[downstream.listener].handshakes;
         downstream.account.release(HolderKind::Connections, held);
-        let mut ending = Box::pin(worker.handshakes.end(hello, &entry.rule, end, cells));
+        let mut ending =
+            Box::pin(worker.handshakes.end(hello, &entry.rule, end, downstream.tls_peer(), cells));
         let met = handshake::in_time(&downstream, ending.as_mut()).await;
         drop(ending);
         let Some((stream, session)) = handshake::count(&downstream, met) else { return };

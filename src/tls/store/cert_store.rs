@@ -225,7 +225,11 @@ fn warn_of_hidden(files: &[OfFile]) {
     for (position, (certificate, default)) in files.iter().enumerate() {
         let is_taken = |name: &HostPattern| {
             let mut before = files[..position].iter().map(|(other, _)| other);
-            before.any(|other| other.kind() == certificate.kind() && other.names().contains(name))
+            before.any(|other| {
+                other.kind() == certificate.kind()
+                    && other.is_of_origin_ca() == certificate.is_of_origin_ca()
+                    && other.names().contains(name)
+            })
         };
         if !default && certificate.names().iter().all(is_taken) {
             let names: Vec<_> = certificate.names().iter().map(ToString::to_string).collect();
