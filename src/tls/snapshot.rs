@@ -67,7 +67,7 @@ impl Shown {
     }
 }
 
-/// Certificates for one name: at most one of each issuer and kind of key, in the order in which Cloudflare is shown
+/// Certificates for one name: at most one of each issuer and kind of key, in the order in which Cloudflare is presented
 /// them: those of its Origin CA first, then the kind to prefer.
 type Shelf = Vec<Arc<Shown>>;
 
@@ -126,7 +126,7 @@ impl<'s> Selected<'s> {
         self.public(peer).next().unwrap_or(self.preferred())
     }
 
-    /// Those that others than Cloudflare may trust, if the client is one.
+    /// Those that clients beside Cloudflare may trust, if the client is one.
     fn public(self, peer: TlsPeer) -> impl Iterator<Item = &'s Arc<Shown>> {
         let all = self.shelf.iter();
         all.filter(move |shown| peer == TlsPeer::Other && !shown.certificate.is_of_origin_ca())
