@@ -313,6 +313,13 @@ fn telemetry(config: &Config, heritage: &Heritage) -> Arc<Telemetry> {
     let telemetry = Telemetry::configured(&names, config.workers.get(), memory, metrics);
     let protocols = config.listeners.iter().map(|listener| listener.protocol);
     telemetry.secure(protocols.map(|protocol| protocol != ListenerProtocol::Http));
+    let entry_point = |(listener, name): (usize, &Arc<str>)| {
+        let mut points = config.entry_points.iter();
+        Arc::clone(
+            points.find(|point| point.listeners.contains(&listener)).map_or(name, |p| &p.name),
+        )
+    };
+    telemetry.enter_by(names.iter().enumerate().map(entry_point).collect());
     telemetry.follow_steps(Arc::clone(heritage.steps.cells()));
     telemetry
 }

@@ -169,7 +169,7 @@ pub(super) const HTTP2: Keys = Keys {
 pub(super) const DNS: Keys = Keys { table: "dns", keys: &["external_names", "servers"] };
 /// `[metrics]`.
 pub(super) const METRICS: Keys =
-    Keys { table: "metrics", keys: &["per_route", "labels", "buckets"] };
+    Keys { table: "metrics", keys: &["per_route", "labels", "buckets", "traefik"] };
 /// `[upstream]`.
 pub(super) const UPSTREAM: Keys = Keys {
     table: "upstream",

@@ -28,6 +28,8 @@ pub struct Metrics {
     pub labels: RequestLabels,
     /// Upper bounds of the histograms: 1 to 32, ascending.
     pub buckets: Box<[Duration]>,
+    /// The metrics of Traefik that there are as well. Default: none.
+    pub traefik: TraefikFamilies,
 }
 
 impl Default for Metrics {
@@ -36,6 +38,7 @@ impl Default for Metrics {
             per_route: PerRoute::Requests,
             labels: RequestLabels::ALL,
             buckets: BUCKETS.map(Duration::from_secs_f64).into(),
+            traefik: TraefikFamilies::default(),
         }
     }
 }
@@ -76,6 +79,25 @@ impl RequestLabels {
     const WORDS: [&str; 4] = ["host", "route", "service", "method"];
 }
 
+/// Traefik's metrics of requests that there are beside ours (`metrics.prometheus.addEntryPointsLabels` and
+/// `addServicesLabels` of Traefik).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TraefikFamilies {
+    /// `traefik_entrypoint_*`.
+    pub entry_points: bool,
+    /// `traefik_service_*`.
+    pub services: bool,
+}
+
+impl TraefikFamilies {
+    const WORDS: [&str; 2] = ["entrypoints", "services"];
+
+    /// Whether there are any.
+    pub fn is_any(self) -> bool {
+        self.entry_points || self.services
+    }
+}
+
 pub(super) fn section(table: &Table<'_>) -> Metrics {
     let default = Metrics::default();
     let per_route = table.read("per_route", |value| {
@@ -88,6 +110,7 @@ pub(super) fn section(table: &Table<'_>) -> Metrics {
         per_route: per_route.unwrap_or(default.per_route),
         labels: labels(table).unwrap_or(default.labels),
         buckets: buckets(table).unwrap_or(default.buckets),
+        traefik: traefik(table).unwrap_or_default(),
     }
 }
 
@@ -107,6 +130,22 @@ fn labels(table: &Table<'_>) -> Option<RequestLabels> {
         }
     }
     Some(labels)
+}
+
+fn traefik(table: &Table<'_>) -> Option<TraefikFamilies> {
+    let list = table.list("traefik")?;
+    let words = list.strings(&table.path("traefik"), |word| {
+        let known = TraefikFamilies::WORDS.into_iter().find(|known| *known == word);
+        known.ok_or_else(|| unknown_word(word, &TraefikFamilies::WORDS))
+    });
+    let mut families = TraefikFamilies::default();
+    for word in words {
+        match word {
+            "entrypoints" => families.entry_points = true,
+            _ => families.services = true,
+        }
+    }
+    Some(families)
 }
 
 fn buckets(table: &Table<'_>) -> Option<Box<[Duration]>> {

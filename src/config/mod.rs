@@ -61,7 +61,7 @@ pub use entry_point::EntryPoint;
 pub use followed_file::{FileIdentity, Followed};
 pub use http2::Http2;
 pub use log::{AccessLogConfig, LogConfig, LogLevel};
-pub use metrics::{Metrics, PerRoute, RequestLabels};
+pub use metrics::{Metrics, PerRoute, RequestLabels, TraefikFamilies};
 pub use source::{
     HostPolicy, Kubernetes, MAX_LEASE_BYTES, MiddlewarePolicy, SourceConfig, SourceKind, WriteBack,
 };

@@ -14,7 +14,7 @@ use crate::proxy::middleware::States;
 use crate::proxy::{StrangerSeat, Strangers};
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
-use crate::telemetry::{SeriesCache, TcpSeriesCache, WorkerCells};
+use crate::telemetry::{SeriesCache, TcpSeriesCache, TlsSuite, TlsVersion, WorkerCells};
 use crate::tls::{Handshakes, Session, TlsPeer};
 use crate::transport::admission::{Gate, GateCell};
 use crate::upstream::Upstream;
@@ -144,6 +144,13 @@ pub struct Downstream {
     pub text: ConnectionText,
     /// The forwarded headers of requests whose client is the peer itself.
     pub fields: ForwardedFields,
+}
+
+impl Downstream {
+    /// What was agreed on for its TLS, if it has TLS.
+    pub fn agreed(&self) -> Option<(TlsVersion, TlsSuite)> {
+        self.tls.as_ref().map(|session| (session.version, session.suite))
+    }
 }
 
 impl Downstream {

@@ -8,11 +8,13 @@ use super::series::{Flow, Series};
 use super::steps::StepResults;
 use super::tcp::TcpSeries;
 use super::tls::HandshakeCells;
+use super::traefik::{self, TraefikCells};
 use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
 use crate::error::{Reason, labels};
 use crate::net::counters::{LocalCounter, LocalGauge, ScopedGauge};
 use crate::net::memory::MemoryCells;
+use crate::routing::{RouteId, Table};
 use std::sync::{Arc, Mutex, PoisonError};
 
 labels! { fn label;
@@ -195,6 +197,8 @@ pub struct WorkerCells {
     pub(super) flows: Box<[Arc<Flow>]>,
     /// Bounds of the histograms of routes, if they have some of their own.
     route_bounds: Option<Bounds>,
+    /// Bounds of Traefik's histograms, if its metrics are asked for.
+    traefik_bounds: Option<Bounds>,
     /// Routes that have had a request. Locked by the worker for a route's first request only.
     series: Mutex<Vec<Arc<Series>>>,
     /// The same for routes of connections.
@@ -212,6 +216,7 @@ impl WorkerCells {
         Self {
             flows: (0..listeners).map(|_| Arc::new(Flow::new(&bounds))).collect(),
             route_bounds: (metrics.per_route == PerRoute::All).then_some(bounds),
+            traefik_bounds: metrics.traefik.is_any().then(traefik::bounds),
             listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
             upstream: UpstreamCells::default(),
             steps: StepResults::default(),
@@ -229,6 +234,16 @@ impl WorkerCells {
             Some(bounds) => Arc::new(Flow::new(bounds)),
             None => Arc::clone(&self.flows[listener]),
         }
+    }
+
+    /// Where a route's requests are counted as Traefik counts them, if that is asked for.
+    pub(super) fn traefik_for(
+        &self,
+        table: &Table,
+        route: Option<RouteId>,
+    ) -> Option<Box<TraefikCells>> {
+        let bounds = self.traefik_bounds.as_ref()?;
+        Some(Box::new(TraefikCells::of(bounds, table, route)))
     }
 
     pub(super) fn add_series(&self, series: Arc<Series>) {

@@ -27,6 +27,7 @@ mod steps;
 mod stuck;
 mod tcp;
 mod tls;
+mod traefik;
 mod unnamed;
 mod watch;
 mod write_back;
@@ -50,7 +51,10 @@ pub use locked::Locked;
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
 pub use steps::{SharedCounter, SharedGauge, StepCells, StepOutcome, StepResults, StoreFailure};
 pub use tcp::{TcpLabels, TcpSeries, TcpSeriesCache, end_label};
-pub use tls::{CertificateCells, CertificateMetrics, HandshakeCells, HandshakeFailure, TlsVersion};
+pub use tls::{
+    CertificateCells, CertificateMetrics, HandshakeCells, HandshakeFailure, TlsSuite, TlsVersion,
+};
+pub use traefik::{EntryPointNames, RequestProtocol};
 pub use unnamed::Unnamed;
 pub use watch::{WatchCells, WatchFailure, WatchMetrics};
 pub use write_back::{Suppressed, WriteBackCells, WriteBackMetrics, WriteKind, WriteResult};

@@ -8,6 +8,8 @@ use super::access_log::RouteText;
 use super::cells::{ByReason, WorkerCells};
 use super::histogram::{Bounds, Histogram};
 use super::presence::Presence;
+use super::tls::{TlsSuite, TlsVersion};
+use super::traefik::{RequestProtocol, TraefikCells};
 use crate::error::{Reason, labels};
 use crate::net::counters::LocalCounter;
 use crate::routing::{RouteId, Table};
@@ -95,6 +97,10 @@ pub struct Outcome {
     pub method: MethodLabel,
     /// The status sent.
     pub status: StatusCode,
+    /// What it was.
+    pub protocol: RequestProtocol,
+    /// Whether its Service was asked, or has nobody to ask.
+    pub is_asked: bool,
     /// Why it was not the pod's answer, whole.
     pub reason: Option<Reason>,
     /// From the request head to the last byte of the answer.
@@ -105,6 +111,10 @@ pub struct Outcome {
     pub bytes_in: u64,
     /// Body bytes to the client.
     pub bytes_out: u64,
+    /// The TLS that it came in, if any.
+    pub tls: Option<(TlsVersion, TlsSuite)>,
+    /// How often it was sent again.
+    pub retries: u32,
 }
 
 /// Status classes 1xx to 5xx.
@@ -154,11 +164,13 @@ pub struct Series {
     pub etag_mismatches: LocalCounter,
     /// Its own, or that of its listener: see [`crate::config::PerRoute`].
     pub(super) flow: Arc<Flow>,
+    /// The same as Traefik counts, if that is asked for.
+    traefik: Option<Box<TraefikCells>>,
     pub(super) presence: Presence,
 }
 
 impl Series {
-    fn new(labels: SeriesLabels, flow: Arc<Flow>) -> Self {
+    fn new(labels: SeriesLabels, flow: Arc<Flow>, traefik: Option<Box<TraefikCells>>) -> Self {
         let text = RouteText::new(&labels.route, &labels.service);
         Self {
             labels,
@@ -167,6 +179,7 @@ impl Series {
             faults: std::sync::OnceLock::new(),
             etag_mismatches: LocalCounter::default(),
             flow,
+            traefik,
             presence: Presence::default(),
         }
     }
@@ -192,6 +205,13 @@ impl Series {
             Some(reason) => self.faults.get_or_init(Box::default)[method].add(reason),
         }
         self.flow.record(outcome);
+        if let Some(traefik) = &self.traefik {
+            traefik.record(outcome);
+        }
+    }
+
+    pub(super) fn traefik(&self) -> Option<&TraefikCells> {
+        self.traefik.as_deref()
     }
 
     /// Every count that is not zero: method, status class, reason or none.
@@ -275,7 +295,9 @@ impl SeriesCache {
         let labels = SeriesLabels::of(&self.listeners[listener], table, route);
         let mut by_labels = self.by_labels.borrow_mut();
         let series = by_labels.entry(labels).or_insert_with_key(|labels| {
-            let series = Arc::new(Series::new(labels.clone(), self.cells.flow_for(listener)));
+            let flow = self.cells.flow_for(listener);
+            let traefik = self.cells.traefik_for(table, route);
+            let series = Arc::new(Series::new(labels.clone(), flow, traefik));
             self.cells.add_series(Arc::clone(&series));
             series
         });

@@ -4,6 +4,7 @@ use super::locked::Locked;
 use crate::error::labels;
 use crate::net::counters::LocalCounter;
 use crate::net::counters::ScopedGauge;
+use crate::pki::certificate::LeafText;
 use crate::pki::client_certificate::{Mode, Verification};
 use crate::pki::full_strict::Verdict;
 use std::sync::Arc;
@@ -52,6 +53,33 @@ labels! { fn label;
     }
 }
 
+labels! { fn label;
+    /// The cipher suite that was agreed on, by its name in the registry of IANA: label `tls_cipher` of Traefik's metrics.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum TlsSuite {
+        /// Of TLS 1.3 (RFC 8446 section B.4).
+        Aes128Gcm = "TLS_AES_128_GCM_SHA256",
+        /// The same.
+        Aes256Gcm = "TLS_AES_256_GCM_SHA384",
+        /// The same.
+        Chacha20Poly1305 = "TLS_CHACHA20_POLY1305_SHA256",
+        /// Of TLS 1.2 (RFC 5289).
+        EcdheEcdsaAes128Gcm = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        /// The same.
+        EcdheEcdsaAes256Gcm = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        /// The same, with RSA.
+        EcdheRsaAes128Gcm = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        /// The same, with RSA.
+        EcdheRsaAes256Gcm = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        /// Of TLS 1.2 (RFC 7905).
+        EcdheEcdsaChacha20 = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        /// The same, with RSA.
+        EcdheRsaChacha20 = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+        /// Any other.
+        Other = "other",
+    }
+}
+
 /// The handshakes of one listener, on one worker.
 #[derive(Debug, Default)]
 pub struct HandshakeCells {
@@ -87,6 +115,8 @@ impl HandshakeCells {
 pub struct CertificateCells {
     /// When the host's certificate expires, the earliest of several; in seconds since the Unix epoch.
     pub not_after: Vec<(String, i64)>,
+    /// The certificates that are presented: sorted, each once.
+    pub leaves: Vec<LeafText>,
     /// The verdict of each host under Full (strict), and when the accepted certificate expires, in seconds
     /// since the Unix epoch.
     pub full_strict: Vec<(String, Verdict, Option<i64>)>,

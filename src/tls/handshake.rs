@@ -4,16 +4,16 @@ use super::clients::Attempt;
 use super::ended::EndPolicies;
 use super::failure::{is_of_name, of_io, of_tls};
 use super::policy::{HTTP2, Policy};
-use super::session::{Session, Standing};
+use super::session::{self, Session, Standing};
 use super::snapshot::{Selected, Shown, SnapshotCell, TlsPeer};
 use super::turns::Turns;
 use crate::net::stream::Now;
 use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::{Mode, Verification};
-use crate::telemetry::{HandshakeCells, HandshakeFailure, TlsVersion};
+use crate::telemetry::{HandshakeCells, HandshakeFailure};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor, ClientHello};
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::pin::pin;
@@ -180,7 +180,8 @@ impl Handshakes {
             client,
             server_name,
             by_default,
-            version: version(connection),
+            version: session::version(connection),
+            suite: session::suite(connection),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             http2: connection.alpn_protocol() == Some(HTTP2),
             store: Arc::clone(&self.store),
@@ -243,13 +244,6 @@ impl Hello {
     /// The certificate for this client.
     pub(super) fn choose<'s>(&self, found: Selected<'s>, peer: TlsPeer) -> &'s Arc<Shown> {
         found.for_client(&self.accepted.client_hello(), peer)
-    }
-}
-
-fn version(connection: &ServerConnection) -> TlsVersion {
-    match connection.protocol_version() {
-        Some(ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
-        _ => TlsVersion::V1_3,
     }
 }
 

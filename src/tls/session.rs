@@ -4,9 +4,10 @@ use super::policy::Policy;
 use super::snapshot::{Snapshot, SnapshotCell};
 use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::{Mode, Verification};
-use crate::telemetry::TlsVersion;
+use crate::telemetry::{TlsSuite, TlsVersion};
 use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
+use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct Session {
     pub by_default: bool,
     /// The negotiated protocol.
     pub version: TlsVersion,
+    /// The negotiated cipher suite.
+    pub suite: TlsSuite,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
     /// Whether HTTP/2 was agreed on, rather than HTTP/1.1.
@@ -142,5 +145,34 @@ fn is_same(a: Option<&Arc<Policy>>, b: Option<&Arc<Policy>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+/// The version that a connection has agreed on.
+pub(super) fn version(connection: &ServerConnection) -> TlsVersion {
+    match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
+        _ => TlsVersion::V1_3,
+    }
+}
+
+/// Its cipher suite.
+pub(super) fn suite(connection: &ServerConnection) -> TlsSuite {
+    let agreed = connection.negotiated_cipher_suite();
+    match agreed.map(|suite| suite.suite()) {
+        Some(CipherSuite::TLS13_AES_128_GCM_SHA256) => TlsSuite::Aes128Gcm,
+        Some(CipherSuite::TLS13_AES_256_GCM_SHA384) => TlsSuite::Aes256Gcm,
+        Some(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256) => TlsSuite::Chacha20Poly1305,
+        Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256) => TlsSuite::EcdheEcdsaAes128Gcm,
+        Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384) => TlsSuite::EcdheEcdsaAes256Gcm,
+        Some(CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256) => TlsSuite::EcdheRsaAes128Gcm,
+        Some(CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) => TlsSuite::EcdheRsaAes256Gcm,
+        Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256) => {
+            TlsSuite::EcdheEcdsaChacha20
+        }
+        Some(CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256) => {
+            TlsSuite::EcdheRsaChacha20
+        }
+        _ => TlsSuite::Other,
     }
 }

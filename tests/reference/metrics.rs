@@ -3,15 +3,19 @@
 use super::page::{Row, hold, root};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use ravelin::config::{Metrics, PerRoute};
+use ravelin::config::{Metrics, PerRoute, TraefikFamilies};
 use ravelin::control::files::Directory;
 use ravelin::control::translate::{Options, translate};
 use ravelin::error::Reason;
 use ravelin::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
+use ravelin::pki::certificate::LeafText;
 use ravelin::pki::client_certificate::{Mode, Verification};
 use ravelin::pki::full_strict::Verdict;
 use ravelin::routing::{Publisher, compile};
-use ravelin::telemetry::{MethodLabel, Outcome, SeriesCache, TcpSeriesCache, Telemetry};
+use ravelin::telemetry::{
+    MethodLabel, Outcome, RequestProtocol, SeriesCache, TcpSeriesCache, Telemetry, TlsSuite,
+    TlsVersion,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +74,8 @@ fn labels_of(page: &str, sample: &str) -> Option<String> {
 /// A page on which every family has a sample.
 fn scrape() -> String {
     let listeners: [Arc<str>; 1] = ["web".into()];
-    let metrics = Metrics { per_route: PerRoute::Requests, ..Metrics::default() };
+    let traefik = TraefikFamilies { entry_points: true, services: true };
+    let metrics = Metrics { per_route: PerRoute::Requests, traefik, ..Metrics::default() };
     let telemetry = Telemetry::configured(&listeners, 1, 1 << 20, metrics);
     telemetry.secure([true]);
     let mut registry = Registry::default();
@@ -79,6 +84,12 @@ fn scrape() -> String {
     watch(&telemetry);
     telemetry.certificates().update(|cells| {
         cells.not_after.push(("a.example".to_owned(), 1));
+        cells.leaves.push(LeafText {
+            cn: "a".into(),
+            serial: "1".into(),
+            sans: "a.example".into(),
+            not_after: 1,
+        });
         cells.full_strict.push(("a.example".to_owned(), Verdict::ALL[0], Some(1)));
         cells.files.push(("a.pem".into(), false));
     });
@@ -125,11 +136,15 @@ fn serve_one(telemetry: &Arc<Telemetry>, listeners: &[Arc<str>]) {
     let outcome = Outcome {
         method: MethodLabel::ALL[0],
         status: Reason::NoEndpoint.status(),
+        protocol: RequestProtocol::Http,
+        is_asked: true,
         reason: Some(Reason::NoEndpoint),
         duration: Duration::from_millis(1),
         upstream: None,
         bytes_in: 0,
         bytes_out: 0,
+        tls: Some((TlsVersion::ALL[0], TlsSuite::ALL[0])),
+        retries: 0,
     };
     cache.with(0, &table, route, |series| {
         series.record(&outcome);

@@ -33,7 +33,7 @@ pub(crate) const SIDES: [Side; 2] = [Side::Traefik, Side::Ravelin];
 /// Everything that runs. It ends when this is dropped, the API server last.
 pub(crate) struct Lab {
     traefik: Traefik,
-    _edge: Edge,
+    edge: Edge,
     plane: Plane,
     pods: Pods,
     certificates: Certificates,
@@ -58,7 +58,7 @@ impl Lab {
         let edge = Edge::configured(&plane, &configuration(&plane), None);
         edge.await_ready();
         let tls = [false, true].map(|own| certificates.client(own));
-        let lab = Self { traefik, _edge: edge, plane, pods, certificates, tls };
+        let lab = Self { traefik, edge, plane, pods, certificates, tls };
         lab.await_marker();
         Some(lab)
     }
@@ -131,6 +131,14 @@ impl Lab {
     /// Whose certificate it is.
     pub(crate) fn whose(&self, certificate: &CertificateDer<'_>) -> &'static str {
         self.certificates.label(certificate)
+    }
+
+    /// The metrics of Traefik, and those of its that ravelin has as well.
+    pub(crate) fn metrics(&self) -> [String; 2] {
+        let message = b"GET /metrics HTTP/1.1\r\nHost: traefik\r\nConnection: close\r\n\r\n";
+        let way = Way { to: traefik::metrics(), from: None, tls: None };
+        let theirs = way.exchange(message, false).body;
+        [String::from_utf8_lossy(&theirs).into_owned(), self.edge.metrics().0]
     }
 
     /// The credentials of an administrator.
@@ -242,6 +250,7 @@ fn configuration(plane: &Plane) -> String {
     format!(
         "workers = 1\n{}[admit]\nlab = [\"10.77.0.0/16\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
          [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
+         [metrics]\ntraefik = [\"entrypoints\", \"services\"]\n\
          [source]\nkind = \"kubernetes\"\ningress_classes = [\"traefik\"]\nwrite_back = false\n\
          kubeconfig = {:?}\n",
         LISTENERS.map(listener).concat(),

@@ -14,6 +14,7 @@ mod digest;
 mod edge;
 #[path = "../support/eventually.rs"]
 mod eventually;
+mod families;
 mod generated;
 mod handshake;
 mod lab;
@@ -109,6 +110,7 @@ fn ravelin_differs_from_traefik_only_where_a_row_says_so() {
             });
         }
     });
+    families::compare(&lab, &run);
     verb::check(&lab, &run, only.is_none());
     if only.is_none() && std::env::var_os(random::SEED).is_none() {
         for id in differences.unused() {

@@ -27,6 +27,11 @@ pub(crate) fn address(entry_point: &str) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], *port))
 }
 
+/// Where its metrics are.
+pub(crate) fn metrics() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8005))
+}
+
 /// A running Traefik. It is killed when this is dropped, and with its plane's group in any case.
 pub(crate) struct Traefik {
     child: Child,
@@ -83,6 +88,8 @@ fn arguments() -> Vec<String> {
         "--entryPoints.redirecting.http.redirections.entryPoint.to=:443",
         "--entryPoints.redirecting.http.redirections.entryPoint.scheme=https",
         "--entryPoints.guarded.http.middlewares=cases-guard@kubernetescrd",
+        "--entryPoints.traefik.address=127.0.0.1:8005",
+        "--metrics.prometheus.entryPoint=traefik",
         "--providers.providersThrottleDuration=50ms",
         "--providers.kubernetesIngress",
         "--providers.kubernetesIngress.allowEmptyServices=true",

@@ -2,10 +2,12 @@
 //! Full (strict).
 
 mod authorities;
+mod leaf;
 #[cfg(test)]
 mod tests;
 
 pub use authorities::{Authorities, AuthoritiesError, CaKind, Proof};
+pub use leaf::LeafText;
 
 use crate::error::advice;
 use crate::net::host::HostPattern;

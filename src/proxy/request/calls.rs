@@ -8,6 +8,7 @@
 use super::exchange::Exchange;
 use crate::http::ReplyNoted;
 use crate::routing::Backend;
+use crate::telemetry::RequestProtocol;
 use http::Version;
 use std::sync::Arc;
 
@@ -51,7 +52,11 @@ impl Exchange {
         if let Some(backend) = called {
             backend.answered_call();
         }
-        if called.is_some() || noted.events {
+        let streams = called.is_some() || noted.events;
+        if noted.events {
+            self.protocol = RequestProtocol::Events;
+        }
+        if streams {
             self.streams();
         }
     }

@@ -309,9 +309,10 @@ impl Drop for Exchange {
         let Downstream { worker, streams, .. } = &*record.downstream;
         let watch = &record.watch;
         if !record.complete {
+            let is_too_large = |upload: &Rc<Upload>| upload.state() == UploadState::TooLarge;
             record.reason.get_or_insert(match (watch.expired(), record.starved) {
                 _ if record.downstream.is_aborting() => Reason::CutByDrain,
-                _ if record.is_too_large() => Reason::BodyTooLarge,
+                _ if record.upload.as_ref().is_some_and(is_too_large) => Reason::BodyTooLarge,
                 _ if watch.ends_early() => Reason::MemoryReclaimed,
                 (Some(Phase::Response), _) if watch.is_overdue() => Reason::RequestDeadline,
                 (Some(Phase::Response), true) => Reason::UpstreamStalled,
@@ -335,11 +336,6 @@ impl Drop for Exchange {
 }
 
 impl Record {
-    /// Whether its client has sent more than it may.
-    fn is_too_large(&self) -> bool {
-        self.upload.as_ref().is_some_and(|upload| upload.state() == UploadState::TooLarge)
-    }
-
     fn finish(&self) {
         let now = Instant::now();
         let worker = &self.downstream.worker;
@@ -351,11 +347,15 @@ impl Record {
         let outcome = Outcome {
             method: MethodLabel::of(&self.method),
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            protocol: self.parts.protocol(is_tunnel),
+            is_asked: self.sent || self.reason == Some(Reason::NoEndpoint),
             reason: self.reason,
             duration: opened.unwrap_or(duration),
             upstream: self.head.filter(|_| self.sent).map(|(_, took)| took),
             bytes_in: self.upload.as_deref().map_or(self.relayed, Upload::bytes),
             bytes_out: self.bytes_out,
+            tls: self.downstream.agreed(),
+            retries: self.upstream.retries,
         };
         let done = |series: &Arc<Series>| {
             series.record(&outcome);

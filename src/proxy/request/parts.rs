@@ -4,6 +4,7 @@ use super::rejected_head::Unreadable;
 use crate::balance::Strategy;
 use crate::http::{Noted, Target};
 use crate::proxy::middleware::Passage;
+use crate::telemetry::RequestProtocol;
 use http::{HeaderValue, StatusCode};
 
 /// The parts that `forward` fills in as it learns them.
@@ -23,11 +24,26 @@ pub(super) struct Parts {
     pub(super) passage: Option<Box<Passage>>,
     /// The status that the client gets, where a page has come with another than the response had.
     pub(super) restated: Option<StatusCode>,
+    /// What the request is, as far as its response says so.
+    pub(super) protocol: RequestProtocol,
     /// Request fields for the log.
     pub(super) noted: Noted,
 }
 
 impl Parts {
+    /// What the request was, for the metrics.
+    pub(super) fn protocol(&self, is_tunnel: bool) -> RequestProtocol {
+        if is_tunnel {
+            return RequestProtocol::WebSocket;
+        }
+        let is_web_call = || self.passage.as_ref().is_some_and(|one| one.is_web_call());
+        match self.protocol {
+            RequestProtocol::Http if self.noted.grpc => RequestProtocol::Grpc,
+            RequestProtocol::Http if is_web_call() => RequestProtocol::GrpcWeb,
+            known => known,
+        }
+    }
+
     /// Who asked, for the log.
     pub(super) fn user(&self) -> Option<&[u8]> {
         self.passage.as_ref()?.user.as_ref().map(HeaderValue::as_bytes)

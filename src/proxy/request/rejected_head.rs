@@ -5,7 +5,7 @@ use crate::net::fields::Fields;
 use crate::net::message::RequestParts;
 use crate::proxy::Downstream;
 use crate::telemetry::access_log::Line;
-use crate::telemetry::{MethodLabel, Outcome};
+use crate::telemetry::{MethodLabel, Outcome, RequestProtocol};
 use http::{HeaderValue, Uri, header};
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,15 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
     let outcome = Outcome {
         method: MethodLabel::Other,
         status: reason.status(),
+        protocol: RequestProtocol::Http,
+        is_asked: false,
         reason: Some(reason),
         duration: Duration::ZERO,
         upstream: None,
         bytes_in: 0,
         bytes_out: 0,
+        tls: downstream.agreed(),
+        retries: 0,
     };
     let table = worker.tables.load();
     worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome));

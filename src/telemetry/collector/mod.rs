@@ -14,7 +14,10 @@ mod requests;
 mod snapshot;
 mod steps;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod tls;
+mod traefik;
 mod upstream;
 mod watch;
 mod write_back;
@@ -30,6 +33,7 @@ use super::list::{ListMetrics, ListSource};
 use super::series::SeriesLabels;
 use super::steps::StepCells;
 use super::tls::CertificateMetrics;
+use super::traefik::EntryPointNames;
 use super::watch::WatchMetrics;
 use super::write_back::WriteBackMetrics;
 use super::writer::LogCells;
@@ -83,6 +87,8 @@ pub struct Telemetry {
     access_log: Arc<LogCells>,
     /// By listener, whether it terminates TLS; empty until it is said.
     secured: OnceLock<Box<[bool]>>,
+    /// By listener, its entry point; empty until it is said.
+    entry_points: OnceLock<EntryPointNames>,
     snapshot: Mutex<SnapshotCells>,
     /// How often changes were put in force, by effect. Written by the control thread.
     changes: [LocalCounter; ChangeEffect::ALL.len()],
@@ -141,6 +147,7 @@ impl Telemetry {
             steps: OnceLock::new(),
             access_log: Arc::default(),
             secured: OnceLock::new(),
+            entry_points: OnceLock::new(),
             snapshot: Mutex::default(),
             changes: Default::default(),
             findings: Mutex::new(Arc::new([])),
@@ -207,6 +214,11 @@ impl Telemetry {
     /// Where names that are resolved are counted.
     pub fn dns(&self) -> &Arc<DnsCells> {
         &self.dns
+    }
+
+    /// Sets the names of the listeners' entry points, in the order of the cells. Only the first call has an effect.
+    pub fn enter_by(&self, names: EntryPointNames) {
+        let _ = self.entry_points.set(names);
     }
 
     /// Sets where the states of middlewares count. Only the first call has an effect.
@@ -336,65 +348,7 @@ impl Collector for Telemetry {
         self.encode_upstream(&mut families)?;
         self.encode_steps(&mut families)?;
         self.encode_logs(&mut families)?;
-        self.encode_snapshot(&mut families)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{
-        BackendId, BackendKey, BackendSpec, BackendState, HostPattern, Https, Ingress, Kind, Model,
-        PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
-    };
-    use crate::routing::compile;
-
-    #[test]
-    fn the_host_of_a_label_leads_back_to_that_of_its_route() {
-        let key = BackendKey {
-            namespace: "ns".into(),
-            service: "s".into(),
-            port: PortKey::Number(80),
-            variant: None,
-        };
-        let ingress = Arc::new(Ingress {
-            kind: Kind::Ingress,
-            has_status: true,
-            namespace: "ns".into(),
-            name: "i".into(),
-            created: 0,
-            https: Https::default(),
-            timeouts: None,
-            balance: None,
-            raw_path: false,
-            max_body: None,
-        });
-        let backend = BackendSpec {
-            key: key.clone(),
-            state: BackendState::Resolved([].into()),
-            protocol: Protocol::Http,
-            treatment: Treatment::default(),
-        };
-        let mut rules = Vec::new();
-        for (rule, host) in [Some("a.example"), Some("*.b.example"), None].into_iter().enumerate() {
-            let host = HostPattern::parse(host).expect("a host");
-            let path = PathPattern::new(PathKind::Prefix, "/").expect("a path");
-            rules.push(Rule {
-                host,
-                path,
-                backend: BackendId::of(key.clone()),
-                ingress: Arc::clone(&ingress),
-                rule,
-                position: 0,
-                matching: Default::default(),
-                middlewares: None,
-            });
-        }
-        let (rules, backends) = (rules.into_iter().collect(), [backend].into_iter().collect());
-        let table = compile(&Model { rules, backends, ..Model::default() }, None);
-        assert_eq!(table.route_count(), 3);
-        for route in table.routes().map(|id| table.route(id)) {
-            assert_eq!(bare(&route.host_pattern()), route.host);
-        }
+        self.encode_snapshot(&mut families)?;
+        self.encode_traefik(&mut families)
     }
 }

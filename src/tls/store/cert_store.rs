@@ -9,10 +9,10 @@
 use super::client_authorities::{Demands, LastGoodAuthorities, of_ingresses};
 use crate::model::HostPattern;
 use crate::model::{CertificateRole, HostClients, TlsSecret};
-use crate::pki::certificate::Certificate;
+use crate::pki::certificate::{Certificate, LeafText};
 use crate::telemetry::CertificateMetrics;
 use crate::tls::{Entry, Policies, Snapshot, SnapshotCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A certificate of a file, and whether it is the default.
@@ -209,7 +209,13 @@ impl CertStore {
         });
         let mut ends: Vec<_> = ends.collect();
         ends.sort();
-        self.metrics.update(|cells| cells.not_after = ends);
+        let shown = snapshot.names().flat_map(|(_, shown)| shown);
+        let leaves: BTreeSet<_> =
+            shown.filter_map(|one| LeafText::of(one.certificate().key().cert.first()?)).collect();
+        self.metrics.update(|cells| {
+            cells.not_after = ends;
+            cells.leaves = leaves.into_iter().collect();
+        });
         if self.has_tls && snapshot.is_empty() {
             tracing::warn!(
                 "no certificate is configured: every TLS handshake is refused; name a Secret in \
