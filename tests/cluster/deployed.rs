@@ -122,6 +122,21 @@ fn with_what_deploy_base_creates_and_nothing_else_it_serves() {
 }
 
 #[test]
+fn the_one_file_changes_nothing_where_the_base_is_applied() {
+    let Some(plane) = Plane::shared() else { return };
+    base(&plane);
+    let file = deploy("k3s/ravelin.yaml").display().to_string();
+    let output = plane.kubectl(&["apply", "--dry-run=server", "-f", &file]);
+    let [out, err] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8"));
+    assert!(output.status.success(), "{err}");
+    assert_eq!(err, "");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines.len() >= 9, "{out}");
+    assert!(lines.iter().all(|line| line.ends_with("unchanged (server dry run)")), "{out}");
+}
+
+#[test]
 fn a_real_api_server_takes_every_overlay_and_component() {
     let Some(plane) = Plane::shared() else { return };
     base(&plane);

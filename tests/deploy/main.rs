@@ -11,6 +11,7 @@ mod daemonset;
 mod eventually;
 mod image;
 mod objects;
+mod one_file;
 mod rights;
 mod scrape;
 

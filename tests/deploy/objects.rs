@@ -58,10 +58,11 @@ pub(crate) fn rendered(folder: &Path) -> Option<Vec<Value>> {
     Some(parse(&String::from_utf8(output.stdout).expect("UTF-8")))
 }
 
-/// Every set of objects that can be looked at here, with its name: the base as it is written, and
-/// whatever is rendered.
+/// Every set of objects that can be looked at here, with its name: the base as it is written, the one
+/// file, and whatever is rendered.
 pub(crate) fn all() -> Vec<(&'static str, Vec<Value>)> {
-    let mut all = vec![("base as written", written())];
+    let one_file = fs::read_to_string(deploy("k3s/ravelin.yaml")).expect("a readable file");
+    let mut all = vec![("base as written", written()), ("k3s/ravelin.yaml", parse(&one_file))];
     for name in KUSTOMIZATIONS {
         all.extend(rendered(&deploy(name)).map(|objects| (name, objects)));
     }
