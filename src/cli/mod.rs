@@ -1,4 +1,5 @@
-//! The command line: `run`, `demo`, `check`, `explain`, `migrate`, `compare`, `probe`, `version`.
+//! The command line: `run`, `demo`, `check`, `explain`, `migrate`, `compare`, `probe`,
+//! `completions`, `man`, `version`.
 //!
 //! Exit codes: 0 for success, 1 for a finding or a failure (`migrate`, `compare`: 1 and 2 are verdicts), 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
@@ -19,6 +20,7 @@ mod manifests;
 mod migrate;
 mod preflight;
 mod probe;
+mod reference;
 mod run;
 mod table;
 mod zones;
@@ -32,6 +34,9 @@ use std::process::ExitCode;
 
 /// Exit code for a wrong command line or configuration.
 const USAGE: u8 = 64;
+
+/// Exit code (`EX_CANTCREAT` of sysexits) for a directory that cannot be written.
+const UNWRITABLE: u8 = 73;
 
 /// Edge reverse proxy for Kubernetes nodes behind Cloudflare.
 #[derive(Debug, Parser)]
@@ -154,6 +159,24 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Print a script that completes the command line in a shell.
+    #[command(after_help = "Examples:\n  \
+        ravelin completions bash > /etc/bash_completion.d/ravelin\n  \
+        ravelin completions zsh > /usr/local/share/zsh/site-functions/_ravelin\n  \
+        ravelin completions fish > ~/.config/fish/completions/ravelin.fish")]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: reference::CompletionShell,
+    },
+    /// Write manual pages, one for each verb.
+    #[command(after_help = "Example:\n  ravelin man /usr/local/share/man/man1\n\n\
+        Exit code: 0 written, 64 wrong usage, 73 the directory cannot be written.")]
+    Man {
+        /// Where to; created if it does not exist.
+        #[arg(value_name = "DIRECTORY")]
+        directory: PathBuf,
+    },
     /// Print the version.
     #[command(after_help = "Example:\n  ravelin version")]
     Version,
@@ -215,6 +238,8 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Probe { question, socket, config } => {
             probe::probe(question, socket, config.as_deref())
         }
+        Verb::Completions { shell } => reference::completions(shell),
+        Verb::Man { directory } => reference::man(&directory),
         Verb::Version => say(&format!("ravelin {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
     };
     match result {

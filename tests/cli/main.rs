@@ -16,11 +16,14 @@ mod origin;
 mod preflight;
 mod probe;
 mod program;
+mod reference;
 mod run;
 mod running;
 #[path = "../support/server_config.rs"]
 mod server_config;
 mod sinks;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod strict;
 mod tcp;
 mod traefiks;
@@ -28,8 +31,18 @@ mod zones;
 
 use program::{PATIENCE, Ran, ravelin};
 
-const VERBS: [&str; 8] =
-    ["run", "demo", "check", "explain", "migrate", "compare", "probe", "version"];
+const VERBS: [&str; 10] = [
+    "run",
+    "demo",
+    "check",
+    "explain",
+    "migrate",
+    "compare",
+    "probe",
+    "completions",
+    "man",
+    "version",
+];
 
 #[test]
 fn version_is_that_of_the_package() {

@@ -31,9 +31,10 @@ fn parse(name: &str, text: &str) -> Config {
     Config::parse(&offline, name).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 
-/// Name and text of every configuration.
+/// Name and text of every configuration for a cluster.
 fn texts() -> Vec<(String, String)> {
-    let files = files("", "toml").into_iter();
+    let own = crate::deploy("systemd");
+    let files = files("", "toml").into_iter().filter(|file| !file.starts_with(&own));
     let texts = files.map(|file| {
         let text = fs::read_to_string(&file).expect("a readable file");
         (file.display().to_string(), text)

@@ -14,6 +14,7 @@ mod objects;
 mod one_file;
 mod rights;
 mod scrape;
+mod systemd;
 
 use eventually::eventually;
 use image::PATIENCE;

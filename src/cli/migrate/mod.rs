@@ -25,16 +25,13 @@ mod subject;
 mod write;
 
 use super::check::json;
-use super::{Failure, complain, say};
+use super::{Failure, UNWRITABLE, complain, say};
 use clap::{Args, ValueEnum};
 pub(super) use differences::{Compared, Difference, Form, Sighting, compared};
 pub(super) use page::{Item, Page, Section};
 pub(super) use report::Report;
 pub(super) use routes::{RouteVerdict, Verdict};
 use std::path::PathBuf;
-
-/// Exit code (`EX_CANTCREAT`) for a directory that cannot be written: the others are verdicts.
-const UNWRITABLE: u8 = 73;
 
 /// What is read.
 #[derive(Debug, Args)]
