@@ -3,10 +3,12 @@
 
 use crate::edge::{Backend, Edge, Pod, Site};
 use crate::eventually;
+use crate::go_program::go_program;
 use crate::plane::{Connection, Plane};
 use crate::secured::{Authority, put_certificate};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 /// What is applied as it is.
@@ -134,6 +136,59 @@ fn the_one_file_changes_nothing_where_the_base_is_applied() {
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines.len() >= 9, "{out}");
     assert!(lines.iter().all(|line| line.ends_with("unchanged (server dry run)")), "{out}");
+}
+
+/// Runs helm with all rights. `None`: it is not built, which is said.
+fn helm(plane: &Plane, folder: &Path, line: &[&str]) -> Option<(bool, String)> {
+    let mut command = Command::new(go_program("tests/deploy/helm")?);
+    command.args(line).env("KUBECONFIG", plane.admin_kubeconfig());
+    for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HOME"] {
+        command.env(variable, folder);
+    }
+    let output = command.output().expect("it runs");
+    let [out, err] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8"));
+    Some((output.status.success(), out + &err))
+}
+
+#[test]
+fn helm_installs_upgrades_rolls_back_and_removes_the_chart() {
+    let Some(plane) = Plane::shared() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let chart = deploy("chart").display().to_string();
+    let values = |name: &str| deploy("chart/ci").join(name).display().to_string();
+    // Names of its own: the cluster is shared, and has the objects of the base.
+    let own = ["--namespace", "charted", "--set", "ingressClass.create=false"];
+    let run = |line: &[&str], more: &[&str]| {
+        helm(&plane, folder.path(), &[line, &own[..2], more].concat())
+    };
+    let install = ["install", "edge", &chart, "--create-namespace"];
+    let Some((done, said)) = run(&install, &own[2..]) else { return };
+    assert!(done && said.contains("kubectl -n charted rollout status ds/edge"), "{said}");
+    let config = || {
+        let set = plane.get("/apis/apps/v1/namespaces/charted/daemonsets/edge").json();
+        set["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"].clone()
+    };
+    let first = config();
+    let (nodes, servicelb) = (values("06-nodes-values.yaml"), values("05-servicelb-values.yaml"));
+    let upgrade = ["upgrade", "edge", &chart, "--values", &nodes, "--values", &servicelb];
+    let (done, said) = run(&upgrade, &own[2..]).expect("it has just run");
+    assert!(done, "{said}");
+    assert_ne!(config(), first, "a changed configuration rolls the DaemonSet");
+    let (done, said) = run(&["rollback", "edge", "1"], &[]).expect("it has just run");
+    assert!(done && config() == first, "{said}");
+    // Each set of values, by a server that would take it.
+    for set in fs::read_dir(deploy("chart/ci")).expect("a folder") {
+        let file = set.expect("a readable entry").path().display().to_string();
+        // No operator is here, and the namespace is there.
+        let without = ["--set", "podMonitor.enabled=false,createNamespace=false"];
+        let line = ["upgrade", "edge", &chart, "--dry-run=server", "--values", &file];
+        let (done, said) = run(&line, &[&own[2..], &without].concat()).expect("it has just run");
+        assert!(done, "{file}: {said}");
+    }
+    let (done, said) = run(&["uninstall", "edge"], &[]).expect("it has just run");
+    assert!(done, "{said}");
+    assert_eq!(plane.get("/apis/apps/v1/namespaces/charted/daemonsets/edge").status, 404);
 }
 
 #[test]

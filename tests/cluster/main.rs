@@ -16,6 +16,8 @@ mod edge;
 mod eventually;
 mod faults;
 mod figures;
+#[path = "../support/go_program.rs"]
+mod go_program;
 mod granted;
 mod life;
 mod migrated;
@@ -41,6 +43,7 @@ mod verbs;
 mod written;
 
 use eventually::eventually;
+use skipped::skipped;
 use std::time::Duration;
 
 /// How long a test waits for what has to happen: far more than it takes, on any machine. The API

@@ -122,7 +122,7 @@ fn deploy(folder: &Path) {
 fn a_cluster_is_judged_and_what_the_commands_save_comes_back_after_the_crds_are_gone() {
     let Some(plane) = Plane::start() else { return };
     if Command::new("jq").arg("--version").output().is_err() {
-        return skipped::skipped("jq is not installed, which the commands need");
+        return skipped("jq is not installed, which the commands need");
     }
     install(&plane);
     let folder = tempfile::tempdir().expect("a temporary folder");

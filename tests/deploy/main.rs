@@ -4,11 +4,14 @@
 //! `kubectl` renders; where it is missing, the files as they are written are looked at alone. The
 //! image needs root and Debian's buildah. What is missing is said on standard error.
 
+mod chart;
 mod config;
 mod container;
 mod daemonset;
 #[path = "../support/eventually.rs"]
 mod eventually;
+#[path = "../support/go_program.rs"]
+mod go_program;
 mod image;
 mod objects;
 mod one_file;

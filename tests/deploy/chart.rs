@@ -1,0 +1,245 @@
+//! `deploy/chart`: what helm makes of it, for the default values and those of `ci/`.
+
+use crate::deploy;
+use crate::go_program::go_program;
+use crate::objects::{all, files, one, parse};
+use ravelin::config::Config;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs helm on the chart, with files of values and more arguments. `None`: helm is not built, which is said.
+fn helm(verb: &[&str], arguments: &[&str]) -> Option<Output> {
+    let mut command = Command::new(go_program("tests/deploy/helm")?);
+    command.args(verb).arg(deploy("chart")).args(["--namespace", "ravelin"]).args(arguments);
+    Some(command.output().expect("it runs"))
+}
+
+/// The objects for these arguments. `None`: as above.
+fn rendered(arguments: &[&str]) -> Option<Vec<Value>> {
+    let output = helm(&["template", "ravelin"], arguments)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{arguments:?}: {said}");
+    let objects = parse(&String::from_utf8(output.stdout).expect("UTF-8")).into_iter();
+    // Templates that render nothing leave empty documents.
+    Some(objects.filter(|object| !object.is_null()).collect())
+}
+
+/// The sets of values in `ci/`, by their names.
+fn sets() -> Vec<(String, String)> {
+    let files = files("chart/ci", "yaml").into_iter();
+    let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    files.map(|file| (name(&file), file.display().to_string())).collect()
+}
+
+/// Objects by kind and name, without labels of objects, and with the hash of the configuration taken away.
+fn comparable(objects: &[Value]) -> BTreeMap<String, Value> {
+    let map = one(objects, "ConfigMap")["metadata"]["name"].as_str().expect("a name").to_owned();
+    let each = objects.iter().map(|object| {
+        let mut object = object.clone();
+        object["metadata"].as_object_mut().expect("metadata").remove("labels");
+        let text = object.to_string().replace(&map, "ravelin-HASH");
+        let object: Value = serde_json::from_str(&text).expect("JSON");
+        (format!("{} {}", object["kind"], object["metadata"]["name"]), object)
+    });
+    each.collect()
+}
+
+fn refused(arguments: &[&str]) -> Option<String> {
+    let output = helm(&["template", "ravelin"], arguments)?;
+    assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    Some(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn with_default_values_it_gives_the_objects_of_the_base_and_of_the_one_file() {
+    // Helm makes the namespace itself when it installs: as an object it is on request.
+    let Some(chart) = rendered(&["--set", "createNamespace=true"]) else { return };
+    let chart = comparable(&chart);
+    let all = all();
+    for name in ["base", "k3s/ravelin.yaml"] {
+        let Some((_, objects)) = all.iter().find(|(other, _)| *other == name) else { continue };
+        assert_eq!(chart, comparable(objects), "{name}");
+    }
+    let Some(mut installed) = rendered(&[]) else { return };
+    let Some(namespaced) = rendered(&["--set", "createNamespace=true"]) else { return };
+    installed.push(one(&namespaced, "Namespace").clone());
+    assert_eq!(comparable(&installed), chart);
+}
+
+#[test]
+fn labels_of_the_base_are_there_beside_those_of_helm() {
+    let Some(chart) = rendered(&["--set", "createNamespace=true"]) else { return };
+    for object in &chart {
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(labels["app.kubernetes.io/part-of"], "ravelin", "{object}");
+        assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm", "{object}");
+    }
+    let labels = &one(&chart, "Namespace")["metadata"]["labels"];
+    assert_eq!(labels["pod-security.kubernetes.io/enforce"], "privileged");
+}
+
+#[test]
+fn helm_finds_nothing_to_say_about_any_set_of_values() {
+    let sets = sets();
+    assert_eq!(sets.len(), 10, "{sets:?}");
+    for (name, file) in sets {
+        let Some(output) = helm(&["lint", "--strict", "--quiet"], &["--values", &file]) else {
+            return;
+        };
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {said}");
+        // The configuration in it is one that this version accepts.
+        let Some(objects) = rendered(&["--values", &file]) else { return };
+        let text = one(&objects, "ConfigMap")["data"]["ravelin.toml"].as_str().expect("text");
+        let offline = text
+            .replace("kind = \"kubernetes\"", "kind = \"directory\"\ndirectory = \"x\"")
+            .replace("\ncluster = true\n", "\n");
+        assert_ne!(offline, text, "{name}");
+        Config::parse(&offline, &name).unwrap_or_else(|errors| panic!("{name}: {errors:#?}"));
+    }
+}
+
+fn container(objects: &[Value]) -> &Value {
+    &one(objects, "DaemonSet")["spec"]["template"]["spec"]["containers"][0]
+}
+
+/// The sets about the image, and about the class.
+fn names_image_and_class(set: &str, objects: &[Value]) {
+    let image = container(objects)["image"].as_str().expect("text");
+    match set {
+        "01" => {
+            assert_eq!(image, "registry.example:5000/edge/ravelin:1.2.3");
+            assert_eq!(container(objects)["imagePullPolicy"], "Always");
+            let spec = &one(objects, "DaemonSet")["spec"]["template"]["spec"];
+            assert_eq!(spec["imagePullSecrets"], json!([{"name": "registry"}]));
+        }
+        "02" => assert!(image.starts_with("ghcr.io/owner/ravelin@sha256:"), "{image}"),
+        _ => {
+            let class = one(objects, "IngressClass");
+            assert_eq!(class["metadata"]["name"], "edge");
+            let default = "ingressclass.kubernetes.io/is-default-class";
+            assert_eq!(class["metadata"]["annotations"][default], "true");
+            let text = one(objects, "ConfigMap")["data"]["ravelin.toml"].as_str().expect("text");
+            assert!(text.contains("\ningress_class = \"edge\"\n"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn each_set_of_values_changes_what_it_names() {
+    for (name, file) in sets() {
+        let Some(objects) = rendered(&["--values", &file]) else { return };
+        let pod = &one(&objects, "DaemonSet")["spec"]["template"];
+        let spec = &pod["spec"];
+        match &name[..2] {
+            "01" | "02" | "03" => names_image_and_class(&name[..2], &objects),
+            "04" | "05" => {
+                let overlay = if name.starts_with("04") { "balancer" } else { "servicelb" };
+                let path = deploy("overlays").join(overlay).join("ravelin.toml");
+                let text = fs::read_to_string(path).expect("a readable file");
+                assert_eq!(one(&objects, "ConfigMap")["data"]["ravelin.toml"], text, "{name}");
+            }
+            "06" => {
+                assert_eq!(spec["nodeSelector"], json!({"ravelin.dev/edge": "true"}));
+                let tolerations = spec["tolerations"].as_array().expect("a list");
+                assert!(
+                    tolerations.len() == 4 && tolerations[3]["key"] == "edge",
+                    "{tolerations:?}"
+                );
+            }
+            "07" => {
+                assert_eq!(spec["volumes"][3]["secret"]["secretName"], "ravelin-tickets");
+                let mount = &container(&objects)["volumeMounts"][3];
+                assert_eq!(mount["mountPath"], "/etc/ravelin-tickets");
+            }
+            "08" => {
+                let added = &container(&objects)["securityContext"]["capabilities"]["add"];
+                assert_eq!(added, &json!(["NET_BIND_SERVICE"]));
+                assert!(objects.iter().all(|object| object["kind"] != "IngressClass"));
+            }
+            "09" => {
+                let labels = &one(&objects, "PodMonitor")["metadata"]["labels"];
+                assert_eq!(labels["release"], "prometheus");
+                let roles = objects.iter().filter(|object| object["kind"] == "Role");
+                assert_eq!(roles.count(), 2);
+            }
+            "10" => {
+                assert_eq!(one(&objects, "Namespace")["metadata"]["name"], "ravelin");
+                assert_eq!(pod["metadata"]["annotations"], json!({"example.com/owner": "edge"}));
+                let labels = json!({"app.kubernetes.io/name": "ravelin", "team": "edge"});
+                assert_eq!(pod["metadata"]["labels"], labels);
+            }
+            _ => panic!("nobody expects {name}"),
+        }
+    }
+}
+
+#[test]
+fn mistakes_in_values_are_refused_and_named() {
+    let config = |text: &str| format!("config={}", text.replace(',', "\\,"));
+    let socket = "[admin]\nsocket = \"/run/ravelin/admin.sock\"\n";
+    let cases = [
+        ("imag.tag=1".to_owned(), "additional properties 'imag' not allowed"),
+        ("image.digest=sha256:1".to_owned(), "/image/digest"),
+        ("capabilities={SYS_ADMIN}".to_owned(), "/capabilities/0"),
+        (config("x"), "config is not valid TOML"),
+        (config(socket), "source.kind has to be \"kubernetes\""),
+        (
+            config("[source]\nkind = \"kubernetes\""),
+            "admin.socket has to be \"/run/ravelin/admin.sock\"",
+        ),
+        (
+            config(&format!("[source]\nkind = \"kubernetes\"\ningress_class = \"edge\"\n{socket}")),
+            "ingressClass.name is \"ravelin\": set source.ingress_class in config",
+        ),
+    ];
+    for (value, expected) in cases {
+        let Some(said) = refused(&["--set", &value]) else { return };
+        assert!(said.contains(expected), "{value}: {said}");
+    }
+}
+
+#[test]
+fn the_chart_has_the_version_of_the_package() {
+    let text = fs::read_to_string(deploy("chart/Chart.yaml")).expect("a readable file");
+    let chart = parse(&text).remove(0);
+    for key in ["version", "appVersion"] {
+        assert_eq!(chart[key], env!("CARGO_PKG_VERSION"), "{key}");
+    }
+    assert_eq!(chart["kubeVersion"], ">=1.30.0-0", "deploy/README.md names the oldest version");
+}
+
+/// Every value with its default, as the table of the page has it.
+fn leaves(prefix: &str, values: &Value, found: &mut Vec<(String, String)>) {
+    for (key, value) in values.as_object().expect("values") {
+        let name = format!("{prefix}{key}");
+        match value {
+            Value::Object(inner) if !inner.is_empty() => leaves(&format!("{name}."), value, found),
+            Value::String(text) if !text.is_empty() => found.push((name, text.clone())),
+            other => found.push((name, other.to_string())),
+        }
+    }
+}
+
+#[test]
+fn the_page_has_every_value_with_its_default_and_no_others() {
+    let read =
+        |name: &str| fs::read_to_string(deploy("chart").join(name)).expect("a readable file");
+    let mut values = Vec::new();
+    leaves("", &parse(&read("values.yaml"))[0], &mut values);
+    let page = read("README.md");
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.split(" | ");
+        let (name, default) = (cells.next()?.trim_end_matches('`'), cells.next()?);
+        Some((name.to_owned(), default.trim_matches('`').to_owned()))
+    });
+    let mut rows: Vec<_> = rows.collect();
+    assert!(rows.len() > 15, "{rows:?}");
+    rows.sort();
+    values.sort();
+    assert_eq!(rows, values);
+}
