@@ -15,6 +15,7 @@ mod go_program;
 mod image;
 mod objects;
 mod one_file;
+mod release;
 mod rights;
 mod scrape;
 mod systemd;
