@@ -24,6 +24,7 @@ mod sets;
 mod settings;
 mod signals;
 mod startup;
+pub(crate) mod status;
 mod steering;
 mod thread;
 mod wakeup;
@@ -36,7 +37,6 @@ pub use signals::Signals;
 pub use startup::Prepared;
 pub use wakeup::Wakeup;
 
-use crate::app::admin::Admin;
 use crate::config::Config;
 use crate::control::reconcile::{Coalesce, Reconciler};
 use crate::control::source::Wake;
@@ -49,7 +49,7 @@ use crate::telemetry::access_log::Sink;
 use crate::telemetry::{Telemetry, Writer};
 use crate::tls::SnapshotCell;
 use crate::transport::listen::{
-    self, Acceptor, Bound, Intake, Listening, LocalListening, LocalName, WorkerSenders,
+    self, Acceptor, Bound, Intake, Listening, LocalName, WorkerSenders,
 };
 use admission_updates::AdmissionUpdates;
 use reload::Heritage;
@@ -286,30 +286,6 @@ fn bind(what: &str, address: SocketAddr) -> Result<Bound, StartError> {
 fn bind_all(config: &Config) -> Result<Vec<Bound>, StartError> {
     let each = config.listeners.iter();
     each.map(|listener| bind(&format!("listener {:?}", listener.name), listener.address)).collect()
-}
-
-fn start_admin(
-    parts: &Parts,
-    port: Listening,
-    socket: Option<LocalListening>,
-) -> io::Result<Thread> {
-    let admin = Admin::new(&parts.telemetry, parts.signal.clone(), parts.wakeup.clone());
-    let gates = parts.updates.gates();
-    let successor = parts.admin_ends.clone();
-    Thread::spawn(&parts.wakeup, "admin", move || {
-        unprivileged("admin", async move {
-            let socket = socket.map(LocalListening::accept_here).transpose();
-            match (port.accept_here(), socket, gates.last()) {
-                (Ok(port), Ok(socket), Some(gate)) => {
-                    admin.run(port, socket, gate, successor).await;
-                }
-                (Err(error), ..) | (_, Err(error), _) => {
-                    tracing::error!(%error, "the admin port failed");
-                }
-                (.., None) => {}
-            }
-        });
-    })
 }
 
 fn start_accepting(

@@ -17,8 +17,8 @@ use super::steering::Steering;
 use super::thread::Thread;
 use super::wakeup::Wakeup;
 use super::{
-    App, Parts, StartError, allowed_connections, bind, bind_all, join_all, on_runtime, privilege,
-    start_accepting, start_admin, start_control, start_workers, unprivileged,
+    App, Parts, StartError, admin::start_admin, allowed_connections, bind, bind_all, join_all,
+    on_runtime, privilege, start_accepting, start_control, start_workers, unprivileged,
 };
 use crate::config::{Config, ListenerProtocol};
 use crate::control::last_good::StateKeeper;

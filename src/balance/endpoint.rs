@@ -55,6 +55,11 @@ impl Endpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// How long its answers take of late, as the last of them left it; `None` before the first one.
+    pub fn recent_latency(&self) -> Option<Duration> {
+        self.latency.last().map(|micros| Duration::from_micros(micros.into()))
+    }
+
     /// Whether it was removed from its Service. A later pod with its address is a new endpoint.
     pub fn has_left(&self) -> bool {
         self.left.load(Ordering::Relaxed)

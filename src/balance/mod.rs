@@ -108,7 +108,8 @@ impl EndpointSet {
         set
     }
 
-    fn find(&self, spec: &EndpointSpec) -> Option<Arc<Endpoint>> {
+    /// The live state of an endpoint of this set, if it takes requests or has taken some.
+    pub fn find(&self, spec: &EndpointSpec) -> Option<Arc<Endpoint>> {
         [&self.usable, &self.ending, &self.resting].into_iter().find_map(|endpoints| {
             let found = endpoints.binary_search_by(|endpoint| endpoint.addr.cmp(&spec.addr));
             found.ok().map(|position| Arc::clone(&endpoints[position]))

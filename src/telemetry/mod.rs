@@ -43,7 +43,7 @@ pub use cells::{
     SnapshotCells, UpstreamCells, WorkerCells,
 };
 pub use class_grace::ClassGrace;
-pub use collector::{Telemetry, Unready};
+pub use collector::{RequestTotals, Telemetry, Unready};
 pub use decisions::{DecisionCells, DecisionMetrics};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};

@@ -37,6 +37,7 @@ mod middlewares;
 mod reload;
 mod routing;
 mod sets;
+mod status_page;
 mod tcp;
 mod upstream_failures;
 mod upstream_limits;

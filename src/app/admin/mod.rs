@@ -1,10 +1,12 @@
-//! The admin port: metrics and health checks. It has a thread of its own, so a scrape never delays a
+//! The admin port: metrics, health checks, and the status page with its JSON. It has a thread of its own, so a scrape never delays a
 //! request. A Unix socket serves the same paths to `ravelin probe`.
 
 mod page;
 mod seats;
+mod start;
 
 use crate::app::Wakeup;
+use crate::app::status::{self, Readiness, Sources, StatusAnswer};
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::scrape::scrape;
 use crate::telemetry::{AdminDoor, Telemetry, Unready, age};
@@ -21,6 +23,7 @@ use jiff::Timestamp;
 use page::Sent;
 use prometheus_client::registry::Registry;
 use seats::{Seat, Seated, Seats};
+pub(super) use start::start_admin;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
@@ -44,6 +47,9 @@ const PAGES: usize = 4;
 /// OpenMetrics 1.0, which prometheus-client writes; Prometheus and vmagent ask for it.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What is served, for those who ask for no page.
+const INDEX: &str = "ravelin\n\n/metrics\n/livez\n/readyz\n/api/v1/status\n/page\n";
+
 /// An answer: a text, or the page of metrics.
 type Answer = Response<Either<Full<Bytes>, Sent>>;
 
@@ -56,17 +62,18 @@ pub struct Admin {
     /// Notified when the port is closed.
     wakeup: Wakeup,
     pages: Arc<Semaphore>,
+    status: Arc<Sources>,
 }
 
 impl Admin {
-    /// An admin side that exports `telemetry`. The process is ready once its first table is in
+    /// An admin side that exports the telemetry of `status`. The process is ready once its first table is in
     /// force and it knows who Cloudflare is, until it begins to leave.
-    pub fn new(telemetry: &Arc<Telemetry>, shutdown: ShutdownSignal, wakeup: Wakeup) -> Self {
+    pub(super) fn new(status: Sources, shutdown: ShutdownSignal, wakeup: Wakeup) -> Self {
         let mut registry = Registry::default();
-        telemetry.register(&mut registry);
+        status.telemetry.register(&mut registry);
         let pages = Arc::new(Semaphore::new(PAGES));
-        let (registry, telemetry) = (Arc::new(registry), Arc::clone(telemetry));
-        Self { registry, telemetry, shutdown, wakeup, pages }
+        let (registry, telemetry) = (Arc::new(registry), Arc::clone(&status.telemetry));
+        Self { registry, telemetry, shutdown, wakeup, pages, status: Arc::new(status) }
     }
 
     /// Serves until the process aborts: the port, to sources that `gate` admits, and the socket, to every process that can
@@ -149,12 +156,15 @@ impl Admin {
             let stream = Seated { stream, seat: Rc::clone(&seat) };
             let asking = Rc::clone(&seat);
             let service = service_fn(move |request: Request<Incoming>| {
-                let mut response = admin.ask(&request, &asking);
-                if admin.shutdown.stage() != Stage::Running {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(header::CONNECTION, close);
+                let (admin, asking) = (Rc::clone(&admin), Rc::clone(&asking));
+                async move {
+                    let mut response = admin.ask(&request, &asking).await;
+                    if admin.shutdown.stage() != Stage::Running {
+                        let close = HeaderValue::from_static("close");
+                        response.headers_mut().insert(header::CONNECTION, close);
+                    }
+                    Ok::<_, Infallible>(response)
                 }
-                async move { Ok::<_, Infallible>(response) }
             });
             let mut server = http1::Builder::new();
             // The seat has the deadlines.
@@ -181,8 +191,11 @@ impl Admin {
     }
 
     /// Answers, if there is room for another page.
-    fn ask(&self, request: &Request<Incoming>, seat: &Rc<Seat>) -> Answer {
+    async fn ask(&self, request: &Request<Incoming>, seat: &Rc<Seat>) -> Answer {
         let method = request.method();
+        if let Some(answer) = self.ask_status(request, seat).await {
+            return answer;
+        }
         if request.uri().path() != "/metrics" || *method != Method::GET {
             seat.asked(None);
             return self.answer(method, request.uri().path());
@@ -205,22 +218,45 @@ impl Admin {
         }
     }
 
+    /// The page for browsers, its files and its JSON; `None` for everything else.
+    async fn ask_status(&self, request: &Request<Incoming>, seat: &Rc<Seat>) -> Option<Answer> {
+        let (path, headers) = (request.uri().path(), request.headers());
+        let path = if path == "/" && status::is_page_wanted(headers) { "/page" } else { path };
+        let file = status::asset(path);
+        if file.is_none() && !status::is_api(path) {
+            return None;
+        }
+        seat.asked(None);
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Some(not_allowed());
+        }
+        let answer = match file {
+            _ if !status::own_host(headers) => StatusAnswer::misdirected(),
+            Some(file) => StatusAnswer::file(file),
+            None => {
+                let _reading = seat.reads();
+                let readiness = Readiness { not_ready: self.not_ready(), notes: self.notes() };
+                self.status.ask(path, request.uri().query().unwrap_or_default(), readiness).await
+            }
+        };
+        // Its place is free when it is read.
+        seat.asked(answer.place);
+        Some(answer.response.map(|bytes| Either::Left(Full::new(bytes))))
+    }
+
     fn answer(&self, method: &Method, path: &str) -> Answer {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            let page = "only GET and HEAD are served here\n";
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, page);
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+            return not_allowed();
         }
         match path {
             // Of a HEAD: the page itself is made elsewhere.
             "/metrics" => metrics(Either::Left(Full::default()), false),
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" => match self.not_ready() {
-                None => text(StatusCode::OK, format!("ok\n{}", self.aged())),
+                None => text(StatusCode::OK, format!("ok\n{}", self.notes())),
                 Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
             },
-            "/" => text(StatusCode::OK, "ravelin\n\n/metrics\n/livez\n/readyz\n"),
+            "/" => text(StatusCode::OK, INDEX),
             _ => text(StatusCode::NOT_FOUND, "not found; see /\n"),
         }
     }
@@ -238,7 +274,7 @@ impl Admin {
     }
 
     /// What is not as it should be, though it is served by. Empty in ordinary times.
-    fn aged(&self) -> String {
+    fn notes(&self) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let unconfirmed = self.telemetry.watch().unconfirmed(now);
         let mut page = self.restored(now);
@@ -286,6 +322,12 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         (name.eq_ignore_ascii_case("gzip") || name == "*").then(|| weight.is_none_or(|w| w > 0.0))
     });
     asked.next().unwrap_or(false)
+}
+
+fn not_allowed() -> Answer {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
 }
 
 fn text(status: StatusCode, page: impl Into<Bytes>) -> Answer {

@@ -3,7 +3,6 @@
 mod connection;
 mod handshake;
 mod origin;
-mod steps;
 mod text;
 
 pub(super) use origin::Origin;
@@ -12,6 +11,7 @@ use super::certificates::Certificates;
 use super::checkout::JudgedAs;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
+use crate::app::status::{AskedSteps, StepEffect, walk};
 use crate::config::ListenerProtocol;
 use crate::config::{Config, Listener};
 use crate::control::reconcile::Build;
@@ -81,7 +81,7 @@ struct Explanation {
     max_body: Option<NonZeroU64>,
     /// The middlewares of the route, in the order of the request, up to the one that answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    middlewares: Vec<steps::Step>,
+    middlewares: Vec<StepEffect>,
     /// `forwarded`, or the status and reason of our own answer.
     answer: String,
     /// What a person may want to know about it.
@@ -190,6 +190,13 @@ struct Way {
     without_pods: bool,
 }
 
+impl Explanation {
+    /// The other end of the connection and the verified visitor, where they are known.
+    fn sent_by(&self) -> (Option<PeerAddr>, Option<HeaderValue>) {
+        self.origin.as_ref().map_or((None, None), |origin| (origin.peer, origin.visitor.clone()))
+    }
+}
+
 /// The steps of `forward`, each noted.
 fn decide(
     table: &Table,
@@ -202,10 +209,9 @@ fn decide(
     let target = Target::read(&mut head, limit)?;
     explanation.host = Some(target.host_name()?.as_str().to_owned());
     explanation.path = Some(target.uri.path().to_owned());
-    let peer = explanation.origin.as_ref().and_then(|origin| origin.peer);
     let anywhere = Seen::anywhere(&head.method, &head.headers);
     let proto = HeaderValue::from_static(if way.over_tls { "https" } else { "http" });
-    let visitor = explanation.origin.as_ref().and_then(|origin| origin.visitor.clone());
+    let (peer, visitor) = explanation.sent_by();
     let sender = Sender {
         client: visitor.as_ref(),
         proto: Some(&proto),
@@ -226,20 +232,21 @@ fn decide(
     may_go_on.and(way.belongs)?;
     let id = found?;
     explanation.route = Some(table::row(table, id));
-    let sent = request::sent(table, id, &target, &seen)?;
-    explanation.raw_path = table.keeps_raw_path(id).then(|| sent.path().to_owned());
+    let uri = request::sent(table, id, &target, &seen)?;
+    explanation.raw_path = table.keeps_raw_path(id).then(|| uri.path().to_owned());
     explanation.max_body = table.max_body(id);
     explanation.timeouts = table.timeouts(id).map(ToString::to_string);
-    let asked = steps::Asked {
+    let asked = AskedSteps {
         method: &head.method,
         headers: &head.headers,
         target: &target,
-        uri: sent,
+        uri,
         over_tls: way.over_tls,
-        origin: explanation.origin.as_ref(),
+        peer,
+        visitor: visitor.as_ref(),
     };
-    let (walked, answer) = steps::walk(table, id, asked);
-    explanation.middlewares = walked;
+    let answer;
+    (explanation.middlewares, answer) = walk(table, id, asked);
     answer.map_or(Ok(()), Err)?;
     match request::usable(table.backend(id)) {
         // Nothing is resolved here.

@@ -17,6 +17,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod totals;
 mod traefik;
 mod upstream;
 mod watch;
@@ -50,6 +51,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+pub use totals::RequestTotals;
 
 /// How long the series of a route that is gone are still exported, in seconds: several scrapes, so
 /// that its last requests are seen.

@@ -1,6 +1,5 @@
-//! The middlewares of the route, as `explain` shows them.
+//! The middlewares of a route, as `explain` shows them, on the command line and on the status page.
 
-use super::origin::OriginReport;
 use crate::http::{self as stage, ForwardedFields, HeaderTrust, Target};
 use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
@@ -16,31 +15,33 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// One middleware, and what it would do to the request.
 #[derive(Debug, Serialize)]
-pub(super) struct Step {
-    pub(super) middleware: String,
-    pub(super) kind: &'static str,
-    pub(super) effect: String,
+pub(crate) struct StepEffect {
+    pub(crate) middleware: String,
+    pub(crate) kind: &'static str,
+    pub(crate) effect: String,
 }
 
 /// The request as it comes to the steps.
-pub(super) struct Asked<'a> {
-    pub(super) method: &'a Method,
-    pub(super) headers: &'a FieldMap,
-    pub(super) target: &'a Target,
-    pub(super) uri: Uri,
-    pub(super) over_tls: bool,
-    pub(super) origin: Option<&'a OriginReport>,
+pub(crate) struct AskedSteps<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) headers: &'a FieldMap,
+    pub(crate) target: &'a Target,
+    pub(crate) uri: Uri,
+    pub(crate) over_tls: bool,
+    /// The other end of the connection, where it is known.
+    pub(crate) peer: Option<PeerAddr>,
+    /// The visitor as text, where a trusted peer names it.
+    pub(crate) visitor: Option<&'a HeaderValue>,
 }
 
 /// Walks the steps of a route. Returns the answer as well, if one of them answers.
-pub(super) fn walk(
+pub(crate) fn walk(
     table: &Table,
     id: RouteId,
-    asked: Asked<'_>,
-) -> (Vec<Step>, Option<Box<StepAnswer>>) {
+    asked: AskedSteps<'_>,
+) -> (Vec<StepEffect>, Option<Box<StepAnswer>>) {
     let Some(chain) = table.chain(id) else { return (Vec::new(), None) };
-    let peer = asked.origin.and_then(|origin| origin.peer);
-    let visitor = asked.origin.and_then(|origin| origin.visitor.as_ref());
+    let (peer, visitor) = (asked.peer, asked.visitor);
     let unknown = PeerAddr::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
     let mut request = Request::new(RequestBody::Empty);
     *request.method_mut() = asked.method.clone();
@@ -71,7 +72,7 @@ pub(super) fn walk(
         states: &states,
     };
     let (reports, answer) = middleware::explain(chain, &mut view, peer.is_some());
-    let steps = reports.into_iter().map(|StepReport { name, kind, effect }| Step {
+    let steps = reports.into_iter().map(|StepReport { name, kind, effect }| StepEffect {
         middleware: name.to_string(),
         kind,
         effect,
