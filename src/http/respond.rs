@@ -39,6 +39,7 @@ fn retry_after(reason: Reason) -> Option<u16> {
         | Reason::QueueTimeout
         | Reason::InFlightLimited
         | Reason::RateLimited
+        | Reason::BreakGlassLimited
         | Reason::CutByDrain => Some(1),
         // A pod that starts, or a fetch.
         Reason::NoEndpoint | Reason::AccessKeysMissing | Reason::CircuitOpen => Some(5),
