@@ -55,7 +55,8 @@ impl Endpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// How long its answers take of late, as the last of them left it; `None` before the first one.
+    /// How long its answers take of late, at least 1 ms, as the last of them left it. A new endpoint has the estimate of the
+    /// slowest beside it. `None` until there is one: answers in the first 100 ms of the process may leave it so.
     pub fn recent_latency(&self) -> Option<Duration> {
         self.latency.last().map(|micros| Duration::from_micros(micros.into()))
     }
