@@ -41,13 +41,14 @@ fn on_and_off(more: &str, mode: &str) {
         let idle = lab.stranger.connect(at(NODE_V4, 80));
         assert!(matches!(lab.stranger.get(idle, "/"), Told::Response(404, _)));
         lab.stranger.load(at(NODE_V4, 80));
+        let before = edge.plain("ravelin_break_glass_connections_total");
         eventually("strangers ask", || {
-            (edge.plain("ravelin_break_glass_connections_total") > 50).then_some(())
+            (edge.plain("ravelin_break_glass_connections_total") > before + 50).then_some(())
         });
         turn(&edge, "off");
         eventually("the gate is closed", || (edge.mode("web") == mode).then_some(()));
         let (answered, _) = lab.stranger.unload();
-        assert!(answered > 50, "{answered}");
+        assert!(answered > 20, "{answered}");
         assert!(is_out(&lab));
         eventually("strangers have left", || {
             (edge.plain("ravelin_break_glass_open_connections") == 0).then_some(())
