@@ -38,6 +38,10 @@ fn a_part_that_its_pod_sends_in_chunks_has_a_length() {
 
 #[test]
 fn a_part_of_another_length_than_its_range_breaks_off() {
+    // hyper may end the connection before it has sent the head.
+    if crate::support::is_by_hyper() {
+        return;
+    }
     for chunks in
         ["2\r\nab\r\n0\r\n\r\n", "6\r\nabcdef\r\n0\r\n\r\n", "5\r\nabcde\r\n1\r\nf\r\n0\r\n\r\n"]
     {
