@@ -116,7 +116,7 @@ pub struct CertificateCells {
     /// When the host's certificate expires, the earliest of several; in seconds since the Unix epoch.
     pub not_after: Vec<(String, i64)>,
     /// The certificates that are presented: sorted, each once.
-    pub leaves: Vec<LeafText>,
+    pub leaves: Vec<Arc<LeafText>>,
     /// The verdict of each host under Full (strict), and when the accepted certificate expires, in seconds
     /// since the Unix epoch.
     pub full_strict: Vec<(String, Verdict, Option<i64>)>,

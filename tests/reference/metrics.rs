@@ -84,12 +84,12 @@ fn scrape() -> String {
     watch(&telemetry);
     telemetry.certificates().update(|cells| {
         cells.not_after.push(("a.example".to_owned(), 1));
-        cells.leaves.push(LeafText {
+        cells.leaves.push(Arc::new(LeafText {
             cn: "a".into(),
             serial: "1".into(),
             sans: "a.example".into(),
             not_after: 1,
-        });
+        }));
         cells.full_strict.push(("a.example".to_owned(), Verdict::ALL[0], Some(1)));
         cells.files.push(("a.pem".into(), false));
     });

@@ -1,9 +1,7 @@
 //! What a certificate says of itself, in words.
 
-use super::Certificate;
-use rustls::pki_types::CertificateDer;
+use super::dns_names;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
 
 /// Whose a certificate is and how long it lasts, as Traefik's metric `traefik_tls_certs_not_after` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,18 +17,16 @@ pub struct LeafText {
 }
 
 impl LeafText {
-    /// Of a certificate in DER; `None` if it cannot be read.
-    pub fn of(der: &CertificateDer<'_>) -> Option<Self> {
-        let (_, read) = X509Certificate::from_der(der).ok()?;
+    pub(super) fn of(read: &X509Certificate<'_>) -> Self {
         let common = read.subject().iter_common_name().next();
         let cn = common.and_then(|name| name.as_str().ok()).unwrap_or_default().into();
-        let mut names = Certificate::names_of(der);
+        let mut names = dns_names(read);
         names.sort();
-        Some(Self {
+        Self {
             cn,
             serial: read.tbs_certificate.serial.to_string().into(),
             sans: names.join(",").into(),
             not_after: read.validity().not_after.timestamp(),
-        })
+        }
     }
 }

@@ -57,7 +57,7 @@ pub struct Certificate {
     key: Arc<CertifiedKey>,
     names: Vec<HostPattern>,
     not_before: i64,
-    not_after: i64,
+    leaf: Arc<LeafText>,
     kind: KeyKind,
     of_origin_ca: bool,
 }
@@ -80,7 +80,7 @@ impl Certificate {
         }
         let names = names(&read)?;
         let not_before = read.validity().not_before.timestamp();
-        let not_after = read.validity().not_after.timestamp();
+        let leaf = Arc::new(LeafText::of(&read));
         let of_origin_ca = is_origin_ca(read.issuer());
         let key = private_key(key)?;
         let key = any_supported_type(&key).map_err(|_| CertificateError::KeyUnsupported)?;
@@ -97,7 +97,7 @@ impl Certificate {
             Err(Error::InconsistentKeys(_)) => return Err(CertificateError::KeyMismatch),
             Err(_) => return Err(CertificateError::Unreadable),
         }
-        Ok(Self { key: Arc::new(key), names, not_before, not_after, kind, of_origin_ca })
+        Ok(Self { key: Arc::new(key), names, not_before, leaf, kind, of_origin_ca })
     }
 
     /// Reads the two files, at most 1 MiB each.
@@ -114,14 +114,7 @@ impl Certificate {
 
     /// The DNS names in a certificate (subjectAltName), as they are written there; nothing of what cannot be read.
     pub fn names_of(der: &CertificateDer<'_>) -> Vec<String> {
-        let Ok((_, read)) = X509Certificate::from_der(der) else { return Vec::new() };
-        let extension = read.subject_alternative_name().ok().flatten();
-        let names = extension.iter().flat_map(|extension| &extension.value.general_names);
-        let dns = names.filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some((*name).to_owned()),
-            _ => None,
-        });
-        dns.collect()
+        X509Certificate::from_der(der).map_or_else(|_| Vec::new(), |(_, read)| dns_names(&read))
     }
 
     /// The DNS names that it is for (subjectAltName): host names, and wildcards of one label.
@@ -147,7 +140,12 @@ impl Certificate {
 
     /// Until when it is valid, in seconds since the Unix epoch.
     pub fn not_after(&self) -> i64 {
-        self.not_after
+        self.leaf.not_after
+    }
+
+    /// What it says of itself, in words.
+    pub fn leaf(&self) -> &Arc<LeafText> {
+        &self.leaf
     }
 
     /// The kind of its key.
@@ -172,6 +170,17 @@ impl Certificate {
     }
 }
 
+/// The DNS names in a certificate (subjectAltName), as they are written there.
+fn dns_names(read: &X509Certificate<'_>) -> Vec<String> {
+    let extension = read.subject_alternative_name().ok().flatten();
+    let names = extension.iter().flat_map(|extension| &extension.value.general_names);
+    let dns = names.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    dns.collect()
+}
+
 /// Whether an issuer is Cloudflare Origin CA: its roots have the name as their unit, RSA and ECC alike
 /// (`origin_ca_rsa_root.pem`, `origin_ca_ecc_root.pem`).
 fn is_origin_ca(issuer: &X509Name<'_>) -> bool {
@@ -184,7 +193,7 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificate")
             .field("names", &self.names)
-            .field("not_after", &self.not_after)
+            .field("not_after", &self.leaf.not_after)
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }

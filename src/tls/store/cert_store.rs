@@ -9,7 +9,7 @@
 use super::client_authorities::{Demands, LastGoodAuthorities, of_ingresses};
 use crate::model::HostPattern;
 use crate::model::{CertificateRole, HostClients, TlsSecret};
-use crate::pki::certificate::{Certificate, LeafText};
+use crate::pki::certificate::Certificate;
 use crate::telemetry::CertificateMetrics;
 use crate::tls::{Entry, Policies, Snapshot, SnapshotCell};
 use std::collections::{BTreeSet, HashMap};
@@ -210,8 +210,7 @@ impl CertStore {
         let mut ends: Vec<_> = ends.collect();
         ends.sort();
         let shown = snapshot.names().flat_map(|(_, shown)| shown);
-        let leaves: BTreeSet<_> =
-            shown.filter_map(|one| LeafText::of(one.certificate().key().cert.first()?)).collect();
+        let leaves: BTreeSet<_> = shown.map(|one| Arc::clone(one.certificate().leaf())).collect();
         self.metrics.update(|cells| {
             cells.not_after = ends;
             cells.leaves = leaves.into_iter().collect();
