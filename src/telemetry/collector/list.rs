@@ -40,18 +40,17 @@ impl Telemetry {
             "Ranges that have left the list and are still admitted",
             u64::try_from(list.leaving).ok(),
         )?;
-        self.encode_list_state(encoder)?;
-        self.encode_extra_ranges(encoder)?;
-        self.encode_break_glass(encoder)
+        self.encode_list_state(encoder)
     }
 
     fn encode_list_state(&self, encoder: &mut Families<'_>) -> fmt::Result {
         let list = self.list.read();
-        encode_ranges(&list, "ravelin_cloudflare_list_ranges", "Ranges in force", encoder)?;
-        let help = "Source of the list in force: 1 for the current source";
-        encode_source(&list, "ravelin_cloudflare_list_origin", help, encoder)?;
-        let help = "Why the last refresh failed: 1 for the reason, 0 for all after a success";
-        encode_failing(&list, "ravelin_cloudflare_list_failing", help, encoder)?;
+        let helps = [
+            "Ranges in force",
+            "Source of the list in force: 1 for the current source",
+            "Why the last refresh failed: 1 for the reason, 0 for all after a success",
+        ];
+        encode_state(&list, "ravelin_cloudflare_list", helps, encoder)?;
         encoder.counter(
             "ravelin_cloudflare_list_refreshes",
             "Attempts to refresh the list, by result",
@@ -62,53 +61,37 @@ impl Telemetry {
         )
     }
 
-    /// Nothing of a source that nobody has configured.
+    /// The further ranges: none, where no source is configured.
     pub(super) fn encode_extra_ranges(&self, encoder: &mut Families<'_>) -> fmt::Result {
-        let list = self.extra_ranges.read();
-        let help = "Ranges that are trusted as Cloudflare's beside the list";
-        encode_ranges(&list, "ravelin_cloudflare_extra_ranges", help, encoder)?;
-        let help = "Source of the further ranges: 1 for the current source";
-        encode_source(&list, "ravelin_cloudflare_extra_origin", help, encoder)?;
-        let help =
-            "Why the further ranges could not be read: 1 for the reason, 0 for all after a success";
-        encode_failing(&list, "ravelin_cloudflare_extra_failing", help, encoder)
+        let helps = [
+            "Ranges that are trusted as Cloudflare's beside the list",
+            "Source of the further ranges: 1 for the current source",
+            "Why the further ranges could not be read: 1 for the reason, 0 for all after a success",
+        ];
+        encode_state(&self.extra_ranges.read(), "ravelin_cloudflare_extra", helps, encoder)
     }
 }
 
-fn encode_ranges(
+/// How many ranges a list has, where it is from and why it could not be read: `_ranges`, `_origin` and `_failing` behind
+/// `prefix`, with a help each.
+fn encode_state(
     list: &ListCells,
-    name: &'static str,
-    help: &'static str,
+    prefix: &str,
+    [ranges, origin, failing]: [&str; 3],
     encoder: &mut Families<'_>,
 ) -> fmt::Result {
-    encoder.gauge(name, help, |family| {
+    encoder.gauge(&format!("{prefix}_ranges"), ranges, |family| {
         for (name, count) in [("ipv4", list.v4_ranges), ("ipv6", list.v6_ranges)] {
             family.gauge(&[("family", name)], i64::try_from(count).unwrap_or(i64::MAX))?;
         }
         Ok(())
-    })
-}
-
-fn encode_source(
-    list: &ListCells,
-    name: &'static str,
-    help: &'static str,
-    encoder: &mut Families<'_>,
-) -> fmt::Result {
-    encoder.gauge(name, help, |family| {
+    })?;
+    encoder.gauge(&format!("{prefix}_origin"), origin, |family| {
         ListSource::ALL.into_iter().try_for_each(|source| {
             family.gauge(&[("origin", source.as_str())], i64::from(source == list.source))
         })
-    })
-}
-
-fn encode_failing(
-    list: &ListCells,
-    name: &'static str,
-    help: &'static str,
-    encoder: &mut Families<'_>,
-) -> fmt::Result {
-    encoder.gauge(name, help, |family| {
+    })?;
+    encoder.gauge(&format!("{prefix}_failing"), failing, |family| {
         ListFailure::ALL.into_iter().try_for_each(|why| {
             let now = list.failing == Some(why);
             family.gauge(&[("reason", why.as_str())], i64::from(now))

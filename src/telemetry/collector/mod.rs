@@ -342,6 +342,8 @@ impl Collector for Telemetry {
         self.encode_admission(&mut families)?;
         self.encode_tls(&mut families)?;
         self.encode_list(&mut families)?;
+        self.encode_extra_ranges(&mut families)?;
+        self.encode_break_glass(&mut families)?;
         self.encode_decisions(&mut families)?;
         self.encode_access(&mut families)?;
         self.encode_watch(&mut families)?;

@@ -6,14 +6,13 @@ use crate::model::{EndpointState, Severity};
 use crate::telemetry::cells::ChangeEffect;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError};
 
 /// Findings by kind, cause and severity.
 type Rejections = BTreeMap<(&'static str, &'static str, &'static str), i64>;
 
 impl Telemetry {
     pub(super) fn encode_snapshot(&self, encoder: &mut Families<'_>) -> fmt::Result {
-        let snapshot = *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self.snapshot();
         let mut plain = |name, help, value: f64| {
             encoder.gauge(name, help, |family| family.gauge_f64::<0>(&[], value))
         };
@@ -74,7 +73,7 @@ impl Telemetry {
 
     /// Findings by kind, cause and severity, without what is merely not for us.
     fn rejections(&self) -> Rejections {
-        let findings = Arc::clone(&self.findings.lock().unwrap_or_else(PoisonError::into_inner));
+        let findings = self.findings();
         let mut counts = Rejections::new();
         for finding in findings.iter().filter(|finding| finding.severity != Severity::Info) {
             let key =

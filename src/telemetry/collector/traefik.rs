@@ -8,7 +8,7 @@ use crate::telemetry::tls::{TlsSuite, TlsVersion};
 use crate::telemetry::traefik::{RequestKind, TraefikCells, TraefikTotals};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// Requests by what Traefik names them for (an entry point, a Service), and by kind.
 type ByName<'s> = BTreeMap<(&'s str, RequestKind), TraefikTotals>;
@@ -23,7 +23,11 @@ impl Telemetry {
             self.workers.iter().flat_map(|worker| worker.series()).collect();
         let cells = || series.iter().filter_map(|one| Some((&**one, one.traefik()?)));
         if entry_points {
-            let named = cells().map(|(series, cells)| (self.entry_point(series), cells));
+            let named = cells().filter_map(|(series, cells)| {
+                let listener = &series.labels().listener;
+                let position = self.listeners.iter().position(|name| name == listener)?;
+                Some((self.entry_point(position), cells))
+            });
             encode(encoder, "entrypoint", &named.collect::<Vec<_>>(), |_| true)?;
         }
         if services {
@@ -35,22 +39,17 @@ impl Telemetry {
         self.encode_process(encoder)
     }
 
-    /// The entry point of the listener that a series is of.
-    fn entry_point<'s>(&'s self, series: &'s Series) -> &'s str {
-        let listener = &series.labels().listener;
-        let position = self.listeners.iter().position(|name| name == listener);
+    /// The entry point of a listener, by its position.
+    fn entry_point(&self, position: usize) -> &str {
         let names = self.entry_points.get();
-        names.and_then(|names| names.get(position?)).unwrap_or(listener)
+        names.and_then(|names| names.get(position)).unwrap_or(&self.listeners[position])
     }
 
     /// What is not counted by request.
     fn encode_process(&self, encoder: &mut Families<'_>) -> fmt::Result {
         let mut open: BTreeMap<&str, i64> = BTreeMap::new();
-        for (position, name) in self.listeners.iter().enumerate() {
-            let names = self.entry_points.get();
-            let name = names.and_then(|names| names.get(position)).unwrap_or(name);
-            *open.entry(name).or_default() +=
-                self.cells_of(position).map(|cells| cells.open.now()).sum::<i64>();
+        for position in 0..self.listeners.len() {
+            *open.entry(self.entry_point(position)).or_default() += self.open_at(position);
         }
         encoder.gauge("traefik_open_connections", "Client connections open", |family| {
             open.iter().try_for_each(|(name, open)| {
@@ -63,7 +62,7 @@ impl Telemetry {
             "Batches of object changes put in force",
             |family| family.count::<0>(&[], reloads),
         )?;
-        let published = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).published;
+        let published = self.snapshot().published;
         encoder.gauge(
             "traefik_config_last_reload_success",
             "When the table was put in force",
