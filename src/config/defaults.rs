@@ -75,10 +75,10 @@ pub const CLOUDFLARE_REMOVAL_DELAY: Duration = Duration::from_secs(24 * 60 * 60)
 pub const CROWDSEC_INTERVAL: Duration = Duration::from_secs(10);
 
 /// `break_glass.connections`: a browser has six for HTTP/1.1, or one; a hundred are an office behind one address.
-pub const BREAK_GLASS_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(100).unwrap();
+pub const BREAK_GLASS_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(100).expect("not zero");
 
 /// `break_glass.requests`: a page with a hundred parts in a second, for each address.
-pub const BREAK_GLASS_REQUESTS: NonZeroUsize = NonZeroUsize::new(100).unwrap();
+pub const BREAK_GLASS_REQUESTS: NonZeroUsize = NonZeroUsize::new(100).expect("not zero");
 
 /// `break_glass.drain`: most requests are through in it; the ports are closed for these visitors meanwhile.
 pub const BREAK_GLASS_DRAIN: Duration = Duration::from_secs(10);

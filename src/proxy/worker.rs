@@ -9,9 +9,8 @@ use crate::net::memory::{Account, Ledger};
 use crate::net::random::Random;
 use crate::net::trust::{Speaker, TrustedPeer};
 use crate::net::turns::Turns;
-use crate::proxy::EtagTable;
 use crate::proxy::middleware::States;
-use crate::proxy::{StrangerSeat, Strangers};
+use crate::proxy::{EtagTable, StrangerSeat, Strangers};
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
 use crate::telemetry::{SeriesCache, TcpSeriesCache, TlsSuite, TlsVersion, WorkerCells};
@@ -151,9 +150,7 @@ impl Downstream {
     pub fn agreed(&self) -> Option<(TlsVersion, TlsSuite)> {
         self.tls.as_ref().map(|session| (session.version, session.suite))
     }
-}
 
-impl Downstream {
     /// Who it is to a choice of certificates.
     pub fn tls_peer(&self) -> TlsPeer {
         match self.trusted.map(TrustedPeer::speaker) {
