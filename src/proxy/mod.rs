@@ -5,6 +5,7 @@
 
 pub mod connection;
 mod etag_table;
+mod gcra;
 pub mod middleware;
 mod relay;
 mod reply_head;

@@ -5,6 +5,7 @@
 //!
 //! The map is locked when a connection opens or closes, and never for a request.
 
+use super::gcra::Rate;
 use crate::config::BreakGlass;
 use crate::telemetry::BreakGlassCells;
 use arc_swap::ArcSwap;
@@ -36,10 +37,8 @@ pub struct Strangers {
     connections: usize,
     /// Most connections of all together, so that Cloudflare's have room at all times.
     most: usize,
-    /// Nanoseconds from one request to the next.
-    interval: u64,
-    /// Nanoseconds by which a visitor may be ahead.
-    tolerance: u64,
+    /// How often each may ask.
+    rate: Rate,
     start: Instant,
     episode: ArcSwap<Episode>,
     /// Those that have ended, and are not cut yet.
@@ -60,7 +59,7 @@ struct Visitors {
 #[derive(Debug, Default)]
 struct Visitor {
     connections: AtomicUsize,
-    /// When it may ask for as much as ever again, in nanoseconds since the start (GCRA).
+    /// When it may ask for as much as ever again, in nanoseconds since the start: see [`Rate`].
     full: AtomicU64,
 }
 
@@ -75,13 +74,14 @@ pub struct StrangerSeat {
 impl Strangers {
     /// Knows nobody yet. `connections` are those of the process.
     pub fn new(config: &BreakGlass, connections: usize, cells: Arc<BreakGlassCells>) -> Arc<Self> {
-        let rate = u64::try_from(config.requests.get()).unwrap_or(u64::MAX);
-        let interval = (1_000_000_000 / rate).max(1);
+        let requests = u64::try_from(config.requests.get()).unwrap_or(u64::MAX);
         Arc::new(Self {
             connections: config.connections.get(),
             most: (connections / 2).max(1),
-            interval,
-            tolerance: interval.saturating_mul(rate.saturating_mul(2).saturating_sub(1)),
+            rate: Rate::every(
+                Duration::from_nanos(1_000_000_000 / requests),
+                requests.saturating_mul(2),
+            ),
             start: Instant::now(),
             episode: ArcSwap::default(),
             ended: Mutex::default(),
@@ -173,12 +173,8 @@ impl Strangers {
 impl StrangerSeat {
     /// Takes a request of the visitor, over whichever connection. `false`: it has asked too often.
     pub fn may_ask(&self) -> bool {
-        let Strangers { interval, tolerance, .. } = *self.strangers;
-        let now = self.strangers.now();
-        let take = |full: u64| {
-            let ahead = full.saturating_sub(now);
-            (ahead <= tolerance).then(|| full.max(now).saturating_add(interval))
-        };
+        let (rate, now) = (self.strangers.rate, self.strangers.now());
+        let take = |full| rate.take(full, now).ok();
         self.visitor.full.fetch_update(AcqRel, Acquire, take).is_ok()
     }
 
@@ -259,8 +255,8 @@ mod tests {
     fn a_visitor_asks_twice_as_often_at_once_and_then_waits() {
         // One in a thousand seconds cannot be there again before the test ends.
         let mut strangers = mk_strangers(10, 1, 100);
-        Arc::get_mut(&mut strangers).expect("nobody else has it").interval = 1_000_000_000_000;
-        Arc::get_mut(&mut strangers).expect("nobody else has it").tolerance = 1_000_000_000_000;
+        Arc::get_mut(&mut strangers).expect("nobody else has it").rate =
+            Rate::every(Duration::from_secs(1_000), 2);
         let seat = strangers.seat(ip("192.0.2.1")).expect("the connection counts as one");
         assert!(seat.may_ask() && !seat.may_ask());
         assert!(strangers.seat(ip("192.0.2.1")).is_none(), "another connection is no way out");

@@ -4,7 +4,7 @@
 //! takes the same time whatever there is. A full bucket is as good as none and gives way first; where all eight
 //! are in use the table doubles; at its bound the one that is full soonest gives way, and is counted.
 
-use super::gcra::Rate;
+use crate::proxy::gcra::Rate;
 use crate::telemetry::StepCells;
 use std::mem::{size_of, size_of_val};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -153,8 +153,8 @@ fn bytes(slots: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::gcra::tests::mk_limit;
     use super::*;
+    use crate::proxy::gcra::tests::mk_limit;
     use std::collections::HashMap;
     use std::hash::{BuildHasher, RandomState};
 

@@ -2,7 +2,6 @@
 
 mod buckets;
 mod concurrency;
-mod gcra;
 mod key;
 mod rate;
 mod store;

@@ -1,9 +1,9 @@
 //! A connection to a store, and the script that takes a token there.
 
-use super::super::gcra::Rate;
 use super::super::key::Key;
 use crate::model::middleware::SharedStore;
 use crate::pki::endpoint_tls::{Alpn, EndpointTls, TlsDetails, TlsSettings, Trust};
+use crate::proxy::gcra::Rate;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind,

@@ -9,10 +9,10 @@ mod link;
 #[cfg(test)]
 mod tests;
 
-use super::gcra::Rate;
 use super::key::Key;
 use crate::balance::EndpointSet;
 use crate::model::middleware::SharedStore;
+use crate::proxy::gcra::Rate;
 use crate::telemetry::{StepCells, StoreFailure};
 use arc_swap::ArcSwapOption;
 use link::Link;

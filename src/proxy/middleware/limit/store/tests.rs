@@ -1,8 +1,8 @@
 //! Against a real server, where one is installed.
 
-use super::super::gcra::tests::mk_limit;
 use super::*;
 use crate::model::middleware::RateLimit;
+use crate::proxy::gcra::tests::mk_limit;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

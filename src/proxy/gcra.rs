@@ -25,9 +25,15 @@ impl Rate {
     /// That of a middleware.
     pub(super) fn of(limit: &RateLimit) -> Self {
         let interval = nanoseconds(limit.period) / u64::from(limit.average.get());
-        let interval = interval.max(1);
-        let tolerance = interval.saturating_mul(u64::from(limit.burst.get() - 1));
-        Self { interval, tolerance, grace: (interval / 2).min(nanoseconds(MOST_GRACE)) }
+        let rate = Self::every(Duration::from_nanos(interval), u64::from(limit.burst.get()));
+        Self { grace: (rate.interval / 2).min(nanoseconds(MOST_GRACE)), ..rate }
+    }
+
+    /// A token each `interval`, and `burst` of them at once.
+    pub(super) fn every(interval: Duration, burst: u64) -> Self {
+        let interval = nanoseconds(interval).max(1);
+        let tolerance = interval.saturating_mul(burst.saturating_sub(1));
+        Self { interval, tolerance, grace: 0 }
     }
 
     /// Takes a token from a bucket that is full at `full`, and returns when it is full then. A refused request
@@ -66,7 +72,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
     use std::num::NonZeroU32;
 
-    pub(in super::super) fn mk_limit(average: u32, period: Duration, burst: u32) -> RateLimit {
+    pub(in crate::proxy) fn mk_limit(average: u32, period: Duration, burst: u32) -> RateLimit {
         let positive = |number| NonZeroU32::new(number).expect("more than zero");
         RateLimit {
             average: positive(average),
