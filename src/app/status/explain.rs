@@ -2,21 +2,22 @@
 //! gates, certificates and table in force. Nothing is sent.
 
 use super::Sources;
+use super::decide::{AskedRoute, Decided, decide};
 use super::question::ExplainQuery;
 use super::routes::{RouteRow, route_row};
-use super::steps::{AskedSteps, StepEffect, walk};
+use super::steps::StepEffect;
 use crate::config::ListenerProtocol;
 use crate::error::Reason;
-use crate::http::Target;
 use crate::http::client_ip::{Identity, identify, text};
-use crate::model::{ACME_CHALLENGES, Host, Sender};
+use crate::model::Host;
 use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
 use crate::net::message::Request;
 use crate::net::trust::Speaker;
 use crate::proxy::ListenerEntry;
-use crate::proxy::request::{self, Seen};
-use crate::routing::{RouteId, Table};
+use crate::proxy::middleware::StepAnswer;
+use crate::proxy::request;
+use crate::routing::Backend;
 use crate::telemetry::AdmissionMode;
 use crate::tls::store::time;
 use crate::tls::{covers, is_one_policy};
@@ -70,6 +71,14 @@ impl From<Reason> for Stopped {
     fn from(reason: Reason) -> Self {
         let answer = format!("{} {}", reason.status().as_u16(), reason.label());
         Self::Response { answer, note: reason.text().to_owned() }
+    }
+}
+
+impl From<Box<StepAnswer>> for Stopped {
+    fn from(answer: Box<StepAnswer>) -> Self {
+        let (status, reason) = (answer.status().as_u16(), answer.reason);
+        let note = reason.text().to_owned();
+        Self::Response { answer: format!("{status} {}", reason.label()), note }
     }
 }
 
@@ -138,43 +147,23 @@ impl Sources {
         let over_tls = self.config.listeners[position].protocol == ListenerProtocol::Https;
         let belongs = if over_tls { self.shake_hands(query, told)? } else { Ok(()) };
         let table = self.tables.load();
-        let (mut head, ()) = request.clone().into_parts();
-        let target = Target::read(&mut head, self.config.limits.request_target)?;
-        told.host = Some(target.host_name()?.as_str().to_owned());
-        told.path = Some(target.uri.path().to_owned());
         let entry = ListenerEntry::of(&self.config).get(position).copied();
-        let entry = entry.unwrap_or(ListenerEntry { bits: u32::MAX, redirects: false });
-        let proto = HeaderValue::from_static(if over_tls { "https" } else { "http" });
-        let anywhere = Seen::anywhere(&head.method, &head.headers);
-        let seen = Seen {
-            entry_points: entry.bits,
-            sender: Sender {
-                client: sent.visitor.as_ref(),
-                proto: Some(&proto),
-                host: Some(&target.host),
-                via_cloudflare: sent.via_cloudflare,
-                ..Sender::default()
-            },
-            peer: sent.peer.map_or(anywhere.peer, PeerAddr::ip),
-            ..anywhere
-        };
-        let found = request::find(&table, &target, &seen);
-        let is_forced = entry.redirects && !target.uri.path().starts_with(ACME_CHALLENGES);
-        let may_go_on =
-            found.map_or(Ok(()), |id| request::secured(&table, id, over_tls, is_forced));
-        may_go_on.and(belongs)?;
-        let id = found?;
-        told.route = Some(route_row(&table, id));
-        let asked = AskedSteps {
-            method: &head.method,
-            headers: &head.headers,
-            target: &target,
-            uri: request::sent(&table, id, &target, &seen)?,
+        let asked = AskedRoute {
+            request,
+            most_target: self.config.limits.request_target,
+            entry: entry.unwrap_or(ListenerEntry { bits: u32::MAX, redirects: false }),
             over_tls,
+            belongs,
             peer: sent.peer,
             visitor: sent.visitor.as_ref(),
+            via_cloudflare: sent.via_cloudflare,
         };
-        reach(&table, id, asked, told)
+        let mut decided = Decided::default();
+        let found = decide(&table, &asked, &mut decided);
+        (told.host, told.path) = (decided.host, decided.path);
+        told.route = decided.route.map(|id| route_row(&table, id));
+        told.middlewares = decided.steps;
+        reach(table.backend(found?), told)
     }
 
     /// Whether the connection is admitted, and whom its request is taken to be from.
@@ -268,22 +257,10 @@ impl Sources {
     }
 }
 
-/// The steps of the route, and its endpoints.
-fn reach(
-    table: &Table,
-    id: RouteId,
-    asked: AskedSteps<'_>,
-    told: &mut LiveExplanation,
-) -> Result<(), Stopped> {
-    let (steps, answer) = walk(table, id, asked);
-    told.middlewares = steps;
-    if let Some(answer) = answer {
-        let note = answer.reason.text().to_owned();
-        let (status, label) = (answer.status().as_u16(), answer.reason.label());
-        return Err(Stopped::Response { answer: format!("{status} {label}"), note });
-    }
-    match request::usable(table.backend(id)) {
-        Err(Reason::NoEndpoint) if table.backend(id).external.is_some() => Ok(()),
+/// The endpoints that it may go to.
+fn reach(backend: &Backend, told: &mut LiveExplanation) -> Result<(), Stopped> {
+    match request::usable(backend) {
+        Err(Reason::NoEndpoint) if backend.external.is_some() => Ok(()),
         Err(reason) => Err(reason.into()),
         Ok(set) => {
             let first = set.usable().iter().take(MOST_ENDPOINTS);

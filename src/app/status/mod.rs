@@ -11,6 +11,7 @@
 mod answers;
 mod assets;
 mod certificates;
+mod decide;
 mod explain;
 mod findings;
 mod gate;
@@ -24,5 +25,6 @@ mod window;
 
 pub(super) use answers::{Readiness, Sources, StatusAnswer, own_host};
 pub(super) use assets::{Asset, asset, is_page_wanted};
+pub(crate) use decide::{AskedRoute, Decided, decide};
 pub(super) use question::is_api;
-pub(crate) use steps::{AskedSteps, StepEffect, walk};
+pub(crate) use steps::StepEffect;

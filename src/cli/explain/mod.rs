@@ -11,20 +11,19 @@ use super::certificates::Certificates;
 use super::checkout::JudgedAs;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
-use crate::app::status::{AskedSteps, StepEffect, walk};
+use crate::app::status::{self, AskedRoute, Decided, StepEffect};
 use crate::config::ListenerProtocol;
 use crate::config::{Config, Listener};
 use crate::control::reconcile::Build;
 use crate::error::Reason;
-use crate::http::Target;
 use crate::http::client_ip::Scheme;
-use crate::model::{ACME_CHALLENGES, Diagnostic, Kind, ObjectRef, Sender, Why};
+use crate::model::{Diagnostic, Kind, ObjectRef, Why};
 use crate::net::addr::PeerAddr;
 use crate::net::fields::Fields;
 use crate::net::message::Request;
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::StepAnswer;
-use crate::proxy::request::{self, Seen};
+use crate::proxy::request;
 use crate::routing::Table;
 use http::{HeaderValue, Uri, header};
 use serde::Serialize;
@@ -205,49 +204,31 @@ fn decide(
     way: &Way,
     explanation: &mut Explanation,
 ) -> Result<(), Box<StepAnswer>> {
-    let (mut head, ()) = request.clone().into_parts();
-    let target = Target::read(&mut head, limit)?;
-    explanation.host = Some(target.host_name()?.as_str().to_owned());
-    explanation.path = Some(target.uri.path().to_owned());
-    let anywhere = Seen::anywhere(&head.method, &head.headers);
-    let proto = HeaderValue::from_static(if way.over_tls { "https" } else { "http" });
     let (peer, visitor) = explanation.sent_by();
-    let sender = Sender {
-        client: visitor.as_ref(),
-        proto: Some(&proto),
-        host: Some(&target.host),
-        // Who says nothing of where it comes from means a visitor of Cloudflare.
-        via_cloudflare: explanation.origin.is_none(),
-        ..Sender::default()
-    };
-    let seen = Seen {
-        entry_points: way.entry.bits,
-        sender,
-        peer: peer.map_or(anywhere.peer, PeerAddr::ip),
-        ..anywhere
-    };
-    let found = request::find(table, &target, &seen);
-    let is_forced = way.entry.redirects && !target.uri.path().starts_with(ACME_CHALLENGES);
-    let may_go_on = found.map_or(Ok(()), |id| request::secured(table, id, way.over_tls, is_forced));
-    may_go_on.and(way.belongs)?;
-    let id = found?;
-    explanation.route = Some(table::row(table, id));
-    let uri = request::sent(table, id, &target, &seen)?;
-    explanation.raw_path = table.keeps_raw_path(id).then(|| uri.path().to_owned());
-    explanation.max_body = table.max_body(id);
-    explanation.timeouts = table.timeouts(id).map(ToString::to_string);
-    let asked = AskedSteps {
-        method: &head.method,
-        headers: &head.headers,
-        target: &target,
-        uri,
+    let asked = AskedRoute {
+        request,
+        most_target: limit,
+        entry: way.entry,
         over_tls: way.over_tls,
+        belongs: way.belongs,
         peer,
         visitor: visitor.as_ref(),
+        // Who says nothing of where it comes from means a visitor of Cloudflare.
+        via_cloudflare: explanation.origin.is_none(),
     };
-    let answer;
-    (explanation.middlewares, answer) = walk(table, id, asked);
-    answer.map_or(Ok(()), Err)?;
+    let mut decided = Decided::default();
+    let found = status::decide(table, &asked, &mut decided);
+    (explanation.host, explanation.path) = (decided.host, decided.path);
+    explanation.middlewares = decided.steps;
+    if let Some(id) = decided.route {
+        explanation.route = Some(table::row(table, id));
+        if let Some(uri) = decided.uri {
+            explanation.raw_path = table.keeps_raw_path(id).then(|| uri.path().to_owned());
+            explanation.max_body = table.max_body(id);
+            explanation.timeouts = table.timeouts(id).map(ToString::to_string);
+        }
+    }
+    let id = found?;
     match request::usable(table.backend(id)) {
         // Nothing is resolved here.
         Err(Reason::NoEndpoint) if table.backend(id).external.is_some() => Ok(()),
