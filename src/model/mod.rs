@@ -150,6 +150,25 @@ pub struct Ingress {
     pub max_body: Option<NonZeroU64>,
 }
 
+#[cfg(test)]
+impl Ingress {
+    /// One that asks for nothing.
+    pub(crate) fn mk_plain(namespace: &str, name: &str, created: i64) -> Self {
+        Self {
+            kind: Kind::Ingress,
+            has_status: true,
+            namespace: namespace.into(),
+            name: name.into(),
+            created,
+            https: Https::default(),
+            timeouts: None,
+            balance: None,
+            raw_path: false,
+            max_body: None,
+        }
+    }
+}
+
 /// One path of one rule of an Ingress (`spec.rules[rule].http.paths[path]`), or one host of a route of an IngressRoute
 /// (`spec.routes[rule]`).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod recompile;
 use super::{Table, compile};
 use crate::model::{
     BackendId, BackendKey, BackendSpec, BackendState, CanonicalPath, DefaultBackend, EndpointSpec,
-    EndpointState, EntryPoints, Host, HostPattern, Hsts, Https, Ingress, Kind, Model, PathKind,
+    EndpointState, EntryPoints, Host, HostPattern, Hsts, Ingress, Kind, Model, PathKind,
     PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use crate::net::addr::EndpointAddr;
@@ -33,18 +33,8 @@ fn mk_path(path: &str) -> PathPattern {
 
 /// An Ingress that is older than those with higher numbers.
 fn mk_ingress(number: usize) -> Ingress {
-    Ingress {
-        kind: Kind::Ingress,
-        has_status: true,
-        namespace: "default".into(),
-        name: format!("i{number}").into(),
-        created: i64::try_from(number).expect("a small number"),
-        https: Https::default(),
-        timeouts: None,
-        balance: None,
-        raw_path: false,
-        max_body: None,
-    }
+    let created = i64::try_from(number).expect("a small number");
+    Ingress::mk_plain("default", &format!("i{number}"), created)
 }
 
 /// A model of so many Ingresses, the first one the oldest, and one backend for all.

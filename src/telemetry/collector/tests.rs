@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    BackendId, BackendKey, BackendSpec, BackendState, HostPattern, Https, Ingress, Kind, Model,
-    PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+    BackendId, BackendKey, BackendSpec, BackendState, HostPattern, Ingress, Model, PathKind,
+    PathPattern, PortKey, Protocol, Rule, Treatment,
 };
 use crate::routing::compile;
 
@@ -15,18 +15,7 @@ fn the_host_of_a_label_leads_back_to_that_of_its_route() {
         port: PortKey::Number(80),
         variant: None,
     };
-    let ingress = Arc::new(Ingress {
-        kind: Kind::Ingress,
-        has_status: true,
-        namespace: "ns".into(),
-        name: "i".into(),
-        created: 0,
-        https: Https::default(),
-        timeouts: None,
-        balance: None,
-        raw_path: false,
-        max_body: None,
-    });
+    let ingress = Arc::new(Ingress::mk_plain("ns", "i", 0));
     let backend = BackendSpec {
         key: key.clone(),
         state: BackendState::Resolved([].into()),

@@ -199,8 +199,8 @@ impl SelfCheck {
 mod tests {
     use super::*;
     use crate::model::{
-        BackendId, BackendKey, BackendSpec, BackendState, CertificateRole, Https, Ingress, Kind,
-        Model, PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
+        BackendId, BackendKey, BackendSpec, BackendState, CertificateRole, Ingress, Model,
+        PathKind, PathPattern, PortKey, Protocol, Rule, Treatment,
     };
     use crate::pki::full_strict::Verdict;
     use crate::routing::{Publisher, compile};
@@ -236,18 +236,7 @@ mod tests {
             port: PortKey::Number(80),
             variant: None,
         };
-        let ingress = Ingress {
-            kind: Kind::Ingress,
-            has_status: true,
-            namespace: "shop".into(),
-            name: "web".into(),
-            created: 0,
-            https: Https::default(),
-            timeouts: None,
-            balance: None,
-            raw_path: false,
-            max_body: None,
-        };
+        let ingress = Ingress::mk_plain("shop", "web", 0);
         let rule = |(number, name): (usize, &&str)| Rule {
             host: host(name),
             path: PathPattern::new(PathKind::Prefix, "/").expect("a path"),
