@@ -2,9 +2,9 @@
 
 use crate::error::Reason;
 use crate::model::middleware::leads_to;
-use crate::model::{Algorithm, HashKey, Kind, Prefer, TcpTls};
+use crate::model::{Algorithm, HashKey, Kind, Prefer};
 use crate::proxy::request;
-use crate::routing::{EndpointProtocol, RouteId, Table, TcpEntry};
+use crate::routing::{RouteId, Table, TcpEntry};
 use serde::Serialize;
 
 /// One route.
@@ -88,12 +88,10 @@ pub(super) fn row(table: &Table, id: RouteId) -> Row {
     };
     Row {
         host: route.host_pattern(),
-        kind: if route.position.is_some() { route.kind.as_str() } else { "Default" },
+        kind: route.kind_text(),
         path: route.path.to_owned(),
         service: backend.key.to_string(),
-        protocol: Some(&backend.protocol)
-            .filter(|protocol| **protocol != EndpointProtocol::Http)
-            .map(ToString::to_string),
+        protocol: backend.protocol_text(),
         balance: Some(algorithm)
             .filter(|algorithm| **algorithm != Algorithm::LeastLoad)
             .map(ToString::to_string),
@@ -139,17 +137,11 @@ fn tcp_row(entry: &TcpEntry) -> Row {
         })
         .collect();
     let reason = entry.refusal(|backend| backend.external.is_some());
-    let services: Vec<String> =
-        entry.backends.iter().map(|backend| backend.key.to_string()).collect();
     Row {
         host: entry.hosts(),
-        kind: match rule.tls {
-            TcpTls::None => "TCP",
-            TcpTls::Passthrough => "TLS passed on",
-            TcpTls::Ended(_) => "TLS ended",
-        },
+        kind: rule.tls.as_str(),
         path: rule.text.to_string(),
-        service: services.join(", "),
+        service: entry.service_text(),
         protocol: None,
         balance: None,
         prefer: None,

@@ -53,6 +53,17 @@ pub enum TcpTls {
     Ended(Box<TcpTlsEnd>),
 }
 
+impl TcpTls {
+    /// In the words of `check` and of the status page.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::None => "TCP",
+            Self::Passthrough => "TLS passed on",
+            Self::Ended(_) => "TLS ended",
+        }
+    }
+}
+
 /// How TLS ends here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TcpTlsEnd {

@@ -49,6 +49,11 @@ impl Backend {
         self.endpoints.load()
     }
 
+    /// The protocol to its endpoints as text, if it is not plain HTTP/1.1.
+    pub fn protocol_text(&self) -> Option<String> {
+        (self.protocol != EndpointProtocol::Http).then(|| self.protocol.to_string())
+    }
+
     /// Whether it has an endpoint that may be given something at this moment.
     pub fn has_pods(&self) -> bool {
         !self.endpoints().usable().is_empty()

@@ -235,6 +235,11 @@ impl Route<'_> {
         }
     }
 
+    /// `pathType`, or `Default` for a default backend.
+    pub fn kind_text(&self) -> &'static str {
+        if self.position.is_some() { self.kind.as_str() } else { "Default" }
+    }
+
     /// The host as in the manifest, `*` for every host.
     pub fn host_pattern(&self) -> String {
         match (self.host, self.wildcard) {

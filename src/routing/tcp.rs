@@ -31,6 +31,12 @@ impl TcpEntry {
         format!("spec.routes[{}]", self.rule.position)
     }
 
+    /// The Service ports as text, with commas between.
+    pub fn service_text(&self) -> String {
+        let services: Vec<String> = self.backends.iter().map(|one| one.key.to_string()).collect();
+        services.join(", ")
+    }
+
     /// The Service ports, each with its share of the connections.
     pub fn services(&self) -> impl Iterator<Item = (&TcpService, &Arc<Backend>)> + Clone {
         self.rule.services.iter().zip(&self.backends)

@@ -4,10 +4,10 @@ use super::Sources;
 use super::question::Search;
 use super::window::{Bounds, Window};
 use crate::error::Reason;
+use crate::model::Kind;
 use crate::model::middleware::leads_to;
-use crate::model::{Kind, TcpTls};
 use crate::proxy::request;
-use crate::routing::{EndpointProtocol, RouteId, Table, TcpEntry};
+use crate::routing::{RouteId, Table, TcpEntry};
 use serde::Serialize;
 use std::cmp::Ordering;
 
@@ -121,14 +121,12 @@ pub(super) fn route_row(table: &Table, id: RouteId) -> RouteRow {
     let names = table.chain(id).map(|chain| chain.iter().map(|step| step.name.to_string()));
     RouteRow {
         host: route.host_pattern(),
-        kind: if route.position.is_some() { route.kind.as_str() } else { "Default" },
+        kind: route.kind_text(),
         path: route.path.to_owned(),
         object: format!("{} {}/{}", route.object.as_str(), route.namespace, route.ingress),
         field: route.field(),
         service: backend.key.to_string(),
-        protocol: Some(&backend.protocol)
-            .filter(|protocol| **protocol != EndpointProtocol::Http)
-            .map(ToString::to_string),
+        protocol: backend.protocol_text(),
         redirect,
         https_only: table.redirects(id),
         middlewares: names.into_iter().flatten().collect(),
@@ -141,20 +139,14 @@ pub(super) fn route_row(table: &Table, id: RouteId) -> RouteRow {
 
 fn tcp_route_row(entry: &TcpEntry) -> RouteRow {
     let reason = entry.refusal(|backend| backend.external.is_some());
-    let services: Vec<String> =
-        entry.backends.iter().map(|backend| backend.key.to_string()).collect();
     let sets = || entry.backends.iter().map(|backend| backend.endpoints());
     RouteRow {
         host: entry.hosts(),
-        kind: match entry.rule.tls {
-            TcpTls::None => "TCP",
-            TcpTls::Passthrough => "TLS passed on",
-            TcpTls::Ended(_) => "TLS ended",
-        },
+        kind: entry.rule.tls.as_str(),
         path: entry.rule.text.to_string(),
         object: format!("{} {}", Kind::IngressRouteTcp.as_str(), entry.object),
         field: entry.field(),
-        service: services.join(", "),
+        service: entry.service_text(),
         protocol: None,
         redirect: None,
         https_only: false,
