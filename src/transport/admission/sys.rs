@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "options of sockets that no crate in use wraps")]
 
+use super::bpf::Instruction;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -40,16 +41,19 @@ pub(super) fn meminfo(socket: BorrowedFd<'_>) -> io::Result<[u32; MEMINFO_VARS]>
     Ok(info)
 }
 
-/// Puts a classic BPF program of one instruction in charge of the group of listening sockets that
-/// `socket` belongs to (`SO_ATTACH_REUSEPORT_CBPF`, socket(7)): it returns `number` for every packet.
+/// Puts a classic BPF program in charge of the group of listening sockets that `socket` belongs to
+/// (`SO_ATTACH_REUSEPORT_CBPF`, socket(7)).
 ///
 /// # Errors
 ///
-/// What `setsockopt` says: `EINVAL` if the socket does not share its port.
-pub(super) fn always_select(socket: BorrowedFd<'_>, number: u32) -> io::Result<()> {
-    // BPF_RET | BPF_K of linux/bpf_common.h.
-    let mut instruction = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: number };
-    let program = libc::sock_fprog { len: 1, filter: &raw mut instruction };
+/// What `setsockopt` says: `EINVAL` if the socket does not share its port, or the program is none.
+pub(super) fn select_by(socket: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()> {
+    let mut instructions: Vec<_> = program
+        .iter()
+        .map(|&Instruction { code, jt, jf, k }| libc::sock_filter { code, jt, jf, k })
+        .collect();
+    let len = instructions.len().try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: instructions.as_mut_ptr() };
     let length = libc::socklen_t::try_from(size_of_val(&program)).expect("16 bytes");
     // SAFETY: the descriptor is open for as long as it is borrowed. `program` has `length` bytes and
     // names `len` instructions that live to the end of this function; the kernel copies both during

@@ -5,8 +5,8 @@
 //! stepping stone beside the jump: a copy of the `ret` if that is what it leads to, which costs as
 //! much as the `ja` that other targets need.
 
-use super::Instruction;
 use super::steps::{Step, Then};
+use super::{Answers, Instruction};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -21,9 +21,6 @@ pub(super) const JUMP_EQUAL: u16 = 0x15;
 pub(super) const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
 /// `BPF_RET | BPF_K`.
 pub(super) const RETURN: u16 = 0x06;
-/// Result of a filter that keeps the packet whole.
-pub(super) const KEEP: u32 = u32::MAX;
-
 /// How far a conditional jump may lead, 255, less the stepping stone that its other target may need.
 const REACH: usize = 254;
 
@@ -42,8 +39,8 @@ pub(super) enum JumpTarget {
 }
 
 /// A program in the making.
-#[derive(Default)]
 pub(super) struct Assembler {
+    answers: Answers,
     reversed: Vec<Instruction>,
     /// The last stepping stone to a target.
     stones: HashMap<JumpTarget, usize>,
@@ -52,6 +49,12 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
+    /// A program that returns these.
+    pub(super) fn new(answers: Answers) -> Self {
+        let (reversed, stones, blocks) = (Vec::new(), HashMap::new(), HashMap::new());
+        Self { answers, reversed, stones, blocks }
+    }
+
     /// Writes the decision over the word at an offset of the packet, and over those behind it. What
     /// several words lead to is written once.
     pub(super) fn decide(&mut self, offset: u32, steps: &Rc<[Step]>) -> JumpTarget {
@@ -147,8 +150,8 @@ impl Assembler {
 
     fn jump(&mut self, target: JumpTarget) -> usize {
         let (code, k) = match target {
-            JumpTarget::Drop => (RETURN, 0),
-            JumpTarget::Allow => (RETURN, KEEP),
+            JumpTarget::Drop => (RETURN, self.answers.others),
+            JumpTarget::Allow => (RETURN, self.answers.allowed),
             JumpTarget::At(position) => {
                 let offset = self.offset_to(position);
                 (JUMP, u32::try_from(offset).expect("instructions are far fewer"))

@@ -5,6 +5,9 @@
 //! Documentation/networking/filter.rst). The packet begins at the TCP header there, so the IP header
 //! is read from `SKF_NET_OFF`; IPv4 has a real IPv4 header on a dual-stack socket as well.
 //!
+//! The same tree can choose among the listening sockets of a group instead ([`compile_steering`]): it returns a
+//! place in the group then. Packets begin behind the TCP header there, and `SKF_NET_OFF` reads the IP header as well.
+//!
 //! Cost: a balanced tree over the ends of the ranges, word by word. Of `n` IPv4 ranges a packet
 //! executes about `log2(2n) + 7` instructions out of about `2n`. Cloudflare's 22 networks take 46
 //! instructions, of which an IPv4 packet executes 9 to 10 and an IPv6 packet 8 to 10. About 2000
@@ -53,6 +56,18 @@ impl Program {
     }
 }
 
+/// What a program returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answers {
+    /// For sources of the set.
+    allowed: u32,
+    /// For all others.
+    others: u32,
+}
+
+/// Of a filter: all bytes of the packet, or none.
+const FILTER: Answers = Answers { allowed: u32::MAX, others: 0 };
+
 /// A set of more addresses than a program can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -80,17 +95,36 @@ pub struct TooLarge {
 ///
 /// Where the set takes more instructions than the kernel accepts.
 pub fn compile(allowed: &AddrRanges) -> Result<Program, TooLarge> {
+    compile_to(allowed, FILTER)
+}
+
+/// Compiles the program that steers new connections from these addresses to the socket at the place `admitted` of a
+/// group, and all others to the one at `others` (`SO_ATTACH_REUSEPORT_CBPF`, socket(7)). IPv4-mapped addresses are
+/// among the others, as in [`compile`]; the program is as long.
+///
+/// # Errors
+///
+/// As [`compile`].
+pub fn compile_steering(
+    allowed: &AddrRanges,
+    admitted: u32,
+    others: u32,
+) -> Result<Program, TooLarge> {
+    compile_to(allowed, Answers { allowed: admitted, others })
+}
+
+fn compile_to(allowed: &AddrRanges, answers: Answers) -> Result<Program, TooLarge> {
     let v4: Vec<_> =
         allowed.v4().iter().map(|&(first, last)| (first.into(), last.into())).collect();
     let v6 = allowed.v6();
-    let program = assemble(&v4, v6);
+    let program = assemble(&v4, v6, answers);
     if program.len() <= MAX_INSTRUCTIONS {
         return Ok(Program(program.into()));
     }
     let ranges = v4.len() + v6.len();
     let first = |count: usize| {
         let of_v4 = count.min(v4.len());
-        assemble(&v4[..of_v4], &v6[..count - of_v4])
+        assemble(&v4[..of_v4], &v6[..count - of_v4], answers)
     };
     let (mut fits, mut too_many) = (0, ranges);
     while too_many - fits > 1 {
@@ -105,8 +139,8 @@ pub fn compile(allowed: &AddrRanges) -> Result<Program, TooLarge> {
 }
 
 /// The program, however long.
-fn assemble(v4: &[(u128, u128)], v6: &[(u128, u128)]) -> Vec<Instruction> {
-    let mut assembler = Assembler::default();
+fn assemble(v4: &[(u128, u128)], v6: &[(u128, u128)], answers: Answers) -> Vec<Instruction> {
+    let mut assembler = Assembler::new(answers);
     let v6 = assembler.decide(V6_SOURCE, &steps::steps(&without_mapped(v6), u128::BITS));
     let v4 = assembler.decide(V4_SOURCE, &steps::steps(v4, u32::BITS));
     let is_v6 = assembler.branch(JUMP_EQUAL, 6, v6, JumpTarget::Drop);

@@ -31,6 +31,7 @@ fn is_mapped(ip: IpAddr) -> bool {
 /// Asks the program about an address, and compares with the set.
 fn ask(program: &Program, allowed: &AddrRanges, source: IpAddr) -> Run {
     let run = run(program, &packet_from(source));
+    assert!([0, u32::MAX].contains(&run.answer), "a packet is kept whole or not at all");
     assert_eq!(run.kept, !is_mapped(source) && allowed.contains(source), "{source}");
     run
 }
@@ -70,6 +71,23 @@ fn cloudflare_is_told_apart_within_ten_instructions() {
     // The module's head says so.
     assert_eq!(executed(true), (Some(9), Some(10)));
     assert_eq!(executed(false), (Some(8), Some(10)));
+}
+
+#[test]
+fn who_steers_names_a_place_for_every_source_in_as_many_instructions() {
+    let allowed = AddrRanges::new(&CLOUDFLARE);
+    let filter = program(&allowed);
+    let steering = compile_steering(&allowed, 3, 2).expect("it fits");
+    verify(&steering);
+    assert_eq!(steering.instructions().len(), filter.instructions().len());
+    let mapped = ip("::ffff:104.16.0.1");
+    for source in boundaries(&allowed).into_iter().chain([mapped]) {
+        let packet = packet_from(source);
+        let place = if run(&filter, &packet).kept { 3 } else { 2 };
+        assert_eq!(run(&steering, &packet).answer, place, "{source}");
+    }
+    let nobody = compile_steering(&AddrRanges::default(), 3, 2).expect("it fits");
+    assert_eq!(run(&nobody, &packet_from(ip("104.16.0.1"))).answer, 2);
 }
 
 #[test]
