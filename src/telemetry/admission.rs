@@ -11,6 +11,9 @@ labels! { fn label;
     pub enum AdmissionMode {
         /// The kernel: their packets are dropped, and nothing answers.
         Kernel = "kernel",
+        /// The kernel, without a filter: they are steered to a socket that drops their packets
+        /// ([`crate::transport::admission::trap`]).
+        Trap = "trap",
         /// We do, after the kernel has accepted: they are reset.
         UserSpace = "user_space",
         /// Not enforced: every source is admitted.

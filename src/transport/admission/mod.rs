@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod kernel;
 pub mod steer;
 mod sys;
+pub mod trap;
 
 use crate::config::{AdminConfig, Admit, CLOUDFLARE, Listener, Members};
 use crate::net::addr::AddrRanges;

@@ -8,7 +8,7 @@
 //!
 //! None of this takes a privilege: tried with Linux 6.18, as a user without capabilities.
 
-use super::bpf::{Instruction, Program};
+use super::bpf::Program;
 use super::sys;
 use socket2::Socket;
 use std::io;
@@ -27,17 +27,12 @@ const NO_INTERFACE: i32 = i32::MAX;
 /// `ENOPROTOOPT` before Linux 4.5 and in sandboxes.
 pub fn to_place(socket: &Socket, place: usize) -> io::Result<()> {
     // No group has so many.
-    let place = u32::try_from(place).unwrap_or(u32::MAX);
-    // BPF_RET | BPF_K of linux/bpf_common.h.
-    let always = Instruction { code: 0x06, jt: 0, jf: 0, k: place };
-    sys::select_by(socket.as_fd(), &[always])
+    by_source(socket, &Program::always(u32::try_from(place).unwrap_or(u32::MAX)))
 }
 
 /// Steers every new connection of the reuseport group of this socket by its source: to the place that the program of
-/// [`super::bpf::compile_steering`] names. One whose accept queue is full is a trap: SYNs that are steered to it are
-/// dropped by the kernel, neither SYN-ACK nor RST, whatever `tcp_abort_on_overflow` and `tcp_syncookies` say, and
-/// counted on it ([`super::kernel::drops`]). That takes no privilege. ACKs without a connection get the RST of any
-/// listening socket. Swapped as in [`to_place`].
+/// [`super::bpf::compile_steering`] names. With a [`super::trap::Trap`] there, they get no answer. Swapped as in
+/// [`to_place`].
 ///
 /// # Errors
 ///
@@ -64,14 +59,12 @@ pub fn refuse(socket: &Socket) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{bpf, kernel};
+    use super::super::kernel;
     use super::*;
-    use crate::net::addr::AddrRanges;
     use crate::transport::listen::{GroupIndex, Listing};
-    use ipnet::IpNet;
     use socket2::{Domain, SockAddr, SockFilter, Type};
     use std::io::{ErrorKind, Read, Write};
-    use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+    use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
     use std::time::{Duration, Instant};
@@ -157,47 +150,6 @@ mod tests {
             drop(c);
             await_group_of(&b, 1);
             assert_eq!(shares(to, &[&b]), [32]);
-        }
-    }
-
-    /// A socket that has begun to connect from an address.
-    fn begun(from: IpAddr, to: SocketAddr) -> Socket {
-        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::new(from, 0).into()).expect("a loopback address");
-        socket.set_nonblocking(true).expect("an option of all files");
-        let _ = socket.connect(&to.into());
-        socket
-    }
-
-    fn admitted(network: &str) -> AddrRanges {
-        AddrRanges::new(&[network.parse::<IpNet>().expect("literal")])
-    }
-
-    #[test]
-    fn a_stranger_meets_a_full_queue_and_silence_without_a_privilege() {
-        for (bind, only_v6, mut to) in kinds() {
-            let trap = listener(bind, only_v6);
-            to.set_port(at(&trap).port());
-            trap.listen(0).expect("a queue of one");
-            let _filler = TcpStream::connect(to).expect("there is room for one");
-            let own = listener(at(&trap), only_v6);
-            let before = kernel::drops(&trap).expect("counted");
-            // From nobody's addresses the loopback ones are strangers, of whichever family.
-            let nobody = bpf::compile_steering(&admitted("192.0.2.0/24"), 1, 0).expect("it fits");
-            by_source(&own, &nobody).expect("shared");
-            let stranger = begun(to.ip(), to);
-            let start = Instant::now();
-            while kernel::drops(&trap).expect("counted") == before {
-                assert!(start.elapsed() < DEADLINE, "no drop at {bind}");
-            }
-            assert!(stranger.take_error().expect("readable").is_none(), "refused at {bind}");
-            assert!(stranger.peer_addr().is_err(), "connected at {bind}");
-            own.accept().expect_err("nobody is steered to it");
-            drop(stranger);
-            let loopback = if to.is_ipv4() { "127.0.0.1/32" } else { "::1/128" };
-            let place = bpf::compile_steering(&admitted(loopback), 1, 0).expect("it fits");
-            by_source(&own, &place).expect("shared");
-            assert_eq!(shares(to, &[&own]), [CONNECTIONS], "{bind}");
         }
     }
 

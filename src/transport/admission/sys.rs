@@ -1,5 +1,5 @@
 //! The calls into libc that nothing safe offers: socket2 and rustix lack `SO_MEMINFO`,
-//! `SO_ATTACH_REUSEPORT_CBPF` and `SO_BINDTOIFINDEX`.
+//! `SO_ATTACH_REUSEPORT_CBPF`, `SO_BINDTOIFINDEX` and `IP_MINTTL`.
 
 #![expect(unsafe_code, reason = "options of sockets that no crate in use wraps")]
 
@@ -90,4 +90,28 @@ pub(super) fn bind_to_interface(socket: BorrowedFd<'_>, number: libc::c_int) -> 
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has a socket take only packets with so many hops left (`IP_MINTTL` of ip(7), `IPV6_MINHOPCOUNT` of linux/in6.h); of
+/// IPv6 a socket for both families, too.
+///
+/// # Errors
+///
+/// What `setsockopt` says: `ENOPROTOOPT` before Linux 2.6.34, and in sandboxes.
+pub(super) fn set_least_hops(socket: BorrowedFd<'_>, hops: u8, is_v6: bool) -> io::Result<()> {
+    let options =
+        [(libc::IPPROTO_IP, libc::IP_MINTTL), (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT)];
+    let number = libc::c_int::from(hops);
+    let length = libc::socklen_t::try_from(size_of_val(&number)).expect("4 bytes");
+    for (level, option) in options.into_iter().take(1 + usize::from(is_v6)) {
+        // SAFETY: the descriptor is open for as long as it is borrowed. `number` has `length` bytes, which the kernel
+        // reads during the call.
+        let result = unsafe {
+            libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const number).cast(), length)
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }

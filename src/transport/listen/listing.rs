@@ -11,6 +11,7 @@ use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as Port};
+use rustix::process::geteuid;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind};
@@ -83,6 +84,11 @@ impl Listing {
     /// The sockets that share what comes with this one, itself included. Empty if it does not listen.
     pub(super) fn beside(&self, inode: u64) -> BTreeSet<u64> {
         self.group(self.key(inode))
+    }
+
+    /// Whether a listening socket is at exactly this address, and was made by the user of this process.
+    pub fn is_own(&self, inode: u64, address: SocketAddr) -> bool {
+        self.key(inode) == Some(Key { address, user: geteuid().as_raw() })
     }
 
     /// The sockets that keep an address from being bound: on its port, there or at every address.

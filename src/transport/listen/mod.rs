@@ -9,9 +9,10 @@ mod listener_handle;
 mod listing;
 mod local;
 mod reuseport_group;
+pub mod share;
 
 pub use handover::{Accepted, Intake, Order, Slot, WorkerSenders};
-pub use listener_handle::ListenerHandle;
+pub use listener_handle::{ListenerHandle, inode};
 pub use listing::Listing;
 pub use local::{LocalAccepting, LocalError, LocalListening, LocalName};
 pub use local::{bind_local, bind_local_aside};
@@ -28,6 +29,7 @@ use std::os::fd::AsFd;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::io::Interest;
+use tokio::sync::watch;
 
 /// Connections that the kernel completes and queues, at most (`net.core.somaxconn` caps
 /// it): a burst of Cloudflare's whole fleet after a restart.
@@ -69,14 +71,19 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
     // A connection that is in TIME_WAIT from the process before must not stop us.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    set_options(&socket)?;
+    socket.bind(&SockAddr::from(address))?;
+    let hold = ListenerHandle::new(socket.try_clone()?);
+    Ok(Bound { socket, hold })
+}
+
+fn set_options(socket: &Socket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     // Connections have both from their listener (Linux copies the socket): no call for each. Without them all still
     // works.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_notsent_lowat(UNSENT);
-    socket.bind(&SockAddr::from(address))?;
-    let hold = ListenerHandle::new(socket.try_clone()?);
-    Ok(Bound { socket, hold })
+    Ok(())
 }
 
 /// Tries whether an address could be bound by a process that shares it with nobody. Does not listen, so that
@@ -106,6 +113,23 @@ impl Bound {
         self.hold.clone()
     }
 
+    /// The same address by the socket of another process, which listens already. Has the options of this one from now
+    /// on.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket.
+    pub fn replaced_by(self, socket: Socket) -> io::Result<Self> {
+        set_options(&socket)?;
+        self.hold.replace(socket.try_clone()?);
+        Ok(Self { socket, hold: self.hold })
+    }
+
+    /// The bare socket.
+    pub fn into_socket(self) -> Socket {
+        self.hold.release();
+        self.socket
+    }
+
     /// Starts to listen: from now on the kernel completes and queues connections.
     pub fn listen(self) -> io::Result<Listening> {
         self.socket.listen(BACKLOG)?;
@@ -123,7 +147,8 @@ impl Listening {
         let Bound { socket, hold } = self.0;
         // A socket without an acceptor must not keep listening.
         let socket = Readiness::from_std(socket.into()).inspect_err(|_| hold.release())?;
-        Ok(Accepting { socket, hold })
+        let turns = hold.turns();
+        Ok(Accepting { socket, hold, turns })
     }
 }
 
@@ -132,6 +157,7 @@ impl Listening {
 pub struct Accepting {
     socket: Readiness,
     hold: ListenerHandle,
+    turns: watch::Receiver<bool>,
 }
 
 /// Of a listening socket. tokio's own listener accepts by itself; its stream lets others make the call, and asks the
@@ -143,15 +169,31 @@ impl Accepting {
     /// register it here would take two system calls and an allocation more. What filter it has from the listening
     /// socket is taken off: it was for those who connect, and would be run for every packet from now on.
     ///
+    /// Waits while another process that shares the socket has the turn.
+    ///
     /// # Errors
     /// What the kernel says: mostly that there are no more files, or no memory.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.socket.async_io(Interest::READABLE, || accept(&self.socket)).await
+        let mut turns = self.turns.clone();
+        loop {
+            if *turns.borrow_and_update() {
+                tokio::select! {
+                    biased;
+                    accepted = self.socket.async_io(Interest::READABLE, || accept(&self.socket)) => {
+                        return accepted;
+                    }
+                    Ok(()) = turns.changed() => {}
+                }
+            } else if turns.changed().await.is_err() {
+                // Nobody is left who could give it a turn, which is not before the handle is released.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
-    /// A connection that waits already, if there is one.
+    /// A connection that waits already, if there is one, and is not for another process.
     fn accept_at_once(&self) -> Option<(TcpStream, SocketAddr)> {
-        accept(&self.socket).ok()
+        self.hold.has_turn().then(|| accept(&self.socket).ok()).flatten()
     }
 }
 

@@ -37,6 +37,23 @@ impl GroupIndex {
         Some(Self { own, older, members, index })
     }
 
+    /// That of a socket which another process has opened, as it knows its place. All others in the group now count as
+    /// older.
+    pub fn adopted(own: u64, index: Option<usize>, now: &Listing) -> Option<Self> {
+        let members = now.beside(own);
+        if members.is_empty() {
+            return None;
+        }
+        let older = members.iter().copied().filter(|&member| member != own).collect();
+        let index = index.filter(|&index| index < members.len());
+        Some(Self { own, older, members, index })
+    }
+
+    /// Knows that this one was opened for the sake of the own one, and is no newer process's.
+    pub fn accompany(&mut self, inode: Option<u64>) {
+        self.older.extend(inode);
+    }
+
     /// Follows the group. Returns whether it has changed.
     pub fn follow(&mut self, now: &Listing) -> bool {
         let members = now.beside(self.own);

@@ -54,6 +54,11 @@ impl Program {
     pub fn instructions(&self) -> &[Instruction] {
         &self.0
     }
+
+    /// The program that returns `place` for every packet.
+    pub fn always(place: u32) -> Self {
+        Self(Box::new([Instruction { code: assembler::RETURN, jt: 0, jf: 0, k: place }]))
+    }
 }
 
 /// What a program returns.
