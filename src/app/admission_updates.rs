@@ -4,14 +4,13 @@
 //! Each change rebuilds the gates and puts them in force, user space first: no source that the kernel
 //! lets in by the new sets is then reset by the old ones. Connections that are open stay open.
 
+use super::steering::Port as SteeredPort;
 use crate::config::Config;
 use crate::net::addr::AddrRanges;
 use crate::net::trust::LiveSets;
 use crate::telemetry::{AdmissionMode, PortCells};
 use crate::transport::admission::{Gate, GateCell, bpf, kernel};
-use crate::transport::listen::ListenerHandle;
 use arc_swap::ArcSwap;
-use socket2::Socket;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -51,10 +50,10 @@ impl State {
     }
 }
 
-/// A listening socket under the kernel's filter.
+/// A listening socket behind the kernel's filter, or beside a trap.
 #[derive(Debug)]
 struct Port {
-    hold: ListenerHandle,
+    place: Arc<SteeredPort>,
     cells: Arc<PortCells>,
     /// Whether the kernel is to filter.
     kernel: bool,
@@ -62,24 +61,22 @@ struct Port {
 
 impl AdmissionUpdates {
     /// Gates that are closed but for fixed sets, for what changes is not known yet; the ports must
-    /// not listen before [`AdmissionUpdates::arm`]. `holds` and `cells` have the admin port as their
+    /// not listen before [`AdmissionUpdates::arm`]. `places` and `cells` have the admin port as their
     /// last.
     pub(super) fn new(
         config: Arc<Config>,
-        holds: impl IntoIterator<Item = ListenerHandle>,
+        places: &[Arc<SteeredPort>],
         cells: &[Arc<PortCells>],
     ) -> Self {
         let kernel = config.listeners.iter().map(|listener| listener.kernel_filter).chain([true]);
-        let each = holds.into_iter().zip(cells).zip(kernel);
-        let ports: Vec<Port> = each
-            .map(|((hold, cells), kernel)| Port { hold, cells: Arc::clone(cells), kernel })
-            .collect();
+        let each = places.iter().map(Arc::clone).zip(cells.iter().map(Arc::clone)).zip(kernel);
+        let ports: Vec<Port> =
+            each.map(|((place, cells), kernel)| Port { place, cells, kernel }).collect();
         let gates: Arc<[GateCell]> =
             gates(&config, &LiveSets::default()).map(|gate| ArcSwap::new(Arc::new(gate))).collect();
         for port in &ports {
-            let hold = port.hold.clone();
-            let drops = move || hold.with(|socket| kernel::drops(socket).ok()).flatten();
-            port.cells.count_drops(Box::new(drops));
+            let place = Arc::clone(&port.place);
+            port.cells.count_drops(Box::new(move || place.drops()));
         }
         Self { config, state: Mutex::default(), gates, ports }
     }
@@ -109,12 +106,26 @@ impl AdmissionUpdates {
         }
     }
 
-    /// Tells the kernel for the first time; from then on each change tells it.
+    /// Tells the kernel, and from then on of each change. Before the ports listen, and again when they do: what can be
+    /// enforced may depend on who else listens.
     pub(super) fn arm(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut state.armed, true) {
-            for (gate, port) in self.gates.iter().zip(&self.ports) {
-                port.enforce(&gate.load());
+        state.armed = true;
+        for (gate, port) in self.gates.iter().zip(&self.ports) {
+            port.enforce(&gate.load());
+        }
+    }
+
+    /// Tells the kernel again of one port: it is this process's turn there, or a trap has been set.
+    pub(super) fn enforce(&self, position: usize) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.armed
+            && let (Some(gate), Some(port)) = (self.gates.get(position), self.ports.get(position))
+        {
+            let before = port.cells.mode();
+            port.enforce(&gate.load());
+            if port.cells.mode() != before {
+                port.report(&gate.load());
             }
         }
     }
@@ -126,23 +137,7 @@ impl AdmissionUpdates {
             for (set, _) in gate.sets().filter(|(_, ranges)| ranges.is_empty()) {
                 tracing::warn!(%listener, %set, "the admission set is empty: it admits no address");
             }
-            match port.cells.mode() {
-                AdmissionMode::Kernel => tracing::info!(
-                    %listener,
-                    "the kernel drops connections from addresses that are not admitted"
-                ),
-                AdmissionMode::UserSpace => tracing::warn!(
-                    %listener,
-                    "the kernel filter is off: connections that are not admitted are accepted and \
-                        reset, so the port is visible"
-                ),
-                AdmissionMode::Off if gate.is_glass_broken() => {
-                    tracing::error!(%listener, "admits ANY address: break-glass is on");
-                }
-                AdmissionMode::Off => {
-                    tracing::warn!(%listener, "admits ANY address: admit = [\"any\"]");
-                }
-            }
+            port.report(&gate);
         }
     }
 }
@@ -155,39 +150,91 @@ fn gates<'c>(config: &'c Config, live: &'c LiveSets) -> impl Iterator<Item = Gat
 impl Port {
     /// Tells the kernel. A socket that is closed needs no filter.
     fn enforce(&self, gate: &Gate) {
-        if let Some(mode) = self.hold.with(|socket| self.filter(socket, gate)) {
+        // Whose turn it is tells the kernel.
+        if self.place.hold().has_turn()
+            && let Some(mode) = self.filter(gate)
+        {
             self.cells.set_mode(mode);
         }
     }
 
-    fn filter(&self, socket: &Socket, gate: &Gate) -> AdmissionMode {
+    fn report(&self, gate: &Gate) {
         let listener = self.cells.name();
-        if gate.is_open() {
-            // Of the sets before.
-            if let Err(error) = kernel::detach(socket) {
-                tracing::error!(%listener, %error, "the kernel filter could not be removed: it is still attached");
+        match self.cells.mode() {
+            AdmissionMode::Kernel => tracing::info!(
+                %listener,
+                "the kernel drops connections from addresses that are not admitted"
+            ),
+            AdmissionMode::Trap => tracing::info!(
+                %listener,
+                "the kernel drops connections from addresses that are not admitted: they are steered to a trap"
+            ),
+            // The process that has the turn sees to it.
+            AdmissionMode::UserSpace if !self.place.hold().has_turn() => {}
+            AdmissionMode::UserSpace => tracing::warn!(
+                %listener,
+                "the kernel filter is off: connections that are not admitted are accepted and \
+                    reset, so the port is visible"
+            ),
+            AdmissionMode::Off if gate.is_glass_broken() => {
+                tracing::error!(%listener, "admits ANY address: break-glass is on");
             }
-            return AdmissionMode::Off;
+            AdmissionMode::Off => {
+                tracing::warn!(%listener, "admits ANY address: admit = [\"any\"]");
+            }
         }
-        if !self.kernel {
-            return AdmissionMode::UserSpace;
+    }
+
+    /// The mode that is in force then; `None` where the socket is closed.
+    fn filter(&self, gate: &Gate) -> Option<AdmissionMode> {
+        let (listener, hold) = (self.cells.name(), self.place.hold());
+        let detach = |what: &str| {
+            // The trap is asked for its lock while the socket's is not held.
+            self.place.spare_all();
+            if let Err(error) = hold.with(kernel::detach)? {
+                tracing::error!(%listener, %error, "the kernel filter could not be {what}: it is still attached");
+            }
+            Some(())
+        };
+        if gate.is_open() || !self.kernel {
+            // Of the sets before, or of the process before.
+            detach("removed")?;
+            let open = gate.is_open();
+            return Some(if open { AdmissionMode::Off } else { AdmissionMode::UserSpace });
         }
-        let error = match bpf::compile(&gate.connecting()) {
-            Ok(program) => match kernel::attach(socket, &program) {
-                Ok(()) => return AdmissionMode::Kernel,
-                Err(error) => format!("{error}{}", hint(&error)),
+        let connecting = gate.connecting();
+        match bpf::compile(&connecting) {
+            Ok(program) => match hold.with(|socket| kernel::attach(socket, &program))? {
+                Ok(()) => {
+                    self.place.spare_all();
+                    Some(AdmissionMode::Kernel)
+                }
+                Err(error) => Some(self.set_trap(connecting, &error)),
             },
             Err(too_large) => {
-                // The filter of the sets before would drop whom the new ones admit.
-                if let Err(error) = kernel::detach(socket) {
-                    tracing::error!(%listener, %error, "the kernel filter could not be replaced: \
-                        the previous one is still attached");
-                }
-                too_large.to_string()
+                // What was in force for the sets before would drop whom the new ones admit. The program of a trap is
+                // as long.
+                detach("replaced")?;
+                tracing::warn!(%listener, error = %too_large, "the kernel filter is not attached");
+                Some(AdmissionMode::UserSpace)
             }
-        };
-        tracing::warn!(%listener, error, "the kernel filter is not attached");
-        AdmissionMode::UserSpace
+        }
+    }
+
+    /// Where the kernel takes no filter.
+    fn set_trap(&self, connecting: AddrRanges, refused: &io::Error) -> AdmissionMode {
+        let listener = self.cells.name();
+        match self.place.spare(connecting) {
+            Ok(true) => AdmissionMode::Trap,
+            // What it can be is known when it listens.
+            Ok(false) if self.place.is_due() => AdmissionMode::UserSpace,
+            result => {
+                let (error, trap) = (format!("{refused}{}", hint(refused)), result.err());
+                let trap = trap.map(|error| error.to_string());
+                tracing::warn!(%listener, error, trap, "the kernel filter is not attached, and there is no trap");
+                AdmissionMode::UserSpace
+            }
+        }
     }
 }
 
@@ -195,7 +242,7 @@ impl Port {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "; kernels since June 2026 require the capability NET_ADMIN: grant it (add NET_ADMIN to \
+            "; kernels since June 2026 require the capability NET_ADMIN for it (add NET_ADMIN to \
                 the container's capabilities, setcap cap_net_admin=+p on the binary)"
         }
         _ => "",

@@ -18,7 +18,7 @@ use super::thread::Thread;
 use super::wakeup::Wakeup;
 use super::{
     App, Parts, StartError, admin::start_admin, allowed_connections, bind, bind_all, join_all,
-    on_runtime, privilege, start_accepting, start_control, start_workers, unprivileged,
+    on_runtime, privilege, start_accepting, start_control, start_workers,
 };
 use crate::config::{Config, ListenerProtocol};
 use crate::control::last_good::StateKeeper;
@@ -35,6 +35,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// The admin port and the socket for probes.
 struct IdleAdmin {
@@ -114,14 +115,14 @@ impl Prepared {
         let shown = certificates.shown();
         let Ports { listeners, admin, socket } = Ports::bind(&config, heritage.number)?;
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
-        let holds = || listeners.iter().chain([&admin.port]).map(Bound::hold);
-        let updates =
-            Arc::new(AdmissionUpdates::new(Arc::clone(&config), holds(), telemetry.ports()));
-        let steering = Arc::new(Steering::new(holds(), telemetry.ports(), heritage.wakeup.clone()));
-        let publisher = Publisher::new(Table::empty());
-        let (on_addresses, texts) = follow_cluster(&updates);
+        let holds = listeners.iter().chain([&admin.port]).map(Bound::hold);
+        let (cells, wakeup) = (telemetry.ports(), heritage.wakeup.clone());
+        let steering = Arc::new(Steering::new(holds, cells, wakeup.clone()));
+        let updates = Arc::new(AdmissionUpdates::new(Arc::clone(&config), steering.ports(), cells));
+        let (publisher, (on_addresses, texts)) =
+            (Publisher::new(Table::empty()), follow_cluster(&updates));
         let [(shutdown, signal), (admin_end, admin_ends)] = [Shutdown::new(), Shutdown::new()];
-        let (outcomes, outcome) = tokio::sync::watch::channel(None);
+        let (outcomes, outcome) = watch::channel(None);
         let audience = audience(on_addresses, &shown, outcomes);
         let begun = begin(&config, &telemetry, &signal, outcome, &heritage)?;
         let parts = Parts {
@@ -130,7 +131,7 @@ impl Prepared {
             config,
             telemetry,
             signal,
-            wakeup: heritage.wakeup.clone(),
+            wakeup,
             steps: Arc::clone(&heritage.steps),
             admin_ends,
             tables: publisher.handle(),
@@ -139,7 +140,8 @@ impl Prepared {
             steering,
             certificates: shown.store(),
         };
-        let (address, mut others) = (admin.port.local_addr()?, Vec::from_iter(begun.thread));
+        let (address, steers) = (admin.port.local_addr()?, start_steering(&parts)?);
+        let mut others: Vec<_> = begun.thread.into_iter().chain([steers]).collect();
         let idle_admin = match begun.cluster {
             Some(_) => serve_admin(&parts, admin, &mut others)?,
             None => Some(admin),
@@ -235,13 +237,14 @@ impl Prepared {
         let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let (doors, ends) = WorkerSenders::new(parts.config.workers.get(), self.connections);
         parts.updates.arm();
-        parts.updates.report();
         let steering = Arc::clone(&parts.steering);
         let bound = steering.listen(self.listeners)?;
         let idle_admin = match self.idle_admin {
             Some(admin) => Some((steering.listen_admin(admin.port)?, admin.socket)),
             None => None,
         };
+        parts.updates.arm();
+        parts.updates.report();
         self.others.extend(keep_fetched(parts)?.into_iter().chain(watch_memory(parts)?));
         let workers = start_workers(parts, ends)?;
         self.others.extend(sets.keep(parts)?);
@@ -260,10 +263,6 @@ impl Prepared {
             self.others.push(start_admin(parts, admin, socket)?);
         }
         self.others.extend(endpoints::start(parts)?);
-        let (telemetry, signal) = (Arc::clone(&parts.telemetry), parts.signal.clone());
-        let steers = Arc::clone(&steering);
-        let steer = move || unprivileged("steer", steers.run(telemetry, signal));
-        self.others.push(Thread::spawn(&parts.wakeup, "steer", steer)?);
         // As the last one: it ends when it is told to, the others also when nobody holds the rest.
         let (wake, control) = start_control(parts, reconciler)?;
         self.others.push(control);
@@ -295,8 +294,20 @@ fn serve_admin(
     others: &mut Vec<Thread>,
 ) -> io::Result<Option<IdleAdmin>> {
     parts.updates.arm();
-    others.push(start_admin(parts, parts.steering.listen_admin(admin.port)?, admin.socket)?);
+    let listening = parts.steering.listen_admin(admin.port)?;
+    parts.updates.arm();
+    others.push(start_admin(parts, listening, admin.socket)?);
     Ok(None)
+}
+
+/// From the beginning: the admin port may be shared long before there is something to serve. It has the privilege to
+/// bind, and hears nobody but processes of the same user.
+fn start_steering(parts: &Parts) -> io::Result<Thread> {
+    let (steering, updates) = (Arc::clone(&parts.steering), Arc::clone(&parts.updates));
+    let (telemetry, signal) = (Arc::clone(&parts.telemetry), parts.signal.clone());
+    Thread::spawn(&parts.wakeup, "steer", move || {
+        on_runtime("steer", steering.run(updates, telemetry, signal));
+    })
 }
 
 fn keep_last_good(parts: &Parts, last_good: StateKeeper) -> io::Result<Thread> {

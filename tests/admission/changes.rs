@@ -5,9 +5,10 @@ use crate::eventually;
 use crate::host::Host;
 use crate::lab::{
     LISTED_V4, LISTED_V6, Lab, NODE_V4, NODE_V6, STRANGER_V4, STRANGER_V6, STRANGERS, at,
+    on_either_kernel,
 };
 use crate::orders::{Met, Told};
-use crate::raw::{SYN, Segment};
+use crate::raw::{HOPS, SYN, Segment};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// SYNs that are sent before it is looked for their drops: fewer than a CPU's queue of received
@@ -23,7 +24,7 @@ fn batch(number: u8) -> Vec<Segment> {
         SocketAddr::from((Ipv4Addr::new(a, b + c, number, d), 1024 + host * 7))
     };
     let to = at(NODE_V4, 80);
-    (0..BATCH).map(|host| Segment { from: from(host), to, flags: SYN }).collect()
+    (0..BATCH).map(|host| Segment { from: from(host), to, flags: SYN, hops: HOPS }).collect()
 }
 
 /// Sends 1 000 SYNs, and sees that each is dropped and none is answered.
@@ -57,66 +58,68 @@ fn expect_response(host: &Host, connection: usize) {
 
 #[test]
 fn the_set_changes_without_a_restart_and_cuts_no_connection() {
-    let Some(lab) = Lab::build() else { return };
-    let web = listener("web", "[::]:80", "admit = [\"nodes\"]");
-    let edge = Edge::start_with_nodes(&lab, &web, &[LISTED_V4, LISTED_V6]);
-    let [v4, v6] = [at(NODE_V4, 80), at(NODE_V6, 80)];
-    lab.stranger.tap();
-    expect_all_dropped(&lab, &edge);
-    assert_eq!(edge.refused("web", "not_admitted"), 0, "none reached user space");
-    let inside = lab.listed.connect_all(&[v4; 100]);
-    assert!(inside.iter().all(|met| matches!(met, Met::Connected(_))), "{inside:?}");
-    let open = [v4, v6].map(|to| lab.listed.connect(to));
-    for connection in open {
-        expect_response(&lab.listed, connection);
-    }
-    assert_eq!(lab.stranger.connect_all(&[v4, v6]), [const { Met::Silence }; 2]);
+    on_either_kernel(|lab| {
+        let web = listener("web", "[::]:80", "admit = [\"nodes\"]");
+        let edge = Edge::start_with_nodes(lab, &web, &[LISTED_V4, LISTED_V6]);
+        let [v4, v6] = [at(NODE_V4, 80), at(NODE_V6, 80)];
+        lab.stranger.tap();
+        expect_all_dropped(lab, &edge);
+        assert_eq!(edge.refused("web", "not_admitted"), 0, "none reached user space");
+        let inside = lab.listed.connect_all(&[v4; 100]);
+        assert!(inside.iter().all(|met| matches!(met, Met::Connected(_))), "{inside:?}");
+        let open = [v4, v6].map(|to| lab.listed.connect(to));
+        for connection in open {
+            expect_response(&lab.listed, connection);
+        }
+        assert_eq!(lab.stranger.connect_all(&[v4, v6]), [const { Met::Silence }; 2]);
 
-    // The one for the other, in one change.
-    edge.replace_nodes("second", &[STRANGER_V4, STRANGER_V6]);
-    eventually("the new node connects", || {
-        matches!(lab.stranger.meet(v4), Met::Connected(_)).then_some(())
+        // The one for the other, in one change.
+        edge.replace_nodes("second", &[STRANGER_V4, STRANGER_V6]);
+        eventually("the new node connects", || {
+            matches!(lab.stranger.meet(v4), Met::Connected(_)).then_some(())
+        });
+        for to in [v4, v6] {
+            served(&lab.stranger, to);
+        }
+        let before = edge.dropped("web");
+        assert_eq!(lab.listed.connect_all(&[v4, v6]), [const { Met::Silence }; 2]);
+        assert!(edge.dropped("web") >= before + 2);
+        for connection in open {
+            expect_response(&lab.listed, connection);
+        }
+        // Those are neither of the old set nor of the new one.
+        expect_all_dropped(lab, &edge);
+        assert_eq!(edge.mode("web"), lab.kernel.mode());
+        assert_eq!(edge.refused("web", "not_admitted"), 0, "the kernel has refused all of them");
     });
-    for to in [v4, v6] {
-        served(&lab.stranger, to);
-    }
-    let before = edge.dropped("web");
-    assert_eq!(lab.listed.connect_all(&[v4, v6]), [const { Met::Silence }; 2]);
-    assert!(edge.dropped("web") >= before + 2);
-    for connection in open {
-        expect_response(&lab.listed, connection);
-    }
-    // Those are neither of the old set nor of the new one.
-    expect_all_dropped(&lab, &edge);
-    assert_eq!(edge.mode("web"), "kernel");
-    assert_eq!(edge.refused("web", "not_admitted"), 0, "the kernel has refused all of them");
 }
 
 #[test]
 fn a_set_that_outgrows_the_kernel_is_enforced_in_user_space_until_it_fits_again() {
-    let Some(lab) = Lab::build() else { return };
-    let web = listener("web", "[::]:80", "admit = [\"nodes\"]");
-    let edge = Edge::start_with_nodes(&lab, &web, &[LISTED_V4]);
-    let to = at(NODE_V4, 80);
-    assert_eq!(edge.mode("web"), "kernel");
-    let open = lab.listed.connect(to);
+    on_either_kernel(|lab| {
+        let web = listener("web", "[::]:80", "admit = [\"nodes\"]");
+        let edge = Edge::start_with_nodes(lab, &web, &[LISTED_V4]);
+        let to = at(NODE_V4, 80);
+        assert_eq!(edge.mode("web"), lab.kernel.mode());
+        let open = lab.listed.connect(to);
 
-    // No two of them touch.
-    let many: Vec<String> =
-        (0..4000u32).map(|n| format!("172.16.{}.{}", n / 100, n % 100 * 2)).collect();
-    let all: Vec<&str> = many.iter().map(String::as_str).chain([LISTED_V4]).collect();
-    edge.replace_nodes("many", &all);
-    eventually("user space", || (edge.mode("web") == "user_space").then_some(()));
-    reset(&lab.stranger, to);
-    served(&lab.listed, to);
-    assert_eq!(edge.refused("web", "not_admitted"), 1);
-    let warnings = edge.warnings("web").concat();
-    assert!(warnings.contains("4001 address ranges"), "{warnings}");
+        // No two of them touch.
+        let many: Vec<String> =
+            (0..4000u32).map(|n| format!("172.16.{}.{}", n / 100, n % 100 * 2)).collect();
+        let all: Vec<&str> = many.iter().map(String::as_str).chain([LISTED_V4]).collect();
+        edge.replace_nodes("many", &all);
+        eventually("user space", || (edge.mode("web") == "user_space").then_some(()));
+        reset(&lab.stranger, to);
+        served(&lab.listed, to);
+        assert_eq!(edge.refused("web", "not_admitted"), 1);
+        let warnings = edge.warnings("web").concat();
+        assert!(warnings.contains("4001 address ranges"), "{warnings}");
 
-    edge.replace_nodes("few", &[LISTED_V4]);
-    eventually("the kernel", || (edge.mode("web") == "kernel").then_some(()));
-    assert_eq!(lab.stranger.meet(to), Met::Silence);
-    served(&lab.listed, to);
-    expect_response(&lab.listed, open);
-    assert_eq!(edge.refused("web", "not_admitted"), 1);
+        edge.replace_nodes("few", &[LISTED_V4]);
+        eventually("the kernel", || (edge.mode("web") == lab.kernel.mode()).then_some(()));
+        assert_eq!(lab.stranger.meet(to), Met::Silence);
+        served(&lab.listed, to);
+        expect_response(&lab.listed, open);
+        assert_eq!(edge.refused("web", "not_admitted"), 1);
+    });
 }

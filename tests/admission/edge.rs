@@ -1,7 +1,7 @@
 //! `ravelin run` on the node of a network.
 
 use crate::eventually;
-use crate::lab::{Lab, at};
+use crate::lab::{Kernel, Lab, at};
 use crate::orders::{Met, Told};
 use serde_json::{Value, json};
 use std::fs;
@@ -48,7 +48,10 @@ impl<'l> Edge<'l> {
         let log = folder.path().join("log");
         let words = [env!("CARGO_BIN_EXE_ravelin"), "run", "--config"];
         let file = file.to_str().expect("UTF-8");
-        lab.node.launch(&[&words[..], &[file]].concat(), log.to_str().expect("UTF-8"));
+        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without_filter.py");
+        let launcher = (lab.kernel == Kernel::Steers).then_some(launcher);
+        let words: Vec<&str> = launcher.into_iter().chain(words).chain([file]).collect();
+        lab.node.launch(&words, log.to_str().expect("UTF-8"));
         let mut edge = Self { lab, folder, admin: 0 };
         // The admin port listens after the others.
         edge.admin = eventually(&format!("the proxy is up: {:?}", edge.log()), || {
@@ -87,7 +90,8 @@ impl<'l> Edge<'l> {
             let labels = [("listener", listener), ("mode", *mode)];
             sample(&page, "ravelin_admission_mode", &labels) == 1
         };
-        let modes: Vec<_> = ["kernel", "user_space", "off"].into_iter().filter(in_force).collect();
+        let modes = ["kernel", "trap", "user_space", "off"];
+        let modes: Vec<_> = modes.into_iter().filter(in_force).collect();
         let [mode] = modes[..] else { panic!("{modes:?}") };
         mode
     }

@@ -33,6 +33,36 @@ pub(crate) struct Lab {
     pub(crate) stranger: Host,
     /// Speaks PROXY protocol.
     pub(crate) balancer: Host,
+    /// Of the node.
+    pub(crate) kernel: Kernel,
+}
+
+/// What the node's kernel lets a process do about strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// Filter, as before June 2026, or with NET_ADMIN.
+    Filters,
+    /// Only steer them to a trap.
+    Steers,
+}
+
+impl Kernel {
+    /// The mode of admission, in the metrics.
+    pub(crate) fn mode(self) -> &'static str {
+        match self {
+            Self::Filters => "kernel",
+            Self::Steers => "trap",
+        }
+    }
+}
+
+/// Runs a test in a network whose node filters, and in one whose node does not.
+pub(crate) fn on_either_kernel(test: impl Fn(&Lab)) {
+    for kernel in [Kernel::Filters, Kernel::Steers] {
+        let Some(mut lab) = Lab::build() else { return };
+        lab.kernel = kernel;
+        test(&lab);
+    }
 }
 
 /// An address of the node.
@@ -59,7 +89,7 @@ impl Lab {
              ip address add {NODE_V4}/32 dev lo\n\
              ip address add {NODE_V6}/128 dev lo nodad\n"
         ));
-        let lab = Self { node, listed, stranger, balancer };
+        let lab = Self { node, listed, stranger, balancer, kernel: Kernel::Filters };
         lab.join(&lab.listed, "listed", [LISTED_V4, LISTED_V6]);
         lab.join(&lab.stranger, "stranger", [STRANGER_V4, STRANGER_V6]);
         lab.join(&lab.balancer, "balancer", [BALANCER_V4, BALANCER_V6]);

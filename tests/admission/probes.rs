@@ -7,8 +7,11 @@
 use crate::edge::{Edge, listener};
 use crate::eventually;
 use crate::host::Host;
-use crate::lab::{LISTED_V4, LISTED_V6, Lab, NODE_V4, NODE_V6, STRANGER_V4, STRANGER_V6, at};
-use crate::raw::{ACK, FIN, Heard, PSH, RST, SYN, Segment, URG};
+use crate::lab::{
+    Kernel, LISTED_V4, LISTED_V6, Lab, NODE_V4, NODE_V6, STRANGER_V4, STRANGER_V6, at,
+    on_either_kernel,
+};
+use crate::raw::{ACK, FIN, HOPS, Heard, PSH, RST, SYN, Segment, URG};
 use std::net::SocketAddr;
 
 /// What scanners send, and what a listening socket without a filter answers. FIN, NULL and Xmas get
@@ -31,13 +34,15 @@ const FIRST: u16 = 40_000;
 /// One segment of every kind, in the order of [`KINDS`].
 fn probes(from: &str, to: SocketAddr) -> Vec<Segment> {
     let each = (FIRST..).zip(KINDS);
-    each.map(|(port, (_, flags, _))| Segment { from: at(from, port), to, flags }).collect()
+    each.map(|(port, (_, flags, _))| Segment { from: at(from, port), to, flags, hops: HOPS })
+        .collect()
 }
 
 /// All that has come from the node by the time that the closed port has answered: of what is sent
 /// before, the answers come before.
 fn heard_until_the_closed_port_answers(peer: &Host, from: &str, node: &str) -> Vec<Heard> {
-    let marker = Segment { from: at(from, FIRST - 1), to: at(node, CLOSED), flags: SYN };
+    let marker =
+        Segment { from: at(from, FIRST - 1), to: at(node, CLOSED), flags: SYN, hops: HOPS };
     peer.send(&[marker]);
     let mut heard = Vec::new();
     eventually("the closed port answers", || {
@@ -52,17 +57,39 @@ fn heard_until_the_closed_port_answers(peer: &Host, from: &str, node: &str) -> V
 
 #[test]
 fn no_kind_of_segment_from_a_stranger_is_answered() {
-    let Some(lab) = Lab::build() else { return };
-    let edge = Edge::start(&lab, &listener("web", "[::]:80", "admit = [\"cloudflare\"]"));
-    lab.stranger.tap();
-    let kinds = u64::try_from(KINDS.len()).expect("few");
-    for (from, node) in [(STRANGER_V4, NODE_V4), (STRANGER_V6, NODE_V6)] {
+    on_either_kernel(|lab| {
+        let edge = Edge::start(lab, &listener("web", "[::]:80", "admit = [\"cloudflare\"]"));
+        lab.stranger.tap();
+        let kinds = u64::try_from(KINDS.len()).expect("few");
+        for (from, node) in [(STRANGER_V4, NODE_V4), (STRANGER_V6, NODE_V6)] {
+            let before = edge.dropped("web");
+            lab.stranger.send(&probes(from, at(node, 80)));
+            eventually("all are dropped", || (edge.dropped("web") - before >= kinds).then_some(()));
+            assert_eq!(edge.dropped("web") - before, kinds);
+            assert_eq!(heard_until_the_closed_port_answers(&lab.stranger, from, node), []);
+        }
+    });
+}
+
+/// The trap tells who comes through a router. A neighbour can look as if it did not, and meets a full queue.
+#[test]
+fn a_neighbour_that_sends_as_many_hops_as_there_are_gets_no_connection() {
+    on_either_kernel(|lab| {
+        let edge = Edge::start(lab, &listener("web", "[::]:80", "admit = [\"cloudflare\"]"));
+        lab.stranger.tap();
+        let to = at(NODE_V4, 80);
+        let near = |segment| Segment { hops: u8::MAX, ..segment };
+        let probes: Vec<Segment> = probes(STRANGER_V4, to).into_iter().map(near).collect();
         let before = edge.dropped("web");
-        lab.stranger.send(&probes(from, at(node, 80)));
-        eventually("all are dropped", || (edge.dropped("web") - before >= kinds).then_some(()));
-        assert_eq!(edge.dropped("web") - before, kinds);
-        assert_eq!(heard_until_the_closed_port_answers(&lab.stranger, from, node), []);
-    }
+        lab.stranger.send(&probes);
+        let heard = heard_until_the_closed_port_answers(&lab.stranger, STRANGER_V4, NODE_V4);
+        assert_eq!(heard.iter().find(|answer| answer.flags & SYN != 0), None);
+        let least = if lab.kernel == Kernel::Filters { probes.len() } else { 1 };
+        assert!(edge.dropped("web") - before >= u64::try_from(least).expect("few"));
+        if lab.kernel == Kernel::Filters {
+            assert_eq!(heard, []);
+        }
+    });
 }
 
 #[test]

@@ -13,6 +13,9 @@ pub(crate) const PSH: u8 = 0x08;
 pub(crate) const ACK: u8 = 0x10;
 pub(crate) const URG: u8 = 0x20;
 
+/// What Linux begins with (net.ipv4.ip_default_ttl).
+pub(crate) const HOPS: u8 = 64;
+
 /// Bytes of a TCP header without options, and of an IPv4 one.
 const HEADER: usize = 20;
 
@@ -23,6 +26,8 @@ pub(crate) struct Segment {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) flags: u8,
+    /// Routers that may pass it on; of IPv6 segments always [`HOPS`].
+    pub(crate) hops: u8,
 }
 
 /// A segment that arrived.
@@ -55,7 +60,7 @@ impl Segment {
     fn ipv4(&self) -> [u8; HEADER] {
         let mut ip = [0; HEADER];
         ip[0] = 0x45;
-        ip[8] = 64; // Hops.
+        ip[8] = self.hops;
         ip[9] = 6; // TCP.
         ip[12..16].copy_from_slice(&octets(self.from.ip()));
         ip[16..20].copy_from_slice(&octets(self.to.ip()));

@@ -2,7 +2,7 @@
 
 use crate::edge::{Edge, listener, served};
 use crate::eventually;
-use crate::lab::{BALANCER_V4, BALANCER_V6, Lab, NODE_V4, NODE_V6, at};
+use crate::lab::{BALANCER_V4, BALANCER_V6, Lab, NODE_V4, NODE_V6, at, on_either_kernel};
 use crate::orders::{Met, Told};
 
 /// A connection from the balancer that names this source in a header of version 1, and a request.
@@ -15,28 +15,33 @@ fn through_the_balancer(lab: &Lab, family: &str, source: &str, node: &str) -> To
 
 #[test]
 fn the_source_that_a_balancer_names_is_checked_and_not_the_balancer() {
-    let Some(lab) = Lab::build() else { return };
-    let more = format!(
-        "admit = [\"cloudflare\"]\n\
+    on_either_kernel(|lab| {
+        let more = format!(
+            "admit = [\"cloudflare\"]\n\
          proxy_protocol_from = [\"{BALANCER_V4}/32\", \"{BALANCER_V6}/128\"]"
-    );
-    let edge = Edge::start(&lab, &listener("web", "[::]:80", &more));
-    assert_eq!(edge.mode("web"), "kernel");
-    for (family, listed, stranger, node) in [
-        ("TCP4", "104.16.0.77", "203.0.113.77", NODE_V4),
-        ("TCP6", "2606:4700::77", "2001:db8::77", NODE_V6),
-    ] {
-        let told = through_the_balancer(&lab, family, listed, node);
-        assert!(matches!(told, Told::Response(404, _)), "{listed}: {told:?}");
-        assert_eq!(through_the_balancer(&lab, family, stranger, node), Told::Reset, "{stranger}");
-        // Who is on the list may come without a balancer, too.
-        served(&lab.listed, at(node, 80));
-        assert_eq!(lab.stranger.meet(at(node, 80)), Met::Silence);
-    }
-    eventually("both are counted", || {
-        (edge.refused("web", "source_not_admitted") == 2).then_some(())
+        );
+        let edge = Edge::start(lab, &listener("web", "[::]:80", &more));
+        assert_eq!(edge.mode("web"), lab.kernel.mode());
+        for (family, listed, stranger, node) in [
+            ("TCP4", "104.16.0.77", "203.0.113.77", NODE_V4),
+            ("TCP6", "2606:4700::77", "2001:db8::77", NODE_V6),
+        ] {
+            let told = through_the_balancer(lab, family, listed, node);
+            assert!(matches!(told, Told::Response(404, _)), "{listed}: {told:?}");
+            assert_eq!(
+                through_the_balancer(lab, family, stranger, node),
+                Told::Reset,
+                "{stranger}"
+            );
+            // Who is on the list may come without a balancer, too.
+            served(&lab.listed, at(node, 80));
+            assert_eq!(lab.stranger.meet(at(node, 80)), Met::Silence);
+        }
+        eventually("both are counted", || {
+            (edge.refused("web", "source_not_admitted") == 2).then_some(())
+        });
+        assert_eq!(edge.refused("web", "not_admitted"), 0);
     });
-    assert_eq!(edge.refused("web", "not_admitted"), 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What those who are not admitted hear while one process takes over from another: nothing.
 
-use super::{Load, at, await_steered, loopback, upgrade};
+use super::{Load, at, await_steered, loopback, upgrade_to};
 use crate::support::{Builder, Metrics, Process, Upstream, unsupported};
 use socket2::{Domain, Socket, Type};
 use std::io::ErrorKind;
@@ -86,21 +86,37 @@ impl Drop for Strangers {
     }
 }
 
-fn is_filtered(process: &Process) -> bool {
-    let labels = [("listener", "web"), ("mode", "kernel")];
-    Metrics::scrape(process.admin()).sum("ravelin_admission_mode", &labels) > 0.5
+/// What keeps strangers out: the mode of admission.
+fn mode(process: &Process) -> Option<&'static str> {
+    let page = Metrics::scrape(process.admin());
+    let is_in_force = |mode: &&str| {
+        page.sum("ravelin_admission_mode", &[("listener", "web"), ("mode", mode)]) > 0.5
+    };
+    ["kernel", "trap", "user_space", "off"].into_iter().find(is_in_force)
 }
 
+/// How a process is started, and the mode that it is in then.
+type Start = (fn(Builder) -> Process, &'static str);
+
+const FILTER: Start = (|builder| builder.spawn(1), "kernel");
+const TRAP: Start = (|builder| builder.spawn_without_filter(1), "trap");
+
 /// Upgrades, a reload, and a successor that dies, at this address, which admits `admitted` alone.
-fn strangers_hear_nothing(bind: SocketAddr, admitted: &str, strangers: &[IpAddr]) {
+fn strangers_hear_nothing(
+    (start, expected): Start,
+    bind: SocketAddr,
+    admitted: &str,
+    strangers: &[IpAddr],
+) {
     let upstream = Upstream::saying("done");
     let only =
         |address: SocketAddr| -> Builder { at(&upstream, address).admit_only("one", admitted) };
-    let mut process = only(bind).spawn(1);
+    let mut process = start(only(bind));
     await_steered(&process);
-    if !is_filtered(&process) {
+    if mode(&process) == Some("user_space") && expected == "kernel" {
         return unsupported("the kernel takes no filter");
     }
+    assert_eq!(mode(&process), Some(expected));
     let addr = process.addr();
     // Who is admitted loads it, where that is an address that this machine has.
     let visitor = SocketAddr::new(loopback().ip(), addr.port());
@@ -109,37 +125,43 @@ fn strangers_hear_nothing(bind: SocketAddr, admitted: &str, strangers: &[IpAddr]
     let asking = Strangers::of(strangers, addr.port());
     for _ in 0..2 {
         await_answers();
-        process = upgrade(&mut process, only(addr));
+        process = upgrade_to(&mut process, start(only(addr)));
+        assert_eq!(mode(&process), Some(expected));
     }
     process.reload(|text| text);
     process.await_message("the new configuration is in force");
     process.await_message("left");
-    let dies = only(addr).spawn(1);
+    assert_eq!(mode(&process), Some(expected));
+    let dies = start(only(addr));
     await_steered(&dies);
     drop(dies);
     await_steered(&process);
     await_answers();
     asking.heard_nothing();
+    if let Some(load) = load {
+        // Who was connected to the one that was killed has lost that, and nobody was refused.
+        let refused = |fault: &String| fault.starts_with("connect");
+        assert_eq!(load.faults().into_iter().find(refused), None);
+    }
 }
 
-#[test]
-fn strangers_hear_nothing_at_any_moment_of_an_upgrade() {
-    strangers_hear_nothing(loopback(), "127.0.0.1/32", &[STRANGER_V4]);
-}
-
-#[test]
-fn strangers_hear_nothing_where_a_listener_is_of_both_families() {
+fn at_one_family_and_both(start: Start) {
+    strangers_hear_nothing(start, loopback(), "127.0.0.1/32", &[STRANGER_V4]);
     if TcpListener::bind("[::1]:0").is_err() {
         return unsupported("no IPv6 on the loopback");
     }
     let both = (Ipv6Addr::UNSPECIFIED, 0).into();
-    strangers_hear_nothing(both, "127.0.0.1/32", &[STRANGER_V4, STRANGER_V6]);
+    strangers_hear_nothing(start, both, "127.0.0.1/32", &[STRANGER_V4, STRANGER_V6]);
+    let v6 = (Ipv6Addr::LOCALHOST, 0).into();
+    strangers_hear_nothing(start, v6, "2001:db8::1/128", &[STRANGER_V6]);
 }
 
 #[test]
-fn strangers_hear_nothing_where_a_listener_is_of_ipv6_alone() {
-    if TcpListener::bind("[::1]:0").is_err() {
-        return unsupported("no IPv6 on the loopback");
-    }
-    strangers_hear_nothing((Ipv6Addr::LOCALHOST, 0).into(), "2001:db8::1/128", &[STRANGER_V6]);
+fn strangers_hear_nothing_at_any_moment_of_an_upgrade() {
+    at_one_family_and_both(FILTER);
+}
+
+#[test]
+fn they_hear_nothing_either_where_the_kernel_takes_no_filter() {
+    at_one_family_and_both(TRAP);
 }

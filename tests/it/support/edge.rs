@@ -198,7 +198,15 @@ impl Builder {
     pub(crate) fn spawn(self, workers: usize) -> Process {
         let file = self.folder.path().join("ravelin.toml");
         fs::write(&file, self.config(workers)).expect("a new file");
-        Process::start(self.folder, &file)
+        Process::start(self.folder, &file, None)
+    }
+
+    /// The same where the kernel takes no filter, as without NET_ADMIN since June 2026.
+    pub(crate) fn spawn_without_filter(self, workers: usize) -> Process {
+        let file = self.folder.path().join("ravelin.toml");
+        fs::write(&file, self.config(workers)).expect("a new file");
+        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without_filter.py");
+        Process::start(self.folder, &file, Some(Path::new(launcher)))
     }
 }
 

@@ -32,8 +32,11 @@ pub(crate) fn reserve(addr: SocketAddr) -> Socket {
 }
 
 impl Process {
-    pub(super) fn start(folder: TempDir, config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ravelin"))
+    /// `launcher`: a program that becomes it.
+    pub(super) fn start(folder: TempDir, config: &Path, launcher: Option<&Path>) -> Self {
+        let binary = Path::new(env!("CARGO_BIN_EXE_ravelin"));
+        let mut child = Command::new(launcher.unwrap_or(binary))
+            .args(launcher.map(|_| binary))
             .args(["run", "--config"])
             .arg(config)
             .stdin(Stdio::null())
