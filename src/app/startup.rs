@@ -123,7 +123,6 @@ impl Prepared {
             (Publisher::new(Table::empty()), follow_cluster(&updates));
         let [(shutdown, signal), (admin_end, admin_ends)] = [Shutdown::new(), Shutdown::new()];
         let (outcomes, outcome) = watch::channel(None);
-        let audience = audience(on_addresses, &shown, outcomes);
         let begun = begin(&config, &telemetry, &signal, outcome, &heritage)?;
         let parts = Parts {
             strangers: strangers(&config, connections, &telemetry),
@@ -159,7 +158,7 @@ impl Prepared {
             source: begun.source,
             certificates,
             cluster: begun.cluster,
-            audience,
+            audience: audience(on_addresses, &shown, outcomes),
             texts,
             shutdown,
             admin_end,
