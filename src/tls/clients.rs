@@ -28,21 +28,16 @@ pub(super) struct Asking {
     /// Checks the chain; `None` without a usable authority.
     chain: Option<Arc<dyn ClientCertVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
-    tickets: Arc<dyn ProducesTickets>,
 }
 
 impl Asking {
-    pub(super) fn new(
-        demand: Demand,
-        provider: &Arc<CryptoProvider>,
-        tickets: Arc<dyn ProducesTickets>,
-    ) -> Self {
+    pub(super) fn new(demand: Demand, provider: &Arc<CryptoProvider>) -> Self {
         let roots = demand.authority.as_ref().map(|authority| Arc::clone(authority.roots()));
         let provider = Arc::clone(provider);
         let algorithms = provider.signature_verification_algorithms;
         let build =
             |roots| WebPkiClientVerifier::builder_with_provider(roots, provider).build().ok();
-        Self { demand, chain: roots.and_then(build), algorithms, tickets }
+        Self { demand, chain: roots.and_then(build), algorithms }
     }
 
     /// Judges a chain now, the client's own certificate first.
@@ -138,13 +133,14 @@ impl Attempt {
     }
 }
 
-/// The two that note in `attempt` what a handshake shows.
+/// The two that note in `attempt` what a handshake shows. `sealed` makes the tickets.
 pub(super) fn of(
     asking: &Arc<Asking>,
     attempt: &Arc<Attempt>,
+    sealed: Arc<dyn ProducesTickets>,
 ) -> (Arc<dyn ClientCertVerifier>, Arc<dyn ProducesTickets>) {
     let verifier = Verifier { asking: Arc::clone(asking), attempt: Arc::clone(attempt) };
-    let tickets = Tickets { asking: Arc::clone(asking), attempt: Arc::clone(attempt) };
+    let tickets = Tickets { sealed, attempt: Arc::clone(attempt) };
     (Arc::new(verifier), Arc::new(tickets))
 }
 
@@ -248,7 +244,7 @@ fn until(own: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> i64 {
 /// Tickets of a policy, with the end of the certificate behind each in front of its content.
 #[derive(Debug)]
 struct Tickets {
-    asking: Arc<Asking>,
+    sealed: Arc<dyn ProducesTickets>,
     attempt: Arc<Attempt>,
 }
 
@@ -258,7 +254,7 @@ impl ProducesTickets for Tickets {
     }
 
     fn lifetime(&self) -> u32 {
-        self.asking.tickets.lifetime()
+        self.sealed.lifetime()
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
@@ -266,11 +262,11 @@ impl ProducesTickets for Tickets {
         if until == NEVER {
             return None;
         }
-        self.asking.tickets.encrypt(&[&until.to_be_bytes(), plain].concat())
+        self.sealed.encrypt(&[&until.to_be_bytes(), plain].concat())
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let whole = self.asking.tickets.decrypt(cipher)?;
+        let whole = self.sealed.decrypt(cipher)?;
         let (until, plain) = whole.split_first_chunk()?;
         let until = i64::from_be_bytes(*until);
         if i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX) > until {

@@ -85,7 +85,7 @@ impl Handshakes {
             HandshakeFailure::Other
         })?;
         let terms = Terms {
-            config: policy.showing(shown.certificate.key()),
+            config: policy.showing(&shown.certificate),
             certificate: Arc::clone(&shown.certificate),
             policy: Some(policy),
             by_default: false,

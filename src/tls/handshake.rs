@@ -148,7 +148,7 @@ impl Handshakes {
         let _in_flight = cells.in_flight.raise();
         let Terms { config, certificate, policy, by_default } = terms;
         let Hello { accepted, socket, server_name, .. } = hello;
-        let asking = policy.as_ref().map(|policy| policy.asking(certificate.key())).transpose();
+        let asking = policy.as_ref().map(|policy| policy.asking(&certificate)).transpose();
         let (config, attempt) = match asking.map_err(|error| of_tls(&error))?.flatten() {
             None => (config, None),
             Some((config, attempt)) => (config, Some(attempt)),
@@ -290,7 +290,7 @@ fn quiet(
     made: &Arc<ServerConfig>,
 ) -> Arc<ServerConfig> {
     match policy.filter(|policy| policy.demand().tls13_only) {
-        Some(policy) => policy.showing(certificate.key()),
+        Some(policy) => policy.showing(certificate),
         None => Arc::clone(made),
     }
 }

@@ -4,7 +4,8 @@
 //! One policy has one ticketer: a session is resumed only under the policy that began it.
 
 use super::clients::{self, Asking, Attempt};
-use super::tickets::TicketKeys;
+use super::tickets::{Issuer, TicketKeys};
+use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::{Demand, Mode, Verification};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
@@ -42,6 +43,23 @@ pub struct Policy {
     demand: Demand,
     /// `None`: no certificate is requested.
     asking: Option<Arc<Asking>>,
+    tickets: Ticketers,
+}
+
+/// Tickets by the issuer of the certificate that is presented.
+#[derive(Debug)]
+struct Ticketers {
+    origin_ca: Arc<dyn ProducesTickets>,
+    other: Arc<dyn ProducesTickets>,
+}
+
+impl Ticketers {
+    fn of(&self, certificate: &Certificate) -> Arc<dyn ProducesTickets> {
+        Arc::clone(match certificate.is_of_origin_ca() {
+            true => &self.origin_ca,
+            false => &self.other,
+        })
+    }
 }
 
 /// The versions of a demand, the one to prefer first.
@@ -72,16 +90,17 @@ impl Policy {
         let provider =
             CryptoProvider { kx_groups: GROUPS.to_vec(), ..aws_lc_rs::default_provider() };
         let provider = Arc::new(provider);
-        let tickets = keys.of(&demand);
+        let [origin_ca, other] =
+            [Issuer::OriginCa, Issuer::Other].map(|issuer| keys.of(&demand, issuer));
+        let tickets = Ticketers { origin_ca, other };
         let asking = match demand.mode {
             Mode::Off => None,
-            Mode::Request | Mode::Require => {
-                Some(Arc::new(Asking::new(demand.clone(), &provider, Arc::clone(&tickets))))
-            }
+            Mode::Request | Mode::Require => Some(Arc::new(Asking::new(demand.clone(), &provider))),
         };
-        let mut config = build(provider, versions(&demand), None, tickets, Chosen(None))?;
+        let none = Arc::clone(&tickets.other);
+        let mut config = build(provider, versions(&demand), None, none, Chosen(None))?;
         config.alpn_protocols = protocols.iter().map(|name| name.as_ref().to_vec()).collect();
-        Ok(Self { config, demand, asking })
+        Ok(Self { config, demand, asking, tickets })
     }
 
     /// The requirement on clients.
@@ -101,9 +120,10 @@ impl Policy {
 
     /// The same, with a certificate, for policies that ask nobody. Shares the ticketer: made for each
     /// certificate when a snapshot is, so that a handshake has nothing left to decide.
-    pub(super) fn showing(&self, key: &Arc<CertifiedKey>) -> Arc<ServerConfig> {
+    pub(super) fn showing(&self, certificate: &Certificate) -> Arc<ServerConfig> {
         let mut config = self.config.clone();
-        config.cert_resolver = Arc::new(Chosen(Some(Arc::clone(key))));
+        config.cert_resolver = Arc::new(Chosen(Some(Arc::clone(certificate.key()))));
+        config.ticketer = self.tickets.of(certificate);
         Arc::new(config)
     }
 
@@ -113,14 +133,14 @@ impl Policy {
     ///
     /// # Errors
     /// None that [`Policy::demanding`] would not have had.
-    pub(super) fn asking(&self, key: &Arc<CertifiedKey>) -> Result<Option<Noted>, Error> {
+    pub(super) fn asking(&self, certificate: &Certificate) -> Result<Option<Noted>, Error> {
         let Some(asking) = &self.asking else {
             return Ok(None);
         };
         let attempt = Arc::new(Attempt::default());
-        let (verifier, tickets) = clients::of(asking, &attempt);
+        let (verifier, tickets) = clients::of(asking, &attempt, self.tickets.of(certificate));
         let provider = Arc::clone(self.config.crypto_provider());
-        let chosen = Chosen(Some(Arc::clone(key)));
+        let chosen = Chosen(Some(Arc::clone(certificate.key())));
         let mut config = build(provider, versions(&self.demand), Some(verifier), tickets, chosen)?;
         config.alpn_protocols.clone_from(&self.config.alpn_protocols);
         Ok(Some((Arc::new(config), attempt)))

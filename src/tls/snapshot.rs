@@ -139,7 +139,7 @@ impl Snapshot {
     pub fn build(policies: &Policies, entries: &[Entry]) -> Self {
         let mut snapshot = Self { policies: Some(policies.clone()), ..Self::default() };
         for Entry { certificate, hosts, default, secret } in entries {
-            let config = policies.off().showing(certificate.key());
+            let config = policies.off().showing(certificate);
             let shown = Arc::new(Shown { certificate: Arc::clone(certificate), config });
             if let Some(secret) = secret {
                 snapshot.secrets.insert(secret.clone(), Arc::clone(&shown));

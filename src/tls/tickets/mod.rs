@@ -61,6 +61,16 @@ pub enum SecretError {
     Monotonous,
 }
 
+/// Who has issued the certificate of a session: a host may have one for Cloudflare and one for others, and a session is
+/// resumed by whom it was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Issuer {
+    /// Whom nobody but Cloudflare trusts.
+    OriginCa,
+    /// Any other.
+    Other,
+}
+
 /// The source of ticket keys, shared by all policies.
 pub struct TicketKeys {
     /// The secret that was given.
@@ -116,9 +126,13 @@ impl TicketKeys {
         self.given.load().is_some()
     }
 
-    /// Tickets of the sessions of one policy.
-    pub(super) fn of(self: &Arc<Self>, demand: &Demand) -> Arc<dyn ProducesTickets> {
-        Arc::new(Tickets { keys: Arc::clone(self), policy: PolicyId::of(demand) })
+    /// Tickets of the sessions of one policy, with certificates of one issuer.
+    pub(super) fn of(
+        self: &Arc<Self>,
+        demand: &Demand,
+        issuer: Issuer,
+    ) -> Arc<dyn ProducesTickets> {
+        Arc::new(Tickets { keys: Arc::clone(self), policy: PolicyId::of(demand, issuer) })
     }
 
     /// The secret of an epoch that is this one or the one before.

@@ -21,7 +21,7 @@ fn require() -> Demand {
 }
 
 fn off() -> PolicyId {
-    PolicyId::of(&Demand::off())
+    PolicyId::of(&Demand::off(), Issuer::Other)
 }
 
 #[test]
@@ -99,10 +99,13 @@ fn a_ticket_is_for_the_policy_that_began_the_session_alone() {
         pinned("b,a"),
     ];
     let keys = keys(Some(SECRET));
-    for (position, one) in demands.iter().enumerate() {
-        let ticket = keys.seal(&PolicyId::of(one), PLAIN, NOON).expect("sealed");
-        for (other_position, other) in demands.iter().enumerate() {
-            let opened = keys.open(&PolicyId::of(other), &ticket, NOON);
+    let issuers = [Issuer::OriginCa, Issuer::Other];
+    let all = demands.iter().flat_map(|demand| issuers.map(|issuer| (demand, issuer)));
+    let all: Vec<(&Demand, Issuer)> = all.collect();
+    for (position, one) in all.iter().enumerate() {
+        let ticket = keys.seal(&PolicyId::of(one.0, one.1), PLAIN, NOON).expect("sealed");
+        for (other_position, other) in all.iter().enumerate() {
+            let opened = keys.open(&PolicyId::of(other.0, other.1), &ticket, NOON);
             assert_eq!(opened.is_some(), position == other_position, "{one:?} {other:?}");
         }
     }
