@@ -7,6 +7,7 @@
 //! handshakes of another one's site.
 
 use super::client_authorities::{Demands, LastGoodAuthorities, of_ingresses};
+use super::public_wildcards::{self, Owners};
 use crate::model::HostPattern;
 use crate::model::{CertificateRole, HostClients, TlsSecret};
 use crate::pki::certificate::Certificate;
@@ -24,7 +25,7 @@ type Name = (Arc<str>, Arc<str>);
 /// Where each certificate is presented. `secrets` are in the order of the first Ingress that names each, and before them
 /// those of the configuration.
 pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
-    let mut owners: HashMap<&HostPattern, Option<&str>> = HashMap::new();
+    let mut owners = Owners::new();
     for host in files.iter().flat_map(|(certificate, _)| certificate.names()) {
         owners.insert(host, None);
     }
@@ -74,7 +75,14 @@ pub fn entries(files: &[OfFile], secrets: &[TlsSecret]) -> Vec<Entry> {
         let name = (Arc::clone(&secret.namespace), Arc::clone(&secret.name));
         Entry { certificate: Arc::clone(certificate), hosts, default, secret: Some(name) }
     });
-    of_files.chain(of_secrets).collect()
+    let mut all: Vec<Entry> = of_files.chain(of_secrets).collect();
+    // Those of the configuration, and of the default TLSStore.
+    let is_for_all = |position: usize| {
+        let secret = position.checked_sub(files.len()).map(|secret| usable[secret].0);
+        secret.is_none_or(|secret| secret.role != CertificateRole::Routes)
+    };
+    public_wildcards::add(&mut all, &owners, is_for_all);
+    all
 }
 
 /// The certificates in force, shared by the readers of files and of Secrets.

@@ -5,6 +5,7 @@
 mod cert_store;
 mod client_authorities;
 mod error;
+mod public_wildcards;
 mod self_check;
 mod ticket_file;
 mod tls_files;
