@@ -9,7 +9,7 @@ use super::raw::{self, Table};
 use super::units::Fault;
 use super::values::{one_of, path, unknown_word};
 use crate::model::HostPattern;
-use crate::pki::client_certificate::{CLOUDFLARE, Mode, Subjects};
+use crate::pki::client_certificate::{BreakGlassAccess, CLOUDFLARE, Mode, Subjects};
 
 /// The client certificate policy of hosts. Reads no files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct ClientCertificate {
     pub authority: Option<AuthoritySource>,
     /// The accepted subjects. Default: every certificate of the CA.
     pub subjects: Subjects,
+    /// Whether the hosts are open in break-glass, where the mode is `require`.
+    pub break_glass: BreakGlassAccess,
 }
 
 /// Where an authority is.
@@ -51,6 +53,9 @@ pub(super) fn section(root: &Table<'_>) -> Vec<ClientCertificate> {
             table.complain("subjects", Fault::new(error.to_string(), fix));
             Subjects::default()
         });
+        let break_glass =
+            table.read("break_glass", |value| one_of(value, &BreakGlassAccess::WORDS));
+        let break_glass = break_glass.unwrap_or_default();
         let is_known = |host: &HostPattern| all.iter().any(|other| other.hosts.contains(host));
         if let Some(host) = hosts.iter().find(|host| is_known(host)) {
             let problem = format!("\"{host}\" is already in another table");
@@ -60,7 +65,7 @@ pub(super) fn section(root: &Table<'_>) -> Vec<ClientCertificate> {
             table.complain("hosts", Fault::new(problem, "set hosts in one of the two"));
         }
         if let Some(mode) = mode {
-            all.push(ClientCertificate { hosts, mode, authority, subjects });
+            all.push(ClientCertificate { hosts, mode, authority, subjects, break_glass });
         }
     }
     all

@@ -64,8 +64,10 @@ pub(super) const ENTRY_POINT: Keys = Keys {
 pub(super) const CERTIFICATE: Keys =
     Keys { table: "certificate", keys: &["cert_file", "key_file", "secret", "default"] };
 /// `[[client_certificate]]`.
-pub(super) const CLIENT_CERTIFICATE: Keys =
-    Keys { table: "client_certificate", keys: &["hosts", "policy", "ca", "ca_file", "subjects"] };
+pub(super) const CLIENT_CERTIFICATE: Keys = Keys {
+    table: "client_certificate",
+    keys: &["hosts", "policy", "ca", "ca_file", "subjects", "break_glass"],
+};
 /// `[tls]`.
 pub(super) const TLS: Keys = Keys { table: "tls", keys: &["ticket_key_file"] };
 /// `[cloudflare]`.

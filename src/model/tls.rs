@@ -2,7 +2,7 @@
 
 use crate::net::host::HostPattern;
 use crate::pki::certificate::Certificate;
-use crate::pki::client_certificate::{Authority, Demand, Mode, Subjects};
+use crate::pki::client_certificate::{Authority, BreakGlassAccess, Demand, Mode, Subjects};
 use std::sync::Arc;
 
 /// What a certificate in a Secret is presented for, beside the hosts of the routes that name it.
@@ -52,6 +52,8 @@ pub struct HostClients {
     pub subjects: Subjects,
     /// Whether TLS 1.2 is refused.
     pub tls13_only: bool,
+    /// Whether it is open in break-glass, where the mode is `require`.
+    pub break_glass: BreakGlassAccess,
 }
 
 /// The issuer of client certificates.

@@ -151,10 +151,12 @@ impl Downstream {
         self.tls.as_ref().map(|session| (session.version, session.suite))
     }
 
-    /// Who it is to a choice of certificates.
+    /// Who it is now to a choice of certificates, and to what is asked of clients.
     pub fn tls_peer(&self) -> TlsPeer {
         match self.trusted.map(TrustedPeer::speaker) {
             Some(Speaker::Cloudflare) => TlsPeer::Cloudflare,
+            // What is open in break-glass closes with it, and not when the last connection does.
+            _ if self.stranger.is_some() && !self.is_leaving() => TlsPeer::Stranger,
             Some(Speaker::Proxy) | None => TlsPeer::Other,
         }
     }

@@ -69,9 +69,9 @@ impl Handshakes {
         self.store.is_asking()
     }
 
-    /// The client certificate mode of a host.
-    pub fn mode(&self, host: &str) -> Mode {
-        self.store.load().policy(Some(host)).map_or(Mode::Off, |policy| policy.mode())
+    /// The client certificate mode of a host for this client.
+    pub fn mode(&self, host: &str, peer: TlsPeer) -> Mode {
+        self.store.load().policy(Some(host), peer).map_or(Mode::Off, |policy| policy.mode())
     }
 
     pub(super) fn store(&self) -> &SnapshotCell {
@@ -128,7 +128,7 @@ impl Handshakes {
             }
         };
         let Shown { certificate, config } = &**hello.choose(found, peer);
-        let policy = snapshot.policy(hello.server_name()).cloned();
+        let policy = snapshot.policy(hello.server_name(), peer).cloned();
         let terms = Terms {
             config: quiet(policy.as_ref(), certificate, config),
             certificate: Arc::clone(certificate),

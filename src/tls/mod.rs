@@ -28,7 +28,7 @@ mod tickets;
 mod turns;
 
 pub use handshake::{Handshakes, Hello, Unmet};
-pub use policies::{Demands, Policies};
+pub use policies::{HostDemand, Policies};
 pub use policy::Policy;
 pub use session::{Session, covers, is_one_policy};
 pub use snapshot::{Entry, SecretName, Selected, Shown, Snapshot, SnapshotCell, TlsPeer};

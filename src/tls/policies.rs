@@ -5,16 +5,56 @@
 //! tickets when others change.
 
 use super::policy::Policy;
+use super::snapshot::TlsPeer;
 use super::tickets::TicketKeys;
 use crate::model::{Host, HostPattern, TcpTlsEnd};
-use crate::pki::client_certificate::{Demand, Mode};
+use crate::pki::client_certificate::{BreakGlassAccess, Demand, Mode};
 use foldhash::fast::RandomState;
 use rustls::Error;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Demands, each with the hosts that it is for.
-pub type Demands = [(HostPattern, Demand)];
+/// What is demanded of the clients of a host.
+#[derive(Clone, Debug)]
+pub struct HostDemand {
+    /// The host.
+    pub host: HostPattern,
+    /// The demand. Hosts with equal ones share connections and sessions of Cloudflare, whatever else is different.
+    pub demand: Demand,
+    /// Whether visitors whom break-glass alone admits have to meet it, where it requires a certificate.
+    pub break_glass: BreakGlassAccess,
+}
+
+/// The policy of a host.
+#[derive(Clone, Debug)]
+struct HostPolicy {
+    policy: Arc<Policy>,
+    break_glass: BreakGlassAccess,
+    /// For visitors whom break-glass alone admits, where the host is open for them.
+    opened: Option<Arc<Policy>>,
+}
+
+/// What counts for a host of what operator and Ingresses demand.
+#[derive(Clone, Copy)]
+struct Counting<'p> {
+    policy: &'p Arc<Policy>,
+    /// Of all who require a certificate, the strictest.
+    break_glass: BreakGlassAccess,
+    opened: Option<&'p Arc<Policy>>,
+}
+
+impl<'p> From<&'p HostPolicy> for Counting<'p> {
+    fn from(of: &'p HostPolicy) -> Self {
+        let HostPolicy { policy, break_glass, opened } = of;
+        Self { policy, break_glass: *break_glass, opened: opened.as_ref() }
+    }
+}
+
+impl HostPolicy {
+    fn requires(&self) -> bool {
+        self.policy.mode() == Mode::Require
+    }
+}
 
 /// The policies by host. The cost of a lookup does not depend on their number.
 #[derive(Clone, Debug)]
@@ -29,21 +69,21 @@ pub struct Policies {
 
 #[derive(Clone, Debug, Default)]
 struct ByHost {
-    exact: HashMap<Arc<str>, Arc<Policy>, RandomState>,
+    exact: HashMap<Arc<str>, HostPolicy, RandomState>,
     /// By what stands behind `*.`.
-    wildcard: HashMap<Arc<str>, Arc<Policy>, RandomState>,
-    any: Option<Arc<Policy>>,
+    wildcard: HashMap<Arc<str>, HostPolicy, RandomState>,
+    any: Option<HostPolicy>,
 }
 
 impl ByHost {
     /// The one for the host itself, else for its wildcard, else for all.
-    fn find(&self, host: &str) -> Option<&Arc<Policy>> {
+    fn find(&self, host: &str) -> Option<&HostPolicy> {
         let wildcard = || self.wildcard.get(host.split_once('.')?.1);
         self.exact.get(host).or_else(wildcard).or(self.any.as_ref())
     }
 
     /// The same for the hosts of a pattern.
-    fn of_pattern(&self, host: &HostPattern) -> Option<&Arc<Policy>> {
+    fn of_pattern(&self, host: &HostPattern) -> Option<&HostPolicy> {
         match host {
             HostPattern::Exact(name) => self.find(name),
             HostPattern::Wildcard(suffix) => self.wildcard.get(suffix).or(self.any.as_ref()),
@@ -52,7 +92,8 @@ impl ByHost {
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Policy>> {
-        self.exact.values().chain(self.wildcard.values()).chain(&self.any)
+        let all = self.exact.values().chain(self.wildcard.values()).chain(&self.any);
+        all.flat_map(|of| [Some(&of.policy), of.opened.as_ref()]).flatten()
     }
 }
 
@@ -78,7 +119,7 @@ impl Policies {
     ///
     /// # Errors
     /// As [`Policies::new`].
-    pub fn with(&self, operator: &Demands, ingresses: &Demands) -> Result<Self, Error> {
+    pub fn with(&self, operator: &[HostDemand], ingresses: &[HostDemand]) -> Result<Self, Error> {
         let mut known = vec![Arc::clone(&self.off)];
         for policy in self.operator.all().chain(self.ingresses.all()) {
             if !known.iter().any(|other| Arc::ptr_eq(other, policy)) {
@@ -87,15 +128,16 @@ impl Policies {
         }
         let operator = by_host(operator, &mut known, &self.keys)?;
         // Of what the operator demands nothing is given up where an Ingress refuses TLS 1.2.
-        let of_both = |(host, demand): &(HostPattern, Demand)| {
-            let above = operator.of_pattern(host).filter(|own| own.mode() >= demand.mode);
-            let demand = match above {
+        let of_both = |of: &HostDemand| {
+            let HostDemand { host, demand, break_glass } = of;
+            let above = operator.of_pattern(host).map(|own| &own.policy);
+            let demand = match above.filter(|own| own.mode() >= demand.mode) {
                 Some(own) if demand.tls13_only => {
                     Demand { tls13_only: true, ..own.demand().clone() }
                 }
                 _ => demand.clone(),
             };
-            (host.clone(), demand)
+            HostDemand { host: host.clone(), demand, break_glass: *break_glass }
         };
         let ingresses: Vec<_> = ingresses.iter().map(of_both).collect();
         let ingresses = by_host(&ingresses, &mut known, &self.keys)?;
@@ -111,7 +153,7 @@ impl Policies {
     /// What the operator demands for a host, where a route at which TLS ends does not demand more.
     pub(super) fn above(&self, end: &TcpTlsEnd, host: Option<&str>) -> Option<&Arc<Policy>> {
         let host = normal(host);
-        let own = self.operator.find(host.as_ref().map_or("", Host::as_str))?;
+        let own = &self.operator.find(host.as_ref().map_or("", Host::as_str))?.policy;
         (own.mode() != Mode::Off && own.mode() >= end.demand.mode).then_some(own)
     }
 
@@ -134,15 +176,48 @@ impl Policies {
     /// The policy of a host in its normal form; `None` and what is no host name: of those without
     /// one.
     pub fn of(&self, host: Option<&str>) -> &Arc<Policy> {
+        self.counting(host).policy
+    }
+
+    /// The same for this client.
+    pub fn for_peer(&self, host: Option<&str>, peer: TlsPeer) -> &Arc<Policy> {
+        let Counting { policy, opened, .. } = self.counting(host);
+        match peer {
+            TlsPeer::Stranger => opened.unwrap_or(policy),
+            TlsPeer::Cloudflare | TlsPeer::Other => policy,
+        }
+    }
+
+    /// What becomes of a host in break-glass that requires a certificate; `None` if it does not.
+    pub fn break_glass(&self, host: Option<&str>) -> Option<BreakGlassAccess> {
+        let Counting { policy, break_glass, .. } = self.counting(host);
+        (policy.mode() == Mode::Require).then_some(break_glass)
+    }
+
+    fn counting(&self, host: Option<&str>) -> Counting<'_> {
         let host = normal(host);
         let host = host.as_ref().map_or("", Host::as_str);
         match (self.operator.find(host), self.ingresses.find(host)) {
-            (None, None) => &self.off,
-            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => {
+                let break_glass = BreakGlassAccess::Unsaid;
+                Counting { policy: &self.off, break_glass, opened: None }
+            }
+            (Some(only), None) | (None, Some(only)) => only.into(),
             (Some(operator), Some(ingress)) => {
-                let may_add = operator.mode() != Mode::Off && ingress.mode() > operator.mode();
-                let is_both = ingress.demand().tls13_only && ingress.mode() == operator.mode();
-                if may_add || is_both { ingress } else { operator }
+                let (own, other) = (&operator.policy, &ingress.policy);
+                let may_add = own.mode() != Mode::Off && other.mode() > own.mode();
+                let is_both = other.demand().tls13_only && other.mode() == own.mode();
+                let mut counting = Counting::from(match may_add || is_both {
+                    true => ingress,
+                    false => operator,
+                });
+                // Of two who require a certificate, neither opens the host for the other.
+                if operator.requires() && ingress.requires() {
+                    counting.break_glass = operator.break_glass.min(ingress.break_glass);
+                    let is_open = counting.break_glass == BreakGlassAccess::Open;
+                    counting.opened = counting.opened.filter(|_| is_open);
+                }
+                counting
             }
         }
     }
@@ -155,30 +230,32 @@ fn normal(host: Option<&str>) -> Option<Host<'_>> {
 
 /// `known` are the policies that there are already; new ones are added.
 fn by_host(
-    demands: &Demands,
+    demands: &[HostDemand],
     known: &mut Vec<Arc<Policy>>,
     keys: &Arc<TicketKeys>,
 ) -> Result<ByHost, Error> {
     let mut all = ByHost::default();
-    for (host, demand) in demands {
-        let same = known.iter().find(|policy| policy.demand() == demand).cloned();
-        let policy = match same {
-            Some(policy) => policy,
-            None => {
-                let policy = Arc::new(Policy::demanding(demand.clone(), keys)?);
-                known.push(Arc::clone(&policy));
-                policy
-            }
-        };
+    let mut policy = |demand: &Demand| {
+        if let Some(same) = known.iter().find(|policy| policy.demand() == demand) {
+            return Ok(Arc::clone(same));
+        }
+        let policy = Arc::new(Policy::demanding(demand.clone(), keys)?);
+        known.push(Arc::clone(&policy));
+        Ok::<_, Error>(policy)
+    };
+    for HostDemand { host, demand, break_glass } in demands {
+        let is_open = demand.mode == Mode::Require && *break_glass == BreakGlassAccess::Open;
+        let opened = is_open.then(|| policy(&demand.without_certificate())).transpose()?;
+        let of = HostPolicy { policy: policy(demand)?, break_glass: *break_glass, opened };
         match host {
             HostPattern::Exact(name) => {
-                all.exact.entry(Arc::clone(name)).or_insert(policy);
+                all.exact.entry(Arc::clone(name)).or_insert(of);
             }
             HostPattern::Wildcard(suffix) => {
-                all.wildcard.entry(Arc::clone(suffix)).or_insert(policy);
+                all.wildcard.entry(Arc::clone(suffix)).or_insert(of);
             }
             HostPattern::Any => {
-                all.any.get_or_insert(policy);
+                all.any.get_or_insert(of);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What the requests of a connection have to know of its handshake.
 
 use super::policy::Policy;
-use super::snapshot::{Snapshot, SnapshotCell};
+use super::snapshot::{Snapshot, SnapshotCell, TlsPeer};
 use crate::pki::certificate::Certificate;
 use crate::pki::client_certificate::{Mode, Verification};
 use crate::telemetry::{TlsSuite, TlsVersion};
@@ -31,9 +31,20 @@ pub struct Session {
     /// The result of the client certificate check, if one was requested.
     pub client: Option<Verification>,
     pub(super) store: Arc<SnapshotCell>,
-    /// The `Host` field that was last found to belong here, and the version of the store then.
-    pub(super) covered: RefCell<Option<(u64, HeaderValue)>>,
+    /// What was last found to belong here.
+    pub(super) covered: RefCell<Option<Covered>>,
     pub(super) standing: Standing,
+}
+
+/// A host that belongs to a connection.
+#[derive(Debug)]
+pub(super) struct Covered {
+    /// As it was written in its field.
+    host: HeaderValue,
+    /// The version of the store when that was found.
+    version: u64,
+    /// Who the client was then: a stranger is none any more once break-glass is off.
+    peer: TlsPeer,
 }
 
 /// A connection's state with regard to client certificates.
@@ -62,8 +73,14 @@ impl Standing {
     /// Whether requests for a host belong here: its policy has to be that of the connection. Where
     /// the policy of the connection's own name was replaced meanwhile, the connection goes on under
     /// the new one, if its client meets that.
-    fn includes(&self, snapshot: &Snapshot, server_name: Option<&str>, host: &str) -> bool {
-        let own = snapshot.policy(server_name);
+    fn includes(
+        &self,
+        snapshot: &Snapshot,
+        peer: TlsPeer,
+        server_name: Option<&str>,
+        host: &str,
+    ) -> bool {
+        let own = snapshot.policy(server_name, peer);
         if !is_same(own, self.policy.borrow().as_ref()) {
             let asked = own.filter(|policy| policy.mode() != Mode::Off);
             let is_good = |policy: &Arc<Policy>| policy.judge(&self.chain) == Verification::Valid;
@@ -75,7 +92,7 @@ impl Standing {
             self.proven.set(proven);
             *self.policy.borrow_mut() = own.cloned();
         }
-        is_same(snapshot.policy(Some(host)), own)
+        is_same(snapshot.policy(Some(host), peer), own)
     }
 }
 
@@ -83,27 +100,26 @@ impl Session {
     /// Whether `field` is the host that was last found to belong here, as it was written then: most
     /// connections are for one host. What was found before certificates or policies have changed
     /// does not count.
-    pub fn covered(&self, field: &HeaderValue) -> bool {
-        let covered = self.covered.borrow();
-        covered
-            .as_ref()
-            .is_some_and(|(version, host)| host == field && *version == self.store.version())
+    pub fn covered(&self, field: &HeaderValue, peer: TlsPeer) -> bool {
+        self.covered.borrow().as_ref().is_some_and(|covered| {
+            covered.host == field && covered.version == self.store.version() && covered.peer == peer
+        })
     }
 
     /// Whether requests for this host are allowed on the connection: its certificate covers the host, and
     /// both hosts have the same client certificate policy. `field` is the host as written, to recognise it
     /// again.
-    pub fn covers(&self, field: &HeaderValue, host: &str) -> bool {
+    pub fn covers(&self, field: &HeaderValue, host: &str, peer: TlsPeer) -> bool {
         let named = self.server_name.as_deref();
         let version = self.store.version();
         let snapshot = self.store.load();
         let covers = covers(&snapshot, &self.certificate, self.by_default, named, host)
-            && self.standing.includes(&snapshot, named, host);
+            && self.standing.includes(&snapshot, peer, named, host);
         if covers {
             // A copy: the field itself is a piece of the buffer that the request was read into, and
             // would keep all of that for as long as the connection lives.
             let copy = HeaderValue::from_bytes(field.as_bytes()).ok();
-            *self.covered.borrow_mut() = copy.map(|field| (version, field));
+            *self.covered.borrow_mut() = copy.map(|host| Covered { host, version, peer });
         }
         covers
     }
@@ -136,9 +152,14 @@ pub fn covers(
     server_name == Some(host) || certificate.covers(host) || by_default && !snapshot.has(host)
 }
 
-/// Whether the host has the same client certificate policy as `server_name` of the handshake.
-pub fn is_one_policy(snapshot: &Snapshot, server_name: Option<&str>, host: &str) -> bool {
-    is_same(snapshot.policy(server_name), snapshot.policy(Some(host)))
+/// Whether the host has the same client certificate policy as `server_name` of the handshake, for this client.
+pub fn is_one_policy(
+    snapshot: &Snapshot,
+    peer: TlsPeer,
+    server_name: Option<&str>,
+    host: &str,
+) -> bool {
+    is_same(snapshot.policy(server_name, peer), snapshot.policy(Some(host), peer))
 }
 
 fn is_same(a: Option<&Arc<Policy>>, b: Option<&Arc<Policy>>) -> bool {

@@ -93,6 +93,8 @@ pub enum TlsPeer {
     Cloudflare,
     /// Any other, who does not.
     Other,
+    /// One of those whom break-glass alone admits.
+    Stranger,
 }
 
 /// The certificate for a server name.
@@ -127,9 +129,9 @@ impl<'s> Selected<'s> {
     }
 
     /// Those that clients beside Cloudflare may trust, if the client is one.
-    fn public(self, peer: TlsPeer) -> impl Iterator<Item = &'s Arc<Shown>> {
+    fn public(self, peer: TlsPeer) -> impl Iterator<Item = &'s Arc<Shown>> + Clone {
         let all = self.shelf.iter();
-        all.filter(move |shown| peer == TlsPeer::Other && !shown.certificate.is_of_origin_ca())
+        all.filter(move |shown| peer != TlsPeer::Cloudflare && !shown.certificate.is_of_origin_ca())
     }
 }
 
@@ -177,9 +179,18 @@ impl Snapshot {
         Ok(Selected { shelf: &self.default, by_default: true })
     }
 
-    /// The certificates for a host, in order of preference; none if its handshakes are refused. A wildcard
-    /// applies to names without certificates of their own.
-    pub fn shelf(&self, host: &HostPattern) -> &[Arc<Shown>] {
+    /// The certificates for a host, in the order in which this client prefers them; none if its handshakes are refused.
+    /// A wildcard applies to names without certificates of their own.
+    pub fn for_host(
+        &self,
+        host: &HostPattern,
+        peer: TlsPeer,
+    ) -> impl Iterator<Item = &Arc<Shown>> + Clone {
+        let selected = Selected { shelf: self.shelf(host), by_default: false };
+        selected.public(peer).chain(selected.shelf)
+    }
+
+    fn shelf(&self, host: &HostPattern) -> &[Arc<Shown>] {
         let own = match host {
             HostPattern::Exact(name) => self.own(name),
             HostPattern::Wildcard(suffix) => self.wildcard.get(suffix).map(Vec::as_slice),
@@ -209,9 +220,9 @@ impl Snapshot {
         self.policies.as_ref().and_then(|policies| policies.above(end, host))
     }
 
-    /// The client certificate policy of a host; `None` if it has none.
-    pub fn policy(&self, host: Option<&str>) -> Option<&Arc<Policy>> {
-        self.policies.as_ref().map(|policies| policies.of(host))
+    /// The client certificate policy of a host for this client; `None` if it has none.
+    pub fn policy(&self, host: Option<&str>, peer: TlsPeer) -> Option<&Arc<Policy>> {
+        self.policies.as_ref().map(|policies| policies.for_peer(host, peer))
     }
 
     /// Whether there is no certificate at all.

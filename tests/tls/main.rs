@@ -5,6 +5,7 @@
 mod annotations;
 mod authorities;
 mod bodies;
+mod break_glass;
 mod certificates;
 mod client;
 mod client_certificates;

@@ -18,6 +18,8 @@ pub(crate) struct Builder {
     folder: TempDir,
     certificates: String,
     count: usize,
+    /// The set that its listener admits.
+    admits: &'static str,
     listener: String,
     sections: String,
     cloudflare: String,
@@ -29,7 +31,8 @@ pub(crate) fn proxy() -> Builder {
     fs::create_dir(folder.path().join("manifests")).expect("a new folder");
     let (certificates, listener, sections) = (String::new(), String::new(), String::new());
     let cloudflare = String::new();
-    Builder { folder, certificates, count: 0, listener, sections, cloudflare }
+    let admits = "loopback";
+    Builder { folder, certificates, count: 0, admits, listener, sections, cloudflare }
 }
 
 /// Writes a pair into a folder, in one step for each file.
@@ -63,6 +66,12 @@ impl Builder {
         self
     }
 
+    /// Admits another set than loopback.
+    pub(crate) fn admitting(mut self, set: &'static str) -> Self {
+        self.admits = set;
+        self
+    }
+
     /// Further lines of the listener.
     pub(crate) fn listener(mut self, lines: &str) -> Self {
         self.listener.push_str(lines);
@@ -91,8 +100,8 @@ impl Builder {
         fs::write(folder.join("manifests/all.json"), manifests(backend)).expect("a folder of ours");
         let mut text = format!(
             "workers = 1\n[[listener]]\nname = \"tls\"\naddress = {address:?}\n\
-             protocol = \"https\"\nadmit = [\"loopback\"]\n{}{}{}",
-            self.listener, self.certificates, self.sections,
+             protocol = \"https\"\nadmit = [{:?}]\n{}{}{}",
+            self.admits, self.listener, self.certificates, self.sections,
         );
         write!(
             text,

@@ -14,19 +14,24 @@ use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
 use crate::net::message::Request;
 use crate::net::trust::Speaker;
+use crate::pki::certificate::Certificate;
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::StepAnswer;
 use crate::proxy::request;
 use crate::routing::Backend;
 use crate::telemetry::AdmissionMode;
 use crate::tls::store::time;
-use crate::tls::{covers, is_one_policy};
+use crate::tls::{TlsPeer, covers, is_one_policy};
 use http::{HeaderValue, header};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Endpoints that are named.
 const MOST_ENDPOINTS: usize = 50;
+
+/// Names of a certificate that are told.
+const MOST_NAMES: usize = 8;
 
 /// Where a request goes, and why.
 #[derive(Debug, Default, Serialize)]
@@ -39,6 +44,9 @@ pub(super) struct LiveExplanation {
     client: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
+    /// What is presented to clients other than Cloudflare, if that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_others: Option<String>,
     /// Cloudflare's verdict under Full (strict) on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     full_strict: Option<&'static str>,
@@ -83,12 +91,13 @@ impl From<Box<StepAnswer>> for Stopped {
 }
 
 /// Who sends it.
-#[derive(Default)]
 struct Sent {
     peer: Option<PeerAddr>,
     /// Named by a trusted source.
     visitor: Option<HeaderValue>,
     via_cloudflare: bool,
+    /// What the other end of the connection is to the handshake.
+    tls_peer: TlsPeer,
 }
 
 impl Sources {
@@ -142,10 +151,16 @@ impl Sources {
         let sent = match query.from {
             Some(from) => self.admit(query, position, from, request, told)?,
             // Who says nothing of where it comes from means a visitor of Cloudflare.
-            None => Sent { via_cloudflare: true, ..Sent::default() },
+            None => {
+                let tls_peer = TlsPeer::Cloudflare;
+                Sent { peer: None, visitor: None, via_cloudflare: true, tls_peer }
+            }
         };
         let over_tls = self.config.listeners[position].protocol == ListenerProtocol::Https;
-        let belongs = if over_tls { self.shake_hands(query, told)? } else { Ok(()) };
+        let belongs = match over_tls {
+            true => self.shake_hands(query, sent.tls_peer, told)?,
+            false => Ok(()),
+        };
         let table = self.tables.load();
         let entry = ListenerEntry::of(&self.config).get(position).copied();
         let asked = AskedRoute {
@@ -193,9 +208,14 @@ impl Sources {
         };
         told.admission = Some(format!("admitted: in the set {set}"));
         let peer = PeerAddr::new(SocketAddr::new(from, 0));
-        let mut sent = Sent { peer: Some(peer), ..Sent::default() };
+        let tls_peer = if gate.is_stranger(from) { TlsPeer::Stranger } else { TlsPeer::Other };
+        let (visitor, via_cloudflare) = (None, false);
+        let mut sent = Sent { peer: Some(peer), visitor, via_cloudflare, tls_peer };
         let mut client = from;
         if let Some(trusted) = gate.believed().check(peer) {
+            if trusted.speaker() == Speaker::Cloudflare {
+                sent.tls_peer = TlsPeer::Cloudflare;
+            }
             if let Some(visitor) = query.visitor {
                 let name = match trusted.speaker() {
                     Speaker::Cloudflare => "cf-connecting-ip",
@@ -226,10 +246,11 @@ impl Sources {
         }
     }
 
-    /// The certificate that the handshake presents, and whether a request belongs on the connection.
+    /// The certificates that the handshake presents, and whether a request belongs on the connection.
     fn shake_hands(
         &self,
         query: &ExplainQuery,
+        peer: TlsPeer,
         told: &mut LiveExplanation,
     ) -> Result<Result<(), Reason>, Stopped> {
         let host = Host::parse(&query.host).ok();
@@ -242,19 +263,26 @@ impl Sources {
             let note = format!("unrecognized_name: no certificate for this name ({})", why.label());
             Stopped::Connection { answer: "refused", note }
         })?;
-        let certificate = found.preferred().certificate();
-        let names: Vec<String> =
-            certificate.names().iter().take(8).map(ToString::to_string).collect();
+        let [own, others] =
+            [TlsPeer::Cloudflare, TlsPeer::Other].map(|peer| found.for_peer(peer).certificate());
         let by_default = if found.by_default { ", the default" } else { "" };
-        let until = time(certificate.not_after());
-        told.certificate = Some(format!("{}, until {until}{by_default}", names.join(" ")));
+        told.certificate = Some(words(own) + by_default);
+        told.certificate_others = (!Arc::ptr_eq(own, others)).then(|| words(others));
+        let certificate = found.for_peer(peer).certificate();
         let cells = self.telemetry.certificates().read();
         let verdict = cells.full_strict.iter().find(|(of, ..)| of == host);
         told.full_strict = verdict.map(|(_, verdict, _)| verdict.label());
         let belongs = covers(&snapshot, certificate, found.by_default, name, host)
-            && is_one_policy(&snapshot, name, host);
+            && is_one_policy(&snapshot, peer, name, host);
         Ok(belongs.then_some(()).ok_or(Reason::MisdirectedRequest))
     }
+}
+
+/// The certificate that is presented: its names, the first of them, and its end.
+fn words(certificate: &Certificate) -> String {
+    let names = certificate.names().iter().take(MOST_NAMES).map(ToString::to_string);
+    let names: Vec<String> = names.collect();
+    format!("{}, until {}", names.join(" "), time(certificate.not_after()))
 }
 
 /// The endpoints that it may go to.

@@ -4,6 +4,7 @@
 use super::Certificates;
 use crate::model::{CertificateRole, Host, HostPattern, TlsSecret};
 use crate::pki::certificate::Certificate;
+use crate::tls::TlsPeer;
 use crate::tls::store::of_secret;
 use std::sync::Arc;
 
@@ -17,11 +18,13 @@ pub(in crate::cli) struct Choice {
     /// The file or Secret; none if none is presented.
     pub(in crate::cli) from: Option<String>,
     pub(in crate::cli) why: String,
+    /// The file or Secret of what clients other than Cloudflare are presented, if that is another certificate.
+    pub(in crate::cli) others_from: Option<String>,
 }
 
 impl Choice {
     fn none(why: String) -> Self {
-        Self { from: None, why }
+        Self { from: None, why, others_from: None }
     }
 }
 
@@ -50,8 +53,9 @@ impl Certificates<'_> {
         };
         let certificate = found.preferred().certificate();
         let is_it = |other: &Arc<Certificate>| Arc::ptr_eq(other, certificate);
-        let from =
-            self.origins.iter().find(|(other, _)| is_it(other)).map(|(_, from)| from.clone());
+        let from = self.origin(certificate);
+        let others = found.for_peer(TlsPeer::Other).certificate();
+        let others_from = if is_it(others) { None } else { self.origin(others) };
         let secret = self.secrets.iter().find(|it| it.certificate.as_ref().is_some_and(is_it));
         let is_of_files = self.files.iter().any(|(other, _)| is_it(other));
         let why = match secret.filter(|_| !is_of_files) {
@@ -66,7 +70,15 @@ impl Certificates<'_> {
             None => "a [[certificate]] of the configuration covers it, which comes before those of routes".to_owned(),
             Some(secret) => of_role(secret, &patterns),
         };
-        Choice { from, why }
+        Choice { from, why, others_from }
+    }
+}
+
+impl Certificates<'_> {
+    /// The file or Secret that a certificate is from.
+    pub(in crate::cli) fn origin(&self, certificate: &Arc<Certificate>) -> Option<String> {
+        let mut all = self.origins.iter();
+        all.find(|(other, _)| Arc::ptr_eq(other, certificate)).map(|(_, from)| from.clone())
     }
 }
 

@@ -11,14 +11,14 @@ use crate::control::reconcile::Build;
 use crate::model::HostPattern;
 use crate::model::{HostClients, TlsSecret};
 use crate::pki::certificate::{Authorities, Certificate, LoadError};
-use crate::pki::client_certificate::Demand;
+use crate::pki::client_certificate::{BreakGlassAccess, Demand};
 use crate::pki::full_strict::{Judgement, judge};
 use crate::routing::Table;
 use crate::tls::store::{OfFile, entries};
 use crate::tls::store::{Origins, Proofs, Served, judge_all, of_secret, shown};
 use crate::tls::store::{certificate, dates, now, time};
 use crate::tls::store::{of_config, of_ingresses};
-use crate::tls::{Policies, Snapshot, covers, is_one_policy};
+use crate::tls::{Policies, Snapshot, TlsPeer, covers, is_one_policy};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -162,7 +162,7 @@ impl<'b> Certificates<'b> {
             |name| HostPattern::parse(Some(name)).ok().filter(|it| *it != HostPattern::Any);
         let Some(asked) = name.and_then(pattern) else { return Ok(None) };
         let snapshot = self.snapshot()?;
-        let Some(certificate) = shown(&snapshot, &asked) else {
+        let Some(certificate) = shown(&snapshot, &asked, TlsPeer::Cloudflare) else {
             return Ok(Some(Judgement::of_nothing()));
         };
         let proof = self.authorities()?.prove(certificate, now());
@@ -172,7 +172,8 @@ impl<'b> Certificates<'b> {
         Ok(judged.find(|judgement| judgement.verdict.status().is_none()).or(first))
     }
 
-    fn snapshot(&self) -> Result<Snapshot, Failure> {
+    /// What handshakes would find.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, Failure> {
         let failed = |text: &String| Failure { code: 1, text: text.clone() };
         let policies = self.policies.as_ref().map_err(failed)?;
         Ok(Snapshot::build(policies, &entries(&self.files, self.secrets)))
@@ -184,34 +185,61 @@ impl<'b> Certificates<'b> {
         authorities.map_err(|error| Failure { code: USAGE, text: error.to_string() })
     }
 
-    /// The demand on the clients of a host.
-    pub(super) fn demand(&self, host: Option<&str>) -> Result<&Demand, String> {
-        self.policies.as_ref().map(|policies| policies.of(host).demand()).map_err(Clone::clone)
+    /// The demand on a client of a host.
+    pub(super) fn demand(&self, host: Option<&str>, peer: TlsPeer) -> Result<&Demand, String> {
+        let policies = self.policies.as_ref().map_err(Clone::clone)?;
+        Ok(policies.for_peer(host, peer).demand())
     }
 
-    /// The result of a handshake for `name`, by the lookup of the handshake: the text for the
-    /// certificate, and whether a request for `host` belongs on the connection; or the words for
-    /// why there is none.
-    pub(super) fn shown(&self, name: Option<&str>, host: &str) -> Result<(String, bool), String> {
+    /// What becomes in break-glass of a host that requires a certificate of its clients; `None` if it does not.
+    pub(super) fn break_glass(&self, host: &str) -> Option<BreakGlassAccess> {
+        self.policies.as_ref().ok()?.break_glass(Some(host))
+    }
+
+    /// The result of a handshake for `name` with this client, by the lookup of the handshake, and whether a request for
+    /// `host` belongs on the connection; or the words for why there is none.
+    pub(super) fn shown(
+        &self,
+        name: Option<&str>,
+        host: &str,
+        peer: TlsPeer,
+    ) -> Result<Presented, String> {
         let snapshot = self.snapshot().map_err(|failure| failure.text)?;
         let found = snapshot.find(name).map_err(|why| {
             let name = name.unwrap_or("(none)");
             format!("unrecognized_name: no certificate for the name {name} ({})", why.label())
         })?;
-        let certificate = found.preferred().certificate();
-        let names: Vec<String> = certificate.names().iter().map(ToString::to_string).collect();
-        let (key, until) = (certificate.kind().as_str(), time(certificate.not_after()));
-        let mut words = format!("{}, {key}, until {until}", names.join(" "));
-        if found.by_default {
-            words.push_str(", the default");
-        }
-        if let Some(problem) = dates(certificate) {
-            words.push_str(&format!("; {problem}"));
-        }
-        let covers = covers(&snapshot, certificate, found.by_default, name, host)
-            && is_one_policy(&snapshot, name, host);
-        Ok((words, covers))
+        let [own, others] =
+            [TlsPeer::Cloudflare, TlsPeer::Other].map(|peer| found.for_peer(peer).certificate());
+        let others = (!Arc::ptr_eq(own, others)).then(|| words(others, false));
+        let certificate = found.for_peer(peer).certificate();
+        let belongs = covers(&snapshot, certificate, found.by_default, name, host)
+            && is_one_policy(&snapshot, peer, name, host);
+        Ok(Presented { certificate: words(own, found.by_default), others, belongs })
     }
+}
+
+/// What a handshake presents.
+pub(super) struct Presented {
+    /// To Cloudflare, in words.
+    pub(super) certificate: String,
+    /// To other clients, if it is another one.
+    pub(super) others: Option<String>,
+    /// Whether the request belongs on the connection.
+    pub(super) belongs: bool,
+}
+
+fn words(certificate: &Certificate, is_default: bool) -> String {
+    let names: Vec<String> = certificate.names().iter().map(ToString::to_string).collect();
+    let (key, until) = (certificate.kind().as_str(), time(certificate.not_after()));
+    let mut words = format!("{}, {key}, until {until}", names.join(" "));
+    if is_default {
+        words.push_str(", the default");
+    }
+    if let Some(problem) = dates(certificate) {
+        words.push_str(&format!("; {problem}"));
+    }
+    words
 }
 
 fn policies(config: Option<&Config>, clients: &[HostClients]) -> Result<Policies, String> {

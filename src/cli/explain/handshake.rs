@@ -9,7 +9,8 @@ use crate::error::Reason;
 use crate::model::Host;
 use crate::net::fields::Fields;
 use crate::net::message::Request;
-use crate::pki::client_certificate::Mode;
+use crate::pki::client_certificate::{BreakGlassAccess, Mode};
+use crate::tls::TlsPeer;
 use http::header;
 use std::net::IpAddr;
 
@@ -34,6 +35,8 @@ pub(super) struct By<'b> {
     pub(super) protocol: Option<ListenerProtocol>,
     pub(super) is_https: bool,
     pub(super) sni: Option<&'b str>,
+    /// Whom the connection is from.
+    pub(super) peer: TlsPeer,
 }
 
 /// Whether a request belongs on its connection, if there is one; notes what a handshake presents.
@@ -44,8 +47,10 @@ pub(super) fn stands(
     explanation: &mut Explanation,
 ) -> Result<Stands, Failure> {
     match by.protocol {
-        Some(ListenerProtocol::Https) => of(certificates, request, by.sni, explanation),
-        Some(ListenerProtocol::Http) => Ok(without_tls(certificates, request, explanation)),
+        Some(ListenerProtocol::Https) => of(certificates, request, by, explanation),
+        Some(ListenerProtocol::Http) => {
+            Ok(without_tls(certificates, request, by.peer, explanation))
+        }
         Some(ListenerProtocol::Tcp) => Ok(Ok(Ok(()))),
         None => {
             if by.is_https {
@@ -60,19 +65,19 @@ pub(super) fn stands(
 fn of(
     certificates: &Certificates<'_>,
     request: &Request<()>,
-    sni: Option<&str>,
+    by: By<'_>,
     explanation: &mut Explanation,
 ) -> Result<Stands, Failure> {
     let (host, is_name) = named_host(request);
-    let name = sni.or(is_name.then_some(&host));
+    let name = by.sni.or(is_name.then_some(&host));
     let judged = certificates.judge(name, &host)?;
     explanation.full_strict = judged.map(|judgement| judgement.text());
     tell(&certificates.choice(name), explanation);
-    Ok(certificates.shown(name, &host).and_then(|(certificate, covers)| {
-        explanation.certificate = Some(certificate);
-        let demand = certificates.demand(name)?;
-        explanation.client = (demand.mode != Mode::Off).then(|| demand.to_string());
-        Ok(covers.then_some(()).ok_or(Reason::MisdirectedRequest))
+    Ok(certificates.shown(name, &host, by.peer).and_then(|presented| {
+        explanation.certificate = Some(presented.certificate);
+        explanation.certificate_others = presented.others;
+        explanation.client = asked(certificates, name, by.peer)?;
+        Ok(presented.belongs.then_some(()).ok_or(Reason::MisdirectedRequest))
     }))
 }
 
@@ -80,27 +85,53 @@ fn of(
 fn without_tls(
     certificates: &Certificates<'_>,
     request: &Request<()>,
+    peer: TlsPeer,
     explanation: &mut Explanation,
 ) -> Stands {
-    let demand = certificates.demand(Some(&named_host(request).0))?;
-    explanation.client = (demand.mode != Mode::Off).then(|| demand.to_string());
-    match demand.mode {
+    let (host, _) = named_host(request);
+    explanation.client = asked(certificates, Some(&host), peer)?;
+    match certificates.demand(Some(&host), peer)?.mode {
         Mode::Off | Mode::Request => Ok(Ok(())),
         Mode::Require => Ok(Err(Reason::ClientCertificateRequired)),
     }
+}
+
+/// What is asked of a client of a host, in words; `None` if nothing is.
+fn asked(
+    certificates: &Certificates<'_>,
+    host: Option<&str>,
+    peer: TlsPeer,
+) -> Result<Option<String>, String> {
+    let demand = certificates.demand(host, TlsPeer::Cloudflare)?;
+    if demand.mode == Mode::Off {
+        return Ok(None);
+    }
+    let in_break_glass = match certificates.break_glass(host.unwrap_or_default()) {
+        Some(BreakGlassAccess::Open) if peer == TlsPeer::Stranger => {
+            "; not of this visitor, for whom break-glass opens the host"
+        }
+        Some(BreakGlassAccess::Open) => "; open in break-glass",
+        Some(_) if peer == TlsPeer::Stranger => "; closed in break-glass",
+        Some(_) | None => "",
+    };
+    Ok(Some(format!("{demand}{in_break_glass}")))
 }
 
 /// Without a configuration nobody knows the listener: what one with TLS would present.
 fn foretell(certificates: &Certificates<'_>, request: &Request<()>, explanation: &mut Explanation) {
     let (host, is_name) = named_host(request);
     let name = is_name.then_some(&*host);
-    let shown = certificates.shown(name, &host);
-    explanation.certificate = Some(shown.map_or_else(|none| none, |(certificate, _)| certificate));
+    let (certificate, others) = match certificates.shown(name, &host, TlsPeer::Cloudflare) {
+        Ok(presented) => (presented.certificate, presented.others),
+        Err(none) => (none, None),
+    };
+    (explanation.certificate, explanation.certificate_others) = (Some(certificate), others);
     tell(&certificates.choice(name), explanation);
 }
 
 fn tell(choice: &Choice, explanation: &mut Explanation) {
     explanation.certificate_from.clone_from(&choice.from);
+    explanation.certificate_others_from.clone_from(&choice.others_from);
     explanation.certificate_why = Some(choice.why.clone());
 }
 

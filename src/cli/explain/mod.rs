@@ -25,6 +25,7 @@ use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::StepAnswer;
 use crate::proxy::request;
 use crate::routing::Table;
+use crate::tls::TlsPeer;
 use http::{HeaderValue, Uri, header};
 use serde::Serialize;
 use std::num::NonZeroU64;
@@ -40,7 +41,7 @@ struct Explanation {
     /// Whether the connection is admitted, and the client address of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<origin::OriginReport>,
-    /// What the TLS handshake shows, if there is one.
+    /// What the TLS handshake presents to Cloudflare, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
     /// Where that certificate is from.
@@ -49,6 +50,12 @@ struct Explanation {
     /// Why it is that one, or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate_why: Option<String>,
+    /// What it presents to other clients, if that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_others: Option<String>,
+    /// Where that is from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_others_from: Option<String>,
     /// Cloudflare's verdict under Full (strict).
     #[serde(skip_serializing_if = "Option::is_none")]
     full_strict: Option<String>,
@@ -125,7 +132,7 @@ pub(super) fn explain(
     }
     let certificates = Certificates::of(read.config.as_ref(), &read.build);
     let (is_https, protocol) = (scheme == "https", taker.map(|listener| listener.protocol));
-    let by = handshake::By { protocol, is_https, sni };
+    let by = handshake::By { protocol, is_https, sni, peer: explanation.tls_peer() };
     let belongs = match handshake::stands(&certificates, &request, by, &mut explanation)? {
         Ok(belongs) => belongs,
         Err(note) => {
@@ -190,6 +197,11 @@ struct Way {
 }
 
 impl Explanation {
+    /// Whom the connection is from. Who says nothing of that means a visitor of Cloudflare.
+    fn tls_peer(&self) -> TlsPeer {
+        self.origin.as_ref().map_or(TlsPeer::Cloudflare, |origin| origin.tls_peer)
+    }
+
     /// The other end of the connection and the verified visitor, where they are known.
     fn sent_by(&self) -> (Option<PeerAddr>, Option<HeaderValue>) {
         self.origin.as_ref().map_or((None, None), |origin| (origin.peer, origin.visitor.clone()))

@@ -17,6 +17,7 @@ use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
 use crate::net::trust::{LiveSets, Speaker};
 use crate::telemetry::Unnamed;
+use crate::tls::TlsPeer;
 use crate::transport::admission::Gate;
 use clap::Args;
 use http::{HeaderName, HeaderValue};
@@ -67,6 +68,9 @@ pub(super) struct OriginReport {
     /// The other end of the connection.
     #[serde(skip)]
     pub(super) peer: Option<PeerAddr>,
+    /// What it is to the handshake.
+    #[serde(skip)]
+    pub(super) tls_peer: TlsPeer,
     /// The verified visitor as text, where a trusted peer names it.
     #[serde(skip)]
     pub(super) visitor: Option<HeaderValue>,
@@ -136,6 +140,7 @@ impl Origin {
             crowdsec: None,
             scheme: None,
             peer: None,
+            tls_peer: TlsPeer::Other,
             visitor: None,
             stopped: None,
         };
@@ -197,11 +202,17 @@ impl OriginReport {
         headers: &FieldMap,
     ) -> Result<(), Failure> {
         self.peer = Some(peer);
+        if gate.is_stranger(peer.ip()) {
+            self.tls_peer = TlsPeer::Stranger;
+        }
         let Some(trusted) = gate.believed().check(peer) else {
             self.believed = Some("none: headers that name a client are removed".to_owned());
             self.client = Some(ClientIp::of_peer(peer).to_string());
             return self.ask_crowdsec(config, peer.ip(), None);
         };
+        if trusted.speaker() == Speaker::Cloudflare {
+            self.tls_peer = TlsPeer::Cloudflare;
+        }
         self.believed = Some(match trusted.speaker() {
             Speaker::Cloudflare if !live.cloudflare.contains(peer.ip()) => {
                 "Cloudflare, by a further range (cloudflare.extra): CF-Connecting-IP names the client"

@@ -21,6 +21,8 @@ pub(super) fn text(explanation: &Explanation) -> String {
     add("certificate", certificate);
     add("cert from", &explanation.certificate_from);
     add("cert why", &explanation.certificate_why);
+    add("others", &explanation.certificate_others);
+    add("from", &explanation.certificate_others_from);
     add("strict", full_strict);
     add("client", client);
     add("host", host);

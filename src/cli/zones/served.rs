@@ -9,6 +9,7 @@ use crate::control::write_back::NodeAddresses;
 use crate::model::HostPattern;
 use crate::pki::client_certificate::Demand;
 use crate::routing::Table;
+use crate::tls::TlsPeer;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -129,7 +130,7 @@ pub(super) fn hosts(
         let name = pattern.to_string();
         // A policy of a wildcard is that of the names it stands for.
         let asked = name.replacen('*', "name", 1);
-        let demand = certificates.demand(Some(&asked));
+        let demand = certificates.demand(Some(&asked), TlsPeer::Cloudflare);
         let demand = demand.map_err(|text| Failure { code: 1, text })?.clone();
         let strict = rows.get(name.as_str()).map(|row| StrictVerdict {
             status: row.status(),

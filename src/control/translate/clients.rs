@@ -6,7 +6,8 @@
 use super::annotations::{Annotations, field};
 use super::report::{Problem, Report};
 use crate::control::quote::quote;
-use crate::pki::client_certificate::{CLOUDFLARE, Mode, Subjects};
+use crate::model::{Severity, Why};
+use crate::pki::client_certificate::{BreakGlassAccess, CLOUDFLARE, Mode, Subjects};
 use std::sync::Arc;
 
 /// `off`, `request` or `require`, for all hosts of the Ingress.
@@ -16,6 +17,8 @@ pub(super) const CLIENT_CERTIFICATE: &str = "ravelin.dev/client-certificate";
 pub(super) const CLIENT_CA: &str = "ravelin.dev/client-ca";
 /// Pins, separated by commas: [`Subjects`].
 pub(super) const CLIENT_SUBJECT: &str = "ravelin.dev/client-subject";
+/// `open` or `closed`: what becomes of hosts that require a certificate while break-glass is on.
+pub(super) const BREAK_GLASS: &str = "ravelin.dev/break-glass";
 
 /// Longest name of an object (RFC 1123 subdomain), in bytes.
 const MOST_NAME_BYTES: usize = 253;
@@ -29,11 +32,23 @@ pub(super) struct ClientsRead {
     pub(super) subjects: Subjects,
     /// Whether TLS 1.2 is refused.
     pub(super) tls13_only: bool,
+    /// Whether its hosts are open in break-glass.
+    pub(super) break_glass: BreakGlassAccess,
 }
 
 impl ClientsRead {
-    fn of(mode: Mode, issuer: Option<IssuerName>, subjects: Subjects) -> Self {
-        Self { mode, issuer, subjects, tls13_only: false }
+    pub(super) fn of(mode: Mode, issuer: Option<IssuerName>, subjects: Subjects) -> Self {
+        let break_glass = BreakGlassAccess::Unsaid;
+        Self { mode, issuer, subjects, tls13_only: false, break_glass }
+    }
+
+    /// Whether another one asks Cloudflare for the same.
+    pub(super) fn asks_as(&self, other: &Self) -> bool {
+        let Self { mode, issuer, subjects, tls13_only, break_glass: _ } = self;
+        *mode == other.mode
+            && *issuer == other.issuer
+            && *subjects == other.subjects
+            && *tls13_only == other.tls13_only
     }
 
     /// The Secret with the authority, for an object of this namespace.
@@ -66,6 +81,34 @@ pub(super) enum IssuerName {
 pub fn authority_secret(annotations: &std::collections::BTreeMap<String, String>) -> Option<&str> {
     let name = annotations.get(CLIENT_CA)?.trim();
     is_secret_name(name).then_some(name)
+}
+
+/// Adds what is said of break-glass to all that an object asks of clients. What is not understood leaves its hosts closed.
+pub(super) fn read_break_glass(
+    annotations: Annotations<'_>,
+    clients: Option<&mut ClientsRead>,
+    report: &mut Report<'_>,
+) {
+    let said = annotations.word(BREAK_GLASS, &BreakGlassAccess::WORDS);
+    let said = said.unwrap_or_else(|mut problem| {
+        problem.reason.push_str(", so its hosts stay closed while break-glass is on");
+        report.add(&field(BREAK_GLASS), problem);
+        None
+    });
+    match (clients, said) {
+        (Some(clients), Some(said)) => clients.break_glass = said,
+        (None, Some(BreakGlassAccess::Open)) => {
+            let reason = format!(
+                "has no effect without {CLIENT_CERTIFICATE}, or a TLSOption with clientAuth: hosts for which nobody \
+                 requires a certificate are open in break-glass anyway"
+            );
+            let fix =
+                "remove it; for hosts of [[client_certificate]], set break_glass = \"open\" there";
+            let problem = Problem::error(Why::AnnotationIgnored, "", reason, fix);
+            report.add(&field(BREAK_GLASS), problem.with(Severity::Warning));
+        }
+        _ => {}
+    }
 }
 
 /// Reads the annotations. `None`: the Ingress says nothing of certificates of clients.

@@ -2,14 +2,15 @@
 
 use super::annotations::{HSTS, HTTPS_REDIRECT, IGNORE, MAX_BODY_SIZE, RAW_PATH};
 use super::balancing::{BALANCE, COOKIE_NAME, HASH_HEADER, PREFER};
-use super::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
+use super::clients::{BREAK_GLASS, CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
 use super::{health_check, limits, middleware, protocol, timeouts};
 
 /// The annotations of our own that Ingresses may have, but for those that ask for one step.
-const WITHOUT_STEPS: [&str; 17] = [
+const WITHOUT_STEPS: [&str; 18] = [
     CLIENT_CERTIFICATE,
     CLIENT_CA,
     CLIENT_SUBJECT,
+    BREAK_GLASS,
     HTTPS_REDIRECT,
     HSTS,
     RAW_PATH,

@@ -33,8 +33,7 @@ impl TlsOptionRead {
     /// Of one that cannot be used: no client is served.
     fn unusable() -> Self {
         let subjects = Subjects::default();
-        let clients =
-            ClientsRead { mode: Mode::Require, issuer: None, subjects, tls13_only: false };
+        let clients = ClientsRead::of(Mode::Require, None, subjects);
         Self { clients, is_strict: true, protocols: default_protocols() }
     }
 }
@@ -100,8 +99,7 @@ fn content(source: &TraefikObject, namespace: &Arc<str>, report: &mut Report<'_>
     };
     let is_strict = fields.flag("sniStrict");
     let protocols = protocols(&mut fields);
-    let none =
-        ClientsRead { mode: Mode::Off, issuer: None, subjects: Subjects::default(), tls13_only };
+    let none = ClientsRead { tls13_only, ..ClientsRead::of(Mode::Off, None, Subjects::default()) };
     let asked = fields.below("clientAuth", |auth| client_auth(auth, namespace));
     match asked {
         _ if fields.is_broken() => TlsOptionRead::unusable(),

@@ -39,6 +39,26 @@ impl Mode {
         [("off", Self::Off), ("request", Self::Request), ("require", Self::Require)];
 }
 
+labels! { fn as_str;
+    /// What becomes of a host that requires a certificate, for visitors whom break-glass alone admits. In the order of
+    /// strictness: of several that count, the least does.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum BreakGlassAccess {
+        /// It stays closed, as somebody has decided.
+        Closed = "closed",
+        /// Nobody has said anything: it stays closed.
+        #[default]
+        Unsaid = "unsaid",
+        /// They are asked for no certificate.
+        Open = "open",
+    }
+}
+
+impl BreakGlassAccess {
+    /// The values in configuration and annotations.
+    pub const WORDS: [(&'static str, Self); 2] = [("open", Self::Open), ("closed", Self::Closed)];
+}
+
 /// The client certificate policy of a host. Equal values are one policy: connections and sessions may be
 /// shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +78,11 @@ impl Demand {
     /// No certificate is requested.
     pub fn off() -> Self {
         Self::default()
+    }
+
+    /// The same for clients of whom no certificate is asked.
+    pub fn without_certificate(&self) -> Self {
+        Self { tls13_only: self.tls13_only, ..Self::off() }
     }
 
     /// A demand that no client can meet: what a broken one becomes.

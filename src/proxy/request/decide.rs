@@ -198,9 +198,9 @@ fn read_target(
 /// certificate and policy cover, so that what was agreed on for one host is never used for another.
 fn belongs(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
     match &downstream.tls {
-        Some(session) if !session.covered(&target.host) => {
+        Some(session) if !session.covered(&target.host, downstream.tls_peer()) => {
             let host = target.host_name()?;
-            let covers = session.covers(&target.host, host.as_str());
+            let covers = session.covers(&target.host, host.as_str(), downstream.tls_peer());
             covers.then_some(()).ok_or(Reason::MisdirectedRequest)
         }
         Some(_) => Ok(()),
@@ -212,7 +212,8 @@ fn belongs(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
 /// Whether a request may come without TLS: a demand for a certificate that could be walked around
 /// would be none.
 fn without_tls(downstream: &Downstream, target: &Target) -> Result<(), Reason> {
-    let mode = downstream.worker.handshakes.mode(target.host_name()?.as_str());
+    let host = target.host_name()?;
+    let mode = downstream.worker.handshakes.mode(host.as_str(), downstream.tls_peer());
     if mode == Mode::Off {
         return Ok(());
     }

@@ -6,13 +6,13 @@
 //! else's certificate is presented for it: anyone who may create an Ingress could otherwise take the
 //! handshakes of another one's site.
 
-use super::client_authorities::{Demands, LastGoodAuthorities, of_ingresses};
+use super::client_authorities::{LastGoodAuthorities, of_ingresses};
 use super::public_wildcards::{self, Owners};
 use crate::model::HostPattern;
 use crate::model::{CertificateRole, HostClients, TlsSecret};
 use crate::pki::certificate::Certificate;
 use crate::telemetry::CertificateMetrics;
-use crate::tls::{Entry, Policies, Snapshot, SnapshotCell};
+use crate::tls::{Entry, HostDemand, Policies, Snapshot, SnapshotCell};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -98,7 +98,7 @@ pub struct CertStore {
 struct Known {
     policies: Policies,
     /// Demands of the operator.
-    demands: Demands,
+    demands: Vec<HostDemand>,
     /// Demands of Ingresses.
     clients: Vec<HostClients>,
     good_authorities: LastGoodAuthorities,
@@ -115,7 +115,7 @@ impl CertStore {
     pub fn new(has_tls: bool, policies: Policies, metrics: &Arc<CertificateMetrics>) -> Self {
         let known = Known {
             policies,
-            demands: Demands::new(),
+            demands: Vec::new(),
             clients: Vec::new(),
             good_authorities: LastGoodAuthorities::default(),
             files: Vec::new(),
@@ -143,7 +143,7 @@ impl CertStore {
     }
 
     /// Puts what the files of the configuration hold in force: certificates, and demands.
-    pub(super) fn set_files(&self, files: Vec<OfFile>, demands: Demands) {
+    pub(super) fn set_files(&self, files: Vec<OfFile>, demands: Vec<HostDemand>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         (known.files, known.demands) = (files, demands);
         warn_of_hidden(&known.files);

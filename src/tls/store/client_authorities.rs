@@ -9,13 +9,11 @@ use crate::pki::certificate::{LoadError, read_bounded};
 use crate::pki::client_certificate::{
     Authority, AuthorityError, CLOUDFLARE_FINGERPRINT, Demand, Mode,
 };
+use crate::tls::HostDemand;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// A demand for each host of the configuration.
-pub(super) type Demands = Vec<(HostPattern, Demand)>;
 
 /// Why a file is no authority.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +99,7 @@ impl Group {
         Some((Arc::from(path.to_string_lossy()), self.followed.is_failing()))
     }
 
-    pub(super) fn demands(&self) -> impl Iterator<Item = (HostPattern, Demand)> {
+    pub(super) fn demands(&self) -> impl Iterator<Item = HostDemand> {
         let demand = match self.config.mode {
             Mode::Off => Demand::off(),
             mode => Demand {
@@ -113,13 +111,15 @@ impl Group {
         };
         let all = self.config.hosts.is_empty().then_some(HostPattern::Any);
         let hosts = self.config.hosts.iter().cloned().chain(all);
-        hosts.map(move |host| (host, demand.clone()))
+        let break_glass = self.config.break_glass;
+        hosts.map(move |host| HostDemand { host, demand: demand.clone(), break_glass })
     }
 
     /// Says at the start what is asked, and what that proves.
     pub(super) fn tell(&self) {
-        for (host, demand) in self.demands() {
-            tracing::info!(%host, %demand, "certificates of clients");
+        for HostDemand { host, demand, break_glass } in self.demands() {
+            let break_glass = break_glass.as_str();
+            tracing::info!(%host, %demand, break_glass, "certificates of clients");
         }
         if matches!(self.config.authority, Some(AuthoritySource::Cloudflare)) {
             tracing::warn!(
@@ -136,8 +136,8 @@ impl Group {
 ///
 /// # Errors
 /// The first file that cannot be used.
-pub fn of_config(config: &Config) -> Result<Demands, AuthorityFileError> {
-    let mut all = Demands::new();
+pub fn of_config(config: &Config) -> Result<Vec<HostDemand>, AuthorityFileError> {
+    let mut all = Vec::new();
     for table in &config.client_certificates {
         all.extend(Group::read(table)?.demands());
     }
@@ -145,8 +145,13 @@ pub fn of_config(config: &Config) -> Result<Demands, AuthorityFileError> {
 }
 
 /// Demands of Ingresses. With an unusable Secret every certificate is refused.
-pub fn of_ingresses(clients: &[HostClients]) -> Demands {
-    clients.iter().map(|client| (client.host.clone(), client.demand())).collect()
+pub fn of_ingresses(clients: &[HostClients]) -> Vec<HostDemand> {
+    let demand = |client: &HostClients| HostDemand {
+        host: client.host.clone(),
+        demand: client.demand(),
+        break_glass: client.break_glass,
+    };
+    clients.iter().map(demand).collect()
 }
 
 /// The last authority of each Secret in use that could be used.

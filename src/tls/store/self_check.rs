@@ -11,7 +11,7 @@ use crate::pki::certificate::{Authorities, Certificate, Proof};
 use crate::pki::full_strict::{Judgement, is_key_supported, judge};
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::CertificateMetrics;
-use crate::tls::{Snapshot, SnapshotCell};
+use crate::tls::{Snapshot, SnapshotCell, TlsPeer};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -97,9 +97,13 @@ fn hosts(
     all
 }
 
-/// The certificate that Cloudflare gets for a host: the first that it can check, else the first.
-pub fn shown<'s>(snapshot: &'s Snapshot, host: &HostPattern) -> Option<&'s Arc<Certificate>> {
-    let mut all = snapshot.shelf(host).iter().map(|shown| shown.certificate());
+/// The certificate that a client gets for a host: the first that Cloudflare, and browsers, can check, else the first.
+pub fn shown<'s>(
+    snapshot: &'s Snapshot,
+    host: &HostPattern,
+    peer: TlsPeer,
+) -> Option<&'s Arc<Certificate>> {
+    let mut all = snapshot.for_host(host, peer).map(|shown| shown.certificate());
     all.clone().find(|certificate| is_key_supported(certificate)).or_else(|| all.next())
 }
 
@@ -117,7 +121,7 @@ pub fn judge_all(
         origins.iter().map(|(of, name)| (address(of), name.as_str())).collect();
     let mut used = Proofs::default();
     let each = hosts(table, secrets, snapshot).into_iter().map(|(host, object)| {
-        let Some(certificate) = shown(snapshot, &host) else {
+        let Some(certificate) = shown(snapshot, &host, TlsPeer::Cloudflare) else {
             let judgement = Judgement::of_nothing();
             return Judged { host, object, certificate: None, judgement };
         };
@@ -300,10 +304,11 @@ mod tests {
             certificate(&["a.example"], &PKCS_RSA_SHA256),
         );
         let both = snapshot(&[&ed25519, &rsa]);
-        assert!(Arc::ptr_eq(shown(&both, &host("a.example")).expect("one"), &rsa));
+        let shown = |snapshot, name| shown(snapshot, &host(name), TlsPeer::Cloudflare);
+        assert!(Arc::ptr_eq(shown(&both, "a.example").expect("one"), &rsa));
         let alone = snapshot(&[&ed25519]);
-        assert!(Arc::ptr_eq(shown(&alone, &host("a.example")).expect("one"), &ed25519));
-        assert!(shown(&alone, &host("b.example")).is_none());
+        assert!(Arc::ptr_eq(shown(&alone, "a.example").expect("one"), &ed25519));
+        assert!(shown(&alone, "b.example").is_none());
     }
 
     #[test]

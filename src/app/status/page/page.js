@@ -302,6 +302,7 @@ function explained(answer) {
     ["Admission", answer.admission],
     ["Client", answer.client],
     ["Certificate", answer.certificate],
+    ["Others get", answer.certificate_others],
     ["Full (strict)", answer.full_strict],
     ["Matched", answer.host && answer.host + (answer.path || "")],
     ["Route", route && [route.kind, route.host, route.path, "of", route.object, route.field].join(" ")],

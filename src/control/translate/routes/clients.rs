@@ -18,7 +18,7 @@ use crate::control::translate::object_ref;
 use crate::control::translate::report::{Problem, Report};
 use crate::model::{Diagnostic, HostPattern, Ingress};
 use crate::model::{HostClients, Issuer};
-use crate::pki::client_certificate::{Authority, Mode, Subjects};
+use crate::pki::client_certificate::{Authority, BreakGlassAccess, Mode, Subjects};
 use std::sync::Arc;
 
 /// What one Ingress asks, and of whose clients.
@@ -72,6 +72,7 @@ impl Policies {
                 issuer: issuer_of(read, namespace, authorities),
                 subjects: read.subjects.clone(),
                 tls13_only: read.tls13_only,
+                break_glass: read.break_glass,
             });
         }
         findings.replace(&mut self.found, found);
@@ -161,7 +162,7 @@ fn strictest(
 ) -> HostClients {
     let (oldest, first) = says[0];
     let mode = says.iter().map(|(_, read)| read.mode).max().unwrap_or_default();
-    for (ingress, read) in says.iter().skip(1).filter(|(_, read)| *read != first) {
+    for (ingress, read) in says.iter().skip(1).filter(|(_, read)| !read.asks_as(first)) {
         let other = object_ref(oldest);
         let reason = format!(
             "sets {:?} for {host}, while {other} sets {:?}, or another CA or subject; the strictest \
@@ -174,15 +175,18 @@ fn strictest(
     }
     let mut strict = says.iter().filter(|(_, read)| read.mode == mode);
     let counts = strict.next().copied().unwrap_or((oldest, first));
-    let is_one = strict.all(|(_, read)| *read == counts.1);
+    let is_one = strict.all(|(_, read)| read.asks_as(counts.1));
     let (ingress, read) = counts;
     let issuer = match mode == Mode::Require && !is_one {
         true => None,
         false => issuer_of(read, &ingress.namespace, authorities),
     };
     let tls13_only = says.iter().any(|(_, read)| read.tls13_only);
+    // All who require a certificate have to open it.
+    let requiring = says.iter().filter(|(_, read)| read.mode == mode);
+    let break_glass = requiring.map(|(_, read)| read.break_glass).min().unwrap_or_default();
     let (host, subjects) = (host.clone(), read.subjects.clone());
-    HostClients { host, mode, issuer, subjects, tls13_only }
+    HostClients { host, mode, issuer, subjects, tls13_only, break_glass }
 }
 
 /// The issuer that is named, with what its Secret has.
@@ -229,6 +233,7 @@ fn inherit<'r>(
             issuer: None,
             subjects: Subjects::default(),
             tls13_only: false,
+            break_glass: BreakGlassAccess::Unsaid,
         },
     };
     Some((host, said))

@@ -8,7 +8,7 @@ use super::tls_options::{ANSWER_503, TlsOptions};
 use super::{Name, Routes, Touched};
 use crate::control::objects::Objects;
 use crate::control::translate::annotations::Annotations;
-use crate::control::translate::clients::ClientsRead;
+use crate::control::translate::clients::{ClientsRead, read_break_glass};
 use crate::control::translate::entry_points::Way;
 use crate::control::translate::fields::BackendRead;
 use crate::control::translate::findings::Findings;
@@ -19,8 +19,8 @@ use crate::control::translate::middleware::{
 use crate::control::translate::report::{Report, leave_out_details};
 use crate::control::translate::{class, ingress, object_ref};
 use crate::model::{
-    BackendId, BackendKey, Broken, Chain, DefaultBackend, Diagnostic, HostPattern, Ingress,
-    Matching, ObjectRef, PortKey, Rule,
+    BackendId, BackendKey, Chain, DefaultBackend, Diagnostic, HostPattern, Ingress, Matching,
+    ObjectRef, PortKey, Rule,
 };
 use k8s_openapi::api::networking::v1::Ingress as Source;
 use std::collections::BTreeSet;
@@ -78,16 +78,20 @@ fn defaults<'s>(
     defaults.into()
 }
 
-/// What the TLSOption asks of clients that an Ingress names.
-fn tls_options(
+/// Adds what the TLSOption asks of clients that an Ingress names, and what becomes of its hosts in break-glass.
+fn ask_clients(
+    read: &mut ingress::IngressRead<'_>,
     objects: &Objects,
     object: &ObjectRef,
     source: &Source,
     dependencies: &mut BTreeSet<Dependency>,
     problems: &mut Vec<Diagnostic>,
-) -> Result<Option<ClientsRead>, Broken> {
+) {
+    let annotations = Annotations::of(&source.metadata);
     let mut options = TlsOptions { objects, object, dependencies, problems, then: ANSWER_503 };
-    options.of_annotation(Annotations::of(&source.metadata))
+    read.ask(options.of_annotation(annotations));
+    let clients = read.clients.as_mut().map(|(clients, _)| clients);
+    read_break_glass(annotations, clients, &mut Report::new(object, problems));
 }
 
 impl Routes {
@@ -113,7 +117,7 @@ impl Routes {
             false => self.options.entry_points.ways(read.entry_points),
         };
         let mut of_options = BTreeSet::new();
-        read.ask(tls_options(objects, &object, source, &mut of_options, &mut problems));
+        ask_clients(&mut read, objects, &object, source, &mut of_options, &mut problems);
         let mut report = Report::new(&object, &mut problems);
         let hosts = read.hosts();
         let subject = Subject { objects, name: &object.name, hosts: &hosts };

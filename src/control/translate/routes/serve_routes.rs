@@ -98,7 +98,13 @@ impl Routes {
         let annotations = Annotations::of(&source.metadata);
         let asking = Asking::of_route(&object.namespace, annotations, policy);
         let clients = clients::read(annotations, &mut Report::new(object, &mut found.problems));
-        let (clients, missing) = found.clients(objects, object, clients, &read, policy);
+        let (mut clients, missing) = found.clients(objects, object, clients, &read, policy);
+        let asked = clients.as_mut().map(|clients| &mut clients.read);
+        clients::read_break_glass(
+            annotations,
+            asked,
+            &mut Report::new(object, &mut found.problems),
+        );
         let IngressRouteRead { routes, entry_points, tls, asks, .. } = read;
         let ways = points.ways(entry_points.entry_points);
         let (ways, refused) = (&ways[..], asks.refused.or(missing));

@@ -2,7 +2,7 @@
 
 use super::{BASE, objects, options};
 use crate::control::reconcile::{Build, build};
-use crate::pki::client_certificate::{Authority, Demand, Mode};
+use crate::pki::client_certificate::{Authority, BreakGlassAccess, Demand, Mode};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 /// An Ingress with annotations of ours, and a rule without a backend to complain about.
@@ -161,6 +161,63 @@ fn of_several_ingresses_of_a_host_the_strictest_counts_and_who_disagrees_is_name
         let said = said(&build);
         assert_eq!(said.len(), usize::from(is_told), "{said:?}");
         assert!(said.iter().all(|line| line.starts_with("Ingress ns/b1 client-certificate: ")));
+    }
+}
+
+#[test]
+fn break_glass_opens_a_host_that_says_so_in_all_ingresses_which_require_a_certificate() {
+    use BreakGlassAccess::{Closed, Open, Unsaid};
+    const OPEN: (&str, &str) = ("break-glass", "open");
+    const CLOSED: (&str, &str) = ("break-glass", "closed");
+    const CF: [(&str, &str); 2] = [REQUIRE, CLOUDFLARE];
+    let with = |said: &[(&'static str, &'static str)]| [&CF[..], said].concat();
+    for (first, second, expected) in [
+        (with(&[]), vec![], Unsaid),
+        (with(&[OPEN]), vec![], Open),
+        (with(&[CLOSED]), vec![], Closed),
+        (with(&[OPEN]), with(&[OPEN]), Open),
+        // They ask Cloudflare for the same, so nobody disagrees.
+        (with(&[OPEN]), with(&[]), Unsaid),
+        (with(&[OPEN]), with(&[CLOSED]), Closed),
+        (with(&[]), with(&[OPEN]), Unsaid),
+    ] {
+        let first_ingress = mk_ingress("ns/a1", "a.example", &first);
+        let build = run(&format!("{first_ingress}{}", mk_ingress("ns/b1", "a.example", &second)));
+        assert_eq!(policies(&build), ["a.example require cloudflare"], "{first:?} {second:?}");
+        assert_eq!(build.clients[0].break_glass, expected, "{first:?} {second:?}");
+        assert_eq!(said(&build), [""; 0], "{first:?} {second:?}");
+    }
+    // The names that a wildcard stands for have what it says.
+    let wildcard = mk_ingress("ns/a1", "*.example", &with(&[OPEN]));
+    let build = run(&format!("{wildcard}{}", mk_ingress("ns/b1", "a.example", &[])));
+    assert_eq!(build.clients.iter().map(|it| it.break_glass).collect::<Vec<_>>(), [Open]);
+}
+
+#[test]
+fn a_word_of_break_glass_that_is_wrong_or_in_vain_is_told_and_opens_nothing() {
+    for (annotations, expected) in [
+        (
+            &[REQUIRE, CLOUDFLARE, ("break-glass", "opne")][..],
+            "\"opne\" is not one of \"open\", \"closed\", so its hosts stay closed",
+        ),
+        (&[("break-glass", "open")], "has no effect without ravelin.dev/client-certificate"),
+        (&[("break-glass", "on")], "\"on\" is not one of"),
+        (&[("break-glass", "closed")], ""),
+        (&[REQUEST, CLOUDFLARE, ("break-glass", "open")], ""),
+    ] {
+        let build = run(&mk_ingress("ns/a1", "a.example", annotations));
+        let open = build.clients.iter().filter(|it| it.mode == Mode::Require);
+        assert!(open.into_iter().all(|it| it.break_glass == BreakGlassAccess::Unsaid));
+        match (&said(&build)[..], expected) {
+            ([], "") => {}
+            ([only], expected) if !expected.is_empty() => {
+                assert!(
+                    only.starts_with(&format!("Ingress ns/a1 break-glass: {expected}")),
+                    "{only}"
+                );
+            }
+            (said, _) => panic!("{annotations:?}: {said:?}"),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Certificates from PEM, and which one a server name gets.
 
+mod policies;
+
 use super::*;
 use crate::model::HostPattern;
 use crate::pki::certificate::{Certificate, KeyKind};
-use crate::pki::client_certificate::{Authority, Demand, Mode, Subjects};
 use crate::telemetry::HandshakeFailure;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 use rcgen::{Issuer as CaIssuer, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};
@@ -258,81 +259,4 @@ fn a_connection_is_for_the_hosts_that_its_certificate_covers() {
         let found = covers(&snapshot, &shared, by_default, sni, host);
         assert_eq!(found, expected, "{sni:?} {host:?}, by default: {by_default}");
     }
-}
-
-fn demand(mode: Mode) -> Demand {
-    Demand { mode, authority: Some(Arc::new(Authority::cloudflare())), ..Demand::off() }
-}
-
-fn at(pattern: &str, mode: Mode) -> (HostPattern, Demand) {
-    let pattern = HostPattern::parse(Some(pattern).filter(|text| *text != "*")).expect("a host");
-    (pattern, if mode == Mode::Off { Demand::off() } else { demand(mode) })
-}
-
-#[test]
-fn an_ingress_may_ask_for_more_than_the_operator_and_never_for_less() {
-    let none = Policies::new().expect("random numbers");
-    assert!(!none.is_asking());
-    use Mode::{Off, Request, Require};
-    for (operator, ingress, expected) in [
-        (None, None, Off),
-        (None, Some(Require), Require),
-        (Some(Request), None, Request),
-        (Some(Request), Some(Require), Require),
-        (Some(Require), Some(Request), Require),
-        (Some(Require), Some(Off), Require),
-        (Some(Request), Some(Off), Request),
-        // The operator's way out.
-        (Some(Off), Some(Require), Off),
-    ] {
-        for pattern in ["a.example", "*.example", "*"] {
-            let [operator, ingress] = [operator, ingress]
-                .map(|mode| mode.map(|mode| at(pattern, mode)).into_iter().collect::<Vec<_>>());
-            let policies = none.with(&operator, &ingress).expect("random numbers");
-            let found = policies.of(Some("A.Example.")).mode();
-            assert_eq!(found, expected, "{operator:?} {ingress:?}");
-        }
-    }
-}
-
-#[test]
-fn the_name_comes_before_its_wildcard_and_that_before_all() {
-    let none = Policies::new().expect("random numbers");
-    let all = [
-        at("*", Mode::Request),
-        at("*.example", Mode::Require),
-        at("a.example", Mode::Off),
-        at("a.example", Mode::Require),
-    ];
-    let policies = none.with(&all, &[]).expect("random numbers");
-    assert!(policies.is_asking());
-    for (host, expected) in [
-        (Some("a.example"), Mode::Off),
-        (Some("b.example"), Mode::Require),
-        (Some("x.b.example"), Mode::Request),
-        (Some("example"), Mode::Request),
-        (Some("a b"), Mode::Request),
-        (None, Mode::Request),
-    ] {
-        assert_eq!(policies.of(host).mode(), expected, "{host:?}");
-    }
-}
-
-#[test]
-fn equal_demands_are_one_policy_which_keeps_its_tickets_and_others_are_not() {
-    let none = Policies::new().expect("random numbers");
-    let first = none
-        .with(&[at("a.example", Mode::Require)], &[at("b.example", Mode::Require)])
-        .expect("random numbers");
-    assert!(Arc::ptr_eq(first.of(Some("a.example")), first.of(Some("b.example"))));
-    assert!(Arc::ptr_eq(first.of(Some("c.example")), none.of(None)));
-    let second = first
-        .with(&[at("a.example", Mode::Request)], &[at("b.example", Mode::Require)])
-        .expect("random numbers");
-    assert!(Arc::ptr_eq(second.of(Some("b.example")), first.of(Some("b.example"))));
-    assert!(!Arc::ptr_eq(second.of(Some("a.example")), first.of(Some("a.example"))));
-    let pinned =
-        Demand { subjects: Subjects::parse("x").expect("a name"), ..demand(Mode::Require) };
-    let third = second.with(&[(HostPattern::Any, pinned)], &[]).expect("random numbers");
-    assert!(!Arc::ptr_eq(third.of(Some("b.example")), second.of(Some("b.example"))));
 }
