@@ -1,5 +1,6 @@
 //! `ravelin check`.
 
+use super::break_glass::{BreakGlassArgs, BreakGlassReport};
 use super::certificates::{self, Certificates};
 use super::checkout::{Input, JudgedAs, JudgedFindings};
 use super::findings::{self, DiagnosticJson};
@@ -24,6 +25,9 @@ struct Report<'a> {
     /// What is set at Cloudflare, against what is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     cloudflare: Option<&'a ZoneReport>,
+    /// Whether hosts can be served without Cloudflare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    break_glass: Option<&'a BreakGlassReport>,
     errors: usize,
     warnings: usize,
 }
@@ -33,6 +37,7 @@ struct Report<'a> {
 pub(super) fn check(
     what: &What,
     zone: &ZoneArgs,
+    break_glass: &BreakGlassArgs,
     paths: Vec<PathBuf>,
     verbose: bool,
 ) -> Result<u8, Failure> {
@@ -46,21 +51,26 @@ pub(super) fn check(
     strict.retain(|row| !awaited.contains(row.object()));
     let compare = |api: &mut _| zones::compare(api, zone, &read, &certificates, &strict);
     let cloudflare = api.as_mut().map(compare).transpose()?;
-    let of_zones = |severity| cloudflare.as_ref().map_or(0, |report| report.count(severity));
+    let glass = break_glass.judge(&read, &certificates, &awaited)?;
+    let of_reports = |severity| {
+        cloudflare.as_ref().map_or(0, |report| report.count(severity))
+            + glass.as_ref().map_or(0, |report| report.count(severity))
+    };
     let rows = certificates.rows.iter();
-    let errors = of_zones(Severity::Error)
+    let errors = of_reports(Severity::Error)
         + findings::count(&found, Severity::Error)
         + rows.clone().filter(|row| row.error.is_some()).count()
         + usize::from(certificates.policies.is_err());
-    let warnings = of_zones(Severity::Warning)
+    let warnings = of_reports(Severity::Warning)
         + findings::count(&found, Severity::Warning)
         + rows.filter(|row| row.warning.is_some()).count()
         + strict.iter().filter(|row| row.is_warning()).count();
     let mut routes = table::rows(&build.table);
     input.adjust(&mut routes);
-    let zones = cloudflare.as_ref();
+    let (zones, glass) = (cloudflare.as_ref(), glass.as_ref());
     let certificates = &certificates;
-    let checked = Checked { routes, certificates, strict, found, zones, input, errors, warnings };
+    let checked =
+        Checked { routes, certificates, strict, found, zones, glass, input, errors, warnings };
     say(&match what.output {
         Output::Text => checked.text(verbose),
         Output::Json => checked.json()?,
@@ -75,6 +85,7 @@ struct Checked<'c> {
     strict: Vec<full_strict::Row>,
     found: Vec<Diagnostic>,
     zones: Option<&'c ZoneReport>,
+    glass: Option<&'c BreakGlassReport>,
     input: &'c Input,
     errors: usize,
     warnings: usize,
@@ -82,7 +93,8 @@ struct Checked<'c> {
 
 impl Checked<'_> {
     fn text(&self, verbose: bool) -> String {
-        let Self { routes, certificates, strict, found, zones, input, errors, warnings } = self;
+        let Self { routes, certificates, strict, found, zones, glass, .. } = self;
+        let Self { input, errors, warnings, .. } = self;
         let count = routes.len();
         let table = if routes.is_empty() { String::new() } else { table::text(routes) + "\n" };
         let findings = findings::text(found, verbose);
@@ -93,9 +105,10 @@ impl Checked<'_> {
         }
         let strict: String = strict.iter().map(full_strict::Row::text).collect();
         let zones = zones.map_or_else(String::new, ZoneReport::text);
+        let glass = glass.map_or_else(String::new, BreakGlassReport::text);
         format!(
-            "{table}{shown}{strict}{findings}{zones}{input}{count} routes, {errors} errors, {warnings} \
-             warnings\n"
+            "{table}{shown}{strict}{findings}{zones}{glass}{input}{count} routes, {errors} errors, \
+             {warnings} warnings\n"
         )
     }
 
@@ -108,6 +121,7 @@ impl Checked<'_> {
             clients: self.certificates.policies.as_ref().err(),
             findings: self.found.iter().map(DiagnosticJson::from).collect(),
             cloudflare: self.zones,
+            break_glass: self.glass,
             errors: self.errors,
             warnings: self.warnings,
         })

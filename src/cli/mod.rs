@@ -7,6 +7,7 @@
 //! **Invariant**: calls the functions that `run` uses and decides nothing by itself, so `check` and
 //! `explain` agree with the proxy (`tests/agreement`).
 
+mod break_glass;
 mod certificates;
 mod check;
 mod checkout;
@@ -79,7 +80,8 @@ enum Verb {
         helm template CHART | ravelin check -\n  \
         ravelin check --kubeconfig ~/.kube/config\n  \
         ravelin check --ingress-class traefik cluster.yaml\n  \
-        ravelin check --cloudflare --cloudflare-token token.txt --config ravelin.toml\n\n\
+        ravelin check --cloudflare --cloudflare-token token.txt --config ravelin.toml\n  \
+        ravelin check --break-glass --config ravelin.toml\n\n\
         Files without EndpointSlices are checked as a repository: a Service is enough, and a Secret that\n\
         cert-manager, SealedSecrets or SOPS will create is not an error. Documents that are not read\n\
         (templates, charts, encrypted documents, kinds of other edges) are counted.\n\n\
@@ -90,6 +92,8 @@ enum Verb {
         what: What,
         #[command(flatten)]
         zone: zones::ZoneArgs,
+        #[command(flatten)]
+        break_glass: break_glass::BreakGlassArgs,
         /// List every finding; by default, similar findings share one line.
         #[arg(long)]
         verbose: bool,
@@ -229,7 +233,9 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Run { config, check: true } => preflight::check(&config),
         Verb::Run { config, check: false } => run::run(&config),
         Verb::Demo { port } => demo::demo(port),
-        Verb::Check { what, zone, verbose, paths } => check::check(&what, &zone, paths, verbose),
+        Verb::Check { what, zone, break_glass, verbose, paths } => {
+            check::check(&what, &zone, &break_glass, paths, verbose)
+        }
         Verb::Explain { what, paths, method, origin, url } => {
             explain::explain(&what, paths, &method, &url, &origin)
         }

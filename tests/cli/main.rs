@@ -1,5 +1,6 @@
 //! The command line as its user meets it: exit codes, words, and what the demo promises.
 
+mod break_glass;
 mod cases;
 mod certificates;
 mod check;

@@ -179,6 +179,14 @@ impl<'b> Certificates<'b> {
         Ok(Snapshot::build(policies, &entries(&self.files, self.secrets)))
     }
 
+    /// The Secret that is named for a host and is not there, or cannot be used.
+    pub(super) fn missing(&self, host: &HostPattern) -> Option<String> {
+        let mut secrets = self.secrets.iter();
+        let missing =
+            secrets.find(|secret| secret.certificate.is_none() && secret.hosts.contains(host));
+        missing.map(of_secret)
+    }
+
     fn authorities(&self) -> Result<Authorities, Failure> {
         let Some(config) = self.config else { return Ok(Authorities::of_cloudflare()) };
         let authorities = crate::tls::store::authorities(config);
