@@ -3,12 +3,19 @@
 use super::Sources;
 use super::question::Search;
 use super::window::Window;
+use crate::model::HostPattern;
+use crate::pki::certificate::Certificate;
 use crate::pki::full_strict::Verdict;
-use crate::tls::store::{now, time};
+use crate::tls::store::{now, shown, time};
+use crate::tls::{Snapshot, TlsPeer};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const DAY: i64 = 24 * 60 * 60;
+
+/// Names of a certificate that are told.
+const MOST_NAMES: usize = 8;
 
 #[derive(Debug, Serialize)]
 pub(super) struct CertificateReport {
@@ -35,6 +42,9 @@ struct CertificateRow {
     /// The status that Cloudflare answers with for it, where the verdict is bad.
     #[serde(skip_serializing_if = "Option::is_none")]
     cloudflare_answers: Option<u16>,
+    /// The certificate that clients other than Cloudflare are presented, if that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    others: Option<String>,
 }
 
 /// What is known of a host.
@@ -63,12 +73,14 @@ impl Sources {
             (!refused, known.not_after.unwrap_or(i64::MAX), *host)
         });
         let (part, today) = (&found[search.bounds.range(total)], now());
+        let snapshot = self.certificates.load();
         let rows = part.iter().map(|(host, known)| CertificateRow {
             host: (*host).to_owned(),
             not_after: known.not_after.map(time),
             days_left: known.not_after.map(|end| (end - today).div_euclid(DAY)),
             verdict: known.verdict.map(Verdict::label),
             cloudflare_answers: known.verdict.and_then(Verdict::status),
+            others: for_others(&snapshot, host),
         });
         let rows = rows.collect();
         let shown = |last_good| if last_good { "last_good" } else { "nothing" };
@@ -81,6 +93,22 @@ impl Sources {
     }
 }
 
-fn failing(files: &[(std::sync::Arc<str>, bool)]) -> Vec<String> {
+/// What clients other than Cloudflare are presented for a host, if that is another certificate.
+fn for_others(snapshot: &Snapshot, host: &str) -> Option<String> {
+    let host = HostPattern::parse(Some(host)).ok()?;
+    let [own, others] =
+        [TlsPeer::Cloudflare, TlsPeer::Other].map(|peer| shown(snapshot, &host, peer));
+    let (own, others) = (own?, others?);
+    (!Arc::ptr_eq(own, others)).then(|| words(others))
+}
+
+/// A certificate: its names, the first of them, and its end.
+pub(super) fn words(certificate: &Certificate) -> String {
+    let names = certificate.names().iter().take(MOST_NAMES).map(ToString::to_string);
+    let names: Vec<String> = names.collect();
+    format!("{}, until {}", names.join(" "), time(certificate.not_after()))
+}
+
+fn failing(files: &[(Arc<str>, bool)]) -> Vec<String> {
     files.iter().filter(|(_, failing)| *failing).map(|(file, _)| file.to_string()).collect()
 }

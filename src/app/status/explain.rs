@@ -2,6 +2,7 @@
 //! gates, certificates and table in force. Nothing is sent.
 
 use super::Sources;
+use super::certificates::words;
 use super::decide::{AskedRoute, Decided, decide};
 use super::question::ExplainQuery;
 use super::routes::{RouteRow, route_row};
@@ -14,13 +15,12 @@ use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
 use crate::net::message::Request;
 use crate::net::trust::Speaker;
-use crate::pki::certificate::Certificate;
+use crate::pki::client_certificate::Mode;
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::StepAnswer;
 use crate::proxy::request;
 use crate::routing::Backend;
 use crate::telemetry::AdmissionMode;
-use crate::tls::store::time;
 use crate::tls::{TlsPeer, covers, is_one_policy};
 use http::{HeaderValue, header};
 use serde::Serialize;
@@ -29,9 +29,6 @@ use std::sync::Arc;
 
 /// Endpoints that are named.
 const MOST_ENDPOINTS: usize = 50;
-
-/// Names of a certificate that are told.
-const MOST_NAMES: usize = 8;
 
 /// Where a request goes, and why.
 #[derive(Debug, Default, Serialize)]
@@ -158,9 +155,9 @@ impl Sources {
         };
         let over_tls = self.config.listeners[position].protocol == ListenerProtocol::Https;
         let belongs = match over_tls {
-            true => self.shake_hands(query, sent.tls_peer, told)?,
-            false => Ok(()),
-        };
+            true => self.shake_hands(query, sent.tls_peer, told),
+            false => Ok(self.without_tls(query, sent.tls_peer)),
+        }?;
         let table = self.tables.load();
         let entry = ListenerEntry::of(&self.config).get(position).copied();
         let asked = AskedRoute {
@@ -246,6 +243,16 @@ impl Sources {
         }
     }
 
+    /// Whether a request may come without TLS.
+    fn without_tls(&self, query: &ExplainQuery, peer: TlsPeer) -> Result<(), Reason> {
+        let snapshot = self.certificates.load();
+        let policy = snapshot.policy(Some(&query.host), peer);
+        match policy.map(|policy| policy.mode()) {
+            Some(Mode::Require) => Err(Reason::ClientCertificateRequired),
+            Some(Mode::Request | Mode::Off) | None => Ok(()),
+        }
+    }
+
     /// The certificates that the handshake presents, and whether a request belongs on the connection.
     fn shake_hands(
         &self,
@@ -276,13 +283,6 @@ impl Sources {
             && is_one_policy(&snapshot, peer, name, host);
         Ok(belongs.then_some(()).ok_or(Reason::MisdirectedRequest))
     }
-}
-
-/// The certificate that is presented: its names, the first of them, and its end.
-fn words(certificate: &Certificate) -> String {
-    let names = certificate.names().iter().take(MOST_NAMES).map(ToString::to_string);
-    let names: Vec<String> = names.collect();
-    format!("{}, until {}", names.join(" "), time(certificate.not_after()))
 }
 
 /// The endpoints that it may go to.

@@ -1,6 +1,7 @@
 //! The status page of the admin port, its JSON, and what a browser makes of it.
 
 mod browser;
+mod certificates;
 mod page;
 
 use crate::support::{Builder, Client, Edge, Upstream, edge, eventually, ingress, rule};

@@ -90,7 +90,7 @@ function certificateRow(row) {
   const verdict = row.verdict || "not judged";
   return [
     badge(refused ? verdict + " (" + refused + ")" : verdict, kind),
-    row.host,
+    both(row.host, row.others ? "others get " + row.others : ""),
     row.days_left,
     row.not_after,
   ];
