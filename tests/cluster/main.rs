@@ -6,6 +6,7 @@
 //! The others run ravelin as a process, with the rights of `deploy/base`. Without the programs, or without the right to make a network namespace, they say so on
 //! standard error and pass.
 
+mod break_glass;
 #[path = "../traefik/crds.rs"]
 mod crds;
 mod credentials;
