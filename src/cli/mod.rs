@@ -85,8 +85,8 @@ enum Verb {
         Files without EndpointSlices are checked as a repository: a Service is enough, and a Secret that\n\
         cert-manager, SealedSecrets or SOPS will create is not an error. Documents that are not read\n\
         (templates, charts, encrypted documents, kinds of other edges) are counted.\n\n\
-        Exit code: 0 no errors (there may be warnings), 1 errors: something is not served as written,\n\
-        64 wrong usage or configuration.")]
+        Exit code: 0 no errors (there may be warnings), 1 errors: something is not served as written, or\n\
+        a host is not ready (--break-glass); 64 wrong usage or configuration.")]
     Check {
         #[command(flatten)]
         what: What,

@@ -6,7 +6,7 @@
 use super::annotations::{Annotations, field};
 use super::report::{Problem, Report};
 use crate::control::quote::quote;
-use crate::model::{Severity, Why};
+use crate::model::Severity;
 use crate::pki::client_certificate::{BreakGlassAccess, CLOUDFLARE, Mode, Subjects};
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ pub(super) fn read_break_glass(
             );
             let fix =
                 "remove it; for hosts of [[client_certificate]], set break_glass = \"open\" there";
-            let problem = Problem::error(Why::AnnotationIgnored, "", reason, fix);
+            let problem = Problem::invalid("", reason, fix);
             report.add(&field(BREAK_GLASS), problem.with(Severity::Warning));
         }
         _ => {}
