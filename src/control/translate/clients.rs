@@ -64,8 +64,9 @@ impl ClientsRead {
     /// The stricter of the two; of equals this.
     pub(super) fn with(self, other: Self) -> Self {
         let tls13_only = self.tls13_only || other.tls13_only;
+        let break_glass = self.break_glass.min(other.break_glass);
         let stricter = if other.mode > self.mode { other } else { self };
-        Self { tls13_only, ..stricter }
+        Self { tls13_only, break_glass, ..stricter }
     }
 }
 
@@ -96,7 +97,9 @@ pub(super) fn read_break_glass(
         None
     });
     match (clients, said) {
-        (Some(clients), Some(said)) => clients.break_glass = said,
+        (Some(clients), Some(said)) if clients.break_glass == BreakGlassAccess::Unsaid => {
+            clients.break_glass = said;
+        }
         (None, Some(BreakGlassAccess::Open)) => {
             let reason = format!(
                 "has no effect without {CLIENT_CERTIFICATE}, or a TLSOption with clientAuth: hosts for which nobody \

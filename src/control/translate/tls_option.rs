@@ -8,7 +8,7 @@ use super::report::Report;
 use crate::control::objects::{Objects, TraefikObject};
 use crate::control::quote::quote;
 use crate::model::{Diagnostic, Kind, ObjectRef, Why};
-use crate::pki::client_certificate::{Mode, Subjects};
+use crate::pki::client_certificate::{BreakGlassAccess, Mode, Subjects};
 use std::sync::Arc;
 
 /// The TLSOption of all routes that name none, and the only TLSStore.
@@ -33,7 +33,9 @@ impl TlsOptionRead {
     /// Of one that cannot be used: no client is served.
     fn unusable() -> Self {
         let subjects = Subjects::default();
-        let clients = ClientsRead::of(Mode::Require, None, subjects);
+        // Not even in break-glass: what else it restricts is not known.
+        let break_glass = BreakGlassAccess::Closed;
+        let clients = ClientsRead { break_glass, ..ClientsRead::of(Mode::Require, None, subjects) };
         Self { clients, is_strict: true, protocols: default_protocols() }
     }
 }

@@ -6,6 +6,7 @@ use crate::config::CertificateSecret;
 use crate::control::reconcile::build;
 use crate::control::translate::Options;
 use crate::model::CertificateRole;
+use crate::pki::client_certificate::{BreakGlassAccess, Mode};
 
 fn mk_secret(namespace: &str, name: &str) -> String {
     let (crt, key) = mk_pair();
@@ -139,6 +140,43 @@ fn a_tls_option_is_asked_of_the_hosts_of_its_routes_and_of_two_the_stricter() {
           routes answer 503 (fix: create it: NAMESPACE-NAME@kubernetescrd in annotations)"
         ]
     );
+}
+
+#[test]
+fn break_glass_opens_what_a_tls_option_requires_and_not_one_that_is_not_understood() {
+    use BreakGlassAccess::{Closed, Open, Unsaid};
+    let mutual = "{clientAuth: {secretNames: [ca], clientAuthType: RequireAndVerifyClientCert}}";
+    let own = "ravelin.dev/client-certificate: require, ravelin.dev/client-ca: cloudflare, ";
+    for (spec, annotations, expected) in [
+        (mutual, "", Unsaid),
+        (mutual, "ravelin.dev/break-glass: open", Open),
+        (mutual, "ravelin.dev/break-glass: closed", Closed),
+        (mutual, &format!("{own}ravelin.dev/break-glass: open"), Open),
+        ("{minVersion: TLS13}", "ravelin.dev/break-glass: open", Closed),
+        ("{minVersion: TLS13}", &format!("{own}ravelin.dev/break-glass: open"), Closed),
+    ] {
+        let named = format!("{{name: r, annotations: {{{annotations}}}}}");
+        let route = mk_route("r", "a.example", "own").replace("{name: r}", &named);
+        let options = "traefik.ingress.kubernetes.io/router.tls.options: default-own@kubernetescrd";
+        let ingress = format!(
+            "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: i, annotations: {{{options}, {annotations}}}}}
+spec:
+  ingressClassName: ravelin
+  rules: [{{host: a.example, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: web, port: {{number: 80}}}}}}}}]}}}}]
+---"
+        );
+        for object in [route, ingress] {
+            let yaml = format!("{BASE}{}{object}", mk_option("default", "own", spec));
+            let taken = vec!["traefik".to_owned()];
+            let options = Options { taken_classes: taken, ..super::options() };
+            let built = build(&objects(&yaml), Vec::new(), &options);
+            let all = built.clients.iter().map(|one| (one.mode, one.break_glass));
+            assert_eq!(all.collect::<Vec<_>>(), [(Mode::Require, expected)], "{object}");
+        }
+    }
 }
 
 #[test]
