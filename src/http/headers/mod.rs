@@ -66,6 +66,9 @@ pub struct Noted {
     pub refused: Option<Reason>,
 }
 
+/// Which networks a request has passed (RFC 8586).
+const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+
 /// Elements of all `Connection` fields of a message together. Each has to be looked up and removed;
 /// real ones have one or two.
 const MOST_OPTIONS: usize = 64;
@@ -152,6 +155,8 @@ impl Found {
             }
             match HeaderName::from_bytes(token) {
                 Ok(header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) | Err(_) => {}
+                // No intermediary may be asked to remove it (RFC 8586 section 2).
+                Ok(name) if name == CDN_LOOP => {}
                 Ok(name) => self.named.push(name),
             }
         }

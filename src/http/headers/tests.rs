@@ -90,6 +90,9 @@ fn a_client_cannot_name_its_own_address() {
         ("cf-ipcountry", "XX"),
         ("cf-ray", "1"),
         ("cdn-loop", "cloudflare"),
+        ("client-cert", ":eA==:"),
+        ("client_cert-chain", ":eA==:"),
+        ("connection", "cdn-loop"),
         ("my_own", "kept"),
     ];
     let kept = [("my_own", "kept"), ("cdn-loop", "cloudflare")];

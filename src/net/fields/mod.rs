@@ -128,7 +128,7 @@ impl Fields for HeaderMap {
 }
 
 /// Whether a header names the client of a request or how it was sent: `Forwarded`,
-/// `X-Forwarded-*`, `X-Real-IP`, `CF-*` and what other proxies call the same. Whatever is neither
+/// `X-Forwarded-*`, `X-Real-IP`, `CF-*`, its certificate (RFC 9440 section 2.4) and what other proxies call the same. Whatever is neither
 /// letter nor digit counts as a hyphen, because CGI, WSGI and their kin cannot tell them apart
 /// (RFC 3875 section 4.1.18; lighttpd and PHP go further and map all of them). `name` is in lower
 /// case.
@@ -142,7 +142,7 @@ pub fn is_claim(name: &str) -> bool {
     // Asked for every field of every request: most are told by their first letter.
     match name.as_bytes().first() {
         Some(b'x') => starts("x-forwarded-") || is(&BEGIN_WITH_X),
-        Some(b'c') => starts("cf-") || is(&["client-ip"]),
+        Some(b'c') => starts("cf-") || is(&["client-ip", "client-cert", "client-cert-chain"]),
         Some(b'f') => is(&["forwarded", "forwarded-for", "fastly-client-ip", "front-end-https"]),
         Some(b'p') => is(&["proxy-client-ip"]),
         Some(b't') => is(&["true-client-ip"]),
@@ -207,6 +207,8 @@ mod tests {
             "x-envoy-external-address",
             "x-forwarded",
             "client-ip",
+            "client-cert",
+            "client_cert_chain",
             "forwarded",
             "true_client_ip",
             "x-client-ip",
@@ -220,7 +222,8 @@ mod tests {
         ] {
             assert!(is_claim(name), "{name}");
         }
-        for name in ["cookie", "cdn-loop", "cf", "x-request-id", "te", "", "client"] {
+        for name in ["cookie", "cdn-loop", "cf", "x-request-id", "te", "", "client", "client-certs"]
+        {
             assert!(!is_claim(name), "{name}");
         }
     }

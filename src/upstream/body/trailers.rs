@@ -83,6 +83,7 @@ mod tests {
             "cf-connecting-ip",
             "cf_connecting_ip",
             "forwarded",
+            "client-cert",
             "grpc-status",
             "x-checksum",
         ] {

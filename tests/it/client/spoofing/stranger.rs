@@ -3,7 +3,10 @@
 use super::attempt::{Attempt, Sender};
 
 /// One field each.
-const FIELDS: [&str; 49] = [
+const FIELDS: [&str; 52] = [
+    "Client-Cert: :Zm9yZ2Vk:",
+    "Client_Cert: :Zm9yZ2Vk:",
+    "Client-Cert-Chain: :Zm9yZ2Vk:",
     "CF-Connecting-IP: 6.6.6.6",
     "cF-cOnNeCtInG-iP: 6.6.6.6",
     "CF_Connecting_IP: 6.6.6.6",

@@ -8,7 +8,7 @@ const CF_IP: &str = "CF-Connecting-IP: 203.0.113.7";
 const CF_RAY: &str = "CF-Ray: 7d0-FRA";
 
 /// What visitors send beside the fields of Cloudflare. Nothing of it arrives.
-const OF_VISITORS: [&str; 25] = [
+const OF_VISITORS: [&str; 28] = [
     "X-Forwarded-For: 6.6.6.6, 203.0.113.7",
     "X-Forwarded-For: garbage, 127.0.0.1, 10.0.0.1",
     "X_Forwarded_For: 6.6.6.6",
@@ -18,6 +18,9 @@ const OF_VISITORS: [&str; 25] = [
     "CF-Ray_: 6-EVIL",
     "cf-visitor_x: 1",
     "CF_Worker: example.com",
+    "Client-Cert: :Zm9yZ2Vk:",
+    "Client_Cert: :Zm9yZ2Vk:",
+    "Client-Cert-Chain: :Zm9yZ2Vk:",
     "CF-Connecting-IPv6: 2001:db8::6",
     "X-Real-IP: 6.6.6.6",
     "X_Real_IP: 6.6.6.6",
