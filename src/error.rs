@@ -153,12 +153,17 @@ reasons! {
     /// A request without TLS for a host whose clients have to show a certificate.
     ClientCertificateRequired = "client_certificate_required", Client, StatusCode::FORBIDDEN,
         "This host requires TLS with a client certificate.";
-    /// A Worker of a zone that is not named in `cloudflare.worker_zones`.
+    /// A Worker of a zone that is not named in `cloudflare.worker_zones`, `zone.worker_zones` or
+    /// `ravelin.dev/worker-zones`.
     WorkerRefused = "worker_refused", Client, StatusCode::FORBIDDEN,
         "Requests from this Worker are not allowed.";
-    /// A request through Cloudflare without the field of `cloudflare.secret_header`.
+    /// A request through Cloudflare without the field of `cloudflare.secret_header`, or any without that of
+    /// `ravelin.dev/secret-header` or `zone.secret_header`.
     SecretMissing = "secret_missing", Client, StatusCode::FORBIDDEN,
         "The request does not prove that it came through the right zone.";
+    /// A request that has passed Cloudflare too often, or another network, by `CDN-Loop`.
+    CdnLoopRefused = "cdn_loop_refused", Client, StatusCode::FORBIDDEN,
+        "The request has passed other networks on its way.";
     /// A visitor whom CrowdSec has banned.
     ClientDenied = "client_denied", Client, StatusCode::FORBIDDEN,
         "This client is denied by a list.";

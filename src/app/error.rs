@@ -1,5 +1,6 @@
 //! Why the process cannot start.
 
+use super::zone::ZoneSecretError;
 use crate::control::cloudflare::InitialError;
 use crate::control::watch::ConnectError;
 use crate::tls::store::TlsFileError;
@@ -47,6 +48,9 @@ pub enum StartError {
         /// The problem; never a part of the content.
         problem: String,
     },
+    /// A file with secrets of a table `[[zone]]` cannot be used.
+    #[error("zone.secret_file {0}")]
+    ZoneSecret(#[from] ZoneSecretError),
     /// The list that stands in for Cloudflare's cannot be used.
     #[error(transparent)]
     List(#[from] InitialError),

@@ -30,6 +30,7 @@ mod thread;
 mod wakeup;
 mod worker;
 mod write_back;
+mod zone;
 
 pub use error::StartError;
 pub use settings::{options, policy};

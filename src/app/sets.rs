@@ -4,6 +4,7 @@
 use super::admission_updates::AdmissionUpdates;
 use super::break_glass::{keep_switch, start_switch};
 use super::thread::Thread;
+use super::zone::keep_secrets;
 use super::{Parts, StartError, on_runtime};
 use crate::config::Config;
 use crate::control::access::{KeyKeeper, KeySetup};
@@ -127,10 +128,11 @@ fn start_list(
 const FIRST_DECISIONS: Duration = Duration::from_secs(5);
 
 /// Fetches what else is asked of servers outside of the cluster: CrowdSec's decisions, of which it waits for the first,
-/// and the keys of Cloudflare Access.
+/// and the keys of Cloudflare Access. And follows the files of secrets.
 pub(super) fn keep_fetched(parts: &Parts) -> io::Result<Vec<Thread>> {
     let keys = keep_keys(parts)?;
-    Ok(keep_decisions(parts)?.into_iter().chain([keys]).collect())
+    let secrets = keep_secrets(parts)?;
+    Ok(keep_decisions(parts)?.into_iter().chain(secrets).chain([keys]).collect())
 }
 
 /// Fetches the keys of the teams that routes name, on a thread of its own.

@@ -1,6 +1,6 @@
 //! What the configuration comes to: the files that it names, and how manifests are read under it.
 
-use super::StartError;
+use super::{StartError, zone};
 use crate::config::{self, Config, Members, SourceKind};
 use crate::control::translate::{ConfigMapKey, EntryPointTable, Options};
 use crate::http::client_ip::VisitorPolicy;
@@ -45,7 +45,7 @@ pub fn options(config: &Config) -> Options {
         admits_pods: sets.any(|set| set.members == Members::Pods),
         https: config.https.clone(),
         entry_points: EntryPointTable::of(config),
-        first_steps: access_steps(config),
+        first_steps: zone::steps(config).into_iter().chain(access_steps(config)).collect(),
         node: node(config).map(Arc::from),
         prefer: config.upstream.prefer,
         details: false,

@@ -87,7 +87,7 @@ fn check(table: &Table<'_>, read: &Access, others: &[Access]) {
 }
 
 /// A list; an empty one is reported, because it would ask for less than is meant.
-fn list<T>(table: &Table<'_>, key: &str, parse: fn(&str) -> Result<T, Fault>) -> Vec<T> {
+pub(super) fn list<T>(table: &Table<'_>, key: &str, parse: fn(&str) -> Result<T, Fault>) -> Vec<T> {
     let Some(list) = table.list(key) else { return Vec::new() };
     let written = list.strings(&table.path(key), parse);
     if written.is_empty() && list.is_empty() {
@@ -101,7 +101,7 @@ fn team(text: &str) -> Result<Team, Fault> {
     Team::parse(text).map_err(|error| Fault::new(format!("\"{text}\" {}", error.reason()), fix))
 }
 
-fn host(text: &str) -> Result<HostPattern, Fault> {
+pub(super) fn host(text: &str) -> Result<HostPattern, Fault> {
     let fix = "write a DNS name, or `*.` before one; leave the key out for all hosts";
     if text.is_empty() {
         return Err(Fault::new("the host is empty", fix));

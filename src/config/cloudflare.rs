@@ -11,7 +11,9 @@ use super::defaults;
 use super::raw::{self, Table};
 use super::units::{self, Fault};
 use super::values::{duration, path, subdomain};
+use crate::error::Advice;
 use crate::net::addr::special_net;
+use crate::pki::zone_secret::secret_name;
 
 /// The broadest IPv4 network of a list, as a prefix length: Cloudflare's own is a /13, and four times all of
 /// theirs is less than a /9.
@@ -91,15 +93,8 @@ pub struct SecretHeader {
 /// Reads the table. Faulty values are reported and replaced.
 pub(super) fn section(table: &Table<'_>) -> Cloudflare {
     let removal_delay = duration(table, "removal_delay");
-    let zones = table.list("worker_zones").map(|list| {
-        let zone = |text: &str| {
-            subdomain(&text.to_ascii_lowercase()).map_err(|_| {
-                let fix = "write a zone's name, such as \"example.com\"";
-                Fault::new(format!("\"{text}\" is not a zone"), fix)
-            })
-        };
-        list.strings(&table.path("worker_zones"), zone)
-    });
+    let zones =
+        table.list("worker_zones").map(|list| list.strings(&table.path("worker_zones"), zone_name));
     Cloudflare {
         origin: origin(table),
         extra: extra(table),
@@ -187,20 +182,20 @@ fn extra_network(text: &str) -> Result<IpNet, Fault> {
     Ok(net)
 }
 
-fn secret(table: &Table<'_>) -> Option<SecretHeader> {
+/// The name of a zone, in lower case.
+pub(super) fn zone_name(text: &str) -> Result<String, Fault> {
+    subdomain(&text.to_ascii_lowercase()).map_err(|_| {
+        let fix = "write a zone's name, such as \"example.com\"";
+        Fault::new(format!("\"{text}\" is not a zone"), fix)
+    })
+}
+
+/// A field with a secret, and the file with its values: both or none.
+pub(super) fn secret(table: &Table<'_>) -> Option<SecretHeader> {
     let name = table.read("secret_header", |value| {
         let text = raw::string(value)?;
-        let fix = "write a name that begins with x-, such as \"x-origin-secret\"";
-        let name = HeaderName::try_from(text)
-            .map_err(|_| Fault::new(format!("\"{text}\" is not a header name"), fix))?;
-        // Anything else is Cloudflare's, ravelin's or HTTP's own, or may be dropped on the way.
-        let own = name.as_str().starts_with("x-") && !text.contains('_');
-        if !own || ["x-forwarded-", "x-real-ip"].iter().any(|ours| name.as_str().starts_with(ours))
-        {
-            let problem = format!("\"{text}\" is not a custom header name");
-            return Err(Fault::new(problem, fix));
-        }
-        Ok(name)
+        secret_name(text)
+            .map_err(|error| Fault::new(format!("\"{text}\" {}", error.reason()), error.fix()))
     });
     let file = table.read("secret_file", path);
     match (name, file) {

@@ -29,6 +29,7 @@ pub(super) const ROOT: Keys = Keys {
         "break_glass",
         "crowdsec",
         "access",
+        "zone",
         "state",
         "source",
         "admin",
@@ -102,6 +103,18 @@ pub(super) const CROWDSEC: Keys =
 pub(super) const ACCESS: Keys = Keys {
     table: "access",
     keys: &["team", "hosts", "audiences", "groups", "certs_url", "ca_file"],
+};
+/// `[[zone]]`.
+pub(super) const ZONE: Keys = Keys {
+    table: "zone",
+    keys: &[
+        "hosts",
+        "secret_header",
+        "secret_file",
+        "worker_zones",
+        "max_cdn_passes",
+        "client_certificate_headers",
+    ],
 };
 /// `[state]`.
 pub(super) const STATE: Keys =
@@ -187,7 +200,7 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 21] = [
+pub(super) const TABLES: [&Keys; 22] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -198,6 +211,7 @@ pub(super) const TABLES: [&Keys; 21] = [
     &BREAK_GLASS,
     &CROWDSEC,
     &ACCESS,
+    &ZONE,
     &STATE,
     &SOURCE,
     &ADMIN,

@@ -34,6 +34,7 @@ mod state;
 mod timeouts;
 mod units;
 mod values;
+mod zone;
 
 use std::fmt;
 use std::fs::File;
@@ -69,6 +70,7 @@ pub use state::LastGoodConfig;
 pub use timeouts::TimeoutsConfig;
 pub use units::{Fault, MAX_DURATION, duration, size};
 pub use values::SOCKET_PATH_BYTES;
+pub use zone::Zone;
 
 /// Largest configuration file, in bytes: one that is larger by far is the wrong file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -102,6 +104,8 @@ pub struct Config {
     pub crowdsec: Option<CrowdSec>,
     /// Teams of Cloudflare Access whose keys are elsewhere than Cloudflare documents.
     pub access: Vec<Access>,
+    /// What hosts ask of the way that their requests came.
+    pub zones: Vec<Zone>,
     /// `[state] directory`: the directory for persistent state. `None`: no state is stored. As written:
     /// relative to the working directory.
     pub state: Option<PathBuf>,

@@ -33,6 +33,7 @@ use super::units::{self, Fault};
 use super::values::{
     bytes, count, duration, label, one_of, path, socket_addr, socket_path, unknown_word,
 };
+use super::zone;
 use super::{
     AccessLogConfig, AdminConfig, Admit, Config, Http1, LimitsConfig, Listener, ListenerProtocol,
     LogConfig, LogLevel, Members, TimeoutsConfig, UpstreamConfig, defaults, keys,
@@ -73,6 +74,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
     let crowdsec = crowdsec::section(&root.table(&keys::CROWDSEC));
     let access = access::section(&root);
+    let zones = zone::section(&root);
     let source = source::section(&root.table(&keys::SOURCE));
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
     let admin_table = root.table(&keys::ADMIN);
@@ -107,6 +109,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         break_glass: break_glass::section(&root.table(&keys::BREAK_GLASS)),
         crowdsec,
         access,
+        zones,
         state,
         last_good,
         source: source?,

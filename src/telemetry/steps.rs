@@ -93,6 +93,8 @@ pub struct StepCells {
     pub access_refused: [SharedCounter; TokenRefusal::ALL.len()],
     /// Tokens that workers keep as verified.
     pub access_tokens: SharedGauge,
+    /// Files of `zone.secret_file` that cannot be used now.
+    pub secret_files_failing: SharedGauge,
     /// Nonces of `digestAuth` that somebody has logged in with.
     pub digest_nonces: SharedGauge,
     /// Requests of a limit of the whole cluster that this process decided alone, by [`StoreFailure`].

@@ -17,6 +17,7 @@ use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use webpki::{EndEntityCert, KeyUsage};
 
 /// No certificate stands behind the ticket.
 const NEVER: i64 = i64::MIN;
@@ -46,6 +47,21 @@ impl Asking {
             [] => Verification::None,
             [own, rest @ ..] => self.judge_at(own, rest, UnixTime::now()),
         }
+    }
+
+    /// The certificates that lead from a client's own to the authority, in the order in which they certify each other,
+    /// without either; `None` if it is not led to the authority.
+    pub(super) fn path(
+        &self,
+        chain: &[CertificateDer<'static>],
+    ) -> Option<Vec<CertificateDer<'static>>> {
+        let (own, rest) = chain.split_first()?;
+        let roots = &self.demand.authority.as_ref()?.roots().roots;
+        let own = EndEntityCert::try_from(own).ok()?;
+        let (now, usage) = (UnixTime::now(), KeyUsage::client_auth());
+        let all = self.algorithms.all;
+        let path = own.verify_for_usage(all, roots, rest, now, usage, None, None).ok()?;
+        Some(path.intermediate_certificates().map(|one| one.der().into_owned()).collect())
     }
 
     fn judge_at(

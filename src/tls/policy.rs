@@ -118,6 +118,14 @@ impl Policy {
         self.asking.as_ref().map_or(Verification::Valid, |asking| asking.judge(chain))
     }
 
+    /// The certificates that lead from a client's own to the authority, without either.
+    pub(super) fn path(
+        &self,
+        chain: &[CertificateDer<'static>],
+    ) -> Option<Vec<CertificateDer<'static>>> {
+        self.asking.as_ref()?.path(chain)
+    }
+
     /// The same, with a certificate, for policies that ask nobody. Shares the ticketer: made for each
     /// certificate when a snapshot is, so that a handshake has nothing left to decide.
     pub(super) fn showing(&self, certificate: &Certificate) -> Arc<ServerConfig> {

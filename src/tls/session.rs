@@ -9,6 +9,7 @@ use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A connection with a completed handshake.
@@ -56,6 +57,8 @@ pub(super) struct Standing {
     chain: Vec<CertificateDer<'static>>,
     /// Whether the policy asks for a certificate, and that of the client is good for it.
     proven: Cell<bool>,
+    /// The certificates between that of the client and the authority, once somebody has asked for them.
+    path: RefCell<Option<Rc<[CertificateDer<'static>]>>>,
     /// Whether the policy of the handshake's own name has become one that the client has not met.
     outdated: Cell<bool>,
 }
@@ -67,7 +70,17 @@ impl Standing {
         client: Option<Verification>,
     ) -> Self {
         let proven = Cell::new(client == Some(Verification::Valid));
-        Self { policy: RefCell::new(policy), chain, proven, outdated: Cell::default() }
+        let (path, outdated) = (RefCell::default(), Cell::default());
+        Self { policy: RefCell::new(policy), chain, proven, path, outdated }
+    }
+
+    fn path(&self) -> Option<Rc<[CertificateDer<'static>]>> {
+        let mut known = self.path.borrow_mut();
+        if known.is_none() {
+            let policy = self.policy.borrow();
+            *known = policy.as_ref().and_then(|policy| policy.path(&self.chain)).map(Rc::from);
+        }
+        known.clone()
     }
 
     /// Whether requests for a host belong here: its policy has to be that of the connection. Where
@@ -90,6 +103,8 @@ impl Standing {
                 return false;
             }
             self.proven.set(proven);
+            // Of another authority.
+            self.path.replace(None);
             *self.policy.borrow_mut() = own.cloned();
         }
         is_same(snapshot.policy(Some(host), peer), own)
@@ -125,10 +140,16 @@ impl Session {
     }
 
     /// The certificate of the client, if it has the key of one that is good for the policy of the connection.
-    /// Those that it may have sent beside it are not checked.
+    /// Those that it may have sent beside it are not checked: see [`Session::client_path`].
     pub fn client_certificate(&self) -> Option<CertificateDer<'_>> {
         let first = self.standing.chain.first().filter(|_| self.standing.proven.get())?;
         Some(CertificateDer::from(first.as_ref()))
+    }
+
+    /// The certificates that lead from that of the client to the authority of the policy, without either, of those that
+    /// the client has sent. They are verified when first asked for: signatures cost more than a request.
+    pub fn client_path(&self) -> Option<Rc<[CertificateDer<'static>]>> {
+        self.standing.proven.get().then(|| self.standing.path())?
     }
 
     /// Whether the connection must be closed: its own name now requires a client certificate that the

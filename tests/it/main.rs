@@ -42,6 +42,7 @@ mod tcp;
 mod upstream_failures;
 mod upstream_limits;
 mod upstream_protocols;
+mod zone;
 
 // What the files of tests/support ask of the root.
 use support::{PATIENCE, eventually, program, skipped};

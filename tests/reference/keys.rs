@@ -18,13 +18,13 @@ const BASE: [(&str, &str); 6] = [
 ];
 
 /// Tables of which there may be several.
-const ARRAYS: [&str; 5] =
-    ["access", "listener", "certificate", "client_certificate", "entry_point"];
+const ARRAYS: [&str; 6] =
+    ["access", "zone", "listener", "certificate", "client_certificate", "entry_point"];
 
 const CROWDSEC: &str = "\"http://crowdsec.example:8080\"";
 
 /// What has to be set for a key to have a meaning. An empty value removes a key that is in the way.
-const COMPANIONS: [(&str, &[(&str, &str)]); 22] = [
+const COMPANIONS: [(&str, &[(&str, &str)]); 25] = [
     ("certificate", &[("certificate.cert_file", "\"a\""), ("certificate.key_file", "\"b\"")]),
     (
         "client_certificate",
@@ -47,6 +47,9 @@ const COMPANIONS: [(&str, &[(&str, &str)]); 22] = [
     ("access.hosts", &[("access.audiences", "[\"0a\"]")]),
     ("access.groups", &[("access.audiences", "[\"0a\"]")]),
     ("access.team", &[("access.ca_file", "\"a\"")]),
+    ("zone.hosts", &[("zone.max_cdn_passes", "1")]),
+    ("zone.secret_header", &[("zone.secret_file", "\"a\"")]),
+    ("zone.secret_file", &[("zone.secret_header", "\"x-a\"")]),
     ("timeouts.drain_idle", &[("timeouts.drain", "\"24h\"")]),
     ("timeouts.drain", &[("timeouts.drain_idle", "\"1ms\"")]),
     ("timeouts.coalesce", &[("timeouts.coalesce_max", "\"24h\"")]),

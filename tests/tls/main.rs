@@ -8,6 +8,7 @@ mod bodies;
 mod break_glass;
 mod certificates;
 mod client;
+mod client_cert;
 mod client_certificates;
 #[path = "../support/eventually.rs"]
 mod eventually;

@@ -9,9 +9,11 @@ mod holders;
 mod ports;
 mod start;
 
-use super::{OTHER_FILES, policy, privilege};
+use super::zone::read_secrets;
+use super::{OTHER_FILES, StartError, policy, privilege};
 use crate::config::{Config, ListOrigin, SourceKind};
 use crate::control::cloudflare::{Initial, ListSpec, initial};
+use crate::pki::zone_secret::SecretStore;
 use crate::telemetry::ListSource;
 use crate::tls::store::{authorities, certificate, now, of_config, time};
 use std::path::Path;
@@ -217,6 +219,9 @@ fn files(config: &Config) -> Vec<PreflightLine> {
     }
     if let Err(error) = policy(config) {
         lines.push(fail("secret header", error.to_string()));
+    }
+    if let Err(error) = read_secrets(config, &SecretStore::default()) {
+        lines.push(fail("zone secrets", StartError::from(error).to_string()));
     }
     lines
 }

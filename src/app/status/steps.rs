@@ -5,7 +5,7 @@ use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
 use crate::net::message::Request;
 use crate::proxy::middleware::{
-    self, Assertion, Passage, RequestSource, RequestView, States, StepAnswer, StepReport,
+    self, Passage, Received, RequestSource, RequestView, States, StepAnswer, StepReport,
 };
 use crate::routing::{RouteId, Table};
 use crate::upstream::body::RequestBody;
@@ -49,14 +49,14 @@ pub(crate) fn walk(
     *request.headers_mut() = asked.headers.clone();
     let received_for = asked.headers.get(HeaderName::from_static("x-forwarded-for"));
     let received_for = received_for.filter(|_| visitor.is_some()).cloned();
-    let assertion = Assertion::of(chain, asked.headers);
+    let received = Received::of(chain, asked.headers);
     let text = visitor.cloned().unwrap_or_else(|| text(peer.unwrap_or(unknown)));
     let scheme = HeaderValue::from_static(if asked.over_tls { "https" } else { "http" });
     let port = HeaderValue::from_static(if asked.over_tls { "443" } else { "80" });
     let fields = ForwardedFields { client: text, proto: scheme, port };
     let trust = HeaderTrust { via_cloudflare: visitor.is_some(), ..HeaderTrust::default() };
     stage::clean_request(request.headers_mut(), &asked.target.host, &fields, trust);
-    let (states, mut passage) = (States::default(), Passage::new(received_for, assertion));
+    let (states, mut passage) = (States::default(), Passage::new(received_for, received));
     let mut view = RequestView {
         request: &mut request,
         origin: RequestSource {

@@ -9,12 +9,12 @@ use crate::config::{Cloudflare, WorkerZones};
 use crate::error::Reason;
 use crate::net::addr::DeniedVisitors;
 use crate::net::fields::Fields;
+use crate::pki::zone_secret::have;
 use arc_swap::ArcSwap;
 use http::HeaderName;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
 
 const CF_WORKER: HeaderName = HeaderName::from_static("cf-worker");
 const CF_IP_COUNTRY: HeaderName = HeaderName::from_static("cf-ipcountry");
@@ -136,8 +136,7 @@ impl Secret {
         let (Some(value), None) = (sent.next(), sent.next()) else {
             return false;
         };
-        let matches = self.values.iter().map(|secret| secret.ct_eq(value.as_bytes()));
-        matches.fold(subtle::Choice::from(0), |any, one| any | one).into()
+        have(&self.values, value.as_bytes())
     }
 }
 

@@ -15,10 +15,3 @@ pub struct AccessRule {
     /// The hosts whose requests need one; all if there are none.
     pub hosts: Vec<HostPattern>,
 }
-
-impl AccessRule {
-    /// Whether requests for a host need a token.
-    pub fn is_about(&self, host: &str) -> bool {
-        self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
-    }
-}

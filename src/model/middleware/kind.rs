@@ -15,6 +15,12 @@ labels! { fn label;
         RedirectRegex = "redirectRegex",
         /// `ipAllowList`.
         IpAllowList = "ipAllowList",
+        /// `secret-header`.
+        SecretHeader = "secret-header",
+        /// `worker-zones`.
+        WorkerZones = "worker-zones",
+        /// `max-cdn-passes`.
+        CdnPasses = "max-cdn-passes",
         /// `access`.
         Access = "access",
         /// `basicAuth`.
@@ -55,6 +61,8 @@ labels! { fn label;
         ContentType = "contentType",
         /// `passTLSClientCert`.
         PassTlsClientCert = "passTLSClientCert",
+        /// `client-certificate-headers`.
+        ClientCertificateHeaders = "client-certificate-headers",
         /// `grpcWeb`.
         GrpcWeb = "grpcWeb",
         /// `noop`.

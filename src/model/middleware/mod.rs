@@ -16,6 +16,7 @@ mod redirect;
 mod response;
 mod services;
 mod source;
+mod zone;
 
 pub use access::AccessRule;
 pub use auth::{
@@ -32,12 +33,15 @@ pub use pages::{KeptPage, KeptPages};
 pub use path::PathRewrite;
 pub use pattern::{Pattern, PatternError, Replacement};
 pub use redirect::{Redirect, RedirectStatus, RedirectTarget};
-pub use response::{ClientCertificateFields, Compress, ErrorPages, RetryLimit, StatusRange};
+pub use response::{
+    CertificateHeaders, ClientCertificateFields, Compress, ErrorPages, RetryLimit, StatusRange,
+};
 pub use services::{
     Failover, FailoverErrors, HashedService, Mirror, Mirroring, ServiceChoice, WeightedService,
     WeightedServices,
 };
 pub use source::{ClientSelector, Exemption, SourceList, SourceRule};
+pub use zone::{PassRule, SecretRule, SecretSource, WorkerRule, is_about, zone_name};
 
 use super::BackendKey;
 use std::num::NonZeroU64;
@@ -75,6 +79,12 @@ pub enum Step {
     Source(Box<SourceRule>),
     /// A step that some addresses need not pass.
     Exempt(Box<Exemption>),
+    /// `ravelin.dev/secret-header`: a secret that the operator's zone adds.
+    SecretHeader(Box<SecretRule>),
+    /// `ravelin.dev/worker-zones`: whose Workers may send requests.
+    WorkerZones(Box<WorkerRule>),
+    /// `ravelin.dev/max-cdn-passes`: which networks requests may have passed.
+    CdnPasses(Box<PassRule>),
     /// `ravelin.dev/access`: a token of Cloudflare Access.
     Access(Box<AccessRule>),
     /// `basicAuth`.
@@ -103,7 +113,7 @@ pub enum Step {
     CircuitBreaker(Box<CircuitBreaker>),
     /// `contentType`: with `true`, a response without `Content-Type` gets one from its first bytes.
     ContentType(bool),
-    /// `passTLSClientCert`.
+    /// `passTLSClientCert`, `ravelin.dev/client-certificate-headers`.
     ClientCertificate(Box<ClientCertificateFields>),
     /// `grpcWeb`: the origins that browsers may call from; `*` for any.
     GrpcWeb(Vec<Arc<str>>),
@@ -126,6 +136,9 @@ impl Step {
             Self::Redirect(redirect) => redirect.kind(),
             Self::Source(_) => StepKind::IpAllowList,
             Self::Exempt(exemption) => exemption.step.step.step_kind(),
+            Self::SecretHeader(_) => StepKind::SecretHeader,
+            Self::WorkerZones(_) => StepKind::WorkerZones,
+            Self::CdnPasses(_) => StepKind::CdnPasses,
             Self::Access(_) => StepKind::Access,
             Self::BasicAuth(_) => StepKind::BasicAuth,
             Self::DigestAuth(_) => StepKind::DigestAuth,
@@ -140,7 +153,7 @@ impl Step {
             Self::Retry(_) => StepKind::Retry,
             Self::CircuitBreaker(_) => StepKind::CircuitBreaker,
             Self::ContentType(_) => StepKind::ContentType,
-            Self::ClientCertificate(_) => StepKind::PassTlsClientCert,
+            Self::ClientCertificate(fields) => fields.kind(),
             Self::GrpcWeb(_) => StepKind::GrpcWeb,
             Self::Noop => StepKind::Noop,
             Self::Services(_) => StepKind::Services,

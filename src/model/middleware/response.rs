@@ -1,6 +1,7 @@
 //! What becomes of responses, and what pods are told of a client's certificate.
 
-use super::super::BackendKey;
+use super::super::{BackendKey, HostPattern};
+use super::StepKind;
 use http::{HeaderName, StatusCode};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -94,12 +95,61 @@ impl RetryLimit {
     }
 }
 
-/// `passTLSClientCert`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `passTLSClientCert`, and `ravelin.dev/client-certificate-headers`: what pods are told of the certificate that the client
+/// has shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientCertificateFields {
     /// `pem`: the certificate in `X-Forwarded-Tls-Client-Cert`.
     pub pem: bool,
     /// `info`: what of it is told in `X-Forwarded-Tls-Client-Cert-Info`, as names of Traefik: `subject.commonName`,
     /// `issuer.organization`, `notAfter`, `notBefore`, `serialNumber`, `sans`.
     pub info: Vec<&'static str>,
+    /// The fields of RFC 9440. `None`: they are not asked for.
+    pub standard: Option<CertificateHeaders>,
+    /// The hosts whose pods are told; all if there are none.
+    pub hosts: Vec<HostPattern>,
+}
+
+impl ClientCertificateFields {
+    /// Its kind.
+    pub(super) fn kind(&self) -> StepKind {
+        match self.standard {
+            Some(_) => StepKind::ClientCertificateHeaders,
+            None => StepKind::PassTlsClientCert,
+        }
+    }
+}
+
+/// The fields of RFC 9440.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateHeaders {
+    /// `Client-Cert`.
+    Certificate,
+    /// `Client-Cert-Chain` as well.
+    Chain,
+}
+
+impl CertificateHeaders {
+    /// Reads the names of the fields, in whatever case and order.
+    ///
+    /// # Errors
+    /// What is wrong, in words that follow the list.
+    pub fn parse<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, &'static str> {
+        let (mut certificate, mut chain) = (false, false);
+        for name in names {
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            match () {
+                () if is("client-cert") => certificate = true,
+                () if is("client-cert-chain") => chain = true,
+                () => return Err("names another header"),
+            }
+        }
+        match (certificate, chain) {
+            (true, false) => Ok(Self::Certificate),
+            (true, true) => Ok(Self::Chain),
+            // RFC 9440 section 2.3: none without the other.
+            (false, true) => Err("names Client-Cert-Chain without Client-Cert"),
+            (false, false) => Err("names no header"),
+        }
+    }
 }

@@ -19,6 +19,7 @@ mod basic_auth;
 mod body_size;
 mod brake;
 mod breaker;
+mod cdn_passes;
 mod client;
 mod client_certificate;
 mod compress;
@@ -38,7 +39,9 @@ mod kept_pages;
 mod limit;
 mod passage;
 mod path;
+mod received;
 mod redirect;
+mod secret_header;
 mod source;
 mod state;
 mod subrequest;
@@ -46,8 +49,8 @@ mod twins;
 mod user;
 mod view;
 mod wait;
+mod worker_zones;
 
-pub use access::Assertion;
 pub use answer::StepAnswer;
 pub use compress::{BodyEncoder, SLICE, Then, Waiting};
 pub use connections::{ConnectionTurns, admit_connection};
@@ -58,6 +61,7 @@ pub use follow_up::{CopyTo, FollowUp, KeptRequest, MOST_KEPT_BODY};
 pub use grpc_web::WebBody;
 pub use kept_pages::put as put_page;
 pub use passage::{ChosenService, Passage, StepNote};
+pub use received::Received;
 pub use state::{StateRegistry, States};
 pub use view::{RequestSource, RequestView, ResponseView};
 pub use wait::{MOST_WAIT, Services, wait};
@@ -158,6 +162,9 @@ pub fn on_request(middleware: &Arc<NamedStep>, request: &mut RequestView<'_>) ->
             Ok(())
         }
         Step::CircuitBreaker(rules) => breaker::on_request(rules, middleware, request),
+        Step::SecretHeader(rule) => secret_header::on_request(rule, middleware, request),
+        Step::WorkerZones(rule) => worker_zones::on_request(rule, request),
+        Step::CdnPasses(rule) => cdn_passes::on_request(rule, request),
         Step::Access(rule) => access::on_request(rule, middleware, request),
         Step::BasicAuth(auth) => basic_auth::on_request(auth, middleware, request),
         Step::DigestAuth(auth) => digest_auth::on_request(auth, middleware, request),

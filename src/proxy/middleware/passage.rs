@@ -1,12 +1,12 @@
 //! What a request carries through the steps of its route.
 
-use super::access::Assertion;
 use super::answer::StepAnswer;
 use super::compress::{AcceptedCodings, BodyEncoder};
 use super::error_pages::Asked;
 use super::follow_up::FollowUp;
 use super::grpc_web::WebCall;
 use super::limit::InFlightTurn;
+use super::received::Received;
 use crate::error::Reason;
 use crate::model::middleware::RetryLimit;
 use crate::routing::Backend;
@@ -23,8 +23,8 @@ pub struct Passage {
     /// `X-Forwarded-For` as it was received, before it was replaced by the verified visitor; all of its values,
     /// joined by commas.
     pub received_for: Option<HeaderValue>,
-    /// The token of Cloudflare Access that was received, if a step asks for it.
-    pub assertion: Assertion,
+    /// What its steps ask for of the fields that were received.
+    pub received: Received,
     /// The user, as a step has verified: for the log.
     pub user: Option<HeaderValue>,
     /// Whether a response without a type gets the one that its body looks like.
@@ -77,10 +77,10 @@ pub enum StepNote {
 }
 
 impl Passage {
-    /// At the first step, with `X-Forwarded-For` as it was received from a peer that may speak for others, and with the
-    /// token of Cloudflare Access.
-    pub fn new(received_for: Option<HeaderValue>, assertion: Assertion) -> Self {
-        Self { received_for, assertion, ..Self::default() }
+    /// At the first step, with `X-Forwarded-For` as it was received from a peer that may speak for others, and with what
+    /// the steps ask for of the other fields.
+    pub fn new(received_for: Option<HeaderValue>, received: Received) -> Self {
+        Self { received_for, received, ..Self::default() }
     }
 
     /// Whether something is still to be done when the answer has come.

@@ -9,8 +9,9 @@ use super::basic_auth::LogIns;
 use super::breaker::BreakerState;
 use super::digest_auth::Nonces;
 use super::limit::{Concurrency, RateState, Stores};
-use crate::model::middleware::{NamedStep, Step};
+use crate::model::middleware::{NamedStep, SecretSource, Step};
 use crate::pki::access::{KeyStore, TeamKeys};
+use crate::pki::zone_secret::{SecretCell, SecretStore};
 use crate::telemetry::StepCells;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -27,6 +28,8 @@ pub enum State {
     Nothing,
     /// Of `access`: the keys of its team.
     Access(Arc<TeamKeys>),
+    /// Of `secret-header`: the values of its file.
+    Secret(Arc<SecretCell>),
     /// Of `basicAuth`.
     BasicAuth(LogIns),
     /// Of `digestAuth`.
@@ -41,8 +44,12 @@ pub enum State {
 
 impl State {
     fn of(middleware: &NamedStep, registry: &StateRegistry) -> Self {
-        let StateRegistry { cells, stores, keys, .. } = registry;
+        let StateRegistry { cells, stores, keys, secrets, .. } = registry;
         match &middleware.step {
+            Step::SecretHeader(rule) => match &rule.source {
+                SecretSource::File(path) => Self::Secret(secrets.file(path)),
+                SecretSource::Values(_) => Self::Nothing,
+            },
             Step::Access(rule) => Self::Access(keys.team(&rule.team)),
             Step::BasicAuth(_) => LogIns::new().map_or(Self::Nothing, Self::BasicAuth),
             Step::DigestAuth(_) => {
@@ -63,6 +70,7 @@ pub struct StateRegistry {
     cells: Arc<StepCells>,
     stores: Stores,
     keys: Arc<KeyStore>,
+    secrets: SecretStore,
 }
 
 #[derive(Debug)]
@@ -81,6 +89,11 @@ impl StateRegistry {
     /// The keys of teams of Cloudflare Access.
     pub fn keys(&self) -> &Arc<KeyStore> {
         &self.keys
+    }
+
+    /// The values of files with secrets.
+    pub fn secrets(&self) -> &SecretStore {
+        &self.secrets
     }
 
     /// The state of a middleware. One that says the same under the same name has the same.

@@ -3,9 +3,10 @@
 use super::passage::{Passage, StepNote};
 use super::state::States;
 use crate::http::Target;
-use crate::model::middleware::NamedStep;
+use crate::model::middleware::{NamedStep, is_about};
 use crate::net::addr::PeerAddr;
 use crate::net::fields::FieldMap;
+use crate::net::host::HostPattern;
 use crate::net::memory::Account;
 use crate::net::message::Request;
 use crate::tls::Session;
@@ -47,6 +48,12 @@ pub struct RequestSource<'r> {
 }
 
 impl RequestSource<'_> {
+    /// Whether a rule for these hosts is about the request; one without hosts is about all of them.
+    pub(super) fn is_for(&self, hosts: &[HostPattern]) -> bool {
+        // A host that cannot be read is not routed.
+        self.target.host_name().map_or(true, |host| is_about(hosts, host.as_str()))
+    }
+
     /// The address of the verified visitor.
     pub fn visitor_address(&self) -> Option<IpAddr> {
         match self.visitor {

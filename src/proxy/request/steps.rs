@@ -8,7 +8,7 @@ use crate::net::fields::Fields;
 use crate::net::message::{Request, Response};
 use crate::proxy::Downstream;
 use crate::proxy::middleware::{
-    self, Assertion, NamedStep, Passage, RequestSource, RequestView, ResponseView, Services,
+    self, NamedStep, Passage, Received, RequestSource, RequestView, ResponseView, Services,
     StepAnswer, Stop,
 };
 use crate::routing::{RouteId, Table};
@@ -31,7 +31,7 @@ pub(super) fn begin(
     let chain = table.chain(id)?;
     // Nobody else's word counts, as in Traefik.
     let trusted = downstream.trusted.and_then(|_| joined(headers));
-    Some(Box::new(Passage::new(trusted, Assertion::of(chain, headers))))
+    Some(Box::new(Passage::new(trusted, Received::of(chain, headers))))
 }
 
 /// All values of `X-Forwarded-For`.

@@ -30,6 +30,11 @@ impl Telemetry {
 
 fn encode_states(cells: &StepCells, encoder: &mut Families<'_>) -> fmt::Result {
     encoder.gauge(
+        "ravelin_secret_files_failing",
+        "Files of zone.secret_file that cannot be used now: the last good values stay in force",
+        |family| family.gauge::<0>(&[], cells.secret_files_failing.now()),
+    )?;
+    encoder.gauge(
         "ravelin_rate_limit_keys",
         "Clients with a bucket of a rateLimit; at most 65536 for each middleware",
         |family| family.gauge::<0>(&[], cells.rate_keys.now()),

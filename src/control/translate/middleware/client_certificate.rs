@@ -47,7 +47,11 @@ pub(super) fn pass(fields: &mut Fields<'_, '_, '_>) -> Option<Step> {
         fields.warn("", "asks for nothing of the certificate", "set pem, or fields of info");
         return None;
     }
-    Some(Step::ClientCertificate(Box::new(ClientCertificateFields { pem, info })))
+    Some(Step::ClientCertificate(Box::new(ClientCertificateFields {
+        pem,
+        info,
+        ..ClientCertificateFields::default()
+    })))
 }
 
 fn asked(fields: &mut Fields<'_, '_, '_>, names: &[(&str, &'static str)]) -> Vec<&'static str> {

@@ -154,7 +154,7 @@ fn realm(fields: &mut Fields<'_, '_, '_>) -> String {
 }
 
 /// The Secret of this name, if it is there with its content. Nothing, and told, if not.
-fn secret(
+pub(super) fn secret(
     fields: &mut Fields<'_, '_, '_>,
     context: &mut Context<'_>,
     name: &str,

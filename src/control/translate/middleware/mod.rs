@@ -28,6 +28,7 @@ mod refused;
 mod resolve;
 mod response;
 mod retry;
+mod secret_header;
 mod source;
 #[cfg(test)]
 mod tests;

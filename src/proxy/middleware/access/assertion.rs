@@ -1,20 +1,17 @@
 //! The token of a request, as the client sent it.
 //!
-//! It is read before the request is cleaned: `Cf-*` fields of peers other than Cloudflare are removed there, and a
-//! token proves itself, also if it comes through another proxy (`cloudflared` in the cluster). Routes without the step never get it.
+//! A token proves itself, also if it comes through another proxy (`cloudflared` in the cluster). Routes without the step
+//! never get it.
 
-use crate::model::NamedStep;
-use crate::model::middleware::Step;
 use crate::net::fields::Fields;
 use http::{HeaderName, HeaderValue};
-use std::sync::Arc;
 
 /// The field of the token (Cloudflare One, "Validate JWTs").
 pub(super) const ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion");
 
 /// What a request has of a token.
 #[derive(Clone, Debug, Default)]
-pub enum Assertion {
+pub(in crate::proxy::middleware) enum Assertion {
     /// Nothing, or nobody has asked.
     #[default]
     Missing,
@@ -25,12 +22,8 @@ pub enum Assertion {
 }
 
 impl Assertion {
-    /// That of a request, if one of its steps asks for it.
-    pub fn of(chain: &[Arc<NamedStep>], headers: &impl Fields) -> Self {
-        let asks = |named: &Arc<NamedStep>| matches!(named.step, Step::Access(_));
-        if !chain.iter().any(asks) {
-            return Self::Missing;
-        }
+    /// That of a request.
+    pub(in crate::proxy::middleware) fn of(headers: &impl Fields) -> Self {
         let mut all = headers.get_all(ASSERTION);
         match (all.next(), all.next()) {
             (None, _) => Self::Missing,

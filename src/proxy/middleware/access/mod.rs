@@ -12,7 +12,7 @@
 mod assertion;
 mod token_cache;
 
-pub use assertion::Assertion;
+pub(super) use assertion::Assertion;
 pub(super) use token_cache::TokenCache;
 
 use super::state::State;
@@ -60,9 +60,7 @@ pub(super) fn on_request(
     middleware: &Arc<NamedStep>,
     request: &mut RequestView<'_>,
 ) -> Result<(), Stop> {
-    // A host that cannot be read is not routed.
-    let host = request.origin.target.host_name();
-    if host.is_ok_and(|host| !rule.is_about(host.as_str())) {
+    if !request.origin.is_for(&rule.hosts) {
         return Ok(());
     }
     match judge(rule, middleware, request) {
@@ -125,7 +123,7 @@ fn judge(
     middleware: &Arc<NamedStep>,
     request: &RequestView<'_>,
 ) -> Result<Passed, Hindrance> {
-    let token = match &request.passage.assertion {
+    let token = match &request.passage.received.assertion {
         Assertion::One(token) => token.clone(),
         Assertion::Missing => return Err(Reason::AccessTokenMissing.into()),
         Assertion::Several => return Err(refused(request, TokenRefusal::Repeated).into()),

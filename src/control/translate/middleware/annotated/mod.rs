@@ -3,13 +3,14 @@
 //!
 //! Each becomes the `spec` of a Middleware, in memory, and is read by the reader of that kind: one meaning, one
 //! implementation. Annotations have no order, so the steps are in that of nginx's phases: redirects, CORS, addresses,
-//! limits, authentication, paths, fields. What restricts and cannot be read leaves the routes with 503.
+//! limits, authentication, paths, fields; what proves the way of a request is asked for before all. What restricts and cannot be read leaves the routes with 503.
 
 mod access;
 mod nginx;
 mod own;
 mod pages;
 mod references;
+mod zone;
 
 pub(in crate::control::translate) use own::NAMES as OWN_STEPS;
 pub(in crate::control) use references::{config_maps_of, secrets_of};
@@ -56,6 +57,7 @@ pub(in crate::control::translate) fn read(
     nginx::read(&mut maker);
     own::read(&mut maker);
     pages::read(&mut maker);
+    zone::read(&mut maker);
 }
 
 /// Makes steps of annotations.

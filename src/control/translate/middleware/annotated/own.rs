@@ -1,7 +1,7 @@
 //! The short forms of ravelin's own: what most routes ask for, without a Middleware.
 
 use super::references::split;
-use super::{Draft, Maker, access, nginx, pages};
+use super::{Draft, Maker, access, nginx, pages, zone};
 use crate::config;
 use crate::control::quote::quote;
 use crate::control::translate::middleware::{
@@ -29,7 +29,12 @@ const REQUEST_HEADERS: &str = "ravelin.dev/request-headers";
 const RESPONSE_HEADERS: &str = "ravelin.dev/response-headers";
 
 /// All of them, on Ingresses.
-pub(in crate::control::translate) const NAMES: [&str; 18] = [
+pub(in crate::control::translate) const NAMES: [&str; 23] = [
+    zone::HEADER,
+    zone::SECRET,
+    zone::WORKERS,
+    zone::PASSES,
+    zone::CLIENT_HEADERS,
     REDIRECT,
     REDIRECT_STATUS,
     ALLOW,

@@ -1,13 +1,13 @@
 //! The Secrets and ConfigMaps that such annotations name.
 
-use super::{nginx, own, pages};
+use super::{nginx, own, pages, zone};
 use std::collections::BTreeMap;
 
 /// Namespace, if it is another one, and name of each.
 pub(in crate::control) fn secrets_of(
     annotations: &BTreeMap<String, String>,
 ) -> impl Iterator<Item = (Option<&str>, &str)> {
-    named_by(annotations, [nginx::AUTH_SECRET, own::BASIC_AUTH])
+    named_by(annotations, [nginx::AUTH_SECRET, own::BASIC_AUTH, zone::SECRET])
 }
 
 /// The same of ConfigMaps.

@@ -3,6 +3,7 @@
 mod access;
 mod nginx;
 mod pages;
+mod zone;
 
 use super::{lines, mk_ingress, mk_paths, run};
 use crate::control::objects::Objects;
