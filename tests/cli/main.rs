@@ -17,6 +17,7 @@ mod origin;
 mod preflight;
 mod probe;
 mod program;
+mod proofs;
 mod reference;
 mod run;
 mod running;

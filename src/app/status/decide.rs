@@ -1,6 +1,7 @@
 //! The decisions up to the endpoints, as `explain` shows them on the command line and on the status page: by the functions
 //! of the request path.
 
+use super::proofs::{Proof, ZoneSettings, proofs};
 use super::steps::{AskedSteps, StepEffect, walk};
 use crate::error::Reason;
 use crate::http::Target;
@@ -28,6 +29,8 @@ pub(crate) struct AskedRoute<'a> {
     /// The visitor as text, where a trusted peer names it.
     pub(crate) visitor: Option<&'a HeaderValue>,
     pub(crate) via_cloudflare: bool,
+    /// What is asked of requests before their route.
+    pub(crate) settings: ZoneSettings<'a>,
 }
 
 /// What was decided, as far as it came.
@@ -42,6 +45,8 @@ pub(crate) struct Decided {
     pub(crate) uri: Option<Uri>,
     /// The middlewares, up to the one that answers.
     pub(crate) steps: Vec<StepEffect>,
+    /// What proves that its requests came through the operator's zone, strongest first. Empty where nothing is served.
+    pub(crate) proofs: Vec<Proof>,
 }
 
 /// Decides where a request goes: to the endpoints of the route that is returned.
@@ -81,9 +86,17 @@ pub(crate) fn decide(
     decided.route = Some(id);
     let uri = request::sent(table, id, &target, &seen)?;
     decided.uri = Some(uri.clone());
+    if is_served(table, id) {
+        decided.proofs = proofs(table, id, target.host_name()?.as_str(), asked.settings);
+    }
     let (method, headers) = (&head.method, &head.headers);
     let steps = AskedSteps { method, headers, target: &target, uri, over_tls, peer, visitor };
     let answer;
     (decided.steps, answer) = walk(table, id, steps);
     answer.map_or(Ok(id), Err)
+}
+
+/// Whether a pod may get requests of a route, now or when there is one.
+fn is_served(table: &Table, id: RouteId) -> bool {
+    matches!(request::usable(table.backend(id)), Ok(_) | Err(Reason::NoEndpoint))
 }

@@ -4,6 +4,7 @@
 use super::Sources;
 use super::certificates::words;
 use super::decide::{AskedRoute, Decided, decide};
+use super::proofs::{Proof, ZoneSettings};
 use super::question::ExplainQuery;
 use super::routes::{RouteRow, route_row};
 use super::steps::StepEffect;
@@ -54,6 +55,9 @@ pub(super) struct LiveExplanation {
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<RouteRow>,
+    /// What proves that its requests came through the operator's zone, strongest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    proofs: Vec<Proof>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     middlewares: Vec<StepEffect>,
     /// Addresses that it may go to: the first of them.
@@ -160,6 +164,13 @@ impl Sources {
         }?;
         let table = self.tables.load();
         let entry = ListenerEntry::of(&self.config).get(position).copied();
+        let host = Host::parse(&query.host).ok();
+        let snapshot = self.certificates.load();
+        let policy = host.as_ref().and_then(|host| snapshot.policy(Some(host.as_str())));
+        let settings = ZoneSettings {
+            demand: policy.map(|policy| policy.demand()),
+            cloudflare: Some(&self.config.cloudflare),
+        };
         let asked = AskedRoute {
             request,
             most_target: self.config.limits.request_target,
@@ -169,12 +180,13 @@ impl Sources {
             peer: sent.peer,
             visitor: sent.visitor.as_ref(),
             via_cloudflare: sent.via_cloudflare,
+            settings,
         };
         let mut decided = Decided::default();
         let found = decide(&table, &asked, &mut decided);
         (told.host, told.path) = (decided.host, decided.path);
         told.route = decided.route.map(|id| route_row(&table, id));
-        told.middlewares = decided.steps;
+        (told.proofs, told.middlewares) = (decided.proofs, decided.steps);
         reach(table.backend(found?), told)
     }
 

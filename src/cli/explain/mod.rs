@@ -11,7 +11,7 @@ use super::certificates::Certificates;
 use super::checkout::JudgedAs;
 use super::table::{self, Row};
 use super::{Failure, Output, What, check, manifests, say};
-use crate::app::status::{self, AskedRoute, Decided, StepEffect};
+use crate::app::status::{self, AskedRoute, Decided, Proof, StepEffect, ZoneSettings};
 use crate::config::ListenerProtocol;
 use crate::config::{Config, Listener};
 use crate::control::reconcile::Build;
@@ -85,6 +85,9 @@ struct Explanation {
     /// The most bytes of a body, where its Ingress has a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_body: Option<NonZeroU64>,
+    /// What proves that its requests came through the operator's zone, strongest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    proofs: Vec<Proof>,
     /// The middlewares of the route, in the order of the request, up to the one that answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     middlewares: Vec<StepEffect>,
@@ -144,7 +147,11 @@ pub(super) fn explain(
     };
     let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
     let over_tls = told.map_or(is_https, |told| told == Scheme::Https);
-    let way = Way { belongs, over_tls, entry, without_pods };
+    let settings = ZoneSettings {
+        demand: certificates.demand(Some(&handshake::named_host(&request).0)).ok(),
+        cloudflare: read.config.as_ref().map(|config| &config.cloudflare),
+    };
+    let way = Way { belongs, over_tls, entry, without_pods, settings };
     let refused = decide(table, &request, limit, &way, &mut explanation).err();
     let reason = refused.as_ref().map(|answer| answer.reason);
     let answer = |own: &StepAnswer| format!("{} {}", own.status().as_u16(), own.reason.label());
@@ -186,7 +193,7 @@ fn request(method: &str, url: &str) -> Result<(String, Request<()>), Failure> {
 }
 
 /// How a request comes, and what is known of where it goes.
-struct Way {
+struct Way<'a> {
     /// Whether it belongs on its connection.
     belongs: Result<(), Reason>,
     over_tls: bool,
@@ -194,6 +201,8 @@ struct Way {
     entry: ListenerEntry,
     /// No pods are named in the input: a Service is enough.
     without_pods: bool,
+    /// What is asked of requests before their route.
+    settings: ZoneSettings<'a>,
 }
 
 impl Explanation {
@@ -213,7 +222,7 @@ fn decide(
     table: &Table,
     request: &Request<()>,
     limit: usize,
-    way: &Way,
+    way: &Way<'_>,
     explanation: &mut Explanation,
 ) -> Result<(), Box<StepAnswer>> {
     let (peer, visitor) = explanation.sent_by();
@@ -227,11 +236,12 @@ fn decide(
         visitor: visitor.as_ref(),
         // Who says nothing of where it comes from means a visitor of Cloudflare.
         via_cloudflare: explanation.origin.is_none(),
+        settings: way.settings,
     };
     let mut decided = Decided::default();
     let found = status::decide(table, &asked, &mut decided);
     (explanation.host, explanation.path) = (decided.host, decided.path);
-    explanation.middlewares = decided.steps;
+    (explanation.proofs, explanation.middlewares) = (decided.proofs, decided.steps);
     if let Some(id) = decided.route {
         explanation.route = Some(table::row(table, id));
         if let Some(uri) = decided.uri {

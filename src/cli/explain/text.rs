@@ -49,6 +49,7 @@ pub(super) fn text(explanation: &Explanation) -> String {
     lines.extend(route.iter().filter_map(|route| Some(("check", route.check.clone()?))));
     lines.extend(explanation.raw_path.clone().map(|path| ("raw path", path)));
     lines.extend(timeouts.clone().map(|timeouts| ("timeouts", timeouts)));
+    lines.extend(explanation.proofs.iter().map(|proof| ("proof", proof.text.clone())));
     lines.extend(explanation.middlewares.iter().map(|step| {
         ("middleware", format!("{} ({}): {}", step.middleware, step.kind, step.effect))
     }));

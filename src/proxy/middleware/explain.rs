@@ -2,7 +2,7 @@
 
 use super::{RequestView, StepAnswer, Stop, on_request};
 use crate::model::NamedStep;
-use crate::model::middleware::Step;
+use crate::model::middleware::{SecretSource, Step};
 use crate::net::fields::{FieldMap, Fields};
 use http::HeaderName;
 use std::collections::BTreeSet;
@@ -29,9 +29,8 @@ pub fn explain(
 ) -> (Vec<StepReport>, Option<Box<StepAnswer>>) {
     let mut reports = Vec::new();
     for middleware in chain {
-        if let (Step::Source(_) | Step::Exempt(_), false) = (&middleware.step, knows_client) {
+        if let Some(effect) = unknown_here(&middleware.step, request, knows_client) {
             let (name, kind) = (Arc::clone(&middleware.name), middleware.step.kind());
-            let effect = "compares the client's address: give --from".to_owned();
             reports.push(StepReport { name, kind, effect });
             request.passage.pass();
             continue;
@@ -64,6 +63,23 @@ pub fn explain(
         request.passage.pass();
     }
     (reports, None)
+}
+
+/// What a step would compare with that is not known here, if so.
+fn unknown_here(step: &Step, request: &RequestView<'_>, knows_client: bool) -> Option<String> {
+    match step {
+        Step::Source(_) | Step::Exempt(_) if !knows_client => {
+            Some("compares the client's address: give --from".to_owned())
+        }
+        Step::SecretHeader(rule) => match &rule.source {
+            SecretSource::File(path) if request.origin.is_for(&rule.hosts) => {
+                request.passage.received.secret(&rule.name)?;
+                Some(format!("compares {} with the values in {path:?}", rule.name))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Whom a step asks.

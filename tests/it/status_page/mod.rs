@@ -180,6 +180,7 @@ fn explain_says_where_a_request_would_go_now() {
     assert_eq!(forwarded["endpoints"], json!([pod.addr().to_string()]));
     assert_eq!(forwarded["admission"], "admitted: in the set loopback");
     assert_eq!(forwarded["full_strict"], "self_signed");
+    assert_eq!(forwarded["proofs"][0]["kind"], "address");
     let stranger = told(&edge, "explain?host=shop.example&from=192.0.2.1");
     assert!(matches!(stranger["answer"].as_str(), Some("none" | "reset")), "{stranger}");
     assert_eq!(pod.connections(), 0, "nothing is sent");

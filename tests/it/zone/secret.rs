@@ -138,7 +138,8 @@ fn values_are_in_no_log_no_metric_and_no_answer() {
     assert_eq!(process.exit().code(), Some(0));
     told.push(format!("{:?}", process.log_lines()));
     told.push(format!("{:?}", process.said()));
-    assert!(told[4].contains("secret-header"), "{}", told[4]);
+    let proof = "secret header x-origin-auth (ns/a: secret-header)";
+    assert!(told[4].contains(proof), "{}", told[4]);
     assert!(told[5].contains("secret_missing"), "{}", told[5]);
     for text in &told {
         assert!(!text.contains(NOW) && !text.contains("guess-098f"), "{text}");

@@ -307,6 +307,7 @@ function explained(answer) {
     ["Matched", answer.host && answer.host + (answer.path || "")],
     ["Route", route && [route.kind, route.host, route.path, "of", route.object, route.field].join(" ")],
     ["Service", route && route.service],
+    ...(answer.proofs || []).map((proof) => ["Proof of zone", proof.text]),
     ...(answer.middlewares || []).map((step) => [step.middleware, step.kind + ": " + step.effect]),
     ["Endpoints", (answer.endpoints || []).join(" ")],
   ];
