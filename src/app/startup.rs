@@ -16,7 +16,7 @@ use super::settings::{open_access_log, options, policy};
 use super::steering::Steering;
 use super::thread::Thread;
 use super::wakeup::Wakeup;
-use super::zone::read_secrets;
+use super::zone::with_secrets;
 use super::{
     App, Parts, StartError, admin::start_admin, allowed_connections, bind, bind_all, join_all,
     on_runtime, privilege, start_accepting, start_control, start_workers,
@@ -114,7 +114,6 @@ impl Prepared {
         let telemetry = telemetry(&config, &heritage);
         let certificates = certificates(&config, &telemetry, &heritage)?;
         let shown = certificates.shown();
-        read_secrets(&config, heritage.steps.secrets())?;
         let Ports { listeners, admin, socket } = Ports::bind(&config, heritage.number)?;
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
         let holds = listeners.iter().chain([&admin.port]).map(Bound::hold);
@@ -129,11 +128,11 @@ impl Prepared {
         let parts = Parts {
             strangers: strangers(&config, connections, &telemetry),
             policy: Arc::new(policy(&config)?),
+            steps: with_secrets(&heritage.steps, &config)?,
             config,
             telemetry,
             signal,
             wakeup,
-            steps: Arc::clone(&heritage.steps),
             admin_ends,
             tables: publisher.handle(),
             sink,

@@ -2,14 +2,15 @@
 
 use super::thread::Thread;
 use super::{Parts, on_runtime};
-use crate::config::{Config, FileIdentity, Followed, WorkerZones, Zone};
+use crate::config::{Config, FileIdentity, Followed, WorkerZones, ZoneTable};
 use crate::model::NamedStep;
 use crate::model::middleware::{
     ClientCertificateFields, PassRule, SecretRule, SecretSource, Step, WorkerRule,
 };
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::pki::certificate::{LoadError, read_bounded};
-use crate::pki::zone_secret::{SecretCell, SecretError, SecretStore, SecretValues};
+use crate::pki::zone_secret::{SecretCell, SecretStore, SecretValues, SecretValuesError};
+use crate::proxy::middleware::StateRegistry;
 use crate::telemetry::StepCells;
 use std::collections::BTreeSet;
 use std::io;
@@ -32,7 +33,7 @@ pub enum ZoneSecretError {
         /// As configured.
         path: PathBuf,
         /// What is wrong.
-        error: SecretError,
+        error: SecretValuesError,
     },
 }
 
@@ -56,8 +57,8 @@ pub(super) fn steps(config: &Config) -> Vec<Arc<NamedStep>> {
     steps.collect()
 }
 
-fn of_table(table: &Zone) -> Vec<(&'static str, Step)> {
-    let Zone { hosts, secret, workers, passes, headers } = table.clone();
+fn of_table(table: &ZoneTable) -> Vec<(&'static str, Step)> {
+    let ZoneTable { hosts, secret, workers, passes, headers } = table.clone();
     let mut steps = Vec::new();
     if let Some(secret) = secret {
         let (name, source) = (secret.name, SecretSource::File(secret.file));
@@ -96,6 +97,18 @@ pub(super) fn read_secrets(config: &Config, secrets: &SecretStore) -> Result<(),
         secrets.file(path).put(values);
     }
     Ok(())
+}
+
+/// What steps keep, with the values of the files in force.
+///
+/// # Errors
+/// As [`read_secrets`].
+pub(super) fn with_secrets(
+    steps: &Arc<StateRegistry>,
+    config: &Config,
+) -> Result<Arc<StateRegistry>, ZoneSecretError> {
+    read_secrets(config, steps.secrets())?;
+    Ok(Arc::clone(steps))
 }
 
 /// Follows the files on a thread of its own, if there are any.

@@ -70,7 +70,7 @@ pub use state::LastGoodConfig;
 pub use timeouts::TimeoutsConfig;
 pub use units::{Fault, MAX_DURATION, duration, size};
 pub use values::SOCKET_PATH_BYTES;
-pub use zone::Zone;
+pub use zone::ZoneTable;
 
 /// Largest configuration file, in bytes: one that is larger by far is the wrong file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -105,7 +105,7 @@ pub struct Config {
     /// Teams of Cloudflare Access whose keys are elsewhere than Cloudflare documents.
     pub access: Vec<Access>,
     /// What hosts ask of the way that their requests came.
-    pub zones: Vec<Zone>,
+    pub zones: Vec<ZoneTable>,
     /// `[state] directory`: the directory for persistent state. `None`: no state is stored. As written:
     /// relative to the working directory.
     pub state: Option<PathBuf>,

@@ -72,9 +72,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let tls = root.table(&keys::TLS);
     let ticket_key_file = tls.read("ticket_key_file", path);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
-    let crowdsec = crowdsec::section(&root.table(&keys::CROWDSEC));
     let access = access::section(&root);
-    let zones = zone::section(&root);
     let source = source::section(&root.table(&keys::SOURCE));
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
     let admin_table = root.table(&keys::ADMIN);
@@ -107,9 +105,9 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         ticket_key_file,
         cloudflare,
         break_glass: break_glass::section(&root.table(&keys::BREAK_GLASS)),
-        crowdsec,
+        crowdsec: crowdsec::section(&root.table(&keys::CROWDSEC)),
         access,
-        zones,
+        zones: zone::section(&root),
         state,
         last_good,
         source: source?,

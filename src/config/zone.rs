@@ -19,7 +19,7 @@ const CDN_PASSES: RangeInclusive<usize> = 1..=100;
 
 /// What some hosts ask for. At least one of its parts asks for something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Zone {
+pub struct ZoneTable {
     /// The hosts; empty for all of them. No host is in two tables.
     pub hosts: Vec<HostPattern>,
     /// A field that only the operator's zone adds.
@@ -33,15 +33,15 @@ pub struct Zone {
 }
 
 /// Reads the tables. Faulty ones are reported.
-pub(super) fn section(root: &Table<'_>) -> Vec<Zone> {
-    let mut all: Vec<Zone> = Vec::new();
+pub(super) fn section(root: &Table<'_>) -> Vec<ZoneTable> {
+    let mut all: Vec<ZoneTable> = Vec::new();
     for table in root.tables(&keys::ZONE).unwrap_or_default() {
         let workers = table
             .list("worker_zones")
             .map(|list| list.strings(&table.path("worker_zones"), zone_name));
         let passes = table.read("max_cdn_passes", |value| count(value, &CDN_PASSES));
         let passes = passes.and_then(|passes| u32::try_from(passes).ok());
-        let read = Zone {
+        let read = ZoneTable {
             hosts: list(&table, "hosts", host),
             secret: secret(&table),
             workers: workers.map_or(WorkerZones::Any, WorkerZones::Only),
@@ -55,7 +55,7 @@ pub(super) fn section(root: &Table<'_>) -> Vec<Zone> {
 }
 
 /// Reports a table that asks for nothing, and hosts of another one.
-fn check(table: &Table<'_>, read: &Zone, others: &[Zone]) {
+fn check(table: &Table<'_>, read: &ZoneTable, others: &[ZoneTable]) {
     if !keys::ZONE.keys.iter().any(|key| *key != "hosts" && table.has(key)) {
         let fix = "write what its requests have to show, such as secret_header and secret_file";
         table.complain("hosts", Fault::new("the table asks for nothing", fix));

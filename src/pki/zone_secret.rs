@@ -26,7 +26,7 @@ pub const MOST_VALUES: usize = 16;
 
 /// Why values cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretError {
+pub enum SecretValuesError {
     /// There is none.
     Empty,
     /// One has fewer characters than [`LEAST_VALUE`].
@@ -39,16 +39,16 @@ pub enum SecretError {
     NotText,
 }
 
-impl std::error::Error for SecretError {}
+impl std::error::Error for SecretValuesError {}
 
-advice! { SecretError:
-    SecretError::Empty => "has no line with a value",
+advice! { SecretValuesError:
+    SecretValuesError::Empty => "has no line with a value",
         "write the accepted values into it, one a line, such as of `openssl rand -hex 32`";
-    SecretError::TooShort => "has a value of fewer than 16 characters",
+    SecretValuesError::TooShort => "has a value of fewer than 16 characters",
         "write longer ones, such as of `openssl rand -hex 32`";
-    SecretError::TooLong => "has a value of more than 1024 characters", "write shorter ones";
-    SecretError::TooMany => "has more than 16 values", "remove those that the zone no longer sends";
-    SecretError::NotText => "has a value that is not printable ASCII",
+    SecretValuesError::TooLong => "has a value of more than 1024 characters", "write shorter ones";
+    SecretValuesError::TooMany => "has more than 16 values", "remove those that the zone no longer sends";
+    SecretValuesError::NotText => "has a value that is not printable ASCII",
         "write letters and digits, such as of `openssl rand -hex 32`";
 }
 
@@ -94,24 +94,24 @@ impl SecretValues {
     /// # Errors
     /// Why they cannot be used. One value that cannot be used is enough: it is a mistake to be told of now, and not
     /// when the zone begins to send it.
-    pub fn parse<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> Result<Self, SecretError> {
+    pub fn parse<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> Result<Self, SecretValuesError> {
         let lines = texts.into_iter().flat_map(|text| text.split(|byte| *byte == b'\n'));
         let values: Vec<&[u8]> =
             lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
         for value in &values {
             if !value.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-                return Err(SecretError::NotText);
+                return Err(SecretValuesError::NotText);
             }
             match value.len() {
-                ..LEAST_VALUE => return Err(SecretError::TooShort),
+                ..LEAST_VALUE => return Err(SecretValuesError::TooShort),
                 LEAST_VALUE..=MOST_VALUE => {}
-                _ => return Err(SecretError::TooLong),
+                _ => return Err(SecretValuesError::TooLong),
             }
         }
         match values.len() {
-            0 => Err(SecretError::Empty),
+            0 => Err(SecretValuesError::Empty),
             1..=MOST_VALUES => Ok(Self(values.into_iter().map(Box::from).collect())),
-            _ => Err(SecretError::TooMany),
+            _ => Err(SecretValuesError::TooMany),
         }
     }
 
@@ -172,7 +172,7 @@ mod tests {
     const OLD: &str = "0123456789abcdef";
     const NEW: &str = "fedcba9876543210";
 
-    fn parse(texts: &[&str]) -> Result<SecretValues, SecretError> {
+    fn parse(texts: &[&str]) -> Result<SecretValues, SecretValuesError> {
         SecretValues::parse(texts.iter().map(|text| text.as_bytes()))
     }
 
@@ -193,18 +193,18 @@ mod tests {
     fn what_could_be_guessed_or_not_be_sent_is_refused() {
         let (long, many) = ("a".repeat(MOST_VALUE + 1), format!("{OLD}\n").repeat(17));
         for (text, error) in [
-            ("", SecretError::Empty),
-            (" \n\t\r\n", SecretError::Empty),
-            ("0123456789abcde", SecretError::TooShort),
-            ("0123456789abcdef\nshort", SecretError::TooShort),
-            (&*long, SecretError::TooLong),
-            (&*many, SecretError::TooMany),
-            ("0123456789abcdé0123456789", SecretError::NotText),
-            ("0123456789\u{7}abcdef", SecretError::NotText),
+            ("", SecretValuesError::Empty),
+            (" \n\t\r\n", SecretValuesError::Empty),
+            ("0123456789abcde", SecretValuesError::TooShort),
+            ("0123456789abcdef\nshort", SecretValuesError::TooShort),
+            (&*long, SecretValuesError::TooLong),
+            (&*many, SecretValuesError::TooMany),
+            ("0123456789abcdé0123456789", SecretValuesError::NotText),
+            ("0123456789\u{7}abcdef", SecretValuesError::NotText),
         ] {
             assert_eq!(parse(&[text]), Err(error), "{text:?}");
         }
-        assert_eq!(parse(&[]), Err(SecretError::Empty));
+        assert_eq!(parse(&[]), Err(SecretValuesError::Empty));
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn a_request_that_is_forwarded() {
                 "object Ingress demo/app spec.rules[0].http.paths[1]",
                 "service demo/admin:80",
                 "endpoints 127.0.0.1:18083",
-                "proof address alone: whoever is admitted, every customer of Cloudflare among them",
+                "proof address alone: every customer of Cloudflare can send from an admitted one",
                 "answer forwarded",
                 "note one endpoint, by load",
             ]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-const ALONE: &str = "address alone: whoever is admitted, every customer of Cloudflare among them";
+const ALONE: &str = "address alone: every customer of Cloudflare can send from an admitted one";
 const SHARED: &str = "Cloudflare's shared client certificate, which proves Cloudflare alone";
 
 /// An Ingress of the name and host, with annotations.

@@ -59,7 +59,7 @@ pub(crate) fn proofs(
     let steps = table.chain(id).into_iter().flat_map(|chain| chain.iter());
     found.extend(steps.filter_map(|named| of_step(&named.step, &named.name, host)));
     if !found.iter().any(|(kind, _)| *kind < ProofKind::Address) {
-        let text = "address alone: whoever is admitted, every customer of Cloudflare among them";
+        let text = "address alone: every customer of Cloudflare can send from an admitted one";
         found.push((ProofKind::Address, text.to_owned()));
     }
     // Stable: of one kind in the order of the request.

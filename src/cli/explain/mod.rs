@@ -147,10 +147,7 @@ pub(super) fn explain(
     };
     let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
     let over_tls = told.map_or(is_https, |told| told == Scheme::Https);
-    let settings = ZoneSettings {
-        demand: certificates.demand(Some(&handshake::named_host(&request).0)).ok(),
-        cloudflare: read.config.as_ref().map(|config| &config.cloudflare),
-    };
+    let settings = settings(read.config.as_ref(), &certificates, &request);
     let way = Way { belongs, over_tls, entry, without_pods, settings };
     let refused = decide(table, &request, limit, &way, &mut explanation).err();
     let reason = refused.as_ref().map(|answer| answer.reason);
@@ -160,6 +157,17 @@ pub(super) fn explain(
     explanation.note = note(&read.build, &explanation, reason);
     print(what, &explanation)?;
     Ok(u8::from(reason.is_some()))
+}
+
+/// What is asked of a request before its route.
+fn settings<'s>(
+    config: Option<&'s Config>,
+    certificates: &'s Certificates<'_>,
+    request: &Request<()>,
+) -> ZoneSettings<'s> {
+    let (host, _) = handshake::named_host(request);
+    let demand = certificates.demand(Some(&host)).ok();
+    ZoneSettings { demand, cloudflare: config.map(|config| &config.cloudflare) }
 }
 
 /// An answer of our own: status and reason.

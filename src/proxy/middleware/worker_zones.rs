@@ -7,7 +7,7 @@ use super::{RequestView, StepAnswer, Stop};
 use crate::error::Reason;
 use crate::model::middleware::WorkerRule;
 
-/// Refuses requests of other Workers. Whoever sends a field is taken at its word: it can only have the request refused.
+/// Refuses requests of other Workers. The field counts from every address: it can only have its request refused.
 pub(super) fn on_request(rule: &WorkerRule, request: &mut RequestView<'_>) -> Result<(), Stop> {
     if !request.origin.is_for(&rule.hosts) {
         return Ok(());

@@ -31,6 +31,7 @@ mod values;
 pub use catalogue::ForeignAnnotation;
 pub(super) use catalogue::catalogue;
 pub(super) use expression::place as place_of_expression;
+pub(super) use others::refuse_steps;
 
 use super::annotations::{Annotations, IGNORE, OURS};
 use super::report::Report;

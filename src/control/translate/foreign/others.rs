@@ -3,10 +3,12 @@
 
 use super::Subject;
 use crate::control::suggest::nearest;
-use crate::control::translate::annotations::{IGNORE, OURS};
+use crate::control::translate::annotations::{Annotations, IGNORE, OURS, field};
 use crate::control::translate::clients::{CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_SUBJECT};
-use crate::control::translate::middleware::OWN_STEPS;
+use crate::control::translate::middleware::{OWN_STEPS, RESTRICTING_STEPS};
 use crate::control::translate::own::{OF_SERVICES, of_ingresses};
+use crate::control::translate::report::{Problem, Report};
+use crate::model::{Broken, Why};
 
 /// Controllers without a table, by the prefix of their annotations.
 pub(super) const OTHERS: [(&str, &str); 7] = [
@@ -105,7 +107,27 @@ pub(super) fn unread(name: &str, subject: Subject<'_>) -> Option<Unread> {
 /// Whether an annotation of ravelin restricts access.
 fn is_guard(name: &str) -> bool {
     [CLIENT_CERTIFICATE, CLIENT_CA, CLIENT_SUBJECT].contains(&name)
+        || RESTRICTING_STEPS.contains(&name)
         || OWN_STEPS.contains(&name) && protects(&name[OURS.len()..])
+}
+
+/// Reports the steps that annotations of an IngressRoute ask for, and that only Ingresses have. Returns why none of its
+/// routes is served, if one of them restricts access.
+pub(in crate::control::translate) fn refuse_steps(
+    annotations: Annotations<'_>,
+    report: &mut Report<'_>,
+) -> Option<Broken> {
+    let mut refused = None;
+    for name in OWN_STEPS.into_iter().filter(|name| is_guard(name)) {
+        if annotations.get(name).is_none() || annotations.ignores(name, None, report) {
+            continue;
+        }
+        let reason = "is for Ingresses, and protects what it is on: requests of this IngressRoute answer 503";
+        let fix = "ask for it by a Middleware of its routes, or by [[zone]] or [[access]] in the configuration, and remove it";
+        report.add(&field(name), Problem::error(Why::RestrictionUnsupported, "", reason, fix));
+        refused = Some(Broken::Restricted);
+    }
+    refused
 }
 
 #[cfg(test)]
@@ -128,6 +150,11 @@ mod tests {
         assert_eq!(unread("ravelin.dev/client-certificate"), None);
         assert_eq!(unread("ravelin.dev/client-certifcate"), Some(true));
         assert_eq!(unread("ravelin.dev/allow-from"), Some(true), "possibly of a later version");
+        for near in ["worker-zone", "secret-heder", "max-cdn-pass", "secret-header-secrets"] {
+            let name = format!("ravelin.dev/{near}");
+            let unread = super::unread(&name, Subject::Ingress(None));
+            assert!(unread.is_some_and(|unread| unread.protects), "{near}");
+        }
         assert_eq!(unread("ravelin.dev/https-redirct"), Some(false));
         assert_eq!(unread("ravelin.dev/max-connections"), Some(false), "it is for Services");
         assert_eq!(unread("other.example/client-certificate"), None);

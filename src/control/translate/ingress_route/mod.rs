@@ -25,6 +25,7 @@ pub(super) use tls::{RouteTls, content as tls_content};
 
 use super::annotations::Annotations;
 use super::entry_points::{EntryPointTable, EntryPointsRead};
+use super::foreign::refuse_steps;
 use super::https;
 use super::ingress::IngressRead;
 use super::middleware::{Fields, Reference};
@@ -84,6 +85,7 @@ pub(super) fn read<'o>(
     let entry_points = points.of_route(&names, has_tls, report);
     let https = https::read(annotations, has_tls, entry_points.is_secure, https, report);
     let refused = is_broken.then_some(Broken::Altered).or(entry_points.broken);
+    let refused = refuse_steps(annotations, report).or(refused);
     let mut asks = IngressRead::asking(annotations, https, refused, report);
     let mut hosts = tls::hosts(&routes);
     let tls = tls::read(&source.spec, &mut hosts, report);

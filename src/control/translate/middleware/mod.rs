@@ -36,7 +36,7 @@ mod texts;
 
 pub(in crate::control) use annotated::config_maps_of as annotated_config_maps;
 pub(in crate::control) use annotated::secrets_of as annotated_secrets;
-pub(super) use annotated::{OWN_STEPS, Subject, read as read_annotated};
+pub(super) use annotated::{OWN_STEPS, RESTRICTING_STEPS, Subject, read as read_annotated};
 pub(super) use fields::Fields;
 pub use go_duration::parse as go_duration;
 pub(super) use kept::{Changed, Dependency, Middlewares, Reading};

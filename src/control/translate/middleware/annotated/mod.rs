@@ -3,7 +3,7 @@
 //!
 //! Each becomes the `spec` of a Middleware, in memory, and is read by the reader of that kind: one meaning, one
 //! implementation. Annotations have no order, so the steps are in that of nginx's phases: redirects, CORS, addresses,
-//! limits, authentication, paths, fields; what proves the way of a request is asked for before all. What restricts and cannot be read leaves the routes with 503.
+//! limits, authentication, paths, fields; what proves where a request came through is asked for before all. What restricts and cannot be read leaves the routes with 503.
 
 mod access;
 mod nginx;
@@ -12,7 +12,7 @@ mod pages;
 mod references;
 mod zone;
 
-pub(in crate::control::translate) use own::NAMES as OWN_STEPS;
+pub(in crate::control::translate) use own::{NAMES as OWN_STEPS, RESTRICTING as RESTRICTING_STEPS};
 pub(in crate::control) use references::{config_maps_of, secrets_of};
 
 use super::fields::{Fields, UNTIL};

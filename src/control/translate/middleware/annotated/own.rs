@@ -28,6 +28,10 @@ const ADD_PREFIX: &str = "ravelin.dev/add-prefix";
 const REQUEST_HEADERS: &str = "ravelin.dev/request-headers";
 const RESPONSE_HEADERS: &str = "ravelin.dev/response-headers";
 
+/// Those that restrict who is served, and do not say so by a word in their names.
+pub(in crate::control::translate) const RESTRICTING: [&str; 4] =
+    [zone::HEADER, zone::SECRET, zone::WORKERS, zone::PASSES];
+
 /// All of them, on Ingresses.
 pub(in crate::control::translate) const NAMES: [&str; 23] = [
     zone::HEADER,

@@ -1,9 +1,10 @@
 //! What a request has to show of the way that it came: what is read of the annotations, and what is said of mistakes.
 
 use super::{OWN, mk_annotated, of_first};
-use crate::control::translate::tests::{lines, run};
+use crate::control::translate::Options;
+use crate::control::translate::tests::{lines, options, run, run_with};
 use crate::model::middleware::{CertificateHeaders, SecretRule, SecretSource, Step};
-use crate::model::{BackendState, Diagnostic, Model};
+use crate::model::{BackendState, Broken, Diagnostic, Model};
 
 const SECRETS: &str = "
 apiVersion: v1
@@ -145,4 +146,30 @@ fn an_empty_value_lets_nobody_in() {
     }
     refused("secret-header: EMPTY\nsecret-header-secret: auth");
     refused("secret-header: x-a\nsecret-header-secret: EMPTY");
+}
+
+#[test]
+fn on_an_ingress_route_they_let_nobody_in_and_say_where_to_write_it() {
+    let route = "
+apiVersion: traefik.io/v1alpha1
+kind: IngressRoute
+metadata: {name: r, annotations: {ANNOTATION: value}}
+spec: {routes: [{match: 'Host(`a.example`)', kind: Rule, services: [{name: web, port: 80}]}]}
+---";
+    let options = Options { taken_classes: vec!["traefik".to_owned()], ..options() };
+    for name in ["secret-header", "worker-zones", "max-cdn-passes", "access", "allow"] {
+        let yaml = route.replace("ANNOTATION", &format!("ravelin.dev/{name}"));
+        let (model, found) = run_with(&options, &yaml);
+        let state = &model.backends[&model.rules[0].backend].state;
+        assert_eq!(state, &BackendState::Broken(Broken::Restricted), "{name}");
+        let said = lines(&found).join("\n");
+        assert!(said.contains("is for Ingresses") && said.contains("[[zone]]"), "{said}");
+    }
+    let ignored = route.replace(
+        "ANNOTATION: value",
+        "ravelin.dev/access: x, ravelin.dev/ignore-annotations: ravelin.dev/access",
+    );
+    let (model, _) = run_with(&options, &ignored);
+    let state = &model.backends[&model.rules[0].backend].state;
+    assert!(!matches!(state, BackendState::Broken(Broken::Restricted)), "{state:?}");
 }
