@@ -264,6 +264,7 @@ fn of_a_secret_that_an_annotation_names_all_keys_are_kept() {
         ("nginx.ingress.kubernetes.io/auth-secret", "users"),
         ("nginx.ingress.kubernetes.io/auth-secret", "ns/users"),
         ("ravelin.dev/basic-auth-secret", "users"),
+        ("ravelin.dev/secret-header-secret", "users"),
     ] {
         let cluster = Arc::new(Cluster::new(&[ingresses.clone(), secrets.clone()]));
         let mut ingress = mk_ingress("i", "other");

@@ -82,6 +82,20 @@ fn split(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_another_network_is_never_taken_for_none(
+            before in proptest::collection::vec(any::<u8>(), 0..40),
+            after in "[ ,;=a-z0-9\"\\\\]{0,40}",
+        ) {
+            // No panic, and no count where a network is named outside of quotes.
+            passes(&before);
+            let named = format!("fastly, {after}");
+            prop_assert_eq!(passes(named.as_bytes()), None);
+        }
+    }
 
     #[test]
     fn passes_of_cloudflare_are_counted_and_other_networks_are_none() {
