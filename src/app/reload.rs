@@ -132,7 +132,7 @@ where
             Ok(config) => config,
             Err(mistakes) => {
                 for mistake in mistakes {
-                    refused(&mistake);
+                    self.refuse(&mistake);
                 }
                 return End::Settled;
             }
@@ -141,7 +141,7 @@ where
         let (next, halt) = match self.build(config, &limit, signals) {
             Ok(built) => built,
             Err(error) => {
-                refused(&error);
+                self.refuse(&error);
                 return End::Settled;
             }
         };
@@ -220,7 +220,7 @@ where
         let leaving = next.and_then(|next| Leaving::begin(next, true));
         let end = match halt {
             Halt::TooLate => {
-                refused(&format!(
+                self.refuse(&format!(
                     "not ready after {:?} (timeouts.reload): {missing}",
                     limit.length
                 ));
@@ -239,6 +239,11 @@ where
         };
         self.leaving.extend(leaving);
         end
+    }
+
+    fn refuse(&self, error: &str) {
+        self.app.telemetry.fail_reload();
+        tracing::error!(error, "the new configuration is not in force; the old one stays in use");
     }
 
     /// How many are leaving still.
@@ -272,10 +277,6 @@ where
         });
         self.leaving.into_iter().for_each(|one| one.thread.join());
     }
-}
-
-fn refused(error: &str) {
-    tracing::error!(error, "the new configuration is not in force; the old one stays in use");
 }
 
 /// How long a successor is waited for.

@@ -49,6 +49,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 pub use totals::RequestTotals;
@@ -94,6 +95,8 @@ pub struct Telemetry {
     snapshot: Mutex<SnapshotCells>,
     /// How often changes were put in force, by effect. Written by the control thread.
     changes: [LocalCounter; ChangeEffect::ALL.len()],
+    /// Whether the last reload failed.
+    reload_failing: AtomicBool,
     /// What is not served as written: sorted, each once.
     findings: Mutex<Arc<[Arc<Diagnostic>]>>,
     /// Where the table in force is, once there is one.
@@ -152,6 +155,7 @@ impl Telemetry {
             entry_points: OnceLock::new(),
             snapshot: Mutex::default(),
             changes: Default::default(),
+            reload_failing: AtomicBool::default(),
             findings: Mutex::new(Arc::new([])),
             tables: OnceLock::new(),
             metrics,
@@ -285,6 +289,11 @@ impl Telemetry {
     /// Counts a batch of changes in force. Only the control thread may call this.
     pub fn count_change(&self, effect: ChangeEffect) {
         self.changes[effect as usize].add(1);
+    }
+
+    /// Records that a reload of the configuration has failed. A reload that succeeds begins with cells of its own.
+    pub fn fail_reload(&self) {
+        self.reload_failing.store(true, Ordering::Relaxed);
     }
 
     /// Sets the current findings.

@@ -6,6 +6,7 @@ use crate::model::{EndpointState, Severity};
 use crate::telemetry::cells::ChangeEffect;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 /// Findings by kind, cause and severity.
 type Rejections = BTreeMap<(&'static str, &'static str, &'static str), i64>;
@@ -36,16 +37,12 @@ impl Telemetry {
             "Time taken to build the table: translating changes and compiling",
             snapshot.build_seconds,
         )?;
-        encoder.gauge(
-            "ravelin_ingress_class_grace_until_timestamp_seconds",
-            "Until when the Ingresses of a deleted IngressClass are served",
-            |family| {
-                self.class_grace.read().iter().try_for_each(|(class, until)| {
-                    let until = i64::try_from(*until).unwrap_or(i64::MAX);
-                    family.gauge(&[("class", class)], until)
-                })
-            },
+        plain(
+            "ravelin_config_reload_failing",
+            "1 if the last reload failed, and the configuration before it is still in force",
+            f64::from(u8::from(self.reload_failing.load(Ordering::Relaxed))),
         )?;
+        self.encode_grace(encoder)?;
         encoder.counter(
             "ravelin_object_changes",
             "Batches of object changes put in force, by effect",
@@ -69,6 +66,19 @@ impl Telemetry {
             },
         )?;
         self.encode_endpoints(encoder)
+    }
+
+    fn encode_grace(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        encoder.gauge(
+            "ravelin_ingress_class_grace_until_timestamp_seconds",
+            "Until when the Ingresses of a deleted IngressClass are served",
+            |family| {
+                self.class_grace.read().iter().try_for_each(|(class, until)| {
+                    let until = i64::try_from(*until).unwrap_or(i64::MAX);
+                    family.gauge(&[("class", class)], until)
+                })
+            },
+        )
     }
 
     /// Findings by kind, cause and severity, without what is merely not for us.
