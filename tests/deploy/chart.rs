@@ -84,7 +84,7 @@ fn labels_of_the_base_are_there_beside_those_of_helm() {
 #[test]
 fn helm_finds_nothing_to_say_about_any_set_of_values() {
     let sets = sets();
-    assert_eq!(sets.len(), 10, "{sets:?}");
+    assert_eq!(sets.len(), 11, "{sets:?}");
     for (name, file) in sets {
         let Some(output) = helm(&["lint", "--strict", "--quiet"], &["--values", &file]) else {
             return;
@@ -94,13 +94,19 @@ fn helm_finds_nothing_to_say_about_any_set_of_values() {
         assert!(output.status.success(), "{name}: {said}");
         // The configuration in it is one that this version accepts.
         let Some(objects) = rendered(&["--values", &file]) else { return };
-        let text = one(&objects, "ConfigMap")["data"]["ravelin.toml"].as_str().expect("text");
+        let text = configuration(&objects)["data"]["ravelin.toml"].as_str().expect("text");
         let offline = text
             .replace("kind = \"kubernetes\"", "kind = \"directory\"\ndirectory = \"x\"")
             .replace("\ncluster = true\n", "\n");
         assert_ne!(offline, text, "{name}");
         Config::parse(&offline, &name).unwrap_or_else(|errors| panic!("{name}: {errors:#?}"));
     }
+}
+
+/// The one ConfigMap that is no dashboard.
+fn configuration(objects: &[Value]) -> &Value {
+    let has = |object: &&Value| !object["data"]["ravelin.toml"].is_null();
+    objects.iter().find(has).expect("a configuration")
 }
 
 fn container(objects: &[Value]) -> &Value {
@@ -123,9 +129,66 @@ fn names_image_and_class(set: &str, objects: &[Value]) {
             assert_eq!(class["metadata"]["name"], "edge");
             let default = "ingressclass.kubernetes.io/is-default-class";
             assert_eq!(class["metadata"]["annotations"][default], "true");
-            let text = one(objects, "ConfigMap")["data"]["ravelin.toml"].as_str().expect("text");
+            let text = configuration(objects)["data"]["ravelin.toml"].as_str().expect("text");
             assert!(text.contains("\ningress_class = \"edge\"\n"), "{text}");
         }
+    }
+}
+
+/// The set about rules and dashboards.
+fn is_monitored(objects: &[Value]) {
+    let rule = one(objects, "VMRule");
+    assert_eq!(rule["apiVersion"], "operator.victoriametrics.com/v1beta1");
+    assert_eq!(rule["metadata"]["labels"]["team"], "edge");
+    let down = &rule["spec"]["groups"][0]["rules"][0];
+    assert_eq!(down["expr"], "up{job=~\"ravelin|ravelin/ravelin\"} == 0");
+    let link = "https://wiki.example/ravelin#ravelintargetdown";
+    assert_eq!(down["annotations"]["runbook_url"], link);
+    let dashboards = dashboards(objects);
+    assert_eq!(dashboards.len(), 4);
+    for map in dashboards {
+        let metadata = &map["metadata"];
+        assert_eq!(metadata["namespace"], "grafana");
+        assert_eq!(metadata["labels"]["grafana_dashboard"], "edge");
+        assert_eq!(metadata["annotations"], json!({"grafana_folder": "edge"}));
+        let text = map["data"].to_string();
+        assert!(text.contains("https://wiki.example/ravelin#") && !text.contains("OWNER"));
+    }
+}
+
+fn dashboards(objects: &[Value]) -> Vec<&Value> {
+    let maps = objects.iter().filter(|object| object["kind"] == "ConfigMap");
+    let label = |map: &&Value| !map["metadata"]["labels"]["grafana_dashboard"].is_null();
+    maps.filter(label).collect()
+}
+
+#[test]
+fn rules_and_dashboards_are_those_of_the_components() {
+    let set = ["monitoring.rules.enabled=true", "monitoring.dashboards.enabled=true"];
+    let Some(chart) = rendered(&["--set", set[0], "--set", set[1]]) else { return };
+    let components = ["rules", "vmrule", "dashboards"].map(|name| {
+        let objects = crate::objects::rendered(&deploy("components").join(name));
+        objects.map(|objects| (name, objects))
+    });
+    for (name, component) in components.into_iter().flatten() {
+        if name == "dashboards" {
+            let [chart, component] = [&chart, &component].map(|all| dashboards(all));
+            let data = |maps: &[&Value]| {
+                let named =
+                    |map: &&Value| (map["metadata"]["name"].to_string(), map["data"].clone());
+                maps.iter().map(named).collect::<BTreeMap<_, _>>()
+            };
+            assert_eq!(component.len(), 4);
+            assert_eq!(data(&chart), data(&component));
+            continue;
+        }
+        // But for the jobs, which the chart knows.
+        let jobs = "ravelin|ravelin/.+|.+/ravelin";
+        let kind = if name == "rules" { "PrometheusRule" } else { "VMRule" };
+        let spec = one(&component, kind)["spec"].to_string();
+        assert!(spec.contains(jobs), "{name}");
+        let expected = one(&chart, "PrometheusRule")["spec"].to_string();
+        assert_eq!(spec.replace(jobs, "ravelin|ravelin/ravelin"), expected, "{name}");
     }
 }
 
@@ -141,7 +204,7 @@ fn each_set_of_values_changes_what_it_names() {
                 let overlay = if name.starts_with("04") { "balancer" } else { "servicelb" };
                 let path = deploy("overlays").join(overlay).join("ravelin.toml");
                 let text = fs::read_to_string(path).expect("a readable file");
-                assert_eq!(one(&objects, "ConfigMap")["data"]["ravelin.toml"], text, "{name}");
+                assert_eq!(configuration(&objects)["data"]["ravelin.toml"], text, "{name}");
             }
             "06" => {
                 assert_eq!(spec["nodeSelector"], json!({"ravelin.dev/edge": "true"}));
@@ -173,6 +236,7 @@ fn each_set_of_values_changes_what_it_names() {
                 let labels = json!({"app.kubernetes.io/name": "ravelin", "team": "edge"});
                 assert_eq!(pod["metadata"]["labels"], labels);
             }
+            "11" => is_monitored(&objects),
             _ => panic!("nobody expects {name}"),
         }
     }
@@ -185,6 +249,8 @@ fn mistakes_in_values_are_refused_and_named() {
     let cases = [
         ("imag.tag=1".to_owned(), "additional properties 'imag' not allowed"),
         ("image.digest=sha256:1".to_owned(), "/image/digest"),
+        ("monitoring.rules.kind=Rule".to_owned(), "/monitoring/rules/kind"),
+        ("monitoring.runbook=wiki".to_owned(), "/monitoring/runbook"),
         ("capabilities={SYS_ADMIN}".to_owned(), "/capabilities/0"),
         (config("x"), "config is not valid TOML"),
         (config(socket), "source.kind has to be \"kubernetes\""),

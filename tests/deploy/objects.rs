@@ -148,14 +148,21 @@ fn components_can_be_added_to_an_overlay() {
         format!("{up}{}", deploy(relative).display().to_string().trim_start_matches('/'))
     };
     let text = format!(
-        "resources: [{:?}]\ncomponents: [{:?}, {:?}]\nimages: [{{name: ravelin, newTag: test}}]\n",
+        "resources: [{:?}]\ncomponents: [{:?}, {:?}, {:?}, {:?}, {:?}]\nimages: [{{name: ravelin, newTag: test}}]\n",
         at("overlays/balancer"),
         at("components/podmonitor"),
         at("components/cloudflare-config-map"),
+        at("components/rules"),
+        at("components/vmrule"),
+        at("components/dashboards"),
     );
     fs::write(own.join("kustomization.yaml"), text).expect("a new file");
     let Some(objects) = rendered(&own) else { return };
-    one(&objects, "PodMonitor");
+    for kind in ["PodMonitor", "PrometheusRule", "VMRule"] {
+        one(&objects, kind);
+    }
+    let dashboard = |object: &&Value| object["metadata"]["labels"]["grafana_dashboard"] == "1";
+    assert_eq!(objects.iter().filter(dashboard).count(), 4);
     let named = |object: &&Value| object["metadata"]["name"] == "ravelin-cloudflare-config-map";
     assert_eq!(objects.iter().filter(named).count(), 2);
     let pod = &one(&objects, "DaemonSet")["spec"]["template"]["spec"];

@@ -97,7 +97,11 @@ fn manifests_and_chart_of_a_release_name_its_image() {
     let file = fs::read_to_string(folder.path().join("ravelin.yaml")).expect("it is written");
     let chart = folder.path().join(format!("ravelin-{VERSION}.tgz"));
     let output =
-        Command::new(helm).args(["template", "ravelin"]).arg(chart).output().expect("helm");
+        Command::new(&helm).args(["template", "ravelin"]).arg(&chart).output().expect("helm");
+    let values = Command::new(&helm).args(["show", "values"]).arg(&chart).output().expect("helm");
+    let page = format!("owner/ravelin/blob/v{VERSION}/deploy/monitoring/runbook.md");
+    let values = String::from_utf8(values.stdout).expect("UTF-8");
+    assert!(values.contains(&format!("\n  runbook: https://github.com/{page}\n")), "{values}");
     let rendered = String::from_utf8(output.stdout).expect("UTF-8");
     for text in [file, rendered] {
         let objects = parse(&text);
