@@ -6,6 +6,7 @@ use crate::edge::{Edge, Pod, own_address, under_load};
 use crate::scraper::{Scraper, get};
 use crate::server::{Certificate, Play, Server, answer};
 use crate::{deploy, eventually};
+use ravelin::model::EndpointState;
 use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -34,7 +35,7 @@ fn site(pod: &Pod) -> Edge {
     let edge = Edge::of_folder();
     for name in ["shop", "tls"] {
         edge.route(name, &json!({}), &json!({}));
-        edge.endpoint(name, 0, pod.addr, true);
+        edge.endpoint(name, 0, pod.addr, EndpointState::Ready);
     }
     edge.secret("tls", SystemTime::now() + 90 * DAY);
     edge
@@ -146,7 +147,7 @@ fn a_pod_that_is_ejected() {
     edge.run("", NO_LIST);
     let labels = fires_by(&mut edge, "RavelinPodsEjected", |edge| {
         // Nobody listens there.
-        edge.endpoint("shop", 1, own_address(8000), true);
+        edge.endpoint("shop", 1, own_address(8000), EndpointState::Ready);
         ask_until(edge, "shop.example", "an ejection", |page| {
             page.contains("ravelin_endpoints_ejected{")
         });
@@ -184,7 +185,7 @@ fn a_service_without_a_ready_pod() {
     let mut edge = site(&pod);
     edge.run("", NO_LIST);
     let labels = fires_by(&mut edge, "RavelinNoReadyPods", |edge| {
-        edge.endpoint("shop", 0, pod.addr, false);
+        edge.endpoint("shop", 0, pod.addr, EndpointState::NotReady);
     });
     let Some(labels) = labels else { return };
     assert_eq!(labels["service"], "shop:http");
@@ -196,7 +197,7 @@ fn pods_that_disagree_on_an_etag() {
     let mut edge = site(&pods[0]);
     edge.run("", NO_LIST);
     let labels = fires_by(&mut edge, "RavelinETagMismatch", |edge| {
-        edge.endpoint("shop", 1, pods[1].addr, true);
+        edge.endpoint("shop", 1, pods[1].addr, EndpointState::Ready);
         ask_until(edge, "shop.example", "a mismatch", |page| {
             page.contains("ravelin_etag_mismatches_total{")
         });

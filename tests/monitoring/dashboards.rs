@@ -17,11 +17,17 @@ const UNITS: [&str; 9] = ["reqps", "ops", "pps", "percentunit", "s", "d", "bytes
 const KINDS: [&str; 4] = ["stat", "timeseries", "table", "state-timeline"];
 
 /// A panel with queries.
-pub(crate) struct Panel {
+struct Panel {
     /// `dashboard / title`.
-    pub(crate) name: String,
-    pub(crate) expressions: Vec<String>,
+    name: String,
     json: Value,
+}
+
+/// A query of a panel.
+pub(crate) struct Query {
+    /// The panel's, and the legend behind it where it has several: `dashboard / title: legend`.
+    pub(crate) name: String,
+    pub(crate) expression: String,
 }
 
 /// The dashboards by name.
@@ -50,20 +56,34 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 }
 
 /// All panels with queries.
-pub(crate) fn panels() -> Vec<Panel> {
+fn panels() -> Vec<Panel> {
     let mut panels = Vec::new();
     for (dashboard, json) in dashboards() {
         for panel in list(&json, "panels").iter().filter(|panel| panel["type"] != "row") {
-            let expressions = list(panel, "targets").iter().map(|it| text(it, "expr").to_owned());
-            panels.push(Panel {
-                name: format!("{dashboard} / {}", text(panel, "title")),
-                expressions: expressions.collect(),
-                json: panel.clone(),
-            });
+            let name = format!("{dashboard} / {}", text(panel, "title"));
+            panels.push(Panel { name, json: panel.clone() });
         }
     }
     assert!(panels.len() > 60, "only {} panels", panels.len());
     panels
+}
+
+/// The queries of all panels.
+pub(crate) fn queries() -> Vec<Query> {
+    let mut queries = Vec::new();
+    for Panel { name, json } in panels() {
+        let targets = list(&json, "targets");
+        for target in targets {
+            let name = match targets.len() {
+                1 => name.clone(),
+                _ => format!("{name}: {}", text(target, "legendFormat")),
+            };
+            queries.push(Query { name, expression: text(target, "expr").to_owned() });
+        }
+    }
+    let names: BTreeSet<_> = queries.iter().map(|query| &query.name).collect();
+    assert_eq!(names.len(), queries.len(), "each has a name of its own");
+    queries
 }
 
 #[test]
@@ -135,10 +155,10 @@ fn panels_lie_on_the_grid_and_on_no_other_panel() {
 
 #[test]
 fn each_panel_says_what_it_is_in_which_unit() {
-    for Panel { name, expressions, json } in panels() {
+    for Panel { name, json } in panels() {
         assert!(KINDS.contains(&text(&json, "type")), "{name}: {}", json["type"]);
         assert!(text(&json, "description").len() > 20, "{name}: a description");
-        assert!(!expressions.is_empty(), "{name}: queries");
+        assert!(!list(&json, "targets").is_empty(), "{name}: queries");
         let defaults = &json["fieldConfig"]["defaults"];
         let unit = text(defaults, "unit");
         assert!(UNITS.contains(&unit), "{name}: {unit}");
@@ -165,7 +185,7 @@ fn each_panel_says_what_it_is_in_which_unit() {
 
 #[test]
 fn legends_have_labels_that_their_query_keeps() {
-    for Panel { name, json, .. } in panels() {
+    for Panel { name, json } in panels() {
         for target in list(&json, "targets") {
             let kept = names(text(target, "expr")).grouping;
             for part in text(target, "legendFormat").split("{{").skip(1) {
@@ -206,9 +226,7 @@ fn panels_and_variables_name_metrics_and_labels_that_are_there() {
         let found = reference.mistakes(expression).into_iter();
         mistakes.extend(found.map(|mistake| format!("{name}: {mistake}")));
     };
-    for panel in panels() {
-        panel.expressions.iter().for_each(|expression| hold(&panel.name, expression));
-    }
+    queries().iter().for_each(|query| hold(&query.name, &query.expression));
     for (name, json) in dashboards() {
         for one in list(&json["annotations"], "list") {
             hold(&name, text(one, "expr"));

@@ -6,6 +6,7 @@ use crate::scraper::{ask, get};
 use crate::tls_client::{AnyCertificate, handshake};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use ravelin::model::EndpointState;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
@@ -216,10 +217,22 @@ impl Edge {
         self.put(INGRESS, json!({"metadata": metadata, "spec": spec}));
     }
 
-    /// An endpoint of a Service.
-    pub(crate) fn endpoint(&self, service: &str, number: u8, addr: SocketAddr, ready: bool) {
+    /// An endpoint of a Service, in one of the states that metrics tell.
+    pub(crate) fn endpoint(
+        &self,
+        service: &str,
+        number: u8,
+        addr: SocketAddr,
+        state: EndpointState,
+    ) {
         let labels = json!({"kubernetes.io/service-name": service});
-        let conditions = json!({"ready": ready, "serving": ready});
+        let conditions = match state {
+            EndpointState::Ready => json!({"ready": true}),
+            EndpointState::NotReady => json!({"ready": false, "serving": false}),
+            EndpointState::Terminating => {
+                json!({"ready": false, "serving": true, "terminating": true})
+            }
+        };
         self.put(
             ["discovery.k8s.io/v1", "EndpointSlice", "endpointslices"],
             json!({

@@ -3,6 +3,7 @@
 
 use crate::expression::{Matcher, names};
 use ravelin::error::Reason;
+use ravelin::pki::full_strict::Verdict;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -63,8 +64,16 @@ impl Reference {
                 if matcher.label != "instance" && !labels.contains(&matcher.label) {
                     mistakes.push(format!("{} has no label {}", selector.metric, matcher.label));
                 }
-                if selector.metric == "ravelin_requests_total" && matcher.label == "reason" {
-                    mistakes.extend(unknown_reasons(matcher));
+                let reasons = Reason::ALL.iter().map(|reason| reason.label());
+                let verdicts = Verdict::ALL.iter().map(|verdict| verdict.label());
+                match (selector.metric.as_str(), matcher.label.as_str()) {
+                    ("ravelin_requests_total", "reason") => {
+                        mistakes.extend(unknown(matcher, &reasons.collect::<Vec<_>>()));
+                    }
+                    (_, "verdict") => {
+                        mistakes.extend(unknown(matcher, &verdicts.collect::<Vec<_>>()))
+                    }
+                    _ => {}
                 }
             }
         }
@@ -74,20 +83,41 @@ impl Reference {
     }
 }
 
+/// What matchers of an expression compare with, as queries that have a result if there is such a value. Left out is what
+/// closed lists of the code are held against, and what a healthy edge does not show.
+pub(crate) fn values(expression: &str) -> Vec<String> {
+    let mut queries = Vec::new();
+    for selector in names(expression).selectors {
+        let metric = &selector.metric;
+        if OTHERS.iter().any(|(other, _)| other == metric) || metric == "ravelin_rejected_objects" {
+            continue;
+        }
+        for Matcher { label, value, .. } in &selector.matchers {
+            let is_listed = metric == "ravelin_requests_total" && label == "reason";
+            if label == "verdict" || is_listed || value.contains('$') {
+                continue;
+            }
+            let alternatives = value.split('|').filter(|value| !value.is_empty());
+            queries.extend(alternatives.map(|value| format!("{metric}{{{label}=~\"{value}\"}}")));
+        }
+    }
+    queries
+}
+
 /// With `metrics.per_route = "all"`, the labels of routes as well.
 fn durations(mut labels: Vec<String>) -> Vec<String> {
     labels.extend(["le", "host", "route", "service"].map(str::to_owned));
     labels
 }
 
-/// Alternatives of a matcher that are no reason.
-fn unknown_reasons(matcher: &Matcher) -> Vec<String> {
+/// Alternatives of a matcher that fit none of these values.
+fn unknown(matcher: &Matcher, values: &[&str]) -> Vec<String> {
     let is_known = |pattern: &str| match pattern.strip_suffix(".*") {
-        Some(start) => Reason::ALL.iter().any(|reason| reason.label().starts_with(start)),
-        None => pattern.is_empty() || Reason::ALL.iter().any(|reason| reason.label() == pattern),
+        Some(start) => values.iter().any(|value| value.starts_with(start)),
+        None => pattern.is_empty() || values.contains(&pattern),
     };
-    let alternatives = matcher.value.split('|');
-    alternatives.filter(|it| !is_known(it)).map(|it| format!("there is no reason {it}")).collect()
+    let alternatives = matcher.value.split('|').filter(|it| !is_known(it));
+    alternatives.map(|it| format!("there is no {} {it}", matcher.label)).collect()
 }
 
 #[test]
