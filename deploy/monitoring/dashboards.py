@@ -291,19 +291,18 @@ def cloudflare():
                           DAYS_LEFT),
         }, "Days for which Full (strict) accepts the certificate of each host. A host that is missing is refused now: see Full (strict) in the "
             "dashboard of the edge.", width=8, sort="Days left", alerts=["RavelinFullStrictRefuses"]),
+        lines("Requests by colo", {"{{colo}}": f"topk(10, {rate('ravelin_cloudflare_colo_requests_total', 'colo')})"}, "reqps",
+              "The ten data centres of Cloudflare (the end of CF-Ray) with most requests. One that falls to nothing alone: a route between it and "
+              "you. All at once: the gate, or DNS.", alerts=["RavelinCloudflareListNotRefreshed"]),
         lines("421: misdirected", {"421": total("ravelin_requests_total", H + ',reason="misdirected_request"')}, "reqps",
-              "Requests for a host that the connection's certificate does not cover: an Origin Rule, or hosts with different policies.",
-              width=8),
+              "Requests for a host that the connection's certificate does not cover: an Origin Rule, or hosts with different policies."),
         row("What Cloudflare saw, beside what was answered here"),
         lines("52x at Cloudflare", {"{{status}}": seen("status", "52.")}, "reqps",
-              "What visitors got from Cloudflare in place of an answer." + exporter, width=8),
+              "What visitors got from Cloudflare in place of an answer." + exporter),
         lines("5xx of the origin, seen and answered", {"seen {{status}}": seen("origin_status", "5.."),
                                                        "answered 5xx": total("ravelin_requests_total", H + ',status="5xx"')}, "reqps",
               "5xx that Cloudflare got from the origin, beside those that ravelin sent. Seen without being answered: another origin, or a "
-              "node that is not scraped." + exporter, width=8),
-        lines("Colos", {"{{colocation}}": "topk(10, sum by (colocation) (rate(cloudflare_zone_colocation_requests_total"
-                                          "{host=~\"$host\"}[15m])))"}, "reqps",
-              "The ten data centres of Cloudflare with most requests. One that vanishes alone: a route between it and you." + exporter, width=8),
+              "node that is not scraped." + exporter),
         row("List and break-glass"),
         lines("Refreshes of the list", {"{{result}}": f"sum by (result) (increase(ravelin_cloudflare_list_refreshes_total{{{I}}}[1d]))"}, "short",
               "Attempts in a day, by result.", width=8, alerts=["RavelinCloudflareListFailing"]),

@@ -3,6 +3,7 @@
 //! A cell has one writer, so that counting is a load and a store of a line in that core's cache: no
 //! locked instruction, no line that travels between cores.
 
+use super::colos::ColoCells;
 use super::histogram::Bounds;
 use super::series::{Flow, Series};
 use super::steps::StepResults;
@@ -185,6 +186,8 @@ pub struct WorkerCells {
     pub listeners: Box<[ListenerCells]>,
     /// Towards the pods.
     pub upstream: UpstreamCells,
+    /// Requests by colo of Cloudflare.
+    pub colos: ColoCells,
     /// What steps of routes made of requests.
     pub steps: StepResults,
     /// Memory held.
@@ -219,6 +222,7 @@ impl WorkerCells {
             traefik_bounds: metrics.traefik.is_any().then(traefik::bounds),
             listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
             upstream: UpstreamCells::default(),
+            colos: ColoCells::default(),
             steps: StepResults::default(),
             memory: Arc::default(),
             log_dropped: LocalCounter::default(),

@@ -12,6 +12,7 @@ mod break_glass;
 mod cells;
 mod class_grace;
 mod collector;
+mod colos;
 mod decisions;
 mod histogram;
 mod json;
@@ -44,6 +45,7 @@ pub use cells::{
 };
 pub use class_grace::ClassGrace;
 pub use collector::{RequestTotals, Telemetry, Unready};
+pub use colos::ColoCells;
 pub use decisions::{DecisionCells, DecisionMetrics};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};

@@ -150,3 +150,36 @@ fn the_cost_of_a_scrape() {
     }
     println!("{table}");
 }
+
+#[test]
+fn requests_are_counted_by_the_colo_that_cloudflare_names_and_by_none_that_others_do() {
+    let upstream = Upstream::saying("ok");
+    let edge = edge_to(&[upstream.addr()])
+        .admit_only("sources", "104.16.0.0/13, 192.0.2.0/24")
+        .listener("proxy_protocol_from", "[\"127.0.0.0/8\"]")
+        .start();
+    let ask = |source: &str, ray: &str| {
+        let mut stream = TcpStream::connect(edge.addr()).expect("a balancer may connect");
+        let proxy = format!("PROXY TCP4 {source} 127.0.0.1 4711 80\r\n");
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: h\r\nCF-Ray: {ray}\r\nConnection: close\r\n\r\n");
+        stream.write_all((proxy + &request).as_bytes()).expect("the kernel takes it");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{source}");
+    };
+    for (source, ray) in [
+        ("104.16.0.1", "230b030023ae2822-SJC"),
+        ("104.16.0.2", "230b030023ae2823-SJC"),
+        ("104.16.0.1", "230b030023ae2824-FRA"),
+        ("104.16.0.1", "no ray"),
+        ("192.0.2.1", "230b030023ae2825-AMS"),
+    ] {
+        ask(source, ray);
+    }
+    let family = "ravelin_cloudflare_colo_requests_total";
+    for (colo, count) in [("SJC", 2.0), ("FRA", 1.0), ("other", 1.0)] {
+        edge.await_metric(family, &[("colo", colo)], count);
+    }
+    edge.await_metric(family, &[], 4.0);
+}

@@ -115,6 +115,8 @@ pub(crate) struct Edge {
     folder: TempDir,
     pub(crate) web: SocketAddr,
     pub(crate) websecure: SocketAddr,
+    /// A listener behind balancers, which speak the PROXY protocol.
+    balanced: SocketAddr,
     pub(crate) admin: SocketAddr,
     child: Option<Child>,
     tls: Arc<ClientConfig>,
@@ -154,9 +156,10 @@ impl Edge {
             .with_custom_certificate_verifier(Arc::new(AnyCertificate::default()))
             .with_no_client_auth();
         let address = own_address(0).ip();
-        let [web, websecure, admin] = [8080, 8443, 9180].map(|port| SocketAddr::new(address, port));
+        let [web, websecure, balanced, admin] =
+            [8080, 8443, 8082, 9180].map(|port| SocketAddr::new(address, port));
         let tls = Arc::new(tls);
-        Self { source, authority, folder, web, websecure, admin, child: None, tls }
+        Self { source, authority, folder, web, websecure, balanced, admin, child: None, tls }
     }
 
     /// Something among its files.
@@ -283,14 +286,16 @@ impl Edge {
     }
 
     fn config(&self, listener: &str, tables: &str) -> String {
-        let [web, websecure, admin] =
-            [self.web, self.websecure, self.admin].map(|it| it.to_string());
+        let [web, websecure, balanced, admin] =
+            [self.web, self.websecure, self.balanced, self.admin].map(|it| it.to_string());
         let source = self.source();
         format!(
             "workers = 1\n\
              [[listener]]\nname = \"web\"\naddress = {web:?}\nadmit = [\"loopback\"]\n{listener}\n\
              [[listener]]\nname = \"websecure\"\nprotocol = \"https\"\naddress = {websecure:?}\n\
              admit = [\"loopback\"]\n\
+             [[listener]]\nname = \"balanced\"\naddress = {balanced:?}\nadmit = [\"cloudflare\"]\n\
+             proxy_protocol_from = [\"127.0.0.0/8\"]\n\
              [admin]\naddress = {admin:?}\n\
              [log]\naccess = \"off\"\n\
              [metrics]\nper_route = \"all\"\n\
@@ -343,6 +348,19 @@ impl Edge {
         ask(self.web, host, "/").map_or(0, |(status, _)| status)
     }
 
+    /// The same as an address of Cloudflare's, behind a balancer.
+    pub(crate) fn ask_by_cloudflare(&self, host: &str) -> u16 {
+        let Ok(mut stream) = TcpStream::connect(self.balanced) else { return 0 };
+        let request = format!(
+            "PROXY TCP4 104.16.0.1 192.0.2.1 1024 80\r\nGET / HTTP/1.0\r\nHost: {host}\r\n\
+             CF-Connecting-IP: 8.8.8.8\r\nCF-Ray: 230b030023ae2822-SJC\r\n\r\n"
+        );
+        let mut answer = Vec::new();
+        let sent = stream.write_all(request.as_bytes());
+        let read = sent.and_then(|()| stream.read_to_end(&mut answer));
+        read.map_or(0, |_| status(&answer))
+    }
+
     /// The same with TLS; 0 if the handshake fails.
     pub(crate) fn ask_tls(&self, host: &str) -> u16 {
         let Ok(socket) = TcpStream::connect(self.websecure) else { return 0 };
@@ -352,9 +370,14 @@ impl Edge {
         let sent = stream.write_all(request.as_bytes());
         // It ends without a close_notify, as many servers do.
         let _ = sent.and_then(|()| stream.read_to_end(&mut answer));
-        let status = answer.get(9..12).and_then(|code| str::from_utf8(code).ok());
-        status.and_then(|code| code.parse().ok()).unwrap_or(0)
+        status(&answer)
     }
+}
+
+/// The status of an answer; 0 without one.
+fn status(answer: &[u8]) -> u16 {
+    let status = answer.get(9..12).and_then(|code| str::from_utf8(code).ok());
+    status.and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
 impl Drop for Edge {

@@ -44,7 +44,6 @@ fn exporter() -> SocketAddr {
                     "cloudflare_zone_requests_origin_status_country_host",
                     "status=\"502\",country=\"DE\"",
                 ),
-                ("cloudflare_zone_colocation_requests_total", "colocation=\"FRA\""),
             ] {
                 let labels =
                     format!("zone=\"example\",account=\"a\",host=\"shop.example\",{labels}");
@@ -89,6 +88,7 @@ fn ask(edge: &Edge) {
     assert_eq!(edge.ask("nobody.example"), 404);
     assert_eq!(edge.ask_tls("tls.example"), 200);
     edge.ask_tls("nobody.example");
+    assert_eq!(edge.ask_by_cloudflare("shop.example"), 200);
 }
 
 /// Queries with nothing to show now.

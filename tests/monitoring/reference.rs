@@ -9,13 +9,12 @@ use std::fs;
 use std::path::Path;
 
 /// Metrics of others: Prometheus itself, and exporters of Cloudflare's analytics (lablabs/cloudflare-exporter has the
-/// three families, with these labels among others).
-const OTHERS: [(&str, &[&str]); 5] = [
+/// two families, with these labels among others).
+const OTHERS: [(&str, &[&str]); 4] = [
     ("up", &["job"]),
     ("ALERTS", &["alertname", "alertstate"]),
     ("cloudflare_zone_requests_status_country_host", &["host", "status"]),
     ("cloudflare_zone_requests_origin_status_country_host", &["host", "status"]),
-    ("cloudflare_zone_colocation_requests_total", &["host", "colocation"]),
 ];
 
 /// Labels by metric, as scrapes have them.
@@ -71,7 +70,7 @@ impl Reference {
                         mistakes.extend(unknown(matcher, &reasons.collect::<Vec<_>>()));
                     }
                     (_, "verdict") => {
-                        mistakes.extend(unknown(matcher, &verdicts.collect::<Vec<_>>()))
+                        mistakes.extend(unknown(matcher, &verdicts.collect::<Vec<_>>()));
                     }
                     _ => {}
                 }

@@ -103,6 +103,7 @@ fn scrape() -> String {
     telemetry.class_grace().update(|classes| {
         classes.insert("ravelin".into(), 1);
     });
+    telemetry.workers()[0].colos.count(b"1-FRA");
     telemetry.workers()[0].listeners[0].handshakes.judge(Mode::Require, Verification::None);
     telemetry.set_findings(Arc::new([Arc::new(Diagnostic {
         severity: Severity::Error,

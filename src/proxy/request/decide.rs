@@ -67,7 +67,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: RequestParts) -> Result<
     let has_tls = over_tls || downstream.tls.is_some();
     let target = read_target(&mut head, has_tls, worker.config.limits.request_target);
     let target = target.inspect_err(|_| {
-        exchange.noted = stage::note_request(&head.headers, vouched);
+        note_fields(exchange, stage::note_request(&head.headers, vouched));
         exchange.unreadable = Some(Unreadable::of(&head));
     })?;
     let target = &*exchange.target.insert(target);
@@ -93,7 +93,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: RequestParts) -> Result<
         Err(Reason::HttpsRedirect) => Ok(()),
         _ => belongs(&downstream, target),
     };
-    exchange.noted = noted;
+    note_fields(exchange, noted);
     exchange.passage = passage;
     exchange.noted.refused.map_or(Ok(()), Err)?;
     stage::forwards_left(&head.method, &mut head.headers)?;
@@ -122,6 +122,14 @@ fn of_sender<'r>(
     let ForwardedFields { client, proto, port } = fields;
     let (client, proto, port) = (Some(client), Some(proto), Some(port));
     Sender { client, proto, host: Some(host), port, via_cloudflare }
+}
+
+/// Notes what fields say, and counts through which data centre of Cloudflare the request came.
+fn note_fields(exchange: &mut Exchange, noted: Noted) {
+    if let Some(ray) = &noted.cf_ray {
+        exchange.downstream().worker.cells.colos.count(ray.as_bytes());
+    }
+    exchange.noted = noted;
 }
 
 /// Notes who sent a request. Returns whether the visitor came with TLS.

@@ -48,7 +48,22 @@ impl Telemetry {
                 Ok(())
             },
         )?;
+        self.encode_colos(encoder)?;
         encode_flows(encoder, &self.flows(&by_labels))
+    }
+
+    fn encode_colos(&self, encoder: &mut Families<'_>) -> fmt::Result {
+        encoder.counter(
+            "ravelin_cloudflare_colo_requests",
+            "Requests from Cloudflare's addresses by data centre, the end of CF-Ray; other: no such name, or more than 512",
+            |family| {
+                let mut colos = BTreeMap::new();
+                for (colo, requests) in self.workers.iter().flat_map(|worker| worker.colos.read()) {
+                    *colos.entry(colo).or_insert(0) += requests;
+                }
+                colos.iter().try_for_each(|(colo, count)| family.count(&[("colo", colo)], *count))
+            },
+        )
     }
 
     /// The labels of a series that are told.
