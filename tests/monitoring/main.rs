@@ -27,12 +27,15 @@ mod skipped;
 #[path = "../support/tls_client.rs"]
 #[allow(dead_code, reason = "tests/tls looks at more of a handshake")]
 mod tls_client;
+#[path = "../support/unsupported.rs"]
+mod unsupported;
 
 use eventually::eventually;
 use program::program;
 use skipped::skipped;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use unsupported::unsupported;
 
 /// How long a test waits for what has to happen: far more than it takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
