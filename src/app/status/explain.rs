@@ -166,7 +166,8 @@ impl Sources {
         let entry = ListenerEntry::of(&self.config).get(position).copied();
         let host = Host::parse(&query.host).ok();
         let snapshot = self.certificates.load();
-        let policy = host.as_ref().and_then(|host| snapshot.policy(Some(host.as_str())));
+        let policy =
+            host.as_ref().and_then(|host| snapshot.policy(Some(host.as_str()), sent.tls_peer));
         let settings = ZoneSettings {
             demand: policy.map(|policy| policy.demand()),
             cloudflare: Some(&self.config.cloudflare),

@@ -232,14 +232,14 @@ fn of_clients(break_glass: BreakGlassAccess) -> Option<Lack> {
     }
 }
 
-/// Paths that ask for a token of Cloudflare Access.
+/// Paths that ask for a token of Cloudflare Access, or a secret header.
 fn of_access(closed: &BTreeSet<String>) -> Option<Lack> {
     let named: Vec<&str> = closed.iter().map(String::as_str).take(MOST_PATHS).collect();
     let more = closed.len().saturating_sub(named.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     (!named.is_empty()).then(|| {
         let reason = format!(
-            "{}{more}: a token of Cloudflare Access is asked for, which visitors without Cloudflare cannot have",
+            "{}{more}: a token of Cloudflare Access or a secret header is asked for, which visitors without Cloudflare cannot have",
             named.join(", ")
         );
         Lack::new(Severity::Warning, "access", reason, "")

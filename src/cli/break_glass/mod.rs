@@ -14,7 +14,7 @@ use super::Failure;
 use super::certificates::Certificates;
 use super::manifests::Read;
 use crate::model::HostPattern;
-use crate::model::middleware::{Chain, Step};
+use crate::model::middleware::{Chain, Step, is_about};
 use crate::pki::certificate::{Authorities, CaKind, read_bounded};
 use crate::routing::Table;
 use clap::Args;
@@ -72,7 +72,7 @@ impl BreakGlassArgs {
 /// The paths of a host.
 #[derive(Debug, Default)]
 struct HostPaths {
-    /// Those that ask for a token of Cloudflare Access.
+    /// Those that ask for a token of Cloudflare Access, or a secret header.
     closed: BTreeSet<String>,
     /// Whether others do not.
     has_open: bool,
@@ -91,7 +91,7 @@ fn hosts(table: &Table) -> BTreeMap<HostPattern, HostPaths> {
         // What is asked of a wildcard is asked of the names that it stands for.
         let name = host.to_string().replacen('*', "name", 1);
         let paths = hosts.entry(host).or_default();
-        if table.chain(id).is_some_and(|chain| asks_for_token(chain, &name)) {
+        if table.chain(id).is_some_and(|chain| asks_for_proof(chain, &name)) {
             paths.closed.insert(route.path.to_owned());
         } else {
             paths.has_open = true;
@@ -100,12 +100,16 @@ fn hosts(table: &Table) -> BTreeMap<HostPattern, HostPaths> {
     hosts
 }
 
-fn asks_for_token(chain: &Chain, host: &str) -> bool {
+fn asks_for_proof(chain: &Chain, host: &str) -> bool {
     chain.iter().any(|named| {
         let step = match &named.step {
             Step::Exempt(exemption) => &exemption.step.step,
             step => step,
         };
-        matches!(step, Step::Access(rule) if rule.is_about(host))
+        match step {
+            Step::Access(rule) => is_about(&rule.hosts, host),
+            Step::SecretHeader(rule) => is_about(&rule.hosts, host),
+            _ => false,
+        }
     })
 }

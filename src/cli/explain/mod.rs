@@ -147,7 +147,7 @@ pub(super) fn explain(
     };
     let told = explanation.origin.as_ref().and_then(|origin| origin.scheme);
     let over_tls = told.map_or(is_https, |told| told == Scheme::Https);
-    let settings = settings(read.config.as_ref(), &certificates, &request);
+    let settings = settings(read.config.as_ref(), &certificates, &request, by.peer);
     let way = Way { belongs, over_tls, entry, without_pods, settings };
     let refused = decide(table, &request, limit, &way, &mut explanation).err();
     let reason = refused.as_ref().map(|answer| answer.reason);
@@ -164,9 +164,10 @@ fn settings<'s>(
     config: Option<&'s Config>,
     certificates: &'s Certificates<'_>,
     request: &Request<()>,
+    peer: TlsPeer,
 ) -> ZoneSettings<'s> {
     let (host, _) = handshake::named_host(request);
-    let demand = certificates.demand(Some(&host)).ok();
+    let demand = certificates.demand(Some(&host), peer).ok();
     ZoneSettings { demand, cloudflare: config.map(|config| &config.cloudflare) }
 }
 
