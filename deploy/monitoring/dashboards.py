@@ -82,8 +82,8 @@ def edge():
     return dashboard("ravelin-edge", "ravelin / Edge", "Ports, gate, certificates, TLS, limits: all that is before a route.", ["instance"], [
         states("Gate", f"sum by (instance, listener) (ravelin_admission_mode{{{I},mode=\"user_space\"}}) + 2 * "
                f"sum by (instance, listener) (ravelin_admission_mode{{{I},mode=\"off\"}})", BY_LISTENER,
-               [("kernel", GOOD), ("user space", SOON), ("off", NOW)],
-               "Where sources that are not admitted are kept out. Kernel: their packets are dropped unanswered. User space: their "
+               [("kernel or trap", GOOD), ("user space", SOON), ("off", NOW)],
+               "Where sources that are not admitted are kept out. Kernel or trap: their packets are dropped unanswered. User space: their "
                "connections are accepted and reset, so that the port is visible. Off: everybody is admitted.",
                alerts=["RavelinGateInUserSpace", "RavelinGateOff"]),
         lines("Dropped packets", {BY_LISTENER: rate("ravelin_admission_dropped_packets_total", "instance, listener")}, "pps",

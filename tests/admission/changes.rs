@@ -4,7 +4,7 @@ use crate::edge::{Edge, listener, reset, served};
 use crate::eventually;
 use crate::host::Host;
 use crate::lab::{
-    LISTED_V4, LISTED_V6, Lab, NODE_V4, NODE_V6, STRANGER_V4, STRANGER_V6, STRANGERS, at,
+    LISTED_V4, LISTED_V6, Lab, NODE_V4, NODE_V6, STRANGER_V4, STRANGER_V6, STRANGERS, as_pod, at,
     on_either_kernel,
 };
 use crate::orders::{Met, Told};
@@ -29,14 +29,19 @@ fn batch(number: u8) -> Vec<Segment> {
 
 /// Sends 1 000 SYNs, and sees that each is dropped and none is answered.
 fn expect_all_dropped(lab: &Lab, edge: &Edge<'_>) {
-    let before = edge.dropped("web");
-    for number in 0..BATCHES {
-        lab.stranger.send(&batch(number));
-        let sent = u64::from(BATCH) * u64::from(number + 1);
+    expect_dropped(lab, edge, (0..BATCHES).map(batch));
+}
+
+/// Sends these, a batch at a time.
+fn expect_dropped(lab: &Lab, edge: &Edge<'_>, batches: impl Iterator<Item = Vec<Segment>>) {
+    let (before, mut sent) = (edge.dropped("web"), 0);
+    for batch in batches {
+        lab.stranger.send(&batch);
+        sent += batch.len() as u64;
         eventually("the batch is dropped", || (edge.dropped("web") - before >= sent).then_some(()));
     }
     // Nobody repeats a segment that has no connection.
-    assert_eq!(edge.dropped("web") - before, u64::from(BATCH) * u64::from(BATCHES));
+    assert_eq!(edge.dropped("web") - before, sent);
     // A closed port does answer, so an answer to those before would be here by now.
     let marker = Segment { to: at(NODE_V4, 81), ..batch(0)[0] };
     lab.stranger.send(&[marker]);
@@ -91,6 +96,32 @@ fn the_set_changes_without_a_restart_and_cuts_no_connection() {
         expect_all_dropped(lab, &edge);
         assert_eq!(edge.mode("web"), lab.kernel.mode());
         assert_eq!(edge.refused("web", "not_admitted"), 0, "the kernel has refused all of them");
+    });
+}
+
+/// 100 000 SYNs of IPv4 from 25 600 addresses, and as many of IPv6 from one.
+#[test]
+fn each_of_100_000_syns_is_dropped_and_counted_without_a_privilege() {
+    const ROUNDS: u8 = 200;
+    as_pod(|lab| {
+        let edge = Edge::start(lab, &listener("web", "[::]:80", "admit = [\"cloudflare\"]"));
+        assert_eq!(edge.mode("web"), lab.kernel.mode());
+        lab.stranger.tap();
+        // Batches of 500 arrive whole: see `BATCH`.
+        let of_v4 = |round: u8| -> Vec<Segment> {
+            (0..5).flat_map(|part| batch(round.wrapping_add(part * 50))).collect()
+        };
+        expect_dropped(lab, &edge, (0..ROUNDS).map(of_v4));
+        let of_v6 = |round: u8| -> Vec<Segment> {
+            let from = |port| at(STRANGER_V6, port + 10 * u16::from(round));
+            let syn =
+                |port| Segment { from: from(port), to: at(NODE_V6, 80), flags: SYN, hops: HOPS };
+            (1024..1524).map(syn).collect()
+        };
+        expect_dropped(lab, &edge, (0..ROUNDS).map(of_v6));
+        assert_eq!(edge.refused("web", "not_admitted"), 0, "none reached user space");
+        served(&lab.listed, at(NODE_V4, 80));
+        served(&lab.listed, at(NODE_V6, 80));
     });
 }
 

@@ -6,6 +6,7 @@ use crate::orders::{Met, Told};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 /// A running proxy without a route: whoever is served gets 404. Killed when dropped.
@@ -15,6 +16,17 @@ pub(crate) struct Edge<'l> {
     /// A connection within the node to the admin port.
     admin: usize,
 }
+
+/// Becomes the user of the DaemonSet's pods, with what they are granted.
+const POD: [&str; 7] = [
+    "setpriv",
+    "--reuid=65532",
+    "--regid=65532",
+    "--clear-groups",
+    "--inh-caps=-all,+net_bind_service",
+    "--ambient-caps=-all,+net_bind_service",
+    "--bounding-set=-all,+net_bind_service",
+];
 
 /// A listener's table, with further lines.
 pub(crate) fn listener(name: &str, address: &str, more: &str) -> String {
@@ -49,8 +61,17 @@ impl<'l> Edge<'l> {
         let words = [env!("CARGO_BIN_EXE_ravelin"), "run", "--config"];
         let file = file.to_str().expect("UTF-8");
         let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without_filter.py");
-        let launcher = (lab.kernel == Kernel::Steers).then_some(launcher);
-        let words: Vec<&str> = launcher.into_iter().chain(words).chain([file]).collect();
+        let launchers = match lab.kernel {
+            Kernel::Filters => Vec::new(),
+            Kernel::Steers => vec![launcher],
+            Kernel::SteersForPod => {
+                // The pod's user reads it.
+                let readable = fs::Permissions::from_mode(0o755);
+                fs::set_permissions(folder.path(), readable).expect("a folder of ours");
+                [&POD[..], &[launcher]].concat()
+            }
+        };
+        let words: Vec<&str> = launchers.into_iter().chain(words).chain([file]).collect();
         lab.node.launch(&words, log.to_str().expect("UTF-8"));
         let mut edge = Self { lab, folder, admin: 0 };
         // The admin port listens after the others.

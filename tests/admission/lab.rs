@@ -44,6 +44,8 @@ pub(crate) enum Kernel {
     Filters,
     /// Only steer them to a trap.
     Steers,
+    /// The same for a process of user 65532 with NET_BIND_SERVICE alone, as the DaemonSet grants it.
+    SteersForPod,
 }
 
 impl Kernel {
@@ -51,9 +53,19 @@ impl Kernel {
     pub(crate) fn mode(self) -> &'static str {
         match self {
             Self::Filters => "kernel",
-            Self::Steers => "trap",
+            Self::Steers | Self::SteersForPod => "trap",
         }
     }
+}
+
+/// Runs a test in a network whose node treats the process as a pod. Only for root.
+pub(crate) fn as_pod(test: impl Fn(&Lab)) {
+    let Some(mut lab) = Lab::build() else { return };
+    if !rustix::process::geteuid().is_root() {
+        return crate::skipped::skipped("only root can become another user");
+    }
+    lab.kernel = Kernel::SteersForPod;
+    test(&lab);
 }
 
 /// Runs a test in a network whose node filters, and in one whose node does not.

@@ -221,7 +221,7 @@ fn each_set_of_values_changes_what_it_names() {
             }
             "08" => {
                 let added = &container(&objects)["securityContext"]["capabilities"]["add"];
-                assert_eq!(added, &json!(["NET_BIND_SERVICE"]));
+                assert_eq!(added, &json!(["NET_BIND_SERVICE", "NET_ADMIN"]));
                 assert!(objects.iter().all(|object| object["kind"] != "IngressClass"));
             }
             "09" => {

@@ -42,7 +42,7 @@ fn it_may_bind_and_filter_and_nothing_else() {
         let expected = json!({
             "allowPrivilegeEscalation": false,
             "readOnlyRootFilesystem": true,
-            "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE", "NET_ADMIN"]},
+            "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
         });
         assert_eq!(container(&objects)["securityContext"], expected, "{name}");
         for key in ["hostPID", "hostIPC"] {

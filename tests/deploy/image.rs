@@ -298,7 +298,7 @@ fn the_image_holds_one_program_and_serves_as_a_pod_is_allowed_to() {
     // A cluster that does not grant NET_ADMIN.
     let container = Container::start(&image, "NET_BIND_SERVICE");
     container.serves_as_a_pod("NET_BIND_SERVICE");
-    let expected = if filters_are_free() { "kernel" } else { "user_space" };
+    let expected = if filters_are_free() { "kernel" } else { "trap" };
     assert_eq!(container.mode(), expected, "{}", container.log());
     drop(container);
 

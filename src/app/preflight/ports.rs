@@ -4,6 +4,7 @@ use super::PreflightLine;
 use super::holders::{Holder, of_sockets, servicelb};
 use crate::config::{Admit, Config};
 use crate::net::addr::AddrRanges;
+use crate::transport::admission::trap::Trap;
 use crate::transport::admission::{bpf, kernel};
 use crate::transport::listen::{Listing, try_alone};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -103,6 +104,7 @@ fn led_away(what: impl Into<String>, state: &str, holder: &Holder) -> PreflightL
 /// A line for each gate.
 pub(super) fn gates(config: &Config) -> Vec<PreflightLine> {
     let refused = refusal();
+    let trap = refused.as_ref().map(|_| Trap::is_possible());
     let of = |name: &str, admit: &Admit, wants_filter: bool| {
         let what = format!("gate of {name}");
         let sets: Vec<&str> = admit.sets.iter().map(|set| &*set.name).collect();
@@ -113,10 +115,14 @@ pub(super) fn gates(config: &Config) -> Vec<PreflightLine> {
                 "admits every source",
                 "name sets in `admit`, if only Cloudflare should connect",
             ),
+            Some(_) if wants_filter && matches!(trap, Some(Ok(()))) => PreflightLine::pass(
+                what,
+                format!("admits {sets}; the kernel drops all others, which it steers to a trap"),
+            ),
             Some(error) if wants_filter => PreflightLine::warn(
                 what,
                 format!(
-                    "admits {sets}; the kernel takes no filter ({error}), so others are accepted and reset"
+                    "admits {sets}; the kernel takes no filter ({error}) and sets no trap, so others are accepted and reset"
                 ),
                 "grant NET_ADMIN, which Linux asks for since June 2026",
             ),

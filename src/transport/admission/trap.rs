@@ -55,6 +55,15 @@ impl Trap {
         Some(trap)
     }
 
+    /// Tries whether the kernel has what a trap takes, at a free port of the loopback.
+    ///
+    /// # Errors
+    /// What it does not have.
+    pub fn is_possible() -> io::Result<()> {
+        let trap = Self::listen((Ipv4Addr::LOCALHOST, 0).into())?;
+        steer::to_place(&trap.0, 0)
+    }
+
     /// That of another process.
     pub fn shared(socket: Socket) -> Self {
         Self(socket)

@@ -165,3 +165,53 @@ fn strangers_hear_nothing_at_any_moment_of_an_upgrade() {
 fn they_hear_nothing_either_where_the_kernel_takes_no_filter() {
     at_one_family_and_both(TRAP);
 }
+
+/// How far a successor gets before it is killed.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// So long after it has begun, wherever it is then: it binds, reads, joins, or is about to take over.
+    After(Duration),
+    /// It has said that it listens.
+    Listening,
+    /// It accepts.
+    Accepting,
+}
+
+/// Twenty successors take over, one after another, and before each of them one is killed.
+#[test]
+fn successors_that_are_killed_in_each_phase_open_the_gate_for_nobody() {
+    let upstream = Upstream::saying("done");
+    let only = |address: SocketAddr| -> Builder {
+        at(&upstream, address).admit_only("one", "127.0.0.1/32")
+    };
+    let (start, expected) = TRAP;
+    let mut process = start(only(loopback()));
+    await_steered(&process);
+    let addr = process.addr();
+    let load = Load::on(&[addr]);
+    let asking = Strangers::of(&[STRANGER_V4], addr.port());
+    for number in 0..20u64 {
+        let phase = match number % 5 {
+            0 => Phase::Listening,
+            1 => Phase::Accepting,
+            _ => Phase::After(Duration::from_millis(7 * number)),
+        };
+        load.await_answers(20);
+        match phase {
+            Phase::After(time) => drop(only(addr).begin_without_filter(time)),
+            Phase::Listening => drop(start(only(addr))),
+            Phase::Accepting => {
+                let successor = start(only(addr));
+                await_steered(&successor);
+            }
+        }
+        load.await_answers(20);
+        await_steered(&process);
+        process = upgrade_to(&mut process, start(only(addr)));
+        assert_eq!(mode(&process), Some(expected));
+    }
+    load.await_answers(20);
+    asking.heard_nothing();
+    let refused = |fault: &String| fault.starts_with("connect");
+    assert_eq!(load.faults().into_iter().find(refused), None);
+}

@@ -11,7 +11,9 @@ use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Names what speaks HTTP/1.1 (`http1`), for all proxies of a run.
@@ -205,10 +207,26 @@ impl Builder {
     pub(crate) fn spawn_without_filter(self, workers: usize) -> Process {
         let file = self.folder.path().join("ravelin.toml");
         fs::write(&file, self.config(workers)).expect("a new file");
-        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without_filter.py");
-        Process::start(self.folder, &file, Some(Path::new(launcher)))
+        Process::start(self.folder, &file, Some(Path::new(WITHOUT_FILTER)))
+    }
+
+    /// Begins to start it so, and kills it after some time, however far it is.
+    pub(crate) fn begin_without_filter(self, time: Duration) {
+        let file = self.folder.path().join("ravelin.toml");
+        fs::write(&file, self.config(1)).expect("a new file");
+        let mut child = Process::command(&file, Some(Path::new(WITHOUT_FILTER)))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("cargo has built it");
+        // How far it is by then is left to the machine: that is what is tried.
+        std::thread::park_timeout(time);
+        child.kill().and_then(|()| child.wait()).expect("it runs");
     }
 }
+
+/// Becomes a program whose kernel takes no filter.
+const WITHOUT_FILTER: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without_filter.py");
 
 /// Puts a manifest in place in one step, as `kubectl` users and editors do.
 pub(crate) fn write_manifest(folder: &Path, file: &str, text: &str) {

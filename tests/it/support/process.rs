@@ -33,17 +33,18 @@ pub(crate) fn reserve(addr: SocketAddr) -> Socket {
 
 impl Process {
     /// `launcher`: a program that becomes it.
-    pub(super) fn start(folder: TempDir, config: &Path, launcher: Option<&Path>) -> Self {
+    pub(super) fn command(config: &Path, launcher: Option<&Path>) -> Command {
         let binary = Path::new(env!("CARGO_BIN_EXE_ravelin"));
-        let mut child = Command::new(launcher.unwrap_or(binary))
-            .args(launcher.map(|_| binary))
-            .args(["run", "--config"])
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("cargo has built it");
+        let mut command = Command::new(launcher.unwrap_or(binary));
+        command.args(launcher.map(|_| binary)).args(["run", "--config"]).arg(config);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// `launcher` as in [`Process::command`].
+    pub(super) fn start(folder: TempDir, config: &Path, launcher: Option<&Path>) -> Self {
+        let mut command = Self::command(config, launcher);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("cargo has built it");
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let (sender, log) = channel();
         thread::spawn(move || {
