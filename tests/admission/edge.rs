@@ -60,15 +60,15 @@ impl<'l> Edge<'l> {
         let log = folder.path().join("log");
         let words = [env!("CARGO_BIN_EXE_ravelin"), "run", "--config"];
         let file = file.to_str().expect("UTF-8");
-        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without_filter.py");
+        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without.py");
         let launchers = match lab.kernel {
             Kernel::Filters => Vec::new(),
-            Kernel::Steers => vec![launcher],
+            Kernel::Steers => vec![launcher, "filter"],
             Kernel::SteersForPod => {
                 // The pod's user reads it.
                 let readable = fs::Permissions::from_mode(0o755);
                 fs::set_permissions(folder.path(), readable).expect("a folder of ours");
-                [&POD[..], &[launcher]].concat()
+                [&POD[..], &[launcher, "filter"]].concat()
             }
         };
         let words: Vec<&str> = launchers.into_iter().chain(words).chain([file]).collect();

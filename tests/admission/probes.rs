@@ -4,7 +4,7 @@
 //! only after the socket's filter has run (`tcp_filter` in `tcp_v4_rcv` and `tcp_v6_rcv`). So the
 //! filter keeps these back as well as SYN-ACKs.
 
-use crate::edge::{Edge, listener};
+use crate::edge::{Edge, listener, served};
 use crate::eventually;
 use crate::host::Host;
 use crate::lab::{
@@ -90,6 +90,36 @@ fn a_neighbour_that_sends_as_many_hops_as_there_are_gets_no_connection() {
             assert_eq!(heard, []);
         }
     });
+}
+
+/// What the node says of full queues and of SYN cookies changes nothing.
+#[test]
+fn a_trap_is_silent_whatever_the_settings_of_the_node_are() {
+    for (abort, cookies) in [(1, 0), (0, 2), (1, 2)] {
+        let Some(mut lab) = Lab::build() else { return };
+        lab.kernel = Kernel::Steers;
+        let set = format!(
+            "sysctl -qw net.ipv4.tcp_abort_on_overflow={abort} net.ipv4.tcp_syncookies={cookies}"
+        );
+        lab.node.run(&set);
+        let edge = Edge::start(&lab, &listener("web", "[::]:80", "admit = [\"cloudflare\"]"));
+        assert_eq!(edge.mode("web"), "trap");
+        lab.stranger.tap();
+        for hops in [HOPS, u8::MAX] {
+            let to = at(NODE_V4, 80);
+            let syns: Vec<Segment> = (FIRST..FIRST + 50)
+                .map(|port| Segment { from: at(STRANGER_V4, port), to, flags: SYN, hops })
+                .collect();
+            let before = edge.dropped("web");
+            lab.stranger.send(&syns);
+            eventually("all are dropped", || (edge.dropped("web") - before >= 50).then_some(()));
+            let heard = heard_until_the_closed_port_answers(&lab.stranger, STRANGER_V4, NODE_V4);
+            assert_eq!(heard, [], "{set}, {hops} hops");
+        }
+        for node in [NODE_V4, NODE_V6] {
+            served(&lab.listed, at(node, 80));
+        }
+    }
 }
 
 #[test]

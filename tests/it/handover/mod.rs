@@ -13,7 +13,7 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Roll-outs in a row.
 const UPGRADES: usize = 5;
@@ -126,11 +126,16 @@ fn await_steered(process: &Process) {
     eventually("the kernel is steered", || is_steered(process).then_some(()));
 }
 
-/// The address of a new process, which takes over from `old`; then that leaves.
-fn upgrade(old: &mut Process, builder: Builder) -> Process {
-    upgrade_to(old, builder.spawn(1))
-}
+/// How processes are started.
+type Spawn = fn(Builder) -> Process;
 
+/// So that a successor gets the sockets of the one before.
+const SHARING: Spawn = |builder| builder.spawn(1);
+
+/// So that each has to listen with sockets of its own.
+const APART: Spawn = |builder| builder.spawn_without("unix");
+
+/// A new process at the address of `old` takes over from it; then that leaves.
 fn upgrade_to(old: &mut Process, new: Process) -> Process {
     assert_eq!(new.addr(), old.addr());
     await_steered(&new);
@@ -140,16 +145,16 @@ fn upgrade_to(old: &mut Process, new: Process) -> Process {
     new
 }
 
-fn upgrades_lose_nothing(bind: SocketAddr, clients: &[SocketAddr]) {
+fn upgrades_lose_nothing(spawn: Spawn, bind: SocketAddr, clients: &[SocketAddr]) {
     let upstream = Upstream::saying("done");
-    let mut process = at(&upstream, bind).spawn(1);
+    let mut process = spawn(at(&upstream, bind));
     await_steered(&process);
     let addr = process.addr();
     let to: Vec<_> = clients.iter().map(|to| SocketAddr::new(to.ip(), addr.port())).collect();
     let load = Load::on(&to);
     for _ in 0..UPGRADES {
         load.await_answers(50);
-        process = upgrade(&mut process, at(&upstream, addr));
+        process = upgrade_to(&mut process, spawn(at(&upstream, addr)));
         load.await_answers(50);
         assert!(is_steered(&process), "and stays so when the old one has gone");
     }
@@ -158,7 +163,8 @@ fn upgrades_lose_nothing(bind: SocketAddr, clients: &[SocketAddr]) {
 
 #[test]
 fn rolling_upgrades_lose_nothing_on_a_listener_of_ipv4() {
-    upgrades_lose_nothing(loopback(), &[loopback()]);
+    upgrades_lose_nothing(SHARING, loopback(), &[loopback()]);
+    upgrades_lose_nothing(APART, loopback(), &[loopback()]);
 }
 
 #[test]
@@ -167,7 +173,8 @@ fn rolling_upgrades_lose_nothing_on_a_listener_of_ipv6_alone() {
         return unsupported("no IPv6 on the loopback");
     }
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
-    upgrades_lose_nothing(v6, &[v6]);
+    upgrades_lose_nothing(SHARING, v6, &[v6]);
+    upgrades_lose_nothing(APART, v6, &[v6]);
 }
 
 #[test]
@@ -176,7 +183,9 @@ fn rolling_upgrades_lose_nothing_on_a_listener_of_both_families() {
         return unsupported("no IPv6 on the loopback");
     }
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
-    upgrades_lose_nothing((Ipv6Addr::UNSPECIFIED, 0).into(), &[loopback(), v6]);
+    let bind = (Ipv6Addr::UNSPECIFIED, 0).into();
+    upgrades_lose_nothing(SHARING, bind, &[loopback(), v6]);
+    upgrades_lose_nothing(APART, bind, &[loopback(), v6]);
 }
 
 #[test]
@@ -199,10 +208,15 @@ fn a_successor_gets_all_new_connections_and_the_old_process_keeps_its_own() {
 
 #[test]
 fn the_old_process_serves_again_when_its_successor_dies() {
+    serves_again_when_its_successor_dies(SHARING);
+    serves_again_when_its_successor_dies(APART);
+}
+
+fn serves_again_when_its_successor_dies(spawn: Spawn) {
     let upstream = Upstream::saying("done");
-    let old = at(&upstream, loopback()).spawn(1);
+    let old = spawn(at(&upstream, loopback()));
     await_steered(&old);
-    let new = at(&upstream, old.addr()).spawn(1);
+    let new = spawn(at(&upstream, old.addr()));
     await_steered(&new);
     eventually("the old one knows", || (!is_steered(&old)).then_some(()));
     let load = Load::on(&[old.addr()]);
@@ -221,21 +235,35 @@ fn the_old_process_serves_again_when_its_successor_dies() {
 
 #[test]
 fn a_successor_that_is_not_ready_gets_nothing_and_its_death_is_not_noticed() {
+    let old = one_that_is_not_ready_gets_nothing(SHARING);
+    assert!(old, "it keeps the turn");
+    let old = one_that_is_not_ready_gets_nothing(APART);
+    assert!(!old, "it does not claim what the kernel decides");
+}
+
+/// Returns whether the old process says that it gets all new connections meanwhile.
+fn one_that_is_not_ready_gets_nothing(spawn: Spawn) -> bool {
     let upstream = Upstream::saying("done");
-    let old = at(&upstream, loopback()).spawn(1);
+    let old = spawn(at(&upstream, loopback()));
     await_steered(&old);
     let load = Load::on(&[old.addr()]);
     load.await_answers(50);
     // It listens, and waits for a list of Cloudflare's addresses that nobody has written.
     let waits = at(&upstream, old.addr()).set("cloudflare", "config_map", "\"ns/ips/list\"");
-    let new = waits.spawn(1);
-    load.await_answers(200);
-    assert!(is_steered(&old) && !is_steered(&new));
+    let new = spawn(waits);
+    let begun = Instant::now();
+    // Longer than it takes the old one to look.
+    while begun.elapsed() < Duration::from_secs(3) {
+        load.await_answers(50);
+    }
+    let keeps = is_steered(&old);
+    assert!(!is_steered(&new));
     assert_eq!(new.log_lines().len(), 0);
     drop(new);
     load.await_answers(50);
     await_steered(&old);
     assert_eq!(load.faults(), Vec::<String>::new());
+    keeps
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What those who are not admitted hear while one process takes over from another: nothing.
 
-use super::{Load, at, await_steered, loopback, upgrade_to};
-use crate::support::{Builder, Metrics, Process, Upstream, unsupported};
+use super::{APART, Load, SHARING, Spawn, at, await_steered, loopback, upgrade_to};
+use crate::support::{Builder, Metrics, Process, Upstream, eventually, unsupported};
 use socket2::{Domain, Socket, Type};
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
@@ -96,10 +96,11 @@ fn mode(process: &Process) -> Option<&'static str> {
 }
 
 /// How a process is started, and the mode that it is in then.
-type Start = (fn(Builder) -> Process, &'static str);
+type Start = (Spawn, &'static str);
 
-const FILTER: Start = (|builder| builder.spawn(1), "kernel");
-const TRAP: Start = (|builder| builder.spawn_without_filter(1), "trap");
+const FILTER: Start = (SHARING, "kernel");
+const FILTER_APART: Start = (APART, "kernel");
+const TRAP: Start = (|builder| builder.spawn_without("filter"), "trap");
 
 /// Upgrades, a reload, and a successor that dies, at this address, which admits `admitted` alone.
 fn strangers_hear_nothing(
@@ -162,6 +163,36 @@ fn strangers_hear_nothing_at_any_moment_of_an_upgrade() {
 }
 
 #[test]
+fn they_hear_nothing_where_processes_filter_and_share_nothing() {
+    at_one_family_and_both(FILTER_APART);
+}
+
+/// Beside a process that shares nothing there is no trap: its sources are reset meanwhile, and nobody is lost.
+#[test]
+fn a_trap_is_set_when_the_process_before_is_gone() {
+    let upstream = Upstream::saying("done");
+    let apart = |address: SocketAddr| {
+        at(&upstream, address).admit_only("one", "127.0.0.1/32").spawn_without("filter,unix")
+    };
+    let mut process = apart(loopback());
+    await_steered(&process);
+    assert_eq!(mode(&process), Some("trap"));
+    let load = Load::on(&[process.addr()]);
+    for _ in 0..3 {
+        load.await_answers(50);
+        let address = process.addr();
+        let next = apart(address);
+        await_steered(&next);
+        assert_eq!(mode(&next), Some("user_space"));
+        process = upgrade_to(&mut process, next);
+        eventually("the trap is set", || (mode(&process) == Some("trap")).then_some(()));
+        assert!(!is_answered(STRANGER_V4, address.port()));
+    }
+    load.await_answers(50);
+    assert_eq!(load.faults(), Vec::<String>::new());
+}
+
+#[test]
 fn they_hear_nothing_either_where_the_kernel_takes_no_filter() {
     at_one_family_and_both(TRAP);
 }
@@ -198,7 +229,7 @@ fn successors_that_are_killed_in_each_phase_open_the_gate_for_nobody() {
         };
         load.await_answers(20);
         match phase {
-            Phase::After(time) => drop(only(addr).begin_without_filter(time)),
+            Phase::After(time) => only(addr).begin_without("filter", time),
             Phase::Listening => drop(start(only(addr))),
             Phase::Accepting => {
                 let successor = start(only(addr));

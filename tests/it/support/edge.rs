@@ -203,18 +203,18 @@ impl Builder {
         Process::start(self.folder, &file, None)
     }
 
-    /// The same where the kernel takes no filter, as without NET_ADMIN since June 2026.
-    pub(crate) fn spawn_without_filter(self, workers: usize) -> Process {
+    /// The same where the kernel refuses this (tests/support/without.py): `filter`, `unix`, or both.
+    pub(crate) fn spawn_without(self, what: &'static str) -> Process {
         let file = self.folder.path().join("ravelin.toml");
-        fs::write(&file, self.config(workers)).expect("a new file");
-        Process::start(self.folder, &file, Some(Path::new(WITHOUT_FILTER)))
+        fs::write(&file, self.config(1)).expect("a new file");
+        Process::start(self.folder, &file, Some(what))
     }
 
     /// Begins to start it so, and kills it after some time, however far it is.
-    pub(crate) fn begin_without_filter(self, time: Duration) {
+    pub(crate) fn begin_without(self, what: &'static str, time: Duration) {
         let file = self.folder.path().join("ravelin.toml");
         fs::write(&file, self.config(1)).expect("a new file");
-        let mut child = Process::command(&file, Some(Path::new(WITHOUT_FILTER)))
+        let mut child = Process::command(&file, Some(what))
             .stderr(Stdio::null())
             .spawn()
             .expect("cargo has built it");
@@ -223,10 +223,6 @@ impl Builder {
         child.kill().and_then(|()| child.wait()).expect("it runs");
     }
 }
-
-/// Becomes a program whose kernel takes no filter.
-const WITHOUT_FILTER: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without_filter.py");
 
 /// Puts a manifest in place in one step, as `kubectl` users and editors do.
 pub(crate) fn write_manifest(folder: &Path, file: &str, text: &str) {

@@ -43,4 +43,4 @@ pub(crate) use upstream::{Conn, Refusing, Silent, Upstream};
 use std::time::Duration;
 
 /// How long a test waits for what has to happen: far more than it takes, on any machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

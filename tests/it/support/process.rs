@@ -32,18 +32,20 @@ pub(crate) fn reserve(addr: SocketAddr) -> Socket {
 }
 
 impl Process {
-    /// `launcher`: a program that becomes it.
-    pub(super) fn command(config: &Path, launcher: Option<&Path>) -> Command {
-        let binary = Path::new(env!("CARGO_BIN_EXE_ravelin"));
-        let mut command = Command::new(launcher.unwrap_or(binary));
-        command.args(launcher.map(|_| binary)).args(["run", "--config"]).arg(config);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+    /// `without`: what the kernel refuses it (tests/support/without.py).
+    pub(super) fn command(config: &Path, without: Option<&str>) -> Command {
+        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without.py");
+        let launcher = without.map(|what| [launcher, what]);
+        let binary = [env!("CARGO_BIN_EXE_ravelin"), "run", "--config"];
+        let mut words = launcher.iter().flatten().copied().chain(binary);
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words).arg(config).stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 
-    /// `launcher` as in [`Process::command`].
-    pub(super) fn start(folder: TempDir, config: &Path, launcher: Option<&Path>) -> Self {
-        let mut command = Self::command(config, launcher);
+    /// `without` as in [`Process::command`].
+    pub(super) fn start(folder: TempDir, config: &Path, without: Option<&str>) -> Self {
+        let mut command = Self::command(config, without);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("cargo has built it");
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let (sender, log) = channel();
