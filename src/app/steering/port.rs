@@ -248,6 +248,9 @@ impl Port {
             false => self.count(&mut state),
         }
         self.hold.set_turn(turn);
+        if !turn && state.said.replace(Steered::Newer) != Some(Steered::Newer) {
+            self.say(Steered::Newer, state.place.as_ref());
+        }
         true
     }
 }
