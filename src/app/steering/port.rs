@@ -13,11 +13,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
+/// A port: a listener's, or the admin port.
 pub(in crate::app) struct Port {
     pub(super) hold: ListenerHandle,
     pub(super) cells: Arc<PortCells>,
     state: Mutex<State>,
-    /// What those are told who share the socket.
+    /// What the processes are told that share the socket.
     pub(super) standing: watch::Sender<Standing>,
 }
 
@@ -58,6 +59,7 @@ impl Port {
         self.hold.with(|_| ()).is_none()
     }
 
+    /// Listens with the socket of the process before, or with this one.
     pub(super) fn listen(&self, bound: Bound) -> io::Result<Listening> {
         let mut state = self.state();
         let address = bound.local_addr()?;
@@ -191,11 +193,13 @@ impl Port {
         let mut state = self.state();
         state.leaving = true;
         self.cells.set_steered(false);
-        self.count(&mut state);
+        if self.hold.has_turn() {
+            self.count(&mut state);
+        }
         if let (Some(place), Ok(listing)) = (&mut state.place, Listing::read()) {
             place.follow(&listing);
         }
-        // Of before they are told: then they count as gone.
+        // As it was before they are told: then they count as gone.
         let is_shared = self.standing.borrow().sharers > 0;
         self.standing.send_modify(|now| now.leaving = true);
         if is_shared {
