@@ -142,6 +142,11 @@ impl App {
         self.tables.load()
     }
 
+    /// Where tables can be read from now on.
+    pub fn tables(&self) -> TableHandle {
+        self.tables.clone()
+    }
+
     /// Puts a table in force that is made of no manifest, until one changes: for tests.
     pub fn replace_table(&self, table: Table) {
         self.tables.replace(table);

@@ -173,6 +173,14 @@ impl Prepared {
         self.admin
     }
 
+    /// Where the listeners will be, in the order of the configuration, with their real ports.
+    ///
+    /// # Errors
+    /// Where the system does not tell the address of a socket.
+    pub fn listeners(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(Bound::local_addr).collect()
+    }
+
     /// Who is told of what the process waits for: have `interrupted` of [`Prepared::start`] asked by it.
     pub fn wakeup(&self) -> &Wakeup {
         &self.parts.wakeup
@@ -230,11 +238,10 @@ impl Prepared {
     fn serve(mut self) -> Result<App, StartError> {
         let parts = &self.parts;
         let telemetry = Arc::clone(&parts.telemetry);
-        let options = options(&parts.config);
+        let (options, listeners) = (options(&parts.config), self.listeners()?);
         let reconciler =
             Reconciler::start(self.source, options, self.publisher, telemetry, self.audience);
         let sets = ChangingSets::start(parts, &self.texts)?;
-        let listeners = self.listeners.iter().map(Bound::local_addr).collect::<Result<_, _>>()?;
         let (doors, ends) = WorkerSenders::new(parts.config.workers.get(), self.connections);
         parts.updates.arm();
         let steering = Arc::clone(&parts.steering);

@@ -13,7 +13,6 @@ mod check;
 mod checkout;
 mod compare;
 mod demo;
-mod echo;
 mod explain;
 mod findings;
 mod full_strict;
@@ -67,11 +66,18 @@ enum Verb {
         config: PathBuf,
     },
     /// Serve sample manifests with echo backends on loopback, and print commands to try.
-    #[command(after_help = "Examples:\n  ravelin demo\n  ravelin demo --port 8080")]
+    #[command(
+        after_help = "Examples:\n  ravelin demo\n  ravelin demo --port 8080 --https-port 8443\n\n\
+        Manifests, certificates and the configuration are in a temporary folder, which is removed at the end.\n\
+        Edit the manifests: what becomes of the routes is printed."
+    )]
     Demo {
-        /// Port on 127.0.0.1. If it is in use, or 0, a free port is chosen.
+        /// Port on 127.0.0.1 for http. If it is in use, or 0, a free port is chosen.
         #[arg(long, default_value_t = 18080)]
         port: u16,
+        /// Port on 127.0.0.1 for https, likewise.
+        #[arg(long, default_value_t = 18443)]
+        https_port: u16,
     },
     /// Show what manifests would serve, and report mistakes in them.
     #[command(after_help = "Examples:\n  ravelin check manifests/\n  \
@@ -232,7 +238,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match line.verb {
         Verb::Run { config, check: true } => preflight::check(&config),
         Verb::Run { config, check: false } => run::run(&config),
-        Verb::Demo { port } => demo::demo(port),
+        Verb::Demo { port, https_port } => demo::demo(port, https_port),
         Verb::Check { what, zone, break_glass, verbose, paths } => {
             check::check(&what, &zone, &break_glass, paths, verbose)
         }
