@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod crowdsec;
 mod demo;
+mod documented;
 #[path = "../support/eventually.rs"]
 mod eventually;
 mod explain;
