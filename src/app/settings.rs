@@ -6,8 +6,8 @@ use crate::control::translate::{ConfigMapKey, EntryPointTable, Options};
 use crate::http::client_ip::VisitorPolicy;
 use crate::model::NamedStep;
 use crate::model::middleware::{AccessRule, Step};
-use crate::telemetry::access_log::{self, Output, Sink};
-use crate::telemetry::{LogCells, Writer};
+use crate::telemetry::access_log::{self, Custom, Output, Sink};
+use crate::telemetry::{EntryPointNames, LogCells, Writer};
 use std::sync::Arc;
 
 /// Opens the access log, and starts the thread that writes it, if there is to be one.
@@ -15,7 +15,8 @@ pub(super) fn open_access_log(
     config: &Config,
     cells: &Arc<LogCells>,
 ) -> Result<Option<(Sink, Writer)>, StartError> {
-    let start = |output| access_log::start(output, Arc::clone(cells));
+    let custom = Custom::of(&config.log, entry_points(config));
+    let start = |output| access_log::start(output, Arc::clone(cells), custom);
     match &config.log.access {
         config::AccessLogConfig::Off => Ok(None),
         config::AccessLogConfig::Stdout => Ok(Some(start(Output::Stdout)?)),
@@ -24,6 +25,17 @@ pub(super) fn open_access_log(
             start(Output::File(path.clone())).map(Some).map_err(failed)
         }
     }
+}
+
+/// The name of each listener's entry point, by position: its own name, if it is of none.
+pub(super) fn entry_points(config: &Config) -> EntryPointNames {
+    let all = config.listeners.iter().enumerate();
+    let name = |(listener, own): (usize, &config::Listener)| {
+        let mut points = config.entry_points.iter();
+        let point = points.find(|point| point.listeners.contains(&listener));
+        Arc::clone(point.map_or(&own.name, |point| &point.name))
+    };
+    all.map(name).collect()
 }
 
 /// How manifests are read under this configuration.

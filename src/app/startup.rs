@@ -12,7 +12,7 @@ use super::origin::{begin, keeper};
 use super::reclaim::watch_memory;
 use super::reload::Heritage;
 use super::sets::{ChangingSets, TextReceivers, follow_cluster, keep_fetched};
-use super::settings::{open_access_log, options, policy};
+use super::settings::{entry_points, open_access_log, options, policy};
 use super::steering::Steering;
 use super::thread::Thread;
 use super::wakeup::Wakeup;
@@ -331,13 +331,7 @@ fn telemetry(config: &Config, heritage: &Heritage) -> Arc<Telemetry> {
     let telemetry = Telemetry::configured(&names, config.workers.get(), memory, metrics);
     let protocols = config.listeners.iter().map(|listener| listener.protocol);
     telemetry.secure(protocols.map(|protocol| protocol != ListenerProtocol::Http));
-    let entry_point = |(listener, name): (usize, &Arc<str>)| {
-        let mut points = config.entry_points.iter();
-        Arc::clone(
-            points.find(|point| point.listeners.contains(&listener)).map_or(name, |p| &p.name),
-        )
-    };
-    telemetry.enter_by(names.iter().enumerate().map(entry_point).collect());
+    telemetry.enter_by(entry_points(config));
     telemetry.follow_steps(Arc::clone(heritage.steps.cells()));
     telemetry
 }

@@ -34,6 +34,7 @@ pub(super) const ROOT: Keys = Keys {
         "source",
         "admin",
         "log",
+        "log_filter",
         "timeouts",
         "limits",
         "https",
@@ -147,7 +148,32 @@ pub(super) const SOURCE: Keys = Keys {
 /// `[admin]`.
 pub(super) const ADMIN: Keys = Keys { table: "admin", keys: &["address", "admit", "socket"] };
 /// `[log]`.
-pub(super) const LOG: Keys = Keys { table: "log", keys: &["access", "level"] };
+pub(super) const LOG: Keys = Keys {
+    table: "log",
+    keys: &[
+        "access",
+        "format",
+        "query",
+        "request_headers",
+        "response_headers",
+        "redacted_headers",
+        "level",
+    ],
+};
+/// `[log_filter]`.
+pub(super) const LOG_FILTER: Keys = Keys {
+    table: "log_filter",
+    keys: &[
+        "statuses",
+        "min_duration",
+        "retry_attempts",
+        "skip_hosts",
+        "skip_paths",
+        "skip_routes",
+        "sample",
+        "keep_errors",
+    ],
+};
 /// `[timeouts]`.
 pub(super) const TIMEOUTS: Keys = Keys {
     table: "timeouts",
@@ -200,7 +226,7 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 22] = [
+pub(super) const TABLES: [&Keys; 23] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -216,6 +242,7 @@ pub(super) const TABLES: [&Keys; 22] = [
     &SOURCE,
     &ADMIN,
     &LOG,
+    &LOG_FILTER,
     &TIMEOUTS,
     &LIMITS,
     &HTTPS,
@@ -226,7 +253,7 @@ pub(super) const TABLES: [&Keys; 22] = [
 ];
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 22] = [
+const MEANINGS: [(&str, &str); 23] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" means never"),
@@ -242,6 +269,7 @@ const MEANINGS: [(&str, &str); 22] = [
     ("drain", "how long requests may go on after SIGTERM"),
     ("drain_idle", "how long idle client connections stay open after SIGTERM"),
     ("reload", "how long a reloaded configuration may take to become ready"),
+    ("min_duration", "how long a request takes that is logged"),
     ("coalesce", "how long a change waits for further changes"),
     ("coalesce_max", "how long a change may wait in total"),
     ("watch_timeout", "how long one watch of the API server lasts"),

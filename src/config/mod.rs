@@ -26,6 +26,8 @@ mod followed_file;
 mod http2;
 mod keys;
 mod log;
+mod log_filter;
+mod log_headers;
 mod metrics;
 mod raw;
 mod sections;
@@ -61,7 +63,9 @@ pub use dns::Dns;
 pub use entry_point::EntryPoint;
 pub use followed_file::{FileIdentity, Followed};
 pub use http2::Http2;
-pub use log::{AccessLogConfig, LogConfig, LogLevel};
+pub use log::{AccessLogConfig, AccessLogFormat, LogConfig, LogLevel};
+pub use log_filter::AccessLogFilter;
+pub use log_headers::{LoggedHeaders, is_credential};
 pub use metrics::{Metrics, PerRoute, RequestLabels, TraefikFamilies};
 pub use source::{
     HostPolicy, Kubernetes, MAX_LEASE_BYTES, MiddlewarePolicy, SourceConfig, SourceKind, WriteBack,

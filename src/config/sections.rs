@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use super::crowdsec;
 use super::dns;
 use super::entry_point;
 use super::http2;
+use super::log;
 use super::metrics;
 use super::raw::{self, Document, Table};
 use super::source;
@@ -35,8 +35,8 @@ use super::values::{
 };
 use super::zone;
 use super::{
-    AccessLogConfig, AdminConfig, Admit, Config, Http1, LimitsConfig, Listener, ListenerProtocol,
-    LogConfig, LogLevel, Members, TimeoutsConfig, UpstreamConfig, defaults, keys,
+    AdminConfig, Admit, Config, Http1, LimitsConfig, Listener, ListenerProtocol, Members,
+    TimeoutsConfig, UpstreamConfig, defaults, keys,
 };
 
 /// Worker threads. More than 256 cores are not known of any node; each worker has pools and
@@ -77,7 +77,10 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
     let admin_table = root.table(&keys::ADMIN);
     let admin = admin(&admin_table, &sets);
-    let log = log(&root.table(&keys::LOG));
+    let zones = zone::section(&root);
+    let of_zones = zones.iter().filter_map(|zone| zone.secret.as_ref());
+    let secrets: Vec<_> = cloudflare.secret.iter().chain(of_zones).map(|own| &own.name).collect();
+    let log = log::section(&root, &secrets);
     let timeouts = timeouts(document, &root.table(&keys::TIMEOUTS));
     let limits = limits(&root.table(&keys::LIMITS));
     let https = https(&root.table(&keys::HTTPS));
@@ -107,7 +110,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         break_glass: break_glass::section(&root.table(&keys::BREAK_GLASS)),
         crowdsec: crowdsec::section(&root.table(&keys::CROWDSEC)),
         access,
-        zones: zone::section(&root),
+        zones,
         state,
         last_good,
         source: source?,
@@ -212,26 +215,6 @@ fn admin(table: &Table<'_>, sets: &Sets) -> Option<AdminConfig> {
         table.complain("admit", Fault::new(problem, fix));
     }
     Some(AdminConfig { address, admit, socket: table.read("socket", socket_path) })
-}
-
-fn log(table: &Table<'_>) -> LogConfig {
-    let default = LogConfig::default();
-    let access = table.read("access", |value| match raw::string(value)? {
-        "stdout" => Ok(AccessLogConfig::Stdout),
-        "off" => Ok(AccessLogConfig::Off),
-        // "none" or "stderr" would otherwise quietly become a file of that name.
-        path if path.contains('/') => Ok(AccessLogConfig::File(PathBuf::from(path))),
-        other => Err(Fault::new(
-            format!("\"{other}\" is not \"stdout\", \"off\" or a path"),
-            format!("a path contains a slash: \"./{other}\""),
-        )),
-    });
-    let level = table.read("level", |value| {
-        let word = raw::string(value)?;
-        let level = LogLevel::ALL.into_iter().find(|level| level.as_str() == word);
-        level.ok_or_else(|| unknown_word(word, &LogLevel::ALL.map(LogLevel::as_str)))
-    });
-    LogConfig { access: access.unwrap_or(default.access), level: level.unwrap_or(default.level) }
 }
 
 fn timeouts(document: &Document<'_>, table: &Table<'_>) -> TimeoutsConfig {

@@ -196,6 +196,8 @@ pub struct WorkerCells {
     pub log_dropped: LocalCounter,
     /// Access log lines with a field that was cut.
     pub log_truncated: LocalCounter,
+    /// Requests that the access log's filter has left out.
+    pub log_filtered: LocalCounter,
     /// Times and bytes, one per configured listener.
     pub(super) flows: Box<[Arc<Flow>]>,
     /// Bounds of the histograms of routes, if they have some of their own.
@@ -227,6 +229,7 @@ impl WorkerCells {
             memory: Arc::default(),
             log_dropped: LocalCounter::default(),
             log_truncated: LocalCounter::default(),
+            log_filtered: LocalCounter::default(),
             series: Mutex::default(),
             tcp_series: Mutex::default(),
         }

@@ -19,6 +19,9 @@ const LAST_LINES_IN_HASTE: Duration = Duration::from_millis(200);
 /// How often that wait looks whether there is haste.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How often a sink without lines is looked after: a file that was renamed is to be there again soon.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// How long a sink that would block is left alone, where its writes do not wait (`O_NONBLOCK`).
 const BLOCKED: Duration = Duration::from_millis(10);
 
@@ -71,7 +74,8 @@ pub(super) enum Message {
     End,
 }
 
-/// Opens a sink. Called on the writer's thread: opening a FIFO waits for its reader.
+/// Opens a sink. Called on the writer's thread: opening a FIFO waits for its reader. It is flushed before each
+/// batch, and once a second without one.
 pub(super) type Open = Box<dyn FnOnce() -> io::Result<Box<dyn Write + Send>> + Send>;
 
 /// Reports failures: once for each spell of them.
@@ -135,11 +139,13 @@ impl Writer {
 }
 
 impl Shared {
+    /// The next lines; none at all for a second is an empty batch. `None` at the end.
     fn receive(&self) -> Option<Batch> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        match queue.recv() {
+        match queue.recv_timeout(IDLE) {
             Ok(Message::Lines(batch)) => Some(batch),
-            Ok(Message::End) | Err(_) => None,
+            Err(RecvTimeoutError::Timeout) => Some(Batch::default()),
+            Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => None,
         }
     }
 
@@ -174,6 +180,11 @@ fn write_all(shared: &Shared, open: Open, report: &Report, _alive: &Sender<Infal
             continue;
         };
         shared.in_hand.store(batch.lines, Ordering::Relaxed);
+        // Between lines: a file may be another one by now. What fails here fails again below.
+        let _ = output.output.flush();
+        if batch.bytes.is_empty() {
+            continue;
+        }
         let result = output.write(&batch.bytes);
         shared.in_hand.store(0, Ordering::Relaxed);
         match result {
@@ -239,7 +250,7 @@ impl<W: Write> Lines<W> {
                 Err(error) => return Err((written, error)),
             }
         }
-        self.output.flush().map_err(|error| (written, error))
+        Ok(())
     }
 }
 

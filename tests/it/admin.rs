@@ -15,6 +15,7 @@ fn metrics_are_valid_and_every_family_is_there() {
     for (family, kind) in [
         ("ravelin_accept_errors", "counter"),
         ("ravelin_access_log_dropped_lines", "counter"),
+        ("ravelin_access_log_filtered_lines", "counter"),
         ("ravelin_access_log_truncated_lines", "counter"),
         ("ravelin_process_log_dropped_lines", "counter"),
         ("ravelin_process_log_truncated_lines", "counter"),

@@ -9,6 +9,7 @@ mod balancer;
 mod support;
 
 mod access;
+mod access_log;
 mod admin;
 mod auth;
 mod balancing;

@@ -5,6 +5,7 @@ use crate::balance::Strategy;
 use crate::http::{Noted, Target};
 use crate::proxy::middleware::Passage;
 use crate::telemetry::RequestProtocol;
+use crate::telemetry::access_log::Details;
 use http::{HeaderValue, StatusCode};
 
 /// The parts that `forward` fills in as it learns them.
@@ -28,6 +29,8 @@ pub(super) struct Parts {
     pub(super) protocol: RequestProtocol,
     /// Request fields for the log.
     pub(super) noted: Noted,
+    /// What lines of another format, or with more in them, are made of.
+    pub(super) details: Option<Box<Details>>,
 }
 
 impl Parts {

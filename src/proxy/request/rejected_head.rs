@@ -4,8 +4,9 @@ use crate::error::Reason;
 use crate::net::fields::Fields;
 use crate::net::message::RequestParts;
 use crate::proxy::Downstream;
-use crate::telemetry::access_log::Line;
+use crate::telemetry::access_log::{Line, More, TlsFacts};
 use crate::telemetry::{MethodLabel, Outcome, RequestProtocol};
+use crate::tls::Session;
 use http::{HeaderValue, Uri, header};
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,9 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
     let table = worker.tables.load();
     worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome));
     if let Some(log) = &worker.access_log {
-        let line = String::from_utf8_lossy(line);
-        let (method, target, protocol) = parts(&line);
-        log.write(&Line {
+        let text = String::from_utf8_lossy(line);
+        let (method, target, protocol) = parts(&text);
+        let line = Line {
             time: Instant::now(),
             client: downstream.fields.client.as_bytes(),
             connection: &downstream.text,
@@ -50,7 +51,36 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
             retries: 0,
             user: None,
             user_agent: None,
-        });
+        };
+        match log.custom() {
+            None => log.write(&line),
+            Some(custom) => log.write_custom(custom, &line, &bare(downstream)),
+        }
+    }
+}
+
+/// What a line has of its connection alone.
+fn bare(downstream: &Downstream) -> More<'_> {
+    More {
+        details: None,
+        labels: None,
+        listener: downstream.listener,
+        peer: downstream.peer,
+        tls: downstream.tls.as_ref().map(tls_facts),
+        over_tls: downstream.tls.is_some(),
+        query: None,
+        origin_status: None,
+        until_sent: None,
+    }
+}
+
+/// What lines have of a TLS session.
+pub(super) fn tls_facts(session: &Session) -> TlsFacts<'_> {
+    TlsFacts {
+        version: session.version,
+        suite: session.suite,
+        server_name: session.server_name.as_deref(),
+        resumed: session.resumed,
     }
 }
 

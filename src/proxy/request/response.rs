@@ -71,6 +71,7 @@ pub(super) fn deliver(
     mut exchange: Exchange,
     response: Response<ReplyBody>,
 ) -> Response<ResponseBody> {
+    exchange.keep_response(response.headers());
     exchange.answered(response.status());
     let has_body = !exchange.is_head() && stage::may_have_body(response.status());
     let passage = exchange.passage.as_mut();
@@ -123,9 +124,10 @@ pub(super) fn ours(exchange: &mut Exchange, reason: Reason) -> Response<Bytes> {
 
 /// Sends an answer of ours, with everything done to its head.
 pub(super) fn deliver_ours(
-    exchange: Exchange,
+    mut exchange: Exchange,
     mut response: Response<Bytes>,
 ) -> Response<ResponseBody> {
+    exchange.keep_response(response.headers());
     // With HTTP/2 hyper would send it.
     if exchange.is_head() {
         let length = response.body().len();

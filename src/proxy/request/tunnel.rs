@@ -60,6 +60,7 @@ pub(super) async fn switch(
     answer.headers_mut().set(header::UPGRADE, protocol);
     // The answer is through; what follows lasts for as long as both want it to.
     watch.end_after(None);
+    exchange.keep_response(answer.headers());
     exchange.answered(StatusCode::SWITCHING_PROTOCOLS);
     slot.replace(Some(Tunnel { exchange, upstream }));
     Ok(answer)

@@ -1,6 +1,7 @@
 //! The line of a connection that is relayed, of an IngressRouteTCP.
 
-use super::line::{ClockText, ConnectionText, RouteText, micros, name, number, plain};
+use super::clock::ClockText;
+use super::line::{ConnectionText, RouteText, micros, name, number, plain};
 use std::time::{Duration, Instant};
 
 /// The log line of one connection.

@@ -36,6 +36,11 @@ impl Telemetry {
         }
         let cut = [
             (
+                "ravelin_access_log_filtered_lines",
+                "Requests without a line in the access log because of log_filter",
+                access(|cells| &cells.log_filtered),
+            ),
+            (
                 "ravelin_access_log_truncated_lines",
                 "Access log lines with a truncated field",
                 access(|cells| &cells.log_truncated),

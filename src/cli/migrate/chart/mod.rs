@@ -7,6 +7,7 @@
 //!
 //! Flags and chart values that mean the same become one key, the long name of the flag in lower case.
 
+mod access_log;
 mod configuration;
 mod entry_points;
 mod file;

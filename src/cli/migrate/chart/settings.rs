@@ -1,6 +1,7 @@
 //! Flags of Traefik that are not of one entry point, to tables of ravelin.
 
 use super::Given;
+use super::access_log;
 use super::configuration::Draft;
 use super::file::{list, quoted};
 use super::reasons::Weight;
@@ -84,33 +85,14 @@ fn source(draft: &mut Draft<'_>, class: &str, is_default: bool) -> bool {
 }
 
 fn log(draft: &mut Draft<'_>) {
-    let head = "[log]";
-    let switch = draft.take("accesslog");
-    let below = draft.told.below("accesslog").next().map(|(_, given)| given);
-    // Flags below it switch it on; the chart renders none of them without the switch.
-    let on = switch.or(below.filter(|_| !draft.told.is_chart));
-    match on.filter(|given| is_true(&given.value) || switch.is_none()) {
-        Some(given) => draft.line(head, "access", quoted("stdout"), &given.from),
-        None => {
-            let from = switch.map_or("Traefik's default is none", |given| given.from.as_str());
-            let from =
-                format!("ravelin's default; Traefik wrote none, for which write \"off\": {from}");
-            draft.line(head, "access", quoted("stdout"), &from);
-        }
-    }
-    if let Some(given) = draft.take("accesslog.filepath") {
-        let reason =
-            "the file system of the container is read-only: the access log goes to standard output";
-        let fix = "let the collector read the output of the pods";
-        draft.leave(Weight::Differs, &given.from, reason, fix);
-    }
+    access_log::add(draft);
     if let Some(given) = draft.take("log.level") {
         let level = match text(&given.value).unwrap_or_default().to_lowercase().as_str() {
             "fatal" | "panic" => "error".to_owned(),
             "warning" => "warn".to_owned(),
             level => level.to_owned(),
         };
-        draft.line(head, "level", quoted(&level), &given.from);
+        draft.line("[log]", "level", quoted(&level), &given.from);
     }
 }
 

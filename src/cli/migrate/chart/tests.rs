@@ -82,7 +82,8 @@ ports:
     middlewares: [kube-system-safe@kubernetescrd]
   ssh: {port: 2222, exposedPort: 22, protocol: TCP}
   game: {port: 7000, protocol: UDP}
-logs: {general: {level: WARN}, access: {enabled: true, format: json}}
+logs: {general: {level: WARN}, access: {enabled: true, format: json, filters: {statuscodes: '404,500-599', minduration: 10ms},
+        fields: {headers: {names: {Referer: keep, Authorization: keep, Cookie: redact, Via: drop}}}}}
 metrics: {prometheus: {buckets: '0.1,0.3,1.2,5.0'}}
 providers:
   kubernetesIngress: {allowExternalNameServices: true, namespaces: [shop]}
@@ -103,6 +104,13 @@ tolerations: [{operator: Exists}]
         ("[timeouts]", "drain", "drain = \"20s\""),
         ("[log]", "level", "level = \"warn\""),
         ("[log]", "access", "access = \"stdout\""),
+        ("[log]", "format", "format = \"traefik\""),
+        ("[log]", "request_headers", "request_headers = [\"referer\"]"),
+        ("[log]", "response_headers", "response_headers = [\"referer\"]"),
+        ("[log]", "redacted_headers", "redacted_headers = [\"authorization\", \"cookie\"]"),
+        ("[log_filter]", "statuses", "statuses = [\"404\", \"500-599\"]"),
+        ("[log_filter]", "min_duration", "min_duration = \"10ms\""),
+        ("[log_filter]", "keep_errors", "keep_errors = false"),
         ("[metrics]", "buckets", "buckets = [0.1, 0.3, 1.2, 5.0]"),
         ("[dns]", "external_names", "external_names = true"),
         ("[source]", "namespaces", "namespaces = [\"shop\"]"),

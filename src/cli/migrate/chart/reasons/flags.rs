@@ -4,12 +4,19 @@ use super::Weight::{Differs, Nothing};
 use super::{ACME, Row};
 
 const NO_LOG_FORMAT: &str =
-    "the access log is JSON with all fields, without filters, and never holds a request up";
+    "lines have all fields of their format, and writing them never holds a request up";
 
 /// Other flags.
-pub(super) const FLAGS: [Row; 46] = [
+pub(super) const FLAGS: [Row; 48] = [
     ("global.*", Nothing, "ravelin asks nobody for new versions and sends no statistics", ""),
     ("log.*", Nothing, "the process log is JSON on standard error", ""),
+    (
+        "accesslog.fields.names.*",
+        Differs,
+        "lines have all fields of their format",
+        "have the collector drop what must not be kept",
+    ),
+    ("accesslog.fields.defaultmode", Nothing, "lines have all fields of their format", ""),
     ("accesslog.*", Nothing, NO_LOG_FORMAT, ""),
     ("metrics.prometheus.entrypoint", Nothing, "metrics are on the admin port, 9180", ""),
     (

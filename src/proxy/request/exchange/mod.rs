@@ -1,5 +1,7 @@
 //! The record of one request, from its head to the last byte of its answer.
 
+mod log;
+
 use super::charge::Charge;
 use super::parts::Parts;
 use super::routed::Routed;
@@ -10,11 +12,10 @@ use crate::net::deadline::{Phase, TICK, Watch};
 use crate::net::message::RequestParts;
 use crate::proxy::{Downstream, middleware};
 use crate::routing::{Held, RouteId};
-use crate::telemetry::access_log::{self, Line};
 use crate::telemetry::{MethodLabel, Outcome, Series};
 use crate::upstream::body::{Upload, UploadLimits, UploadState};
 use crate::upstream::{ResponseHead, UpstreamState};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -368,33 +369,5 @@ impl Record {
                 worker.series.with(self.downstream.listener, &table, None, done);
             }
         }
-    }
-
-    fn log(&self, now: Instant, duration: Duration, outcome: &Outcome, series: &Series) {
-        let Some(log) = &self.downstream.worker.access_log else {
-            return;
-        };
-        let (host, path) = self.parts.asked();
-        log.write(&Line {
-            time: now,
-            client: self.parts.client.as_ref().unwrap_or(&self.downstream.fields.client).as_bytes(),
-            connection: &self.downstream.text,
-            route: self.route.is_some().then(|| series.text()),
-            endpoint: self.upstream.endpoint.as_ref().map(|sent| &*sent.endpoint().text),
-            cf_ray: self.parts.noted.cf_ray.as_ref().map(HeaderValue::as_bytes),
-            method: self.method.as_str(),
-            host,
-            path,
-            protocol: access_log::protocol(self.version),
-            status: outcome.status.as_u16(),
-            reason: self.reason.map(Reason::label),
-            duration,
-            upstream: outcome.upstream,
-            bytes_in: outcome.bytes_in,
-            bytes_out: outcome.bytes_out,
-            retries: self.upstream.retries,
-            user: self.parts.user(),
-            user_agent: self.parts.noted.user_agent.as_ref().map(HeaderValue::as_bytes),
-        });
     }
 }

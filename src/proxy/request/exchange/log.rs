@@ -1,0 +1,125 @@
+//! The line of a request in the access log.
+
+use super::super::rejected_head::tls_facts;
+use super::{Exchange, Record};
+use crate::error::Reason;
+use crate::model::Kind;
+use crate::model::middleware::Step;
+use crate::net::fields::Fields;
+use crate::proxy::Downstream;
+use crate::routing::{EndpointProtocol, RouteId, Table};
+use crate::telemetry::access_log::{self, AccessLog, Custom, Details, Line, More, RouteDetails};
+use crate::telemetry::{Outcome, Series};
+use http::HeaderValue;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+impl Record {
+    pub(super) fn log(&self, now: Instant, duration: Duration, outcome: &Outcome, series: &Series) {
+        let Some(log) = &self.downstream.worker.access_log else {
+            return;
+        };
+        let (host, path) = self.parts.asked();
+        let line = Line {
+            time: now,
+            client: self.parts.client.as_ref().unwrap_or(&self.downstream.fields.client).as_bytes(),
+            connection: &self.downstream.text,
+            route: self.route.is_some().then(|| series.text()),
+            endpoint: self.upstream.endpoint.as_ref().map(|sent| &*sent.endpoint().text),
+            cf_ray: self.parts.noted.cf_ray.as_ref().map(HeaderValue::as_bytes),
+            method: self.method.as_str(),
+            host,
+            path,
+            protocol: access_log::protocol(self.version),
+            status: outcome.status.as_u16(),
+            reason: self.reason.map(Reason::label),
+            duration,
+            upstream: outcome.upstream,
+            bytes_in: outcome.bytes_in,
+            bytes_out: outcome.bytes_out,
+            retries: self.upstream.retries,
+            user: self.parts.user(),
+            user_agent: self.parts.noted.user_agent.as_ref().map(HeaderValue::as_bytes),
+        };
+        match log.custom() {
+            None => log.write(&line),
+            Some(custom) => self.log_custom(log, custom, &line, series),
+        }
+    }
+
+    #[cold]
+    fn log_custom(&self, log: &AccessLog, custom: &Custom, line: &Line<'_>, series: &Series) {
+        let Downstream { listener, peer, tls, .. } = &*self.downstream;
+        let head = self.head.filter(|_| self.sent);
+        let tls = tls.as_ref().map(tls_facts);
+        log.write_custom(
+            custom,
+            line,
+            &More {
+                details: self.parts.details.as_deref(),
+                labels: self.route.is_some().then(|| series.labels()),
+                listener: *listener,
+                peer: *peer,
+                over_tls: self.parts.over_tls || tls.is_some(),
+                tls,
+                query: self.parts.target.as_ref().and_then(|target| target.uri.query()),
+                origin_status: self.status.filter(|_| head.is_some()).map(|status| status.as_u16()),
+                until_sent: head.map(|(at, took)| at.duration_since(self.upstream.started) - took),
+            },
+        );
+    }
+}
+
+impl Exchange {
+    /// Keeps what the log has of the fields that the client has sent, if it has any. Before they are changed.
+    #[inline(always)]
+    pub(in crate::proxy::request) fn keep_request(&mut self, headers: &impl Fields) {
+        if let Some(custom) = self.custom() {
+            self.details = Some(Box::new(Details::of_request(&custom, headers)));
+        }
+    }
+
+    /// The same of the response, as the client gets it.
+    #[inline(always)]
+    pub(in crate::proxy::request) fn keep_response(&mut self, headers: &impl Fields) {
+        if self.details.is_some()
+            && let Some(custom) = self.custom()
+            && let Some(details) = &mut self.details
+        {
+            details.note_response(&custom, headers);
+        }
+    }
+
+    /// The same of the route.
+    #[inline(always)]
+    pub(in crate::proxy::request) fn keep_route(&mut self, table: &Table, id: RouteId) {
+        if self.details.is_some() {
+            self.note_route(table, id);
+        }
+    }
+
+    #[cold]
+    fn note_route(&mut self, table: &Table, id: RouteId) {
+        let (Some(custom), Some(details)) = (self.custom(), &mut self.details) else { return };
+        let route = table.route(id);
+        let route = RouteDetails {
+            path: route.path.into(),
+            is_crd: route.object == Kind::IngressRoute,
+            scheme: match table.backend(id).protocol {
+                EndpointProtocol::Http => "http",
+                EndpointProtocol::H2c | EndpointProtocol::Grpc => "h2c",
+                EndpointProtocol::Https(_) => "https",
+            },
+        };
+        let steps = table.chain(id).map(|chain| &**chain).unwrap_or_default();
+        let secrets = steps.iter().filter_map(|step| match &step.step {
+            Step::SecretHeader(rule) => Some(&rule.name),
+            _ => None,
+        });
+        details.note_route(&custom, route, secrets);
+    }
+
+    fn custom(&self) -> Option<Arc<Custom>> {
+        self.downstream().worker.access_log.as_ref()?.custom().cloned()
+    }
+}
