@@ -78,9 +78,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let admin_table = root.table(&keys::ADMIN);
     let admin = admin(&admin_table, &sets);
     let zones = zone::section(&root);
-    let of_zones = zones.iter().filter_map(|zone| zone.secret.as_ref());
-    let secrets: Vec<_> = cloudflare.secret.iter().chain(of_zones).map(|own| &own.name).collect();
-    let log = log::section(&root, &secrets);
+    let log = log::section(&root, &cloudflare, &zones);
     let timeouts = timeouts(document, &root.table(&keys::TIMEOUTS));
     let limits = limits(&root.table(&keys::LIMITS));
     let https = https(&root.table(&keys::HTTPS));
@@ -91,11 +89,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let listeners = listeners?;
     let entry_points = entry_point::section(&root, &listeners);
     let admin = admin?;
-    let has_tls = listeners.iter().any(|listener| listener.protocol.may_end_tls());
-    if !has_tls && tls.has("ticket_key_file") {
-        let fix = "write protocol = \"https\" in a listener, or remove the key";
-        tls.complain("ticket_key_file", Fault::new("no listener uses TLS", fix));
-    }
+    check_tickets(&tls, &listeners);
     check_address(&admin_table, &admin, &listeners);
     Some(Config {
         workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(granted_cores),
@@ -124,6 +118,14 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         metrics,
         upstream,
     })
+}
+
+fn check_tickets(tls: &Table<'_>, listeners: &[Listener]) {
+    let has_tls = listeners.iter().any(|listener| listener.protocol.may_end_tls());
+    if !has_tls && tls.has("ticket_key_file") {
+        let fix = "write protocol = \"https\" in a listener, or remove the key";
+        tls.complain("ticket_key_file", Fault::new("no listener uses TLS", fix));
+    }
 }
 
 /// The cores that affinity and cgroup quota leave us; one, if the system does not say.

@@ -61,7 +61,6 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: RequestParts) -> Result<
     if head.version == Version::HTTP_2 {
         stage::read_http2(&mut head, worker.config.limits.header_block)?;
     }
-    exchange.keep_request(&head.headers);
     let sender = RequestOrigin::of(&downstream, &head.headers);
     let over_tls = note_sender(exchange, &sender);
     let vouched = sender.vouched(worker.policy.secret_name());
@@ -103,7 +102,6 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: RequestParts) -> Result<
     exchange.choice = session_affinity::choose(table.algorithm(id), exchange, &head.headers);
     let endpoints = usable(backend);
     let protocol = protocol(backend, exchange, &mut head.headers);
-    exchange.keep_route(&table, id);
     exchange.routed(table, id)?;
     may_go_on?;
     let mut request = upstream_request(head, uri?, exchange.upload(), &exchange.noted);

@@ -67,6 +67,7 @@ pub fn forward(
     let (charge, has_room) = Charge::of(&downstream.account, &head, head_bytes);
     let upload = begin_upload(downstream, &watch, body);
     let mut exchange = Exchange::begin(Rc::clone(downstream), watch, &head, upload, charge);
+    exchange.keep_request(&head.headers);
     let mut decided = match has_room {
         true => decide(&mut exchange, head),
         false => Err(Reason::MemoryExhausted),

@@ -62,7 +62,12 @@ pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: Out<
     }
     text.out.extend_from_slice(b"\" \"");
     match route.zip(line.endpoint) {
-        Some(((details, _), endpoint)) => text.word(url(details, endpoint).as_bytes()),
+        Some(((details, _), endpoint)) => {
+            let url = url(details, endpoint);
+            // CrowdSec takes no digit in the scheme of a URL.
+            let url = url.strip_prefix("h2c:").map_or(url.clone(), |rest| format!("http:{rest}"));
+            text.word(url.as_bytes());
+        }
         None => text.out.push(b'-'),
     }
     let _ = writeln!(text.out, "\" {}ms", line.duration.as_millis());

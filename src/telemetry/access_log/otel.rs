@@ -47,12 +47,12 @@ pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: Out<
     object.close()
 }
 
-fn head(object: &mut Object<'_>, ended: Duration, (number, text): (u64, &str)) {
+fn head(object: &mut Object<'_>, ended: Duration, severity: Severity) {
     // To the millisecond, as all times of lines.
     let millis = u64::try_from(ended.as_millis()).unwrap_or_default();
     object.shown("timestamp", format_args!("{:.3}", moment(Duration::from_millis(millis))));
-    object.number("severity_number", number);
-    object.text("severity_text", text.as_bytes(), NAME_BYTES);
+    object.number("severity_number", severity as u64);
+    object.text("severity_text", severity.text().as_bytes(), NAME_BYTES);
 }
 
 /// `GET /path 200`, for who reads a list of records.
@@ -65,14 +65,32 @@ fn body(object: &mut Object<'_>, line: &Line<'_>) {
     object.text("body", &text, PATH_BYTES + 64);
 }
 
-fn severity(line: &Line<'_>) -> (u64, &'static str) {
+/// Severity, with its number in the data model.
+#[derive(Clone, Copy)]
+enum Severity {
+    Info = 9,
+    Warn = 13,
+    Error = 17,
+}
+
+impl Severity {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+fn severity(line: &Line<'_>) -> Severity {
     match line.status {
-        500.. => (17, "ERROR"),
-        400.. => (13, "WARN"),
-        300.. => (9, "INFO"),
+        500.. => Severity::Error,
+        400.. => Severity::Warn,
+        300.. => Severity::Info,
         // It broke off.
-        _ if line.reason.is_some() => (13, "WARN"),
-        _ => (9, "INFO"),
+        _ if line.reason.is_some() => Severity::Warn,
+        _ => Severity::Info,
     }
 }
 
@@ -160,7 +178,7 @@ pub(super) fn write_tcp(line: &TcpLine<'_>, out: &mut Vec<u8>, clock: &mut Clock
     let ended = clock.wall(line.time);
     let is_whole = line.end == "complete";
     let mut object = Object::open(out);
-    head(&mut object, ended, if is_whole { (9, "INFO") } else { (13, "WARN") });
+    head(&mut object, ended, if is_whole { Severity::Info } else { Severity::Warn });
     object.begin("attributes");
     object.text("client.address", line.client.as_bytes(), NAME_BYTES);
     object.text("network.transport", b"tcp", 8);

@@ -116,8 +116,8 @@ fn provider(route: &RouteDetails) -> &'static [u8] {
     if route.is_crd { b"@kubernetescrd" } else { b"@kubernetes" }
 }
 
-/// Letters and digits, with a hyphen for whatever is in between (its `provider.Normalize`). Others than those of
-/// ASCII are in between as well, so that parsers take the name.
+/// Letters and digits of ASCII, with a hyphen for whatever is in between (its `provider.Normalize`, which keeps the
+/// letters of all scripts, at which parsers give up).
 fn write_words(text: impl Iterator<Item = char>, out: &mut Vec<u8>) {
     let (start, mut gap) = (out.len(), false);
     for letter in text {

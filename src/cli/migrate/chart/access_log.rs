@@ -127,3 +127,42 @@ fn headers(draft: &mut Draft<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{config_of, left, line};
+
+    #[test]
+    fn the_access_log_goes_on_in_its_format_with_its_filters_and_fields() {
+        let found = config_of(
+            "logs: {access: {enabled: true, format: json, filters: {statuscodes: '404,500-599', minduration: 10ms}, \
+             fields: {general: {names: {ClientUsername: drop}}, headers: {defaultmode: keep, names: \
+             {Referer: keep, Authorization: keep, Cookie: redact, Via: drop}}}}}",
+        );
+        for (head, key, value) in [
+            ("[log]", "access", "access = \"stdout\""),
+            ("[log]", "format", "format = \"traefik\""),
+            ("[log]", "request_headers", "request_headers = [\"referer\"]"),
+            ("[log]", "response_headers", "response_headers = [\"referer\"]"),
+            ("[log]", "redacted_headers", "redacted_headers = [\"authorization\", \"cookie\"]"),
+            ("[log_filter]", "statuses", "statuses = [\"404\", \"500-599\"]"),
+            ("[log_filter]", "min_duration", "min_duration = \"10ms\""),
+            ("[log_filter]", "keep_errors", "keep_errors = false"),
+        ] {
+            let (found, _) =
+                line(&found, head, key).unwrap_or_else(|| panic!("{key}: {}", found.text));
+            assert_eq!(found, value);
+        }
+        assert!(left(&found, "names.Authorization").reason.contains("credential"));
+        assert!(left(&found, "defaultmode").reason.contains("by name alone"));
+        assert!(left(&found, "ClientUsername").reason.contains("all fields"));
+    }
+
+    #[test]
+    fn without_a_format_it_is_traefiks_text_and_without_a_log_ravelins_own() {
+        let found = config_of("logs: {access: {enabled: true}}");
+        assert_eq!(found.config.log.format, crate::config::AccessLogFormat::TraefikClf);
+        let found = config_of("logs: {access: {enabled: false}}");
+        assert_eq!(found.config.log, crate::config::LogConfig::default());
+    }
+}

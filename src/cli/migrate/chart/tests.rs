@@ -13,7 +13,7 @@ fn of(files: &[(&str, &str)]) -> Configuration {
 }
 
 /// A HelmChartConfig with these values.
-fn config_of(values: &str) -> Configuration {
+pub(super) fn config_of(values: &str) -> Configuration {
     let values: String = values.lines().map(|line| format!("    {line}\n")).collect();
     let text = format!(
         "apiVersion: helm.cattle.io/v1\nkind: HelmChartConfig\nmetadata: {{name: traefik, namespace: \
@@ -23,14 +23,18 @@ fn config_of(values: &str) -> Configuration {
 }
 
 /// The line of a key, without its comment, and the comment.
-fn line<'c>(configuration: &'c Configuration, head: &str, key: &str) -> Option<(&'c str, &'c str)> {
+pub(super) fn line<'c>(
+    configuration: &'c Configuration,
+    head: &str,
+    key: &str,
+) -> Option<(&'c str, &'c str)> {
     let (_, table) = configuration.text.split_once(&format!("{head}\n"))?;
     let table = table.split("\n[").next()?;
     let line = table.lines().find(|line| line.starts_with(&format!("{key} = ")))?;
     line.split_once("  # ")
 }
 
-fn left<'c>(configuration: &'c Configuration, path: &str) -> &'c Left {
+pub(super) fn left<'c>(configuration: &'c Configuration, path: &str) -> &'c Left {
     let found = configuration.left.iter().find(|left| left.from.ends_with(path));
     found.unwrap_or_else(|| panic!("{path}: {:#?}", configuration.left))
 }
@@ -82,8 +86,7 @@ ports:
     middlewares: [kube-system-safe@kubernetescrd]
   ssh: {port: 2222, exposedPort: 22, protocol: TCP}
   game: {port: 7000, protocol: UDP}
-logs: {general: {level: WARN}, access: {enabled: true, format: json, filters: {statuscodes: '404,500-599', minduration: 10ms},
-        fields: {headers: {names: {Referer: keep, Authorization: keep, Cookie: redact, Via: drop}}}}}
+logs: {general: {level: WARN}, access: {enabled: true, format: json}}
 metrics: {prometheus: {buckets: '0.1,0.3,1.2,5.0'}}
 providers:
   kubernetesIngress: {allowExternalNameServices: true, namespaces: [shop]}
@@ -104,13 +107,6 @@ tolerations: [{operator: Exists}]
         ("[timeouts]", "drain", "drain = \"20s\""),
         ("[log]", "level", "level = \"warn\""),
         ("[log]", "access", "access = \"stdout\""),
-        ("[log]", "format", "format = \"traefik\""),
-        ("[log]", "request_headers", "request_headers = [\"referer\"]"),
-        ("[log]", "response_headers", "response_headers = [\"referer\"]"),
-        ("[log]", "redacted_headers", "redacted_headers = [\"authorization\", \"cookie\"]"),
-        ("[log_filter]", "statuses", "statuses = [\"404\", \"500-599\"]"),
-        ("[log_filter]", "min_duration", "min_duration = \"10ms\""),
-        ("[log_filter]", "keep_errors", "keep_errors = false"),
         ("[metrics]", "buckets", "buckets = [0.1, 0.3, 1.2, 5.0]"),
         ("[dns]", "external_names", "external_names = true"),
         ("[source]", "namespaces", "namespaces = [\"shop\"]"),

@@ -142,6 +142,7 @@ impl Exchange {
 
     /// Notes the route. Its timeouts start here. Errors if the body is larger than allowed.
     pub(super) fn routed(&mut self, table: Held, id: RouteId) -> Result<(), Reason> {
+        self.keep_route(&table, id);
         self.0.timeouts = table.timeouts(id).copied();
         self.0.route = Some(Routed::by(table, id));
         if let Some(timeouts) = self.0.timeouts {

@@ -82,14 +82,16 @@ const SENT: Sent<'static> = Sent {
     user: None,
 };
 
+fn route() -> RouteDetails {
+    RouteDetails { path: "/cart".into(), is_crd: false, scheme: "http" }
+}
+
 fn written(config: &LogConfig, sent: &Sent<'_>) -> String {
     let custom = Custom::of(config, [Arc::from("websecure")].into()).expect("not simply ravelin's");
     let headers = fields(sent.headers);
     let mut details = Details::of_request(&custom, &headers);
     details.note_response(&custom, &fields(&[("content-type", b"text/html")]));
-    let path = "/cart".into();
-    let route = RouteDetails { path, is_crd: false, scheme: "http" };
-    details.note_route(&custom, route, [].into_iter());
+    details.note_route(&custom, route(), [].into_iter());
     let peer = PeerAddr::new("198.51.100.4:5555".parse().expect("literal"));
     let labels = SeriesLabels {
         listener: "web".into(),
