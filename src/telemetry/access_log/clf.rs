@@ -31,7 +31,7 @@ impl ClfClock {
 }
 
 /// Appends the line; returns whether a field was cut.
-pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: Out<'_>) -> bool {
+pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: &mut Out<'_>) -> bool {
     let started = out.clock.wall(line.time).saturating_sub(line.duration);
     let mut text = Text { out: out.bytes, cut: false };
     text.word(line.client);

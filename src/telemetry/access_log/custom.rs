@@ -74,7 +74,7 @@ impl Custom {
     }
 
     /// Appends the line; returns whether a field was cut.
-    pub(super) fn write(&self, line: &Line<'_>, more: &More<'_>, out: Out<'_>) -> bool {
+    pub(super) fn write(&self, line: &Line<'_>, more: &More<'_>, out: &mut Out<'_>) -> bool {
         match self.format {
             AccessLogFormat::Ravelin => self.write_own(line, more, out),
             AccessLogFormat::Otel => otel::write(self, line, more, out),
@@ -89,7 +89,7 @@ impl Custom {
     }
 
     /// ravelin's own line, with what was asked for at its end.
-    fn write_own(&self, line: &Line<'_>, more: &More<'_>, out: Out<'_>) -> bool {
+    fn write_own(&self, line: &Line<'_>, more: &More<'_>, out: &mut Out<'_>) -> bool {
         let cut = line.write(out.bytes, out.clock);
         out.bytes.truncate(out.bytes.len() - b"}\n".len());
         let mut object = Object::go_on(out.bytes);

@@ -71,7 +71,7 @@ impl AccessLog {
         }
         let mut buffer = self.buffer.borrow_mut();
         let clock = &mut self.clock.borrow_mut();
-        let out = Out { bytes: &mut buffer.bytes, clock, clf: &self.clf };
+        let out = &mut Out { bytes: &mut buffer.bytes, clock, clf: &self.clf };
         if custom.write(line, more, out) {
             self.cells.log_truncated.add(1);
         }

@@ -20,7 +20,7 @@ const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Appends the line; returns whether a field was cut.
-pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: Out<'_>) -> bool {
+pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: &mut Out<'_>) -> bool {
     let ended = out.clock.wall(line.time);
     let mut object = Object::open(out.bytes);
     head(&mut object, ended, severity(line));

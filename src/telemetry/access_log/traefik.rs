@@ -21,7 +21,7 @@ pub(super) const TARGET_BYTES: usize = 4096;
 const NONE: &[u8] = b"-";
 
 /// Appends the line; returns whether a field was cut.
-pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: Out<'_>) -> bool {
+pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: &mut Out<'_>) -> bool {
     let ended = out.clock.wall(line.time);
     let mut object = Object::open(out.bytes);
     object.shown("ClientAddr", more.peer);

@@ -142,7 +142,7 @@ fn written(config: &LogConfig, sent: &Sent<'_>) -> String {
     let mut clock = ClockText::default();
     clock.set(now, Duration::from_nanos(1_700_000_000_078_000_000));
     let (mut bytes, clf) = (Vec::new(), RefCell::default());
-    custom.write(&line, &more, Out { bytes: &mut bytes, clock: &mut clock, clf: &clf });
+    custom.write(&line, &more, &mut Out { bytes: &mut bytes, clock: &mut clock, clf: &clf });
     String::from_utf8(bytes).expect("UTF-8")
 }
 
