@@ -4,6 +4,7 @@
 //! locked instruction, no line that travels between cores.
 
 use super::colos::ColoCells;
+use super::failures::FailureCells;
 use super::histogram::Bounds;
 use super::series::{Flow, Series};
 use super::steps::StepResults;
@@ -190,6 +191,8 @@ pub struct WorkerCells {
     pub colos: ColoCells,
     /// What steps of routes made of requests.
     pub steps: StepResults,
+    /// The last requests that failed.
+    pub failures: FailureCells,
     /// Memory held.
     pub memory: Arc<MemoryCells>,
     /// Access log lines dropped because the writer was behind.
@@ -213,10 +216,11 @@ pub struct WorkerCells {
 impl WorkerCells {
     /// Cells for a worker that serves `listeners` listeners.
     pub fn new(listeners: usize) -> Self {
-        Self::configured(listeners, &Metrics::default())
+        Self::configured(listeners, 1, &Metrics::default())
     }
 
-    pub(super) fn configured(listeners: usize, metrics: &Metrics) -> Self {
+    /// The same, of one of so many workers, with these metrics.
+    pub(super) fn configured(listeners: usize, workers: usize, metrics: &Metrics) -> Self {
         let bounds = Bounds::new(&metrics.buckets);
         Self {
             flows: (0..listeners).map(|_| Arc::new(Flow::new(&bounds))).collect(),
@@ -226,6 +230,7 @@ impl WorkerCells {
             upstream: UpstreamCells::default(),
             colos: ColoCells::default(),
             steps: StepResults::default(),
+            failures: FailureCells::new(workers),
             memory: Arc::default(),
             log_dropped: LocalCounter::default(),
             log_truncated: LocalCounter::default(),

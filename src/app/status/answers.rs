@@ -122,6 +122,7 @@ impl Sources {
             Question::Pods(search) => json(&self.pods(search)),
             Question::Findings(search) => json(&self.findings(search)),
             Question::Requests(search) => json(&self.requests(search)),
+            Question::Failures(query) => json(&self.failures(query)),
             Question::Explain(query) => json(&self.explain(query).map_err(Mistake::Parameter)?),
         }
     }

@@ -16,7 +16,8 @@ const MOST: usize = 500;
 const MOST_SEARCHED: usize = 253;
 
 /// The names under [`API`], for mistakes.
-const NAMES: &str = "status, routes, certificates, gate, pods, findings, requests, explain";
+const NAMES: &str =
+    "status, routes, certificates, gate, pods, findings, requests, failures, explain";
 
 /// A question.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub(super) enum Question {
     Pods(Search),
     Findings(Search),
     Requests(Search),
+    Failures(FailureQuery),
     Explain(Box<ExplainQuery>),
 }
 
@@ -45,6 +47,26 @@ impl Search {
         let has = |text: &&str| text.to_ascii_lowercase().contains(&self.text);
         self.text.is_empty() || texts.iter().any(has)
     }
+}
+
+/// Which of the last failures.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FailureQuery {
+    pub(super) search: Search,
+    /// The Ray ID, without the colo and in lower case: Cloudflare's page has it so, `CF-Ray` has the colo.
+    pub(super) ray: Option<String>,
+}
+
+impl FailureQuery {
+    /// Whether a request with this `CF-Ray` is asked for.
+    pub(super) fn is_asked(&self, ray: &str) -> bool {
+        self.ray.as_ref().is_none_or(|asked| *asked == bare(ray))
+    }
+}
+
+/// A Ray ID without its colo.
+fn bare(ray: &str) -> String {
+    ray.split('-').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// The request that `explain` is asked about.
@@ -98,6 +120,7 @@ impl Question {
             "pods" => search(pairs()).map(Self::Pods),
             "findings" => search(pairs()).map(Self::Findings),
             "requests" => search(pairs()).map(Self::Requests),
+            "failures" => failures(pairs()).map(Self::Failures),
             "explain" => explain(pairs()).map(|query| Self::Explain(Box::new(query))),
             _ => Err(Mistake::NotFound),
         }
@@ -143,6 +166,22 @@ fn search<'q>(pairs: impl Iterator<Item = Pair<'q>>) -> Result<Search, Mistake> 
         }
     }
     Ok(found)
+}
+
+fn failures<'q>(pairs: impl Iterator<Item = Pair<'q>>) -> Result<FailureQuery, Mistake> {
+    let (rays, rest): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name == "ray");
+    let ray = match &*rays {
+        [] => None,
+        [(_, value)] if (1..=MOST_SEARCHED).contains(&bare(value).len()) => Some(bare(value)),
+        [(_, value), ..] => return Err(wrong("ray", value, "give one Ray ID")),
+    };
+    let search = search(rest.into_iter()).map_err(|mistake| match mistake {
+        Mistake::Parameter(text) => {
+            Mistake::Parameter(text.replace("limit and q", "limit, q and ray"))
+        }
+        Mistake::NotFound => Mistake::NotFound,
+    })?;
+    Ok(FailureQuery { search, ray })
 }
 
 fn explain<'q>(pairs: impl Iterator<Item = Pair<'q>>) -> Result<ExplainQuery, Mistake> {
@@ -219,6 +258,13 @@ mod tests {
             ("/api/v1/pods", "after=-1", "after is \"-1\": give the number in next"),
             ("/api/v1/pods", "x=1", "unknown parameter \"x\": a list takes after, limit and q"),
             ("/api/v1/gate", "x=1", "unknown parameter \"x\": this answer takes none"),
+            ("/api/v1/failures", "ray=", "ray is \"\": give one Ray ID"),
+            ("/api/v1/failures", "ray=a&ray=b", "ray is \"a\": give one Ray ID"),
+            (
+                "/api/v1/failures",
+                "x=1",
+                "unknown parameter \"x\": a list takes after, limit, q and ray",
+            ),
             ("/api/v1/explain", "", "host is missing: give the host of a URL"),
             ("/api/v1/explain", "host=a&from=b", "from is \"b\": give an IP address"),
             ("/api/v1/explain", "host=a&path=b", "path is \"b\": begin it with /"),

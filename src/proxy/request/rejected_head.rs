@@ -5,7 +5,7 @@ use crate::net::fields::Fields;
 use crate::net::message::RequestParts;
 use crate::proxy::Downstream;
 use crate::telemetry::access_log::{Line, More, TlsFacts};
-use crate::telemetry::{MethodLabel, Outcome, RequestProtocol};
+use crate::telemetry::{FailedRequest, MethodLabel, Outcome, RequestProtocol};
 use crate::tls::Session;
 use http::{HeaderValue, Uri, header};
 use std::time::{Duration, Instant};
@@ -28,9 +28,13 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
     };
     let table = worker.tables.load();
     worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome));
+    let line = String::from_utf8_lossy(line);
+    let (method, target, protocol) = parts(&line);
+    let (ray, host, endpoint) = (&b""[..], &b""[..], "");
+    let failed =
+        FailedRequest { ray, host, path: target, endpoint, route: None, outcome: &outcome };
+    worker.cells.failures.note(&failed);
     if let Some(log) = &worker.access_log {
-        let text = String::from_utf8_lossy(line);
-        let (method, target, protocol) = parts(&text);
         let line = Line {
             time: Instant::now(),
             client: downstream.fields.client.as_bytes(),
@@ -39,7 +43,7 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
             endpoint: None,
             cf_ray: None,
             method,
-            host: b"",
+            host,
             path: target,
             protocol,
             status: outcome.status.as_u16(),

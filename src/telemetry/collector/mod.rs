@@ -128,7 +128,7 @@ impl Telemetry {
         memory: usize,
         metrics: Metrics,
     ) -> Arc<Self> {
-        let cells = || Arc::new(WorkerCells::configured(listeners.len(), &metrics));
+        let cells = || Arc::new(WorkerCells::configured(listeners.len(), workers, &metrics));
         let ports = listeners.iter().cloned().chain([Arc::from(ADMIN)]);
         Arc::new(Self {
             listeners: listeners.into(),

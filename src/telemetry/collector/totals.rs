@@ -2,6 +2,7 @@
 
 use super::Telemetry;
 use crate::model::Diagnostic;
+use crate::telemetry::Failure;
 use crate::telemetry::cells::{Refusal, SnapshotCells};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -49,6 +50,14 @@ impl Telemetry {
             ..total
         });
         named.collect()
+    }
+
+    /// The last requests that failed, the newest first.
+    pub fn failures(&self) -> Vec<Failure> {
+        let mut all: Vec<_> =
+            self.workers.iter().flat_map(|worker| worker.failures.read()).collect();
+        all.sort_by_key(|failure| std::cmp::Reverse(failure.time));
+        all
     }
 
     /// Connections that were accepted and reset, by reason; those that have not happened are left out.

@@ -2,6 +2,7 @@
 
 mod browser;
 mod certificates;
+mod failures;
 mod page;
 
 use crate::support::{Builder, Client, Edge, Upstream, edge, eventually, ingress, rule};
@@ -127,7 +128,9 @@ fn the_json_says_what_the_process_serves() {
 fn no_answer_has_a_key_or_a_password() {
     let pod = Upstream::saying("ok");
     let edge = site(&pod).start();
-    for target in ["status", "routes", "certificates", "gate", "pods", "findings", "requests"] {
+    let targets =
+        ["status", "routes", "certificates", "gate", "pods", "findings", "requests", "failures"];
+    for target in targets {
         let answer = told(&edge, target).to_string();
         assert!(!answer.contains(PASSWORD) && !answer.contains("PRIVATE KEY"), "{answer}");
     }

@@ -28,7 +28,7 @@ fn keep(browser: &mut Browser, name: &str) {
 fn look(browser: &mut Browser, edge: &Edge, width: u32, scheme: &str) {
     browser.open(&format!("http://{}/", edge.admin()), width, scheme);
     browser.until("document.documentElement && document.documentElement.dataset.polled > 0");
-    for section in ["findings", "routes", "requests", "certificates", "gate", "pods"] {
+    for section in ["findings", "routes", "requests", "failures", "certificates", "gate", "pods"] {
         assert_eq!(browser.value(&has_rows(section)), true, "{section} at {width}");
     }
     assert_eq!(browser.value("document.querySelector('#state').textContent"), "ready");
@@ -52,6 +52,7 @@ fn a_browser_shows_it_wide_narrow_and_dark_without_a_complaint() {
     for _ in 0..3 {
         assert_eq!(edge.get("shop.example", "/").status(), 200);
     }
+    assert_eq!(edge.get("shop.example", "/api").status(), 503);
     let mut browser = Browser::start(&chromium);
     for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")] {
         look(&mut browser, &edge, width, scheme);

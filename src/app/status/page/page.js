@@ -152,12 +152,27 @@ function requestRow(row) {
   return [row.host, row.route, row.service, rate(seen.all), rate(seen.failed), row.total];
 }
 
+function failureRow(row) {
+  const attempts = row.attempts > 1 ? ", " + row.attempts + " attempts" : "";
+  const pod = row.endpoint && both(row.endpoint, row.duration_ms.toFixed(1) + " ms" + attempts);
+  const why = both(row.reason || "of the pod", row.meaning + " " + row.fix);
+  return [
+    badge(row.status, row.status < 500 && row.caused_by === "client" ? "warn" : "bad"),
+    both(row.time.replace("T", " "), row.ray),
+    both(row.method + " " + row.host, row.path),
+    why,
+    row.route,
+    pod,
+  ];
+}
+
 // Lists with a search and a button for more. What is shown is asked for anew at each poll, in parts.
 const MOST_PARTS = 10;
 const lists = {
   findings: { row: (item) => [findingRow(item)], none: "Everything is served as written." },
   routes: { row: (item) => [routeRow(item)], none: "No route." },
   requests: { row: (item) => [requestRow(item)], none: "No request yet.", before: measure },
+  failures: { row: (item) => [failureRow(item)], none: "No request has failed." },
   certificates: { row: (item) => [certificateRow(item)], none: "No host is served with TLS." },
   pods: { row: podRows, none: "No Service." },
 };

@@ -1,5 +1,6 @@
 //! The record of one request, from its head to the last byte of its answer.
 
+mod finish;
 mod log;
 
 use super::charge::Charge;
@@ -12,12 +13,10 @@ use crate::net::deadline::{Phase, TICK, Watch};
 use crate::net::message::RequestParts;
 use crate::proxy::{Downstream, middleware};
 use crate::routing::{Held, RouteId};
-use crate::telemetry::{MethodLabel, Outcome, Series};
 use crate::upstream::body::{Upload, UploadLimits, UploadState};
 use crate::upstream::{ResponseHead, UpstreamState};
 use http::{Method, StatusCode, Version};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Most bytes of a request body that come in a moment: with more, the time to the answer is the client's.
@@ -333,42 +332,6 @@ impl Drop for Exchange {
         // A deadline that has passed is for the connection to act on; it must not be covered up.
         if watch.expired().is_none() && !watch.ends_early() {
             watch.enter(Phase::Idle, worker.config.timeouts.downstream_idle);
-        }
-    }
-}
-
-impl Record {
-    fn finish(&self) {
-        let now = Instant::now();
-        let worker = &self.downstream.worker;
-        // A tunnel is through as a request when it begins; how long it lasts is for the log.
-        let duration = now - self.upstream.started;
-        let is_tunnel = self.status == Some(StatusCode::SWITCHING_PROTOCOLS);
-        let opened = self.head.filter(|_| is_tunnel).map(|(head, _)| head - self.upstream.started);
-        let status = self.parts.restated.or(self.status).or(self.reason.map(Reason::status));
-        let outcome = Outcome {
-            method: MethodLabel::of(&self.method),
-            status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            protocol: self.parts.protocol(is_tunnel),
-            is_asked: self.sent || self.reason == Some(Reason::NoEndpoint),
-            reason: self.reason,
-            duration: opened.unwrap_or(duration),
-            upstream: self.head.filter(|_| self.sent).map(|(_, took)| took),
-            bytes_in: self.upload.as_deref().map_or(self.relayed, Upload::bytes),
-            bytes_out: self.bytes_out,
-            tls: self.downstream.agreed(),
-            retries: self.upstream.retries,
-        };
-        let done = |series: &Arc<Series>| {
-            series.record(&outcome);
-            self.log(now, duration, &outcome, series);
-        };
-        match &self.route {
-            Some(route) => route.with_series(&self.downstream, done),
-            None => {
-                let table = worker.tables.load();
-                worker.series.with(self.downstream.listener, &table, None, done);
-            }
         }
     }
 }
