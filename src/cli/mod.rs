@@ -1,5 +1,5 @@
 //! The command line: `run`, `demo`, `check`, `explain`, `migrate`, `compare`, `probe`,
-//! `completions`, `man`, `version`.
+//! `bundle`, `completions`, `man`, `version`.
 //!
 //! Exit codes: 0 for success, 1 for a finding or a failure (`migrate`, `compare`: 1 and 2 are verdicts), 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
@@ -7,7 +7,9 @@
 //! **Invariant**: calls the functions that `run` uses and decides nothing by itself, so `check` and
 //! `explain` agree with the proxy (`tests/agreement`).
 
+mod admin;
 mod break_glass;
+mod bundle;
 mod certificates;
 mod check;
 mod checkout;
@@ -113,23 +115,15 @@ enum Verb {
         ravelin explain --config ravelin.toml --output json http://app.example.com/\n  \
         ravelin explain --kubeconfig ~/.kube/config http://app.example.com/\n  \
         ravelin explain --config ravelin.toml --from 104.16.0.1 \
-        --header \"CF-Connecting-IP: 203.0.113.7\" http://app.example.com/\n\n\
-        Exit code: 0 the request reaches an endpoint, 1 ravelin answers it itself, 64 wrong usage."
+        --header \"CF-Connecting-IP: 203.0.113.7\" http://app.example.com/\n  \
+        ravelin explain --admin http://127.0.0.1:9180 https://app.example.com/login\n  \
+        ravelin explain --admin /run/ravelin/admin.sock --ray 8f2b3c4d5e6f7a8b-FRA\n\n\
+        --admin asks a running process; --ray looks for a request among its last failures, and says why it failed and\n\
+        what to do.\n\n\
+        Exit code: 0 the request reaches an endpoint, or the Ray ID is known, 1 ravelin answers it itself, or the Ray\n\
+        ID is not known, 64 wrong usage, 69 the process does not answer."
     )]
-    Explain {
-        #[command(flatten)]
-        what: What,
-        /// Manifests: a file or directory; may be given several times.
-        #[arg(long = "manifests", value_name = "PATH")]
-        paths: Vec<PathBuf>,
-        /// Request method.
-        #[arg(long, default_value = "GET")]
-        method: String,
-        #[command(flatten)]
-        origin: explain::Origin,
-        /// The URL as a client would write it.
-        url: String,
-    },
+    Explain(explain::ExplainArgs),
     /// Show what will differ from Traefik, and propose a configuration.
     #[command(after_help = "Examples:\n  ravelin migrate manifests/ traefik-values.yaml\n  \
         ravelin migrate --kubeconfig ~/.kube/config --write deploy/overlays/mine\n  \
@@ -169,6 +163,15 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Collect what a helper needs to know of an installation, without its secrets.
+    #[command(after_help = "Examples:\n  ravelin bundle --config /etc/ravelin/ravelin.toml\n  \
+        ravelin bundle --admin http://127.0.0.1:9180 --output bundle/\n  \
+        kubectl -n ravelin exec POD -- ravelin bundle --config /etc/ravelin/ravelin.toml --output - > bundle.tar.gz\n\n\
+        README.md in it lists its files and what is left out. Facts of the machine are those of the machine on\n\
+        which the command runs.\n\n\
+        Exit code: 0 complete, 1 something is missing (told, and in README.md), 64 wrong usage, 73 the file cannot\n\
+        be written, or exists.")]
+    Bundle(bundle::BundleArgs),
     /// Print a script that completes the command line in a shell.
     #[command(after_help = "Examples:\n  \
         ravelin completions bash > /etc/bash_completion.d/ravelin\n  \
@@ -196,7 +199,7 @@ enum Verb {
 #[derive(Debug, Args)]
 struct What {
     /// A configuration file. It is checked too; its class and directory are used.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "configuration_or_process")]
     config: Option<PathBuf>,
     /// A kubeconfig file. Reads the objects of that cluster, as `kubectl get` would.
     #[arg(long, value_name = "FILE")]
@@ -242,14 +245,13 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Check { what, zone, break_glass, verbose, paths } => {
             check::check(&what, &zone, &break_glass, paths, verbose)
         }
-        Verb::Explain { what, paths, method, origin, url } => {
-            explain::explain(&what, paths, &method, &url, &origin)
-        }
+        Verb::Explain(args) => explain::explain(args),
         Verb::Migrate(args) => migrate::migrate(&args),
         Verb::Compare(args) => compare::compare(&args),
         Verb::Probe { question, socket, config } => {
             probe::probe(question, socket, config.as_deref())
         }
+        Verb::Bundle(args) => bundle::bundle(&args),
         Verb::Completions { shell } => reference::completions(shell),
         Verb::Man { directory } => reference::man(&directory),
         Verb::Version => say(&format!("ravelin {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),

@@ -252,6 +252,11 @@ pub(super) const TABLES: [&Keys; 23] = [
     &UPSTREAM,
 ];
 
+/// Whether any table has this key.
+pub fn is_key(name: &str) -> bool {
+    TABLES.iter().any(|table| table.keys.contains(&name))
+}
+
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
 const MEANINGS: [(&str, &str); 23] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),

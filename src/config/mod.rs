@@ -63,6 +63,7 @@ pub use dns::Dns;
 pub use entry_point::EntryPoint;
 pub use followed_file::{FileIdentity, Followed};
 pub use http2::Http2;
+pub use keys::is_key;
 pub use log::{AccessLogConfig, AccessLogFormat, LogConfig, LogLevel};
 pub use log_filter::AccessLogFilter;
 pub use log_headers::{LoggedHeaders, is_credential};

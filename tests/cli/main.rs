@@ -1,6 +1,8 @@
 //! The command line as its user meets it: exit codes, words, and what the demo promises.
 
+mod admin;
 mod break_glass;
+mod bundle;
 mod cases;
 mod certificates;
 mod check;
@@ -34,7 +36,7 @@ mod zones;
 
 use program::{PATIENCE, Ran, ravelin};
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "run",
     "demo",
     "check",
@@ -42,6 +44,7 @@ const VERBS: [&str; 10] = [
     "migrate",
     "compare",
     "probe",
+    "bundle",
     "completions",
     "man",
     "version",

@@ -1,11 +1,13 @@
 //! `ravelin explain`: the decisions of the request path for one URL, step by step.
 
+mod args;
 mod connection;
 mod handshake;
 mod origin;
+mod running;
 mod text;
 
-pub(super) use origin::Origin;
+pub(super) use args::{ExplainArgs, explain};
 
 use super::certificates::Certificates;
 use super::checkout::JudgedAs;
@@ -27,6 +29,7 @@ use crate::proxy::request;
 use crate::routing::Table;
 use crate::tls::TlsPeer;
 use http::{HeaderValue, Uri, header};
+use origin::Origin;
 use serde::Serialize;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -97,8 +100,8 @@ struct Explanation {
     note: String,
 }
 
-/// Prints where `url` goes.
-pub(super) fn explain(
+/// Prints where `url` goes, by manifests or a cluster.
+fn offline(
     what: &What,
     paths: Vec<PathBuf>,
     method: &str,

@@ -27,8 +27,9 @@ use std::net::{IpAddr, SocketAddr};
 /// The client of the explained request.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Origin {
-    /// Source address of the connection; shows whether and by which set it is admitted. Needs --config.
-    #[arg(long, value_name = "IP", requires = "config")]
+    /// Source address of the connection; shows whether and by which set it is admitted. Needs --config or
+    /// --admin.
+    #[arg(long, value_name = "IP", requires = "configuration_or_process")]
     from: Option<IpAddr>,
     /// The source address in the PROXY header, if --from is a load balancer.
     #[arg(long, value_name = "IP", requires = "from")]
@@ -114,6 +115,35 @@ impl Origin {
             headers.append(name, HeaderValue::try_from(value.trim()).map_err(|_| wrong())?);
         }
         Ok(())
+    }
+
+    /// The parameters for a process that is asked in the place of manifests: it knows the source, and whom a trusted
+    /// source names.
+    pub(super) fn asked_of_process(&self) -> Result<Vec<(&'static str, String)>, Failure> {
+        let Self { from, proxy_source, sni, headers } = self;
+        // The source in the PROXY header is the source of the connection to everything behind it.
+        let source = proxy_source.or(*from);
+        let mut asked: Vec<_> = source.map(|from| ("from", from.to_string())).into_iter().collect();
+        if sni.is_some() {
+            return Err(Failure::usage(
+                "--sni is for --config; a process is asked with --from and --header",
+            ));
+        }
+        for field in headers {
+            match field.split_once(':') {
+                Some((name, value)) if name.trim().eq_ignore_ascii_case("cf-connecting-ip") => {
+                    asked.push(("visitor", value.trim().to_owned()));
+                }
+                _ => {
+                    let text = format!(
+                        "--header {field:?}: a process is asked with \"CF-Connecting-IP: ADDRESS\" and no other \
+                         header; use --config or --kubeconfig for these"
+                    );
+                    return Err(Failure::usage(text));
+                }
+            }
+        }
+        Ok(asked)
     }
 
     /// Checks the address against the admission sets and trusted proxies of the listener.
