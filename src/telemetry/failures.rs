@@ -1,6 +1,6 @@
 //! The last requests that failed: what the status page lists, and `ravelin explain --ray` looks up.
 //!
-//! A worker writes into rings of its own, and only for requests that failed. The one who reads holds the lock of a ring
+//! A worker writes into rings of its own, and only for requests that failed. A reader holds the lock of a ring
 //! while it copies; a failure that comes meanwhile goes to the spare ring, so that a worker never waits.
 //!
 //! Kept is what the access log has, without the client and its user: paths have no query, because it may contain
@@ -47,7 +47,7 @@ pub struct FailedRequest<'r> {
 
 /// A request that failed, as it is kept.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct KeptFailure {
     /// When its answer was over.
     pub time: SystemTime,
     /// The status sent.
@@ -66,7 +66,7 @@ pub struct Failure {
     ends: [u16; TEXT_BYTES.len()],
 }
 
-impl Default for Failure {
+impl Default for KeptFailure {
     fn default() -> Self {
         Self {
             time: SystemTime::UNIX_EPOCH,
@@ -81,7 +81,7 @@ impl Default for Failure {
     }
 }
 
-impl Failure {
+impl KeptFailure {
     fn set(&mut self, request: &FailedRequest<'_>, time: SystemTime) {
         let outcome = request.outcome;
         let sent = !request.endpoint.is_empty();
@@ -172,7 +172,7 @@ impl FailureCells {
     }
 
     /// All of them, in no order.
-    pub fn read(&self) -> impl Iterator<Item = Failure> + use<> {
+    pub fn read(&self) -> impl Iterator<Item = KeptFailure> + use<> {
         let all = [&self.of_servers, &self.of_clients].map(Pair::read);
         all.into_iter().flatten()
     }
@@ -211,11 +211,11 @@ impl Pair {
     }
 
     /// One lock at a time: the other ring is free meanwhile.
-    fn read(&self) -> Vec<Failure> {
+    fn read(&self) -> Vec<KeptFailure> {
         let copy = |ring: &Mutex<Ring>| {
             ring.lock().unwrap_or_else(PoisonError::into_inner).kept.iter().cloned().collect()
         };
-        let mut all: Vec<Failure> = copy(&self.ring);
+        let mut all: Vec<KeptFailure> = copy(&self.ring);
         all.append(&mut copy(&self.spare));
         all
     }
@@ -224,7 +224,7 @@ impl Pair {
 #[derive(Debug)]
 struct Ring {
     most: usize,
-    kept: VecDeque<Failure>,
+    kept: VecDeque<KeptFailure>,
 }
 
 impl Ring {

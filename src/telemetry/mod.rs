@@ -48,7 +48,7 @@ pub use class_grace::ClassGrace;
 pub use collector::{RequestTotals, Telemetry, Unready};
 pub use colos::ColoCells;
 pub use decisions::{DecisionCells, DecisionMetrics};
-pub use failures::{FailedRequest, Failure, FailureCells};
+pub use failures::{FailedRequest, FailureCells, KeptFailure};
 pub use last_good::{LastGoodCells, LastGoodMetrics, age};
 pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use locked::Locked;

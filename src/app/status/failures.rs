@@ -5,7 +5,7 @@ use super::fix::fix;
 use super::question::FailureQuery;
 use super::window::Window;
 use crate::error::Culprit;
-use crate::telemetry::Failure;
+use crate::telemetry::KeptFailure;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -55,11 +55,11 @@ impl Sources {
     }
 }
 
-impl From<Failure> for FailureRow {
-    fn from(failure: Failure) -> Self {
+impl From<KeptFailure> for FailureRow {
+    fn from(failure: KeptFailure) -> Self {
         let reason = failure.reason;
         Self {
-            // A clock before 1970 or past the year 9999 is shown as the epoch.
+            // A clock before 1970 or past the year 9999 is written as the epoch.
             time: format!("{:.3}", Timestamp::try_from(failure.time).unwrap_or_default()),
             ray: failure.ray(),
             method: failure.method.as_str(),

@@ -1,4 +1,4 @@
-//! What to do about each reason: the words of `config/README.md`, for whoever reads them at a terminal or on the page.
+//! What to do about each reason: the words of `config/README.md`.
 
 use crate::error::Reason;
 

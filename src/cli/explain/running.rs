@@ -145,7 +145,7 @@ fn explained(url: &str, told: &Value) -> Vec<Line> {
 /// The lines that have a text.
 fn written(lines: &[Line]) -> String {
     let known = lines.iter().filter(|(_, text)| !text.is_empty());
-    // What clients sent is shown, never obeyed by the terminal.
+    // What clients sent is printed, never obeyed by the terminal.
     let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
     known.map(|(name, text)| format!("{name:<11} {}\n", plain(text))).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::Telemetry;
 use crate::model::Diagnostic;
-use crate::telemetry::Failure;
+use crate::telemetry::KeptFailure;
 use crate::telemetry::cells::{Refusal, SnapshotCells};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -53,7 +53,7 @@ impl Telemetry {
     }
 
     /// The last requests that failed, the newest first.
-    pub fn failures(&self) -> Vec<Failure> {
+    pub fn failures(&self) -> Vec<KeptFailure> {
         let mut all: Vec<_> =
             self.workers.iter().flat_map(|worker| worker.failures.read()).collect();
         all.sort_by_key(|failure| std::cmp::Reverse(failure.time));
