@@ -3,7 +3,7 @@
 //! - SIGTERM, SIGINT: it leaves. Listeners close, requests in flight finish, exit code 0.
 //! - the same once more: what is left is cut at once, and logged as cut.
 //! - SIGHUP: the configuration is reloaded, and a successor inside the process takes over; see
-//!   [`super::succession`]. The access log file is reopened as well. Only `ravelin run` does
+//!   [`super::reload`]. The access log file is reopened as well. Only `ravelin run` does
 //!   that; others end by it, as programs do whose terminal is closed.
 //! - SIGKILL cannot be caught: connections are reset, and other processes at the same addresses serve
 //!   on.

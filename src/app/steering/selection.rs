@@ -105,7 +105,7 @@ impl Port {
         self.state().replace_trap(&self.hold, None);
     }
 
-    /// What the kernel has dropped of this process's, as [`PortCells::count_drops`] has it.
+    /// What the kernel has dropped of this process's, as [`crate::telemetry::PortCells::count_drops`] has it.
     pub(in crate::app) fn drops(&self) -> Option<u32> {
         let mut state = self.state();
         if self.hold.has_turn() {

@@ -77,7 +77,7 @@ fn a_ray_leads_to_the_reason_the_route_and_the_pod() {
         );
         assert_eq!(failure["ray"], format!("{ray}-FRA"));
         assert_eq!((&failure["host"], &failure["path"]), (&json!("shop.example"), &json!(path)));
-        assert_eq!(failure["attempts"].as_u64() >= Some(attempts), true, "{failure}");
+        assert!(failure["attempts"].as_u64() >= Some(attempts), "{failure}");
         assert_eq!(failure["attempts"] == 0, attempts == 0, "{failure}");
         let route = if status == 404 { "" } else { "ns/shop" };
         assert_eq!(failure["route"], route);

@@ -6,7 +6,7 @@ use crate::telemetry::{FailedRequest, FailureCells, MethodLabel, Outcome, Series
 use crate::upstream::body::Upload;
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Record {
     /// Counts it, and logs it.
