@@ -267,7 +267,7 @@ def cloudflare():
              alerts=["RavelinCloudflareListNotRefreshed"]),
         stat("Unnamed visitors", total("ravelin_client_unnamed_total"), "reqps",
              "Requests of trusted peers without a usable CF-Connecting-IP.", thresholds=SOON_ABOVE_0, alerts=["RavelinClientsUnnamed"]),
-        stat("Not from your zone", total("ravelin_requests_total", H + ',reason=~"secret_missing|worker_refused|client_certificate_required"'),
+        stat("Not from your zone", total("ravelin_requests_total", H + ',reason=~"secret_missing|worker_refused|cdn_loop_refused|client_certificate_required"'),
              "reqps", "Requests that came through Cloudflare and not through your zone: refused with 403.", thresholds=SOON_ABOVE_0),
         row("Our side of each status of Cloudflare"),
         lines("520: broken answers", {"{{reason}}": reasons("upstream_truncated|upstream_stalled|cut_by_drain|memory_reclaimed|client_stalled"),

@@ -181,7 +181,10 @@ fn helm_installs_upgrades_rolls_back_and_removes_the_chart() {
     for set in fs::read_dir(deploy("chart/ci")).expect("a folder") {
         let file = set.expect("a readable entry").path().display().to_string();
         // No operator is here, and the namespace is there.
-        let without = ["--set", "podMonitor.enabled=false,createNamespace=false"];
+        let without = [
+            "--set",
+            "podMonitor.enabled=false,monitoring.rules.enabled=false,createNamespace=false",
+        ];
         let line = ["upgrade", "edge", &chart, "--dry-run=server", "--values", &file];
         let (done, said) = run(&line, &[&own[2..], &without].concat()).expect("it has just run");
         assert!(done, "{file}: {said}");

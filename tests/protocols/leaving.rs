@@ -2,7 +2,7 @@
 
 use crate::frames::{self, DATA, END_STREAM, Frames, GOAWAY, HEADERS};
 use crate::secured::secured;
-use crate::support::{Gate, Metrics, Upstream};
+use crate::support::{Gate, Metrics, Upstream, eventually};
 use std::net::TcpStream;
 use std::thread;
 
@@ -157,7 +157,7 @@ fn a_client_that_still_uploads_after_goaway_is_not_reset() {
     // Until the end of what the proxy sends.
     while frames.next().is_some() {}
     let lingering = || Metrics::scrape(process.admin()).sum("ravelin_connections_lingering", &[]);
-    assert_eq!(lingering(), 1.0);
+    eventually("it lingers", || (lingering() > 0.5).then_some(()));
     for _ in 0..1000 {
         assert!(frames.try_send(&piece), "the client would take its answer for lost");
     }
