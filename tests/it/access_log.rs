@@ -1,7 +1,8 @@
 //! Formats and filters of the access log: the program as it runs, beside Traefik, and read by the programs that
 //! read Traefik's lines.
 
-use crate::support::{Builder, Process, Upstream, edge_to, eventually, program, reserve, skipped};
+use crate::support::{Builder, Process, Upstream, edge_to, eventually, program, reserve};
+use crate::traefik_program;
 use serde_json::Value;
 use socket2::Socket;
 use std::collections::BTreeMap;
@@ -46,18 +47,6 @@ struct Traefik {
     address: SocketAddr,
     /// Keeps the port.
     _reserved: Socket,
-}
-
-/// The program, as `tests/traefik/build` says. `None`: it is not there, and that has been said.
-fn traefik_program() -> Option<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traefik/build");
-    let found = Command::new(script).arg("--find").stdin(Stdio::null()).output();
-    let Some(found) = found.ok().filter(|output| output.status.success()) else {
-        skipped("what needs Traefik: tests/traefik/build fetches it, once");
-        return None;
-    };
-    let path = String::from_utf8(found.stdout).expect("a path in UTF-8");
-    Some(PathBuf::from(path.trim_end()))
 }
 
 impl Traefik {
@@ -157,7 +146,7 @@ fn lines_in_traefiks_json_have_the_fields_of_traefiks_own() {
         (&"a,b".into(), &"/a%20b?q=1".into())
     );
     assert!(!ours.to_string().contains("secret"));
-    let Some(program) = traefik_program() else { return };
+    let Some(program) = traefik_program::find() else { return };
     let traefik = Traefik::start(&program, upstream.addr(), "json");
     ask(traefik.address, "/a%20b?q=1");
     let theirs = parsed(&traefik.lines(1)[0]);
@@ -217,7 +206,7 @@ fn lines_in_traefiks_text_are_as_traefiks_own() {
         upstream.addr()
     );
     assert_eq!(plain(&ours), expected);
-    let Some(program) = traefik_program() else { return };
+    let Some(program) = traefik_program::find() else { return };
     let traefik = Traefik::start(&program, upstream.addr(), "common");
     ask(traefik.address, "/a%20b?q=1");
     let theirs = traefik.lines(1).remove(0);

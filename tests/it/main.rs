@@ -40,6 +40,8 @@ mod routing;
 mod sets;
 mod status_page;
 mod tcp;
+#[path = "../support/traefik_program.rs"]
+mod traefik_program;
 mod upstream_failures;
 mod upstream_limits;
 mod upstream_protocols;

@@ -2,6 +2,7 @@
 //! `Client-Cert-Chain` (RFC 9440) of certificates that openssl made and curl shows.
 
 use crate::certificates::Issued;
+use crate::client_certificates;
 use crate::program;
 use crate::proxy::{Proxy, proxy};
 use serde_json::json;
@@ -89,24 +90,12 @@ fn telling(policy: &str, annotation: Option<&str>, table: &str) -> Option<Proxy>
     Some(builder.sections(&tables).start())
 }
 
-/// What the pod got from curl, which forges the fields; without curl nothing.
-fn asked(proxy: &Proxy, shown: Option<[&str; 2]>) -> Option<String> {
-    let port = proxy.addr().port();
-    let mut curl = Command::new(program("curl")?);
-    curl.args(["--silent", "--noproxy", "*", "--max-time", "20", "--insecure"])
-        .args(["--resolve", &format!("a.example:{port}:127.0.0.1")])
-        .current_dir(proxy.folder());
-    for name in ["Client-Cert", "Client_Cert", "Client-Cert-Chain", "Client-Cert_Chain"] {
-        curl.args(["-H", &format!("{name}: :Zm9yZ2Vk:")]);
-    }
-    if let Some([certificate, key]) = shown {
-        curl.args(["--cert", certificate, "--key", key]);
-    }
-    let output = curl.arg(format!("https://a.example:{port}/")).output().expect("it can be run");
-    let head = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{output:?}");
-    assert!(!head.contains("Zm9yZ2Vk"), "{head}");
-    Some(head)
+/// The fields, and other spellings.
+const FIELDS: [&str; 4] = ["Client-Cert", "Client_Cert", "Client-Cert-Chain", "Client-Cert_Chain"];
+
+/// What the pod got from curl, which forges them; without curl nothing.
+fn asked(proxy: &Proxy, shown: Option<(&str, &str)>) -> Option<String> {
+    client_certificates::asked(proxy, &FIELDS, shown)
 }
 
 /// Both fields.
@@ -128,7 +117,7 @@ fn a_pod_gets_the_certificate_and_those_by_which_it_was_verified() {
         let both = Some("Client-Cert, Client-Cert-Chain");
         let Some(proxy) = telling(policy, both, "") else { return };
         for file in ["whole.pem", "more.pem"] {
-            let Some(head) = asked(&proxy, Some([file, "client.key"])) else { return };
+            let Some(head) = asked(&proxy, Some((file, "client.key"))) else { return };
             let (client, middle) = (item(&proxy, "client.pem"), item(&proxy, "middle.pem"));
             assert_eq!(fields(&head), [Some(&*client), Some(&*middle)], "{policy} {file}: {head}");
         }
@@ -137,7 +126,7 @@ fn a_pod_gets_the_certificate_and_those_by_which_it_was_verified() {
 
 #[test]
 fn a_pod_gets_the_fields_that_are_asked_for_and_no_others() {
-    let shown = Some(["whole.pem", "client.key"]);
+    let shown = Some(("whole.pem", "client.key"));
     let Some(proxy) = telling("require", Some("Client-Cert"), "") else { return };
     let Some(head) = asked(&proxy, shown) else { return };
     assert_eq!(fields(&head), [Some(&*item(&proxy, "client.pem")), None], "{head}");
@@ -153,7 +142,7 @@ fn a_table_asks_for_its_hosts() {
     };
     for (host, is_told) in [("a.example", true), ("*.example", true), ("b.example", false)] {
         let Some(proxy) = telling("require", None, &table(host)) else { return };
-        let Some(head) = asked(&proxy, Some(["whole.pem", "client.key"])) else { return };
+        let Some(head) = asked(&proxy, Some(("whole.pem", "client.key"))) else { return };
         let client = item(&proxy, "client.pem");
         assert_eq!(fields(&head), [is_told.then_some(&*client), None], "{host}: {head}");
     }
@@ -164,8 +153,8 @@ fn a_pod_gets_nothing_of_a_certificate_of_others_or_of_none() {
     let both = Some("Client-Cert, Client-Cert-Chain");
     let Some(proxy) = telling("request", both, "") else { return };
     // Without the one in between it cannot be verified.
-    let lacking = ["client.pem", "client.key"];
-    for shown in [None, Some(["stranger.pem", "stranger.key"]), Some(lacking)] {
+    let lacking = ("client.pem", "client.key");
+    for shown in [None, Some(("stranger.pem", "stranger.key")), Some(lacking)] {
         let Some(head) = asked(&proxy, shown) else { return };
         assert_eq!(fields(&head), [None, None], "{shown:?}: {head}");
     }

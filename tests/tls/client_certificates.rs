@@ -8,6 +8,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// What curl forges: a value that every field takes.
+const FORGED: &str = ":Zm9yZ2Vk:";
+
+/// The fields of `passTLSClientCert`, and another spelling.
+const FIELDS: [&str; 3] = [
+    "X-Forwarded-Tls-Client-Cert",
+    "X_Forwarded_Tls-Client-Cert",
+    "X-Forwarded-Tls-Client-Cert-Info",
+];
+
 const CERTIFICATE: &str = "x-forwarded-tls-client-cert: ";
 const INFO: &str = "x-forwarded-tls-client-cert-info: ";
 
@@ -84,23 +94,27 @@ fn manifests(folder: &Path) {
     fs::write(folder.join("manifests/told.json"), objects.to_string()).expect("a folder of ours");
 }
 
-/// What the pod got from curl, which forges both fields, or without curl nothing.
-fn asked(proxy: &Proxy, certificate: Option<(&str, &str)>) -> Option<String> {
+/// What the pod got from curl, which forges these fields with the value [`FORGED`], or without curl nothing.
+pub(crate) fn asked(
+    proxy: &Proxy,
+    forged: &[&str],
+    certificate: Option<(&str, &str)>,
+) -> Option<String> {
     let port = proxy.addr().port();
     let mut curl = Command::new(program("curl")?);
     curl.args(["--silent", "--noproxy", "*", "--max-time", "20", "--insecure"])
         .args(["--resolve", &format!("a.example:{port}:127.0.0.1")])
-        .args(["-H", "X-Forwarded-Tls-Client-Cert: forged"])
-        .args(["-H", "X_Forwarded_Tls-Client-Cert: forged"])
-        .args(["-H", "X-Forwarded-Tls-Client-Cert-Info: forged"])
         .current_dir(proxy.folder());
+    for name in forged {
+        curl.args(["-H", &format!("{name}: {FORGED}")]);
+    }
     if let Some((certificate, key)) = certificate {
         curl.args(["--cert", certificate, "--key", key]);
     }
     let output = curl.arg(format!("https://a.example:{port}/")).output().expect("it can be run");
     let head = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{output:?}");
-    assert!(!head.contains("forged"), "{head}");
+    assert!(!head.contains(FORGED), "{head}");
     Some(head)
 }
 
@@ -115,7 +129,7 @@ fn a_pod_is_told_of_the_certificate_that_was_checked_and_of_no_other() {
         let pem = fs::read_to_string(proxy.folder().join("of-ca.crt")).expect("openssl wrote it");
         let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
         for chain in ["of-ca.crt", "both.crt"] {
-            let Some(head) = asked(&proxy, Some((chain, "of-ca.key"))) else { return };
+            let Some(head) = asked(&proxy, &FIELDS, Some((chain, "of-ca.key"))) else { return };
             assert_eq!(field(&head, CERTIFICATE), Some(&*base64), "{head}");
             assert_eq!(
                 field(&head, INFO),
@@ -133,7 +147,7 @@ fn a_pod_is_told_of_the_certificate_that_was_checked_and_of_no_other() {
 fn a_pod_is_told_nothing_of_a_certificate_of_others_or_of_none() {
     let Some(proxy) = telling("request") else { return };
     for certificate in [None, Some(("of-other.crt", "of-other.key"))] {
-        let Some(head) = asked(&proxy, certificate) else { return };
+        let Some(head) = asked(&proxy, &FIELDS, certificate) else { return };
         assert_eq!((field(&head, CERTIFICATE), field(&head, INFO)), (None, None), "{head}");
     }
 }

@@ -7,7 +7,7 @@ mod team;
 #[path = "../../support/access_tokens.rs"]
 mod tokens;
 
-use crate::support::{Builder, Edge, Message, Upstream, edge, ingress, rule};
+use crate::support::{Builder, Edge, Message, Upstream, edge, ingress, refused, rule};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 use team::TeamServer;
@@ -75,13 +75,6 @@ impl Scene {
         client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"));
         client.response()
     }
-}
-
-/// Status and reason of an answer of ours.
-#[track_caller]
-fn refused(answer: &Message, status: u16, reason: &str) {
-    assert_eq!(answer.status(), status, "{}", answer.text());
-    assert!(answer.text().contains(reason), "{}", answer.text());
 }
 
 #[test]

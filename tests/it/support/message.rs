@@ -44,6 +44,13 @@ pub(crate) struct Message {
     pub(crate) whole: bool,
 }
 
+/// Status and reason of an answer of ours.
+#[track_caller]
+pub(crate) fn refused(answer: &Message, status: u16, reason: &str) {
+    assert_eq!(answer.status(), status, "{}", answer.text());
+    assert!(answer.text().contains(reason), "{}", answer.text());
+}
+
 impl Message {
     /// The status of a response.
     pub(crate) fn status(&self) -> u16 {

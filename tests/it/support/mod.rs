@@ -17,7 +17,7 @@ mod served;
 #[path = "../../support/server_config.rs"]
 mod server_config;
 #[path = "../../support/skipped.rs"]
-mod skipped;
+pub(crate) mod skipped;
 mod stepped;
 #[path = "../../support/unsupported.rs"]
 mod unsupported;
@@ -28,7 +28,7 @@ pub(crate) use edge::{Builder, Edge, edge, edge_to, is_by_hyper};
 pub(crate) use eventually::eventually;
 pub(crate) use gate::Gate;
 pub(crate) use manifest::{ingress, rule, service, slice};
-pub(crate) use message::{Fault, Framing, Message, Wire, chunked};
+pub(crate) use message::{Fault, Framing, Message, Wire, chunked, refused};
 pub(crate) use metrics::Metrics;
 pub(crate) use nginx::Nginx;
 pub(crate) use process::{Process, reserve};

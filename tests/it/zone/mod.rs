@@ -5,7 +5,7 @@ mod secret;
 mod tables;
 mod way;
 
-use crate::support::{Builder, Client, Message, Upstream, edge, ingress, rule};
+use crate::support::{Builder, Client, Message, Upstream, edge, ingress, refused, rule};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -56,11 +56,4 @@ fn ask(addr: SocketAddr, host: &str, lines: &str) -> Message {
     let mut client = Client::connect(addr);
     client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n"));
     client.response()
-}
-
-/// Status and reason of an answer of ours.
-#[track_caller]
-fn refused(answer: &Message, status: u16, reason: &str) {
-    assert_eq!(answer.status(), status, "{}", answer.text());
-    assert!(answer.text().contains(reason), "{}", answer.text());
 }
