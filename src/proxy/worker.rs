@@ -7,7 +7,7 @@ use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Deadlines, Watch};
 use crate::net::memory::{Account, Ledger};
 use crate::net::random::Random;
-use crate::net::trust::{Speaker, TrustedPeer};
+use crate::net::trust::TrustedPeer;
 use crate::net::turns::Turns;
 use crate::proxy::middleware::States;
 use crate::proxy::{EtagTable, StrangerSeat, Strangers};
@@ -153,12 +153,9 @@ impl Downstream {
 
     /// Who it is now to a choice of certificates, and to what is asked of clients.
     pub fn tls_peer(&self) -> TlsPeer {
-        match self.trusted.map(TrustedPeer::speaker) {
-            Some(Speaker::Cloudflare) => TlsPeer::Cloudflare,
-            // What is open in break-glass closes with it, and not when the last connection does.
-            _ if self.stranger.is_some() && !self.is_leaving() => TlsPeer::Stranger,
-            Some(Speaker::Proxy) | None => TlsPeer::Other,
-        }
+        // What is open in break-glass closes with it, and not when the last connection does.
+        let is_stranger = self.stranger.is_some() && !self.is_leaving();
+        TlsPeer::of(self.trusted.map(TrustedPeer::speaker), is_stranger)
     }
 
     /// Whether answers are to be the last ones of the connection.

@@ -3,6 +3,7 @@
 use super::policies::Policies;
 use super::policy::{Policy, suites};
 use crate::model::{Host, HostPattern, TcpTlsEnd};
+use crate::net::trust::Speaker;
 use crate::pki::certificate::{Certificate, KeyKind};
 use crate::telemetry::HandshakeFailure;
 use arc_swap::{ArcSwap, Guard};
@@ -95,6 +96,17 @@ pub enum TlsPeer {
     Other,
     /// One of those whom break-glass alone admits.
     Stranger,
+}
+
+impl TlsPeer {
+    /// The client by how it names others, if it is trusted to, and whether break-glass alone admits it.
+    pub fn of(speaker: Option<Speaker>, is_stranger: bool) -> Self {
+        match speaker {
+            Some(Speaker::Cloudflare) => Self::Cloudflare,
+            _ if is_stranger => Self::Stranger,
+            Some(Speaker::Proxy) | None => Self::Other,
+        }
+    }
 }
 
 /// The certificate for a server name.

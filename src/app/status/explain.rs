@@ -15,7 +15,7 @@ use crate::model::Host;
 use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
 use crate::net::message::Request;
-use crate::net::trust::Speaker;
+use crate::net::trust::{Speaker, TrustedPeer};
 use crate::pki::client_certificate::Mode;
 use crate::proxy::ListenerEntry;
 use crate::proxy::middleware::StepAnswer;
@@ -218,14 +218,12 @@ impl Sources {
         };
         told.admission = Some(format!("admitted: in the set {set}"));
         let peer = PeerAddr::new(SocketAddr::new(from, 0));
-        let tls_peer = if gate.is_stranger(from) { TlsPeer::Stranger } else { TlsPeer::Other };
+        let trusted = gate.believed().check(peer);
+        let tls_peer = TlsPeer::of(trusted.map(TrustedPeer::speaker), gate.is_stranger(from));
         let (visitor, via_cloudflare) = (None, false);
         let mut sent = Sent { peer: Some(peer), visitor, via_cloudflare, tls_peer };
         let mut client = from;
-        if let Some(trusted) = gate.believed().check(peer) {
-            if trusted.speaker() == Speaker::Cloudflare {
-                sent.tls_peer = TlsPeer::Cloudflare;
-            }
+        if let Some(trusted) = trusted {
             if let Some(visitor) = query.visitor {
                 let name = match trusted.speaker() {
                     Speaker::Cloudflare => "cf-connecting-ip",

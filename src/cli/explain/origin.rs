@@ -15,7 +15,7 @@ use crate::model::ConfigText;
 use crate::net::addr::AddrRanges;
 use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
-use crate::net::trust::{LiveSets, Speaker};
+use crate::net::trust::{LiveSets, Speaker, TrustedPeer};
 use crate::telemetry::Unnamed;
 use crate::tls::TlsPeer;
 use crate::transport::admission::Gate;
@@ -232,17 +232,14 @@ impl OriginReport {
         headers: &FieldMap,
     ) -> Result<(), Failure> {
         self.peer = Some(peer);
-        if gate.is_stranger(peer.ip()) {
-            self.tls_peer = TlsPeer::Stranger;
-        }
-        let Some(trusted) = gate.believed().check(peer) else {
+        let trusted = gate.believed().check(peer);
+        let speaker = trusted.map(TrustedPeer::speaker);
+        self.tls_peer = TlsPeer::of(speaker, gate.is_stranger(peer.ip()));
+        let Some(trusted) = trusted else {
             self.believed = Some("none: headers that name a client are removed".to_owned());
             self.client = Some(ClientIp::of_peer(peer).to_string());
             return self.ask_crowdsec(config, peer.ip(), None);
         };
-        if trusted.speaker() == Speaker::Cloudflare {
-            self.tls_peer = TlsPeer::Cloudflare;
-        }
         self.believed = Some(match trusted.speaker() {
             Speaker::Cloudflare if !live.cloudflare.contains(peer.ip()) => {
                 "Cloudflare, by a further range (cloudflare.extra): CF-Connecting-IP names the client"
