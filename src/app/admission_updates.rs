@@ -106,14 +106,22 @@ impl AdmissionUpdates {
         }
     }
 
-    /// Tells the kernel, and from then on of each change. Before the ports listen, and again when they do: what can be
-    /// enforced may depend on who else listens.
+    /// Tells the kernel for the first time; from then on each change tells it.
     pub(super) fn arm(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.armed = true;
-        for (gate, port) in self.gates.iter().zip(&self.ports) {
-            port.enforce(&gate.load());
+        if !std::mem::replace(&mut state.armed, true) {
+            for (gate, port) in self.gates.iter().zip(&self.ports) {
+                port.enforce(&gate.load());
+            }
         }
+    }
+
+    /// Tells the kernel of the traps, once ports listen: whether there is one depends on who else does.
+    pub(super) fn arm_traps(&self) {
+        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = self.gates.iter().zip(&self.ports);
+        each.filter(|(_, port)| port.place.wants_trap())
+            .for_each(|(gate, port)| port.enforce(&gate.load()));
     }
 
     /// Tells the kernel again of one port: it is this process's turn there, or a trap has been set.

@@ -250,7 +250,7 @@ impl Prepared {
             Some(admin) => Some((steering.listen_admin(admin.port)?, admin.socket)),
             None => None,
         };
-        parts.updates.arm();
+        parts.updates.arm_traps();
         parts.updates.report();
         self.others.extend(keep_fetched(parts)?.into_iter().chain(watch_memory(parts)?));
         let workers = start_workers(parts, ends)?;
@@ -302,7 +302,7 @@ fn serve_admin(
 ) -> io::Result<Option<IdleAdmin>> {
     parts.updates.arm();
     let listening = parts.steering.listen_admin(admin.port)?;
-    parts.updates.arm();
+    parts.updates.arm_traps();
     others.push(start_admin(parts, listening, admin.socket)?);
     Ok(None)
 }

@@ -25,6 +25,11 @@ impl Port {
         self.state().address.is_none()
     }
 
+    /// Whether sources are to meet a trap, if one can be set.
+    pub(in crate::app) fn wants_trap(&self) -> bool {
+        self.state().spared.is_some()
+    }
+
     /// Has everybody reach user space, or the filter.
     pub(in crate::app) fn spare_all(&self) {
         let mut state = self.state();
