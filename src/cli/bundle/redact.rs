@@ -2,6 +2,7 @@
 
 use crate::config::is_key;
 use regex::Regex;
+use std::sync::LazyLock;
 use toml::{Table, Value};
 
 /// What is written in the place of a value.
@@ -42,25 +43,30 @@ impl Secrets {
     }
 }
 
-/// Replaces private keys, tokens (JWT), and users and passwords in URLs.
-fn patterns(text: &str) -> String {
-    const PATTERNS: [(&str, &str); 4] = [
+/// Private keys, tokens (JWT), users and passwords in URLs, and two header fields; and what is written instead.
+static PATTERNS: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
+    let pattern = |text| Regex::new(text).expect("a constant");
+    [
         (
-            r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)",
+            pattern(
+                r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)",
+            ),
             LEFT_OUT,
         ),
-        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?", LEFT_OUT),
-        (r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@\x22]+@", "${scheme}"),
-        (r"(?i)(?P<scheme>\b(authorization|cookie)\s*[:=]\s*)[^\r\n\x22]+", "${scheme}(left out)"),
-    ];
-    let mut text = text.to_owned();
-    for (pattern, replacement) in PATTERNS {
-        // A constant; the tests prove that it is valid.
-        if let Ok(pattern) = Regex::new(pattern) {
-            text = pattern.replace_all(&text, replacement).into_owned();
-        }
-    }
-    text
+        (pattern(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?"), LEFT_OUT),
+        (pattern(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@\x22]+@"), "${scheme}"),
+        (
+            pattern(r"(?i)(?P<scheme>\b(authorization|cookie)\s*[:=]\s*)[^\r\n\x22]+"),
+            "${scheme}(left out)",
+        ),
+    ]
+});
+
+fn patterns(text: &str) -> String {
+    let replaced = |text: String, (pattern, replacement): &(Regex, &str)| {
+        pattern.replace_all(&text, *replacement).into_owned()
+    };
+    PATTERNS.iter().fold(text.to_owned(), replaced)
 }
 
 /// The configuration without comments, and without values that may be secret. `None`: it is not TOML.
