@@ -104,7 +104,7 @@ fn led_away(what: impl Into<String>, state: &str, holder: &Holder) -> PreflightL
 /// A line for each gate.
 pub(super) fn gates(config: &Config) -> Vec<PreflightLine> {
     let refused = refusal();
-    let trap = refused.as_ref().map(|_| Trap::is_possible());
+    let is_trapped = refused.is_some() && Trap::is_possible().is_ok();
     let of = |name: &str, admit: &Admit, wants_filter: bool| {
         let what = format!("gate of {name}");
         let sets: Vec<&str> = admit.sets.iter().map(|set| &*set.name).collect();
@@ -115,7 +115,7 @@ pub(super) fn gates(config: &Config) -> Vec<PreflightLine> {
                 "admits every source",
                 "name sets in `admit`, if only Cloudflare should connect",
             ),
-            Some(_) if wants_filter && matches!(trap, Some(Ok(()))) => PreflightLine::pass(
+            Some(_) if wants_filter && is_trapped => PreflightLine::pass(
                 what,
                 format!("admits {sets}; the kernel drops all others, which it steers to a trap"),
             ),
