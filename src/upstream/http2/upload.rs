@@ -1,8 +1,10 @@
 //! A request body on its stream.
 //!
-//! The body is asked for more only while the peer's window has room, so that one frame at most waits
-//! here. A stream that the peer resets ends it, and nothing else does but its own end.
+//! A frame is read before there is room for it, so that one at most waits here: a reservation that nothing is sent of
+//! would keep a part of the window of the connection from all other requests, for as long as a client has nothing to say.
+//! A stream that the peer resets ends it, and nothing else does but its own end.
 
+use crate::net::http2::poll_room;
 use crate::upstream::body::{Piece, RequestBody};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
@@ -34,15 +36,12 @@ enum Step {
 /// Sends a body to its end.
 pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Piece>, sent: &Sent) {
     loop {
-        // One byte of window: a frame may be longer, and the rest of it waits here.
-        stream.reserve_capacity(1);
         match poll_fn(|cx| poll_step(&mut body, &mut stream, cx)).await {
             Step::Send(frame) => {
                 let ended = frame.is_trailers() || body.is_end_stream();
                 let done = match frame.into_data() {
                     Ok(data) => send_data(&mut stream, data, ended).await,
                     Err(frame) => frame.into_trailers().map_or(Ok(()), |trailers| {
-                        stream.reserve_capacity(0);
                         // The peer must not wait for an end that h2 does not send.
                         let sent = stream.send_trailers(trailers);
                         sent.or_else(|_| stream.send_data(Piece::of_ours(Bytes::new()), true))
@@ -90,26 +89,12 @@ async fn send_data(
     }
 }
 
-/// Waits for room. Returns whether the peer wants any more.
-fn poll_room(stream: &mut SendStream<Piece>, cx: &mut Context<'_>) -> Poll<bool> {
-    if stream.poll_reset(cx).is_ready() {
-        return Poll::Ready(false);
-    }
-    while stream.capacity() == 0 {
-        match ready!(stream.poll_capacity(cx)) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return Poll::Ready(false),
-        }
-    }
-    Poll::Ready(true)
-}
-
 fn poll_step(
     body: &mut RequestBody,
     stream: &mut SendStream<Piece>,
     cx: &mut Context<'_>,
 ) -> Poll<Step> {
-    if !ready!(poll_room(stream, cx)) {
+    if stream.poll_reset(cx).is_ready() {
         return Poll::Ready(Step::Stop);
     }
     Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {

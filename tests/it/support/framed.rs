@@ -3,11 +3,12 @@
 use super::Conn;
 use std::io::Read;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
@@ -79,11 +80,17 @@ pub(crate) fn goaway_for(last: u32, error: u32) -> Vec<u8> {
     frame(GOAWAY, 0, 0, &[last.to_be_bytes(), error.to_be_bytes()].concat())
 }
 
-/// Reads requests until the proxy closes. Each is handed over with its stream and its body when it is
-/// through.
-pub(crate) fn serve(conn: &mut Conn, mut request: impl FnMut(&mut Conn, u32, Vec<u8>)) {
+/// A frame of the proxy's.
+pub(crate) struct Received {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Reads frames until the proxy closes, and confirms its settings.
+pub(crate) fn converse(conn: &mut Conn, mut received: impl FnMut(&mut Conn, Received)) {
     conn.send(frame(SETTINGS, 0, 0, b""));
-    let mut bodies: Vec<(u32, Vec<u8>)> = Vec::new();
     let mut preface = [0; PREFACE];
     if conn.wire.stream.read_exact(&mut preface).is_err() {
         return;
@@ -99,6 +106,17 @@ pub(crate) fn serve(conn: &mut Conn, mut request: impl FnMut(&mut Conn, u32, Vec
         }
         match kind {
             SETTINGS if flags & ACK == 0 => drop(conn.send(frame(SETTINGS, ACK, 0, b""))),
+            _ => received(conn, Received { kind, flags, stream, payload }),
+        }
+    }
+}
+
+/// Reads requests until the proxy closes. Each is handed over with its stream and its body when it is
+/// through.
+pub(crate) fn serve(conn: &mut Conn, mut request: impl FnMut(&mut Conn, u32, Vec<u8>)) {
+    let mut bodies: Vec<(u32, Vec<u8>)> = Vec::new();
+    converse(conn, |conn, Received { kind, flags, stream, payload }| {
+        match kind {
             HEADERS => bodies.push((stream, Vec::new())),
             DATA => {
                 let body = bodies.iter_mut().find(|(number, _)| *number == stream);
@@ -111,5 +129,5 @@ pub(crate) fn serve(conn: &mut Conn, mut request: impl FnMut(&mut Conn, u32, Vec
             let (_, body) = bodies.swap_remove(at.expect("an open stream"));
             request(conn, stream, body);
         }
-    }
+    });
 }

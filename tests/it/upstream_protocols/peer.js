@@ -38,6 +38,11 @@ const routes = {
     stream.respond({ ':status': 200, 'content-type': 'application/json' });
     stream.end(JSON.stringify(info(stream, headers)));
   },
+  '/hints': (stream, headers) => {
+    stream.additionalHeaders({ ':status': 103, link: '</a.css>' });
+    stream.additionalHeaders({ ':status': 102 });
+    routes['/info'](stream, headers);
+  },
   // The body and the trailers come back, as they come.
   '/echo': (stream) => {
     let trailers = {};

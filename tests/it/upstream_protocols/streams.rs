@@ -3,7 +3,7 @@
 use super::peer::{Peer, h2c_edge};
 use super::resetting::Resetting;
 use super::told;
-use crate::support::{Fault, Upstream, eventually};
+use crate::support::{Fault, Gate, Upstream, eventually, framed, is_by_hyper};
 use h2::Reason;
 
 #[test]
@@ -89,4 +89,60 @@ fn a_pod_that_no_longer_answers_loses_its_connection_when_a_request_was_given_up
     assert_eq!(edge.get("a.example", "/").status(), 504);
     edge.ended("upstream_timeout");
     upstream.await_closed(1);
+}
+
+/// A pod that opens the window of its connection only once nothing is left of it: a byte that is kept back for an upload
+/// whose client has nothing to say would be waited for by both sides.
+#[test]
+fn an_upload_whose_client_pauses_keeps_nothing_of_the_window_from_others() {
+    const WINDOW: usize = 65_535;
+    const BYTES: usize = 3 * WINDOW;
+    let begun = Gate::default();
+    let has_begun = begun.clone();
+    let upstream = Upstream::scripted(move |conn| {
+        let (mut unread, mut read) = (0, 0);
+        framed::converse(conn, |conn, frame| {
+            match frame.kind {
+                framed::HEADERS => has_begun.open(),
+                framed::DATA => {
+                    unread += frame.payload.len();
+                    read += frame.payload.len();
+                    if read == BYTES {
+                        conn.send(framed::answer(frame.stream, b"all"));
+                    }
+                }
+                _ => {}
+            }
+            if unread == WINDOW {
+                unread = 0;
+                let more = u32::try_from(WINDOW).expect("31 bits").to_be_bytes();
+                for stream in [0, frame.stream] {
+                    conn.send(framed::frame(framed::WINDOW_UPDATE, 0, stream, &more));
+                }
+            }
+        });
+    });
+    let edge = h2c_edge(upstream.addr()).start();
+    let mut paused = edge.connect();
+    paused.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    begun.wait();
+    let mut other = edge.connect();
+    other.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n"));
+    other.send(vec![b'x'; BYTES]);
+    assert_eq!(other.response().text(), "all");
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn what_a_pod_says_before_its_answer_reaches_a_client_of_http_1_1() {
+    let Some(peer) = Peer::h2c() else { return };
+    let edge = h2c_edge(peer.addr()).start();
+    let mut client = edge.connect();
+    client.ask("GET", "a.example", "/hints");
+    if !is_by_hyper() {
+        let hint = client.head();
+        assert_eq!((hint.status(), hint.field("link")), (103, Some("</a.css>")));
+        assert_eq!(client.head().status(), 102);
+    }
+    told(&client.response());
 }
