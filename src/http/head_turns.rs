@@ -1,6 +1,6 @@
 //! Turns of clients that send many requests at once over HTTP/2.
 //!
-//! hyper begins every request that it has read before it does anything else. A client that sends a
+//! h2 hands every request that it has read before it does anything else. A client that sends a
 //! hundred at once would keep everybody else on its worker waiting for all of them, and a few such clients
 //! for 50 ms and more. So a connection reads a few heads, and then others have their turn.
 
@@ -55,7 +55,7 @@ impl Turn {
             return Poll::Ready(());
         }
         let permit = ready!(self.turns.poll_acquire(cx));
-        // Both go behind all that is ready. The permit is not kept for longer: hyper reads nothing from a
+        // Both go behind all that is ready. The permit is not kept for longer: h2 reads nothing from a
         // client that does not take its answers.
         cx.waker().wake_by_ref();
         spawn_local(async move {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 and HTTP/2 on the client side: settings and limits of hyper, the request target, header
+//! HTTP/1.1 and HTTP/2 on the client side: settings and limits of their servers, the request target, header
 //! rules, and ravelin's own responses.
 //!
 //! **Invariant**: imports no other stage: knows neither TLS handshakes nor upstream connections
@@ -31,12 +31,12 @@ pub use raw::{RawTarget, first_line, plain_length, raw_target};
 pub use respond::{answer, answer_bytes, answer_grpc, answer_text, grpc_status};
 pub use socket::ClientSocket;
 pub use stream::ClientStream;
-pub use streams::{Guarded, Streams, is_flood};
+pub use streams::{Stream, Streams, is_flood};
 pub use target::Target;
 
 use crate::config::Http2;
-use hyper::server::conn::{http1, http2};
-use std::rc::Rc;
+use h2::server::Builder;
+use hyper::server::conn::http1;
 
 /// hyper's smallest permitted buffer (its documented minimum for `max_buf_size`).
 const SMALLEST_BUFFER: usize = 8192;
@@ -67,33 +67,27 @@ fn frames_on_their_way(window: u32) -> usize {
     2 * (window as usize).div_ceil(16 * 1024)
 }
 
-/// A server for HTTP/2, for one connection. Each stream has its deadline by [`Guarded`]; hyper has
-/// none of its own without a timer.
+/// A server for HTTP/2. Each stream has its deadline by [`Stream`]; h2 has none of its own.
 ///
 /// A header list of more than `header_bytes`, counted as HTTP/1.1 would have it, gets 431 by
 /// [`read_http2`]; the bound here is the one above that. RFC 8441 (WebSocket over HTTP/2) is not
 /// offered: Cloudflare does not use it.
-pub fn server_http2(
-    limits: &Http2,
-    header_bytes: usize,
-    streams: &Rc<Streams>,
-) -> http2::Builder<Guarded> {
+pub fn server_http2(limits: &Http2, header_bytes: usize) -> Builder {
     let list = header_bytes + head::PACKING;
-    let mut builder = http2::Builder::new(Guarded(Rc::clone(streams)));
+    let mut builder = Builder::new();
     builder
         .max_concurrent_streams(limits.streams)
-        .initial_stream_window_size(limits.stream_window)
+        .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
-        .max_send_buf_size(limits.send_buffer)
+        .max_send_buffer_size(limits.send_buffer)
         .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
         // A visitor who leaves a page makes Cloudflare reset all its streams at once.
         .max_pending_accept_reset_streams(limits.streams as usize)
         // What is still on its way to streams that were answered before their end is counted as errors
         // of the client's, once h2 has forgotten the streams. It is a window of the connection at most,
         // each time that many uploads are answered at once.
-        .max_local_error_reset_streams(
+        .max_local_error_reset_streams(Some(
             EARLY_ANSWERS * frames_on_their_way(limits.connection_window),
-        )
-        .auto_date_header(false);
+        ));
     builder
 }

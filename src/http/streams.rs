@@ -1,13 +1,11 @@
 //! The streams of an HTTP/2 connection, each with a deadline of its own.
 //!
-//! hyper makes a future of each request and hands it to an executor at once. [`Guarded`] is that
-//! executor: it ends what is past its time from outside, since a stream whose client has closed its
-//! window waits within hyper and asks nobody.
+//! A [`Stream`] ends what is past its time from outside, since an answer whose client has closed its window waits
+//! within h2 and asks nobody.
 
 use crate::net::deadline::{Deadlines, Phase, Watch};
 use crate::net::memory::Inflow;
 use std::cell::{Cell, RefCell};
-use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -40,12 +38,10 @@ pub struct Streams {
     /// Streams that end if the client acknowledges nothing.
     asked: RefCell<Vec<Rc<Watch>>>,
     inflow: Rc<Inflow>,
-    /// hyper is through with the connection: its deadline is somebody else's.
+    /// No frame is read or written any more: the connection's deadline is somebody else's.
     closed: Cell<bool>,
     /// The client was not read for a while, as its connection has its share of memory.
     overdrawn: Cell<bool>,
-    /// The stream whose future hyper hands over next.
-    next: RefCell<Option<Stream>>,
 }
 
 impl Streams {
@@ -72,12 +68,11 @@ impl Streams {
             inflow,
             closed: Cell::new(false),
             overdrawn: Cell::new(false),
-            next: RefCell::default(),
         })
     }
 
-    /// A new stream's deadline. The future that hyper hands over next belongs to it.
-    pub fn begin(self: &Rc<Self>) -> Rc<Watch> {
+    /// A new stream, with its deadline.
+    pub fn begin(self: &Rc<Self>) -> Stream {
         let spare = self.spare.borrow_mut().pop();
         let watch = spare.unwrap_or_else(|| {
             let watch = self.deadlines.watch(self.idle);
@@ -87,10 +82,7 @@ impl Streams {
         self.open.set(self.open.get() + 1);
         self.begun.set(self.begun.get() + 1);
         self.connection.pause();
-        let stream = Stream { streams: Rc::clone(self), watch: Rc::clone(&watch) };
-        // hyper hands over each future before it asks for the next one.
-        self.next.replace(Some(stream));
-        watch
+        Stream { streams: Rc::clone(self), watch }
     }
 
     /// Records that the client cancelled a stream before its response was complete.
@@ -134,7 +126,7 @@ impl Streams {
         asks
     }
 
-    /// Notes that hyper is through with the connection. Returns whether its client may still be sending.
+    /// Notes that no frame is read or written any more. Returns whether its client may still be sending.
     pub fn close(&self) -> bool {
         self.closed.set(true);
         self.inflow.is_sending()
@@ -157,25 +149,27 @@ impl Streams {
     }
 }
 
-/// Whether hyper has closed an HTTP/2 connection for a flood before its streams could be counted here:
-/// resets of streams that it has not handed over yet, or frames that carry nothing.
-pub fn is_flood(error: &hyper::Error) -> bool {
-    let error = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-    error.is_some_and(|error| {
-        error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
-    })
+/// Whether h2 has closed a connection for a flood before its streams could be counted here: resets of
+/// streams that it has not handed over yet, or frames that carry nothing.
+pub fn is_flood(error: &h2::Error) -> bool {
+    error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
 }
 
-/// A stream, while hyper works on it.
+/// A stream, from its request to the end of its answer.
 #[derive(Debug)]
-struct Stream {
+pub struct Stream {
     streams: Rc<Streams>,
     watch: Rc<Watch>,
 }
 
 impl Stream {
-    /// Runs a stream's future, unless its client takes no more for too long.
-    async fn run(self, future: impl Future<Output = ()>) {
+    /// Its deadline.
+    pub fn watch(&self) -> &Rc<Watch> {
+        &self.watch
+    }
+
+    /// Runs what answers it, unless its client takes no more for too long.
+    pub async fn run(self, future: impl Future<Output = ()>) {
         let mut future = pin!(future);
         poll_fn(|cx| {
             self.watch.register(cx);
@@ -213,25 +207,10 @@ impl Drop for Stream {
     }
 }
 
-/// Runs what hyper hands over, on the worker's thread.
-#[derive(Clone, Debug)]
-pub struct Guarded(pub Rc<Streams>);
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Guarded {
-    fn execute(&self, future: F) {
-        match self.0.next.take() {
-            Some(stream) => drop(tokio::task::spawn_local(stream.run(future))),
-            // No request's: hyper has such ones for CONNECT alone, which is refused.
-            None => drop(tokio::task::spawn_local(future)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::net::memory::{Account, Budget, Ledger};
-    use futures_util::FutureExt;
     use std::sync::Arc;
 
     fn mk_inflow() -> Rc<Inflow> {
@@ -246,60 +225,16 @@ mod tests {
         let streams = Streams::new(&deadlines, &connection, Duration::from_secs(1), 4, mk_inflow());
         for given_up in [false, true, false, true] {
             assert!(!streams.is_flood());
-            let watch = streams.begin();
+            let stream = streams.begin();
             assert!(!streams.is_empty());
-            drop(watch);
             if given_up {
                 streams.give_up();
             }
-            drop(streams.next.take());
+            drop(stream);
             assert!(streams.is_empty());
         }
         assert!(streams.is_flood() && !streams.is_hoard());
         assert_eq!(streams.spare.borrow().len(), 1, "one watch served all");
         assert_eq!(connection.phase(), Phase::Idle);
-    }
-
-    /// [`Streams::begin`] leaves a stream for the future that hyper hands over next: that has to be
-    /// the one of the same request, also where several come at once.
-    #[test]
-    fn hyper_hands_a_requests_future_over_before_it_asks_for_the_next_one() {
-        const COUNT: u64 = 3;
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, async {
-            let deadlines = Deadlines::new();
-            let connection = deadlines.watch(Duration::ZERO);
-            let streams =
-                Streams::new(&deadlines, &connection, Duration::from_secs(1), 100, mk_inflow());
-            let (near, far) = tokio::io::duplex(64 * 1024);
-            let called = Rc::clone(&streams);
-            let service = hyper::service::service_fn(move |_| {
-                assert!(called.next.borrow().is_none(), "the one before was handed over");
-                let watch = called.begin();
-                std::future::pending::<Result<http::Response<String>, std::convert::Infallible>>()
-                    .map(move |answer| {
-                        drop(watch);
-                        answer
-                    })
-            });
-            let server = hyper::server::conn::http2::Builder::new(Guarded(Rc::clone(&streams)));
-            let serving = server.serve_connection(hyper_util::rt::TokioIo::new(near), service);
-            tokio::task::spawn_local(serving);
-            let (mut sender, client) = h2::client::handshake(far).await.expect("a preface");
-            tokio::task::spawn_local(client);
-            let ask = || http::Request::get("http://a/").body(()).expect("a request");
-            let answers: Vec<_> =
-                (0..COUNT).map(|_| sender.send_request(ask(), true).expect("room")).collect();
-            while streams.begun.get() < COUNT {
-                tokio::task::yield_now().await;
-            }
-            assert_eq!(streams.open.get(), COUNT, "each has its own");
-            assert!(streams.next.borrow().is_none());
-            drop(answers);
-            while streams.open.get() > 0 {
-                tokio::task::yield_now().await;
-            }
-        });
     }
 }

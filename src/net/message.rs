@@ -31,6 +31,20 @@ pub trait InterimSink: fmt::Debug {
     fn pass(&self, head: ResponseParts, cx: &mut Context<'_>);
 }
 
+/// Passes an interim response of a pod on, if somebody takes it. Whether 100 is due is not the pod's to say: its request
+/// has no `Expect`.
+#[cold]
+pub fn pass_interim(
+    sink: Option<&Weak<dyn InterimSink>>,
+    head: ResponseParts,
+    cx: &mut Context<'_>,
+) {
+    let sink = sink.filter(|_| head.status != StatusCode::CONTINUE);
+    if let Some(sink) = sink.and_then(Weak::upgrade) {
+        sink.pass(head, cx);
+    }
+}
+
 /// The head of a response.
 #[derive(Debug)]
 pub struct ResponseParts {

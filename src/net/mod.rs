@@ -10,6 +10,7 @@ pub mod fields;
 pub mod gather;
 pub mod host;
 pub mod http1;
+pub mod http2;
 pub mod memory;
 pub mod message;
 #[cfg(test)]

@@ -3,10 +3,9 @@ use crate::until::until;
 
 use crate::frames::HEADERS;
 use crate::multiplexed::{Connection, get, run};
-use crate::secured::secured;
+use crate::secured::h2c;
+use crate::support::PATIENCE;
 use crate::support::framed::{answer, frame, goaway_for};
-use crate::support::{Builder, PATIENCE, service};
-use serde_json::json;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -91,12 +90,6 @@ impl Nervous {
             }
         }
     }
-}
-
-fn h2c(pod: SocketAddr) -> Builder {
-    let mut web = service("web", "http", 80);
-    web["metadata"]["annotations"] = json!({"ravelin.dev/upstream-protocol": "h2c"});
-    secured(pod).object("web.json", &web)
 }
 
 #[test]

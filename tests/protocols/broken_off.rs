@@ -3,6 +3,7 @@
 use crate::multiplexed::{Connection, get, next, request, reset, run, whole};
 use crate::secured::secured;
 use crate::support::Upstream;
+use crate::until::until;
 use bytes::Bytes;
 use h2::Reason;
 
@@ -84,6 +85,34 @@ fn an_answer_before_the_end_of_an_upload_reaches_a_client_that_goes_on_sending()
         assert_eq!(connection.ask(get("/")).await.text(), "whole");
     });
     upstream.await_closed(1);
+}
+
+/// RFC 9113 section 8.1 lets a server say NO_ERROR for "no more is wanted"; of a client it is no end of its body.
+#[test]
+fn an_upload_that_its_client_resets_midway_never_looks_whole_to_the_pod_whatever_the_code() {
+    let upstream = Upstream::scripted(|conn| {
+        let Some(mut request) = conn.head() else { return };
+        let is_whole = conn.wire.body(&mut request).is_ok();
+        assert!(!is_whole, "{:?}", request.text());
+        conn.closes();
+    });
+    let edge = secured(upstream.addr()).start();
+    for (count, reason) in (1..).zip([Reason::NO_ERROR, Reason::CANCEL, Reason::INTERNAL_ERROR]) {
+        run(async {
+            let mut connection = Connection::open(edge.addr()).await;
+            let (_response, mut stream) =
+                connection.begin(request("POST", "/").body(()).expect("valid")).await;
+            stream.send_data(Bytes::from_static(b"half"), false).expect("an open stream");
+            let begun = || upstream.connections() == count;
+            until("it is on its way", begun).await;
+            stream.send_reset(reason);
+            let gone = [("reason", "client_gone")];
+            #[expect(clippy::cast_precision_loss, reason = "a few")]
+            let ended = || edge.metrics().sum("ravelin_requests_total", &gone) >= count as f64;
+            until("it has ended", ended).await;
+        });
+        upstream.await_closed(count);
+    }
 }
 
 #[test]

@@ -1,9 +1,7 @@
-//! `Expect: 100-continue` (RFC 9110 section 10.1.1): nobody is asked for a body that nobody takes.
+//! `Expect: 100-continue` (RFC 9110 section 10.1.1) over HTTP/1.1: nobody is asked for a body that nobody takes.
+//! `interim` has it over HTTP/2.
 
-use crate::multiplexed::{Connection, request, run, whole};
-use crate::secured::secured;
 use crate::support::{Edge, Gate, Refusing, Upstream};
-use bytes::Bytes;
 
 const EXPECTING: &str =
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
@@ -40,19 +38,4 @@ fn continue_is_said_when_the_upstream_has_the_head_and_not_before() {
     asked.open();
     client.send("body");
     assert_eq!(client.response().text(), "body");
-}
-
-#[test]
-fn a_client_of_http_2_that_expects_it_is_served_like_any_other() {
-    let upstream = Upstream::saying("hello");
-    let edge = secured(upstream.addr()).start();
-    run(async {
-        let mut connection = Connection::open(edge.addr()).await;
-        let head = request("POST", "/").header("expect", "100-continue");
-        let (response, mut stream) = connection.begin(head.body(()).expect("valid")).await;
-        stream.send_data(Bytes::from_static(b"body"), true).expect("an open stream");
-        assert_eq!(whole(response.await.expect("an answer")).await.text(), "hello");
-    });
-    let request = upstream.only_request();
-    assert_eq!((request.text(), request.field("expect")), ("body", None));
 }

@@ -32,6 +32,7 @@ mod fields;
 mod frames;
 mod grpc;
 mod h2spec;
+mod interim;
 mod leaving;
 mod multiplexed;
 mod oddities;

@@ -2,7 +2,7 @@
 
 use crate::certificates::Issued;
 use crate::client::Offer;
-use crate::support::{Builder, edge, ingress, rule};
+use crate::support::{Builder, edge, ingress, rule, service};
 use rustls::ClientConfig;
 use serde_json::json;
 use std::fs;
@@ -17,6 +17,13 @@ pub(crate) const HOST: &str = "a.example";
 /// `localhost`.
 pub(crate) fn secured(backend: SocketAddr) -> Builder {
     secured_by(&Issued::new(&[HOST, "localhost"]), backend)
+}
+
+/// The same to a backend that speaks HTTP/2 without TLS.
+pub(crate) fn h2c(backend: SocketAddr) -> Builder {
+    let mut web = service("web", "http", 80);
+    web["metadata"]["annotations"] = json!({"ravelin.dev/upstream-protocol": "h2c"});
+    secured(backend).object("web.json", &web)
 }
 
 /// The same with this certificate, by a Secret.

@@ -137,7 +137,7 @@ impl HeadDeadline {
     }
 }
 
-/// The way back of a socket that hyper reads and writes, and does not return itself.
+/// The way back of a socket that h2 reads and writes, and does not return itself.
 #[derive(Debug)]
 pub struct LentSocket(Rc<RefCell<Take<ClientSocket>>>);
 

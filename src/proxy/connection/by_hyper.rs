@@ -1,12 +1,14 @@
 //! A conversation in HTTP/1.1 by hyper, as before `http1`: kept for one version, behind `http1 = "hyper"`.
 
+use super::count_evicted;
 use super::linger::linger;
-use super::{count_evicted, of_hyper};
 use crate::error::Reason;
 use crate::http::{self as stage, ClientSocket, ClientStream, Notes};
 use crate::net::deadline::Phase;
+use crate::net::message;
 use crate::proxy::Downstream;
-use crate::proxy::request::{self, ResponseBody, TunnelSlot};
+use crate::proxy::request::{self, ResponseBody, TunnelSlot, forward};
+use crate::upstream::body::ClientBody;
 use bytes::Bytes;
 use futures_util::TryFutureExt;
 use http::Request;
@@ -47,6 +49,11 @@ enum End {
     Stalled,
 }
 
+/// A request that hyper has read.
+fn of_hyper(request: Request<Incoming>) -> message::Request<ClientBody> {
+    message::Request::from(request).map(ClientBody::Hyper)
+}
+
 /// The socket as hyper gets it.
 fn client_stream(downstream: &Downstream, socket: ClientSocket, notes: &Rc<Notes>) -> ClientStream {
     let Downstream { worker, watch, .. } = downstream;
@@ -61,12 +68,12 @@ pub(super) async fn serve(downstream: Rc<Downstream>, socket: ClientSocket) {
     let mut stream = client_stream(&downstream, socket, &notes);
     let tunnel = TunnelSlot::default();
     let mut service = {
-        let (downstream, notes, tunnel) =
-            (Rc::clone(&downstream), Rc::clone(&notes), Rc::clone(&tunnel));
+        let (downstream, notes) = (Rc::clone(&downstream), Rc::clone(&notes));
+        let tunnel = Rc::clone(&tunnel);
         service_fn(move |request: Request<Incoming>| {
-            let head_bytes = notes.begin(&request);
-            request::forward(&downstream, &tunnel, of_hyper(request), Some(head_bytes))
-                .map_ok(http::Response::from)
+            let bytes = notes.begin(&request);
+            let (watch, request) = (Rc::clone(&downstream.watch), of_hyper(request));
+            forward(&downstream, watch, &tunnel, request, Some(bytes)).map_ok(http::Response::from)
         })
     };
     let server = stage::server(worker.config.limits.header_block);

@@ -14,16 +14,14 @@ use crate::http::{ClientSocket, ForwardedFields};
 use crate::net::addr::PeerAddr;
 use crate::net::deadline::{Phase, Watch};
 use crate::net::memory::{Account, HolderKind};
-use crate::net::message::Request;
 use crate::proxy::{Downstream, StrangerSeat, Worker};
 use crate::telemetry::access_log::ConnectionText;
 use crate::telemetry::{Evicted, HandshakeFailure, ListenerCells, Refusal};
 use crate::transport::admission::Gate;
 use crate::transport::listen::{self, Accepted};
 use crate::transport::proxy_protocol::{self, Header, ReadError};
-use crate::upstream::body::{ClientBody, Flow, ROOM};
+use crate::upstream::body::{Flow, ROOM};
 use http::HeaderValue;
-use hyper::body::Incoming;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -66,7 +64,7 @@ async fn serve_peer(downstream: Downstream, socket: TcpStream) {
             Http1::Ravelin => Box::pin(http1::serve(downstream, socket)).await,
             Http1::Hyper => Box::pin(by_hyper::serve(downstream, socket)).await,
         },
-        Some(streams) => Box::pin(http2::serve_http2(downstream, &streams, socket)).await,
+        Some(streams) => Box::pin(http2::serve(downstream, &streams, socket)).await,
     }
 }
 
@@ -98,11 +96,6 @@ async fn to_http(downstream: Downstream, socket: TcpStream) -> Option<(Downstrea
         }
         ListenerProtocol::Https => handshake::shake(downstream, socket).await,
     }
-}
-
-/// A request that hyper has read.
-fn of_hyper(request: http::Request<Incoming>) -> Request<ClientBody> {
-    Request::from(request).map(ClientBody::Hyper)
 }
 
 /// Memory of a connection, in bytes: its task, and the buffers for one request of HTTP/1.1.

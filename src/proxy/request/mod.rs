@@ -51,19 +51,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Answers one request. Never fails: every error becomes a response of our own.
-/// Routing happens in the call; only the upstream exchange is a future, kept small because hyper moves it
-/// for every request. `head_bytes`: length of the request head, if it came in HTTP/1.1.
+/// Routing happens in the call; only the upstream exchange is a future, kept small because it is moved
+/// for every request. `watch` is its deadline; `head_bytes`: length of the request head, if it came in HTTP/1.1.
 pub fn forward(
     downstream: &Rc<Downstream>,
+    watch: Rc<Watch>,
     tunnel: &TunnelSlot,
     request: Request<ClientBody>,
     head_bytes: Option<usize>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
     let (head, body) = request.into_parts();
-    let watch = match &downstream.streams {
-        Some(streams) => streams.begin(),
-        None => Rc::clone(&downstream.watch),
-    };
     let (charge, has_room) = Charge::of(&downstream.account, &head, head_bytes);
     let upload = begin_upload(downstream, &watch, body);
     let mut exchange = Exchange::begin(Rc::clone(downstream), watch, &head, upload, charge);

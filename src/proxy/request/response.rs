@@ -128,7 +128,7 @@ pub(super) fn deliver_ours(
     mut response: Response<Bytes>,
 ) -> Response<ResponseBody> {
     exchange.keep_response(response.headers());
-    // With HTTP/2 hyper would send it.
+    // With HTTP/2 it would be sent.
     if exchange.is_head() {
         let length = response.body().len();
         response.headers_mut().set(header::CONTENT_LENGTH, HeaderValue::from(length));

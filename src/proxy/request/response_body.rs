@@ -1,6 +1,6 @@
 //! The response body on its way to the client.
 //!
-//! Nothing is buffered: hyper polls the body when the client's connection can take more, and only
+//! Nothing is buffered: the connection polls the body when the client's connection can take more, and only
 //! then is more read from the upstream. An upstream that breaks off becomes an error here, and with
 //! it a visibly broken response: no last chunk, or fewer bytes than announced.
 

@@ -15,11 +15,11 @@ pub enum ClientBody {
     /// From a connection that hyper reads.
     Hyper(Incoming),
     /// From one that is read here. Boxed: few requests have one, and each is moved.
-    Http1(Box<dyn Http1Source>),
+    Read(Box<dyn BodySource>),
 }
 
-/// A body on a connection of HTTP/1.1.
-pub trait Http1Source: Body<Data = Bytes, Error = ClientBodyError> + Debug + Unpin {}
+/// A body on a connection that is read here.
+pub trait BodySource: Body<Data = Bytes, Error = ClientBodyError> + Debug + Unpin {}
 
 /// Why a request body is not all there.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ impl Body for ClientBody {
             Self::Hyper(body) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?)))
             }
-            Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Read(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -53,7 +53,7 @@ impl Body for ClientBody {
         match self {
             Self::Empty => true,
             Self::Hyper(body) => body.is_end_stream(),
-            Self::Http1(body) => body.is_end_stream(),
+            Self::Read(body) => body.is_end_stream(),
         }
     }
 
@@ -61,7 +61,7 @@ impl Body for ClientBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Hyper(body) => body.size_hint(),
-            Self::Http1(body) => body.size_hint(),
+            Self::Read(body) => body.size_hint(),
         }
     }
 }

@@ -16,7 +16,7 @@ mod upload;
 mod whole;
 
 pub use again::BodyAgain;
-pub use client::{ClientBody, ClientBodyError, Http1Source};
+pub use client::{BodySource, ClientBody, ClientBodyError};
 pub use inbound::Inbound;
 pub use piece::{Flow, Piece, ROOM};
 pub use trailers::clean_trailers;

@@ -7,16 +7,16 @@ use super::output::{NotSent, RequestOutput};
 use crate::error::Reason;
 use crate::net::fields::FieldMap;
 use crate::net::http1::Input;
-use crate::net::message::{Request, Response, ResponseParts};
+use crate::net::message::{Request, Response, pass_interim};
 use crate::upstream::body::RequestBody;
 use crate::upstream::connect::{EndpointStream, RESPONSE_HEAD_BYTES};
 use crate::upstream::socket::Record;
 use bytes::BytesMut;
-use http::{Method, StatusCode};
+use http::Method;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -216,7 +216,7 @@ fn poll_head(
                 Parsed::Partial => input.seen = input.bytes.len(),
                 Parsed::Interim(interim) => {
                     input.seen = 0;
-                    pass(request, interim, cx);
+                    pass_interim(request.head().interim.as_ref(), interim, cx);
                 }
                 Parsed::Final(answer) => {
                     input.seen = 0;
@@ -231,15 +231,5 @@ fn poll_head(
             Ok(0) | Err(_) => return Poll::Ready(Err(Reason::UpstreamClosed)),
             Ok(_) => {}
         }
-    }
-}
-
-/// Passes an interim response on to the client (RFC 9110 section 15.2). Whether 100 is due is not the pod's to say: its
-/// request has no `Expect`.
-#[cold]
-fn pass(request: &Request<RequestBody>, interim: ResponseParts, cx: &mut Context<'_>) {
-    let sink = request.head().interim.as_ref().filter(|_| interim.status != StatusCode::CONTINUE);
-    if let Some(sink) = sink.and_then(Weak::upgrade) {
-        sink.pass(interim, cx);
     }
 }

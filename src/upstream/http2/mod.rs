@@ -19,7 +19,7 @@ pub(super) use request::convert;
 use super::reply::ReplyBody;
 use super::retry::Unanswered;
 use crate::error::Reason;
-use crate::net::message::{Request, Response};
+use crate::net::message::{Request, Response, pass_interim};
 use crate::upstream::body::RequestBody;
 use connection::Shared;
 use h2::client::ResponseFuture;
@@ -65,6 +65,7 @@ impl Http2Lease {
         request: Request<RequestBody>,
     ) -> Result<Response<ReplyBody>, Unanswered> {
         let sent = Rc::new(Sent::default());
+        let sink = request.head().interim.clone();
         let (head, body) = convert(request, self.shared.scheme());
         let bodyless = http_body::Body::is_end_stream(&body);
         self.mark = self.shared.record().mark();
@@ -83,7 +84,12 @@ impl Http2Lease {
         }
         self.response = Some(response);
         let response = poll_fn(|cx| match &mut self.response {
-            Some(response) => Pin::new(response).poll(cx).map(Some),
+            Some(response) => {
+                while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+                    pass_interim(sink.as_ref(), Response::from(interim).into_parts().0, cx);
+                }
+                Pin::new(response).poll(cx).map(Some)
+            }
             None => Poll::Ready(None),
         })
         .await;

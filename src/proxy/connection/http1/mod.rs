@@ -134,7 +134,8 @@ async fn exchange(client: &Rc<Client>, head: RequestHead, tunnel: &TunnelSlot) -
     }
     let downstream = &client.downstream;
     let mut response = {
-        let mut answering = pin!(request::forward(downstream, tunnel, request, Some(bytes)));
+        let watch = Rc::clone(&downstream.watch);
+        let mut answering = pin!(request::forward(downstream, watch, tunnel, request, Some(bytes)));
         let answer = poll_fn(|cx| answer(client, answering.as_mut(), cx)).await?;
         let (head, body) = answer.into_parts();
         let (response, fields) =

@@ -2,7 +2,7 @@
 
 use super::client::{Client, State};
 use crate::net::http1::Decoded;
-use crate::upstream::body::{ClientBody, ClientBodyError, Http1Source};
+use crate::upstream::body::{BodySource, ClientBody, ClientBodyError};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::fmt;
@@ -23,7 +23,7 @@ impl RequestSource {
         match client.with(|state| (!state.is_read()).then(|| state.request())) {
             None => ClientBody::Empty,
             Some(request) => {
-                ClientBody::Http1(Box::new(Self { client: Rc::downgrade(client), request }))
+                ClientBody::Read(Box::new(Self { client: Rc::downgrade(client), request }))
             }
         }
     }
@@ -40,7 +40,7 @@ impl RequestSource {
     }
 }
 
-impl Http1Source for RequestSource {}
+impl BodySource for RequestSource {}
 
 impl Body for RequestSource {
     type Data = Bytes;

@@ -1,20 +1,21 @@
-//! A conversation in HTTP/2: its streams have deadlines of their own.
+//! A conversation in HTTP/2, by h2: its streams have deadlines of their own.
+//!
+//! One task reads and writes frames, and each stream has one that answers its request.
 
+mod body;
+mod interim;
+mod reply;
+mod server;
+
+use super::count_evicted;
 use super::linger::linger;
-use super::{count_evicted, of_hyper};
 use crate::http::{self as stage, ClientSocket, FollowedFrames, HeadDeadline, Streams};
 use crate::net::deadline::{Phase, Watch};
 use crate::proxy::Downstream;
-use crate::proxy::request::{ResponseBody, TunnelSlot, forward};
 use crate::telemetry::ListenerCells;
 use crate::tls::Session;
-use futures_util::TryFutureExt;
-use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::TokioIo;
-use std::convert::Infallible;
+use server::Server;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -25,38 +26,14 @@ const GOAWAY_LIMIT: Duration = Duration::from_secs(2);
 /// The limit while another connection waits for its place.
 const MAKE_ROOM_LIMIT: Duration = Duration::from_millis(500);
 
-/// What answers the requests of a connection.
-fn service(
-    downstream: Rc<Downstream>,
-) -> impl Service<
-    http::Request<Incoming>,
-    Response = http::Response<ResponseBody>,
-    Error = Infallible,
-    Future: 'static,
-> {
-    // Nobody asks for one: HTTP/2 has no upgrades (RFC 9113 section 8.6).
-    let tunnel = TunnelSlot::default();
-    service_fn(move |request| {
-        let answer = forward(&downstream, &tunnel, of_hyper(request), None);
-        answer.map_ok(http::Response::from)
-    })
-}
-
 /// Speaks HTTP/2 until the connection ends.
-pub(super) async fn serve_http2(
-    downstream: Rc<Downstream>,
-    streams: &Rc<Streams>,
-    socket: ClientSocket,
-) {
+pub(super) async fn serve(downstream: Rc<Downstream>, streams: &Rc<Streams>, socket: ClientSocket) {
     let Downstream { worker, watch, .. } = &*downstream;
-    let service = service(Rc::clone(&downstream));
-    let config = &worker.config;
-    let builder = stage::server_http2(&config.http2, config.limits.header_block, streams);
-    let (head, stream) = follow(&downstream, streams, socket);
-    let lent = stream.lent();
-    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
+    let (head, frames) = follow(&downstream, streams, socket);
+    let lent = frames.lent();
+    let mut server = Server::new(&downstream, streams, frames);
     let cells = &worker.cells.listeners[downstream.listener];
-    let (mut leaving, mut has_limit) = (false, false);
+    let mut has_limit = false;
     let is_orderly = poll_fn(|cx| {
         watch.register(cx);
         head.register(cx);
@@ -64,17 +41,15 @@ pub(super) async fn serve_http2(
             return Poll::Ready(false);
         }
         if watch.expired().is_some() && streams.is_empty() {
-            if leaving {
+            if server.leaves() {
                 return Poll::Ready(true);
             }
             cells.idle_closed.add(1);
             watch.enter(Phase::Idle, GOAWAY_LIMIT);
-            leaving = true;
-            Pin::new(&mut connection).graceful_shutdown();
+            server.leave();
         }
-        if !leaving && streams.is_empty() && is_evicted(&downstream) {
-            leaving = true;
-            Pin::new(&mut connection).graceful_shutdown();
+        if !server.leaves() && streams.is_empty() && is_evicted(&downstream) {
+            server.leave();
         }
         let is_over = (downstream.closes_idle() || streams.is_hoard()) && streams.is_empty();
         // It ends by itself when its last answer is flushed and GOAWAY is confirmed, or after a while.
@@ -85,15 +60,14 @@ pub(super) async fn serve_http2(
         if is_flood(&downstream, streams) {
             return Poll::Ready(false);
         }
-        if is_to_go(&downstream, streams, is_over) && !leaving {
-            leaving = true;
-            Pin::new(&mut connection).graceful_shutdown();
+        if is_to_go(&downstream, streams, is_over) {
+            server.leave();
         }
-        Pin::new(&mut connection).poll(cx).map(|result| ended(&downstream, result))
+        server.poll(cx).map(|result| ended(&downstream, result))
     })
     .await;
-    drop(connection);
-    // hyper closes once every stream has its answer, whether or not a client has sent the rest of its body.
+    drop(server);
+    // h2 closes once every stream has its answer, whether or not a client has sent the rest of its body.
     if let Some(socket) = lent.take_back().filter(|_| streams.close() && is_orderly) {
         Box::pin(linger(&downstream, socket)).await;
     }
@@ -150,7 +124,7 @@ fn is_evicted(downstream: &Downstream) -> bool {
 
 /// Notes why a connection has ended, if there is anything to say. Returns whether the client is owed an orderly
 /// end: not for a flood.
-fn ended(downstream: &Downstream, result: hyper::Result<()>) -> bool {
+fn ended(downstream: &Downstream, result: Result<(), h2::Error>) -> bool {
     let Err(error) = result else { return true };
     let is_flood = stage::is_flood(&error);
     if is_flood {

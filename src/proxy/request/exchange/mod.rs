@@ -326,7 +326,7 @@ impl Drop for Exchange {
             if record.reason == Some(Reason::ClientGone) {
                 streams.give_up();
             }
-            // hyper may still have the end of the answer, and a deadline for that.
+            // The end of the answer may still be with h2, which has a deadline for that.
             return;
         }
         // A deadline that has passed is for the connection to act on; it must not be covered up.
