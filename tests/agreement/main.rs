@@ -9,6 +9,8 @@
 
 mod backends;
 mod documents;
+#[path = "../support/go_program.rs"]
+mod go_program;
 mod proxy;
 mod request;
 mod rule_set;
@@ -20,6 +22,8 @@ mod yaml;
 use backends::Backends;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use proxy::Proxy;
+// What the files of tests/support ask of the root.
+use skipped::skipped;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use verbs::Verbs;

@@ -1,7 +1,7 @@
 //! Random YAML means what it means to kubectl.
 
 use crate::documents::Writer;
-use crate::skipped::skipped;
+use crate::go_program::go_program;
 use ravelin::control::yaml;
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,22 +24,13 @@ struct Reading {
 
 #[test]
 fn random_documents_are_read_as_by_kubectl() {
-    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/go_program");
-    let found = Command::new(build)
-        .args(["tests/agreement/kubectl_yaml", "--find"])
-        .output()
-        .expect("it can be run");
-    if !found.status.success() {
-        skipped("the reader of YAML is not built (tests/run builds it)");
-        return;
-    }
-    let program = String::from_utf8(found.stdout).expect("a path in UTF-8");
+    let Some(program) = go_program("tests/agreement/kubectl_yaml") else { return };
     let seed = std::env::var("RAVELIN_YAML_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or(SEED);
     println!("RAVELIN_YAML_SEED={seed}");
     let documents: Vec<String> =
         (0..DOCUMENTS).map(|number| Writer::new(seed * DOCUMENTS + number).document()).collect();
-    let readings = read_by_kubectl(program.trim(), &documents);
+    let readings = read_by_kubectl(&program, &documents);
     let mut agreed = 0;
     for (text, Reading { value: theirs, error }) in documents.iter().zip(readings) {
         match (ours(text), error) {
@@ -55,7 +46,7 @@ fn random_documents_are_read_as_by_kubectl() {
     assert!(agreed > DOCUMENTS * 9 / 10, "only {agreed} of {DOCUMENTS} were valid: {seed}");
 }
 
-fn read_by_kubectl(program: &str, documents: &[String]) -> Vec<Reading> {
+fn read_by_kubectl(program: &Path, documents: &[String]) -> Vec<Reading> {
     let mut child = Command::new(program)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

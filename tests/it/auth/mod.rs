@@ -4,6 +4,7 @@ mod basic;
 mod digest;
 mod forward;
 mod forward_bodies;
+mod logged_in;
 mod sign_in;
 
 use crate::support::{Stepped, backend_key};

@@ -6,6 +6,8 @@ mod edge;
 mod eventually;
 pub(crate) mod framed;
 mod gate;
+#[path = "../../support/go_program.rs"]
+mod go_program;
 mod manifest;
 mod message;
 mod metrics;
@@ -27,6 +29,7 @@ pub(crate) use client::Client;
 pub(crate) use edge::{Builder, Edge, edge, edge_to, is_by_hyper};
 pub(crate) use eventually::eventually;
 pub(crate) use gate::Gate;
+pub(crate) use go_program::go_program;
 pub(crate) use manifest::{ingress, rule, service, slice};
 pub(crate) use message::{Fault, Framing, Message, Wire, chunked, refused};
 pub(crate) use metrics::Metrics;

@@ -1,6 +1,6 @@
 //! Pods that tell what they have read, in lines `KIND hex [hex]`.
 
-use crate::support::{Message, Served, Upstream, program, skipped};
+use crate::support::{Message, Served, Upstream, go_program, program};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -10,7 +10,6 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -156,14 +155,7 @@ pub(super) struct Go;
 impl Go {
     /// Starts it, or says that it is not built.
     pub(super) fn start() -> Option<Served> {
-        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/go_program");
-        let folder = "tests/it/forwarding/readers/go_pod";
-        let found = Command::new(build).args([folder, "--find"]).output().expect("it can be run");
-        if !found.status.success() {
-            skipped("the pod in Go is not built (tests/run builds it)");
-            return None;
-        }
-        let program = String::from_utf8(found.stdout).expect("a path in UTF-8");
-        Some(Served::start(&mut Command::new(program.trim())))
+        let program = go_program("tests/it/forwarding/readers/go_pod")?;
+        Some(Served::start(&mut Command::new(program)))
     }
 }
