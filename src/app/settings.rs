@@ -1,13 +1,13 @@
 //! What the configuration comes to: the files that it names, and how manifests are read under it.
 
 use super::{StartError, zone};
-use crate::config::{self, Config, Members, SourceKind};
+use crate::config::{self, Config, ListenerProtocol, Members, SourceKind};
 use crate::control::translate::{ConfigMapKey, EntryPointTable, Options};
 use crate::http::client_ip::VisitorPolicy;
 use crate::model::NamedStep;
 use crate::model::middleware::{AccessRule, Step};
 use crate::telemetry::access_log::{self, Custom, Output, Sink};
-use crate::telemetry::{EntryPointNames, LogCells, Writer};
+use crate::telemetry::{EntryPointNames, LogCells, RouterWays, Writer};
 use std::sync::Arc;
 
 /// Opens the access log, and starts the thread that writes it, if there is to be one.
@@ -36,6 +36,16 @@ pub(super) fn entry_points(config: &Config) -> EntryPointNames {
         Arc::clone(point.map_or(&own.name, |point| &point.name))
     };
     all.map(name).collect()
+}
+
+/// Where Traefik would have routers of their own.
+pub(super) fn router_ways(config: &Config) -> RouterWays {
+    let names = entry_points(config);
+    let secure = config.listeners.iter().zip(&names).map(|(listener, name)| {
+        (listener.protocol == ListenerProtocol::Https).then(|| Arc::clone(name))
+    });
+    let entry_points = (0..config.entry_points.len()).fold(0, |bits, point| bits | 1 << point);
+    RouterWays { entry_points, secure: secure.collect() }
 }
 
 /// How manifests are read under this configuration.

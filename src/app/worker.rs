@@ -2,6 +2,7 @@
 
 use super::beat::Beat;
 use super::reclaim::reclaim;
+use super::settings::router_ways;
 use super::unprivileged;
 use crate::config::Config;
 use crate::http::HeadTurns;
@@ -79,7 +80,8 @@ async fn serve(setup: Setup) {
         deadlines: Deadlines::with_room(door.room.clone()),
         entries: ListenerEntry::of(&setup.config),
         steps: States::new(setup.steps),
-        series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners.clone()),
+        series: SeriesCache::new(Arc::clone(&setup.cells), setup.listeners.clone())
+            .with_ways(router_ways(&setup.config)),
         tcp_series: TcpSeriesCache::new(Arc::clone(&setup.cells), setup.listeners),
         etags: EtagTable::default(),
         cells: setup.cells,

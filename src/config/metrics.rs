@@ -79,22 +79,24 @@ impl RequestLabels {
     const WORDS: [&str; 4] = ["host", "route", "service", "method"];
 }
 
-/// Traefik's metrics of requests that there are beside ours (`metrics.prometheus.addEntryPointsLabels` and
-/// `addServicesLabels` of Traefik).
+/// Traefik's metrics of requests that there are beside ours (`metrics.prometheus.addEntryPointsLabels`,
+/// `addRoutersLabels` and `addServicesLabels` of Traefik).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TraefikFamilies {
     /// `traefik_entrypoint_*`.
     pub entry_points: bool,
+    /// `traefik_router_*`.
+    pub routers: bool,
     /// `traefik_service_*`.
     pub services: bool,
 }
 
 impl TraefikFamilies {
-    const WORDS: [&str; 2] = ["entrypoints", "services"];
+    const WORDS: [&str; 3] = ["entrypoints", "routers", "services"];
 
     /// Whether there are any.
     pub fn is_any(self) -> bool {
-        self.entry_points || self.services
+        self.entry_points || self.routers || self.services
     }
 }
 
@@ -142,6 +144,7 @@ fn traefik(table: &Table<'_>) -> Option<TraefikFamilies> {
     for word in words {
         match word {
             "entrypoints" => families.entry_points = true,
+            "routers" => families.routers = true,
             _ => families.services = true,
         }
     }

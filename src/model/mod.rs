@@ -47,7 +47,7 @@ pub use object::{Kind, ObjectRef};
 pub use path::{CanonicalPath, PathError, PathKind, PathPattern};
 pub use protocol::Protocol;
 pub use raw_path::RawPath;
-pub use route::{EntryPoints, Matching, Ordered, bare_rule_length, rule_length};
+pub use route::{EntryPoints, Matching, Ordered, RuleHash, bare_rule_length, rule_length};
 pub use rules::{RulesByHost, by_element, table_order};
 pub use service::{
     BackendKey, BackendSpec, BackendState, Broken, EndpointSpec, EndpointState, ExternalName,

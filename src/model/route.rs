@@ -34,7 +34,13 @@ pub struct Matching {
     pub is_bare: bool,
     /// Whether its host is an alias, which every rule or default backend with that host comes before.
     pub is_alias: bool,
+    /// The hash of its text, if it is of an IngressRoute.
+    pub hash: Option<Arc<RuleHash>>,
 }
+
+/// The first bytes of SHA-256 of a rule as it is written, by which Traefik names a route of an IngressRoute
+/// (`pkg/provider/kubernetes/crd/kubernetes_http.go`, `makeServiceKey`).
+pub type RuleHash = [u8; 10];
 
 /// A rule that has a priority of its own, or conditions that the tables of hosts and paths do not have.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     self, ACME_CHALLENGES, Algorithm, BackendId, Chain, EntryPoints, HostPattern, Hsts, Ingress,
-    Kind, PathKind, Rule, Timeouts,
+    Kind, PathKind, Rule, RuleHash, Timeouts,
 };
 use http::HeaderValue;
 use std::collections::HashMap;
@@ -39,6 +39,7 @@ pub(super) struct Builder<'m> {
     backends: Numbers<'m, BackendId>,
     ingresses: Numbers<'m, Ingress>,
     entry_points: Vec<EntryPoints>,
+    rule_hashes: Vec<(u32, RuleHash)>,
     ordered: Vec<OrderedEntry>,
     chains: Vec<Chain>,
     /// By where a list is in memory.
@@ -89,6 +90,7 @@ impl<'m> Builder<'m> {
             backends: Numbers::default(),
             ingresses: Numbers::default(),
             entry_points: vec![EntryPoints::ALL],
+            rule_hashes: Vec::new(),
             ordered: Vec::new(),
             chains: Vec::new(),
             chain_positions: HashMap::default(),
@@ -211,6 +213,9 @@ impl<'m> Builder<'m> {
         let redirects = rule.ingress.https.redirect
             && !rule.path.text.starts_with(ACME_CHALLENGES)
             && rule.leads_to().is_none();
+        if let Some(hash) = &rule.matching.hash {
+            self.rule_hashes.push((index(self.routes.len()), **hash));
+        }
         self.routes.push(RouteEntry {
             backend: self.backends.of(&rule.backend),
             ingress: self.ingresses.of(&rule.ingress),
@@ -323,6 +328,7 @@ impl<'m> Builder<'m> {
             timeouts: timeouts.into_iter().copied().collect(),
             algorithms: algorithms.into_iter().cloned().collect(),
             entry_points: self.entry_points.into(),
+            rule_hashes: self.rule_hashes.into(),
             ordered: self.ordered.into(),
             chains: self.chains.into(),
             backends: self.backends.all.iter().map(|&id| of_id(backends, id)).collect(),

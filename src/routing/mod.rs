@@ -38,7 +38,7 @@ pub use recompile::recompile;
 pub use tcp::{AskedConnection, TcpEntry};
 
 use crate::balance::EndpointSet;
-use crate::model::{Algorithm, BackendKey, Chain, Kind, Ordered, PathKind, Timeouts};
+use crate::model::{Algorithm, BackendKey, Chain, Kind, Ordered, PathKind, RuleHash, Timeouts};
 use backends::{BackendMap, DueLimit};
 use compile::Defaults;
 use counts::Counts;
@@ -221,6 +221,10 @@ pub struct Route<'a> {
     pub kind: PathKind,
     /// See `kind`.
     pub path: &'a str,
+    /// The hash of its rule, if it is of an IngressRoute.
+    pub rule_hash: Option<&'a RuleHash>,
+    /// Where it is served, as bits.
+    pub entry_points: u32,
 }
 
 impl Route<'_> {

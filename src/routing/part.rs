@@ -10,7 +10,7 @@ use super::{
     Backend, HostEntry, IngressEntry, NONE, ONE_ROUTE, OrderedEntry, PathEntry, Route, RouteEntry,
     Run, Span, paths,
 };
-use crate::model::{Algorithm, Chain, EntryPoints, Kind, Timeouts, by_element};
+use crate::model::{Algorithm, Chain, EntryPoints, Kind, RuleHash, Timeouts, by_element};
 use http::HeaderValue;
 use std::sync::Arc;
 
@@ -53,6 +53,8 @@ pub(super) struct Part {
     pub(super) chains: Box<[Chain]>,
     /// The entry points that routes name, each once; the first are all of them.
     pub(super) entry_points: Box<[EntryPoints]>,
+    /// The hashes of the rules of IngressRoutes, in the order of their routes.
+    pub(super) rule_hashes: Box<[(u32, RuleHash)]>,
     /// The rules with an order of their own, of each host the highest priority first.
     pub(super) ordered: Box<[OrderedEntry]>,
     /// Whether some of its routes are of IngressRoutes, whose order is the length of their rules.
@@ -223,7 +225,14 @@ impl Part {
                 .then_some((entry.rule as usize, entry.position as usize)),
             kind: entry.kind,
             path: self.text(entry.path),
+            rule_hash: self.rule_hash(route),
+            entry_points: self.named(entry).own | self.named(entry).also,
         }
+    }
+
+    fn rule_hash(&self, route: u32) -> Option<&RuleHash> {
+        let found = self.rule_hashes.binary_search_by_key(&route, |(route, _)| *route).ok()?;
+        Some(&self.rule_hashes[found].1)
     }
 
     fn text(&self, span: Span) -> &str {

@@ -10,13 +10,12 @@ use super::series::{Flow, Series};
 use super::steps::StepResults;
 use super::tcp::TcpSeries;
 use super::tls::HandshakeCells;
-use super::traefik::{self, TraefikCells};
+use super::traefik::{self, RouteNames, TraefikCells};
 use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
 use crate::error::{Reason, labels};
 use crate::net::counters::{LocalCounter, LocalGauge, ScopedGauge};
 use crate::net::memory::MemoryCells;
-use crate::routing::{RouteId, Table};
 use std::sync::{Arc, Mutex, PoisonError};
 
 labels! { fn label;
@@ -207,6 +206,8 @@ pub struct WorkerCells {
     route_bounds: Option<Bounds>,
     /// Bounds of Traefik's histograms, if its metrics are asked for.
     traefik_bounds: Option<Bounds>,
+    /// Whether Traefik's metrics are asked for by router.
+    pub(super) has_routers: bool,
     /// Routes that have had a request. Locked by the worker for a route's first request only.
     series: Mutex<Vec<Arc<Series>>>,
     /// The same for routes of connections.
@@ -226,6 +227,7 @@ impl WorkerCells {
             flows: (0..listeners).map(|_| Arc::new(Flow::new(&bounds))).collect(),
             route_bounds: (metrics.per_route == PerRoute::All).then_some(bounds),
             traefik_bounds: metrics.traefik.is_any().then(traefik::bounds),
+            has_routers: metrics.traefik.routers,
             listeners: (0..listeners).map(|_| ListenerCells::default()).collect(),
             upstream: UpstreamCells::default(),
             colos: ColoCells::default(),
@@ -248,14 +250,14 @@ impl WorkerCells {
         }
     }
 
-    /// Where a route's requests are counted as Traefik counts them, if that is asked for.
-    pub(super) fn traefik_for(
-        &self,
-        table: &Table,
-        route: Option<RouteId>,
-    ) -> Option<Box<TraefikCells>> {
-        let bounds = self.traefik_bounds.as_ref()?;
-        Some(Box::new(TraefikCells::of(bounds, table, route)))
+    /// Whether requests are counted as Traefik counts them.
+    pub(super) fn is_of_traefik(&self) -> bool {
+        self.traefik_bounds.is_some()
+    }
+
+    /// Where requests are counted as Traefik counts them, if that is asked for.
+    pub(super) fn traefik_for(&self, names: Option<RouteNames>) -> Option<Box<TraefikCells>> {
+        Some(Box::new(TraefikCells::new(self.traefik_bounds.as_ref()?, names)))
     }
 
     pub(super) fn add_series(&self, series: Arc<Series>) {

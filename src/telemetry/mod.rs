@@ -58,7 +58,7 @@ pub use tcp::{TcpLabels, TcpSeries, TcpSeriesCache, end_label};
 pub use tls::{
     CertificateCells, CertificateMetrics, HandshakeCells, HandshakeFailure, TlsSuite, TlsVersion,
 };
-pub use traefik::{EntryPointNames, RequestProtocol};
+pub use traefik::{EntryPointNames, RequestProtocol, RouterWays};
 pub use unnamed::Unnamed;
 pub use watch::{WatchCells, WatchFailure, WatchMetrics};
 pub use write_back::{Suppressed, WriteBackCells, WriteBackMetrics, WriteKind, WriteResult};

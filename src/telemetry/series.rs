@@ -9,8 +9,9 @@ use super::cells::{ByReason, WorkerCells};
 use super::histogram::{Bounds, Histogram};
 use super::presence::Presence;
 use super::tls::{TlsSuite, TlsVersion};
-use super::traefik::{RequestProtocol, TraefikCells};
+use super::traefik::{RequestProtocol, RouteNames, RouterWays, TraefikCells};
 use crate::error::{Reason, labels};
+use crate::model::BackendKey;
 use crate::net::counters::LocalCounter;
 use crate::routing::{RouteId, Table};
 use http::{Method, StatusCode};
@@ -194,8 +195,8 @@ impl Series {
         &self.text
     }
 
-    /// Counts one request. Only the owning worker may call this.
-    pub fn record(&self, outcome: &Outcome) {
+    /// Counts one request; `chosen`: its Service, if its route has several. Only the owning worker may call this.
+    pub fn record(&self, outcome: &Outcome, chosen: Option<&BackendKey>) {
         let method = outcome.method as usize;
         match outcome.reason {
             None => {
@@ -206,7 +207,7 @@ impl Series {
         }
         self.flow.record(outcome);
         if let Some(traefik) = &self.traefik {
-            traefik.record(outcome);
+            traefik.record(outcome, chosen);
         }
     }
 
@@ -239,10 +240,19 @@ type ByRoute = HashMap<(usize, Option<RouteId>), Arc<Series>, foldhash::fast::Ra
 pub struct SeriesCache {
     cells: Arc<WorkerCells>,
     listeners: Box<[Arc<str>]>,
+    ways: RouterWays,
     /// Generation of the table that the keys of `by_route` belong to.
     generation: Cell<u64>,
     by_route: RefCell<ByRoute>,
-    by_labels: RefCell<HashMap<SeriesLabels, Arc<Series>>>,
+    by_labels: RefCell<HashMap<SeriesKey, Arc<Series>>>,
+}
+
+/// What routes have in common that share a series on one worker. Scrapes add those up that differ in the router alone.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SeriesKey {
+    labels: SeriesLabels,
+    /// The router, if there are metrics by it.
+    router: Option<Box<str>>,
 }
 
 impl SeriesCache {
@@ -251,10 +261,16 @@ impl SeriesCache {
         Self {
             cells,
             listeners,
+            ways: RouterWays::default(),
             generation: Cell::new(0),
             by_route: RefCell::default(),
             by_labels: RefCell::default(),
         }
+    }
+
+    /// The same with the entry points that Traefik has routers for.
+    pub fn with_ways(self, ways: RouterWays) -> Self {
+        Self { ways, ..self }
     }
 
     /// Calls `act` with the series for requests of `route` on the listener at position `listener`.
@@ -293,11 +309,15 @@ impl SeriesCache {
 
     fn find(&self, listener: usize, table: &Table, route: Option<RouteId>) -> Arc<Series> {
         let labels = SeriesLabels::of(&self.listeners[listener], table, route);
+        let named = route.filter(|_| self.cells.is_of_traefik());
+        let names = named.map(|route| RouteNames::of(table, route, &self.ways, listener));
+        let router = names.as_ref().filter(|_| self.cells.has_routers);
+        let router = router.map(|names| names.router.clone());
         let mut by_labels = self.by_labels.borrow_mut();
-        let series = by_labels.entry(labels).or_insert_with_key(|labels| {
+        let series = by_labels.entry(SeriesKey { labels, router }).or_insert_with_key(|key| {
             let flow = self.cells.flow_for(listener);
-            let traefik = self.cells.traefik_for(table, route);
-            let series = Arc::new(Series::new(labels.clone(), flow, traefik));
+            let traefik = self.cells.traefik_for(names);
+            let series = Arc::new(Series::new(key.labels.clone(), flow, traefik));
             self.cells.add_series(Arc::clone(&series));
             series
         });

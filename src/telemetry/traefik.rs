@@ -7,11 +7,11 @@ use super::histogram::{Bounds, Histogram, Totals};
 use super::series::{MethodLabel, Outcome};
 use super::tls::{TlsSuite, TlsVersion};
 use crate::error::labels;
-use crate::model::{BackendKey, Kind};
+use crate::model::{BackendKey, RuleHash};
 use crate::net::counters::LocalCounter;
-use crate::routing::{RouteId, Table};
+use crate::routing::{Route, RouteId, Table};
 use http::StatusCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Traefik's own bounds (`metrics.prometheus.buckets`), in seconds: its dashboard asks for 0.3 and 1.2.
@@ -91,16 +91,63 @@ impl Counted {
     }
 }
 
+/// What Traefik calls a route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RouteNames {
+    /// Its router.
+    pub(super) router: Box<str>,
+    /// Its Service, where it has not several.
+    pub(super) service: Box<str>,
+    provider: &'static str,
+}
+
+impl RouteNames {
+    /// Those of a route of this table, for requests on one listener.
+    pub(super) fn of(table: &Table, route: RouteId, ways: &RouterWays, listener: usize) -> Self {
+        let (route, backend) = (table.route(route), table.backend(route));
+        let (router, provider) = (router_name(&route), provider(&route));
+        let service = match route.rule_hash {
+            // Traefik makes a Service of its own for each rule.
+            Some(_) => router.clone(),
+            None => service_name(&backend.key, provider),
+        };
+        let router = match ways.prefix(&route, listener) {
+            Some(prefix) => format!("{prefix}-{router}"),
+            None => router,
+        };
+        Self { router: router.into(), service: service.into(), provider }
+    }
+}
+
+/// Where Traefik has a router of its own for an entry point: those with TLS by default, as its chart has them, if the route is
+/// served elsewhere as well (`pkg/server/aggregator.go`, `applyModel`).
+#[derive(Clone, Debug, Default)]
+pub struct RouterWays {
+    /// The entry points that there are, as bits.
+    pub entry_points: u32,
+    /// The entry point of each listener with TLS.
+    pub secure: Box<[Option<Arc<str>>]>,
+}
+
+impl RouterWays {
+    fn prefix(&self, route: &Route<'_>, listener: usize) -> Option<&str> {
+        let is_of_several = (route.entry_points & self.entry_points).count_ones() > 1;
+        self.secure.get(listener)?.as_deref().filter(|_| is_of_several)
+    }
+}
+
 /// The requests of one route on one worker, as Traefik counts them.
 #[derive(Debug)]
 pub(super) struct TraefikCells {
-    /// The name that Traefik has for its Service; nothing where no rule matched.
-    pub(super) service: Option<Box<str>>,
+    /// The names that Traefik has for it; nothing where no rule matched.
+    pub(super) names: Option<RouteNames>,
     bounds: Bounds,
     kinds: Box<[OnceLock<Box<Counted>>]>,
     /// Requests within TLS, by [`TlsVersion`] and [`TlsSuite`].
     pub(super) tls: [[LocalCounter; TlsSuite::ALL.len()]; TlsVersion::ALL.len()],
     pub(super) retries: LocalCounter,
+    /// Requests by the one of several Services that was chosen. Locked by the worker, and by a scrape for a moment.
+    chosen: Mutex<Vec<(BackendKey, Arc<Self>)>>,
 }
 
 /// The bounds of all of these histograms.
@@ -109,19 +156,38 @@ pub(super) fn bounds() -> Bounds {
 }
 
 impl TraefikCells {
-    pub(super) fn of(bounds: &Bounds, table: &Table, route: Option<RouteId>) -> Self {
-        let named = |id| service_name(table.route(id).object, &table.backend(id).key).into();
+    pub(super) fn new(bounds: &Bounds, names: Option<RouteNames>) -> Self {
         Self {
-            service: route.map(named),
+            names,
             bounds: bounds.clone(),
             kinds: (0..KINDS).map(|_| OnceLock::new()).collect(),
             tls: Default::default(),
             retries: LocalCounter::default(),
+            chosen: Mutex::default(),
         }
     }
 
-    /// Counts one request. Only the owning worker may call this.
-    pub(super) fn record(&self, outcome: &Outcome) {
+    /// Counts one request; `chosen`: its Service, if its route has several. Only the owning worker may call this.
+    pub(super) fn record(&self, outcome: &Outcome, chosen: Option<&BackendKey>) {
+        let (Some(key), Some(names)) = (chosen, &self.names) else { return self.count(outcome) };
+        self.count(outcome);
+        let mut all = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = all.iter().position(|(known, _)| known == key).unwrap_or_else(|| {
+            let service = service_name(key, names.provider).into();
+            let names = RouteNames { service, ..names.clone() };
+            all.push((key.clone(), Arc::new(Self::new(&self.bounds, Some(names)))));
+            all.len() - 1
+        });
+        all[position].1.count(outcome);
+    }
+
+    /// The same by Service, if there are several.
+    pub(super) fn services(&self) -> Vec<Arc<Self>> {
+        let all = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(_, cells)| Arc::clone(cells)).collect()
+    }
+
+    fn count(&self, outcome: &Outcome) {
         if let Some(counted) = self.counted(outcome) {
             counted.durations.record(outcome.duration);
             counted.bytes_in.add(outcome.bytes_in);
@@ -165,18 +231,36 @@ pub(super) struct TraefikTotals {
     pub(super) bytes_out: u64,
 }
 
-/// The name that Traefik's provider has for a Service of an Ingress: namespace, name and port, with `-` for whatever is
-/// neither letter nor digit (`pkg/provider/provider.go`, `Normalize`), and the provider's own name. Of an IngressRoute
-/// Traefik names the route instead, by a hash of its rule, which changes with every edit; here it is the Service, too.
-fn service_name(object: Kind, key: &BackendKey) -> String {
-    let provider = match object {
-        Kind::IngressRoute => "kubernetescrd",
-        _ => "kubernetes",
+/// The name of a router: namespace and name of its object, with host and path of an Ingress, or with the hash of the rule
+/// of an IngressRoute (`pkg/provider/kubernetes` of Traefik).
+fn router_name(route: &Route<'_>) -> String {
+    let rule = match route.rule_hash {
+        Some(hash) => hex(hash),
+        None => format!("{}-{}", route.host, route.path),
     };
-    let whole = format!("{}-{}-{}", key.namespace, key.service, key.port);
-    let words: Vec<&str> = whole.split(|letter: char| !letter.is_alphanumeric()).collect();
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    format!("{}@{provider}", words.join("-"))
+    let name = format!("{}-{}-{rule}", route.namespace, route.ingress);
+    format!("{}{}", normalize(&name), provider(route))
+}
+
+fn provider(route: &Route<'_>) -> &'static str {
+    if route.rule_hash.is_some() { "@kubernetescrd" } else { "@kubernetes" }
+}
+
+/// The name of a Service by itself: namespace, name and port.
+fn service_name(key: &BackendKey, provider: &str) -> String {
+    let name = format!("{}-{}-{}", key.namespace, key.service, key.port);
+    format!("{}{provider}", normalize(&name))
+}
+
+/// Text with `-` for whatever is neither letter nor digit (`pkg/provider/provider.go`, `Normalize`).
+fn normalize(text: &str) -> String {
+    let words = text.split(|letter: char| !letter.is_alphanumeric());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+/// A hash as it is written.
+pub(super) fn hex(hash: &RuleHash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The entry points of the listeners, by position: their labels.
@@ -185,7 +269,7 @@ pub type EntryPointNames = Box<[Arc<str>]>;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PortKey;
+    use crate::model::{Kind, PathKind, PortKey};
     use std::collections::BTreeMap;
 
     fn outcome(method: MethodLabel, status: u16) -> Outcome {
@@ -217,14 +301,14 @@ mod tests {
 
     #[test]
     fn requests_count_by_method_and_exact_status() {
-        let cells = TraefikCells::of(&bounds(), &Table::empty(), None);
+        let cells = TraefikCells::new(&bounds(), None);
         for (method, status) in [
             (MethodLabel::Get, 200),
             (MethodLabel::Get, 200),
             (MethodLabel::Get, 201),
             (MethodLabel::Other, 200),
         ] {
-            cells.record(&outcome(method, status));
+            cells.record(&outcome(method, status), None);
         }
         let expected = [
             (("EXTENSION_METHOD", 200), (1, 1, 2)),
@@ -232,16 +316,16 @@ mod tests {
             (("GET", 201), (1, 1, 2)),
         ];
         assert_eq!(counts(&cells), BTreeMap::from(expected));
-        assert_eq!((cells.retries.total(), cells.service.as_deref()), (4, None));
+        assert_eq!((cells.retries.total(), &cells.names), (4, &None));
         let tls = &cells.tls[TlsVersion::V1_3 as usize][TlsSuite::Aes128Gcm as usize];
         assert_eq!(tls.total(), 4);
     }
 
     #[test]
     fn a_pod_with_any_number_of_statuses_has_a_bounded_number_of_series() {
-        let cells = TraefikCells::of(&bounds(), &Table::empty(), None);
+        let cells = TraefikCells::new(&bounds(), None);
         for status in 200..600 {
-            cells.record(&outcome(MethodLabel::Get, status));
+            cells.record(&outcome(MethodLabel::Get, status), None);
         }
         let counts = counts(&cells);
         assert_eq!(counts.len(), KINDS);
@@ -249,18 +333,44 @@ mod tests {
     }
 
     #[test]
-    fn services_have_the_names_that_traefik_gives_them() {
+    fn routers_and_services_have_the_names_that_traefik_gives_them() {
         let key = |service: &str, port| BackendKey {
             namespace: "shop".into(),
             service: service.into(),
             port,
             variant: None,
         };
-        let of = |object, key: &BackendKey| service_name(object, key);
-        let web = key("web", PortKey::Number(80));
-        assert_eq!(of(Kind::Ingress, &web), "shop-web-80@kubernetes");
-        assert_eq!(of(Kind::IngressRoute, &web), "shop-web-80@kubernetescrd");
+        assert_eq!(
+            service_name(&key("web", PortKey::Number(80)), "@kubernetes"),
+            "shop-web-80@kubernetes"
+        );
         let named = key("a.b", PortKey::Name("http-alt".into()));
-        assert_eq!(of(Kind::Ingress, &named), "shop-a-b-http-alt@kubernetes");
+        assert_eq!(service_name(&named, "@kubernetes"), "shop-a-b-http-alt@kubernetes");
+        let route = |host, path, rule_hash| Route {
+            object: Kind::Ingress,
+            namespace: "shop",
+            ingress: "web.x",
+            host,
+            wildcard: false,
+            position: None,
+            kind: PathKind::Prefix,
+            path,
+            rule_hash,
+            entry_points: 3,
+        };
+        let cart = route("shop.example", "/cart/", None);
+        assert_eq!(router_name(&cart), "shop-web-x-shop-example-cart@kubernetes");
+        assert_eq!(router_name(&route("", "/", None)), "shop-web-x@kubernetes");
+        let hash = [0x1f, 0, 2, 3, 4, 5, 6, 7, 8, 0xaa];
+        let of_rule = route("shop.example", "/", Some(&hash));
+        assert_eq!(router_name(&of_rule), "shop-web-x-1f0002030405060708aa@kubernetescrd");
+        let secure = Box::new([None, Some("websecure".into())]);
+        let ways = RouterWays { entry_points: 7, secure };
+        assert_eq!(
+            [0, 1, 2].map(|listener| ways.prefix(&cart, listener)),
+            [None, Some("websecure"), None]
+        );
+        let alone = RouterWays { entry_points: 2, ..ways };
+        assert_eq!(alone.prefix(&cart, 1), None);
     }
 }

@@ -74,7 +74,7 @@ fn labels_of(page: &str, sample: &str) -> Option<String> {
 /// A page on which every family has a sample.
 fn scrape() -> String {
     let listeners: [Arc<str>; 1] = ["web".into()];
-    let traefik = TraefikFamilies { entry_points: true, services: true };
+    let traefik = TraefikFamilies { entry_points: true, routers: true, services: true };
     let metrics = Metrics { per_route: PerRoute::Requests, traefik, ..Metrics::default() };
     let telemetry = Telemetry::configured(&listeners, 1, 1 << 20, metrics);
     telemetry.secure([true]);
@@ -148,7 +148,7 @@ fn serve_one(telemetry: &Arc<Telemetry>, listeners: &[Arc<str>]) {
         retries: 0,
     };
     cache.with(0, &table, route, |series| {
-        series.record(&outcome);
+        series.record(&outcome, None);
         series.etag_mismatches.add(1);
     });
     let cache = TcpSeriesCache::new(Arc::clone(&telemetry.workers()[0]), listeners.into());

@@ -250,7 +250,7 @@ fn configuration(plane: &Plane) -> String {
     format!(
         "workers = 1\n{}[admit]\nlab = [\"10.77.0.0/16\"]\n[admin]\naddress = \"127.0.0.1:0\"\n\
          [cloudflare]\nrefresh = \"off\"\n[log]\naccess = \"off\"\n\
-         [metrics]\ntraefik = [\"entrypoints\", \"services\"]\n\
+         [metrics]\ntraefik = [\"entrypoints\", \"routers\", \"services\"]\n\
          [source]\nkind = \"kubernetes\"\ningress_classes = [\"traefik\"]\nwrite_back = false\n\
          kubeconfig = {:?}\n",
         LISTENERS.map(listener).concat(),

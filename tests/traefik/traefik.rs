@@ -90,6 +90,7 @@ fn arguments() -> Vec<String> {
         "--entryPoints.guarded.http.middlewares=cases-guard@kubernetescrd",
         "--entryPoints.traefik.address=127.0.0.1:8005",
         "--metrics.prometheus.entryPoint=traefik",
+        "--metrics.prometheus.addRoutersLabels=true",
         "--providers.providersThrottleDuration=50ms",
         "--providers.kubernetesIngress",
         "--providers.kubernetesIngress.allowEmptyServices=true",

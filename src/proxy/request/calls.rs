@@ -10,18 +10,11 @@ use crate::http::ReplyNoted;
 use crate::routing::Backend;
 use crate::telemetry::RequestProtocol;
 use http::Version;
-use std::sync::Arc;
 
 impl Exchange {
     /// Whether its client reads errors as those of gRPC, which there is over HTTP/2 alone.
     pub(super) fn is_grpc(&self) -> bool {
         self.noted.grpc && self.version() == Version::HTTP_2
-    }
-
-    /// The Service that was chosen, where its route has several.
-    pub(super) fn chosen(&self) -> Option<Arc<Backend>> {
-        let chosen = self.passage.as_ref()?.service.as_ref()?;
-        Some(Arc::clone(&chosen.backend))
     }
 
     /// Whether it is a call of gRPC-Web, which its pod gets as one of gRPC. Its client reads errors of HTTP.
@@ -32,11 +25,7 @@ impl Exchange {
     /// The Service that it is a call of gRPC to, if that may speak it.
     fn called(&self) -> Option<&Backend> {
         let (table, id) = self.route().filter(|_| self.is_grpc() || self.is_web_call())?;
-        let chosen = self.passage.as_ref().and_then(|passage| passage.service.as_ref());
-        let backend: &Backend = match chosen {
-            Some(chosen) => &chosen.backend,
-            None => table.backend(id),
-        };
+        let backend = self.chosen().unwrap_or_else(|| table.backend(id));
         backend.protocol.may_be_http2().then_some(backend)
     }
 

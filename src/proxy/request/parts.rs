@@ -4,9 +4,11 @@ use super::rejected_head::Unreadable;
 use crate::balance::Strategy;
 use crate::http::{Noted, Target};
 use crate::proxy::middleware::Passage;
+use crate::routing::Backend;
 use crate::telemetry::RequestProtocol;
 use crate::telemetry::access_log::Details;
 use http::{HeaderValue, StatusCode};
+use std::sync::Arc;
 
 /// The parts that `forward` fills in as it learns them.
 #[derive(Debug, Default)]
@@ -34,6 +36,11 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// The Service that was chosen, where its route has several.
+    pub(super) fn chosen(&self) -> Option<&Arc<Backend>> {
+        Some(&self.passage.as_ref()?.service.as_ref()?.backend)
+    }
+
     /// What the request was, for the metrics.
     pub(super) fn protocol(&self, is_tunnel: bool) -> RequestProtocol {
         if is_tunnel {

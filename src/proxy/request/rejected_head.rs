@@ -27,7 +27,7 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
         retries: 0,
     };
     let table = worker.tables.load();
-    worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome));
+    worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome, None));
     let line = String::from_utf8_lossy(line);
     let (method, target, protocol) = parts(&line);
     let (ray, host, endpoint) = (&b""[..], &b""[..], "");

@@ -22,7 +22,7 @@ pub(super) async fn send(
 ) -> Result<Response<ReplyBody>, Reason> {
     let (table, id) = exchange.route().ok_or(Reason::Internal)?;
     let table = Rc::clone(table);
-    let chosen = exchange.chosen();
+    let chosen = exchange.chosen().cloned();
     let backend = chosen.as_ref().unwrap_or_else(|| table.backend(id));
     let downstream = Rc::clone(exchange.downstream());
     let worker = &downstream.worker;

@@ -1,6 +1,7 @@
 //! What lines have beyond those of ravelin's own format, and where it is kept meanwhile.
 
 use super::custom::Custom;
+use crate::model::RuleHash;
 use crate::net::addr::PeerAddr;
 use crate::net::fields::Fields;
 use crate::telemetry::{SeriesLabels, TlsSuite, TlsVersion};
@@ -32,8 +33,8 @@ pub(super) struct Logged {
 pub struct RouteDetails {
     /// The path of its rule.
     pub path: Box<str>,
-    /// Whether it is of an IngressRoute.
-    pub is_crd: bool,
+    /// The hash of its rule, if it is of an IngressRoute.
+    pub rule_hash: Option<RuleHash>,
     /// The scheme of the pods' URLs, in Traefik's words.
     pub scheme: &'static str,
 }

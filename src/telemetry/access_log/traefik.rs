@@ -6,6 +6,8 @@ use super::details::{More, RouteDetails};
 use super::host;
 use super::line::Line;
 use super::object::Object;
+use crate::telemetry::SeriesLabels;
+use crate::telemetry::traefik::hex;
 use std::time::Duration;
 
 /// Names and addresses, as in ravelin's own lines.
@@ -79,17 +81,14 @@ fn write_route(object: &mut Object<'_>, line: &Line<'_>, more: &More<'_>) {
         object.text("ServiceAddr", endpoint.as_bytes(), NAME_BYTES);
     }
     if let Some((details, labels)) = of_route(more) {
-        object.written("ServiceName", |out| {
-            write_words(labels.service.chars(), out);
-            out.extend_from_slice(provider(details));
-        });
+        object.written("ServiceName", |out| write_service(details, labels, out));
         if let Some(endpoint) = line.endpoint {
             object.text("ServiceURL", url(details, endpoint).as_bytes(), NAME_BYTES);
         }
     }
 }
 
-type OfRoute<'a> = (&'a RouteDetails, &'a crate::telemetry::SeriesLabels);
+type OfRoute<'a> = (&'a RouteDetails, &'a SeriesLabels);
 
 pub(super) fn of_route<'a>(more: &More<'a>) -> Option<OfRoute<'a>> {
     more.details?.route.as_ref().zip(more.labels)
@@ -100,20 +99,29 @@ pub(super) fn url(route: &RouteDetails, endpoint: &str) -> String {
     format!("{}://{endpoint}", route.scheme)
 }
 
-/// The name of a router: Traefik makes it of namespace, name, host and path of an Ingress. For an IngressRoute it
-/// puts a number of its own in place of host and path.
-pub(super) fn write_router(
-    route: &RouteDetails,
-    labels: &crate::telemetry::SeriesLabels,
-    out: &mut Vec<u8>,
-) {
-    let name = labels.route.chars().chain(['-']).chain(labels.host.chars()).chain(['-']);
-    write_words(name.chain(route.path.chars()).take(NAME_BYTES), out);
-    out.extend_from_slice(provider(route));
+/// The name of a router, as metrics have it, but for the entry point in front of it.
+pub(super) fn write_router(route: &RouteDetails, labels: &SeriesLabels, out: &mut Vec<u8>) {
+    let object = labels.route.chars().chain(['-']);
+    match &route.rule_hash {
+        Some(hash) => {
+            write_words(object.chain(hex(hash).chars()).take(NAME_BYTES), out);
+            out.extend_from_slice(b"@kubernetescrd");
+        }
+        None => {
+            let name = object.chain(labels.host.chars()).chain(['-']);
+            write_words(name.chain(route.path.chars()).take(NAME_BYTES), out);
+            out.extend_from_slice(b"@kubernetes");
+        }
+    }
 }
 
-fn provider(route: &RouteDetails) -> &'static [u8] {
-    if route.is_crd { b"@kubernetescrd" } else { b"@kubernetes" }
+/// That of a Service: of an IngressRoute it is the router's.
+fn write_service(route: &RouteDetails, labels: &SeriesLabels, out: &mut Vec<u8>) {
+    if route.rule_hash.is_some() {
+        return write_router(route, labels, out);
+    }
+    write_words(labels.service.chars(), out);
+    out.extend_from_slice(b"@kubernetes");
 }
 
 /// Letters and digits of ASCII, with a hyphen for whatever is in between (its `provider.Normalize`, which keeps the

@@ -32,7 +32,8 @@ use super::middleware::{Fields, Reference};
 use super::report::{Problem, Report};
 use crate::control::objects::TraefikObject;
 use crate::control::quote::quote;
-use crate::model::{Broken, HostPattern, Https, Severity, Why};
+use crate::model::{Broken, HostPattern, Https, RuleHash, Severity, Why};
+use aws_lc_rs::digest::{SHA256, digest};
 use rule::Syntax;
 
 /// One of `spec.routes` whose rule can be read.
@@ -48,6 +49,14 @@ pub(super) struct RouteRead<'o> {
     pub(super) services: Vec<ServiceRead<'o>>,
     /// Why it is not served, though it has its places.
     pub(super) broken: Option<Broken>,
+}
+
+impl RouteRead<'_> {
+    /// By which Traefik names it.
+    pub(super) fn hash(&self) -> RuleHash {
+        let whole = digest(&SHA256, self.text.as_bytes());
+        std::array::from_fn(|place| whole.as_ref()[place])
+    }
 }
 
 /// What of an IngressRoute can be served.

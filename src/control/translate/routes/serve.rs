@@ -50,7 +50,7 @@ fn rules<'s>(
                     ingress: Arc::clone(ingress),
                     rule,
                     position,
-                    matching: Matching { entry_points, ordered, is_bare: false, is_alias },
+                    matching: Matching { entry_points, ordered, is_alias, ..Matching::default() },
                     middlewares,
                 }));
             }

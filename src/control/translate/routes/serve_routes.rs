@@ -151,6 +151,7 @@ impl Routes {
         let Within { asking, ways, .. } = within;
         let steps = Steps::of_route(&self.middlewares, *asking, list, ways, &mut report);
         let destination = within.destination(route, found);
+        let hash = Arc::new(route.hash());
         let refused = within.refused.or(route.broken).or(steps.broken());
         for (way, Way { entry_points, .. }) in ways.iter().enumerate() {
             let refused = refused.or(steps.broken_way(way));
@@ -159,8 +160,8 @@ impl Routes {
             let chain = is_served.then(|| steps.chain("", way, last.as_ref())).flatten();
             for (position, placed) in route.places.iter().enumerate() {
                 let Placed { host, path, is_bare, ordered } = placed.clone();
-                let entry_points = *entry_points;
-                let matching = Matching { entry_points, ordered, is_bare, is_alias: false };
+                let (entry_points, hash) = (*entry_points, Some(Arc::clone(&hash)));
+                let matching = Matching { entry_points, ordered, is_bare, hash, is_alias: false };
                 found.rules.push(Arc::new(Rule {
                     host,
                     path,

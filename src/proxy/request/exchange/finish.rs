@@ -31,8 +31,9 @@ impl Record {
             tls: self.downstream.agreed(),
             retries: self.upstream.retries,
         };
+        let chosen = self.parts.chosen();
         let done = |series: &Arc<Series>| {
-            series.record(&outcome);
+            series.record(&outcome, chosen.map(|backend| &backend.key));
             if FailureCells::is_failure(&outcome) {
                 self.note_failure(&outcome, series);
             }

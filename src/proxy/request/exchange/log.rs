@@ -3,7 +3,6 @@
 use super::super::rejected_head::tls_facts;
 use super::{Exchange, Record};
 use crate::error::Reason;
-use crate::model::Kind;
 use crate::model::middleware::Step;
 use crate::net::fields::Fields;
 use crate::proxy::Downstream;
@@ -104,7 +103,7 @@ impl Exchange {
         let route = table.route(id);
         let route = RouteDetails {
             path: route.path.into(),
-            is_crd: route.object == Kind::IngressRoute,
+            rule_hash: route.rule_hash.copied(),
             scheme: match table.backend(id).protocol {
                 EndpointProtocol::Http => "http",
                 EndpointProtocol::H2c | EndpointProtocol::Grpc => "h2c",

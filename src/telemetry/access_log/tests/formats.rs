@@ -83,7 +83,7 @@ const SENT: Sent<'static> = Sent {
 };
 
 fn route() -> RouteDetails {
-    RouteDetails { path: "/cart".into(), is_crd: false, scheme: "http" }
+    RouteDetails { path: "/cart".into(), rule_hash: None, scheme: "http" }
 }
 
 fn written(config: &LogConfig, sent: &Sent<'_>) -> String {
@@ -256,7 +256,7 @@ fn no_format_has_the_value_of_a_redacted_field_or_of_a_routes_secret() {
     }
     let custom = Custom::of(&config(AccessLogFormat::Traefik), Box::default()).expect("another");
     let mut details = Details::of_request(&custom, &fields(&[("x-test", b"secret")]));
-    let route = RouteDetails { path: "/".into(), is_crd: true, scheme: "http" };
+    let route = RouteDetails { path: "/".into(), rule_hash: Some([0xab; 10]), scheme: "http" };
     details.note_route(&custom, route, [&HeaderName::from_static("x-test")].into_iter());
     let Some(Logged { values, .. }) = details.request.first() else { panic!("it was there") };
     assert!(values.is_empty());
