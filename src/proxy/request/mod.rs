@@ -27,6 +27,7 @@ mod steps;
 mod tunnel;
 
 pub use decide::{Seen, find, secured, sent, usable};
+pub use exchange::MOST_OF_REST;
 pub use rejected_head::record_unread;
 pub use response_body::ResponseBody;
 pub use tunnel::{Tunnel, TunnelSlot};
@@ -78,7 +79,7 @@ pub fn forward(
             Ok(decided) => go_on(&mut exchange, decided).await,
             Err(reason) => Err(*reason),
         };
-        // Where nobody was to read the body, hyper says that it closes.
+        // Where nobody was to read the body, the connection decides by itself.
         let leaves_unread = exchange.leaves_unread() && decided.is_ok();
         let Downstream { worker, streams, tls, .. } = &**exchange.downstream();
         // After CONNECT a client may send what is no request of ours (RFC 9110 section 9.3.6). HTTP/2

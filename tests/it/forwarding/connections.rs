@@ -1,6 +1,6 @@
 //! Which connections live on, and whose answer is whose.
 
-use crate::support::{Edge, Framing, Upstream};
+use crate::support::{Edge, Framing, Upstream, edge, ingress, is_by_hyper, rule};
 
 #[test]
 fn two_requests_share_both_connections() {
@@ -129,4 +129,56 @@ fn a_request_of_http_1_0_without_host_meets_the_rules_without_host() {
     client.send("GET / HTTP/1.0\r\n\r\n");
     let rest = client.wire.rest();
     assert!(rest.ends_with(b"anybody"), "{}", String::from_utf8_lossy(&rest));
+}
+
+/// What pods do that want nothing of a body: nginx answers a POST to a page that is not there before it has read it.
+#[test]
+fn an_upload_that_is_answered_before_its_end_costs_the_client_no_connection() {
+    if is_by_hyper() {
+        return;
+    }
+    const LENGTH: usize = 200_000;
+    let upstream = Upstream::scripted(|conn| {
+        while let Some(mut request) = conn.head() {
+            conn.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
+            conn.body(&mut request);
+        }
+    });
+    let own = rule("a.example", &[("/", "Prefix", "web")]);
+    let edge = edge()
+        .service("web", &[upstream.addr()])
+        .object("own.json", &ingress("own", &[own]))
+        .start();
+    let mut client = edge.connect();
+    for (host, status) in [("a.example", 200), ("nobody.example", 404)] {
+        for length in [LENGTH, 1000] {
+            let head =
+                format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\nbegun");
+            client.send(head);
+            let answer = client.response();
+            assert_eq!((answer.status(), answer.field("connection")), (status, None), "{host}");
+            client.send(vec![b'x'; length - "begun".len()]);
+        }
+    }
+    client.ask("GET", "a.example", "/");
+    assert_eq!(client.response().text(), "early");
+}
+
+#[test]
+fn a_body_that_may_never_come_or_has_no_end_in_sight_is_not_waited_for_for_long() {
+    if is_by_hyper() {
+        return;
+    }
+    let edge = edge().start();
+    for (rest, body) in [
+        ("Transfer-Encoding: chunked", "5\r\nbegun\r\n"),
+        ("Content-Length: 5\r\nExpect: 100-continue", ""),
+        ("Content-Length: 2000000", "begun"),
+        ("Transfer-Encoding: chunked", "zz"),
+    ] {
+        let mut client = edge.connect();
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{rest}\r\n\r\n{body}"));
+        assert!(client.response().status() >= 400, "{rest}");
+        assert!(client.is_closed(), "{rest}");
+    }
 }

@@ -313,18 +313,28 @@ impl State {
         moves
     }
 
-    /// Reads what is here already of a body that nobody wants, up to so many bytes. Returns whether that was the rest.
-    pub(super) fn drain(&mut self, mut most: usize) -> bool {
+    /// Reads what is here already of a body that nobody wants, up to so many bytes. Ready with whether that was the rest;
+    /// pending if its client is sending the rest.
+    pub(super) fn drain(&mut self, mut most: usize) -> Poll<bool> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        self.owes_continue = false;
+        // It may send the body anyway, or the next request in its place.
+        let waits = std::mem::take(&mut self.owes_continue);
+        match self.poll_rest(&mut most, &mut cx) {
+            Poll::Pending if waits => Poll::Ready(false),
+            polled => polled,
+        }
+    }
+
+    /// Reads the rest of a body that nobody wants. Ready once it has ended, or with `false`: it is broken, or longer.
+    pub(super) fn poll_rest(&mut self, most: &mut usize, cx: &mut Context<'_>) -> Poll<bool> {
         while !self.is_read() {
-            match self.poll_body(&mut cx) {
-                Poll::Ready(Ok(Decoded::Data(data))) if data.len() <= most => most -= data.len(),
-                Poll::Ready(Ok(Decoded::Trailers(_) | Decoded::End)) => {}
-                _ => return false,
+            match ready!(self.poll_body(cx)) {
+                Ok(Decoded::Data(data)) if data.len() <= *most => *most -= data.len(),
+                Ok(Decoded::Trailers(_) | Decoded::End) => {}
+                _ => return Poll::Ready(false),
             }
         }
-        true
+        Poll::Ready(true)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::net::deadline::Phase;
 use crate::net::http1::{BrokenBody, Gathered};
 use crate::net::message;
 use crate::proxy::Downstream;
-use crate::proxy::request::{self, ResponseBody, TunnelSlot};
+use crate::proxy::request::{self, MOST_OF_REST, ResponseBody, TunnelSlot};
 use client::{Client, NoRequest, State};
 use head::RequestHead;
 use http::Version;
@@ -40,6 +40,9 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// The most bytes of a body that nobody wants which are read, so that its connection can go on.
 const DRAINED: usize = 64 * 1024;
+
+/// How long the client has to send the rest of a body behind its answer.
+const REST_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a connection ends.
 #[derive(Debug)]
@@ -153,9 +156,36 @@ async fn exchange(client: &Rc<Client>, head: RequestHead, tunnel: &TunnelSlot) -
     if tail.waited {
         downstream.watch.enter(Phase::Idle, downstream.worker.config.timeouts.downstream_idle);
     }
-    let goes_on = keeps_alive && !tail.leaves && client.with(|state| state.drain(DRAINED));
+    let goes_on = keeps_alive
+        && !tail.leaves
+        && match client.with(|state| state.drain(DRAINED)) {
+            Poll::Ready(is_read) => is_read,
+            Poll::Pending => Box::pin(ends_soon(client)).await,
+        };
     client.with(State::rest);
     if goes_on { Ok(()) } else { Err(End::Through) }
+}
+
+/// Reads the rest of a body that nobody wants. Returns whether it has ended, in time and within bounds: closed in the
+/// middle of it, the connection would take a request with it that is on its way already.
+async fn ends_soon(client: &Client) -> bool {
+    let watch = &client.downstream.watch;
+    if client.with(|state| state.left().is_some_and(|left| left > MOST_OF_REST)) {
+        return false;
+    }
+    watch.enter(Phase::Idle, REST_LIMIT);
+    let mut left = usize::try_from(MOST_OF_REST).unwrap_or(usize::MAX);
+    let ended = poll_fn(|cx| {
+        watch.register(cx);
+        let has_to_go = watch.expired().is_some() || watch.is_evicted() || watch.ends_early();
+        if has_to_go || client.downstream.closes_idle() {
+            return Poll::Ready(false);
+        }
+        client.with(|state| state.poll_rest(&mut left, cx))
+    });
+    let ended = ended.await;
+    watch.enter(Phase::Idle, client.downstream.worker.config.timeouts.downstream_idle);
+    ended
 }
 
 /// Waits for an answer, or the end of the connection.

@@ -36,7 +36,8 @@ pub(super) fn begin(
     let sink: Weak<Interim> = Rc::downgrade(&interim);
     request.set_interim(Some(sink));
     let answering = forward(downstream, watch, tunnel, request, None);
-    tokio::task::spawn_local(stream.run(answer(answering, interim)));
+    // Boxed: the runtime moves a task three times in its life.
+    tokio::task::spawn_local(Box::pin(stream.run(answer(answering, interim))));
 }
 
 /// Sends an answer once it is there, to its end, unless the client resets the stream.

@@ -7,6 +7,7 @@ use super::charge::Charge;
 use super::parts::Parts;
 use super::routed::Routed;
 use crate::balance::{Endpoint, InFlight};
+use crate::config::Http1;
 use crate::error::Reason;
 use crate::model::Timeouts;
 use crate::net::deadline::{Phase, TICK, Watch};
@@ -22,7 +23,11 @@ use std::time::{Duration, Instant};
 /// Most bytes of a request body that come in a moment: with more, the time to the answer is the client's.
 const SHORT_UPLOAD: u64 = 64 * 1024;
 
-/// The most bytes of a request body that are likely to be here with its head: hyper's first buffer.
+/// The most bytes of a request body that are read behind its answer, so that its connection can go on: its client has
+/// begun to send them before it could know of the answer.
+pub const MOST_OF_REST: u64 = 1024 * 1024;
+
+/// The same by hyper, which goes on where the rest is here already: its first buffer.
 const SHORT_REST: u64 = 8 * 1024;
 
 /// The record of a request so far. Dropping it counts and logs the request: as given up by the
@@ -132,11 +137,15 @@ impl Exchange {
     }
 
     /// Notes whether the answer begins before the request has come to its end. Returns whether the
-    /// connection has to be closed for it: hyper goes on with it where the rest is here already.
+    /// connection has to be closed for it.
     pub(super) fn leaves_unread(&self) -> bool {
         let rest = self.0.upload.as_ref().map_or(Some(0), |upload| upload.rest());
         self.0.downstream.unread.set(rest != Some(0));
-        rest.is_none_or(|rest| rest > SHORT_REST)
+        let most = match self.0.downstream.worker.config.http1 {
+            Http1::Ravelin => MOST_OF_REST,
+            Http1::Hyper => SHORT_REST,
+        };
+        rest.is_none_or(|rest| rest > most)
     }
 
     /// Notes the route. Its timeouts start here. Errors if the body is larger than allowed.
