@@ -56,6 +56,15 @@ impl ShutdownSignal {
         let _ = self.0.wait_for(|now| *now >= stage).await;
     }
 
+    /// Runs `work` until it ends or `stage` has been reached, in the middle of it too.
+    pub async fn interrupt(&mut self, stage: Stage, work: impl Future<Output = ()>) {
+        tokio::select! {
+            biased;
+            () = self.reached(stage) => {}
+            () = work => {}
+        }
+    }
+
     /// Polls now, and again after the pause that `look` returns, until `stage` has been reached. Needs a clock
     /// (tokio's `time`).
     pub async fn look_until(&mut self, stage: Stage, mut look: impl FnMut() -> Duration) {

@@ -80,11 +80,7 @@ impl DecisionKeeper {
                 sleep(spread(self.config.interval, fraction())).await;
             }
         };
-        tokio::select! {
-            biased;
-            () = shutdown.reached(Stage::Draining) => {}
-            () = live => {}
-        }
+        shutdown.interrupt(Stage::Draining, live).await;
     }
 
     async fn attempt(&mut self) {
