@@ -18,6 +18,12 @@ pub(super) fn spread(base: Duration, random: f64) -> Duration {
     base.mul_f64(0.9 + 0.2 * random)
 }
 
+/// `first` after one failure, twice as long after each further one in a row, and never longer than `most`.
+pub(super) fn doubled(first: Duration, failures: u32, most: Duration) -> Duration {
+    let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(31));
+    first.saturating_mul(factor).min(most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,8 +35,16 @@ mod tests {
 
     #[test]
     fn an_interval_is_spread_by_a_tenth() {
-        let base = Duration::from_secs(10);
-        assert_eq!(spread(base, 0.0), Duration::from_secs(9));
-        assert_eq!(spread(base, 1.0), Duration::from_secs(11));
+        let base = Duration::from_secs(1000);
+        assert_eq!([0.0, 0.5, 1.0].map(|r| spread(base, r).as_secs()), [900, 1000, 1100]);
+    }
+
+    #[test]
+    fn failures_double_a_pause_up_to_the_longest_one() {
+        let most = Duration::from_secs(12 * 3600);
+        let minutes = |failures| doubled(Duration::from_secs(60), failures, most).as_secs() / 60;
+        assert_eq!([1, 2, 3, 10, 11, 40, u32::MAX].map(minutes), [1, 2, 4, 512, 720, 720, 720]);
+        let (first, short) = (Duration::from_secs(60), Duration::from_secs(5));
+        assert_eq!(doubled(first, 9, short), short);
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::config::Access;
 use crate::control::cloudflare::fetch::{FetchDeadlines, Fetched, Origin};
-use crate::control::jitter::{fraction, spread};
+use crate::control::jitter::{doubled, fraction, spread};
 use crate::model::middleware::Step;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::pki::access::{KeySet, KeySetError, KeyStore, MOST_KEYS_BYTES, Team, TeamKeys};
@@ -215,8 +215,7 @@ impl Fetcher {
 
 /// From one attempt to the next, after so many failures in a row.
 fn interval(failures: u32) -> Duration {
-    let Some(doublings) = failures.checked_sub(1) else { return REFRESH };
-    RETRY.saturating_mul(2_u32.saturating_pow(doublings.min(31))).min(LONGEST_RETRY)
+    if failures == 0 { REFRESH } else { doubled(RETRY, failures, LONGEST_RETRY) }
 }
 
 /// Seconds since the Unix epoch.

@@ -1,7 +1,7 @@
 //! How a request to the API server failed, and when to try again.
 
 use crate::control::cause::cause;
-use crate::control::jitter::spread;
+use crate::control::jitter::{doubled, spread};
 use crate::telemetry::WriteResult;
 use std::time::Duration;
 
@@ -101,10 +101,9 @@ impl Backoff {
     /// How long to wait after so many failures in a row, the last of which was `failure`. `random`
     /// is from 0 to 1.
     pub(super) fn after(&self, failures: u32, failure: Failure, random: f64) -> Duration {
-        let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(31));
         let wait = match failure {
             Failure::Refused => self.most,
-            _ => self.first.saturating_mul(factor).min(self.most),
+            _ => doubled(self.first, failures, self.most),
         };
         spread(wait, random)
     }
