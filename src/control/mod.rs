@@ -7,6 +7,7 @@ pub mod access;
 mod cause;
 pub mod cloudflare;
 pub mod crowdsec;
+mod file_events;
 pub mod files;
 mod jitter;
 pub mod last_good;

@@ -8,7 +8,6 @@
 //! reported. A file that is deleted, or that has only comments, takes its objects with it.
 
 mod beside;
-mod events;
 mod list;
 mod surroundings;
 #[cfg(test)]
@@ -17,6 +16,7 @@ mod tests;
 pub use beside::judge_beside;
 pub use surroundings::{Surroundings, around_cluster};
 
+use super::file_events::follow;
 use super::manifest::{self, Note, ParsedManifests, Purpose};
 use super::objects::{Object, Objects};
 use super::source::{Changes, Source, Wake};
@@ -220,7 +220,11 @@ impl Source for Directory {
     }
 
     fn follow(&self, wake: Sender<Wake>) -> Option<Box<dyn Any>> {
-        events::follow(&self.paths, wake).map(|watcher| Box::new(watcher) as Box<dyn Any>)
+        let changed = move || {
+            // The receiver is gone only when the process is leaving.
+            let _ = wake.send(Wake::Change);
+        };
+        follow(&self.paths, changed).map(|watcher| Box::new(watcher) as Box<dyn Any>)
     }
 }
 
