@@ -70,6 +70,17 @@ pub enum ListOrigin {
     Networks(Vec<IpNet>),
 }
 
+impl ListOrigin {
+    /// The file, or the key of a ConfigMap, for messages. Empty for the others.
+    pub fn place(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::ConfigMap { namespace, name, key } => format!("{namespace}/{name}/{key}"),
+            Self::Published { .. } | Self::Networks(_) => String::new(),
+        }
+    }
+}
+
 /// Zones whose Workers may send requests. Any customer's Worker can send them: its requests come from
 /// Cloudflare's addresses and carry `CF-Worker`, the zone that owns it (Cloudflare documentation, "HTTP
 /// request headers").

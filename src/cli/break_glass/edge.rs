@@ -1,7 +1,7 @@
 //! What break-glass needs beside the hosts: its switch, listeners, and limits that limit.
 
 use crate::cli::manifests::Read;
-use crate::config::{Config, ListOrigin, Listener, ListenerProtocol, Members};
+use crate::config::{Config, Listener, ListenerProtocol, Members};
 use crate::control::cloudflare::switch;
 use crate::model::{ConfigText, Severity};
 use serde::Serialize;
@@ -77,12 +77,7 @@ impl EdgeState {
             self.lack(Severity::Error, "no_switch", "there is no switch".to_owned(), fix);
             return;
         };
-        let place = match origin {
-            ListOrigin::File(path) => path.display().to_string(),
-            ListOrigin::ConfigMap { namespace, name, key } => format!("{namespace}/{name}/{key}"),
-            // Not made from a configuration.
-            ListOrigin::Published { .. } | ListOrigin::Networks(_) => String::new(),
-        };
+        let place = origin.place();
         let text = read.build.addresses.texts.get(&ConfigText::BreakGlass);
         let said = switch::read(origin, text.map(|text| &**text));
         self.switch = Some(match &said {
