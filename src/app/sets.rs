@@ -88,13 +88,13 @@ fn start_lists(
 ) -> Result<Vec<Setup>, StartError> {
     let list = ListSpec::of(&config.cloudflare);
     let metrics = telemetry.list();
-    let list = start_list(config, list, metrics, &texts[&ConfigText::CloudflareList], {
+    let list = start_list(config, &list, metrics, &texts[&ConfigText::CloudflareList], {
         let updates = Arc::clone(updates);
         move |ranges| updates.change(|live| live.cloudflare = ranges)
     })?;
     let extra = ListSpec::extra(&config.cloudflare).map(|extra| {
         let metrics = telemetry.extra_ranges();
-        start_list(config, extra, metrics, &texts[&ConfigText::CloudflareExtra], {
+        start_list(config, &extra, metrics, &texts[&ConfigText::CloudflareExtra], {
             let updates = Arc::clone(updates);
             move |ranges| updates.change(|live| live.extra = ranges)
         })
@@ -104,16 +104,15 @@ fn start_lists(
 
 fn start_list(
     config: &Config,
-    spec: ListSpec,
+    spec: &ListSpec,
     metrics: &Arc<ListMetrics>,
     texts: &watch::Receiver<Option<Arc<str>>>,
     publish: impl Fn(AddrRanges) + Send + 'static,
 ) -> Result<Setup, StartError> {
     let text = texts.borrow().clone();
-    let initial = cloudflare::initial(&spec, config.state.as_deref(), text.as_deref())?;
-    publish(initial.ranges.clone());
+    let initial = cloudflare::initial(spec, config.state.as_deref(), text.as_deref())?;
+    publish(initial.list.in_force());
     Ok(Setup {
-        spec,
         state: config.state.clone(),
         initial,
         texts: texts.clone(),

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
 /// Seconds since the Unix epoch, written as RFC 3339 does.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(super) struct Utc(pub(super) u64);
+pub struct Utc(pub u64);
 
 impl TryFrom<String> for Utc {
     type Error = &'static str;

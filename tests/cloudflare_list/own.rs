@@ -39,7 +39,7 @@ fn a_file_takes_effect_when_it_is_saved() {
     fs::write(&path, "104.16.0.0/13\n104.24.0.0/14\n2606:4700::/32\n").expect("written");
     // Once by the events alone, once by looking at intervals.
     for look in [Duration::from_secs(3600), Duration::from_millis(10)] {
-        let process = Process::start(file(&path), None, RefreshIntervals { look, ..pace() });
+        let process = Process::start(&file(&path), None, RefreshIntervals { look, ..pace() });
         process.wait("the file", |cells| cells.source == ListSource::File);
         assert_eq!(process.cells().v4_ranges, 1);
         replace(&path, "104.16.0.0/13 198.41.128.0/17 2606:4700::/32 # one goes, one comes");
@@ -59,7 +59,7 @@ fn a_file_that_breaks_leaves_the_list_as_it_is() {
     let path = directory.path().join("list.txt");
     let all: Vec<String> = CLOUDFLARE.iter().map(ToString::to_string).collect();
     fs::write(&path, all.join("\n")).expect("written");
-    let process = Process::start(file(&path), Some(directory.path()), pace());
+    let process = Process::start(&file(&path), Some(directory.path()), pace());
     process.wait("the file", |cells| cells.source == ListSource::File);
     let broken = [
         (all[..9].join("\n"), ListFailure::Shrunk),
@@ -88,7 +88,7 @@ fn a_file_that_breaks_leaves_the_list_as_it_is() {
     assert_eq!(process.stop().1, []);
     // While the file is broken, the next process has the last good list.
     replace(&path, "foo");
-    let process = Process::start(file(&path), Some(directory.path()), pace());
+    let process = Process::start(&file(&path), Some(directory.path()), pace());
     process.wait("the kept list", |cells| cells.source == ListSource::Disk);
     assert_eq!((process.cells().v4_ranges, process.attempts("syntax")), (15, 1));
     assert_eq!(process.stop().1, []);
@@ -110,7 +110,7 @@ fn a_mounted_config_map_is_followed_through_its_links() {
     let path = directory.path().join("list");
     symlink("..data/list", &path).expect("a link");
     let process = Process::start(
-        file(&path),
+        &file(&path),
         None,
         RefreshIntervals { look: Duration::from_secs(3600), ..pace() },
     );
@@ -123,7 +123,7 @@ fn a_mounted_config_map_is_followed_through_its_links() {
 #[test]
 fn a_config_map_is_the_list_as_soon_as_it_is_read() {
     let directory = tempfile::tempdir().expect("a directory");
-    let process = Process::start(config_map(), Some(directory.path()), pace());
+    let process = Process::start(&config_map(), Some(directory.path()), pace());
     let send = |text: Option<&str>| {
         process.texts.send(text.map(Arc::from)).expect("a keeper");
     };
@@ -140,7 +140,7 @@ fn a_config_map_is_the_list_as_soon_as_it_is_read() {
     process.wait_for("changed", 2);
     assert_eq!(process.cells().source, ListSource::ConfigMap);
     assert_eq!(process.stop().1, []);
-    let process = Process::start(config_map(), Some(directory.path()), pace());
+    let process = Process::start(&config_map(), Some(directory.path()), pace());
     process.wait("the kept list", |cells| cells.source == ListSource::Disk);
     assert_eq!(process.cells().v4_ranges, 1);
     process.stop();

@@ -59,8 +59,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(config: Cloudflare, state: Option<&Path>, pace: RefreshIntervals) -> Self {
-        let initial = initial(&ListSpec::of(&config), state, None).expect("a list");
+    pub(crate) fn start(config: &Cloudflare, state: Option<&Path>, pace: RefreshIntervals) -> Self {
+        let initial = initial(&ListSpec::of(config), state, None).expect("a list");
         let metrics = Arc::new(ListMetrics::default());
         let (publish, published) = mpsc::channel();
         let (texts, receiver) = watch::channel(None);
@@ -76,8 +76,7 @@ impl Process {
                 });
                 let metrics = noted;
                 let texts = receiver;
-                let spec = ListSpec::of(&config);
-                let setup = Setup { spec, state, initial, texts, metrics, publish, pace };
+                let setup = Setup { state, initial, texts, metrics, publish, pace };
                 ListKeeper::new(setup).run(signal).await;
             });
         });

@@ -49,7 +49,7 @@ fn fails(certificate: Certificate, play: Play, label: &str) {
     let directory = directory();
     let what = format!("{certificate:?} {play:?}");
     let server = Server::start(directory.path(), certificate, play);
-    let process = Process::start(api(&server, HALF_DAY), Some(directory.path()), pace());
+    let process = Process::start(&api(&server, HALF_DAY), Some(directory.path()), pace());
     process.wait_for(label, 2);
     let cells = process.cells();
     let others: u64 =
@@ -79,7 +79,7 @@ fn a_good_list_is_taken_and_kept_for_the_next_process() {
     let play = good(&with(&[ADDED]));
     let server = Server::start(directory.path(), Certificate::Good, play);
     let config = api(&server, HALF_DAY);
-    let process = Process::start(config.clone(), Some(directory.path()), pace());
+    let process = Process::start(&config, Some(directory.path()), pace());
     let expected = AddrRanges::new(&with(&[ADDED]));
     assert_eq!(process.next(), expected);
     wait_until("a kept list", || directory.path().join(store::FILE).exists());
@@ -92,7 +92,7 @@ fn a_good_list_is_taken_and_kept_for_the_next_process() {
     assert!(head.starts_with("get /client/v4/ips http/1.1\r\n"), "{head}");
     assert!(head.contains(&format!("\r\nhost: {}\r\n", server.addr)), "{head}");
     server.plays(Play::Close);
-    let process = Process::start(config, Some(directory.path()), pace());
+    let process = Process::start(&config, Some(directory.path()), pace());
     process.wait_for("http", 1);
     let cells = process.cells();
     assert_eq!((cells.source, cells.v4_ranges), (ListSource::Disk, 15));
@@ -104,7 +104,7 @@ fn a_list_is_asked_for_by_the_etag_of_the_last_good_one() {
     let directory = directory();
     let play = Play::ByEtag("\"one\"", body(&with(&[ADDED]), "one"));
     let server = Server::start(directory.path(), Certificate::Good, play);
-    let process = Process::start(api(&server, SOON), None, pace());
+    let process = Process::start(&api(&server, SOON), None, pace());
     assert_eq!(process.next(), AddrRanges::new(&with(&[ADDED])));
     process.wait_for("unchanged", 2);
     let heads = server.heads();
@@ -131,7 +131,7 @@ fn what_is_no_longer_listed_is_removed_after_the_delay() {
     let server = Server::start(directory.path(), Certificate::Good, good(&rest));
     let removal_delay = Duration::from_secs(1);
     let config = Cloudflare { removal_delay, ..api(&server, HALF_DAY) };
-    let process = Process::start(config, Some(directory.path()), pace());
+    let process = Process::start(&config, Some(directory.path()), pace());
     process.wait("a pending removal", |cells| cells.leaving == 1);
     assert_eq!(process.cells().v4_ranges, 14);
     assert_eq!(process.next(), AddrRanges::new(&rest));
@@ -144,7 +144,7 @@ fn an_old_list_does_not_bring_back_what_was_given_to_warp_users() {
     let directory = directory();
     let stale = with(&["104.16.0.0/12", ADDED]);
     let server = Server::start(directory.path(), Certificate::Good, good(&stale));
-    let process = Process::start(api(&server, HALF_DAY), None, pace());
+    let process = Process::start(&api(&server, HALF_DAY), None, pace());
     assert_eq!(process.next(), AddrRanges::new(&with(&[ADDED])));
     assert_eq!(process.stop().1, []);
 }
@@ -162,11 +162,11 @@ fn the_china_network_is_asked_for_only_if_configured() {
     // A name, of which perhaps not every address has a server.
     let url = format!("https://localhost:{}/ips?a=b", server.addr.port()).parse().expect("a URL");
     let origin = ListOrigin::Published { url, ca_file, refresh, jdcloud: true };
-    let process = Process::start(config(origin), None, pace());
+    let process = Process::start(&config(origin), None, pace());
     assert_eq!(process.next(), AddrRanges::new(&with(&[ADDED])));
     assert!(server.heads()[0].starts_with("get /ips?a=b&networks=jdcloud http"));
     process.stop();
-    let process = Process::start(api(&server, HALF_DAY), None, pace());
+    let process = Process::start(&api(&server, HALF_DAY), None, pace());
     process.wait_for("unchanged", 1);
     assert_eq!(process.stop().1, []);
 }
@@ -239,7 +239,7 @@ fn a_server_that_cannot_prove_who_it_is_is_not_asked() {
     let server = Server::start(directory.path(), Certificate::Good, play);
     for broken in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         std::fs::write(&server.ca_file, broken).expect("written");
-        let process = Process::start(api(&server, HALF_DAY), None, pace());
+        let process = Process::start(&api(&server, HALF_DAY), None, pace());
         process.wait_for("authorities", 1);
         assert_eq!(process.stop().1, []);
     }
@@ -255,7 +255,7 @@ fn a_port_without_a_server_leaves_the_list_as_it_is() {
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
     let bound = socket.local_addr().expect("an address");
     server.addr = bound.as_socket().expect("IPv4");
-    let process = Process::start(api(&server, HALF_DAY), None, pace());
+    let process = Process::start(&api(&server, HALF_DAY), None, pace());
     process.wait_for("connect", 2);
     assert_eq!(process.stop().1, []);
 }
@@ -267,7 +267,7 @@ fn a_slow_server_leaves_the_list_as_it_is() {
         let server = Server::start(directory.path(), Certificate::Good, play);
         let [connect, whole] = [connect, whole].map(Duration::from_millis);
         let pace = RefreshIntervals { deadlines: FetchDeadlines { connect, whole }, ..pace() };
-        let process = Process::start(api(&server, HALF_DAY), None, pace);
+        let process = Process::start(&api(&server, HALF_DAY), None, pace);
         process.wait_for("timeout", 2);
         assert_eq!(process.stop().1, []);
     }
@@ -278,7 +278,7 @@ fn the_process_leaves_in_the_middle_of_an_attempt() {
     for play in [Play::Silent, Play::Trickle] {
         let directory = directory();
         let server = Server::start(directory.path(), Certificate::Good, play);
-        let process = Process::start(api(&server, HALF_DAY), None, pace());
+        let process = Process::start(&api(&server, HALF_DAY), None, pace());
         wait_until("an attempt", || !server.heads().is_empty());
         let (took, _) = process.stop();
         assert!(took < Duration::from_secs(5), "{took:?}");
@@ -294,7 +294,7 @@ fn without_refresh_nobody_is_asked() {
         panic!("the API");
     };
     let origin = ListOrigin::Published { url, ca_file, refresh: None, jdcloud: false };
-    let process = Process::start(config(origin), None, pace());
+    let process = Process::start(&config(origin), None, pace());
     process.wait("the initial state", |cells| cells.source == ListSource::Embedded);
     assert_eq!(process.cells().attempts().map(|(_, count)| count).sum::<u64>(), 0);
     assert_eq!(process.stop().1, []);

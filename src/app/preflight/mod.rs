@@ -127,7 +127,7 @@ fn list(config: &Config) -> PreflightLine {
         return PreflightLine::pass(what, "read from a ConfigMap when the cluster has been listed");
     }
     let list = initial(&ListSpec::of(&config.cloudflare), config.state.as_deref(), None);
-    let Initial { source, confirmed, warnings, .. } = match list {
+    let Initial { list, warnings, .. } = match list {
         Ok(list) => list,
         // Its text has the fix.
         Err(error) => return PreflightLine::fail(what, error.to_string(), ""),
@@ -135,11 +135,11 @@ fn list(config: &Config) -> PreflightLine {
     if let Some(warning) = warnings.first() {
         return PreflightLine::warn(what, warning.clone(), "");
     }
-    let confirmed = confirmed.and_then(|at| i64::try_from(at).ok());
+    let confirmed = list.confirmed.and_then(|at| i64::try_from(at).ok());
     let days = confirmed.map_or(0, |at| (now() - at).max(0).unsigned_abs() / DAY.unsigned_abs());
     let refreshes =
         matches!(&config.cloudflare.origin, ListOrigin::Published { refresh: Some(_), .. });
-    match source {
+    match list.source {
         ListSource::Embedded if refreshes => PreflightLine::pass(
             what,
             "the embedded one, until the first fetch within 30 s of the start",

@@ -181,8 +181,8 @@ impl Origin {
         };
         let addresses = &read.build.addresses;
         let live = LiveSets {
-            cloudflare: list.ranges,
-            extra: extra.map(|extra| extra.ranges).unwrap_or_default(),
+            cloudflare: list.list.in_force(),
+            extra: extra.map(|extra| extra.list.in_force()).unwrap_or_default(),
             nodes: AddrRanges::new(&addresses.nodes),
             pods: AddrRanges::new(&addresses.pods),
             break_glass: findings.read_switch(read, config),
@@ -315,8 +315,8 @@ fn lists(read: &Read, config: &Config) -> Result<Lists, Failure> {
 }
 
 fn describe_extra(list: &Initial) -> String {
-    let count = networks(&list.ranges).len();
-    let mut text = format!("{count} further ranges, {}", list.source.as_str());
+    let count = networks(&list.list.in_force()).len();
+    let mut text = format!("{count} further ranges, {}", list.list.source.as_str());
     if count > 0 {
         text.push_str(&format!(": {}", list.first_networks()));
     }
@@ -327,9 +327,10 @@ fn describe_extra(list: &Initial) -> String {
 }
 
 fn describe(list: &Initial) -> String {
-    let ranges = list.ranges.v4().len() + list.ranges.v6().len();
-    let mut text = format!("Cloudflare: {ranges} ranges, {}", list.source.as_str());
-    if let Some(confirmed) = list.confirmed.and_then(|unix| i64::try_from(unix).ok())
+    let ranges = list.list.in_force();
+    let count = ranges.v4().len() + ranges.v6().len();
+    let mut text = format!("Cloudflare: {count} ranges, {}", list.list.source.as_str());
+    if let Some(confirmed) = list.list.confirmed.and_then(|unix| i64::try_from(unix).ok())
         && let Ok(time) = jiff::Timestamp::from_second(confirmed)
     {
         text.push_str(&format!(", of {time}"));

@@ -1,39 +1,43 @@
 //! The connection of a GET: lookup of the name, TCP, and TLS that is verified.
 
 use super::fetch::{FetchError, said};
+use super::own::read_bounded;
 use crate::error::Advice;
 use crate::pki::ca_bundle::CaBundle;
+use crate::telemetry::ListFailure;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 /// Largest file of CAs, in bytes: all public CAs together have about 250 KB.
-const MOST_CA_BYTES: u64 = 1 << 20;
+const MOST_CA_BYTES: usize = 1 << 20;
 
 /// A stream to a server.
-pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
+pub(super) type ByteStream = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// Connects, with TLS if there are settings for it.
 pub(super) async fn open(
     addr: SocketAddr,
     name: ServerName<'static>,
     tls: Option<Arc<ClientConfig>>,
-) -> Result<Box<dyn ByteStream>, FetchError> {
-    let socket = TcpStream::connect(addr).await;
-    let socket = socket.map_err(|source| FetchError::Connect { addr, source })?;
-    let Some(tls) = tls else { return Ok(Box::new(socket)) };
+) -> Result<ByteStream, FetchError> {
+    let socket = TcpStream::connect(addr).await.map_err(|error| {
+        FetchError::Failed(ListFailure::Connect, format!("cannot connect to {addr}: {error}"))
+    })?;
+    let Some(tls) = tls else { return Ok(Either::Left(socket)) };
     let stream = TlsConnector::from(tls).connect(name, socket).await;
-    let stream = stream.map_err(|error| FetchError::Tls { addr, what: said(&error) })?;
-    Ok(Box::new(stream))
+    stream.map(Either::Right).map_err(|error| {
+        let words = format!("TLS handshake with {addr} failed: {}", said(&error));
+        FetchError::Failed(ListFailure::Tls, words)
+    })
 }
 
 /// Looks a name up in a thread of its own: the resolver cannot be interrupted, and a runtime waits
@@ -59,10 +63,9 @@ pub(super) fn client_config(
     key: &'static str,
 ) -> Result<ClientConfig, FetchError> {
     let roots = match ca_file {
-        Some(path) => authorities(path).map_err(|what| FetchError::Authorities {
-            key,
-            path: path.to_owned(),
-            what,
+        Some(path) => authorities(path).map_err(|what| {
+            let words = format!("{key} {path:?}: {what}; name a PEM file with certificates");
+            FetchError::Failed(ListFailure::Authorities, words)
         })?,
         None => Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
     };
@@ -77,10 +80,7 @@ pub(super) fn client_config(
 }
 
 fn authorities(path: &Path) -> Result<Arc<RootCertStore>, String> {
-    use std::io::Read;
-    let mut pem = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(MOST_CA_BYTES).read_to_end(&mut pem).map_err(|error| error.to_string())?;
+    let pem = read_bounded(path, MOST_CA_BYTES).map_err(|error| error.to_string())?;
     let bundle = CaBundle::from_pem(&pem).map_err(|error| error.reason().to_owned())?;
     Ok(Arc::clone(bundle.roots()))
 }

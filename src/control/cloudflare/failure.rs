@@ -1,56 +1,34 @@
-//! Everything that can leave the list as it was.
+//! Why a list, or the switch of break-glass, is not what its source should have.
 
-use super::answer::{ListProblem, TextError};
-use super::check::Refused;
-use super::fetch::FetchError;
 use crate::telemetry::ListFailure;
-use std::io;
 
-/// Why an attempt to renew the list failed. What is in force stays in force.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// There was no answer, or none that could be used.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// The answer, or the operator's text, is not a list.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// It is a list, and not one to put in force.
-    #[error("the list is rejected: {0}")]
-    Refused(#[from] Refused),
-    /// The file, or the ConfigMap's key, is not there.
-    #[error("it does not exist")]
-    Absent,
-    /// The file cannot be read.
-    #[error("it cannot be read: {0}")]
-    Unreadable(io::Error),
+/// Why an attempt failed. What is in force stays in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{words}", line.map_or_else(String::new, |line| format!("line {line}: ")))]
+pub struct Failure {
+    /// The reason in metrics.
+    pub why: ListFailure,
+    /// The line of the text, counted from 1. `None`: the text as a whole, or there is none.
+    pub line: Option<usize>,
+    /// What is wrong. Of what was read it repeats one network or word at most, shortened and in quotes.
+    pub words: String,
 }
 
 impl Failure {
-    /// The reason in metrics.
-    pub fn why(&self) -> ListFailure {
-        match self {
-            Self::Fetch(error) => error.why(),
-            Self::Text(error) => error.problem.why(),
-            Self::Refused(refused) => refused.why(),
-            Self::Absent => ListFailure::Missing,
-            Self::Unreadable(_) => ListFailure::Unreadable,
-        }
+    pub(super) fn new(why: ListFailure, words: impl Into<String>) -> Self {
+        Self { why, line: None, words: words.into() }
+    }
+
+    /// The file, or the ConfigMap's key, is not there.
+    pub(super) fn absent() -> Self {
+        Self::new(ListFailure::Missing, "it does not exist")
     }
 
     /// Adds the position: `place:line: problem`.
     pub fn at(&self, place: &str) -> String {
-        match self {
-            Self::Text(TextError { line: Some(line), problem }) => {
-                format!("{place}:{line}: {problem}")
-            }
-            other => format!("{place}: {other}"),
+        match self.line {
+            Some(line) => format!("{place}:{line}: {}", self.words),
+            None => format!("{place}: {}", self.words),
         }
-    }
-}
-
-impl From<ListProblem> for Failure {
-    fn from(problem: ListProblem) -> Self {
-        Self::Text(problem.into())
     }
 }

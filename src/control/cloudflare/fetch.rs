@@ -5,6 +5,7 @@
 
 use super::answer::MOST_BYTES;
 use super::connect::{ByteStream, client_config, open, resolve};
+use super::failure::Failure;
 use crate::control::quote::shorten;
 use crate::telemetry::ListFailure;
 use bytes::Bytes;
@@ -16,8 +17,6 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,53 +79,8 @@ pub enum Fetched {
 }
 
 /// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// The name has no address.
-    #[error("{host} has no address: {what}")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// The error of the resolver.
-        what: String,
-    },
-    /// No TCP connection.
-    #[error("cannot connect to {addr}: {source}")]
-    Connect {
-        /// The last address that was tried.
-        addr: SocketAddr,
-        /// The error of the kernel.
-        source: io::Error,
-    },
-    /// The handshake failed, or the certificate is not trusted.
-    #[error("TLS handshake with {addr} failed: {what}")]
-    Tls {
-        /// The last address that was tried.
-        addr: SocketAddr,
-        /// The error of rustls.
-        what: String,
-    },
-    /// The file with the CAs.
-    #[error("{key} {path:?}: {what}; name a PEM file with certificates")]
-    Authorities {
-        /// The key of the configuration.
-        key: &'static str,
-        /// As configured.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// A deadline passed.
-    #[error("{what} took longer than {limit:?}")]
-    Timeout {
-        /// The step that took so long.
-        what: &'static str,
-        /// The deadline.
-        limit: Duration,
-    },
-    /// The answer is not HTTP, or breaks off.
-    #[error("the response is truncated or not HTTP: {0}")]
-    Http(String),
     /// 429, with the time to wait, if the server names one in seconds (`Retry-After`, RFC 9110
     /// section 10.2.3).
     #[error("the status is 429: too many requests")]
@@ -134,12 +88,9 @@ pub enum FetchError {
     /// Neither 200, nor a 304 that was asked for.
     #[error("the status is {0}{hint}", hint = redirect_hint(*.0))]
     Status(StatusCode),
-    /// The body is larger than that.
-    #[error("the response has more than {0} bytes, too many for a list")]
-    TooLarge(usize),
-    /// Compressed without having been asked to be.
-    #[error("the response has a content coding that was not requested")]
-    Encoded,
+    /// No connection, or no whole response that can be used in time; and what went wrong.
+    #[error("{1}")]
+    Failed(ListFailure, String),
 }
 
 fn redirect_hint(status: StatusCode) -> &'static str {
@@ -150,16 +101,19 @@ impl FetchError {
     /// The reason in metrics.
     pub fn why(&self) -> ListFailure {
         match self {
-            Self::Resolve { .. } => ListFailure::Resolve,
-            Self::Connect { .. } => ListFailure::Connect,
-            Self::Tls { .. } => ListFailure::Tls,
-            Self::Authorities { .. } => ListFailure::Authorities,
-            Self::Timeout { .. } => ListFailure::Timeout,
-            Self::Http(_) => ListFailure::Http,
             Self::Limited(_) | Self::Status(_) => ListFailure::Status,
-            Self::TooLarge(_) => ListFailure::TooLarge,
-            Self::Encoded => ListFailure::Encoded,
+            Self::Failed(why, _) => *why,
         }
+    }
+
+    pub(super) fn timeout(what: &str, limit: Duration) -> Self {
+        Self::Failed(ListFailure::Timeout, format!("{what} took longer than {limit:?}"))
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Self::new(error.why(), error.to_string())
     }
 }
 
@@ -211,7 +165,7 @@ impl Origin {
         deadlines: FetchDeadlines,
     ) -> Result<Fetched, FetchError> {
         let limit = deadlines.whole;
-        let late = |_| FetchError::Timeout { what: "the whole response", limit };
+        let late = |_| FetchError::timeout("the whole response", limit);
         timeout(limit, self.exchange(etag, deadlines.connect)).await.map_err(late)?
     }
 
@@ -256,24 +210,27 @@ impl Origin {
         if let Some((name, value)) = &self.field {
             request = request.header(*name, value);
         }
-        request.body(Empty::new()).map_err(|error| FetchError::Http(said(&error)))
+        request
+            .body(Empty::new())
+            .map_err(|error| FetchError::Failed(ListFailure::Http, said(&error)))
     }
 
-    async fn connect(&self, limit: Duration) -> Result<Box<dyn ByteStream>, FetchError> {
+    async fn connect(&self, limit: Duration) -> Result<ByteStream, FetchError> {
         let tls = match self.is_tls {
             true => Some(Arc::new(client_config(self.ca_file.as_deref(), self.ca_key)?)),
             false => None,
         };
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let unknown = |what: String| FetchError::Resolve { host: host.to_owned(), what };
+        let unknown = |what: String| {
+            FetchError::Failed(ListFailure::Resolve, format!("{host} has no address: {what}"))
+        };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| unknown(said(&error)))?;
         let mut last = unknown("the response is empty".to_owned());
         for addr in resolve(host, self.port).await.map_err(unknown)? {
-            let attempt = open(addr, name.clone(), tls.clone());
-            match timeout(limit, attempt).await {
+            match timeout(limit, open(addr, name.clone(), tls.clone())).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => last = error,
-                Err(_) => last = FetchError::Timeout { what: "the connection", limit },
+                Err(_) => last = FetchError::timeout("the connection", limit),
             }
         }
         Err(last)
@@ -307,13 +264,15 @@ async fn read(
     let (head, mut rest) = response.into_parts();
     let coding = head.headers.get(header::CONTENT_ENCODING);
     if coding.is_some_and(|coding| coding != "identity") {
-        return Err(FetchError::Encoded);
+        let words = "the response has a content coding that was not requested";
+        return Err(FetchError::Failed(ListFailure::Encoded, words.to_owned()));
     }
     let mut body = Vec::new();
     while let Some(frame) = rest.frame().await {
         let Ok(data) = frame.map_err(not_http)?.into_data() else { continue };
         if body.len() + data.len() > most {
-            return Err(FetchError::TooLarge(most));
+            let words = format!("the response has more than {most} bytes, too many for a list");
+            return Err(FetchError::Failed(ListFailure::TooLarge, words));
         }
         body.extend_from_slice(&data);
     }
@@ -325,7 +284,9 @@ async fn read(
 fn not_http(error: hyper::Error) -> FetchError {
     // The cause says what hyper's own words do not.
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    FetchError::Http(said(&format!("{error}{}", cause.unwrap_or_default())))
+    let words = said(&format!("{error}{}", cause.unwrap_or_default()));
+    let words = format!("the response is truncated or not HTTP: {words}");
+    FetchError::Failed(ListFailure::Http, words)
 }
 
 /// The words of an error, which may repeat what a server sent: shortened, on one line.

@@ -3,32 +3,28 @@
 //! It runs on a thread of its own and leaves at once when the process does, in the middle of an
 //! attempt too. Nothing that a server, a file or a ConfigMap holds ends it.
 
-use super::answer;
-use super::check::networks;
+use super::answer::{self, List};
+use super::check::{Rules, networks};
 use super::failure::Failure;
 use super::fetch::{Fetched, Origin};
 use super::initial::{Initial, named};
-use super::life::{Answer, ListDiff, ListState};
-use super::own::{self, Followed, ListBytes, Seen};
-use super::refresh_intervals::{Clock, RefreshIntervals};
-use super::spec::ListSpec;
+use super::life::{ClockTimes, ListDiff, ListState};
+use super::own::{Found, OwnText};
+use super::refresh_intervals::{RefreshIntervals, at};
 use super::store;
 use crate::config::{CLOUDFLARE_DATE, ListOrigin};
-use crate::control::utc::when;
+use crate::control::utc::{self, when};
 use crate::net::addr::AddrRanges;
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::{ListMetrics, ListSource};
-use http::HeaderValue;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// What a [`ListKeeper`] is made of.
 pub struct Setup {
-    /// Which list it is.
-    pub spec: ListSpec,
     /// `[state] directory`.
     pub state: Option<PathBuf>,
     /// The list that is in force already.
@@ -47,20 +43,15 @@ pub struct Setup {
 
 /// Keeps the list up to date as long as the process runs.
 pub struct ListKeeper {
-    life: ListState,
-    clock: Clock,
+    list: ListState,
     way: Way,
-    /// Its name in the log.
-    name: &'static str,
-    /// The source, in messages.
-    place: String,
-    identity: String,
-    /// Name of its file in the state directory.
-    file: &'static str,
+    /// When the API is asked next.
+    next: Option<Instant>,
+    /// Attempts that failed in a row.
+    failures: u32,
+    /// What the operator's text was found to be last: nothing is said twice of one that has not changed.
+    seen: Option<Found>,
     state: Option<PathBuf>,
-    seen: Option<Seen>,
-    /// Whether the last attempt failed.
-    failing: bool,
     metrics: Arc<ListMetrics>,
     publish: Box<dyn Fn(AddrRanges) + Send>,
     pace: RefreshIntervals,
@@ -70,91 +61,61 @@ pub struct ListKeeper {
 enum Way {
     /// Not at all.
     None,
-    Api(Api),
-    File(Followed),
-    ConfigMap(watch::Receiver<Option<Arc<str>>>),
-}
-
-/// The API, and when it is asked next.
-struct Api {
-    origin: Origin,
-    jdcloud: bool,
-    refresh: Duration,
-    /// Of the last answer that was taken in this process. None is kept on disk, so that a kept list
-    /// is compared with the whole published one, once.
-    etag: Option<HeaderValue>,
-    next: Instant,
-    failures: u32,
-}
-
-enum Event {
-    Ask,
-    Look(ListBytes),
-    Expire,
+    Api {
+        origin: Origin,
+        jdcloud: bool,
+        refresh: Duration,
+    },
+    Own(OwnText),
 }
 
 impl ListKeeper {
     /// Prepares, and reports the initial state in the metrics and its warnings in the log.
     pub fn new(setup: Setup) -> Self {
-        let Setup { spec, state, initial, texts, metrics, publish, pace } = setup;
-        let Initial { life, clock, seen, failed, warnings, .. } = initial;
+        let Setup { state, initial, texts, metrics, publish, pace } = setup;
+        let Initial { list, seen, failed, warnings } = initial;
         for warning in &warnings {
             tracing::warn!(
-                list = spec.name(),
+                list = list.spec.names().0,
                 warning,
                 "the list of Cloudflare's addresses does not come from the \
                 configured source"
             );
         }
-        let (place, identity, name, file) = (spec.place(), spec.identity(), spec.name(), spec.file);
-        let way = match spec.origin {
+        let mut next = None;
+        let way = match &list.spec.origin {
             ListOrigin::Published { refresh: None, .. } | ListOrigin::Networks(_) => Way::None,
             ListOrigin::Published { url, ca_file, refresh: Some(refresh), jdcloud } => {
-                let origin = Origin::new(&url, jdcloud, ca_file);
-                let next = Instant::now() + pace.before_first();
-                Way::Api(Api { origin, jdcloud, refresh, etag: None, next, failures: 0 })
+                next = Some(Instant::now() + pace.before_first());
+                let origin = Origin::new(url, *jdcloud, ca_file.clone());
+                Way::Api { origin, jdcloud: *jdcloud, refresh: *refresh }
             }
-            ListOrigin::File(path) => Way::File(Followed::new(path)),
-            ListOrigin::ConfigMap { .. } => Way::ConfigMap(texts),
+            origin @ (ListOrigin::File(_) | ListOrigin::ConfigMap { .. }) => {
+                Way::Own(OwnText::new(origin, texts))
+            }
         };
         if let Some(why) = failed {
-            metrics.update(|cells| cells.fail(why, clock.now().unix));
+            metrics.update(|cells| cells.fail(why, utc::now()));
         }
-        let failing = failed.is_some();
-        let this = Self {
-            life,
-            clock,
-            way,
-            name,
-            place,
-            identity,
-            file,
-            state,
-            seen,
-            failing,
-            metrics,
-            publish,
-            pace,
-        };
+        let failures = failed.map_or(0, |_| 1);
+        let this = Self { list, way, next, failures, seen, state, metrics, publish, pace };
         this.begin();
         this
     }
 
     fn begin(&self) {
         self.note();
-        let (source, listed) = (self.life.source(), networks(&self.life.in_force()));
-        let confirmed = self.life.confirmed().map(when);
+        let (source, listed) = (self.list.source, networks(&self.list.in_force()));
+        let confirmed = self.list.confirmed.map(when);
         tracing::info!(
-            list = self.name,
+            list = self.list.spec.names().0,
             origin = source.as_str(),
             networks = listed.len(),
             confirmed,
             compiled_in = CLOUDFLARE_DATE,
             "the list of Cloudflare's addresses"
         );
-        let leaving = networks(&self.life.leaving());
-        if !leaving.is_empty() {
-            let networks = named(&leaving);
+        if let Some(networks) = some_named(&self.list.leaving()) {
             tracing::warn!(
                 networks,
                 "Cloudflare's addresses: no longer listed, to be removed after the delay"
@@ -169,187 +130,138 @@ impl ListKeeper {
     /// everything.
     pub async fn run(mut self, mut shutdown: ShutdownSignal) {
         let live = async {
-            if let Way::ConfigMap(texts) = &mut self.way {
-                // Messages sent before this are no change, and not lost.
-                let text = texts.borrow_and_update().clone();
-                if let Some(text) = text {
-                    self.offer(ListSource::ConfigMap, Ok(text.as_bytes().to_vec()));
-                }
-            }
             loop {
-                match self.next().await {
-                    Event::Ask => self.ask().await,
-                    Event::Look(found) => self.offer(self.way.source(), found),
-                    Event::Expire => self.expire(),
+                let expires = self.list.due();
+                tokio::select! {
+                    () = at(expires) => self.expire(),
+                    () = self.way.news(self.next, &self.pace) => self.look().await,
                 }
             }
         };
-        tokio::select! {
-            biased;
-            () = shutdown.reached(Stage::Draining) => {}
-            () = live => {}
-        }
+        shutdown.interrupt(Stage::Draining, live).await;
     }
 
-    async fn next(&mut self) -> Event {
-        let expire = self.life.due().and_then(|due| self.clock.instant(due));
-        let expired = async {
-            match expire {
-                Some(instant) => sleep_until(instant).await,
-                None => std::future::pending().await,
+    /// One attempt.
+    async fn look(&mut self) {
+        match &mut self.way {
+            Way::None => {}
+            Way::Own(text) => {
+                let found = text.read();
+                self.offer(found);
             }
-        };
-        tokio::select! {
-            () = expired => Event::Expire,
-            event = self.way.next(&self.pace) => event,
-        }
-    }
-
-    /// One attempt with the API.
-    async fn ask(&mut self) {
-        let Way::Api(api) = &self.way else { return };
-        let fetched = api.origin.get(api.etag.as_ref(), self.pace.deadlines).await;
-        let jdcloud = api.jdcloud;
-        let read = fetched.map_err(Failure::from).and_then(|fetched| match fetched {
-            Fetched::NotModified => Ok((Answer::Unchanged, None)),
-            Fetched::Whole { body, etag } => {
-                Ok((Answer::List(answer::json(&body, jdcloud)?), Some(etag)))
+            Way::Api { origin, jdcloud, refresh } => {
+                let (jdcloud, refresh) = (*jdcloud, *refresh);
+                let fetched = origin.get(self.list.etag.as_ref(), self.pace.deadlines).await;
+                self.take(fetched.map_err(Failure::from).and_then(|fetched| match fetched {
+                    Fetched::NotModified => Ok(None),
+                    Fetched::Whole { body, etag } => {
+                        Ok(Some(List { etag, ..answer::json(&body, jdcloud)? }))
+                    }
+                }));
+                self.next = Some(Instant::now() + self.pace.between(refresh, self.failures));
             }
-        });
-        let before = self.life.in_force();
-        let taken = read.and_then(|(answer, etag)| {
-            Ok((self.life.on_answer(self.clock.now(), ListSource::Api, answer)?, etag))
-        });
-        let failed = taken.is_err();
-        if let Way::Api(api) = &mut self.way {
-            if let Ok((_, Some(etag))) = &taken {
-                api.etag.clone_from(etag);
-            }
-            api.failures = if failed { api.failures.saturating_add(1) } else { 0 };
-            api.next = Instant::now() + self.pace.between(api.refresh, api.failures);
-        }
-        self.settle(&before, taken.map(|(outcome, _)| outcome));
-        if !failed {
-            // The moment of the confirmation is kept too.
-            self.save();
         }
     }
 
     /// Takes what the operator's list was found to be, unless it is what it was.
-    fn offer(&mut self, source: ListSource, found: ListBytes) {
-        let seen = Seen::of(&found);
-        if self.seen.as_ref() == Some(&seen) {
-            if !self.failing {
-                self.life.confirm(self.clock.now());
-                self.note();
-            }
-            return;
-        }
-        self.seen = Some(seen);
-        let before = self.life.in_force();
-        let taken = own::parse(found).and_then(|list| {
-            Ok(self.life.on_answer(self.clock.now(), source, Answer::List(list))?)
-        });
-        let good = taken.is_ok();
-        self.settle(&before, taken);
-        if good {
-            self.save();
+    fn offer(&mut self, found: Found) {
+        if self.seen.as_ref() != Some(&found) {
+            self.seen = Some(found.clone());
+            self.take(found.and_then(|bytes| answer::text(&bytes)).map(Some));
+        } else if self.failures == 0 {
+            self.list.confirmed = Some(utc::now());
+            self.note();
         }
     }
 
     fn expire(&mut self) {
-        let removed = networks(&self.life.expire(self.clock.now()));
-        if removed.is_empty() {
-            return;
-        }
-        let networks = named(&removed);
+        let Some(networks) = some_named(&self.list.expire(ClockTimes::now())) else { return };
         tracing::warn!(networks, "Cloudflare's addresses: removed after the delay");
         self.note();
-        (self.publish)(self.life.in_force());
+        (self.publish)(self.list.in_force());
         self.save();
     }
 
-    /// Counts, logs and publishes what an attempt did.
-    fn settle(&mut self, before: &AddrRanges, taken: Result<ListDiff, Failure>) {
-        let unix = self.clock.now().unix;
-        match taken {
-            Ok(outcome) => {
-                self.metrics.update(|cells| cells.succeed(outcome.changed(), unix));
-                if std::mem::take(&mut self.failing) {
-                    let source = &self.place;
+    /// Takes an answer. Counts, logs, publishes and stores what comes of it.
+    fn take(&mut self, answer: Result<Option<List>, Failure>) {
+        let (now, before) = (ClockTimes::now(), self.list.in_force());
+        let taken = answer.and_then(|answer| self.list.take(now, answer));
+        match &taken {
+            Ok(diff) => {
+                self.metrics.update(|cells| cells.succeed(diff.changed(), now.unix));
+                if std::mem::take(&mut self.failures) > 0 {
+                    let source = self.list.spec.place();
                     tracing::info!(source, "the list of Cloudflare's addresses can be read again");
                 }
-                self.tell(&outcome);
+                self.tell(diff);
             }
             Err(failure) => {
-                self.failing = true;
-                let why = failure.why();
-                self.metrics.update(|cells| cells.fail(why, unix));
+                self.failures = self.failures.saturating_add(1);
+                self.metrics.update(|cells| cells.fail(failure.why, now.unix));
                 tracing::warn!(
-                    list = self.name,
-                    reason = why.as_str(),
-                    error = %failure.at(&self.place),
+                    list = self.list.spec.names().0,
+                    reason = failure.why.as_str(),
+                    error = %failure.at(&self.list.spec.place()),
                     "the list of Cloudflare's addresses is unchanged"
                 );
             }
         }
         self.note();
-        let after = self.life.in_force();
-        if after != *before {
+        let after = self.list.in_force();
+        if after != before {
             (self.publish)(after);
+        }
+        if taken.is_ok() {
+            // The moment of the confirmation is kept too.
+            self.save();
         }
     }
 
-    fn tell(&self, outcome: &ListDiff) {
-        let list = |ranges: &AddrRanges| {
-            let networks = networks(ranges);
-            (!networks.is_empty()).then(|| named(&networks))
-        };
-        if let Some(networks) = list(&outcome.added) {
+    fn tell(&self, diff: &ListDiff) {
+        if let Some(networks) = some_named(&diff.added) {
             tracing::info!(networks, "Cloudflare's addresses: added");
         }
-        if let Some(networks) = list(&outcome.back) {
+        if let Some(networks) = some_named(&diff.back) {
             tracing::info!(networks, "Cloudflare's addresses: listed again, kept");
         }
-        if let Some(networks) = list(&outcome.leaving) {
-            let delay = self.life.delay();
-            tracing::warn!(
+        let delay = self.list.spec.removal_delay;
+        match (some_named(&diff.gone), self.list.spec.rules) {
+            (None, _) => {}
+            (Some(networks), Rules::Published) => tracing::warn!(
                 networks,
                 ?delay,
                 "Cloudflare's addresses: no longer listed, removed after the delay"
-            );
-        }
-        if let Some(networks) = list(&outcome.removed) {
-            tracing::warn!(
+            ),
+            (Some(networks), Rules::Override | Rules::Extra) => tracing::warn!(
                 networks,
                 "Cloudflare's addresses: removed, because the source of the list changed"
-            );
+            ),
         }
-        if !outcome.never.is_empty() {
-            let networks = named(&outcome.never);
+        if !diff.never.is_empty() {
+            let networks = named(&diff.never);
             tracing::warn!(
                 networks,
-                source = %self.place,
+                source = %self.list.spec.place(),
                 "listed but not admitted: reassigned to WARP users, so the list is outdated"
             );
         }
     }
 
     fn note(&self) {
-        let (ranges, leaving) = (self.life.in_force(), self.life.leaving());
+        let (ranges, leaving) = (self.list.in_force(), self.list.leaving());
         self.metrics.update(|cells| {
-            cells.source = self.life.source();
+            cells.source = self.list.source;
             cells.v4_ranges = ranges.v4().len();
             cells.v6_ranges = ranges.v6().len();
             cells.leaving = leaving.v4().len() + leaving.v6().len();
-            cells.confirmed = self.life.confirmed();
+            cells.confirmed = self.list.confirmed;
         });
     }
 
     fn save(&self) {
         let Some(directory) = &self.state else { return };
-        let kept = self.life.keep(self.clock.now());
-        if let Err(error) = store::save(directory, self.file, &self.identity, &kept) {
+        let (_, file) = self.list.spec.names();
+        if let Err(error) = store::save(directory, file, &self.list.keep(ClockTimes::now())) {
             tracing::warn!(
                 %error,
                 ?directory,
@@ -360,35 +272,16 @@ impl ListKeeper {
 }
 
 impl Way {
-    fn source(&self) -> ListSource {
+    /// Waits for the next occasion to look; `next` is that of the API.
+    async fn news(&mut self, next: Option<Instant>, pace: &RefreshIntervals) {
         match self {
-            Self::None => ListSource::Embedded,
-            Self::Api(_) => ListSource::Api,
-            Self::File(_) => ListSource::File,
-            Self::ConfigMap(_) => ListSource::ConfigMap,
+            Self::Own(text) => text.news(pace).await,
+            Self::None | Self::Api { .. } => at(next).await,
         }
     }
+}
 
-    /// Waits for the next occasion.
-    async fn next(&mut self, pace: &RefreshIntervals) -> Event {
-        match self {
-            Self::None => std::future::pending().await,
-            Self::Api(api) => {
-                sleep_until(api.next).await;
-                Event::Ask
-            }
-            Self::File(followed) => {
-                followed.due(pace).await;
-                Event::Look(own::read(&followed.path))
-            }
-            Self::ConfigMap(texts) => {
-                if texts.changed().await.is_err() {
-                    // The control thread has ended: nothing will come any more.
-                    std::future::pending::<()>().await;
-                }
-                let text = texts.borrow_and_update().clone();
-                Event::Look(text.map(|text| text.as_bytes().to_vec()).ok_or(Failure::Absent))
-            }
-        }
-    }
+/// The networks of a set for a message, unless it is empty.
+fn some_named(ranges: &AddrRanges) -> Option<String> {
+    (!ranges.is_empty()).then(|| named(&networks(ranges)))
 }

@@ -6,28 +6,32 @@
 //! never left. What the operator takes out of a list of his own is out at once: he has written it.
 
 use super::answer::List;
-use super::check::{Checked, Refused, Rules, check, networks, plausible};
+use super::check::{Checked, Rules, check, networks, plausible};
+use super::failure::Failure;
+use super::spec::ListSpec;
+use super::store::{FORMAT, LeavingNetwork, StoredList};
+use crate::control::utc::{self, Utc};
 use crate::net::addr::AddrRanges;
 use crate::telemetry::ListSource;
+use http::HeaderValue;
 use ipnet::IpNet;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A point in time on both clocks: deadlines use the monotonic one, persistent times the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockTimes {
-    /// Since an arbitrary point in the life of the process; monotonic.
-    pub monotonic: Duration,
+    /// Monotonic.
+    pub monotonic: Instant,
     /// Seconds since the Unix epoch, from the system clock.
     pub unix: u64,
 }
 
-/// The response of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It is the one of the last answer (HTTP 304).
-    Unchanged,
-    /// It is this one.
-    List(List),
+impl ClockTimes {
+    /// The clocks of the process.
+    pub fn now() -> Self {
+        Self { monotonic: Instant::now(), unix: utc::now() }
+    }
 }
 
 /// Changes by an answer.
@@ -35,12 +39,10 @@ pub enum Answer {
 pub struct ListDiff {
     /// Admitted from now on.
     pub added: AddrRanges,
-    /// No longer listed, and admitted until the delay is over. Never for an override.
-    pub leaving: AddrRanges,
     /// Was about to leave and is listed again.
     pub back: AddrRanges,
-    /// No longer admitted. Only for an override.
-    pub removed: AddrRanges,
+    /// No longer listed: admitted until the delay is over if the list is published, and else no longer admitted.
+    pub gone: AddrRanges,
     /// Was listed, and is never admitted: [`crate::config::NEVER_CLOUDFLARE`].
     pub never: Vec<IpNet>,
 }
@@ -48,40 +50,30 @@ pub struct ListDiff {
 impl ListDiff {
     /// Whether another list is in force now, or will be.
     pub fn changed(&self) -> bool {
-        [&self.added, &self.leaving, &self.back, &self.removed].into_iter().any(|r| !r.is_empty())
+        [&self.added, &self.back, &self.gone].into_iter().any(|r| !r.is_empty())
     }
-}
-
-/// State that outlives the process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredList {
-    /// Seconds since the Unix epoch at which the source last confirmed the list.
-    pub confirmed: u64,
-    /// Seconds since the Unix epoch at which this was written.
-    pub saved: u64,
-    /// The last good list.
-    pub listed: Vec<IpNet>,
-    /// Addresses about to leave, and when, in seconds since the Unix epoch.
-    pub leaving: Vec<(IpNet, u64)>,
 }
 
 /// Addresses that leave together.
 #[derive(Clone, Debug)]
 struct Leaving {
     ranges: AddrRanges,
-    /// On the monotonic clock.
-    due: Duration,
+    due: Instant,
 }
 
 /// The list in force.
 #[derive(Clone, Debug)]
 pub struct ListState {
-    rules: Rules,
-    delay: Duration,
-    source: ListSource,
-    confirmed: Option<u64>,
-    /// `result.etag` of the last good answer of this process.
+    /// Where the list is from.
+    pub source: ListSource,
+    /// When the source last confirmed the list, in seconds since the Unix epoch. For the list that
+    /// is compiled in, its date.
+    pub confirmed: Option<u64>,
+    pub(super) spec: ListSpec,
+    /// `result.etag` and `ETag` of the last good answer of this process. None is kept on disk, so that a kept list
+    /// is compared with the whole published one, once.
     digest: Option<String>,
+    pub(super) etag: Option<HeaderValue>,
     listed: AddrRanges,
     /// Apart from each other and from `listed`.
     leaving: Vec<Leaving>,
@@ -90,13 +82,13 @@ pub struct ListState {
 impl ListState {
     /// Starts with addresses that need no check; `confirmed` in seconds since the Unix epoch.
     pub fn new(
-        rules: Rules,
-        delay: Duration,
+        spec: &ListSpec,
         source: ListSource,
         listed: AddrRanges,
         confirmed: Option<u64>,
     ) -> Self {
-        Self { rules, delay, source, confirmed, digest: None, listed, leaving: Vec::new() }
+        let (spec, leaving) = (spec.clone(), Vec::new());
+        Self { spec, source, confirmed, digest: None, etag: None, listed, leaving }
     }
 
     /// Starts with the list that an earlier process stored. It is checked like any list, because another
@@ -105,62 +97,53 @@ impl ListState {
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn restore(
-        now: ClockTimes,
-        kept: &StoredList,
-        rules: Rules,
-        delay: Duration,
-    ) -> Result<Self, Refused> {
-        let Checked { ranges: listed, .. } = check(&kept.listed, None, rules)?;
-        let gone: Vec<IpNet> = kept.leaving.iter().map(|&(net, _)| net).collect();
+    pub fn restore(now: ClockTimes, stored: &StoredList, spec: &ListSpec) -> Result<Self, Failure> {
+        let rules = spec.rules;
+        let Checked { ranges: listed, .. } = check(&stored.networks, None, rules)?;
+        let gone: Vec<IpNet> = stored.leaving.iter().map(|leaving| leaving.network).collect();
         if !gone.is_empty() {
             plausible(&gone, rules)?;
         }
-        let confirmed = Some(kept.confirmed.min(now.unix));
-        let mut life = Self::new(rules, delay, ListSource::Disk, listed, confirmed);
-        let clock = now.unix.max(kept.saved);
-        let mut taken = life.listed.clone();
-        for &(net, until) in kept.leaving.iter().filter(|_| rules == Rules::Published) {
-            let left = Duration::from_secs(until.saturating_sub(clock)).min(delay);
-            let ranges = plausible(&[net], rules).map(|checked| checked.ranges.minus(&taken));
+        let confirmed = Some(stored.confirmed.0.min(now.unix));
+        let mut list = Self::new(spec, ListSource::Disk, listed, confirmed);
+        let clock = now.unix.max(stored.saved.0);
+        for leaving in stored.leaving.iter().filter(|_| rules == Rules::Published) {
+            let left = Duration::from_secs(leaving.until.0.saturating_sub(clock));
             // Nothing but what is never admitted is nothing that could leave.
-            let Ok(ranges) = ranges else { continue };
-            taken = taken.union(&ranges);
-            life.leave(ranges, now.monotonic.saturating_add(left));
+            let Ok(Checked { ranges, .. }) = plausible(&[leaving.network], rules) else { continue };
+            list.leave(
+                ranges.minus(&list.in_force()),
+                now.monotonic + left.min(spec.removal_delay),
+            );
         }
-        life.expire(now);
-        Ok(life)
+        list.expire(now);
+        Ok(list)
     }
 
-    /// Applies a response of `source`.
+    /// Applies a response of the source. `None`: it is the one of the last answer (HTTP 304).
     ///
     /// # Errors
     /// Why the list in it is not taken; everything stays as it was.
-    pub fn on_answer(
-        &mut self,
-        now: ClockTimes,
-        source: ListSource,
-        answer: Answer,
-    ) -> Result<ListDiff, Refused> {
-        let outcome = match answer {
-            Answer::Unchanged => ListDiff::default(),
-            Answer::List(list) if list.digest.is_some() && list.digest == self.digest => {
-                ListDiff::default()
+    pub fn take(&mut self, now: ClockTimes, answer: Option<List>) -> Result<ListDiff, Failure> {
+        let mut diff = ListDiff::default();
+        if let Some(List { networks, digest, etag }) = answer {
+            if digest.is_none() || digest != self.digest {
+                diff = self.replace(now, &networks)?;
             }
-            Answer::List(list) => {
-                let outcome = self.take(now, &list.networks)?;
-                self.digest = list.digest;
-                outcome
-            }
-        };
-        self.source = source;
+            (self.digest, self.etag) = (digest, etag);
+        }
+        self.source = self.spec.source();
         self.confirmed = Some(now.unix);
-        Ok(outcome)
+        Ok(diff)
     }
 
-    fn take(&mut self, now: ClockTimes, candidate: &[IpNet]) -> Result<ListDiff, Refused> {
+    fn replace(&mut self, now: ClockTimes, candidate: &[IpNet]) -> Result<ListDiff, Failure> {
         let before = self.in_force();
-        let Checked { ranges, never } = check(candidate, Some(&before), self.rules)?;
+        let checked = check(candidate, Some(&before), self.spec.rules).map_err(|refused| {
+            let words = format!("the list is rejected: {}", refused.words);
+            Failure { words, ..refused }
+        });
+        let Checked { ranges, never } = checked?;
         let about_to_leave = before.minus(&self.listed);
         let added = ranges.minus(&before);
         let back = about_to_leave.minus(&about_to_leave.minus(&ranges));
@@ -170,18 +153,13 @@ impl ListState {
         }
         self.leaving.retain(|batch| !batch.ranges.is_empty());
         self.listed = ranges;
-        let mut outcome = ListDiff { added, back, never, ..ListDiff::default() };
-        match self.rules {
-            Rules::Published => {
-                self.leave(gone.clone(), now.monotonic.saturating_add(self.delay));
-                outcome.leaving = gone;
-            }
-            Rules::Override | Rules::Extra => outcome.removed = gone,
+        if self.spec.rules == Rules::Published {
+            self.leave(gone.clone(), now.monotonic + self.spec.removal_delay);
         }
-        Ok(outcome)
+        Ok(ListDiff { added, back, gone, never })
     }
 
-    fn leave(&mut self, ranges: AddrRanges, due: Duration) {
+    fn leave(&mut self, ranges: AddrRanges, due: Instant) {
         if !ranges.is_empty() {
             self.leaving.push(Leaving { ranges, due });
         }
@@ -189,25 +167,19 @@ impl ListState {
 
     /// Removes ranges whose delay has passed, and returns them.
     pub fn expire(&mut self, now: ClockTimes) -> AddrRanges {
-        let mut removed = AddrRanges::default();
-        self.leaving.retain(|batch| {
-            let stays = batch.due > now.monotonic;
-            if !stays {
-                removed = removed.union(&batch.ranges);
-            }
-            stays
-        });
-        removed
+        let before = self.leaving();
+        self.leaving.retain(|batch| batch.due > now.monotonic);
+        before.minus(&self.leaving())
     }
 
-    /// When [`ListState::expire`] has something to remove, on the monotonic clock.
-    pub fn due(&self) -> Option<Duration> {
+    /// When [`ListState::expire`] has something to remove.
+    pub fn due(&self) -> Option<Instant> {
         self.leaving.iter().map(|batch| batch.due).min()
     }
 
     /// Every address that is admitted: what is listed, and what is about to leave.
     pub fn in_force(&self) -> AddrRanges {
-        self.leaving.iter().fold(self.listed.clone(), |all, batch| all.union(&batch.ranges))
+        self.listed.union(&self.leaving())
     }
 
     /// Addresses about to leave.
@@ -215,41 +187,25 @@ impl ListState {
         self.leaving.iter().fold(AddrRanges::default(), |all, batch| all.union(&batch.ranges))
     }
 
-    /// Where the list is from.
-    pub fn source(&self) -> ListSource {
-        self.source
-    }
-
-    /// When the source last confirmed the list, in seconds since the Unix epoch. For the list that
-    /// is compiled in, its date.
-    pub fn confirmed(&self) -> Option<u64> {
-        self.confirmed
-    }
-
-    /// Records that the source still has the list that is in force.
-    pub fn confirm(&mut self, now: ClockTimes) {
-        self.confirmed = Some(now.unix);
-    }
-
-    /// How long what is no longer listed is admitted still.
-    pub fn delay(&self) -> Duration {
-        self.delay
-    }
-
     /// What is to outlive the process.
     pub fn keep(&self, now: ClockTimes) -> StoredList {
         // Rounded up: rather late than early.
-        let until = |due: Duration| {
-            let left = due.saturating_sub(now.monotonic) + Duration::from_millis(999);
-            now.unix.saturating_add(left.as_secs())
+        let until = |due: Instant| {
+            let left = due.saturating_duration_since(now.monotonic) + Duration::from_millis(999);
+            Utc(now.unix.saturating_add(left.as_secs()))
         };
         let leaving = self.leaving.iter().flat_map(|batch| {
-            networks(&batch.ranges).into_iter().map(move |net| (net, until(batch.due)))
+            let until = until(batch.due);
+            networks(&batch.ranges)
+                .into_iter()
+                .map(move |network| LeavingNetwork { network, until })
         });
         StoredList {
-            confirmed: self.confirmed.unwrap_or(now.unix),
-            saved: now.unix,
-            listed: networks(&self.listed),
+            format: FORMAT,
+            source: self.spec.identity(),
+            confirmed: Utc(self.confirmed.unwrap_or(now.unix)),
+            saved: Utc(now.unix),
+            networks: networks(&self.listed),
             leaving: leaving.collect(),
         }
     }

@@ -1,94 +1,95 @@
-//! A list of the operator's: its text, and how a change of its file is noticed.
+//! A text of the operator's, in a file or a ConfigMap: reading it, and how a change is noticed.
 
-use super::answer::{List, MOST_BYTES, text};
+use super::answer::MOST_BYTES;
 use super::failure::Failure;
-use super::refresh_intervals::RefreshIntervals;
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use super::refresh_intervals::{RefreshIntervals, at};
+use crate::config::ListOrigin;
+use crate::control::file_events::follow;
+use crate::telemetry::ListFailure;
+use notify::RecommendedWatcher;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
 
-/// The result of a poll of the list.
-pub(super) type ListBytes = Result<Vec<u8>, Failure>;
+/// The text under a ConfigMap's key; `None` if the key does not exist.
+pub(super) type TextReceiver = watch::Receiver<Option<Arc<str>>>;
 
-/// The same, to compare: nothing is said twice of a text that has not changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen(Result<Vec<u8>, String>);
+/// The result of a look at a text.
+pub(super) type Found = Result<Vec<u8>, Failure>;
 
-impl Seen {
-    pub(super) fn of(found: &ListBytes) -> Self {
-        Self(match found {
-            Ok(bytes) => Ok(bytes.clone()),
-            Err(failure) => Err(failure.to_string()),
-        })
-    }
-}
-
-/// Reads the file, one byte more than a list may have at most.
-pub(super) fn read(path: &Path) -> ListBytes {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Failure::Absent,
-        _ => Failure::Unreadable(error),
-    };
+/// Reads a file, one byte more than `most` at most.
+pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for somebody to write.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(Failure::Unreadable(io::Error::other("it is not a file")));
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
     }
     let mut bytes = Vec::new();
-    let limit = MOST_BYTES as u64 + 1;
-    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(failed)?;
+    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The networks in what was found.
-pub(super) fn parse(found: ListBytes) -> Result<List, Failure> {
-    Ok(text(&found?)?)
+/// Reads a file of the operator's.
+pub(super) fn read_file(path: &Path) -> Found {
+    read_bounded(path, MOST_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::absent(),
+        _ => Failure::new(ListFailure::Unreadable, format!("it cannot be read: {error}")),
+    })
 }
 
-/// A file that is followed.
-pub(super) struct Followed {
-    pub(super) path: PathBuf,
-    changed: Arc<Notify>,
-    next_look: Instant,
-    /// Held for as long as we look.
-    _watcher: Option<RecommendedWatcher>,
+/// A text that is followed.
+pub(super) enum OwnText {
+    File {
+        path: PathBuf,
+        changed: Arc<Notify>,
+        next_look: Instant,
+        /// Held for as long as we look.
+        _watcher: Option<RecommendedWatcher>,
+    },
+    ConfigMap(TextReceiver),
 }
 
-impl Followed {
-    pub(super) fn new(path: PathBuf) -> Self {
+impl OwnText {
+    /// Follows the file, or else the ConfigMap whose text comes by `texts`.
+    pub(super) fn new(origin: &ListOrigin, texts: TextReceiver) -> Self {
+        let ListOrigin::File(path) = origin else { return Self::ConfigMap(texts) };
         let changed = Arc::new(Notify::new());
-        let watcher = watch(&path, Arc::clone(&changed)).map_err(|error| {
-            tracing::warn!(%error, ?path, "file change notifications are not available; polling instead");
-        });
+        let told = Arc::clone(&changed);
+        let _watcher = follow(slice::from_ref(path), move || told.notify_one());
         // The first look is at once: the file may have changed since the process began.
-        Self { path, changed, next_look: Instant::now(), _watcher: watcher.ok() }
+        Self::File { path: path.clone(), changed, next_look: Instant::now(), _watcher }
     }
 
-    /// Waits until the file should be looked at.
-    pub(super) async fn due(&mut self, pace: &RefreshIntervals) {
-        tokio::select! {
-            () = self.changed.notified() => sleep(pace.quiet).await,
-            () = sleep_until(self.next_look) => {}
+    /// Waits until there is something to look at.
+    pub(super) async fn news(&mut self, pace: &RefreshIntervals) {
+        match self {
+            Self::File { changed, next_look, .. } => {
+                tokio::select! {
+                    () = changed.notified() => sleep(pace.quiet).await,
+                    () = at(Some(*next_look)) => {}
+                }
+                *next_look = Instant::now() + pace.look;
+            }
+            Self::ConfigMap(texts) => {
+                if texts.changed().await.is_err() {
+                    // The control thread has ended: nothing will come any more.
+                    at(None).await;
+                }
+            }
         }
-        self.next_look = Instant::now() + pace.look;
     }
-}
 
-/// The directory is watched and not the file, because editors replace files, and a mounted
-/// ConfigMap changes by a link beside it.
-fn watch(path: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let read = matches!(&event, Ok(event) if event.kind.is_access()
-            && event.kind != EventKind::Access(AccessKind::Close(AccessMode::Write)));
-        if !read {
-            changed.notify_one();
+    /// Reads it now.
+    pub(super) fn read(&mut self) -> Found {
+        match self {
+            Self::File { path, .. } => read_file(path),
+            Self::ConfigMap(texts) => {
+                let text = texts.borrow_and_update();
+                text.as_deref().map(|text| text.into()).ok_or_else(Failure::absent)
+            }
         }
-    })?;
-    watcher.watch(parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)?;
-    Ok(watcher)
+    }
 }

@@ -1,10 +1,9 @@
-//! When the keeper does what: its clock, its intervals and their jitter.
+//! When the keeper does what: its intervals and their jitter.
 
 use super::fetch::FetchDeadlines;
-use super::life::ClockTimes;
 use crate::control::jitter;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
 
 /// The intervals that are not configurable.
 #[derive(Clone, Copy, Debug)]
@@ -45,33 +44,19 @@ impl RefreshIntervals {
 
     /// From one attempt to the next, after so many failures in a row.
     pub(super) fn between(&self, refresh: Duration, failures: u32) -> Duration {
-        jitter::spread(self.interval(refresh, failures), jitter::fraction())
-    }
-
-    fn interval(&self, refresh: Duration, failures: u32) -> Duration {
-        let Some(doublings) = failures.checked_sub(1) else { return refresh };
-        let factor = 2_u32.saturating_pow(doublings.min(31));
-        self.retry.saturating_mul(factor).min(refresh)
+        let pause = match failures {
+            0 => refresh,
+            _ => jitter::doubled(self.retry, failures, refresh),
+        };
+        jitter::spread(pause, jitter::fraction())
     }
 }
 
-/// Both clocks of the process.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(Instant);
-
-impl Clock {
-    pub(super) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(super) fn now(self) -> ClockTimes {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-        ClockTimes { monotonic: self.0.elapsed(), unix: unix.map_or(0, |since| since.as_secs()) }
-    }
-
-    /// The instant that a moment on the monotonic clock is.
-    pub(super) fn instant(self, monotonic: Duration) -> Option<Instant> {
-        self.0.checked_add(monotonic)
+/// Waits until then, or forever.
+pub(super) async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -80,20 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_double_the_interval_up_to_the_configured_one() {
+    fn the_first_attempt_is_soon_and_failures_bring_the_next_one_on() {
         let (pace, refresh) = (RefreshIntervals::default(), Duration::from_secs(12 * 3600));
-        let minutes = |failures| pace.interval(refresh, failures).as_secs() / 60;
-        assert_eq!(
-            [0, 1, 2, 3, 10, 11, 40, u32::MAX].map(minutes),
-            [720, 1, 2, 4, 512, 720, 720, 720]
-        );
-        assert_eq!(pace.interval(Duration::from_secs(5), 9), Duration::from_secs(5));
-    }
-
-    #[test]
-    fn jitter_is_a_tenth_either_way() {
-        let base = Duration::from_secs(1000);
-        assert_eq!([0.0, 0.5, 1.0].map(|r| jitter::spread(base, r).as_secs()), [900, 1000, 1100]);
-        assert!(RefreshIntervals::default().before_first() <= RefreshIntervals::default().first);
+        assert!(pace.before_first() <= pace.first);
+        for (failures, minutes) in [(0, 720), (1, 1), (2, 2), (11, 720), (u32::MAX, 720)] {
+            let (pause, base) =
+                (pace.between(refresh, failures), Duration::from_secs(minutes * 60));
+            assert!(pause >= base.mul_f64(0.89) && pause <= base.mul_f64(1.11), "{pause:?}");
+        }
     }
 }

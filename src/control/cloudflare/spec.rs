@@ -4,6 +4,7 @@ use super::check::Rules;
 use super::fetch::Origin;
 use super::store;
 use crate::config::{Cloudflare, ListOrigin};
+use crate::telemetry::ListSource;
 use std::time::Duration;
 
 /// A list to keep.
@@ -14,8 +15,6 @@ pub struct ListSpec {
     /// How long what has left a published list is admitted still.
     pub removal_delay: Duration,
     pub(super) rules: Rules,
-    /// Name of its file in the state directory.
-    pub(super) file: &'static str,
 }
 
 impl ListSpec {
@@ -27,24 +26,30 @@ impl ListSpec {
                 Rules::Override
             }
         };
-        Self::new(&config.origin, config.removal_delay, rules, store::FILE)
+        Self { origin: config.origin.clone(), removal_delay: config.removal_delay, rules }
     }
 
     /// The ranges beside it, if there are any.
     pub fn extra(config: &Cloudflare) -> Option<Self> {
-        let origin = config.extra.as_ref()?;
-        Some(Self::new(origin, config.removal_delay, Rules::Extra, store::EXTRA_FILE))
+        let origin = config.extra.clone()?;
+        Some(Self { origin, removal_delay: config.removal_delay, rules: Rules::Extra })
     }
 
-    fn new(origin: &ListOrigin, removal_delay: Duration, rules: Rules, file: &'static str) -> Self {
-        Self { origin: origin.clone(), removal_delay, rules, file }
-    }
-
-    /// Its name in the log.
-    pub(super) fn name(&self) -> &'static str {
+    /// Its name in the log, and that of its file in the state directory.
+    pub(super) fn names(&self) -> (&'static str, &'static str) {
         match self.rules {
-            Rules::Published | Rules::Override => "cloudflare",
-            Rules::Extra => "extra",
+            Rules::Published | Rules::Override => ("cloudflare", store::FILE),
+            Rules::Extra => ("extra", store::EXTRA_FILE),
+        }
+    }
+
+    /// Where a list is from that the source has given to this process.
+    pub(super) fn source(&self) -> ListSource {
+        match &self.origin {
+            ListOrigin::Published { .. } => ListSource::Api,
+            ListOrigin::File(_) => ListSource::File,
+            ListOrigin::ConfigMap { .. } => ListSource::ConfigMap,
+            ListOrigin::Networks(_) => ListSource::Configuration,
         }
     }
 
@@ -52,9 +57,8 @@ impl ListSpec {
     pub(super) fn place(&self) -> String {
         match &self.origin {
             ListOrigin::Published { .. } => self.identity(),
-            ListOrigin::File(path) => path.display().to_string(),
-            ListOrigin::ConfigMap { namespace, name, key } => format!("{namespace}/{name}/{key}"),
             ListOrigin::Networks(_) => "cloudflare.extra".to_owned(),
+            ListOrigin::File(_) | ListOrigin::ConfigMap { .. } => self.origin.place(),
         }
     }
 
@@ -65,8 +69,8 @@ impl ListSpec {
             ListOrigin::Published { url, jdcloud, .. } => {
                 Origin::new(url, *jdcloud, None).identity()
             }
-            ListOrigin::File(path) => format!("file:{}", path.display()),
-            ListOrigin::ConfigMap { .. } => format!("config_map:{}", self.place()),
+            ListOrigin::File(_) => format!("file:{}", self.origin.place()),
+            ListOrigin::ConfigMap { .. } => format!("config_map:{}", self.origin.place()),
             ListOrigin::Networks(_) => "configuration".to_owned(),
         }
     }

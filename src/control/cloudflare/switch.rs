@@ -5,18 +5,16 @@
 //! told last counts.
 
 use super::failure::Failure;
-use super::own::{self, Followed};
-use super::refresh_intervals::RefreshIntervals;
+use super::own::{Found, OwnText, TextReceiver, read_file};
+use super::refresh_intervals::{RefreshIntervals, at};
 use crate::config::ListOrigin;
 use crate::control::quote::quote;
 use crate::net::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::BreakGlassCells;
-use std::path::Path;
+use crate::telemetry::{BreakGlassCells, ListFailure};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// How often the log says that it is on.
 const REMIND: Duration = Duration::from_secs(60);
@@ -24,29 +22,18 @@ const REMIND: Duration = Duration::from_secs(60);
 /// How often a file without events is looked at: the switch counts within a second.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Why a switch cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SwitchError {
-    /// Another text; in quotes, shortened.
-    #[error("{0} is neither \"on\" nor \"off\"")]
-    Word(String),
-    /// There is no text.
-    #[error("it does not exist")]
-    Absent,
-    /// The file cannot be read.
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-}
-
 /// Reads what a switch says; white space around it counts for nothing.
 ///
 /// # Errors
-/// If it is another one.
-pub fn is_on(text: &str) -> Result<bool, SwitchError> {
+/// If it is another word, which is quoted and shortened.
+pub fn is_on(text: &str) -> Result<bool, Failure> {
     match text.trim() {
         "on" => Ok(true),
         "off" => Ok(false),
-        other => Err(SwitchError::Word(quote(other))),
+        other => {
+            let words = format!("{} is neither \"on\" nor \"off\"", quote(other));
+            Err(Failure::new(ListFailure::Syntax, words))
+        }
     }
 }
 
@@ -54,23 +41,15 @@ pub fn is_on(text: &str) -> Result<bool, SwitchError> {
 ///
 /// # Errors
 /// Why it counts as off.
-pub fn read(origin: &ListOrigin, text: Option<&str>) -> Result<bool, SwitchError> {
+pub fn read(origin: &ListOrigin, text: Option<&str>) -> Result<bool, Failure> {
     match origin {
-        ListOrigin::File(path) => of_file(path),
-        _ => of_text(text),
+        ListOrigin::File(path) => said(read_file(path)),
+        _ => text.ok_or_else(Failure::absent).and_then(is_on),
     }
 }
 
-fn of_file(path: &Path) -> Result<bool, SwitchError> {
-    let bytes = own::read(path).map_err(|failure| match failure {
-        Failure::Absent => SwitchError::Absent,
-        other => SwitchError::Unreadable(other.to_string()),
-    })?;
-    is_on(&String::from_utf8_lossy(&bytes))
-}
-
-fn of_text(text: Option<&str>) -> Result<bool, SwitchError> {
-    text.ok_or(SwitchError::Absent).and_then(is_on)
+fn said(found: Found) -> Result<bool, Failure> {
+    is_on(&String::from_utf8_lossy(&found?))
 }
 
 /// What is to be done.
@@ -89,7 +68,7 @@ pub struct SwitchSetup {
     /// A file or a ConfigMap.
     pub origin: ListOrigin,
     /// The text under the ConfigMap's key whenever the control thread has read it.
-    pub texts: watch::Receiver<Option<Arc<str>>>,
+    pub texts: TextReceiver,
     /// How long connections have to end once it is off.
     pub drain: Duration,
     /// Its metrics.
@@ -100,103 +79,57 @@ pub struct SwitchSetup {
 
 /// Follows the switch.
 pub struct SwitchKeeper {
-    source: Source,
+    text: OwnText,
     place: String,
     drain: Duration,
     cells: Arc<BreakGlassCells>,
     publish: Box<dyn Fn(Switched) + Send>,
     on: bool,
-    problem: Option<SwitchError>,
+    problem: Option<Failure>,
     cut_at: Option<Instant>,
     remind_at: Instant,
-}
-
-enum Source {
-    File(Followed),
-    ConfigMap(watch::Receiver<Option<Arc<str>>>),
-}
-
-enum Event {
-    Look,
-    Cut,
-    Remind,
 }
 
 impl SwitchKeeper {
     /// Reads the switch for the first time, and puts it in force.
     pub fn new(setup: SwitchSetup) -> Self {
         let SwitchSetup { origin, texts, drain, cells, publish } = setup;
-        let (source, place) = match origin {
-            ListOrigin::File(path) => {
-                let place = path.display().to_string();
-                (Source::File(Followed::new(path)), place)
-            }
-            ListOrigin::ConfigMap { namespace, name, key } => {
-                (Source::ConfigMap(texts), format!("{namespace}/{name}/{key}"))
-            }
-            // Not made from a configuration.
-            ListOrigin::Published { .. } | ListOrigin::Networks(_) => {
-                (Source::ConfigMap(texts), String::new())
-            }
+        let mut keeper = Self {
+            text: OwnText::new(&origin, texts),
+            place: origin.place(),
+            drain,
+            cells,
+            publish,
+            on: false,
+            problem: None,
+            cut_at: None,
+            remind_at: Instant::now(),
         };
-        let (cut_at, remind_at) = (None, Instant::now());
-        let (on, problem) = (false, None);
-        let mut keeper =
-            Self { source, place, drain, cells, publish, on, problem, cut_at, remind_at };
         keeper.look();
         keeper
     }
 
     /// Follows it until shutdown, on a runtime with I/O and time.
     pub async fn run(mut self, mut shutdown: ShutdownSignal) {
+        let pace = RefreshIntervals { look: LOOK, ..RefreshIntervals::default() };
         let live = async {
             loop {
-                match self.next().await {
-                    Event::Look => self.look(),
-                    Event::Cut => {
+                let (cut, remind) = (self.cut_at, self.on.then_some(self.remind_at));
+                tokio::select! {
+                    () = self.text.news(&pace) => self.look(),
+                    () = at(cut) => {
                         self.cut_at = None;
                         (self.publish)(Switched::Cut);
                     }
-                    Event::Remind => self.remind(),
+                    () = at(remind) => self.remind(),
                 }
             }
         };
-        tokio::select! {
-            biased;
-            () = shutdown.reached(Stage::Draining) => {}
-            () = live => {}
-        }
-    }
-
-    async fn next(&mut self) -> Event {
-        let at = async |moment: Option<Instant>| match moment {
-            Some(moment) => sleep_until(moment).await,
-            None => std::future::pending().await,
-        };
-        let pace = RefreshIntervals { look: LOOK, ..RefreshIntervals::default() };
-        let looks = async {
-            match &mut self.source {
-                Source::File(followed) => followed.due(&pace).await,
-                Source::ConfigMap(texts) => {
-                    if texts.changed().await.is_err() {
-                        // The control thread has ended: nothing will come any more.
-                        std::future::pending::<()>().await;
-                    }
-                }
-            }
-        };
-        tokio::select! {
-            () = looks => Event::Look,
-            () = at(self.cut_at) => Event::Cut,
-            () = at(self.on.then_some(self.remind_at)) => Event::Remind,
-        }
+        shutdown.interrupt(Stage::Draining, live).await;
     }
 
     fn look(&mut self) {
-        let read = match &mut self.source {
-            Source::File(followed) => of_file(&followed.path),
-            Source::ConfigMap(texts) => of_text(texts.borrow_and_update().as_deref()),
-        };
+        let read = said(self.text.read());
         self.cells.unreadable.store(read.is_err(), Relaxed);
         let problem = read.as_ref().err().cloned();
         if let Some(error) = problem.as_ref().filter(|_| problem != self.problem) {

@@ -1,6 +1,7 @@
 //! Why a part of a zone was not read.
 
 use crate::control::cloudflare::fetch::FetchError;
+use crate::telemetry::ListFailure;
 use http::StatusCode;
 use std::time::Duration;
 
@@ -58,14 +59,11 @@ impl From<FetchError> for ZoneReadError {
                 Self::Forbidden(status)
             }
             FetchError::Status(status) => Self::Status(status),
-            other @ (FetchError::TooLarge(_) | FetchError::Encoded | FetchError::Http(_)) => {
-                Self::Unusable(other.to_string())
-            }
-            other @ (FetchError::Resolve { .. }
-            | FetchError::Connect { .. }
-            | FetchError::Tls { .. }
-            | FetchError::Authorities { .. }
-            | FetchError::Timeout { .. }) => Self::Unreachable(other.to_string()),
+            FetchError::Failed(
+                ListFailure::TooLarge | ListFailure::Encoded | ListFailure::Http,
+                words,
+            ) => Self::Unusable(words),
+            FetchError::Failed(_, words) => Self::Unreachable(words),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What is read as a list, and what is said of the rest.
 
-use super::{embedded_with, net};
+use super::{embedded_with, nets};
 use crate::config::CLOUDFLARE;
-use crate::control::cloudflare::answer::{List, ListProblem, MOST_BYTES, TextError, json, text};
+use crate::control::cloudflare::answer::{List, MOST_BYTES, json, text};
 use crate::telemetry::ListFailure;
 use proptest::prelude::*;
 
@@ -10,18 +10,14 @@ const API: &str = r#"{"result":{"ipv4_cidrs":["104.16.0.0/13"],"ipv6_cidrs":["26
     "jdcloud_cidrs":["20.1.0.0/24","2a00:1::/48"],"etag":"38f79d050aa027e3be3865e495dcc9bc"},
     "success":true,"errors":[],"messages":[],"result_info":null}"#;
 
-fn error(found: Result<List, TextError>) -> String {
-    found.expect_err("not a list").to_string()
-}
-
 #[test]
 fn the_apis_answer_is_read_with_its_digest() {
     let digest = Some("38f79d050aa027e3be3865e495dcc9bc".to_owned());
-    let own = vec![net("104.16.0.0/13"), net("2606:4700::/32")];
-    let list = json(API.as_bytes(), false).expect("a list");
-    assert_eq!(list, List { networks: own.clone(), digest: digest.clone() });
-    let china = [own, vec![net("20.1.0.0/24"), net("2a00:1::/48")]].concat();
-    assert_eq!(json(API.as_bytes(), true).expect("a list"), List { networks: china, digest });
+    let all = nets(&["104.16.0.0/13", "2606:4700::/32", "20.1.0.0/24", "2a00:1::/48"]);
+    for (jdcloud, networks) in [(false, all[..2].to_vec()), (true, all)] {
+        let expected = List { networks, digest: digest.clone(), etag: None };
+        assert_eq!(json(API.as_bytes(), jdcloud), Ok(expected));
+    }
 }
 
 #[test]
@@ -42,22 +38,27 @@ fn an_answer_that_is_not_a_whole_success_is_refused() {
         let answer = API.replacen(from, to, 1);
         assert_ne!(answer, API);
         let found = json(answer.as_bytes(), true).expect_err(to);
-        assert_eq!(found.problem.why(), why, "{found}");
+        assert_eq!(found.why, why, "{found}");
         assert!(found.to_string().contains(says), "{found}");
     }
     let large = API.to_owned() + &" ".repeat(MOST_BYTES);
-    assert_eq!(json(large.as_bytes(), false), Err(ListProblem::TooLarge.into()));
-    assert_eq!(text(large.as_bytes()), Err(ListProblem::TooLarge.into()));
+    for found in [json(large.as_bytes(), false), text(large.as_bytes())] {
+        assert_eq!(found.expect_err("large").why, ListFailure::TooLarge);
+    }
 }
 
 #[test]
 fn a_text_may_have_comments_commas_and_addresses() {
     let list = "\u{feff}# ours\r\n104.16.0.0/13, 104.24.0.0/14  # both\r\n\r\n2606:4700::/32\n\
         198.41.128.7 2606:4700::7,,\n#";
-    let expected = ["104.16.0.0/13", "104.24.0.0/14", "2606:4700::/32", "198.41.128.7/32"];
-    let mut expected: Vec<_> = expected.iter().map(|text| net(text)).collect();
-    expected.push(net("2606:4700::7/128"));
-    assert_eq!(text(list.as_bytes()), Ok(List { networks: expected, digest: None }));
+    let networks = nets(&[
+        "104.16.0.0/13",
+        "104.24.0.0/14",
+        "2606:4700::/32",
+        "198.41.128.7/32",
+        "2606:4700::7/128",
+    ]);
+    assert_eq!(text(list.as_bytes()), Ok(List { networks, ..List::default() }));
     let json = text(API.as_bytes()).expect("the API's JSON as a file");
     assert_eq!((json.networks.len(), json.digest), (4, None));
     assert_eq!(text(b"# nothing\n"), Ok(List::default()));
@@ -77,10 +78,11 @@ fn a_mistake_in_a_text_is_named_with_its_line() {
         ("{\n\"result\": {},\n", "line 3: this is not JSON"),
         ("a\u{1b}[31m", "line 1: \"a\\u{1b}[31m\" is not a network"),
     ] {
-        let found = error(text(list.as_bytes()));
+        let found = text(list.as_bytes()).expect_err("not a list").to_string();
         assert!(found.contains(says), "{list:?}: {found}");
     }
-    assert_eq!(error(text(b"104.16.0.0/13\n\xff\xfe")), "line 2: this is not text");
+    let found = text(b"104.16.0.0/13\n\xff\xfe").expect_err("not a list");
+    assert_eq!(found.to_string(), "line 2: this is not text");
 }
 
 proptest! {
