@@ -7,7 +7,7 @@
 //! withdrawn is gone at the next answer.
 
 use crate::config::Access;
-use crate::control::cloudflare::fetch::{FetchDeadlines, Fetched, Origin};
+use crate::control::cloudflare::fetch::Origin;
 use crate::control::jitter::{doubled, fraction, spread};
 use crate::model::middleware::Step;
 use crate::net::shutdown::{ShutdownSignal, Stage};
@@ -158,13 +158,7 @@ impl Fetcher {
     }
 
     async fn fetch(&self) -> Result<KeySet, (ListFailure, String)> {
-        let body = match self.origin.get(None, FetchDeadlines::default()).await {
-            Ok(Fetched::Whole { body, .. }) => body,
-            Ok(Fetched::NotModified) => {
-                return Err((ListFailure::Status, "the status is 304".to_owned()));
-            }
-            Err(error) => return Err((error.why(), error.to_string())),
-        };
+        let body = self.origin.get().await.map_err(|error| (error.why(), error.to_string()))?;
         KeySet::parse(&body).map_err(|error| {
             let why = match error {
                 KeySetError::Syntax => ListFailure::Syntax,

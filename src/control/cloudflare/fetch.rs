@@ -64,18 +64,13 @@ pub struct Origin {
     most: usize,
 }
 
-/// An answer.
+/// A whole answer: 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fetched {
-    /// 304: what the given `ETag` stands for.
-    NotModified,
-    /// 200.
-    Whole {
-        /// The body.
-        body: Vec<u8>,
-        /// `ETag`, if there is a usable one.
-        etag: Option<HeaderValue>,
-    },
+pub struct Fetched {
+    /// The body.
+    pub body: Vec<u8>,
+    /// `ETag`, if there is a usable one.
+    pub etag: Option<HeaderValue>,
 }
 
 /// Why there is no answer.
@@ -155,15 +150,24 @@ impl Origin {
         format!("https://{}:{}{}", self.host, self.port, self.target)
     }
 
-    /// Sends the request. With `etag`, the response may be that nothing changed.
+    /// Sends the request, and returns the body.
     ///
     /// # Errors
     /// Whatever is not a whole answer in time.
-    pub async fn get(
+    pub async fn get(&self) -> Result<Vec<u8>, FetchError> {
+        let fetched = self.get_if_changed(None, FetchDeadlines::default()).await?;
+        fetched.map(|fetched| fetched.body).ok_or(FetchError::Status(StatusCode::NOT_MODIFIED))
+    }
+
+    /// Sends the request. `None`: nothing changed since the answer with this `ETag` (304).
+    ///
+    /// # Errors
+    /// As [`Origin::get`].
+    pub async fn get_if_changed(
         &self,
         etag: Option<&HeaderValue>,
         deadlines: FetchDeadlines,
-    ) -> Result<Fetched, FetchError> {
+    ) -> Result<Option<Fetched>, FetchError> {
         let limit = deadlines.whole;
         let late = |_| FetchError::timeout("the whole response", limit);
         timeout(limit, self.exchange(etag, deadlines.connect)).await.map_err(late)?
@@ -173,7 +177,7 @@ impl Origin {
         &self,
         etag: Option<&HeaderValue>,
         connect: Duration,
-    ) -> Result<Fetched, FetchError> {
+    ) -> Result<Option<Fetched>, FetchError> {
         let stream = self.connect(connect).await?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES)
@@ -250,10 +254,10 @@ async fn read(
     response: Response<Incoming>,
     asked: bool,
     most: usize,
-) -> Result<Fetched, FetchError> {
+) -> Result<Option<Fetched>, FetchError> {
     match response.status() {
         StatusCode::OK => {}
-        StatusCode::NOT_MODIFIED if asked => return Ok(Fetched::NotModified),
+        StatusCode::NOT_MODIFIED if asked => return Ok(None),
         StatusCode::TOO_MANY_REQUESTS => {
             let after = response.headers().get(header::RETRY_AFTER);
             let seconds = after.and_then(|after| after.to_str().ok()?.trim().parse().ok());
@@ -277,7 +281,7 @@ async fn read(
         body.extend_from_slice(&data);
     }
     let etag = head.headers.get(header::ETAG).filter(|etag| etag.len() <= MOST_ETAG).cloned();
-    Ok(Fetched::Whole { body, etag })
+    Ok(Some(Fetched { body, etag }))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

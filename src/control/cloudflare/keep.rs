@@ -151,13 +151,12 @@ impl ListKeeper {
             }
             Way::Api { origin, jdcloud, refresh } => {
                 let (jdcloud, refresh) = (*jdcloud, *refresh);
-                let fetched = origin.get(self.list.etag.as_ref(), self.pace.deadlines).await;
-                self.take(fetched.map_err(Failure::from).and_then(|fetched| match fetched {
-                    Fetched::NotModified => Ok(None),
-                    Fetched::Whole { body, etag } => {
-                        Ok(Some(List { etag, ..answer::json(&body, jdcloud)? }))
-                    }
-                }));
+                let etag = self.list.etag.as_ref();
+                let fetched = origin.get_if_changed(etag, self.pace.deadlines).await;
+                let read =
+                    |Fetched { body, etag }| Ok(List { etag, ..answer::json(&body, jdcloud)? });
+                let fetched = fetched.map_err(Failure::from);
+                self.take(fetched.and_then(|fetched| fetched.map(read).transpose()));
                 self.next = Some(Instant::now() + self.pace.between(refresh, self.failures));
             }
         }

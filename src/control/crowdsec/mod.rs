@@ -11,7 +11,7 @@ pub use decisions::{Decisions, MOST_DECISIONS};
 pub use visitor::ban_of;
 
 use crate::config::CrowdSec;
-use crate::control::cloudflare::fetch::{FetchDeadlines, FetchError, Fetched, Origin};
+use crate::control::cloudflare::fetch::{FetchError, Origin};
 use crate::control::jitter::{fraction, spread};
 use crate::net::addr::DeniedVisitors;
 use crate::net::shutdown::{ShutdownSignal, Stage};
@@ -145,19 +145,15 @@ async fn get(config: &CrowdSec, query: &str, most: usize) -> Result<Vec<u8>, Fai
     let target = format!("{}/v1/decisions{query}", url.path().trim_end_matches('/'));
     let origin = Origin::at(url, target, ca_file.clone(), "crowdsec.ca_file");
     let origin = origin.up_to(most).with_secret(API_KEY, key);
-    match origin.get(None, FetchDeadlines::default()).await {
-        Ok(Fetched::Whole { body, .. }) => Ok(body),
-        Ok(Fetched::NotModified) => Err((ListFailure::Status, "the status is 304".to_owned())),
-        Err(error) => {
-            let hint = match &error {
-                FetchError::Status(status) if status.as_u16() == 403 => {
-                    "; the API does not know the key in crowdsec.api_key_file"
-                }
-                _ => "",
-            };
-            Err((error.why(), format!("{error}{hint}")))
-        }
-    }
+    origin.get().await.map_err(|error| {
+        let hint = match &error {
+            FetchError::Status(status) if status.as_u16() == 403 => {
+                "; the API does not know the key in crowdsec.api_key_file"
+            }
+            _ => "",
+        };
+        (error.why(), format!("{error}{hint}"))
+    })
 }
 
 /// The key, as it is now: it may be another one.

@@ -2,7 +2,7 @@
 
 use super::error::ZoneReadError;
 use super::token::Token;
-use crate::control::cloudflare::fetch::{FetchDeadlines, FetchError, Fetched, Origin};
+use crate::control::cloudflare::fetch::{FetchError, Origin};
 use http::Uri;
 use http::uri::Scheme;
 use serde::Deserialize;
@@ -142,9 +142,8 @@ impl ZoneApi {
             let origin = Origin::at(&self.base, target, self.ca_file.clone(), "--cloudflare-ca")
                 .up_to(MOST_BYTES)
                 .with_secret("authorization", self.token.field());
-            match self.runtime.block_on(origin.get(None, FetchDeadlines::default())) {
-                Ok(Fetched::Whole { body, .. }) => return Ok(body),
-                Ok(Fetched::NotModified) => return Err(ZoneReadError::NoResult),
+            match self.runtime.block_on(origin.get()) {
+                Ok(body) => return Ok(body),
                 Err(FetchError::Limited(Some(after)))
                     if after <= LONGEST_WAIT && self.waits < MOST_WAITS =>
                 {
