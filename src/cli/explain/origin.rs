@@ -314,28 +314,28 @@ fn lists(read: &Read, config: &Config) -> Result<Lists, Failure> {
     Ok(Lists { list, extra })
 }
 
-fn describe_extra(list: &Initial) -> String {
-    let count = networks(&list.list.in_force()).len();
-    let mut text = format!("{count} further ranges, {}", list.list.source.as_str());
+fn describe_extra(initial: &Initial) -> String {
+    let count = networks(&initial.list.in_force()).len();
+    let mut text = format!("{count} further ranges, {}", initial.list.source.as_str());
     if count > 0 {
-        text.push_str(&format!(": {}", list.first_networks()));
+        text.push_str(&format!(": {}", initial.first_networks()));
     }
-    for warning in &list.warnings {
+    for warning in &initial.warnings {
         text.push_str(&format!("; {warning}"));
     }
     text
 }
 
-fn describe(list: &Initial) -> String {
-    let ranges = list.list.in_force();
+fn describe(initial: &Initial) -> String {
+    let ranges = initial.list.in_force();
     let count = ranges.v4().len() + ranges.v6().len();
-    let mut text = format!("Cloudflare: {count} ranges, {}", list.list.source.as_str());
-    if let Some(confirmed) = list.list.confirmed.and_then(|unix| i64::try_from(unix).ok())
+    let mut text = format!("Cloudflare: {count} ranges, {}", initial.list.source.as_str());
+    if let Some(confirmed) = initial.list.confirmed.and_then(|unix| i64::try_from(unix).ok())
         && let Ok(time) = jiff::Timestamp::from_second(confirmed)
     {
         text.push_str(&format!(", of {time}"));
     }
-    for warning in &list.warnings {
+    for warning in &initial.warnings {
         text.push_str(&format!("; {warning}"));
     }
     text

@@ -125,15 +125,9 @@ pub(super) fn plausible(candidate: &[IpNet], rules: Rules) -> Result<Checked, Fa
 
 /// The networks of a set, the fewest that have exactly its addresses.
 pub fn networks(ranges: &AddrRanges) -> Vec<IpNet> {
-    let v4 = ranges
-        .v4()
-        .iter()
-        .flat_map(|&(first, last)| Ipv4Subnets::new(first.into(), last.into(), 0).map(IpNet::V4));
-    let v6 = ranges
-        .v6()
-        .iter()
-        .flat_map(|&(first, last)| Ipv6Subnets::new(first.into(), last.into(), 0).map(IpNet::V6));
-    v4.chain(v6).collect()
+    let v4 = ranges.v4().iter().flat_map(|&(a, b)| Ipv4Subnets::new(a.into(), b.into(), 0));
+    let v6 = ranges.v6().iter().flat_map(|&(a, b)| Ipv6Subnets::new(a.into(), b.into(), 0));
+    v4.map(IpNet::V4).chain(v6.map(IpNet::V6)).collect()
 }
 
 /// First and last address.

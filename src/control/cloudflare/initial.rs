@@ -139,7 +139,7 @@ fn stored(
         }
         Err(error) => error.to_string(),
     };
-    let path = directory.join(spec.names().1);
+    let path = directory.join(spec.file());
     warnings.push(format!("{}: {ignored}; the stored list is ignored", path.display()));
     None
 }

@@ -76,7 +76,7 @@ impl ListKeeper {
         let Initial { list, seen, failed, warnings } = initial;
         for warning in &warnings {
             tracing::warn!(
-                list = list.spec.names().0,
+                list = list.spec.name(),
                 warning,
                 "the list of Cloudflare's addresses does not come from the \
                 configured source"
@@ -108,7 +108,7 @@ impl ListKeeper {
         let (source, listed) = (self.list.source, networks(&self.list.in_force()));
         let confirmed = self.list.confirmed.map(when);
         tracing::info!(
-            list = self.list.spec.names().0,
+            list = self.list.spec.name(),
             origin = source.as_str(),
             networks = listed.len(),
             confirmed,
@@ -198,7 +198,7 @@ impl ListKeeper {
                 self.failures = self.failures.saturating_add(1);
                 self.metrics.update(|cells| cells.fail(failure.why, now.unix));
                 tracing::warn!(
-                    list = self.list.spec.names().0,
+                    list = self.list.spec.name(),
                     reason = failure.why.as_str(),
                     error = %failure.at(&self.list.spec.place()),
                     "the list of Cloudflare's addresses is unchanged"
@@ -259,8 +259,8 @@ impl ListKeeper {
 
     fn save(&self) {
         let Some(directory) = &self.state else { return };
-        let (_, file) = self.list.spec.names();
-        if let Err(error) = store::save(directory, file, &self.list.keep(ClockTimes::now())) {
+        let kept = self.list.keep(ClockTimes::now());
+        if let Err(error) = store::save(directory, self.list.spec.file(), &kept) {
             tracing::warn!(
                 %error,
                 ?directory,

@@ -35,12 +35,14 @@ impl ListSpec {
         Some(Self { origin, removal_delay: config.removal_delay, rules: Rules::Extra })
     }
 
-    /// Its name in the log, and that of its file in the state directory.
-    pub(super) fn names(&self) -> (&'static str, &'static str) {
-        match self.rules {
-            Rules::Published | Rules::Override => ("cloudflare", store::FILE),
-            Rules::Extra => ("extra", store::EXTRA_FILE),
-        }
+    /// Its name in the log.
+    pub(super) fn name(&self) -> &'static str {
+        if self.rules == Rules::Extra { "extra" } else { "cloudflare" }
+    }
+
+    /// Name of its file in the state directory.
+    pub(super) fn file(&self) -> &'static str {
+        if self.rules == Rules::Extra { store::EXTRA_FILE } else { store::FILE }
     }
 
     /// Where a list is from that the source has given to this process.

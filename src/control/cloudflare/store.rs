@@ -70,7 +70,7 @@ pub struct LeavingNetwork {
 /// # Errors
 /// Why the file is not used.
 pub fn load(directory: &Path, spec: &ListSpec) -> Result<Option<StoredList>, StoreError> {
-    let bytes = match own::read_bounded(&directory.join(spec.names().1), MOST_BYTES) {
+    let bytes = match own::read_bounded(&directory.join(spec.file()), MOST_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes?,
     };

@@ -189,4 +189,12 @@ mod tests {
             assert!(is_on(text).is_err(), "{text:?}");
         }
     }
+
+    #[test]
+    fn a_switch_that_cannot_be_read_says_so_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let origin = ListOrigin::File(folder.path().to_owned());
+        let error = read(&origin, None).expect_err("no file");
+        assert_eq!(error.to_string(), "it cannot be read: it is not a file");
+    }
 }
