@@ -81,7 +81,11 @@ fn bind_hint(error: &io::Error, address: SocketAddr) -> String {
              node's net.ipv4.ip_unprivileged_port_start"
             .to_owned(),
         io::ErrorKind::AddrInUse => {
-            "; stop the process that listens there, or use another port".to_owned()
+            let port = address.port();
+            format!(
+                "; stop the process that listens there, or use another port: on the node, `ss -ltnp 'sport = :{port}'` names it (Traefik in \
+                 the host network: deploy/swap-from-traefik.md)"
+            )
         }
         io::ErrorKind::AddrNotAvailable => "; no interface has this address".to_owned(),
         _ => String::new(),

@@ -15,6 +15,7 @@ mod bequest;
 mod break_glass;
 mod endpoints;
 mod error;
+mod missing_rights;
 mod origin;
 pub mod preflight;
 mod privilege;

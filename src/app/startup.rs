@@ -8,6 +8,7 @@
 use super::admission_updates::AdmissionUpdates;
 use super::break_glass::strangers;
 use super::endpoints;
+use super::missing_rights::{self, MissingRights};
 use super::origin::{begin, keeper};
 use super::reclaim::watch_memory;
 use super::reload::Heritage;
@@ -214,9 +215,11 @@ impl Prepared {
         tracing::info!(admin = %self.admin, "waiting for the first list of the cluster");
         let begun = Instant::now();
         let mut kept = self.last_good.as_ref();
+        let mut rights = MissingRights::default();
         loop {
             let due = kept.map(|kept| begun + kept.restore_after());
-            let until = [end, due].into_iter().flatten().min();
+            let look = Some(Instant::now() + missing_rights::LOOK);
+            let until = [end, due, look].into_iter().flatten().min();
             let synced = self.wakeup().wait_until(until, || match cluster.is_synced() {
                 true => Some(true),
                 false => interrupted().then_some(false),
@@ -224,6 +227,7 @@ impl Prepared {
             if let Some(synced) = synced {
                 return synced;
             }
+            rights.tell(self.parts.telemetry.watch());
             let now = Instant::now();
             // Tried once: a file that is no good does not become so.
             if due.is_some_and(|due| now >= due) && kept.take().is_some_and(StateKeeper::restore) {

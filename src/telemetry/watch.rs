@@ -106,6 +106,8 @@ fn now() -> f64 {
 #[derive(Debug, Default)]
 struct State {
     kinds: BTreeMap<Kind, WatchCells>,
+    /// Words of the API server that forbid a list, by kind and what was asked for.
+    refused: BTreeMap<(Kind, String), String>,
     in_force: bool,
 }
 
@@ -113,12 +115,20 @@ impl State {
     fn missing(&self) -> String {
         let mut page = String::new();
         for (kind, cells) in self.kinds.iter().filter(|(_, cells)| !cells.synced) {
-            let why = match &cells.failing {
-                Some((why, words)) => format!("{}: {words}", why.as_str()),
-                None => "not listed yet".to_owned(),
-            };
-            // Writing into a String cannot fail.
-            let _ = writeln!(page, "{}: {why}", kind.as_str());
+            let forbidden = WatchFailure::Forbidden.as_str();
+            let refused = self.refused.iter().filter(|((of, _), _)| of == kind);
+            let mut all: Vec<String> =
+                refused.map(|(_, words)| format!("{forbidden}: {words}")).collect();
+            if all.is_empty() {
+                all.push(match &cells.failing {
+                    Some((why, words)) => format!("{}: {words}", why.as_str()),
+                    None => "not listed yet".to_owned(),
+                });
+            }
+            for why in all {
+                // Writing into a String cannot fail.
+                let _ = writeln!(page, "{}: {why}", kind.as_str());
+            }
         }
         page
     }
@@ -146,9 +156,35 @@ impl WatchMetrics {
         self.with(|state| change(state.kinds.entry(kind).or_default()));
     }
 
+    /// Notes that a list is forbidden, in the API server's words, or no longer. Namespaces are listed each by itself, and
+    /// one that is granted says nothing of the others.
+    pub fn refuse(&self, kind: Kind, scope: &str, words: Option<&str>) {
+        self.with(|state| {
+            let key = (kind, scope.to_owned());
+            match words {
+                Some(words) => {
+                    state.refused.insert(key, words.chars().take(MOST_WORDS).collect());
+                }
+                None => drop(state.refused.remove(&key)),
+            }
+        });
+    }
+
+    /// The refusals of kinds that have not been listed, in the API server's words.
+    pub fn refusals(&self) -> Vec<String> {
+        self.with(|state| {
+            let is_missing = |kind: &Kind| state.kinds.get(kind).is_some_and(|cells| !cells.synced);
+            let refused = state.refused.iter().filter(|((kind, _), _)| is_missing(kind));
+            refused.map(|(_, words)| words.clone()).collect()
+        })
+    }
+
     /// Forgets a kind that is not watched any more: nothing proves it again.
     pub fn forget(&self, kind: Kind) {
-        self.with(|state| state.kinds.remove(&kind));
+        self.with(|state| {
+            state.kinds.remove(&kind);
+            state.refused.retain(|(of, _), _| *of != kind);
+        });
     }
 
     /// The cells of every kind that is watched.
@@ -270,5 +306,19 @@ mod tests {
         assert_eq!(metrics.unconfirmed(400), "Node: 4 min old: connect: refused\n");
         metrics.update(Kind::Node, WatchCells::prove);
         assert_eq!(metrics.unconfirmed(400), "");
+    }
+
+    #[test]
+    fn a_namespace_that_is_granted_hides_no_refusal_of_another() {
+        let metrics = WatchMetrics::default();
+        metrics.expect([Kind::Secret]);
+        metrics.refuse(Kind::Secret, "secrets in namespace a", Some("in a"));
+        metrics.refuse(Kind::Secret, "secrets in namespace b", Some("in b"));
+        metrics.update(Kind::Secret, WatchCells::prove);
+        assert_eq!(metrics.missing(), "Secret: forbidden: in a\nSecret: forbidden: in b\n");
+        metrics.refuse(Kind::Secret, "secrets in namespace a", None);
+        assert_eq!(metrics.refusals(), ["in b"]);
+        metrics.update(Kind::Secret, |cells| cells.synced = true);
+        assert_eq!((metrics.missing(), metrics.refusals()), (String::new(), vec![]));
     }
 }

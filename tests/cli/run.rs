@@ -37,8 +37,10 @@ fn a_port_in_use_is_named_with_the_way_out() {
     assert_eq!(
         line,
         format!(
-            "cannot bind {address} for listener \"web\": Address already in use (os error 98); stop \
-                the process that listens there, or use another port"
+            "cannot bind {address} for listener \"web\": Address already in use (os error 98); stop the process that listens there, or \
+             use another port: on the node, `ss -ltnp 'sport = :{}'` names it (Traefik in the host network: \
+             deploy/swap-from-traefik.md)",
+            address.port()
         )
     );
 }

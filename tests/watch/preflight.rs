@@ -44,7 +44,7 @@ fn a_right_that_is_missing_is_a_failure_with_its_kind() {
     let said = line(&lines, "API server");
     assert!(said.starts_with("fail"), "{said}");
     assert!(said.contains("it forbids to list services: the test says 403"), "{said}");
-    assert!(said.ends_with("(fix: apply the ClusterRole of deploy/base)"), "{said}");
+    assert!(said.contains("(fix: `kubectl apply -f deploy/k3s/ravelin.yaml`"), "{said}");
     assert_eq!(code, Some(2));
 }
 

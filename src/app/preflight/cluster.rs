@@ -4,7 +4,7 @@ use super::PreflightLine;
 use crate::app::write_back;
 use crate::config::{Config, Kubernetes};
 use crate::control::translate::ConfigMapKey;
-use crate::control::watch::{ClusterProbe, ClusterWatch, WriteRights};
+use crate::control::watch::{ClusterProbe, ClusterWatch, WriteRights, grant};
 use crate::control::write_back::{Addresses, WriteBackSettings};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -44,7 +44,7 @@ fn rights(probe: &ClusterProbe) -> PreflightLine {
         kinds => PreflightLine::fail(
             "API server",
             format!("it forbids to list {}", kinds.join("; ")),
-            "apply the ClusterRole of deploy/base",
+            grant(&kinds[0]),
         ),
     }
 }
@@ -123,6 +123,9 @@ mod tests {
         let forbidden = vec!["Secret: secrets is forbidden".to_owned()];
         let line = rights(&ClusterProbe { allowed: 5, forbidden, date: None });
         assert_eq!(line.outcome, PreflightOutcome::Fail);
-        assert!(line.text.contains("Secret") && line.fix.contains("ClusterRole"), "{line:?}");
+        assert!(
+            line.text.contains("Secret") && line.fix.contains("deploy/k3s/ravelin.yaml"),
+            "{line:?}"
+        );
     }
 }

@@ -77,6 +77,7 @@ impl Follower {
             let (failure, listed) = match self.list().await {
                 Ok(version) => {
                     without = 0;
+                    self.note_refusal(None);
                     if last.take().is_some() {
                         tracing::info!(of = self.scope.words(), "watching the API server again");
                     }
@@ -98,6 +99,9 @@ impl Follower {
                 continue;
             }
             self.note(|cells| cells.fail(failure.why, &failure.words));
+            if failure.why == WatchFailure::Forbidden && !listed {
+                self.note_refusal(Some(&failure.words));
+            }
             let pace = if listed { &mut self.watching } else { &mut self.pace };
             let wait = pace.next(failure.retry_after);
             let (reason, words) = (failure.why.as_str(), &failure.words);
@@ -347,6 +351,13 @@ impl Follower {
         }
         self.cluster.poke();
         Ok(())
+    }
+
+    /// Notes whether the list is forbidden. Of single objects, which come and go, the kind's cells alone tell it.
+    fn note_refusal(&self, words: Option<&str>) {
+        if self.scope.name.is_none() {
+            self.metrics.refuse(self.scope.kind, &self.scope.words(), words);
+        }
     }
 
     /// Changes the cells of the kind, and counts its objects.
