@@ -2,7 +2,7 @@
 
 use super::{StartError, zone};
 use crate::config::{self, Config, ListenerProtocol, Members, SourceKind};
-use crate::control::translate::{ConfigMapKey, EntryPointTable, Options};
+use crate::control::translate::{ConfigMapKey, EntryPointTable, Guidance, Options};
 use crate::http::client_ip::VisitorPolicy;
 use crate::model::NamedStep;
 use crate::model::middleware::{AccessRule, Step};
@@ -73,6 +73,18 @@ pub fn options(config: &Config) -> Options {
         details: false,
         certificates: config.certificate_secrets.clone(),
         texts: ConfigMapKey::all(config),
+        guidance: guidance(config),
+    }
+}
+
+/// For a cluster: what is missing in a directory, its owner sees.
+fn guidance(config: &Config) -> Option<Guidance> {
+    match &config.source.kind {
+        SourceKind::Directory { .. } => None,
+        SourceKind::Kubernetes(settings) => Some(Guidance {
+            ports: config.listeners.iter().map(|listener| listener.address.port()).collect(),
+            namespaces: settings.namespaces.clone(),
+        }),
     }
 }
 

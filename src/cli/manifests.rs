@@ -7,7 +7,7 @@ use crate::config::defaults::INGRESS_CLASS;
 use crate::config::{Config, Kubernetes, SourceKind};
 use crate::control::files::{Directory, MAX_FILE_BYTES, around_cluster, judge_beside};
 use crate::control::reconcile::{Build, build};
-use crate::control::translate::{ConfigMapKey, Options};
+use crate::control::translate::{ConfigMapKey, Guidance, Options};
 use crate::control::watch::ClusterWatch;
 use crate::control::write_back::NodeAddresses;
 use crate::control::zone::ready_nodes;
@@ -117,7 +117,8 @@ fn build_cluster(
 
 /// As `run` reads a cluster, whatever the source of the configuration is.
 fn of_cluster(options: Options) -> Options {
-    Options { strict_class: true, loopback_endpoints: false, ..options }
+    let guidance = options.guidance.clone().or_else(|| Some(Guidance::default()));
+    Options { strict_class: true, loopback_endpoints: false, guidance, ..options }
 }
 
 fn offline(ingress_class: &str) -> Options {

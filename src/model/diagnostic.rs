@@ -79,6 +79,10 @@ labels! { fn as_str;
         ClassGone = "class_gone",
         /// The definition of a kind, with which all its objects go, is deleted, or belongs to a release that may be.
         Vanishing = "vanishing",
+        /// No route at all can be answered.
+        NothingServed = "nothing_served",
+        /// Packets for a port of a listener are led elsewhere before they get to it.
+        PortTaken = "port_taken",
     }
 }
 

@@ -13,6 +13,7 @@ mod documented;
 #[path = "../support/eventually.rs"]
 mod eventually;
 mod explain;
+mod first_evening;
 mod foreign;
 mod migrate;
 mod mistakes;

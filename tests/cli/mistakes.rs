@@ -106,7 +106,7 @@ const MISTAKES: [Mistake; 11] = [
         field: "spec.tls[0].secretName",
         reason: "there is no Secret \"cert\" in namespace default among the manifests",
         fix: "none needed, if the cluster has it; otherwise kubectl create secret tls cert -n \
-            default --cert=tls.crt --key=tls.key",
+            default --cert=tls.crt --key=tls.key; a Secret of another namespace cannot be named",
         routes: 1,
     },
     Mistake {

@@ -17,6 +17,7 @@ mod edge;
 mod eventually;
 mod faults;
 mod figures;
+mod first_evening;
 #[path = "../support/go_program.rs"]
 mod go_program;
 mod granted;

@@ -8,10 +8,12 @@
 
 mod announce;
 mod grace;
+mod guide;
 mod told;
 
 use self::announce::Announcer;
 use self::grace::Grace;
+use self::guide::Guide;
 use super::objects::Objects;
 use super::source::{Changes, Source, Wake};
 use super::translate::{Effect, FindingList, Options, Translator};
@@ -111,6 +113,7 @@ pub struct Reconciler {
     sweep: Sweep,
     announcer: Announcer,
     grace: Grace,
+    guide: Guide,
     /// Whether anything has changed since it last had nothing to do.
     has_worked: bool,
 }
@@ -151,9 +154,11 @@ impl Reconciler {
             sweep: Sweep { due: false, last: Instant::now() },
             announcer: Announcer::default(),
             grace,
+            guide: Guide::default(),
             has_worked: true,
         };
         this.apply(changes);
+        this.tell_missing();
         this
     }
 
@@ -170,7 +175,7 @@ impl Reconciler {
         let _follower = self.source.follow(wake.clone());
         self.look();
         loop {
-            match wakes.recv_timeout(REGULAR_LOOK) {
+            match wakes.recv_timeout(self.guide.wait(REGULAR_LOOK, Instant::now())) {
                 Ok(Wake::Change) => {
                     if gather(wakes, coalesce).is_break() {
                         return;
@@ -182,9 +187,15 @@ impl Reconciler {
             }
             self.look();
             self.give_up(Instant::now());
+            self.tell_missing();
             self.publisher.collect();
             self.sweep();
         }
+    }
+
+    /// Logs what is missing while nothing is served, if there is news of it.
+    fn tell_missing(&mut self) {
+        self.guide.next(Instant::now()).into_iter().for_each(|tell| tell.log());
     }
 
     /// Puts in force what has changed, if anything has.
@@ -220,9 +231,11 @@ impl Reconciler {
             clients,
             addresses,
             findings,
+            obstacles,
         } = effect;
         let gone = self.translator.classes_gone();
         self.grace.note(gone, self.telemetry.class_grace(), Instant::now());
+        obstacles.into_iter().for_each(|all| self.guide.note(all, Instant::now()));
         if let Some(addresses) = &addresses {
             (self.audience.addresses)(addresses);
         }

@@ -13,12 +13,14 @@ type Sort = (Severity, Kind, Why);
 /// Those that have a line, and of each sort how many have none.
 fn bounded<'f>(findings: &[&'f Diagnostic]) -> (Vec<&'f Diagnostic>, BTreeMap<Sort, usize>) {
     let mut seen: BTreeMap<Sort, usize> = BTreeMap::new();
+    // That nothing is served is a block of its own.
+    let findings = findings.iter().filter(|finding| finding.why != Why::NothingServed);
     let has_line = |finding: &&&Diagnostic| {
         let count = seen.entry((finding.severity, finding.object.kind, finding.why)).or_default();
         *count += 1;
         *count <= MOST
     };
-    let lines = findings.iter().filter(has_line).copied().collect();
+    let lines = findings.filter(has_line).copied().collect();
     seen.retain(|_, count| *count > MOST);
     seen.values_mut().for_each(|count| *count -= MOST);
     (lines, seen)

@@ -19,10 +19,10 @@ pub const CONTROLLER: &str = "ravelin.dev/ingress-controller";
 const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 /// Makes an IngressClass the one of Ingresses that name none.
-const DEFAULT_ANNOTATION: &str = "ingressclass.kubernetes.io/is-default-class";
+pub(super) const DEFAULT_ANNOTATION: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// The class of Traefik's chart.
-const TRAEFIK_CLASS: &str = "traefik";
+pub(super) const TRAEFIK_CLASS: &str = "traefik";
 
 const CLASS_FIELD: &str = "spec.ingressClassName";
 const ANNOTATION_FIELD: &str = "metadata.annotations[kubernetes.io/ingress.class]";
@@ -163,7 +163,9 @@ impl Classes {
             Some(controller) if class == wanted => Err(foreign(
                 CLASS_FIELD,
                 format!("is \"{class}\", whose controller is \"{controller}\""),
-                format!("set spec.controller of IngressClass {class} to \"{CONTROLLER}\""),
+                format!(
+                    "delete IngressClass {class} and create it with spec.controller \"{CONTROLLER}\": the field cannot be changed"
+                ),
             )),
             Some(controller) => Err(foreign(
                 CLASS_FIELD,
@@ -277,6 +279,11 @@ pub(super) struct NamedClass<'o> {
 }
 
 impl<'o> NamedClass<'o> {
+    /// The name of the class, if there is one.
+    pub(super) fn name(&self) -> Option<&'o str> {
+        self.class.map(|(_, name)| name)
+    }
+
     /// That of an Ingress.
     pub(super) fn of_ingress(ingress: &'o Ingress) -> Self {
         let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref());
@@ -338,7 +345,8 @@ fn controller(class: &IngressClass) -> &str {
     class.spec.as_ref().and_then(|spec| spec.controller.as_deref()).unwrap_or_default()
 }
 
-fn is_default(class: &IngressClass) -> bool {
+/// Whether it is the class of Ingresses that name none.
+pub(super) fn is_default(class: &IngressClass) -> bool {
     let annotations = class.metadata.annotations.as_ref();
     annotations.and_then(|all| all.get(DEFAULT_ANNOTATION)).is_some_and(|value| value == "true")
 }

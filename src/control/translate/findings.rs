@@ -40,6 +40,11 @@ impl Findings {
     }
 
     /// All of them, sorted, each once.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.all.keys().map(|finding| &**finding)
+    }
+
+    /// The same as a list that others may hold.
     pub(super) fn list(&self) -> Arc<[Arc<Diagnostic>]> {
         self.all.keys().cloned().collect()
     }

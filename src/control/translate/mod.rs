@@ -21,6 +21,7 @@ mod external_name;
 mod fields;
 mod findings;
 mod foreign;
+mod guidance;
 mod health_check;
 mod https;
 mod ingress;
@@ -61,6 +62,7 @@ pub use clients::authority_secret;
 pub use entry_points::{CarriedTraffic, EntryPointTable, NamedEntryPoint};
 pub use foreign::ForeignAnnotation;
 pub(in crate::control) use foreign::is_of_controller;
+pub use guidance::{Guidance, Obstacle};
 pub(in crate::control) use ingress_route::secrets_of as traefik_secrets;
 pub(in crate::control) use middleware::{annotated_config_maps, annotated_secrets};
 pub use middleware::{go_duration, object_id};
@@ -125,6 +127,8 @@ pub struct Options {
     pub certificates: Vec<CertificateSecret>,
     /// Where the texts are that the configuration has in ConfigMaps.
     pub texts: Vec<(ConfigText, ConfigMapKey)>,
+    /// Whether to say what is missing while nothing is served: for a whole cluster, and not for some manifests.
+    pub guidance: Option<Guidance>,
 }
 
 /// A key of a ConfigMap, as the configuration names it.

@@ -27,7 +27,9 @@ pub(super) fn read(
     name: &str,
     secret: Option<&Secret>,
 ) -> Result<Certificate, Problem> {
-    let create = format!("tls {name} -n {namespace} --cert=tls.crt --key=tls.key");
+    let create = format!(
+        "tls {name} -n {namespace} --cert=tls.crt --key=tls.key; a Secret of another namespace cannot be named"
+    );
     let secret = present(namespace, name, secret, &create)?;
     if is_content_left_out(secret) {
         return Err(left_out(name));

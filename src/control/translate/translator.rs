@@ -1,6 +1,7 @@
 //! The translation that is kept up to date, change by change.
 
 use super::findings::{Findings, Reported};
+use super::guidance::{self, Obstacle};
 use super::routes::{Routes, Touched, Update};
 use super::{Options, addresses};
 use crate::control::objects::Objects;
@@ -34,6 +35,8 @@ pub struct Effect {
     pub addresses: Option<ClusterAddresses>,
     /// What is not served as written, of files and objects.
     pub findings: Option<FindingList>,
+    /// What keeps the cluster from being served, the first to fix first; empty if something is served.
+    pub obstacles: Option<Arc<[Obstacle]>>,
 }
 
 /// Objects, and what was read of them.
@@ -53,6 +56,12 @@ pub struct Translator {
     of_addresses: Reported,
     /// About the source.
     of_source: Reported,
+    /// About what else keeps requests from us.
+    around: Reported,
+    /// That nothing is served.
+    of_serving: Reported,
+    /// Why nothing is.
+    obstacles: Arc<[Obstacle]>,
 }
 
 impl Translator {
@@ -65,6 +74,9 @@ impl Translator {
             addresses: None,
             of_addresses: Reported::default(),
             of_source: Reported::default(),
+            around: Reported::default(),
+            of_serving: Reported::default(),
+            obstacles: Arc::default(),
             options,
         }
     }
@@ -88,10 +100,12 @@ impl Translator {
     fn update(&mut self, changes: Changes, mut touched: Touched) -> Effect {
         let is_first = self.addresses.is_none();
         let mut addresses_touched = is_first;
+        let mut around_touched = is_first;
         for change in changes.objects {
             let (identity, now) = (change.identity.clone(), change.object.clone());
             let before = self.objects.apply(change);
             addresses_touched |= matches!(identity.kind, Kind::Node | Kind::ConfigMap);
+            around_touched |= guidance::concerns(before.as_ref(), now.as_ref());
             touched.note(&identity, before.as_ref(), now.as_ref());
         }
         let Update { model, delta, ingresses, endpoints, certificates, clients } =
@@ -106,6 +120,11 @@ impl Translator {
             });
             self.findings.replace(&mut self.of_source, findings);
         }
+        if around_touched {
+            let found = guidance::around(&self.objects, &self.options);
+            self.findings.replace(&mut self.around, found);
+        }
+        let obstacles = self.read_obstacles();
         let changed = self.findings.take_changed();
         Effect {
             model: if is_first { model.or_else(|| Some(Arc::default())) } else { model },
@@ -120,12 +139,31 @@ impl Translator {
             clients: if is_first { clients.or_else(|| Some(Vec::new())) } else { clients },
             addresses,
             findings: (changed || is_first).then(|| self.findings.list()),
+            obstacles: obstacles.or_else(|| is_first.then(Arc::default)),
         }
     }
 
     /// What is to be served, as the changes so far have it. Drop it before the next ones.
     pub fn model(&self) -> Arc<Model> {
         self.routes.model()
+    }
+
+    /// What keeps the cluster from being served, if it is other than before.
+    fn read_obstacles(&mut self) -> Option<Arc<[Obstacle]>> {
+        self.options.guidance.as_ref()?;
+        let (objects, options) = (&self.objects, &self.options);
+        let model = self.routes.model();
+        // As long as it is among the findings, it is not one of their causes.
+        let found = guidance::obstacles(objects, &model, &self.findings, options);
+        // `check` lists the errors beside it.
+        let is_listed = options.details && guidance::has_errors(&self.findings);
+        let finding = guidance::finding(&found, options).filter(|_| !is_listed);
+        self.findings.replace(&mut self.of_serving, finding.into_iter().collect());
+        if *self.obstacles == *found {
+            return None;
+        }
+        self.obstacles = found.into();
+        Some(Arc::clone(&self.obstacles))
     }
 
     /// The addresses, if they are other than before.

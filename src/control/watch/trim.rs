@@ -2,7 +2,9 @@
 //! memory, and its changes would pass for news.
 
 use crate::control::objects::TraefikObject;
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Node, Secret, Service, ServicePort, ServiceSpec, ServiceStatus,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -107,9 +109,17 @@ fn ingress(ingress: &mut Ingress) {
 
 fn service(service: &mut Service) {
     keep(&mut service.metadata, true);
-    service.status = None;
+    let is_balanced =
+        service.spec.as_ref().is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer"));
+    // Whose addresses a balancer has: see `translate::guidance`.
+    let status = service.status.take().filter(|_| is_balanced);
+    service.status = status.map(|ServiceStatus { load_balancer, .. }| ServiceStatus {
+        load_balancer,
+        ..ServiceStatus::default()
+    });
     service.spec = service.spec.take().map(|full| ServiceSpec {
         type_: full.type_,
+        load_balancer_class: full.load_balancer_class,
         external_name: full.external_name,
         ip_families: full.ip_families,
         traffic_distribution: full.traffic_distribution,

@@ -154,6 +154,11 @@ impl Edge {
         get(self.admin, "admin", "/readyz")
     }
 
+    /// What the admin port answers for a path.
+    pub(crate) fn admin_page(&self, path: &str) -> (u16, String) {
+        get(self.admin, "admin", path)
+    }
+
     /// Its metrics now.
     pub(crate) fn metrics(&self) -> Page {
         Page(get(self.admin, "admin", "/metrics").1)
@@ -189,6 +194,11 @@ impl Edge {
     /// Whether it has logged a line that is what is looked for.
     pub(crate) fn has_said(&self, is_it: impl FnMut(&Value) -> bool) -> bool {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_it)
+    }
+
+    /// The first line that it has logged and that something is found in.
+    pub(crate) fn find_said<T>(&self, find: impl FnMut(&Value) -> Option<T>) -> Option<T> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().find_map(find)
     }
 
     /// Its process id.

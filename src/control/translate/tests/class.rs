@@ -82,8 +82,8 @@ fn our_class_name_with_a_foreign_controller_is_not_ours_and_says_how_to_make_it(
     assert_eq!(
         findings,
         ["info: Ingress default/x: spec.ingressClassName: is \"ravelin\", whose controller is \
-            \"traefik.io/ingress-controller\" (fix: set spec.controller of IngressClass ravelin to \
-            \"ravelin.dev/ingress-controller\")"]
+            \"traefik.io/ingress-controller\" (fix: delete IngressClass ravelin and create it with \
+            spec.controller \"ravelin.dev/ingress-controller\": the field cannot be changed)"]
     );
 }
 

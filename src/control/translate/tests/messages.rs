@@ -116,7 +116,8 @@ fn a_missing_secret_comes_with_the_command_that_makes_it() {
     assert_eq!(
         line(&spec),
         "error: Ingress default/x: spec.tls[0].secretName: there is no Secret \"cert\" in namespace \
-         default (fix: kubectl create secret tls cert -n default --cert=tls.crt --key=tls.key)"
+         default (fix: kubectl create secret tls cert -n default --cert=tls.crt --key=tls.key; a Secret of \
+         another namespace cannot be named)"
     );
 }
 

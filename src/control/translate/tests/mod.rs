@@ -14,6 +14,7 @@ mod entry_points;
 mod every_kind;
 mod external_name;
 mod foreign;
+mod guidance;
 mod health_check;
 mod https;
 mod ingress;

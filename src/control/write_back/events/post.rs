@@ -179,6 +179,8 @@ pub(super) fn reason(why: Why) -> &'static str {
         Why::HostShared => "HostShared",
         Why::ClassGone => "ClassGone",
         Why::Vanishing => "Vanishing",
+        Why::NothingServed => "NothingServed",
+        Why::PortTaken => "PortTaken",
     }
 }
 
