@@ -25,6 +25,7 @@ mod life;
 mod migrated;
 mod objects;
 mod outage;
+mod pasted;
 mod plane;
 mod restore;
 mod restored;

@@ -58,7 +58,8 @@ impl Setup<'_> {
         write(folder, &self.text(false))
     }
 
-    fn text(&self, write_back: bool) -> String {
+    /// The configuration.
+    pub(crate) fn text(&self, write_back: bool) -> String {
         let Setup { kubeconfig, class, keys } = self;
         format!(
             "workers = 1\n[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
@@ -154,6 +155,11 @@ impl Edge {
         get(self.admin, "admin", "/readyz")
     }
 
+    /// Where its admin port is.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// What the admin port answers for a path.
     pub(crate) fn admin_page(&self, path: &str) -> (u16, String) {
         get(self.admin, "admin", path)
@@ -194,6 +200,12 @@ impl Edge {
     /// Whether it has logged a line that is what is looked for.
     pub(crate) fn has_said(&self, is_it: impl FnMut(&Value) -> bool) -> bool {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_it)
+    }
+
+    /// All that it has logged, a line each.
+    pub(crate) fn log_text(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().map(|line| format!("{line}\n")).collect()
     }
 
     /// The first line that it has logged and that something is found in.

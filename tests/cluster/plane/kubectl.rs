@@ -56,6 +56,11 @@ impl Plane {
         out.into_owned()
     }
 
+    /// The folder of kubectl and the servers.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.programs.join("kubectl"));
         let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
