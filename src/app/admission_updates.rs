@@ -20,6 +20,8 @@ pub(super) struct AdmissionUpdates {
     config: Arc<Config>,
     state: Mutex<State>,
     gates: Arc<[GateCell]>,
+    /// Who may read the status page, of those whom the admin port admits.
+    status: Arc<GateCell>,
     ports: Vec<Port>,
 }
 
@@ -74,16 +76,23 @@ impl AdmissionUpdates {
             each.map(|((place, cells), kernel)| Port { place, cells, kernel }).collect();
         let gates: Arc<[GateCell]> =
             gates(&config, &LiveSets::default()).map(|gate| ArcSwap::new(Arc::new(gate))).collect();
+        let status = Gate::of_status(&config.admin, &LiveSets::default());
+        let status = Arc::new(ArcSwap::new(Arc::new(status)));
         for port in &ports {
             let place = Arc::clone(&port.place);
             port.cells.count_drops(Box::new(move || place.drops()));
         }
-        Self { config, state: Mutex::default(), gates, ports }
+        Self { config, state: Mutex::default(), gates, status, ports }
     }
 
     /// The gates, for those who ask them.
     pub(super) fn gates(&self) -> Arc<[GateCell]> {
         Arc::clone(&self.gates)
+    }
+
+    /// The gate of the status page.
+    pub(super) fn status_gate(&self) -> Arc<GateCell> {
+        Arc::clone(&self.status)
     }
 
     /// Changes the sets. What is admitted, or not any more, counts from the return of this call.
@@ -92,6 +101,10 @@ impl AdmissionUpdates {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         edit(&mut state.live);
         state.warn_of_overlap();
+        let status = Gate::of_status(&self.config.admin, &state.live);
+        if **self.status.load() != status {
+            self.status.store(Arc::new(status));
+        }
         let next = gates(&self.config, &state.live);
         for ((gate, port), next) in self.gates.iter().zip(&self.ports).zip(next) {
             if **gate.load() == next {

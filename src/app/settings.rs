@@ -52,7 +52,8 @@ pub(super) fn router_ways(config: &Config) -> RouterWays {
 pub fn options(config: &Config) -> Options {
     let of_cluster = matches!(config.source.kind, SourceKind::Kubernetes(_));
     let admits = config.listeners.iter().map(|listener| &listener.admit);
-    let mut sets = admits.chain([&config.admin.admit]).flat_map(|admit| &admit.sets);
+    let of_admin = [&config.admin.admit, &config.admin.admit_status];
+    let mut sets = admits.chain(of_admin).flat_map(|admit| &admit.sets);
     Options {
         ingress_class: config.source.ingress_class.clone(),
         taken_classes: config.source.ingress_classes.clone(),

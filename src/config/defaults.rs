@@ -15,6 +15,10 @@ pub const LISTENER_ADMIT: &str = "cloudflare";
 /// default.
 pub const ADMIN_ADMIT: &str = "loopback";
 
+/// `admin.admit_status`: the status page names the last failures with their paths, and every pod; what has to
+/// reach the metrics, such as all pods of a cluster, need not read them.
+pub const ADMIN_ADMIT_STATUS: &str = "loopback";
+
 /// `admin.address`: loopback for the same reason. 9180 is none of the ports that k3s, the kubelet,
 /// node exporter and Traefik take on a node.
 pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9180));

@@ -146,7 +146,8 @@ pub(super) const SOURCE: Keys = Keys {
     ],
 };
 /// `[admin]`.
-pub(super) const ADMIN: Keys = Keys { table: "admin", keys: &["address", "admit", "socket"] };
+pub(super) const ADMIN: Keys =
+    Keys { table: "admin", keys: &["address", "admit", "admit_status", "socket"] };
 /// `[log]`.
 pub(super) const LOG: Keys = Keys {
     table: "log",

@@ -192,6 +192,8 @@ pub struct AdminConfig {
     pub address: SocketAddr,
     /// The admitted sources. Default: [`defaults::ADMIN_ADMIT`].
     pub admit: Admit,
+    /// Those of them that may read the status page and `/api/v1/`. Default: [`defaults::ADMIN_ADMIT_STATUS`].
+    pub admit_status: Admit,
     /// A socket in the file system that serves the same, for `ravelin probe`: at most
     /// [`SOCKET_PATH_BYTES`], as written: relative to the working directory. `None`: there is none.
     pub socket: Option<PathBuf>,

@@ -172,7 +172,7 @@ fn listener(table: &Table<'_>, sets: &Sets) -> Option<Listener> {
     });
     let address = table.require("address", "write address = \"[::]:80\" for all", socket_addr);
     let protocol = table.read("protocol", protocol).unwrap_or(ListenerProtocol::Http);
-    let admit = admit(table, sets, defaults::LISTENER_ADMIT);
+    let admit = admit(table, "admit", sets, defaults::LISTENER_ADMIT);
     let kernel_filter = table.read("kernel_filter", raw::boolean);
     let nets = |key| table.list(key).map(|list| list.strings(&table.path(key), units::net));
     Some(Listener {
@@ -195,28 +195,33 @@ fn protocol(value: &DeValue<'_>) -> Result<ListenerProtocol, Fault> {
     }
 }
 
-fn admit(table: &Table<'_>, sets: &Sets, default: &str) -> Option<Admit> {
-    let Some(list) = table.list("admit") else {
+fn admit(table: &Table<'_>, key: &'static str, sets: &Sets, default: &str) -> Option<Admit> {
+    let Some(list) = table.list(key) else {
         return Admit::built_in(default);
     };
-    let names = list.strings(&table.path("admit"), |name| Ok(name.to_owned()));
+    let names = list.strings(&table.path(key), |name| Ok(name.to_owned()));
     if names.is_empty() && !list.is_empty() {
         // Not one name is a string, and each was reported.
         return None;
     }
-    sets.admit(names).map_err(|fault| table.complain("admit", fault)).ok()
+    sets.admit(names).map_err(|fault| table.complain(key, fault)).ok()
 }
 
 fn admin(table: &Table<'_>, sets: &Sets) -> Option<AdminConfig> {
     let address = table.read("address", socket_addr).unwrap_or(defaults::ADMIN_ADDRESS);
-    let admit = admit(table, sets, defaults::ADMIN_ADMIT)?;
-    if admit.sets.iter().any(|set| set.members == Members::Cloudflare) {
-        let problem =
-            "the admin port cannot admit Cloudflare's addresses: all its customers share them";
-        let fix = "use other sets, such as \"loopback\" or one of your own";
-        table.complain("admit", Fault::new(problem, fix));
-    }
-    Some(AdminConfig { address, admit, socket: table.read("socket", socket_path) })
+    let admitted = |key: &'static str, default| {
+        let admit = admit(table, key, sets, default)?;
+        if admit.sets.iter().any(|set| set.members == Members::Cloudflare) {
+            let problem =
+                "the admin port cannot admit Cloudflare's addresses: all its customers share them";
+            let fix = "use other sets, such as \"loopback\" or one of your own";
+            table.complain(key, Fault::new(problem, fix));
+        }
+        Some(admit)
+    };
+    let admit = admitted("admit", defaults::ADMIN_ADMIT)?;
+    let admit_status = admitted("admit_status", defaults::ADMIN_ADMIT_STATUS)?;
+    Some(AdminConfig { address, admit, admit_status, socket: table.read("socket", socket_path) })
 }
 
 fn timeouts(document: &Document<'_>, table: &Table<'_>) -> TimeoutsConfig {

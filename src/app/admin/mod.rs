@@ -25,6 +25,7 @@ use prometheus_client::registry::Registry;
 use seats::{Seat, Seated, Seats};
 pub(super) use start::start_admin;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -63,17 +64,25 @@ pub struct Admin {
     wakeup: Wakeup,
     pages: Arc<Semaphore>,
     status: Arc<Sources>,
+    /// Who may read the status page and its JSON.
+    readers: Arc<GateCell>,
 }
 
 impl Admin {
     /// An admin side that exports the telemetry of `status`. The process is ready once its first table is in
     /// force and it knows who Cloudflare is, until it begins to leave.
-    pub(super) fn new(status: Sources, shutdown: ShutdownSignal, wakeup: Wakeup) -> Self {
+    pub(super) fn new(
+        status: Sources,
+        readers: Arc<GateCell>,
+        shutdown: ShutdownSignal,
+        wakeup: Wakeup,
+    ) -> Self {
         let mut registry = Registry::default();
         status.telemetry.register(&mut registry);
         let pages = Arc::new(Semaphore::new(PAGES));
         let (registry, telemetry) = (Arc::new(registry), Arc::clone(&status.telemetry));
-        Self { registry, telemetry, shutdown, wakeup, pages, status: Arc::new(status) }
+        let status = Arc::new(status);
+        Self { registry, telemetry, shutdown, wakeup, pages, status, readers }
     }
 
     /// Serves until the process aborts: the port, to sources that `gate` admits, and the socket, to every process that can
@@ -126,7 +135,7 @@ impl Admin {
                 continue;
             }
             match TcpStream::from_std(socket) {
-                Ok(socket) => self.serve(socket, seats.take()),
+                Ok(socket) => self.serve(socket, Some(peer.ip()), seats.take()),
                 Err(_) => tokio::time::sleep(listen::ACCEPT_PAUSE).await,
             }
         }
@@ -136,7 +145,7 @@ impl Admin {
         let seats = Seats::new(PROBES, AdminDoor::Socket, self.telemetry.admin());
         loop {
             match socket.accept().await {
-                Ok(stream) => self.serve(stream, seats.take()),
+                Ok(stream) => self.serve(stream, None, seats.take()),
                 Err(_) => tokio::time::sleep(listen::ACCEPT_PAUSE).await,
             }
         }
@@ -145,7 +154,9 @@ impl Admin {
     /// Serves one connection, in a task that holds its seat. When the process leaves, the answer to
     /// the next request is the last, and who waits between two requests is closed: a scraper that comes
     /// back meets the successor.
-    fn serve<S>(self: &Rc<Self>, stream: S, seat: Seat)
+    ///
+    /// `peer` is `None` for the socket, which the file system protects.
+    fn serve<S>(self: &Rc<Self>, stream: S, peer: Option<IpAddr>, seat: Seat)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -158,7 +169,7 @@ impl Admin {
             let service = service_fn(move |request: Request<Incoming>| {
                 let (admin, asking) = (Rc::clone(&admin), Rc::clone(&asking));
                 async move {
-                    let mut response = admin.ask(&request, &asking).await;
+                    let mut response = admin.ask(&request, peer, &asking).await;
                     if admin.shutdown.stage() != Stage::Running {
                         let close = HeaderValue::from_static("close");
                         response.headers_mut().insert(header::CONNECTION, close);
@@ -191,9 +202,14 @@ impl Admin {
     }
 
     /// Answers, if there is room for another page.
-    async fn ask(&self, request: &Request<Incoming>, seat: &Rc<Seat>) -> Answer {
+    async fn ask(
+        &self,
+        request: &Request<Incoming>,
+        peer: Option<IpAddr>,
+        seat: &Rc<Seat>,
+    ) -> Answer {
         let method = request.method();
-        if let Some(answer) = self.ask_status(request, seat).await {
+        if let Some(answer) = self.ask_status(request, peer, seat).await {
             return answer;
         }
         if request.uri().path() != "/metrics" || *method != Method::GET {
@@ -219,7 +235,12 @@ impl Admin {
     }
 
     /// The page for browsers, its files and its JSON; `None` for everything else.
-    async fn ask_status(&self, request: &Request<Incoming>, seat: &Rc<Seat>) -> Option<Answer> {
+    async fn ask_status(
+        &self,
+        request: &Request<Incoming>,
+        peer: Option<IpAddr>,
+        seat: &Rc<Seat>,
+    ) -> Option<Answer> {
         let (path, headers) = (request.uri().path(), request.headers());
         let path = if path == "/" && status::is_page_wanted(headers) { "/page" } else { path };
         let file = status::asset(path);
@@ -231,6 +252,7 @@ impl Admin {
             return Some(not_allowed());
         }
         let answer = match file {
+            _ if !self.may_read(peer) => StatusAnswer::forbidden(),
             _ if !status::own_host(headers) => StatusAnswer::misdirected(),
             Some(file) => StatusAnswer::file(file),
             None => {
@@ -242,6 +264,11 @@ impl Admin {
         // Its place is free when it is read.
         seat.asked(answer.place);
         Some(answer.response.map(|bytes| Either::Left(Full::new(bytes))))
+    }
+
+    /// Whether a peer of the port may read the status page.
+    fn may_read(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_none_or(|peer| self.readers.load().admits(peer).is_some())
     }
 
     fn answer(&self, method: &Method, path: &str) -> Answer {

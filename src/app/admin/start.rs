@@ -24,7 +24,8 @@ pub(in crate::app) fn start_admin(
         policy: Arc::clone(&parts.policy),
         places: Sources::places(),
     };
-    let admin = Admin::new(status, parts.signal.clone(), parts.wakeup.clone());
+    let readers = parts.updates.status_gate();
+    let admin = Admin::new(status, readers, parts.signal.clone(), parts.wakeup.clone());
     let successor = parts.admin_ends.clone();
     Thread::spawn(&parts.wakeup, "admin", move || {
         unprivileged("admin", async move {

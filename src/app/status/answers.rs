@@ -159,6 +159,13 @@ impl StatusAnswer {
         Self { response, place: None }
     }
 
+    /// Of a source that may read metrics alone: see `admin.admit_status`.
+    pub(crate) fn forbidden() -> Self {
+        let text = "the status page and /api/v1/ are not for this address: use kubectl port-forward, or ravelin explain \
+            --admin SOCKET in the pod; admin.admit_status names who may read them";
+        Self::of(StatusCode::FORBIDDEN, failed(text))
+    }
+
     /// Of a browser that came by a name that can be anybody's: see [`own_host`].
     pub(crate) fn misdirected() -> Self {
         let text = "open the status page by an IP address, localhost or a name within the cluster: another name \

@@ -58,6 +58,12 @@ impl Gate {
         Self::new(&admin.admit, live).closed_for(&cloudflare)
     }
 
+    /// Of those who may connect to the admin port, the ones that may read its status page.
+    pub fn of_status(admin: &AdminConfig, live: &LiveSets) -> Self {
+        let cloudflare = live.all_cloudflare().union(&AddrRanges::new(&CLOUDFLARE));
+        Self::new(&admin.admit_status, live).closed_for(&cloudflare)
+    }
+
     fn new(admit: &Admit, live: &LiveSets) -> Self {
         let sets = admit.sets.iter().map(|set| {
             let ranges = match &set.members {

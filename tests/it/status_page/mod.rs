@@ -4,6 +4,7 @@ mod browser;
 mod certificates;
 mod failures;
 mod page;
+mod readers;
 
 use crate::support::{Builder, Client, Edge, Upstream, edge, eventually, ingress, rule};
 use serde_json::{Value, json};
