@@ -1,6 +1,6 @@
 //! Which rights are missing, in the log, while the cluster is waited for: one block, again only when it changes.
 
-use crate::control::watch::grant;
+use crate::control::watch::{MissingGrant, grants};
 use crate::telemetry::WatchMetrics;
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ impl MissingRights {
         if refused == self.told {
             return;
         }
-        if !refused.is_empty() {
-            let steps = refused.len();
+        let missing = grants(&refused);
+        if !missing.is_empty() {
+            let steps = missing.len();
             tracing::error!(steps, "rights are missing; no route is served until they are granted");
         }
-        for (at, words) in refused.iter().enumerate() {
-            let (step, fix) = (at + 1, grant(words));
-            tracing::error!(step, missing = words, fix, "no route is served: right missing");
+        for (at, MissingGrant { missing, fix }) in missing.into_iter().enumerate() {
+            tracing::error!(step = at + 1, missing, fix, "no route is served: right missing");
         }
         self.told = refused;
     }

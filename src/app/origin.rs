@@ -56,7 +56,8 @@ pub(super) fn begin(
             let mut watch = ClusterWatch::new(settings, &config_maps, telemetry.watch())?;
             watch.keep(&config.certificate_secrets);
             if let Some(config) = &settings.write_back {
-                let settings = write_back::settings(config, watch.namespace(), heritage.number);
+                let (all, own) = (&settings.namespaces, watch.namespace());
+                let settings = write_back::settings(config, all, own, heritage.number);
                 watch.write_back(settings, outcome, telemetry.write_back());
             }
             let cluster = Arc::clone(watch.cluster());

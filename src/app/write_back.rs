@@ -8,9 +8,14 @@ use crate::control::write_back::{
 };
 
 /// The settings for this process. The pod says its name and namespace (the downward API sets these
-/// variables in `deploy/base`); outside of one, `namespace` is used. `number` Apps were before this one in
+/// variables in `deploy/base`); outside of one, `namespace` is used. `namespaces` are those that are followed. `number` Apps were before this one in
 /// the process: each is another instance, because two of them may be there at a time.
-pub(super) fn settings(config: &WriteBack, namespace: &str, number: u64) -> WriteBackSettings {
+pub(super) fn settings(
+    config: &WriteBack,
+    namespaces: &[String],
+    namespace: &str,
+    number: u64,
+) -> WriteBackSettings {
     let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| namespace.to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = identity(variable("POD_NAME").as_deref(), host.trim());
@@ -26,5 +31,6 @@ pub(super) fn settings(config: &WriteBack, namespace: &str, number: u64) -> Writ
     } else {
         Addresses::Fixed(config.addresses.iter().map(|text| Address::parse(text)).collect())
     };
-    WriteBackSettings::new(election, addresses, CONTROLLER.to_owned())
+    let settings = WriteBackSettings::new(election, addresses, CONTROLLER.to_owned());
+    WriteBackSettings { namespaces: namespaces.to_vec(), ..settings }
 }

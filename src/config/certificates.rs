@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::keys;
 use super::raw::{self, Table};
+use super::source::{SourceConfig, SourceKind};
 use super::units::Fault;
 use super::values::{namespace, path, subdomain};
 
@@ -38,7 +39,7 @@ pub(super) struct CertificateTables {
 }
 
 /// Reads the tables. Faulty ones are reported and left out.
-pub(super) fn section(root: &Table<'_>) -> CertificateTables {
+pub(super) fn section(root: &Table<'_>, source: Option<&SourceConfig>) -> CertificateTables {
     let mut all = CertificateTables::default();
     let mut has_default = false;
     for table in root.tables(&keys::CERTIFICATE).unwrap_or_default() {
@@ -54,6 +55,9 @@ pub(super) fn section(root: &Table<'_>) -> CertificateTables {
                     let fault = Fault::new("it has no effect with secret", "remove one of the two");
                     table.complain(key, fault);
                 }
+                if let Some(fault) = unfollowed(&namespace, source) {
+                    table.complain("secret", fault);
+                }
                 all.secrets.push(CertificateSecret { namespace, name, default });
             }
             None if table.has("secret") => {}
@@ -61,6 +65,18 @@ pub(super) fn section(root: &Table<'_>) -> CertificateTables {
         }
     }
     all
+}
+
+/// Of a Secret that is not read, because its namespace is not followed.
+fn unfollowed(namespace: &str, source: Option<&SourceConfig>) -> Option<Fault> {
+    let SourceKind::Kubernetes(settings) = &source?.kind else { return None };
+    let namespaces = &settings.namespaces;
+    if namespaces.is_empty() || namespaces.iter().any(|followed| followed == namespace) {
+        return None;
+    }
+    let problem =
+        format!("namespace {namespace} is not in source.namespaces, so the Secret is not read");
+    Some(Fault::new(problem, "add the namespace there, with the rights in it, or move the Secret"))
 }
 
 /// `known` are the tables before it.

@@ -67,13 +67,13 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let sets = Sets::read(document);
     let workers = root.read("workers", |value| count(value, &WORKERS));
     let listeners = listeners(&root, &sets);
-    let certificates = certificates::section(&root);
     let client_certificates = client_certificate::section(&root);
     let tls = root.table(&keys::TLS);
     let ticket_key_file = tls.read("ticket_key_file", path);
     let cloudflare = cloudflare::section(&root.table(&keys::CLOUDFLARE));
     let access = access::section(&root);
     let source = source::section(&root.table(&keys::SOURCE));
+    let certificates = certificates::section(&root, source.as_ref());
     let (state, last_good) = state::section(&root.table(&keys::STATE), source.as_ref());
     let admin_table = root.table(&keys::ADMIN);
     let admin = admin(&admin_table, &sets);

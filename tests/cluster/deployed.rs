@@ -14,7 +14,8 @@ use std::sync::OnceLock;
 /// What is applied as it is.
 const OVERLAYS: [&str; 3] = ["overlays/flexible", "overlays/servicelb", "overlays/balancer"];
 /// What is added to an overlay.
-const COMPONENTS: [&str; 2] = ["components/cloudflare-config-map", "components/podmonitor"];
+const COMPONENTS: [&str; 3] =
+    ["components/cloudflare-config-map", "components/namespaced", "components/podmonitor"];
 /// The least that makes the kind known. The operator's own definition has 1 400 lines.
 const POD_MONITOR: &str = "
 apiVersion: apiextensions.k8s.io/v1

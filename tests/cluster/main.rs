@@ -23,6 +23,7 @@ mod go_program;
 mod granted;
 mod life;
 mod migrated;
+mod narrowed;
 mod objects;
 mod outage;
 mod pasted;

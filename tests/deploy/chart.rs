@@ -84,7 +84,7 @@ fn labels_of_the_base_are_there_beside_those_of_helm() {
 #[test]
 fn helm_finds_nothing_to_say_about_any_set_of_values() {
     let sets = sets();
-    assert_eq!(sets.len(), 11, "{sets:?}");
+    assert_eq!(sets.len(), 12, "{sets:?}");
     for (name, file) in sets {
         let Some(output) = helm(&["lint", "--strict", "--quiet"], &["--values", &file]) else {
             return;
@@ -97,7 +97,8 @@ fn helm_finds_nothing_to_say_about_any_set_of_values() {
         let text = configuration(&objects)["data"]["ravelin.toml"].as_str().expect("text");
         let offline = text
             .replace("kind = \"kubernetes\"", "kind = \"directory\"\ndirectory = \"x\"")
-            .replace("\ncluster = true\n", "\n");
+            .replace("\ncluster = true\n", "\n")
+            .replace("\nnamespaces = [\"shop\",\"blog\"]\n", "\n");
         assert_ne!(offline, text, "{name}");
         Config::parse(&offline, &name).unwrap_or_else(|errors| panic!("{name}: {errors:#?}"));
     }
@@ -237,9 +238,45 @@ fn each_set_of_values_changes_what_it_names() {
                 assert_eq!(pod["metadata"]["labels"], labels);
             }
             "11" => is_monitored(&objects),
+            "12" => is_narrow(&objects),
             _ => panic!("nobody expects {name}"),
         }
     }
+}
+
+/// Rights and routes of two namespaces.
+fn is_narrow(objects: &[Value]) {
+    let of = |kind: &str| -> Vec<&Value> {
+        objects.iter().filter(|object| object["kind"] == kind).collect()
+    };
+    let roles = of("ClusterRole").into_iter().map(|role| {
+        let name = role["metadata"]["name"].as_str().expect("a name");
+        (name, role["rules"].to_string().contains("\"secrets\""))
+    });
+    let roles: BTreeMap<&str, bool> = roles.collect();
+    assert_eq!(roles, BTreeMap::from([("ravelin", false), ("ravelin-namespace", true)]));
+    let wide_bindings = of("ClusterRoleBinding");
+    assert_eq!(wide_bindings.len(), 1, "{wide_bindings:#?}");
+    assert_eq!(wide_bindings[0]["roleRef"]["name"], "ravelin");
+    let subject = json!([{"kind": "ServiceAccount", "name": "ravelin", "namespace": "ravelin"}]);
+    let mut bound: Vec<_> = of("RoleBinding")
+        .into_iter()
+        .map(|binding| {
+            assert_eq!(binding["subjects"], subject, "{binding}");
+            let text = |field: &Value| field.as_str().expect("text").to_owned();
+            (text(&binding["metadata"]["namespace"]), text(&binding["roleRef"]["name"]))
+        })
+        .collect();
+    let expected = [
+        ("blog", "ravelin-namespace"),
+        ("default", "ravelin-events"),
+        ("ravelin", "ravelin"),
+        ("shop", "ravelin-namespace"),
+    ];
+    bound.sort();
+    assert_eq!(bound, expected.map(|(namespace, role)| (namespace.to_owned(), role.to_owned())));
+    let text = configuration(objects)["data"]["ravelin.toml"].as_str().expect("text");
+    assert!(text.contains("namespaces = [\"shop\",\"blog\"]"), "{text}");
 }
 
 #[test]
@@ -261,6 +298,14 @@ fn mistakes_in_values_are_refused_and_named() {
         (
             config(&format!("[source]\nkind = \"kubernetes\"\ningress_class = \"edge\"\n{socket}")),
             "ingressClass.name is \"ravelin\": set source.ingress_class in config",
+        ),
+        ("namespaces={Shop}".to_owned(), "/namespaces/0"),
+        (
+            format!(
+                "namespaces={{shop}},{}",
+                config(&format!("[source]\nkind = \"kubernetes\"\n{socket}"))
+            ),
+            "config: source.namespaces has to be [\"shop\"]",
         ),
     ];
     for (value, expected) in cases {

@@ -94,6 +94,24 @@ fn the_roles_are_bound_to_the_account_of_the_pod_alone() {
 }
 
 #[test]
+fn the_component_for_namespaces_grants_the_same_in_two_parts() {
+    let read = |file: &str| {
+        let path = deploy(&format!("components/namespaced/{file}"));
+        parse(&std::fs::read_to_string(path).expect("a readable file"))
+    };
+    let everywhere = rights(one(&read("cluster-role.yaml"), "ClusterRole"));
+    let own = read("rbac.yaml");
+    let within = rights(one(&own, "ClusterRole"));
+    assert!(everywhere.is_disjoint(&within), "what is granted everywhere needs no namespace");
+    assert_eq!(everywhere.union(&within).cloned().collect::<BTreeSet<_>>(), expected(&CLUSTER));
+    assert!(!everywhere.iter().any(|(_, resource, _)| resource == "secrets"));
+    // Of objects without a namespace.
+    let events = one(&own, "Role");
+    assert_eq!(events["metadata"]["namespace"], "default");
+    assert_eq!(rights(events), expected(&[("events.k8s.io", "events", CLUSTER[18].2)]));
+}
+
+#[test]
 fn config_maps_are_read_one_by_name_and_only_on_request() {
     for (component, name) in
         [("cloudflare-config-map", "cloudflare-ips"), ("break-glass", "ravelin-break-glass")]

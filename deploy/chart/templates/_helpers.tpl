@@ -65,10 +65,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- if ne (dig "admin" "socket" "" $parsed) "/run/ravelin/admin.sock" -}}
 {{- fail "config: admin.socket has to be \"/run/ravelin/admin.sock\", which the probes ask" -}}
 {{- end -}}
+{{- if and .Values.namespaces (ne (toJson ($source.namespaces | default list)) (toJson .Values.namespaces)) -}}
+{{- fail (printf "config: source.namespaces has to be %s, as in namespaces: elsewhere nothing can be read" (toJson .Values.namespaces)) -}}
+{{- end -}}
 {{- .Values.config -}}
 {{- else -}}
 {{- $line := "ingress_class = \"ravelin\"" -}}
-{{- .Files.Get "files/ravelin.toml" | replace $line (printf "ingress_class = %q" .Values.ingressClass.name) -}}
+{{- $new := printf "ingress_class = %q" .Values.ingressClass.name -}}
+{{- if .Values.namespaces -}}
+{{- $new = printf "%s\nnamespaces = %s" $new (toJson .Values.namespaces) -}}
+{{- end -}}
+{{- .Files.Get "files/ravelin.toml" | replace $line $new -}}
 {{- end -}}
 {{- end -}}
 

@@ -4,7 +4,7 @@ use super::PreflightLine;
 use crate::app::write_back;
 use crate::config::{Config, Kubernetes};
 use crate::control::translate::ConfigMapKey;
-use crate::control::watch::{ClusterProbe, ClusterWatch, WriteRights, grant};
+use crate::control::watch::{ClusterProbe, ClusterWatch, WriteRights, grants};
 use crate::control::write_back::{Addresses, WriteBackSettings};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -44,7 +44,7 @@ fn rights(probe: &ClusterProbe) -> PreflightLine {
         kinds => PreflightLine::fail(
             "API server",
             format!("it forbids to list {}", kinds.join("; ")),
-            grant(&kinds[0]),
+            grants(kinds).swap_remove(0).fix,
         ),
     }
 }
@@ -55,7 +55,7 @@ fn write_rights(watch: &ClusterWatch, settings: &Kubernetes) -> PreflightLine {
         return PreflightLine::pass(what, "off (source.write_back = false)");
     };
     let WriteBackSettings { election, addresses, .. } =
-        write_back::settings(config, watch.namespace(), 0);
+        write_back::settings(config, &settings.namespaces, watch.namespace(), 0);
     let wanted = WriteRights {
         namespaces: settings.namespaces.clone(),
         own_namespace: election.namespace,

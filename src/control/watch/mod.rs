@@ -37,7 +37,7 @@ pub use client::ConnectError;
 pub use cluster::Cluster;
 pub use decode::kept_of_page;
 pub use documents::RawDocuments;
-pub use grants::grant;
+pub use grants::{MissingGrant, grants};
 pub use ingress_status::IngressStatuses;
 pub use others::Others;
 pub use scope::Scope;

@@ -3,6 +3,7 @@
 use super::ClusterWatch;
 use super::client::Api;
 use super::failure::Failure;
+use crate::control::write_back::CLUSTER_WIDE;
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -77,6 +78,12 @@ impl WriteRights {
             let verbs = ["get", "list", "create", "patch"];
             all.extend(verbs.map(|verb| Right { verb, group, resource, ..within() }));
         }
+        if !self.namespaces.is_empty() && !self.namespaces.iter().any(|it| it == CLUSTER_WIDE) {
+            let (group, resource) = ("events.k8s.io", "events");
+            let within = || Right { namespace: CLUSTER_WIDE.to_owned(), ..Right::default() };
+            let verbs = ["get", "list", "create", "patch"];
+            all.extend(verbs.map(|verb| Right { verb, group, resource, ..within() }));
+        }
         let own = || Right { namespace: self.own_namespace.clone(), ..Right::default() };
         let (group, resource) = ("coordination.k8s.io", "leases");
         all.push(Right { verb: "create", group, resource, ..own() });
@@ -146,8 +153,9 @@ mod tests {
             ]
         );
         (wanted.namespaces, wanted.reads_pods) = (vec!["a".to_owned(), "b".to_owned()], false);
-        assert_eq!(wanted.all().len(), 13);
-        let review = wanted.all()[12].review();
+        // Events of cluster-wide objects are in `default`.
+        assert_eq!(wanted.all().len(), 17);
+        let review = wanted.all()[16].review();
         assert_eq!(review["spec"]["resourceAttributes"]["name"], "ravelin");
         assert_eq!(review["spec"]["resourceAttributes"]["verb"], "update");
     }

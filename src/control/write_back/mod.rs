@@ -24,6 +24,7 @@ mod work;
 
 pub use address::{Address, NodeAddresses, node_addresses};
 pub use bucket::Rate;
+pub(in crate::control) use events::CLUSTER_WIDE;
 pub use events::{EventLimits, ObjectDiagnostic};
 pub use failure::Backoff;
 pub use lease::Timing;
@@ -137,6 +138,8 @@ pub struct WriteBackSettings {
     pub events: EventLimits,
     /// How long an answer to a status or an Event is waited for.
     pub answer: Duration,
+    /// Where Events may be read: the namespaces that are followed. Empty: everywhere.
+    pub namespaces: Vec<String>,
 }
 
 impl WriteBackSettings {
@@ -153,6 +156,7 @@ impl WriteBackSettings {
             status: StatusPace::default(),
             events: EventLimits::default(),
             answer: Self::ANSWER,
+            namespaces: Vec::new(),
         }
     }
 }

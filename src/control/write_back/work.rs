@@ -203,7 +203,8 @@ fn count(metrics: &WriteBackMetrics, kind: WriteKind, failure: Option<Failure>) 
 /// Takes over the Events of a predecessor. They are needed only to report findings as resolved.
 async fn adopt(client: &Client, settings: &WriteBackSettings, ledger: &mut Ledger) {
     let (scope, most) = (ledger.scope().to_owned(), ledger.room());
-    match standing(client.clone(), &settings.controller, &scope, most).await {
+    let WriteBackSettings { controller, namespaces, .. } = settings;
+    match standing(client, controller, namespaces, &scope, most).await {
         Ok(said) => ledger.adopt(said, Instant::now()),
         Err(_) => tracing::info!(
             fix = "let the ClusterRole list events in events.k8s.io",

@@ -144,9 +144,10 @@ pub(super) const COMMANDS: [(&str, How); COUNT] = [
     ("openssl rand -hex 32 > ticket.key", Run(&[0])),
     ("kubectl -n ravelin create secret generic ravelin-tickets --from-file=ticket.key", Run(&[0])),
     ("ravelin check --cloudflare --cloudflare-token ~/.cloudflare-token --config deploy/base/ravelin.toml --kubeconfig ~/.kube/config", NotHere("needs a token of Cloudflare: tests/cli/zones plays its API to these flags")),
+    ("kubectl -n shop create rolebinding ravelin-namespace --clusterrole=ravelin-namespace --serviceaccount=ravelin:ravelin", Run(&[0])),
 ];
 
-const COUNT: usize = 124;
+const COUNT: usize = 125;
 
 /// How a command is tried, if it is listed.
 pub(super) fn how(line: &str) -> Option<How> {

@@ -31,6 +31,9 @@ use std::sync::Arc;
 /// validation).
 const MAX_NOTE_BYTES: usize = 1024;
 
+/// The namespace of Events on cluster-wide objects, by convention and validation.
+pub(in crate::control) const CLUSTER_WIDE: &str = "default";
+
 /// How much of an object's name is in that of its Event: names have up to 253 characters, and 17
 /// are needed for the hash.
 const MAX_PREFIX_BYTES: usize = 230;
@@ -112,8 +115,7 @@ impl Notice {
 
 /// The namespace and name of an Event on an object.
 fn key(object: &ObjectRef, parts: &[&str]) -> EventKey {
-    // Events on cluster-wide objects are in this namespace by convention and validation.
-    let namespace = if object.namespace.is_empty() { "default" } else { &object.namespace };
+    let namespace = if object.namespace.is_empty() { CLUSTER_WIDE } else { &object.namespace };
     let prefix = up_to(&object.name, MAX_PREFIX_BYTES).trim_end_matches(['.', '-']);
     let name = format!("{prefix}.{:016x}", fnv(parts));
     EventKey { namespace: namespace.into(), name: name.into() }

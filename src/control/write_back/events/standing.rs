@@ -2,7 +2,7 @@
 //! resolved since then, while there was no leader, is reported as resolved.
 
 use super::post::{RESOLVED, SCOPE, age};
-use super::{EventKey, Notice, up_to};
+use super::{CLUSTER_WIDE, EventKey, Notice, up_to};
 use crate::control::write_back::failure::{Failure, within};
 use crate::model::{Kind, ObjectRef, Severity, Why};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -10,7 +10,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, ListParams};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Events of a page.
@@ -29,23 +29,33 @@ pub(in crate::control::write_back) struct Standing {
     pub(super) was_mended: bool,
 }
 
-/// Lists what stands, at most so much of it. Says nothing of what is known to be right again.
+/// Lists what stands in these namespaces, or everywhere, at most so much of it. Says nothing of what is known to be right again.
 pub(in crate::control::write_back) async fn standing(
-    client: Client,
+    client: &Client,
     controller: &str,
+    namespaces: &[String],
     scope: &str,
     most: usize,
 ) -> Result<Vec<Standing>, Failure> {
-    let events: Api<Event> = Api::all(client);
-    let mut params =
-        ListParams::default().limit(PAGE).fields(&format!("reportingController={controller}"));
+    let places: Vec<Api<Event>> = match namespaces {
+        [] => vec![Api::all(client.clone())],
+        namespaces => {
+            let all = namespaces.iter().map(String::as_str).chain([CLUSTER_WIDE]);
+            let all: BTreeSet<&str> = all.collect();
+            all.into_iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+        }
+    };
     let mut all = Vec::new();
-    while all.len() < most {
-        let page = within(ANSWER, "Events", events.list(&params)).await?;
-        all.extend(page.items.into_iter().filter(|event| is_of(event, scope)));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => break,
+    for events in places {
+        let mut params =
+            ListParams::default().limit(PAGE).fields(&format!("reportingController={controller}"));
+        while all.len() < most {
+            let page = within(ANSWER, "Events", events.list(&params)).await?;
+            all.extend(page.items.into_iter().filter(|event| is_of(event, scope)));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break,
+            }
         }
     }
     all.truncate(most);
