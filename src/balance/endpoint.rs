@@ -5,11 +5,15 @@ use super::peak_ewma::Latency;
 use super::{AffinityToken, Moment, Queue};
 use crate::net::addr::EndpointAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The number of the next endpoint. 64 bits last for longer than any process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+/// A request in flight, in both halves of [`Endpoint::requests`]. The low one never overflows into the high one: there are
+/// fewer connections than 2^32.
+const ONE_MORE: u64 = (1 << u32::BITS) | 1;
 
 /// An endpoint with its live state, shared by all workers.
 #[derive(Debug)]
@@ -21,7 +25,9 @@ pub struct Endpoint {
     pub addr: EndpointAddr,
     /// Its address as text, for every line of the log.
     pub text: Box<str>,
-    in_flight: AtomicU32,
+    /// Requests: in the low half those in flight, in the high half those begun so far. One word, so that counting
+    /// them costs a request nothing further.
+    requests: AtomicU64,
     /// It is no longer among the endpoints of its Service.
     left: AtomicBool,
     pub(super) latency: Latency,
@@ -38,7 +44,7 @@ impl Endpoint {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             addr,
             text: addr.to_string().into(),
-            in_flight: AtomicU32::new(0),
+            requests: AtomicU64::new(0),
             left: AtomicBool::new(false),
             latency: Latency::beside(others.map(|other| &other.latency)),
             health: Health::default(),
@@ -52,7 +58,12 @@ impl Endpoint {
 
     /// Requests sent and not yet answered to the end, over all workers.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        low_half(self.requests.load(Ordering::Relaxed))
+    }
+
+    /// Requests sent to it so far, those that were sent again included. Wraps after 2^32: readers take differences.
+    pub fn begun(&self) -> u32 {
+        low_half(self.requests.load(Ordering::Relaxed) >> u32::BITS)
     }
 
     /// How long its answers take of late, at least 1 ms, as the last of them left it. A new endpoint has the estimate of the
@@ -111,6 +122,11 @@ impl Endpoint {
     }
 }
 
+/// The low half of the requests of an endpoint.
+fn low_half(requests: u64) -> u32 {
+    u32::try_from(requests & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+}
+
 /// Counts one request in flight until it is dropped.
 #[derive(Debug)]
 pub struct InFlight {
@@ -122,7 +138,7 @@ pub struct InFlight {
 impl InFlight {
     /// Starts a request.
     pub fn begin(endpoint: &Arc<Endpoint>) -> Self {
-        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        endpoint.requests.fetch_add(ONE_MORE, Ordering::Relaxed);
         Self { endpoint: Arc::clone(endpoint), queue: None }
     }
 
@@ -132,8 +148,8 @@ impl InFlight {
         most: u32,
         queue: &Arc<Queue>,
     ) -> Option<Self> {
-        let more = |now: u32| (now < most).then_some(now + 1);
-        endpoint.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        let more = |now: u64| (low_half(now) < most).then_some(now.wrapping_add(ONE_MORE));
+        endpoint.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Self { endpoint: Arc::clone(endpoint), queue: Some(Arc::clone(queue)) })
     }
 
@@ -145,7 +161,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.requests.fetch_sub(1, Ordering::Relaxed);
         if let Some(queue) = &self.queue {
             queue.freed();
         }

@@ -97,6 +97,25 @@ fn tried_endpoints_are_not_picked_again() {
 }
 
 #[test]
+fn requests_in_flight_and_begun_are_counted_in_one_word() {
+    let set = ready(1);
+    let endpoint = &set.usable()[0];
+    let counts = || (endpoint.in_flight(), endpoint.begun());
+    let first = InFlight::begin(endpoint);
+    let second = InFlight::begin(endpoint);
+    assert_eq!(counts(), (2, 2));
+    drop(first);
+    assert_eq!(counts(), (1, 2));
+    let queue = Arc::default();
+    assert!(InFlight::begin_below(endpoint, 1, &queue).is_none());
+    assert_eq!(counts(), (1, 2));
+    let third = InFlight::begin_below(endpoint, 2, &queue).expect("there is room");
+    assert_eq!(counts(), (2, 3));
+    drop([second, third]);
+    assert_eq!(counts(), (0, 3));
+}
+
+#[test]
 fn an_address_that_stays_keeps_its_state() {
     let both = [spec(1, Ready), spec(2, Ready)];
     let old = EndpointSet::new(&both.clone().into(), None);

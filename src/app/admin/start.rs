@@ -23,6 +23,7 @@ pub(in crate::app) fn start_admin(
         certificates: Arc::clone(&parts.certificates),
         policy: Arc::clone(&parts.policy),
         places: Sources::places(),
+        started: jiff::Timestamp::now().as_second(),
     };
     let readers = parts.updates.status_gate();
     let admin = Admin::new(status, readers, parts.signal.clone(), parts.wakeup.clone());

@@ -39,6 +39,8 @@ pub(crate) struct Sources {
     pub(crate) certificates: Arc<SnapshotCell>,
     pub(crate) policy: Arc<VisitorPolicy>,
     pub(crate) places: Arc<Semaphore>,
+    /// When counting began, in seconds since the Unix epoch: all counts of the page and the metrics are since then.
+    pub(crate) started: i64,
 }
 
 /// Whether the process is ready, as `/readyz` says it.

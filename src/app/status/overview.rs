@@ -12,6 +12,8 @@ pub(super) struct Overview<'r> {
     ready: bool,
     #[serde(flatten)]
     readiness: &'r Readiness,
+    /// When the process started, or reloaded its configuration, in seconds since the Unix epoch: counts are since then.
+    started: i64,
     generation: u64,
     hosts: usize,
     routes: usize,
@@ -47,6 +49,7 @@ impl Sources {
             version: env!("CARGO_PKG_VERSION"),
             ready: readiness.not_ready.is_none(),
             readiness,
+            started: self.started,
             generation: table.generation(),
             hosts: table.host_count(),
             routes: table.route_count(),

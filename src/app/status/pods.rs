@@ -45,6 +45,9 @@ struct EndpointRow {
     /// Requests sent and not yet answered, over all workers; none is known of an endpoint that takes none.
     #[serde(skip_serializing_if = "Option::is_none")]
     in_flight: Option<u32>,
+    /// Requests sent to it so far, over all workers: wraps after 2^32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<u32>,
     /// The moving average until the response head, as the last answer left it.
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<f64>,
@@ -111,6 +114,7 @@ impl EndpointRow {
             node: spec.node.as_deref().map(str::to_owned),
             zone: spec.zone.as_deref().map(str::to_owned),
             in_flight: live.as_ref().map(|live| live.in_flight()),
+            requests: live.as_ref().map(|live| live.begun()),
             latency_ms: latency.map(|latency| latency.as_secs_f64() * 1000.0),
             failing: live.is_some_and(|live| live.is_ejected()),
         }
