@@ -3,5 +3,7 @@
 FROM scratch
 COPY ravelin /ravelin
 USER 65532:65532
+# For `kubectl exec POD -- ravelin top`.
+ENV PATH=/
 ENTRYPOINT ["/ravelin"]
 CMD ["run", "--config", "/etc/ravelin/ravelin.toml"]

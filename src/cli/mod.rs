@@ -1,5 +1,5 @@
 //! The command line: `run`, `demo`, `check`, `explain`, `migrate`, `compare`, `probe`,
-//! `bundle`, `completions`, `man`, `version`.
+//! `top`, `bundle`, `completions`, `man`, `version`.
 //!
 //! Exit codes: 0 for success, 1 for a finding or a failure (`migrate`, `compare`: 1 and 2 are verdicts), 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
@@ -20,11 +20,14 @@ mod findings;
 mod full_strict;
 mod manifests;
 mod migrate;
+mod numbers;
 mod preflight;
 mod probe;
 mod reference;
 mod run;
 mod table;
+mod terminal;
+mod top;
 mod zones;
 
 use clap::error::{ContextKind, ErrorKind};
@@ -163,6 +166,17 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Watch what a running process does: requests by host, statuses, durations, pods, refused sources.
+    #[command(after_help = "Examples:\n  ravelin top\n  \
+        ravelin top --admin http://127.0.0.1:9180 --filter example.com --sort errors\n  \
+        kubectl -n ravelin exec -it ds/ravelin -- ravelin top\n  \
+        kubectl -n ravelin exec POD -- ravelin top --once\n\n\
+        Keys: q or Ctrl-C quits, s changes the order, / filters by host, Esc clears the filter, p pauses, arrows scroll.\n\
+        Rates are of the last interval; counts are of one process, which serves one node. Refused: connections that were\n\
+        reset, of sources that are not admitted or over a limit; dropped packets: of sources that are not admitted, by\n\
+        the kernel. Own answers: responses of ravelin, by reason. NO_COLOR=1 turns colours off.\n\n\
+        Exit code: 0 quit, 64 wrong usage or no terminal, 69 the process does not answer.")]
+    Top(top::TopArgs),
     /// Collect what a helper needs to know of an installation, without its secrets.
     #[command(after_help = "Examples:\n  ravelin bundle --config /etc/ravelin/ravelin.toml\n  \
         ravelin bundle --admin http://127.0.0.1:9180 --output bundle/\n  \
@@ -251,6 +265,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Probe { question, socket, config } => {
             probe::probe(question, socket, config.as_deref())
         }
+        Verb::Top(args) => top::top(&args),
         Verb::Bundle(args) => bundle::bundle(&args),
         Verb::Completions { shell } => reference::completions(shell),
         Verb::Man { directory } => reference::man(&directory),

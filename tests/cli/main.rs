@@ -32,12 +32,14 @@ mod sinks;
 mod skipped;
 mod strict;
 mod tcp;
+mod terminal;
+mod top;
 mod traefiks;
 mod zones;
 
 use program::{PATIENCE, Ran, ravelin};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "run",
     "demo",
     "check",
@@ -45,6 +47,7 @@ const VERBS: [&str; 11] = [
     "migrate",
     "compare",
     "probe",
+    "top",
     "bundle",
     "completions",
     "man",

@@ -25,6 +25,49 @@ const PART: usize = 500;
 /// Exit code (`EX_UNAVAILABLE` of sysexits): the process does not answer.
 const UNAVAILABLE: u8 = 69;
 
+/// Where the installations of `deploy/` have the socket.
+const SOCKET: &str = "/run/ravelin/admin.sock";
+
+/// The process that is watched: the one that is named, or the one that an installation has.
+#[derive(Debug, Args)]
+pub(super) struct ProcessArgs {
+    /// The admin port or socket of a running process: http://127.0.0.1:9180, or a path such as /run/ravelin/admin.sock.
+    /// Without it and --config: that socket if it exists, or else that port.
+    #[arg(long, value_name = "URL|SOCKET", value_parser = AdminPlace::parse, group = "configuration_or_process")]
+    admin: Option<AdminPlace>,
+    /// The configuration file of the process, which says where its admin port and socket are.
+    #[arg(long, value_name = "FILE", group = "configuration_or_process")]
+    config: Option<PathBuf>,
+}
+
+impl ProcessArgs {
+    /// Where it is.
+    pub(super) fn place(&self) -> Result<AdminPlace, Failure> {
+        if let Some(place) = &self.admin {
+            return Ok(place.clone());
+        }
+        if let Some(path) = &self.config {
+            let config =
+                Config::load(path).map_err(|errors| super::run::config_failure(&errors))?;
+            let unknown = "admin.address has port 0, which the kernel chooses, and admin.socket is not set; name the \
+                process with --admin";
+            return AdminPlace::of(&config).ok_or_else(|| Failure::usage(unknown));
+        }
+        Ok(match Path::new(SOCKET).exists() {
+            true => AdminPlace::Socket(SOCKET.into()),
+            false => AdminPlace::Port(crate::config::defaults::ADMIN_ADDRESS.to_string()),
+        })
+    }
+
+    /// A failure to ask it. A process that nobody named may be elsewhere.
+    pub(super) fn failed(&self, mut failure: Failure) -> Failure {
+        if self.admin.is_none() && self.config.is_none() {
+            failure.text.push_str("; name the process with --admin or --config");
+        }
+        failure
+    }
+}
+
 /// Where the process is.
 #[derive(Debug, Args)]
 pub(super) struct AdminArgs {
