@@ -27,6 +27,7 @@ mod series;
 mod steps;
 #[cfg(test)]
 mod stuck;
+mod tap;
 mod tcp;
 mod tls;
 mod traefik;
@@ -54,6 +55,7 @@ pub use list::{ListCells, ListFailure, ListMetrics, ListSource};
 pub use locked::Locked;
 pub use series::{MethodLabel, Outcome, Series, SeriesCache, SeriesLabels};
 pub use steps::{SharedCounter, SharedGauge, StepCells, StepOutcome, StepResults, StoreFailure};
+pub use tap::{LogReader, LogTap};
 pub use tcp::{TcpLabels, TcpSeries, TcpSeriesCache, end_label};
 pub use tls::{
     CertificateCells, CertificateMetrics, HandshakeCells, HandshakeFailure, TlsSuite, TlsVersion,

@@ -1,6 +1,7 @@
 //! A thread that writes lines, so that workers never wait: a pipe without a reader, a full
 //! disk or a hung file system stops this thread alone. What it cannot write is counted.
 
+use super::tap::LogTap;
 use std::convert::Infallible;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -109,12 +110,18 @@ impl Writer {
         open: Open,
         cells: Arc<LogCells>,
         report: Report,
+        tap: Option<Arc<LogTap>>,
     ) -> io::Result<Self> {
         let queue = Mutex::new(queue);
         let shared = Arc::new(Shared { queue, in_hand: AtomicU64::new(0), cells });
         let (alive, ended) = channel();
         let writing = Arc::clone(&shared);
-        let run = move || write_all(&writing, open, &report, &alive);
+        let run = move || {
+            write_all(&writing, open, &report, tap.as_deref(), &alive);
+            if let Some(tap) = tap {
+                tap.close();
+            }
+        };
         let thread = thread::Builder::new().name(name.to_owned()).spawn(run)?;
         Ok(Self { thread, shared, ended: Mutex::new(ended) })
     }
@@ -168,13 +175,23 @@ impl Shared {
     }
 }
 
-fn write_all(shared: &Shared, open: Open, report: &Report, _alive: &Sender<Infallible>) {
+fn write_all(
+    shared: &Shared,
+    open: Open,
+    report: &Report,
+    tap: Option<&LogTap>,
+    _alive: &Sender<Infallible>,
+) {
     let mut output = open().map(Lines::new);
     if let Err(error) = &output {
         (report.failing)(error);
     }
     let (mut failing, mut lost) = (output.is_err(), 0);
     while let Some(batch) = shared.receive() {
+        // Whatever becomes of the sink.
+        if let Some(tap) = tap.filter(|_| batch.lines > 0) {
+            tap.pass(&batch.bytes, batch.lines);
+        }
         let Ok(output) = &mut output else {
             shared.cells.failed.fetch_add(batch.lines, Ordering::Relaxed);
             continue;

@@ -1,6 +1,7 @@
 //! The admin port: metrics, health checks, and the status page with its JSON. It has a thread of its own, so a scrape never delays a
 //! request. A Unix socket serves the same paths to `ravelin probe`.
 
+mod log_stream;
 mod page;
 mod seats;
 mod start;
@@ -9,7 +10,7 @@ use crate::app::Wakeup;
 use crate::app::status::{self, Readiness, Sources, StatusAnswer};
 use crate::net::shutdown::{ShutdownSignal, Stage};
 use crate::telemetry::scrape::scrape;
-use crate::telemetry::{AdminDoor, Telemetry, Unready, age};
+use crate::telemetry::{AdminDoor, LogTap, Telemetry, Unready, age};
 use crate::transport::admission::GateCell;
 use crate::transport::listen::{self, Accepting, LocalAccepting};
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use log_stream::LogStream;
 use page::Sent;
 use prometheus_client::registry::Registry;
 use seats::{Seat, Seated, Seats};
@@ -51,8 +53,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// What is served, for those who ask for no page.
 const INDEX: &str = "ravelin\n\n/metrics\n/livez\n/readyz\n/api/v1/status\n/page\n";
 
-/// An answer: a text, or the page of metrics.
-type Answer = Response<Either<Full<Bytes>, Sent>>;
+/// An answer: a text, the page of metrics, or the access log.
+type Answer = Response<Either<Full<Bytes>, Either<Sent, LogStream>>>;
 
 /// The data that the admin port serves.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub struct Admin {
     status: Arc<Sources>,
     /// Who may read the status page and its JSON.
     readers: Arc<GateCell>,
+    /// Where readers of the access log join; `None` if there is no such log.
+    tap: Option<Arc<LogTap>>,
 }
 
 impl Admin {
@@ -76,13 +80,14 @@ impl Admin {
         readers: Arc<GateCell>,
         shutdown: ShutdownSignal,
         wakeup: Wakeup,
+        tap: Option<Arc<LogTap>>,
     ) -> Self {
         let mut registry = Registry::default();
         status.telemetry.register(&mut registry);
         let pages = Arc::new(Semaphore::new(PAGES));
         let (registry, telemetry) = (Arc::new(registry), Arc::clone(&status.telemetry));
         let status = Arc::new(status);
-        Self { registry, telemetry, shutdown, wakeup, pages, status, readers }
+        Self { registry, telemetry, shutdown, wakeup, pages, status, readers, tap }
     }
 
     /// Serves until the process aborts: the port, to sources that `gate` admits, and the socket, to every process that can
@@ -209,6 +214,9 @@ impl Admin {
         seat: &Rc<Seat>,
     ) -> Answer {
         let method = request.method();
+        if request.uri().path() == log_stream::PATH {
+            return self.stream_log(request, seat);
+        }
         if let Some(answer) = self.ask_status(request, peer, seat).await {
             return answer;
         }
@@ -226,7 +234,9 @@ impl Admin {
         }
         let gzip = accepts_gzip(request.headers());
         match scrape(Arc::clone(&self.registry), gzip) {
-            Ok(page) => metrics(Either::Right(Sent { page, _reading: seat.reads() }), gzip),
+            Ok(page) => {
+                metrics(Either::Right(Either::Left(Sent { page, _reading: seat.reads() })), gzip)
+            }
             Err(error) => {
                 let text = format!("cannot start a thread to encode the metrics: {error}\n");
                 self::text(StatusCode::SERVICE_UNAVAILABLE, text)
@@ -327,7 +337,7 @@ impl Admin {
     }
 }
 
-fn metrics(body: Either<Full<Bytes>, Sent>, gzip: bool) -> Answer {
+fn metrics(body: Either<Full<Bytes>, Either<Sent, LogStream>>, gzip: bool) -> Answer {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));

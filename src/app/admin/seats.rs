@@ -117,6 +117,11 @@ impl Seat {
         self.change(Standing::Reading);
     }
 
+    /// Whether it is one of the socket, which processes of its user and root alone can open.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.seats.door, AdminDoor::Socket)
+    }
+
     /// Whether there has been a request.
     pub(super) fn has_asked(&self) -> bool {
         self.state.standing.get() != Standing::Silent

@@ -26,7 +26,9 @@ pub(in crate::app) fn start_admin(
         started: jiff::Timestamp::now().as_second(),
     };
     let readers = parts.updates.status_gate();
-    let admin = Admin::new(status, readers, parts.signal.clone(), parts.wakeup.clone());
+    let tap = parts.sink.as_ref().map(|sink| Arc::clone(sink.tap()));
+    let (signal, wakeup) = (parts.signal.clone(), parts.wakeup.clone());
+    let admin = Admin::new(status, readers, signal, wakeup, tap);
     let successor = parts.admin_ends.clone();
     Thread::spawn(&parts.wakeup, "admin", move || {
         unprivileged("admin", async move {

@@ -161,11 +161,16 @@ impl StatusAnswer {
         Self { response, place: None }
     }
 
+    /// With an error alone.
+    pub(crate) fn refused(status: StatusCode, text: &str) -> Self {
+        Self::of(status, failed(text))
+    }
+
     /// Of a source that may read metrics alone: see `admin.admit_status`.
     pub(crate) fn forbidden() -> Self {
         let text = "the status page and /api/v1/ are not for this address: use kubectl port-forward, or ravelin explain \
             --admin SOCKET in the pod; admin.admit_status names who may read them";
-        Self::of(StatusCode::FORBIDDEN, failed(text))
+        Self::refused(StatusCode::FORBIDDEN, text)
     }
 
     /// Of a browser that came by a name that can be anybody's: see [`own_host`].

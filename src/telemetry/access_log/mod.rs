@@ -25,6 +25,7 @@ pub use line::{ConnectionText, Line, RouteText, protocol};
 pub use output::Output;
 pub use tcp_line::TcpLine;
 
+use super::tap::LogTap;
 use super::writer::{Batch, LogCells, Message, Report, Writer};
 use crate::net::counters::LocalCounter;
 use clf::ClfClock;
@@ -147,9 +148,15 @@ impl Drop for AccessLog {
 pub struct Sink {
     sender: SyncSender<Message>,
     custom: Option<Arc<Custom>>,
+    tap: Arc<LogTap>,
 }
 
 impl Sink {
+    /// Where readers join who follow the log.
+    pub fn tap(&self) -> &Arc<LogTap> {
+        &self.tap
+    }
+
     /// The access log of one worker, which counts dropped lines in `cells`.
     pub fn worker(&self, cells: Arc<super::WorkerCells>) -> AccessLog {
         AccessLog {
@@ -179,6 +186,8 @@ pub fn start(
         failing: |error| tracing::warn!(%error, "the access log cannot be written"),
         works_again: |lost| tracing::warn!(lost, "the access log can be written again"),
     };
-    let writer = Writer::start("access-log", receiver, open, cells, report)?;
-    Ok((Sink { sender, custom }, writer))
+    let tap = Arc::<LogTap>::default();
+    let writer =
+        Writer::start("access-log", receiver, open, cells, report, Some(Arc::clone(&tap)))?;
+    Ok((Sink { sender, custom, tap }, writer))
 }

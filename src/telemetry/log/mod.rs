@@ -97,7 +97,7 @@ fn start(output: Box<dyn Write + Send>, cells: Arc<LogCells>) -> io::Result<(Lin
         works_again: |lost| tracing::warn!(lost, "the process log can be written again"),
     };
     let open = Box::new(|| Ok(output));
-    let writer = Writer::start("process-log", receiver, open, Arc::clone(&cells), report)?;
+    let writer = Writer::start("process-log", receiver, open, Arc::clone(&cells), report, None)?;
     Ok((Lines { sender, queued: Arc::default(), cells }, writer))
 }
 
