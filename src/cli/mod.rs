@@ -1,5 +1,5 @@
 //! The command line: `run`, `demo`, `check`, `explain`, `migrate`, `compare`, `probe`,
-//! `top`, `bundle`, `completions`, `man`, `version`.
+//! `top`, `logs`, `bundle`, `completions`, `man`, `version`.
 //!
 //! Exit codes: 0 for success, 1 for a finding or a failure (`migrate`, `compare`: 1 and 2 are verdicts), 64 (`EX_USAGE` of sysexits) for a wrong
 //! command line or configuration.
@@ -18,6 +18,7 @@ mod demo;
 mod explain;
 mod findings;
 mod full_strict;
+mod logs;
 mod manifests;
 mod migrate;
 mod numbers;
@@ -177,6 +178,21 @@ enum Verb {
         the kernel. Own answers: responses of ravelin, by reason. NO_COLOR=1 turns colours off.\n\n\
         Exit code: 0 quit, 64 wrong usage or no terminal, 69 the process does not answer.")]
     Top(top::TopArgs),
+    /// Follow the access log, and print the lines that are wanted.
+    #[command(after_help = "Examples:\n  ravelin logs --status 5xx --explain\n  \
+        ravelin logs --config /etc/ravelin/ravelin.toml --host app.example.com --slower-than 1s\n  \
+        kubectl -n ravelin logs -f ds/ravelin | ravelin logs --status 5xx\n  \
+        kubectl -n ravelin logs -f -l app.kubernetes.io/name=ravelin --prefix | ravelin logs --reason 'upstream_*'\n  \
+        kubectl -n ravelin exec POD -- ravelin logs --client 203.0.113.0/24\n  \
+        ravelin logs --no-follow --since 2h --path /api /var/log/ravelin/access.log\n\n\
+        The log is that of FILE; or standard input, if that is a pipe or a file; or with --config the file of\n\
+        log.access; or else what the process writes from now on, over its admin socket (not its port: lines have\n\
+        addresses of visitors). A file is followed by its name: renamed, removed or truncated, the new one is read.\n\
+        All formats of log.format are read. Lines of traefik have no reason, route and Ray ID, those of traefik-clf no\n\
+        host either: options for these fields are then refused.\n\n\
+        Exit code: 0 the log has ended, 1 it cannot be read, or has no line of the access log, 64 wrong usage, 69 the\n\
+        process does not answer.")]
+    Logs(logs::LogsArgs),
     /// Collect what a helper needs to know of an installation, without its secrets.
     #[command(after_help = "Examples:\n  ravelin bundle --config /etc/ravelin/ravelin.toml\n  \
         ravelin bundle --admin http://127.0.0.1:9180 --output bundle/\n  \
@@ -266,6 +282,7 @@ pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
             probe::probe(question, socket, config.as_deref())
         }
         Verb::Top(args) => top::top(&args),
+        Verb::Logs(args) => logs::logs(&args),
         Verb::Bundle(args) => bundle::bundle(&args),
         Verb::Completions { shell } => reference::completions(shell),
         Verb::Man { directory } => reference::man(&directory),

@@ -15,9 +15,11 @@ mod eventually;
 mod explain;
 mod first_evening;
 mod foreign;
+mod logs;
 mod migrate;
 mod mistakes;
 mod origin;
+mod picture;
 mod preflight;
 mod probe;
 mod program;
@@ -39,7 +41,7 @@ mod zones;
 
 use program::{PATIENCE, Ran, ravelin};
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "run",
     "demo",
     "check",
@@ -48,6 +50,7 @@ const VERBS: [&str; 12] = [
     "compare",
     "probe",
     "top",
+    "logs",
     "bundle",
     "completions",
     "man",

@@ -49,6 +49,12 @@ impl Running {
         Self { child, folder, log }
     }
 
+    /// A further process for the configuration of one that has ended. Its end is the caller's.
+    pub(crate) fn again(config: &str) -> Child {
+        let mut command = command(&["run", "--config", config]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program runs")
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("admin.sock")
     }

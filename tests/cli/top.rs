@@ -2,11 +2,10 @@
 
 use crate::admin::{shop, visit};
 use crate::eventually::eventually;
-use crate::program::{await_end, command, ravelin};
+use crate::program::{await_end, ravelin};
 use crate::running::Running;
 use crate::terminal::InTerminal;
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -198,11 +197,7 @@ fn a_process_that_is_gone_is_told_and_one_that_is_back_is_watched_again() {
     top.until_line("NO ANSWER for ");
     top.until_line("the process that created it has exited");
     let config = running.folder.path().join("ravelin.toml");
-    let mut again = command(&["run", "--config", config.to_str().expect("UTF-8")])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program runs");
+    let mut again = Running::again(config.to_str().expect("UTF-8"));
     top.until_line("  ready");
     top.until("nothing is missing", |screen| (!screen.contents().contains("exited")).then_some(()));
     again.kill().expect("it runs");

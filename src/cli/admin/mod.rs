@@ -2,6 +2,8 @@
 //!
 //! Starts no runtime: `ravelin probe` asks every few seconds, within the limits of the pod.
 
+mod stream;
+
 use super::Failure;
 use crate::config::Config;
 use clap::Args;
@@ -12,6 +14,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+pub(super) use stream::AdminStream;
 
 /// For an answer of the status page or the metrics: a scrape of a large cluster takes a second.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -26,7 +29,7 @@ const PART: usize = 500;
 const UNAVAILABLE: u8 = 69;
 
 /// Where the installations of `deploy/` have the socket.
-const SOCKET: &str = "/run/ravelin/admin.sock";
+pub(super) const SOCKET: &str = "/run/ravelin/admin.sock";
 
 /// The process that is watched: the one that is named, or the one that an installation has.
 #[derive(Debug, Args)]
@@ -41,6 +44,16 @@ pub(super) struct ProcessArgs {
 }
 
 impl ProcessArgs {
+    /// The configuration file that was named.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// Whether neither was named.
+    pub(super) fn is_default(&self) -> bool {
+        self.admin.is_none() && self.config.is_none()
+    }
+
     /// Where it is.
     pub(super) fn place(&self) -> Result<AdminPlace, Failure> {
         if let Some(place) = &self.admin {
@@ -61,7 +74,7 @@ impl ProcessArgs {
 
     /// A failure to ask it. A process that nobody named may be elsewhere.
     pub(super) fn failed(&self, mut failure: Failure) -> Failure {
-        if self.admin.is_none() && self.config.is_none() {
+        if self.is_default() {
             failure.text.push_str("; name the process with --admin or --config");
         }
         failure
@@ -154,10 +167,7 @@ impl AdminPlace {
         let end = Instant::now() + limit;
         let mut socket = self.connect(limit)?;
         socket.set_write_timeout(Some(limit))?;
-        // HTTP/1.0: the answer ends with the connection, and comes in no chunks. We are no browser that could be
-        // lured, so the host is one that the page accepts.
-        let request = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-        socket.write_all(request.as_bytes())?;
+        send(&mut socket, target)?;
         let mut answer = Vec::new();
         let mut piece = vec![0; 64 * 1024];
         while answer.len() < most {
@@ -238,14 +248,19 @@ impl AdminPlace {
         if answer.status == 200 {
             return Ok(answer.body);
         }
+        Err(self.refusal(&answer))
+    }
+
+    /// What the process says in the place of what was asked for.
+    fn refusal(&self, answer: &AdminAnswer) -> Failure {
         let told: Option<Value> = serde_json::from_slice(&answer.body).ok();
         let told = told.as_ref().and_then(|told| told["error"].as_str());
         let text =
             told.map_or_else(|| String::from_utf8_lossy(&answer.body).into_owned(), str::to_owned);
         match answer.status {
-            400 => Err(Failure::usage(text)),
-            404 => Err(self.unavailable("it is an older version, which does not serve that")),
-            status => Err(self.unavailable(&format!("status {status}: {}", text.trim_end()))),
+            400 => Failure::usage(text),
+            404 => self.unavailable("it is an older version, which does not serve that"),
+            status => self.unavailable(&format!("status {status}: {}", text.trim_end())),
         }
     }
 
@@ -267,6 +282,13 @@ impl AdminPlace {
     fn unavailable(&self, text: &str) -> Failure {
         Failure { code: UNAVAILABLE, text: format!("no answer from {self}: {text}") }
     }
+}
+
+/// Sends a request. HTTP/1.0: the answer ends with the connection, and comes in no chunks. We are no browser that could be
+/// lured, so the host is one that the page accepts.
+fn send(socket: &mut Socket, target: &str) -> io::Result<()> {
+    let request = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    socket.write_all(request.as_bytes())
 }
 
 /// A host with the default port, if it names none.

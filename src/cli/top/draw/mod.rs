@@ -17,6 +17,9 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 const LEAST_WIDTH: u16 = 70;
 const LEAST_HEIGHT: u16 = head::LINES + 5;
 
+/// The label `host` of requests that no rule matched.
+const UNMATCHED: &str = "_";
+
 /// How things stand out.
 #[derive(Clone, Copy)]
 pub(super) struct Palette {
@@ -120,7 +123,12 @@ fn draw_hosts(
     let rows = shown.clone().map(|(host, rates)| {
         let [_, ok, redirect, client, server] = rates.classes.map(rate);
         let failing = if rates.classes[4] > 0.0 { palette.bad } else { Style::new() };
-        let name = if host.is_empty() { "(no rule matched)".to_owned() } else { printable(host) };
+        let name = match *host {
+            // The label of `metrics.labels` is left out.
+            "" => "(all hosts)".to_owned(),
+            UNMATCHED => format!("{UNMATCHED} (no rule)"),
+            host => printable(host),
+        };
         let mut cells = vec![Cell::from(name), right(&rate(rates.all()), 6)];
         cells.extend([right(&ok, 6), right(&redirect, 6), right(&client, 6)]);
         cells.push(right(&server, 6).style(failing));
