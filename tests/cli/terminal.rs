@@ -1,6 +1,7 @@
 //! A terminal for the program: a pseudo-terminal, and the screen that its output makes.
 
 use crate::program::{PATIENCE, await_end, command};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::{File, OpenOptions};
@@ -9,7 +10,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 type Screen = Arc<(Mutex<vt100::Parser>, Condvar)>;
@@ -21,6 +24,9 @@ pub(crate) struct InTerminal {
     /// Kept open, so that the settings can be read when the program has ended.
     device: OwnedFd,
     screen: Screen,
+    /// Reads what the program writes, until it is told that the terminal is to be gone.
+    reader: Option<JoinHandle<()>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl InTerminal {
@@ -45,14 +51,23 @@ impl InTerminal {
         let screen = Screen::new((Mutex::new(vt100::Parser::new(24, 80, 0)), Condvar::new()));
         let master = File::from(master);
         let (mut output, drawn) = (master.try_clone().expect("a descriptor"), Arc::clone(&screen));
-        std::thread::spawn(move || {
+        let closed = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&closed);
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 8192];
-            while let Ok(length @ 1..) = output.read(&mut bytes) {
+            while !ended.load(Ordering::Relaxed) {
+                let turn = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+                let mut polled = [PollFd::new(&output, PollFlags::IN)];
+                if poll(&mut polled, Some(&turn)).is_ok_and(|ready| ready == 0) {
+                    continue;
+                }
+                let Ok(length @ 1..) = output.read(&mut bytes) else { return };
                 drawn.0.lock().expect("no panic").process(&bytes[..length]);
                 drawn.1.notify_all();
             }
         });
-        Self { child, master, device: device.into(), screen }
+        let reader = Some(reader);
+        Self { child, master, device: device.into(), screen, reader, closed }
     }
 
     /// Waits until the screen is as wanted, and returns what is found.
@@ -91,6 +106,16 @@ impl InTerminal {
     pub(crate) fn is_raw(&self) -> bool {
         let modes = tcgetattr(&self.device).expect("a terminal").local_modes;
         !modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    /// Closes the window, and waits for the end of the program: the kernel hangs the terminal up.
+    pub(crate) fn hang_up(mut self) -> ExitStatus {
+        self.closed.store(true, Ordering::Relaxed);
+        self.reader.take().map(JoinHandle::join).expect("once").expect("no panic");
+        let null = || File::open("/dev/null").expect("there is one");
+        self.master = null();
+        self.device = null().into();
+        await_end(&mut self.child)
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -163,6 +163,14 @@ fn a_terminal_is_given_back_by_control_c_and_by_signals() {
     }
 }
 
+#[test]
+fn a_window_that_is_closed_ends_it() {
+    let (running, _load) = busy();
+    let top = start(&running);
+    top.until_line("shop.example");
+    assert_eq!(top.hang_up().code(), Some(0));
+}
+
 /// Whether any character has a colour of its own.
 fn has_colors(screen: &Screen) -> bool {
     let (lines, columns) = screen.size();

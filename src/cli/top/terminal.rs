@@ -12,8 +12,12 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::io::{self, ErrorKind, Stdout};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -32,8 +36,8 @@ const SHARE: u32 = 4;
 /// The longest wait between two questions that this comes to, where the interval is not longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// `EIO` of Linux: the terminal is gone (its window was closed, or ssh ended).
-const GONE: i32 = 5;
+/// For the view to end by itself after a signal.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The screen, which is given back when this is dropped. The kernel does the rest where the process is killed.
 struct Screen;
@@ -65,12 +69,50 @@ impl Drop for Screen {
     }
 }
 
+/// Ends the view by signals. crossterm reads a terminal that hangs up at the wrong moment without an end, so that a view
+/// that does not see `ended` ends with the process.
+fn end_by_signals(ended: Arc<AtomicBool>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])?;
+    let wait = move || {
+        if signals.forever().next().is_some() {
+            ended.store(true, Ordering::Relaxed);
+            super::pause(PATIENCE);
+            let _ = disable_raw_mode();
+            std::process::exit(0);
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// What a wait for keys ended with.
+enum Waited {
+    Keys,
+    Nothing,
+    /// The terminal is gone: its window was closed, or ssh ended.
+    Gone,
+}
+
+/// Waits for a key, for at most [`TURN`]. A signal, such as that of another size, ends it.
+fn wait_for_keys() -> io::Result<Waited> {
+    let input = io::stdin();
+    let mut polled = [PollFd::new(&input, PollFlags::IN)];
+    let limit = Timespec::try_from(TURN).map_err(io::Error::other)?;
+    match poll(&mut polled, Some(&limit)) {
+        Ok(0) | Err(Errno::INTR) => return Ok(Waited::Nothing),
+        Ok(_) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let happened = polled[0].revents();
+    Ok(match happened.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        true => Waited::Gone,
+        false => Waited::Keys,
+    })
+}
+
 /// Shows the view until the user quits, a signal ends it, or the terminal goes away.
 pub(super) fn show(mut view: TopView, place: AdminPlace, interval: Duration) -> io::Result<()> {
     let ended = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
-        signal_hook::flag::register(signal, Arc::clone(&ended))?;
-    }
+    end_by_signals(Arc::clone(&ended))?;
     let (sender, samples) = sync_channel(1);
     // It ends with the process, or when nobody receives.
     thread::Builder::new()
@@ -78,7 +120,8 @@ pub(super) fn show(mut view: TopView, place: AdminPlace, interval: Duration) -> 
         .spawn(move || ask(&place, interval, &sender))?;
     let palette = Palette::new(ColorChoice::Auto.is_wanted(&io::stdout()));
     let screen = Screen::take()?;
-    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    // Its drop shows the cursor, as `Screen` does, and panics where the terminal is gone.
+    let mut terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
     let result = run(&mut terminal, &mut view, palette, &samples, &ended);
     drop(screen);
     match result {
@@ -88,7 +131,7 @@ pub(super) fn show(mut view: TopView, place: AdminPlace, interval: Duration) -> 
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(GONE)
+    error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 /// Asks the process at intervals, until nobody listens.
@@ -119,7 +162,13 @@ fn run(
             terminal.draw(|frame| draw(frame, view, palette))?;
             drawn = Some(Instant::now());
         }
-        if event::poll(TURN)? {
+        match wait_for_keys()? {
+            Waited::Gone => return Ok(()),
+            Waited::Nothing => {}
+            Waited::Keys if !event::poll(Duration::ZERO)? => super::pause(TURN),
+            Waited::Keys => {}
+        }
+        while event::poll(Duration::ZERO)? {
             // A change of size, too, has the view drawn again.
             drawn = None;
             if let Event::Key(key) = event::read()?
