@@ -44,6 +44,22 @@ impl Logging {
         visit(self.balanced, path, RAY);
     }
 
+    /// Visits while something waits for lines: it hears what comes once it has joined, which nothing tells.
+    fn while_visited<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let (balanced, heard) = (self.balanced, Arc::new(AtomicBool::new(false)));
+        let ended = Arc::clone(&heard);
+        let visitor = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                visit(balanced, "/other", RAY);
+                visit(balanced, "/wanted", RAY);
+            }
+        });
+        let found = wait();
+        heard.store(true, Ordering::Relaxed);
+        visitor.join().expect("no panic");
+        found
+    }
+
     fn option(&self, name: &str) -> String {
         self.path(name).to_str().expect("UTF-8").to_owned()
     }
@@ -149,19 +165,9 @@ fn a_file_is_followed_while_it_is_rotated() {
 fn a_process_is_followed_over_its_socket_and_not_over_its_port() {
     let mut logging = Logging::start("ravelin");
     let socket = logging.option("admin.sock");
+    eventually("the socket", || logging.running.metrics());
     let mut logs = Following::start(&["--admin", &socket, "--status", "503", "--path", "/wanted"]);
-    // It hears what comes once it has joined, which nothing tells.
-    let (balanced, heard) = (logging.balanced, Arc::new(AtomicBool::new(false)));
-    let ended = Arc::clone(&heard);
-    let visitor = std::thread::spawn(move || {
-        while !ended.load(Ordering::Relaxed) {
-            visit(balanced, "/other", RAY);
-            visit(balanced, "/wanted", RAY);
-        }
-    });
-    let line = logs.next();
-    heard.store(true, Ordering::Relaxed);
-    visitor.join().expect("no panic");
+    let line = logging.while_visited(|| logs.next());
     assert!(line.contains(r#""path":"/wanted""#) && line.contains("203.0.113.7"), "{line}");
     let address = logging.running.until("\"admin port\"");
     let address: serde_json::Value = serde_json::from_str(&address).expect("a JSON line");
@@ -187,6 +193,26 @@ fn a_process_is_followed_over_its_socket_and_not_over_its_port() {
     assert!(line.ends_with("it answers again\n"), "{line}");
     again.kill().expect("it runs");
     again.wait().expect("ours");
+}
+
+#[test]
+fn four_read_at_one_time_and_keep_no_process_from_its_end() {
+    let mut logging = Logging::start("otel");
+    let socket = logging.option("admin.sock");
+    eventually("the socket", || logging.running.metrics());
+    let mut readers: Vec<_> =
+        (0..4).map(|_| Following::start(&["--admin", &socket, "--status", "503"])).collect();
+    logging.while_visited(|| {
+        for reader in &mut readers {
+            assert!(reader.next().contains(r#""ravelin.cf_ray":"8f2b3c4d5e6f7a8b-FRA""#));
+        }
+    });
+    let fifth = ravelin(&["logs", "--admin", &socket]);
+    assert_eq!((fifth.code, fifth.out.as_str()), (69, ""));
+    assert!(fifth.err.contains("too many read the access log already"), "{}", fifth.err);
+    // By now they take no more, because nobody reads what they print.
+    logging.running.signal("TERM");
+    assert_eq!(await_end(&mut logging.running.child).code(), Some(0));
 }
 
 /// Runs it on an input.
