@@ -172,26 +172,30 @@ enum Verb {
         ravelin top --admin http://127.0.0.1:9180 --filter example.com --sort errors\n  \
         kubectl -n ravelin exec -it ds/ravelin -- ravelin top\n  \
         kubectl -n ravelin exec POD -- ravelin top --once\n\n\
-        Keys: q or Ctrl-C quits, s changes the order, / filters by host, Esc clears the filter, p pauses, arrows scroll.\n\
-        Rates are of the last interval; counts are of one process, which serves one node. Refused: connections that were\n\
-        reset, of sources that are not admitted or over a limit; dropped packets: of sources that are not admitted, by\n\
-        the kernel. Own answers: responses of ravelin, by reason. NO_COLOR=1 turns colours off.\n\n\
+        Keys: q or Ctrl-C quits, s changes the order, / filters by host, Esc clears the filter, p pauses,\n\
+        arrows scroll.\n\
+        Rates are of the last interval; counts are of one process, which serves one node. Refused:\n\
+        connections that were reset, of sources that are not admitted or over a limit; dropped packets: of\n\
+        sources that are not admitted, by the kernel. Own answers: responses of ravelin, by reason.\n\
+        NO_COLOR=1 turns colours off.\n\n\
         Exit code: 0 quit, 64 wrong usage or no terminal, 69 the process does not answer.")]
     Top(top::TopArgs),
     /// Follow the access log, and print the lines that are wanted.
     #[command(after_help = "Examples:\n  ravelin logs --status 5xx --explain\n  \
         ravelin logs --config /etc/ravelin/ravelin.toml --host app.example.com --slower-than 1s\n  \
         kubectl -n ravelin logs -f ds/ravelin | ravelin logs --status 5xx\n  \
-        kubectl -n ravelin logs -f -l app.kubernetes.io/name=ravelin --prefix | ravelin logs --reason 'upstream_*'\n  \
+        kubectl -n ravelin logs -f -l app.kubernetes.io/name=ravelin --prefix \\\n    \
+        | ravelin logs --slower-than 1s\n  \
+        ravelin logs --reason 'upstream_*' --route 'shop/*'\n  \
         kubectl -n ravelin exec POD -- ravelin logs --client 203.0.113.0/24\n  \
         ravelin logs --no-follow --since 2h --path /api /var/log/ravelin/access.log\n\n\
-        The log is that of FILE; or standard input, if that is a pipe or a file; or with --config the file of\n\
-        log.access; or else what the process writes from now on, over its admin socket (not its port: lines have\n\
-        addresses of visitors). A file is followed by its name: renamed, removed or truncated, the new one is read.\n\
-        All formats of log.format are read. Lines of traefik have no reason, route and Ray ID, those of traefik-clf no\n\
-        host either: options for these fields are then refused.\n\n\
-        Exit code: 0 the log has ended, 1 it cannot be read, or has no line of the access log, 64 wrong usage, 69 the\n\
-        process does not answer.")]
+        The log is that of FILE; or standard input, if that is a pipe or a file; or with --config the file\n\
+        of log.access; or else what the process writes from now on, over its admin socket (not its port:\n\
+        lines have addresses of visitors). A file is followed by its name: renamed, removed or truncated,\n\
+        the new one is read. All formats of log.format are read. Lines of traefik have no reason, route and\n\
+        Ray ID, those of traefik-clf no host either: options for these fields are then refused.\n\n\
+        Exit code: 0 the log has ended, 1 it cannot be read, or has no line of the access log, 64 wrong\n\
+        usage, 69 the process does not answer.")]
     Logs(logs::LogsArgs),
     /// Collect what a helper needs to know of an installation, without its secrets.
     #[command(after_help = "Examples:\n  ravelin bundle --config /etc/ravelin/ravelin.toml\n  \
