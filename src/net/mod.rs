@@ -13,6 +13,7 @@ pub mod http1;
 pub mod http2;
 pub mod memory;
 pub mod message;
+pub mod outbound;
 #[cfg(test)]
 pub(crate) mod passes;
 pub mod postgres;

@@ -2,9 +2,9 @@
 //! Origin Trust Store.
 
 use crate::error::advice;
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,6 +64,23 @@ impl fmt::Debug for CaBundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CaBundle({})", self.certificates.len())
     }
+}
+
+/// Settings for connections to servers that the CAs of a bundle vouch for, the public ones without a bundle. `protocols` are
+/// offered by ALPN.
+pub fn client_config(bundle: Option<&CaBundle>, protocols: &[&[u8]]) -> ClientConfig {
+    let roots = match bundle {
+        Some(bundle) => Arc::clone(bundle.roots()),
+        None => Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
+    };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has suites for TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config
 }
 
 /// Why a text is no bundle of CAs. Never a part of the content.

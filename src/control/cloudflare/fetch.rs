@@ -4,18 +4,16 @@
 //! future ends it: no task is left behind. The answer is bytes; `answer` says what they mean.
 
 use super::answer::MOST_BYTES;
-use super::connect::{ByteStream, client_config, open, resolve};
+use super::connect::client_config;
 use super::failure::Failure;
-use crate::control::quote::shorten;
+use crate::net::outbound::{ByteStream, OutboundError, Server, said};
 use crate::telemetry::ListFailure;
 use bytes::Bytes;
-use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,9 +47,7 @@ impl Default for FetchDeadlines {
 /// The request for the list and its server.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    is_tls: bool,
-    host: String,
-    port: u16,
+    server: Server,
     /// Path and query.
     target: String,
     /// The only CAs to trust; the public CAs if absent. Read for each attempt.
@@ -106,6 +102,18 @@ impl FetchError {
     }
 }
 
+impl From<OutboundError> for FetchError {
+    fn from(error: OutboundError) -> Self {
+        let why = match error {
+            OutboundError::Resolve { .. } => ListFailure::Resolve,
+            OutboundError::Connect { .. } => ListFailure::Connect,
+            OutboundError::Tls { .. } => ListFailure::Tls,
+            OutboundError::Timeout(_) => ListFailure::Timeout,
+        };
+        Self::Failed(why, error.to_string())
+    }
+}
+
 impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         Self::new(error.why(), error.to_string())
@@ -126,10 +134,8 @@ impl Origin {
 
     /// Prepares requests for a target to the server of `url`. `ca_key` is where `ca_file` is configured.
     pub fn at(url: &Uri, target: String, ca_file: Option<PathBuf>, ca_key: &'static str) -> Self {
-        let host = url.host().unwrap_or_default().to_owned();
-        let is_tls = url.scheme() != Some(&Scheme::HTTP);
-        let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        Self { is_tls, host, port, target, ca_file, ca_key, field: None, most: MOST_BYTES }
+        let server = Server::of(url);
+        Self { server, target, ca_file, ca_key, field: None, most: MOST_BYTES }
     }
 
     /// The same for bodies of so many bytes.
@@ -147,7 +153,7 @@ impl Origin {
 
     /// Identifies the source: `https://host:port/path?query`, without user information.
     pub fn identity(&self) -> String {
-        format!("https://{}:{}{}", self.host, self.port, self.target)
+        format!("https://{}{}", self.server.authority(), self.target)
     }
 
     /// Sends the request, and returns the body.
@@ -203,7 +209,7 @@ impl Origin {
 
     fn request(&self, etag: Option<&HeaderValue>) -> Result<Request<Empty<Bytes>>, FetchError> {
         let mut request = Request::get(&self.target)
-            .header(header::HOST, self.to_string())
+            .header(header::HOST, self.server.to_string())
             .header(header::USER_AGENT, USER_AGENT)
             .header(header::ACCEPT, "application/json")
             .header(header::ACCEPT_ENCODING, "identity")
@@ -219,34 +225,19 @@ impl Origin {
             .map_err(|error| FetchError::Failed(ListFailure::Http, said(&error)))
     }
 
-    async fn connect(&self, limit: Duration) -> Result<ByteStream, FetchError> {
-        let tls = match self.is_tls {
+    async fn connect(&self, limit: Duration) -> Result<Box<dyn ByteStream>, FetchError> {
+        let tls = match self.server.is_tls() {
             true => Some(Arc::new(client_config(self.ca_file.as_deref(), self.ca_key)?)),
             false => None,
         };
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let unknown = |what: String| {
-            FetchError::Failed(ListFailure::Resolve, format!("{host} has no address: {what}"))
-        };
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| unknown(said(&error)))?;
-        let mut last = unknown("the response is empty".to_owned());
-        for addr in resolve(host, self.port).await.map_err(unknown)? {
-            match timeout(limit, open(addr, name.clone(), tls.clone())).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(_) => last = FetchError::timeout("the connection", limit),
-            }
-        }
-        Err(last)
+        Ok(self.server.connect(tls, limit).await?)
     }
 }
 
 /// The name of the server with its port, as in `Host`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.host)?;
-        let usual = if self.is_tls { 443 } else { 80 };
-        if self.port == usual { Ok(()) } else { write!(f, ":{}", self.port) }
+        self.server.fmt(f)
     }
 }
 
@@ -291,10 +282,4 @@ fn not_http(error: hyper::Error) -> FetchError {
     let words = said(&format!("{error}{}", cause.unwrap_or_default()));
     let words = format!("the response is truncated or not HTTP: {words}");
     FetchError::Failed(ListFailure::Http, words)
-}
-
-/// The words of an error, which may repeat what a server sent: shortened, on one line.
-pub(super) fn said(error: &impl fmt::Display) -> String {
-    let text = error.to_string();
-    shorten(&text).replace(char::is_control, " ")
 }
