@@ -54,6 +54,20 @@ pub const POD_SELECTOR: &str = "app.kubernetes.io/name=ravelin";
 /// takes its share of that.
 pub const RESTORE_AFTER: Duration = Duration::from_millis(500);
 
+/// `tracing.timeout`: the one of OpenTelemetry's exporters (`OTEL_EXPORTER_OTLP_TIMEOUT`).
+pub const TRACING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `tracing.queue`, in bytes: some 8000 requests, which is a minute of 130 traced requests a second while the collector
+/// restarts.
+pub const TRACING_QUEUE: usize = 8 << 20;
+
+/// `tracing.parent_limit`: enough to find one's own request, and little for the collector, even if somebody asks for more
+/// all day. Who needs more is in `tracing.parent_from`.
+pub const TRACING_PARENT_LIMIT: u32 = 10;
+
+/// `tracing.service_name`.
+pub const TRACING_SERVICE_NAME: &str = "ravelin";
+
 /// `timeouts.downstream_idle`: Cloudflare reuses an idle origin connection for 900 s. The side that
 /// closes earlier races with that reuse, and the visitor sees a 520; 30 s on top cover clocks and
 /// travel.

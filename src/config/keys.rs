@@ -35,6 +35,7 @@ pub(super) const ROOT: Keys = Keys {
         "admin",
         "log",
         "log_filter",
+        "tracing",
         "timeouts",
         "limits",
         "https",
@@ -175,6 +176,31 @@ pub(super) const LOG_FILTER: Keys = Keys {
         "keep_errors",
     ],
 };
+/// `[tracing]`.
+pub(super) const TRACING: Keys = Keys {
+    table: "tracing",
+    keys: &[
+        "endpoint",
+        "protocol",
+        "compression",
+        "headers",
+        "headers_file",
+        "ca_file",
+        "timeout",
+        "queue",
+        "sample_rate",
+        "parent",
+        "parent_limit",
+        "parent_from",
+        "propagation",
+        "mark_unsampled",
+        "service_name",
+        "resource",
+        "query",
+        "request_headers",
+        "response_headers",
+    ],
+};
 /// `[timeouts]`.
 pub(super) const TIMEOUTS: Keys = Keys {
     table: "timeouts",
@@ -227,7 +253,7 @@ pub(super) const UPSTREAM: Keys = Keys {
 };
 
 /// Every table with fixed keys. `[admit]` is not among them: its keys are the user's.
-pub(super) const TABLES: [&Keys; 23] = [
+pub(super) const TABLES: [&Keys; 24] = [
     &ROOT,
     &LISTENER,
     &CERTIFICATE,
@@ -244,6 +270,7 @@ pub(super) const TABLES: [&Keys; 23] = [
     &ADMIN,
     &LOG,
     &LOG_FILTER,
+    &TRACING,
     &TIMEOUTS,
     &LIMITS,
     &HTTPS,
@@ -259,7 +286,7 @@ pub fn is_key(name: &str) -> bool {
 }
 
 /// What a duration is the duration of: `connect = "0s"` is easily meant as "no limit".
-const MEANINGS: [(&str, &str); 23] = [
+const MEANINGS: [(&str, &str); 24] = [
     ("downstream_idle", "how long a client connection may be idle between requests"),
     ("proxy_header", "how long a PROXY header may take to arrive"),
     ("refresh", "how often Cloudflare's list is fetched; \"off\" means never"),
@@ -276,6 +303,7 @@ const MEANINGS: [(&str, &str); 23] = [
     ("drain_idle", "how long idle client connections stay open after SIGTERM"),
     ("reload", "how long a reloaded configuration may take to become ready"),
     ("min_duration", "how long a request takes that is logged"),
+    ("timeout", "how long an export of traces may take"),
     ("coalesce", "how long a change waits for further changes"),
     ("coalesce_max", "how long a change may wait in total"),
     ("watch_timeout", "how long one watch of the API server lasts"),

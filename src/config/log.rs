@@ -6,8 +6,8 @@ use super::log_headers::{self, LoggedHeaders};
 use super::raw::{self, Table};
 use super::units::Fault;
 use super::values::{one_of, unknown_word};
-use super::{Cloudflare, ZoneTable};
 use crate::error::labels;
+use http::HeaderName;
 use std::path::PathBuf;
 
 /// `[log]`, and `[log_filter]`.
@@ -63,10 +63,8 @@ impl AccessLogFormat {
     ];
 }
 
-/// Reads `[log]` and `[log_filter]`. The secrets of the other two are not logged.
-pub(super) fn section(root: &Table<'_>, cloudflare: &Cloudflare, zones: &[ZoneTable]) -> LogConfig {
-    let of_zones = zones.iter().filter_map(|zone| zone.secret.as_ref());
-    let secrets: Vec<_> = cloudflare.secret.iter().chain(of_zones).map(|own| &own.name).collect();
+/// Reads `[log]` and `[log_filter]`. `secrets` are not logged.
+pub(super) fn section(root: &Table<'_>, secrets: &[&HeaderName]) -> LogConfig {
     let table = &root.table(&keys::LOG);
     let default = LogConfig::default();
     let access = table.read("access", |value| match raw::string(value)? {
@@ -89,7 +87,7 @@ pub(super) fn section(root: &Table<'_>, cloudflare: &Cloudflare, zones: &[ZoneTa
         access: access.unwrap_or(default.access),
         format: format.unwrap_or(default.format),
         query: table.read("query", raw::boolean).unwrap_or(default.query),
-        headers: log_headers::read(table, &secrets),
+        headers: log_headers::read(table, secrets),
         filter: log_filter::section(&root.table(&keys::LOG_FILTER)),
         level: level.unwrap_or(default.level),
     }

@@ -50,24 +50,38 @@ pub(super) fn read(table: &Table<'_>, secrets: &[&HeaderName]) -> LoggedHeaders 
     for (key, kept) in
         [("request_headers", &headers.request), ("response_headers", &headers.response)]
     {
-        for name in kept {
-            let problem = if CREDENTIALS.contains(name) {
-                format!("\"{name}\" is a credential, whose value is never logged")
-            } else if secrets.contains(&name) {
-                format!("\"{name}\" has the secret of this configuration, which is never logged")
-            } else if headers.redacted.contains(name) {
-                format!("\"{name}\" is in redacted_headers as well")
-            } else {
-                continue;
-            };
-            let fix = "list it in redacted_headers alone, or nowhere";
+        let fix = "list it in redacted_headers alone, or nowhere";
+        refuse_secrets(table, key, kept, secrets, fix);
+        for name in kept.iter().filter(|name| headers.redacted.contains(name)) {
+            let problem = format!("\"{name}\" is in redacted_headers as well");
             table.complain(key, Fault::new(problem, fix));
         }
     }
     headers
 }
 
-fn names(table: &Table<'_>, key: &str) -> Vec<HeaderName> {
+/// Reports names of fields whose values are secrets.
+pub(super) fn refuse_secrets(
+    table: &Table<'_>,
+    key: &str,
+    names: &[HeaderName],
+    secrets: &[&HeaderName],
+    fix: &str,
+) {
+    for name in names {
+        let problem = if CREDENTIALS.contains(name) {
+            format!("\"{name}\" is a credential, whose value is never logged")
+        } else if secrets.contains(&name) {
+            format!("\"{name}\" has the secret of this configuration, which is never logged")
+        } else {
+            continue;
+        };
+        table.complain(key, Fault::new(problem, fix));
+    }
+}
+
+/// The names of a list, each once, in lower case and sorted.
+pub(super) fn names(table: &Table<'_>, key: &str) -> Vec<HeaderName> {
     let Some(list) = table.list(key) else { return Vec::new() };
     let mut names = list.strings(&table.path(key), |text| {
         let name = HeaderName::from_bytes(text.as_bytes()).ok();

@@ -34,6 +34,7 @@ mod sections;
 mod source;
 mod state;
 mod timeouts;
+mod tracing;
 mod units;
 mod values;
 mod zone;
@@ -73,6 +74,9 @@ pub use source::{
 };
 pub use state::LastGoodConfig;
 pub use timeouts::TimeoutsConfig;
+pub use tracing::{
+    ParentPolicy, SampleRate, TraceCompression, TraceFormat, TraceProtocol, Tracing, trace_header,
+};
 pub use units::{Fault, MAX_DURATION, duration, size};
 pub use values::SOCKET_PATH_BYTES;
 pub use zone::ZoneTable;
@@ -122,6 +126,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The process log: severity and destination.
     pub log: LogConfig,
+    /// Which requests are traced, and where their spans are sent. `None`: none are.
+    pub tracing: Option<Tracing>,
     /// How long each phase may last.
     pub timeouts: TimeoutsConfig,
     /// Bounds on what clients may use.

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::thread;
 use std::time::Duration;
 
+use http::HeaderName;
 use toml::de::DeValue;
 
 use crate::error::Advice;
@@ -29,14 +30,15 @@ use super::metrics;
 use super::raw::{self, Document, Table};
 use super::source;
 use super::state;
+use super::tracing;
 use super::units::{self, Fault};
 use super::values::{
     bytes, count, duration, label, one_of, path, socket_addr, socket_path, unknown_word,
 };
 use super::zone;
 use super::{
-    AdminConfig, Admit, Config, Http1, LimitsConfig, Listener, ListenerProtocol, Members,
-    TimeoutsConfig, UpstreamConfig, defaults, keys,
+    AdminConfig, Admit, Cloudflare, Config, Http1, LimitsConfig, Listener, ListenerProtocol,
+    Members, TimeoutsConfig, UpstreamConfig, ZoneTable, defaults, keys,
 };
 
 /// Worker threads. More than 256 cores are not known of any node; each worker has pools and
@@ -78,7 +80,9 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
     let admin_table = root.table(&keys::ADMIN);
     let admin = admin(&admin_table, &sets);
     let zones = zone::section(&root);
-    let log = log::section(&root, &cloudflare, &zones);
+    let secrets = secrets(&cloudflare, &zones);
+    let log = log::section(&root, &secrets);
+    let tracing = tracing::section(&root.table(&keys::TRACING), &secrets);
     let timeouts = timeouts(document, &root.table(&keys::TIMEOUTS));
     let limits = limits(&root.table(&keys::LIMITS));
     let https = https(&root.table(&keys::HTTPS));
@@ -110,6 +114,7 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         source: source?,
         admin,
         log,
+        tracing,
         timeouts,
         limits,
         https,
@@ -118,6 +123,12 @@ pub(super) fn config(document: &Document<'_>) -> Option<Config> {
         metrics,
         upstream,
     })
+}
+
+/// Fields in which the configuration expects a secret.
+fn secrets<'c>(cloudflare: &'c Cloudflare, zones: &'c [ZoneTable]) -> Vec<&'c HeaderName> {
+    let of_zones = zones.iter().filter_map(|zone| zone.secret.as_ref());
+    cloudflare.secret.iter().chain(of_zones).map(|own| &own.name).collect()
 }
 
 fn check_tickets(tls: &Table<'_>, listeners: &[Listener]) {

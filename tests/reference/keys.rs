@@ -24,7 +24,7 @@ const ARRAYS: [&str; 6] =
 const CROWDSEC: &str = "\"http://crowdsec.example:8080\"";
 
 /// What has to be set for a key to have a meaning. An empty value removes a key that is in the way.
-const COMPANIONS: [(&str, &[(&str, &str)]); 25] = [
+const COMPANIONS: [(&str, &[(&str, &str)]); 26] = [
     ("certificate", &[("certificate.cert_file", "\"a\""), ("certificate.key_file", "\"b\"")]),
     (
         "client_certificate",
@@ -47,6 +47,7 @@ const COMPANIONS: [(&str, &[(&str, &str)]); 25] = [
     ("access.hosts", &[("access.audiences", "[\"0a\"]")]),
     ("access.groups", &[("access.audiences", "[\"0a\"]")]),
     ("access.team", &[("access.ca_file", "\"a\"")]),
+    ("tracing", &[("tracing.endpoint", "\"http://collector.example:4318\"")]),
     ("zone.hosts", &[("zone.max_cdn_passes", "1")]),
     ("zone.secret_header", &[("zone.secret_file", "\"a\"")]),
     ("zone.secret_file", &[("zone.secret_header", "\"x-a\"")]),
@@ -59,11 +60,12 @@ const COMPANIONS: [(&str, &[(&str, &str)]); 25] = [
 ];
 
 /// Types that are tried out: a value that is taken where there is one for all, and values that are not.
-const TYPES: [(&str, &str, &[&str]); 9] = [
+const TYPES: [(&str, &str, &[&str]); 10] = [
     ("list", "", &["\"a\"", "1"]),
     ("duration", "\"1h\"", &["5", "\"0s\"", "\"25h\"", "\"soon\""]),
     ("size", "", &["true", "\"16\"", "\"16 parsecs\""]),
     ("integer", "", &["\"1\"", "1.5", "true"]),
+    ("number", "0.5", &["\"0.5\"", "-1", "nan", "true"]),
     ("boolean", "true", &["\"true\"", "1"]),
     ("path", "\"./a/b\"", &["7", "\"\""]),
     ("text", "", &["7", "true"]),
