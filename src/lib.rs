@@ -40,7 +40,7 @@
 //! - the reconciler, which follows the objects of the source;
 //! - with a cluster: the API client (watch and write-back), and the writer of the last-good state;
 //! - the keeper of Cloudflare's address list;
-//! - the admin port; the writers of access log and process log;
+//! - the admin port; the writers of access log and process log; the export of traces, if it is configured;
 //! - with TLS: the certificate store, which follows files and checks Full (strict);
 //! - health checks and DNS, if a Service needs them;
 //! - the watch of the cgroup's memory, if it has a limit.
@@ -59,7 +59,7 @@
 //! | | [`config`] | the configuration file | valid by construction: nothing downstream validates a value again | `tests/config_files.rs` |
 //! | base | [`balance`] | which endpoint of a Service takes a request | pure decisions without I/O; imports neither HTTP nor Kubernetes types | `tests/layering` |
 //! | | [`routing`] | the routing table: compiled, looked up, published | one place swaps the table; a request uses one table from start to end | `tests/it` |
-//! | | [`telemetry`] | metrics, access log, process log | never makes a worker wait, even if a sink is stuck | `tests/cli` |
+//! | | [`telemetry`] | metrics, access log, process log, traces | never makes a worker wait, even if a sink is stuck | `tests/cli` |
 //! | stage | [`transport`] | admission, sockets, PROXY protocol | reads no byte of HTTP or TLS | `tests/layering` |
 //! | | [`tls`] | handshake, certificate store, session tickets | an unknown server name ends the handshake before a certificate is presented, unless one is the default | `tests/tls` |
 //! | | [`http`] | HTTP/1.1 and HTTP/2 to the client, header rules, client address, our responses | only `http::client_ip` creates a client address; imports no other stage | the compiler; `tests/layering` |

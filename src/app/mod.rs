@@ -2,7 +2,7 @@
 //!
 //! Threads: one for each worker (requests), the acceptor, the admin port, the reconciler of manifests, the cluster
 //! watch, the writer of the last-good state, the certificate store with its Full (strict) check, keys of Cloudflare
-//! Access, socket steering, health checks, DNS, the access log writer, and one that receives signals. The caller's thread
+//! Access, socket steering, health checks, DNS, the access log writer, the export of traces, and one that receives signals. The caller's thread
 //! sleeps until [`Wakeup`] reports a signal. During a reload all of these exist twice, until the old set has drained.
 //!
 //! **Invariant**: no room but `cli` imports it (`tests/layering`).
@@ -48,6 +48,7 @@ use crate::proxy::Strangers;
 use crate::proxy::middleware::StateRegistry;
 use crate::routing::{Table, TableHandle};
 use crate::telemetry::access_log::Sink;
+use crate::telemetry::traces::TraceSink;
 use crate::telemetry::{Telemetry, Writer};
 use crate::tls::SnapshotCell;
 use crate::transport::listen::{
@@ -97,6 +98,7 @@ struct Parts {
     admin_ends: ShutdownSignal,
     tables: TableHandle,
     sink: Option<Sink>,
+    trace_sink: Option<TraceSink>,
     updates: Arc<AdmissionUpdates>,
     steering: Arc<Steering>,
     strangers: Arc<Strangers>,
@@ -265,6 +267,7 @@ fn start_workers(parts: &Parts, ends: Vec<Intake>) -> io::Result<Vec<Thread>> {
             policy: Arc::clone(&parts.policy),
             certificates: Arc::clone(&parts.certificates),
             access_log: parts.sink.as_ref().map(|sink| sink.worker(Arc::clone(cells))),
+            trace_sink: parts.trace_sink.clone(),
             cells: Arc::clone(cells),
             memory: Arc::clone(parts.telemetry.memory()),
             steps: Arc::clone(&parts.steps),

@@ -1,13 +1,16 @@
 //! What the configuration comes to: the files that it names, and how manifests are read under it.
 
-use super::{StartError, zone};
+use super::thread::Thread;
+use super::{Parts, StartError, on_runtime, zone};
 use crate::config::{self, Config, ListenerProtocol, Members, SourceKind};
 use crate::control::translate::{ConfigMapKey, EntryPointTable, Guidance, Options};
 use crate::http::client_ip::VisitorPolicy;
 use crate::model::NamedStep;
 use crate::model::middleware::{AccessRule, Step};
 use crate::telemetry::access_log::{self, Custom, Output, Sink};
-use crate::telemetry::{EntryPointNames, LogCells, RouterWays, Writer};
+use crate::telemetry::traces::{self, Exporter, TraceSink};
+use crate::telemetry::{EntryPointNames, LogCells, RouterWays, Telemetry, Writer};
+use std::io;
 use std::sync::Arc;
 
 /// Opens the access log, and starts the thread that writes it, if there is to be one.
@@ -25,6 +28,28 @@ pub(super) fn open_access_log(
             start(Output::File(path.clone())).map(Some).map_err(failed)
         }
     }
+}
+
+/// What traces requests, and what exports their spans, if that is configured.
+pub(super) fn trace_export(
+    config: &Config,
+    telemetry: &Telemetry,
+) -> Option<(TraceSink, Exporter)> {
+    let mut tracing = config.tracing.clone()?;
+    let node = node(config).map(|node| ("k8s.node.name".to_owned(), node));
+    // What is configured has precedence.
+    let is_known = |key: &str| tracing.resource.iter().any(|(known, _)| known == key);
+    let node = node.filter(|(key, _)| !is_known(key));
+    tracing.resource.extend(node);
+    Some(traces::start(&tracing, entry_points(config), telemetry.traces()))
+}
+
+/// Exports spans on a thread of its own, if there is what exports them.
+pub(super) fn export(parts: &Parts, exporter: Option<Exporter>) -> io::Result<Option<Thread>> {
+    let signal = parts.signal.clone();
+    let run = |exporter: Exporter| move || on_runtime("traces", exporter.run(signal));
+    let spawn = |exporter| Thread::spawn(&parts.wakeup, "traces", run(exporter));
+    exporter.map(spawn).transpose()
 }
 
 /// The name of each listener's entry point, by position: its own name, if it is of none.

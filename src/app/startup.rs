@@ -13,7 +13,7 @@ use super::origin::{begin, keeper};
 use super::reclaim::watch_memory;
 use super::reload::Heritage;
 use super::sets::{ChangingSets, TextReceivers, follow_cluster, keep_fetched};
-use super::settings::{entry_points, open_access_log, options, policy};
+use super::settings::{entry_points, export, open_access_log, options, policy, trace_export};
 use super::steering::Steering;
 use super::thread::Thread;
 use super::wakeup::Wakeup;
@@ -114,15 +114,15 @@ impl Prepared {
         let connections = allowed_connections(&config, heritage.number);
         let telemetry = telemetry(&config, &heritage);
         let certificates = certificates(&config, &telemetry, &heritage)?;
-        let shown = certificates.shown();
         let Ports { listeners, admin, socket } = Ports::bind(&config, heritage.number)?;
+        let (trace_sink, exporter) = trace_export(&config, &telemetry).unzip();
         let (sink, log_writer) = open_access_log(&config, telemetry.access_log())?.unzip();
         let holds = listeners.iter().chain([&admin.port]).map(Bound::hold);
         let (cells, wakeup) = (telemetry.ports(), heritage.wakeup.clone());
         let steering = Arc::new(Steering::new(holds, cells, wakeup.clone()));
         let updates = Arc::new(AdmissionUpdates::new(Arc::clone(&config), steering.ports(), cells));
-        let (publisher, (on_addresses, texts)) =
-            (Publisher::new(Table::empty()), follow_cluster(&updates));
+        let publisher = Publisher::new(Table::empty());
+        let (on_addresses, texts) = follow_cluster(&updates);
         let [(shutdown, signal), (admin_end, admin_ends)] = [Shutdown::new(), Shutdown::new()];
         let (outcomes, outcome) = watch::channel(None);
         let begun = begin(&config, &telemetry, &signal, outcome, &heritage)?;
@@ -137,16 +137,16 @@ impl Prepared {
             admin_ends,
             tables: publisher.handle(),
             sink,
+            trace_sink,
             updates,
             steering,
-            certificates: shown.store(),
+            certificates: certificates.shown().store(),
         };
         let (address, steers) = (admin.port.local_addr()?, start_steering(&parts)?);
         let mut others: Vec<_> = begun.thread.into_iter().chain([steers]).collect();
-        let idle_admin = match begun.cluster {
-            Some(_) => serve_admin(&parts, admin, &mut others)?,
-            None => Some(admin),
-        };
+        others.extend(export(&parts, exporter)?);
+        let is_cluster = begun.cluster.is_some();
+        let idle_admin = serve_admin(&parts, admin, is_cluster, &mut others)?;
         Ok(Self {
             last_good: keeper(&parts.config, begun.cluster.as_ref(), &parts.telemetry),
             parts,
@@ -158,9 +158,9 @@ impl Prepared {
             socket,
             publisher,
             source: begun.source,
+            audience: audience(on_addresses, &certificates.shown(), outcomes),
             certificates,
             cluster: begun.cluster,
-            audience: audience(on_addresses, &shown, outcomes),
             texts,
             shutdown,
             admin_end,
@@ -302,8 +302,12 @@ impl Prepared {
 fn serve_admin(
     parts: &Parts,
     admin: IdleAdmin,
+    is_cluster: bool,
     others: &mut Vec<Thread>,
 ) -> io::Result<Option<IdleAdmin>> {
+    if !is_cluster {
+        return Ok(Some(admin));
+    }
     parts.updates.arm();
     let listening = parts.steering.listen_admin(admin.port)?;
     parts.updates.arm_traps();

@@ -16,6 +16,7 @@ use crate::proxy::middleware::{StateRegistry, States};
 use crate::proxy::{EtagTable, ListenerEntry, Strangers, Worker, connection};
 use crate::routing::{TableCache, TableHandle};
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::traces::{TraceSink, Tracer};
 use crate::telemetry::{SeriesCache, TcpSeriesCache, WorkerCells};
 use crate::tls::{Handshakes, SnapshotCell};
 use crate::transport::admission::GateCell;
@@ -36,6 +37,7 @@ pub(super) struct Setup {
     pub(super) policy: Arc<VisitorPolicy>,
     pub(super) certificates: Arc<SnapshotCell>,
     pub(super) access_log: Option<AccessLog>,
+    pub(super) trace_sink: Option<TraceSink>,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) memory: Arc<Budget>,
     pub(super) steps: Arc<StateRegistry>,
@@ -76,6 +78,7 @@ async fn serve(setup: Setup) {
         config: Arc::clone(&setup.config),
         tables: TableCache::new(&setup.tables),
         upstream: Upstream::new(settings, Arc::clone(&setup.cells)),
+        tracer: tracer(setup.trace_sink.as_ref(), &setup.cells, &setup.config),
         memory: Ledger::new(setup.memory, Arc::clone(&setup.cells.memory)),
         deadlines: Deadlines::with_room(door.room.clone()),
         entries: ListenerEntry::of(&setup.config),
@@ -127,6 +130,11 @@ async fn serve(setup: Setup) {
     }
     leave(&worker, &young, door, shutdown).await;
     on_tick(&worker);
+}
+
+/// What traces the requests of this worker, if it is configured.
+fn tracer(sink: Option<&TraceSink>, cells: &Arc<WorkerCells>, config: &Config) -> Option<Tracer> {
+    Some(sink?.worker(Arc::clone(cells), config.workers.get(), Random::seeded().next()))
 }
 
 /// How requests are sent to pods.
@@ -181,6 +189,9 @@ fn on_tick(worker: &Worker) {
     worker.upstream.tick(worker.deadlines.now_ms());
     if let Some(log) = &worker.access_log {
         log.flush();
+    }
+    if let Some(tracer) = &worker.tracer {
+        tracer.flush();
     }
     // An idle worker must not hold an old table forever.
     let table = worker.tables.load();

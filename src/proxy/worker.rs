@@ -13,6 +13,7 @@ use crate::proxy::middleware::States;
 use crate::proxy::{EtagTable, StrangerSeat, Strangers};
 use crate::routing::TableCache;
 use crate::telemetry::access_log::{AccessLog, ConnectionText};
+use crate::telemetry::traces::Tracer;
 use crate::telemetry::{SeriesCache, TcpSeriesCache, TlsSuite, TlsVersion, WorkerCells};
 use crate::tls::{Handshakes, Session, TlsPeer};
 use crate::transport::admission::{Gate, GateCell};
@@ -63,6 +64,8 @@ pub struct Worker {
     pub handshakes: Handshakes,
     /// Where requests are logged, if they are.
     pub access_log: Option<AccessLog>,
+    /// What traces them, if it is configured.
+    pub tracer: Option<Tracer>,
     /// Set at shutdown: responses then close their connection.
     pub draining: Cell<bool>,
     /// Set when idle client connections are to be closed, for good or while memory is short.

@@ -10,6 +10,7 @@ use super::series::{Flow, Series};
 use super::steps::StepResults;
 use super::tcp::TcpSeries;
 use super::tls::HandshakeCells;
+use super::traces::TraceCells;
 use super::traefik::{self, RouteNames, TraefikCells};
 use super::unnamed::Unnamed;
 use crate::config::{Metrics, PerRoute};
@@ -200,6 +201,8 @@ pub struct WorkerCells {
     pub log_truncated: LocalCounter,
     /// Requests that the access log's filter has left out.
     pub log_filtered: LocalCounter,
+    /// Which requests are traced.
+    pub traces: TraceCells,
     /// Times and bytes, one per configured listener.
     pub(super) flows: Box<[Arc<Flow>]>,
     /// Bounds of the histograms of routes, if they have some of their own.
@@ -237,6 +240,7 @@ impl WorkerCells {
             log_dropped: LocalCounter::default(),
             log_truncated: LocalCounter::default(),
             log_filtered: LocalCounter::default(),
+            traces: TraceCells::default(),
             series: Mutex::default(),
             tcp_series: Mutex::default(),
         }

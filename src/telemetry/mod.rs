@@ -1,4 +1,4 @@
-//! Metrics, access log and process log.
+//! Metrics, access log, process log and traces.
 //!
 //! Workers write into cells and buffers of their own; the scrape and the writer threads do the rest.
 //!
@@ -30,6 +30,7 @@ mod stuck;
 mod tap;
 mod tcp;
 mod tls;
+pub mod traces;
 mod traefik;
 mod unnamed;
 mod watch;

@@ -39,7 +39,21 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         if destination.host == HostSent::Endpoints {
             self.name_endpoint();
         }
+        if self.state.spans.is_some() {
+            self.begin_span();
+        }
         Ok(key)
+    }
+
+    /// Begins the span of an attempt, and has the request name it.
+    #[cold]
+    pub(super) fn begin_span(&mut self) {
+        let random = (self.random)();
+        if let (Some(spans), Some(request), Some(sent)) =
+            (&mut self.state.spans, self.request.as_mut(), &self.state.endpoint)
+        {
+            spans.begin(request.headers_mut(), sent.endpoint(), random);
+        }
     }
 
     /// Has the request name its endpoint as its host, which may be another with each attempt.

@@ -54,6 +54,7 @@ use crate::model::middleware::RetryLimit;
 use crate::net::message::{Request, Response};
 use crate::routing::{Backend, EndpointProtocol};
 use crate::telemetry::WorkerCells;
+use crate::telemetry::traces::ClientSpans;
 use crate::upstream::body::RequestBody;
 use attempt::Attempt;
 use budget::Budget;
@@ -112,6 +113,8 @@ pub struct UpstreamState {
     pub retries: u32,
     /// Its connection: to be returned to the pool, or dropped to close it.
     pub lease: Option<Lease>,
+    /// A span for each attempt, if it is traced.
+    pub spans: Option<Box<ClientSpans>>,
 }
 
 /// The destination of a request.
@@ -157,7 +160,14 @@ impl Destination<'_> {
 impl UpstreamState {
     /// For a new request.
     pub fn new(started: Instant) -> Self {
-        Self { started, endpoint: None, queued: Duration::ZERO, retries: 0, lease: None }
+        Self {
+            started,
+            endpoint: None,
+            queued: Duration::ZERO,
+            retries: 0,
+            lease: None,
+            spans: None,
+        }
     }
 }
 

@@ -77,6 +77,9 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
         if let Some(other) = self.endpoint().and_then(|closed| self.another(closed)) {
             self.state.endpoint = Some(other);
         }
+        if self.state.spans.is_some() {
+            self.begin_span();
+        }
         Ok(())
     }
 
@@ -90,7 +93,12 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
     ) -> Result<Option<Duration>, Reason> {
         self.tried.push(endpoint);
         let set = self.renewed.insert(self.destination.renew());
-        let Some(failed) = failed else { return Ok(None) };
+        let Some(failed) = failed else {
+            if let Some(spans) = &mut self.state.spans {
+                spans.forget();
+            }
+            return Ok(None);
+        };
         self.last = failed.reason;
         let why = failed.retry(false);
         let all_tried = set.all_tried(&self.tried);
@@ -142,7 +150,11 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
             return None;
         }
         let body = body.read()?;
-        self.take_retry(Retry::Status).then_some(body)
+        let is_taken = self.take_retry(Retry::Status);
+        if let Some(spans) = self.state.spans.as_mut().filter(|_| is_taken) {
+            spans.give_up(status);
+        }
+        is_taken.then_some(body)
     }
 
     /// Reads the rest of a response that is given up, if it is short, and returns its connection to the pool.
@@ -160,6 +172,9 @@ impl<R: Fn() -> u64> Attempt<'_, R> {
 
     fn note_retry(&mut self, failed: &Unanswered, why: Retry) {
         self.last = failed.reason;
+        if let Some(spans) = &mut self.state.spans {
+            spans.fail(failed.reason);
+        }
         self.is_repeated |= matches!(why, Retry::Closed | Retry::ReusedClosed);
     }
 

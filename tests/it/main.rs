@@ -6,6 +6,8 @@
 
 #[path = "../support/balancer.rs"]
 mod balancer;
+#[path = "../support/go_program.rs"]
+mod go_program;
 mod support;
 
 mod access;
@@ -40,6 +42,7 @@ mod routing;
 mod sets;
 mod status_page;
 mod tcp;
+mod tracing;
 #[path = "../support/traefik_program.rs"]
 mod traefik_program;
 mod upstream_failures;

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 use super::rejected_head::Unreadable;
 use super::request_origin::RequestOrigin;
-use super::{services, session_affinity, steps};
+use super::{services, session_affinity, steps, trace};
 use crate::balance::EndpointSet;
 use crate::error::Reason;
 use crate::http::{self as stage, ForwardedFields, Noted, Target};
@@ -62,7 +62,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: RequestParts) -> Result<
         stage::read_http2(&mut head, worker.config.limits.header_block)?;
     }
     let sender = RequestOrigin::of(&downstream, &head.headers);
-    let over_tls = note_sender(exchange, &sender);
+    let over_tls = note_sender(exchange, &sender, &mut head.headers);
     let vouched = sender.vouched(worker.policy.secret_name());
     let has_tls = over_tls || downstream.tls.is_some();
     let target = read_target(&mut head, has_tls, worker.config.limits.request_target);
@@ -132,8 +132,13 @@ fn note_fields(exchange: &mut Exchange, noted: Noted) {
     exchange.noted = noted;
 }
 
-/// Notes who sent a request. Returns whether the visitor came with TLS.
-fn note_sender(exchange: &mut Exchange, sender: &RequestOrigin<'_>) -> bool {
+/// Notes who sent a request, and decides whether it is traced. Returns whether the visitor came with TLS.
+#[inline(always)]
+fn note_sender(
+    exchange: &mut Exchange,
+    sender: &RequestOrigin<'_>,
+    headers: &mut FieldMap,
+) -> bool {
     exchange.client = sender.client().cloned();
     exchange.over_tls = sender.is_over_tls();
     if let Some(cause) = sender.unnamed() {
@@ -141,6 +146,7 @@ fn note_sender(exchange: &mut Exchange, sender: &RequestOrigin<'_>) -> bool {
         let cells = &downstream.worker.cells.listeners[downstream.listener];
         cells.unnamed[cause as usize].add(1);
     }
+    trace::begin(exchange, headers, sender.ip());
     exchange.over_tls
 }
 

@@ -24,6 +24,7 @@ mod send;
 mod services;
 mod session_affinity;
 mod steps;
+mod trace;
 mod tunnel;
 
 pub use decide::{Seen, find, secured, sent, usable};

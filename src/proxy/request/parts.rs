@@ -7,6 +7,7 @@ use crate::proxy::middleware::Passage;
 use crate::routing::Backend;
 use crate::telemetry::RequestProtocol;
 use crate::telemetry::access_log::Details;
+use crate::telemetry::traces::RequestTrace;
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub(super) struct Parts {
     pub(super) noted: Noted,
     /// What lines of another format, or with more in them, are made of.
     pub(super) details: Option<Box<Details>>,
+    /// Its trace, if it is traced.
+    pub(super) trace: Option<Box<RequestTrace>>,
 }
 
 impl Parts {

@@ -55,6 +55,7 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
             retries: 0,
             user: None,
             user_agent: None,
+            trace: None,
         };
         match log.custom() {
             None => log.write(&line),

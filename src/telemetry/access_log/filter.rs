@@ -240,6 +240,7 @@ mod tests {
             retries: 0,
             user: None,
             user_agent: None,
+            trace: None,
         }
     }
 }

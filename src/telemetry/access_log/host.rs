@@ -2,7 +2,7 @@
 
 /// Name and port of a `Host`, as `net.SplitHostPort` of Go has them: without the brackets of IPv6. `None` for the
 /// port where there is none; the name is everything then.
-pub(super) fn split(host: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(in crate::telemetry) fn split(host: &[u8]) -> (&[u8], Option<&[u8]>) {
     let Some(colon) = host.iter().rposition(|&byte| byte == b':') else {
         return (host, None);
     };

@@ -9,6 +9,7 @@ use crate::net::addr::PeerAddr;
 use crate::pki::client_certificate::Verification;
 use crate::telemetry::TlsVersion;
 use crate::telemetry::json;
+use crate::telemetry::traces::TraceIds;
 use http::Version;
 use std::time::{Duration, Instant};
 
@@ -141,6 +142,8 @@ pub struct Line<'a> {
     pub user: Option<&'a [u8]>,
     /// `User-Agent` as received.
     pub user_agent: Option<&'a [u8]>,
+    /// Its trace, if it is traced.
+    pub trace: Option<TraceIds>,
 }
 
 /// A version as lines have it.
@@ -193,12 +196,25 @@ impl Line<'_> {
         number(out, br#""bytes_in":"#, self.bytes_in);
         number(out, br#""bytes_out":"#, self.bytes_out);
         number(out, br#""retries":"#, u64::from(self.retries));
+        if let Some(trace) = self.trace {
+            write_trace(out, trace);
+        }
         cut.write(out);
         // In place of the last comma.
         out.pop();
         out.extend_from_slice(b"}\n");
         cut != Cut::default()
     }
+}
+
+/// Ids have nothing to escape.
+#[cold]
+fn write_trace(out: &mut Vec<u8>, trace: TraceIds) {
+    out.extend_from_slice(br#""trace_id":""#);
+    out.extend_from_slice(&trace.trace_id.text());
+    out.extend_from_slice(br#"","span_id":""#);
+    out.extend_from_slice(&trace.span_id.text());
+    out.extend_from_slice(b"\",");
 }
 
 /// The fields of a line that are a client's text or long, each with everything before its value and its
@@ -334,6 +350,7 @@ mod tests {
             retries: u32::MAX,
             user: Some(value),
             user_agent: Some(value),
+            trace: None,
         };
         let mut out = Vec::new();
         let cut = line.write(&mut out, &mut ClockText::default());

@@ -21,7 +21,9 @@ mod traefik;
 
 pub use custom::Custom;
 pub use details::{Details, More, RouteDetails, TlsFacts};
+pub(in crate::telemetry) use host::split as split_host;
 pub use line::{ConnectionText, Line, RouteText, protocol};
+pub(in crate::telemetry) use otel::METHODS;
 pub use output::Output;
 pub use tcp_line::TcpLine;
 

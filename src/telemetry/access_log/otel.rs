@@ -9,6 +9,7 @@ use super::host;
 use super::line::Line;
 use super::object::Object;
 use super::tcp_line::TcpLine;
+use crate::telemetry::traces::{TraceIds, TraceParent};
 use std::time::Duration;
 
 const NAME_BYTES: usize = 512;
@@ -16,7 +17,7 @@ const HOST_BYTES: usize = 260;
 const PATH_BYTES: usize = 2048;
 
 /// What the conventions know as methods; others are `_OTHER`.
-const METHODS: [&str; 9] =
+pub(in crate::telemetry) const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Appends the line; returns whether a field was cut.
@@ -24,12 +25,7 @@ pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: &mut
     let ended = out.clock.wall(line.time);
     let mut object = Object::open(out.bytes);
     head(&mut object, ended, severity(line));
-    let trace = more.details.and_then(|details| details.traceparent.as_ref());
-    if let Some(trace) = trace.and_then(|trace| Trace::read(trace.as_bytes())) {
-        object.text("trace_id", trace.trace_id, 32);
-        object.text("span_id", trace.span_id, 16);
-        object.text("trace_flags", trace.flags, 2);
-    }
+    write_trace(&mut object, line, more);
     object.begin("attributes");
     write_request(&mut object, custom, line, more);
     write_connection(&mut object, custom, more);
@@ -45,6 +41,19 @@ pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: &mut
     object.end();
     body(&mut object, line);
     object.close()
+}
+
+/// The span of the request, or, if it has none, that of its sender.
+fn write_trace(object: &mut Object<'_>, line: &Line<'_>, more: &More<'_>) {
+    let sender = || {
+        let parent = more.details.and_then(|details| details.traceparent.as_ref())?;
+        let TraceParent { trace_id, span_id, sampled } = TraceParent::read(parent.as_bytes())?;
+        Some((TraceIds { trace_id, span_id }, sampled))
+    };
+    let Some((ids, sampled)) = line.trace.map(|ids| (ids, true)).or_else(sender) else { return };
+    object.text("trace_id", &ids.trace_id.text(), 32);
+    object.text("span_id", &ids.span_id.text(), 16);
+    object.text("trace_flags", if sampled { b"01" } else { b"00" }, 2);
 }
 
 fn head(object: &mut Object<'_>, ended: Duration, severity: Severity) {
@@ -201,66 +210,4 @@ pub(super) fn write_tcp(line: &TcpLine<'_>, out: &mut Vec<u8>, clock: &mut Clock
     object.end();
     object.text("body", b"TCP connection", NAME_BYTES);
     let _ = object.close();
-}
-
-/// What `traceparent` says (W3C Trace Context, section 3.2).
-#[derive(Debug, PartialEq, Eq)]
-struct Trace<'t> {
-    trace_id: &'t [u8],
-    span_id: &'t [u8],
-    flags: &'t [u8],
-}
-
-impl<'t> Trace<'t> {
-    /// `None` for what is none. A version that is not known yet may have more behind what is.
-    fn read(text: &'t [u8]) -> Option<Self> {
-        let (known, rest) = text.split_at_checked(55)?;
-        let [version, trace_id, span_id, flags] = {
-            let mut parts = known.split(|&byte| byte == b'-');
-            let mut next = |length: usize| parts.next().filter(|part| part.len() == length);
-            [next(2)?, next(32)?, next(16)?, next(2)?]
-        };
-        let is_hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-        let all_hex = [version, trace_id, span_id, flags].iter().all(|p| p.iter().all(is_hex));
-        let is_zero = |id: &[u8]| id.iter().all(|&byte| byte == b'0');
-        let fits = match version {
-            b"ff" => false,
-            b"00" => rest.is_empty(),
-            _ => rest.is_empty() || rest.starts_with(b"-"),
-        };
-        (all_hex && fits && !is_zero(trace_id) && !is_zero(span_id)).then_some(Self {
-            trace_id,
-            span_id,
-            flags,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_traceparent_is_taken_if_it_is_valid() {
-        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let read = Trace::read(good.as_bytes()).expect("that of the specification");
-        assert_eq!(read.trace_id, b"4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!((read.span_id, read.flags), (b"00f067aa0ba902b7".as_slice(), b"01".as_slice()));
-        let later = format!("cc{}-more", &good[2..]);
-        assert!(Trace::read(later.as_bytes()).is_some());
-        for wrong in [
-            String::new(),
-            good[..54].to_owned(),
-            format!("{good}-more"),
-            format!("ff{}", &good[2..]),
-            format!("cc{}more", &good[2..]),
-            good.to_uppercase(),
-            good.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
-            good.replace("00f067aa0ba902b7", &"0".repeat(16)),
-            good.replace("4bf9", "4bg9"),
-            good.replace("-00f0", "0-0f0"),
-        ] {
-            assert_eq!(Trace::read(wrong.as_bytes()), None, "{wrong}");
-        }
-    }
 }

@@ -50,12 +50,15 @@ pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: &mut
     object.text("RequestScheme", if more.tls.is_some() { b"https" } else { b"http" }, 8);
     object.number("RetryAttempts", u64::from(line.retries));
     write_route(&mut object, line, more);
+    if let Some(trace) = line.trace {
+        object.text("SpanId", &trace.span_id.text(), 16);
+    }
     let started = moment(ended.saturating_sub(line.duration));
     object.shown("StartLocal", started);
     object.shown("StartUTC", started);
-    if let Some(tls) = more.tls {
-        object.text("TLSCipher", tls.suite.label().as_bytes(), NAME_BYTES);
-        object.text("TLSVersion", tls.version.label().as_bytes(), NAME_BYTES);
+    write_tls(&mut object, more);
+    if let Some(trace) = line.trace {
+        object.text("TraceId", &trace.trace_id.text(), 32);
     }
     let fields = more.details.map(|details| (&*details.request, &*details.response));
     let (request, response) = fields.unwrap_or_default();
@@ -69,8 +72,21 @@ pub(super) fn write(custom: &Custom, line: &Line<'_>, more: &More<'_>, out: &mut
     for (name, field) in named(&custom.request, request) {
         object.joined_as("request_", &name.canonical, field, b",");
     }
+    if let Some(trace) = line.trace {
+        object.text("span_id", &trace.span_id.text(), 16);
+    }
     object.shown("time", moment(Duration::from_secs(ended.as_secs())));
+    if let Some(trace) = line.trace {
+        object.text("trace_id", &trace.trace_id.text(), 32);
+    }
     object.close()
+}
+
+fn write_tls(object: &mut Object<'_>, more: &More<'_>) {
+    if let Some(tls) = more.tls {
+        object.text("TLSCipher", tls.suite.label().as_bytes(), NAME_BYTES);
+        object.text("TLSVersion", tls.version.label().as_bytes(), NAME_BYTES);
+    }
 }
 
 fn write_route(object: &mut Object<'_>, line: &Line<'_>, more: &More<'_>) {

@@ -18,6 +18,7 @@ mod tcp;
 mod tests;
 mod tls;
 mod totals;
+mod traces;
 mod traefik;
 mod upstream;
 mod watch;
@@ -34,6 +35,7 @@ use super::list::{ListMetrics, ListSource};
 use super::series::SeriesLabels;
 use super::steps::StepCells;
 use super::tls::CertificateMetrics;
+use super::traces::ExportMetrics;
 use super::traefik::EntryPointNames;
 use super::watch::WatchMetrics;
 use super::write_back::WriteBackMetrics;
@@ -88,6 +90,8 @@ pub struct Telemetry {
     steps: OnceLock<Arc<StepCells>>,
     /// Lines of the access log that its writer could not write.
     access_log: Arc<LogCells>,
+    /// How the export of traces goes.
+    traces: Arc<ExportMetrics>,
     /// By listener, whether it terminates TLS; empty until it is said.
     secured: OnceLock<Box<[bool]>>,
     /// By listener, its entry point; empty until it is said.
@@ -151,6 +155,7 @@ impl Telemetry {
             dns: Arc::default(),
             steps: OnceLock::new(),
             access_log: Arc::default(),
+            traces: Arc::default(),
             secured: OnceLock::new(),
             entry_points: OnceLock::new(),
             snapshot: Mutex::default(),
@@ -235,6 +240,11 @@ impl Telemetry {
     /// The cells of the access log writer.
     pub fn access_log(&self) -> &Arc<LogCells> {
         &self.access_log
+    }
+
+    /// State of the export of traces.
+    pub fn traces(&self) -> &Arc<ExportMetrics> {
+        &self.traces
     }
 
     /// Why the process is not ready: the first table is not in force, or Cloudflare's ranges are not known.
@@ -361,6 +371,7 @@ impl Collector for Telemetry {
         self.encode_upstream(&mut families)?;
         self.encode_steps(&mut families)?;
         self.encode_logs(&mut families)?;
+        self.encode_traces(&mut families)?;
         self.encode_snapshot(&mut families)?;
         self.encode_traefik(&mut families)
     }

@@ -1,23 +1,27 @@
-//! The line of a request in the access log.
+//! The line of a request in the access log, and its spans.
 
 use super::super::rejected_head::tls_facts;
-use super::{Exchange, Record};
+use super::{Exchange, Record, trace};
 use crate::error::Reason;
 use crate::model::middleware::Step;
 use crate::net::fields::Fields;
 use crate::proxy::Downstream;
 use crate::routing::{EndpointProtocol, RouteId, Table};
-use crate::telemetry::access_log::{self, AccessLog, Custom, Details, Line, More, RouteDetails};
+use crate::telemetry::access_log::{self, Custom, Details, Line, More, RouteDetails};
+use crate::telemetry::traces::{Finished, RequestTrace};
 use crate::telemetry::{Outcome, Series};
 use http::HeaderValue;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 impl Record {
+    /// Writes its line, and its spans.
     pub(super) fn log(&self, now: Instant, duration: Duration, outcome: &Outcome, series: &Series) {
-        let Some(log) = &self.downstream.worker.access_log else {
+        let log = self.downstream.worker.access_log.as_ref();
+        let trace = self.parts.trace.as_deref();
+        if log.is_none() && trace.is_none() {
             return;
-        };
+        }
         let (host, path) = self.parts.asked();
         let line = Line {
             time: now,
@@ -39,33 +43,45 @@ impl Record {
             retries: self.upstream.retries,
             user: self.parts.user(),
             user_agent: self.parts.noted.user_agent.as_ref().map(HeaderValue::as_bytes),
+            trace: trace.map(RequestTrace::ids),
         };
-        match log.custom() {
-            None => log.write(&line),
-            Some(custom) => self.log_custom(log, custom, &line, series),
+        if let Some(trace) = trace {
+            self.write_spans(trace, &line, series);
+        }
+        match log.map(|log| (log, log.custom())) {
+            None => {}
+            Some((log, None)) => log.write(&line),
+            Some((log, Some(custom))) => {
+                log.write_custom(custom, &line, &self.more(series));
+            }
         }
     }
 
     #[cold]
-    fn log_custom(&self, log: &AccessLog, custom: &Custom, line: &Line<'_>, series: &Series) {
+    fn write_spans(&self, trace: &RequestTrace, line: &Line<'_>, series: &Series) {
+        let Some(tracer) = &self.downstream.worker.tracer else { return };
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (more, reason) = (&self.more(series), self.reason);
+        let spans = self.upstream.spans.as_deref();
+        tracer.finish(trace, spans, &Finished { line, more, reason, wall });
+    }
+
+    #[cold]
+    fn more<'a>(&'a self, series: &'a Series) -> More<'a> {
         let Downstream { listener, peer, tls, .. } = &*self.downstream;
         let head = self.head.filter(|_| self.sent);
         let tls = tls.as_ref().map(tls_facts);
-        log.write_custom(
-            custom,
-            line,
-            &More {
-                details: self.parts.details.as_deref(),
-                labels: self.route.is_some().then(|| series.labels()),
-                listener: *listener,
-                peer: *peer,
-                over_tls: self.parts.over_tls || tls.is_some(),
-                tls,
-                query: self.parts.target.as_ref().and_then(|target| target.uri.query()),
-                origin_status: self.status.filter(|_| head.is_some()).map(|status| status.as_u16()),
-                until_sent: head.map(|(at, took)| at.duration_since(self.upstream.started) - took),
-            },
-        );
+        More {
+            details: self.parts.details.as_deref(),
+            labels: self.route.is_some().then(|| series.labels()),
+            listener: *listener,
+            peer: *peer,
+            over_tls: self.parts.over_tls || tls.is_some(),
+            tls,
+            query: self.parts.target.as_ref().and_then(|target| target.uri.query()),
+            origin_status: self.status.filter(|_| head.is_some()).map(|status| status.as_u16()),
+            until_sent: head.map(|(at, took)| at.duration_since(self.upstream.started) - took),
+        }
     }
 }
 
@@ -86,6 +102,9 @@ impl Exchange {
             && let Some(details) = &mut self.details
         {
             details.note_response(&custom, headers);
+        }
+        if self.trace.is_some() {
+            trace::note_response(self, headers);
         }
     }
 

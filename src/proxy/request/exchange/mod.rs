@@ -6,6 +6,7 @@ mod log;
 use super::charge::Charge;
 use super::parts::Parts;
 use super::routed::Routed;
+use super::trace;
 use crate::balance::{Endpoint, InFlight};
 use crate::config::Http1;
 use crate::error::Reason;
@@ -14,6 +15,7 @@ use crate::net::deadline::{Phase, TICK, Watch};
 use crate::net::message::RequestParts;
 use crate::proxy::{Downstream, middleware};
 use crate::routing::{Held, RouteId};
+use crate::telemetry::traces::{ClientSpans, RequestTrace};
 use crate::upstream::body::{Upload, UploadLimits, UploadState};
 use crate::upstream::{ResponseHead, UpstreamState};
 use http::{Method, StatusCode, Version};
@@ -111,6 +113,15 @@ impl Exchange {
         }))
     }
 
+    /// Notes that it is traced.
+    #[cold]
+    pub(super) fn traced(&mut self, trace: Box<RequestTrace>) {
+        if let Some(tracer) = &self.0.downstream.worker.tracer {
+            self.0.upstream.spans = Some(Box::new(ClientSpans::new(tracer.settings(), &trace)));
+        }
+        self.trace = Some(trace);
+    }
+
     /// The connection that the request came on.
     pub(super) fn downstream(&self) -> &Rc<Downstream> {
         &self.0.downstream
@@ -151,6 +162,9 @@ impl Exchange {
     /// Notes the route. Its timeouts start here. Errors if the body is larger than allowed.
     pub(super) fn routed(&mut self, table: Held, id: RouteId) -> Result<(), Reason> {
         self.keep_route(&table, id);
+        if self.trace.is_some() {
+            trace::note_route(self, &table, id);
+        }
         self.0.timeouts = table.timeouts(id).copied();
         self.0.route = Some(Routed::by(table, id));
         if let Some(timeouts) = self.0.timeouts {

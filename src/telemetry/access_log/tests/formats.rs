@@ -5,6 +5,7 @@ use super::super::*;
 use crate::config::{AccessLogFilter, AccessLogFormat, LogConfig, LoggedHeaders};
 use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
+use crate::telemetry::traces::{TraceIds, TraceParent};
 use crate::telemetry::{SeriesLabels, TlsSuite, TlsVersion};
 use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
@@ -87,6 +88,10 @@ fn route() -> RouteDetails {
 }
 
 fn written(config: &LogConfig, sent: &Sent<'_>) -> String {
+    written_of(config, sent, None)
+}
+
+fn written_of(config: &LogConfig, sent: &Sent<'_>, trace: Option<TraceIds>) -> String {
     let custom = Custom::of(config, [Arc::from("websecure")].into()).expect("not simply ravelin's");
     let headers = fields(sent.headers);
     let mut details = Details::of_request(&custom, &headers);
@@ -122,6 +127,7 @@ fn written(config: &LogConfig, sent: &Sent<'_>) -> String {
         retries: 1,
         user: sent.user,
         user_agent: agent.map(HeaderValue::as_bytes),
+        trace,
     };
     let more = More {
         details: Some(&details),
@@ -230,6 +236,36 @@ fn ravelins_own_line_gets_what_was_asked_for_at_its_end() {
     );
     assert!(line.ends_with(end), "{line}");
     assert!(serde_json::from_str::<Value>(&line).is_ok());
+}
+
+#[test]
+fn each_format_names_the_trace_of_a_request_in_its_own_way() {
+    let parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let TraceParent { trace_id, span_id, .. } = TraceParent::read(parent).expect("valid");
+    let ids = TraceIds { trace_id, span_id };
+    let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    for (format, names) in [
+        (AccessLogFormat::Ravelin, [&["trace_id"][..], &["span_id"]]),
+        (AccessLogFormat::Otel, [&["trace_id"], &["span_id"]]),
+        (AccessLogFormat::Traefik, [&["trace_id", "TraceId"], &["span_id", "SpanId"]]),
+    ] {
+        let line = written_of(&config(format), &SENT, Some(ids));
+        let read: Value = serde_json::from_str(&line).expect("JSON");
+        for (names, id) in names.into_iter().zip([trace, span]) {
+            for name in names {
+                assert_eq!(read[name], id, "{line}");
+            }
+        }
+        if format == AccessLogFormat::Traefik {
+            let names = read.as_object().expect("an object").keys();
+            // serde_json sorts them; the line is to be sorted as well.
+            let places: Vec<_> = names.map(|name| line.find(&format!("\"{name}\":"))).collect();
+            assert!(places.is_sorted(), "{line}");
+        }
+    }
+    let clf = config(AccessLogFormat::TraefikClf);
+    let line = written_of(&clf, &SENT, Some(ids));
+    assert_eq!(line, written(&clf, &SENT), "the text has no place for it");
 }
 
 #[test]

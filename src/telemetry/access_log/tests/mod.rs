@@ -51,6 +51,7 @@ fn line<'a>(path: &'a str, connection: &'a ConnectionText) -> Line<'a> {
         retries: 0,
         user: Some(b"ann@a.example"),
         user_agent: Some(b"a\"\\\n\x01\xffb"),
+        trace: None,
     }
 }
 

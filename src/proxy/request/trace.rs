@@ -1,0 +1,51 @@
+//! A request that is traced: from the decision to its spans.
+
+use super::exchange::Exchange;
+use crate::model::Kind;
+use crate::model::middleware::Step;
+use crate::net::fields::{FieldMap, Fields};
+use crate::routing::{EndpointProtocol, RouteId, Table};
+use crate::telemetry::traces::TracedRoute;
+use std::net::IpAddr;
+
+/// Decides whether it is traced, and has its fields tell its pod. `client` is the proven client.
+#[inline(always)]
+pub(super) fn begin(exchange: &mut Exchange, headers: &mut FieldMap, client: IpAddr) {
+    let worker = &exchange.downstream().worker;
+    let Some(tracer) = &worker.tracer else { return };
+    let now_ms = worker.deadlines.now_ms();
+    if let Some(trace) = tracer.begin(headers, client, now_ms, worker.draw()) {
+        exchange.traced(trace);
+    }
+}
+
+/// Keeps what its span has of its route.
+#[cold]
+pub(super) fn note_route(exchange: &mut Exchange, table: &Table, id: RouteId) {
+    let worker = std::rc::Rc::clone(&exchange.downstream().worker);
+    let (Some(tracer), Some(trace)) = (&worker.tracer, &mut exchange.trace) else { return };
+    let (route, backend) = (table.route(id), table.backend(id));
+    let ingress = (route.object == Kind::Ingress).then(|| route.ingress.into());
+    let traced = TracedRoute {
+        path: route.path.into(),
+        ingress,
+        namespace: route.namespace.into(),
+        service: backend.key.service.as_ref().into(),
+        over_tls: matches!(backend.protocol, EndpointProtocol::Https(_)),
+    };
+    let steps = table.chain(id).map(|chain| &**chain).unwrap_or_default();
+    let secrets = steps.iter().filter_map(|step| match &step.step {
+        Step::SecretHeader(rule) => Some(&rule.name),
+        _ => None,
+    });
+    trace.note_route(tracer.settings(), traced, secrets);
+}
+
+/// Keeps what its span has of the response, as the client gets it.
+#[cold]
+pub(super) fn note_response(exchange: &mut Exchange, headers: &impl Fields) {
+    let worker = std::rc::Rc::clone(&exchange.downstream().worker);
+    if let (Some(tracer), Some(trace)) = (&worker.tracer, &mut exchange.trace) {
+        trace.note_response(tracer.settings(), headers);
+    }
+}
