@@ -255,6 +255,7 @@ mod tests {
             bytes_out: 0,
             tls: None,
             retries: 1,
+            trace_id: None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Durations in buckets.
 
+use super::traces::TraceId;
 use crate::net::counters::LocalCounter;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 /// Upper bounds in microseconds, ascending.
 #[derive(Clone, Debug)]
@@ -25,23 +26,55 @@ pub(super) struct Histogram {
     /// Not cumulative; the last one is for what is above every bound.
     buckets: Box<[LocalCounter]>,
     sum_us: LocalCounter,
+    /// Of each bucket the last request that was traced; none until one was. Locked for those requests alone.
+    exemplars: OnceLock<Box<Mutex<Exemplars>>>,
+}
+
+/// By bucket.
+type Exemplars = Box<[Option<Exemplar>]>;
+
+/// A request that was traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exemplar {
+    pub(super) trace_id: TraceId,
+    pub(super) duration: Duration,
+    pub(super) at: SystemTime,
 }
 
 impl Histogram {
     pub(super) fn new(bounds: &Bounds) -> Self {
         let buckets = (0..=bounds.0.len()).map(|_| LocalCounter::default()).collect();
-        Self { bounds: bounds.clone(), buckets, sum_us: LocalCounter::default() }
+        Self {
+            bounds: bounds.clone(),
+            buckets,
+            sum_us: LocalCounter::default(),
+            exemplars: OnceLock::new(),
+        }
     }
 
     /// Counts one duration. Only the owning thread may call this.
     pub(super) fn record(&self, duration: Duration) {
         let us = micros(duration);
-        let above = || self.bounds.0.len();
-        let bucket = self.bounds.0.iter().position(|&bound| us <= bound).unwrap_or_else(above);
-        if let Some(bucket) = self.buckets.get(bucket) {
+        if let Some(bucket) = self.buckets.get(self.bucket(us)) {
             bucket.add(1);
         }
         self.sum_us.add(us);
+    }
+
+    fn bucket(&self, us: u64) -> usize {
+        let above = || self.bounds.0.len();
+        self.bounds.0.iter().position(|&bound| us <= bound).unwrap_or_else(above)
+    }
+
+    /// Keeps a request that was traced as the exemplar of its bucket.
+    #[cold]
+    pub(super) fn exemplify(&self, duration: Duration, trace_id: TraceId) {
+        let none = || Box::new(Mutex::new(vec![None; self.buckets.len()].into()));
+        let exemplars = self.exemplars.get_or_init(none);
+        let mut exemplars = exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = exemplars.get_mut(self.bucket(micros(duration))) {
+            *place = Some(Exemplar { trace_id, duration, at: SystemTime::now() });
+        }
     }
 }
 
@@ -51,6 +84,8 @@ pub(super) struct Totals {
     /// Upper bound in seconds, and count of that bucket alone: as the encoder wants them.
     buckets: Vec<(f64, u64)>,
     sum_us: u64,
+    /// By bucket; empty without any.
+    exemplars: Vec<Option<Exemplar>>,
 }
 
 impl Totals {
@@ -64,6 +99,20 @@ impl Totals {
             *total += bucket.total();
         }
         self.sum_us += histogram.sum_us.total();
+        let Some(exemplars) = histogram.exemplars.get() else { return };
+        self.exemplars.resize(self.buckets.len(), None);
+        let exemplars = exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        for (newest, own) in self.exemplars.iter_mut().zip(&*exemplars) {
+            let is_newer = |one: &Exemplar| newest.is_none_or(|newest| newest.at < one.at);
+            if let Some(own) = own.filter(is_newer) {
+                *newest = Some(own);
+            }
+        }
+    }
+
+    /// The exemplar of a bucket.
+    pub(super) fn exemplar(&self, bucket: usize) -> Option<&Exemplar> {
+        self.exemplars.get(bucket)?.as_ref()
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -4,10 +4,12 @@
 //! of routes neither is in memory as a whole nor keeps anybody waiting, and a reader that hangs holds some
 //! pieces until its time is over.
 
+use super::Telemetry;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body::{Body, Frame};
+use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::io::{self, Write};
@@ -51,15 +53,24 @@ enum Piece {
 #[error("the metrics page is truncated")]
 pub struct BrokenOff;
 
+/// What a page has.
+#[derive(Clone, Debug)]
+pub struct Scraped {
+    /// The families.
+    pub registry: Arc<Registry>,
+    /// What writes the families with exemplars that are not among them, if there are any.
+    pub exemplars: Option<Arc<Telemetry>>,
+}
+
 /// Starts a page, compressed with gzip or not.
 ///
 /// # Errors
 /// The system has no thread left.
-pub fn scrape(registry: Arc<Registry>, gzip: bool) -> io::Result<Page> {
-    begin(registry, gzip, LONGEST)
+pub fn scrape(scraped: Scraped, gzip: bool) -> io::Result<Page> {
+    begin(scraped, gzip, LONGEST)
 }
 
-fn begin(registry: Arc<Registry>, gzip: bool, limit: Duration) -> io::Result<Page> {
+fn begin(scraped: Scraped, gzip: bool, limit: Duration) -> io::Result<Page> {
     let (sender, pieces) = channel(PIECES);
     let until = Instant::now() + limit;
     let encoding = thread::Builder::new().name("scrape".to_owned()).spawn(move || {
@@ -68,26 +79,30 @@ fn begin(registry: Arc<Registry>, gzip: bool, limit: Duration) -> io::Result<Pag
         let _ = rustix::process::setpriority_process(None, NICENESS);
         let output = Pieces { sender, until, filled: Vec::with_capacity(PIECE) };
         // Without its end the reader knows that it is not whole.
-        let _ = encode(&registry, gzip, output);
+        let _ = encode(&scraped, gzip, output);
     })?;
     Ok(Page { pieces, thread: encoding.thread().clone(), ended: false })
 }
 
-fn encode(registry: &Registry, gzip: bool, mut output: Pieces) -> io::Result<()> {
+fn encode(scraped: &Scraped, gzip: bool, mut output: Pieces) -> io::Result<()> {
     if gzip {
         // The fastest: 4 % of the size.
         let mut encoder = GzEncoder::new(output, Compression::fast());
-        encode_text(registry, &mut encoder)?;
+        encode_text(scraped, &mut encoder)?;
         output = encoder.finish()?;
     } else {
-        encode_text(registry, &mut output)?;
+        encode_text(scraped, &mut output)?;
     }
     output.end()
 }
 
-fn encode_text(registry: &Registry, output: &mut impl Write) -> io::Result<()> {
+fn encode_text(scraped: &Scraped, output: &mut impl Write) -> io::Result<()> {
     let mut text = Text(io::BufWriter::with_capacity(PIECE, output));
-    prometheus_client::encoding::text::encode(&mut text, registry).map_err(io::Error::other)?;
+    text::encode_registry(&mut text, &scraped.registry).map_err(io::Error::other)?;
+    if let Some(telemetry) = &scraped.exemplars {
+        telemetry.encode_exemplars(&mut text).map_err(io::Error::other)?;
+    }
+    text::encode_eof(&mut text).map_err(io::Error::other)?;
     text.0.flush()
 }
 
@@ -208,9 +223,13 @@ mod tests {
         Arc::new(registry)
     }
 
+    fn of(registry: &Arc<Registry>) -> Scraped {
+        Scraped { registry: Arc::clone(registry), exemplars: None }
+    }
+
     fn expected(registry: &Registry) -> String {
         let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, registry).expect("it is encoded");
+        text::encode(&mut page, registry).expect("it is encoded");
         page
     }
 
@@ -224,9 +243,9 @@ mod tests {
         let registry = registry();
         let expected = expected(&registry);
         assert!(expected.len() > 2 * PIECE * PIECES, "{}", expected.len());
-        let page = scrape(Arc::clone(&registry), false).expect("a thread");
+        let page = scrape(of(&registry), false).expect("a thread");
         assert_eq!(read(page), Ok(Bytes::from(expected.clone())));
-        let page = scrape(registry, true).expect("a thread");
+        let page = scrape(of(&registry), true).expect("a thread");
         let bytes = read(page).expect("it is whole");
         assert!(bytes.len() < expected.len() / 5, "{}", bytes.len());
         let mut text = String::new();
@@ -246,7 +265,7 @@ mod tests {
     #[test]
     fn a_reader_that_hangs_holds_few_pieces_until_its_time_is_over() {
         let registry = registry();
-        let page = begin(Arc::clone(&registry), false, Duration::from_millis(50));
+        let page = begin(of(&registry), false, Duration::from_millis(50));
         let page = page.expect("a thread");
         await_end(&registry);
         assert_eq!(page.pieces.len(), PIECES);
@@ -256,7 +275,7 @@ mod tests {
     #[test]
     fn a_reader_that_goes_away_ends_the_work() {
         let registry = registry();
-        drop(begin(Arc::clone(&registry), true, Duration::from_secs(600)).expect("a thread"));
+        drop(begin(of(&registry), true, Duration::from_secs(600)).expect("a thread"));
         await_end(&registry);
     }
 }

@@ -9,6 +9,7 @@ use super::cells::{ByReason, WorkerCells};
 use super::histogram::{Bounds, Histogram};
 use super::presence::Presence;
 use super::tls::{TlsSuite, TlsVersion};
+use super::traces::TraceId;
 use super::traefik::{RequestProtocol, RouteNames, RouterWays, TraefikCells};
 use crate::error::{Reason, labels};
 use crate::model::BackendKey;
@@ -116,6 +117,8 @@ pub struct Outcome {
     pub tls: Option<(TlsVersion, TlsSuite)>,
     /// How often it was sent again.
     pub retries: u32,
+    /// Its trace, if it is traced.
+    pub trace_id: Option<TraceId>,
 }
 
 /// Status classes 1xx to 5xx.
@@ -141,8 +144,11 @@ impl Flow {
         }
     }
 
-    fn record(&self, outcome: &Outcome) {
+    pub(super) fn record(&self, outcome: &Outcome) {
         self.durations.record(outcome.duration);
+        if let Some(trace_id) = outcome.trace_id {
+            self.durations.exemplify(outcome.duration, trace_id);
+        }
         if let Some(upstream) = outcome.upstream {
             self.upstream.record(upstream);
         }
@@ -332,8 +338,27 @@ impl SeriesCache {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A request that went well.
+    pub(in crate::telemetry) fn outcome(duration: Duration, trace_id: Option<TraceId>) -> Outcome {
+        Outcome {
+            method: MethodLabel::Get,
+            status: StatusCode::OK,
+            protocol: RequestProtocol::Http,
+            is_asked: true,
+            reason: None,
+            duration,
+            upstream: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            tls: None,
+            retries: 0,
+            trace_id,
+        }
+    }
+
     use crate::model::Model;
     use crate::routing::compile;
 

@@ -285,6 +285,7 @@ mod tests {
             bytes_out: 2,
             tls: Some((TlsVersion::V1_3, TlsSuite::Aes128Gcm)),
             retries: 1,
+            trace_id: None,
         }
     }
 

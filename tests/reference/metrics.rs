@@ -146,6 +146,7 @@ fn serve_one(telemetry: &Arc<Telemetry>, listeners: &[Arc<str>]) {
         bytes_out: 0,
         tls: Some((TlsVersion::ALL[0], TlsSuite::ALL[0])),
         retries: 0,
+        trace_id: None,
     };
     cache.with(0, &table, route, |series| {
         series.record(&outcome, None);

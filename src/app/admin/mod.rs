@@ -9,7 +9,7 @@ mod start;
 use crate::app::Wakeup;
 use crate::app::status::{self, Readiness, Sources, StatusAnswer};
 use crate::net::shutdown::{ShutdownSignal, Stage};
-use crate::telemetry::scrape::scrape;
+use crate::telemetry::scrape::{Scraped, scrape};
 use crate::telemetry::{AdminDoor, LogTap, Telemetry, Unready, age};
 use crate::transport::admission::GateCell;
 use crate::transport::listen::{self, Accepting, LocalAccepting};
@@ -59,7 +59,9 @@ type Answer = Response<Either<Full<Bytes>, Either<Sent, LogStream>>>;
 /// The data that the admin port serves.
 #[derive(Debug)]
 pub struct Admin {
-    registry: Arc<Registry>,
+    metrics: Scraped,
+    /// The same with exemplars, if requests are traced.
+    with_exemplars: Option<Scraped>,
     telemetry: Arc<Telemetry>,
     shutdown: ShutdownSignal,
     /// Notified when the port is closed.
@@ -85,9 +87,15 @@ impl Admin {
         let mut registry = Registry::default();
         status.telemetry.register(&mut registry);
         let pages = Arc::new(Semaphore::new(PAGES));
-        let (registry, telemetry) = (Arc::new(registry), Arc::clone(&status.telemetry));
+        let telemetry = Arc::clone(&status.telemetry);
+        let metrics = Scraped { registry: Arc::new(registry), exemplars: None };
+        let with_exemplars = telemetry.traces().is_on().then(|| {
+            let mut registry = Registry::default();
+            telemetry.register_beside_exemplars(&mut registry);
+            Scraped { registry: Arc::new(registry), exemplars: Some(Arc::clone(&telemetry)) }
+        });
         let status = Arc::new(status);
-        Self { registry, telemetry, shutdown, wakeup, pages, status, readers, tap }
+        Self { metrics, with_exemplars, telemetry, shutdown, wakeup, pages, status, readers, tap }
     }
 
     /// Serves until the process aborts: the port, to sources that `gate` admits, and the socket, to every process that can
@@ -233,7 +241,9 @@ impl Admin {
             return self::text(StatusCode::SERVICE_UNAVAILABLE, text);
         }
         let gzip = accepts_gzip(request.headers());
-        match scrape(Arc::clone(&self.registry), gzip) {
+        let with_exemplars = self.with_exemplars.as_ref();
+        let with_exemplars = with_exemplars.filter(|_| accepts_openmetrics(request.headers()));
+        match scrape(with_exemplars.unwrap_or(&self.metrics).clone(), gzip) {
             Ok(page) => {
                 metrics(Either::Right(Either::Left(Sent { page, _reading: seat.reads() })), gzip)
             }
@@ -341,11 +351,17 @@ fn metrics(body: Either<Full<Bytes>, Either<Sent, LogStream>>, gzip: bool) -> An
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
-    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     if gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
+}
+
+/// Whether the client names OpenMetrics among what it takes: exemplars are a part of that format alone.
+fn accepts_openmetrics(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(header::ACCEPT).iter().filter_map(|field| field.to_str().ok());
+    fields.any(|field| field.contains("application/openmetrics-text"))
 }
 
 /// Whether an answer may be compressed with gzip (RFC 9110 section 12.5.3).

@@ -25,6 +25,7 @@ pub fn record_unread(downstream: &Downstream, reason: Reason, line: &[u8]) {
         bytes_out: 0,
         tls: downstream.agreed(),
         retries: 0,
+        trace_id: None,
     };
     let table = worker.tables.load();
     worker.series.with(downstream.listener, &table, None, |series| series.record(&outcome, None));

@@ -8,13 +8,22 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use std::fmt;
 
 /// Writes one family after the other.
-pub(super) struct Families<'a>(DescriptorEncoder<'a>);
+pub(super) struct Families<'a> {
+    encoder: DescriptorEncoder<'a>,
+    /// One that is left out.
+    without: &'static str,
+}
 
 type Encode<'a> = &'a mut dyn FnMut(&mut Family<'_>) -> fmt::Result;
 
 impl<'a> Families<'a> {
     pub(super) fn new(encoder: DescriptorEncoder<'a>) -> Self {
-        Self(encoder)
+        Self { encoder, without: "" }
+    }
+
+    /// The same but for one family.
+    pub(super) fn without(self, name: &'static str) -> Self {
+        Self { without: name, ..self }
     }
 
     fn family(
@@ -24,7 +33,10 @@ impl<'a> Families<'a> {
         kind: MetricType,
         encode: Encode<'_>,
     ) -> fmt::Result {
-        encode(&mut Family(self.0.encode_descriptor(name, help, None, kind)?))
+        if name == self.without {
+            return Ok(());
+        }
+        encode(&mut Family(self.encoder.encode_descriptor(name, help, None, kind)?))
     }
 
     pub(super) fn counter(

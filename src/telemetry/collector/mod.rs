@@ -5,6 +5,7 @@ mod admin;
 mod break_glass;
 mod connections;
 mod decisions;
+mod exemplars;
 mod families;
 mod last_good;
 mod list;
@@ -45,6 +46,7 @@ use crate::model::Diagnostic;
 use crate::net::counters::LocalCounter;
 use crate::net::memory::Budget;
 use crate::routing::{Table, TableHandle};
+use exemplars::BesideExemplars;
 use families::Families;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -343,6 +345,11 @@ impl Telemetry {
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         registry.register_collector(Box::new(Arc::clone(self)));
     }
+
+    /// The same but for the families that [`Telemetry::encode_exemplars`] writes.
+    pub fn register_beside_exemplars(self: &Arc<Self>, registry: &mut Registry) {
+        registry.register_collector(Box::new(BesideExemplars(Arc::clone(self))));
+    }
 }
 
 /// The host of a label, as [`crate::routing::Route`] has it: without `*.`, and empty for every host.
@@ -352,7 +359,12 @@ fn bare(host: &str) -> &str {
 
 impl Collector for Telemetry {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        self.encode_families(Families::new(encoder))
+    }
+}
+
+impl Telemetry {
+    fn encode_families(&self, mut families: Families<'_>) -> fmt::Result {
         self.encode_requests(&mut families)?;
         self.encode_tcp(&mut families)?;
         self.encode_connections(&mut families)?;

@@ -10,24 +10,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+/// The family of which [`super::exemplars`] writes the exemplars.
+pub(super) const DURATIONS: &str = "ravelin_request_duration_seconds";
+pub(super) const DURATIONS_HELP: &str =
+    "Time from the request head to the last byte of the response";
+
 /// Listener, host, route and service; empty where the configuration leaves the label out.
-type Labels<'s> = [&'s str; 4];
+pub(super) type Labels<'s> = [&'s str; 4];
 
 /// What is told apart, and whose numbers add up to it. Only pointers: the numbers of one are added up
 /// when it is written.
-type By<'s, T> = BTreeMap<Labels<'s>, Vec<&'s T>>;
+pub(super) type By<'s, T> = BTreeMap<Labels<'s>, Vec<&'s T>>;
 
 /// Counts by method, status class and reason.
 type Requests = BTreeMap<(&'static str, u16, &'static str), u64>;
 
 impl Telemetry {
     pub(super) fn encode_requests(&self, encoder: &mut Families<'_>) -> fmt::Result {
-        let series: Vec<Arc<Series>> =
-            self.workers.iter().flat_map(|worker| worker.series()).collect();
-        let mut by_labels = By::<Series>::new();
-        for series in &series {
-            by_labels.entry(self.labels(series)).or_default().push(series);
-        }
+        let series = self.all_series();
+        let by_labels = self.by_labels(&series);
         encoder.counter(
             "ravelin_requests",
             "Requests by route and outcome; reason is empty for a response of the pod",
@@ -50,6 +51,20 @@ impl Telemetry {
         )?;
         self.encode_colos(encoder)?;
         encode_flows(encoder, &self.flows(&by_labels))
+    }
+
+    /// The series of all workers.
+    pub(super) fn all_series(&self) -> Vec<Arc<Series>> {
+        self.workers.iter().flat_map(|worker| worker.series()).collect()
+    }
+
+    /// The same by the labels that are told.
+    pub(super) fn by_labels<'s>(&self, series: &'s [Arc<Series>]) -> By<'s, Series> {
+        let mut by_labels = By::<Series>::new();
+        for series in series {
+            by_labels.entry(self.labels(series)).or_default().push(series);
+        }
+        by_labels
     }
 
     fn encode_colos(&self, encoder: &mut Families<'_>) -> fmt::Result {
@@ -104,7 +119,7 @@ impl Telemetry {
     }
 
     /// Times and bytes: of routes, or of listeners.
-    fn flows<'s>(&'s self, series: &By<'s, Series>) -> By<'s, Flow> {
+    pub(super) fn flows<'s>(&'s self, series: &By<'s, Series>) -> By<'s, Flow> {
         if self.metrics.per_route == PerRoute::All {
             let flows = |series: &Vec<&'s Series>| series.iter().map(|one| &*one.flow).collect();
             return series.iter().map(|(labels, series)| (*labels, flows(series))).collect();
@@ -127,11 +142,7 @@ fn encode_flows(encoder: &mut Families<'_>, flows: &By<'_, Flow>) -> fmt::Result
             })
         })
     };
-    histogram(
-        "ravelin_request_duration_seconds",
-        "Time from the request head to the last byte of the response",
-        |flow| &flow.durations,
-    )?;
+    histogram(DURATIONS, DURATIONS_HELP, |flow| &flow.durations)?;
     histogram(
         "ravelin_upstream_duration_seconds",
         "Time from sending the request upstream to the response head",

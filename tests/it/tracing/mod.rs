@@ -4,7 +4,7 @@
 mod away;
 mod receiver;
 
-use crate::support::{Builder, Edge, Refusing, Upstream, edge, edge_to, ingress, rule};
+use crate::support::{Builder, Client, Edge, Refusing, Upstream, edge, edge_to, ingress, rule};
 use receiver::{Collector, Span};
 use serde_json::Value;
 
@@ -230,4 +230,29 @@ fn the_last_spans_of_a_process_that_ends_arrive() {
     }
     drop(edge);
     assert_eq!(collector.await_spans(20).len(), 20);
+}
+
+#[test]
+fn a_bucket_of_the_durations_leads_to_a_trace_for_scrapes_of_openmetrics() {
+    let pod = Upstream::saying("pod");
+    let nobody = Refusing::new();
+    let edge = traced(edge_to(&[pod.addr()]), &format!("http://{}", nobody.addr())).start();
+    edge.get("a", "/");
+    let line = edge.await_log(1).remove(0);
+    let trace_id = line["trace_id"].as_str().expect("it is traced").to_owned();
+    let scrape = |accept: &str| {
+        let mut client = Client::connect(edge.admin());
+        client.send(format!("GET /metrics HTTP/1.1\r\nHost: admin\r\nAccept: {accept}\r\n\r\n"));
+        client.response().text().to_owned()
+    };
+    let page = scrape("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5");
+    let begins = "ravelin_request_duration_seconds_bucket{";
+    let exemplars: Vec<_> = page.lines().filter(|line| line.contains(" # {")).collect();
+    let [exemplar] = *exemplars else { panic!("{exemplars:?}") };
+    assert!(exemplar.starts_with(begins), "{exemplar}");
+    assert!(exemplar.contains(&format!("# {{trace_id=\"{trace_id}\"}} ")), "{exemplar}");
+    assert!(page.ends_with("# EOF\n"));
+    let plain = scrape("text/plain");
+    assert!(plain.contains(begins) && !plain.contains(&trace_id));
+    assert_eq!(plain.lines().count(), page.lines().count());
 }

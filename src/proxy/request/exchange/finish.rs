@@ -30,6 +30,7 @@ impl Record {
             bytes_out: self.bytes_out,
             tls: self.downstream.agreed(),
             retries: self.upstream.retries,
+            trace_id: self.parts.trace.as_deref().map(|trace| trace.ids().trace_id),
         };
         let chosen = self.parts.chosen();
         let done = |series: &Arc<Series>| {
