@@ -39,7 +39,12 @@ pub(super) const FLAGS: [Row; 48] = [
         "",
     ),
     ("metrics.*", Differs, "metrics are there for Prometheus alone", "scrape port 9180"),
-    ("tracing*", Differs, "traces are not supported; their header fields pass through to pods", ""),
+    (
+        "tracing*",
+        Differs,
+        "traces have a table of their own, and one request in a hundred is traced unless it says otherwise",
+        "write [tracing] with endpoint, protocol and sample_rate",
+    ),
     ("ping*", Nothing, "readiness is asked with `ravelin probe ready`", ""),
     (
         "api*",
