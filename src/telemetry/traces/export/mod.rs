@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// A batch is sent when it has this many spans, as batch processors of OpenTelemetry do.
 const BATCH_SPANS: u64 = 512;
@@ -109,14 +109,15 @@ impl Exporter {
     /// Exports until all workers have ended and their spans are through, or for at most [`LAST`] once the process
     /// aborts; on a runtime for tasks of its thread, with I/O and time.
     pub async fn run(mut self, mut shutdown: ShutdownSignal) {
-        let is_through = tokio::select! {
-            biased;
-            () = self.live() => true,
-            () = shutdown.reached(Stage::Aborting) => false,
+        let mut aborting = shutdown.clone();
+        let late = async {
+            aborting.reached(Stage::Aborting).await;
+            sleep(LAST).await;
         };
-        if !is_through {
-            // Workers that are cut hand over their last ones.
-            let _ = timeout(LAST, self.finish()).await;
+        tokio::select! {
+            biased;
+            () = self.live(&mut shutdown) => {}
+            () = late => {}
         }
         self.receiver.close();
         while let Ok(spans) = self.receiver.try_recv() {
@@ -129,34 +130,21 @@ impl Exporter {
         }
     }
 
-    async fn live(&mut self) {
-        while self.gather(BATCH_TIME).await {
-            self.export().await;
+    async fn live(&mut self, shutdown: &mut ShutdownSignal) {
+        while self.gather(shutdown).await {
+            self.export(shutdown).await;
         }
     }
 
-    async fn finish(&mut self) {
-        while self.gather(Duration::ZERO).await {
-            let body = self.link.body(&self.batch.spans);
-            match self.link.send(&body).await {
-                Ok(answered) => self.succeed(answered.spans, &answered.why),
-                Err(error) => {
-                    self.fail(&error);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Waits for spans, and then for more of them. `false`: there will be none.
-    async fn gather(&mut self, time: Duration) -> bool {
+    /// Waits for spans, and then for more of them, unless the process aborts. `false`: there will be none.
+    async fn gather(&mut self, shutdown: &mut ShutdownSignal) -> bool {
         if self.batch.spans.is_empty() {
             match self.receiver.recv().await {
                 Some(spans) => self.batch.add(spans),
                 None => return false,
             }
         }
-        let due = Instant::now() + time;
+        let due = Instant::now() + BATCH_TIME;
         while !self.batch.is_full() {
             tokio::select! {
                 biased;
@@ -164,22 +152,25 @@ impl Exporter {
                     Some(spans) => self.batch.add(spans),
                     None => return true,
                 },
+                () = shutdown.reached(Stage::Aborting) => return true,
                 () = sleep_until(due) => return true,
             }
         }
         true
     }
 
-    /// Sends the batch until it is taken, refused or too old.
-    async fn export(&mut self) {
+    /// Sends the batch until it is taken, refused or too old. An attempt is never broken off by the end of the process:
+    /// the collector would have its spans twice.
+    async fn export(&mut self, shutdown: &mut ShutdownSignal) {
         let (body, begun) = (self.link.body(&self.batch.spans), Instant::now());
+        let mut is_last = shutdown.stage() == Stage::Aborting;
         loop {
             let error = match self.link.send(&body).await {
                 Ok(answered) => return self.succeed(answered.spans, &answered.why),
                 Err(error) => error,
             };
             self.fail(&error);
-            let is_over = !error.is_retryable() || begun.elapsed() >= KEEP;
+            let is_over = is_last || !error.is_retryable() || begun.elapsed() >= KEEP;
             if is_over {
                 let count = self.batch.clear();
                 let is_refused = !error.is_retryable();
@@ -189,7 +180,10 @@ impl Exporter {
                 });
             }
             let pause = self.next_pause().max(error.after().unwrap_or_default());
-            sleep(pause.min(LONGEST_PAUSE)).await;
+            tokio::select! {
+                () = sleep(pause.min(LONGEST_PAUSE)) => {}
+                () = shutdown.reached(Stage::Aborting) => is_last = true,
+            }
             if is_over {
                 return;
             }
