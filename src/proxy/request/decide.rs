@@ -93,7 +93,7 @@ pub(super) fn decide(exchange: &mut Exchange, mut head: RequestParts) -> Result<
         Err(Reason::HttpsRedirect) => Ok(()),
         _ => belongs(&downstream, target),
     };
-    note_fields(exchange, noted);
+    note_clean(exchange, noted, &mut head.headers);
     exchange.passage = passage;
     exchange.noted.refused.map_or(Ok(()), Err)?;
     stage::forwards_left(&head.method, &mut head.headers)?;
@@ -130,6 +130,12 @@ fn note_fields(exchange: &mut Exchange, noted: Noted) {
         exchange.downstream().worker.cells.colos.count(ray.as_bytes());
     }
     exchange.noted = noted;
+}
+
+/// Notes the same of fields that are clean, and has them tell the pod where the request is not traced.
+fn note_clean(exchange: &mut Exchange, noted: Noted, headers: &mut FieldMap) {
+    note_fields(exchange, noted);
+    trace::mark(exchange, headers);
 }
 
 /// Notes who sent a request, and decides whether it is traced. Returns whether the visitor came with TLS.

@@ -34,6 +34,8 @@ pub(super) struct Parts {
     pub(super) noted: Noted,
     /// What lines of another format, or with more in them, are made of.
     pub(super) details: Option<Box<Details>>,
+    /// The number of the mark that its pod is still to get, if it is not traced.
+    pub(super) unmarked: Option<u64>,
     /// Its trace, if it is traced.
     pub(super) trace: Option<Box<RequestTrace>>,
 }

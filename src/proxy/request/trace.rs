@@ -5,7 +5,7 @@ use crate::model::Kind;
 use crate::model::middleware::Step;
 use crate::net::fields::{FieldMap, Fields};
 use crate::routing::{EndpointProtocol, RouteId, Table};
-use crate::telemetry::traces::TracedRoute;
+use crate::telemetry::traces::{Began, TracedRoute};
 use std::net::IpAddr;
 
 /// Decides whether it is traced, and has its fields tell its pod. `client` is the proven client.
@@ -14,8 +14,19 @@ pub(super) fn begin(exchange: &mut Exchange, headers: &mut FieldMap, client: IpA
     let worker = &exchange.downstream().worker;
     let Some(tracer) = &worker.tracer else { return };
     let now_ms = worker.deadlines.now_ms();
-    if let Some(trace) = tracer.begin(headers, client, now_ms, worker.draw()) {
-        exchange.traced(trace);
+    match tracer.begin(headers, client, now_ms, worker.draw()) {
+        Began::Traced(trace) => exchange.traced(trace),
+        Began::Told => {}
+        Began::Unmarked(number) => exchange.unmarked = Some(number),
+    }
+}
+
+/// Tells the pod of a request that it is not traced, where that is still to be done. After its fields are clean.
+#[inline(always)]
+pub(super) fn mark(exchange: &Exchange, headers: &mut FieldMap) {
+    if let (Some(number), Some(tracer)) = (exchange.unmarked, &exchange.downstream().worker.tracer)
+    {
+        tracer.mark(headers, number);
     }
 }
 

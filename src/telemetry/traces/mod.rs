@@ -36,6 +36,7 @@ use spans::{CapturedName, captured};
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
+use w3c::Mark;
 
 /// A buffer is handed over when it has this many bytes: some 50 requests.
 const FLUSH_BYTES: usize = 64 * 1024;
@@ -67,8 +68,8 @@ pub struct TraceCells {
 pub struct Tracer {
     settings: Arc<SpanSettings>,
     sampler: Sampler,
-    /// The upper half of the ids of traces that are not recorded.
-    unsampled: u64,
+    /// What tells pods of requests that are not traced.
+    mark: Mark,
     buffer: RefCell<Spans>,
     scratch: RefCell<Vec<u8>>,
     sender: Sender,
@@ -116,13 +117,24 @@ impl TraceSink {
         Tracer {
             settings: Arc::clone(&self.settings),
             sampler: Sampler::new(&self.config, workers),
-            unsampled: random,
+            mark: Mark::new(random),
             buffer: RefCell::default(),
             scratch: RefCell::default(),
             sender: self.sender.clone(),
             cells,
         }
     }
+}
+
+/// What was decided about a request.
+#[derive(Debug)]
+pub enum Began {
+    /// It is traced.
+    Traced(Box<RequestTrace>),
+    /// It is not, and its fields say what there is to be said.
+    Told,
+    /// It is not, and its pod is still to be told by [`Tracer::mark`], which takes this number.
+    Unmarked(u64),
 }
 
 impl Tracer {
@@ -135,18 +147,25 @@ impl Tracer {
         client: IpAddr,
         now_ms: u64,
         draw: impl Fn() -> u64,
-    ) -> Option<Box<RequestTrace>> {
+    ) -> Began {
         if self.settings.propagation.is_there(headers) {
-            return self.go_on(headers, client, now_ms, &draw);
+            return self.go_on(headers, client, now_ms, &draw).map_or(Began::Told, Began::Traced);
         }
         let random = draw();
         if self.sampler.draws(random) {
-            return Some(self.trace(headers, None, Decision::ByRate, &draw));
+            return Began::Traced(self.trace(headers, None, Decision::ByRate, &draw));
         }
-        if self.settings.mark_unsampled {
-            self.settings.propagation.mark(headers, self.unsampled, draw());
+        match self.settings.mark_unsampled {
+            true => Began::Unmarked(random),
+            false => Began::Told,
         }
-        None
+    }
+
+    /// Tells the pod of a request that it is not traced: apart from the decision, so that nothing looks at the field on its
+    /// way there. `number` is that of [`Began::Unmarked`].
+    #[inline(always)]
+    pub fn mark(&self, headers: &mut FieldMap, number: u64) {
+        self.settings.propagation.mark(headers, &self.mark, number);
     }
 
     /// The same for a request that says something of its trace.
@@ -167,7 +186,7 @@ impl Tracer {
                 return Some(self.trace(headers, None, Decision::ByRate, draw));
             }
             if self.settings.mark_unsampled {
-                propagation.mark(headers, self.unsampled, draw());
+                propagation.mark(headers, &self.mark, draw());
             }
             return None;
         };
@@ -194,7 +213,7 @@ impl Tracer {
             Some((trace_id, span_id)) => propagation.write(headers, trace_id, span_id, false),
             None => {
                 propagation.remove(headers);
-                propagation.mark(headers, self.unsampled, random);
+                propagation.mark(headers, &self.mark, random);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::b3::{self, B3};
 use super::context::{SpanId, TraceId};
-use super::w3c::TraceParent;
+use super::w3c::{Mark, TraceParent};
 use crate::config::TraceFormat;
 use crate::net::fields::{FieldMap, Fields};
 use http::{HeaderName, HeaderValue};
@@ -109,15 +109,10 @@ impl Propagation {
 
     /// Tells a pod that a request without any of the fields is not sampled. `number` is a random one.
     #[inline(always)]
-    pub(super) fn mark(&self, headers: &mut FieldMap, high: u64, number: u64) {
+    pub(super) fn mark(&self, headers: &mut FieldMap, mark: &Mark, number: u64) {
         for format in &self.0 {
             match format {
-                TraceFormat::W3c => {
-                    // The span is recorded nowhere, so that its id may be a part of the other one.
-                    let (trace_id, span_id) = (TraceId::of(high, number), SpanId::of(number));
-                    let value = TraceParent { trace_id, span_id, sampled: false }.value();
-                    headers.push(TRACEPARENT, value);
-                }
+                TraceFormat::W3c => headers.push(TRACEPARENT, mark.value(number)),
                 TraceFormat::B3 => headers.push(B3, decision(false)),
                 TraceFormat::B3Multi => headers.push(B3_SAMPLED, decision(false)),
             }
@@ -216,7 +211,7 @@ mod tests {
     #[test]
     fn what_is_not_sampled_says_so() {
         let mut headers = FieldMap::new();
-        all().mark(&mut headers, 1, 2);
+        all().mark(&mut headers, &Mark::new(1), 2);
         let mark = "traceparent: 00-00000000000000010000000000000002-0000000000000002-00";
         assert_eq!(text(&headers), [mark, "b3: 0", "x-b3-sampled: 0"]);
         let read = all().read(&headers).expect("valid");

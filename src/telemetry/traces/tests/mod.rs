@@ -36,10 +36,16 @@ impl Fixture {
     }
 
     fn begin(&self, headers: &mut FieldMap) -> Option<Box<RequestTrace>> {
-        self.tracer.begin(headers, CLIENT, 0, || {
+        let began = self.tracer.begin(headers, CLIENT, 0, || {
             self.drawn.set(self.drawn.get() + 1);
             crate::net::random::nth(1, self.drawn.get())
-        })
+        });
+        match began {
+            Began::Traced(trace) => return Some(trace),
+            Began::Told => {}
+            Began::Unmarked(number) => self.tracer.mark(headers, number),
+        }
+        None
     }
 
     /// The fields that a pod gets, and whether the request is traced.
