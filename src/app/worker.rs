@@ -116,11 +116,7 @@ async fn serve(setup: Setup) {
             }
             () = beat.next() => {
                 on_tick(&worker);
-                let now = worker.strangers.version();
-                if std::mem::replace(&mut stage, now) != now {
-                    // Those whom break-glass has admitted close.
-                    worker.deadlines.wake_all();
-                }
+                see_off_strangers(&worker, &mut stage);
                 if door.open() == 0 && worker.upstream.is_at_rest() {
                     beat.slow();
                 }
@@ -130,6 +126,14 @@ async fn serve(setup: Setup) {
     }
     leave(&worker, &young, door, shutdown).await;
     on_tick(&worker);
+}
+
+/// Has those close whom break-glass has admitted, once its stage is another.
+fn see_off_strangers(worker: &Worker, stage: &mut u64) {
+    let now = worker.strangers.version();
+    if std::mem::replace(stage, now) != now {
+        worker.deadlines.wake_all();
+    }
 }
 
 /// What traces the requests of this worker, if it is configured.

@@ -6,7 +6,8 @@
 //! Kept is what the access log has, without the client and its user: paths have no query, because it may contain
 //! credentials.
 
-use super::series::{MethodLabel, Outcome, SeriesLabels};
+use super::outcome::{MethodLabel, Outcome};
+use super::series::SeriesLabels;
 use crate::error::Reason;
 use http::StatusCode;
 use std::collections::VecDeque;

@@ -7,20 +7,17 @@
 use super::access_log::RouteText;
 use super::cells::{ByReason, WorkerCells};
 use super::histogram::{Bounds, Histogram};
+use super::outcome::{MethodLabel, Outcome};
 use super::presence::Presence;
-use super::tls::{TlsSuite, TlsVersion};
-use super::traces::TraceId;
-use super::traefik::{RequestProtocol, RouteNames, RouterWays, TraefikCells};
-use crate::error::{Reason, labels};
+use super::traefik::{RouteNames, RouterWays, TraefikCells};
+use crate::error::Reason;
 use crate::model::BackendKey;
 use crate::net::counters::LocalCounter;
 use crate::routing::{RouteId, Table};
-use http::{Method, StatusCode};
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The labels of a series.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,74 +48,6 @@ impl SeriesLabels {
             service: table.backend(id).key.to_string(),
         }
     }
-}
-
-labels! { fn as_str;
-    /// Request methods as a closed set.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum MethodLabel {
-        /// GET
-        Get = "GET",
-        /// HEAD
-        Head = "HEAD",
-        /// POST
-        Post = "POST",
-        /// PUT
-        Put = "PUT",
-        /// PATCH
-        Patch = "PATCH",
-        /// DELETE
-        Delete = "DELETE",
-        /// OPTIONS
-        Options = "OPTIONS",
-        /// Any other, and requests without a readable method.
-        Other = "other",
-    }
-}
-
-impl MethodLabel {
-    /// The label of a method.
-    pub fn of(method: &Method) -> Self {
-        match *method {
-            Method::GET => Self::Get,
-            Method::HEAD => Self::Head,
-            Method::POST => Self::Post,
-            Method::PUT => Self::Put,
-            Method::PATCH => Self::Patch,
-            Method::DELETE => Self::Delete,
-            Method::OPTIONS => Self::Options,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Outcome {
-    /// Its method.
-    pub method: MethodLabel,
-    /// The status sent.
-    pub status: StatusCode,
-    /// What it was.
-    pub protocol: RequestProtocol,
-    /// Whether its Service was asked, or has nobody to ask.
-    pub is_asked: bool,
-    /// Why it was not the pod's answer, whole.
-    pub reason: Option<Reason>,
-    /// From the request head to the last byte of the answer.
-    pub duration: Duration,
-    /// From sending upstream to the upstream's response head, where there was one.
-    pub upstream: Option<Duration>,
-    /// Body bytes from the client.
-    pub bytes_in: u64,
-    /// Body bytes to the client.
-    pub bytes_out: u64,
-    /// The TLS that it came in, if any.
-    pub tls: Option<(TlsVersion, TlsSuite)>,
-    /// How often it was sent again.
-    pub retries: u32,
-    /// Its trace, if it is traced.
-    pub trace_id: Option<TraceId>,
 }
 
 /// Status classes 1xx to 5xx.
@@ -338,27 +267,8 @@ impl SeriesCache {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// A request that went well.
-    pub(in crate::telemetry) fn outcome(duration: Duration, trace_id: Option<TraceId>) -> Outcome {
-        Outcome {
-            method: MethodLabel::Get,
-            status: StatusCode::OK,
-            protocol: RequestProtocol::Http,
-            is_asked: true,
-            reason: None,
-            duration,
-            upstream: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            tls: None,
-            retries: 0,
-            trace_id,
-        }
-    }
-
     use crate::model::Model;
     use crate::routing::compile;
 

@@ -4,7 +4,7 @@
 //! `pkg/middlewares/metrics/metrics.go` of Traefik 3). Nothing of it exists unless it is asked for.
 
 use super::histogram::{Bounds, Histogram, Totals};
-use super::series::{MethodLabel, Outcome};
+use super::outcome::{MethodLabel, Outcome};
 use super::tls::{TlsSuite, TlsVersion};
 use crate::error::labels;
 use crate::model::{BackendKey, RuleHash};

@@ -6,8 +6,6 @@
 
 #[path = "../support/balancer.rs"]
 mod balancer;
-#[path = "../support/go_program.rs"]
-mod go_program;
 mod support;
 
 mod access;

@@ -1,6 +1,7 @@
 //! The admin port: metrics, health checks, and the status page with its JSON. It has a thread of its own, so a scrape never delays a
 //! request. A Unix socket serves the same paths to `ravelin probe`.
 
+mod accepts;
 mod log_stream;
 mod page;
 mod seats;
@@ -13,8 +14,9 @@ use crate::telemetry::scrape::{Scraped, scrape};
 use crate::telemetry::{AdminDoor, LogTap, Telemetry, Unready, age};
 use crate::transport::admission::GateCell;
 use crate::transport::listen::{self, Accepting, LocalAccepting};
+use accepts::{accepts_gzip, accepts_openmetrics};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -358,25 +360,6 @@ fn metrics(body: Either<Full<Bytes>, Either<Sent, LogStream>>, gzip: bool) -> An
     response
 }
 
-/// Whether the client names OpenMetrics among what it takes: exemplars are a part of that format alone.
-fn accepts_openmetrics(headers: &HeaderMap) -> bool {
-    let mut fields = headers.get_all(header::ACCEPT).iter().filter_map(|field| field.to_str().ok());
-    fields.any(|field| field.contains("application/openmetrics-text"))
-}
-
-/// Whether an answer may be compressed with gzip (RFC 9110 section 12.5.3).
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let fields = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let codings = fields.filter_map(|field| field.to_str().ok()).flat_map(|text| text.split(','));
-    let mut asked = codings.filter_map(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = weight.trim().strip_prefix("q=").and_then(|text| text.parse::<f32>().ok());
-        let name = name.trim();
-        (name.eq_ignore_ascii_case("gzip") || name == "*").then(|| weight.is_none_or(|w| w > 0.0))
-    });
-    asked.next().unwrap_or(false)
-}
-
 fn not_allowed() -> Answer {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n");
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -389,29 +372,4 @@ fn text(status: StatusCode, page: impl Into<Bytes>) -> Answer {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gzip_is_for_those_who_ask_for_it() {
-        for (fields, expected) in [
-            (&[][..], false),
-            (&["gzip"], true),
-            (&["deflate, gzip;q=0.5"], true),
-            (&["identity", "GZIP ; q=1"], true),
-            (&["*"], true),
-            (&["gzip;q=0"], false),
-            (&["gzip; q=0.000, *"], false),
-            (&["br, x-gzipped"], false),
-        ] {
-            let mut headers = HeaderMap::new();
-            for field in fields {
-                headers.append(header::ACCEPT_ENCODING, HeaderValue::from_static(field));
-            }
-            assert_eq!(accepts_gzip(&headers), expected, "{fields:?}");
-        }
-    }
 }

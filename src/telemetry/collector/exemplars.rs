@@ -72,7 +72,7 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::series::tests::outcome;
+    use crate::telemetry::outcome::tests::outcome;
     use crate::telemetry::traces::TraceParent;
     use prometheus_client::registry::Registry;
     use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The OpenTelemetry Collector: its OTLP receiver, and what it has read.
 
-use crate::go_program::go_program;
 use crate::support::eventually;
+use crate::support::go_program;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use std::fs;

@@ -106,7 +106,7 @@ impl Exporter {
         }
     }
 
-    /// Exports until all workers have ended and their spans are through, or for at most [`LAST`] once the process
+    /// Exports until all workers have ended and their spans are through, or for at most 3 s once the process
     /// aborts; on a runtime for tasks of its thread, with I/O and time.
     pub async fn run(mut self, mut shutdown: ShutdownSignal) {
         let mut aborting = shutdown.clone();
