@@ -130,8 +130,6 @@ pub(super) const COMMANDS: [(&str, How); COUNT] = [
     ("ravelin explain --config ravelin.toml --kubeconfig ~/.kube/config --from 104.16.0.1 https://app.example.com/login", Run(&[0, 1, 2])),
     ("ravelin check --cloudflare --cloudflare-token TOKEN-FILE --config ravelin.toml --kubeconfig ~/.kube/config", NotHere("needs a token of Cloudflare: tests/cli/zones plays its API to these flags")),
     ("for pod in $(kubectl -n ravelin get pods -l app.kubernetes.io/name=ravelin -o name); do kubectl -n ravelin exec $pod -- /ravelin explain --admin /run/ravelin/admin.sock --ray RAY-ID done", Run(&[0, 1, 2])),
-    ("kubectl -n ravelin logs -l app.kubernetes.io/name=ravelin --tail 20000 | grep RAY-ID", Run(&[0, 1])),
-    ("kubectl -n ravelin logs -l app.kubernetes.io/name=ravelin --tail 20000 | grep '\"reason\":\"no_route\"' | tail", Run(&[0, 1])),
     ("curl -s http://127.0.0.1:9180/metrics | grep '^ravelin_requests_total' | grep -v 'reason=\"\"'", Run(&[0, 1])),
     ("kubectl -n ravelin exec POD -- /ravelin explain --admin /run/ravelin/admin.sock https://app.example.com/login", Run(&[0, 1, 2])),
     ("kubectl -n ravelin exec POD -- /ravelin bundle --config /etc/ravelin/ravelin.toml --output - > bundle.tar.gz", Run(&[0])),
@@ -145,9 +143,21 @@ pub(super) const COMMANDS: [(&str, How); COUNT] = [
     ("kubectl -n ravelin create secret generic ravelin-tickets --from-file=ticket.key", Run(&[0])),
     ("ravelin check --cloudflare --cloudflare-token ~/.cloudflare-token --config deploy/base/ravelin.toml --kubeconfig ~/.kube/config", NotHere("needs a token of Cloudflare: tests/cli/zones plays its API to these flags")),
     ("kubectl -n shop create rolebinding ravelin-namespace --clusterrole=ravelin-namespace --serviceaccount=ravelin:ravelin", Run(&[0])),
+    ("curl -sN --unix-socket /run/ravelin/admin.sock http://localhost/api/v1/log/stream", NotHere("has no end: tests/cli/logs.rs reads it")),
+    ("curl -H 'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' https://app.example.com/", NotHere("asks a site of the reader: tests/it/tracing/mod.rs asks so")),
+    ("kubectl -n ravelin logs -l app.kubernetes.io/name=ravelin --prefix --tail 20000 | ravelin logs --ray RAY-ID", Run(&[0, 1])),
+    ("kubectl -n ravelin logs -l app.kubernetes.io/name=ravelin --prefix --tail 20000 | ravelin logs --reason no_route --tail 10", Run(&[0, 1])),
+    ("kubectl -n ravelin exec -it ds/ravelin -- ravelin top", NotHere("needs a terminal: tests/cli/top.rs has one")),
+    ("kubectl -n ravelin exec POD -- ravelin top --once --filter app.example.com", NotHere("needs a kubelet: tests/cli/top.rs asks so")),
+    ("ravelin top --admin http://127.0.0.1:9180", NotHere("needs a terminal: tests/cli/top.rs has one")),
+    ("kubectl -n ravelin exec ds/ravelin -- ravelin logs --status 5xx --explain", NotHere("has no end: tests/cli/logs.rs follows so")),
+    ("kubectl -n ravelin logs -f -l app.kubernetes.io/name=ravelin --prefix --max-log-requests 50 | ravelin logs --status 5xx --explain", NotHere("has no end: tests/cli/logs.rs follows so")),
+    ("kubectl -n ravelin logs -l app.kubernetes.io/name=ravelin --prefix --since 1h | ravelin logs --host app.example.com --slower-than 1s", Run(&[0, 1])),
+    ("ravelin logs --config /etc/ravelin/ravelin.toml --client 203.0.113.0/24", NotHere("has no end: tests/cli/logs.rs follows so")),
+    ("ravelin logs --no-follow --since 2h --path /api --reason 'upstream_*' /var/log/ravelin/access.log", NotHere("reads a file of the node: tests/cli/logs.rs reads such ones")),
 ];
 
-const COUNT: usize = 125;
+const COUNT: usize = 135;
 
 /// How a command is tried, if it is listed.
 pub(super) fn how(line: &str) -> Option<How> {
