@@ -126,6 +126,9 @@ fn no_query_of_a_panel_is_empty_on_an_edge_under_load_but_those_that_are_listed(
     let edge = site(&pod);
     // What a ravelin tells of an API server.
     let mut follower = Edge::of_cluster();
+    follower.route("shop", &json!({}), &json!({}));
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 8080));
+    follower.endpoint("shop", 0, elsewhere, EndpointState::Ready);
     follower.run("", "[cloudflare]\nrefresh = \"off\"\n");
     let targets =
         [("ravelin", edge.admin), ("ravelin/follower", follower.admin), ("cloudflare", exporter())];

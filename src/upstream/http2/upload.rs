@@ -4,15 +4,13 @@
 //! would keep a part of the window of the connection from all other requests, for as long as a client has nothing to say.
 //! A stream that the peer resets ends it, and nothing else does but its own end.
 
-use crate::net::http2::poll_room;
+use crate::net::http2::{SendStep, poll_room, poll_step};
 use crate::upstream::body::{Piece, RequestBody};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
-use http_body::{Body, Frame};
+use http_body::Body;
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 /// How far a request is: read by its response.
 #[derive(Debug, Default)]
@@ -23,21 +21,11 @@ pub(super) struct Sent {
     pub(super) failed: Cell<bool>,
 }
 
-/// The next step.
-enum Step {
-    Send(Frame<Piece>),
-    End,
-    /// The client's side has failed.
-    Fail,
-    /// The peer wants no more, or is gone.
-    Stop,
-}
-
 /// Sends a body to its end.
 pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Piece>, sent: &Sent) {
     loop {
         match poll_fn(|cx| poll_step(&mut body, &mut stream, cx)).await {
-            Step::Send(frame) => {
+            SendStep::Frame(frame) => {
                 let ended = frame.is_trailers() || body.is_end_stream();
                 let done = match frame.into_data() {
                     Ok(data) => send_data(&mut stream, data, ended).await,
@@ -53,17 +41,17 @@ pub(super) async fn send(mut body: RequestBody, mut stream: SendStream<Piece>, s
                     return;
                 }
             }
-            Step::End => {
+            SendStep::End => {
                 let _ = stream.send_data(Piece::of_ours(Bytes::new()), true);
                 sent.ended.set(true);
                 return;
             }
-            Step::Fail => {
+            SendStep::Fail => {
                 sent.failed.set(true);
                 stream.send_reset(Reason::CANCEL);
                 return;
             }
-            Step::Stop => return,
+            SendStep::Stop => return,
         }
     }
 }
@@ -87,19 +75,4 @@ async fn send_data(
             return Err(Reason::CANCEL.into());
         }
     }
-}
-
-fn poll_step(
-    body: &mut RequestBody,
-    stream: &mut SendStream<Piece>,
-    cx: &mut Context<'_>,
-) -> Poll<Step> {
-    if stream.poll_reset(cx).is_ready() {
-        return Poll::Ready(Step::Stop);
-    }
-    Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {
-        Some(Ok(frame)) => Step::Send(frame),
-        Some(Err(_)) => Step::Fail,
-        None => Step::End,
-    })
 }

@@ -4,7 +4,7 @@ use super::body::StreamSource;
 use super::interim::Interim;
 use crate::http::Stream;
 use crate::net::fields::Fields;
-use crate::net::http2::poll_room;
+use crate::net::http2::{SendStep, poll_room, poll_step};
 use crate::net::message::{Request, Response};
 use crate::proxy::Downstream;
 use crate::proxy::request::{ResponseBody, TunnelSlot, forward};
@@ -13,12 +13,12 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderValue, header};
-use http_body::{Body, Frame};
+use http_body::Body;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
 /// Has a request answered by a task of its own.
 pub(super) fn begin(
@@ -35,18 +35,17 @@ pub(super) fn begin(
     let mut request = Request::from_parts(head.into(), body);
     let sink: Weak<Interim> = Rc::downgrade(&interim);
     request.set_interim(Some(sink));
-    let answering = forward(downstream, watch, tunnel, request, None);
-    // Boxed: the runtime moves a task three times in its life.
-    tokio::task::spawn_local(Box::pin(stream.run(answer(answering, interim))));
+    // Boxed: each of the futures around it would be as large, and the runtime moves a task three times in its life.
+    let answering = Box::pin(forward(downstream, watch, tunnel, request, None));
+    tokio::task::spawn_local(stream.run(answer(answering, interim)));
 }
 
 /// Sends an answer once it is there, to its end, unless the client resets the stream.
 async fn answer(
-    answering: impl Future<Output = Result<Response<ResponseBody>, Infallible>>,
+    mut answering: Pin<Box<impl Future<Output = Result<Response<ResponseBody>, Infallible>>>>,
     interim: Rc<Interim>,
 ) {
     let answer = {
-        let mut answering = pin!(answering);
         let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Ready(Ok(answer)) => Poll::Ready(Some(answer)),
             Poll::Pending => interim.poll_reset(cx).map(|()| None),
@@ -56,6 +55,8 @@ async fn answer(
             None => return,
         }
     };
+    // Not held for as long as the body takes.
+    drop(answering);
     let (mut head, mut body) = answer.into_parts();
     let is_bodyless = body.is_end_stream();
     if !is_bodyless
@@ -74,24 +75,11 @@ async fn answer(
     }
 }
 
-/// The next step of a body.
-enum Step {
-    Send(Frame<Piece>),
-    End,
-    /// The pod broke off.
-    Fail,
-    /// The client has reset the stream, or is gone.
-    Stop,
-}
-
 /// Sends a body to its end.
-///
-/// A piece is read before there is room for it: a reservation that nothing is sent of would keep a part of the window
-/// of the connection from the other streams, for as long as a pod has nothing to say.
 async fn send_body(body: &mut ResponseBody, stream: &mut SendStream<Piece>) {
     loop {
         let sent = match poll_fn(|cx| poll_step(body, stream, cx)).await {
-            Step::Send(frame) => match frame.into_data() {
+            SendStep::Frame(frame) => match frame.into_data() {
                 Ok(piece) => send_piece(body, stream, piece).await,
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
@@ -102,15 +90,15 @@ async fn send_body(body: &mut ResponseBody, stream: &mut SendStream<Piece>) {
                     return;
                 }
             },
-            Step::End => {
+            SendStep::End => {
                 let _ = end(stream);
                 return;
             }
-            Step::Fail => {
+            SendStep::Fail => {
                 stream.send_reset(Reason::INTERNAL_ERROR);
                 return;
             }
-            Step::Stop => return,
+            SendStep::Stop => return,
         };
         if !sent {
             return;
@@ -120,21 +108,6 @@ async fn send_body(body: &mut ResponseBody, stream: &mut SendStream<Piece>) {
 
 fn end(stream: &mut SendStream<Piece>) -> Result<(), h2::Error> {
     stream.send_data(Piece::of_ours(Bytes::new()), true)
-}
-
-fn poll_step(
-    body: &mut ResponseBody,
-    stream: &mut SendStream<Piece>,
-    cx: &mut Context<'_>,
-) -> Poll<Step> {
-    if stream.poll_reset(cx).is_ready() {
-        return Poll::Ready(Step::Stop);
-    }
-    Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {
-        Some(Ok(frame)) => Step::Send(frame),
-        Some(Err(_)) => Step::Fail,
-        None => Step::End,
-    })
 }
 
 /// Hands a piece to h2 once there is room for a part of it; the rest waits there. Returns whether more is to follow.
