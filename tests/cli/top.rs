@@ -5,7 +5,8 @@ use crate::eventually::eventually;
 use crate::program::{await_end, ravelin};
 use crate::running::Running;
 use crate::terminal::InTerminal;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -105,6 +106,22 @@ fn mistakes_of_top_name_the_fix() {
         assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{line:?}: {}", ran.err);
         assert!(ran.err.contains(expected), "{line:?}: {}", ran.err);
     }
+}
+
+/// The port of a listener in place of the admin port: what serves there answers, too.
+#[test]
+fn a_port_that_is_not_the_admin_port_is_told_apart() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let place = format!("http://{}", listener.local_addr().expect("bound"));
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let _ = stream.read(&mut [0; 4096]);
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nhello").expect("it reads");
+    });
+    let ran = ravelin(&["top", "--once", "--admin", &place]);
+    server.join().expect("no panic");
+    assert_eq!((ran.code, ran.out.as_str()), (69, ""), "{}", ran.err);
+    assert!(ran.err.contains("is not the admin port of ravelin: see admin.address"), "{}", ran.err);
 }
 
 fn is_given_back(screen: &Screen) -> Option<()> {

@@ -238,7 +238,9 @@ impl AdminPlace {
     /// The JSON of the status page under a name, such as `status`.
     pub(super) fn ask(&self, name: &str) -> Result<Value, Failure> {
         let body = self.page(&format!("/api/v1/{name}"))?;
-        serde_json::from_slice(&body).map_err(|error| self.unavailable(&error.to_string()))
+        serde_json::from_slice(&body).map_err(|_| {
+            self.unavailable("what answers is not the admin port of ravelin: see admin.address")
+        })
     }
 
     /// What is served at a path, if it is served.
