@@ -1,5 +1,7 @@
 //! Pieces of manifests in messages: escaped, so that they cannot forge a line, and not too long.
 
+use crate::net::beginning::beginning;
+
 /// Longest piece of a manifest that is quoted in a message, in bytes: a host or a path is readable
 /// in it, a pasted certificate is not repeated.
 const MAX_QUOTED_BYTES: usize = 160;
@@ -11,11 +13,7 @@ pub(super) fn quote(text: &str) -> String {
 
 /// Cuts a text to what a message has room for.
 pub(super) fn shorten(text: &str) -> &str {
-    let mut end = text.len().min(MAX_QUOTED_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    beginning(text, MAX_QUOTED_BYTES)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! (`tests/layering`).
 
 pub mod addr;
+pub mod beginning;
 pub mod counters;
 pub mod deadline;
 pub mod fields;

@@ -1,5 +1,6 @@
 //! Connections of our own to servers that are no pods: DNS lookup, TCP, and TLS that is verified.
 
+use super::beginning::beginning;
 use http::Uri;
 use http::uri::Scheme;
 use rustls::ClientConfig;
@@ -149,11 +150,5 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
 
 /// The words of an error, which may repeat what a server sent: shortened, on one line.
 pub fn said(error: &impl fmt::Display) -> String {
-    let mut text = error.to_string();
-    let mut end = text.len().min(MOST_WORDS);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
-    text.replace(char::is_control, " ")
+    beginning(&error.to_string(), MOST_WORDS).replace(char::is_control, " ")
 }

@@ -1,6 +1,7 @@
 //! The record of what never became a request.
 
 use crate::error::Reason;
+use crate::net::beginning::beginning;
 use crate::net::fields::Fields;
 use crate::net::message::RequestParts;
 use crate::proxy::Downstream;
@@ -113,12 +114,7 @@ impl Unreadable {
     }
 
     pub(super) fn path(&self) -> &str {
-        let path = self.target.path();
-        let mut end = path.len().min(MOST_BYTES);
-        while !path.is_char_boundary(end) {
-            end -= 1;
-        }
-        &path[..end]
+        beginning(self.target.path(), MOST_BYTES)
     }
 }
 

@@ -8,6 +8,7 @@ use super::context::SpanId;
 use super::otlp::{Message, span};
 use super::spans::{Captured, CapturedName, ClientSpan, ClientSpans, RequestTrace};
 use crate::error::{Culprit, Reason};
+use crate::net::beginning::beginning;
 use crate::telemetry::access_log::{Line, METHODS, More, split_host};
 use http::HeaderValue;
 use std::net::SocketAddr;
@@ -141,7 +142,10 @@ pub(super) fn server(
         ended,
     };
     match &trace.route {
-        Some(route) => head.write(&mut message, &[finished.method(), " ", cut(&route.path)]),
+        Some(route) => {
+            let path = beginning(&route.path, NAME_BYTES);
+            head.write(&mut message, &[finished.method(), " ", path]);
+        }
         None => head.write(&mut message, &[finished.method()]),
     }
     finished.write_method(&mut message);
@@ -317,15 +321,6 @@ fn url(
         url.push_str(query);
     }
     url
-}
-
-/// A path as a part of a name.
-fn cut(path: &str) -> &str {
-    let mut end = path.len().min(NAME_BYTES);
-    while !path.is_char_boundary(end) {
-        end -= 1;
-    }
-    &path[..end]
 }
 
 /// All spans of a request, each behind its head as `ScopeSpans.spans` has it. Returns how many there are.

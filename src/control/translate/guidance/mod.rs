@@ -16,6 +16,7 @@ use crate::model::middleware::Step;
 use crate::model::{
     BackendState, Diagnostic, EndpointState, Kind, Model, ObjectRef, Severity, Why,
 };
+use crate::net::beginning::beginning;
 use std::collections::BTreeMap;
 
 /// Sorts of findings that are told as obstacles: those behind them are told by the findings alone.
@@ -194,11 +195,7 @@ fn with_command(finding: &Diagnostic) -> String {
 
 fn cut(mut text: String) -> String {
     if text.len() > MOST_BYTES {
-        let mut end = MOST_BYTES;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        text.truncate(beginning(&text, MOST_BYTES).len());
         text.push_str("...");
     }
     text

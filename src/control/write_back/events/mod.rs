@@ -25,6 +25,7 @@ pub(super) use post::{Reporter, Said, post};
 pub(super) use standing::standing;
 
 use crate::model::{Diagnostic, Kind, ObjectRef, Severity, Why};
+use crate::net::beginning::beginning;
 use std::sync::Arc;
 
 /// The longest note that the API server takes, in bytes (`NoteLengthLimit` in pkg/apis/core
@@ -116,7 +117,7 @@ impl Notice {
 /// The namespace and name of an Event on an object.
 fn key(object: &ObjectRef, parts: &[&str]) -> EventKey {
     let namespace = if object.namespace.is_empty() { CLUSTER_WIDE } else { &object.namespace };
-    let prefix = up_to(&object.name, MAX_PREFIX_BYTES).trim_end_matches(['.', '-']);
+    let prefix = beginning(&object.name, MAX_PREFIX_BYTES).trim_end_matches(['.', '-']);
     let name = format!("{prefix}.{:016x}", fnv(parts));
     EventKey { namespace: namespace.into(), name: name.into() }
 }
@@ -138,19 +139,10 @@ fn note(field: &str, reason: &str, fix: &str) -> String {
 
 fn cut(mut note: String) -> String {
     if note.len() > MAX_NOTE_BYTES {
-        note.truncate(up_to(&note, MAX_NOTE_BYTES - "...".len()).len());
+        note.truncate(beginning(&note, MAX_NOTE_BYTES - "...".len()).len());
         note.push_str("...");
     }
     note
-}
-
-/// The beginning of a text, cut between characters.
-fn up_to(text: &str, bytes: usize) -> &str {
-    let mut end = text.len().min(bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 /// FNV-1a, 64 bits: the same in every version and on every machine. Who makes two findings collide

@@ -3,6 +3,7 @@
 use super::Notice;
 use crate::control::write_back::failure::{Failure, within};
 use crate::model::{Kind, Severity, Why};
+use crate::net::beginning::beginning;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
@@ -104,7 +105,7 @@ pub(super) fn age(event: &Event, now: Timestamp) -> Duration {
 pub(super) fn event(notice: &Notice, reporter: &Reporter, now: Timestamp) -> Event {
     let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let mut instance = reporter.instance.clone();
-    instance.truncate(super::up_to(&instance, MAX_INSTANCE_BYTES).len());
+    instance.truncate(beginning(&instance, MAX_INSTANCE_BYTES).len());
     let (type_, reason) = match notice.severity {
         _ if notice.is_mended => ("Normal", RESOLVED),
         Severity::Error => ("Warning", reason(notice.why)),

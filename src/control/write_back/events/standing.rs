@@ -2,9 +2,10 @@
 //! resolved since then, while there was no leader, is reported as resolved.
 
 use super::post::{RESOLVED, SCOPE, age};
-use super::{CLUSTER_WIDE, EventKey, Notice, up_to};
+use super::{CLUSTER_WIDE, EventKey, Notice};
 use crate::control::write_back::failure::{Failure, within};
 use crate::model::{Kind, ObjectRef, Severity, Why};
+use crate::net::beginning::beginning;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::jiff::Timestamp;
@@ -101,7 +102,7 @@ fn notice(event: &Event) -> Option<Notice> {
         _ => Severity::Warning,
     };
     let note = event.note.as_deref().unwrap_or_default();
-    let note = up_to(note, super::MAX_NOTE_BYTES).to_owned();
+    let note = beginning(note, super::MAX_NOTE_BYTES).to_owned();
     let uid = uid.as_deref().map(Into::into);
     Some(Notice { of: key.clone(), key, is_mended: false, object, uid, severity, why, note })
 }
