@@ -2,6 +2,7 @@
 
 use super::origin::Origin;
 use crate::cli::admin::AdminPlace;
+use crate::cli::terminal::printable;
 use crate::cli::{Failure, Output, check, say};
 use form_urlencoded::Serializer;
 use http::Uri;
@@ -145,7 +146,5 @@ fn explained(url: &str, told: &Value) -> Vec<Line> {
 /// The lines that have a text.
 fn written(lines: &[Line]) -> String {
     let known = lines.iter().filter(|(_, text)| !text.is_empty());
-    // What clients sent is printed, never obeyed by the terminal.
-    let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
-    known.map(|(name, text)| format!("{name:<11} {}\n", plain(text))).collect()
+    known.map(|(name, text)| format!("{name:<11} {}\n", printable(text))).collect()
 }
