@@ -3,6 +3,7 @@
 use super::Exchange;
 use crate::error::Reason;
 use crate::http::{answer_text, grpc_status};
+use crate::model::middleware::Step;
 use crate::net::deadline::Phase;
 use crate::net::fields::Fields;
 use crate::net::message::{Request, Response};
@@ -320,6 +321,15 @@ fn run_back<B>(
         }
     }
     None
+}
+
+/// The fields in which the steps of a route expect a secret: nothing is to keep their values.
+pub(super) fn secret_fields(table: &Table, id: RouteId) -> impl Iterator<Item = &HeaderName> {
+    let steps = table.chain(id).map(|chain| &**chain).unwrap_or_default();
+    steps.iter().filter_map(|step| match &step.step {
+        Step::SecretHeader(rule) => Some(&rule.name),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

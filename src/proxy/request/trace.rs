@@ -1,8 +1,8 @@
 //! A request that is traced: from the decision to its spans.
 
 use super::exchange::Exchange;
+use super::steps::secret_fields;
 use crate::model::Kind;
-use crate::model::middleware::Step;
 use crate::net::fields::{FieldMap, Fields};
 use crate::routing::{EndpointProtocol, RouteId, Table};
 use crate::telemetry::traces::{Began, TracedRoute};
@@ -44,12 +44,7 @@ pub(super) fn note_route(exchange: &mut Exchange, table: &Table, id: RouteId) {
         service: backend.key.service.as_ref().into(),
         over_tls: matches!(backend.protocol, EndpointProtocol::Https(_)),
     };
-    let steps = table.chain(id).map(|chain| &**chain).unwrap_or_default();
-    let secrets = steps.iter().filter_map(|step| match &step.step {
-        Step::SecretHeader(rule) => Some(&rule.name),
-        _ => None,
-    });
-    trace.note_route(tracer.settings(), traced, secrets);
+    trace.note_route(tracer.settings(), traced, secret_fields(table, id));
 }
 
 /// Keeps what its span has of the response, as the client gets it.

@@ -1,9 +1,9 @@
 //! The line of a request in the access log, and its spans.
 
 use super::super::rejected_head::tls_facts;
+use super::super::steps::secret_fields;
 use super::{Exchange, Record, trace};
 use crate::error::Reason;
-use crate::model::middleware::Step;
 use crate::net::fields::Fields;
 use crate::proxy::Downstream;
 use crate::routing::{EndpointProtocol, RouteId, Table};
@@ -129,12 +129,7 @@ impl Exchange {
                 EndpointProtocol::Https(_) => "https",
             },
         };
-        let steps = table.chain(id).map(|chain| &**chain).unwrap_or_default();
-        let secrets = steps.iter().filter_map(|step| match &step.step {
-            Step::SecretHeader(rule) => Some(&rule.name),
-            _ => None,
-        });
-        details.note_route(&custom, route, secrets);
+        details.note_route(&custom, route, secret_fields(table, id));
     }
 
     fn custom(&self) -> Option<Arc<Custom>> {
