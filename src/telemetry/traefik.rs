@@ -105,7 +105,7 @@ impl RouteNames {
     /// Those of a route of this table, for requests on one listener.
     pub(super) fn of(table: &Table, route: RouteId, ways: &RouterWays, listener: usize) -> Self {
         let (route, backend) = (table.route(route), table.backend(route));
-        let (router, provider) = (router_name(&route), provider(&route));
+        let (router, provider) = (router_name(&route), provider(route.rule_hash));
         let service = match route.rule_hash {
             // Traefik makes a Service of its own for each rule.
             Some(_) => router.clone(),
@@ -239,11 +239,12 @@ fn router_name(route: &Route<'_>) -> String {
         None => format!("{}-{}", route.host, route.path),
     };
     let name = format!("{}-{}-{rule}", route.namespace, route.ingress);
-    format!("{}{}", normalize(&name), provider(route))
+    format!("{}{}", normalize(&name), provider(route.rule_hash))
 }
 
-fn provider(route: &Route<'_>) -> &'static str {
-    if route.rule_hash.is_some() { "@kubernetescrd" } else { "@kubernetes" }
+/// The provider behind the names of a route and its Services: the rule of an IngressRoute has a hash.
+pub(super) fn provider(rule_hash: Option<&RuleHash>) -> &'static str {
+    if rule_hash.is_some() { "@kubernetescrd" } else { "@kubernetes" }
 }
 
 /// The name of a Service by itself: namespace, name and port.

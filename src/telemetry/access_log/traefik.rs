@@ -7,7 +7,7 @@ use super::host;
 use super::line::Line;
 use super::object::Object;
 use crate::telemetry::SeriesLabels;
-use crate::telemetry::traefik::hex;
+use crate::telemetry::traefik::{hex, provider};
 use std::time::Duration;
 
 /// Names and addresses, as in ravelin's own lines.
@@ -119,16 +119,13 @@ pub(super) fn url(route: &RouteDetails, endpoint: &str) -> String {
 pub(super) fn write_router(route: &RouteDetails, labels: &SeriesLabels, out: &mut Vec<u8>) {
     let object = labels.route.chars().chain(['-']);
     match &route.rule_hash {
-        Some(hash) => {
-            write_words(object.chain(hex(hash).chars()).take(NAME_BYTES), out);
-            out.extend_from_slice(b"@kubernetescrd");
-        }
+        Some(hash) => write_words(object.chain(hex(hash).chars()).take(NAME_BYTES), out),
         None => {
             let name = object.chain(labels.host.chars()).chain(['-']);
             write_words(name.chain(route.path.chars()).take(NAME_BYTES), out);
-            out.extend_from_slice(b"@kubernetes");
         }
     }
+    out.extend_from_slice(provider(route.rule_hash.as_ref()).as_bytes());
 }
 
 /// That of a Service: of an IngressRoute it is the router's.
@@ -137,7 +134,7 @@ fn write_service(route: &RouteDetails, labels: &SeriesLabels, out: &mut Vec<u8>)
         return write_router(route, labels, out);
     }
     write_words(labels.service.chars(), out);
-    out.extend_from_slice(b"@kubernetes");
+    out.extend_from_slice(provider(None).as_bytes());
 }
 
 /// Letters and digits of ASCII, with a hyphen for whatever is in between (its `provider.Normalize`, which keeps the
