@@ -17,6 +17,7 @@ mod decisions;
 mod failures;
 mod histogram;
 mod json;
+mod kept_fields;
 mod last_good;
 mod list;
 mod locked;

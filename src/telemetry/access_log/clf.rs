@@ -2,10 +2,11 @@
 
 use super::clock::moment;
 use super::custom::{Custom, HEADER_BYTES, Out, named};
-use super::details::{Logged, More};
+use super::details::More;
 use super::line::Line;
 use super::object::join;
 use super::traefik::{TARGET_BYTES, of_route, target, url, write_router};
+use crate::telemetry::kept_fields::KeptField;
 use std::io::Write;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ impl Text<'_> {
     }
 
     /// A field in quotation marks, and a space.
-    fn quoted(&mut self, field: Option<&Logged>) {
+    fn quoted(&mut self, field: Option<&KeptField>) {
         self.out.push(b'"');
         match field.map(|field| join(field, b",")).filter(|value| !value.is_empty()) {
             Some(value) => self.escaped(&value, HEADER_BYTES, b""),

@@ -2,12 +2,13 @@
 
 use super::clf::{self, ClfClock};
 use super::clock::ClockText;
-use super::details::{Logged, LoggedName, More};
+use super::details::{LoggedName, More};
 use super::filter::Filter;
 use super::line::Line;
 use super::object::Object;
 use super::{otel, traefik};
 use crate::config::{AccessLogFormat, LogConfig};
+use crate::telemetry::kept_fields::KeptField;
 use http::header;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -122,8 +123,8 @@ impl Custom {
 /// Fields with their names.
 pub(super) fn named<'a>(
     names: &'a [LoggedName],
-    fields: &'a [Logged],
-) -> impl Iterator<Item = (&'a LoggedName, &'a Logged)> {
+    fields: &'a [KeptField],
+) -> impl Iterator<Item = (&'a LoggedName, &'a KeptField)> {
     fields.iter().filter_map(|field| Some((names.get(field.position)?, field)))
 }
 

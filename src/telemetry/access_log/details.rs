@@ -4,28 +4,19 @@ use super::custom::Custom;
 use crate::model::RuleHash;
 use crate::net::addr::PeerAddr;
 use crate::net::fields::Fields;
+use crate::telemetry::kept_fields::{KeptField, kept};
 use crate::telemetry::{SeriesLabels, TlsSuite, TlsVersion};
 use http::{HeaderName, HeaderValue};
 use std::time::Duration;
 
-/// Values of one field that are kept. Bounded by the header block as well.
-const MOST_VALUES: usize = 16;
-
 /// What is kept of a request for its line, from its head on: only where the log asks for it.
 #[derive(Debug, Default)]
 pub struct Details {
-    pub(super) request: Vec<Logged>,
-    pub(super) response: Vec<Logged>,
+    pub(super) request: Vec<KeptField>,
+    pub(super) response: Vec<KeptField>,
     /// `traceparent`, if there is one alone.
     pub(super) traceparent: Option<HeaderValue>,
     pub(super) route: Option<RouteDetails>,
-}
-
-/// A field that is logged: its position among the names of the log, and its values; none where it is redacted.
-#[derive(Debug)]
-pub(super) struct Logged {
-    pub(super) position: usize,
-    pub(super) values: Vec<HeaderValue>,
 }
 
 /// What is kept of a route.
@@ -63,24 +54,20 @@ impl Details {
         for secret in secrets {
             for field in &mut self.request {
                 if custom.request.get(field.position).is_some_and(|name| name.name == *secret) {
-                    field.values.clear();
+                    field.values = Vec::new();
                 }
             }
         }
     }
 }
 
-fn logged(names: &[LoggedName], headers: &impl Fields) -> Vec<Logged> {
-    let mut all = Vec::new();
-    for (position, name) in names.iter().enumerate() {
-        if !headers.contains(&name.name) {
-            continue;
+/// Those that are there; of one that is redacted no value.
+fn logged(names: &[LoggedName], headers: &impl Fields) -> Vec<KeptField> {
+    let mut all = kept(names.iter().map(|name| &name.name), headers);
+    for field in &mut all {
+        if names.get(field.position).is_some_and(|name| name.is_redacted) {
+            field.values = Vec::new();
         }
-        let values = match name.is_redacted {
-            true => Vec::new(),
-            false => headers.get_all(&name.name).take(MOST_VALUES).cloned().collect(),
-        };
-        all.push(Logged { position, values });
     }
     all
 }

@@ -1,8 +1,8 @@
 //! A JSON object on its way, with bounds on what is written.
 
 use super::custom::{HEADER_BYTES, REDACTED};
-use super::details::Logged;
 use crate::telemetry::json;
+use crate::telemetry::kept_fields::KeptField;
 use std::io::Write;
 use std::time::Duration;
 
@@ -100,18 +100,18 @@ impl<'o> Object<'o> {
     }
 
     /// The values of a field with commas in between.
-    pub(super) fn joined(&mut self, key: &str, field: &Logged) {
+    pub(super) fn joined(&mut self, key: &str, field: &KeptField) {
         self.joined_as("", key, field, b", ");
     }
 
     /// The same with a key of two parts, and another separator.
-    pub(super) fn joined_as(&mut self, prefix: &str, key: &str, field: &Logged, comma: &[u8]) {
+    pub(super) fn joined_as(&mut self, prefix: &str, key: &str, field: &KeptField, comma: &[u8]) {
         let value = join(field, comma);
         self.prefixed(prefix, key, &value, HEADER_BYTES);
     }
 
     /// The values of a field as a list.
-    pub(super) fn listed(&mut self, prefix: &str, key: &str, field: &Logged) {
+    pub(super) fn listed(&mut self, prefix: &str, key: &str, field: &KeptField) {
         self.key(prefix, key);
         self.out.push(b'[');
         let mut left = HEADER_BYTES;
@@ -136,7 +136,7 @@ impl<'o> Object<'o> {
 }
 
 /// The values of a field in one.
-pub(super) fn join(field: &Logged, comma: &[u8]) -> Vec<u8> {
+pub(super) fn join(field: &KeptField, comma: &[u8]) -> Vec<u8> {
     let mut all = Vec::new();
     if field.values.is_empty() {
         all.extend_from_slice(REDACTED.as_bytes());

@@ -6,10 +6,11 @@
 use super::SpanSettings;
 use super::context::SpanId;
 use super::otlp::{Message, span};
-use super::spans::{Captured, CapturedName, ClientSpan, ClientSpans, RequestTrace};
+use super::spans::{CapturedName, ClientSpan, ClientSpans, RequestTrace};
 use crate::error::{Culprit, Reason};
 use crate::net::beginning::beginning;
 use crate::telemetry::access_log::{Line, METHODS, More, split_host};
+use crate::telemetry::kept_fields::KeptField;
 use http::HeaderValue;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -239,7 +240,7 @@ fn write_ours(settings: &SpanSettings, finished: &Finished<'_>, message: &mut Me
     number(message, "ravelin.retries", line.retries);
 }
 
-fn write_fields(names: &[CapturedName], fields: &[Captured], message: &mut Message<'_>) {
+fn write_fields(names: &[CapturedName], fields: &[KeptField], message: &mut Message<'_>) {
     for field in fields {
         let values = field.values.iter().map(HeaderValue::as_bytes);
         let key = &names[field.position].key;

@@ -5,15 +5,13 @@ use super::context::{SpanId, TraceId, TraceIds};
 use crate::balance::Endpoint;
 use crate::error::Reason;
 use crate::net::fields::{FieldMap, Fields};
+use crate::telemetry::kept_fields::{KeptField, kept};
 use http::{HeaderName, HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// The most attempts of a request that have spans of their own; further ones take the place of the last.
 const MOST_ATTEMPTS: usize = 16;
-
-/// Values of one field that are kept. Bounded by the header block as well.
-const MOST_VALUES: usize = 16;
 
 /// A request that is traced: its server span.
 #[derive(Debug)]
@@ -22,8 +20,8 @@ pub struct RequestTrace {
     /// The span of the sender.
     pub(super) parent: Option<SpanId>,
     pub(super) state: Option<HeaderValue>,
-    pub(super) request: Vec<Captured>,
-    pub(super) response: Vec<Captured>,
+    pub(super) request: Vec<KeptField>,
+    pub(super) response: Vec<KeptField>,
     pub(super) route: Option<TracedRoute>,
 }
 
@@ -40,13 +38,6 @@ pub struct TracedRoute {
     pub service: Box<str>,
     /// Whether pods are asked over TLS.
     pub over_tls: bool,
-}
-
-/// A field that is kept: its position among those that are configured, and its values.
-#[derive(Debug)]
-pub(super) struct Captured {
-    pub(super) position: usize,
-    pub(super) values: Vec<HeaderValue>,
 }
 
 impl RequestTrace {
@@ -81,15 +72,8 @@ pub(super) struct CapturedName {
     pub(super) key: Box<str>,
 }
 
-pub(super) fn captured(names: &[CapturedName], headers: &impl Fields) -> Vec<Captured> {
-    let mut all = Vec::new();
-    for (position, CapturedName { name, .. }) in names.iter().enumerate() {
-        let values: Vec<_> = headers.get_all(name).take(MOST_VALUES).cloned().collect();
-        if !values.is_empty() {
-            all.push(Captured { position, values });
-        }
-    }
-    all
+pub(super) fn captured(names: &[CapturedName], headers: &impl Fields) -> Vec<KeptField> {
+    kept(names.iter().map(|name| &name.name), headers)
 }
 
 /// The client spans of a request: one for each attempt to send it to a pod.

@@ -1,10 +1,11 @@
 //! Lines of every format, whole, and whatever bytes a client sends.
 
-use super::super::details::{Logged, LoggedName};
+use super::super::details::LoggedName;
 use super::super::*;
 use crate::config::{AccessLogFilter, AccessLogFormat, LogConfig, LoggedHeaders};
 use crate::net::addr::PeerAddr;
 use crate::net::fields::{FieldMap, Fields};
+use crate::telemetry::kept_fields::KeptField;
 use crate::telemetry::traces::{TraceIds, TraceParent};
 use crate::telemetry::{SeriesLabels, TlsSuite, TlsVersion};
 use http::{HeaderName, HeaderValue};
@@ -294,7 +295,7 @@ fn no_format_has_the_value_of_a_redacted_field_or_of_a_routes_secret() {
     let mut details = Details::of_request(&custom, &fields(&[("x-test", b"secret")]));
     let route = RouteDetails { path: "/".into(), rule_hash: Some([0xab; 10]), scheme: "http" };
     details.note_route(&custom, route, [&HeaderName::from_static("x-test")].into_iter());
-    let Some(Logged { values, .. }) = details.request.first() else { panic!("it was there") };
+    let Some(KeptField { values, .. }) = details.request.first() else { panic!("it was there") };
     assert!(values.is_empty());
 }
 
