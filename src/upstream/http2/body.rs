@@ -8,6 +8,7 @@
 use super::resets::{GivenUp, Resets};
 use super::upload::Sent;
 use crate::net::fields::Fields;
+use crate::net::http2::ReceivedBody;
 use bytes::Bytes;
 use h2::{Error, Reason, RecvStream};
 use http::header;
@@ -20,13 +21,9 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Http2Body {
     /// Taken when it is dropped.
-    recv: Option<RecvStream>,
+    body: Option<ReceivedBody>,
     sent: Rc<Sent>,
     resets: Rc<Resets>,
-    /// Announced and yet to come, in bytes.
-    left: Option<u64>,
-    /// Only trailers are still to come.
-    data_ended: bool,
     ended: bool,
 }
 
@@ -39,59 +36,45 @@ impl Http2Body {
     ) -> Self {
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let left = length.and_then(|length| length.parse().ok());
-        Self { recv: Some(recv), sent, resets, left, data_ended: false, ended: false }
+        Self { body: Some(ReceivedBody::new(recv, left)), sent, resets, ended: false }
     }
 
     pub(in crate::upstream) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(recv) = self.recv.as_mut().filter(|_| !self.ended) else {
+        let Some(body) = self.body.as_mut().filter(|_| !self.ended) else {
             return Poll::Ready(None);
         };
-        if !self.data_ended {
-            match ready!(recv.poll_data(cx)) {
-                Some(Ok(data)) => return Poll::Ready(Some(Ok(self.take(data)))),
-                Some(Err(error)) => return Poll::Ready(self.broken(error)),
-                None => self.data_ended = true,
+        Poll::Ready(match ready!(body.poll_frame(cx)) {
+            Some(Err(error)) => self.broken(error),
+            frame => {
+                self.ended |= !matches!(&frame, Some(Ok(frame)) if frame.is_data());
+                frame
             }
-        }
-        let trailers = ready!(recv.poll_trailers(cx));
-        Poll::Ready(match trailers {
-            Ok(trailers) => {
-                self.ended = true;
-                trailers.map(|trailers| Ok(Frame::trailers(trailers)))
-            }
-            Err(error) => self.broken(error),
         })
     }
 
     pub(in crate::upstream) fn is_end_stream(&self) -> bool {
-        self.ended || self.recv.as_ref().is_none_or(RecvStream::is_end_stream)
+        self.ended || self.body.as_ref().is_none_or(ReceivedBody::is_end_stream)
     }
 
     pub(in crate::upstream) fn size_hint(&self) -> SizeHint {
-        match self.left {
+        match self.left() {
             _ if self.is_end_stream() => SizeHint::with_exact(0),
             Some(left) => SizeHint::with_exact(left),
             None => SizeHint::default(),
         }
     }
 
-    /// Opens the window again by what is handed on: the client's connection takes it now.
-    fn take(&mut self, data: Bytes) -> Frame<Bytes> {
-        // An error: the stream is closed, and needs no window.
-        if let Some(recv) = &mut self.recv {
-            let _ = recv.flow_control().release_capacity(data.len());
-        }
-        self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-        Frame::data(data)
+    fn left(&self) -> Option<u64> {
+        self.body.as_ref().and_then(ReceivedBody::left)
     }
 
     fn broken(&mut self, error: Error) -> Option<Result<Frame<Bytes>, Error>> {
         self.ended = true;
         let is_no_error = error.is_reset() && error.reason() == Some(Reason::NO_ERROR);
-        let is_early = !self.sent.ended.get() && self.left.is_none_or(|left| left == 0);
+        let is_early = !self.sent.ended.get() && self.left().is_none_or(|left| left == 0);
         if is_no_error && error.is_remote() && is_early { None } else { Some(Err(error)) }
     }
 }
@@ -101,8 +84,8 @@ impl Drop for Http2Body {
         if self.is_end_stream() {
             return;
         }
-        if let Some(recv) = self.recv.take() {
-            self.resets.give_up(GivenUp::Answer(recv), Instant::now());
+        if let Some(body) = self.body.take() {
+            self.resets.give_up(GivenUp::Answer(body.into_stream()), Instant::now());
         }
     }
 }

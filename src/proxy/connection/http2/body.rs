@@ -3,6 +3,7 @@
 use super::interim::Interim;
 use crate::net::fields::Fields;
 use crate::net::http1::{agreed_length, has_option};
+use crate::net::http2::ReceivedBody;
 use crate::upstream::body::{BodySource, ClientBody, ClientBodyError};
 use bytes::Bytes;
 use h2::RecvStream;
@@ -15,11 +16,7 @@ use std::task::{Context, Poll, Waker, ready};
 /// The body of one request.
 #[derive(Debug)]
 pub(super) struct StreamSource {
-    recv: RecvStream,
-    /// Announced and still to come, in bytes.
-    left: Option<u64>,
-    /// Only trailers are still to come.
-    data_ended: bool,
+    body: ReceivedBody,
     /// Who says 100 before the body is waited for, if its client expects that (RFC 9110 section 10.1.1).
     owes_continue: Option<Weak<Interim>>,
 }
@@ -33,28 +30,7 @@ impl StreamSource {
         let left = agreed_length(headers.get_all(header::CONTENT_LENGTH));
         let expects = headers.get(header::EXPECT).is_some_and(|it| has_option(it, b"100-continue"));
         let owes_continue = expects.then(|| Rc::downgrade(interim));
-        ClientBody::Read(Box::new(Self { recv, left, data_ended: false, owes_continue }))
-    }
-
-    /// Waits for data. A client that sends has not waited to be told to, and who only looks whether something is here does
-    /// not want the rest.
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
-        let polled = self.recv.poll_data(cx);
-        let is_waited_for = polled.is_pending() && !cx.waker().will_wake(Waker::noop());
-        if let Some(interim) = self.owes_continue.take().and_then(|interim| interim.upgrade())
-            && is_waited_for
-        {
-            interim.go_on();
-        }
-        polled
-    }
-
-    /// Opens the window again by what is handed on: the pod's connection takes it now.
-    fn take(&mut self, data: Bytes) -> Frame<Bytes> {
-        // An error: the stream is closed, and needs no window.
-        let _ = self.recv.flow_control().release_capacity(data.len());
-        self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-        Frame::data(data)
+        ClientBody::Read(Box::new(Self { body: ReceivedBody::new(recv, left), owes_continue }))
     }
 }
 
@@ -78,24 +54,27 @@ impl Body for StreamSource {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
-        if !self.data_ended {
-            match ready!(self.poll_data(cx)) {
-                Some(Ok(data)) => return Poll::Ready(Some(Ok(self.take(data)))),
-                Some(Err(error)) => return broken(&error),
-                None => self.data_ended = true,
-            }
+        let polled = self.body.poll_frame(cx);
+        // A client that sends has not waited to be told to, and who only looks whether something is here does not want the
+        // rest.
+        let is_waited_for = polled.is_pending() && !cx.waker().will_wake(Waker::noop());
+        if let Some(interim) = self.owes_continue.take().and_then(|interim| interim.upgrade())
+            && is_waited_for
+        {
+            interim.go_on();
         }
-        match ready!(self.recv.poll_trailers(cx)) {
-            Ok(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
-            Err(error) => broken(&error),
+        match ready!(polled) {
+            Some(Err(error)) => broken(&error),
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.recv.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
