@@ -19,6 +19,12 @@ use tokio_rustls::TlsConnector;
 /// The most of an error's text, in bytes: it may repeat what a server has sent.
 const MOST_WORDS: usize = 160;
 
+/// The largest head of an answer, in bytes.
+pub const HEAD_BYTES: usize = 64 * 1024;
+
+/// Our `User-Agent`.
+pub const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"));
+
 /// A stream to a server.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -151,4 +157,10 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
 /// The words of an error, which may repeat what a server sent: shortened, on one line.
 pub fn said(error: &impl fmt::Display) -> String {
     beginning(&error.to_string(), MOST_WORDS).replace(char::is_control, " ")
+}
+
+/// The same of hyper's, with its cause, which says what hyper's own words do not.
+pub fn of_hyper(error: &hyper::Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    said(&format!("{error}{}", cause.unwrap_or_default()))
 }

@@ -1,11 +1,13 @@
 //! A bundle of CA certificates, read from PEM: of clients, of pods, of Cloudflare's API and of the Custom
 //! Origin Trust Store.
 
-use crate::error::advice;
+use super::file::read_whole;
+use crate::error::{Advice, advice};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Most certificates in a bundle. A public bundle has some 150; more by far is the wrong file.
@@ -20,6 +22,15 @@ pub struct CaBundle {
 }
 
 impl CaBundle {
+    /// Reads a file of PEM.
+    ///
+    /// # Errors
+    /// In words: the file cannot be read, is larger than 1 MiB, or is no bundle.
+    pub fn from_file(path: &Path) -> Result<Self, String> {
+        let pem = read_whole(path).map_err(|error| error.to_string())?;
+        Self::from_pem(&pem).map_err(|error| error.reason().to_owned())
+    }
+
     /// Parses PEM.
     ///
     /// # Errors

@@ -11,5 +11,6 @@ pub mod ca_bundle;
 pub mod certificate;
 pub mod client_certificate;
 pub mod endpoint_tls;
+pub mod file;
 pub mod full_strict;
 pub mod zone_secret;

@@ -6,7 +6,9 @@
 use super::answer::MOST_BYTES;
 use super::connect::client_config;
 use super::failure::Failure;
-use crate::net::outbound::{ByteStream, OutboundError, Server, said};
+use crate::net::outbound::{
+    ByteStream, HEAD_BYTES, OutboundError, Server, USER_AGENT, of_hyper, said,
+};
 use crate::telemetry::ListFailure;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -20,12 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Largest head of an answer, in bytes; theirs has about 1 KiB.
-const HEAD_BYTES: usize = 64 * 1024;
 /// Longest `ETag` that is repeated to the server; usual ones have less than 80 bytes.
 const MOST_ETAG: usize = 256;
-/// Our `User-Agent`.
-const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"));
 
 /// How long an attempt may take.
 #[derive(Clone, Copy, Debug)]
@@ -277,9 +275,6 @@ async fn read(
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn not_http(error: hyper::Error) -> FetchError {
-    // The cause says what hyper's own words do not.
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    let words = said(&format!("{error}{}", cause.unwrap_or_default()));
-    let words = format!("the response is truncated or not HTTP: {words}");
+    let words = format!("the response is truncated or not HTTP: {}", of_hyper(&error));
     FetchError::Failed(ListFailure::Http, words)
 }

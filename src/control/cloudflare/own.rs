@@ -5,10 +5,10 @@ use super::failure::Failure;
 use super::refresh_intervals::{RefreshIntervals, at};
 use crate::config::ListOrigin;
 use crate::control::file_events::follow;
+use crate::pki::file::read_up_to;
 use crate::telemetry::ListFailure;
 use notify::RecommendedWatcher;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
@@ -21,20 +21,9 @@ pub(super) type TextReceiver = watch::Receiver<Option<Arc<str>>>;
 /// The result of a look at a text.
 pub(super) type Found = Result<Vec<u8>, Failure>;
 
-/// Reads a file, one byte more than `most` at most.
-pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for somebody to write.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// Reads a file of the operator's.
 pub(super) fn read_file(path: &Path) -> Found {
-    read_bounded(path, MOST_BYTES).map_err(|error| match error.kind() {
+    read_up_to(path, MOST_BYTES as u64 + 1).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::absent(),
         _ => Failure::new(ListFailure::Unreadable, format!("it cannot be read: {error}")),
     })

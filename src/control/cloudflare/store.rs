@@ -2,11 +2,11 @@
 //!
 //! What is read is not trusted: the caller checks it as it does any list.
 
-use super::own;
 use super::spec::ListSpec;
 use crate::config::atomic_file::replace;
 use crate::control::quote::quote;
 use crate::control::utc::Utc;
+use crate::pki::file::read_up_to;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
@@ -70,7 +70,7 @@ pub struct LeavingNetwork {
 /// # Errors
 /// Why the file is not used.
 pub fn load(directory: &Path, spec: &ListSpec) -> Result<Option<StoredList>, StoreError> {
-    let bytes = match own::read_bounded(&directory.join(spec.file()), MOST_BYTES) {
+    let bytes = match read_up_to(&directory.join(spec.file()), MOST_BYTES as u64 + 1) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes?,
     };

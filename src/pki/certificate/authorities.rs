@@ -7,6 +7,7 @@
 
 use super::Certificate;
 use crate::pki::ca_bundle::{CaBundle, CaBundleError};
+use crate::pki::file::read_whole;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -138,7 +139,7 @@ impl Authorities {
     /// # Errors
     /// As [`Authorities::add`], and where the file cannot be read.
     pub fn load_trust_store(&mut self, path: &Path) -> Result<(), AuthoritiesError> {
-        Ok(self.add(CaKind::TrustStore, &super::read(path)?)?)
+        Ok(self.add(CaKind::TrustStore, &read_whole(path)?)?)
     }
 
     fn store(&mut self, authority: CaKind) -> &mut RootCertStore {

@@ -9,6 +9,7 @@ mod tests;
 pub use authorities::{Authorities, AuthoritiesError, CaKind, Proof};
 pub use leaf::LeafText;
 
+use super::file::read_whole;
 use crate::error::advice;
 use crate::net::host::HostPattern;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -17,18 +18,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
-
-/// Largest file of a chain or a key, in bytes. A chain of three with 200 names has some 15 KiB; a
-/// larger one by far is the wrong file.
-const MOST_BYTES: u64 = 1 << 20;
 
 /// The key type of a certificate, in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -230,20 +226,7 @@ fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> 
 /// # Errors
 /// Where it is no file, is larger, or cannot be read.
 pub fn read_bounded(path: &Path) -> Result<Vec<u8>, LoadError> {
-    read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for somebody to write.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
-    }
-    Ok(bytes)
+    read_whole(path).map_err(|error| LoadError::File { path: path.to_owned(), error })
 }
 
 /// Why a chain and a key are no certificate to serve with. Never a part of the content.

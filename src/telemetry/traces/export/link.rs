@@ -5,28 +5,17 @@ use super::answer::{self, Answered};
 use super::cells::ExportFailure;
 use super::envelope::{Envelope, PREFIX, framed, gzip};
 use crate::config::{TraceCompression, TraceProtocol, Tracing};
-use crate::error::Advice;
-use crate::net::outbound::{OutboundError, Server, said};
+use crate::net::outbound::{HEAD_BYTES, OutboundError, Server, USER_AGENT, of_hyper};
 use crate::pki::ca_bundle::{CaBundle, client_config};
+use crate::pki::file::read_whole;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Our `User-Agent`.
-const USER_AGENT: &str = concat!("ravelin/", env!("CARGO_PKG_VERSION"));
-
-/// The largest file of CAs or of headers, in bytes.
-const MOST_FILE_BYTES: u64 = 1 << 20;
-
-/// The largest head of an answer, in bytes.
-const HEAD_BYTES: usize = 64 * 1024;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -72,10 +61,7 @@ impl ExportError {
     }
 
     pub(super) fn http(protocol: TraceProtocol, error: &hyper::Error) -> Self {
-        // The cause says what hyper's own words do not.
-        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-        let what = said(&format!("{error}{}", cause.unwrap_or_default()));
-        Self::Http { protocol: protocol.name(), what }
+        Self::Http { protocol: protocol.name(), what: of_hyper(error) }
     }
 }
 
@@ -198,8 +184,7 @@ impl Link {
     fn authorities(&self) -> Result<Option<CaBundle>, ExportError> {
         let Some(path) = &self.config.ca_file else { return Ok(None) };
         let failed = |what| ExportError::File { key: "tracing.ca_file", path: path.clone(), what };
-        let pem = bounded(path).map_err(failed)?;
-        CaBundle::from_pem(&pem).map(Some).map_err(|error| failed(error.reason().to_owned()))
+        CaBundle::from_file(path).map(Some).map_err(failed)
     }
 
     fn request(&self, body: &Bytes) -> Result<Request<Full<Bytes>>, ExportError> {
@@ -254,7 +239,7 @@ impl Link {
         let Some(path) = &self.config.headers_file else { return Ok(Vec::new()) };
         let failed =
             |what| ExportError::File { key: "tracing.headers_file", path: path.clone(), what };
-        let text = bounded(path).map_err(failed)?;
+        let text = read_whole(path).map_err(|error| failed(error.to_string()))?;
         let text = String::from_utf8(text).map_err(|_| failed("it is not UTF-8".to_owned()))?;
         let lines = text.lines().enumerate();
         let lines = lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
@@ -286,13 +271,6 @@ impl Open {
             }
         }
     }
-}
-
-fn bounded(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(MOST_FILE_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes)
 }
 
 /// A status of HTTP that is no success.
